@@ -1,0 +1,50 @@
+"""Everything that bench raises on purpose.
+
+BenchError                  base: its message is one clear line for the user, never a traceback
+├── SuiteError              the suite file is wrong; carries every fault at once
+├── DataError               a task's data is missing, empty, ragged, or too small for what the suite asks
+├── CheckpointError         a pretrained model is missing, pickled, needs remote code, or is of an unknown family
+├── MeasureError            an instrument that the suite pays by gives no number here
+└── Stop                    an arm ends without a score, and that is a result
+    ├── OverBudget          a charge does not fit into the purse                   -> record `infeasible`
+    └── NotEnough           the data cannot supply what the money would buy        -> record `skipped`
+"""
+
+
+class BenchError(Exception):
+    """Base of all errors whose message is meant for the user."""
+
+
+class SuiteError(BenchError):
+    """A suite that cannot run.
+
+    faults: one line each, `file:line: path: what was expected`.
+    """
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+class DataError(BenchError):
+    """The data of a task cannot be used as it is."""
+
+
+class CheckpointError(BenchError):
+    """A pretrained checkpoint cannot be had, or may not be loaded."""
+
+
+class MeasureError(BenchError):
+    """The meter that the suite pays by cannot be read on this machine."""
+
+
+class Stop(BenchError):
+    """An arm ends here, without a score: a result, not a failure."""
+
+
+class OverBudget(Stop):
+    """A charge does not fit into what is left in the purse."""
+
+
+class NotEnough(Stop):
+    """The data holds fewer labels than the money would buy."""

@@ -1,0 +1,152 @@
+"""The rows of one arm, the purse they are paid from, and the record that seals them.
+
+A ledger is a JSON-lines file; each row is flushed as it happens and carries a schema number:
+
+    {"row": "charge",  "phase": ..., "kind": ..., "quantity": ..., "unit": ..., "unit_price_usd": ..., "usd": ..., "paid_by": ...}
+    {"row": "score",   "subject": "student" | "teacher" | "floor: NAME", "name": ..., "value": ..., "unit": ..., "direction": ...}
+    {"row": "reading", "phase": ..., "quantity": ..., "value": ..., "unit": ..., "direction": ..., "source": ..., "reason": ...,
+                       "shared": whether the work was done by another arm before}
+    {"row": "fact",    "name": ..., "value": ...}
+
+The record is written last, by atomic replace, by the process that started the arm's process.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from bench.contracts import Charge, Reading, Score
+from bench.errors import OverBudget
+
+SCHEMA = 1
+
+Status = Literal["done", "infeasible", "skipped", "failed"]
+
+
+class Ledger:
+    """Appends rows to `folder/ledger.jsonl`. A ledger left by an attempt that was cut off is kept beside the new one."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / "ledger.jsonl"
+        if self.path.exists():
+            attempts = len(list(folder.glob("ledger.attempt-*.jsonl")))
+            self.path.replace(folder / f"ledger.attempt-{attempts + 1}.jsonl")
+        self._file: IO[str] = self.path.open("a", encoding="utf-8")
+
+    def _append(self, row: Mapping[str, Any]) -> None:
+        self._file.write(json.dumps({"schema": SCHEMA, **row}, allow_nan=False) + "\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def charge(self, charge: Charge) -> None:
+        self._append({"row": "charge", **asdict(charge), "usd": charge.usd})
+
+    def score(self, subject: str, score: Score) -> None:
+        self._append(
+            {"row": "score", "subject": subject, "name": score.name, "value": score.value, "unit": score.unit, "direction": score.direction}
+        )
+
+    def reading(self, phase: str, reading: Reading, shared: bool = False) -> None:
+        self._append({"row": "reading", "phase": phase, "shared": shared, **asdict(reading)})
+
+    def fact(self, name: str, value: float) -> None:
+        self._append({"row": "fact", "name": name, "value": value})
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def rows(folder: Path) -> list[dict[str, Any]]:
+    """All rows of an arm; a last line cut off by a kill is left out."""
+    path = folder / "ledger.jsonl"
+    if not path.exists():
+        return []
+    found = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            found.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return found
+
+
+class Purse:
+    """The money of one arm. What does not fit is refused before it is written down."""
+
+    def __init__(self, budget_usd: float, ledger: Ledger | None = None) -> None:
+        self.budget_usd = budget_usd
+        self.charges: list[Charge] = []
+        self._ledger = ledger
+
+    @property
+    def spent_usd(self) -> float:
+        return round(math.fsum(c.usd for c in self.charges if c.paid_by == "purse"), 9)
+
+    @property
+    def left_usd(self) -> float:
+        return round(self.budget_usd - self.spent_usd, 9)
+
+    def fits(self, usd: float) -> bool:
+        return round(self.spent_usd + usd, 9) <= self.budget_usd
+
+    def pay(self, charge: Charge) -> None:
+        """Write a charge down. Raises OverBudget where the purse would have to bear more than it holds."""
+        if charge.paid_by == "purse" and not self.fits(charge.usd):
+            raise OverBudget(
+                f"{charge.phase.replace('_', ' ')} costs ${charge.usd:.2f}, ${self.left_usd:.2f} of ${self.budget_usd:.2f} are left"
+            )
+        self.charges.append(charge)
+        if self._ledger:
+            self._ledger.charge(charge)
+
+
+@dataclass(frozen=True)
+class Record:
+    """How an arm ended, and under which conditions."""
+
+    arm: str
+    suite: str
+    task: str
+    strategy: str
+    """The label in the suite."""
+    use: str
+    """The part behind the label."""
+    setting: str
+    """What tells this arm from others of its strategy, such as 'label_share=0.5'; empty where there is one setting."""
+    settings: dict[str, Any]
+    budget_usd: float
+    seed: int
+    status: Status
+    reason: str
+    spent_usd: float
+    facts: dict[str, float]
+    data_fingerprint: str
+    machine: dict[str, Any]
+    started: str
+    ended: str
+    student: str
+    """Folder of the compact model, relative to the results folder; empty where there is none."""
+    schema: int = SCHEMA
+
+
+def seal(folder: Path, record: Record) -> None:
+    """Write record.json whole or not at all."""
+    part = folder / "record.json.part"
+    with part.open("w", encoding="utf-8") as f:
+        json.dump(asdict(record), f, indent=1, allow_nan=False)
+        f.flush()
+        os.fsync(f.fileno())
+    part.replace(folder / "record.json")
+
+
+def sealed(folder: Path) -> Record | None:
+    """The record of an arm that has ended, else None."""
+    path = folder / "record.json"
+    return Record(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
