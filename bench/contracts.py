@@ -16,7 +16,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, Self
+from typing import Any, ClassVar, Literal, Protocol, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -234,13 +234,13 @@ class Bill:
 
 
 class Tally(Protocol):
-    """Counts what work takes while it runs.
-
-    left: the amount of the paying meter that may still be used, None where nothing limits it.
-    """
+    """Counts what work takes while it runs."""
 
     def room_for(self, flops: float) -> bool:
-        """Whether a next step of so many FLOPs may start. For other meters: whether one like the longest so far may."""
+        """Whether a next step of so many FLOPs may start; by other meters, whether one like the longest so far may.
+
+        Where it may not, a recipe with a `limit` stops early, and one without raises OverBudget.
+        """
         ...
 
     def fraction(self) -> float:
@@ -248,7 +248,7 @@ class Tally(Protocol):
         ...
 
     def advance(self, flops: float) -> None:
-        """A step of so many FLOPs is done. Raises OverBudget where the purse is empty and the recipe may not stop early."""
+        """A step of so many FLOPs is done."""
         ...
 
 
@@ -299,7 +299,7 @@ class Recipe(ABC):
 
     def within(self, limit: float) -> Self:
         """The same, but stopping early once `limit` of the paying meter is used. Only for recipes that have that field."""
-        return dataclasses.replace(self, limit=limit)
+        return dataclasses.replace(self, limit=limit)  # type: ignore[call-arg]  # a field of some
 
     def read(self, folder: Path) -> Any:
         """What the artifact holds, for a strategy."""
@@ -334,6 +334,9 @@ def fingerprint(*groups: Sequence[Example]) -> str:
 # --- strategies ------------------------------------------------------------------------------------------------------
 
 
+R = TypeVar("R", bound=Recipe)
+
+
 class Job(ABC):
     """All that a strategy sees of an arm. There is no test split in it."""
 
@@ -362,12 +365,17 @@ class Job(ABC):
         """Dollars left in the purse."""
 
     @abstractmethod
-    def make(self, recipe: Recipe, phase: Phase, shorten: bool = False, share: float = 1.0) -> Any:
-        """Have it made, or find it made, and pay for it either way; `recipe.read` of the result.
+    def make(self, recipe: R, phase: Phase, shorten: bool = False, at_most_usd: float | None = None) -> R:
+        """Have it made, or find it made, and pay for it either way; the recipe as it was made.
 
-        shorten: where `share` of the money left does not cover it, make as much of it as that buys.
+        at_most_usd: of the money left, what this may take; None: all of it.
+        shorten: where that does not cover it, make as much of it as it buys; the recipe made then has a `limit`.
         Raises OverBudget where the charge, or with `shorten` its first step, does not fit.
         """
+
+    @abstractmethod
+    def read(self, recipe: Recipe) -> Any:
+        """What was made, as `recipe.read` gives it."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 from bench.contracts import Charge, Reading, Score
 from bench.errors import OverBudget
@@ -38,29 +38,25 @@ class Ledger:
         if self.path.exists():
             attempts = len(list(folder.glob("ledger.attempt-*.jsonl")))
             self.path.replace(folder / f"ledger.attempt-{attempts + 1}.jsonl")
-        self._file: IO[str] = self.path.open("a", encoding="utf-8")
 
     def _append(self, row: Mapping[str, Any]) -> None:
-        self._file.write(json.dumps({"schema": SCHEMA, **row}, allow_nan=False) + "\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"schema": SCHEMA, **row}, allow_nan=False) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
 
     def charge(self, charge: Charge) -> None:
         self._append({"row": "charge", **asdict(charge), "usd": charge.usd})
 
     def score(self, subject: str, score: Score) -> None:
-        self._append(
-            {"row": "score", "subject": subject, "name": score.name, "value": score.value, "unit": score.unit, "direction": score.direction}
-        )
+        kept = {"name": score.name, "value": score.value, "unit": score.unit, "direction": score.direction}
+        self._append({"row": "score", "subject": subject, **kept})
 
     def reading(self, phase: str, reading: Reading, shared: bool = False) -> None:
         self._append({"row": "reading", "phase": phase, "shared": shared, **asdict(reading)})
 
     def fact(self, name: str, value: float) -> None:
         self._append({"row": "fact", "name": name, "value": value})
-
-    def close(self) -> None:
-        self._file.close()
 
 
 def rows(folder: Path) -> list[dict[str, Any]]:
@@ -136,14 +132,19 @@ class Record:
     schema: int = SCHEMA
 
 
-def seal(folder: Path, record: Record) -> None:
-    """Write record.json whole or not at all."""
-    part = folder / "record.json.part"
+def write_whole(path: Path, value: Mapping[str, Any]) -> None:
+    """Write JSON so that a reader sees all of it or none."""
+    part = path.with_name(f"{path.name}.part")
     with part.open("w", encoding="utf-8") as f:
-        json.dump(asdict(record), f, indent=1, allow_nan=False)
+        json.dump(value, f, indent=1, allow_nan=False)
         f.flush()
         os.fsync(f.fileno())
-    part.replace(folder / "record.json")
+    part.replace(path)
+
+
+def seal(folder: Path, record: Record) -> None:
+    """Write record.json, last of all."""
+    write_whole(folder / "record.json", asdict(record))
 
 
 def sealed(folder: Path) -> Record | None:

@@ -1,0 +1,43 @@
+# make run: the answer. make test: the tests. make check: lint, types, import contracts. make fix: format.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: run test check fix lock clean
+
+run: .venv/run
+	$(BIN)/bench run suites/pegasus.yaml
+
+test: .venv/test
+	$(BIN)/pytest
+
+check: .venv/test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/bench check suites/*.yaml suites/papers/*.yaml
+
+fix: .venv/test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.venv/run: requirements/run.txt requirements/zoo.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet -r requirements/run.txt
+	$(BIN)/pip install --quiet --no-deps --require-hashes -r requirements/zoo.txt
+	$(BIN)/pip install --quiet --no-deps --editable .
+	touch $@
+
+.venv/test: .venv/run requirements/test.txt
+	$(BIN)/pip install --quiet -r requirements/test.txt
+	touch $@
+
+# What was tested, pinned anew from pyproject.toml in an empty environment.
+lock:
+	rm -rf .venv/lock && $(PYTHON) -m venv .venv/lock
+	.venv/lock/bin/pip install --quiet . && .venv/lock/bin/pip freeze --exclude bench | sed 's/+cpu//' > requirements/run.txt
+	.venv/lock/bin/pip install --quiet '.[test]' && .venv/lock/bin/pip freeze --exclude bench | sed 's/+cpu//' | grep -vxFf requirements/run.txt > requirements/test.txt
+	rm -rf .venv/lock
+
+clean:
+	rm -rf .venv build *.egg-info

@@ -1,0 +1,118 @@
+"""The command line: parse, call one function, print. Heavy imports stay inside the commands.
+
+Exit status: 0 every arm has its record, 1 some arms failed, 2 the suite, its data or the command is wrong.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bench import __version__
+from bench.errors import BenchError
+
+
+class _Commands(click.Group):
+    """Turns what bench raises on purpose into its own lines and exit status 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BenchError as error:
+            click.echo(str(error), err=True)
+            ctx.exit(2)
+
+
+def _default_cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bench"
+
+
+suite_argument = click.argument("suite", type=click.Path(path_type=Path))
+results_option = click.option(
+    "--results", type=click.Path(path_type=Path, file_okay=False), default=Path("results"), show_default=True, help="Folder of results."
+)
+cache_option = click.option(
+    "--cache",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="BENCH_CACHE",
+    default=_default_cache,
+    help="Folder for data and checkpoints made once. [default: ~/.cache/bench]",
+)
+only_option = click.option("--only", metavar="GLOB", help="Only arms whose name matches, such as '*distill*seed1*'.")
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="bench")
+def main() -> None:
+    """N labels, a pool of text and B dollars: annotate more, distill, or shrink and fine-tune? bench runs all of it and tells."""
+
+
+@main.command()
+@suite_argument
+@results_option
+@cache_option
+@only_option
+@click.option("--retry", is_flag=True, help="Run failed arms again.")
+@click.option("--workers", type=click.IntRange(1), help="Processes at a time. [default: one a core, at most 8; one on a GPU]")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+def run(suite: Path, results: Path, cache: Path, only: str | None, retry: bool, workers: int | None, device: str) -> None:
+    """Run every arm of SUITE that has no record yet, and report."""
+    from bench import screen
+
+    failed = screen.run(suite, results, cache.absolute(), only, retry, workers, device)
+    raise SystemExit(1 if failed else 0)
+
+
+@main.command()
+@suite_argument
+@cache_option
+@only_option
+def plan(suite: Path, cache: Path, only: str | None) -> None:
+    """Show what each arm of SUITE will buy and cost, before anything runs."""
+    from bench import screen
+
+    screen.plan(suite, cache.absolute(), only)
+
+
+@main.command()
+@click.argument("suites", type=click.Path(path_type=Path), nargs=-1, required=True)
+def check(suites: tuple[Path, ...]) -> None:
+    """Say everything that is wrong with each of SUITES."""
+    from bench import plan as planning
+    from bench import suite as reading
+    from bench.errors import SuiteError
+
+    faults: list[str] = []
+    for path in suites:
+        try:
+            click.echo(f"{path}: {len(planning.arms(reading.read(path)))} arms")
+        except SuiteError as error:
+            faults += error.faults
+    if faults:
+        raise SuiteError(faults)
+
+
+@main.command("list")
+@click.argument("part", required=False)
+def list_(part: str | None) -> None:
+    """List the parts on every shelf, or the settings of one PART."""
+    from bench import screen
+
+    screen.parts(part)
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@results_option
+def report(folder: Path, results: Path) -> None:
+    """Write the report of a results FOLDER (or of the suite file that made it) again, from its ledgers."""
+    from bench import screen
+
+    screen.report(folder, results)
+
+
+if __name__ == "__main__":
+    main()

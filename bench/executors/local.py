@@ -1,0 +1,46 @@
+"""Processes on this machine, some at a time."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from pydantic import Field
+
+from bench.contracts import Executor
+
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+
+class Local(Executor):
+    """Runs each command as a child, at most `workers` at a time, and leaves none behind."""
+
+    workers: int = Field(default=2, ge=1)
+    """Processes at a time."""
+    one_thread: bool = True
+    """One thread each: threads that share a core slow each other down many times over, processes do not."""
+
+    def run(self, commands: Mapping[str, Sequence[str]], logs: Mapping[str, Path], ended: Callable[[str, int], None]) -> None:
+        waiting, running = dict(commands), dict[str, subprocess.Popen[bytes]]()
+        try:
+            while waiting or running:
+                while waiting and len(running) < self.workers:
+                    name = next(iter(waiting))
+                    running[name] = self._start(waiting.pop(name), logs[name])
+                time.sleep(0.1)
+                for name in [n for n, process in running.items() if process.poll() is not None]:
+                    ended(name, running.pop(name).returncode)
+        finally:
+            for process in running.values():
+                process.kill()
+            for process in running.values():
+                process.wait()
+
+    def _start(self, command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        environment = {**os.environ, "BENCH_PARENT_PIPE": "1", **(ONE_THREAD if self.one_thread else {})}
+        with log.open("ab") as sink:
+            return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=sink, stderr=sink, env=environment)  # noqa: S603

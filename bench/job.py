@@ -1,0 +1,114 @@
+"""The Job of one arm: buys labels, has recipes made, and pays for both out of one purse.
+
+The same code runs for real, over the store, and as a forecast, over the dry store, so that `bench plan` cannot drift from `run`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import random
+from dataclasses import dataclass
+from typing import Any
+
+from bench.contracts import Bill, Charge, Example, Job, Phase, R, Recipe, Splits
+from bench.errors import MeasureError, NotEnough, OverBudget, Stop
+from bench.ledger import Ledger, Purse
+from bench.plan import Arm
+from bench.store import Allowance, DryStore, Workshop
+from bench.suite import Suite
+
+
+class ArmJob(Job):
+    """The Job of one arm: buys labels, has recipes made, and pays for both."""
+
+    def __init__(self, suite: Suite, arm: Arm, splits: Splits, purse: Purse, workshop: Workshop, ledger: Ledger | None = None) -> None:
+        self.task, self.unlabelled, self.dev = arm.task, splits.unlabelled, splits.dev
+        self.large, self.compact = suite.large, suite.spec.compact
+        self.decoding, self.precision, self.budget_usd = suite.spec.decoding, suite.spec.precision, arm.budget_usd
+        self.facts: dict[str, float] = {}
+        self._suite, self._seed, self._train = suite.spec, arm.seed, splits.train
+        self._purse, self._workshop, self._ledger = purse, workshop, ledger
+        self._paid: set[str] = set()
+
+    def seed_for(self, purpose: str) -> int:
+        return int(hashlib.sha256(f"{purpose}:{self._seed}".encode()).hexdigest()[:8], 16)
+
+    def left_usd(self) -> float:
+        return self._purse.left_usd
+
+    def labels(self, share: float) -> tuple[Example, ...]:
+        price = self._suite.prices.label_usd if self.task.label_usd is None else self.task.label_usd
+        bought = math.floor(round(share * self.budget_usd / price, 9)) if price else round(share * len(self._train))
+        owned = self._suite.start_labels
+        if owned + bought > len(self._train):
+            raise NotEnough(f"{owned} labels owned and {bought} bought make {owned + bought}, the data holds {len(self._train)}")
+        if bought:
+            self._purse.pay(Charge("labels", bought, "label", price, "purse", "labels"))
+        order = list(self._train)
+        random.Random(self.seed_for("labels")).shuffle(order)  # noqa: S311 - a draw, not a secret
+        self.facts |= {"labels_owned": owned, "labels_bought": bought}
+        return tuple(order[: owned + bought])
+
+    def read(self, recipe: Recipe) -> Any:
+        return self._workshop.value(recipe)
+
+    def make(self, recipe: R, phase: Phase, shorten: bool = False, at_most_usd: float | None = None) -> R:
+        for needed in recipe.inputs():
+            self.make(needed, phase)
+        if recipe.key in self._paid:
+            return recipe
+        if self._suite.pays.who(phase) == "free":
+            bill, shared = self._workshop.bill_for(recipe, Allowance(self._suite.prices.meter))
+        else:
+            recipe, allowance = self._fitted(recipe, phase, shorten, at_most_usd)
+            bill, shared = self._workshop.bill_for(recipe, allowance)
+        self._pay(bill, phase)
+        self._paid.add(recipe.key)
+        if self._ledger:
+            for reading in bill.readings:
+                self._ledger.reading(phase, reading, shared)
+        return recipe
+
+    def _fitted(self, recipe: R, phase: Phase, shorten: bool, at_most_usd: float | None) -> tuple[R, Allowance]:
+        """The recipe, shortened where it has to be and may be, and what it may use of the meter."""
+        meter, price = self._suite.prices.meter, self._suite.prices.unit_price_usd(self._suite.prices.meter)
+        money = self.left_usd() if at_most_usd is None else min(at_most_usd, self.left_usd())
+        amount = money / price if price else None
+        if amount is None:
+            return recipe, Allowance(meter)
+        if meter == "flops":
+            needs = recipe.forecast_flops(self._workshop.bench)
+            if needs <= amount:
+                return recipe, Allowance(meter, amount)
+            if not shorten:
+                raise OverBudget(f"{phase.replace('_', ' ')} costs ${needs * price:.2f}, ${money:.2f} of ${self.budget_usd:.2f} are left")
+        return (recipe.within(amount) if shorten else recipe), Allowance(meter, amount)
+
+    def _pay(self, bill: Bill, phase: Phase) -> None:
+        prices = self._suite.prices
+        if bill.quantity(prices.meter) is None:
+            raise MeasureError(f"the suite pays by {prices.meter}, and {phase.replace('_', ' ')} could not be measured by it")
+        for charge in prices.compute_charges(bill, phase, self._suite.pays.who(phase)):
+            self._purse.pay(charge)
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What an arm will buy and cost. By the `flops` meter compute is an upper bound; by the others it is not known before."""
+
+    facts: dict[str, float]
+    charges: tuple[Charge, ...]
+    stops: str = ""
+    """Why the arm ends without a score; empty where it does not."""
+
+
+def forecast(suite: Suite, arm: Arm, splits: Splits, store: DryStore) -> Forecast:
+    """Run an arm's strategy without making anything."""
+    purse = Purse(arm.budget_usd)
+    job = ArmJob(suite, arm, splits, purse, store)
+    try:
+        outcome = arm.cell.strategy.run(job)
+    except Stop as stop:
+        return Forecast(job.facts, tuple(purse.charges), str(stop))
+    return Forecast({**job.facts, **outcome.facts}, tuple(purse.charges))

@@ -1,0 +1,75 @@
+"""Any metric of Hugging Face's package `evaluate`, from a folder or from its hub."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Mapping, Sequence
+from numbers import Real
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, JsonValue
+
+from bench.contracts import Direction, Metric, Score
+from bench.errors import BenchError
+
+
+class Evaluate(Metric):
+    """One number out of the result of a metric of `evaluate`; a corpus value, without values by example.
+
+    A metric is a Python script, and loading it runs it: name only what you trust, and pin what comes from the hub by `revision`.
+    From a folder it needs no network. The script is copied below HF_HOME first, which must be writable; predictions stay in
+    memory, so that arms side by side do not wait for each other's files. NumPy's and torch's seeds are 0 while it computes.
+
+    Raises BenchError where the metric cannot be loaded, fails, or gives no such number.
+    """
+
+    path: str
+    """A folder NAME with NAME.py in it, such as './metrics/bertscore', or a name on the hub. A folder of that name goes first."""
+    key: str | None = None
+    """Which number of the result; may be left out where there is one."""
+    direction: Direction = "higher"
+    """Which way is better."""
+    unit: str = "points"
+    """Unit of the number, as the metric gives it; nothing is multiplied."""
+    revision: str | None = None
+    """Commit on the hub."""
+    options: dict[str, JsonValue] = Field(default_factory=dict)
+    """Further arguments of the metric's `compute`."""
+
+    def score(self, predictions: Sequence[str], references: Sequence[str]) -> list[Score]:
+        if len(predictions) != len(references):
+            raise ValueError(f"{len(predictions)} predictions for {len(references)} references")
+        with tempfile.TemporaryDirectory() as scratch:
+            result = self._compute(list(predictions), list(references), scratch)
+        key = self._chosen(result)
+        value = float(result[key])
+        if not math.isfinite(value):
+            raise BenchError(f"metric '{self.path}': '{key}' is {value}, not a number to compare")
+        name = Path(self.path).stem
+        return [Score(name if key == name else f"{name}.{key}", value, self.unit, self.direction)]
+
+    def _compute(self, predictions: list[str], references: list[str], scratch: str) -> Mapping[str, Any]:
+        import evaluate
+
+        try:
+            metric = evaluate.load(self.path, revision=self.revision, keep_in_memory=True, cache_dir=scratch, seed=0)
+        except Exception as error:  # whatever a script, the hub's client or an HTTP library may raise
+            hint = "; a name needs the hub, a folder does not" if isinstance(error, OSError) else ""
+            raise BenchError(f"metric '{self.path}' cannot be loaded: {_line(error)}{hint}") from error
+        try:
+            return dict(metric.compute(predictions=predictions, references=references, **self.options))
+        except Exception as error:  # a script of somebody else
+            raise BenchError(f"metric '{self.path}' failed: {_line(error)}") from error
+
+    def _chosen(self, result: Mapping[str, Any]) -> str:
+        numbers = [key for key, value in result.items() if isinstance(value, Real)]
+        wanted = numbers if self.key is None else [self.key]
+        if len(wanted) != 1 or wanted[0] not in numbers:
+            raise BenchError(f"metric '{self.path}': key must name one of its numbers: {', '.join(numbers) or 'there are none'}")
+        return wanted[0]
+
+
+def _line(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())

@@ -1,0 +1,27 @@
+"""Exact match: the share of predictions that say what the reference says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import fmean
+
+from bench.contracts import Metric, Score
+
+
+class ExactMatch(Metric):
+    """Share of predictions equal to their reference once both are normalised as set below; 0 to 100 points."""
+
+    ignore_case: bool = True
+    """Take upper and lower case as one, by Unicode case folding."""
+    ignore_whitespace: bool = True
+    """Take any run of white space as one space, and none at the ends."""
+
+    def score(self, predictions: Sequence[str], references: Sequence[str]) -> list[Score]:
+        pairs = zip(predictions, references, strict=True)
+        points = tuple(100.0 * (self._normal(prediction) == self._normal(reference)) for prediction, reference in pairs)
+        return [Score("exact_match", fmean(points), "points", "higher", points)]
+
+    def _normal(self, text: str) -> str:
+        if self.ignore_case:
+            text = text.casefold()
+        return " ".join(text.split()) if self.ignore_whitespace else text

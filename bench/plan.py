@@ -1,0 +1,82 @@
+"""Stage 2: a Suite -> its arms. Pure: nothing is read, made or measured here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from bench import registry
+from bench.contracts import Part, Task
+from bench.suite import Cell, Suite
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One cell: task x strategy (with its settings) x budget x seed.
+
+    id: a readable name, then the hash of all that decides the outcome, so that a changed suite never meets old results.
+    """
+
+    id: str
+    task_label: str
+    task: Task
+    cell: Cell
+    budget_usd: float
+    seed: int
+
+    @property
+    def column(self) -> str:
+        """Strategy and setting as a reader sees them, such as 'distill (label_share=0.5)'."""
+        return f"{self.cell.label} ({self.cell.setting})" if self.cell.setting else self.cell.label
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The strategy's settings, defaults included."""
+        return self.cell.strategy.model_dump(mode="json")
+
+
+def arms(suite: Suite) -> tuple[Arm, ...]:
+    """All arms in running order: the smallest budget first, and neighbours of different seeds.
+
+    Neighbours run at the same time; those of one seed would often wait for the same artifact.
+    """
+    spec = suite.spec
+    return tuple(
+        _arm(suite, label, task, cell, budget, seed)
+        for budget in sorted(spec.budgets_usd)
+        for label, task in suite.tasks.items()
+        for cell in suite.cells
+        for seed in spec.seeds
+    )
+
+
+def only(planned: Sequence[Arm], pattern: str) -> tuple[Arm, ...]:
+    """Arms whose id matches a shell pattern such as '*distill*seed1*'."""
+    return tuple(arm for arm in planned if fnmatchcase(arm.id, pattern) or fnmatchcase(arm.id, f"*{pattern}*"))
+
+
+def describe(part: Part) -> dict[str, Any]:
+    """A part as a suite would write it, defaults included."""
+    return {"use": registry.name_of(part), "with": part.model_dump(mode="json")}
+
+
+def _arm(suite: Suite, label: str, task: Task, cell: Cell, budget: float, seed: int) -> Arm:
+    spec = suite.spec
+    decides = {
+        "task": describe(task),
+        "strategy": describe(cell.strategy),
+        "budget_usd": budget,
+        "seed": seed,
+        "large": describe(suite.large),
+        "metrics": {name: describe(metric) for name, metric in suite.metrics.items()},
+        "profilers": {name: describe(profiler) for name, profiler in suite.profilers.items()},
+        **spec.model_dump(mode="json", include={"compact", "start_labels", "prices", "pays", "precision", "decoding"}),
+    }
+    digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:8]
+    setting = cell.setting.replace(", ", ",").replace("/", "_")
+    readable = ".".join(filter(None, [label, cell.label, setting, f"{budget:g}usd", f"seed{seed}"]))
+    return Arm(f"{readable}-{digest}", label, task, cell, budget, seed)

@@ -1,0 +1,69 @@
+"""Floating-point operations that were really executed, counted operator by operator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench.contracts import Instrument, Profiler, Reading
+
+
+class Flops(Profiler):
+    """Executed FLOPs of matrix products, convolutions and attention on the thread of the window, by torch's FlopCounterMode.
+
+    Not what the purse pays by: the purse's model FLOPs are a formula over the tokens of the examples, the same on every
+    machine, while here padding, discarded beams and recomputation count too. Norms, softmax and the like count as nothing in both.
+
+    To be switched on by hand, in a run whose times are not used: every operator goes through Python. Measured on one
+    thread: a training step of flan-t5-small's shape (8 x 80 tokens) took 1.1 times as long, of a two-layer model of width 64
+    2.4 to 4.7 times.
+    """
+
+    def prepare(self) -> None:
+        """The first operator that is counted loads torch's compiler, for seconds."""
+        import torch
+
+        with _counter():
+            torch.zeros(1, 1) @ torch.zeros(1, 1)
+
+    def instrument(self) -> Instrument:
+        return _Counting()
+
+
+class _Counting:
+    def __init__(self) -> None:
+        self._counter: Any = None
+
+    def start(self) -> None:
+        counter = _counter()
+        counter.__enter__()
+        self._counter = counter
+
+    def stop(self) -> list[Reading]:
+        if self._counter is None:
+            return [Reading("executed_flops", None, "FLOP", "computed", reason="never started")]
+        self._counter.__exit__(None, None, None)
+        return [Reading("executed_flops", float(self._counter.get_total_flops()), "FLOP", "computed")]
+
+
+def _counter() -> Any:
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    # torch 2.13 has no formula for the fused attention of CPUs, and would silently count it as 0.
+    attention = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+    backward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
+    return FlopCounterMode(display=False, custom_mapping={attention: _attention, backward: _attention_backward})
+
+
+def _attention(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
+    from torch.utils import flop_counter
+
+    formula: Any = flop_counter.sdpa_flop_count
+    return int(formula(query, key, value))
+
+
+def _attention_backward(gradient: Any, query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
+    from torch.utils import flop_counter
+
+    formula: Any = flop_counter.sdpa_backward_flop_count
+    return int(formula(gradient, query, key, value))

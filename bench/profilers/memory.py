@@ -1,0 +1,143 @@
+"""Memory at its peak: resident set, torch's allocator, and what the GPU's driver sees."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import psutil
+from pydantic import Field
+
+from bench import machine
+from bench.contracts import Direction, Instrument, Profiler, Reading
+from bench.errors import MeasureError
+
+
+class Memory(Profiler):
+    """Peaks within the window, in bytes, of this process alone unless said otherwise.
+
+    peak_rss: resident set, polled, with a sample at both edges; a shorter spike between two samples is missed.
+    gpu_peak_allocated, gpu_peak_reserved: torch's allocator on its current GPU; without the CUDA context and library workspaces.
+        The allocator has one peak, which the start of a window resets: windows must not overlap.
+    gpu_process_memory: what the driver (NVML) ascribes to this process, the context included; managed memory is not in it.
+    gpu_device_memory, gpu_device_baseline: what the whole device holds at its peak and at the start, other processes included.
+    gpu_foreign_processes: most others seen on the device at a time; where there are any, the device's numbers are not this arm's alone.
+
+    Polling ten times a second takes 0.3 % of a core for RSS alone and about 1.5 % with NVML.
+    """
+
+    polling_s: float = Field(default=0.1, ge=0.01, le=10)
+    """Seconds between two samples."""
+
+    def prepare(self) -> None:
+        """Loads torch, and wakes its GPU."""
+        _reset_allocator()
+
+    def instrument(self) -> Instrument:
+        return _Watch(self.polling_s)
+
+
+@dataclass
+class _Peak:
+    """The greatest value that `read` gave; the last reason why it gave none."""
+
+    quantity: str
+    unit: str
+    read: Callable[[], float]
+    direction: Direction = "lower"
+    value: float | None = None
+    reason: str = ""
+
+    def sample(self) -> None:
+        try:
+            seen = float(self.read())
+        except MeasureError as error:
+            self.reason = str(error)
+        else:
+            self.value = seen if self.value is None else max(self.value, seen)
+
+    def reading(self) -> Reading:
+        return Reading(self.quantity, self.value, self.unit, "polled", self.direction, "" if self.value is not None else self.reason)
+
+
+class _Watch:
+    def __init__(self, polling_s: float) -> None:
+        self._polling_s = polling_s
+        self._gpu: machine.Gpu | MeasureError = MeasureError("never started")
+        self._allocator: str = "never started"
+        self._thread: threading.Thread | None = None
+        self._ended = threading.Event()
+        self._baseline = _Peak("gpu_device_baseline", "bytes", lambda: self._driver().used_bytes(), "none", reason="never started")
+        self._peaks = (
+            _Peak("peak_rss", "bytes", _resident_bytes, reason="never started"),
+            _Peak("gpu_process_memory", "bytes", lambda: self._processes()[os.getpid()], reason="never started"),
+            _Peak("gpu_device_memory", "bytes", lambda: self._driver().used_bytes(), reason="never started"),
+            _Peak("gpu_foreign_processes", "processes", lambda: len(self._processes()) - 1, reason="never started"),
+        )
+
+    def start(self) -> None:
+        machine.synchronise("cuda")
+        self._allocator = _reset_allocator()
+        try:
+            self._gpu = machine.Gpu()
+        except MeasureError as none:
+            self._gpu = none
+        self._baseline.sample()
+        self._sample()
+        self._thread = threading.Thread(target=self._poll, name="bench memory", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> list[Reading]:
+        if self._thread is not None:
+            machine.synchronise("cuda")
+            self._ended.set()
+            self._thread.join()
+            self._sample()
+        if isinstance(self._gpu, machine.Gpu):
+            self._gpu.close()
+        return [peak.reading() for peak in (*self._peaks, self._baseline)] + _allocator_peaks(self._allocator)
+
+    def _poll(self) -> None:
+        while not self._ended.wait(self._polling_s):
+            self._sample()
+
+    def _sample(self) -> None:
+        for peak in self._peaks:
+            peak.sample()
+
+    def _driver(self) -> machine.Gpu:
+        if isinstance(self._gpu, MeasureError):
+            raise self._gpu
+        return self._gpu
+
+    def _processes(self) -> dict[int, int]:
+        processes = self._driver().bytes_by_process()
+        if os.getpid() not in processes:
+            raise MeasureError("the driver does not list this process: no work on the GPU yet, or a container with process ids of its own")
+        return processes
+
+
+def _resident_bytes() -> int:
+    return int(psutil.Process().memory_info().rss)
+
+
+def _reset_allocator() -> str:
+    """Start a new peak. Why there is none, else ''."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return "torch sees no GPU here"
+    torch.cuda.reset_peak_memory_stats()
+    return ""
+
+
+def _allocator_peaks(gap: str) -> list[Reading]:
+    names = ("gpu_peak_allocated", "gpu_peak_reserved")
+    if gap:
+        return [Reading(name, None, "bytes", "counter", reason=gap) for name in names]
+    import torch
+
+    peaks = (torch.cuda.max_memory_allocated(), torch.cuda.max_memory_reserved())
+    return [Reading(name, float(peak), "bytes", "counter") for name, peak in zip(names, peaks, strict=True)]

@@ -1,0 +1,38 @@
+"""Time: what a clock on the wall shows, and what the processors of this process worked."""
+
+from __future__ import annotations
+
+import time
+
+from bench import machine
+from bench.contracts import Instrument, Profiler, Reading
+
+
+class Wall(Profiler):
+    """Seconds on a monotonic clock, and CPU seconds of this process over all its threads (children not included).
+
+    The GPU, where this process has touched one, is idle at both edges.
+    """
+
+    def instrument(self) -> Instrument:
+        return _Clocks()
+
+
+class _Clocks:
+    def __init__(self) -> None:
+        self._started: tuple[float, float] | None = None
+
+    def start(self) -> None:
+        machine.synchronise("cuda")
+        self._started = time.perf_counter(), time.process_time()
+
+    def stop(self) -> list[Reading]:
+        if self._started is None:
+            return [_reading("wall", None), _reading("cpu_time", None)]
+        machine.synchronise("cuda")
+        wall, worked = time.perf_counter(), time.process_time()
+        return [_reading("wall", wall - self._started[0]), _reading("cpu_time", worked - self._started[1])]
+
+
+def _reading(quantity: str, value: float | None) -> Reading:
+    return Reading(quantity, value, "s", "counter", reason="" if value is not None else "never started")

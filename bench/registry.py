@@ -1,0 +1,72 @@
+"""Shelf and file name -> class. A part is found by its file name; other people's packages add parts by entry points.
+
+[project.entry-points."bench.strategies"]
+my_strategy = "my_package.my_module:MyStrategy"
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import pkgutil
+from functools import cache
+from importlib.metadata import entry_points
+
+from bench import contracts
+from bench.contracts import Part
+from bench.errors import BenchError
+
+SHELVES: dict[str, type[Part]] = {
+    "tasks": contracts.Task,
+    "strategies": contracts.Strategy,
+    "metrics": contracts.Metric,
+    "profilers": contracts.Profiler,
+    "zoo": contracts.Checkpoint,
+    "executors": contracts.Executor,
+}
+
+
+class UnknownPart(BenchError):
+    """No such part on the shelf. `near`: the nearest name that is there, else empty."""
+
+    def __init__(self, shelf: str, name: str) -> None:
+        self.near = nearest(name, names(shelf))
+        hint = f"did you mean '{self.near}'?" if self.near else f"there are: {', '.join(names(shelf))}"
+        super().__init__(f"no part '{name}' in {shelf}/; {hint}")
+
+
+def nearest(word: str, known: list[str] | tuple[str, ...]) -> str:
+    """The known word that `word` was probably meant to be, else ''."""
+    return next(iter(difflib.get_close_matches(word, known, n=1, cutoff=0.5)), "")
+
+
+def names(shelf: str) -> tuple[str, ...]:
+    """Names of all parts on a shelf, sorted. Files whose name starts with '_' are no parts."""
+    package = importlib.import_module(f"bench.{shelf}")
+    own = {m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_")}
+    return tuple(sorted(own | {e.name for e in entry_points(group=f"bench.{shelf}")}))
+
+
+@cache
+def find(shelf: str, name: str) -> type[Part]:
+    """The class behind a name. Raises UnknownPart."""
+    if name not in names(shelf):
+        raise UnknownPart(shelf, name)
+    for entry in entry_points(group=f"bench.{shelf}", name=name):
+        loaded: type[Part] = entry.load()
+        return loaded
+    module = importlib.import_module(f"bench.{shelf}.{name}")
+    base = SHELVES[shelf]
+    classes = [c for _, c in inspect.getmembers(module, inspect.isclass) if issubclass(c, base) and c.__module__ == module.__name__]
+    if len(classes) != 1:
+        raise BenchError(f"bench/{shelf}/{name}.py must hold exactly one {base.__name__}, it holds {len(classes)}")
+    return classes[0]
+
+
+def name_of(part: Part) -> str:
+    """The name under which the class of a part is found."""
+    for shelf, base in SHELVES.items():
+        if isinstance(part, base):
+            return next(n for n in names(shelf) if find(shelf, n) is type(part))
+    raise BenchError(f"{type(part).__name__} stands on no shelf")

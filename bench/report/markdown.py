@@ -1,0 +1,41 @@
+"""Text from suites, data and models -> Markdown that shows it as it is and does nothing else."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+DASH = "–"
+"""Stands for what is missing."""
+
+
+def plain(text: object) -> str:
+    """One line without control, format or half characters, so that no text moves the cursor or turns the direction of reading."""
+    return " ".join("".join(" " if unicodedata.category(c)[0] == "C" else c for c in str(text)).split())
+
+
+def escape(text: object) -> str:
+    """One line in which no character is markup: neither Markdown's, nor HTML's, nor GitHub's mathematics."""
+    line = plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("$", "&#36;")
+    line = re.sub(r"([\\`*~|\[\]])", r"\\\1", line)
+    line = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", line)
+    return re.sub(r"^([-+#=]|\d+(?=[.)](?:\s|$)))", lambda m: m[0] + "\\" if m[0].isdigit() else "\\" + m[0], line)
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]], numbers_from: int = 1) -> str:
+    """A table of cells that are Markdown already; columns from `numbers_from` on are set to the right."""
+    rule = ["---" if place < numbers_from else "--:" for place in range(len(heads))]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (heads, rule, *rows))
+
+
+def fence(text: str, language: str) -> str:
+    """A code block that its text cannot end."""
+    marks = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    lines = ("".join(c if c == "\t" or unicodedata.category(c)[0] != "C" else " " for c in line) for line in text.splitlines())
+    return "\n".join([marks + language, *lines, marks])
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """Rounded, with thousands set apart; a dash where it is missing."""
+    return DASH if value is None or value != value else f"{value:,.{digits}f}"

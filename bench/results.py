@@ -1,0 +1,274 @@
+"""Stage 4: the ledgers of a results folder -> one tidy table.
+
+    results/<suite>/<arm>/{ledger.jsonl, record.json, predictions.jsonl}  ->  Results(table, examples, records, suite)
+
+Nothing is averaged here: the table holds one row for each number as it was written down. What cannot be read is a row too:
+an arm with a damaged file is `failed`, one without a record is `unfinished` (not started, running, or cut off).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from bench import ledger
+from bench.errors import BenchError
+from bench.ledger import Record
+
+
+class Column(NamedTuple):
+    """dtype: a pandas dtype; missing numbers are NaN (float64) or NA (Int64, boolean), missing text is ''."""
+
+    dtype: str
+    meaning: str
+
+
+COLUMNS: dict[str, Column] = {
+    "suite": Column("str", "name of the suite"),
+    "task": Column("str", "label of the task; '' where the record cannot be read"),
+    "strategy": Column("str", "label of the strategy"),
+    "use": Column("str", "the part behind that label"),
+    "setting": Column("str", "what tells this arm from others of its strategy"),
+    "settings": Column("str", "all settings of the strategy, JSON"),
+    "label_share": Column("float64", "part of the budget meant for labels, 0 to 1"),
+    "budget_usd": Column("float64", "dollars added"),
+    "seed": Column("Int64", "seed of the arm"),
+    "arm": Column("str", "id of the arm: the name of its folder"),
+    "status": Column("str", "done, infeasible, skipped, failed, or unfinished (no record)"),
+    "row": Column("str", "record (value: dollars spent), charge, score, reading or fact"),
+    "phase": Column("str", "charge, reading: the work it belongs to"),
+    "subject": Column("str", "score: student, teacher or 'floor: NAME'"),
+    "quantity": Column("str", "what was counted or measured: the charge's kind, the score's, reading's or fact's name"),
+    "value": Column("float64", "the number, in `unit`; missing where nothing was measured"),
+    "unit": Column("str", "unit of `value`"),
+    "direction": Column("str", "which way is better: higher, lower or none"),
+    "source": Column("str", "reading: counter, polled, modelled, assumed or computed"),
+    "shared": Column("boolean", "reading: whether another arm had done the work before"),
+    "reason": Column("str", "record: why there is no score; reading: why there is no value"),
+    "unit_price_usd": Column("float64", "charge: dollars for one unit"),
+    "usd": Column("float64", "charge: dollars, exactly as in the ledger; missing on all other rows"),
+    "paid_by": Column("str", "charge: purse, free or other meter"),
+}
+"""The table, long form: one row for each number, every arm at least with its `record` row."""
+
+EXAMPLE_COLUMNS: dict[str, Column] = {
+    "arm": Column("str", "id of the arm"),
+    "id": Column("str", "id of the test example"),
+    "subject": Column("str", "student, teacher or 'floor: NAME'"),
+    "metric": Column("str", "name of the score"),
+    "value": Column("float64", "the score of this one prediction, in the unit of the score"),
+}
+"""Scores example by example, of the arms that are done."""
+
+FACT_UNITS = {"_ms": "ms", "_parameters": "parameters", "_steps": "steps", "_usd": "USD", "labels": "labels"}
+"""Unit of a fact by the end of its name; anything else is a plain count."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything a report is made from.
+
+    table: long form, see COLUMNS. examples: see EXAMPLE_COLUMNS. records: arm -> record, where it could be read.
+    suite: suite.json, {} where there is none. suite_text: suite.yaml as it was run, '' where there is none.
+    """
+
+    table: pd.DataFrame
+    examples: pd.DataFrame
+    records: Mapping[str, Record]
+    suite: Mapping[str, Any]
+    suite_text: str = ""
+
+
+@dataclass(frozen=True)
+class _Arm:
+    rows: list[dict[str, Any]]
+    record: Record | None = None
+    examples: pd.DataFrame | None = None
+
+
+def read(folder: Path) -> Results:
+    """Read `results/<suite>/`, also while it is being written. Raises BenchError where there is no such folder."""
+    if not folder.is_dir():
+        raise BenchError(f"{folder}: no such results folder")
+    suite = _suite(folder / "suite.json")
+    name = str(suite.get("suite", folder.name))
+    there = {path.name for path in folder.iterdir() if (path / "ledger.jsonl").exists() or (path / "record.json").exists()}
+    arms = {arm: _arm(folder / arm, name) for arm in sorted(there | {Path(str(planned)).name for planned in suite.get("arms", [])})}
+    text = folder / "suite.yaml"
+    return Results(
+        table=_frame((row for arm in arms.values() for row in arm.rows), COLUMNS),
+        examples=_joined(arm.examples for arm in arms.values()),
+        records={name: arm.record for name, arm in arms.items() if arm.record},
+        suite=suite,
+        suite_text=text.read_text(encoding="utf-8", errors="replace") if text.exists() else "",
+    )
+
+
+def save(results: Results, folder: Path) -> None:
+    """Write table.parquet and table.csv, each whole or not at all."""
+    parquet, csv = folder / "table.parquet", folder / "table.csv"
+    results.table.to_parquet(parquet.with_suffix(".parquet.part"), index=False)
+    results.table.to_csv(csv.with_suffix(".csv.part"), index=False)
+    for path in (parquet, csv):
+        path.with_suffix(path.suffix + ".part").replace(path)
+
+
+def arms(table: pd.DataFrame) -> pd.DataFrame:
+    """One row for each arm, by arm id; what an arm does not have is missing.
+
+    Columns: those that identify an arm, status, reason; `usd spent` and `usd PURPOSE` from the purse (labels, or the phase that
+    compute was for), `usd not from the purse`; `student METRIC`, `teacher METRIC`, `floor: NAME METRIC`; facts by name;
+    readings as `QUANTITY (UNIT)`, see `readings`; `speed_up`, how many times faster than the large model the student is.
+    """
+    identity = ["suite", "task", "strategy", "use", "setting", "label_share", "budget_usd", "seed", "status", "reason"]
+    view = table[table["row"] == "record"].set_index("arm")[identity]
+    scores, facts = table[table["row"] == "score"], table[table["row"] == "fact"]
+    view = view.join(_wide(scores, scores["subject"] + " " + scores["quantity"])).join(_wide(facts, facts["quantity"]))
+    view = view.join(_dollars(table)).join(readings(table))
+    if {"large_ms", "student_ms"} <= set(view.columns):
+        view["speed_up"] = view["large_ms"] / view["student_ms"]
+    return view
+
+
+def readings(table: pd.DataFrame) -> pd.DataFrame:
+    """Arm x `QUANTITY (UNIT)`.
+
+    Times, energy and FLOPs are summed over phases, and missing where one phase is; of memory and all else it is the greatest.
+    """
+    rows = table[table["row"] == "reading"]
+    names, added = rows["quantity"] + " (" + rows["unit"] + ")", rows["unit"].isin(["s", "kWh", "J", "FLOP"])
+    summed, greatest = rows[added], rows[~added]
+    sums = summed.groupby([summed["arm"], names[added]])["value"].sum(skipna=False).unstack()
+    peaks = greatest.groupby([greatest["arm"], names[~added]])["value"].max().unstack()
+    return sums.join(peaks, how="outer")
+
+
+def _dollars(table: pd.DataFrame) -> pd.DataFrame:
+    """Arm x purpose, summed exactly and rounded to a billionth, as the purse does it."""
+    charges = table[table["row"] == "charge"]
+    purse = charges[charges["paid_by"] == "purse"]
+    purpose = "usd " + purse["phase"].where(purse["quantity"] != "labels", "labels")
+    by_purpose = purse.groupby([purse["arm"], purpose])["usd"].agg(_total).unstack()
+    by_purpose["usd spent"] = purse.groupby("arm")["usd"].agg(_total)
+    by_purpose = by_purpose.reindex(table["arm"].unique()).fillna(0.0)
+    free = charges[charges["paid_by"] == "free"].groupby("arm")["usd"].agg(_total)
+    return by_purpose.join(free.rename("usd not from the purse"))
+
+
+def _total(usd: pd.Series[float]) -> float:
+    return round(math.fsum(usd), 9)
+
+
+def _wide(rows: pd.DataFrame, names: pd.Series[str]) -> pd.DataFrame:
+    return rows.groupby([rows["arm"], names])["value"].last().unstack()
+
+
+def _suite(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+    except (TypeError, ValueError):
+        raise BenchError(f"{path}: not a JSON object") from None
+
+
+def _arm(folder: Path, suite: str) -> _Arm:
+    """All of one arm. A file that cannot be understood makes it a failed one; its rows are then left out."""
+    nobody = {"suite": suite, "arm": folder.name, "row": "record", "quantity": "spent", "unit": "USD", "direction": "lower"}
+    try:
+        record = ledger.sealed(folder)
+        if record is None:
+            unknown = {"suite": suite, "arm": folder.name, "status": "unfinished"}
+            rows = _ledger_rows(folder, unknown)
+            return _Arm([{**nobody, **unknown, "reason": "still running, or cut off" if rows else "not started"}, *rows])
+        identity = _identity(record) | {"arm": folder.name}
+        ended = {**nobody, **identity, "reason": record.reason, "value": float(record.spent_usd)}
+        predictions = folder / "predictions.jsonl"
+        examples = _examples(predictions, predictions.stat().st_mtime_ns) if record.status == "done" and predictions.exists() else None
+        return _Arm([ended, *_ledger_rows(folder, identity)], record, examples)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        return _Arm([{**nobody, "status": "failed", "reason": f"cannot be read: {type(error).__name__}: {error}"}])
+
+
+def _identity(record: Record) -> dict[str, Any]:
+    """The columns that all rows of an arm share. Raises ValueError or TypeError where the record is not what it should be."""
+    if record.schema != ledger.SCHEMA:
+        raise ValueError(f"record of schema {record.schema}, this version reads {ledger.SCHEMA}")
+    names = ("suite", "task", "strategy", "use", "setting", "status", "reason", "data_fingerprint")
+    words = [getattr(record, name) for name in names]
+    if not all(isinstance(word, str) for word in words) or not isinstance(record.machine, dict):
+        raise TypeError("record.json holds a field of another type than it should")
+    return {
+        **{name: getattr(record, name) for name in names[:6]},
+        "settings": json.dumps(record.settings, sort_keys=True),
+        "label_share": float(record.settings.get("label_share", math.nan)),
+        "budget_usd": float(record.budget_usd),
+        "seed": int(record.seed),
+    }
+
+
+def _ledger_rows(folder: Path, identity: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [{**identity, **_row(row)} for row in ledger.rows(folder)]
+
+
+def _row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A ledger's row in the words of the table. Raises KeyError, TypeError or ValueError."""
+    kind = row["row"]
+    if kind == "charge":
+        kept = {name: str(row[name]) for name in ("phase", "unit", "paid_by")}
+        usd, price = float(row["usd"]), float(row["unit_price_usd"])
+        amount = {"quantity": str(row["kind"]), "value": float(row["quantity"]), "direction": "lower"}
+        return {"row": kind, **kept, **amount, "usd": usd, "unit_price_usd": price}
+    if kind == "score":
+        kept = {name: str(row[name]) for name in ("subject", "unit", "direction")}
+        return {"row": kind, **kept, "quantity": str(row["name"]), "value": float(row["value"])}
+    if kind == "reading":
+        kept = {name: str(row[name]) for name in ("phase", "quantity", "unit", "direction", "source", "reason")}
+        return {"row": kind, **kept, "value": math.nan if row["value"] is None else float(row["value"]), "shared": bool(row["shared"])}
+    if kind == "fact":
+        name = str(row["name"])
+        unit = next((unit for end, unit in FACT_UNITS.items() if name.endswith(end)), "1")
+        return {"row": kind, "quantity": name, "value": float(row["value"]), "unit": unit, "direction": "none"}
+    raise ValueError(f"ledger row of unknown kind {kind!r}")
+
+
+@lru_cache(maxsize=512)
+def _examples(path: Path, changed_ns: int) -> pd.DataFrame:  # noqa: ARG001 - the time of change keys the cache
+    """Scores of one arm, example by example; remembered, as the leaderboard is drawn again after every arm."""
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+    if len({str(line["id"]) for line in lines}) < len(lines):
+        raise ValueError(f"{path.name} holds an example twice")
+    keys = sorted({(subject, metric) for line in lines for subject, scores in line["scores"].items() for metric in scores})
+    rows = [
+        {
+            "arm": path.parent.name,
+            "id": str(line["id"]),
+            "subject": subject,
+            "metric": metric,
+            "value": float(line["scores"][subject][metric]),
+        }
+        for subject, metric in keys
+        for line in lines
+    ]
+    return _frame(rows, EXAMPLE_COLUMNS)
+
+
+def _joined(frames: Iterable[pd.DataFrame | None]) -> pd.DataFrame:
+    found = [frame for frame in frames if frame is not None]
+    return pd.concat(found, ignore_index=True) if found else _frame([], EXAMPLE_COLUMNS)
+
+
+def _frame(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, Column]) -> pd.DataFrame:
+    """A frame with exactly these columns and dtypes, whatever the rows hold or lack."""
+    found = list(rows)
+    return pd.DataFrame(
+        {
+            name: pd.Series([row.get(name, "" if column.dtype == "str" else None) for row in found], dtype=column.dtype)
+            for name, column in columns.items()
+        }
+    )

@@ -1,0 +1,193 @@
+"""Stage 3: arms -> fresh processes. Skips what is sealed, contains failures, seals every arm, also one that was killed.
+
+results/<suite>/suite.yaml, suite.json      the question, as it was asked
+results/<suite>/<arm>/...                   one folder an arm; record.json last
+results/<suite>/store/...                   artifacts, shared by the arms
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from filelock import FileLock, Timeout
+
+from bench import ledger
+from bench import plan as planning
+from bench.contracts import Executor, Progress, Splits
+from bench.errors import BenchError, DataError
+from bench.ledger import Record, Status
+from bench.plan import Arm
+from bench.suite import Suite
+
+
+class Screen(Protocol):
+    """Told what happens while a suite runs."""
+
+    def planned(self, folder: Path, arms: Sequence[Arm], sealed: Mapping[str, Record]) -> None: ...
+
+    def ended(self, record: Record) -> None: ...
+
+
+@dataclass(frozen=True)
+class Where:
+    """Places of one run. results: the suite's own folder."""
+
+    results: Path
+    cache: Path
+    device: str = "auto"
+
+
+def data(suite: Suite, cache: Path, progress: Progress) -> dict[str, Splits]:
+    """The data of every task, read once before anything is spent. Raises DataError."""
+    found = {label: task.splits(cache, progress) for label, task in suite.tasks.items()}
+    for label, splits in found.items():
+        if not splits.test:
+            raise DataError(f"task '{label}' has no test examples")
+        if len(splits.train) < suite.spec.start_labels:
+            raise DataError(f"task '{label}' holds {len(splits.train)} labels to train on, start_labels asks for {suite.spec.start_labels}")
+    return found
+
+
+def run(
+    suite: Suite, arms: Sequence[Arm], splits: Mapping[str, Splits], where: Where, executor: Executor, screen: Screen, retry: bool
+) -> list[Record]:
+    """Bring every arm to its record; all records, in the order of `arms`.
+
+    An arm that is sealed is left alone, unless its data changed, or it failed and `retry` is set.
+    Raises BenchError where another process runs in the same folder.
+    """
+    where.results.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(where.results / "run.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise BenchError(f"another bench run is at work in {where.results}") from None
+    with lock:
+        return _run(suite, arms, splits, where, executor, screen, retry)
+
+
+def _run(
+    suite: Suite, arms: Sequence[Arm], splits: Mapping[str, Splits], where: Where, executor: Executor, screen: Screen, retry: bool
+) -> list[Record]:
+    (where.results / "suite.yaml").write_text(suite.text, encoding="utf-8")
+    ledger.write_whole(where.results / "suite.json", _question(suite, splits))
+    seal = _Sealer(suite, {arm.id: arm for arm in arms}, where.results, screen)
+    sealed = {arm_id: record for arm_id, record in kept(arms, splits, where.results, retry).items() if record}
+    screen.planned(where.results, arms, sealed)
+    open_ = [arm.id for arm in arms if arm.id not in sealed]
+    for arm_id in open_:
+        _clear(where.results / arm_id)
+    command = [sys.executable, "-m", "bench.worker", str(where.results / "suite.yaml")]
+    executor.run(
+        {arm_id: [*command, arm_id, str(where.results), str(where.cache), where.device] for arm_id in open_},
+        {arm_id: where.results / arm_id / "worker.log" for arm_id in open_},
+        seal,
+    )
+    return [record for arm in arms if (record := ledger.sealed(where.results / arm.id))]
+
+
+def kept(arms: Sequence[Arm], splits: Mapping[str, Splits], results: Path, retry: bool) -> dict[str, Record | None]:
+    """Arm id -> the record of an arm that need not run again, else None."""
+
+    def record(arm: Arm) -> Record | None:
+        found = ledger.sealed(results / arm.id)
+        if found is None or (retry and found.status == "failed"):
+            return None
+        return found if found.data_fingerprint in ("", splits[arm.task_label].fingerprint) else None
+
+    return {arm.id: record(arm) for arm in arms}
+
+
+def _clear(folder: Path) -> None:
+    """Forget how an earlier attempt ended; its ledger stays beside the new one."""
+    for name in ("record.json", "outcome.json", "progress.json"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _question(suite: Suite, splits: Mapping[str, Splits]) -> dict[str, Any]:
+    """What a report needs to know of the suite, so that it need not build parts."""
+    spec = suite.spec
+    same = spec.model_dump(mode="json", include={"suite", "question", "start_labels", "budgets_usd", "seeds", "pays", "prices", "compact"})
+    return {
+        **same,
+        "primary_metric": spec.rank_by,
+        "meter": spec.prices.meter,
+        "large": suite.large.title,
+        "sunk": f"The making of {suite.large.title} is sunk cost, charged to nobody.",
+        "notes": {label: list(found.notes) for label, found in splits.items()},
+        "arms": [arm.id for arm in planning.arms(suite)],
+    }
+
+
+@dataclass
+class _Sealer:
+    """Called as each process ends: writes the record from what the process said, or from how it died."""
+
+    suite: Suite
+    arms: Mapping[str, Arm]
+    results: Path
+    screen: Screen
+
+    def __post_init__(self) -> None:
+        self._started = _now()
+
+    def __call__(self, arm_id: str, exit_status: int) -> None:
+        folder = self.results / arm_id
+        record = self._record(self.arms[arm_id], _ending(folder, exit_status))
+        ledger.seal(folder, record)
+        (folder / "progress.json").unlink(missing_ok=True)
+        self.screen.ended(record)
+
+    def _record(self, arm: Arm, ending: Mapping[str, Any]) -> Record:
+        return Record(
+            arm=arm.id,
+            suite=self.suite.spec.suite,
+            task=arm.task_label,
+            strategy=arm.cell.label,
+            use=self.suite.spec.strategies[arm.cell.label].use,
+            setting=arm.cell.setting,
+            settings=arm.settings,
+            budget_usd=arm.budget_usd,
+            seed=arm.seed,
+            started=self._started,
+            ended=_now(),
+            **ending,
+        )
+
+
+def _ending(folder: Path, exit_status: int) -> dict[str, Any]:
+    path = folder / "outcome.json"
+    if path.exists():
+        ending: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return ending
+    spent = sum(row["usd"] for row in ledger.rows(folder) if row["row"] == "charge" and row["paid_by"] == "purse")
+    status: Status = "failed"
+    return {
+        "status": status,
+        "reason": _how_it_died(folder, exit_status),
+        "spent_usd": round(spent, 9),
+        "facts": {},
+        "data_fingerprint": "",
+        "machine": {},
+        "student": "",
+    }
+
+
+def _how_it_died(folder: Path, exit_status: int) -> str:
+    if exit_status < 0:
+        name = signal.Signals(-exit_status).name
+        return f"killed by {name}" + (", perhaps out of memory" if name == "SIGKILL" else "")
+    log = folder / "worker.log"
+    last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:] if log.exists() else []
+    return f"ended with status {exit_status}" + (f": {last[0]}" if last else "")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

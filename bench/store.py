@@ -1,0 +1,216 @@
+"""Recipe -> artifact: made once, its bill kept beside it, so that each arm can pay what it would have paid alone.
+
+    store/<key>/artifact/...    what was made
+    store/<key>/bill.json       what making it took, and the recipe
+    store/<key>.lock            held by the one process that makes it; others wait
+
+An artifact stands whole or not at all: it is made in a folder of its own and then moved into place.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from filelock import FileLock, Timeout
+
+from bench import machine
+from bench.contracts import Bill, Instrument, Meter, Profiler, Progress, Reading, Recipe, Tally, Workbench
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """How much of the paying meter work may use. amount None: as much as it needs."""
+
+    meter: Meter
+    amount: float | None = None
+
+
+@dataclass
+class Meters:
+    """A Tally: counts FLOPs and time of one piece of work, and holds it to its allowance at every step."""
+
+    allowance: Allowance
+    energy_so_far: Callable[[], float | None] = lambda: None
+    flops: float = 0.0
+    started: float = field(default_factory=time.monotonic)
+    _last: float = 0.0
+    _longest: float = 0.0
+
+    def used(self) -> float:
+        """Amount of the paying meter so far."""
+        if self.allowance.meter == "flops":
+            return self.flops
+        if self.allowance.meter == "wall":
+            return time.monotonic() - self.started
+        return self.energy_so_far() or 0.0
+
+    def room_for(self, flops: float) -> bool:
+        if self.allowance.amount is None:
+            return True
+        step = flops if self.allowance.meter == "flops" else self._longest
+        return self.used() + step <= self.allowance.amount
+
+    def fraction(self) -> float:
+        return min(1.0, self.used() / self.allowance.amount) if self.allowance.amount else 0.0
+
+    def advance(self, flops: float) -> None:
+        self.flops += flops
+        now = self.used()
+        self._longest = max(self._longest, now - self._last)
+        self._last = now
+
+
+@dataclass
+class Window:
+    """What was seen between its edges; filled when it closes."""
+
+    instruments: list[Instrument]
+    wall_s: float = 0.0
+    readings: list[Reading] = field(default_factory=list)
+
+    def kwh(self) -> float | None:
+        """Energy, where an instrument measured it."""
+        return next((r.value for r in self.readings if r.quantity == "energy" and r.unit == "kWh"), None)
+
+    def kwh_so_far(self) -> float | None:
+        """Energy since the window opened, from the first instrument that can tell."""
+        return next((i.so_far() for i in self.instruments if hasattr(i, "so_far")), None)
+
+
+@contextmanager
+def window(profilers: Mapping[str, Profiler], device: str) -> Iterator[Window]:
+    """Measure what happens inside: device idle at both edges, instruments released also when the work fails."""
+    opened = Window([profiler.instrument() for profiler in profilers.values()])
+    started: list[Instrument] = []
+    machine.synchronise(device)
+    begun = time.monotonic()
+    try:
+        for instrument in opened.instruments:
+            instrument.start()
+            started.append(instrument)
+        begun = time.monotonic()
+        yield opened
+        machine.synchronise(device)
+    finally:
+        opened.wall_s = time.monotonic() - begun
+        for instrument in reversed(started):
+            opened.readings += instrument.stop()
+
+
+class Workshop(Protocol):
+    """What pays for recipes to be made: the store, or a dry run that only forecasts."""
+
+    bench: Workbench
+
+    def bill_for(self, recipe: Recipe, allowance: Allowance) -> tuple[Bill, bool]:
+        """The bill, and whether the work had been done before."""
+        ...
+
+    def value(self, recipe: Recipe) -> object:
+        """What a strategy gets to see of the artifact."""
+        ...
+
+
+class _NoTally:
+    """For reading and forecasting, which take nothing."""
+
+    def room_for(self, flops: float) -> bool:  # noqa: ARG002
+        return True
+
+    def fraction(self) -> float:
+        return 0.0
+
+    def advance(self, flops: float) -> None: ...
+
+
+class Store:
+    """Artifacts under one folder, shared by all arms of a results folder."""
+
+    def __init__(self, folder: Path, cache: Path, device: str, profilers: Mapping[str, Profiler], progress: Progress) -> None:
+        self.folder, self.cache, self.device, self.profilers, self.progress = folder, cache, device, profilers, progress
+        self.bench = self._bench(_NoTally())
+
+    def artifact(self, recipe: Recipe) -> Path:
+        """Folder of what was made."""
+        return self.folder / recipe.key / "artifact"
+
+    def value(self, recipe: Recipe) -> object:
+        return recipe.read(self.artifact(recipe))
+
+    def bill(self, recipe: Recipe) -> Bill | None:
+        """The bill of something made before, else None."""
+        path = self.folder / recipe.key / "bill.json"
+        if not path.exists():
+            return None
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        readings = tuple(Reading(**reading) for reading in kept["readings"])
+        return Bill(kept["flops"], kept["wall_s"], kept["kwh"], readings)
+
+    def bill_for(self, recipe: Recipe, allowance: Allowance) -> tuple[Bill, bool]:
+        """Make it unless it is made; raises OverBudget where it does not fit the allowance, and then keeps nothing."""
+        if bill := self.bill(recipe):
+            return bill, True
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self._alone(recipe):
+            if bill := self.bill(recipe):
+                return bill, True
+            return self._make(recipe, allowance), False
+
+    @contextmanager
+    def _alone(self, recipe: Recipe) -> Iterator[None]:
+        lock = FileLock(self.folder / f"{recipe.key}.lock")
+        try:
+            lock.acquire(timeout=0.2)
+        except Timeout:
+            self.progress("waiting for an arm that makes the same", 0, 1)
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _make(self, recipe: Recipe, allowance: Allowance) -> Bill:
+        making = self.folder / f"{recipe.key}.making"
+        shutil.rmtree(making, ignore_errors=True)
+        (making / "artifact").mkdir(parents=True)
+        try:
+            with window(self.profilers, self.device) as seen:
+                meters = Meters(allowance, seen.kwh_so_far)
+                recipe.make(making / "artifact", self._bench(meters))
+        except BaseException:
+            shutil.rmtree(making, ignore_errors=True)
+            raise
+        bill = Bill(meters.flops, seen.wall_s, seen.kwh(), tuple(seen.readings))
+        kept = {"schema": SCHEMA, "recipe": recipe.identity(), **asdict(bill)}
+        (making / "bill.json").write_text(json.dumps(kept, indent=1, allow_nan=False), encoding="utf-8")
+        making.replace(self.folder / recipe.key)
+        return bill
+
+    def _bench(self, tally: Tally) -> Workbench:
+        return Workbench(self.cache, self.device, self.artifact, tally, self.progress)
+
+
+class DryStore:
+    """Forecasts instead of making: for `bench plan`. Knows FLOPs; seconds and kWh are not known before the work."""
+
+    def __init__(self, cache: Path, progress: Progress) -> None:
+        self.bench = Workbench(cache, "cpu", lambda recipe: Path(recipe.key), _NoTally(), progress)
+
+    def bill_for(self, recipe: Recipe, allowance: Allowance) -> tuple[Bill, bool]:
+        flops = recipe.forecast_flops(self.bench)
+        limit = getattr(recipe, "limit", None)
+        if allowance.meter == "flops" and limit is not None:
+            flops = min(flops, limit)
+        return Bill(flops, 0.0, None), False
+
+    def value(self, recipe: Recipe) -> object:
+        return recipe.pretend()

@@ -1,0 +1,1 @@
+"""Ways to spend the money, one a file."""

@@ -1,0 +1,27 @@
+"""Spend on labels: the compact model, cut from the untuned large one, learns from all labels owned and bought.
+
+Source: strategy "Ann." of Kang, Xu, Ritter 2023 (Distill or Annotate?, section 3). Theirs counts the student's training as free;
+here the suite says who pays for it.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from bench.contracts import Job, Outcome, Strategy
+from bench.strategies import _steps
+from bench.training.recipes import Tuning
+
+
+class Annotate(Strategy):
+    """Buy labels, fine-tune the compact model on them."""
+
+    label_share: float = Field(default=0.9, ge=0, le=1)
+    """Part of the budget that buys labels; the rest trains."""
+    student: Tuning = Tuning()
+    """How the compact model is trained."""
+
+    def run(self, job: Job) -> Outcome:
+        examples = job.labels(self.label_share)
+        base = _steps.compact(job, _steps.large(job))
+        return Outcome(_steps.tune(job, base, examples, self.student, "student_training"))

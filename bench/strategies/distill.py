@@ -1,0 +1,49 @@
+"""Spend on a teacher: tune the large model on the labels, let it label the pool, train the compact model on that.
+
+Sources: strategy "Dist." of Kang, Xu, Ritter 2023 (teacher and distillation paid from the added budget); pseudo-labels (PL) and
+logit distillation (KD) of Shleifer & Rush 2020, section 3, after Kim & Rush 2016 and Hinton et al. 2015.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from bench.contracts import Job, Outcome, Strategy
+from bench.strategies import _steps
+from bench.training.recipes import Tuning
+
+
+class Distill(Strategy):
+    """Tune the large model, pseudo-label the pool as far as the money goes, train the compact model."""
+
+    label_share: float = Field(default=0.0, ge=0, le=1)
+    """Part of the budget that buys labels; the rest pays teacher, pseudo-labels and training."""
+    pseudo_share: float = Field(default=0.5, gt=0, lt=1)
+    """Part of the money left after tuning the teacher that pseudo-labels may take; the rest trains the student."""
+    method: Literal["pseudo_labels", "logits"] = "pseudo_labels"
+    """Learn the teacher's outputs, or its next-token distributions over them too (`student.kd_weight` mixes the two)."""
+    start_from: Literal["large", "teacher"] = "large"
+    """What the compact model is cut from: the untuned large model (Kang et al.) or the tuned teacher (Shleifer & Rush)."""
+    gold: bool = True
+    """Whether the labels owned are trained on together with the pseudo-labels."""
+    teacher: Tuning = Tuning()
+    """How the large model is tuned."""
+    student: Tuning = Tuning()
+    """How the compact model is trained."""
+
+    def run(self, job: Job) -> Outcome:
+        labels = job.labels(self.label_share)
+        large = _steps.large(job)
+        teacher = _steps.tune(job, large, labels, self.teacher, "teacher_tuning")
+        pseudo = _steps.pseudo_label(job, teacher, self.pseudo_share * job.left_usd())
+        student = _steps.tune(
+            job,
+            _steps.compact(job, teacher if self.start_from == "teacher" else large),
+            pseudo + (labels if self.gold else ()),
+            self.student,
+            "student_training",
+            teacher if self.method == "logits" else None,
+        )
+        return Outcome(student, teacher, {"pseudo_labels": len(pseudo)})

@@ -1,0 +1,29 @@
+"""Shrink and fine-tune: tune the large model on the labels, copy some of its layers, fine-tune those again.
+
+Source: SFT of Shleifer & Rush 2020 (Pre-trained Summarization Distillation, section 3.1); layers by their published tables.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from bench.contracts import Job, Outcome, Strategy
+from bench.strategies import _steps
+from bench.training.recipes import Tuning
+
+
+class Sft(Strategy):
+    """Tune the large model, shrink it, fine-tune what is left on the same labels."""
+
+    label_share: float = Field(default=0.8, ge=0, le=1)
+    """Part of the budget that buys labels; the rest tunes and trains."""
+    teacher: Tuning = Tuning()
+    """How the large model is tuned."""
+    student: Tuning = Tuning()
+    """How the shrunk model is trained."""
+
+    def run(self, job: Job) -> Outcome:
+        examples = job.labels(self.label_share)
+        teacher = _steps.tune(job, _steps.large(job), examples, self.teacher, "teacher_tuning")
+        student = _steps.tune(job, _steps.compact(job, teacher), examples, self.student, "student_training")
+        return Outcome(student, teacher)

@@ -1,0 +1,341 @@
+"""Stage 1: YAML text -> a Suite of real parts, or every fault at once with file, line, path and the nearest right name.
+
+YAML here is the 1.2 core schema: `5e-4` is a number, `no` and `2024-01-01` are text. A key written twice is a fault.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, get_args
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from bench import registry
+from bench.contracts import Checkpoint, Compact, Decoding, Metric, Part, Precision, Profiler, Strategy, Task
+from bench.errors import SuiteError
+from bench.prices import Pays, PriceBook
+
+Path_ = tuple[str | int, ...]
+M = TypeVar("M", bound=BaseModel)
+
+NODES_AT_MOST = 100_000
+"""Aliases may repeat text; a few lines of them can spell billions of values."""
+
+
+class Use(Part):
+    """A part and its settings: `{use: NAME, with: {...}}`."""
+
+    model_config = ConfigDict(**{**Part.model_config, "validate_by_name": True, "validate_by_alias": True})
+
+    use: str
+    """The part's file name on its shelf."""
+    settings: dict[str, Any] = Field(default={}, alias="with")
+    """Its settings."""
+
+
+Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=40)]
+Dollars = Annotated[float, Field(gt=0)]
+
+
+def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    twice = [v for i, v in enumerate(values) if v in values[:i]]
+    if twice:
+        raise ValueError(f"{twice[0]} stands twice")
+    return values
+
+
+class SuiteText(Part):
+    """A suite file, field by field."""
+
+    suite: Label
+    """Name of the suite; results go to `results/<suite>/`."""
+    question: str = Field(min_length=1)
+    """What the suite answers, for the reader of the report."""
+    large: Use
+    """The pretrained large model, from `zoo/`: the teacher, and what the compact model is cut from."""
+    compact: Compact
+    """The shape of the compact model, the same for every strategy."""
+    tasks: dict[Label, Use] = Field(min_length=1)
+    """LABEL -> part from `tasks/`."""
+    strategies: dict[Label, Use] = Field(min_length=1)
+    """LABEL -> part from `strategies/`; a list under `with` is a grid."""
+    start_labels: int = Field(ge=0)
+    """Labels owned at the start; they cost nothing."""
+    budgets_usd: Annotated[tuple[Dollars, ...], AfterValidator(_distinct)] = Field(min_length=1)
+    """Dollars added, one arm for each."""
+    seeds: Annotated[tuple[int, ...], AfterValidator(_distinct)] = Field(min_length=1)
+    """Each draws its own labels, batches and dropout; differences are paired by seed."""
+    prices: PriceBook
+    """What things cost."""
+    pays: Pays = Pays()
+    """Who pays for what."""
+    precision: Precision = "bf16"
+    """Arithmetic of training and generation."""
+    decoding: Decoding = Decoding()
+    """How outputs are generated."""
+    metrics: dict[Label, Use] = Field(default={"rouge": Use(use="rouge")}, min_length=1)
+    """LABEL -> part from `metrics/`."""
+    rank_by: str = "rouge2"
+    """The score that the leaderboard is sorted by."""
+    profilers: dict[Label, Use] = Field(default={name: Use(use=name) for name in ("wall", "memory", "energy")})
+    """LABEL -> part from `profilers/`."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One setting of a strategy. setting: the grid's fields that tell it from its neighbours, '' where there is no grid."""
+
+    label: str
+    setting: str
+    strategy: Strategy
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A question, ready to be planned: the file's fields, with real parts."""
+
+    text: str
+    spec: SuiteText
+    large: Checkpoint
+    tasks: dict[str, Task]
+    cells: tuple[Cell, ...]
+    metrics: dict[str, Metric]
+    profilers: dict[str, Profiler]
+
+
+def read(path: Path) -> Suite:
+    """Read and check a suite file. Raises SuiteError with every fault found."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = "is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else (error.strerror or "cannot be read").lower()
+        raise SuiteError([f"{path}: {reason}"]) from None
+    return _Reader(str(path)).suite(text)
+
+
+class _CoreLoader(yaml.SafeLoader):
+    """YAML 1.2 core schema: null, true/false, int, float; all else is text."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's own name and type
+
+
+for _tag, _pattern, _first in (
+    ("null", r"^(?:~|null|)$", ["~", "n", ""]),
+    ("bool", r"^(?:true|false)$", list("tf")),
+    ("int", r"^[-+]?[0-9]+$", list("-+0123456789")),
+    ("float", r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$|^[-+]?\.(?:inf|nan)$", list("-+.0123456789")),
+):
+    _CoreLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), _first)
+
+
+@dataclass
+class _Reader:
+    """Collects faults while it reads one file."""
+
+    file: str
+    faults: list[tuple[int, str]] = field(default_factory=list)
+    lines: dict[Path_, int] = field(default_factory=dict)
+
+    def suite(self, text: str) -> Suite:
+        tree = self._tree(text)
+        spec = self._build(SuiteText, tree, ())
+        raw = tree if isinstance(tree, dict) else {}
+        large = self._part("zoo", raw.get("large"), ("large",))
+        tasks = self._shelf("tasks", raw, "tasks")
+        metrics, profilers = (self._shelf(s, raw, s) if s in raw or not spec else self._defaults(s, spec) for s in ("metrics", "profilers"))
+        cells = tuple(self._cells(raw.get("strategies")))
+        if spec:
+            self._cross_check(spec)
+        if self.faults or spec is None or not isinstance(large, Checkpoint):
+            ordered = sorted(dict.fromkeys(self.faults))
+            raise SuiteError([f"{self.file}:{line}: {fault}" for line, fault in ordered])
+        return Suite(text, spec, large, tasks, cells, metrics, profilers)
+
+    # --- text -> values, with a line for each path ---
+
+    def _tree(self, text: str) -> Any:
+        loader = _CoreLoader(text)
+        try:
+            node = loader.get_single_node()
+            self._count = 0
+            return self._value(loader, node, ()) if node else {}
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            raise SuiteError([f"{self.file}:{mark.line + 1 if mark else 1}: not YAML: {error.problem or error.context}"]) from None
+        except yaml.YAMLError as error:
+            raise SuiteError([f"{self.file}:1: not YAML: {error}"]) from None
+        except RecursionError:
+            raise SuiteError([f"{self.file}:1: nested too deeply, or an alias holds itself"]) from None
+
+    def _value(self, loader: _CoreLoader, node: yaml.Node, path: Path_) -> Any:
+        self._count += 1
+        if self._count > NODES_AT_MOST:
+            raise SuiteError([f"{self.file}:{node.start_mark.line + 1}: more than {NODES_AT_MOST:,} values"])
+        self.lines[path] = node.start_mark.line + 1
+        if isinstance(node, yaml.SequenceNode):
+            return [self._value(loader, item, (*path, i)) for i, item in enumerate(node.value)]
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(loader, node, path)
+        return loader.construct_object(node)
+
+    def _mapping(self, loader: _CoreLoader, node: yaml.MappingNode, path: Path_) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = str(key_node.value) if isinstance(key_node, yaml.ScalarNode) else "?"
+            here = (*path, key)
+            if key in found:
+                self.faults.append((key_node.start_mark.line + 1, f"{_dotted(here)}: written twice, first on line {self.lines[here]}"))
+                continue
+            found[key] = self._value(loader, value_node, here)
+            self.lines[here] = key_node.start_mark.line + 1
+        return found
+
+    # --- values -> parts ---
+
+    def _fault(self, path: Path_, message: str) -> None:
+        known = next(path[:n] for n in range(len(path), -1, -1) if path[:n] in self.lines or n == 0)
+        self.faults.append((self.lines.get(known, 1), f"{_dotted(path)}: {message}"))
+
+    def _build(self, model: type[M], value: Any, path: Path_) -> M | None:
+        """A strict model from plain values; its faults are collected."""
+        try:
+            return model.model_validate_json(json.dumps(value))
+        except ValidationError as error:
+            for fault in error.errors():
+                self._explain(model, fault, path)
+            return None
+
+    def _explain(self, model: type[BaseModel], fault: Any, path: Path_) -> None:
+        where = (*path, *(part for part in fault["loc"] if part != "[key]"))
+        if fault["type"] == "extra_forbidden":
+            known = sorted(_settings(model, fault["loc"][:-1]))
+            near = registry.nearest(str(where[-1]), tuple(known))
+            self._fault(where, f"no such setting; did you mean '{near}'?" if near else f"no such setting; there are: {', '.join(known)}")
+        elif fault["type"] == "missing":
+            self._fault(where, "missing")
+        else:
+            expected = fault["msg"].removeprefix("Value error, ").replace("Input should be", "expected").replace("String should", "should")
+            self._fault(where, f"{expected}, got {json.dumps(fault['input'], default=str)[:60]}")
+
+    def _part(self, shelf: str, use: Any, path: Path_) -> Part | None:
+        """A part from `{use, with}`; malformed entries were reported with the file's fields."""
+        kind = self._class(shelf, use, path)
+        return self._build(kind, use.get("with") or {}, (*path, "with")) if kind else None
+
+    def _class(self, shelf: str, use: Any, path: Path_) -> type[Part] | None:
+        if not isinstance(use, dict) or not isinstance(use.get("use"), str) or not isinstance(use.get("with") or {}, dict):
+            return None
+        try:
+            return registry.find(shelf, use["use"])
+        except registry.UnknownPart as error:
+            self._fault((*path, "use"), str(error))
+            return None
+
+    def _shelf(self, shelf: str, raw: dict[str, Any], key: str) -> dict[str, Any]:
+        entries = raw.get(key)
+        built = {label: self._part(shelf, use, (key, label)) for label, use in (entries if isinstance(entries, dict) else {}).items()}
+        return {label: part for label, part in built.items() if part}
+
+    def _defaults(self, shelf: str, spec: SuiteText) -> dict[str, Any]:
+        return {label: registry.find(shelf, use.use)(**use.settings) for label, use in getattr(spec, shelf).items()}
+
+    def _cells(self, entries: Any) -> Iterator[Cell]:
+        for label, use in (entries if isinstance(entries, dict) else {}).items():
+            path = ("strategies", label, "with")
+            kind = self._class("strategies", use, path[:2])
+            if kind is None:
+                continue
+            for setting, values, moved in _grid(use.get("with") or {}, self, path):
+                with self._lines_of(moved):
+                    strategy = self._build(kind, values, path)
+                if isinstance(strategy, Strategy):
+                    yield Cell(label, setting, strategy)
+
+    def _lines_of(self, moved: dict[Path_, int]) -> _Moved:
+        return _Moved(self.lines, moved)
+
+    def _cross_check(self, spec: SuiteText) -> None:
+        if spec.prices.meter == "energy" and "energy" not in {use.use for use in spec.profilers.values()}:
+            self._fault(("prices", "meter"), "paying by energy needs the profiler 'energy' under profilers")
+
+
+@dataclass
+class _Moved:
+    """While a grid's cell is built, its paths point at the lines of the values chosen."""
+
+    lines: dict[Path_, int]
+    moved: dict[Path_, int]
+
+    def __enter__(self) -> None:
+        self.before = {path: self.lines.get(path) for path in self.moved}
+        self.lines.update(self.moved)
+
+    def __exit__(self, *_: object) -> None:
+        for path, line in self.before.items():
+            if line is None:
+                del self.lines[path]
+            else:
+                self.lines[path] = line
+
+
+def _grid(values: dict[str, Any], reader: _Reader, path: Path_) -> Iterator[tuple[str, dict[str, Any], dict[Path_, int]]]:
+    """(what tells it apart, settings, lines) for every combination of the lists in `values`, also of nested ones."""
+    axes = list(_lists(values, ()))
+    for at, choices in axes:
+        if not choices:
+            reader._fault((*path, *at), "an empty grid")
+    for picks in itertools.product(*(range(len(choices)) for _, choices in axes)):
+        cell = json.loads(json.dumps(values))
+        moved = {}
+        for (at, choices), pick in zip(axes, picks, strict=True):
+            _put(cell, at, choices[pick])
+            moved[(*path, *at)] = reader.lines.get((*path, *at, pick), 1)
+        setting = ", ".join(
+            f"{_dotted(at)}={_short(choices[pick])}" for (at, choices), pick in zip(axes, picks, strict=True) if len(choices) > 1
+        )
+        yield setting, cell, moved
+
+
+def _lists(values: dict[str, Any], at: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], list[Any]]]:
+    for key, value in values.items():
+        if isinstance(value, list):
+            yield (*at, key), value
+        elif isinstance(value, dict):
+            yield from _lists(value, (*at, key))
+
+
+def _put(values: dict[str, Any], at: tuple[str, ...], value: Any) -> None:
+    for key in at[:-1]:
+        values = values[key]
+    values[at[-1]] = value
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _dotted(path: Path_) -> str:
+    return "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in path).lstrip(".") or "suite"
+
+
+def _settings(model: type[BaseModel], loc: tuple[str | int, ...]) -> list[str]:
+    """Field names, as written in YAML, of the model that stands at `loc` inside `model`."""
+    for step in loc:
+        info = model.model_fields.get(str(step))
+        inner = _models(info.annotation) if info else []
+        if inner:
+            model = inner[0]
+    return [info.alias or name for name, info in model.model_fields.items()]
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """Models named in a type such as `Tuning | None` or `dict[str, Use]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for inner in get_args(annotation) for model in _models(inner)]

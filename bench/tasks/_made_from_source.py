@@ -1,0 +1,98 @@
+"""What the tasks made from source code share: reading, cleaning, splitting and keeping."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import abstractmethod
+from collections import Counter
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field
+
+from bench.contracts import Example, Progress, Splits, Task, fingerprint
+from bench.errors import DataError
+from bench.tasks._likeness import first_of_their_kind
+from bench.tasks._made_once import made_once
+from bench.tasks._source_code import EXTRACTOR, PACKAGES, DocumentedObject, documented_objects, installed
+from bench.tasks._splitting import content_hash, divide
+
+TEST, DEV, POOL = 0.08, 0.04, 0.40
+"""Shares of the pairs, by content hash; the rest is train."""
+
+
+class MadeFromSource(Task):
+    """Pairs of texts made from documented objects. The first TEST of all hashes are test, then dev, then the pool.
+
+    Pairs are taken in the order of their hash, and one that is a near duplicate of a pair taken before is left out: so what
+    stands in test pushes its like out of dev, pool and train, and more packages can take a pair out but never move it.
+    """
+
+    test_examples: int = Field(default=400, ge=1)
+    """Test pairs used: the first of their share. Those beyond it are used for nothing."""
+    dev_examples: int = Field(default=200, ge=1)
+    """Dev pairs used: the first of their share."""
+    pool_examples: int | None = Field(default=None, ge=0)
+    """Unlabelled documents used: the first of their share. Missing: all."""
+
+    packages: ClassVar[tuple[str, ...]] = PACKAGES
+    cleaning: ClassVar[int]
+    """Raised whenever the same objects come to give other pairs."""
+
+    @abstractmethod
+    def pair(self, found: DocumentedObject) -> tuple[str, str] | str:
+        """(source, target), or in a few words why the object gives none."""
+
+    def distinct(self, pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Those that are no near duplicate of an earlier one."""
+        return [pairs[i] for i in first_of_their_kind([source for source, _ in pairs])]
+
+    def splits(self, cache: Path, progress: Progress) -> Splits:
+        """See Task.splits. Takes half a minute of one core the first time, under a second then."""
+        examples, notes = self._examples(cache, progress)
+        test, dev, pool, train = divide(examples, (TEST, DEV, POOL), hash_of=lambda e: e.id)
+        if len(test) < self.test_examples or len(dev) < self.dev_examples:
+            raise DataError(
+                f"{type(self).__name__.lower()}: {self.test_examples} test and {self.dev_examples} dev pairs are asked for, "
+                f"the installed packages give {len(test)} and {len(dev)}"
+            )
+        test, dev = test[: self.test_examples], dev[: self.dev_examples]
+        pool = [Example(e.id, e.source) for e in pool[: self.pool_examples]]
+        groups = tuple(train), tuple(pool), tuple(dev), tuple(test)
+        return Splits(*groups, fingerprint=fingerprint(*groups), notes=notes)
+
+    def _examples(self, cache: Path, progress: Progress) -> tuple[list[Example], tuple[str, ...]]:
+        packages = installed(self.packages)
+        made_by = json.dumps([type(self).__qualname__, EXTRACTOR, self.cleaning, self.packages, packages])
+        name = f"{type(self).__name__.lower()}-{hashlib.sha256(made_by.encode()).hexdigest()[:16]}.jsonl"
+        kept = made_once(cache / "source_code" / name, lambda path: self._write(path, packages, cache, progress))
+        with kept.open(encoding="utf-8") as lines:
+            notes = tuple(json.loads(next(lines)))
+            return [Example(*json.loads(line)) for line in lines], notes
+
+    def _write(self, path: Path, packages: dict[str, str], cache: Path, progress: Progress) -> None:
+        left_out: Counter[str] = Counter()
+        pairs: list[tuple[str, str]] = []
+        for found in documented_objects(packages, cache, progress):
+            pair = self.pair(found)
+            if isinstance(pair, str):
+                left_out[pair] += 1
+            else:
+                pairs.append(pair)
+        pairs.sort(key=lambda pair: (content_hash(pair[0]), pair))
+        kept = self.distinct(pairs)
+        left_out["near duplicates"] = len(pairs) - len(kept)
+        with path.open("w", encoding="utf-8") as lines:
+            lines.write(json.dumps(self._notes(packages, len(kept), left_out)) + "\n")
+            lines.writelines(json.dumps([content_hash(source)[:16], source, target]) + "\n" for source, target in kept)
+
+    def _notes(self, packages: dict[str, str], kept: int, left_out: Counter[str]) -> list[str]:
+        missing = [p for p in self.packages if p not in packages]
+        notes = [
+            f"{kept:,} pairs from {kept + left_out.total():,} documented objects of "
+            + ", ".join(f"{package} {package_version}" for package, package_version in packages.items())
+            + ".",
+            "Left out: " + ", ".join(f"{count:,} {reason}" for reason, count in left_out.most_common()) + ".",
+        ]
+        return notes + ([f"Not installed here: {', '.join(missing)}."] if missing else [])

@@ -1,0 +1,158 @@
+"""JSON lines, CSV, TSV and Parquet files -> rows of text, strictly."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from bench.errors import DataError
+from bench.tasks._rows import Row, need_columns, text_of
+
+Format = Literal["jsonl", "csv", "tsv", "parquet"]
+
+_FORMATS: dict[str, Format] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv", ".parquet": "parquet", ".pq": "parquet"}
+
+
+class Columns(NamedTuple):
+    """Names of the columns to read."""
+
+    source: str
+    target: str
+    id: str | None
+
+    @property
+    def wanted(self) -> list[str]:
+        return list(dict.fromkeys(name for name in self if name is not None))
+
+
+def read_table(file: str, table_format: Format | None, columns: Columns) -> list[Row]:
+    """All rows, cells as text just as they stand there: 'NA' and 'null' are words.
+
+    `.gz` is unpacked, except Parquet. Raises DataError, one line, naming the file and where possible the row.
+    """
+    data = _bytes(file)
+    table_format = table_format or _format(file)
+    if not data.strip():
+        raise DataError(f"{file}: the file is empty")
+    if table_format == "parquet":
+        rows = list(_parquet_rows(file, data, columns))
+    elif table_format == "jsonl":
+        rows = list(_json_rows(file, _text(file, data), columns))
+    else:
+        rows = list(_csv_rows(file, _text(file, data), columns, "," if table_format == "csv" else "\t"))
+    if not rows:
+        raise DataError(f"{file}: the file holds no rows")
+    return rows
+
+
+def _bytes(file: str) -> bytes:
+    path = Path(file)
+    if path.is_dir():
+        raise DataError(f"{file}: is a folder, not a file")
+    try:
+        data = path.read_bytes()
+        return gzip.decompress(data) if path.suffix == ".gz" else data
+    except FileNotFoundError:
+        raise DataError(f"{file}: no such file (relative paths start at {Path.cwd()})") from None
+    except (OSError, EOFError, zlib.error) as e:
+        raise DataError(f"{file}: cannot be read: {e}") from e
+
+
+def _format(file: str) -> Format:
+    suffix = Path(file.removesuffix(".gz")).suffix.lower()
+    if suffix not in _FORMATS:
+        raise DataError(f"{file}: the suffix '{suffix}' is not one of {', '.join(_FORMATS)}; set `format`")
+    return _FORMATS[suffix]
+
+
+def _text(file: str, data: bytes) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as e:
+        line = data.count(b"\n", 0, e.start) + 1
+        raise DataError(f"{file}: line {line} is not UTF-8 (byte 0x{data[e.start]:02x})") from e
+
+
+def _json_rows(file: str, text: str, columns: Columns) -> Iterator[Row]:
+    records = [(f"{file}, line {number}", line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    parsed = [(where, _json_object(where, line)) for where, line in records]
+    need_columns(file, columns.wanted, list(dict.fromkeys(key for _, record in parsed for key in record)))
+    for where, record in parsed:
+        cells = {name: _cell(where, name, record.get(name)) for name in columns.wanted}
+        yield _row(where, columns, cells)
+
+
+def _json_object(where: str, line: str) -> dict[str, object]:
+    try:
+        record = json.loads(line)
+    except json.JSONDecodeError as e:
+        raise DataError(f"{where}: not JSON: {e.msg} at column {e.colno}") from e
+    if not isinstance(record, dict):
+        raise DataError(f"{where}: expected an object {{...}}, found {type(record).__name__}")
+    return record
+
+
+def _cell(where: str, name: str, value: object) -> str | None:
+    try:
+        return text_of(value)
+    except TypeError as e:
+        raise DataError(f"{where}: column '{name}' {e}") from e
+
+
+def _csv_rows(file: str, text: str, columns: Columns, delimiter: str) -> Iterator[Row]:
+    import pyarrow as pa
+    import pyarrow.csv as arrow_csv
+
+    header = next(csv.reader(io.StringIO(text.lstrip("\r\n")), delimiter=delimiter))
+    need_columns(file, columns.wanted, header)
+    for name in columns.wanted:
+        if header.count(name) > 1:
+            raise DataError(f"{file}: {header.count(name)} columns are named '{name}'")
+    data = text.encode()
+    try:
+        table = arrow_csv.read_csv(
+            pa.BufferReader(data),
+            # One block and one thread, or else rows longer than a block fail and errors carry no row number.
+            arrow_csv.ReadOptions(use_threads=False, block_size=min(len(data), 2**31 - 1)),
+            arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+            arrow_csv.ConvertOptions(
+                include_columns=columns.wanted, column_types=dict.fromkeys(columns.wanted, pa.string()), strings_can_be_null=False
+            ),
+        )
+    except pa.ArrowInvalid as e:
+        raise DataError(f"{file}: {_first_line(e).removeprefix('CSV parse error: ')}") from e
+    for number, cells in enumerate(table.to_pylist(), 2):
+        yield _row(f"{file}, row {number}", columns, cells)
+
+
+def _parquet_rows(file: str, data: bytes, columns: Columns) -> Iterator[Row]:
+    import pyarrow as pa
+    import pyarrow.parquet as parquet
+
+    try:
+        opened = parquet.ParquetFile(pa.BufferReader(data))
+        need_columns(file, columns.wanted, opened.schema_arrow.names)
+        table = opened.read(columns=columns.wanted)
+    except (pa.ArrowException, OSError) as e:
+        raise DataError(f"{file}: not readable as Parquet: {_first_line(e)}") from e
+    for name in columns.wanted:
+        try:
+            table = table.set_column(table.column_names.index(name), name, table[name].cast(pa.string()))
+        except pa.ArrowException as e:
+            raise DataError(f"{file}: column '{name}' holds {table[name].type}, not text") from e
+    for number, cells in enumerate(table.to_pylist(), 1):
+        yield _row(f"{file}, row {number}", columns, cells)
+
+
+def _row(where: str, columns: Columns, cells: dict[str, str | None]) -> Row:
+    return Row(where, cells[columns.source] or "", cells[columns.target], (cells[columns.id] or "") if columns.id else None)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0]

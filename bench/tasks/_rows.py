@@ -1,0 +1,99 @@
+"""Rows of other people's data, and what is taken out of them before they are examples."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from bench.contracts import Example
+from bench.errors import DataError
+from bench.tasks._splitting import content_hash
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row as it was read. where: file or split, and the row's number in it."""
+
+    where: str
+    source: str
+    target: str | None
+    id: str | None = None
+
+
+@dataclass(frozen=True)
+class Sifted:
+    """Examples of each group that have a target, those that have none, and what was left out, a sentence each."""
+
+    labelled: Mapping[str, list[Example]]
+    unlabelled: list[Example]
+    notes: tuple[str, ...]
+
+
+def text_of(value: object) -> str | None:
+    """A cell as text; numbers and truth values as JSON writes them. Raises TypeError where it holds lists or objects."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool | int | float):
+        return json.dumps(value)
+    raise TypeError(f"holds {type(value).__name__}, not text")
+
+
+def need_columns(where: str, wanted: Sequence[str], present: Sequence[str]) -> None:
+    """Raises DataError, with the nearest name, where a column is not there."""
+    for column in wanted:
+        if column not in present:
+            near = get_close_matches(column, present, n=1)
+            hint = f"did you mean '{near[0]}'? " if near else ""
+            raise DataError(f"{where}: no column '{column}'; {hint}it has {', '.join(present)}")
+
+
+def sift(groups: Mapping[str, Sequence[Row]], pool_from: str) -> Sifted:
+    """Take out rows with a blank source, and repeated sources (case and white space aside).
+
+    Of a repeated source the first row is kept, going through the groups in the order given, labelled rows first: so with test,
+    dev, train in this order no source of test stands in train. Rows without a target become the pool where they come
+    from the group `pool_from`, else they are left out. Raises DataError where ids are blank or repeated.
+    """
+    first: dict[str, Row] = {}
+    left_out: Counter[str] = Counter()
+    conflicts = 0
+    labelled: dict[str, list[Example]] = {name: [] for name in groups}
+    unlabelled: list[Example] = []
+    ordered = [(name, row) for name, rows in groups.items() for row in rows if _has_target(row)]
+    ordered += [(name, row) for name, rows in groups.items() for row in rows if not _has_target(row)]
+    for name, row in ordered:
+        key = content_hash(row.source)
+        if not row.source.strip():
+            left_out["a blank source"] += 1
+        elif not _has_target(row) and name != pool_from:
+            left_out[f"no target, in {name}"] += 1
+        elif key in first:
+            left_out["a repeated source"] += 1
+            conflicts += _has_target(row) and row.target != first[key].target
+        else:
+            first[key] = row
+            example = Example(key[:16] if row.id is None else row.id, row.source, row.target if _has_target(row) else None)
+            (unlabelled if example.target is None else labelled[name]).append(example)
+    _refuse_repeated_ids(list(first.values()))
+    notes = [f"Rows left out for {reason}: {count:,}." for reason, count in left_out.items()]
+    notes += [f"Of the repeated sources {conflicts:,} had another target than the row kept."] if conflicts else []
+    return Sifted(labelled, unlabelled, tuple(notes))
+
+
+def _has_target(row: Row) -> bool:
+    return row.target is not None and row.target.strip() != ""
+
+
+def _refuse_repeated_ids(rows: Sequence[Row]) -> None:
+    seen: dict[str, Row] = {}
+    for row in rows:
+        if row.id is None:
+            continue
+        if not row.id.strip():
+            raise DataError(f"{row.where}: the id is blank")
+        if row.id in seen:
+            raise DataError(f"{row.where}: id '{row.id}' stands in {seen[row.id].where} too; without `id` ids are made from the sources")
+        seen[row.id] = row

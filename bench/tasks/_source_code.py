@@ -1,0 +1,116 @@
+"""Documented classes and functions, read (never imported) from the source files of packages that are installed anyway."""
+
+from __future__ import annotations
+
+import ast
+import gc
+import json
+import platform
+import sysconfig
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+from bench.contracts import Progress
+from bench.tasks._made_once import made_once
+
+PACKAGES = (
+    *("torch", "transformers", "pandas", "numpy", "datasets", "pyarrow", "sympy", "networkx", "huggingface_hub"),
+    *("matplotlib", "nltk", "fontTools", "pydantic", "rich", "pygments", "mpmath", "fsspec", "jinja2", "onnx", "python"),
+)
+"""What is read; 'python' is the standard library."""
+
+EXTRACTOR = 1
+"""Raised whenever the same source files come to give other objects."""
+
+_BODY_CHARACTERS = 2000
+_NOT_READ = ("test", "site-packages", "dist-packages")
+_GENERATED = "This file was automatically generated from"
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentedObject:
+    """A class or function with a docstring. body: its source after the docstring, at most 2,000 characters."""
+
+    name: str
+    parameters: list[str]
+    docstring: str
+    body: str
+
+
+def installed(packages: tuple[str, ...]) -> dict[str, str]:
+    """Package -> version, for those that are installed here. Nothing is imported."""
+    found = {p: version(p) for p in packages if p != "python" and find_spec(p)}
+    return found | ({"python": platform.python_version()} if "python" in packages else {})
+
+
+def documented_objects(packages: dict[str, str], cache: Path, progress: Progress) -> Iterator[DocumentedObject]:
+    """All documented objects of the packages (name -> version), package by package, kept as JSON lines under `cache`."""
+    folder = cache / "source_code" / f"extractor-{EXTRACTOR}-python-{platform.python_version()}"
+    for done, (package, package_version) in enumerate(packages.items()):
+        progress(f"reading the source of {package}", done, len(packages))
+        kept = made_once(folder / f"{package}-{package_version}.jsonl", partial(_extract, package))
+        with kept.open(encoding="utf-8") as lines:
+            yield from (DocumentedObject(*json.loads(line)) for line in lines)
+    progress("reading source", len(packages), len(packages))
+
+
+def _extract(package: str, path: Path) -> None:
+    gc.disable()  # Syntax trees hold no cycles; looking for some while they grow takes a quarter of the time.
+    try:
+        with path.open("w", encoding="utf-8") as lines:
+            for file in _source_files(_root(package)):
+                for found in _objects_in(file):
+                    lines.write(json.dumps([found.name, found.parameters, found.docstring, found.body]) + "\n")
+    finally:
+        gc.enable()
+
+
+def _root(package: str) -> Path:
+    if package == "python":
+        return Path(sysconfig.get_paths()["stdlib"])
+    spec = find_spec(package)
+    assert spec is not None
+    assert spec.submodule_search_locations
+    return Path(spec.submodule_search_locations[0])
+
+
+def _source_files(root: Path) -> list[Path]:
+    files = sorted(root.rglob("*.py"))
+    return [f for f in files if not any(part.startswith(_NOT_READ) for part in f.relative_to(root).parts)]
+
+
+def _objects_in(file: Path) -> Iterator[DocumentedObject]:
+    """Nothing comes from a file that is not Python of this version in UTF-8, nor from one generated out of another."""
+    try:
+        text = file.read_text("utf-8")
+        if ('"""' not in text and "'''" not in text) or _GENERATED in text[:500]:
+            return
+        with warnings.catch_warnings(action="ignore"):  # Other people's invalid escapes.
+            tree = ast.parse(text)
+    except (SyntaxError, UnicodeDecodeError):
+        return
+    lines = text.split("\n")
+    for node in _statements(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and (docstring := ast.get_docstring(node)):
+            body = "\n".join(lines[node.body[0].end_lineno : node.end_lineno])
+            yield DocumentedObject(node.name, _parameters(node), docstring, body[:_BODY_CHARACTERS])
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """All statements under a node. `ast.walk` also visits every expression, and takes twice the time of parsing."""
+    for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for child in getattr(node, field, ()):
+            yield child
+            yield from _statements(child)
+
+
+def _parameters(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> list[str]:
+    if isinstance(node, ast.ClassDef):
+        return []
+    every = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+    return [a.arg for a in every if a.arg not in ("self", "cls")]

@@ -1,0 +1,40 @@
+"""Predictions without a model, for tasks to choose from."""
+
+from __future__ import annotations
+
+import re
+
+from bench.contracts import Rule
+
+STOP_WORDS = frozenset(
+    (
+        *("a", "an", "the", "this", "that", "these", "those", "it", "its", "given", "return", "returns", "which", "not"),
+        *("of", "to", "for", "in", "on", "at", "by", "with", "from", "as", "into", "and", "or", "if", "when", "whether"),
+        *("is", "are", "be", "was", "were", "will", "can", "may", "should"),
+    )
+)
+"""Words that say little in a docstring."""
+
+
+def first_words(count: int) -> Rule:
+    """The lead baseline."""
+
+    def rule(source: str) -> str:
+        return " ".join(source.split()[:count])
+
+    return rule
+
+
+def first_content_words(count: int) -> Rule:
+    """The first words that are not in STOP_WORDS, without punctuation."""
+
+    def rule(source: str) -> str:
+        words = re.findall(r"[^\W_]+", source)
+        return " ".join([w for w in words if w.lower() not in STOP_WORDS][:count])
+
+    return rule
+
+
+def first_sentence(source: str) -> str:
+    """Up to the first full stop, question or exclamation mark before a space, or the first line break after some text."""
+    return re.split(r"(?<=[.!?])\s+|\n", source.strip(), maxsplit=1)[0]

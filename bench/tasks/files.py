@@ -1,0 +1,87 @@
+"""Your own data, from files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from bench.contracts import Example, Progress, Rule, Splits, Task, fingerprint
+from bench.errors import DataError
+from bench.tasks._read_table import Columns, Format, read_table
+from bench.tasks._rows import sift
+from bench.tasks._splitting import divide
+from bench.tasks._trivial_rules import first_sentence, first_words
+
+
+class Files(Task):
+    """Documents and labels from JSON-lines, CSV, TSV or Parquet files, in UTF-8, `.gz` or not. Relative paths start at the
+    current directory.
+
+    Rows of `train` without a target are the unlabelled pool. Test and dev are files of their own, or are split off the labelled
+    rows of `train` by the hash of the source, so that a row stays where it is when others are added. Blank and repeated sources
+    are left out and counted in the notes; no source of test stands in dev, train or the pool.
+
+    Limits: near duplicates are not looked for. All files are read into memory. CSV and TSV quote with '"'.
+    """
+
+    train: str
+    """Path of the training file."""
+    dev: str | None = None
+    """Path of the development file. Missing: `dev_fraction` of the labelled rows of `train`."""
+    test: str | None = None
+    """Path of the test file. Missing: `test_fraction` of the labelled rows of `train`."""
+    source: str
+    """Column of the documents."""
+    target: str
+    """Column of the labels; blank or null where nobody wrote one."""
+    id: str | None = None
+    """Column of the rows' ids. Missing: made from the source."""
+    format: Format | None = None
+    """Format of all files. Missing: by suffix."""
+    test_fraction: float = Field(default=0.1, gt=0, lt=1)
+    """Share of the labelled rows for test, where no file is given."""
+    dev_fraction: float = Field(default=0.1, gt=0, lt=1)
+    """Share of the labelled rows for dev, where no file is given."""
+    lead_words: int = Field(default=12, ge=1)
+    """Words of the lead baseline."""
+
+    @model_validator(mode="after")
+    def _something_is_left_to_train_on(self) -> Self:
+        if self.test_fraction + self.dev_fraction >= 1:
+            raise ValueError("test_fraction and dev_fraction leave nothing to train on")
+        return self
+
+    def splits(self, cache: Path, progress: Progress) -> Splits:  # noqa: ARG002 - reading is quick, nothing is kept
+        """See Task.splits."""
+        columns = Columns(self.source, self.target, self.id)
+        given = {name: path for name, path in (("test", self.test), ("dev", self.dev), ("train", self.train)) if path}
+        groups = {}
+        for done, (name, path) in enumerate(given.items()):
+            progress(f"reading {path}", done, len(given))
+            groups[name] = read_table(path, self.format, columns)
+        progress("reading files", len(given), len(given))
+        sifted = sift(groups, pool_from="train")
+        for name, path in given.items():
+            if not sifted.labelled[name]:
+                raise DataError(f"{path}: no row has both a source and a target of its own")
+        parts = self._divided(sifted.labelled)
+        ordered = tuple(parts["train"]), tuple(sifted.unlabelled), tuple(parts["dev"]), tuple(parts["test"])
+        return Splits(*ordered, fingerprint=fingerprint(*ordered), notes=sifted.notes)
+
+    def _divided(self, labelled: Mapping[str, list[Example]]) -> dict[str, list[Example]]:
+        shares = (0.0 if self.test else self.test_fraction, 0.0 if self.dev else self.dev_fraction)
+        test, dev, train = divide(labelled["train"], shares)
+        parts = {"test": labelled.get("test", test), "dev": labelled.get("dev", dev), "train": train}
+        for name, part in parts.items():
+            if not part:
+                raise DataError(
+                    f"{self.train}: of {len(labelled['train'])} labelled rows none fell to {name}; name a {name} file or add rows"
+                )
+        return parts
+
+    def trivial_rules(self) -> Mapping[str, Rule]:
+        """The first `lead_words` words, the first sentence."""
+        return {f"first {self.lead_words} words": first_words(self.lead_words), "first sentence": first_sentence}

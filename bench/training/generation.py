@@ -1,0 +1,117 @@
+"""Texts from a model.
+
+Nothing of a checkpoint's own generation settings is kept but the tokens that an output starts and ends with: decoder start,
+bos, eos, pad, and forced bos (a BART tuned to begin with it knows no other way). Dropped are lengths, beams, penalties and
+bans: facebook/bart-large-cnn brings min_length 56 and no_repeat_ngram_size 3, with which a task of ten-word labels cannot be
+answered and models of different origin cannot be compared. The suite's `Decoding` says how all of them decode.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from bench.contracts import Decoding, Precision, Progress, Tally
+from bench.errors import OverBudget
+from bench.training.batches import pad
+from bench.training.flops import FlopModel
+from bench.training.models import STARTS_AND_ENDS
+
+WINDOW = 8
+"""Batches whose sources are sorted by length together. Work that ends early so ends with a prefix of the documents, to within
+a window, and not with the shortest ones."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """One text. tokens: generated ones, the end token among them."""
+
+    text: str
+    tokens: int
+
+
+def generate(
+    model: Any,
+    tokenizer: Any,
+    sources: Sequence[Sequence[int]],
+    *,
+    max_target_tokens: int,
+    decoding: Decoding,
+    precision: Precision,
+    device: str,
+    flops: FlopModel,
+    tally: Tally,
+    progress: Progress,
+    may_stop_early: bool,
+) -> Iterator[tuple[int, Output]]:
+    """(position, output) of tokenised sources, batch by batch; every position once, unless the work ends early.
+
+    A batch starts only where there is room for it at full length; then what it really generated is tallied. Where a batch
+    does not fit any more, half of it is tried, and so on. Raises OverBudget where work that may not stop early has no room.
+    """
+    config = generation_config(model, decoding, max_target_tokens)
+    size, done = decoding.batch_size, 0
+    for waiting in _windows(sources, decoding.batch_size):
+        while waiting:
+            batch = waiting[:size]
+            if not tally.room_for(sum(flops.generation(len(sources[i]), max_target_tokens, decoding.beams) for i in batch)):
+                if not may_stop_early:
+                    raise OverBudget("generation does not fit into what is left")
+                if len(batch) == 1:
+                    return
+                size = len(batch) // 2
+                continue
+            outputs = generate_batch(model, tokenizer, [sources[i] for i in batch], config, precision, device)
+            pairs = zip(batch, outputs, strict=True)
+            tally.advance(sum(flops.generation(len(sources[i]), output.tokens, decoding.beams) for i, output in pairs))
+            done += len(batch)
+            progress("generating", done, len(sources))
+            yield from zip(batch, outputs, strict=True)
+            waiting = waiting[len(batch) :]
+
+
+def _windows(sources: Sequence[Sequence[int]], batch_size: int) -> Iterator[list[int]]:
+    """Positions of the sources, in windows of eight batches, longest first within each."""
+    width = WINDOW * batch_size
+    for start in range(0, len(sources), width):
+        yield sorted(range(start, min(start + width, len(sources))), key=lambda i: (-len(sources[i]), i))
+
+
+def generation_config(model: Any, decoding: Decoding, max_tokens: int, min_tokens: int = 0) -> Any:
+    """Deterministic decoding of at most `max_tokens` new tokens."""
+    from transformers import GenerationConfig
+
+    starts_and_ends = {name: getattr(model.generation_config, name) for name in STARTS_AND_ENDS}
+    beam_search = {"length_penalty": decoding.length_penalty, "early_stopping": False} if decoding.beams > 1 else {}
+    return GenerationConfig(
+        **starts_and_ends,
+        **beam_search,
+        do_sample=False,
+        num_beams=decoding.beams,
+        max_new_tokens=max_tokens,
+        **({"min_new_tokens": min_tokens} if min_tokens else {}),
+    )
+
+
+def generate_batch(
+    model: Any, tokenizer: Any, sources: Sequence[Sequence[int]], config: Any, precision: Precision, device: str
+) -> list[Output]:
+    """Texts for one batch of tokenised sources, in order; `model` is on `device`."""
+    ids = pad(sources, model.config.pad_token_id).to(device)
+    mask = pad([[1] * len(s) for s in sources], 0).to(device)
+    with torch.inference_mode(), torch.autocast(device.partition(":")[0], dtype=torch.bfloat16, enabled=precision == "bf16"):
+        generated = model.generate(input_ids=ids, attention_mask=mask, generation_config=config)
+    rows = [_until_end(row, config.eos_token_id) for row in generated[:, 1:].tolist()]  # the first token is the decoder's start
+    texts = tokenizer.batch_decode(rows, skip_special_tokens=True)
+    return [Output(text.strip(), len(row)) for text, row in zip(texts, rows, strict=True)]
+
+
+def _until_end(row: list[int], end: int | list[int]) -> list[int]:
+    ends = end if isinstance(end, list) else [end]
+    for position, token in enumerate(row):
+        if token in ends:
+            return row[: position + 1]
+    return row

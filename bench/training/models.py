@@ -1,0 +1,212 @@
+"""Encoder-decoder models on disk: checked, loaded, saved.
+
+Three bugs of recent years are kept out here, each by a test (Pegasus positions: transformers #44448, fixed by #44571;
+T5 tying: #43681, #48154):
+
+- T5 v1.1 and Flan-T5 have an output layer of their own, but transformers' T5Config says tied whatever config.json says.
+  What the loaded weights show is written back into the config, so that a save and a reload keep it.
+- Pegasus' positions are a formula, not weights. `load` refuses a model in which they are anything else.
+- A tensor that the checkpoint lacks would be left at random. `load` refuses that too.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench.errors import CheckpointError
+
+FAMILIES = ("t5", "mt5", "bart", "pegasus")
+"""Values of `model_type` that shrinking and the tests know."""
+
+PICKLED = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
+TOKENIZERS = ("tokenizer.json", "*.model", "vocab.json")
+STARTS_AND_ENDS = ("decoder_start_token_id", "bos_token_id", "eos_token_id", "pad_token_id", "forced_bos_token_id")
+"""What is kept of a checkpoint's generation settings; `generation` says why."""
+
+
+def check_folder(folder: Path) -> Path:
+    """The folder itself, if a model may be loaded from it. Raises CheckpointError with the reason."""
+    if not folder.is_dir():
+        raise CheckpointError(f"{folder}: there is no such folder")
+    config = _read_config(folder)
+    if "auto_map" in config:
+        raise CheckpointError(f"{folder}: config.json has `auto_map`, so it needs remote code, which is never run")
+    family = config.get("model_type")
+    if family not in FAMILIES:
+        raise CheckpointError(f"{folder}: model_type is {family!r}, expected an encoder-decoder: {', '.join(FAMILIES)}")
+    if not any(folder.glob("*.safetensors")):
+        pickled = sorted(p.name for pattern in PICKLED for p in folder.glob(pattern))
+        found = f"only pickled weights ({pickled[0]}), which can run code when loaded" if pickled else "no weights"
+        raise CheckpointError(f"{folder}: holds {found}; expected *.safetensors")
+    if not any(any(folder.glob(pattern)) for pattern in TOKENIZERS):
+        raise CheckpointError(f"{folder}: holds no tokenizer (tokenizer.json, *.model or vocab.json)")
+    return folder
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(f"{folder}: holds no config.json") from None
+    except ValueError as error:
+        raise CheckpointError(f"{folder}: config.json is not JSON ({error})") from None
+    if not isinstance(config, dict):
+        raise CheckpointError(f"{folder}: config.json is not a JSON object")
+    return config
+
+
+def read_config(folder: Path) -> Any:
+    """The transformers config of a checked folder; no weights are read."""
+    from transformers import AutoConfig
+
+    return AutoConfig.from_pretrained(check_folder(folder), local_files_only=True, trust_remote_code=False)
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The tokenizer of a folder. Raises CheckpointError where its files cannot be read."""
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{folder}: the tokenizer cannot be read: {_first_line(error)}") from error
+
+
+def load(folder: Path, dropout: float | None = None) -> tuple[Any, Any]:
+    """(model, tokenizer) from a checked folder: fp32, in eval mode, on the CPU.
+
+    dropout: rate that replaces the checkpoint's own, which is kept where None.
+    Raises CheckpointError where weights are missing, of the wrong shape, or damaged.
+    """
+    from safetensors import SafetensorError
+    from transformers import AutoModelForSeq2SeqLM
+
+    config = read_config(folder)
+    if dropout is not None:
+        setattr(config, "dropout_rate" if hasattr(config, "dropout_rate") else "dropout", float(dropout))
+    try:
+        with _quiet():
+            model, seen = AutoModelForSeq2SeqLM.from_pretrained(
+                folder,
+                config=config,
+                dtype=torch.float32,
+                use_safetensors=True,
+                local_files_only=True,
+                trust_remote_code=False,
+                ignore_mismatched_sizes=True,  # so that they are reported, and refused below in one line
+                output_loading_info=True,
+            )
+    except (OSError, ValueError, SafetensorError) as error:
+        raise CheckpointError(f"{folder}: the weights cannot be read: {_first_line(error)}") from error
+    for what in ("missing_keys", "mismatched_keys"):
+        if seen[what]:
+            raise CheckpointError(f"{folder}: {what.replace('_', ' ')} in the weights, e.g. {sorted(seen[what])[0]}")
+    _write_tying_down(model)
+    _check_positions(model, folder)
+    _keep_only_starts_and_ends(model)
+    return model.eval(), load_tokenizer(folder)
+
+
+def save(model: Any, tokenizer: Any, folder: Path) -> None:
+    """Write safetensors, configs and tokenizer; `load` gives back a model with identical logits."""
+    _write_tying_down(model)
+    with _quiet():
+        model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def untie(model: Any) -> None:
+    """Give the model an output layer of its own, randomly set.
+
+    Passing tie_word_embeddings=False to T5Config does not: it only switches the scaling of the decoder's output off.
+    """
+    head = model.get_output_embeddings()
+    model.set_output_embeddings(torch.nn.Linear(head.in_features, head.out_features, bias=False))
+    model.config.tie_word_embeddings = False
+    model.all_tied_weights_keys = {k: v for k, v in model.all_tied_weights_keys.items() if not k.startswith("lm_head")}
+
+
+def head_is_tied(model: Any) -> bool:
+    """Whether the output layer is the input embedding."""
+    return model.get_output_embeddings().weight is model.get_input_embeddings().weight
+
+
+def tied_on_disk(folder: Path) -> bool:
+    """`head_is_tied` of the model in a folder, without reading weights: T5's config object always says yes."""
+    from safetensors import safe_open
+
+    if _read_config(folder).get("tie_word_embeddings", True):
+        return True
+    for path in sorted(folder.glob("*.safetensors")):
+        with safe_open(path, framework="pt") as file:
+            if "lm_head.weight" in set(file.keys()):
+                return False
+    return True
+
+
+def count_parameters(model: Any) -> int:
+    """Parameters that are learned, a tied one once; Pegasus' positions are a formula and not counted."""
+    fixed = {id(p) for p in _sinusoidal_positions(model)}
+    return sum(p.numel() for p in model.parameters() if id(p) not in fixed)
+
+
+def _write_tying_down(model: Any) -> None:
+    model.config.tie_word_embeddings = head_is_tied(model)
+
+
+def _sinusoidal_positions(model: Any) -> list[torch.nn.Parameter]:
+    modules = [m for m in model.modules() if type(m).__name__.endswith("SinusoidalPositionalEmbedding")]
+    return [m.weight for m in modules]
+
+
+def sinusoids(positions: int, width: int) -> torch.Tensor:
+    """Pegasus' positions, (positions, width): sines in the first half, cosines in the second (Zhang et al. 2020; T2T)."""
+    rates = 10000.0 ** (-torch.arange(0, width, 2, dtype=torch.float64) / width)
+    angles = torch.arange(positions, dtype=torch.float64)[:, None] * rates
+    return torch.cat([angles.sin(), angles.cos()[:, : width // 2]], dim=1).float()
+
+
+def _check_positions(model: Any, folder: Path) -> None:
+    for weight in _sinusoidal_positions(model):
+        if not torch.allclose(weight.detach(), sinusoids(*weight.shape), atol=1e-4):
+            raise CheckpointError(f"{folder}: the sinusoidal positions differ from the formula")
+
+
+def _keep_only_starts_and_ends(model: Any) -> None:
+    from transformers import GenerationConfig
+
+    kept = {name: getattr(model.generation_config, name, None) for name in STARTS_AND_ENDS}
+    if kept["decoder_start_token_id"] is None:
+        kept["decoder_start_token_id"] = getattr(model.config, "decoder_start_token_id", None)
+    model.generation_config = GenerationConfig(**{name: value for name, value in kept.items() if value is not None})
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No progress bars, and not the one warning that is untrue here: that the config should be told what is not tied."""
+    from transformers.utils import logging as hf_logging
+
+    def worth_telling(record: logging.LogRecord) -> bool:
+        return not record.getMessage().startswith("The tied weights mapping and config for this model specifies to tie")
+
+    logger = logging.getLogger("transformers.modeling_utils")
+    bars = hf_logging.is_progress_bar_enabled()
+    hf_logging.disable_progress_bar()
+    logger.addFilter(worth_telling)
+    try:
+        yield
+    finally:
+        logger.removeFilter(worth_telling)
+        if bars:
+            hf_logging.enable_progress_bar()

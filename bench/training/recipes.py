@@ -1,0 +1,265 @@
+"""What strategies have made: models, pseudo-labels, predictions."""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.contracts import Checkpoint, Compact, Decoding, Example, Precision, Recipe, Workbench
+from bench.errors import BenchError, OverBudget
+from bench.training.batches import Encoded, encode, encode_sources, plan_batches
+from bench.training.flops import FlopModel, flop_model
+from bench.training.generation import Output, generate
+from bench.training.loop import step_flops, train
+from bench.training.models import load, read_config, save, tied_on_disk
+from bench.training.shrinking import counts_of, shrink
+from bench.training.tuning import Tuning
+
+__all__ = ["Finetuned", "ModelRecipe", "Predictions", "Pretrained", "PseudoLabels", "Shrunk", "Tuning"]
+
+
+@dataclass(frozen=True)
+class ModelRecipe(Recipe):
+    """A recipe whose artifact is a model folder. Its architecture and tokenizer are known before anything is made."""
+
+    @property
+    @abstractmethod
+    def origin(self) -> Pretrained:
+        """The pretrained model that all of this comes from."""
+
+    @property
+    @abstractmethod
+    def shape(self) -> Compact:
+        """Layers of it that are kept."""
+
+    def flop_model(self, cache: Path) -> FlopModel:
+        """FLOPs of this architecture. Raises CheckpointError where the shape has more layers than the origin."""
+        folder = self.origin.checkpoint.folder(cache)
+        config = read_config(folder)
+        return flop_model(config, *counts_of(config, self.shape), tied=tied_on_disk(folder))
+
+
+@dataclass(frozen=True)
+class Pretrained(ModelRecipe):
+    """A checkpoint as it comes: links to its files."""
+
+    checkpoint: Checkpoint
+
+    @property
+    def origin(self) -> Pretrained:
+        return self
+
+    @property
+    def shape(self) -> Compact:
+        return Compact()
+
+    def forecast_flops(self, bench: Workbench) -> float:  # noqa: ARG002
+        return 0.0
+
+    def make(self, folder: Path, bench: Workbench) -> None:
+        for path in self.checkpoint.folder(bench.cache).iterdir():
+            if path.is_file():
+                (folder / path.name).symlink_to(path.resolve())
+
+
+@dataclass(frozen=True)
+class Shrunk(ModelRecipe):
+    """A model of which some layers are kept; `shrinking.json` beside it says which, and by whose table."""
+
+    base: ModelRecipe
+    compact: Compact
+
+    @property
+    def origin(self) -> Pretrained:
+        return self.base.origin
+
+    @property
+    def shape(self) -> Compact:
+        before = self.base.shape
+        return Compact(
+            encoder_layers=self.compact.encoder_layers or before.encoder_layers,
+            decoder_layers=self.compact.decoder_layers or before.decoder_layers,
+        )
+
+    def forecast_flops(self, bench: Workbench) -> float:  # noqa: ARG002
+        return 0.0
+
+    def make(self, folder: Path, bench: Workbench) -> None:
+        model, tokenizer = load(bench.artifact(self.base))
+        encoder, decoder = shrink(model, *counts_of(model.config, self.compact))
+        save(model, tokenizer, folder)
+        _write_json(folder / "shrinking.json", {"encoder": asdict(encoder), "decoder": asdict(decoder)})
+
+
+@dataclass(frozen=True)
+class Finetuned(ModelRecipe):
+    """A model trained on examples; `training.json` beside it holds loop.Training.
+
+    teacher: where given, its logits are learnt as well, with tuning.kd_weight. It has to share the vocabulary.
+    """
+
+    base: ModelRecipe
+    examples: tuple[Example, ...]
+    tuning: Tuning
+    prefix: str
+    max_source_tokens: int
+    max_target_tokens: int
+    precision: Precision
+    seed: int
+    teacher: ModelRecipe | None = None
+    limit: float | None = None
+
+    @property
+    def origin(self) -> Pretrained:
+        return self.base.origin
+
+    @property
+    def shape(self) -> Compact:
+        return self.base.shape
+
+    def forecast_flops(self, bench: Workbench) -> float:
+        """Exactly what `make` tallies where nothing ends it early."""
+        data, batches = self._plan(bench)
+        student = self.flop_model(bench.cache)
+        teacher = self._taught_by.flop_model(bench.cache) if self._taught_by else None
+        return float(sum(step_flops([data[i] for i in batch], student, self.tuning.freeze, teacher) for batch in batches))
+
+    def make(self, folder: Path, bench: Workbench) -> None:
+        data, batches = self._plan(bench)
+        model, tokenizer = load(bench.artifact(self.base), self.tuning.dropout)
+        result = train(
+            model,
+            data,
+            batches,
+            self.tuning,
+            self.flop_model(bench.cache),
+            precision=self.precision,
+            device=bench.device,
+            seed=self.seed,
+            tally=bench.tally,
+            progress=bench.progress,
+            may_stop_early=self.limit is not None,
+            teacher=_teacher(self._taught_by, tokenizer, bench) if self._taught_by else None,
+        )
+        save(model.to("cpu"), tokenizer, folder)
+        _write_json(folder / "training.json", asdict(result))
+
+    @property
+    def _taught_by(self) -> ModelRecipe | None:
+        return self.teacher if self.tuning.kd_weight > 0 else None
+
+    def _plan(self, bench: Workbench) -> tuple[Sequence[Encoded], list[list[int]]]:
+        folder = self.origin.checkpoint.folder(bench.cache)
+        data = encode(folder, self.examples, self.prefix, self.max_source_tokens, self.max_target_tokens)
+        return data, plan_batches(data, self.tuning.batch_size, self.tuning.epochs, self.tuning.min_steps, self.seed)
+
+
+def _teacher(recipe: ModelRecipe, tokenizer: Any, bench: Workbench) -> tuple[Any, FlopModel]:
+    teacher, its_tokenizer = load(bench.artifact(recipe))
+    if its_tokenizer.get_vocab() != tokenizer.get_vocab():
+        raise BenchError("teacher and student have different vocabularies, so the one's logits mean nothing to the other")
+    return teacher.to(bench.device), recipe.flop_model(bench.cache)
+
+
+@dataclass(frozen=True)
+class PseudoLabels(Recipe):
+    """A teacher's outputs for unlabelled documents, as labels; `labelling.json` beside them counts them.
+
+    expected_target_tokens: mean length of an output, for the forecast alone.
+    """
+
+    teacher: ModelRecipe
+    examples: tuple[Example, ...]
+    prefix: str
+    max_source_tokens: int
+    max_target_tokens: int
+    decoding: Decoding
+    precision: Precision
+    expected_target_tokens: float
+    limit: float | None = None
+
+    def identity(self) -> dict[str, Any]:
+        return {name: value for name, value in super().identity().items() if name != "expected_target_tokens"}
+
+    def forecast_flops(self, bench: Workbench) -> float:
+        """An estimate: outputs of the expected length."""
+        flops = self.teacher.flop_model(bench.cache)
+        return sum(flops.generation(len(s), self.expected_target_tokens, self.decoding.beams) for s in _sources(self, self.teacher, bench))
+
+    def make(self, folder: Path, bench: Workbench) -> None:
+        made = tokens = empty = 0
+        with (folder / "pseudo_labels.jsonl").open("w", encoding="utf-8") as file:
+            for position, output in _generate(self, self.teacher, bench, may_stop_early=self.limit is not None):
+                example = self.examples[position]
+                file.write(json.dumps({"id": example.id, "source": example.source, "target": output.text}) + "\n")
+                made, tokens, empty = made + 1, tokens + output.tokens, empty + (not output.text)
+        if not made and self.examples:
+            raise OverBudget("the first pseudo-label does not fit into what is left")
+        _write_json(folder / "labelling.json", {"documents": made, "empty": empty, "tokens": tokens})
+
+    def read(self, folder: Path) -> tuple[Example, ...]:
+        """The documents with their labels; those for which the teacher said nothing are left out."""
+        lines = (folder / "pseudo_labels.jsonl").read_text(encoding="utf-8").splitlines()
+        return tuple(example for line in lines if (example := Example(**json.loads(line))).target)
+
+    def pretend(self) -> tuple[Example, ...]:
+        """All documents, each labelled with its own first words, as many as tokens are expected."""
+        words = max(round(self.expected_target_tokens), 1)
+        return tuple(Example(e.id, e.source, " ".join(e.source.split()[:words]) or "-") for e in self.examples)
+
+
+@dataclass(frozen=True)
+class Predictions(Recipe):
+    """A model's outputs for documents, in order: for evaluation."""
+
+    model: ModelRecipe
+    examples: tuple[Example, ...]
+    prefix: str
+    max_source_tokens: int
+    max_target_tokens: int
+    decoding: Decoding
+    precision: Precision
+
+    def forecast_flops(self, bench: Workbench) -> float:
+        """A ceiling: every output as long as allowed."""
+        flops = self.model.flop_model(bench.cache)
+        return sum(flops.generation(len(s), self.max_target_tokens, self.decoding.beams) for s in _sources(self, self.model, bench))
+
+    def make(self, folder: Path, bench: Workbench) -> None:
+        outputs = dict(_generate(self, self.model, bench, may_stop_early=False))
+        _write_json(folder / "predictions.json", [outputs[i].text for i in range(len(self.examples))])
+
+    def read(self, folder: Path) -> list[str]:
+        predictions: list[str] = json.loads((folder / "predictions.json").read_text(encoding="utf-8"))
+        return predictions
+
+
+def _sources(recipe: PseudoLabels | Predictions, model: ModelRecipe, bench: Workbench) -> tuple[tuple[int, ...], ...]:
+    return encode_sources(model.origin.checkpoint.folder(bench.cache), recipe.examples, recipe.prefix, recipe.max_source_tokens)
+
+
+def _generate(
+    recipe: PseudoLabels | Predictions, model: ModelRecipe, bench: Workbench, may_stop_early: bool
+) -> Iterator[tuple[int, Output]]:
+    network, tokenizer = load(bench.artifact(model))
+    return generate(
+        network.to(bench.device),
+        tokenizer,
+        _sources(recipe, model, bench),
+        max_target_tokens=recipe.max_target_tokens,
+        decoding=recipe.decoding,
+        precision=recipe.precision,
+        device=bench.device,
+        flops=model.flop_model(bench.cache),
+        tally=bench.tally,
+        progress=bench.progress,
+        may_stop_early=may_stop_early,
+    )
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, allow_nan=False), encoding="utf-8")

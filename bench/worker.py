@@ -1,0 +1,206 @@
+"""Stage 3, inside the process: one arm spends its purse, predicts, and is scored.
+
+    suite -> data -> strategy spends (store makes, purse pays, a window measures) -> predict -> score -> outcome.json
+
+Run as `python -m bench.worker SUITE ARM RESULTS CACHE DEVICE`. The process that started it seals the arm.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from bench import machine, plan, suite
+from bench.contracts import Example, Outcome, Score
+from bench.errors import BenchError, OverBudget, Stop
+from bench.job import ArmJob
+from bench.ledger import Ledger, Purse, Status, write_whole
+from bench.plan import Arm
+from bench.store import Store
+from bench.suite import Suite
+from bench.training.models import count_parameters, load
+from bench.training.recipes import ModelRecipe, Predictions, Pretrained
+from bench.training.speed import InferenceSpeed
+
+PARENT_PIPE = "BENCH_PARENT_PIPE"
+"""Set where standard input is a pipe from the parent: when it closes, the parent is gone, and so is the process."""
+
+TIMED_DOCUMENTS, TIMED_ROUNDS = 16, 3
+"""Inference is timed on so many documents, so many times over."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How the process of an arm ended, for the parent to seal: the content of outcome.json."""
+
+    status: Status
+    reason: str = ""
+    spent_usd: float = 0.0
+    facts: dict[str, float] = field(default_factory=dict)
+    data_fingerprint: str = ""
+    machine: dict[str, Any] = field(default_factory=dict)
+    student: str = ""
+
+
+class ProgressFile:
+    """Says in `folder/progress.json` what the arm is at, twice a second at most."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path, self._what, self._at = folder / "progress.json", "", 0.0
+
+    def __call__(self, what: str, done: float, total: float) -> None:
+        now = time.monotonic()
+        if what == self._what and done < total and now - self._at < 0.5:
+            return
+        self._what, self._at = what, now
+        write_whole(self._path, {"what": what, "done": done, "total": total})
+
+
+def run(suite_path: Path, arm_id: str, results: Path, cache: Path, device: str) -> Ending:
+    """Run one arm; every way it can end is an Ending, but for the process being killed."""
+    folder = results / arm_id
+    loaded = suite.read(suite_path)
+    arm = next(a for a in plan.arms(loaded) if a.id == arm_id)
+    progress, ledger = ProgressFile(folder), Ledger(folder)
+    purse = Purse(arm.budget_usd, ledger)
+    about: dict[str, Any] = {"machine": machine.facts()}
+    try:
+        where = machine.device(device)
+        splits = arm.task.splits(cache, progress)
+        about["data_fingerprint"] = splits.fingerprint
+        for profiler in loaded.profilers.values():
+            profiler.prepare()
+        store = Store(results / "store", cache, where, loaded.profilers, progress)
+        job = ArmJob(loaded, arm, splits, purse, store, ledger)
+        outcome = arm.cell.strategy.run(job)
+        models = _models(outcome)
+        evaluation = _Evaluation(loaded, arm, splits.test, job, store)
+        predictions = evaluation.predictions(models)
+        scores = evaluation.scores(predictions)
+        _write_predictions(folder / "predictions.jsonl", splits.test, predictions, scores)
+        facts = {**job.facts, **outcome.facts, **evaluation.facts(models)}
+        for subject, found in scores.items():
+            for score in found:
+                ledger.score(subject, score)
+        for name, value in facts.items():
+            ledger.fact(name, value)
+        student = str(store.artifact(outcome.student).relative_to(results))
+        return Ending("done", "", purse.spent_usd, facts, student=student, **about)
+    except Stop as stop:
+        return Ending("infeasible" if isinstance(stop, OverBudget) else "skipped", str(stop), purse.spent_usd, **about)
+    except Exception as error:
+        traceback.print_exc()
+        reason = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
+        return Ending("failed", " ".join(reason.split()), purse.spent_usd, **about)
+
+
+@dataclass(frozen=True)
+class _Evaluation:
+    """Everything that scoring one arm needs."""
+
+    suite: Suite
+    arm: Arm
+    test: tuple[Example, ...]
+    job: ArmJob
+    store: Store
+
+    def facts(self, models: Mapping[str, ModelRecipe]) -> dict[str, float]:
+        """Sizes of the models, and the speed of their shapes."""
+        sizes = {f"{name}_parameters": count_parameters(load(self.store.artifact(model))[0]) for name, model in models.items()}
+        return sizes | _speed(self.job)
+
+    def predictions(self, models: Mapping[str, ModelRecipe]) -> dict[str, list[str]]:
+        """Subject -> outputs on the test documents: student, teacher, and every trivial rule as a floor."""
+        made = {name: _predict(self.job, model, self.test) for name, model in models.items()}
+        rules = self.arm.task.trivial_rules()
+        return made | {f"floor: {name}": [rule(example.source) for example in self.test] for name, rule in rules.items()}
+
+    def scores(self, predictions: Mapping[str, Sequence[str]]) -> dict[str, list[Score]]:
+        """Subject -> what every metric gave."""
+        references = [example.target or "" for example in self.test]
+        metrics = self.suite.metrics.values()
+        return {subject: [score for m in metrics for score in m.score(outputs, references)] for subject, outputs in predictions.items()}
+
+
+def _models(outcome: Outcome) -> dict[str, ModelRecipe]:
+    """The models to evaluate. Raises BenchError where a strategy handed back something else."""
+    models = {"student": outcome.student} | ({"teacher": outcome.teacher} if outcome.teacher else {})
+    for name, recipe in models.items():
+        if not isinstance(recipe, ModelRecipe):
+            raise BenchError(f"the strategy's {name} is a {type(recipe).__name__}, which is no model")
+    return {name: recipe for name, recipe in models.items() if isinstance(recipe, ModelRecipe)}
+
+
+def _predict(job: ArmJob, model: ModelRecipe, examples: tuple[Example, ...]) -> list[str]:
+    """Outputs for documents whose labels the model does not get to see."""
+    unlabelled = tuple(replace(example, target=None) for example in examples)
+    recipe = Predictions(
+        model, unlabelled, job.task.prefix, job.task.max_source_tokens, job.task.max_target_tokens, job.decoding, job.precision
+    )
+    outputs: list[str] = job.read(job.make(recipe, "evaluation"))
+    return outputs
+
+
+def _speed(job: ArmJob) -> dict[str, float]:
+    """Milliseconds an example of the large and the compact shape, at the longest document and label that the task allows."""
+    recipe = InferenceSpeed(
+        large=Pretrained(job.large),
+        compact=job.compact,
+        source_tokens=job.task.max_source_tokens,
+        target_tokens=job.task.max_target_tokens,
+        documents=TIMED_DOCUMENTS,
+        rounds=TIMED_ROUNDS,
+        precision=job.precision,
+        decoding=job.decoding,
+    )
+    speed = job.read(job.make(recipe, "evaluation"))
+    return {"large_ms": speed["large_ms"], "student_ms": speed["compact_ms"]}
+
+
+def _write_predictions(
+    path: Path, examples: Sequence[Example], predictions: Mapping[str, Sequence[str]], scores: Mapping[str, Sequence[Score]]
+) -> None:
+    """One line a test document: what each subject said of it, and what that scored."""
+    part = path.with_suffix(".part")
+    with part.open("w", encoding="utf-8") as lines:
+        for i, example in enumerate(examples):
+            row = {
+                "id": example.id,
+                "source": example.source,
+                "reference": example.target,
+                "predictions": {subject: outputs[i] for subject, outputs in predictions.items()},
+                "scores": {s: {x.name: x.per_example[i] for x in found if x.per_example} for s, found in scores.items()},
+            }
+            lines.write(json.dumps(row) + "\n")
+    part.replace(path)
+
+
+def _end_with_parent() -> None:
+    """Die when the parent does: a killed `bench run` leaves no process that writes into its results."""
+
+    def wait() -> None:
+        sys.stdin.buffer.read()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def main(arguments: Sequence[str]) -> None:
+    """The process of one arm."""
+    if os.environ.get(PARENT_PIPE):
+        _end_with_parent()
+    suite_path, arm_id, results, cache, device = arguments
+    ending = run(Path(suite_path), arm_id, Path(results), Path(cache), device)
+    write_whole(Path(results) / arm_id / "outcome.json", asdict(ending))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

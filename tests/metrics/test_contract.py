@@ -1,0 +1,84 @@
+"""What every metric on the shelf keeps to."""
+
+import random
+import subprocess
+import sys
+
+import numpy as np
+import pydantic
+import pytest
+import torch
+
+from bench.contracts import Metric
+from bench.registry import find, names
+
+PREDICTIONS = ["the cat sat on the mat", "a dog", "Birds sing", "no overlap here"]
+REFERENCES = ["the cat sat on the mat", "the dog barked", "birds  sing", "nothing in common"]
+
+
+@pytest.fixture
+def metric(request, toy):
+    settings = {"evaluate": {"path": toy, "key": "toy"}}.get(request.param, {})
+    return find("metrics", request.param)(**settings)
+
+
+every_metric = pytest.mark.parametrize("metric", names("metrics"), indirect=True)
+
+
+def test_the_shelf_holds_the_promised_metrics():
+    assert set(names("metrics")) >= {"rouge", "exact_match", "evaluate"}
+
+
+def test_making_any_metric_opens_no_file_and_loads_nothing_heavy():
+    code = """
+import sys
+from bench.registry import find, names
+classes = [find("metrics", name) for name in names("metrics")]
+seen = []
+sys.addaudithook(lambda event, _: seen.append(event))
+parts = [c(**({"path": "x"} if c.__name__ == "Evaluate" else {})) for c in classes]
+print(len(parts) > 0, [e for e in seen if e.startswith(("open", "socket", "os."))], "evaluate" in sys.modules, "rouge_score" in sys.modules)
+"""
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert told.strip() == "True [] False False"
+
+
+@every_metric
+def test_a_metric_is_a_frozen_value_that_refuses_unknown_settings(metric):
+    assert isinstance(metric, Metric)
+    with pytest.raises(pydantic.ValidationError, match="frozen"):
+        metric.anything = 1
+    with pytest.raises(pydantic.ValidationError, match="no_such_setting"):
+        type(metric)(**metric.model_dump(), no_such_setting=1)
+
+
+@every_metric
+def test_every_score_has_a_name_a_unit_a_direction_and_a_value_for_each_example_where_it_has_any(metric):
+    scores = metric.score(PREDICTIONS, REFERENCES)
+    assert len({score.name for score in scores}) == len(scores) > 0
+    for score in scores:
+        assert score.unit
+        assert score.direction in ("higher", "lower", "none")
+        if score.per_example is not None:
+            assert len(score.per_example) == len(PREDICTIONS)
+            assert score.value == pytest.approx(sum(score.per_example) / len(PREDICTIONS))
+
+
+@every_metric
+def test_the_same_input_gives_the_same_output_and_no_global_generator_moves(metric):
+    first = metric.score(PREDICTIONS, REFERENCES)
+    random.seed(1), np.random.seed(1), torch.manual_seed(1)
+    before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+    assert metric.score(PREDICTIONS, REFERENCES) == first
+    assert (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()) == before
+
+
+@every_metric
+def test_ragged_input_is_refused(metric):
+    with pytest.raises(ValueError, match=r"shorter|longer|for"):
+        metric.score(PREDICTIONS, REFERENCES[:-1])
+
+
+@every_metric
+def test_one_example_is_enough(metric):
+    assert metric.score(["a cat"], ["a cat"])[0].value == 100

@@ -1,0 +1,119 @@
+import gc
+import os
+import time
+
+import numpy as np
+import psutil
+import pynvml
+import pytest
+
+from bench.profilers.memory import Memory
+
+MIB = 2**20
+
+
+def test_an_array_of_known_bytes_raises_the_peak_by_as_many(measure):
+    held = []
+    gc.collect()
+    before = psutil.Process().memory_info().rss
+    readings = measure(Memory(), lambda: held.append(np.ones(128 * MIB, dtype=np.uint8)))
+    assert readings["peak_rss"].value - before == pytest.approx(held[0].nbytes, abs=8 * MIB)
+
+
+def test_a_peak_that_is_over_before_the_end_is_still_seen(measure):
+    def spike():
+        array = np.ones(128 * MIB, dtype=np.uint8)
+        time.sleep(0.5)
+        del array
+
+    gc.collect()
+    before = psutil.Process().memory_info().rss
+    readings = measure(Memory(polling_s=0.01), spike)
+    assert readings["peak_rss"].value - before == pytest.approx(128 * MIB, abs=8 * MIB)
+
+
+def test_without_a_gpu_its_readings_are_missing_with_a_reason(no_gpu, measure):
+    readings = measure(Memory())
+    missing = {quantity for quantity, reading in readings.items() if reading.value is None}
+    assert missing == set(readings) - {"peak_rss"}
+    assert {readings[quantity].reason for quantity in missing} == {"torch sees no GPU here"}
+
+
+def test_a_gpu_is_read_through_torch_and_through_its_driver_in_bytes(gpu, measure):
+    def work():
+        gpu.used, gpu.processes[os.getpid()] = 9_000, 6_000
+        gpu.allocated, gpu.reserved = 4_000, 5_000
+        time.sleep(0.3)
+        gpu.used, gpu.processes[os.getpid()] = 4_000, 2_000
+
+    readings = measure(Memory(polling_s=0.01), work)
+    values = {quantity: reading.value for quantity, reading in readings.items() if quantity != "peak_rss"}
+    assert values == {
+        "gpu_process_memory": 6_000,
+        "gpu_device_memory": 9_000,
+        "gpu_foreign_processes": 0,
+        "gpu_device_baseline": 3_000,
+        "gpu_peak_allocated": 4_000,
+        "gpu_peak_reserved": 5_000,
+    }
+    assert {readings[q].unit for q in values} == {"bytes", "processes"}
+
+
+def test_the_peak_of_an_earlier_window_is_not_carried_over(gpu, measure):
+    gpu.allocated = 123_456
+    assert measure(Memory())["gpu_peak_allocated"].value == 0
+
+
+def test_processes_of_others_on_the_gpu_are_flagged(gpu, measure):
+    gpu.processes |= {1: 50, 2: 60}
+    readings = measure(Memory())
+    assert readings["gpu_foreign_processes"].value == 2
+    assert readings["gpu_process_memory"].value == 1_000
+
+
+def test_in_a_container_that_hides_process_ids_the_process_is_missing_and_not_zero(gpu, measure):
+    gpu.processes = {}
+    readings = measure(Memory())
+    for quantity in ("gpu_process_memory", "gpu_foreign_processes"):
+        assert readings[quantity].value is None
+        assert "container" in readings[quantity].reason
+    assert readings["gpu_device_memory"].value == 3_000
+
+
+def test_a_process_that_comes_to_the_gpu_later_is_seen_from_then_on(gpu, measure):
+    gpu.processes = {}
+    readings = measure(Memory(), lambda: gpu.processes.update({os.getpid(): 2_000}))
+    assert readings["gpu_process_memory"].value == 2_000
+    assert readings["gpu_process_memory"].reason == ""
+
+
+def test_what_the_driver_does_not_support_is_missing_in_its_own_words(gpu, measure):
+    gpu.unsupported = {"nvmlDeviceGetMemoryInfo", "nvmlDeviceGetComputeRunningProcesses"}
+    readings = measure(Memory())
+    for quantity in ("gpu_process_memory", "gpu_device_memory", "gpu_device_baseline", "gpu_foreign_processes"):
+        assert readings[quantity].value is None
+        assert "Not Supported" in readings[quantity].reason
+    assert readings["gpu_peak_allocated"].value == 0
+
+
+def test_windows_tells_no_memory_by_process(gpu, measure):
+    gpu.processes = {os.getpid(): None}
+    assert "Windows" in measure(Memory())["gpu_process_memory"].reason
+
+
+def test_a_missing_driver_library_is_a_reason_and_no_failure(gpu, measure, monkeypatch):
+    def absent():
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND)
+
+    monkeypatch.setattr(pynvml, "nvmlInit", absent)
+    readings = measure(Memory())
+    assert "Not Found" in readings["gpu_device_memory"].reason
+    assert readings["gpu_peak_reserved"].value == 900
+
+
+def test_the_driver_is_released_also_where_the_gpu_is_not_found(gpu, measure):
+    measure(Memory())
+    assert gpu.users == 0
+    gpu.unsupported = {"nvmlDeviceGetHandleByUUID"}
+    measure(Memory())
+    assert gpu.users == 0

@@ -1,0 +1,105 @@
+"""Synthetic arms, written through the ledger as a run writes them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.contracts import Charge, Reading, Score
+from bench.ledger import Ledger, Purse, Record, seal
+
+FLOP_USD = 1.875 / 3600 / 1e14
+
+Scores = Mapping[str, Mapping[str, Sequence[float]]]
+"""subject -> metric -> one value for each example."""
+
+
+def write_arm(
+    root: Path,
+    name: str,
+    scores: Scores | None = None,
+    *,
+    strategy: str = "annotate",
+    setting: str = "",
+    label_share: float = 0.5,
+    budget_usd: float = 10.0,
+    seed: int = 0,
+    task: str = "docstrings",
+    status: str = "done",
+    reason: str = "",
+    charges: Sequence[Charge] = (),
+    readings: Sequence[Reading] = (),
+    facts: Mapping[str, float] | None = None,
+    machine: Mapping[str, Any] | None = None,
+) -> Path:
+    folder = root / name
+    ledger = Ledger(folder)
+    purse = Purse(budget_usd, ledger)
+    for charge in charges:
+        purse.pay(charge)
+    for reading in readings:
+        ledger.reading("student_training", reading)
+    for subject, found in (scores or {}).items():
+        for metric, values in found.items():
+            ledger.score(subject, Score(metric, sum(values) / len(values), "points", "higher"))
+    for fact, value in (facts or {}).items():
+        ledger.fact(fact, value)
+    if scores:
+        write_predictions(folder, scores)
+    settings = {"label_share": label_share}
+    where = dict(machine if machine is not None else {"cpu": "a 2-core box", "packages": {"torch": "2.13.0"}})
+    times = ("2026-01-01T00:00:00+00:00", "2026-01-01T00:01:00+00:00")
+    spent, kept = purse.spent_usd, dict(facts or {})
+    record = Record(
+        name,
+        "example",
+        task,
+        strategy,
+        strategy,
+        setting,
+        settings,
+        budget_usd,
+        seed,
+        status,
+        reason,
+        spent,
+        kept,
+        "f00",
+        where,
+        *times,
+        "",  # type: ignore[arg-type]
+    )
+    seal(folder, record)
+    return folder
+
+
+def write_predictions(folder: Path, scores: Scores) -> None:
+    count = len(next(iter(next(iter(scores.values())).values())))
+    with (folder / "predictions.jsonl").open("w", encoding="utf-8") as lines:
+        for i in range(count):
+            each = {subject: {metric: values[i] for metric, values in found.items()} for subject, found in scores.items()}
+            texts = dict.fromkeys(scores, "Return it.")
+            lines.write(
+                json.dumps({"id": f"e{i}", "source": "def f(): ...", "reference": "x", "predictions": texts, "scores": each}) + "\n"
+            )
+
+
+def write_suite(root: Path, **changes: Any) -> None:
+    about = {
+        "suite": "example",
+        "question": "Labels or a teacher?",
+        "primary_metric": "rouge2",
+        "start_labels": 100,
+        "meter": "flops",
+        "pays": {"teacher_tuning": "purse", "evaluation": "free"},
+        "prices": {"label_usd": 0.05, "device_hour_usd": 1.875, "meter": "flops"},
+        "large": "flan-t5-small",
+        "compact": {"encoder_layers": 8, "decoder_layers": 4},
+        "sunk": "The making of flan-t5-small is sunk cost, charged to nobody.",
+        "notes": {"docstrings": ["412 near-duplicates were left out."]},
+    }
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "suite.json").write_text(json.dumps({**about, **changes}), encoding="utf-8")
+    (root / "suite.yaml").write_text("suite: example\nquestion: Labels or a teacher?\n", encoding="utf-8")

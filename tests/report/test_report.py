@@ -1,0 +1,210 @@
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from bench import report, results
+from bench.contracts import Charge, Reading
+from tests.report.arms import FLOP_USD, Scores, write_arm, write_suite
+
+HOSTILE = "a|b <img src=x onerror=alert(1)> `c`\n# title\n$x_1$ [red]z[/red] \x1b[31m"
+
+
+def scores(ability: float, seed: int, teacher: bool) -> Scores:
+    generator = np.random.default_rng(int(100 * ability) + seed)
+    hard = np.random.default_rng(9).gamma(1.0, 6.0, 60)
+    drawn = {"student": ability + hard + generator.standard_normal(60), "floor: lead 12 words": hard, "floor: the name's words": hard + 1}
+    if teacher:
+        drawn["teacher"] = ability + 2 + hard + generator.standard_normal(60)
+    return {who: {m: list(by * values) for m, by in (("rouge1", 2.5), ("rouge2", 1.0), ("rougeL", 2.0))} for who, values in drawn.items()}
+
+
+def write_run(folder: Path) -> None:
+    write_suite(folder)
+    for strategy, ability in (("annotate", 2.0), ("sft", 5.0)):
+        for budget_usd in (5.0, 10.0):
+            for seed in (0, 1):
+                write_arm(
+                    folder,
+                    f"{strategy}-{budget_usd:g}-{seed}",
+                    scores(ability + budget_usd / 5, seed, teacher=strategy == "sft"),
+                    strategy=strategy,
+                    budget_usd=budget_usd,
+                    seed=seed,
+                    charges=[
+                        Charge("labels", 20, "label", 0.05, "purse", "student_training"),
+                        Charge("compute", 2.25 / FLOP_USD, "FLOP", FLOP_USD, "purse", "student_training"),
+                    ],
+                    readings=[Reading("wall", 12.0, "s", "counter"), Reading("gpu_peak", None, "bytes", "counter", reason="no GPU here")],
+                    facts={
+                        "student_parameters": 56.9e6,
+                        "student_ms": 20.0,
+                        "large_ms": 50.0,
+                        "labels_bought": 20,
+                        "teacher_parameters": 77e6,
+                    },
+                )
+    write_arm(folder, "distill-5-0", strategy="distill", budget_usd=5.0, status="infeasible", reason="pseudo labelling costs too much")
+    write_arm(folder, "distill-5-1", strategy="distill", budget_usd=5.0, seed=1, status="failed", reason="killed by SIGKILL")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run") / "example"
+    write_run(folder)
+    report.write(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def text(run: Path) -> str:
+    return (run / "report.md").read_text(encoding="utf-8")
+
+
+def section(text: str, title: str) -> str:
+    return text.split(f"## {title}\n", 1)[1].split("\n## ", 1)[0]
+
+
+def cells(text: str, start: str) -> list[str]:
+    """The cells of the first table line that starts so."""
+    line = next(line for line in text.splitlines() if line.startswith(f"| {start}"))
+    return [cell.strip() for cell in line.strip("|").split(" | ")]
+
+
+def test_the_answer_names_the_best_setting_and_what_it_is_told_apart_from(text: str) -> None:
+    answer = section(text, "Answer")
+    assert "docstrings, 10 USD: **sft** has the best mean" in answer
+    assert "over 2 seeds and 60 test examples" in answer
+    assert "It is better than the next one, annotate: difference 3." in answer
+    assert "It is better than the best floor, the name's words" in answer
+
+
+def test_the_leaderboard_shows_scores_money_size_and_speed_best_first(text: str) -> None:
+    board = section(text, "Leaderboard").split("### ")[1]
+    heads, best = cells(board, "strategy"), cells(board, "sft")
+    row = dict(zip(heads, best, strict=True))
+    assert row["spent / budget (USD)"] == "3.25 / 5.00"
+    assert (row["parameters (millions) ↓"], row["speed-up over the large model (times) ↑"]) == ("56.9", "2.50")
+    assert (row["labels bought"], row["seeds"], row["arms"]) == ("20", "2", "2 done")
+    mean, low, high = (float(part.strip("[],")) for part in row["rouge2 (points) ↑"].split())
+    assert low < mean < high
+    starts = [line.split(" | ")[0] for line in board.splitlines() if line.startswith("| ")]
+    assert starts[2:6] == ["| sft", "| annotate", "| distill", "| *to be beaten:*"]
+    assert starts[6].startswith("| *teacher (flan-t5-small")
+    assert starts[7:] == ["| *floor: the name's words*", "| *floor: lead 12 words*"]
+    assert cells(board, "distill")[-1] == "1 failed, 1 infeasible"
+
+
+def test_every_arm_has_a_line_with_its_score_or_the_reason(run: Path, text: str) -> None:
+    lines = section(text, "Every arm")
+    for arm in [path.name for path in run.iterdir() if path.is_dir()]:
+        assert f"| {arm} |" in lines
+    assert cells(lines, "distill-5-0")[1:3] == ["infeasible", "pseudo labelling costs too much"]
+    assert cells(lines, "distill-5-1")[1:3] == ["failed", "killed by SIGKILL"]
+    assert cells(lines, "annotate-5-0")[3:] == ["3.25", "5.00"]
+
+
+def test_the_report_says_how_money_is_counted_on_what_data_and_machine_and_ends_with_the_suite(text: str) -> None:
+    assert "charged to nobody" in section(text, "How money is counted")
+    assert "- evaluation: not charged" in section(text, "How money is counted")
+    assert "412 near-duplicates were left out." in section(text, "Data")
+    assert "packages.torch: 2.13.0" in section(text, "Machine and versions")
+    assert text.endswith("```yaml\nsuite: example\nquestion: Labels or a teacher?\n```\n")
+
+
+def test_dollars_stand_by_kind_and_what_was_not_measured_is_a_dash_with_a_reason(text: str) -> None:
+    assert cells(section(text, "Where the dollars went"), "sft") == ["sft", "5.00", "1.00", "2.25", "3.25"]
+    measured = section(text, "Memory, time, energy")
+    assert cells(measured, "sft") == ["sft", "5.00", "12.00", "–"]
+    assert "- gpu_peak: no GPU here" in measured
+
+
+def test_the_plots_are_pictures_1200_pixels_wide_that_the_report_shows(run: Path, text: str) -> None:
+    for name in ("quality-docstrings.png", "dollars-docstrings.png"):
+        data = (run / name).read_bytes()
+        assert data[:8] == b"\x89PNG\r\n\x1a\n"
+        assert struct.unpack(">I", data[16:20]) == (1200,)
+        assert f"({name})" in text
+
+
+def test_the_same_arms_give_the_same_report_table_and_pictures(run: Path, tmp_path: Path) -> None:
+    write_run(tmp_path / "again")
+    report.write(tmp_path / "again")
+    for name in ("report.md", "table.csv", "quality-docstrings.png", "dollars-docstrings.png"):
+        assert (tmp_path / "again" / name).read_bytes() == (run / name).read_bytes()
+
+
+def test_a_folder_without_arms_gives_a_report_that_says_so(tmp_path: Path) -> None:
+    path = report.write(tmp_path)
+    assert "No arm has ended yet." in path.read_text(encoding="utf-8")
+    assert "none has ended yet" in shown(tmp_path, 80)
+
+
+def test_arms_none_of_which_has_a_score_are_reported_too(tmp_path: Path) -> None:
+    write_arm(tmp_path, "a", status="skipped", reason="too few labels")
+    text = report.write(tmp_path).read_text(encoding="utf-8")
+    assert "no arm has a score (1 skipped)" in text
+    assert "too few labels" in section(text, "Every arm")
+    assert not list(tmp_path.glob("*.png"))
+
+
+def test_one_seed_is_said_to_be_one(tmp_path: Path) -> None:
+    write_arm(tmp_path, "a", scores(2.0, 0, teacher=False))
+    write_arm(tmp_path, "b", scores(5.0, 0, teacher=False), strategy="sft")
+    answer = section(report.write(tmp_path).read_text(encoding="utf-8"), "Answer")
+    assert "over 1 seed and" in answer
+    assert "(one seed only)" in answer
+
+
+def test_hostile_text_from_suite_data_and_arms_is_shown_and_nothing_more(tmp_path: Path) -> None:
+    write_suite(tmp_path, suite=HOSTILE, question=HOSTILE, large=HOSTILE, sunk=HOSTILE, notes={HOSTILE: [HOSTILE]}, prices={HOSTILE: 1.0})
+    found = dict(scores(3.0, 0, teacher=True)) | {f"floor: {HOSTILE}": scores(3.0, 0, teacher=False)["floor: lead 12 words"]}
+    write_arm(tmp_path, "a", found, strategy=HOSTILE, setting=HOSTILE, task=HOSTILE, machine={HOSTILE: HOSTILE})
+    write_arm(tmp_path, "b", strategy="_b", task=HOSTILE, status="failed", reason=HOSTILE)
+    (tmp_path / "suite.yaml").write_text(f"```\n{HOSTILE}", encoding="utf-8")
+    text = report.write(tmp_path).read_text(encoding="utf-8")
+    rendered = text.split("## The suite")[0]
+    assert "<img" not in rendered
+    assert "\n# title" not in rendered
+    assert "\x1b" not in text
+    for block in rendered.split("\n\n"):
+        if block.startswith("| "):
+            assert len({line.replace(r"\|", "").count("|") for line in block.splitlines()}) == 1
+    assert "\x1b" not in shown(tmp_path, 200)
+    assert "[red]z[/red]" in shown(tmp_path, 2000)
+
+
+def test_a_task_cannot_name_a_picture_outside_the_folder(tmp_path: Path) -> None:
+    write_arm(tmp_path / "deep" / "run", "a", scores(2.0, 0, teacher=False), task="../../up")
+    report.write(tmp_path / "deep" / "run")
+    assert [path.parent for path in tmp_path.rglob("*.png")] == [tmp_path / "deep" / "run"] * 2
+
+
+def shown(folder: Path, width: int) -> str:
+    console = Console(width=width)
+    with console.capture() as capture:
+        console.print(report.terminal(results.read(folder), width))
+    return capture.get()
+
+
+@pytest.mark.parametrize("width", [80, 110, 180])
+def test_the_terminal_shows_the_leaderboard_within_its_width(run: Path, width: int) -> None:
+    text = shown(run, width)
+    assert max(len(line) for line in text.splitlines()) <= width
+    lines = [line.strip() for line in text.splitlines()]
+    starts = ["sft", "annotate", "distill", "teacher", "floor: the name's", "floor: lead 12"]
+    found = [start for line in lines for start in starts if line.startswith(start)]
+    assert found[:6] == starts
+    assert "arms: 8 done, 1 failed, 1 infeasible" in text
+
+
+def test_the_terminal_shows_what_there_is_in_the_middle_of_a_run(tmp_path: Path) -> None:
+    write_suite(tmp_path, arms=["a", "b", "c"])
+    write_arm(tmp_path, "a", scores(2.0, 0, teacher=False))
+    (write_arm(tmp_path, "b", scores(5.0, 0, teacher=False), strategy="sft") / "record.json").unlink()
+    text = shown(tmp_path, 100)
+    assert "annotate" in text
+    assert "sft" not in text
+    assert "arms: 1 done, 2 unfinished" in text

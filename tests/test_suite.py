@@ -1,0 +1,130 @@
+"""A suite file either becomes real parts, or tells all its faults at once."""
+
+from pathlib import Path
+
+import pytest
+
+from bench import suite
+from bench.errors import SuiteError
+
+GOOD = """
+suite: tiny
+question: Which?
+large: {use: random}
+compact: {decoder_layers: 1}
+tasks:
+  own: {use: files, with: {train: data.csv, source: a, target: b}}
+strategies:
+  annotate: {use: annotate, with: {label_share: [0.5, 0.9], student: {learning_rate: [5e-4, 1e-3]}}}
+  sft: {use: sft}
+start_labels: 10
+budgets_usd: [1, 2.5]
+seeds: [1]
+prices: {label_usd: 0.1}
+"""
+
+
+def read(tmp_path: Path, text: str) -> suite.Suite:
+    path = tmp_path / "tiny.yaml"
+    path.write_text(text, encoding="utf-8")
+    return suite.read(path)
+
+
+def faults(tmp_path: Path, text: str) -> list[str]:
+    with pytest.raises(SuiteError) as caught:
+        read(tmp_path, text)
+    return [fault.removeprefix(f"{tmp_path}/tiny.yaml:") for fault in caught.value.faults]
+
+
+def test_a_list_under_with_is_a_grid_also_in_nested_settings(tmp_path: Path) -> None:
+    cells = read(tmp_path, GOOD).cells
+    assert [(c.label, c.setting) for c in cells] == [
+        ("annotate", "label_share=0.5, student.learning_rate=0.0005"),
+        ("annotate", "label_share=0.5, student.learning_rate=0.001"),
+        ("annotate", "label_share=0.9, student.learning_rate=0.0005"),
+        ("annotate", "label_share=0.9, student.learning_rate=0.001"),
+        ("sft", ""),
+    ]
+    assert cells[1].strategy.model_dump()["student"]["learning_rate"] == 0.001
+
+
+def test_every_fault_is_told_at_once_with_line_path_and_nearest_name(tmp_path: Path) -> None:
+    text = (
+        GOOD.replace("use: random", "use: randon")
+        .replace("label_share: [0.5, 0.9]", "lable_share: 0.5")
+        .replace("seeds: [1]", "seeds: [1, 1]\nseed: 3")
+        .replace("start_labels: 10", "start_labels: -1")
+        .replace("label_usd: 0.1", "label_usd: .nan")
+    )
+    assert faults(tmp_path, text) == [
+        "4: large.use: no part 'randon' in zoo/; did you mean 'random'?",
+        "9: strategies.annotate.with.lable_share: no such setting; did you mean 'label_share'?",
+        "11: start_labels: expected greater than or equal to 0, got -1",
+        "13: seeds: 1 stands twice, got [1, 1]",
+        "14: seed: no such setting; did you mean 'seeds'?",
+        "15: prices.label_usd: expected a finite number, got NaN",
+    ]
+
+
+def test_a_fault_in_one_value_of_a_grid_names_its_line(tmp_path: Path) -> None:
+    text = GOOD.replace("[0.5, 0.9]", "[0.5,\n    1.5]")
+    found = faults(tmp_path, text)
+    assert found == ["10: strategies.annotate.with.label_share: expected less than or equal to 1, got 1.5"]
+
+
+def test_a_key_written_twice_is_a_fault(tmp_path: Path) -> None:
+    assert faults(tmp_path, GOOD + "start_labels: 20\n") == ["15: start_labels: written twice, first on line 11"]
+
+
+@pytest.mark.parametrize("budget", ["0", "-5", ".nan", ".inf", "'ten'", "true"])
+def test_a_budget_is_a_positive_number_of_dollars(tmp_path: Path, budget: str) -> None:
+    (fault,) = faults(tmp_path, GOOD.replace("[1, 2.5]", f"[1, {budget}]"))
+    assert fault.startswith("12: budgets_usd[1]: expected")
+
+
+def test_yaml_follows_the_core_schema(tmp_path: Path) -> None:
+    text = GOOD.replace("question: Which?", "question: no").replace("a, target: b", "2024-01-01, target: off")
+    found = read(tmp_path, text)
+    assert found.spec.question == "no"
+    assert found.tasks["own"].model_dump()["source"] == "2024-01-01"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "suite: missing"),
+        ("[1, 2]", "suite: expected"),
+        ("a: [1", "not YAML"),
+        ("a: !!python/object:os.system x", "not YAML"),
+        ("x: &a [*a]", "alias holds itself"),
+        ("tasks: [names]", "tasks: expected"),
+        ("strategies: {a: 3}", "strategies.a: expected"),
+    ],
+)
+def test_what_is_no_suite_is_refused_in_plain_words(tmp_path: Path, text: str, expected: str) -> None:
+    assert any(expected in fault for fault in faults(tmp_path, text))
+
+
+def test_a_few_aliases_cannot_spell_billions_of_values(tmp_path: Path) -> None:
+    bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 9))
+    (fault,) = faults(tmp_path, bomb)
+    assert "more than 100,000 values" in fault
+
+
+def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+    for path, expected in ((tmp_path / "none.yaml", "no such file"), (tmp_path, "is a directory")):
+        with pytest.raises(SuiteError, match=expected):
+            suite.read(path)
+    (tmp_path / "latin.yaml").write_bytes(b"question: \xe9")
+    with pytest.raises(SuiteError, match="not UTF-8"):
+        suite.read(tmp_path / "latin.yaml")
+
+
+def test_paying_by_energy_needs_its_profiler(tmp_path: Path) -> None:
+    text = GOOD.replace("label_usd: 0.1", "label_usd: 0.1, meter: energy, kwh_usd: 0.3") + "profilers: {wall: {use: wall}}\n"
+    assert faults(tmp_path, text) == ["15: prices.meter: paying by energy needs the profiler 'energy' under profilers"]
+
+
+@pytest.mark.parametrize("path", sorted(Path("suites").rglob("*.yaml")), ids=str)
+def test_every_suite_we_ship_is_right(path: Path) -> None:
+    assert suite.read(path).cells

@@ -1,0 +1,115 @@
+"""Tiny random models of every family, and a workbench that makes recipes where they are asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import torch
+
+from bench.contracts import Example, Recipe, Workbench
+from bench.training.models import load
+from bench.training.recipes import Pretrained
+from bench.zoo.random import Random
+
+FAMILIES = ("t5", "t5_v1_1", "bart", "pegasus")
+
+
+@dataclass
+class Counter:
+    """A tally with room for `allowance` FLOPs, that remembers every step."""
+
+    allowance: float = float("inf")
+    steps: list[float] = field(default_factory=list)
+
+    def room_for(self, flops: float) -> bool:
+        return sum(self.steps) + flops <= self.allowance
+
+    def fraction(self) -> float:
+        return sum(self.steps) / self.allowance
+
+    def advance(self, flops: float) -> None:
+        self.steps.append(flops)
+
+
+@dataclass
+class Shop:
+    """Makes recipes and what they need, each once, in folders of its own."""
+
+    folder: Path
+    cache: Path
+    made: dict[str, Counter] = field(default_factory=dict)
+
+    def bench(self, tally: Counter | None = None) -> Workbench:
+        return Workbench(self.cache, "cpu", self.artifact, tally or Counter(), lambda what, done, total: None)
+
+    def artifact(self, recipe: Recipe) -> Path:
+        return self.folder / recipe.key
+
+    def make(self, recipe: Recipe, allowance: float = float("inf")) -> Path:
+        for needed in recipe.inputs():
+            self.make(needed)
+        if recipe.key not in self.made:
+            self.artifact(recipe).mkdir()
+            self.made[recipe.key] = Counter(allowance)
+            recipe.make(self.artifact(recipe), self.bench(self.made[recipe.key]))
+        return self.artifact(recipe)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def shop(tmp_path, cache) -> Shop:
+    return Shop(tmp_path, cache)
+
+
+@pytest.fixture(params=FAMILIES)
+def family(request) -> str:
+    return request.param
+
+
+@pytest.fixture
+def checkpoint(family) -> Random:
+    return Random(family=family)
+
+
+@pytest.fixture
+def pretrained(checkpoint) -> Pretrained:
+    return Pretrained(checkpoint)
+
+
+@pytest.fixture
+def model_and_tokenizer(checkpoint, cache):
+    return load(checkpoint.folder(cache))
+
+
+def logits(model, source: int = 7, target: int = 5) -> torch.Tensor:
+    """Of one fixed batch."""
+    generator = torch.Generator().manual_seed(1)
+    size = model.config.vocab_size
+    ids, labels = (torch.randint(5, size, (2, n), generator=generator) for n in (source, target))
+    with torch.no_grad():
+        return model(input_ids=ids, labels=labels).logits
+
+
+EXAMPLES = tuple(
+    Example(f"e{i}", f"Return the number of {word} in the {'list of ' * (i % 5)}table, or zero.", f"number of {word}")
+    for i, word in enumerate("bytes names spaces objects errors files folders steps edges nodes columns values".split())
+)
+
+
+@pytest.fixture
+def examples() -> tuple[Example, ...]:
+    return EXAMPLES

@@ -1,0 +1,104 @@
+import pytest
+from conftest import Counter
+
+from bench.contracts import Decoding, Example
+from bench.errors import OverBudget
+from bench.training.batches import encode_sources
+from bench.training.flops import flop_model
+from bench.training.generation import generate, generation_config
+from bench.training.models import head_is_tied, load, save
+
+TARGET = 6
+
+
+@pytest.fixture
+def run(checkpoint, cache, examples):
+    """generate() over the examples: ({position: Output}, tally, sources)."""
+    folder = checkpoint.folder(cache)
+
+    def run(decoding=Decoding(batch_size=4), allowance=float("inf"), may_stop_early=False, examples=examples):
+        model, tokenizer = load(folder)
+        sources, tally = encode_sources(folder, examples, "", 48), Counter(allowance)
+        outputs = generate(
+            model,
+            tokenizer,
+            sources,
+            max_target_tokens=TARGET,
+            decoding=decoding,
+            precision="fp32",
+            device="cpu",
+            flops=flop_model(model.config, tied=head_is_tied(model)),
+            tally=tally,
+            progress=lambda what, done, total: None,
+            may_stop_early=may_stop_early,
+        )
+        return dict(outputs), tally, sources
+
+    return run
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+def test_every_source_gets_its_output_whatever_it_is_batched_with(run, examples, beams):
+    batched, _, _ = run(Decoding(batch_size=4, beams=beams))
+    alone, _, _ = run(Decoding(batch_size=1, beams=beams))
+    assert sorted(batched) == list(range(len(examples)))
+    assert batched == alone
+
+
+def test_outputs_are_no_longer_than_allowed_and_hold_no_special_tokens(run):
+    for output in run()[0].values():
+        assert 1 <= output.tokens <= TARGET
+        assert not {"<pad>", "</s>", "<s>"} & set(output.text.split())
+
+
+def test_what_is_tallied_are_the_flops_of_the_tokens_generated(run, checkpoint, cache):
+    outputs, tally, sources = run()
+    model, _ = load(checkpoint.folder(cache))
+    flops = flop_model(model.config, tied=head_is_tied(model))
+    assert sum(tally.steps) == sum(flops.generation(len(sources[i]), output.tokens) for i, output in outputs.items())
+
+
+def test_money_that_ends_early_leaves_whole_outputs_and_no_overspending(run):
+    whole, tally, _ = run()
+    part, spent, _ = run(allowance=0.6 * sum(tally.steps), may_stop_early=True)
+    assert 0 < len(part) < len(whole)
+    assert sum(spent.steps) <= spent.allowance
+    assert all(whole[i] == output for i, output in part.items())
+
+
+def test_smaller_batches_are_tried_where_a_whole_one_does_not_fit(run):
+    one = max(run(Decoding(batch_size=1))[1].steps)
+    part, spent, _ = run(Decoding(batch_size=12), allowance=3 * one, may_stop_early=True)
+    assert 1 <= len(part) < 12
+    assert sum(spent.steps) <= spent.allowance
+
+
+def test_generation_that_may_not_stop_early_raises(run):
+    with pytest.raises(OverBudget, match="generation does not fit"):
+        run(allowance=1)
+
+
+def test_no_documents_give_no_outputs(run):
+    assert run(examples=())[0] == {}
+
+
+def test_sources_of_one_window_come_before_those_of_the_next(run):
+    many = tuple(Example(f"m{i}", "the list of " * (1 + i % 3)) for i in range(20))
+    order = list(run(Decoding(batch_size=1), examples=many)[0])
+    assert set(order[:8]) == set(range(8))
+    assert set(order[8:16]) == set(range(8, 16))
+
+
+def test_only_start_and_end_tokens_of_a_checkpoints_own_settings_are_kept(checkpoint, cache, tmp_path):
+    """facebook/bart-large-cnn brings min_length 56 and no_repeat_ngram_size 3."""
+    model, tokenizer = load(checkpoint.folder(cache))
+    start = model.generation_config.decoder_start_token_id
+    model.generation_config.update(min_length=56, max_length=142, no_repeat_ngram_size=3, num_beams=4, forced_bos_token_id=7)
+    save(model, tokenizer, tmp_path)
+    model, tokenizer = load(tmp_path)
+    config = generation_config(model, Decoding(), TARGET)
+    prepared, _ = model._prepare_generation_config(config)  # merged with what the model would add
+    assert (prepared.decoder_start_token_id, prepared.forced_bos_token_id) == (start, 7)
+    assert (prepared.num_beams, prepared.max_new_tokens, prepared.do_sample) == (1, TARGET, False)
+    assert not prepared.min_length
+    assert not prepared.no_repeat_ngram_size

@@ -1,0 +1,162 @@
+import copy
+import math
+
+import pytest
+import torch
+from conftest import Counter, logits
+
+from bench.contracts import Example
+from bench.errors import BenchError, OverBudget
+from bench.training.batches import encode, plan_batches
+from bench.training.flops import flop_model
+from bench.training.loop import learning_rate, step_flops, train
+from bench.training.models import head_is_tied, load
+from bench.training.tuning import Tuning
+from bench.zoo.random import Random
+
+
+@pytest.fixture
+def run(checkpoint, cache, examples):
+    """train() on a fresh model; (model, Training, tally)."""
+
+    def run(tuning=None, allowance=math.inf, may_stop_early=False, precision="fp32", seed=0, teacher=None, change=None):
+        tuning = tuning or Tuning(epochs=2, batch_size=4)
+        model, _ = load(checkpoint.folder(cache), tuning.dropout)
+        if change:
+            change(model)
+        data = encode(checkpoint.folder(cache), examples, "", 32, 16)
+        tally = Counter(allowance)
+        result = train(
+            model,
+            data,
+            plan_batches(data, tuning.batch_size, tuning.epochs, tuning.min_steps, seed),
+            tuning,
+            flop_model(model.config, tied=head_is_tied(model)),
+            precision=precision,
+            device="cpu",
+            seed=seed,
+            tally=tally,
+            progress=lambda what, done, total: None,
+            may_stop_early=may_stop_early,
+            teacher=teacher,
+        )
+        return model, result, tally
+
+    return run
+
+
+def _same(one, other):
+    return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
+
+
+def test_training_lowers_the_loss(run):
+    tuning = Tuning(epochs=40, batch_size=4, learning_rate=3e-3, freeze="none")
+    first, last = run(Tuning(epochs=1, batch_size=12))[1].loss, run(tuning)[1].loss
+    assert last < 0.6 * first
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_the_same_seed_gives_the_same_bits_also_with_dropout(run, precision):
+    tuning = Tuning(epochs=2, batch_size=4, dropout=0.1)
+    torch.manual_seed(1)
+    one = run(tuning, precision=precision)[0]
+    torch.manual_seed(2)
+    assert _same(one, run(tuning, precision=precision)[0])
+    assert not _same(one, run(tuning, precision=precision, seed=1)[0])
+
+
+def test_the_global_generator_is_left_alone(run):
+    torch.manual_seed(5)
+    state = torch.get_rng_state()
+    run(Tuning(epochs=1, batch_size=4, dropout=0.1))
+    assert torch.equal(state, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "adafactor"])
+@pytest.mark.parametrize("what", ["none", "embeddings", "encoder"])
+def test_what_is_frozen_stays_and_all_else_moves(run, checkpoint, cache, what, optimizer):
+    before = load(checkpoint.folder(cache))[0].state_dict()
+    after = run(Tuning(epochs=1, batch_size=4, freeze=what, optimizer=optimizer))[0].state_dict()
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    embeddings = {n for n in before if "embed_tokens" in n or "embed_positions" in n or "shared" in n}
+    if "lm_head.weight" in before and checkpoint.family != "t5_v1_1":
+        embeddings.add("lm_head.weight")
+    frozen = set() if what == "none" else embeddings
+    frozen |= {n for n in before if "encoder." in n} if what == "encoder" else set()
+    formula = {n for n in before if "embed_positions" in n} if checkpoint.family == "pegasus" else set()
+    unused = {"final_logits_bias"}  # a buffer of zeros
+    assert not moved & frozen
+    assert set(before) - frozen - formula - moved - unused <= _without_gradient(before)
+
+
+def _without_gradient(names):
+    """Biases that cannot matter: softmax does not see a constant added by the keys'."""
+    return {n for n in names if n.endswith("k_proj.bias")}
+
+
+def test_money_that_ends_early_ends_the_loop_at_a_rate_near_zero(run):
+    whole = run()[2]
+    assert len(whole.steps) == 6
+    _, result, tally = run(allowance=sum(whole.steps) * 0.55, may_stop_early=True)
+    assert (result.steps_planned, result.steps_made) == (6, 3)
+    assert sum(tally.steps) <= tally.allowance
+
+
+def test_the_allowance_leaves_no_trace_in_a_training_that_is_made_whole(run):
+    whole, _, tally = run()
+    exactly, _, _ = run(allowance=sum(tally.steps))
+    assert _same(whole, exactly)
+
+
+def test_a_training_that_may_not_stop_early_says_where_the_money_ends(run):
+    with pytest.raises(OverBudget, match="training step 4 of 6 does not fit"):
+        run(allowance=sum(run()[2].steps) * 0.55)
+
+
+def test_a_first_step_that_does_not_fit_is_over_budget(run):
+    with pytest.raises(OverBudget, match="training step 1 of 6"):
+        run(allowance=1, may_stop_early=True)
+
+
+def test_a_loss_that_is_no_number_is_a_clear_fault(run):
+    def ruin(model):
+        model.get_decoder().get_input_embeddings().weight.data.fill_(math.nan)
+
+    with pytest.raises(BenchError, match="training step 1: the loss is nan"):
+        run(change=ruin)
+
+
+def test_learning_from_a_teachers_logits_brings_the_student_nearer(run, checkpoint, cache):
+    teacher, _ = load(Random(family=checkpoint.family, seed=1).folder(cache))
+    flops = flop_model(teacher.config, tied=head_is_tied(teacher))
+    tuning = Tuning(epochs=8, batch_size=4, kd_weight=1.0, learning_rate=3e-3, freeze="none")
+    before = copy.deepcopy(teacher.state_dict())
+    student, _, tally = run(tuning, teacher=(teacher, flops))
+    untaught, _ = load(checkpoint.folder(cache))
+    distance = [torch.nn.functional.mse_loss(logits(m), logits(teacher)).item() for m in (student, untaught)]
+    assert distance[0] < distance[1]
+    assert all(torch.equal(before[name], tensor) for name, tensor in teacher.state_dict().items())
+    alone = run(Tuning(epochs=1, batch_size=4, freeze="none"))[2]
+    assert sum(tally.steps) > 8 * sum(alone.steps)  # the teacher's forward passes are paid for
+
+
+def test_steps_cost_the_flops_of_their_real_tokens(checkpoint, cache):
+    folder = checkpoint.folder(cache)
+    data = encode(folder, (Example("a", "the list", "name"), Example("b", "the list of all", "a longer name")), "", 32, 16)
+    flops = flop_model(load(folder)[0].config)
+    shapes = [(len(e.source), len(e.target)) for e in data]
+    assert step_flops(data, flops, "none", None) == sum(3 * flops.forward(s, t) for s, t in shapes)
+    assert step_flops(data, flops, "none", flops) == sum(4 * flops.forward(s, t) for s, t in shapes)
+
+
+def test_the_rate_rises_over_the_warm_up_and_falls_to_zero_in_a_line():
+    tuning = Tuning(learning_rate=1.0, warmup_share=0.2)
+    rates = [learning_rate(tuning, step, 10, 0.0) for step in range(10)]
+    assert rates == pytest.approx([0.5, 1.0, 1.0, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125])
+
+
+def test_the_rate_follows_the_money_where_it_runs_ahead_of_the_steps():
+    tuning = Tuning(learning_rate=1.0, warmup_share=0.0)
+    assert learning_rate(tuning, 0, 100, 0.0) == 1.0
+    assert learning_rate(tuning, 10, 100, 0.75) == pytest.approx(0.25)
+    assert learning_rate(tuning, 10, 100, 1.0) == 0.0
