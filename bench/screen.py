@@ -33,11 +33,12 @@ from bench.suite import Suite
 
 WORKERS_AT_MOST = 8
 SECONDS_BETWEEN_BOARDS = 30.0
+WIDTH_OF_A_FILE = 150
 
 
 def run(path: Path, folder: Path, cache: Path, only: str | None, retry: bool, workers: int | None, device: str) -> bool:
     """Run a suite's arms, with the leaderboard on the screen; whether any of them failed."""
-    console = Console()
+    console = _console()
     suite = reading.read(path)
     arms = _chosen(suite, only)
     where = runner.Where((folder / suite.spec.suite).absolute(), cache, device)
@@ -58,6 +59,12 @@ def run(path: Path, folder: Path, cache: Path, only: str | None, retry: bool, wo
         if record.status == "failed":
             console.print(f"failed: {record.arm}: {record.reason}", highlight=False, markup=False)
     return counts["failed"] > 0
+
+
+def _console() -> Console:
+    """As wide as the terminal; wide enough for the tables where output goes to a file."""
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDTH_OF_A_FILE)
 
 
 def _workers(device: str) -> int:
@@ -167,7 +174,7 @@ def _progress(folder: Path) -> dict[str, Any] | None:
 
 def plan(path: Path, cache: Path, only: str | None) -> None:
     """Print what each arm will buy and cost."""
-    console = Console()
+    console = _console()
     suite = reading.read(path)
     arms = _chosen(suite, only)
     with _preparing(console) as progress:
@@ -191,18 +198,17 @@ def plan(path: Path, cache: Path, only: str | None) -> None:
 
 
 def _plan_table(arms: Sequence[Arm], forecasts: Sequence[Forecast], compute_known: bool) -> Table:
-    table = Table("arm", box=None, padding=(0, 1))
-    for head in ("budget", "labels bought", "pseudo-labels", "labels $", "teacher $ ≤", "pseudo $ ≤", "student $ ≤", "left $ ≥"):
+    table = Table("task", "strategy (setting)", box=None, padding=(0, 1))
+    for head in ("seed", "budget", "labels bought", "pseudo-labels", "labels $", "teacher $", "pseudo $", "student $", "left $"):
         table.add_column(head, justify="right")
     table.add_column("")
     for arm, forecast in zip(arms, forecasts, strict=True):
         usd = {phase: _dollars(forecast, phase) for phase in ("labels", "teacher_tuning", "pseudo_labelling", "student_training")}
-        cells = [f"{usd[p]:.2f}" if p == "labels" or compute_known else "?" for p in usd]
+        cells = [f"{amount:.2f}" if phase == "labels" or compute_known else "?" for phase, amount in usd.items()]
         left = f"{arm.budget_usd - math.fsum(usd.values()):.2f}" if compute_known else "?"
         counts = [f"{forecast.facts.get(name, 0):,.0f}" for name in ("labels_bought", "pseudo_labels")]
-        table.add_row(
-            arm.id.rpartition("-")[0], f"${arm.budget_usd:g}", *counts, *cells, left, f"stops: {forecast.stops}" if forecast.stops else ""
-        )
+        stops = f"stops: {forecast.stops}" if forecast.stops else ""
+        table.add_row(arm.task_label, arm.column, str(arm.seed), f"${arm.budget_usd:g}", *counts, *cells, left, stops)
     return table
 
 
@@ -212,7 +218,7 @@ def _dollars(forecast: Forecast, phase: str) -> float:
 
 def parts(name: str | None) -> None:
     """Print every part, or the settings of one."""
-    console = Console()
+    console = _console()
     if name is None:
         for shelf in registry.SHELVES:
             console.print(f"\n{shelf}/", style="bold")
@@ -257,7 +263,7 @@ def _first_line(kind: type[Part]) -> str:
 
 def report(folder: Path, folder_of_results: Path) -> None:
     """Write a report again; `folder` may be the suite file that the results came from."""
-    console = Console()
+    console = _console()
     if folder.is_file():
         folder = folder_of_results / reading.read(folder).spec.suite
     written = reporting.write(folder)

@@ -13,7 +13,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -77,6 +77,10 @@ class Window:
     wall_s: float = 0.0
     readings: list[Reading] = field(default_factory=list)
 
+    def stop(self, instrument: Instrument) -> None:
+        """Keep what an instrument saw."""
+        self.readings += instrument.stop()
+
     def kwh(self) -> float | None:
         """Energy, where an instrument measured it."""
         return next((r.value for r in self.readings if r.quantity == "energy" and r.unit == "kWh"), None)
@@ -90,20 +94,17 @@ class Window:
 def window(profilers: Mapping[str, Profiler], device: str) -> Iterator[Window]:
     """Measure what happens inside: device idle at both edges, instruments released also when the work fails."""
     opened = Window([profiler.instrument() for profiler in profilers.values()])
-    started: list[Instrument] = []
     machine.synchronise(device)
-    begun = time.monotonic()
-    try:
+    with ExitStack() as running:
         for instrument in opened.instruments:
             instrument.start()
-            started.append(instrument)
+            running.callback(opened.stop, instrument)
         begun = time.monotonic()
-        yield opened
-        machine.synchronise(device)
-    finally:
-        opened.wall_s = time.monotonic() - begun
-        for instrument in reversed(started):
-            opened.readings += instrument.stop()
+        try:
+            yield opened
+            machine.synchronise(device)
+        finally:
+            opened.wall_s = time.monotonic() - begun
 
 
 class Workshop(Protocol):

@@ -1,31 +1,23 @@
-"""Stage 1: YAML text -> a Suite of real parts, or every fault at once with file, line, path and the nearest right name.
-
-YAML here is the 1.2 core schema: `5e-4` is a number, `no` and `2024-01-01` are text. A key written twice is a fault.
-"""
+"""Stage 1: YAML text -> a Suite of real parts, or every fault at once with file, line, path and the nearest right name."""
 
 from __future__ import annotations
 
 import itertools
 import json
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from bench import registry
+from bench import registry, yaml_lines
 from bench.contracts import Checkpoint, Compact, Decoding, Metric, Part, Precision, Profiler, Strategy, Task
 from bench.errors import SuiteError
 from bench.prices import Pays, PriceBook
+from bench.yaml_lines import Where, dotted
 
-Path_ = tuple[str | int, ...]
 M = TypeVar("M", bound=BaseModel)
-
-NODES_AT_MOST = 100_000
-"""Aliases may repeat text; a few lines of them can spell billions of values."""
 
 
 class Use(Part):
@@ -116,34 +108,21 @@ def read(path: Path) -> Suite:
     except (OSError, UnicodeDecodeError) as error:
         reason = "is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else (error.strerror or "cannot be read").lower()
         raise SuiteError([f"{path}: {reason}"]) from None
-    return _Reader(str(path)).suite(text)
-
-
-class _CoreLoader(yaml.SafeLoader):
-    """YAML 1.2 core schema: null, true/false, int, float; all else is text."""
-
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's own name and type
-
-
-for _tag, _pattern, _first in (
-    ("null", r"^(?:~|null|)$", ["~", "n", ""]),
-    ("bool", r"^(?:true|false)$", list("tf")),
-    ("int", r"^[-+]?[0-9]+$", list("-+0123456789")),
-    ("float", r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$|^[-+]?\.(?:inf|nan)$", list("-+.0123456789")),
-):
-    _CoreLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), _first)
+    parsed = yaml_lines.parse(text)
+    if parsed.value is None:
+        raise SuiteError([f"{path}:{line}: {fault}" for line, fault in parsed.faults])
+    return _Reader(str(path), parsed).suite(text)
 
 
 @dataclass
 class _Reader:
-    """Collects faults while it reads one file."""
+    """Collects faults while it builds one file's parts."""
 
     file: str
-    faults: list[tuple[int, str]] = field(default_factory=list)
-    lines: dict[Path_, int] = field(default_factory=dict)
+    text: yaml_lines.Text
 
     def suite(self, text: str) -> Suite:
-        tree = self._tree(text)
+        tree = self.text.value
         spec = self._build(SuiteText, tree, ())
         raw = tree if isinstance(tree, dict) else {}
         large = self._part("zoo", raw.get("large"), ("large",))
@@ -152,57 +131,15 @@ class _Reader:
         cells = tuple(self._cells(raw.get("strategies")))
         if spec:
             self._cross_check(spec)
-        if self.faults or spec is None or not isinstance(large, Checkpoint):
-            ordered = sorted(dict.fromkeys(self.faults))
+        if self.text.faults or spec is None or not isinstance(large, Checkpoint):
+            ordered = sorted(dict.fromkeys(self.text.faults))
             raise SuiteError([f"{self.file}:{line}: {fault}" for line, fault in ordered])
         return Suite(text, spec, large, tasks, cells, metrics, profilers)
 
-    # --- text -> values, with a line for each path ---
+    def _fault(self, path: Where, message: str) -> None:
+        self.text.faults.append((self.text.line(path), f"{dotted(path)}: {message}"))
 
-    def _tree(self, text: str) -> Any:
-        loader = _CoreLoader(text)
-        try:
-            node = loader.get_single_node()
-            self._count = 0
-            return self._value(loader, node, ()) if node else {}
-        except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            raise SuiteError([f"{self.file}:{mark.line + 1 if mark else 1}: not YAML: {error.problem or error.context}"]) from None
-        except yaml.YAMLError as error:
-            raise SuiteError([f"{self.file}:1: not YAML: {error}"]) from None
-        except RecursionError:
-            raise SuiteError([f"{self.file}:1: nested too deeply, or an alias holds itself"]) from None
-
-    def _value(self, loader: _CoreLoader, node: yaml.Node, path: Path_) -> Any:
-        self._count += 1
-        if self._count > NODES_AT_MOST:
-            raise SuiteError([f"{self.file}:{node.start_mark.line + 1}: more than {NODES_AT_MOST:,} values"])
-        self.lines[path] = node.start_mark.line + 1
-        if isinstance(node, yaml.SequenceNode):
-            return [self._value(loader, item, (*path, i)) for i, item in enumerate(node.value)]
-        if isinstance(node, yaml.MappingNode):
-            return self._mapping(loader, node, path)
-        return loader.construct_object(node)
-
-    def _mapping(self, loader: _CoreLoader, node: yaml.MappingNode, path: Path_) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            key = str(key_node.value) if isinstance(key_node, yaml.ScalarNode) else "?"
-            here = (*path, key)
-            if key in found:
-                self.faults.append((key_node.start_mark.line + 1, f"{_dotted(here)}: written twice, first on line {self.lines[here]}"))
-                continue
-            found[key] = self._value(loader, value_node, here)
-            self.lines[here] = key_node.start_mark.line + 1
-        return found
-
-    # --- values -> parts ---
-
-    def _fault(self, path: Path_, message: str) -> None:
-        known = next(path[:n] for n in range(len(path), -1, -1) if path[:n] in self.lines or n == 0)
-        self.faults.append((self.lines.get(known, 1), f"{_dotted(path)}: {message}"))
-
-    def _build(self, model: type[M], value: Any, path: Path_) -> M | None:
+    def _build(self, model: type[M], value: Any, path: Where) -> M | None:
         """A strict model from plain values; its faults are collected."""
         try:
             return model.model_validate_json(json.dumps(value))
@@ -211,7 +148,7 @@ class _Reader:
                 self._explain(model, fault, path)
             return None
 
-    def _explain(self, model: type[BaseModel], fault: Any, path: Path_) -> None:
+    def _explain(self, model: type[BaseModel], fault: Any, path: Where) -> None:
         where = (*path, *(part for part in fault["loc"] if part != "[key]"))
         if fault["type"] == "extra_forbidden":
             known = sorted(_settings(model, fault["loc"][:-1]))
@@ -223,12 +160,12 @@ class _Reader:
             expected = fault["msg"].removeprefix("Value error, ").replace("Input should be", "expected").replace("String should", "should")
             self._fault(where, f"{expected}, got {json.dumps(fault['input'], default=str)[:60]}")
 
-    def _part(self, shelf: str, use: Any, path: Path_) -> Part | None:
+    def _part(self, shelf: str, use: Any, path: Where) -> Part | None:
         """A part from `{use, with}`; malformed entries were reported with the file's fields."""
         kind = self._class(shelf, use, path)
         return self._build(kind, use.get("with") or {}, (*path, "with")) if kind else None
 
-    def _class(self, shelf: str, use: Any, path: Path_) -> type[Part] | None:
+    def _class(self, shelf: str, use: Any, path: Where) -> type[Part] | None:
         if not isinstance(use, dict) or not isinstance(use.get("use"), str) or not isinstance(use.get("with") or {}, dict):
             return None
         try:
@@ -257,8 +194,8 @@ class _Reader:
                 if isinstance(strategy, Strategy):
                     yield Cell(label, setting, strategy)
 
-    def _lines_of(self, moved: dict[Path_, int]) -> _Moved:
-        return _Moved(self.lines, moved)
+    def _lines_of(self, moved: dict[Where, int]) -> _Moved:
+        return _Moved(self.text.lines, moved)
 
     def _cross_check(self, spec: SuiteText) -> None:
         if spec.prices.meter == "energy" and "energy" not in {use.use for use in spec.profilers.values()}:
@@ -269,8 +206,8 @@ class _Reader:
 class _Moved:
     """While a grid's cell is built, its paths point at the lines of the values chosen."""
 
-    lines: dict[Path_, int]
-    moved: dict[Path_, int]
+    lines: dict[Where, int]
+    moved: dict[Where, int]
 
     def __enter__(self) -> None:
         self.before = {path: self.lines.get(path) for path in self.moved}
@@ -284,7 +221,7 @@ class _Moved:
                 self.lines[path] = line
 
 
-def _grid(values: dict[str, Any], reader: _Reader, path: Path_) -> Iterator[tuple[str, dict[str, Any], dict[Path_, int]]]:
+def _grid(values: dict[str, Any], reader: _Reader, path: Where) -> Iterator[tuple[str, dict[str, Any], dict[Where, int]]]:
     """(what tells it apart, settings, lines) for every combination of the lists in `values`, also of nested ones."""
     axes = list(_lists(values, ()))
     for at, choices in axes:
@@ -295,9 +232,9 @@ def _grid(values: dict[str, Any], reader: _Reader, path: Path_) -> Iterator[tupl
         moved = {}
         for (at, choices), pick in zip(axes, picks, strict=True):
             _put(cell, at, choices[pick])
-            moved[(*path, *at)] = reader.lines.get((*path, *at, pick), 1)
+            moved[(*path, *at)] = reader.text.line((*path, *at, pick))
         setting = ", ".join(
-            f"{_dotted(at)}={_short(choices[pick])}" for (at, choices), pick in zip(axes, picks, strict=True) if len(choices) > 1
+            f"{dotted(at)}={_short(choices[pick])}" for (at, choices), pick in zip(axes, picks, strict=True) if len(choices) > 1
         )
         yield setting, cell, moved
 
@@ -318,10 +255,6 @@ def _put(values: dict[str, Any], at: tuple[str, ...], value: Any) -> None:
 
 def _short(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _dotted(path: Path_) -> str:
-    return "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in path).lstrip(".") or "suite"
 
 
 def _settings(model: type[BaseModel], loc: tuple[str | int, ...]) -> list[str]:

@@ -122,7 +122,7 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
 
 def test_paying_by_energy_needs_its_profiler(tmp_path: Path) -> None:
     text = GOOD.replace("label_usd: 0.1", "label_usd: 0.1, meter: energy, kwh_usd: 0.3") + "profilers: {wall: {use: wall}}\n"
-    assert faults(tmp_path, text) == ["15: prices.meter: paying by energy needs the profiler 'energy' under profilers"]
+    assert faults(tmp_path, text) == ["14: prices.meter: paying by energy needs the profiler 'energy' under profilers"]
 
 
 @pytest.mark.parametrize("path", sorted(Path("suites").rglob("*.yaml")), ids=str)

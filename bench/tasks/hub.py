@@ -7,7 +7,7 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 from pydantic import Field
 
@@ -17,9 +17,6 @@ from bench.tasks._made_once import made_once
 from bench.tasks._rows import Row, need_columns, sift, text_of
 from bench.tasks._splitting import content_hash, divide
 from bench.tasks._trivial_rules import first_sentence, first_words
-
-if TYPE_CHECKING:
-    from datasets import DatasetDict
 
 HUB_TIMEOUT_S = 10
 """How long the Hub may take to answer before it counts as out of reach."""
@@ -116,7 +113,8 @@ class Hub(Task):
         made_once(kept, self._download)
         from datasets import load_from_disk
 
-        return cast("DatasetDict", load_from_disk(str(kept)))
+        loaded: Mapping[str, Any] = load_from_disk(str(kept))
+        return loaded
 
     def _download(self, folder: Path) -> None:
         from datasets import DatasetDict
@@ -155,7 +153,7 @@ class Hub(Task):
         try:
             loaded = load_dataset(self.path, self.name, revision=revision, split=list(names.values()), cache_dir=str(arrow))
         except Exception as e:  # Data files can fail in any reader that `datasets` has.
-            raise DataError(f"{self.path}: {_one_line(e)}") from e
+            raise DataError(f"{self.path}: {_one_line(e.__cause__ or e)}") from e
         return dict(zip(names, loaded, strict=True))
 
 
@@ -166,5 +164,4 @@ def _lowest_hashes(examples: Sequence[Example], cap: int | None) -> tuple[Exampl
 
 
 def _one_line(error: BaseException) -> str:
-    line = (str(error).strip().split("\n")[0] or type(error).__name__).rstrip(".")
-    return f"{line}: {_one_line(error.__cause__)}" if error.__cause__ else line
+    return (str(error).strip().split("\n")[0] or type(error).__name__).rstrip(".")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.contracts import Checkpoint, Compact, Decoding, Example, Precision, Recipe, Workbench
-from bench.errors import BenchError, OverBudget
+from bench.errors import BenchError, CheckpointError, OverBudget
 from bench.training.batches import Encoded, encode, encode_sources, plan_batches
 from bench.training.flops import FlopModel, flop_model
 from bench.training.generation import Output, generate
@@ -41,6 +41,14 @@ class ModelRecipe(Recipe):
         folder = self.origin.checkpoint.folder(cache)
         config = read_config(folder)
         return flop_model(config, *counts_of(config, self.shape), tied=tied_on_disk(folder))
+
+    def tokenizer_folder(self, cache: Path, max_tokens: int) -> Path:
+        """Where the tokenizer is. Raises CheckpointError where the model has fewer positions than `max_tokens`."""
+        folder = self.origin.checkpoint.folder(cache)
+        positions = getattr(read_config(folder), "max_position_embeddings", None)  # T5's are relative, and end nowhere
+        if positions and max_tokens > positions:
+            raise CheckpointError(f"{self.origin.checkpoint.title} has {positions} positions, the task asks for {max_tokens} tokens")
+        return folder
 
 
 @dataclass(frozen=True)
@@ -153,7 +161,7 @@ class Finetuned(ModelRecipe):
         return self.teacher if self.tuning.kd_weight > 0 else None
 
     def _plan(self, bench: Workbench) -> tuple[Sequence[Encoded], list[list[int]]]:
-        folder = self.origin.checkpoint.folder(bench.cache)
+        folder = self.tokenizer_folder(bench.cache, max(self.max_source_tokens, self.max_target_tokens))
         data = encode(folder, self.examples, self.prefix, self.max_source_tokens, self.max_target_tokens)
         return data, plan_batches(data, self.tuning.batch_size, self.tuning.epochs, self.tuning.min_steps, self.seed)
 
@@ -239,7 +247,8 @@ class Predictions(Recipe):
 
 
 def _sources(recipe: PseudoLabels | Predictions, model: ModelRecipe, bench: Workbench) -> tuple[tuple[int, ...], ...]:
-    return encode_sources(model.origin.checkpoint.folder(bench.cache), recipe.examples, recipe.prefix, recipe.max_source_tokens)
+    folder = model.tokenizer_folder(bench.cache, max(recipe.max_source_tokens, recipe.max_target_tokens))
+    return encode_sources(folder, recipe.examples, recipe.prefix, recipe.max_source_tokens)
 
 
 def _generate(

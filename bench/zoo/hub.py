@@ -16,7 +16,7 @@ FILES = ["*.json", "*.safetensors", "*.model", "*.txt"]
 class Hub(Checkpoint):
     """A repository of the hub. Downloaded once; after that no network is needed."""
 
-    model: str = Field(pattern=r"^[\w.-]+(/[\w.-]+)?$")
+    model: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$")
     """Repository, such as 'google-t5/t5-small'."""
     revision: str = Field(pattern=r"^[0-9a-f]{40}$")
     """Commit of the repository, 40 hex digits: a branch or a tag could come to mean something else."""

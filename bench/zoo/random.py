@@ -92,6 +92,7 @@ class Random(Checkpoint):
                 **ids,
             )
         shape = {
+            "max_position_embeddings": 512,
             "d_model": self.width,
             "encoder_layers": self.encoder_layers,
             "decoder_layers": self.decoder_layers,

@@ -95,21 +95,32 @@ def model_and_tokenizer(checkpoint, cache):
     return load(checkpoint.folder(cache))
 
 
-def logits(model, source: int = 7, target: int = 5) -> torch.Tensor:
-    """Of one fixed batch."""
-    generator = torch.Generator().manual_seed(1)
-    size = model.config.vocab_size
-    ids, labels = (torch.randint(5, size, (2, n), generator=generator) for n in (source, target))
-    with torch.no_grad():
-        return model(input_ids=ids, labels=labels).logits
-
-
-EXAMPLES = tuple(
-    Example(f"e{i}", f"Return the number of {word} in the {'list of ' * (i % 5)}table, or zero.", f"number of {word}")
-    for i, word in enumerate("bytes names spaces objects errors files folders steps edges nodes columns values".split())
-)
+WORDS = ("bytes", "names", "spaces", "objects", "errors", "files", "folders", "steps", "edges", "nodes", "columns", "values")
 
 
 @pytest.fixture
 def examples() -> tuple[Example, ...]:
-    return EXAMPLES
+    """Twelve, of different lengths."""
+    return tuple(
+        Example(f"e{i}", f"Return the number of {word} in the {'list of ' * (i % 5)}table, or zero.", f"number of {word}")
+        for i, word in enumerate(WORDS)
+    )
+
+
+@pytest.fixture
+def counter() -> type[Counter]:
+    """The tally to count with."""
+    return Counter
+
+
+@pytest.fixture
+def logits():
+    """Function: model -> logits of one fixed batch, (2, 5, vocabulary)."""
+
+    def logits(model) -> torch.Tensor:
+        generator = torch.Generator().manual_seed(1)
+        ids, labels = (torch.randint(5, model.config.vocab_size, (2, n), generator=generator) for n in (7, 5))
+        with torch.no_grad():
+            return model(input_ids=ids, labels=labels).logits
+
+    return logits

@@ -1,5 +1,4 @@
 import pytest
-from conftest import Counter
 
 from bench.contracts import Decoding, Example
 from bench.errors import OverBudget
@@ -9,16 +8,17 @@ from bench.training.generation import generate, generation_config
 from bench.training.models import head_is_tied, load, save
 
 TARGET = 6
+BY_FOUR = Decoding(batch_size=4)
 
 
 @pytest.fixture
-def run(checkpoint, cache, examples):
+def run(checkpoint, cache, examples, counter):
     """generate() over the examples: ({position: Output}, tally, sources)."""
     folder = checkpoint.folder(cache)
 
-    def run(decoding=Decoding(batch_size=4), allowance=float("inf"), may_stop_early=False, examples=examples):
+    def run(decoding=BY_FOUR, allowance=float("inf"), may_stop_early=False, examples=examples):
         model, tokenizer = load(folder)
-        sources, tally = encode_sources(folder, examples, "", 48), Counter(allowance)
+        sources, tally = encode_sources(folder, examples, "", 48), counter(allowance)
         outputs = generate(
             model,
             tokenizer,

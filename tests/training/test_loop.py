@@ -3,7 +3,6 @@ import math
 
 import pytest
 import torch
-from conftest import Counter, logits
 
 from bench.contracts import Example
 from bench.errors import BenchError, OverBudget
@@ -16,7 +15,7 @@ from bench.zoo.random import Random
 
 
 @pytest.fixture
-def run(checkpoint, cache, examples):
+def run(checkpoint, cache, examples, counter):
     """train() on a fresh model; (model, Training, tally)."""
 
     def run(tuning=None, allowance=math.inf, may_stop_early=False, precision="fp32", seed=0, teacher=None, change=None):
@@ -25,7 +24,7 @@ def run(checkpoint, cache, examples):
         if change:
             change(model)
         data = encode(checkpoint.folder(cache), examples, "", 32, 16)
-        tally = Counter(allowance)
+        tally = counter(allowance)
         result = train(
             model,
             data,
@@ -50,9 +49,9 @@ def _same(one, other):
 
 
 def test_training_lowers_the_loss(run):
-    tuning = Tuning(epochs=40, batch_size=4, learning_rate=3e-3, freeze="none")
+    tuning = Tuning(epochs=12, batch_size=4, learning_rate=1e-2, freeze="none")
     first, last = run(Tuning(epochs=1, batch_size=12))[1].loss, run(tuning)[1].loss
-    assert last < 0.6 * first
+    assert last < 0.7 * first
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -72,8 +71,7 @@ def test_the_global_generator_is_left_alone(run):
     assert torch.equal(state, torch.get_rng_state())
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "adafactor"])
-@pytest.mark.parametrize("what", ["none", "embeddings", "encoder"])
+@pytest.mark.parametrize(("what", "optimizer"), [("none", "adamw"), ("embeddings", "adafactor"), ("encoder", "adamw")])
 def test_what_is_frozen_stays_and_all_else_moves(run, checkpoint, cache, what, optimizer):
     before = load(checkpoint.folder(cache))[0].state_dict()
     after = run(Tuning(epochs=1, batch_size=4, freeze=what, optimizer=optimizer))[0].state_dict()
@@ -126,7 +124,7 @@ def test_a_loss_that_is_no_number_is_a_clear_fault(run):
         run(change=ruin)
 
 
-def test_learning_from_a_teachers_logits_brings_the_student_nearer(run, checkpoint, cache):
+def test_learning_from_a_teachers_logits_brings_the_student_nearer(run, checkpoint, cache, logits):
     teacher, _ = load(Random(family=checkpoint.family, seed=1).folder(cache))
     flops = flop_model(teacher.config, tied=head_is_tied(teacher))
     tuning = Tuning(epochs=8, batch_size=4, kd_weight=1.0, learning_rate=3e-3, freeze="none")

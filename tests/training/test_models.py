@@ -2,7 +2,6 @@ import json
 
 import pytest
 import torch
-from conftest import logits
 from safetensors.torch import load_file, save_file
 
 from bench.errors import CheckpointError
@@ -10,7 +9,7 @@ from bench.training.models import check_folder, count_parameters, head_is_tied, 
 from bench.zoo.random import Random
 
 
-def test_logits_are_the_same_after_a_save_and_a_reload(model_and_tokenizer, tmp_path):
+def test_logits_are_the_same_after_a_save_and_a_reload(model_and_tokenizer, tmp_path, logits):
     model, tokenizer = model_and_tokenizer
     save(model, tokenizer, tmp_path)
     reloaded, its_tokenizer = load(tmp_path)
@@ -78,7 +77,7 @@ def test_parameters_of_pegasus_large_are_the_published_ones():
     assert count_parameters(large) == 568_699_904
 
 
-def test_dropout_is_replaced_everywhere(checkpoint, cache):
+def test_dropout_is_replaced_everywhere(checkpoint, cache, logits):
     model, _ = load(checkpoint.folder(cache), dropout=0.0)
     model.train()
     assert torch.equal(logits(model), logits(model))
@@ -86,7 +85,7 @@ def test_dropout_is_replaced_everywhere(checkpoint, cache):
     assert rates <= {0.0}
 
 
-def test_the_checkpoints_own_dropout_is_kept_where_none_is_given(checkpoint, cache):
+def test_the_checkpoints_own_dropout_is_kept_where_none_is_given(checkpoint, cache, logits):
     model, _ = load(checkpoint.folder(cache))
     model.train()
     assert not torch.equal(logits(model), logits(model))

@@ -3,7 +3,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import logits
 
 from bench.contracts import Compact
 from bench.errors import CheckpointError
@@ -60,7 +59,7 @@ def _generated(model, tokenizer) -> torch.Tensor:
     return model.generate(input_ids=ids, max_new_tokens=12, min_new_tokens=12, do_sample=False)
 
 
-def test_a_shrunk_model_is_the_same_after_a_save_and_a_reload(model_and_tokenizer, tmp_path):
+def test_a_shrunk_model_is_the_same_after_a_save_and_a_reload(model_and_tokenizer, tmp_path, logits):
     model, tokenizer = model_and_tokenizer
     shrink(model, 3, 2)
     save(model, tokenizer, tmp_path)
@@ -89,7 +88,7 @@ def test_the_layers_kept_are_those_of_the_large_model(checkpoint, cache):
     assert len(kept) == 2
 
 
-def test_keeping_all_layers_changes_nothing(model_and_tokenizer):
+def test_keeping_all_layers_changes_nothing(model_and_tokenizer, logits):
     model, _ = model_and_tokenizer
     before = logits(model)
     shrink(model, 4, 4)

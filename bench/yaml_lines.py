@@ -1,0 +1,102 @@
+"""YAML text -> plain values, the line of each, and the faults of the text itself.
+
+The 1.2 core schema: `5e-4` is a number, `no` and `2024-01-01` are text, and nothing but null, truth values, numbers, text, lists
+and mappings can be written. A key written twice is a fault.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+Where = tuple[str | int, ...]
+"""Keys and positions from the root to a value."""
+
+VALUES_AT_MOST = 100_000
+"""Aliases may repeat text; a few lines of them can spell billions of values."""
+
+
+class _CoreLoader(yaml.SafeLoader):
+    """null, true/false, int, float; all else is text."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's own name and type
+
+
+for _tag, _pattern, _first in (
+    ("null", r"^(?:~|null|)$", ["~", "n", ""]),
+    ("bool", r"^(?:true|false)$", list("tf")),
+    ("int", r"^[-+]?[0-9]+$", list("-+0123456789")),
+    ("float", r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$|^[-+]?\.(?:inf|nan)$", list("-+.0123456789")),
+):
+    _CoreLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), _first)
+
+
+@dataclass
+class Text:
+    """What a text says. value: None where it is no YAML. faults: (line, what is wrong)."""
+
+    value: Any = None
+    lines: dict[Where, int] = field(default_factory=dict)
+    faults: list[tuple[int, str]] = field(default_factory=list)
+    _count: int = 0
+
+    def line(self, where: Where) -> int:
+        """Line of a value, or of the nearest one around it that was written."""
+        written = (where[:n] for n in range(len(where), -1, -1) if where[:n] in self.lines)
+        return self.lines.get(next(written, ()), 1)
+
+
+class _TooMuch(Exception):
+    pass
+
+
+def parse(text: str) -> Text:
+    """Read a text; whatever is wrong with it is in `faults`."""
+    found = Text()
+    loader = _CoreLoader(text)
+    try:
+        node = loader.get_single_node()
+        found.value = _value(loader, node, (), found) if node else {}
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        found.faults.append((mark.line + 1 if mark else 1, f"not YAML: {error.problem or error.context}"))
+    except yaml.YAMLError as error:
+        found.faults.append((1, f"not YAML: {error}"))
+    except RecursionError:
+        found.faults.append((1, "nested too deeply, or an alias holds itself"))
+    except _TooMuch:
+        found.faults.append((1, f"more than {VALUES_AT_MOST:,} values"))
+    return found
+
+
+def dotted(where: Where) -> str:
+    """A path as people write it: `strategies.annotate.with.label_share[1]`."""
+    return "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in where).lstrip(".") or "suite"
+
+
+def _value(loader: _CoreLoader, node: yaml.Node, where: Where, found: Text) -> Any:
+    found._count += 1
+    if found._count > VALUES_AT_MOST:
+        raise _TooMuch
+    found.lines.setdefault(where, node.start_mark.line + 1)
+    if isinstance(node, yaml.SequenceNode):
+        return [_value(loader, item, (*where, i), found) for i, item in enumerate(node.value)]
+    if isinstance(node, yaml.MappingNode):
+        return _mapping(loader, node, where, found)
+    return loader.construct_object(node)
+
+
+def _mapping(loader: _CoreLoader, node: yaml.MappingNode, where: Where, found: Text) -> dict[str, Any]:
+    mapping: dict[str, Any] = {}
+    for key_node, value_node in node.value:
+        key = str(key_node.value) if isinstance(key_node, yaml.ScalarNode) else "?"
+        here, line = (*where, key), key_node.start_mark.line + 1
+        if key in mapping:
+            found.faults.append((line, f"{dotted(here)}: written twice, first on line {found.lines[here]}"))
+            continue
+        found.lines[here] = line
+        mapping[key] = _value(loader, value_node, here, found)
+    return mapping

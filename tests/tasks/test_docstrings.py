@@ -1,0 +1,58 @@
+import pytest
+
+from bench.tasks._source_code import DocumentedObject
+from bench.tasks.docstrings import Docstrings
+
+BODY = "    total = sum(weights)\n    if total == zero:\n        raise ValueError(message)\n    return [w / total for w in weights]"
+
+
+def pair(name="scale_weights", parameters=("weights", "maxSize"), docstring="Make all weights sum to one.", body=BODY):
+    return Docstrings().pair(DocumentedObject(name, list(parameters), docstring, body))
+
+
+def test_the_document_is_the_words_of_name_and_parameters_and_then_the_body():
+    code = "total = sum(weights) if total == zero: raise ValueError(message) return [w / total for w in weights]"
+    assert pair() == (f"scale weights (weights, max size): {code}", "Make all weights sum to one.")
+
+
+@pytest.mark.parametrize(
+    ("docstring", "sentence"),
+    [
+        ("Make all weights\n    sum to one. Then stop.", "Make all weights sum to one."),
+        ("Make some, e.g. Two, weights sum to one. Then stop.", "Make some, e.g. Two, weights sum to one."),
+        ("Make `weights` sum to 1.0 again.\n\nMore. Text.", "Make weights sum to 1.0 again."),
+    ],
+)
+def test_the_target_is_the_first_sentence(docstring, sentence):
+    assert pair(docstring=docstring)[1] == sentence
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"name": "_scale_weights"},
+        {"name": "scale"},
+        {"parameters": ()},
+        {"body": "    return weights"},
+        {"docstring": "Make one."},
+        {"docstring": "make all weights sum to one."},
+        {"docstring": "Make all weights sum to one"},
+        {"docstring": "X[i] := f(y_i) + g(z_i) / 3."},
+        {"docstring": "Make " + "very " * 30 + "sure."},
+        {"docstring": "Make the café weights sum to one."},
+        {"body": f"{BODY}  # make all weights sum to one"},
+    ],
+    ids=lambda changed: "-".join(changed),
+)
+def test_objects_that_say_too_little_or_too_much_are_left_out(changed):
+    assert isinstance(pair(**changed), str)
+
+
+def test_the_rules_are_the_lead_the_name_and_the_content_words():
+    source, _ = pair()
+    assert {name: rule(source) for name, rule in Docstrings().trivial_rules().items()} == {
+        "first 12 words": "scale weights (weights, max size): total = sum(weights) if total == zero:",
+        "Return the NAME": "Return the scale weights.",
+        "first 8 content words": "scale weights weights max size total sum weights",
+    }
+    assert next(iter(Docstrings().trivial_rules())) == "first 12 words"

@@ -1,0 +1,194 @@
+import gzip
+import json
+
+import pandas as pd
+import pytest
+from pydantic import ValidationError
+
+from bench.contracts import fingerprint
+from bench.errors import DataError
+from bench.tasks.files import Files
+
+ROWS = [{"text": f"Document {i} says: wait.\nThen it ends.", "label": f"label {i}" if i < 200 else ""} for i in range(300)]
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def write(name, rows=ROWS):
+    frame = pd.DataFrame(rows)
+    if ".jsonl" in name:
+        frame.to_json(name, orient="records", lines=True)
+    elif ".csv" in name:
+        frame.to_csv(name, index=False)
+    elif ".tsv" in name:
+        frame.to_csv(name, index=False, sep="\t")
+    else:
+        frame.to_parquet(name)
+    return name
+
+
+def read(quiet, tmp_path, train="train.csv", **settings):
+    return Files(**{"train": train, "source": "text", "target": "label", **settings}).splits(tmp_path, quiet)
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.csv", "a.tsv", "a.parquet", "a.jsonl.gz", "a.csv.gz"])
+def test_every_format_gives_the_same_splits(name, quiet, tmp_path):
+    splits = read(quiet, tmp_path, write(name))
+    reference = read(quiet, tmp_path, write("reference.csv"))
+    assert splits == reference
+    assert (len(splits.unlabelled), len(splits.train) + len(splits.dev) + len(splits.test)) == (100, 200)
+    assert {(e.source, e.target) for e in (*splits.train, *splits.dev, *splits.test)} == {(r["text"], r["label"]) for r in ROWS[:200]}
+    assert splits.fingerprint == fingerprint(splits.train, splits.unlabelled, splits.dev, splits.test)
+    assert splits.notes == ()
+
+
+def test_na_and_null_are_words_and_quotes_and_commas_survive(quiet, tmp_path):
+    (tmp_path / "train.csv").write_bytes(b'\xef\xbb\xbftext,label\r\nx,NA\r\n"a ""b"", c\r\nd",null\r\nnan,None\r\n')
+    (tmp_path / "more.csv").write_text("text,label\ny,1.50\n")
+    splits = read(quiet, tmp_path, dev="more.csv", test=write("test.csv", [{"text": "z", "label": "007"}]))
+    assert [(e.source, e.target) for e in splits.train] == [("x", "NA"), ('a "b", c\r\nd', "null"), ("nan", "None")]
+    assert [e.target for e in (*splits.dev, *splits.test)] == ["1.50", "007"]
+
+
+def test_numbers_in_json_and_parquet_become_text(quiet, tmp_path):
+    for name in ("train.jsonl", "train.parquet"):
+        splits = read(quiet, tmp_path, write(name, [{"text": f"t {i}", "label": i} for i in range(40)]))
+        assert {e.target for e in (*splits.train, *splits.dev, *splits.test)} == {str(i) for i in range(40)}
+
+
+def test_a_row_stays_in_its_split_when_others_are_added(quiet, tmp_path):
+    before = read(quiet, tmp_path, write("few.csv", ROWS[:100]))
+    after = read(quiet, tmp_path, write("many.csv", ROWS))
+    assert set(before.test) <= set(after.test)
+    assert set(before.dev) <= set(after.dev)
+    assert set(before.train) <= set(after.train)
+
+
+def test_blank_and_repeated_sources_are_left_out_and_counted(quiet, tmp_path):
+    extra = [
+        {"text": "  ", "label": "x"},
+        {"text": ROWS[0]["text"].upper(), "label": "another"},
+        {"text": ROWS[1]["text"], "label": "label 1"},
+    ]
+    splits = read(quiet, tmp_path, write("train.csv", ROWS + extra))
+    assert splits.notes == (
+        "Rows left out for a blank source: 1.",
+        "Rows left out for a repeated source: 2.",
+        "Of the repeated sources 1 had another target than the row kept.",
+    )
+    assert splits.fingerprint == read(quiet, tmp_path, write("clean.csv")).fingerprint
+
+
+def test_no_source_of_test_stands_in_dev_or_train_or_the_pool(quiet, tmp_path):
+    write("train.csv", ROWS)
+    write("dev.csv", ROWS[10:40])
+    write("test.csv", [*ROWS[:20], {"text": ROWS[250]["text"], "label": "now labelled"}])
+    splits = read(quiet, tmp_path, dev="dev.csv", test="test.csv")
+    assert [len(part) for part in (splits.test, splits.dev, splits.train, splits.unlabelled)] == [21, 20, 160, 99]
+    sources = [e.source for part in (splits.test, splits.dev, splits.train, splits.unlabelled) for e in part]
+    assert len(set(sources)) == len(sources)
+
+
+def test_of_the_same_source_the_labelled_row_is_kept(quiet, tmp_path):
+    splits = read(quiet, tmp_path, write("train.csv", [{"text": ROWS[0]["text"], "label": ""}, *ROWS]))
+    assert splits.fingerprint == read(quiet, tmp_path, write("clean.csv")).fingerprint
+
+
+def test_rows_of_the_test_file_without_a_target_are_left_out(quiet, tmp_path):
+    write("train.csv")
+    splits = read(quiet, tmp_path, test=write("test.csv", [{"text": "a", "label": "b"}, {"text": "c", "label": None}]))
+    assert len(splits.test) == 1
+    assert splits.notes == ("Rows left out for no target, in test: 1.",)
+
+
+def test_ids_come_from_their_column(quiet, tmp_path):
+    splits = read(quiet, tmp_path, write("train.csv", [{"nr": f"n{i}", **row} for i, row in enumerate(ROWS)]), id="nr")
+    assert {e.id for e in splits.unlabelled} == {f"n{i}" for i in range(200, 300)}
+
+
+def test_fifteen_thousand_rows_of_which_500_are_labelled(quiet, tmp_path):
+    rows = [{"text": f'No. {i}, "quoted",\nin two lines', "label": f"label {i}" if i < 500 else ""} for i in range(15_000)]
+    splits = read(quiet, tmp_path, write("train.csv", rows))
+    assert len(splits.unlabelled) == 14_500
+    assert len(splits.train) + len(splits.dev) + len(splits.test) == 500
+    assert 25 < len(splits.test) < 80
+
+
+BAD = {
+    "missing": (None, {}, r"train.csv: no such file \(relative paths start at .*\)"),
+    "empty": (b"", {}, "train.csv: the file is empty"),
+    "blank": (b"\n \n", {}, "train.csv: the file is empty"),
+    "header only": (b"text,label\n", {}, "train.csv: the file holds no rows"),
+    "not UTF-8": (b"text,label\na,b\ncaf\xe9,b\n", {}, r"train.csv: line 3 is not UTF-8 \(byte 0xe9\)"),
+    "too few fields": (b"text,label\na,b\nc\n", {}, "train.csv, line 3: 1 fields, the header has 2"),
+    "too many fields": (b"text,label\na,b\nc,d,e\n", {}, "train.csv, line 3: 3 fields, the header has 2"),
+    "unclosed quote": (b'text,label\na,"b\nc,d\n', {}, "train.csv, line 3: unexpected end of data"),
+    "text after a quote": (b'text,label\n"a"b,c\n', {}, "train.csv, line 2: ',' expected after '\"'"),
+    "no such column": (
+        b"txt,label,nr\na,b,c\n",
+        {},
+        "train.csv: no column 'text'; did you mean 'txt'[?] it has txt, label, nr",
+    ),
+    "no near column": (b"id,label\na,b\n", {"id": "zzz", "source": "id"}, "train.csv: no column 'zzz'; it has id, label"),
+    "column twice": (b"text,text,label\na,b,c\n", {}, "train.csv: 2 columns are named 'text'"),
+    "no label": (b"text,label\na,\nc, \n", {}, "train.csv: no row has both a source and a target of its own"),
+    "too few labels": (b"text,label\na,b\n", {}, "train.csv: of 1 labelled rows none fell to (test|dev|train); name a .*"),
+    "id twice": (b"text,label,nr\na,b,1\nc,d,1\n", {"id": "nr"}, "train.csv, line 3: id '1' stands in train.csv, line 2 too; without .*"),
+    "id blank": (b"text,label,nr\na,b,1\nc,d,\n", {"id": "nr"}, "train.csv, line 3: the id is blank"),
+    "not JSON": (b'{"text": "a", "label": "b"}\n{"text": \n', {"format": "jsonl"}, "train.csv, line 2: not JSON: .* at column .*"),
+    "no JSON object": (b'["a"]\n', {"format": "jsonl"}, r"train.csv, line 1: expected an object \{...\}, found list"),
+    "JSON without column": (b'{"text": "a"}\n', {"format": "jsonl"}, "train.csv: no column 'label'; it has text"),
+    "nested JSON": (b'{"text": ["a"], "label": "b"}\n', {"format": "jsonl"}, "train.csv, line 1: column 'text' holds list, not text"),
+    "not Parquet": (b"text,label\na,b\n", {"format": "parquet"}, "train.csv: not readable as Parquet: .*"),
+}
+
+
+@pytest.mark.parametrize(("content", "settings", "message"), BAD.values(), ids=BAD)
+def test_a_bad_file_gets_one_clear_line(content, settings, message, quiet, tmp_path):
+    if content is not None:
+        (tmp_path / "train.csv").write_bytes(content)
+    with pytest.raises(DataError, match=f"^{message}$"):
+        read(quiet, tmp_path, **settings)
+
+
+def test_a_folder_an_unknown_suffix_and_a_false_gz_are_refused(quiet, tmp_path):
+    (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "train.xlsx").write_bytes(b"PK")
+    (tmp_path / "train.csv.gz").write_bytes(b"text,label\n")
+    (tmp_path / "cut.csv.gz").write_bytes(gzip.compress(b"text,label\na,b\n")[:-9])
+    for name, message in {
+        "folder.csv": "folder.csv: is a folder, not a file",
+        "train.xlsx": "train.xlsx: the suffix '.xlsx' is not one of .jsonl, .*; set `format`",
+        "train.csv.gz": "train.csv.gz: cannot be read: Not a gzipped file .*",
+        "cut.csv.gz": "cut.csv.gz: cannot be read: .*",
+    }.items():
+        with pytest.raises(DataError, match=f"^{message}$"):
+            read(quiet, tmp_path, name)
+
+
+def test_a_parquet_column_of_lists_is_refused(quiet, tmp_path):
+    write("train.parquet", [{"text": ["a"], "label": "b"}])
+    with pytest.raises(DataError, match=r"^train.parquet: column 'text' holds list<.*>, not text$"):
+        read(quiet, tmp_path, "train.parquet")
+
+
+def test_rows_of_json_without_the_target_are_the_pool(quiet, tmp_path):
+    lines = [{"text": row["text"], **({"label": row["label"]} if row["label"] else {})} for row in ROWS]
+    (tmp_path / "train.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
+    assert read(quiet, tmp_path, "train.jsonl") == read(quiet, tmp_path, write("train.csv"))
+
+
+def test_fractions_that_leave_nothing_to_train_on_are_refused():
+    with pytest.raises(ValidationError, match="leave nothing to train on"):
+        Files(train="a", source="b", target="c", test_fraction=0.6, dev_fraction=0.4)
+
+
+def test_the_rules_are_the_lead_and_the_first_sentence():
+    rules = Files(train="a", source="b", target="c", lead_words=3).trivial_rules()
+    assert {name: rule("One two. Three four") for name, rule in rules.items()} == {
+        "first 3 words": "One two. Three",
+        "first sentence": "One two.",
+    }

@@ -1,0 +1,135 @@
+import json
+import socket
+
+import pytest
+
+from bench.errors import DataError
+from bench.tasks._splitting import content_hash
+from bench.tasks.hub import Hub
+
+SPLITS = {"train": 60, "validation": 12, "test": 11}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for split, rows in SPLITS.items():
+        lines = [json.dumps({"text": f"{split} document {i}", "label": f"{split} {i}"}) for i in range(rows)]
+        (tmp_path / "data").mkdir(exist_ok=True)
+        (tmp_path / "data" / f"{split}.jsonl").write_text("\n".join(lines))
+    return tmp_path / "data"
+
+
+def hub(path, **settings):
+    return Hub(**{"path": str(path), "source": "text", "target": "label", **settings})
+
+
+def test_a_folder_is_read_and_half_of_train_hides_its_labels(folder, tmp_path, quiet):
+    splits = hub(folder).splits(tmp_path, quiet)
+    assert (len(splits.test), len(splits.dev), len(splits.train) + len(splits.unlabelled)) == (11, 12, 60)
+    assert 15 < len(splits.train) < 45
+    assert all(e.target is None for e in splits.unlabelled)
+    assert all(int(content_hash(e.source)[:8], 16) < 2**31 for e in splits.unlabelled)
+    assert {(e.source, e.target) for e in splits.test} == {(f"test document {i}", f"test {i}") for i in range(11)}
+    assert hub(folder).splits(tmp_path, quiet) == splits
+
+
+def test_caps_take_the_lowest_hashes(folder, tmp_path, quiet):
+    whole = hub(folder).splits(tmp_path, quiet)
+    some = hub(folder, train_examples=5, pool_examples=4, dev_examples=3, test_examples=2).splits(tmp_path, quiet)
+    for part, size in {"train": 5, "unlabelled": 4, "dev": 3, "test": 2}.items():
+        assert list(getattr(some, part)) == sorted(getattr(whole, part), key=lambda e: content_hash(e.source))[:size]
+
+
+def test_what_stands_in_test_is_taken_out_of_train(folder, tmp_path, quiet):
+    with (folder / "train.jsonl").open("a") as train:
+        train.write('\n{"text": "test document 3", "label": "leak"}')
+    splits = hub(folder).splits(tmp_path, quiet)
+    assert "test document 3" not in {e.source for e in (*splits.train, *splits.unlabelled)}
+    assert splits.notes[0] == "Rows left out for a repeated source: 1."
+
+
+def test_class_labels_are_read_as_their_names(tmp_path, quiet):
+    from datasets import ClassLabel, Dataset, Features, Value
+
+    features = Features({"text": Value("string"), "label": ClassLabel(names=["bad", "good"])})
+    (tmp_path / "data").mkdir()
+    for split in SPLITS:
+        rows = {"text": [f"{split} {i}" for i in range(30)], "label": [i % 2 for i in range(30)]}
+        Dataset.from_dict(rows, features=features).to_parquet(tmp_path / "data" / f"{split}.parquet")
+    splits = hub(tmp_path / "data").splits(tmp_path, quiet)
+    assert {e.target for e in splits.test} == {"bad", "good"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"dev_split": "dev"}, 'Unknown split "dev". Should be one of .*'),
+        ({"name": "other"}, "BuilderConfig 'other' not found. .*"),
+        ({"target": "labl"}, "no column 'labl'; did you mean 'label'[?] it has text, label"),
+    ],
+)
+def test_a_wrong_split_configuration_or_column_gets_one_line(settings, message, folder, tmp_path, quiet):
+    with pytest.raises(DataError, match=f"^[^\n]*: {message}$"):
+        hub(folder, **settings).splits(tmp_path, quiet)
+
+
+def test_a_split_without_labels_gets_one_line(folder, tmp_path, quiet):
+    (folder / "test.jsonl").write_text('{"text": "a", "label": null}\n{"text": "b", "label": " "}')
+    with pytest.raises(DataError, match=r"no row of the split 'test' has both a source and a target of its own$"):
+        hub(folder).splits(tmp_path, quiet)
+
+
+def test_files_that_cannot_be_read_get_one_line(folder, tmp_path, quiet):
+    (folder / "train.jsonl").write_text("{")
+    with pytest.raises(DataError, match=r"^[^\n]+$"):
+        hub(folder).splits(tmp_path, quiet)
+
+
+def test_a_folder_with_a_loading_script_is_refused(folder, tmp_path, quiet):
+    (folder / "data.py").write_text("raise SystemExit")
+    with pytest.raises(DataError, match="Dataset scripts are no longer supported"):
+        hub(folder).splits(tmp_path, quiet)
+
+
+def test_a_dataset_of_the_hub_needs_a_revision(tmp_path, quiet):
+    with pytest.raises(DataError, match=r"^owner/name: `revision` is needed"):
+        hub("owner/name").splits(tmp_path, quiet)
+
+
+def test_what_is_no_folder_and_no_name_is_refused(tmp_path, quiet):
+    with pytest.raises(DataError, match=r"^no/such/folder: neither a folder here nor a name of the form owner/name$"):
+        hub("no/such/folder", revision="main").splits(tmp_path, quiet)
+
+
+def test_without_a_network_one_line_says_so_and_names_what_needs_none(tmp_path, quiet, monkeypatch):
+    def unreachable(*args, **kwargs):
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unreachable)
+    message = r"^owner/name: the Hugging Face Hub cannot be reached \([^\n]*\); the tasks 'docstrings' and 'files' need no network$"
+    with pytest.raises(DataError, match=message):
+        hub("owner/name", revision="main").splits(tmp_path, quiet)
+    assert not [f for f in tmp_path.rglob("*") if f.suffix != ".lock" and f.is_file()]
+
+
+def test_what_was_loaded_once_is_not_asked_for_again(folder, tmp_path, quiet, monkeypatch):
+    """The Hub is played by a local folder: this machine has none."""
+    import datasets
+    import huggingface_hub
+
+    load = datasets.load_dataset
+    asked = []
+
+    class Api:
+        def dataset_info(self, path, revision, timeout):
+            asked.append((path, revision))
+            return type("Info", (), {"sha": "c0ffee"})
+
+    monkeypatch.setattr(huggingface_hub, "HfApi", Api)
+    monkeypatch.setattr(datasets, "load_dataset", lambda path, name, revision, **rest: load(str(folder), name, **rest))
+    task = hub("owner/name", revision="v1")
+    splits = task.splits(tmp_path, quiet)
+    assert task.splits(tmp_path, quiet) == splits
+    assert asked == [("owner/name", "v1")]
+    assert splits.fingerprint == hub(folder).splits(tmp_path, quiet).fingerprint
+    assert not list((tmp_path / "hub").glob("*.arrow"))

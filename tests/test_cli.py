@@ -1,0 +1,84 @@
+"""The command line: quick to ask, plain when something is wrong, and never a traceback."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from bench.cli import main
+
+
+def bench(*arguments: str) -> Result:
+    return CliRunner().invoke(main, list(arguments))
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = "import sys, bench.cli; print([m for m in ('torch', 'transformers', 'pandas', 'pydantic', 'rich') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+def test_check_tells_all_faults_of_all_suites_and_ends_with_2(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.yaml").write_text(f"suite: {name}\n")
+    result = bench("check", str(tmp_path / "one.yaml"), str(tmp_path / "two.yaml"))
+    assert result.exit_code == 2
+    assert f"{tmp_path}/one.yaml:1: tasks: missing" in result.stderr
+    assert f"{tmp_path}/two.yaml:1: prices: missing" in result.stderr
+
+
+def test_a_wrong_suite_writes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text("suite: bad\n")
+    result = bench("run", str(tmp_path / "bad.yaml"), "--results", str(tmp_path / "results"), "--cache", str(tmp_path / "cache"))
+    assert result.exit_code == 2
+    assert "Traceback" not in result.output
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.yaml"]
+
+
+@pytest.mark.parametrize("arguments", [["run"], ["run", "suites/smoke.yaml", "--workers", "0"], ["fly"], ["list", "distil"]])
+def test_wrong_usage_ends_with_2(arguments: list[str]) -> None:
+    assert bench(*arguments).exit_code == 2
+
+
+def test_a_missing_data_file_is_one_line(tmp_path: Path) -> None:
+    text = Path("suites/smoke.yaml").read_text().replace("suites/data/smoke.csv", str(tmp_path / "none.csv"))
+    (tmp_path / "own.yaml").write_text(text)
+    result = bench("run", str(tmp_path / "own.yaml"), "--results", str(tmp_path / "results"), "--cache", str(tmp_path / "cache"))
+    assert result.exit_code == 2
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert "none.csv" in result.stderr
+
+
+def test_fewer_labels_than_the_start_asks_for_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text(Path("suites/smoke.yaml").read_text().replace("start_labels: 20", "start_labels: 5000"))
+    result = bench("plan", str(tmp_path / "own.yaml"), "--cache", str(tmp_path / "cache"))
+    assert result.exit_code == 2
+    assert "labels to train on, start_labels asks for 5000" in result.stderr
+
+
+def test_only_that_matches_no_arm_names_the_nearest() -> None:
+    result = bench("plan", "suites/smoke.yaml", "--only", "stories.anotate.4usd")
+    assert result.exit_code == 2
+    assert "the nearest is 'stories.annotate.4usd" in result.stderr
+
+
+def test_list_shows_every_shelf_and_the_settings_of_a_part() -> None:
+    everything = bench("list").stdout
+    assert all(word in everything for word in ("tasks/", "strategies/", "zoo/", "annotate", "docstrings", "rouge", "energy"))
+    settings = bench("list", "distill").stdout
+    assert all(word in settings for word in ("label_share", "student.learning_rate", "teacher.epochs", "pseudo_share"))
+
+
+def test_plan_shows_what_each_arm_buys_before_anything_runs(tmp_path: Path) -> None:
+    result = bench("plan", "suites/smoke.yaml", "--cache", str(tmp_path))
+    assert result.exit_code == 0, result.output
+    line = next(line for line in result.stdout.splitlines() if "annotate" in line and "$8" in line)
+    assert "36" in line.split()
+    assert "7.20" in line.split()
+
+
+def test_report_of_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    result = bench("report", str(tmp_path / "none"))
+    assert result.exit_code == 2
+    assert "Traceback" not in result.output

@@ -1,0 +1,126 @@
+"""What a strategy can do with the money, over a workshop that makes nothing heavy."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench import plan, suite
+from bench.contracts import Example, Splits
+from bench.errors import NotEnough, OverBudget
+from bench.job import ArmJob
+from bench.ledger import Ledger, Purse, rows
+from bench.store import Store
+from tests.test_store import Steps, quiet
+from tests.test_suite import GOOD
+
+TRAIN = tuple(Example(str(i), f"document {i}", f"label {i}") for i in range(100))
+SPLITS = Splits(TRAIN, (), (), (), "fingerprint")
+TEXT = GOOD.replace("label_usd: 0.1", "label_usd: 0.1, device_hour_usd: 3.6, device_flops_per_second: 1.0")
+"""One FLOP costs a thousandth of a dollar."""
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> suite.Suite:
+    path = tmp_path_factory.mktemp("suite") / "tiny.yaml"
+    path.write_text(TEXT, encoding="utf-8")
+    return suite.read(path)
+
+
+def job(loaded: suite.Suite, folder: Path, budget: float = 1.0, seed: int = 1) -> ArmJob:
+    arm = replace(plan.arms(loaded)[0], budget_usd=budget, seed=seed)
+    ledger = Ledger(folder / f"arm-{budget}-{seed}")
+    return ArmJob(loaded, arm, SPLITS, Purse(budget, ledger), Store(folder / "store", folder, "cpu", {}, quiet), ledger)
+
+
+def test_labels_are_bought_for_a_share_of_the_budget_and_paid(loaded: suite.Suite, tmp_path: Path) -> None:
+    buyer = job(loaded, tmp_path, budget=2.0)
+    assert len(buyer.labels(0.5)) == 10 + 10
+    assert buyer.left_usd() == 1.0
+    assert buyer.facts == {"labels_owned": 10, "labels_bought": 10}
+
+
+def test_smaller_purchases_are_prefixes_of_larger_ones(loaded: suite.Suite, tmp_path: Path) -> None:
+    few, many = job(loaded, tmp_path, 1.0).labels(0.9), job(loaded, tmp_path, 5.0).labels(0.3)
+    assert many[: len(few)] == few
+
+
+def test_another_seed_draws_other_labels_and_the_same_seed_the_same(loaded: suite.Suite, tmp_path: Path) -> None:
+    first = job(loaded, tmp_path, seed=1).labels(0.5)
+    assert job(loaded, tmp_path / "b", seed=1).labels(0.5) == first
+    assert job(loaded, tmp_path, seed=2).labels(0.5) != first
+
+
+def test_more_labels_than_there_are_cannot_be_bought(loaded: suite.Suite, tmp_path: Path) -> None:
+    with pytest.raises(NotEnough, match="10 labels owned and 200 bought make 210, the data holds 100"):
+        job(loaded, tmp_path, budget=20.0).labels(1.0)
+
+
+def test_a_job_has_no_test_split(loaded: suite.Suite, tmp_path: Path) -> None:
+    assert not hasattr(job(loaded, tmp_path), "test")
+
+
+def test_what_is_made_is_paid_once_by_each_arm_and_made_once_for_both(loaded: suite.Suite, tmp_path: Path) -> None:
+    first, second = job(loaded, tmp_path, seed=1), job(loaded, tmp_path, seed=2)
+    for arm in (first, second):
+        arm.make(Steps(10), "teacher_tuning")
+        arm.make(Steps(10), "teacher_tuning")
+        assert arm.left_usd() == pytest.approx(1.0 - 0.1)
+        assert arm.read(Steps(10)) == 10
+    paid = [row for row in rows(tmp_path / "arm-1.0-2") if row.get("paid_by") == "purse"]
+    assert [(row["quantity"], row["unit"], row["usd"]) for row in paid] == [(100.0, "FLOP", 0.1)]
+
+
+def test_all_three_meters_are_written_down_and_one_is_paid(loaded: suite.Suite, tmp_path: Path) -> None:
+    job(loaded, tmp_path).make(Steps(10), "student_training")
+    found = {row["unit"]: row["paid_by"] for row in rows(tmp_path / "arm-1.0-1")}
+    assert found == {"FLOP": "purse", "s": "other meter"}
+
+
+def test_evaluation_is_written_down_and_free(loaded: suite.Suite, tmp_path: Path) -> None:
+    arm = job(loaded, tmp_path)
+    arm.make(Steps(100), "evaluation")
+    assert arm.left_usd() == 1.0
+    assert {row["paid_by"] for row in rows(tmp_path / "arm-1.0-1")} == {"free", "other meter"}
+
+
+def test_work_whose_price_is_known_is_refused_before_it_is_done(loaded: suite.Suite, tmp_path: Path) -> None:
+    arm = job(loaded, tmp_path)
+    with pytest.raises(OverBudget, match=r"teacher tuning costs \$2.00, \$1.00 of \$1.00 are left"):
+        arm.make(Steps(200), "teacher_tuning")
+    assert not (tmp_path / "store").exists()
+
+
+def test_work_that_may_be_shortened_takes_what_the_money_buys(loaded: suite.Suite, tmp_path: Path) -> None:
+    arm = job(loaded, tmp_path)
+    made = arm.make(Steps(200), "student_training", shorten=True)
+    assert arm.read(made) == 100
+    assert arm.left_usd() == 0.0
+
+
+def test_a_part_of_the_money_can_be_set_aside(loaded: suite.Suite, tmp_path: Path) -> None:
+    arm = job(loaded, tmp_path)
+    made = arm.make(Steps(200), "pseudo_labelling", shorten=True, at_most_usd=0.305)
+    assert arm.read(made) == 30
+    assert arm.left_usd() == pytest.approx(0.7)
+
+
+def test_a_first_step_that_does_not_fit_ends_the_arm(loaded: suite.Suite, tmp_path: Path) -> None:
+    with pytest.raises(OverBudget):
+        job(loaded, tmp_path, budget=0.009).make(Steps(3), "student_training", shorten=True)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(0.005, 3.0), st.lists(st.integers(1, 150), min_size=1, max_size=5))
+def test_no_sequence_of_work_overspends(
+    loaded: suite.Suite, tmp_path_factory: pytest.TempPathFactory, budget: float, steps: list[int]
+) -> None:
+    arm = job(loaded, tmp_path_factory.mktemp("arm"), budget)
+    for i, n in enumerate(steps):
+        try:
+            arm.make(Steps(n, name=str(i)), "student_training", shorten=i % 2 == 0)
+        except OverBudget:
+            continue
+    assert arm.left_usd() >= 0.0

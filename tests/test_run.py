@@ -1,0 +1,185 @@
+"""The whole line on tiny random models: `bench run suites/smoke.yaml`, as a user types it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+
+from bench import ledger
+
+SUITE = "suites/smoke.yaml"
+
+
+def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "bench.cli", *arguments], capture_output=True, text=True, timeout=400)
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def smoke(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
+    """Results of an undisturbed run."""
+    folder = tmp_path_factory.mktemp("results")
+    done = bench("run", SUITE, "--results", str(folder), "--cache", str(cache))
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "smoke"
+
+
+def arms(folder: Path) -> dict[str, ledger.Record]:
+    found = {path.name: ledger.sealed(path) for path in sorted(folder.iterdir()) if (path / "record.json").exists()}
+    return {name: record for name, record in found.items() if record}
+
+
+def outcome(folder: Path) -> dict[str, tuple[list[object], list[object], str]]:
+    """Scores, FLOP charges and predictions of every arm: what must not depend on when or how it ran."""
+    result = {}
+    for name in arms(folder):
+        rows = ledger.rows(folder / name)
+        scores: list[object] = [(r["subject"], r["name"], r["value"]) for r in rows if r["row"] == "score"]
+        charges: list[object] = [
+            (r["phase"], r["unit"], r["quantity"]) for r in rows if r["row"] == "charge" and r["unit"] in ("FLOP", "label")
+        ]
+        result[name] = (scores, charges, (folder / name / "predictions.jsonl").read_text())
+    return result
+
+
+def test_every_arm_is_done_and_none_spent_more_than_its_budget(smoke: Path) -> None:
+    records = arms(smoke)
+    assert len(records) == 8
+    assert {record.status for record in records.values()} == {"done"}
+    assert all(0 < record.spent_usd <= record.budget_usd for record in records.values())
+
+
+def test_the_table_holds_the_ledgers_dollars_to_the_cent(smoke: Path) -> None:
+    table = pd.read_parquet(smoke / "table.parquet")
+    charges = table[(table["row"] == "charge") & (table["paid_by"] == "purse")]
+    for name, record in arms(smoke).items():
+        of_ledger = sum(r["usd"] for r in ledger.rows(smoke / name) if r["row"] == "charge" and r["paid_by"] == "purse")
+        assert charges[charges["arm"] == name]["usd"].sum() == pytest.approx(of_ledger, abs=1e-9)
+        assert record.spent_usd == pytest.approx(of_ledger, abs=1e-9)
+    assert len(pd.read_csv(smoke / "table.csv")) == len(table)
+
+
+def test_every_arm_has_a_line_in_the_report_and_the_plots_are_there(smoke: Path) -> None:
+    report = (smoke / "report.md").read_text()
+    assert all(name in report for name in arms(smoke))
+    assert list(smoke.glob("*.png"))
+
+
+def test_compact_models_are_kept_where_the_records_say(smoke: Path) -> None:
+    for record in arms(smoke).values():
+        assert (smoke / record.student / "model.safetensors").exists()
+
+
+def test_teachers_and_floors_are_scored_beside_the_students(smoke: Path) -> None:
+    rows = [row for name in arms(smoke) if ".sft." in name for row in ledger.rows(smoke / name)]
+    subjects = {row["subject"] for row in rows if row["row"] == "score"}
+    assert {"student", "teacher"} < subjects
+    assert any(subject.startswith("floor: ") for subject in subjects)
+
+
+def test_work_that_arms_share_was_done_once_and_paid_by_each(smoke: Path) -> None:
+    both = [name for name in arms(smoke) if ".label_share=0." in name and "distill" in name and "=0.5" not in name]
+    assert len(both) == 2
+    bills = [[r["usd"] for r in ledger.rows(smoke / n) if r["row"] == "charge" and r["phase"] == "teacher_tuning"] for n in both]
+    assert bills[0] == bills[1]
+    shared = [[r["shared"] for r in ledger.rows(smoke / n) if r["row"] == "reading" and r["phase"] == "teacher_tuning"] for n in both]
+    assert sorted(any(flags) for flags in shared) == [False, True]
+
+
+def test_a_second_run_does_no_work(smoke: Path, cache: Path) -> None:
+    def made() -> dict[Path, int]:
+        return {
+            path: path.stat().st_mtime_ns
+            for path in smoke.rglob("*")
+            if path.is_file() and path.name in ("ledger.jsonl", "bill.json", "record.json")
+        }
+
+    before = made()
+    again = bench("run", SUITE, "--results", str(smoke.parent), "--cache", str(cache))
+    assert again.returncode == 0
+    assert "8 of them ended before" in again.stdout
+    assert made() == before
+
+
+def test_a_run_killed_in_the_middle_goes_on_to_the_same_end(smoke: Path, cache: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "bench.cli", "run", SUITE, "--results", str(tmp_path), "--cache", str(cache), "--workers", "2"]
+    running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    folder = tmp_path / "smoke"
+    deadline = time.monotonic() + 120
+    while not (arms(folder) if folder.exists() else None) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    workers = psutil.Process(running.pid).children(recursive=True)
+    os.kill(running.pid, signal.SIGKILL)
+    running.wait()
+    _, alive = psutil.wait_procs(workers, timeout=30)
+    assert not alive, "a killed run left a worker behind"
+    ended_before = arms(folder)
+    assert 0 < len(ended_before) < 8
+    assert bench("run", SUITE, "--results", str(tmp_path), "--cache", str(cache)).returncode == 0
+    assert outcome(folder) == outcome(smoke)
+    assert {name: record for name, record in arms(folder).items() if name in ended_before} == ended_before
+
+
+def test_an_arm_that_dies_is_a_failed_row_and_the_others_go_on(cache: Path, tmp_path: Path) -> None:
+    broken = Path(SUITE).read_text().replace("suite: smoke", "suite: broken").replace("learning_rate", "learning_rate")
+    broken = broken.replace("sft: {use: sft, with: {label_share: 0.8, ", "sft: {use: sft, with: {label_share: 1.0, ")
+    broken = broken.replace("budgets_usd: [4, 8]", "budgets_usd: [4, 80]")
+    path = tmp_path / "broken.yaml"
+    path.write_text(broken)
+    done = bench("run", str(path), "--results", str(tmp_path), "--cache", str(cache), "--only", "*sft*")
+    assert done.returncode == 0, done.stdout + done.stderr
+    statuses = {record.budget_usd: (record.status, record.reason) for record in arms(tmp_path / "broken").values()}
+    assert statuses[4.0][0] == "infeasible"
+    assert statuses[80.0][0] == "skipped"
+    report = (tmp_path / "broken" / "report.md").read_text()
+    assert statuses[4.0][1].replace("$", "&#36;") in report
+
+
+def test_a_worker_killed_by_a_signal_is_a_failed_row_that_retry_runs_again(cache: Path, tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "bench.cli",
+        "run",
+        SUITE,
+        "--results",
+        str(tmp_path),
+        "--cache",
+        str(cache),
+        "--only",
+        "*annotate.4usd*",
+    ]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    deadline = time.monotonic() + 60
+    workers: list[psutil.Process] = []
+    while not workers and time.monotonic() < deadline:
+        workers = [p for p in psutil.Process(running.pid).children() if "bench.worker" in " ".join(p.cmdline())]
+        time.sleep(0.05)
+    workers[0].kill()
+    output, _ = running.communicate(timeout=120)
+    assert running.returncode == 1, output
+    (record,) = arms(tmp_path / "smoke").values()
+    assert record.status == "failed"
+    assert record.reason.startswith("killed by SIGKILL")
+    assert record.arm in (tmp_path / "smoke" / "report.md").read_text()
+    assert bench(*command[3:], "--retry").returncode == 0
+    (record,) = arms(tmp_path / "smoke").values()
+    assert record.status == "done"
+
+
+def test_suite_json_tells_the_report_all_it_needs(smoke: Path) -> None:
+    asked = json.loads((smoke / "suite.json").read_text())
+    assert asked["primary_metric"] == "rouge2"
+    assert len(asked["arms"]) == 8
+    assert asked["pays"]["evaluation"] == "free"
