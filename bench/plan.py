@@ -78,5 +78,5 @@ def _arm(suite: Suite, label: str, task: Task, cell: Cell, budget: float, seed: 
     }
     digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:8]
     setting = cell.setting.replace(", ", ",").replace("/", "_")
-    readable = ".".join(filter(None, [label, cell.label, setting, f"{budget:g}usd", f"seed{seed}"]))
+    readable = ".".join(filter(None, [label, cell.label, f"{budget:g}usd", f"seed{seed}", setting[:80]]))
     return Arm(f"{readable}-{digest}", label, task, cell, budget, seed)

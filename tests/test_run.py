@@ -46,9 +46,8 @@ def outcome(folder: Path) -> dict[str, tuple[list[object], list[object], str]]:
     for name in arms(folder):
         rows = ledger.rows(folder / name)
         scores: list[object] = [(r["subject"], r["name"], r["value"]) for r in rows if r["row"] == "score"]
-        charges: list[object] = [
-            (r["phase"], r["unit"], r["quantity"]) for r in rows if r["row"] == "charge" and r["unit"] in ("FLOP", "label")
-        ]
+        exact = [r for r in rows if r["row"] == "charge" and r["unit"] in ("FLOP", "label")]
+        charges: list[object] = [(r["phase"], r["unit"], r["quantity"]) for r in exact]
         result[name] = (scores, charges, (folder / name / "predictions.jsonl").read_text())
     return result
 
@@ -89,7 +88,7 @@ def test_teachers_and_floors_are_scored_beside_the_students(smoke: Path) -> None
 
 
 def test_work_that_arms_share_was_done_once_and_paid_by_each(smoke: Path) -> None:
-    both = [name for name in arms(smoke) if ".label_share=0." in name and "distill" in name and "=0.5" not in name]
+    both = [name for name in arms(smoke) if "distill" in name and "label_share=0-" in name]
     assert len(both) == 2
     bills = [[r["usd"] for r in ledger.rows(smoke / n) if r["row"] == "charge" and r["phase"] == "teacher_tuning"] for n in both]
     assert bills[0] == bills[1]
@@ -132,7 +131,7 @@ def test_a_run_killed_in_the_middle_goes_on_to_the_same_end(smoke: Path, cache: 
 
 
 def test_an_arm_that_dies_is_a_failed_row_and_the_others_go_on(cache: Path, tmp_path: Path) -> None:
-    broken = Path(SUITE).read_text().replace("suite: smoke", "suite: broken").replace("learning_rate", "learning_rate")
+    broken = Path(SUITE).read_text().replace("suite: smoke", "suite: broken")
     broken = broken.replace("sft: {use: sft, with: {label_share: 0.8, ", "sft: {use: sft, with: {label_share: 1.0, ")
     broken = broken.replace("budgets_usd: [4, 8]", "budgets_usd: [4, 80]")
     path = tmp_path / "broken.yaml"
@@ -147,19 +146,8 @@ def test_an_arm_that_dies_is_a_failed_row_and_the_others_go_on(cache: Path, tmp_
 
 
 def test_a_worker_killed_by_a_signal_is_a_failed_row_that_retry_runs_again(cache: Path, tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "bench.cli",
-        "run",
-        SUITE,
-        "--results",
-        str(tmp_path),
-        "--cache",
-        str(cache),
-        "--only",
-        "*annotate.4usd*",
-    ]
+    arguments = ["run", SUITE, "--results", str(tmp_path), "--cache", str(cache), "--only", "*annotate.4usd*"]
+    command = [sys.executable, "-m", "bench.cli", *arguments]
     running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     deadline = time.monotonic() + 60
     workers: list[psutil.Process] = []
@@ -173,7 +161,7 @@ def test_a_worker_killed_by_a_signal_is_a_failed_row_that_retry_runs_again(cache
     assert record.status == "failed"
     assert record.reason.startswith("killed by SIGKILL")
     assert record.arm in (tmp_path / "smoke" / "report.md").read_text()
-    assert bench(*command[3:], "--retry").returncode == 0
+    assert bench(*arguments, "--retry").returncode == 0
     (record,) = arms(tmp_path / "smoke").values()
     assert record.status == "done"
 

@@ -107,7 +107,7 @@ class Shrunk(ModelRecipe):
 class Finetuned(ModelRecipe):
     """A model trained on examples; `training.json` beside it holds loop.Training.
 
-    teacher: where given, its logits are learnt as well, with tuning.kd_weight. It has to share the vocabulary.
+    teacher: where given, its logits are learnt as well, with tuning.kd_weight above 0. It has to share the vocabulary.
     """
 
     base: ModelRecipe
@@ -158,7 +158,9 @@ class Finetuned(ModelRecipe):
 
     @property
     def _taught_by(self) -> ModelRecipe | None:
-        return self.teacher if self.tuning.kd_weight > 0 else None
+        if self.teacher and not self.tuning.kd_weight:
+            raise BenchError("a teacher's logits are to be learnt, and kd_weight is 0: set it above 0, at most 1")
+        return self.teacher
 
     def _plan(self, bench: Workbench) -> tuple[Sequence[Encoded], list[list[int]]]:
         folder = self.tokenizer_folder(bench.cache, max(self.max_source_tokens, self.max_target_tokens))

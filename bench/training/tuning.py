@@ -38,6 +38,6 @@ class Tuning(Part):
     """What stays as it is: 'none'; 'embeddings' (and positions; an output layer that is the embedding stays too); 'encoder'
     (and embeddings). Shleifer and Rush freeze both for students with a whole encoder."""
     kd_weight: float = Field(default=0.0, ge=0, le=1)
-    """Weight of the teacher's soft labels (logit distillation) in the loss; the rest is on the labels."""
+    """Weight of a teacher's soft labels (logit distillation) in the loss; the rest is on the labels. Unused without a teacher."""
     kd_temperature: float = Field(default=2.0, gt=0)
     """Temperature of the soft labels: 2 (Shleifer and Rush 2020; Kang et al. 2023, run_t5.py)."""

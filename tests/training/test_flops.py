@@ -14,7 +14,8 @@ SOURCE, TARGET = 11, 7
 def model(checkpoint, cache):
     """With the attention products as plain matrix products, which the counter of torch sees."""
     model, _ = load(checkpoint.folder(cache), dropout=0.0)
-    model.set_attn_implementation("eager")
+    for part in (model, model.get_encoder(), model.get_decoder()):  # each has its own config in transformers 5.17
+        part.set_attn_implementation("eager")
     return model
 
 

@@ -8,6 +8,9 @@ from bench.training.generation import generate, generation_config
 from bench.training.models import head_is_tied, load, save
 
 TARGET = 6
+one_family = pytest.mark.parametrize("family", ["bart"], indirect=True)
+"""For what does not depend on the family."""
+
 BY_FOUR = Decoding(batch_size=4)
 
 
@@ -58,6 +61,7 @@ def test_what_is_tallied_are_the_flops_of_the_tokens_generated(run, checkpoint, 
     assert sum(tally.steps) == sum(flops.generation(len(sources[i]), output.tokens) for i, output in outputs.items())
 
 
+@one_family
 def test_money_that_ends_early_leaves_whole_outputs_and_no_overspending(run):
     whole, tally, _ = run()
     part, spent, _ = run(allowance=0.6 * sum(tally.steps), may_stop_early=True)
@@ -66,6 +70,7 @@ def test_money_that_ends_early_leaves_whole_outputs_and_no_overspending(run):
     assert all(whole[i] == output for i, output in part.items())
 
 
+@one_family
 def test_smaller_batches_are_tried_where_a_whole_one_does_not_fit(run):
     one = max(run(Decoding(batch_size=1))[1].steps)
     part, spent, _ = run(Decoding(batch_size=12), allowance=3 * one, may_stop_early=True)
@@ -73,15 +78,18 @@ def test_smaller_batches_are_tried_where_a_whole_one_does_not_fit(run):
     assert sum(spent.steps) <= spent.allowance
 
 
+@one_family
 def test_generation_that_may_not_stop_early_raises(run):
     with pytest.raises(OverBudget, match="generation does not fit"):
         run(allowance=1)
 
 
+@one_family
 def test_no_documents_give_no_outputs(run):
     assert run(examples=())[0] == {}
 
 
+@one_family
 def test_sources_of_one_window_come_before_those_of_the_next(run):
     many = tuple(Example(f"m{i}", "the list of " * (1 + i % 3)) for i in range(20))
     order = list(run(Decoding(batch_size=1), examples=many)[0])

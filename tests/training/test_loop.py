@@ -13,6 +13,9 @@ from bench.training.models import head_is_tied, load
 from bench.training.tuning import Tuning
 from bench.zoo.random import Random
 
+one_family = pytest.mark.parametrize("family", ["t5_v1_1"], indirect=True)
+"""For what does not depend on the family."""
+
 
 @pytest.fixture
 def run(checkpoint, cache, examples, counter):
@@ -64,6 +67,7 @@ def test_the_same_seed_gives_the_same_bits_also_with_dropout(run, precision):
     assert not _same(one, run(tuning, precision=precision, seed=1)[0])
 
 
+@one_family
 def test_the_global_generator_is_left_alone(run):
     torch.manual_seed(5)
     state = torch.get_rng_state()
@@ -92,6 +96,7 @@ def _without_gradient(names):
     return {n for n in names if n.endswith("k_proj.bias")}
 
 
+@one_family
 def test_money_that_ends_early_ends_the_loop_at_a_rate_near_zero(run):
     whole = run()[2]
     assert len(whole.steps) == 6
@@ -100,22 +105,26 @@ def test_money_that_ends_early_ends_the_loop_at_a_rate_near_zero(run):
     assert sum(tally.steps) <= tally.allowance
 
 
+@one_family
 def test_the_allowance_leaves_no_trace_in_a_training_that_is_made_whole(run):
     whole, _, tally = run()
     exactly, _, _ = run(allowance=sum(tally.steps))
     assert _same(whole, exactly)
 
 
+@one_family
 def test_a_training_that_may_not_stop_early_says_where_the_money_ends(run):
     with pytest.raises(OverBudget, match="training step 4 of 6 does not fit"):
         run(allowance=sum(run()[2].steps) * 0.55)
 
 
+@one_family
 def test_a_first_step_that_does_not_fit_is_over_budget(run):
     with pytest.raises(OverBudget, match="training step 1 of 6"):
         run(allowance=1, may_stop_early=True)
 
 
+@one_family
 def test_a_loss_that_is_no_number_is_a_clear_fault(run):
     def ruin(model):
         model.get_decoder().get_input_embeddings().weight.data.fill_(math.nan)
@@ -138,6 +147,7 @@ def test_learning_from_a_teachers_logits_brings_the_student_nearer(run, checkpoi
     assert sum(tally.steps) > 8 * sum(alone.steps)  # the teacher's forward passes are paid for
 
 
+@one_family
 def test_steps_cost_the_flops_of_their_real_tokens(checkpoint, cache):
     folder = checkpoint.folder(cache)
     data = encode(folder, (Example("a", "the list", "name"), Example("b", "the list of all", "a longer name")), "", 32, 16)

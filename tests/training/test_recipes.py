@@ -13,6 +13,9 @@ from bench.training.shrinking import layer_counts
 from bench.training.speed import InferenceSpeed
 from bench.zoo.random import Random
 
+one_family = pytest.mark.parametrize("family", ["pegasus"], indirect=True)
+"""For what does not depend on the family."""
+
 QUICK = Tuning(epochs=1, batch_size=4)
 
 
@@ -77,12 +80,14 @@ def test_a_training_is_the_same_to_the_bit_when_made_twice(shop, pretrained, exa
     assert (first / "model.safetensors").read_bytes() == (again / "model.safetensors").read_bytes()
 
 
+@one_family
 def test_a_training_records_what_became_of_it(shop, pretrained, examples):
     record = json.loads((shop.make(_finetuned(pretrained, examples)) / "training.json").read_text())
     assert (record["steps_planned"], record["steps_made"], record["examples_seen"]) == (3, 3, 12)
     assert record["loss"] > 0
 
 
+@one_family
 def test_a_limited_training_ends_early(shop, pretrained, examples):
     whole = _finetuned(pretrained, examples)
     money = 0.7 * whole.forecast_flops(shop.bench())
@@ -100,6 +105,12 @@ def test_a_tuned_model_learns_what_it_is_shown(shop, examples):
     assert recipe.read(shop.make(recipe)) == [e.target for e in few]
 
 
+@one_family
+def test_a_teacher_of_no_weight_is_a_fault_and_not_ignored(shop, pretrained, examples):
+    with pytest.raises(BenchError, match="kd_weight is 0"):
+        _finetuned(pretrained, examples, teacher=pretrained).forecast_flops(shop.bench())
+
+
 @pytest.mark.parametrize("positions", ["bart", "pegasus"])
 def test_longer_texts_than_a_model_has_positions_for_are_refused(shop, positions, examples):
     recipe = _finetuned(Pretrained(Random(family=positions)), examples, max_source_tokens=513)
@@ -107,6 +118,7 @@ def test_longer_texts_than_a_model_has_positions_for_are_refused(shop, positions
         recipe.forecast_flops(shop.bench())
 
 
+@one_family
 def test_teacher_and_student_of_different_vocabularies_are_refused(shop, pretrained, examples, checkpoint):
     other = Pretrained(Random(family=checkpoint.family, vocabulary=300))
     recipe = _finetuned(pretrained, examples, teacher=other, tuning=Tuning(epochs=1, kd_weight=0.5))
@@ -126,6 +138,7 @@ def test_pseudo_labels_are_what_the_teacher_says(shop, pretrained, examples):
     assert (counts["documents"], counts["empty"]) == (len(pool), sum(not text for text in said.values()))
 
 
+@one_family
 def test_pseudo_labels_of_the_expected_length_take_what_was_forecast(shop, pretrained, examples):
     recipe = _pseudo_labels(pretrained, examples[:1])
     tokens = json.loads((shop.make(recipe) / "labelling.json").read_text())["tokens"]
@@ -133,6 +146,7 @@ def test_pseudo_labels_of_the_expected_length_take_what_was_forecast(shop, pretr
     assert exactly.forecast_flops(shop.bench()) == sum(shop.made[recipe.key].steps)
 
 
+@one_family
 def test_limited_pseudo_labels_are_fewer(shop, pretrained, examples):
     whole = _pseudo_labels(pretrained, examples)
     shop.make(whole)
@@ -143,17 +157,20 @@ def test_limited_pseudo_labels_are_fewer(shop, pretrained, examples):
     assert set(fewer.read(folder)) <= set(whole.read(shop.artifact(whole)))
 
 
+@one_family
 def test_pseudo_labels_that_money_buys_none_of_are_over_budget(shop, pretrained, examples):
     with pytest.raises(OverBudget, match="first pseudo-label does not fit"):
         shop.make(_pseudo_labels(pretrained, examples).within(1.0), allowance=1.0)
 
 
+@one_family
 def test_an_expectation_does_not_make_other_pseudo_labels(pretrained, examples):
     one, other = _pseudo_labels(pretrained, examples), _pseudo_labels(pretrained, examples[:-1])
     assert one.key == dataclasses.replace(one, expected_target_tokens=9.0).key
     assert one.key != other.key
 
 
+@one_family
 def test_pretended_pseudo_labels_can_be_forecast_with(shop, pretrained, examples):
     pool = tuple(Example(e.id, e.source) for e in examples)
     pretended = _pseudo_labels(pretrained, pool).pretend()
@@ -168,12 +185,14 @@ def test_training_on_pseudo_labels_goes_through_every_family(shop, pretrained, e
     assert layer_counts(load(shop.make(student))[0].config) == (4, 2)
 
 
+@one_family
 def test_predictions_forecast_a_ceiling(shop, pretrained, examples):
     recipe = Predictions(pretrained, examples, "", 32, 6, Decoding(batch_size=4), "fp32")
     assert len(recipe.read(shop.make(recipe))) == len(examples)
     assert sum(shop.made[recipe.key].steps) <= recipe.forecast_flops(shop.bench())
 
 
+@one_family
 def test_speed_is_measured_for_both_shapes_at_the_flops_forecast(shop, pretrained):
     recipe = InferenceSpeed(pretrained, Compact(decoder_layers=1), 8, 5, 3, 2, "fp32", Decoding(batch_size=2))
     speed = recipe.read(shop.make(recipe))
@@ -182,6 +201,7 @@ def test_speed_is_measured_for_both_shapes_at_the_flops_forecast(shop, pretraine
     assert recipe.forecast_flops(shop.bench()) == sum(shop.made[recipe.key].steps)
 
 
+@one_family
 def test_whatever_decides_the_outcome_decides_the_key(pretrained, examples):
     recipe = _finetuned(pretrained, examples)
     others = [
@@ -197,6 +217,7 @@ def test_whatever_decides_the_outcome_decides_the_key(pretrained, examples):
     assert recipe.key == _finetuned(pretrained, tuple(examples)).key
 
 
+@one_family
 def test_forecasts_read_no_weights(shop, pretrained, examples, monkeypatch, counter):
     monkeypatch.setattr("bench.training.recipes.load", pytest.fail)
     assert _finetuned(pretrained, examples).forecast_flops(shop.bench(counter())) > 0
