@@ -136,7 +136,7 @@ class _Sealer:
     screen: Screen
 
     def __post_init__(self) -> None:
-        self._started = _now()
+        self._began = _now()
 
     def __call__(self, arm_id: str, exit_status: int) -> None:
         folder = self.results / arm_id
@@ -156,9 +156,8 @@ class _Sealer:
             settings=arm.settings,
             budget_usd=arm.budget_usd,
             seed=arm.seed,
-            started=self._started,
             ended=_now(),
-            **ending,
+            **{**ending, "started": ending["started"] or self._began},
         )
 
 
@@ -177,6 +176,7 @@ def _ending(folder: Path, exit_status: int) -> dict[str, Any]:
         "data_fingerprint": "",
         "machine": {},
         "student": "",
+        "started": "",
     }
 
 

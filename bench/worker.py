@@ -15,6 +15,7 @@ import time
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,7 @@ class Ending:
     data_fingerprint: str = ""
     machine: dict[str, Any] = field(default_factory=dict)
     student: str = ""
+    started: str = ""
 
 
 class ProgressFile:
@@ -71,7 +73,7 @@ def run(suite_path: Path, arm_id: str, results: Path, cache: Path, device: str) 
     arm = next(a for a in plan.arms(loaded) if a.id == arm_id)
     progress, ledger = ProgressFile(folder), Ledger(folder)
     purse = Purse(arm.budget_usd, ledger)
-    about: dict[str, Any] = {"machine": machine.facts()}
+    about: dict[str, Any] = {"machine": machine.facts(), "started": datetime.now(UTC).isoformat(timespec="seconds")}
     try:
         where = machine.device(device)
         splits = arm.task.splits(cache, progress)
@@ -187,7 +189,8 @@ def _end_with_parent() -> None:
     """Die when the parent does: a killed `bench run` leaves no process that writes into its results."""
 
     def wait() -> None:
-        sys.stdin.buffer.read()
+        while os.read(0, 1024):  # not sys.stdin: its lock, held by a daemon thread, is fatal when the interpreter ends
+            pass
         os._exit(1)
 
     threading.Thread(target=wait, daemon=True).start()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bench.contracts import Example, Job, Phase
 from bench.errors import NotEnough, OverBudget
-from bench.training.recipes import Finetuned, ModelRecipe, Pretrained, PseudoLabels, Shrunk, Tuning
+from bench.training.recipes import Finetuned, ModelRecipe, Pretrained, PseudoLabels, Shrunk
+from bench.training.tuning import Tuning
 
 CHUNK = 250
 """Pseudo-labels made at a time: each chunk is an artifact, so budgets share their first chunks and a killed run keeps them."""

@@ -9,8 +9,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from bench.contracts import Job, Outcome, Strategy
-from bench.strategies import _steps
-from bench.training.recipes import Tuning
+from bench.training.tuning import Tuning
 
 
 class Annotate(Strategy):
@@ -22,6 +21,8 @@ class Annotate(Strategy):
     """How the compact model is trained."""
 
     def run(self, job: Job) -> Outcome:
+        from bench.strategies import _steps
+
         examples = job.labels(self.label_share)
         base = _steps.compact(job, _steps.large(job))
         return Outcome(_steps.tune(job, base, examples, self.student, "student_training"))

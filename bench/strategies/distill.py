@@ -6,13 +6,12 @@ logit distillation (KD) of Shleifer & Rush 2020, section 3, after Kim & Rush 201
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from bench.contracts import Job, Outcome, Strategy
-from bench.strategies import _steps
-from bench.training.recipes import Tuning
+from bench.training.tuning import Tuning
 
 
 class Distill(Strategy):
@@ -33,7 +32,15 @@ class Distill(Strategy):
     student: Tuning = Tuning()
     """How the compact model is trained."""
 
+    @model_validator(mode="after")
+    def _logits_need_a_weight(self) -> Self:
+        if (self.method == "logits") != (self.student.kd_weight > 0):
+            raise ValueError("student.kd_weight is above 0 with method 'logits', and 0 without")
+        return self
+
     def run(self, job: Job) -> Outcome:
+        from bench.strategies import _steps
+
         labels = job.labels(self.label_share)
         large = _steps.large(job)
         teacher = _steps.tune(job, large, labels, self.teacher, "teacher_tuning")

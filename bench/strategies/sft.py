@@ -8,8 +8,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from bench.contracts import Job, Outcome, Strategy
-from bench.strategies import _steps
-from bench.training.recipes import Tuning
+from bench.training.tuning import Tuning
 
 
 class Sft(Strategy):
@@ -23,6 +22,8 @@ class Sft(Strategy):
     """How the shrunk model is trained."""
 
     def run(self, job: Job) -> Outcome:
+        from bench.strategies import _steps
+
         examples = job.labels(self.label_share)
         teacher = _steps.tune(job, _steps.large(job), examples, self.teacher, "teacher_tuning")
         student = _steps.tune(job, _steps.compact(job, teacher), examples, self.student, "student_training")

@@ -7,7 +7,7 @@ real tokens only, and is the same on every machine.
 
     forward          encoder(s) + cross keys and values(s) + decoder(s, t) + head(t)
     training         3 x where weights learn: forward, gradient of the inputs, gradient of the weights
-                     head: 2 x where it is the frozen embedding (its inputs still need their gradient)
+                     embeddings frozen: head 2 x (its inputs still need their gradient)
                      encoder frozen: encoder 1 x; cross keys and values 2 x (their inputs need no gradient)
     generation       encoder once; then, for each beam, cross keys and values once and t cached steps of one token
 """
@@ -18,14 +18,12 @@ import copy
 import functools
 import json
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
 from bench.training.shrinking import layer_counts, set_layer_counts
-
-Freeze = Literal["none", "embeddings", "encoder"]
-"""What fine-tuning leaves as it is; 'encoder' freezes the embeddings as well."""
+from bench.training.tuning import Freeze
 
 CROSS_ATTENTION = ("EncDecAttention", "encoder_attn")
 KEYS = ("k", "k_proj")
@@ -38,7 +36,7 @@ class FlopModel:
 
     encoder: per source token. encoder_pairs: per (source, source) pair. cross: keys and values, per source token.
     decoder: the other linear layers, per target token. decoder_pairs: per (target, target) pair, cross_pairs: per
-    (target, source) pair. head: output layer, per target token. tied: whether the head is the input embedding.
+    (target, source) pair. head: output layer, per target token.
     """
 
     encoder: int
@@ -48,7 +46,6 @@ class FlopModel:
     decoder_pairs: int
     cross_pairs: int
     head: int
-    tied: bool
 
     def forward(self, source: int, target: int) -> int:
         """One pass over one example, all target positions at once."""
@@ -58,7 +55,7 @@ class FlopModel:
         """Forward and backward of one example."""
         encoder_passes = 1 if freeze == "encoder" else 3
         cross_passes = 2 if freeze == "encoder" else 3
-        head_passes = 2 if freeze != "none" and self.tied else 3
+        head_passes = 3 if freeze == "none" else 2
         return (
             encoder_passes * self._encode(source)
             + cross_passes * self.cross * source
@@ -79,27 +76,23 @@ class FlopModel:
         return self.decoder * target + self.decoder_pairs * target * target + self.cross_pairs * source * target
 
 
-def flop_model(config: Any, encoder_layers: int | None = None, decoder_layers: int | None = None, tied: bool | None = None) -> FlopModel:
-    """Coefficients of the architecture `config`, shrunk to so many layers where given; no weights are made.
-
-    tied: whether the output layer is the input embedding, where the config cannot be asked (`models.tied_on_disk`).
-    """
+def flop_model(config: Any, encoder_layers: int | None = None, decoder_layers: int | None = None) -> FlopModel:
+    """Coefficients of the architecture `config`, shrunk to so many layers where given; no weights are made."""
     shape = copy.deepcopy(config)
     encoder, decoder = layer_counts(config)
     set_layer_counts(shape, encoder_layers or encoder, decoder_layers or decoder)
-    tied = bool(config.tie_word_embeddings) if tied is None else tied
-    return _count(shape.to_json_string(use_diff=False), tied)
+    return _count(shape.to_json_string(use_diff=False))
 
 
 @functools.lru_cache(maxsize=64)
-def _count(config_json: str, tied: bool) -> FlopModel:
+def _count(config_json: str) -> FlopModel:
     from transformers import AutoConfig, AutoModelForSeq2SeqLM
 
     with torch.device("meta"):
         model = AutoModelForSeq2SeqLM.from_config(AutoConfig.for_model(**json.loads(config_json)))
     encoder, encoder_pairs, _, _ = _walk(model.get_encoder())
     decoder, decoder_pairs, cross, cross_pairs = _walk(model.get_decoder())
-    return FlopModel(encoder, encoder_pairs, cross, decoder, decoder_pairs, cross_pairs, _linear(model.get_output_embeddings()), tied)
+    return FlopModel(encoder, encoder_pairs, cross, decoder, decoder_pairs, cross_pairs, _linear(model.get_output_embeddings()))
 
 
 def _walk(stack: Any) -> tuple[int, int, int, int]:

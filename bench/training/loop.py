@@ -27,9 +27,9 @@ import torch
 from bench.contracts import Precision, Progress, Tally
 from bench.errors import BenchError, OverBudget
 from bench.training.batches import Encoded, collate
-from bench.training.flops import FlopModel, Freeze
+from bench.training.flops import FlopModel
 from bench.training.losses import label_loss, mixed_loss
-from bench.training.tuning import Tuning
+from bench.training.tuning import Freeze, Tuning
 
 
 @dataclass(frozen=True)
@@ -99,11 +99,11 @@ def train(
 
 
 def freeze(model: Any, what: Freeze) -> None:
-    """Stop gradients of the input embeddings and positions, or of these and the encoder."""
+    """Stop gradients of the embeddings, positions and output layer, or of these and the encoder."""
     if what == "none":
         return
     stacks = (model.get_encoder(), model.get_decoder())
-    embeddings = [model.get_input_embeddings(), *(stack.embed_tokens for stack in stacks)]
+    embeddings = [model.get_input_embeddings(), model.get_output_embeddings(), *(stack.embed_tokens for stack in stacks)]
     positions = [stack.embed_positions for stack in stacks if hasattr(stack, "embed_positions")]
     encoder = [model.get_encoder()] if what == "encoder" else []
     for module in embeddings + positions + encoder:

@@ -138,19 +138,6 @@ def head_is_tied(model: Any) -> bool:
     return model.get_output_embeddings().weight is model.get_input_embeddings().weight
 
 
-def tied_on_disk(folder: Path) -> bool:
-    """`head_is_tied` of the model in a folder, without reading weights: T5's config object always says yes."""
-    from safetensors import safe_open
-
-    if _read_config(folder).get("tie_word_embeddings", True):
-        return True
-    for path in sorted(folder.glob("*.safetensors")):
-        with safe_open(path, framework="pt") as file:
-            if "lm_head.weight" in set(file.keys()):
-                return False
-    return True
-
-
 def count_parameters(model: Any) -> int:
     """Parameters that are learned, a tied one once; Pegasus' positions are a formula and not counted."""
     fixed = {id(p) for p in _sinusoidal_positions(model)}

@@ -15,7 +15,7 @@ from bench.training.batches import Encoded, encode, encode_sources, plan_batches
 from bench.training.flops import FlopModel, flop_model
 from bench.training.generation import Output, generate
 from bench.training.loop import step_flops, train
-from bench.training.models import load, read_config, save, tied_on_disk
+from bench.training.models import load, read_config, save
 from bench.training.shrinking import counts_of, shrink
 from bench.training.tuning import Tuning
 
@@ -38,9 +38,8 @@ class ModelRecipe(Recipe):
 
     def flop_model(self, cache: Path) -> FlopModel:
         """FLOPs of this architecture. Raises CheckpointError where the shape has more layers than the origin."""
-        folder = self.origin.checkpoint.folder(cache)
-        config = read_config(folder)
-        return flop_model(config, *counts_of(config, self.shape), tied=tied_on_disk(folder))
+        config = read_config(self.origin.checkpoint.folder(cache))
+        return flop_model(config, *counts_of(config, self.shape))
 
     def tokenizer_folder(self, cache: Path, max_tokens: int) -> Path:
         """Where the tokenizer is. Raises CheckpointError where the model has fewer positions than `max_tokens`."""

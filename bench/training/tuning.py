@@ -7,7 +7,9 @@ from typing import Literal
 from pydantic import Field
 
 from bench.contracts import Part
-from bench.training.flops import Freeze
+
+Freeze = Literal["none", "embeddings", "encoder"]
+"""What fine-tuning leaves as it is; 'encoder' freezes the embeddings as well."""
 
 
 class Tuning(Part):
@@ -35,8 +37,8 @@ class Tuning(Part):
     dropout: float | None = Field(default=0.0, ge=0, lt=1)
     """Dropout rate in place of the checkpoint's own; missing: its own (mostly 0.1, which takes 10 % more time on a CPU)."""
     freeze: Freeze = "embeddings"
-    """What stays as it is: 'none'; 'embeddings' (and positions; an output layer that is the embedding stays too); 'encoder'
-    (and embeddings). Shleifer and Rush freeze both for students with a whole encoder."""
+    """What stays as it is: 'none'; 'embeddings' (with positions and output layer, whether or not that is the embedding too);
+    'encoder' (and embeddings). Shleifer and Rush freeze both for students with a whole encoder."""
     kd_weight: float = Field(default=0.0, ge=0, le=1)
     """Weight of a teacher's soft labels (logit distillation) in the loss; the rest is on the labels. Unused without a teacher."""
     kd_temperature: float = Field(default=2.0, gt=0)

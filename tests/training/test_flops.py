@@ -5,7 +5,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from bench.training.batches import IGNORED
 from bench.training.flops import flop_model
 from bench.training.loop import freeze
-from bench.training.models import head_is_tied, load
+from bench.training.models import load
 
 SOURCE, TARGET = 11, 7
 
@@ -25,7 +25,7 @@ def _batch(model, examples=1):
 
 
 def _flops(model):
-    return flop_model(model.config, tied=head_is_tied(model))
+    return flop_model(model.config)
 
 
 def test_forward_flops_are_those_torch_counts(model):
@@ -67,7 +67,7 @@ def test_a_compact_shape_is_counted_without_its_weights(checkpoint, cache):
     from bench.training.shrinking import shrink
 
     model, _ = load(checkpoint.folder(cache))
-    before = flop_model(model.config, 3, 2, tied=head_is_tied(model))
+    before = flop_model(model.config, 3, 2)
     shrink(model, 3, 2)
     assert _flops(model) == before
 
@@ -82,7 +82,6 @@ def test_flops_of_t5_small_follow_from_its_shape():
     assert flops.cross == 6 * 2 * (2 * 512 * 512)
     assert flops.encoder_pairs == flops.decoder_pairs == flops.cross_pairs == 6 * 4 * 512
     assert flops.head == 2 * 512 * 32128
-    assert flops.tied
 
 
 def test_padded_labels_have_no_flops_of_their_own(model):

@@ -5,7 +5,7 @@ from bench.errors import OverBudget
 from bench.training.batches import encode_sources
 from bench.training.flops import flop_model
 from bench.training.generation import generate, generation_config
-from bench.training.models import head_is_tied, load, save
+from bench.training.models import load, save
 
 TARGET = 6
 one_family = pytest.mark.parametrize("family", ["bart"], indirect=True)
@@ -30,7 +30,7 @@ def run(checkpoint, cache, examples, counter):
             decoding=decoding,
             precision="fp32",
             device="cpu",
-            flops=flop_model(model.config, tied=head_is_tied(model)),
+            flops=flop_model(model.config),
             tally=tally,
             progress=lambda what, done, total: None,
             may_stop_early=may_stop_early,
@@ -57,7 +57,7 @@ def test_outputs_are_no_longer_than_allowed_and_hold_no_special_tokens(run):
 def test_what_is_tallied_are_the_flops_of_the_tokens_generated(run, checkpoint, cache):
     outputs, tally, sources = run()
     model, _ = load(checkpoint.folder(cache))
-    flops = flop_model(model.config, tied=head_is_tied(model))
+    flops = flop_model(model.config)
     assert sum(tally.steps) == sum(flops.generation(len(sources[i]), output.tokens) for i, output in outputs.items())
 
 

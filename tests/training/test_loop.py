@@ -9,7 +9,7 @@ from bench.errors import BenchError, OverBudget
 from bench.training.batches import encode, plan_batches
 from bench.training.flops import flop_model
 from bench.training.loop import learning_rate, step_flops, train
-from bench.training.models import head_is_tied, load
+from bench.training.models import load
 from bench.training.tuning import Tuning
 from bench.zoo.random import Random
 
@@ -33,7 +33,7 @@ def run(checkpoint, cache, examples, counter):
             data,
             plan_batches(data, tuning.batch_size, tuning.epochs, tuning.min_steps, seed),
             tuning,
-            flop_model(model.config, tied=head_is_tied(model)),
+            flop_model(model.config),
             precision=precision,
             device="cpu",
             seed=seed,
@@ -81,8 +81,7 @@ def test_what_is_frozen_stays_and_all_else_moves(run, checkpoint, cache, what, o
     after = run(Tuning(epochs=1, batch_size=4, freeze=what, optimizer=optimizer))[0].state_dict()
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     embeddings = {n for n in before if "embed_tokens" in n or "embed_positions" in n or "shared" in n}
-    if "lm_head.weight" in before and checkpoint.family != "t5_v1_1":
-        embeddings.add("lm_head.weight")
+    embeddings |= {n for n in before if n == "lm_head.weight"}
     frozen = set() if what == "none" else embeddings
     frozen |= {n for n in before if "encoder." in n} if what == "encoder" else set()
     formula = {n for n in before if "embed_positions" in n} if checkpoint.family == "pegasus" else set()
@@ -135,7 +134,7 @@ def test_a_loss_that_is_no_number_is_a_clear_fault(run):
 
 def test_learning_from_a_teachers_logits_brings_the_student_nearer(run, checkpoint, cache, logits):
     teacher, _ = load(Random(family=checkpoint.family, seed=1).folder(cache))
-    flops = flop_model(teacher.config, tied=head_is_tied(teacher))
+    flops = flop_model(teacher.config)
     tuning = Tuning(epochs=8, batch_size=4, kd_weight=1.0, learning_rate=3e-3, freeze="none")
     before = copy.deepcopy(teacher.state_dict())
     student, _, tally = run(tuning, teacher=(teacher, flops))

@@ -1,0 +1,120 @@
+"""The plain values that pass between the parts: examples, scores, readings, charges, bills."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Source = Literal["counter", "polled", "modelled", "assumed", "computed"]
+"""How a number was got: read off a counter, polled now and then, modelled from other numbers, assumed, or computed."""
+
+Direction = Literal["higher", "lower", "none"]
+"""Which way is better."""
+
+Phase = Literal["teacher_tuning", "pseudo_labelling", "student_training", "evaluation"]
+"""What work is for. The suite says of each phase whether the purse pays for it."""
+
+Meter = Literal["flops", "wall", "energy"]
+"""What compute is paid by; the quantities are FLOP, s and kWh."""
+
+
+Progress = Callable[[str, float, float], None]
+"""Called as (what, done, total) while something takes long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One document and, where somebody wrote one, its label."""
+
+    id: str
+    source: str
+    target: str | None = None
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The data of a task. No id stands in two splits.
+
+    train: labelled; the starting labels are drawn from here, and further ones bought.
+    unlabelled: the pool, without targets.
+    fingerprint: sha256 over all ids, sources and targets, split by split.
+    notes: what was left out, and what a reader should know, a sentence each.
+    """
+
+    train: tuple[Example, ...]
+    unlabelled: tuple[Example, ...]
+    dev: tuple[Example, ...]
+    test: tuple[Example, ...]
+    fingerprint: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a metric gave. per_example: one value for each prediction, in order; None for corpus metrics."""
+
+    name: str
+    value: float
+    unit: str
+    direction: Direction
+    per_example: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What an instrument saw in one window. value None: not measured, and `reason` says why."""
+
+    quantity: str
+    value: float | None
+    unit: str
+    source: Source
+    direction: Direction = "lower"
+    reason: str = ""
+
+
+PaidBy = Literal["purse", "free", "other meter"]
+"""Who bears a charge; 'other meter': the quantity is kept for re-pricing, the suite pays by another meter."""
+
+
+@dataclass(frozen=True)
+class Charge:
+    """A quantity and its price. Dollars are derived, so that other prices re-price old results."""
+
+    kind: str
+    quantity: float
+    unit: str
+    unit_price_usd: float
+    paid_by: PaidBy
+    phase: str
+
+    @property
+    def usd(self) -> float:
+        """Dollars, to a billionth."""
+        return round(self.quantity * self.unit_price_usd, 9)
+
+
+@dataclass(frozen=True)
+class Bill:
+    """What making an artifact took. kwh None: not measured."""
+
+    flops: float
+    wall_s: float
+    kwh: float | None
+    readings: tuple[Reading, ...] = ()
+
+    def quantity(self, meter: Meter) -> float | None:
+        """The amount that `meter` counts."""
+        return {"flops": self.flops, "wall": self.wall_s, "energy": self.kwh}[meter]
+
+
+def fingerprint(*groups: Sequence[Example]) -> str:
+    """sha256 over examples, group by group, order included."""
+    digest = hashlib.sha256()
+    for group in groups:
+        for e in group:
+            digest.update(json.dumps([e.id, e.source, e.target]).encode())
+        digest.update(b"\n")
+    return digest.hexdigest()
