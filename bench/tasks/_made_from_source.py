@@ -13,8 +13,8 @@ from pydantic import Field
 
 from bench.contracts import Example, Progress, Splits, Task, fingerprint
 from bench.errors import DataError
+from bench.once import made_once
 from bench.tasks._likeness import first_of_their_kind
-from bench.tasks._made_once import made_once
 from bench.tasks._source_code import EXTRACTOR, PACKAGES, DocumentedObject, documented_objects, installed
 from bench.tasks._splitting import content_hash, divide
 

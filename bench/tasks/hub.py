@@ -13,7 +13,7 @@ from pydantic import Field
 
 from bench.contracts import Example, Progress, Rule, Splits, Task, fingerprint
 from bench.errors import DataError
-from bench.tasks._made_once import made_once
+from bench.once import made_once
 from bench.tasks._rows import Row, need_columns, sift, text_of
 from bench.tasks._splitting import content_hash, divide
 from bench.tasks._trivial_rules import first_sentence, first_words

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.contracts import Checkpoint
 from bench.errors import CheckpointError
+from bench.once import made_once
 
 if TYPE_CHECKING:
     import torch
@@ -41,7 +42,6 @@ class FlanT5Small(Checkpoint):
 
     def folder(self, cache: Path) -> Path:
         from bench.training.models import check_folder
-        from bench.training.once import made_once
 
         return check_folder(made_once(cache / "zoo" / "flan-t5-small-0.2.0", _convert))
 

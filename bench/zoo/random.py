@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from bench.contracts import Checkpoint
+from bench.once import made_once
 
 TEXT = """
 Return the number of bytes that were read from the file, or zero at the end of the stream. Raise an error when the value
@@ -54,7 +55,6 @@ class Random(Checkpoint):
 
     def folder(self, cache: Path) -> Path:
         from bench.training.models import check_folder
-        from bench.training.once import made_once
 
         settings = hashlib.sha256((self.model_dump_json() + TEXT).encode()).hexdigest()[:16]
         return check_folder(made_once(cache / "zoo" / f"random-{self.family}-{settings}", self._make))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,11 +10,17 @@ from filelock import FileLock
 
 
 def made_once(path: Path, make: Callable[[Path], object]) -> Path:
-    """`path`, which `make` has written: whole or not at all. Of two processes that want it, one makes it, the other waits."""
+    """`path`, after `make` has written it where it was not there yet: whole or not at all.
+
+    Of two processes that want it one makes it, the other waits. One that is killed leaves a `.part`, which the next removes.
+    """
+    if path.exists():
+        return path
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock"):
         if not path.exists():
             part = path.with_name(f"{path.name}.part")
+            shutil.rmtree(part) if part.is_dir() else part.unlink(missing_ok=True)
             make(part)
             part.replace(path)
     return path
