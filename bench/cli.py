@@ -23,7 +23,9 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except BenchError as error:
             click.echo(str(error), err=True)
-            ctx.exit(2)
+        except OSError as error:  # a full disk, a folder that may not be written
+            click.echo(f"{error.filename or 'bench'}: {error.strerror or error}", err=True)
+        raise SystemExit(2)
 
 
 def _default_cache() -> Path:
@@ -60,9 +62,9 @@ def main() -> None:
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 def run(suite: Path, results: Path, cache: Path, only: str | None, retry: bool, workers: int | None, device: str) -> None:
     """Run every arm of SUITE that has no record yet, and report."""
-    from bench import screen
+    from bench import commands
 
-    failed = screen.run(suite, results, cache.absolute(), only, retry, workers, device)
+    failed = commands.run(suite, results, cache.absolute(), only, retry, workers, device)
     raise SystemExit(1 if failed else 0)
 
 
@@ -72,36 +74,28 @@ def run(suite: Path, results: Path, cache: Path, only: str | None, retry: bool, 
 @only_option
 def plan(suite: Path, cache: Path, only: str | None) -> None:
     """Show what each arm of SUITE will buy and cost, before anything runs."""
-    from bench import screen
+    from bench import commands
 
-    screen.plan(suite, cache.absolute(), only)
+    commands.plan(suite, cache.absolute(), only)
 
 
 @main.command()
 @click.argument("suites", type=click.Path(path_type=Path), nargs=-1, required=True)
 def check(suites: tuple[Path, ...]) -> None:
     """Say everything that is wrong with each of SUITES."""
-    from bench import plan as planning
-    from bench import suite as reading
-    from bench.errors import SuiteError
+    from bench import commands
 
-    faults: list[str] = []
-    for path in suites:
-        try:
-            click.echo(f"{path}: {len(planning.arms(reading.read(path)))} arms")
-        except SuiteError as error:
-            faults += error.faults
-    if faults:
-        raise SuiteError(faults)
+    for path, arms in commands.check(suites).items():
+        click.echo(f"{path}: {arms} arms")
 
 
 @main.command("list")
 @click.argument("part", required=False)
 def list_(part: str | None) -> None:
     """List the parts on every shelf, or the settings of one PART."""
-    from bench import screen
+    from bench import commands
 
-    screen.parts(part)
+    commands.parts(part)
 
 
 @main.command()
@@ -109,9 +103,9 @@ def list_(part: str | None) -> None:
 @results_option
 def report(folder: Path, results: Path) -> None:
     """Write the report of a results FOLDER (or of the suite file that made it) again, from its ledgers."""
-    from bench import screen
+    from bench import commands
 
-    screen.report(folder, results)
+    commands.report(folder, results)
 
 
 if __name__ == "__main__":

@@ -152,6 +152,11 @@ Precision = Literal["bf16", "fp32"]
 class Metric(Part, ABC):
     """Predictions and references -> scores."""
 
+    @property
+    @abstractmethod
+    def score_names(self) -> tuple[str, ...]:
+        """Names of the scores that `score` gives, known beforehand."""
+
     @abstractmethod
     def score(self, predictions: Sequence[str], references: Sequence[str]) -> list[Score]:
         """Equally long sequences, at least one each. The same input always gives the same output."""

@@ -15,6 +15,7 @@ from bench.contracts import Bill, Charge, Example, Job, Phase, R, Recipe, Splits
 from bench.errors import MeasureError, NotEnough, OverBudget, Stop
 from bench.ledger import Ledger, Purse
 from bench.plan import Arm
+from bench.prices import UNITS
 from bench.store import Allowance, DryStore, Workshop
 from bench.suite import Suite
 
@@ -30,6 +31,8 @@ class ArmJob(Job):
         self._suite, self._seed, self._train = suite.spec, arm.seed, splits.train
         self._purse, self._workshop, self._ledger = purse, workshop, ledger
         self._paid: set[str] = set()
+        self._bought = 0
+        self._label_usd = suite.spec.prices.label_usd if arm.task.label_usd is None else arm.task.label_usd
 
     def seed_for(self, purpose: str) -> int:
         return int(hashlib.sha256(f"{purpose}:{self._seed}".encode()).hexdigest()[:8], 16)
@@ -38,37 +41,60 @@ class ArmJob(Job):
         return self._purse.left_usd
 
     def labels(self, share: float) -> tuple[Example, ...]:
-        price = self._suite.prices.label_usd if self.task.label_usd is None else self.task.label_usd
-        bought = math.floor(round(share * self.budget_usd / price, 9)) if price else round(share * len(self._train))
-        owned = self._suite.start_labels
-        if owned + bought > len(self._train):
-            raise NotEnough(f"{owned} labels owned and {bought} bought make {owned + bought}, the data holds {len(self._train)}")
-        if bought:
-            self._purse.pay(Charge("labels", bought, "label", price, "purse", "labels"))
+        owned, bought = self._suite.start_labels, self._bought
+        wanted = self._affordable_labels(share)
+        if owned + wanted > len(self._train):
+            raise NotEnough(f"{owned} labels owned and {wanted} bought make {owned + wanted}, the data holds {len(self._train)}")
+        if wanted > bought:
+            self._purse.pay(Charge("labels", wanted - bought, "label", self._label_usd, "purse", "labels"))
+            self._bought = wanted
         order = list(self._train)
         random.Random(self.seed_for("labels")).shuffle(order)  # noqa: S311 - a draw, not a secret
-        self.facts |= {"labels_owned": owned, "labels_bought": bought}
-        return tuple(order[: owned + bought])
+        self.facts |= {"labels_owned": owned, "labels_bought": self._bought}
+        return tuple(order[: owned + self._bought])
+
+    def _affordable_labels(self, share: float) -> int:
+        if self._label_usd == 0:
+            return round(share * (len(self._train) - self._suite.start_labels))
+        return math.floor(round(share * self.budget_usd / self._label_usd, 9))
 
     def read(self, recipe: Recipe) -> Any:
         return self._workshop.value(recipe)
 
+    def has_made(self, recipe: Recipe) -> bool:
+        """Whether this arm had it made, and paid."""
+        return recipe.key in self._paid
+
     def make(self, recipe: R, phase: Phase, shorten: bool = False, at_most_usd: float | None = None) -> R:
         for needed in recipe.inputs():
             self.make(needed, phase)
-        if recipe.key in self._paid:
+        if self.has_made(recipe):
             return recipe
         if self._suite.pays.who(phase) == "free":
             bill, shared = self._workshop.bill_for(recipe, Allowance(self._suite.prices.meter))
         else:
             recipe, allowance = self._fitted(recipe, phase, shorten, at_most_usd)
-            bill, shared = self._workshop.bill_for(recipe, allowance)
+            bill, shared = self._metered(recipe, allowance, phase)
         self._pay(bill, phase)
         self._paid.add(recipe.key)
         if self._ledger:
             for reading in bill.readings:
                 self._ledger.reading(phase, reading, shared)
         return recipe
+
+    def _metered(self, recipe: Recipe, allowance: Allowance, phase: Phase) -> tuple[Bill, bool]:
+        """Work that seconds or kWh cut off in the middle has used up its allowance, and that is written down."""
+        try:
+            return self._workshop.bill_for(recipe, allowance)
+        except OverBudget:
+            if allowance.meter != "flops" and allowance.amount:
+                self._cut_off(allowance.amount, phase)
+            raise
+
+    def _cut_off(self, amount: float, phase: Phase) -> None:
+        prices = self._suite.prices
+        unit, price = UNITS[prices.meter], prices.unit_price_usd(prices.meter)
+        self._purse.pay(Charge("compute cut off", amount, unit, price, "purse", phase))
 
     def _fitted(self, recipe: R, phase: Phase, shorten: bool, at_most_usd: float | None) -> tuple[R, Allowance]:
         """The recipe, shortened where it has to be and may be, and what it may use of the meter."""
@@ -90,12 +116,15 @@ class ArmJob(Job):
         if bill.quantity(prices.meter) is None:
             raise MeasureError(f"the suite pays by {prices.meter}, and {phase.replace('_', ' ')} could not be measured by it")
         for charge in prices.compute_charges(bill, phase, self._suite.pays.who(phase)):
+            overrun = charge.paid_by == "purse" and not self._purse.fits(charge.usd)
+            if overrun and prices.meter != "flops":
+                self._cut_off(self.left_usd() / charge.unit_price_usd, phase)
             self._purse.pay(charge)
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """What an arm will buy and cost. By the `flops` meter compute is an upper bound; by the others it is not known before."""
+    """What an arm will buy and cost, if every output is as long as allowed. Seconds and kWh are not known before."""
 
     facts: dict[str, float]
     charges: tuple[Charge, ...]

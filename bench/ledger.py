@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench.contracts import Charge, Reading, Score
-from bench.errors import OverBudget
+from bench.errors import BenchError, OverBudget
 
 SCHEMA = 1
 
@@ -148,6 +148,14 @@ def seal(folder: Path, record: Record) -> None:
 
 
 def sealed(folder: Path) -> Record | None:
-    """The record of an arm that has ended, else None."""
+    """The record of an arm that has ended, else None. Raises BenchError where it is damaged, or of another version."""
     path = folder / "record.json"
-    return Record(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+    if not path.exists():
+        return None
+    try:
+        record = Record(**json.loads(path.read_text(encoding="utf-8")))
+    except (TypeError, ValueError) as error:
+        raise BenchError(f"{path}: cannot be read ({error}); remove its folder to run the arm again") from error
+    if record.schema != SCHEMA:
+        raise BenchError(f"{path}: of schema {record.schema}, this version reads {SCHEMA}; remove its folder to run the arm again")
+    return record

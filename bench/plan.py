@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -77,6 +78,6 @@ def _arm(suite: Suite, label: str, task: Task, cell: Cell, budget: float, seed: 
         **spec.model_dump(mode="json", include={"compact", "start_labels", "prices", "pays", "precision", "decoding"}),
     }
     digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:8]
-    setting = cell.setting.replace(", ", ",").replace("/", "_")
+    setting = re.sub(r"[^\w.,=+-]", "", cell.setting)
     readable = ".".join(filter(None, [label, cell.label, f"{budget:g}usd", f"seed{seed}", setting[:80]]))
     return Arm(f"{readable}-{digest}", label, task, cell, budget, seed)

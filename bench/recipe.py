@@ -7,7 +7,7 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, TypeVar
 
@@ -51,8 +51,10 @@ class Workbench:
 class Recipe(ABC):
     """A frozen value that says how a thing is made. Its key is the hash of all that decides what it makes.
 
-    `limit` is the amount of the paying meter after which a recipe that may stop early does so; None: no limit.
+    limit: the amount of the paying meter after which a recipe that can stop early does so; None: none.
     """
+
+    limit: float | None = field(default=None, kw_only=True)
 
     version: ClassVar[int] = 1
     """Raised whenever the same fields come to make something else."""
@@ -70,7 +72,10 @@ class Recipe(ABC):
 
     @abstractmethod
     def forecast_flops(self, bench: Workbench) -> float:
-        """Model FLOPs that `make` will take, from shapes and token counts alone: no weights, nothing made."""
+        """Model FLOPs that `make` will take, from shapes and token counts alone: no weights, nothing made.
+
+        Of a recipe with a limit in FLOPs, what it takes within that. Raises OverBudget where not even its first step fits.
+        """
 
     @abstractmethod
     def make(self, folder: Path, bench: Workbench) -> None:
@@ -81,14 +86,14 @@ class Recipe(ABC):
         return tuple(v for f in dataclasses.fields(self) if isinstance(v := getattr(self, f.name), Recipe))
 
     def within(self, limit: float) -> Self:
-        """The same, but stopping early once `limit` of the paying meter is used. Only for recipes that have that field."""
-        return dataclasses.replace(self, limit=limit)  # type: ignore[call-arg]  # a field of some
+        """The same, but stopping early before more than `limit` of the paying meter is used."""
+        return dataclasses.replace(self, limit=limit)
 
     def read(self, folder: Path) -> Any:
         """What the artifact holds, for a strategy."""
         return folder
 
-    def pretend(self) -> Any:
+    def pretend(self, bench: Workbench) -> Any:  # noqa: ARG002
         """What `read` would give, guessed without making it: for `bench plan`."""
         return None
 

@@ -122,6 +122,7 @@ def _question(suite: Suite, splits: Mapping[str, Splits]) -> dict[str, Any]:
         "large": suite.large.title,
         "sunk": f"The making of {suite.large.title} is sunk cost, charged to nobody.",
         "notes": {label: list(found.notes) for label, found in splits.items()},
+        "label_usd": {label: spec.prices.label_usd if task.label_usd is None else task.label_usd for label, task in suite.tasks.items()},
         "arms": [arm.id for arm in planning.arms(suite)],
     }
 

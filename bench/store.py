@@ -1,27 +1,30 @@
 """Recipe -> artifact: made once, its bill kept beside it, so that each arm can pay what it would have paid alone.
 
-    store/<key>/artifact/...    what was made
-    store/<key>/bill.json       what making it took, and the recipe
-    store/<key>.lock            held by the one process that makes it; others wait
+    store/<where>/<key>/artifact/...    what was made
+    store/<where>/<key>/bill.json       what making it took, and the recipe
+    store/<where>/<key>.lock            held by the one process that makes it; others wait
 
-An artifact stands whole or not at all: it is made in a folder of its own and then moved into place.
+<where> is the device and a hash of the profilers, since bills and readings are of that device and by
+those profilers. An artifact stands whole or not at all: it is made in a folder of its own and then moved into place.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
 from filelock import FileLock, Timeout
 
 from bench import machine
-from bench.contracts import Bill, Instrument, Meter, Profiler, Progress, Reading, Recipe, Tally, Workbench
+from bench.contracts import Bill, Instrument, Meter, Profiler, Progress, Reading, Recipe, Tally, Workbench, identify
+from bench.errors import MeasureError
 
 SCHEMA = 1
 
@@ -36,27 +39,40 @@ class Allowance:
 
 @dataclass
 class Meters:
-    """A Tally: counts FLOPs and time of one piece of work, and holds it to its allowance at every step."""
+    """A Tally: counts FLOPs and time of one piece of work, and holds it to its allowance at every step.
+
+    By seconds and kWh the next step is reckoned to take as much as the longest so far, and what comes after the last step
+    (saving) as much as what came before the first (loading).
+    """
 
     allowance: Allowance
     energy_so_far: Callable[[], float | None] = lambda: None
     flops: float = 0.0
+    set_up_s: float | None = None
+    """Seconds before the first step; None where there was no step."""
     started: float = field(default_factory=time.monotonic)
+    _set_up: float = 0.0
     _last: float = 0.0
     _longest: float = 0.0
 
     def used(self) -> float:
-        """Amount of the paying meter so far."""
+        """Amount of the paying meter so far. Raises MeasureError where the meter gives no number."""
         if self.allowance.meter == "flops":
             return self.flops
         if self.allowance.meter == "wall":
             return time.monotonic() - self.started
-        return self.energy_so_far() or 0.0
+        kwh = self.energy_so_far()
+        if kwh is None:
+            raise MeasureError("the suite pays by energy, which cannot be read here")
+        return kwh
 
     def room_for(self, flops: float) -> bool:
+        if self.set_up_s is None:
+            self.set_up_s = time.monotonic() - self.started
+            self._set_up = self._last = self.used()
         if self.allowance.amount is None:
             return True
-        step = flops if self.allowance.meter == "flops" else self._longest
+        step = flops if self.allowance.meter == "flops" else self._longest + self._set_up
         return self.used() + step <= self.allowance.amount
 
     def fraction(self) -> float:
@@ -137,7 +153,9 @@ class Store:
     """Artifacts under one folder, shared by all arms of a results folder."""
 
     def __init__(self, folder: Path, cache: Path, device: str, profilers: Mapping[str, Profiler], progress: Progress) -> None:
-        self.folder, self.cache, self.device, self.profilers, self.progress = folder, cache, device, profilers, progress
+        instruments = json.dumps([identify(profiler) for profiler in profilers.values()], sort_keys=True)
+        self.folder = folder / f"{device}-{hashlib.sha256(instruments.encode()).hexdigest()[:8]}"
+        self.cache, self.device, self.profilers, self.progress = cache, device, profilers, progress
         self.bench = self._bench(_NoTally())
 
     def artifact(self, recipe: Recipe) -> Path:
@@ -190,6 +208,8 @@ class Store:
         except BaseException:
             shutil.rmtree(making, ignore_errors=True)
             raise
+        if meters.set_up_s is not None:
+            seen.readings.append(Reading("set_up", meters.set_up_s, "s", "counter"))
         bill = Bill(meters.flops, seen.wall_s, seen.kwh(), tuple(seen.readings))
         kept = {"schema": SCHEMA, "recipe": recipe.identity(), **asdict(bill)}
         (making / "bill.json").write_text(json.dumps(kept, indent=1, allow_nan=False), encoding="utf-8")
@@ -201,17 +221,18 @@ class Store:
 
 
 class DryStore:
-    """Forecasts instead of making: for `bench plan`. Knows FLOPs; seconds and kWh are not known before the work."""
+    """Forecasts instead of making: for `bench plan`. Knows FLOPs; seconds and kWh, not known before the work, count as none."""
 
-    def __init__(self, cache: Path, progress: Progress) -> None:
+    def __init__(self, cache: Path, meter: Meter, progress: Progress) -> None:
         self.bench = Workbench(cache, "cpu", lambda recipe: Path(recipe.key), _NoTally(), progress)
+        self._meter = meter
 
-    def bill_for(self, recipe: Recipe, allowance: Allowance) -> tuple[Bill, bool]:
-        flops = recipe.forecast_flops(self.bench)
-        limit = getattr(recipe, "limit", None)
-        if allowance.meter == "flops" and limit is not None:
-            flops = min(flops, limit)
-        return Bill(flops, 0.0, None), False
+    def bill_for(self, recipe: Recipe, allowance: Allowance) -> tuple[Bill, bool]:  # noqa: ARG002
+        return Bill(self._foreseen(recipe).forecast_flops(self.bench), 0.0, 0.0), False
 
     def value(self, recipe: Recipe) -> object:
-        return recipe.pretend()
+        return self._foreseen(recipe).pretend(self.bench)
+
+    def _foreseen(self, recipe: Recipe) -> Recipe:
+        """Without a limit in seconds or kWh: nobody knows how far those go."""
+        return recipe if self._meter == "flops" else replace(recipe, limit=None)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from bench import registry, yaml_lines
 from bench.contracts import Checkpoint, Compact, Decoding, Metric, Part, Precision, Profiler, Strategy, Task
@@ -23,8 +23,6 @@ M = TypeVar("M", bound=BaseModel)
 class Use(Part):
     """A part and its settings: `{use: NAME, with: {...}}`."""
 
-    model_config = ConfigDict(**{**Part.model_config, "validate_by_name": True, "validate_by_alias": True})
-
     use: str
     """The part's file name on its shelf."""
     settings: dict[str, Any] = Field(default={}, alias="with")
@@ -33,6 +31,7 @@ class Use(Part):
 
 Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=40)]
 Dollars = Annotated[float, Field(gt=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -61,7 +60,7 @@ class SuiteText(Part):
     """Labels owned at the start; they cost nothing."""
     budgets_usd: Annotated[tuple[Dollars, ...], AfterValidator(_distinct)] = Field(min_length=1)
     """Dollars added, one arm for each."""
-    seeds: Annotated[tuple[int, ...], AfterValidator(_distinct)] = Field(min_length=1)
+    seeds: Annotated[tuple[Seed, ...], AfterValidator(_distinct)] = Field(min_length=1)
     """Each draws its own labels, batches and dropout; differences are paired by seed."""
     prices: PriceBook
     """What things cost."""
@@ -110,7 +109,7 @@ def read(path: Path) -> Suite:
         raise SuiteError([f"{path}: {reason}"]) from None
     parsed = yaml_lines.parse(text)
     if parsed.value is None:
-        raise SuiteError([f"{path}:{line}: {fault}" for line, fault in parsed.faults])
+        raise SuiteError([f"{path}:{line}: {fault}" for line, fault in parsed.faults or [(1, "holds nothing")]])
     return _Reader(str(path), parsed).suite(text)
 
 
@@ -130,7 +129,7 @@ class _Reader:
         metrics, profilers = (self._shelf(s, raw, s) if s in raw or not spec else self._defaults(s, spec) for s in ("metrics", "profilers"))
         cells = tuple(self._cells(raw.get("strategies")))
         if spec:
-            self._cross_check(spec)
+            self._cross_check(spec, metrics)
         if self.text.faults or spec is None or not isinstance(large, Checkpoint):
             ordered = sorted(dict.fromkeys(self.text.faults))
             raise SuiteError([f"{self.file}:{line}: {fault}" for line, fault in ordered])
@@ -188,18 +187,34 @@ class _Reader:
             kind = self._class("strategies", use, path[:2])
             if kind is None:
                 continue
+            seen: list[Part] = []
             for setting, values, moved in _grid(use.get("with") or {}, self, path):
                 with self._lines_of(moved):
                     strategy = self._build(kind, values, path)
-                if isinstance(strategy, Strategy):
+                if strategy in seen:
+                    self._fault(path, f"the grid holds the same settings twice: {setting}")
+                elif isinstance(strategy, Strategy):
+                    seen.append(strategy)
                     yield Cell(label, setting, strategy)
 
     def _lines_of(self, moved: dict[Where, int]) -> _Moved:
         return _Moved(self.text.lines, moved)
 
-    def _cross_check(self, spec: SuiteText) -> None:
-        if spec.prices.meter == "energy" and "energy" not in {use.use for use in spec.profilers.values()}:
-            self._fault(("prices", "meter"), "paying by energy needs the profiler 'energy' under profilers")
+    def _cross_check(self, spec: SuiteText, metrics: dict[str, Metric]) -> None:
+        if spec.prices.meter == "energy":
+            if "energy" not in {use.use for use in spec.profilers.values()}:
+                self._fault(("prices", "meter"), "paying by energy needs the profiler 'energy' under profilers")
+            if not spec.prices.kwh_usd:
+                self._fault(("prices", "kwh_usd"), "paying by energy needs a price of a kWh above 0")
+        givers: dict[str, str] = {}
+        for label, metric in metrics.items():
+            for name in metric.score_names:
+                if givers.setdefault(name, label) != label:
+                    self._fault(("metrics", label), f"gives '{name}', as '{givers[name]}' does already")
+        if metrics and spec.rank_by not in givers:
+            near = registry.nearest(spec.rank_by, tuple(givers))
+            hint = f"did you mean '{near}'?" if near else f"there are: {', '.join(givers)}"
+            self._fault(("rank_by",), f"no metric gives '{spec.rank_by}'; {hint}")
 
 
 @dataclass
@@ -233,9 +248,7 @@ def _grid(values: dict[str, Any], reader: _Reader, path: Where) -> Iterator[tupl
         for (at, choices), pick in zip(axes, picks, strict=True):
             _put(cell, at, choices[pick])
             moved[(*path, *at)] = reader.text.line((*path, *at, pick))
-        setting = ", ".join(
-            f"{dotted(at)}={_short(choices[pick])}" for (at, choices), pick in zip(axes, picks, strict=True) if len(choices) > 1
-        )
+        setting = ", ".join(f"{dotted(at)}={choices[pick]}" for (at, choices), pick in zip(axes, picks, strict=True) if len(choices) > 1)
         yield setting, cell, moved
 
 
@@ -251,10 +264,6 @@ def _put(values: dict[str, Any], at: tuple[str, ...], value: Any) -> None:
     for key in at[:-1]:
         values = values[key]
     values[at[-1]] = value
-
-
-def _short(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _settings(model: type[BaseModel], loc: tuple[str | int, ...]) -> list[str]:

@@ -73,9 +73,12 @@ def run(suite_path: Path, arm_id: str, results: Path, cache: Path, device: str) 
     arm = next(a for a in plan.arms(loaded) if a.id == arm_id)
     progress, ledger = ProgressFile(folder), Ledger(folder)
     purse = Purse(arm.budget_usd, ledger)
+    job: ArmJob | None = None
     about: dict[str, Any] = {"machine": machine.facts(), "started": datetime.now(UTC).isoformat(timespec="seconds")}
     try:
         where = machine.device(device)
+        if loaded.spec.precision == "bf16" and not machine.bf16_supported(where):
+            raise BenchError("this GPU has no bf16; say `precision: fp32` in the suite")
         splits = arm.task.splits(cache, progress)
         about["data_fingerprint"] = splits.fingerprint
         for profiler in loaded.profilers.values():
@@ -83,7 +86,7 @@ def run(suite_path: Path, arm_id: str, results: Path, cache: Path, device: str) 
         store = Store(results / "store", cache, where, loaded.profilers, progress)
         job = ArmJob(loaded, arm, splits, purse, store, ledger)
         outcome = arm.cell.strategy.run(job)
-        models = _models(outcome)
+        models = _models(outcome, job)
         evaluation = _Evaluation(loaded, arm, splits.test, job, store)
         predictions = evaluation.predictions(models)
         scores = evaluation.scores(predictions)
@@ -97,7 +100,10 @@ def run(suite_path: Path, arm_id: str, results: Path, cache: Path, device: str) 
         student = str(store.artifact(outcome.student).relative_to(results))
         return Ending("done", "", purse.spent_usd, facts, student=student, **about)
     except Stop as stop:
-        return Ending("infeasible" if isinstance(stop, OverBudget) else "skipped", str(stop), purse.spent_usd, **about)
+        facts = job.facts if job else {}
+        for name, value in facts.items():
+            ledger.fact(name, value)
+        return Ending("infeasible" if isinstance(stop, OverBudget) else "skipped", str(stop), purse.spent_usd, facts, **about)
     except Exception as error:
         traceback.print_exc()
         reason = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
@@ -116,7 +122,7 @@ class _Evaluation:
 
     def facts(self, models: Mapping[str, ModelRecipe]) -> dict[str, float]:
         """Sizes of the models, and the speed of their shapes."""
-        sizes = {f"{name}_parameters": count_parameters(load(self.store.artifact(model))[0]) for name, model in models.items()}
+        sizes = {f"{name}_parameters": count_parameters(load(model.folder(self.store.bench))[0]) for name, model in models.items()}
         return sizes | _speed(self.job)
 
     def predictions(self, models: Mapping[str, ModelRecipe]) -> dict[str, list[str]]:
@@ -132,12 +138,14 @@ class _Evaluation:
         return {subject: [score for m in metrics for score in m.score(outputs, references)] for subject, outputs in predictions.items()}
 
 
-def _models(outcome: Outcome) -> dict[str, ModelRecipe]:
-    """The models to evaluate. Raises BenchError where a strategy handed back something else."""
+def _models(outcome: Outcome, job: ArmJob) -> dict[str, ModelRecipe]:
+    """The models to evaluate. Raises BenchError where a strategy handed back something else, or did not pay for it."""
     models = {"student": outcome.student} | ({"teacher": outcome.teacher} if outcome.teacher else {})
     for name, recipe in models.items():
         if not isinstance(recipe, ModelRecipe):
             raise BenchError(f"the strategy's {name} is a {type(recipe).__name__}, which is no model")
+        if not job.has_made(recipe):
+            raise BenchError(f"the strategy's {name} was not made as it is: hand back the recipe that job.make returned")
     return {name: recipe for name, recipe in models.items() if isinstance(recipe, ModelRecipe)}
 
 

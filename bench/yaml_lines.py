@@ -19,6 +19,9 @@ VALUES_AT_MOST = 100_000
 """Aliases may repeat text; a few lines of them can spell billions of values."""
 
 
+CORE_TAGS = {f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float", "str", "seq", "map")}
+
+
 class _CoreLoader(yaml.SafeLoader):
     """null, true/false, int, float; all else is text."""
 
@@ -32,6 +35,7 @@ for _tag, _pattern, _first in (
     ("float", r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$|^[-+]?\.(?:inf|nan)$", list("-+.0123456789")),
 ):
     _CoreLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), _first)
+_CoreLoader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(node.value))  # not octal where it begins with 0
 
 
 @dataclass
@@ -56,15 +60,15 @@ class _TooMuch(Exception):
 def parse(text: str) -> Text:
     """Read a text; whatever is wrong with it is in `faults`."""
     found = Text()
-    loader = _CoreLoader(text)
     try:
+        loader = _CoreLoader(text)
         node = loader.get_single_node()
         found.value = _value(loader, node, (), found) if node else {}
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         found.faults.append((mark.line + 1 if mark else 1, f"not YAML: {error.problem or error.context}"))
     except yaml.YAMLError as error:
-        found.faults.append((1, f"not YAML: {error}"))
+        found.faults.append((1, f"not YAML: {' '.join(str(error).split())}"))
     except RecursionError:
         found.faults.append((1, "nested too deeply, or an alias holds itself"))
     except _TooMuch:
@@ -82,11 +86,16 @@ def _value(loader: _CoreLoader, node: yaml.Node, where: Where, found: Text) -> A
     if found._count > VALUES_AT_MOST:
         raise _TooMuch
     found.lines.setdefault(where, node.start_mark.line + 1)
+    if node.tag not in CORE_TAGS:
+        raise yaml.MarkedYAMLError(problem=f"the tag {node.tag} is not allowed", problem_mark=node.start_mark)
     if isinstance(node, yaml.SequenceNode):
         return [_value(loader, item, (*where, i), found) for i, item in enumerate(node.value)]
     if isinstance(node, yaml.MappingNode):
         return _mapping(loader, node, where, found)
-    return loader.construct_object(node)
+    try:
+        return loader.construct_object(node)
+    except ValueError:
+        raise yaml.MarkedYAMLError(problem=f"not a {node.tag.rpartition(':')[2]}: {node.value}", problem_mark=node.start_mark) from None
 
 
 def _mapping(loader: _CoreLoader, node: yaml.MappingNode, where: Where, found: Text) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def test_what_is_made_is_paid_once_by_each_arm_and_made_once_for_both(loaded: su
 
 def test_all_three_meters_are_written_down_and_one_is_paid(loaded: suite.Suite, tmp_path: Path) -> None:
     job(loaded, tmp_path).make(Steps(10), "student_training")
-    found = {row["unit"]: row["paid_by"] for row in rows(tmp_path / "arm-1.0-1")}
+    found = {row["unit"]: row["paid_by"] for row in rows(tmp_path / "arm-1.0-1") if row["row"] == "charge"}
     assert found == {"FLOP": "purse", "s": "other meter"}
 
 
@@ -83,7 +83,7 @@ def test_evaluation_is_written_down_and_free(loaded: suite.Suite, tmp_path: Path
     arm = job(loaded, tmp_path)
     arm.make(Steps(100), "evaluation")
     assert arm.left_usd() == 1.0
-    assert {row["paid_by"] for row in rows(tmp_path / "arm-1.0-1")} == {"free", "other meter"}
+    assert {row["paid_by"] for row in rows(tmp_path / "arm-1.0-1") if row["row"] == "charge"} == {"free", "other meter"}
 
 
 def test_work_whose_price_is_known_is_refused_before_it_is_done(loaded: suite.Suite, tmp_path: Path) -> None:
@@ -124,3 +124,34 @@ def test_no_sequence_of_work_overspends(
         except OverBudget:
             continue
     assert arm.left_usd() >= 0.0
+
+
+def test_labels_bought_twice_are_paid_once(loaded: suite.Suite, tmp_path: Path) -> None:
+    buyer = job(loaded, tmp_path, budget=2.0)
+    first = buyer.labels(0.2)
+    assert buyer.labels(0.2) == first
+    assert buyer.left_usd() == pytest.approx(1.6)
+    assert len(buyer.labels(0.5)) == 20
+    assert buyer.left_usd() == 1.0
+
+
+def metered(tmp_path: Path) -> suite.Suite:
+    path = tmp_path / "wall.yaml"
+    path.write_text(TEXT.replace("label_usd: 0.1,", "label_usd: 0.1, meter: wall,"), encoding="utf-8")
+    return suite.read(path)
+
+
+def test_work_that_the_clock_cuts_off_has_used_up_its_money(tmp_path: Path) -> None:
+    arm = job(metered(tmp_path), tmp_path, budget=0.0002)
+    with pytest.raises(OverBudget):
+        arm.make(Steps(100, seconds_a_step=0.05), "teacher_tuning")
+    assert arm.left_usd() == 0.0
+    (row,) = [row for row in rows(tmp_path / "arm-0.0002-1") if row.get("paid_by") == "purse"]
+    assert (row["kind"], row["unit"], row["quantity"]) == ("compute cut off", "s", pytest.approx(0.2))
+
+
+def test_a_bill_that_overruns_the_purse_at_the_very_end_empties_it(tmp_path: Path) -> None:
+    arm = job(metered(tmp_path), tmp_path, budget=0.0002)
+    with pytest.raises(OverBudget):
+        arm.make(Steps(1, seconds_a_step=0.05, tail_s=0.3), "teacher_tuning")
+    assert arm.left_usd() == 0.0

@@ -82,6 +82,7 @@ def test_a_task_brings_trivial_rules_the_lead_first(name: str) -> None:
 def test_a_part_of_another_package_is_found_by_its_entry_point(tmp_path: Path) -> None:
     (tmp_path / "other_people.py").write_text(
         "from bench.contracts import Metric, Score\n\n\nclass Length(Metric):\n"
+        "    @property\n    def score_names(self):\n        return ('words',)\n\n"
         "    def score(self, predictions, references):\n        return [Score('words', 1.0, 'words', 'none')]\n"
     )
     info = tmp_path / "other_people-1.0.dist-info"

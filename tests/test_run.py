@@ -171,3 +171,20 @@ def test_suite_json_tells_the_report_all_it_needs(smoke: Path) -> None:
     assert asked["primary_metric"] == "rouge2"
     assert len(asked["arms"]) == 8
     assert asked["pays"]["evaluation"] == "free"
+
+
+@pytest.mark.parametrize(("meter", "prices"), [("wall", "device_hour_usd: 360"), ("energy", "kwh_usd: 50000")])
+def test_a_suite_that_pays_by_a_measured_meter_overspends_nothing(cache: Path, tmp_path: Path, meter: str, prices: str) -> None:
+    text = Path(SUITE).read_text().replace("device_hour_usd: 1.875, meter: flops", f"{prices}, meter: {meter}")
+    (tmp_path / "metered.yaml").write_text(text.replace("budgets_usd: [4, 8]", "budgets_usd: [8]"))
+    done = bench("run", str(tmp_path / "metered.yaml"), "--results", str(tmp_path), "--cache", str(cache))
+    assert done.returncode == 0, done.stdout + done.stderr
+    records = arms(tmp_path / "smoke")
+    assert len(records) == 4
+    assert {record.status for record in records.values()} <= {"done", "infeasible"}
+    assert any(record.status == "done" for record in records.values())
+    unit = {"wall": "s", "energy": "kWh"}[meter]
+    for name, record in records.items():
+        paid = [r for r in ledger.rows(tmp_path / "smoke" / name) if r["row"] == "charge" and r["paid_by"] == "purse"]
+        assert {r["unit"] for r in paid} <= {"label", unit}
+        assert record.spent_usd <= record.budget_usd

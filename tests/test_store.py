@@ -23,10 +23,10 @@ class Steps(Recipe):
     steps: int
     name: str = ""
     seconds_a_step: float = 0.0
-    limit: float | None = None
+    tail_s: float = 0.0
 
     def forecast_flops(self, bench: Workbench) -> float:
-        return 10.0 * self.steps
+        return 10.0 * self.pretend(bench)
 
     def make(self, folder: Path, bench: Workbench) -> None:
         for step in range(self.steps):
@@ -38,12 +38,16 @@ class Steps(Recipe):
             with (folder / "steps").open("a") as lines:
                 lines.write(f"{step}\n")
             bench.tally.advance(10)
+        time.sleep(self.tail_s)
 
     def read(self, folder: Path) -> int:
         return len((folder / "steps").read_text().splitlines())
 
-    def pretend(self) -> int:
-        return self.steps
+    def pretend(self, bench: Workbench) -> int:
+        fit = self.steps if self.limit is None else min(self.steps, int(self.limit // 10))
+        if not fit:
+            raise OverBudget("no room")
+        return fit
 
 
 @dataclass(frozen=True)
@@ -84,11 +88,11 @@ def test_what_failed_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="in the middle"):
         store(tmp_path).bill_for(Broken(), FREE)
     assert store(tmp_path).bill(Broken()) is None
-    assert not [path for path in (tmp_path / "store").iterdir() if path.suffix != ".lock"]
+    assert not [path for path in store(tmp_path).folder.iterdir() if path.suffix != ".lock"]
 
 
 def test_what_a_killed_process_left_half_made_is_made_anew(tmp_path: Path) -> None:
-    half = tmp_path / "store" / f"{Steps(2).key}.making" / "artifact"
+    half = store(tmp_path).folder / f"{Steps(2).key}.making" / "artifact"
     half.mkdir(parents=True)
     (half / "steps").write_text("0\n1\n2\n3\n")
     store(tmp_path).bill_for(Steps(2), FREE)
@@ -181,16 +185,21 @@ def test_the_bill_keeps_what_the_instruments_saw(tmp_path: Path) -> None:
     bill = made.bill(Steps(1))
     assert isinstance(bill, Bill)
     assert bill.kwh == 0.25
-    assert bill.readings == (Reading("energy", 0.25, "kWh", "counter"),)
-    kept = json.loads((tmp_path / "store" / Steps(1).key / "bill.json").read_text())
+    assert bill.readings[0] == Reading("energy", 0.25, "kWh", "counter")
+    assert [(r.quantity, r.unit) for r in bill.readings] == [("energy", "kWh"), ("set_up", "s")]
+    kept = json.loads((made.folder / Steps(1).key / "bill.json").read_text())
     assert kept["recipe"]["steps"] == 1
 
 
 def test_a_dry_store_forecasts_and_makes_nothing(tmp_path: Path) -> None:
-    dry = DryStore(tmp_path, quiet)
+    dry = DryStore(tmp_path, "flops", quiet)
     assert dry.bill_for(Steps(7), FREE)[0].flops == 70
-    assert dry.bill_for(Steps(7, limit=25.0), Allowance("flops", 25.0))[0].flops == 25
+    assert dry.bill_for(Steps(7, limit=25.0), Allowance("flops", 25.0))[0].flops == 20
     assert dry.value(Steps(7)) == 7
+    assert dry.value(Steps(7, limit=25.0)) == 2
+    with pytest.raises(OverBudget):
+        dry.bill_for(Steps(7, limit=5.0), Allowance("flops", 5.0))
+    assert DryStore(tmp_path, "wall", quiet).value(Steps(7, limit=0.1)) == 7
     assert not list(tmp_path.iterdir())
 
 

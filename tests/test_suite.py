@@ -97,6 +97,10 @@ def test_yaml_follows_the_core_schema(tmp_path: Path) -> None:
         ("a: [1", "not YAML"),
         ("a: !!python/object:os.system x", "not YAML"),
         ("x: &a [*a]", "alias holds itself"),
+        ("~", "holds nothing"),
+        ("suite: \x07", "not YAML"),
+        ("seeds: [!!int foo]", "not YAML: not a int: foo"),
+        ("suite: !!timestamp 2024-01-01", "the tag tag:yaml.org,2002:timestamp is not allowed"),
         ("tasks: [names]", "tasks: expected"),
         ("strategies: {a: 3}", "strategies.a: expected"),
     ],
@@ -109,6 +113,36 @@ def test_a_few_aliases_cannot_spell_billions_of_values(tmp_path: Path) -> None:
     bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 9))
     (fault,) = faults(tmp_path, bomb)
     assert "more than 100,000 values" in fault
+
+
+def test_numbers_with_leading_zeros_are_decimal(tmp_path: Path) -> None:
+    assert read(tmp_path, GOOD.replace("seeds: [1]", "seeds: [010, 08]")).spec.seeds == (10, 8)
+
+
+def test_settings_are_written_under_with_and_nowhere_else(tmp_path: Path) -> None:
+    found = faults(tmp_path, GOOD.replace("sft: {use: sft}", "sft: {use: sft, settings: {label_share: 0.3}}"))
+    assert found == ["10: strategies.sft.settings: no such setting; there are: use, with"]
+
+
+def test_a_grid_that_repeats_itself_is_a_fault(tmp_path: Path) -> None:
+    (fault,) = faults(tmp_path, GOOD.replace("[0.5, 0.9]", "[0.5, 0.50]").replace("[5e-4, 1e-3]", "1e-3"))
+    assert fault == "9: strategies.annotate.with: the grid holds the same settings twice: label_share=0.5"
+
+
+def test_the_leaderboard_is_ranked_by_a_score_that_some_metric_gives(tmp_path: Path) -> None:
+    assert faults(tmp_path, GOOD + "rank_by: rogue2\n") == ["15: rank_by: no metric gives 'rogue2'; did you mean 'rouge2'?"]
+    (fault,) = faults(tmp_path, GOOD + "metrics: {exact: {use: exact_match}}\n")
+    assert fault.endswith("rank_by: no metric gives 'rouge2'; there are: exact_match")
+
+
+def test_two_metrics_cannot_give_a_score_of_one_name(tmp_path: Path) -> None:
+    text = GOOD + "metrics:\n  one: {use: rouge}\n  two: {use: rouge, with: {stemmer: false}}\n"
+    assert "17: metrics.two: gives 'rouge2', as 'one' does already" in faults(tmp_path, text)
+
+
+def test_paying_by_energy_needs_a_price(tmp_path: Path) -> None:
+    text = GOOD.replace("label_usd: 0.1", "label_usd: 0.1, meter: energy")
+    assert faults(tmp_path, text) == ["14: prices.kwh_usd: paying by energy needs a price of a kWh above 0"]
 
 
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:

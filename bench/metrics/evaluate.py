@@ -38,6 +38,11 @@ class Evaluate(Metric):
     options: dict[str, JsonValue] = Field(default_factory=dict)
     """Further arguments of the metric's `compute`."""
 
+    @property
+    def score_names(self) -> tuple[str, ...]:
+        name = Path(self.path).stem
+        return (name if self.key in (None, name) else f"{name}.{self.key}",)
+
     def score(self, predictions: Sequence[str], references: Sequence[str]) -> list[Score]:
         if len(predictions) != len(references):
             raise ValueError(f"{len(predictions)} predictions for {len(references)} references")
@@ -47,8 +52,7 @@ class Evaluate(Metric):
         value = float(result[key])
         if not math.isfinite(value):
             raise BenchError(f"metric '{self.path}': '{key}' is {value}, not a number to compare")
-        name = Path(self.path).stem
-        return [Score(name if key == name else f"{name}.{key}", value, self.unit, self.direction)]
+        return [Score(self.score_names[0], value, self.unit, self.direction)]
 
     def _compute(self, predictions: list[str], references: list[str], scratch: str) -> Mapping[str, Any]:
         import evaluate

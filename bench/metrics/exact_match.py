@@ -16,6 +16,10 @@ class ExactMatch(Metric):
     ignore_whitespace: bool = True
     """Take any run of white space as one space, and none at the ends."""
 
+    @property
+    def score_names(self) -> tuple[str, ...]:
+        return ("exact_match",)
+
     def score(self, predictions: Sequence[str], references: Sequence[str]) -> list[Score]:
         pairs = zip(predictions, references, strict=True)
         points = tuple(100.0 * (self._normal(prediction) == self._normal(reference)) for prediction, reference in pairs)

@@ -36,6 +36,10 @@ class Rouge(Metric):
     stemmer: bool = True
     """Strip endings by Porter's stemmer first. The published figures of Pegasus and BART do; `evaluate` does not by default."""
 
+    @property
+    def score_names(self) -> tuple[str, ...]:
+        return VARIANTS
+
     def score(self, predictions: Sequence[str], references: Sequence[str]) -> list[Score]:
         scorer = _scorer(self.stemmer)
         pairs = zip(predictions, references, strict=True)

@@ -217,7 +217,8 @@ def _money(suite: Mapping[str, Any]) -> list[str]:
         return []
     lines = [f"Compute is paid by the meter `{escape(suite.get('meter', DASH))}`; what other meters saw is in the table as well."]
     lines.append(f"{escape(suite.get('start_labels', DASH))} labels are owned at the start and cost nothing; a budget is what is added.")
-    lines += [f"Price, {line}" for line in _flat(suite.get("prices", {})) if not line.startswith("meter:")]
+    lines += [f"Price, label of {line} USD" for line in _flat(suite.get("label_usd", {}))]
+    lines += [f"Price, {line}" for line in _flat(suite.get("prices", {})) if not line.startswith(("meter:", "label"))]
     lines += [f"{escape(str(phase).replace('_', ' '))}: {_payer(payer)}" for phase, payer in suite.get("pays", {}).items()]
     lines.append("Work that several arms need is done once and paid by each of them, as if it had been alone.")
     lines += [escape(suite["sunk"])] if suite.get("sunk") else []

@@ -25,6 +25,8 @@ def tune(
     job: Job, base: ModelRecipe, examples: tuple[Example, ...], tuning: Tuning, phase: Phase, teacher: ModelRecipe | None = None
 ) -> ModelRecipe:
     """`base` fine-tuned. The teacher is tuned in full or not at all; the student stops early where the money ends."""
+    if not examples:
+        raise NotEnough("there is not a single label to train on")
     recipe = Finetuned(
         base=base,
         examples=examples,
@@ -41,8 +43,6 @@ def tune(
 
 def pseudo_label(job: Job, teacher: ModelRecipe, at_most_usd: float) -> tuple[Example, ...]:
     """The pool, in its order, labelled by `teacher` as far as the money goes. Raises OverBudget where it buys none."""
-    if not job.unlabelled:
-        raise NotEnough("there is no unlabelled pool to pseudo-label")
     labelled: tuple[Example, ...] = ()
     stop_at = job.left_usd() - at_most_usd
     for start in range(0, len(job.unlabelled), CHUNK):
@@ -57,7 +57,10 @@ def pseudo_label(job: Job, teacher: ModelRecipe, at_most_usd: float) -> tuple[Ex
             if not labelled:
                 raise
             break
-        labelled += job.read(chunk)
+        outputs = job.read(chunk)
+        labelled += tuple(example for example in outputs if example.target)
+        if len(outputs) < len(chunk.examples):
+            break
     return labelled
 
 
@@ -70,5 +73,4 @@ def _pseudo_labels(job: Job, teacher: ModelRecipe, examples: tuple[Example, ...]
         max_target_tokens=job.task.max_target_tokens,
         decoding=job.decoding,
         precision=job.precision,
-        expected_target_tokens=job.task.max_target_tokens,
     )

@@ -11,6 +11,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from bench.contracts import Job, Outcome, Strategy
+from bench.errors import NotEnough
 from bench.training.tuning import Tuning
 
 
@@ -41,6 +42,8 @@ class Distill(Strategy):
     def run(self, job: Job) -> Outcome:
         from bench.strategies import _steps
 
+        if not job.unlabelled:
+            raise NotEnough("there is no unlabelled pool to distill on")
         labels = job.labels(self.label_share)
         large = _steps.large(job)
         teacher = _steps.tune(job, large, labels, self.teacher, "teacher_tuning")

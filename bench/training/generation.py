@@ -21,8 +21,8 @@ from bench.training.flops import FlopModel
 from bench.training.models import STARTS_AND_ENDS
 
 WINDOW = 8
-"""Batches whose sources are sorted by length together. Work that ends early so ends with a prefix of the documents, to within
-a window, and not with the shortest ones."""
+"""Batches whose sources are sorted by length together. Work that may end early sorts within one batch only, so that it ends with
+a prefix of the documents and not with the longest ones."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def generate(
     """
     config = generation_config(model, decoding, max_target_tokens)
     size, done = decoding.batch_size, 0
-    for waiting in _windows(sources, decoding.batch_size):
+    for waiting in _windows(sources, decoding.batch_size * (1 if may_stop_early else WINDOW)):
         while waiting:
             batch = waiting[:size]
             if not tally.room_for(sum(flops.generation(len(sources[i]), max_target_tokens, decoding.beams) for i in batch)):
@@ -73,9 +73,8 @@ def generate(
             waiting = waiting[len(batch) :]
 
 
-def _windows(sources: Sequence[Sequence[int]], batch_size: int) -> Iterator[list[int]]:
-    """Positions of the sources, in windows of eight batches, longest first within each."""
-    width = WINDOW * batch_size
+def _windows(sources: Sequence[Sequence[int]], width: int) -> Iterator[list[int]]:
+    """Positions of the sources, `width` at a time, longest first within each."""
     for start in range(0, len(sources), width):
         yield sorted(range(start, min(start + width, len(sources))), key=lambda i: (-len(sources[i]), i))
 

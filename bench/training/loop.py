@@ -8,7 +8,7 @@
             ├── rate(step, tally.fraction())         warm-up, then a straight line to 0
             ├── forward, loss                        bf16 autocast or fp32; the teacher's logits where one is given
             ├── backward, clip, step
-            ├── tally.advance(flops)                 may raise OverBudget
+            ├── tally.advance(flops)
             └── progress("training", step, steps)
 
 The rate is a function of how much is used up: of the steps, or of the money, whichever is further. So a run that ends

@@ -36,6 +36,10 @@ class ModelRecipe(Recipe):
     def shape(self) -> Compact:
         """Layers of it that are kept."""
 
+    def folder(self, bench: Workbench) -> Path:
+        """Where the model is, once it was made."""
+        return bench.artifact(self)
+
     def flop_model(self, cache: Path) -> FlopModel:
         """FLOPs of this architecture. Raises CheckpointError where the shape has more layers than the origin."""
         config = read_config(self.origin.checkpoint.folder(cache))
@@ -52,7 +56,7 @@ class ModelRecipe(Recipe):
 
 @dataclass(frozen=True)
 class Pretrained(ModelRecipe):
-    """A checkpoint as it comes: links to its files."""
+    """A checkpoint as it comes. Its files stay where they are, so there is nothing to make."""
 
     checkpoint: Checkpoint
 
@@ -67,10 +71,11 @@ class Pretrained(ModelRecipe):
     def forecast_flops(self, bench: Workbench) -> float:  # noqa: ARG002
         return 0.0
 
-    def make(self, folder: Path, bench: Workbench) -> None:
-        for path in self.checkpoint.folder(bench.cache).iterdir():
-            if path.is_file():
-                (folder / path.name).symlink_to(path.resolve())
+    def make(self, folder: Path, bench: Workbench) -> None:  # noqa: ARG002
+        self.folder(bench)
+
+    def folder(self, bench: Workbench) -> Path:
+        return self.checkpoint.folder(bench.cache)
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,7 @@ class Shrunk(ModelRecipe):
         return 0.0
 
     def make(self, folder: Path, bench: Workbench) -> None:
-        model, tokenizer = load(bench.artifact(self.base))
+        model, tokenizer = load(self.base.folder(bench))
         encoder, decoder = shrink(model, *counts_of(model.config, self.compact))
         save(model, tokenizer, folder)
         _write_json(folder / "shrinking.json", {"encoder": asdict(encoder), "decoder": asdict(decoder)})
@@ -118,7 +123,6 @@ class Finetuned(ModelRecipe):
     precision: Precision
     seed: int
     teacher: ModelRecipe | None = None
-    limit: float | None = None
 
     @property
     def origin(self) -> Pretrained:
@@ -129,15 +133,16 @@ class Finetuned(ModelRecipe):
         return self.base.shape
 
     def forecast_flops(self, bench: Workbench) -> float:
-        """Exactly what `make` tallies where nothing ends it early."""
+        """Exactly what `make` tallies."""
         data, batches = self._plan(bench)
         student = self.flop_model(bench.cache)
         teacher = self._taught_by.flop_model(bench.cache) if self._taught_by else None
-        return float(sum(step_flops([data[i] for i in batch], student, self.tuning.freeze, teacher) for batch in batches))
+        steps = [step_flops([data[i] for i in batch], student, self.tuning.freeze, teacher) for batch in batches]
+        return _within(steps, self.limit)[0]
 
     def make(self, folder: Path, bench: Workbench) -> None:
         data, batches = self._plan(bench)
-        model, tokenizer = load(bench.artifact(self.base), self.tuning.dropout)
+        model, tokenizer = load(self.base.folder(bench), self.tuning.dropout)
         result = train(
             model,
             data,
@@ -168,7 +173,7 @@ class Finetuned(ModelRecipe):
 
 
 def _teacher(recipe: ModelRecipe, tokenizer: Any, bench: Workbench) -> tuple[Any, FlopModel]:
-    teacher, its_tokenizer = load(bench.artifact(recipe))
+    teacher, its_tokenizer = load(recipe.folder(bench))
     if its_tokenizer.get_vocab() != tokenizer.get_vocab():
         raise BenchError("teacher and student have different vocabularies, so the one's logits mean nothing to the other")
     return teacher.to(bench.device), recipe.flop_model(bench.cache)
@@ -176,10 +181,7 @@ def _teacher(recipe: ModelRecipe, tokenizer: Any, bench: Workbench) -> tuple[Any
 
 @dataclass(frozen=True)
 class PseudoLabels(Recipe):
-    """A teacher's outputs for unlabelled documents, as labels; `labelling.json` beside them counts them.
-
-    expected_target_tokens: mean length of an output, for the forecast alone.
-    """
+    """A teacher's outputs for unlabelled documents, as labels; `labelling.json` beside them counts them."""
 
     teacher: ModelRecipe
     examples: tuple[Example, ...]
@@ -188,16 +190,10 @@ class PseudoLabels(Recipe):
     max_target_tokens: int
     decoding: Decoding
     precision: Precision
-    expected_target_tokens: float
-    limit: float | None = None
-
-    def identity(self) -> dict[str, Any]:
-        return {name: value for name, value in super().identity().items() if name != "expected_target_tokens"}
 
     def forecast_flops(self, bench: Workbench) -> float:
-        """An estimate: outputs of the expected length."""
-        flops = self.teacher.flop_model(bench.cache)
-        return sum(flops.generation(len(s), self.expected_target_tokens, self.decoding.beams) for s in _sources(self, self.teacher, bench))
+        """A ceiling: every output as long as allowed."""
+        return _within(_ceilings(self, self.teacher, bench), self.limit)[0]
 
     def make(self, folder: Path, bench: Workbench) -> None:
         made = tokens = empty = 0
@@ -211,14 +207,15 @@ class PseudoLabels(Recipe):
         _write_json(folder / "labelling.json", {"documents": made, "empty": empty, "tokens": tokens})
 
     def read(self, folder: Path) -> tuple[Example, ...]:
-        """The documents with their labels; those for which the teacher said nothing are left out."""
-        lines = (folder / "pseudo_labels.jsonl").read_text(encoding="utf-8").splitlines()
-        return tuple(example for line in lines if (example := Example(**json.loads(line))).target)
+        """The documents with their labels; '' where the teacher said nothing."""
+        lines = (folder / "pseudo_labels.jsonl").read_text(encoding="utf-8").split("\n")
+        return tuple(Example(**json.loads(line)) for line in lines if line)
 
-    def pretend(self) -> tuple[Example, ...]:
-        """All documents, each labelled with its own first words, as many as tokens are expected."""
-        words = max(round(self.expected_target_tokens), 1)
-        return tuple(Example(e.id, e.source, " ".join(e.source.split()[:words]) or "-") for e in self.examples)
+    def pretend(self, bench: Workbench) -> tuple[Example, ...]:
+        """As many documents as the limit allows, each labelled with its own first words, as many as an output may have tokens."""
+        documents = _within(_ceilings(self, self.teacher, bench), self.limit)[1]
+        words = self.max_target_tokens
+        return tuple(Example(e.id, e.source, " ".join(e.source.split()[:words]) or "-") for e in self.examples[:documents])
 
 
 @dataclass(frozen=True)
@@ -235,8 +232,7 @@ class Predictions(Recipe):
 
     def forecast_flops(self, bench: Workbench) -> float:
         """A ceiling: every output as long as allowed."""
-        flops = self.model.flop_model(bench.cache)
-        return sum(flops.generation(len(s), self.max_target_tokens, self.decoding.beams) for s in _sources(self, self.model, bench))
+        return float(sum(_ceilings(self, self.model, bench)))
 
     def make(self, folder: Path, bench: Workbench) -> None:
         outputs = dict(_generate(self, self.model, bench, may_stop_early=False))
@@ -247,6 +243,24 @@ class Predictions(Recipe):
         return predictions
 
 
+def _within(steps: Sequence[float], limit: float | None) -> tuple[float, int]:
+    """FLOPs and number of the first steps that fit. Raises OverBudget where none does."""
+    total, done = 0.0, 0
+    for step in steps:
+        if limit is not None and total + step > limit:
+            break
+        total, done = total + step, done + 1
+    if steps and not done:
+        raise OverBudget("the first step does not fit into what is left")
+    return total, done
+
+
+def _ceilings(recipe: PseudoLabels | Predictions, model: ModelRecipe, bench: Workbench) -> list[float]:
+    """FLOPs of each document, if its output were as long as allowed."""
+    flops, beams = model.flop_model(bench.cache), recipe.decoding.beams
+    return [flops.generation(len(source), recipe.max_target_tokens, beams) for source in _sources(recipe, model, bench)]
+
+
 def _sources(recipe: PseudoLabels | Predictions, model: ModelRecipe, bench: Workbench) -> tuple[tuple[int, ...], ...]:
     folder = model.tokenizer_folder(bench.cache, max(recipe.max_source_tokens, recipe.max_target_tokens))
     return encode_sources(folder, recipe.examples, recipe.prefix, recipe.max_source_tokens)
@@ -255,7 +269,7 @@ def _sources(recipe: PseudoLabels | Predictions, model: ModelRecipe, bench: Work
 def _generate(
     recipe: PseudoLabels | Predictions, model: ModelRecipe, bench: Workbench, may_stop_early: bool
 ) -> Iterator[tuple[int, Output]]:
-    network, tokenizer = load(bench.artifact(model))
+    network, tokenizer = load(model.folder(bench))
     return generate(
         network.to(bench.device),
         tokenizer,

@@ -57,8 +57,8 @@ class InferenceSpeed(Recipe):
         return speed
 
     def _runs(self, bench: Workbench) -> list[Callable[[], None]]:
-        large, tokenizer = load(bench.artifact(self.large))
-        compact, _ = load(bench.artifact(self.large))
+        large, tokenizer = load(self.large.folder(bench))
+        compact, _ = load(self.large.folder(bench))
         shrink(compact, *counts_of(compact.config, self.compact))
         ordinary = torch.tensor(sorted(set(range(len(tokenizer))) - set(tokenizer.all_special_ids)))
         drawn = torch.randint(len(ordinary), (self.documents, self.source_tokens), generator=torch.Generator().manual_seed(0))

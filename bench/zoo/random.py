@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from bench.contracts import Checkpoint
 from bench.once import made_once
@@ -48,6 +48,12 @@ class Random(Checkpoint):
     """Tokens that the tokenizer learns at most."""
     seed: int = Field(default=0, ge=0)
     """Of the weights."""
+
+    @model_validator(mode="after")
+    def _heads_share_the_width(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is no multiple of {self.heads} heads")
+        return self
 
     @property
     def title(self) -> str:

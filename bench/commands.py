@@ -1,0 +1,113 @@
+"""The commands, behind the command line: each reads a suite or a results folder, has the work done, and shows it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from bench import job, machine, registry, runner, screen
+from bench import plan as planning
+from bench import report as reporting
+from bench import suite as reading
+from bench.contracts import Progress
+from bench.errors import BenchError, SuiteError
+from bench.executors.local import Local
+from bench.plan import Arm
+from bench.store import DryStore
+from bench.suite import Suite
+
+WORKERS_AT_MOST = 8
+
+
+def run(path: Path, folder: Path, cache: Path, only: str | None, retry: bool, workers: int | None, device: str) -> bool:
+    """Run a suite's arms, with the leaderboard on the screen, and report; whether any of them failed."""
+    console = screen.console()
+    suite = reading.read(path)
+    arms = _chosen(suite, only)
+    where = runner.Where((folder / suite.spec.suite).absolute(), cache, device)
+    with screen.preparing(console) as progress:
+        splits = runner.data(suite, cache, progress)
+        if None in runner.kept(arms, splits, where.results, retry).values():
+            _prepare_models(suite, cache, progress)
+    executor = Local(workers=workers or _workers(device))
+    with screen.RunScreen(console) as shown:
+        records = runner.run(suite, arms, splits, where, executor, shown, retry)
+    written = reporting.write(where.results)
+    console.print(screen.leaderboard(where.results, console))
+    screen.summary(records, written, console)
+    return any(record.status == "failed" for record in records)
+
+
+def plan(path: Path, cache: Path, only: str | None) -> None:
+    """Print what each arm will buy and cost."""
+    console = screen.console()
+    suite = reading.read(path)
+    arms, meter = _chosen(suite, only), suite.spec.prices.meter
+    with screen.preparing(console) as progress:
+        splits = runner.data(suite, cache, progress)
+        _prepare_models(suite, cache, progress)
+        store, forecasts = DryStore(cache, meter, progress), []
+        for i, arm in enumerate(arms):
+            progress("planning arms", i, len(arms))
+            forecasts.append(job.forecast(suite, arm, splits[arm.task_label], store))
+    console.print(f"{suite.spec.suite}: {len(arms)} arms, {suite.spec.start_labels} labels owned, compute paid by {meter}")
+    screen.plan(arms, forecasts, meter, console)
+
+
+def check(paths: tuple[Path, ...]) -> dict[Path, int]:
+    """Arms of each suite. Raises SuiteError with the faults of all of them."""
+    arms: dict[Path, int] = {}
+    faults: list[str] = []
+    for path in paths:
+        try:
+            arms[path] = len(planning.arms(reading.read(path)))
+        except SuiteError as error:
+            faults += error.faults
+    if faults:
+        raise SuiteError(faults)
+    return arms
+
+
+def parts(name: str | None) -> None:
+    """Print every part, or the settings of one."""
+    console = screen.console()
+    if name is None:
+        screen.every_part(console)
+    else:
+        screen.one_part(name, console)
+
+
+def report(folder: Path, folder_of_results: Path) -> None:
+    """Write a report again; `folder` may be the suite file that the results came from."""
+    console = screen.console()
+    if folder.is_file():
+        folder = folder_of_results / reading.read(folder).spec.suite
+    written = reporting.write(folder)
+    console.print(screen.leaderboard(folder, console))
+    console.print(f"report: {written}")
+
+
+def _prepare_models(suite: Suite, cache: Path, progress: Progress) -> None:
+    """Have the large model at hand. Raises CheckpointError where it cannot be had, or the compact shape is no part of it."""
+    from bench.training.models import read_config
+    from bench.training.shrinking import counts_of
+
+    progress("the large model", 0, 1)
+    counts_of(read_config(suite.large.folder(cache)), suite.spec.compact)
+    progress("the large model", 1, 1)
+
+
+def _workers(device: str) -> int:
+    """One process a core, each of one thread; a GPU takes one."""
+    return 1 if machine.device(device) == "cuda" else min(os.cpu_count() or 1, WORKERS_AT_MOST)
+
+
+def _chosen(suite: Suite, only: str | None) -> tuple[Arm, ...]:
+    arms = planning.arms(suite)
+    if not only:
+        return arms
+    chosen = planning.only(arms, only)
+    if not chosen:
+        near = registry.nearest(only, tuple(arm.id for arm in arms))
+        raise BenchError(f"no arm matches '{only}'" + (f"; the nearest is '{near}'" if near else ""))
+    return chosen
