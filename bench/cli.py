@@ -108,5 +108,15 @@ def report(folder: Path, results: Path) -> None:
     commands.report(folder, results)
 
 
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@results_option
+def clean(folder: Path, results: Path) -> None:
+    """Remove teachers and other intermediate artifacts of a results FOLDER (or suite file); compact models are kept."""
+    from bench import commands
+
+    commands.clean(folder, results)
+
+
 if __name__ == "__main__":
     main()

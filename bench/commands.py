@@ -80,11 +80,21 @@ def parts(name: str | None) -> None:
 def report(folder: Path, folder_of_results: Path) -> None:
     """Write a report again; `folder` may be the suite file that the results came from."""
     console = screen.console()
-    if folder.is_file():
-        folder = folder_of_results / reading.read(folder).spec.suite
+    folder = _results(folder, folder_of_results)
     written = reporting.write(folder)
     console.print(screen.leaderboard(folder, console))
     console.print(f"report: {written}")
+
+
+def clean(folder: Path, folder_of_results: Path) -> None:
+    """Remove what no arm's compact model needs any more."""
+    freed = runner.clean(_results(folder, folder_of_results))
+    screen.console().print(f"{freed / 1e9:.1f} GB are free again; compact models, ledgers and reports are kept")
+
+
+def _results(folder: Path, folder_of_results: Path) -> Path:
+    """The results folder that a suite file writes to, or the folder itself."""
+    return folder_of_results / reading.read(folder).spec.suite if folder.is_file() else folder
 
 
 def _prepare_models(suite: Suite, cache: Path, progress: Progress) -> None:

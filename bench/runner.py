@@ -8,9 +8,11 @@ results/<suite>/store/...                   artifacts, shared by the arms
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -64,12 +66,7 @@ def run(
     Raises BenchError where another process runs in the same folder.
     """
     where.results.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(where.results / "run.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise BenchError(f"another bench run is at work in {where.results}") from None
-    with lock:
+    with _alone(where.results):
         return _run(suite, arms, splits, where, executor, screen, retry)
 
 
@@ -188,6 +185,35 @@ def _how_it_died(folder: Path, exit_status: int) -> str:
     log = folder / "worker.log"
     last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:] if log.exists() else []
     return f"ended with status {exit_status}" + (f": {last[0]}" if last else "")
+
+
+def clean(results: Path) -> int:
+    """Remove artifacts that are no arm's compact model: teachers, pseudo-labels, predictions. Bytes that became free.
+
+    Ledgers and records stay. An arm that runs later and needs such an artifact makes it again.
+    Raises BenchError where a run is at work, or there is no such folder.
+    """
+    if not (results / "suite.json").exists():
+        raise BenchError(f"{results}: holds no results")
+    with _alone(results):
+        kept = {record.student for path in results.iterdir() if (record := ledger.sealed(path))}
+        freed = 0
+        for made in (results / "store").glob("*/*"):
+            if made.is_dir() and str((made / "artifact").relative_to(results)) not in kept:
+                freed += sum(path.stat().st_size for path in made.rglob("*") if path.is_file())
+                shutil.rmtree(made)
+        return freed
+
+
+@contextmanager
+def _alone(results: Path) -> Iterator[None]:
+    lock = FileLock(results / "run.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise BenchError(f"another bench run is at work in {results}") from None
+    with lock:
+        yield
 
 
 def _now() -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -164,6 +165,18 @@ def test_a_worker_killed_by_a_signal_is_a_failed_row_that_retry_runs_again(cache
     assert bench(*arguments, "--retry").returncode == 0
     (record,) = arms(tmp_path / "smoke").values()
     assert record.status == "done"
+
+
+def test_clean_keeps_compact_models_and_reports_and_frees_the_rest(smoke: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "smoke"
+    shutil.copytree(smoke, folder, symlinks=True)
+    done = bench("clean", str(folder))
+    assert done.returncode == 0, done.stderr
+    left = {path.parent.parent for path in folder.glob("store/*/*/artifact/model.safetensors")}
+    assert left == {(folder / record.student).parent for record in arms(folder).values()}
+    assert arms(folder) == arms(smoke)
+    assert bench("report", str(folder)).returncode == 0
+    assert bench("clean", str(tmp_path)).returncode == 2
 
 
 def test_suite_json_tells_the_report_all_it_needs(smoke: Path) -> None:
