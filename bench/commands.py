@@ -28,7 +28,7 @@ def run(path: Path, folder: Path, cache: Path, only: str | None, retry: bool, wo
     with screen.preparing(console) as progress:
         splits = runner.data(suite, cache, progress)
         if None in runner.kept(arms, splits, where.results, retry).values():
-            _prepare_models(suite, cache, progress)
+            _prepare(suite, cache, progress)
     executor = Local(workers=workers or _workers(device))
     with screen.RunScreen(console) as shown:
         records = runner.run(suite, arms, splits, where, executor, shown, retry)
@@ -45,7 +45,7 @@ def plan(path: Path, cache: Path, only: str | None) -> None:
     arms, meter = _chosen(suite, only), suite.spec.prices.meter
     with screen.preparing(console) as progress:
         splits = runner.data(suite, cache, progress)
-        _prepare_models(suite, cache, progress)
+        _prepare(suite, cache, progress)
         store, forecasts = DryStore(cache, meter, progress), []
         for i, arm in enumerate(arms):
             progress("planning arms", i, len(arms))
@@ -97,19 +97,22 @@ def _results(folder: Path, folder_of_results: Path) -> Path:
     return folder_of_results / reading.read(folder).spec.suite if folder.is_file() else folder
 
 
-def _prepare_models(suite: Suite, cache: Path, progress: Progress) -> None:
-    """Have the large model at hand. Raises CheckpointError where it cannot be had, or the compact shape is no part of it."""
+def _prepare(suite: Suite, cache: Path, progress: Progress) -> None:
+    """Have models and metrics at hand. Raises BenchError where one cannot be had, or the compact shape is no part of the large one."""
     from bench.training.models import read_config
     from bench.training.shrinking import counts_of
 
+    for metric in suite.metrics.values():
+        metric.prepare()
     progress("the large model", 0, 1)
     counts_of(read_config(suite.large.folder(cache)), suite.spec.compact)
     progress("the large model", 1, 1)
 
 
 def _workers(device: str) -> int:
-    """One process a core, each of one thread; a GPU takes one."""
-    return 1 if machine.device(device) == "cuda" else min(os.cpu_count() or 1, WORKERS_AT_MOST)
+    """One process a core that this process may use, each of one thread; a GPU takes one."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return 1 if machine.device(device) == "cuda" else min(cores, WORKERS_AT_MOST)
 
 
 def _chosen(suite: Suite, only: str | None) -> tuple[Arm, ...]:

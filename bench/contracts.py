@@ -157,6 +157,10 @@ class Metric(Part, ABC):
     def score_names(self) -> tuple[str, ...]:
         """Names of the scores that `score` gives, known beforehand."""
 
+    def prepare(self) -> None:
+        """Called once before anything is spent. Raises BenchError where `score` could not work."""
+        return
+
     @abstractmethod
     def score(self, predictions: Sequence[str], references: Sequence[str]) -> list[Score]:
         """Equally long sequences, at least one each. The same input always gives the same output."""

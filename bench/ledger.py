@@ -34,10 +34,8 @@ class Ledger:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        keep_aside(folder)
         self.path = folder / "ledger.jsonl"
-        if self.path.exists():
-            attempts = len(list(folder.glob("ledger.attempt-*.jsonl")))
-            self.path.replace(folder / f"ledger.attempt-{attempts + 1}.jsonl")
 
     def _append(self, row: Mapping[str, Any]) -> None:
         with self.path.open("a", encoding="utf-8") as file:
@@ -59,17 +57,27 @@ class Ledger:
         self._append({"row": "fact", "name": name, "value": value})
 
 
+def keep_aside(folder: Path) -> None:
+    """Rename the ledger of an earlier attempt, so that its rows are not taken for those of the next."""
+    path = folder / "ledger.jsonl"
+    if path.exists():
+        attempts = len(list(folder.glob("ledger.attempt-*.jsonl")))
+        path.replace(folder / f"ledger.attempt-{attempts + 1}.jsonl")
+
+
 def rows(folder: Path) -> list[dict[str, Any]]:
-    """All rows of an arm; a last line cut off by a kill is left out."""
+    """All rows of an arm; a last line cut off by a kill is left out. Raises BenchError where an earlier one is damaged."""
     path = folder / "ledger.jsonl"
     if not path.exists():
         return []
+    lines = path.read_bytes().rstrip(b"\n").split(b"\n")
     found = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for place, line in enumerate(lines, start=1):
         try:
             found.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue
+        except ValueError as error:
+            if place < len(lines):
+                raise BenchError(f"{path}:{place}: cannot be read ({error}); remove its folder to run the arm again") from error
     return found
 
 

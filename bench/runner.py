@@ -81,7 +81,7 @@ def _run(
     open_ = [arm.id for arm in arms if arm.id not in sealed]
     for arm_id in open_:
         _clear(where.results / arm_id)
-    command = [sys.executable, "-m", "bench.worker", str(where.results / "suite.yaml")]
+    command = [sys.executable, "-P", "-m", "bench.worker", str(where.results / "suite.yaml")]  # -P: not from the current folder
     executor.run(
         {arm_id: [*command, arm_id, str(where.results), str(where.cache), where.device] for arm_id in open_},
         {arm_id: where.results / arm_id / "worker.log" for arm_id in open_},
@@ -104,6 +104,7 @@ def kept(arms: Sequence[Arm], splits: Mapping[str, Splits], results: Path, retry
 
 def _clear(folder: Path) -> None:
     """Forget how an earlier attempt ended; its ledger stays beside the new one."""
+    ledger.keep_aside(folder)
     for name in ("record.json", "outcome.json", "progress.json"):
         (folder / name).unlink(missing_ok=True)
 
@@ -118,6 +119,7 @@ def _question(suite: Suite, splits: Mapping[str, Splits]) -> dict[str, Any]:
         "meter": spec.prices.meter,
         "large": suite.large.title,
         "sunk": f"The making of {suite.large.title} is sunk cost, charged to nobody.",
+        "lead": {label: next(iter(task.trivial_rules()), "") for label, task in suite.tasks.items()},
         "notes": {label: list(found.notes) for label, found in splits.items()},
         "label_usd": {label: spec.prices.label_usd if task.label_usd is None else task.label_usd for label, task in suite.tasks.items()},
         "arms": [arm.id for arm in planning.arms(suite)],

@@ -16,6 +16,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from bench import registry, results
 from bench import report as reporting
@@ -31,14 +32,14 @@ WIDTH_OF_A_FILE = 150
 
 def console() -> Console:
     """As wide as the terminal; wide enough for the tables where output goes to a file."""
-    found = Console(highlight=False)
-    return found if found.is_terminal else Console(width=WIDTH_OF_A_FILE, highlight=False)
+    found = Console(highlight=False, markup=False)
+    return found if found.is_terminal else Console(width=WIDTH_OF_A_FILE, highlight=False, markup=False)
 
 
 @contextmanager
 def preparing(console: Console) -> Iterator[Any]:
     """A progress bar for what is done once before the arms."""
-    bar = Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console, transient=True)
+    bar = Progress(TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn(), console=console, transient=True)
     tasks: dict[str, TaskID] = {}
 
     def progress(what: str, done: float, total: float) -> None:
@@ -56,8 +57,8 @@ def leaderboard(folder: Path, where: Console) -> RenderableType:
     """The leaderboard of a results folder. A run goes on where it cannot be drawn."""
     try:
         return reporting.terminal(results.read(folder), where.width)
-    except (BenchError, OSError, ValueError) as error:
-        return f"no leaderboard: {error}"
+    except Exception as error:  # whatever it is, arms are running
+        return Text(f"no leaderboard: {type(error).__name__}: {error}")
 
 
 @dataclass
@@ -93,10 +94,16 @@ class RunScreen:
         if self.console.is_terminal:
             self._board = leaderboard(self._folder, self.console)
             return
-        self.console.print(f"[{len(self._ended)}/{len(self._arms)}] {record.arm}: {_ending(record)}; {self._left()}", markup=False)
-        if record.status == "done" and time.monotonic() - self._drawn > SECONDS_BETWEEN_BOARDS:
-            self._drawn = time.monotonic()
-            self.console.print(leaderboard(self._folder, self.console))
+        self.console.print(f"[{len(self._ended)}/{len(self._arms)}] {record.arm}: {_ending(record)}; {self._left()}")
+        if record.status == "done" and self._draw():
+            self.console.print(self._board)
+
+    def _draw(self) -> bool:
+        """Draw the board anew, now and then: while it is drawn no process is started."""
+        due = time.monotonic() - self._drawn > SECONDS_BETWEEN_BOARDS or len(self._ended) == len(self._arms)
+        if due:
+            self._board, self._drawn = leaderboard(self._folder, self.console), time.monotonic()
+        return due
 
     def _left(self) -> str:
         ran = len(self._ended) - self._before
@@ -112,7 +119,7 @@ class RunScreen:
             if state:
                 share = f"{100 * state['done'] / state['total']:3.0f} %" if state["total"] else ""
                 table.add_row(arm.id, state["what"], share)
-        return Group(self._board, f"{len(self._ended)} of {len(self._arms)} arms ended, {self._left()}", table)
+        return Group(f"{len(self._ended)} of {len(self._arms)} arms ended, {self._left()}", table, self._board)
 
 
 def _ending(record: Record) -> str:
@@ -133,7 +140,7 @@ def summary(records: Sequence[Record], report: Path, where: Console) -> None:
     where.print(f"{len(records)} arms: " + ", ".join(f"{n} {status}" for status, n in counts.items()))
     for record in records:
         if record.status == "failed":
-            where.print(f"failed: {record.arm}: {record.reason}", markup=False)
+            where.print(f"failed: {record.arm}: {record.reason}")
     where.print(f"report: {report}")
 
 
@@ -184,7 +191,7 @@ def one_part(name: str, where: Console) -> None:
         raise BenchError(f"no part '{name}'; " + (f"did you mean '{near}'?" if near else "`bench list` names them all"))
     for shelf in shelves:
         kind = registry.find(shelf, name)
-        where.print(f"{shelf}/{name}: {_first_line(kind)}\n", markup=False)
+        where.print(f"{shelf}/{name}: {_first_line(kind)}\n")
         where.print(_settings_table(kind))
 
 

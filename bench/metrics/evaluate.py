@@ -43,6 +43,10 @@ class Evaluate(Metric):
         name = Path(self.path).stem
         return (name if self.key in (None, name) else f"{name}.{self.key}",)
 
+    def prepare(self) -> None:
+        with tempfile.TemporaryDirectory() as scratch:
+            self._load(scratch)
+
     def score(self, predictions: Sequence[str], references: Sequence[str]) -> list[Score]:
         if len(predictions) != len(references):
             raise ValueError(f"{len(predictions)} predictions for {len(references)} references")
@@ -54,14 +58,17 @@ class Evaluate(Metric):
             raise BenchError(f"metric '{self.path}': '{key}' is {value}, not a number to compare")
         return [Score(self.score_names[0], value, self.unit, self.direction)]
 
-    def _compute(self, predictions: list[str], references: list[str], scratch: str) -> Mapping[str, Any]:
+    def _load(self, scratch: str) -> Any:
         import evaluate
 
         try:
-            metric = evaluate.load(self.path, revision=self.revision, keep_in_memory=True, cache_dir=scratch, seed=0)
+            return evaluate.load(self.path, revision=self.revision, keep_in_memory=True, cache_dir=scratch, seed=0)
         except Exception as error:  # whatever a script, the hub's client or an HTTP library may raise
             hint = "; a name needs the hub, a folder does not" if isinstance(error, OSError) else ""
             raise BenchError(f"metric '{self.path}' cannot be loaded: {_line(error)}{hint}") from error
+
+    def _compute(self, predictions: list[str], references: list[str], scratch: str) -> Mapping[str, Any]:
+        metric = self._load(scratch)
         try:
             return dict(metric.compute(predictions=predictions, references=references, **self.options))
         except Exception as error:  # a script of somebody else

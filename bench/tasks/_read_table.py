@@ -7,7 +7,7 @@ import gzip
 import io
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -53,14 +53,14 @@ def read_table(file: str, table_format: Format | None, columns: Columns) -> list
 
 def _bytes(file: str) -> bytes:
     path = Path(file)
-    if path.is_dir():
-        raise DataError(f"{file}: is a folder, not a file")
     try:
+        if path.is_dir():
+            raise DataError(f"{file}: is a folder, not a file")
         data = path.read_bytes()
         return gzip.decompress(data) if path.suffix == ".gz" else data
     except FileNotFoundError:
         raise DataError(f"{file}: no such file (relative paths start at {Path.cwd()})") from None
-    except (OSError, EOFError, zlib.error) as e:
+    except (OSError, EOFError, ValueError, zlib.error) as e:
         raise DataError(f"{file}: cannot be read: {e}") from e
 
 
@@ -93,6 +93,8 @@ def _json_object(where: str, line: str) -> dict[str, object]:
         record = json.loads(line)
     except json.JSONDecodeError as e:
         raise DataError(f"{where}: not JSON: {e.msg} at column {e.colno}") from e
+    except (ValueError, RecursionError) as e:
+        raise DataError(f"{where}: JSON that cannot be read: {_first_line(e)}") from e
     if not isinstance(record, dict):
         raise DataError(f"{where}: expected an object {{...}}, found {type(record).__name__}")
     return record
@@ -111,11 +113,8 @@ def _csv_rows(file: str, text: str, columns: Columns, delimiter: str) -> Iterato
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     records = ((reader.line_num, record) for record in reader if record)
     try:
-        _, header = next(records)
-        need_columns(file, columns.wanted, header)
-        for name in columns.wanted:
-            if header.count(name) > 1:
-                raise DataError(f"{file}: {header.count(name)} columns are named '{name}'")
+        _, header = next(records, (0, list[str]()))
+        _need_each_once(file, columns, header)
         for line, record in records:
             if len(record) != len(header):
                 raise DataError(f"{file}, line {line}: {len(record)} fields, the header has {len(header)}")
@@ -130,7 +129,7 @@ def _parquet_rows(file: str, data: bytes, columns: Columns) -> Iterator[Row]:
 
     try:
         opened = parquet.ParquetFile(pa.BufferReader(data))
-        need_columns(file, columns.wanted, opened.schema_arrow.names)
+        _need_each_once(file, columns, opened.schema_arrow.names)
         table = opened.read(columns=columns.wanted)
     except (pa.ArrowException, OSError) as e:
         raise DataError(f"{file}: not readable as Parquet: {_first_line(e)}") from e
@@ -139,8 +138,19 @@ def _parquet_rows(file: str, data: bytes, columns: Columns) -> Iterator[Row]:
             table = table.set_column(table.column_names.index(name), name, table[name].cast(pa.string()))
         except pa.ArrowException as e:
             raise DataError(f"{file}: column '{name}' holds {table[name].type}, not text") from e
-    for number, cells in enumerate(table.to_pylist(), 1):
+    try:
+        rows = table.to_pylist()
+    except UnicodeDecodeError as e:
+        raise DataError(f"{file}: holds text that is not UTF-8 (byte 0x{e.object[e.start]:02x})") from e
+    for number, cells in enumerate(rows, 1):
         yield _row(f"{file}, row {number}", columns, cells)
+
+
+def _need_each_once(file: str, columns: Columns, present: Sequence[str]) -> None:
+    need_columns(file, columns.wanted, present)
+    for name in columns.wanted:
+        if present.count(name) > 1:
+            raise DataError(f"{file}: {present.count(name)} columns are named '{name}'")
 
 
 def _row(where: str, columns: Columns, cells: Mapping[str, str | None]) -> Row:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,8 +34,15 @@ class Sifted:
 
 
 def text_of(value: object) -> str | None:
-    """A cell as text; numbers and truth values as JSON writes them. Raises TypeError where it holds lists or objects."""
-    if value is None or isinstance(value, str):
+    """A cell as text; numbers and truth values as JSON writes them; NaN, which is how pandas says missing, is none.
+
+    Raises TypeError where it holds lists, objects, or half a character.
+    """
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if isinstance(value, str):
+        if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+            raise TypeError("holds half a character (a lone surrogate)")
         return value
     if isinstance(value, bool | int | float):
         return json.dumps(value)

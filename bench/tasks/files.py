@@ -49,7 +49,9 @@ class Files(Task):
     """Words of the lead baseline."""
 
     @model_validator(mode="after")
-    def _something_is_left_to_train_on(self) -> Self:
+    def _there_is_something_to_learn(self) -> Self:
+        if self.source == self.target:
+            raise ValueError("source and target are the same column")
         if self.test_fraction + self.dev_fraction >= 1:
             raise ValueError("test_fraction and dev_fraction leave nothing to train on")
         return self

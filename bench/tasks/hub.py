@@ -92,10 +92,12 @@ class Hub(Task):
         where = f"{self.path}, split '{self._split_names()[name]}'"
         need_columns(where, (self.source, self.target), split.column_names)
         label = split.features[self.target]
-        names = label.int2str if hasattr(label, "int2str") else None
+        names = label.int2str if hasattr(label, "int2str") else None  # of classes; -1 is a label that is hidden
         try:
             sources = [text_of(value) for value in split[self.source]]
-            targets = [text_of(value if names is None or value is None else names(value)) for value in split[self.target]]
+            targets = [
+                text_of(value if names is None else names(value) if value not in (None, -1) else None) for value in split[self.target]
+            ]
         except TypeError as e:
             raise DataError(f"{where}: a cell of '{self.source}' or '{self.target}' {e}") from e
         return [Row(f"{where}, row {i}", s or "", t) for i, (s, t) in enumerate(zip(sources, targets, strict=True))]

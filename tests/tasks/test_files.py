@@ -192,3 +192,35 @@ def test_the_rules_are_the_lead_and_the_first_sentence():
         "first 3 words": "One two. Three",
         "first sentence": "One two.",
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("bom.csv", b"\xef\xbb\xbf", "no column 'a'"),
+        ("half.jsonl", b'{"a": "x \\ud800", "b": "y"}\n', "half a character"),
+        ("long.jsonl", b'{"a": "x", "b": ' + b"1" * 5000 + b"}\n", "JSON that cannot be read"),
+        ("deep.jsonl", b"[" * 100_000, "JSON that cannot be read"),
+        ("nul\0.csv", None, "cannot be read"),
+    ],
+)
+def test_what_other_programs_write_gets_one_line_too(tmp_path, quiet, name, content, expected):
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DataError, match=expected) as caught:
+        Files(train=str(path), source="a", target="b").splits(tmp_path, quiet)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_nan_of_pandas_is_a_missing_label_and_not_a_word(tmp_path, quiet):
+    path = tmp_path / "nan.jsonl"
+    path.write_text("".join(f'{{"a": "document {i}", "b": {"NaN" if i % 2 else json.dumps(f"label {i}")}}}\n' for i in range(40)))
+    splits = Files(train=str(path), source="a", target="b").splits(tmp_path, quiet)
+    assert len(splits.unlabelled) == 20
+    assert all(example.target != "NaN" for example in splits.train + splits.dev + splits.test)
+
+
+def test_source_and_target_are_two_columns():
+    with pytest.raises(ValueError, match="the same column"):
+        Files(train="x.csv", source="a", target="a")
