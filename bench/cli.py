@@ -1,6 +1,6 @@
 """The command line: parse, call one function, print. Heavy imports stay inside the commands.
 
-Exit status: 0 every arm has its record, 1 some arms failed, 2 the suite, its data or the command is wrong.
+Exit status: 0 every arm has its record, 1 some arms failed, 2 the suite, its data or the command is wrong, 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ class _Commands(click.Group):
             click.echo(str(error), err=True)
         except OSError as error:  # a full disk, a folder that may not be written
             click.echo(f"{error.filename or 'bench'}: {error.strerror or error}", err=True)
+        except KeyboardInterrupt:
+            click.echo("stopped; what was done is kept, and the same command goes on from there", err=True)
+            raise SystemExit(130) from None
         raise SystemExit(2)
 
 

@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from bench import ledger
 from bench.errors import BenchError
@@ -58,29 +61,33 @@ COLUMNS: dict[str, Column] = {
 }
 """The table, long form: one row for each number, every arm at least with its `record` row."""
 
-EXAMPLE_COLUMNS: dict[str, Column] = {
-    "arm": Column("str", "id of the arm"),
-    "id": Column("str", "id of the test example"),
-    "subject": Column("str", "student, teacher or 'floor: NAME'"),
-    "metric": Column("str", "name of the score"),
-    "value": Column("float64", "the score of this one prediction, in the unit of the score"),
-}
-"""Scores example by example, of the arms that are done."""
-
 FACT_UNITS = {"_ms": "ms", "_parameters": "parameters", "_steps": "steps", "_usd": "USD", "labels": "labels"}
 """Unit of a fact by the end of its name; anything else is a plain count."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Scores of one arm, example by example.
+
+    ids: of the test examples. scores: (subject, metric) -> a score for each id, in the unit of the score, shape (examples,);
+    subjects are those of the table: student, teacher or 'floor: NAME'.
+    """
+
+    ids: tuple[str, ...]
+    scores: Mapping[tuple[str, str], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
 class Results:
     """Everything a report is made from.
 
-    table: long form, see COLUMNS. examples: see EXAMPLE_COLUMNS. records: arm -> record, where it could be read.
+    table: long form, see COLUMNS. examples: arm -> scores example by example, of the arms that are done.
+    records: arm -> record, where it could be read.
     suite: suite.json, {} where there is none. suite_text: suite.yaml as it was run, '' where there is none.
     """
 
     table: pd.DataFrame
-    examples: pd.DataFrame
+    examples: Mapping[str, Examples]
     records: Mapping[str, Record]
     suite: Mapping[str, Any]
     suite_text: str = ""
@@ -90,7 +97,7 @@ class Results:
 class _Arm:
     rows: list[dict[str, Any]]
     record: Record | None = None
-    examples: pd.DataFrame | None = None
+    examples: Examples | None = None
 
 
 def read(folder: Path) -> Results:
@@ -104,7 +111,7 @@ def read(folder: Path) -> Results:
     text = folder / "suite.yaml"
     return Results(
         table=_frame((row for arm in arms.values() for row in arm.rows), COLUMNS),
-        examples=_joined(arm.examples for arm in arms.values()),
+        examples={name: arm.examples for name, arm in arms.items() if arm.examples},
         records={name: arm.record for name, arm in arms.items() if arm.record},
         suite=suite,
         suite_text=text.read_text(encoding="utf-8", errors="replace") if text.exists() else "",
@@ -124,14 +131,16 @@ def arms(table: pd.DataFrame) -> pd.DataFrame:
     """One row for each arm, by arm id; what an arm does not have is missing.
 
     Columns: those that identify an arm, status, reason; `usd spent` and `usd PURPOSE` from the purse (labels, or the phase that
-    compute was for), `usd not from the purse`; `student METRIC`, `teacher METRIC`, `floor: NAME METRIC`; facts by name;
-    readings as `QUANTITY (UNIT)`, see `readings`; `speed_up`, how many times faster than the large model the student is.
+    compute was for), `usd not from the purse`; `student METRIC`, `teacher METRIC`, `floor: NAME METRIC`; facts by name, as
+    `fact: NAME` where another column is called so; readings as `QUANTITY (UNIT)`, see `readings`; `speed_up`, how many times
+    faster than the large model the student is.
     """
     identity = ["suite", "task", "strategy", "use", "setting", "label_share", "budget_usd", "seed", "status", "reason"]
     view = table[table["row"] == "record"].set_index("arm")[identity]
     scores, facts = table[table["row"] == "score"], table[table["row"] == "fact"]
-    view = view.join(_wide(scores, scores["subject"] + " " + scores["quantity"])).join(_wide(facts, facts["quantity"]))
-    view = view.join(_dollars(table)).join(readings(table))
+    view = view.join(_wide(scores, scores["subject"] + " " + scores["quantity"])).join(_dollars(table)).join(readings(table))
+    taken = {*COLUMNS, *view.columns, "speed_up"}
+    view = view.join(_wide(facts, facts["quantity"]).rename(columns=lambda name: f"fact: {name}" if name in taken else name))
     if {"large_ms", "student_ms"} <= set(view.columns):
         view["speed_up"] = view["large_ms"] / view["student_ms"]
     return view
@@ -191,14 +200,15 @@ def _arm(folder: Path, suite: str) -> _Arm:
         predictions = folder / "predictions.jsonl"
         examples = _examples(predictions, predictions.stat().st_mtime_ns) if record.status == "done" and predictions.exists() else None
         return _Arm([ended, *_ledger_rows(folder, identity)], record, examples)
+    except BenchError as error:
+        reason = str(error)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        return _Arm([{**nobody, "status": "failed", "reason": f"cannot be read: {type(error).__name__}: {error}"}])
+        reason = f"{type(error).__name__}: {error}"
+    return _Arm([{**nobody, "status": "failed", "reason": f"cannot be read: {reason}"}])
 
 
 def _identity(record: Record) -> dict[str, Any]:
-    """The columns that all rows of an arm share. Raises ValueError or TypeError where the record is not what it should be."""
-    if record.schema != ledger.SCHEMA:
-        raise ValueError(f"record of schema {record.schema}, this version reads {ledger.SCHEMA}")
+    """The columns that all rows of an arm share. Raises ValueError or TypeError where a field is not what it should be."""
     names = ("suite", "task", "strategy", "use", "setting", "status", "reason", "data_fingerprint")
     words = [getattr(record, name) for name in names]
     if not all(isinstance(word, str) for word in words) or not isinstance(record.machine, dict):
@@ -237,30 +247,15 @@ def _row(row: Mapping[str, Any]) -> dict[str, Any]:
     raise ValueError(f"ledger row of unknown kind {kind!r}")
 
 
-@lru_cache(maxsize=512)
-def _examples(path: Path, changed_ns: int) -> pd.DataFrame:  # noqa: ARG001 - the time of change keys the cache
-    """Scores of one arm, example by example; remembered, as the leaderboard is drawn again after every arm."""
+@cache  # unbounded: arms are read in order, so that a smaller one would forget each before it is asked for again
+def _examples(path: Path, changed_ns: int) -> Examples:  # noqa: ARG001 - the time of change keys the cache
+    """Scores of one arm; remembered, as the leaderboard is drawn again after every arm."""
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
-    if len({str(line["id"]) for line in lines}) < len(lines):
+    ids = tuple(sys.intern(str(line["id"])) for line in lines)
+    if len(set(ids)) < len(ids):
         raise ValueError(f"{path.name} holds an example twice")
-    keys = sorted({(subject, metric) for line in lines for subject, scores in line["scores"].items() for metric in scores})
-    rows = [
-        {
-            "arm": path.parent.name,
-            "id": str(line["id"]),
-            "subject": subject,
-            "metric": metric,
-            "value": float(line["scores"][subject][metric]),
-        }
-        for subject, metric in keys
-        for line in lines
-    ]
-    return _frame(rows, EXAMPLE_COLUMNS)
-
-
-def _joined(frames: Iterable[pd.DataFrame | None]) -> pd.DataFrame:
-    found = [frame for frame in frames if frame is not None]
-    return pd.concat(found, ignore_index=True) if found else _frame([], EXAMPLE_COLUMNS)
+    keys = sorted({(sys.intern(who), sys.intern(metric)) for line in lines for who, scores in line["scores"].items() for metric in scores})
+    return Examples(ids, {(who, m): np.array([float(line["scores"][who][m]) for line in lines]) for who, m in keys})
 
 
 def _frame(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, Column]) -> pd.DataFrame:

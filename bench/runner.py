@@ -166,11 +166,15 @@ def _ending(folder: Path, exit_status: int) -> dict[str, Any]:
     if path.exists():
         ending: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return ending
-    spent = sum(row["usd"] for row in ledger.rows(folder) if row["row"] == "charge" and row["paid_by"] == "purse")
     status: Status = "failed"
+    reason, spent = _how_it_died(folder, exit_status), 0.0
+    try:
+        spent = sum(row["usd"] for row in ledger.rows(folder) if row["row"] == "charge" and row["paid_by"] == "purse")
+    except BenchError as error:
+        reason += f"; {error}"
     return {
         "status": status,
-        "reason": _how_it_died(folder, exit_status),
+        "reason": reason,
         "spent_usd": round(spent, 9),
         "facts": {},
         "data_fingerprint": "",

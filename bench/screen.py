@@ -72,6 +72,7 @@ class RunScreen:
     _before: int = 0
     _began: float = 0.0
     _drawn: float = -math.inf
+    _drawing_s: float = 0.0
     _board: RenderableType = ""
 
     def __enter__(self) -> RunScreen:
@@ -100,9 +101,11 @@ class RunScreen:
 
     def _draw(self) -> bool:
         """Draw the board anew, now and then: while it is drawn no process is started."""
-        due = time.monotonic() - self._drawn > SECONDS_BETWEEN_BOARDS or len(self._ended) == len(self._arms)
+        begun = time.monotonic()
+        due = begun - self._drawn > max(SECONDS_BETWEEN_BOARDS, 20 * self._drawing_s)
         if due:
             self._board, self._drawn = leaderboard(self._folder, self.console), time.monotonic()
+            self._drawing_s = self._drawn - begun
         return due
 
     def _left(self) -> str:

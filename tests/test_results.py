@@ -1,5 +1,6 @@
 import json
 import math
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -42,7 +43,6 @@ def test_the_table_has_the_declared_columns_and_dtypes_whatever_was_measured(tmp
     full = results.read(tmp_path)
     for found in (empty, full):
         assert dtypes(found.table) == declared(results.COLUMNS)
-        assert dtypes(found.examples) == declared(results.EXAMPLE_COLUMNS)
     assert empty.table.empty
     assert set(full.table["row"]) == {"record", "charge", "score", "reading", "fact"}
 
@@ -102,9 +102,11 @@ def test_examples_hold_each_score_of_each_example_of_arms_that_are_done(tmp_path
     write_arm(tmp_path, "a", SCORES)
     write_arm(tmp_path, "b", SCORES, status="failed", reason="killed", seed=1)
     examples = results.read(tmp_path).examples
-    assert set(examples["arm"]) == {"a"}
-    student = examples[(examples["subject"] == "student") & (examples["metric"] == "rouge2")]
-    assert dict(zip(student["id"], student["value"], strict=True)) == {"e0": 1.0, "e1": 2.0, "e2": 6.0}
+    assert set(examples) == {"a"}
+    assert examples["a"].ids == ("e0", "e1", "e2")
+    assert {key: list(values) for key, values in examples["a"].scores.items()} == {
+        (subject, "rouge2"): by_metric["rouge2"] for subject, by_metric in SCORES.items()
+    }
 
 
 @pytest.mark.parametrize(
@@ -121,6 +123,9 @@ def test_examples_hold_each_score_of_each_example_of_arms_that_are_done(tmp_path
         lambda folder: append(folder / "ledger.jsonl", '{"row": "charge"}'),
         lambda folder: append(folder / "ledger.jsonl", '{"row": "riddle"}'),
         lambda folder: append(folder / "ledger.jsonl", "3"),
+        lambda folder: (append(folder / "ledger.jsonl", '{"row"'), append(folder / "ledger.jsonl", "{}")),
+        lambda folder: (folder / "ledger.jsonl").write_bytes(b"\xff\n" + (folder / "ledger.jsonl").read_bytes()),
+        lambda folder: append(folder / "predictions.jsonl", '{"id": "e9", "scores": {"student": {"rouge2": null}}}'),
         lambda folder: append(folder / "predictions.jsonl", '{"id": "e9"}'),
         lambda folder: append(folder / "predictions.jsonl", "{"),
         lambda folder: append(folder / "predictions.jsonl", (folder / "predictions.jsonl").read_text().splitlines()[0]),
@@ -134,7 +139,7 @@ def test_an_arm_that_cannot_be_read_is_a_failed_row_and_leaves_the_others_alone(
     arms = results.arms(found.table)
     assert arms["status"].to_dict() == {"a": "failed", "b": "done"}
     assert arms.loc["a", "reason"].startswith("cannot be read: ")
-    assert set(found.examples["arm"]) == {"b"}
+    assert set(found.examples) == {"b"}
 
 
 def edit(folder: Path, **changes: object) -> None:
@@ -159,10 +164,44 @@ def test_an_arm_without_a_record_is_unfinished_and_keeps_its_charges(tmp_path: P
 
 def test_a_changed_arm_is_read_anew(tmp_path: Path) -> None:
     write_arm(tmp_path, "a", SCORES)
-    before = results.read(tmp_path).examples
+    before = results.read(tmp_path).examples["a"]
     write_arm(tmp_path, "a", {"student": {"rouge2": [9.0]}})
-    after = results.read(tmp_path).examples
-    assert (len(before), after["value"].tolist()) == (9, [9.0])
+    after = results.read(tmp_path).examples["a"]
+    assert (len(before.ids), after.ids, after.scores["student", "rouge2"].tolist()) == (3, ("e0",), [9.0])
+
+
+def copies(root: Path, count: int) -> None:
+    """Arms that differ by seed, without writing each through the ledger."""
+    template = write_arm(root, "a0", {"student": {"rouge2": [0.0]}})
+    for seed in range(1, count):
+        folder = shutil.copytree(template, root / f"a{seed}")
+        edit(folder, arm=f"a{seed}", seed=seed)
+
+
+def test_an_arm_that_has_not_changed_is_read_once_however_many_arms_there_are(tmp_path: Path) -> None:
+    copies(tmp_path, 600)
+    first, second = (results.read(tmp_path).examples for _ in range(2))
+    assert len(first) == 600
+    assert all(first[arm] is second[arm] for arm in first)
+
+
+def test_a_ledger_damaged_before_its_last_line_is_refused_by_file_and_line(tmp_path: Path) -> None:
+    folder = write_arm(tmp_path, "a", facts={"x": 1.0})
+    append(folder / "ledger.jsonl", '{"row": "fact", "na')
+    assert [row["name"] for row in rows(folder)] == ["x"]
+    append(folder / "ledger.jsonl", '{"row": "fact"}')
+    with pytest.raises(BenchError, match=r"ledger\.jsonl:2: cannot be read"):
+        rows(folder)
+
+
+@pytest.mark.parametrize("name", ["seed", "task", "arm", "status", "usd spent", "speed_up", "student rouge2", "wall (s)"])
+def test_a_fact_called_like_another_column_stands_beside_it(tmp_path: Path, name: str) -> None:
+    write_arm(tmp_path, "a", SCORES, readings=READINGS, facts={"student_ms": 20.0, "large_ms": 50.0})
+    before = results.arms(results.read(tmp_path).table).loc["a"]
+    write_arm(tmp_path, "a", SCORES, readings=READINGS, facts={"student_ms": 20.0, "large_ms": 50.0, name: 42.0})
+    after = results.arms(results.read(tmp_path).table).loc["a"]
+    assert after[f"fact: {name}"] == 42.0
+    pd.testing.assert_series_equal(after.drop(f"fact: {name}"), before)
 
 
 def test_a_saved_table_reads_back_the_same(tmp_path: Path) -> None:

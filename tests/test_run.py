@@ -89,7 +89,7 @@ def test_teachers_and_floors_are_scored_beside_the_students(smoke: Path) -> None
 
 
 def test_work_that_arms_share_was_done_once_and_paid_by_each(smoke: Path) -> None:
-    both = [name for name in arms(smoke) if "distill" in name and "label_share=0-" in name]
+    both = [name for name in arms(smoke) if "distill" in name and "label_share=0.0-" in name]
     assert len(both) == 2
     bills = [[r["usd"] for r in ledger.rows(smoke / n) if r["row"] == "charge" and r["phase"] == "teacher_tuning"] for n in both]
     assert bills[0] == bills[1]
@@ -165,6 +165,23 @@ def test_a_worker_killed_by_a_signal_is_a_failed_row_that_retry_runs_again(cache
     assert bench(*arguments, "--retry").returncode == 0
     (record,) = arms(tmp_path / "smoke").values()
     assert record.status == "done"
+
+
+def test_ctrl_c_stops_the_workers_and_says_how_to_go_on(cache: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "bench.cli", "run", SUITE, "--results", str(tmp_path), "--cache", str(cache)]
+    running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    workers: list[psutil.Process] = []
+    while not workers and time.monotonic() < deadline:
+        workers = [p for p in psutil.Process(running.pid).children() if "bench.worker" in " ".join(p.cmdline())]
+        time.sleep(0.05)
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "goes on from there" in said
+    _, alive = psutil.wait_procs(workers, timeout=30)
+    assert not alive
+    assert not arms(tmp_path / "smoke")
 
 
 def test_clean_keeps_compact_models_and_reports_and_frees_the_rest(smoke: Path, tmp_path: Path) -> None:

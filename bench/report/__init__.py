@@ -1,7 +1,10 @@
 """Stage 5: what a person reads. Imports no part and no torch.
 
 stats        mean and interval over seeds and test examples
-board        task and budget -> settings from best to worst, with the teacher and the floors
+board        task and budget -> settings from best to worst, with the teachers and the floors
+answer       who is ahead, in words
+cells        what stands in one cell of the leaderboard
+conditions   how money is counted, the data, the machines
 figures      quality against dollars; where the dollars went
 markdown     text that is nobody's -> Markdown that shows it and does nothing else
 page         report.md
@@ -28,12 +31,13 @@ def write(folder: Path) -> Path:
     from bench import results
     from bench.report import board, figures, page
 
-    found = results.read(folder)
-    results.save(found, folder)
+    everything = results.read(folder)
+    results.save(everything, folder)
+    found = board.current(everything)
     metrics = board.metrics(found)
     boards = board.boards(found, metrics)
     plots = figures.draw(boards, metrics, folder)
-    text = page.page(found, boards, metrics, plots)
+    text = page.page(found, everything, boards, metrics, plots)
     part = folder / "report.md.part"
     part.write_text(text, encoding="utf-8")
     return part.replace(folder / "report.md")

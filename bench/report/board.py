@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -13,12 +13,18 @@ import pandas as pd
 
 from bench import results
 from bench.report import stats
-from bench.report.stats import Estimate
+from bench.report.stats import Estimate, Floats
 from bench.results import Results
 
 Kind = Literal["setting", "teacher", "floor"]
 
 FLOOR = "floor: "
+
+WHOLE = "the whole test set"
+"""The one column of scores that are not given by example."""
+
+NAMED = 6
+"""A line that stands for several settings names so many of them."""
 
 ARROWS = {"higher": " ↑", "lower": " ↓"}
 """After a unit: which way is better."""
@@ -42,9 +48,11 @@ class Metric:
 class Line:
     """One line of a board.
 
-    scores: metric -> mean and interval. samples: metric -> scores, seeds x examples, for pairing.
+    scores: metric -> mean and interval. samples: metric -> scores, seeds x examples, for pairing; one column where a metric
+    gives no score for each example.
     statuses: how many arms ended how. facts: means over the arms with a score, or over all of them where none has one;
-    columns of `results.arms`.
+    columns of `results.arms`. seeds, wanted_seeds: those that gave a score, and those that gave one to any setting of the board.
+    teacher: of a setting, its own teachers. taught: of a teacher, the settings it taught.
     """
 
     name: str
@@ -53,17 +61,31 @@ class Line:
     samples: Mapping[str, pd.DataFrame]
     statuses: Mapping[str, int]
     facts: Mapping[str, float]
+    seeds: int = 0
+    wanted_seeds: int = 0
+    teacher: Line | None = None
+    taught: tuple[str, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether it has a score for every seed for which another setting has one."""
+        return self.seeds >= self.wanted_seeds
 
 
 @dataclass(frozen=True)
 class Board:
-    """One task at one budget. settings: best first, those without a score last. references: the teacher, then the floors."""
+    """One task at one budget.
+
+    settings: best first; those without all seeds after those with, those without a score last.
+    references: teachers, then floors, best first. lead: name of the floor that is the lead baseline, '' where there is none.
+    """
 
     task: str
     budget_usd: float
     primary: Metric
     settings: tuple[Line, ...]
     references: tuple[Line, ...]
+    lead: str = ""
 
     @property
     def scored(self) -> tuple[Line, ...]:
@@ -74,18 +96,31 @@ class Board:
         """Best first."""
         return tuple(line for line in self.references if line.kind == "floor")
 
-    def difference(self, better: Line, worse: Line) -> Estimate | None:
-        """By how much `better` is better in the primary metric, paired; None where nothing can be paired."""
-        name = self.primary.name
-        if name not in better.samples or name not in worse.samples:
+    def difference(self, better: Line, worse: Line, metric: Metric | None = None) -> Estimate | None:
+        """By how much `better` is better in a metric, the primary one by default, paired; None where nothing can be paired."""
+        metric = metric or self.primary
+        if metric.name not in better.samples or metric.name not in worse.samples:
             return None
-        first, second = (better, worse) if self.primary.direction != "lower" else (worse, better)
-        return stats.difference(first.samples[name], second.samples[name])
+        first, second = (better, worse) if metric.direction != "lower" else (worse, better)
+        return stats.difference(first.samples[metric.name], second.samples[metric.name])
+
+
+def current(found: Results) -> Results:
+    """Without the arms that the suite, as it was run last, does not hold: an edited suite leaves them in the folder."""
+    if "arms" not in found.suite:
+        return found
+    kept = {Path(str(arm)).name for arm in found.suite["arms"]}
+    return replace(
+        found,
+        table=found.table[found.table["arm"].isin(kept)],
+        examples={arm: examples for arm, examples in found.examples.items() if arm in kept},
+        records={arm: record for arm, record in found.records.items() if arm in kept},
+    )
 
 
 def metrics(found: Results) -> list[Metric]:
     """Every metric that gave a score, the primary one first, then rouge2 and rougeL, then in alphabetical order."""
-    scores = found.table[found.table["row"] == "score"].drop_duplicates("quantity")
+    scores = _scores(found).drop_duplicates("quantity")
     known = [Metric(str(n), str(u), str(d)) for n, u, d in zip(scores["quantity"], scores["unit"], scores["direction"], strict=True)]
     order = {name: place for place, name in enumerate([str(found.suite.get("primary_metric", "rouge2")), "rouge2", "rougeL"][::-1])}
     return sorted(known, key=lambda metric: (-order.get(metric.name, -1), metric.name))
@@ -96,84 +131,128 @@ def label(strategy: str, setting: str) -> str:
     return f"{strategy} ({setting})" if setting else strategy
 
 
-def superseded(found: Results) -> list[str]:
-    """Arms that the suite, as it was run last, does not hold; they enter no mean."""
-    return sorted(set(found.records) - set(found.suite.get("arms", found.records)))
-
-
 def boards(found: Results, shown: Sequence[Metric], resamples: int = stats.RESAMPLES) -> list[Board]:
     """One board for each task and budget, for the metrics `shown`; the first of them ranks."""
     arms = results.arms(found.table)
-    arms = arms[arms["task"].ne("") & ~arms.index.isin(superseded(found))]
+    arms = arms[arms["task"].ne("")]
     arms["name"] = [label(s, t) for s, t in zip(arms["strategy"], arms["setting"], strict=True)]
     if not shown:
         shown = [Metric(str(found.suite.get("primary_metric", "score")), "", "none")]
-    samples = _samples(found.examples, arms, [metric.name for metric in shown])
-    return [
-        _board(str(task), float(str(budget)), group, arms[arms["task"] == task], _Scorer(samples, shown, resamples))
-        for (task, budget), group in arms.groupby(["task", "budget_usd"])
-    ]
+    drawn = []
+    for task, of_task in arms.groupby("task"):
+        scorer = _Scorer(_samples(found, of_task, [metric.name for metric in shown]), shown, resamples)
+        subjects = _floors(found, of_task)
+        floors = sorted((scorer.line(subject.removeprefix(FLOOR), "floor", subject, of_task) for subject in subjects), key=scorer.rank)
+        lead = _lead(str(found.suite.get("lead", {}).get(task, "")), floors)
+        for budget, group in of_task.groupby("budget_usd"):
+            settings = _settings(group, scorer)
+            references = (*_teachers(settings, group, scorer), *floors)
+            drawn.append(Board(str(task), float(str(budget)), shown[0], settings, references, lead))
+    return drawn
 
 
-Samples = Mapping[tuple[str, str, str], pd.DataFrame]
-"""(task, subject, metric) -> scores, arms x examples."""
+def _scores(found: Results) -> pd.DataFrame:
+    """The rows that count: an arm that did not end well may have left scores behind."""
+    return found.table[(found.table["row"] == "score") & (found.table["status"] == "done")]
 
 
-def _samples(examples: pd.DataFrame, arms: pd.DataFrame, names: Sequence[str]) -> Samples:
-    kept = examples[examples["metric"].isin(names) & examples["arm"].isin(arms.index)]
-    tasks = kept["arm"].map(arms["task"])
-    return {
-        (str(task), str(subject), str(metric)): rows.pivot(index="arm", columns="id", values="value")
-        for (task, subject, metric), rows in kept.groupby([tasks, "subject", "metric"])
-    }
+def _floors(found: Results, of_task: pd.DataFrame) -> list[str]:
+    rows = _scores(found)
+    subjects = rows.loc[rows["arm"].isin(of_task.index), "subject"].unique()
+    return sorted(subject for subject in map(str, subjects) if subject.startswith(FLOOR))
+
+
+def _lead(name: str, floors: Sequence[Line]) -> str:
+    """The floor that the suite names, or else the first by name."""
+    names = sorted(floor.name for floor in floors)
+    return name if name in names else next(iter(names), "")
+
+
+Samples = Mapping[tuple[str, str], pd.DataFrame]
+"""(subject, metric) -> scores, arms x examples."""
+
+
+def _samples(found: Results, of_task: pd.DataFrame, names: Sequence[str]) -> Samples:
+    rows: dict[tuple[str, str], dict[tuple[str, ...], dict[str, Floats]]] = {}
+    for arm in of_task.index.intersection(list(found.examples)):
+        examples = found.examples[arm]
+        for key, values in examples.scores.items():
+            if key[1] in names:
+                rows.setdefault(key, {}).setdefault(examples.ids, {})[arm] = values
+    return {key: pd.concat([_frame(ids, arms) for ids, arms in by_ids.items()]) for key, by_ids in rows.items()}
+
+
+def _frame(ids: tuple[str, ...], arms: Mapping[str, Floats]) -> pd.DataFrame:
+    return pd.DataFrame(np.stack(list(arms.values())), index=list(arms), columns=list(ids))
 
 
 @dataclass(frozen=True)
 class _Scorer:
+    """Makes the lines of one task."""
+
     samples: Samples
     metrics: Sequence[Metric]
     resamples: int
 
-    def line(self, name: str, kind: Kind, subject: str, task: str, arms: pd.DataFrame, facts: Mapping[str, float]) -> Line:
-        drawn = {m.name: self._sample((task, subject, m.name), arms) for m in self.metrics}
-        scores = {m.name: self._estimate(drawn[m.name], arms, f"{subject} {m.name}") for m in self.metrics}
-        return Line(
-            name=name,
-            kind=kind,
-            scores={metric: score for metric, score in scores.items() if score},
-            samples={metric: sample for metric, sample in drawn.items() if not sample.empty},
-            statuses=Counter(arms["status"]),
-            facts=facts,
-        )
+    def line(self, name: str, kind: Kind, subject: str, arms: pd.DataFrame) -> Line:
+        """Scores of one subject over `arms`, of which those that are done count."""
+        done = arms[arms["status"] == "done"]
+        samples = {m.name: sample for m in self.metrics if len(sample := self._sample(subject, m.name, done))}
+        scores = {name: self._estimate(sample) for name, sample in samples.items()}
+        return Line(name, kind, scores, samples, Counter(arms["status"]), {}, seeds=len(samples.get(self.metrics[0].name, ())))
 
-    def _sample(self, key: tuple[str, str, str], arms: pd.DataFrame) -> pd.DataFrame:
-        """Seeds x examples, the mean over the arms of a seed; only examples that every arm has a score for."""
-        wide = self.samples.get(key, pd.DataFrame())
-        rows = wide[wide.index.isin(arms.index)].dropna(axis=1)
-        return rows.groupby(arms["seed"].reindex(rows.index).astype("int64")).mean() if len(rows) else pd.DataFrame()
+    def rank(self, line: Line) -> tuple[bool, bool, float, str]:
+        """Best first; those that lack seeds after those that do not, as their means are over other seeds."""
+        score = line.scores.get(self.metrics[0].name)
+        lower = self.metrics[0].direction == "lower"
+        return score is None, not line.complete, (score.mean if lower else -score.mean) if score else 0.0, line.name
 
-    def _estimate(self, sample: pd.DataFrame, arms: pd.DataFrame, column: str) -> Estimate | None:
-        """From scores of examples; a metric of the whole corpus has a mean over seeds and no interval."""
-        if not sample.empty:
-            return stats.estimate(sample.to_numpy(dtype=np.float64), self.resamples)
-        values = arms[column].dropna() if column in arms else pd.Series(dtype="float64")
-        by_seed = values.groupby(arms["seed"].reindex(values.index).astype("int64")).mean()
-        return Estimate(float(by_seed.mean()), math.nan, math.nan, len(by_seed), 0) if len(by_seed) else None
+    def _sample(self, subject: str, metric: str, arms: pd.DataFrame) -> pd.DataFrame:
+        """Seeds x examples, the mean over the arms of a seed; only examples that every arm has a score for.
+
+        A metric that scores the whole test set has one column, called as no example is.
+        """
+        wide = self.samples.get((subject, metric), pd.DataFrame())
+        rows = wide.loc[wide.index.intersection(arms.index)].dropna(axis=1)
+        if rows.empty:
+            rows = arms.reindex(columns=[f"{subject} {metric}"]).dropna().set_axis([WHOLE], axis=1)
+        return rows.groupby(arms["seed"].reindex(rows.index).astype("int64")).mean()
+
+    def _estimate(self, sample: pd.DataFrame) -> Estimate:
+        """A metric of the whole test set has a mean over seeds and no interval."""
+        found = stats.estimate(sample.to_numpy(dtype=np.float64), self.resamples)
+        return replace(found, examples=0) if list(sample.columns) == [WHOLE] else found
 
 
-def _board(task: str, budget_usd: float, arms: pd.DataFrame, of_task: pd.DataFrame, scorer: _Scorer) -> Board:
-    primary = scorer.metrics[0]
+def _settings(arms: pd.DataFrame, scorer: _Scorer) -> tuple[Line, ...]:
+    groups = {str(name): rows for name, rows in arms.groupby("name")}
+    lines = [scorer.line(name, "setting", "student", rows) for name, rows in groups.items()]
+    primary = scorer.metrics[0].name
+    wanted = len({seed for line in lines if primary in line.samples for seed in line.samples[primary].index})
+    told = []
+    for line in lines:
+        teacher = scorer.line(line.name, "teacher", "teacher", groups[line.name])
+        told.append(replace(line, facts=_facts(groups[line.name]), wanted_seeds=wanted, teacher=teacher if teacher.scores else None))
+    return tuple(sorted(told, key=scorer.rank))
 
-    def worst_last(line: Line) -> tuple[bool, float, str]:
-        score = line.scores.get(primary.name)
-        return score is None, (score.mean if primary.direction == "lower" else -score.mean) if score else 0.0, line.name
 
-    settings = [scorer.line(str(name), "setting", "student", task, rows, _facts(rows)) for name, rows in arms.groupby("name")]
-    subjects = sorted({subject for of, subject, _ in scorer.samples if of == task and subject.startswith(FLOOR)})
-    floors = [scorer.line(s.removeprefix(FLOOR), "floor", s, task, of_task, {}) for s in subjects]
-    teacher = scorer.line("teacher", "teacher", "teacher", task, arms, _large(arms))
-    references = [*([teacher] if teacher.scores else []), *sorted(floors, key=worst_last)]
-    return Board(task, budget_usd, primary, tuple(sorted(settings, key=worst_last)), tuple(references))
+def _teachers(settings: Sequence[Line], arms: pd.DataFrame, scorer: _Scorer) -> list[Line]:
+    """One line for all settings whose teachers have the same scores: those were tuned on the same labels."""
+    groups: dict[tuple[bytes, ...], list[Line]] = {}
+    for line in settings:
+        if line.teacher:
+            same = [part for sample in line.teacher.samples.values() for part in (sample.index, sample.to_numpy())]
+            groups.setdefault(tuple(np.asarray(part).tobytes() for part in same), []).append(line)
+    found = []
+    for group in groups.values():
+        names, one = tuple(sorted(line.name for line in group)), group[0].teacher
+        if one:
+            found.append(replace(one, name=f"teacher of {_listed(names)}", taught=names, facts=_large(arms[arms["name"].isin(names)])))
+    return sorted(found, key=scorer.rank)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
 
 
 def _facts(arms: pd.DataFrame) -> dict[str, float]:

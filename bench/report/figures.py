@@ -26,32 +26,59 @@ MARKERS = ["o", "s", "^", "D", "v", "P", "X", "<", ">", "h"]
 FLOOR_DASHES = [(0, (5, 2)), (0, (2, 2)), (0, (6, 2, 1, 2)), (0, (1, 3))]
 PURPOSES = ["labels", "teacher_tuning", "pseudo_labelling", "student_training", "evaluation"]
 INCHES_WIDE, DOTS_PER_INCH = 12.0, 100
+LEGEND_CHARACTERS = 160
+"""So many stand in one line of a legend; a marker takes the room of six."""
+SETTINGS_SHOWN, BUDGETS_SHOWN = 20, 12
+"""No plot shows more: the best settings, and the greatest budgets. More could not be read, and would in the end not be drawn."""
 
 
 def draw(boards: Sequence[Board], metrics: Sequence[Metric], folder: Path) -> list[Path]:
     """Two PNG files for each task that has a score, 1,200 pixels wide, in this order: quality, dollars."""
     drawn = []
     for task in sorted({board.task for board in boards}):
-        of_task = [board for board in boards if board.task == task]
+        of_task = [board for board in boards if board.task == task][-BUDGETS_SHOWN:]
         if any(board.scored for board in of_task):
             drawn += [quality(of_task, metrics[:2], folder), dollars(of_task, folder)]
     return drawn
 
 
+def left_out(boards: Sequence[Board]) -> list[str]:
+    """A sentence for each task of which the plots do not show everything."""
+    said = []
+    for task in sorted({board.task for board in boards}):
+        of_task = [board for board in boards if board.task == task]
+        if not any(board.scored for board in of_task[-BUDGETS_SHOWN:]):
+            continue
+        settings = len(_best_first(of_task[-BUDGETS_SHOWN:]))
+        if settings > SETTINGS_SHOWN:
+            said.append(f"{task}: the plots show the best {SETTINGS_SHOWN} of {settings} settings, best at the greatest budget.")
+        if len(of_task) > BUDGETS_SHOWN:
+            said.append(f"{task}: the plots show the greatest {BUDGETS_SHOWN} of {len(of_task)} budgets.")
+    return said
+
+
+def _best_first(boards: Sequence[Board]) -> list[str]:
+    """Names of settings by their place at the greatest budget at which they are."""
+    return list(dict.fromkeys(line.name for board in reversed(boards) for line in board.settings))
+
+
 def quality(boards: Sequence[Board], metrics: Sequence[Metric], folder: Path) -> Path:
     """Scores against dollars added, one panel for each metric; boards of one task, by budget."""
+    scored = {line.name for board in boards for line in board.scored}
+    names = sorted([name for name in _best_first(boards) if name in scored][:SETTINGS_SHOWN])
     figure = _figure(5.6)
     panels = figure.subplots(1, len(metrics), squeeze=False)[0]
-    names = sorted({line.name for board in boards for line in board.scored})
     for axes, metric in zip(panels, metrics, strict=True):
         for place, name in enumerate(names):
             _curve(axes, boards, metric, name, place, len(names))
-        _references(axes, boards, metric)
+        _references(axes, boards, metric, names)
         _dollar_axis(axes, boards)
         axes.set_ylabel(_text(f"{metric.name} ({metric.unit}, {metric.direction} is better)"))
     found = {label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     handles = dict(sorted(found.items(), key=lambda item: item[0] not in map(_text, names)))
-    figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=min(4, len(handles)), frameon=False)
+    columns = max(1, min(4, len(handles), LEGEND_CHARACTERS // (6 + max(map(len, handles)))))
+    figure.set_figheight(5.0 + 0.2 * -(-len(handles) // columns))
+    figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=columns, frameon=False)
     figure.suptitle(_text(f"{boards[0].task}: quality against dollars (mean and 95 % interval over seeds and test examples)"))
     return _save(figure, folder, "quality", boards[0].task)
 
@@ -60,7 +87,7 @@ def dollars(boards: Sequence[Board], folder: Path) -> Path:
     """Mean dollars from the purse by purpose, a bar for each setting, a panel for each budget; boards of one task."""
     columns = min(4, len(boards))
     rows = -(-len(boards) // columns)
-    names = list(dict.fromkeys(line.name for board in reversed(boards) for line in board.settings))[::-1]
+    names = _best_first(boards)[:SETTINGS_SHOWN][::-1]
     figure = _figure(1.8 + rows * (0.9 + 0.32 * len(names)))
     panels = figure.subplots(rows, columns, squeeze=False, sharey=True).flatten()
     for axes in panels[len(boards) :]:
@@ -91,12 +118,24 @@ def _curve(axes: Axes, boards: Sequence[Board], metric: Metric, name: str, place
     )
 
 
-def _references(axes: Axes, boards: Sequence[Board], metric: Metric) -> None:
-    """The teacher, which changes with the budget, and the floors, which do not."""
-    teacher = _scores(boards, metric, "teacher", "teacher")
-    if teacher:
-        means = [score.mean for _, score in teacher]
-        axes.plot([budget for budget, _ in teacher], means, color="black", linestyle=(0, (7, 3)), marker="*", markersize=9, label="teacher")
+def _references(axes: Axes, boards: Sequence[Board], metric: Metric, names: Sequence[str]) -> None:
+    """The teachers of the settings shown, in the colour and marker of the first they taught, and the floors."""
+    teachers = {line.name: line.taught for board in boards for line in board.references if line.kind == "teacher"}
+    for name, taught in teachers.items():
+        place = next((place for place, setting in enumerate(names) if setting in taught), None)
+        found = _scores(boards, metric, "teacher", name)
+        if place is not None and found:
+            colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
+            axes.plot(
+                [budget for budget, _ in found],
+                [score.mean for _, score in found],
+                label=_text(name),
+                color=colour,
+                marker=marker,
+                markerfacecolor="white",
+                linestyle=(0, (5, 3)),
+                linewidth=1.2,
+            )
     for floor, dashes in zip(boards[-1].floors, itertools.cycle(FLOOR_DASHES), strict=False):
         if metric.name in floor.scores:
             axes.axhline(floor.scores[metric.name].mean, color="0.45", linestyle=dashes, linewidth=1.4, label=_text(f"floor: {floor.name}"))

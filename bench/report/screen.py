@@ -12,8 +12,8 @@ from rich.text import Text
 
 from bench.report import board as boarding
 from bench.report.board import Board, Line, Metric
+from bench.report.cells import behind, score, statuses
 from bench.report.markdown import number, plain
-from bench.report.page import behind, score, statuses
 from bench.results import Results
 
 RESAMPLES = 500
@@ -25,6 +25,7 @@ MEDIUM, WIDE = 100, 150
 
 def leaderboard(found: Results, width: int) -> RenderableType:
     """A table for each task and budget, and how many arms have ended how."""
+    found = boarding.current(found)
     metrics = boarding.metrics(found)[: 2 if width >= MEDIUM else 1]
     boards = boarding.boards(found, metrics, RESAMPLES)
     ended = Counter(found.table.loc[found.table["row"] == "record", "status"])

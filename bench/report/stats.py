@@ -48,6 +48,15 @@ class Estimate:
         """Whether the interval leaves out 0: for differences."""
         return self.low > 0 or self.high < 0
 
+    @property
+    def sure(self) -> bool:
+        """Whether there is an interval."""
+        return not math.isnan(self.low)
+
+    def __neg__(self) -> Estimate:
+        """The same difference, seen from the other side."""
+        return Estimate(0.0 - self.mean, 0.0 - self.high, 0.0 - self.low, self.seeds, self.examples)
+
 
 def estimate(scores: Floats, resamples: int = RESAMPLES) -> Estimate:
     """Mean and interval of scores, seeds x examples, at least one each, none missing."""

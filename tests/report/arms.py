@@ -49,7 +49,9 @@ def write_arm(
     if scores:
         write_predictions(folder, scores)
     settings = {"label_share": label_share}
-    where = dict(machine if machine is not None else {"cpu": "a 2-core box", "packages": {"torch": "2.13.0"}})
+    where = dict(
+        machine if machine is not None else {"cpu": "a 2-core box", "packages": {"torch": "2.13.0"}, "gpus": [], "no_gpu": "no driver"}
+    )
     times = ("2026-01-01T00:00:00+00:00", "2026-01-01T00:01:00+00:00")
     spent, kept = purse.spent_usd, dict(facts or {})
     record = Record(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bench import results
-from bench.report import board
+from bench.report import board, cells
 from tests.report.arms import Scores, write_arm, write_suite
 
 
@@ -15,7 +15,7 @@ def constant(student: float, teacher: float | None = None, floor: float = 1.0, m
 
 
 def boards(folder: Path) -> list[board.Board]:
-    found = results.read(folder)
+    found = board.current(results.read(folder))
     return board.boards(found, board.metrics(found), resamples=200)
 
 
@@ -43,15 +43,55 @@ def test_a_score_of_which_less_is_better_is_ranked_the_other_way_round(tmp_path:
     assert ahead.mean == pytest.approx(2.0)
 
 
-def test_the_teacher_is_the_mean_of_the_teachers_at_that_budget(tmp_path: Path) -> None:
+def test_each_setting_has_its_own_teacher_and_equal_teachers_share_a_line(tmp_path: Path) -> None:
     write_arm(tmp_path, "a", constant(3.0, teacher=6.0), strategy="sft", facts={"teacher_parameters": 77e6, "large_ms": 60.0})
-    write_arm(tmp_path, "b", constant(3.0, teacher=8.0), strategy="distill")
-    write_arm(tmp_path, "c", constant(3.0, teacher=9.0), strategy="distill", budget_usd=20.0)
+    write_arm(tmp_path, "b", constant(4.0, teacher=6.0), strategy="distill")
+    write_arm(tmp_path, "c", constant(5.0, teacher=8.0), strategy="distill", setting="label_share=0.8")
+    write_arm(tmp_path, "d", constant(6.0))
+    write_arm(tmp_path, "e", constant(3.0, teacher=9.0), strategy="distill", budget_usd=20.0)
     small, large = boards(tmp_path)
-    assert [line.kind for line in small.references] == ["teacher", "floor"]
-    assert small.references[0].scores["rouge2"].mean == pytest.approx(7.0)
-    assert small.references[0].facts == {"student_parameters": 77e6, "student_ms": 60.0}
-    assert large.references[0].scores["rouge2"].mean == pytest.approx(9.0)
+    teachers = [(line.name, line.scores["rouge2"].mean) for line in small.references if line.kind == "teacher"]
+    assert teachers == [("teacher of distill (label_share=0.8)", 8.0), ("teacher of distill, sft", 6.0)]
+    assert small.references[1].facts == {"student_parameters": 77e6, "student_ms": 60.0}
+    own = {line.name: line.teacher and line.teacher.scores["rouge2"].mean for line in small.settings}
+    assert own == {"annotate": None, "distill (label_share=0.8)": 8.0, "distill": 6.0, "sft": 6.0}
+    behind = {line.name: cells.behind_teacher(small, line) for line in small.settings}
+    assert behind["sft"] == "3.00 [3.00, 3.00]"
+    assert behind["annotate"] == "–"
+    assert [line.name for line in large.references if line.kind == "teacher"] == ["teacher of distill"]
+
+
+def test_a_failed_arm_that_left_scores_behind_does_not_rank(tmp_path: Path) -> None:
+    write_arm(tmp_path, "a", constant(3.0))
+    write_arm(tmp_path, "b", constant(99.0) | {"floor: late": {"rouge2": [50.0] * 12}}, strategy="sft", status="failed", reason="disk full")
+    (found,) = boards(tmp_path)
+    assert [line.name for line in found.scored] == ["annotate"]
+    assert [floor.name for floor in found.floors] == ["lead"]
+
+
+@pytest.mark.parametrize("missing", ["failed", "infeasible", "unfinished"])
+def test_a_setting_that_lacks_a_seed_stands_below_those_that_have_it(tmp_path: Path, missing: str) -> None:
+    for seed, easy in ((0, 10.0), (1, 0.0)):
+        write_arm(tmp_path, f"a{seed}", constant(3.0 + easy), seed=seed)
+    write_arm(tmp_path, "b0", constant(2.0 + 10.0), strategy="sft")
+    folder = write_arm(tmp_path, "b1", strategy="sft", seed=1, status=missing)
+    if missing == "unfinished":
+        (folder / "record.json").unlink()
+    (found,) = boards(tmp_path)
+    assert [(line.name, line.complete) for line in found.settings] == [("annotate", True), ("sft", False)]
+    assert found.settings[1].scores["rouge2"].mean > found.settings[0].scores["rouge2"].mean
+    assert "incomplete (1 of 2 seeds)" in cells.statuses(found.settings[1])
+    assert "incomplete" not in cells.statuses(found.settings[0])
+
+
+def test_the_lead_baseline_is_the_floor_that_the_suite_names_or_else_the_first_by_name(tmp_path: Path) -> None:
+    floors = {f"floor: {name}": {"rouge2": [1.0] * 12} for name in ("b", "a")}
+    write_arm(tmp_path, "a", {**constant(3.0), **floors})
+    named = []
+    for lead in ({}, {"docstrings": "lead"}, {"docstrings": "gone"}):
+        write_suite(tmp_path, lead=lead)
+        named.append(boards(tmp_path)[0].lead)
+    assert named == ["a", "lead", "a"]
 
 
 def test_floors_stand_at_every_budget_also_where_no_arm_has_a_score(tmp_path: Path) -> None:
@@ -82,7 +122,10 @@ def test_a_metric_of_the_whole_corpus_has_a_mean_and_no_interval(tmp_path: Path)
     (found,) = boards(tmp_path)
     score = found.settings[0].scores["rouge2"]
     assert (score.mean, score.seeds, score.examples) == (5.0, 2, 0)
-    assert np.isnan(score.low)
+    assert not score.sure
+    ahead = found.difference(found.settings[0], found.floors[0])
+    assert ahead is not None
+    assert (ahead.mean, ahead.sure) == (4.0, False)
 
 
 def test_arms_that_the_suite_no_longer_holds_enter_no_mean(tmp_path: Path) -> None:
@@ -91,7 +134,8 @@ def test_arms_that_the_suite_no_longer_holds_enter_no_mean(tmp_path: Path) -> No
     write_arm(tmp_path, "new", constant(3.0))
     (found,) = boards(tmp_path)
     assert found.settings[0].scores["rouge2"].mean == 3.0
-    assert board.superseded(results.read(tmp_path)) == ["old"]
+    current = board.current(results.read(tmp_path))
+    assert (set(current.table["arm"]), set(current.records), set(current.examples)) == ({"new"},) * 3
 
 
 def test_tasks_do_not_mix(tmp_path: Path) -> None:

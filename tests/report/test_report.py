@@ -1,13 +1,15 @@
+import json
+import re
 import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
-from rich.console import Console
 
-from bench import report, results
+from bench import report
 from bench.contracts import Charge, Reading
 from tests.report.arms import FLOP_USD, Scores, write_arm, write_suite
+from tests.report.reading import cells, equal, section, shown
 
 HOSTILE = "a|b <img src=x onerror=alert(1)> `c`\n# title\n$x_1$ [red]z[/red] \x1b[31m"
 
@@ -22,7 +24,7 @@ def scores(ability: float, seed: int, teacher: bool) -> Scores:
 
 
 def write_run(folder: Path) -> None:
-    write_suite(folder)
+    write_suite(folder, compact={"encoder_layers": None, "decoder_layers": 4}, lead={"docstrings": "lead 12 words"})
     for strategy, ability in (("annotate", 2.0), ("sft", 5.0)):
         for budget_usd in (5.0, 10.0):
             for seed in (0, 1):
@@ -63,22 +65,14 @@ def text(run: Path) -> str:
     return (run / "report.md").read_text(encoding="utf-8")
 
 
-def section(text: str, title: str) -> str:
-    return text.split(f"## {title}\n", 1)[1].split("\n## ", 1)[0]
-
-
-def cells(text: str, start: str) -> list[str]:
-    """The cells of the first table line that starts so."""
-    line = next(line for line in text.splitlines() if line.startswith(f"| {start}"))
-    return [cell.strip() for cell in line.strip("|").split(" | ")]
-
-
 def test_the_answer_names_the_best_setting_and_what_it_is_told_apart_from(text: str) -> None:
     answer = section(text, "Answer")
-    assert "docstrings, 10 USD: **sft** has the best mean" in answer
+    assert "docstrings, 10 USD: **sft** is ahead with rouge2 " in answer
     assert "over 2 seeds and 60 test examples" in answer
-    assert "It is better than the next one, annotate: difference 3." in answer
-    assert "It is better than the best floor, the name's words" in answer
+    assert "The next one, annotate, is 3." in answer
+    for floor in ('the lead baseline ("lead 12 words")', 'the best floor ("the name\'s words")'):
+        assert re.search(re.escape(f"It beats {floor} in rouge2 by ") + r"[\d. \[\],]+ and rougeL by [\d.]+ \[", answer)
+    assert re.search(r"docstrings: on average the teacher beats its own student in rouge2 by [12]\.", answer)
 
 
 def test_the_leaderboard_shows_scores_money_size_and_speed_best_first(text: str) -> None:
@@ -92,8 +86,10 @@ def test_the_leaderboard_shows_scores_money_size_and_speed_best_first(text: str)
     assert low < mean < high
     starts = [line.split(" | ")[0] for line in board.splitlines() if line.startswith("| ")]
     assert starts[2:6] == ["| sft", "| annotate", "| distill", "| *to be beaten:*"]
-    assert starts[6].startswith("| *teacher (flan-t5-small")
-    assert starts[7:] == ["| *floor: the name's words*", "| *floor: lead 12 words*"]
+    assert starts[6].startswith("| *teacher of sft (flan-t5-small")
+    assert starts[7:] == ["| *floor: the name's words*", "| *floor: lead 12 words (lead baseline)*"]
+    assert float(row["its teacher (rouge2)"]) == pytest.approx(mean + float(row["behind its teacher"].split()[0]), abs=0.02)
+    assert "not the latency of a single request" in section(text, "Leaderboard")
     assert cells(board, "distill")[-1] == "1 failed, 1 infeasible"
 
 
@@ -110,14 +106,18 @@ def test_the_report_says_how_money_is_counted_on_what_data_and_machine_and_ends_
     assert "charged to nobody" in section(text, "How money is counted")
     assert "- evaluation: not charged" in section(text, "How money is counted")
     assert "412 near-duplicates were left out." in section(text, "Data")
-    assert "packages.torch: 2.13.0" in section(text, "Machine and versions")
+    machine = section(text, "Machine and versions")
+    assert "- packages: torch 2.13.0\n" in machine
+    assert "- no GPU (no driver)\n" in machine
+    assert "Compact model: encoder_layers: all, decoder_layers: 4." in machine
     assert text.endswith("```yaml\nsuite: example\nquestion: Labels or a teacher?\n```\n")
 
 
-def test_dollars_stand_by_kind_and_what_was_not_measured_is_a_dash_with_a_reason(text: str) -> None:
+def test_dollars_stand_by_kind_and_what_was_never_measured_has_a_reason_and_no_column(text: str) -> None:
     assert cells(section(text, "Where the dollars went"), "sft") == ["sft", "5.00", "1.00", "2.25", "3.25"]
     measured = section(text, "Memory, time, energy")
-    assert cells(measured, "sft") == ["sft", "5.00", "12.00", "–"]
+    assert cells(measured, "strategy") == ["strategy (setting)", "budget (USD)", "wall (s) ↓"]
+    assert cells(measured, "sft") == ["sft", "5.00", "12.00"]
     assert "- gpu_peak: no GPU here" in measured
 
 
@@ -150,12 +150,37 @@ def test_arms_none_of_which_has_a_score_are_reported_too(tmp_path: Path) -> None
     assert not list(tmp_path.glob("*.png"))
 
 
-def test_one_seed_is_said_to_be_one(tmp_path: Path) -> None:
-    write_arm(tmp_path, "a", scores(2.0, 0, teacher=False))
-    write_arm(tmp_path, "b", scores(5.0, 0, teacher=False), strategy="sft")
-    answer = section(report.write(tmp_path).read_text(encoding="utf-8"), "Answer")
-    assert "over 1 seed and" in answer
-    assert "(one seed only)" in answer
+def test_a_failed_arm_that_left_a_score_behind_shows_its_reason(tmp_path: Path) -> None:
+    write_arm(tmp_path, "a", equal(3.0))
+    write_arm(tmp_path, "b", equal(9.0), strategy="sft", status="failed", reason="disk full")
+    text = report.write(tmp_path).read_text(encoding="utf-8")
+    assert cells(section(text, "Every arm"), "b")[1:3] == ["failed", "disk full"]
+
+
+def test_arms_that_the_suite_no_longer_holds_are_listed_and_nothing_else(tmp_path: Path) -> None:
+    write_suite(tmp_path, arms=["new"])
+    write_arm(tmp_path, "new", equal(3.0))
+    folder = write_arm(tmp_path, "old", {"student": {"old_metric": [1.0]}}, readings=[Reading("old_reading", 1.0, "s", "counter")])
+    record = json.loads((folder / "record.json").read_text())
+    (folder / "record.json").write_text(json.dumps({**record, "data_fingerprint": "other", "machine": {"cpu": "old cpu"}}))
+    text = report.write(tmp_path).read_text(encoding="utf-8")
+    assert "| old | done |" in section(text, "Every arm")
+    assert "does not hold them:\n\n- old" in section(text, "Every arm")
+    assert not [word for word in ("old_metric", "old_reading", "old cpu", "different data") if word in text]
+    assert "arms: 1 done\n" in "".join(line.rstrip() + "\n" for line in shown(tmp_path, 100).splitlines())
+
+
+def test_the_plots_of_many_settings_and_budgets_show_the_best_and_say_so(tmp_path: Path) -> None:
+    for place in range(25):
+        write_arm(tmp_path, f"a{place}", equal(float(place)), setting=f"label_share={place / 100}", budget_usd=30.0)
+    for budget_usd in range(10, 23):
+        write_arm(tmp_path, f"b{budget_usd}", status="infeasible", budget_usd=budget_usd)
+    plots = section(report.write(tmp_path).read_text(encoding="utf-8"), "Plots")
+    assert "docstrings: the plots show the best 20 of 26 settings" in plots
+    assert "docstrings: the plots show the greatest 12 of 14 budgets" in plots
+    width, height = struct.unpack(">II", (tmp_path / "dollars-docstrings.png").read_bytes()[16:24])
+    assert width == 1200
+    assert height < 2**16
 
 
 def test_hostile_text_from_suite_data_and_arms_is_shown_and_nothing_more(tmp_path: Path) -> None:
@@ -182,19 +207,12 @@ def test_a_task_cannot_name_a_picture_outside_the_folder(tmp_path: Path) -> None
     assert [path.parent for path in tmp_path.rglob("*.png")] == [tmp_path / "deep" / "run"] * 2
 
 
-def shown(folder: Path, width: int) -> str:
-    console = Console(width=width)
-    with console.capture() as capture:
-        console.print(report.terminal(results.read(folder), width))
-    return capture.get()
-
-
 @pytest.mark.parametrize("width", [80, 110, 180])
 def test_the_terminal_shows_the_leaderboard_within_its_width(run: Path, width: int) -> None:
     text = shown(run, width)
     assert max(len(line) for line in text.splitlines()) <= width
     lines = [line.strip() for line in text.splitlines()]
-    starts = ["sft", "annotate", "distill", "teacher", "floor: the name's", "floor: lead 12"]
+    starts = ["sft", "annotate", "distill", "teacher of sft", "floor: the name's", "floor: lead 12"]
     found = [start for line in lines for start in starts if line.startswith(start)]
     assert found[:6] == starts
     assert "arms: 8 done, 1 failed, 1 infeasible" in text
