@@ -41,6 +41,16 @@ def arms(folder: Path) -> dict[str, ledger.Record]:
     return {name: record for name, record in found.items() if record}
 
 
+def workers_of(running: "subprocess.Popen[str]") -> list[psutil.Process]:
+    """The processes of arms that a run has started, as soon as there is one."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if found := [p for p in psutil.Process(running.pid).children() if "bench.worker" in " ".join(p.cmdline())]:
+            return found
+        time.sleep(0.05)
+    raise AssertionError("no arm was started within a minute")
+
+
 def outcome(folder: Path) -> dict[str, tuple[list[object], list[object], str]]:
     """Scores, FLOP charges and predictions of every arm: what must not depend on when or how it ran."""
     result = {}
@@ -150,11 +160,7 @@ def test_a_worker_killed_by_a_signal_is_a_failed_row_that_retry_runs_again(cache
     arguments = ["run", SUITE, "--results", str(tmp_path), "--cache", str(cache), "--only", "*annotate.4usd*"]
     command = [sys.executable, "-m", "bench.cli", *arguments]
     running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    deadline = time.monotonic() + 60
-    workers: list[psutil.Process] = []
-    while not workers and time.monotonic() < deadline:
-        workers = [p for p in psutil.Process(running.pid).children() if "bench.worker" in " ".join(p.cmdline())]
-        time.sleep(0.05)
+    workers = workers_of(running)
     workers[0].kill()
     output, _ = running.communicate(timeout=120)
     assert running.returncode == 1, output
@@ -170,11 +176,7 @@ def test_a_worker_killed_by_a_signal_is_a_failed_row_that_retry_runs_again(cache
 def test_ctrl_c_stops_the_workers_and_says_how_to_go_on(cache: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "bench.cli", "run", SUITE, "--results", str(tmp_path), "--cache", str(cache)]
     running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
-    workers: list[psutil.Process] = []
-    while not workers and time.monotonic() < deadline:
-        workers = [p for p in psutil.Process(running.pid).children() if "bench.worker" in " ".join(p.cmdline())]
-        time.sleep(0.05)
+    workers = workers_of(running)
     running.send_signal(signal.SIGINT)
     _, said = running.communicate(timeout=60)
     assert running.returncode == 130

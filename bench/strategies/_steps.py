@@ -66,7 +66,7 @@ def pseudo_label(job: Job, teacher: ModelRecipe, at_most_usd: float) -> tuple[Ex
 
 def _pseudo_labels(job: Job, teacher: ModelRecipe, examples: tuple[Example, ...]) -> PseudoLabels:
     return PseudoLabels(
-        teacher=teacher,
+        model=teacher,
         examples=examples,
         prefix=job.task.prefix,
         max_source_tokens=job.task.max_source_tokens,

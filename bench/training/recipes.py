@@ -180,10 +180,10 @@ def _teacher(recipe: ModelRecipe, tokenizer: Any, bench: Workbench) -> tuple[Any
 
 
 @dataclass(frozen=True)
-class PseudoLabels(Recipe):
-    """A teacher's outputs for unlabelled documents, as labels; `labelling.json` beside them counts them."""
+class Outputs(Recipe):
+    """What `model` generates for documents."""
 
-    teacher: ModelRecipe
+    model: ModelRecipe
     examples: tuple[Example, ...]
     prefix: str
     max_source_tokens: int
@@ -193,12 +193,43 @@ class PseudoLabels(Recipe):
 
     def forecast_flops(self, bench: Workbench) -> float:
         """A ceiling: every output as long as allowed."""
-        return _within(_ceilings(self, self.teacher, bench), self.limit)[0]
+        return _within(self._ceilings(bench), self.limit)[0]
+
+    def _ceilings(self, bench: Workbench) -> list[float]:
+        """FLOPs of each document, if its output were as long as allowed."""
+        flops, beams = self.model.flop_model(bench.cache), self.decoding.beams
+        return [flops.generation(len(source), self.max_target_tokens, beams) for source in self._sources(bench)]
+
+    def _sources(self, bench: Workbench) -> tuple[tuple[int, ...], ...]:
+        folder = self.model.tokenizer_folder(bench.cache, max(self.max_source_tokens, self.max_target_tokens))
+        return encode_sources(folder, self.examples, self.prefix, self.max_source_tokens)
+
+    def _generate(self, bench: Workbench) -> Iterator[tuple[int, Output]]:
+        """(position, output) of the documents, in whatever order they are made."""
+        network, tokenizer = load(self.model.folder(bench))
+        return generate(
+            network.to(bench.device),
+            tokenizer,
+            self._sources(bench),
+            max_target_tokens=self.max_target_tokens,
+            decoding=self.decoding,
+            precision=self.precision,
+            device=bench.device,
+            flops=self.model.flop_model(bench.cache),
+            tally=bench.tally,
+            progress=bench.progress,
+            may_stop_early=self.limit is not None,
+        )
+
+
+@dataclass(frozen=True)
+class PseudoLabels(Outputs):
+    """A teacher's outputs for unlabelled documents, as labels; `labelling.json` beside them counts them."""
 
     def make(self, folder: Path, bench: Workbench) -> None:
         made = tokens = empty = 0
         with (folder / "pseudo_labels.jsonl").open("w", encoding="utf-8") as file:
-            for position, output in _generate(self, self.teacher, bench, may_stop_early=self.limit is not None):
+            for position, output in self._generate(bench):
                 example = self.examples[position]
                 file.write(json.dumps({"id": example.id, "source": example.source, "target": output.text}) + "\n")
                 made, tokens, empty = made + 1, tokens + output.tokens, empty + (not output.text)
@@ -213,29 +244,17 @@ class PseudoLabels(Recipe):
 
     def pretend(self, bench: Workbench) -> tuple[Example, ...]:
         """As many documents as the limit allows, each labelled with its own first words, as many as an output may have tokens."""
-        documents = _within(_ceilings(self, self.teacher, bench), self.limit)[1]
+        documents = _within(self._ceilings(bench), self.limit)[1]
         words = self.max_target_tokens
         return tuple(Example(e.id, e.source, " ".join(e.source.split()[:words]) or "-") for e in self.examples[:documents])
 
 
 @dataclass(frozen=True)
-class Predictions(Recipe):
+class Predictions(Outputs):
     """A model's outputs for documents, in order: for evaluation."""
 
-    model: ModelRecipe
-    examples: tuple[Example, ...]
-    prefix: str
-    max_source_tokens: int
-    max_target_tokens: int
-    decoding: Decoding
-    precision: Precision
-
-    def forecast_flops(self, bench: Workbench) -> float:
-        """A ceiling: every output as long as allowed."""
-        return float(sum(_ceilings(self, self.model, bench)))
-
     def make(self, folder: Path, bench: Workbench) -> None:
-        outputs = dict(_generate(self, self.model, bench, may_stop_early=False))
+        outputs = dict(self._generate(bench))
         _write_json(folder / "predictions.json", [outputs[i].text for i in range(len(self.examples))])
 
     def read(self, folder: Path) -> list[str]:
@@ -253,36 +272,6 @@ def _within(steps: Sequence[float], limit: float | None) -> tuple[float, int]:
     if steps and not done:
         raise OverBudget("the first step does not fit into what is left")
     return total, done
-
-
-def _ceilings(recipe: PseudoLabels | Predictions, model: ModelRecipe, bench: Workbench) -> list[float]:
-    """FLOPs of each document, if its output were as long as allowed."""
-    flops, beams = model.flop_model(bench.cache), recipe.decoding.beams
-    return [flops.generation(len(source), recipe.max_target_tokens, beams) for source in _sources(recipe, model, bench)]
-
-
-def _sources(recipe: PseudoLabels | Predictions, model: ModelRecipe, bench: Workbench) -> tuple[tuple[int, ...], ...]:
-    folder = model.tokenizer_folder(bench.cache, max(recipe.max_source_tokens, recipe.max_target_tokens))
-    return encode_sources(folder, recipe.examples, recipe.prefix, recipe.max_source_tokens)
-
-
-def _generate(
-    recipe: PseudoLabels | Predictions, model: ModelRecipe, bench: Workbench, may_stop_early: bool
-) -> Iterator[tuple[int, Output]]:
-    network, tokenizer = load(model.folder(bench))
-    return generate(
-        network.to(bench.device),
-        tokenizer,
-        _sources(recipe, model, bench),
-        max_target_tokens=recipe.max_target_tokens,
-        decoding=recipe.decoding,
-        precision=recipe.precision,
-        device=bench.device,
-        flops=model.flop_model(bench.cache),
-        tally=bench.tally,
-        progress=bench.progress,
-        may_stop_early=may_stop_early,
-    )
 
 
 def _write_json(path: Path, value: Any) -> None:

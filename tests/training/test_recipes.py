@@ -25,7 +25,7 @@ def _finetuned(base, examples, **changes):
 
 def _pseudo_labels(teacher, examples, **changes):
     fields = {"prefix": "", "max_source_tokens": 32, "max_target_tokens": 6, "decoding": Decoding(batch_size=4), "precision": "fp32"}
-    return PseudoLabels(teacher=teacher, examples=examples, **{**fields, **changes})
+    return PseudoLabels(model=teacher, examples=examples, **{**fields, **changes})
 
 
 def test_a_pretrained_artifact_copies_no_weights(shop, pretrained, checkpoint, cache):
