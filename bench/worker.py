@@ -81,6 +81,7 @@ def run(suite_path: Path, arm_id: str, results: Path, cache: Path, device: str) 
             raise BenchError("this GPU has no bf16; say `precision: fp32` in the suite")
         splits = arm.task.splits(cache, progress)
         about["data_fingerprint"] = splits.fingerprint
+        progress("preparing", 0, 0)
         for profiler in loaded.profilers.values():
             profiler.prepare()
         store = Store(results / "store", cache, where, loaded.profilers, progress)
