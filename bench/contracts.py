@@ -35,6 +35,7 @@ from bench.values import (
 )
 
 __all__ = [
+    "PARENT_PIPE",
     "Bill",
     "Charge",
     "Checkpoint",
@@ -251,6 +252,11 @@ class Strategy(Part, ABC):
 
 
 # --- executors -------------------------------------------------------------------------------------------------------
+
+
+PARENT_PIPE = "BENCH_PARENT_PIPE"
+"""Environment variable that an executor sets where a process gets a pipe from it as standard input: when that closes, the
+executor is gone, and the process ends too."""
 
 
 class Executor(Part, ABC):

@@ -17,7 +17,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -55,6 +55,10 @@ class Ledger:
 
     def fact(self, name: str, value: float) -> None:
         self._append({"row": "fact", "name": name, "value": value})
+
+    def facts(self, values: Mapping[str, float]) -> None:
+        for name, value in values.items():
+            self.fact(name, value)
 
 
 def keep_aside(folder: Path) -> None:
@@ -109,6 +113,20 @@ class Purse:
         self.charges.append(charge)
         if self._ledger:
             self._ledger.charge(charge)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How the process of an arm ended, for the parent to seal: the content of outcome.json."""
+
+    status: Status
+    reason: str = ""
+    spent_usd: float = 0.0
+    facts: dict[str, float] = field(default_factory=dict)
+    data_fingerprint: str = ""
+    machine: dict[str, Any] = field(default_factory=dict)
+    student: str = ""
+    started: str = ""
 
 
 @dataclass(frozen=True)

@@ -28,11 +28,11 @@ SHELVES: dict[str, type[Part]] = {
 
 
 class UnknownPart(BenchError):
-    """No such part on the shelf. `near`: the nearest name that is there, else empty."""
+    """No such part on the shelf; says the nearest name that is there."""
 
     def __init__(self, shelf: str, name: str) -> None:
-        self.near = nearest(name, names(shelf))
-        hint = f"did you mean '{self.near}'?" if self.near else f"there are: {', '.join(names(shelf))}"
+        near = nearest(name, names(shelf))
+        hint = f"did you mean '{near}'?" if near else f"there are: {', '.join(names(shelf))}"
         super().__init__(f"no part '{name}' in {shelf}/; {hint}")
 
 

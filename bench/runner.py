@@ -13,7 +13,7 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,7 +24,7 @@ from bench import ledger
 from bench import plan as planning
 from bench.contracts import Executor, Progress, Splits
 from bench.errors import BenchError, DataError
-from bench.ledger import Record, Status
+from bench.ledger import Ending, Record
 from bench.plan import Arm
 from bench.suite import Suite
 
@@ -145,7 +145,7 @@ class _Sealer:
         (folder / "progress.json").unlink(missing_ok=True)
         self.screen.ended(record)
 
-    def _record(self, arm: Arm, ending: Mapping[str, Any]) -> Record:
+    def _record(self, arm: Arm, ending: Ending) -> Record:
         return Record(
             arm=arm.id,
             suite=self.suite.spec.suite,
@@ -157,31 +157,21 @@ class _Sealer:
             budget_usd=arm.budget_usd,
             seed=arm.seed,
             ended=_now(),
-            **{**ending, "started": ending["started"] or self._began},
+            **{**asdict(ending), "started": ending.started or self._began},
         )
 
 
-def _ending(folder: Path, exit_status: int) -> dict[str, Any]:
+def _ending(folder: Path, exit_status: int) -> Ending:
+    """What the process of an arm said of its end, or what can be told of one that could not say it."""
     path = folder / "outcome.json"
     if path.exists():
-        ending: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return ending
-    status: Status = "failed"
+        return Ending(**json.loads(path.read_text(encoding="utf-8")))
     reason, spent = _how_it_died(folder, exit_status), 0.0
     try:
         spent = sum(row["usd"] for row in ledger.rows(folder) if row["row"] == "charge" and row["paid_by"] == "purse")
     except BenchError as error:
         reason += f"; {error}"
-    return {
-        "status": status,
-        "reason": reason,
-        "spent_usd": round(spent, 9),
-        "facts": {},
-        "data_fingerprint": "",
-        "machine": {},
-        "student": "",
-        "started": "",
-    }
+    return Ending("failed", reason, round(spent, 9))
 
 
 def _how_it_died(folder: Path, exit_status: int) -> str:

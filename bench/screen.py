@@ -93,16 +93,16 @@ class RunScreen:
     def ended(self, record: Record) -> None:
         self._ended[record.arm] = record
         if self.console.is_terminal:
-            self._board = leaderboard(self._folder, self.console)
+            self._draw(at_least_s=0)
             return
         self.console.print(f"[{len(self._ended)}/{len(self._arms)}] {record.arm}: {_ending(record)}; {self._left()}")
-        if record.status == "done" and self._draw():
+        if record.status == "done" and self._draw(SECONDS_BETWEEN_BOARDS):
             self.console.print(self._board)
 
-    def _draw(self) -> bool:
-        """Draw the board anew, now and then: while it is drawn no process is started."""
+    def _draw(self, at_least_s: float) -> bool:
+        """Draw the board anew where the last time is long enough ago: while it is drawn no process is started."""
         begun = time.monotonic()
-        due = begun - self._drawn > max(SECONDS_BETWEEN_BOARDS, 20 * self._drawing_s)
+        due = begun - self._drawn > max(at_least_s, 20 * self._drawing_s)
         if due:
             self._board, self._drawn = leaderboard(self._folder, self.console), time.monotonic()
             self._drawing_s = self._drawn - begun

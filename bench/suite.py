@@ -189,16 +189,13 @@ class _Reader:
                 continue
             seen: list[Part] = []
             for setting, values, moved in _grid(use.get("with") or {}, self, path):
-                with self._lines_of(moved):
+                with _Moved(self.text.lines, moved):
                     strategy = self._build(kind, values, path)
                 if strategy in seen:
                     self._fault(path, f"the grid holds the same settings twice: {setting}")
                 elif isinstance(strategy, Strategy):
                     seen.append(strategy)
                     yield Cell(label, setting, strategy)
-
-    def _lines_of(self, moved: dict[Where, int]) -> _Moved:
-        return _Moved(self.text.lines, moved)
 
     def _cross_check(self, spec: SuiteText, metrics: dict[str, Metric]) -> None:
         if spec.prices.meter == "energy":

@@ -14,16 +14,16 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from bench import machine, plan, suite
-from bench.contracts import Example, Outcome, Score
+from bench.contracts import PARENT_PIPE, Example, Outcome, Score
 from bench.errors import BenchError, OverBudget, Stop
 from bench.job import ArmJob
-from bench.ledger import Ledger, Purse, Status, write_whole
+from bench.ledger import Ending, Ledger, Purse, write_whole
 from bench.plan import Arm
 from bench.store import Store
 from bench.suite import Suite
@@ -31,25 +31,8 @@ from bench.training.models import count_parameters, load
 from bench.training.recipes import ModelRecipe, Predictions, Pretrained
 from bench.training.speed import InferenceSpeed
 
-PARENT_PIPE = "BENCH_PARENT_PIPE"
-"""Set where standard input is a pipe from the parent: when it closes, the parent is gone, and so is the process."""
-
 TIMED_DOCUMENTS, TIMED_ROUNDS = 16, 3
 """Inference is timed on so many documents, so many times over."""
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How the process of an arm ended, for the parent to seal: the content of outcome.json."""
-
-    status: Status
-    reason: str = ""
-    spent_usd: float = 0.0
-    facts: dict[str, float] = field(default_factory=dict)
-    data_fingerprint: str = ""
-    machine: dict[str, Any] = field(default_factory=dict)
-    student: str = ""
-    started: str = ""
 
 
 class ProgressFile:
@@ -96,14 +79,12 @@ def run(suite_path: Path, arm_id: str, results: Path, cache: Path, device: str) 
         for subject, found in scores.items():
             for score in found:
                 ledger.score(subject, score)
-        for name, value in facts.items():
-            ledger.fact(name, value)
+        ledger.facts(facts)
         student = str(store.artifact(outcome.student).relative_to(results))
         return Ending("done", "", purse.spent_usd, facts, student=student, **about)
     except Stop as stop:
         facts = job.facts if job else {}
-        for name, value in facts.items():
-            ledger.fact(name, value)
+        ledger.facts(facts)
         return Ending("infeasible" if isinstance(stop, OverBudget) else "skipped", str(stop), purse.spent_usd, facts, **about)
     except Exception as error:
         traceback.print_exc()
@@ -153,10 +134,7 @@ def _models(outcome: Outcome, job: ArmJob) -> dict[str, ModelRecipe]:
 def _predict(job: ArmJob, model: ModelRecipe, examples: tuple[Example, ...]) -> list[str]:
     """Outputs for documents whose labels the model does not get to see."""
     unlabelled = tuple(replace(example, target=None) for example in examples)
-    recipe = Predictions(
-        model, unlabelled, job.task.prefix, job.task.max_source_tokens, job.task.max_target_tokens, job.decoding, job.precision
-    )
-    outputs: list[str] = job.read(job.make(recipe, "evaluation"))
+    outputs: list[str] = job.read(job.make(Predictions.of(job, model, unlabelled), "evaluation"))
     return outputs
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from bench.contracts import Executor
+from bench.contracts import PARENT_PIPE, Executor
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
@@ -41,6 +41,6 @@ class Local(Executor):
 
     def _start(self, command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
         log.parent.mkdir(parents=True, exist_ok=True)
-        environment = {**os.environ, "BENCH_PARENT_PIPE": "1", **(ONE_THREAD if self.one_thread else {})}
+        environment = {**os.environ, PARENT_PIPE: "1", **(ONE_THREAD if self.one_thread else {})}
         with log.open("ab") as sink:
             return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=sink, stderr=sink, env=environment)  # noqa: S603

@@ -48,7 +48,7 @@ def pseudo_label(job: Job, teacher: ModelRecipe, at_most_usd: float) -> tuple[Ex
     for start in range(0, len(job.unlabelled), CHUNK):
         try:
             chunk = job.make(
-                _pseudo_labels(job, teacher, job.unlabelled[start : start + CHUNK]),
+                PseudoLabels.of(job, teacher, job.unlabelled[start : start + CHUNK]),
                 "pseudo_labelling",
                 shorten=True,
                 at_most_usd=job.left_usd() - stop_at,
@@ -62,15 +62,3 @@ def pseudo_label(job: Job, teacher: ModelRecipe, at_most_usd: float) -> tuple[Ex
         if len(outputs) < len(chunk.examples):
             break
     return labelled
-
-
-def _pseudo_labels(job: Job, teacher: ModelRecipe, examples: tuple[Example, ...]) -> PseudoLabels:
-    return PseudoLabels(
-        model=teacher,
-        examples=examples,
-        prefix=job.task.prefix,
-        max_source_tokens=job.task.max_source_tokens,
-        max_target_tokens=job.task.max_target_tokens,
-        decoding=job.decoding,
-        precision=job.precision,
-    )

@@ -7,9 +7,9 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from bench.contracts import Checkpoint, Compact, Decoding, Example, Precision, Recipe, Workbench
+from bench.contracts import Checkpoint, Compact, Decoding, Example, Job, Precision, Recipe, Workbench
 from bench.errors import BenchError, CheckpointError, OverBudget
 from bench.training.batches import Encoded, encode, encode_sources, plan_batches
 from bench.training.flops import FlopModel, flop_model
@@ -190,6 +190,19 @@ class Outputs(Recipe):
     max_target_tokens: int
     decoding: Decoding
     precision: Precision
+
+    @classmethod
+    def of(cls, job: Job, model: ModelRecipe, examples: tuple[Example, ...]) -> Self:
+        """As the job's task and suite say."""
+        return cls(
+            model=model,
+            examples=examples,
+            prefix=job.task.prefix,
+            max_source_tokens=job.task.max_source_tokens,
+            max_target_tokens=job.task.max_target_tokens,
+            decoding=job.decoding,
+            precision=job.precision,
+        )
 
     def forecast_flops(self, bench: Workbench) -> float:
         """A ceiling: every output as long as allowed."""
