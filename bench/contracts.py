@@ -103,8 +103,8 @@ class Task(Part, ABC):
         """Read the data. Slow work is kept under `cache`. Raises DataError."""
 
     @abstractmethod
-    def trivial_rules(self) -> Mapping[str, Rule]:
-        """Name -> rule; the first is the lead baseline."""
+    def trivial_rules(self, train: Sequence[Example]) -> Mapping[str, Rule]:
+        """Name -> rule; the first is the lead baseline. train: labelled examples, for a rule such as 'the commonest label'."""
 
 
 # --- pretrained checkpoints ------------------------------------------------------------------------------------------

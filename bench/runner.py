@@ -119,7 +119,7 @@ def _question(suite: Suite, splits: Mapping[str, Splits]) -> dict[str, Any]:
         "meter": spec.prices.meter,
         "large": suite.large.title,
         "sunk": f"The making of {suite.large.title} is sunk cost, charged to nobody.",
-        "lead": {label: next(iter(task.trivial_rules()), "") for label, task in suite.tasks.items()},
+        "lead": {label: next(iter(task.trivial_rules(splits[label].train)), "") for label, task in suite.tasks.items()},
         "notes": {label: list(found.notes) for label, found in splits.items()},
         "label_usd": {label: spec.prices.label_usd if task.label_usd is None else task.label_usd for label, task in suite.tasks.items()},
         "arms": [arm.id for arm in planning.arms(suite)],

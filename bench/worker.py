@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import machine, plan, suite
-from bench.contracts import PARENT_PIPE, Example, Outcome, Score
+from bench.contracts import PARENT_PIPE, Example, Outcome, Score, Splits
 from bench.errors import BenchError, OverBudget, Stop
 from bench.job import ArmJob
 from bench.ledger import Ending, Ledger, Purse, write_whole
@@ -71,7 +71,7 @@ def run(suite_path: Path, arm_id: str, results: Path, cache: Path, device: str) 
         job = ArmJob(loaded, arm, splits, purse, store, ledger)
         outcome = arm.cell.strategy.run(job)
         models = _models(outcome, job)
-        evaluation = _Evaluation(loaded, arm, splits.test, job, store)
+        evaluation = _Evaluation(loaded, arm, splits, job, store)
         predictions = evaluation.predictions(models)
         scores = evaluation.scores(predictions)
         _write_predictions(folder / "predictions.jsonl", splits.test, predictions, scores)
@@ -98,7 +98,7 @@ class _Evaluation:
 
     suite: Suite
     arm: Arm
-    test: tuple[Example, ...]
+    splits: Splits
     job: ArmJob
     store: Store
 
@@ -109,13 +109,13 @@ class _Evaluation:
 
     def predictions(self, models: Mapping[str, ModelRecipe]) -> dict[str, list[str]]:
         """Subject -> outputs on the test documents: student, teacher, and every trivial rule as a floor."""
-        made = {name: _predict(self.job, model, self.test) for name, model in models.items()}
-        rules = self.arm.task.trivial_rules()
-        return made | {f"floor: {name}": [rule(example.source) for example in self.test] for name, rule in rules.items()}
+        made = {name: _predict(self.job, model, self.splits.test) for name, model in models.items()}
+        rules = self.arm.task.trivial_rules(self.splits.train)
+        return made | {f"floor: {name}": [rule(example.source) for example in self.splits.test] for name, rule in rules.items()}
 
     def scores(self, predictions: Mapping[str, Sequence[str]]) -> dict[str, list[Score]]:
         """Subject -> what every metric gave."""
-        references = [example.target or "" for example in self.test]
+        references = [example.target or "" for example in self.splits.test]
         metrics = self.suite.metrics.values()
         return {subject: [score for m in metrics for score in m.score(outputs, references)] for subject, outputs in predictions.items()}
 

@@ -71,7 +71,7 @@ print([m for m in ("torch", "transformers", "datasets", "evaluate", "codecarbon"
 def test_a_task_brings_trivial_rules_the_lead_first(name: str) -> None:
     task = construct(registry.find("tasks", name), name)
     assert isinstance(task, Task)
-    rules = task.trivial_rules()
+    rules = task.trivial_rules(())
     first = next(iter(rules.values()))
     document = "One two three four five six seven eight nine ten eleven twelve thirteen fourteen. Another sentence."
     assert rules

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -84,6 +84,6 @@ class Files(Task):
                 )
         return parts
 
-    def trivial_rules(self) -> Mapping[str, Rule]:
+    def trivial_rules(self, train: Sequence[Example]) -> Mapping[str, Rule]:  # noqa: ARG002 - these rules learn nothing
         """The first `lead_words` words, the first sentence."""
         return {f"first {self.lead_words} words": first_words(self.lead_words), "first sentence": first_sentence}

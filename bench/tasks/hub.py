@@ -81,7 +81,7 @@ class Hub(Task):
         )
         return Splits(*ordered, fingerprint=fingerprint(*ordered), notes=sifted.notes)
 
-    def trivial_rules(self) -> Mapping[str, Rule]:
+    def trivial_rules(self, train: Sequence[Example]) -> Mapping[str, Rule]:  # noqa: ARG002 - these rules learn nothing
         """The first `lead_words` words, the first sentence."""
         return {f"first {self.lead_words} words": first_words(self.lead_words), "first sentence": first_sentence}
 

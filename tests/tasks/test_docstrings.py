@@ -50,9 +50,9 @@ def test_objects_that_say_too_little_or_too_much_are_left_out(changed):
 
 def test_the_rules_are_the_lead_the_name_and_the_content_words():
     source, _ = pair()
-    assert {name: rule(source) for name, rule in Docstrings().trivial_rules().items()} == {
+    assert {name: rule(source) for name, rule in Docstrings().trivial_rules(()).items()} == {
         "first 12 words": "scale weights (weights, max size): total = sum(weights) if total == zero:",
         "Return the NAME": "Return the scale weights.",
         "first 8 content words": "scale weights weights max size total sum weights",
     }
-    assert next(iter(Docstrings().trivial_rules())) == "first 12 words"
+    assert next(iter(Docstrings().trivial_rules(()))) == "first 12 words"

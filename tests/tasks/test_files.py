@@ -187,7 +187,7 @@ def test_fractions_that_leave_nothing_to_train_on_are_refused():
 
 
 def test_the_rules_are_the_lead_and_the_first_sentence():
-    rules = Files(train="a", source="b", target="c", lead_words=3).trivial_rules()
+    rules = Files(train="a", source="b", target="c", lead_words=3).trivial_rules(())
     assert {name: rule("One two. Three four") for name, rule in rules.items()} == {
         "first 3 words": "One two. Three",
         "first sentence": "One two.",

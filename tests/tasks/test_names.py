@@ -60,7 +60,7 @@ def test_short_and_foreign_descriptions_are_left_out(docstring):
 
 
 def test_the_first_rule_is_the_lead_and_the_second_skips_stop_words():
-    rules = Names().trivial_rules()
+    rules = Names().trivial_rules(())
     source = "Return the number of open files, if any is there."
     assert {name: rule(source) for name, rule in rules.items()} == {
         "first 5 words": "Return the number of open",
