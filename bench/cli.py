@@ -6,6 +6,7 @@ Exit status: 0 every arm has its record, 1 some arms failed, 2 the suite, its da
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import click
 
 from bench import __version__
 from bench.errors import BenchError
+from bench.local_copies import DATA, MODELS, Variable
 
 
 class _Commands(click.Group):
@@ -46,6 +48,32 @@ cache_option = click.option(
     default=_default_cache,
     help="Folder for data and checkpoints made once. [default: ~/.cache/bench]",
 )
+
+
+def _copies_option(option: str, variable: Variable, of_what: str) -> Callable[[Any], Any]:
+    """Names a folder to the parts, here and in the processes that inherit this environment (`bench.local_copies` says why)."""
+
+    def name_folder(_: click.Context, __: click.Parameter, folder: Path | None) -> None:
+        if folder is None:
+            return
+        if not folder.expanduser().is_dir():
+            raise BenchError(f"{option} or {variable}: there is no folder {folder}")
+        os.environ[variable] = str(folder.expanduser().absolute())
+
+    return click.option(
+        option,
+        metavar="DIR",
+        type=click.Path(path_type=Path),
+        envvar=variable,
+        show_envvar=True,
+        expose_value=False,
+        callback=name_folder,
+        help=f"Folder of {of_what} (DIR/owner/name), looked up before the hub's cache and the hub.",
+    )
+
+
+models_option = _copies_option("--models", MODELS, "models")
+data_option = _copies_option("--data", DATA, "data sets")
 only_option = click.option("--only", metavar="GLOB", help="Only arms whose name matches, such as '*distill*seed1*'.")
 
 
@@ -59,6 +87,8 @@ def main() -> None:
 @suite_argument
 @results_option
 @cache_option
+@models_option
+@data_option
 @only_option
 @click.option("--retry", is_flag=True, help="Run failed arms again.")
 @click.option("--workers", type=click.IntRange(1), help="Processes at a time. [default: one a core, at most 8; one on a GPU]")
@@ -74,6 +104,8 @@ def run(suite: Path, results: Path, cache: Path, only: str | None, retry: bool, 
 @main.command()
 @suite_argument
 @cache_option
+@models_option
+@data_option
 @only_option
 def plan(suite: Path, cache: Path, only: str | None) -> None:
     """Show what each arm of SUITE will buy and cost, before anything runs."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from bench import job, machine, registry, runner, screen
@@ -24,14 +25,16 @@ def run(path: Path, folder: Path, cache: Path, only: str | None, retry: bool, wo
     console = screen.console()
     suite = reading.read(path)
     arms = _chosen(suite, only)
-    where = runner.Where((folder / suite.spec.suite).absolute(), cache, device)
+    where, layers = runner.Where((folder / suite.spec.suite).absolute(), cache, device), None
     with screen.preparing(console) as progress:
         splits = runner.data(suite, cache, progress)
         if None in runner.kept(arms, splits, where.results, retry).values():
-            _prepare(suite, cache, progress)
+            layers = _prepare(suite, cache, progress)
+    for line in layers or ():
+        console.print(line)
     executor = Local(workers=workers or _workers(device))
     with screen.RunScreen(console) as shown:
-        records = runner.run(suite, arms, splits, where, executor, shown, retry)
+        records = runner.run(suite, arms, splits, where, executor, shown, retry, layers)
     written = reporting.write(where.results)
     console.print(screen.leaderboard(where.results, console))
     screen.summary(records, written, console)
@@ -45,12 +48,14 @@ def plan(path: Path, cache: Path, only: str | None) -> None:
     arms, meter = _chosen(suite, only), suite.spec.prices.meter
     with screen.preparing(console) as progress:
         splits = runner.data(suite, cache, progress)
-        _prepare(suite, cache, progress)
-        store, forecasts = DryStore(cache, meter, progress), []
+        layers = _prepare(suite, cache, progress)
+        store, forecasts = DryStore(cache, progress), []
         for i, arm in enumerate(arms):
             progress("planning arms", i, len(arms))
             forecasts.append(job.forecast(suite, arm, splits[arm.task_label], store))
     console.print(f"{suite.spec.suite}: {len(arms)} arms, {suite.spec.start_labels} labels owned, compute paid by {meter}")
+    for line in layers:
+        console.print(line)
     screen.plan(arms, forecasts, meter, console)
 
 
@@ -97,16 +102,34 @@ def _results(folder: Path, folder_of_results: Path) -> Path:
     return folder_of_results / reading.read(folder).spec.suite if folder.is_file() else folder
 
 
-def _prepare(suite: Suite, cache: Path, progress: Progress) -> None:
-    """Have models and metrics at hand. Raises BenchError where one cannot be had, or the compact shape is no part of the large one."""
-    from bench.training.models import read_config
-    from bench.training.shrinking import counts_of
+def _prepare(suite: Suite, cache: Path, progress: Progress) -> list[str]:
+    """Have models, texts and metrics at hand; which layers compact models keep, in words.
 
+    Raises BenchError where one cannot be had, or a compact shape is no part of the model it is cut from.
+    """
     for metric in suite.metrics.values():
         metric.prepare()
-    progress("the large model", 0, 1)
-    counts_of(read_config(suite.large.folder(cache)), suite.spec.compact)
-    progress("the large model", 1, 1)
+    for text in suite.texts.values():
+        text.documents(cache, progress)
+    models = [suite.large, *suite.models.values()]
+    for done, model in enumerate(models):
+        progress("models", done, len(models))
+        model.folder(cache)
+    progress("models", len(models), len(models))
+    return list(dict.fromkeys(_layers_kept(suite, cache)))
+
+
+def _layers_kept(suite: Suite, cache: Path) -> Iterator[str]:
+    """A line for every stack of a compact model that does not keep all layers."""
+    from bench.training.models import read_config
+    from bench.training.shrinking import kept_layers
+
+    users = [("compact model", suite.spec.compact)]
+    users += [(f"compact model of {cell.label}", cell.strategy.compact) for cell in suite.cells if cell.strategy.compact]
+    for user, compact in users:
+        model = suite.models[compact.model] if compact.model else suite.large
+        kept = zip(("encoder", "decoder"), kept_layers(read_config(model.folder(cache)), compact), strict=True)
+        yield from (f"{user}, {stack}: {layers}" for stack, layers in kept if layers.rule != "all")
 
 
 def _workers(device: str) -> int:

@@ -1,6 +1,6 @@
 """All that an author of a part needs, on one page.
 
-A part is a file on a shelf (`tasks/`, `strategies/`, `metrics/`, `profilers/`, `zoo/`, `executors/`) that holds one class
+A part is a file on a shelf (`tasks/`, `strategies/`, `metrics/`, `profilers/`, `zoo/`, `texts/`, `executors/`) that holds one class
 derived from one of the bases below. It is found by its file name; adding it edits no other file.
 
 A part is a frozen, strict value: its fields are its settings, documented under the field, unit in the name. Making one
@@ -13,16 +13,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from bench.part import Compact, Decoding, Layers, ModelLabel, Names, Part, Precision, TextLabel
 from bench.recipe import R, Recipe, Tally, Workbench, identify
 from bench.values import (
     Bill,
     Charge,
     Direction,
     Example,
+    Limit,
     Meter,
     PaidBy,
     Phase,
@@ -31,6 +33,7 @@ from bench.values import (
     Score,
     Source,
     Splits,
+    content_hash,
     fingerprint,
 )
 
@@ -46,8 +49,12 @@ __all__ = [
     "Executor",
     "Instrument",
     "Job",
+    "Layers",
+    "Limit",
     "Meter",
     "Metric",
+    "ModelLabel",
+    "Names",
     "Outcome",
     "PaidBy",
     "Part",
@@ -65,18 +72,13 @@ __all__ = [
     "Strategy",
     "Tally",
     "Task",
+    "Text",
+    "TextLabel",
     "Workbench",
+    "content_hash",
     "fingerprint",
     "identify",
 ]
-
-
-class Part(BaseModel):
-    """A frozen, strict value whose fields are its settings."""
-
-    model_config = ConfigDict(
-        frozen=True, strict=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True, validate_default=True
-    )
 
 
 # --- tasks ------------------------------------------------------------------------------------------------------------
@@ -123,28 +125,15 @@ class Checkpoint(Part, ABC):
         """What a reader calls it, e.g. 'google/pegasus-large'."""
 
 
-class Compact(Part):
-    """The shape of the compact model: how many layers of the large one it keeps. Missing: all of them."""
-
-    encoder_layers: int | None = Field(default=None, ge=1)
-    """Encoder layers kept."""
-    decoder_layers: int | None = Field(default=None, ge=1)
-    """Decoder layers kept."""
+# --- texts ------------------------------------------------------------------------------------------------------------
 
 
-class Decoding(Part):
-    """How outputs are generated, the same for every model of a suite."""
+class Text(Part, ABC):
+    """Plain text to go on pretraining with. A suite names it under `texts`."""
 
-    beams: int = Field(default=1, ge=1)
-    """Beam width; 1 is greedy."""
-    length_penalty: float = 1.0
-    """Exponent of the length in a beam's score."""
-    batch_size: int = Field(default=64, ge=1)
-    """Documents decoded at a time."""
-
-
-Precision = Literal["bf16", "fp32"]
-"""bf16 is autocast over fp32 weights. Never fp16: Pegasus and T5 overflow (transformers #12225, #11461)."""
+    @abstractmethod
+    def documents(self, cache: Path, progress: Progress) -> tuple[Example, ...]:
+        """Documents without targets. Slow work is kept under `cache`. Raises DataError."""
 
 
 # --- metrics and profilers -------------------------------------------------------------------------------------------
@@ -214,6 +203,14 @@ class Job(ABC):
         """
 
     @abstractmethod
+    def model(self, label: ModelLabel) -> Checkpoint:
+        """A pretrained model that the suite names under `models`."""
+
+    @abstractmethod
+    def text(self, label: TextLabel) -> tuple[Example, ...]:
+        """A text that the suite names under `texts`, without what holds a document of dev or test; or `pool`, the unlabelled pool."""
+
+    @abstractmethod
     def left_usd(self) -> float:
         """Dollars left in the purse."""
 
@@ -245,6 +242,8 @@ class Strategy(Part, ABC):
 
     label_share: float = Field(default=0.0, ge=0, le=1)
     """Part of the budget that buys labels, before the rest buys compute. A list in a suite is a grid."""
+    compact: Compact | None = None
+    """The compact model of this strategy, where it is not the suite's."""
 
     @abstractmethod
     def run(self, job: Job) -> Outcome:

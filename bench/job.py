@@ -9,15 +9,33 @@ import hashlib
 import math
 import random
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
-from bench.contracts import Bill, Charge, Example, Job, Phase, R, Recipe, Splits
+from bench.contracts import (
+    Bill,
+    Charge,
+    Checkpoint,
+    Example,
+    Job,
+    Limit,
+    Meter,
+    ModelLabel,
+    Phase,
+    R,
+    Recipe,
+    Splits,
+    TextLabel,
+)
+from bench.data.overlap import without
 from bench.errors import MeasureError, NotEnough, OverBudget, Stop
 from bench.ledger import Ledger, Purse
 from bench.plan import Arm
 from bench.prices import UNITS
 from bench.store import Allowance, DryStore, Workshop
-from bench.suite import Suite
+from bench.suite import POOL, Suite
+
+FORESEEN: tuple[Meter, ...] = ("flops", "items")
+"""Meters whose amount is known before the work; the others stop it when it has taken what there was."""
 
 
 class ArmJob(Job):
@@ -25,10 +43,12 @@ class ArmJob(Job):
 
     def __init__(self, suite: Suite, arm: Arm, splits: Splits, purse: Purse, workshop: Workshop, ledger: Ledger | None = None) -> None:
         self.task, self.unlabelled, self.dev = arm.task, splits.unlabelled, splits.dev
-        self.large, self.compact = suite.large, suite.spec.compact
+        self.large, self.compact = suite.large, arm.cell.strategy.compact or suite.spec.compact
         self.decoding, self.precision, self.budget_usd = suite.spec.decoding, suite.spec.precision, arm.budget_usd
         self.facts: dict[str, float] = {}
         self._suite, self._seed, self._train = suite.spec, arm.seed, splits.train
+        self._models, self._texts, self._task_label = suite.models, suite.texts, arm.task_label
+        self._held_out = splits.dev + splits.test
         self._purse, self._workshop, self._ledger = purse, workshop, ledger
         self._paid: set[str] = set()
         self._bought = 0
@@ -36,6 +56,15 @@ class ArmJob(Job):
 
     def seed_for(self, purpose: str) -> int:
         return int(hashlib.sha256(f"{purpose}:{self._seed}".encode()).hexdigest()[:8], 16)
+
+    def model(self, label: ModelLabel) -> Checkpoint:
+        return self._models[label]
+
+    def text(self, label: TextLabel) -> tuple[Example, ...]:
+        if label == POOL:
+            return self.unlabelled
+        bench = self._workshop.bench
+        return without(self._texts[label].documents(bench.cache, bench.progress), self._held_out)
 
     def left_usd(self) -> float:
         return self._purse.left_usd
@@ -75,7 +104,7 @@ class ArmJob(Job):
         else:
             recipe, allowance = self._fitted(recipe, phase, shorten, at_most_usd)
             bill, shared = self._metered(recipe, allowance, phase)
-        self._pay(bill, phase)
+        self._pay(recipe, bill, phase)
         self._paid.add(recipe.key)
         if self._ledger:
             for reading in bill.readings:
@@ -87,38 +116,57 @@ class ArmJob(Job):
         try:
             return self._workshop.bill_for(recipe, allowance)
         except OverBudget:
-            if allowance.meter != "flops" and allowance.amount:
-                self._cut_off(allowance.amount, phase)
+            if allowance.meter not in FORESEEN and allowance.amount:
+                self._cut_off("compute", allowance.amount, UNITS[allowance.meter], self._unit_price_usd(phase), phase)
             raise
 
-    def _cut_off(self, amount: float, phase: Phase) -> None:
+    def _unit_price_usd(self, phase: Phase) -> float:
         prices = self._suite.prices
-        unit, price = UNITS[prices.meter], prices.unit_price_usd(prices.meter)
-        self._purse.pay(Charge("compute cut off", amount, unit, price, "purse", phase))
+        return prices.unit_price_usd(prices.meter, self._task_label, phase)
+
+    def _cut_off(self, kind: str, amount: float, unit: str, price_usd: float, phase: Phase) -> None:
+        self._purse.pay(Charge(f"{kind} cut off", amount, unit, price_usd, "purse", phase))
 
     def _fitted(self, recipe: R, phase: Phase, shorten: bool, at_most_usd: float | None) -> tuple[R, Allowance]:
         """The recipe, shortened where it has to be and may be, and what it may use of the meter."""
-        meter, price = self._suite.prices.meter, self._suite.prices.unit_price_usd(self._suite.prices.meter)
+        meter, price = self._suite.prices.meter, self._unit_price_usd(phase)
         money = self.left_usd() if at_most_usd is None else min(at_most_usd, self.left_usd())
-        amount = money / price if price else None
-        if amount is None:
+        beforehand = self._suite.prices.set_up_usd(self._task_label, phase) if recipe.on_device else self._tokens_usd(recipe)
+        if beforehand > money:
+            self._refuse(beforehand, money, phase)
+        if not (price and recipe.on_device):
             return recipe, Allowance(meter)
-        if meter == "flops":
-            needs = recipe.forecast_flops(self._workshop.bench)
-            if needs <= amount:
-                return recipe, Allowance(meter, amount)
-            if not shorten:
-                raise OverBudget(f"{phase.replace('_', ' ')} costs ${needs * price:.2f}, ${money:.2f} of ${self.budget_usd:.2f} are left")
-        return (recipe.within(amount) if shorten else recipe), Allowance(meter, amount)
+        amount = (money - beforehand) / price
+        needs = self._foreseen(recipe, meter)
+        if needs is not None and needs <= amount:
+            return recipe, Allowance(meter, amount)
+        if needs is not None and not shorten:
+            self._refuse(needs * price + beforehand, money, phase)
+        return (recipe.within(Limit(meter, amount)) if shorten else recipe), Allowance(meter, amount)
 
-    def _pay(self, bill: Bill, phase: Phase) -> None:
-        prices = self._suite.prices
+    def _foreseen(self, recipe: Recipe, meter: Meter) -> float | None:
+        """The amount it needs, where that is known beforehand."""
+        bench = self._workshop.bench
+        if meter == "flops":
+            return recipe.forecast_flops(bench)
+        return recipe.forecast_items(bench) if meter == "items" else None
+
+    def _tokens_usd(self, recipe: Recipe) -> float:
+        tokens = recipe.forecast_tokens(self._workshop.bench)
+        return math.fsum(charge.usd for charge in self._suite.prices.token_charges(*tokens, "", "purse"))
+
+    def _refuse(self, usd: float, money: float, phase: Phase) -> NoReturn:
+        raise OverBudget(f"{phase.replace('_', ' ')} costs ${usd:.2f}, ${money:.2f} of ${self.budget_usd:.2f} are left")
+
+    def _pay(self, recipe: Recipe, bill: Bill, phase: Phase) -> None:
+        prices, payer = self._suite.prices, self._suite.pays.who(phase)
         if bill.quantity(prices.meter) is None:
             raise MeasureError(f"the suite pays by {prices.meter}, and {phase.replace('_', ' ')} could not be measured by it")
-        for charge in prices.compute_charges(bill, phase, self._suite.pays.who(phase)):
-            overrun = charge.paid_by == "purse" and not self._purse.fits(charge.usd)
-            if overrun and prices.meter != "flops":
-                self._cut_off(self.left_usd() / charge.unit_price_usd, phase)
+        charges = prices.compute_charges(bill, self._task_label, phase, payer) if recipe.on_device else []
+        for charge in charges + prices.token_charges(bill.prompt_tokens, bill.output_tokens, phase, payer):
+            known_before = charge.unit != "token" and prices.meter in FORESEEN
+            if charge.paid_by == "purse" and not known_before and not self._purse.fits(charge.usd):
+                self._cut_off(charge.kind, self.left_usd() / charge.unit_price_usd, charge.unit, charge.unit_price_usd, phase)
             self._purse.pay(charge)
 
 

@@ -3,7 +3,8 @@
 A ledger is a JSON-lines file; each row is flushed as it happens and carries a schema number:
 
     {"row": "charge",  "phase": ..., "kind": ..., "quantity": ..., "unit": ..., "unit_price_usd": ..., "usd": ..., "paid_by": ...}
-    {"row": "score",   "subject": "student" | "teacher" | "floor: NAME", "name": ..., "value": ..., "unit": ..., "direction": ...}
+    {"row": "score",   "subject": "student" | "teacher" | "floor: NAME", "name": ..., "value": ..., "unit": ..., "direction": ...,
+                       "reason": ...}
     {"row": "reading", "phase": ..., "quantity": ..., "value": ..., "unit": ..., "direction": ..., "source": ..., "reason": ...,
                        "shared": whether the work was done by another arm before}
     {"row": "fact",    "name": ..., "value": ...}
@@ -47,7 +48,7 @@ class Ledger:
         self._append({"row": "charge", **asdict(charge), "usd": charge.usd})
 
     def score(self, subject: str, score: Score) -> None:
-        kept = {"name": score.name, "value": score.value, "unit": score.unit, "direction": score.direction}
+        kept = {name: value for name, value in asdict(score).items() if name != "per_example"}
         self._append({"row": "score", "subject": subject, **kept})
 
     def reading(self, phase: str, reading: Reading, shared: bool = False) -> None:

@@ -12,7 +12,20 @@ from pydantic import Field
 
 from bench.contracts import Bill, Charge, Meter, PaidBy, Part, Phase
 
-UNITS: dict[Meter, str] = {"flops": "FLOP", "wall": "s", "energy": "kWh"}
+UNITS: dict[Meter, str] = {"flops": "FLOP", "wall": "s", "energy": "kWh", "items": "item"}
+
+
+class ItemPrices(Part):
+    """What compute costs by the item, where somebody published that instead of what their machine did. Pretraining has no items."""
+
+    teacher_set_up: float = Field(default=0.0, ge=0)
+    """Dollars for a teacher, whatever number of labels it is tuned on."""
+    teacher_tuning: float = Field(default=0.0, ge=0)
+    """Dollars to tune the teacher on 1,000 labels, on top of that."""
+    pseudo_labelling: float = Field(default=0.0, ge=0)
+    """Dollars to have it label 1,000 documents; where the student's training was published with it, both."""
+    student_training: float = Field(default=0.0, ge=0)
+    """Dollars to train the student on 1,000 examples."""
 
 
 class PriceBook(Part):
@@ -28,27 +41,50 @@ class PriceBook(Part):
     """What compute is paid by."""
     device_flops_per_second: float = Field(default=1.0e14, gt=0)
     """Speed at which the `flops` meter turns FLOPs into device time. The default is about a third of an A100's bf16 peak."""
+    usd_per_1k_items: dict[str, ItemPrices] = Field(default={})
+    """Task -> dollars for 1,000 items of each phase; counts only where the meter is `items`."""
+    usd_per_1m_prompt_tokens: float = Field(default=0.0, ge=0)
+    """One million tokens sent to an endpoint."""
+    usd_per_1m_output_tokens: float = Field(default=0.0, ge=0)
+    """One million tokens that an endpoint wrote."""
 
-    def unit_price_usd(self, meter: Meter) -> float:
-        """Dollars for one FLOP, one second, or one kWh."""
+    def unit_price_usd(self, meter: Meter, task: str, phase: str) -> float:
+        """Dollars for one FLOP, one second, one kWh, or one item of this task and phase."""
         second = self.device_hour_usd / 3600
-        return {"flops": second / self.device_flops_per_second, "wall": second, "energy": self.kwh_usd}[meter]
+        item = getattr(self.usd_per_1k_items.get(task), phase, 0.0) / 1000
+        return {"flops": second / self.device_flops_per_second, "wall": second, "energy": self.kwh_usd, "items": item}[meter]
 
-    def compute_charges(self, bill: Bill, phase: str, paid_by: PaidBy) -> list[Charge]:
+    def set_up_usd(self, task: str, phase: str) -> float:
+        """Dollars for work of a phase, whatever its amount."""
+        prices = self.usd_per_1k_items.get(task) if self.meter == "items" and phase == "teacher_tuning" else None
+        return prices.teacher_set_up if prices else 0.0
+
+    def compute_charges(self, bill: Bill, task: str, phase: str, paid_by: PaidBy) -> list[Charge]:
         """One charge for each meter that counted something; only the suite's meter is paid."""
-        return [
-            Charge("compute", quantity, unit, self.unit_price_usd(m), paid_by if m == self.meter else "other meter", phase)
+        set_up = self.set_up_usd(task, phase)
+        return [Charge("set-up", 1, "teacher", set_up, paid_by, phase)] * (set_up > 0) + [
+            Charge("compute", quantity, unit, self.unit_price_usd(m, task, phase), paid_by if m == self.meter else "other meter", phase)
             for m, unit in UNITS.items()
             if (quantity := bill.quantity(m))
         ]
+
+    def token_charges(self, prompt_tokens: int, output_tokens: int, phase: str, paid_by: PaidBy) -> list[Charge]:
+        """What an endpoint's tokens cost, whichever meter compute is paid by."""
+        sold = {
+            "prompt tokens": (prompt_tokens, self.usd_per_1m_prompt_tokens),
+            "output tokens": (output_tokens, self.usd_per_1m_output_tokens),
+        }
+        return [Charge(kind, count, "token", price / 1e6, paid_by, phase) for kind, (count, price) in sold.items() if count]
 
 
 Payer = Literal["purse", "free"]
 
 
 class Pays(Part):
-    """Who pays, fixed before anything runs. Labels are always paid from the purse; pretraining is sunk cost."""
+    """Who pays, fixed before anything runs. Labels are always paid from the purse; the making of checkpoints is sunk cost."""
 
+    continued_pretraining: Payer = "purse"
+    """Going on with a checkpoint's pretraining."""
     teacher_tuning: Payer = "purse"
     """Fine-tuning the large model."""
     pseudo_labelling: Payer = "purse"

@@ -13,14 +13,14 @@ from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 from pydantic import BaseModel
 
-from bench.values import Example, Progress, fingerprint
+from bench.values import Example, Limit, Progress, fingerprint
 
 
 class Tally(Protocol):
     """Counts what work takes while it runs."""
 
-    def room_for(self, flops: float) -> bool:
-        """Whether a next step of so many FLOPs may start; by other meters, whether one like the longest so far may.
+    def room_for(self, flops: float, items: int = 0) -> bool:
+        """Whether a next step of so many FLOPs and items may start; by seconds and kWh, whether one like the longest so far may.
 
         Where it may not, a recipe with a `limit` stops early, and one without raises OverBudget.
         """
@@ -30,8 +30,12 @@ class Tally(Protocol):
         """Share of the allowance used so far, 0 where nothing limits it."""
         ...
 
-    def advance(self, flops: float) -> None:
-        """A step of so many FLOPs is done."""
+    def advance(self, flops: float, items: int = 0) -> None:
+        """A step of so many FLOPs is done, and it was the first to use so many labels or documents."""
+        ...
+
+    def sold(self, prompt_tokens: int, output_tokens: int) -> None:
+        """An endpoint answered, and counted so many tokens."""
         ...
 
 
@@ -51,13 +55,15 @@ class Workbench:
 class Recipe(ABC):
     """A frozen value that says how a thing is made. Its key is the hash of all that decides what it makes.
 
-    limit: the amount of the paying meter after which a recipe that can stop early does so; None: none.
+    limit: where a recipe that can stop early does so; None: none.
     """
 
-    limit: float | None = field(default=None, kw_only=True)
+    limit: Limit | None = field(default=None, kw_only=True)
 
     version: ClassVar[int] = 1
     """Raised whenever the same fields come to make something else."""
+    on_device: ClassVar[bool] = True
+    """Whether the device works on it. Where somebody else's does, behind an endpoint, tokens are paid and compute is not."""
 
     @property
     def key(self) -> str:
@@ -74,8 +80,16 @@ class Recipe(ABC):
     def forecast_flops(self, bench: Workbench) -> float:
         """Model FLOPs that `make` will take, from shapes and token counts alone: no weights, nothing made.
 
-        Of a recipe with a limit in FLOPs, what it takes within that. Raises OverBudget where not even its first step fits.
+        Of a recipe with a limit in FLOPs or items, what it takes within that. Raises OverBudget where not even its first step fits.
         """
+
+    def forecast_items(self, bench: Workbench) -> int:  # noqa: ARG002
+        """Labels trained on, or documents labelled, each once."""
+        return 0
+
+    def forecast_tokens(self, bench: Workbench) -> tuple[int, int]:  # noqa: ARG002
+        """(prompt, output) tokens to be bought of an endpoint: an estimate that errs upwards."""
+        return 0, 0
 
     @abstractmethod
     def make(self, folder: Path, bench: Workbench) -> None:
@@ -85,8 +99,8 @@ class Recipe(ABC):
         """Recipes whose artifacts this one reads."""
         return tuple(v for f in dataclasses.fields(self) if isinstance(v := getattr(self, f.name), Recipe))
 
-    def within(self, limit: float) -> Self:
-        """The same, but stopping early before more than `limit` of the paying meter is used."""
+    def within(self, limit: Limit) -> Self:
+        """The same, but stopping early before more than `limit` is used."""
         return dataclasses.replace(self, limit=limit)
 
     def read(self, folder: Path) -> Any:
@@ -109,4 +123,6 @@ def identify(value: Any) -> Any:
         return {"part": f"{type(value).__module__}.{type(value).__qualname__}", **value.model_dump(mode="json")}
     if isinstance(value, tuple) and value and isinstance(value[0], Example):
         return fingerprint(value)
+    if isinstance(value, tuple):
+        return [identify(inner) for inner in value]
     return value

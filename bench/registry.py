@@ -23,6 +23,7 @@ SHELVES: dict[str, type[Part]] = {
     "metrics": contracts.Metric,
     "profilers": contracts.Profiler,
     "zoo": contracts.Checkpoint,
+    "texts": contracts.Text,
     "executors": contracts.Executor,
 }
 

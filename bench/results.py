@@ -54,14 +54,14 @@ COLUMNS: dict[str, Column] = {
     "direction": Column("str", "which way is better: higher, lower or none"),
     "source": Column("str", "reading: counter, polled, modelled, assumed or computed"),
     "shared": Column("boolean", "reading: whether another arm had done the work before"),
-    "reason": Column("str", "record: why there is no score; reading: why there is no value"),
+    "reason": Column("str", "record: why there is no score; score, reading: why there is no value"),
     "unit_price_usd": Column("float64", "charge: dollars for one unit"),
     "usd": Column("float64", "charge: dollars, exactly as in the ledger; missing on all other rows"),
     "paid_by": Column("str", "charge: purse, free or other meter"),
 }
 """The table, long form: one row for each number, every arm at least with its `record` row."""
 
-FACT_UNITS = {"_ms": "ms", "_parameters": "parameters", "_steps": "steps", "_usd": "USD", "labels": "labels"}
+FACT_UNITS = {"_ms": "ms", "_flops": "FLOP", "_parameters": "parameters", "_steps": "steps", "_usd": "USD", "labels": "labels"}
 """Unit of a fact by the end of its name; anything else is a plain count."""
 
 
@@ -235,16 +235,21 @@ def _row(row: Mapping[str, Any]) -> dict[str, Any]:
         amount = {"quantity": str(row["kind"]), "value": float(row["quantity"]), "direction": "lower"}
         return {"row": kind, **kept, **amount, "usd": usd, "unit_price_usd": price}
     if kind == "score":
-        kept = {name: str(row[name]) for name in ("subject", "unit", "direction")}
-        return {"row": kind, **kept, "quantity": str(row["name"]), "value": float(row["value"])}
+        kept = {name: str(row[name]) for name in ("subject", "unit", "direction")} | {"reason": str(row.get("reason", ""))}
+        return {"row": kind, **kept, "quantity": str(row["name"]), "value": _number(row["value"])}
     if kind == "reading":
         kept = {name: str(row[name]) for name in ("phase", "quantity", "unit", "direction", "source", "reason")}
-        return {"row": kind, **kept, "value": math.nan if row["value"] is None else float(row["value"]), "shared": bool(row["shared"])}
+        return {"row": kind, **kept, "value": _number(row["value"]), "shared": bool(row["shared"])}
     if kind == "fact":
         name = str(row["name"])
         unit = next((unit for end, unit in FACT_UNITS.items() if name.endswith(end)), "1")
         return {"row": kind, "quantity": name, "value": float(row["value"]), "unit": unit, "direction": "none"}
     raise ValueError(f"ledger row of unknown kind {kind!r}")
+
+
+def _number(value: float | None) -> float:
+    """What was not measured is missing."""
+    return math.nan if value is None else float(value)
 
 
 @cache  # unbounded: arms are read in order, so that a smaller one would forget each before it is asked for again

@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 
 from bench import ledger
 from bench import plan as planning
-from bench.contracts import Executor, Progress, Splits
+from bench.contracts import Executor, Part, Progress, Splits
 from bench.errors import BenchError, DataError
 from bench.ledger import Ending, Record
 from bench.plan import Arm
@@ -58,23 +58,38 @@ def data(suite: Suite, cache: Path, progress: Progress) -> dict[str, Splits]:
 
 
 def run(
-    suite: Suite, arms: Sequence[Arm], splits: Mapping[str, Splits], where: Where, executor: Executor, screen: Screen, retry: bool
+    suite: Suite,
+    arms: Sequence[Arm],
+    splits: Mapping[str, Splits],
+    where: Where,
+    executor: Executor,
+    screen: Screen,
+    retry: bool,
+    layers: Sequence[str] | None = None,
 ) -> list[Record]:
     """Bring every arm to its record; all records, in the order of `arms`.
 
     An arm that is sealed is left alone, unless its data changed, or it failed and `retry` is set.
+    layers: those that compact models keep, for the report; None: as it was written down before.
     Raises BenchError where another process runs in the same folder.
     """
     where.results.mkdir(parents=True, exist_ok=True)
     with _alone(where.results):
+        if layers is None:
+            layers = _layers_before(where.results)
+        (where.results / "suite.yaml").write_text(suite.text, encoding="utf-8")
+        ledger.write_whole(where.results / "suite.json", _question(suite, splits, layers))
         return _run(suite, arms, splits, where, executor, screen, retry)
+
+
+def _layers_before(results: Path) -> list[str]:
+    path = results / "suite.json"
+    return list(json.loads(path.read_text(encoding="utf-8")).get("layers", [])) if path.exists() else []
 
 
 def _run(
     suite: Suite, arms: Sequence[Arm], splits: Mapping[str, Splits], where: Where, executor: Executor, screen: Screen, retry: bool
 ) -> list[Record]:
-    (where.results / "suite.yaml").write_text(suite.text, encoding="utf-8")
-    ledger.write_whole(where.results / "suite.json", _question(suite, splits))
     seal = _Sealer(suite, {arm.id: arm for arm in arms}, where.results, screen)
     sealed = {arm_id: record for arm_id, record in kept(arms, splits, where.results, retry).items() if record}
     screen.planned(where.results, arms, sealed)
@@ -109,7 +124,7 @@ def _clear(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def _question(suite: Suite, splits: Mapping[str, Splits]) -> dict[str, Any]:
+def _question(suite: Suite, splits: Mapping[str, Splits], layers: Sequence[str]) -> dict[str, Any]:
     """What a report needs to know of the suite, so that it need not build parts."""
     spec = suite.spec
     same = spec.model_dump(mode="json", include={"suite", "question", "start_labels", "budgets_usd", "seeds", "pays", "prices", "compact"})
@@ -118,12 +133,21 @@ def _question(suite: Suite, splits: Mapping[str, Splits]) -> dict[str, Any]:
         "primary_metric": spec.rank_by,
         "meter": spec.prices.meter,
         "large": suite.large.title,
+        "models": {label: model.title for label, model in suite.models.items()},
+        "texts": {label: _described(text) for label, text in suite.texts.items()},
+        "layers": list(layers),
         "sunk": f"The making of {suite.large.title} is sunk cost, charged to nobody.",
         "lead": {label: next(iter(task.trivial_rules(splits[label].train)), "") for label, task in suite.tasks.items()},
         "notes": {label: list(found.notes) for label, found in splits.items()},
         "label_usd": {label: spec.prices.label_usd if task.label_usd is None else task.label_usd for label, task in suite.tasks.items()},
         "arms": [arm.id for arm in planning.arms(suite)],
     }
+
+
+def _described(part: Part) -> str:
+    """'files: path=..., column=...': a part and its settings in a line."""
+    described = planning.describe(part)
+    return f"{described['use']}: " + ", ".join(f"{name}={value}" for name, value in described["with"].items() if value is not None)
 
 
 @dataclass

@@ -16,7 +16,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Protocol
 
@@ -48,6 +48,9 @@ class Meters:
     allowance: Allowance
     energy_so_far: Callable[[], float | None] = lambda: None
     flops: float = 0.0
+    items: int = 0
+    prompt_tokens: int = 0
+    output_tokens: int = 0
     set_up_s: float | None = None
     """Seconds before the first step; None where there was no step."""
     started: float = field(default_factory=time.monotonic)
@@ -59,6 +62,8 @@ class Meters:
         """Amount of the paying meter so far. Raises MeasureError where the meter gives no number."""
         if self.allowance.meter == "flops":
             return self.flops
+        if self.allowance.meter == "items":
+            return self.items
         if self.allowance.meter == "wall":
             return time.monotonic() - self.started
         kwh = self.energy_so_far()
@@ -66,23 +71,30 @@ class Meters:
             raise MeasureError("the suite pays by energy, which cannot be read here")
         return kwh
 
-    def room_for(self, flops: float) -> bool:
+    def room_for(self, flops: float, items: int = 0) -> bool:
         if self.set_up_s is None:
             self.set_up_s = time.monotonic() - self.started
             self._set_up = self._last = self.used()
         if self.allowance.amount is None:
             return True
-        step = flops if self.allowance.meter == "flops" else self._longest + self._set_up
+        step = {"flops": flops, "items": items}.get(self.allowance.meter, self._longest + self._set_up)
         return self.used() + step <= self.allowance.amount
 
     def fraction(self) -> float:
-        return min(1.0, self.used() / self.allowance.amount) if self.allowance.amount else 0.0
+        if self.allowance.meter == "items" or not self.allowance.amount:  # items are all used by the first step
+            return 0.0
+        return min(1.0, self.used() / self.allowance.amount)
 
-    def advance(self, flops: float) -> None:
+    def advance(self, flops: float, items: int = 0) -> None:
         self.flops += flops
+        self.items += items
         now = self.used()
         self._longest = max(self._longest, now - self._last)
         self._last = now
+
+    def sold(self, prompt_tokens: int, output_tokens: int) -> None:
+        self.prompt_tokens += prompt_tokens
+        self.output_tokens += output_tokens
 
 
 @dataclass
@@ -140,13 +152,15 @@ class Workshop(Protocol):
 class _NoTally:
     """For reading and forecasting, which take nothing."""
 
-    def room_for(self, flops: float) -> bool:  # noqa: ARG002
+    def room_for(self, flops: float, items: int = 0) -> bool:  # noqa: ARG002
         return True
 
     def fraction(self) -> float:
         return 0.0
 
-    def advance(self, flops: float) -> None: ...
+    def advance(self, flops: float, items: int = 0) -> None: ...
+
+    def sold(self, prompt_tokens: int, output_tokens: int) -> None: ...
 
 
 class Store:
@@ -172,7 +186,7 @@ class Store:
             return None
         kept = json.loads(path.read_text(encoding="utf-8"))
         readings = tuple(Reading(**reading) for reading in kept["readings"])
-        return Bill(kept["flops"], kept["wall_s"], kept["kwh"], readings)
+        return Bill(**{f.name: kept[f.name] for f in fields(Bill)} | {"readings": readings})
 
     def bill_for(self, recipe: Recipe, allowance: Allowance) -> tuple[Bill, bool]:
         """Make it unless it is made; raises OverBudget where it does not fit the allowance, and then keeps nothing."""
@@ -210,7 +224,8 @@ class Store:
             raise
         if meters.set_up_s is not None:
             seen.readings.append(Reading("set_up", meters.set_up_s, "s", "counter"))
-        bill = Bill(meters.flops, seen.wall_s, seen.kwh(), tuple(seen.readings))
+        used = (meters.items, meters.prompt_tokens, meters.output_tokens)
+        bill = Bill(meters.flops, seen.wall_s, seen.kwh(), tuple(seen.readings), *used)
         kept = {"schema": SCHEMA, "recipe": recipe.identity(), **asdict(bill)}
         (making / "bill.json").write_text(json.dumps(kept, indent=1, allow_nan=False), encoding="utf-8")
         making.replace(self.folder / recipe.key)
@@ -223,16 +238,12 @@ class Store:
 class DryStore:
     """Forecasts instead of making: for `bench plan`. Knows FLOPs; seconds and kWh, not known before the work, count as none."""
 
-    def __init__(self, cache: Path, meter: Meter, progress: Progress) -> None:
+    def __init__(self, cache: Path, progress: Progress) -> None:
         self.bench = Workbench(cache, "cpu", lambda recipe: Path(recipe.key), _NoTally(), progress)
-        self._meter = meter
 
     def bill_for(self, recipe: Recipe, allowance: Allowance) -> tuple[Bill, bool]:  # noqa: ARG002
-        return Bill(self._foreseen(recipe).forecast_flops(self.bench), 0.0, 0.0), False
+        flops, items = recipe.forecast_flops(self.bench), recipe.forecast_items(self.bench)
+        return Bill(flops, 0.0, 0.0, (), items, *recipe.forecast_tokens(self.bench)), False
 
     def value(self, recipe: Recipe) -> object:
-        return self._foreseen(recipe).pretend(self.bench)
-
-    def _foreseen(self, recipe: Recipe) -> Recipe:
-        """Without a limit in seconds or kWh: nobody knows how far those go."""
-        return recipe if self._meter == "flops" else replace(recipe, limit=None)
+        return recipe.pretend(self.bench)

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import itertools
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, Field, ValidationError
+from pydantic import AfterValidator, Field
 
 from bench import registry, yaml_lines
-from bench.contracts import Checkpoint, Compact, Decoding, Metric, Part, Precision, Profiler, Strategy, Task
+from bench.building import Builder
+from bench.contracts import Checkpoint, Compact, Decoding, Metric, Part, Precision, Profiler, Strategy, Task, Text
 from bench.errors import SuiteError
+from bench.part import names_used
 from bench.prices import Pays, PriceBook
-from bench.yaml_lines import Where, dotted
+from bench.yaml_lines import Where
 
-M = TypeVar("M", bound=BaseModel)
+POOL = "pool"
+SHELF_OF = {"tasks": "tasks", "models": "zoo", "texts": "texts"}
+"""Key of a suite file -> the shelf that its parts stand on."""
 
 
 class Use(Part):
@@ -50,8 +52,12 @@ class SuiteText(Part):
     """What the suite answers, for the reader of the report."""
     large: Use
     """The pretrained large model, from `zoo/`: the teacher, and what the compact model is cut from."""
-    compact: Compact
-    """The shape of the compact model, the same for every strategy."""
+    compact: Compact = Compact()
+    """The compact model, the same for every strategy that does not name its own."""
+    models: dict[Label, Use] = Field(default={})
+    """LABEL -> part from `zoo/`: further pretrained models that a strategy or `compact` names."""
+    texts: dict[Label, Use] = Field(default={})
+    """LABEL -> part from `texts/`: what a strategy goes on pretraining with; `pool` is the task's unlabelled pool."""
     tasks: dict[Label, Use] = Field(min_length=1)
     """LABEL -> part from `tasks/`."""
     strategies: dict[Label, Use] = Field(min_length=1)
@@ -98,6 +104,8 @@ class Suite:
     cells: tuple[Cell, ...]
     metrics: dict[str, Metric]
     profilers: dict[str, Profiler]
+    models: dict[str, Checkpoint]
+    texts: dict[str, Text]
 
 
 def read(path: Path) -> Suite:
@@ -110,171 +118,72 @@ def read(path: Path) -> Suite:
     parsed = yaml_lines.parse(text)
     if parsed.value is None:
         raise SuiteError([f"{path}:{line}: {fault}" for line, fault in parsed.faults or [(1, "holds nothing")]])
-    return _Reader(str(path), parsed).suite(text)
+    return _Reader(str(path), Builder(parsed)).suite(text)
 
 
 @dataclass
 class _Reader:
-    """Collects faults while it builds one file's parts."""
+    """Puts one file's suite together."""
 
     file: str
-    text: yaml_lines.Text
+    builder: Builder
 
     def suite(self, text: str) -> Suite:
-        tree = self.text.value
-        spec = self._build(SuiteText, tree, ())
+        tree, builder = self.builder.text.value, self.builder
+        spec = builder.build(SuiteText, tree, ())
         raw = tree if isinstance(tree, dict) else {}
-        large = self._part("zoo", raw.get("large"), ("large",))
-        tasks = self._shelf("tasks", raw, "tasks")
-        metrics, profilers = (self._shelf(s, raw, s) if s in raw or not spec else self._defaults(s, spec) for s in ("metrics", "profilers"))
+        large = builder.part("zoo", raw.get("large"), ("large",))
+        tasks, models, texts = (builder.shelf(shelf, raw.get(key), key) for key, shelf in SHELF_OF.items())
+        given = {shelf: builder.shelf(shelf, raw.get(shelf), shelf) for shelf in ("metrics", "profilers")}
+        metrics, profilers = (parts if shelf in raw or not spec else _defaults(shelf, spec) for shelf, parts in given.items())
         cells = tuple(self._cells(raw.get("strategies")))
         if spec:
-            self._cross_check(spec, metrics)
-        if self.text.faults or spec is None or not isinstance(large, Checkpoint):
-            ordered = sorted(dict.fromkeys(self.text.faults))
-            raise SuiteError([f"{self.file}:{line}: {fault}" for line, fault in ordered])
-        return Suite(text, spec, large, tasks, cells, metrics, profilers)
-
-    def _fault(self, path: Where, message: str) -> None:
-        self.text.faults.append((self.text.line(path), f"{dotted(path)}: {message}"))
-
-    def _build(self, model: type[M], value: Any, path: Where) -> M | None:
-        """A strict model from plain values; its faults are collected."""
-        try:
-            return model.model_validate_json(json.dumps(value))
-        except ValidationError as error:
-            for fault in error.errors():
-                self._explain(model, fault, path)
-            return None
-
-    def _explain(self, model: type[BaseModel], fault: Any, path: Where) -> None:
-        where = (*path, *(part for part in fault["loc"] if part != "[key]"))
-        if fault["type"] == "extra_forbidden":
-            known = sorted(_settings(model, fault["loc"][:-1]))
-            near = registry.nearest(str(where[-1]), tuple(known))
-            self._fault(where, f"no such setting; did you mean '{near}'?" if near else f"no such setting; there are: {', '.join(known)}")
-        elif fault["type"] == "missing":
-            self._fault(where, "missing")
-        else:
-            expected = fault["msg"].removeprefix("Value error, ").replace("Input should be", "expected").replace("String should", "should")
-            self._fault(where, f"{expected}, got {json.dumps(fault['input'], default=str)[:60]}")
-
-    def _part(self, shelf: str, use: Any, path: Where) -> Part | None:
-        """A part from `{use, with}`; malformed entries were reported with the file's fields."""
-        kind = self._class(shelf, use, path)
-        return self._build(kind, use.get("with") or {}, (*path, "with")) if kind else None
-
-    def _class(self, shelf: str, use: Any, path: Where) -> type[Part] | None:
-        if not isinstance(use, dict) or not isinstance(use.get("use"), str) or not isinstance(use.get("with") or {}, dict):
-            return None
-        try:
-            return registry.find(shelf, use["use"])
-        except registry.UnknownPart as error:
-            self._fault((*path, "use"), str(error))
-            return None
-
-    def _shelf(self, shelf: str, raw: dict[str, Any], key: str) -> dict[str, Any]:
-        entries = raw.get(key)
-        built = {label: self._part(shelf, use, (key, label)) for label, use in (entries if isinstance(entries, dict) else {}).items()}
-        return {label: part for label, part in built.items() if part}
-
-    def _defaults(self, shelf: str, spec: SuiteText) -> dict[str, Any]:
-        return {label: registry.find(shelf, use.use)(**use.settings) for label, use in getattr(spec, shelf).items()}
+            self._check_prices(spec)
+            self._check_metrics(spec, metrics)
+            self._check_names(spec, cells)
+        if builder.text.faults or spec is None or not isinstance(large, Checkpoint):
+            raise SuiteError([f"{self.file}:{line}: {fault}" for line, fault in sorted(dict.fromkeys(builder.text.faults))])
+        return Suite(text, spec, large, tasks, cells, metrics, profilers, models, texts)
 
     def _cells(self, entries: Any) -> Iterator[Cell]:
         for label, use in (entries if isinstance(entries, dict) else {}).items():
-            path = ("strategies", label, "with")
-            kind = self._class("strategies", use, path[:2])
-            if kind is None:
-                continue
-            seen: list[Part] = []
-            for setting, values, moved in _grid(use.get("with") or {}, self, path):
-                with _Moved(self.text.lines, moved):
-                    strategy = self._build(kind, values, path)
-                if strategy in seen:
-                    self._fault(path, f"the grid holds the same settings twice: {setting}")
-                elif isinstance(strategy, Strategy):
-                    seen.append(strategy)
-                    yield Cell(label, setting, strategy)
+            for setting, part in self.builder.grid("strategies", use, ("strategies", label)):
+                if isinstance(part, Strategy):
+                    yield Cell(label, setting, part)
 
-    def _cross_check(self, spec: SuiteText, metrics: dict[str, Metric]) -> None:
-        if spec.prices.meter == "energy":
+    def _check_prices(self, spec: SuiteText) -> None:
+        fault, prices = self.builder.fault, spec.prices
+        if prices.meter == "energy":
             if "energy" not in {use.use for use in spec.profilers.values()}:
-                self._fault(("prices", "meter"), "paying by energy needs the profiler 'energy' under profilers")
-            if not spec.prices.kwh_usd:
-                self._fault(("prices", "kwh_usd"), "paying by energy needs a price of a kWh above 0")
+                fault(("prices", "meter"), "paying by energy needs the profiler 'energy' under profilers")
+            if not prices.kwh_usd:
+                fault(("prices", "kwh_usd"), "paying by energy needs a price of a kWh above 0")
+        if prices.meter == "items" and (unpriced := sorted(spec.tasks.keys() - prices.usd_per_1k_items)):
+            fault(("prices", "usd_per_1k_items"), f"paying by items needs a price for each task; missing: {', '.join(unpriced)}")
+        for label in prices.usd_per_1k_items.keys() - spec.tasks:
+            self.builder.unknown(("prices", "usd_per_1k_items", label), f"no such task '{label}'", label, tuple(spec.tasks))
+
+    def _check_metrics(self, spec: SuiteText, metrics: dict[str, Metric]) -> None:
         givers: dict[str, str] = {}
         for label, metric in metrics.items():
             for name in metric.score_names:
                 if givers.setdefault(name, label) != label:
-                    self._fault(("metrics", label), f"gives '{name}', as '{givers[name]}' does already")
+                    self.builder.fault(("metrics", label), f"gives '{name}', as '{givers[name]}' does already")
         if metrics and spec.rank_by not in givers:
-            near = registry.nearest(spec.rank_by, tuple(givers))
-            hint = f"did you mean '{near}'?" if near else f"there are: {', '.join(givers)}"
-            self._fault(("rank_by",), f"no metric gives '{spec.rank_by}'; {hint}")
+            self.builder.unknown(("rank_by",), f"no metric gives '{spec.rank_by}'", spec.rank_by, tuple(givers))
+
+    def _check_names(self, spec: SuiteText, cells: tuple[Cell, ...]) -> None:
+        """Every label that a part names has to be there; 'pool' is the unlabelled pool."""
+        if POOL in spec.texts:
+            self.builder.fault(("texts", POOL), "this name is the task's unlabelled pool; choose another")
+        users: list[tuple[Where, Part]] = [(("compact",), spec.compact)]
+        users += [(("strategies", cell.label, "with"), cell.strategy) for cell in cells]
+        for at, part in users:
+            for path, names, label in names_used(part):
+                known = (*getattr(spec, names.under), *((POOL,) if names.under == "texts" else ()))
+                if label not in known:
+                    self.builder.unknown((*at, *path), f"nothing under {names.under} is called '{label}'", label, known)
 
 
-@dataclass
-class _Moved:
-    """While a grid's cell is built, its paths point at the lines of the values chosen."""
-
-    lines: dict[Where, int]
-    moved: dict[Where, int]
-
-    def __enter__(self) -> None:
-        self.before = {path: self.lines.get(path) for path in self.moved}
-        self.lines.update(self.moved)
-
-    def __exit__(self, *_: object) -> None:
-        for path, line in self.before.items():
-            if line is None:
-                del self.lines[path]
-            else:
-                self.lines[path] = line
-
-
-def _grid(values: dict[str, Any], reader: _Reader, path: Where) -> Iterator[tuple[str, dict[str, Any], dict[Where, int]]]:
-    """(what tells it apart, settings, lines) for every combination of the lists in `values`, also of nested ones."""
-    axes = list(_lists(values, ()))
-    for at, choices in axes:
-        if not choices:
-            reader._fault((*path, *at), "an empty grid")
-    for picks in itertools.product(*(range(len(choices)) for _, choices in axes)):
-        cell = json.loads(json.dumps(values))
-        moved = {}
-        for (at, choices), pick in zip(axes, picks, strict=True):
-            _put(cell, at, choices[pick])
-            moved[(*path, *at)] = reader.text.line((*path, *at, pick))
-        setting = ", ".join(f"{dotted(at)}={choices[pick]}" for (at, choices), pick in zip(axes, picks, strict=True) if len(choices) > 1)
-        yield setting, cell, moved
-
-
-def _lists(values: dict[str, Any], at: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], list[Any]]]:
-    for key, value in values.items():
-        if isinstance(value, list):
-            yield (*at, key), value
-        elif isinstance(value, dict):
-            yield from _lists(value, (*at, key))
-
-
-def _put(values: dict[str, Any], at: tuple[str, ...], value: Any) -> None:
-    for key in at[:-1]:
-        values = values[key]
-    values[at[-1]] = value
-
-
-def _settings(model: type[BaseModel], loc: tuple[str | int, ...]) -> list[str]:
-    """Field names, as written in YAML, of the model that stands at `loc` inside `model`."""
-    for step in loc:
-        info = model.model_fields.get(str(step))
-        inner = _models(info.annotation) if info else []
-        if inner:
-            model = inner[0]
-    return [info.alias or name for name, info in model.model_fields.items()]
-
-
-def _models(annotation: Any) -> list[type[BaseModel]]:
-    """Models named in a type such as `Tuning | None` or `dict[str, Use]`."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for inner in get_args(annotation) for model in _models(inner)]
+def _defaults(shelf: str, spec: SuiteText) -> dict[str, Any]:
+    return {label: registry.find(shelf, use.use)(**use.settings) for label, use in getattr(spec, shelf).items()}

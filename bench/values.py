@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Source = Literal["counter", "polled", "modelled", "assumed", "computed"]
 """How a number was got: read off a counter, polled now and then, modelled from other numbers, assumed, or computed."""
@@ -14,11 +14,18 @@ Source = Literal["counter", "polled", "modelled", "assumed", "computed"]
 Direction = Literal["higher", "lower", "none"]
 """Which way is better."""
 
-Phase = Literal["teacher_tuning", "pseudo_labelling", "student_training", "evaluation"]
+Phase = Literal["continued_pretraining", "teacher_tuning", "pseudo_labelling", "student_training", "evaluation"]
 """What work is for. The suite says of each phase whether the purse pays for it."""
 
-Meter = Literal["flops", "wall", "energy"]
-"""What compute is paid by; the quantities are FLOP, s and kWh."""
+Meter = Literal["flops", "wall", "energy", "items"]
+"""What compute is paid by; the quantities are FLOP, s, kWh, and examples: labels trained on, documents labelled."""
+
+
+class Limit(NamedTuple):
+    """An amount of a meter after which work that can stop early does so."""
+
+    meter: Meter
+    amount: float
 
 
 Progress = Callable[[str, float, float], None]
@@ -54,13 +61,17 @@ class Splits:
 
 @dataclass(frozen=True)
 class Score:
-    """What a metric gave. per_example: one value for each prediction, in order; None for corpus metrics."""
+    """What a metric gave. per_example: one value for each prediction, in order; None for corpus metrics.
+
+    value None: not measured, and `reason` says why.
+    """
 
     name: str
-    value: float
+    value: float | None
     unit: str
     direction: Direction
     per_example: tuple[float, ...] | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -98,16 +109,19 @@ class Charge:
 
 @dataclass(frozen=True)
 class Bill:
-    """What making an artifact took. kwh None: not measured."""
+    """What making an artifact took. kwh None: not measured. Tokens are those that an endpoint counted, and sells."""
 
     flops: float
     wall_s: float
     kwh: float | None
     readings: tuple[Reading, ...] = ()
+    items: float = 0
+    prompt_tokens: int = 0
+    output_tokens: int = 0
 
     def quantity(self, meter: Meter) -> float | None:
         """The amount that `meter` counts."""
-        return {"flops": self.flops, "wall": self.wall_s, "energy": self.kwh}[meter]
+        return {"flops": self.flops, "wall": self.wall_s, "energy": self.kwh, "items": self.items}[meter]
 
 
 def fingerprint(*groups: Sequence[Example]) -> str:
@@ -118,3 +132,8 @@ def fingerprint(*groups: Sequence[Example]) -> str:
             digest.update(json.dumps([e.id, e.source, e.target]).encode())
         digest.update(b"\n")
     return digest.hexdigest()
+
+
+def content_hash(source: str) -> str:
+    """sha256 of a text, case and white space aside, in hex."""
+    return hashlib.sha256(" ".join(source.casefold().split()).encode()).hexdigest()

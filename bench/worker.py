@@ -28,7 +28,8 @@ from bench.plan import Arm
 from bench.store import Store
 from bench.suite import Suite
 from bench.training.models import count_parameters, load
-from bench.training.recipes import ModelRecipe, Predictions, Pretrained
+from bench.training.outputs import Predictions
+from bench.training.recipes import ModelRecipe, Pretrained
 from bench.training.speed import InferenceSpeed
 
 TIMED_DOCUMENTS, TIMED_ROUNDS = 16, 3
@@ -103,9 +104,9 @@ class _Evaluation:
     store: Store
 
     def facts(self, models: Mapping[str, ModelRecipe]) -> dict[str, float]:
-        """Sizes of the models, and the speed of their shapes."""
+        """Sizes of the models, and the speed of the student's architecture."""
         sizes = {f"{name}_parameters": count_parameters(load(model.folder(self.store.bench))[0]) for name, model in models.items()}
-        return sizes | _speed(self.job)
+        return sizes | _speed(self.job, models["student"].untrained)
 
     def predictions(self, models: Mapping[str, ModelRecipe]) -> dict[str, list[str]]:
         """Subject -> outputs on the test documents: student, teacher, and every trivial rule as a floor."""
@@ -138,11 +139,11 @@ def _predict(job: ArmJob, model: ModelRecipe, examples: tuple[Example, ...]) -> 
     return outputs
 
 
-def _speed(job: ArmJob) -> dict[str, float]:
-    """Milliseconds an example of the large and the compact shape, at the longest document and label that the task allows."""
+def _speed(job: ArmJob, student: ModelRecipe) -> dict[str, float]:
+    """Milliseconds and FLOPs an example of the large and the compact model, at the longest document and label that the task allows."""
     recipe = InferenceSpeed(
         large=Pretrained(job.large),
-        compact=job.compact,
+        student=student,
         source_tokens=job.task.max_source_tokens,
         target_tokens=job.task.max_target_tokens,
         documents=TIMED_DOCUMENTS,
@@ -150,8 +151,8 @@ def _speed(job: ArmJob) -> dict[str, float]:
         precision=job.precision,
         decoding=job.decoding,
     )
-    speed = job.read(job.make(recipe, "evaluation"))
-    return {"large_ms": speed["large_ms"], "student_ms": speed["compact_ms"]}
+    speed: dict[str, float] = job.read(job.make(recipe, "evaluation"))
+    return speed
 
 
 def _write_predictions(

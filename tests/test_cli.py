@@ -1,5 +1,6 @@
 """The command line: quick to ask, plain when something is wrong, and never a traceback."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bench.cli import main
+from bench.zoo.random import Random
 
 
 def bench(*arguments: str) -> Result:
@@ -76,6 +78,38 @@ def test_plan_shows_what_each_arm_buys_before_anything_runs(tmp_path: Path) -> N
     line = next(line for line in result.stdout.splitlines() if "annotate" in line and "$8" in line)
     assert "36" in line.split()
     assert "7.20" in line.split()
+
+
+COPIES = {"--models": "BENCH_MODELS", "--data": "BENCH_DATA"}
+
+
+@pytest.mark.parametrize("command", ["run", "plan"])
+@pytest.mark.parametrize("option", COPIES)
+def test_a_folder_of_copies_that_is_not_there_is_one_line(command: str, option: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(COPIES[option], "")
+    given = bench(command, "suites/smoke.yaml", option, "no/such/folder")
+    monkeypatch.setenv(COPIES[option], "no/such/folder")
+    inherited = bench(command, "suites/smoke.yaml")
+    for result in (given, inherited):
+        assert result.exit_code == 2
+        assert result.stderr == f"{option} or {COPIES[option]}: there is no folder no/such/folder\n"
+
+
+def test_copies_named_on_the_command_line_reach_the_parts_and_the_processes_that_are_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that is started finds the model without the hub, though the variable named another folder before."""
+    for folder in ("models/google-t5", "empty"):
+        (tmp_path / folder).mkdir(parents=True)
+    Random().folder(tmp_path / "cache").rename(tmp_path / "models" / "google-t5" / "t5-small")
+    monkeypatch.setenv("BENCH_MODELS", str(tmp_path / "empty"))
+    monkeypatch.setenv("BENCH_DATA", "")
+    monkeypatch.chdir(tmp_path)
+    bench("plan", "none.yaml", "--models", "models", "--data", "models")
+    assert os.environ["BENCH_DATA"] == str(tmp_path / "models")
+    code = f"from bench.zoo.hub import Hub; print(Hub(model='google-t5/t5-small', revision='{'0' * 40}').folder(None))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert found.stdout.strip() == str(tmp_path / "models" / "google-t5" / "t5-small"), found.stderr
 
 
 def test_report_of_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:

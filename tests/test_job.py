@@ -1,6 +1,6 @@
 """What a strategy can do with the money, over a workshop that makes nothing heavy."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import plan, suite
-from bench.contracts import Example, Splits
+from bench.contracts import Example, Progress, Recipe, Splits, Text, Workbench
 from bench.errors import NotEnough, OverBudget
 from bench.job import ArmJob
 from bench.ledger import Ledger, Purse, rows
-from bench.store import Store
+from bench.store import DryStore, Store
 from tests.test_store import Steps, quiet
 from tests.test_suite import GOOD
 
@@ -135,10 +135,14 @@ def test_labels_bought_twice_are_paid_once(loaded: suite.Suite, tmp_path: Path) 
     assert buyer.left_usd() == 1.0
 
 
-def metered(tmp_path: Path) -> suite.Suite:
-    path = tmp_path / "wall.yaml"
-    path.write_text(TEXT.replace("label_usd: 0.1,", "label_usd: 0.1, meter: wall,"), encoding="utf-8")
+def priced(tmp_path: Path, prices: str) -> suite.Suite:
+    path = tmp_path / "priced.yaml"
+    path.write_text(TEXT.replace("label_usd: 0.1,", f"label_usd: 0.1, {prices},"), encoding="utf-8")
     return suite.read(path)
+
+
+def metered(tmp_path: Path) -> suite.Suite:
+    return priced(tmp_path, "meter: wall")
 
 
 def test_work_that_the_clock_cuts_off_has_used_up_its_money(tmp_path: Path) -> None:
@@ -155,3 +159,98 @@ def test_a_bill_that_overruns_the_purse_at_the_very_end_empties_it(tmp_path: Pat
     with pytest.raises(OverBudget):
         arm.make(Steps(1, seconds_a_step=0.05, tail_s=0.3), "teacher_tuning")
     assert arm.left_usd() == 0.0
+
+
+@dataclass(frozen=True)
+class Items(Recipe):
+    """Labels so many documents."""
+
+    count: int
+
+    def forecast_flops(self, bench: Workbench) -> float:
+        return 1.0
+
+    def forecast_items(self, bench: Workbench) -> int:
+        return self.count if self.limit is None else min(self.count, int(self.limit.amount))
+
+    def make(self, folder: Path, bench: Workbench) -> None:
+        made = 0
+        while made < self.count and bench.tally.room_for(1, 1):
+            bench.tally.advance(1, 1)
+            made += 1
+        (folder / "made").write_text(str(made))
+
+    def read(self, folder: Path) -> int:
+        return int((folder / "made").read_text())
+
+
+BY_ITEMS = "meter: items, usd_per_1k_items: {own: {teacher_tuning: 2.0, pseudo_labelling: 1.0}}"
+
+
+def test_items_are_paid_at_the_price_of_their_task_and_phase(tmp_path: Path) -> None:
+    arm = job(priced(tmp_path, BY_ITEMS), tmp_path)
+    arm.make(Items(100), "teacher_tuning")
+    assert arm.left_usd() == pytest.approx(0.8)
+    arm.make(Items(101), "student_training")
+    assert arm.left_usd() == pytest.approx(0.8)
+    made = arm.make(Items(2000), "pseudo_labelling", shorten=True)
+    assert arm.read(made) == 800
+    assert arm.left_usd() == pytest.approx(0.0)
+    with pytest.raises(OverBudget, match=r"teacher tuning costs \$0.01, \$0.00 of \$1.00 are left"):
+        arm.make(Items(5), "teacher_tuning")
+
+
+@dataclass(frozen=True)
+class Sold(Recipe):
+    """Buys so many tokens of somebody."""
+
+    prompt: int
+    output: int
+    estimate: float = 1.0
+
+    on_device = False
+
+    def forecast_flops(self, bench: Workbench) -> float:
+        return 1e9
+
+    def forecast_tokens(self, bench: Workbench) -> tuple[int, int]:
+        return round(self.prompt * self.estimate), round(self.output * self.estimate)
+
+    def make(self, folder: Path, bench: Workbench) -> None:
+        bench.tally.sold(self.prompt, self.output)
+
+
+BY_TOKENS = "usd_per_1m_prompt_tokens: 100, usd_per_1m_output_tokens: 400"
+
+
+def test_tokens_are_paid_whatever_the_meter_and_somebody_elses_device_is_not(tmp_path: Path) -> None:
+    arm = job(priced(tmp_path, BY_TOKENS), tmp_path)
+    arm.make(Sold(1000, 500), "pseudo_labelling")
+    paid = {row["kind"]: (row["quantity"], row["usd"]) for row in rows(tmp_path / "arm-1.0-1") if row["row"] == "charge"}
+    assert paid == {"prompt tokens": (1000, 0.1), "output tokens": (500, 0.2)}
+    with pytest.raises(OverBudget, match=r"pseudo labelling costs \$0.75"):
+        arm.make(Sold(1000, 1625), "pseudo_labelling")
+    assert arm.left_usd() == pytest.approx(0.7)
+
+
+def test_tokens_that_cost_more_than_was_estimated_empty_the_purse_and_no_more(tmp_path: Path) -> None:
+    arm = job(priced(tmp_path, BY_TOKENS), tmp_path)
+    with pytest.raises(OverBudget):
+        arm.make(Sold(1000, 5000, estimate=0.1), "pseudo_labelling")
+    assert arm.left_usd() == pytest.approx(0.0)
+
+
+def test_a_text_holds_no_document_of_dev_or_test(tmp_path: Path) -> None:
+    named = priced(tmp_path, "meter: flops")
+    text = replace(named, texts={"own": Documents()})
+    held_out = Splits(TRAIN, TRAIN[:3], (Example("d", "Said  ONCE"),), (Example("t", "said twice"),), "fingerprint")
+    arm = ArmJob(text, plan.arms(named)[0], held_out, Purse(1.0), DryStore(tmp_path, quiet))
+    assert [e.source for e in arm.text("own")] == ["said thrice"]
+    assert arm.text("pool") == TRAIN[:3]
+
+
+class Documents(Text):
+    """Three."""
+
+    def documents(self, cache: Path, progress: Progress) -> tuple[Example, ...]:
+        return tuple(Example(str(i), text) for i, text in enumerate(("said once", "said twice", "said thrice")))

@@ -43,3 +43,10 @@ def test_only_takes_a_pattern_anywhere_in_the_name(tmp_path: Path) -> None:
 def test_planning_the_same_text_twice_gives_the_same(tmp_path: Path) -> None:
     found = suite.read(Path("suites/smoke.yaml"))
     assert [a.id for a in plan.arms(found)] == [a.id for a in plan.arms(suite.read(Path("suites/smoke.yaml")))]
+
+
+def test_an_id_changes_with_the_models_it_names_and_not_with_those_of_others(tmp_path: Path) -> None:
+    text = GOOD.replace("decoder_layers: 1}", "model: small}\nmodels: {small: {use: random}, other: {use: random}}")
+    before = arms(tmp_path, text)[-1].id
+    assert arms(tmp_path, text.replace("small: {use: random}", "small: {use: random, with: {seed: 1}}"))[-1].id != before
+    assert arms(tmp_path, text.replace("other: {use: random}", "other: {use: random, with: {seed: 1}}"))[-1].id == before

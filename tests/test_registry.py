@@ -12,10 +12,14 @@ from bench.contracts import Part, Task
 from bench.errors import BenchError
 
 REQUIRED = {
-    "files": {"train": "none.csv", "source": "a", "target": "b"},
+    "files": {"train": "none.csv", "source": "a", "target": "b", "path": "none.csv"},
     "hub": {"path": "owner/data", "revision": "0" * 40, "source": "a", "target": "b", "model": "owner/model"},
     "folder": {"path": "none"},
     "evaluate": {"path": "none"},
+    "shape": {"name": "tiny"},
+    "classification": {"classes": ("yes", "no")},
+    "llm_label": {"teacher": "llm"},
+    **{name: {"folder": "none"} for name in ("wlp", "stanceosaurus", "fever", "multipit_id", "natural_questions", "multipit_gen")},
 }
 EVERY_PART = [(shelf, name) for shelf in registry.SHELVES for name in registry.names(shelf)]
 
@@ -68,14 +72,14 @@ print([m for m in ("torch", "transformers", "datasets", "evaluate", "codecarbon"
 
 
 @pytest.mark.parametrize("name", registry.names("tasks"))
-def test_a_task_brings_trivial_rules_the_lead_first(name: str) -> None:
+def test_a_task_brings_trivial_rules_and_where_they_are_leads_the_lead_first(name: str) -> None:
     task = construct(registry.find("tasks", name), name)
     assert isinstance(task, Task)
     rules = task.trivial_rules(())
-    first = next(iter(rules.values()))
     document = "One two three four five six seven eight nine ten eleven twelve thirteen fourteen. Another sentence."
     assert rules
-    assert document.startswith(first(document).rstrip("."))
+    if any(rule.startswith("first") for rule in rules):
+        assert document.startswith(next(iter(rules.values()))(document).rstrip("."))
     assert all(isinstance(rule(document), str) and isinstance(rule(""), str) for rule in rules.values())
 
 

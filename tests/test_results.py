@@ -98,6 +98,31 @@ def test_what_was_not_measured_is_missing_and_says_why(tmp_path: Path) -> None:
     assert gpu["reason"] == "no GPU"
 
 
+def test_a_score_that_was_not_measured_is_missing_and_says_why(tmp_path: Path) -> None:
+    write_arm(tmp_path, "a", SCORES, missing={"bert_ibleu": "no encoder"})
+    found = results.read(tmp_path)
+    lost = found.table[found.table["quantity"] == "bert_ibleu"]
+    assert [*zip(lost["subject"], lost["reason"], strict=True)] == [(subject, "no encoder") for subject in SCORES]
+    assert lost["value"].isna().all()
+    arm = results.arms(found.table).loc["a"]
+    assert math.isnan(arm["student bert_ibleu"])
+    assert arm["student rouge2"] == 3.0
+    assert ("student", "bert_ibleu") not in found.examples["a"].scores
+
+
+def test_charges_of_every_phase_and_kind_are_dollars_of_their_phase(tmp_path: Path) -> None:
+    charges = (
+        Charge("compute", 2e3, "s", 0.001, "purse", "continued_pretraining"),
+        Charge("prompt tokens", 4000, "token", 2e-4, "purse", "pseudo_labelling"),
+        Charge("output tokens", 1000, "token", 7e-4, "purse", "pseudo_labelling"),
+    )
+    write_arm(tmp_path, "a", charges=charges, facts={"student_flops": 3e9})
+    found = results.read(tmp_path)
+    arm = results.arms(found.table).loc["a"]
+    assert (arm["usd continued_pretraining"], arm["usd pseudo_labelling"], arm["usd spent"]) == (2.0, 1.5, 3.5)
+    assert found.table.loc[found.table["quantity"] == "student_flops", "unit"].tolist() == ["FLOP"]
+
+
 def test_examples_hold_each_score_of_each_example_of_arms_that_are_done(tmp_path: Path) -> None:
     write_arm(tmp_path, "a", SCORES)
     write_arm(tmp_path, "b", SCORES, status="failed", reason="killed", seed=1)

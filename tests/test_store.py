@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.contracts import Bill, Instrument, Part, Profiler, Reading, Recipe, Workbench
+from bench.contracts import Bill, Instrument, Limit, Part, Profiler, Reading, Recipe, Workbench
 from bench.errors import OverBudget
 from bench.store import Allowance, DryStore, Meters, Store, window
 
@@ -44,7 +44,7 @@ class Steps(Recipe):
         return len((folder / "steps").read_text().splitlines())
 
     def pretend(self, bench: Workbench) -> int:
-        fit = self.steps if self.limit is None else min(self.steps, int(self.limit // 10))
+        fit = self.steps if self.limit is None or self.limit.meter != "flops" else min(self.steps, int(self.limit.amount // 10))
         if not fit:
             raise OverBudget("no room")
         return fit
@@ -79,7 +79,7 @@ def test_the_second_to_ask_finds_the_artifact_and_the_same_bill(tmp_path: Path) 
 
 
 def test_recipes_that_make_different_things_have_different_keys() -> None:
-    recipes = [Steps(3), Steps(4), Steps(3, "x"), Steps(3, limit=10.0), Broken()]
+    recipes = [Steps(3), Steps(4), Steps(3, "x"), Steps(3, limit=Limit("flops", 10.0)), Broken()]
     assert len({recipe.key for recipe in recipes}) == len(recipes)
     assert Steps(3).key == Steps(3).key
 
@@ -100,7 +100,7 @@ def test_what_a_killed_process_left_half_made_is_made_anew(tmp_path: Path) -> No
 
 
 def test_a_recipe_with_a_limit_stops_at_the_step_that_no_longer_fits(tmp_path: Path) -> None:
-    recipe = Steps(10, limit=35.0)
+    recipe = Steps(10, limit=Limit("flops", 35.0))
     bill, _ = store(tmp_path).bill_for(recipe, Allowance("flops", 35.0))
     assert (bill.flops, store(tmp_path).value(recipe)) == (30, 3)
 
@@ -112,7 +112,7 @@ def test_a_recipe_without_a_limit_is_refused_and_not_kept(tmp_path: Path) -> Non
 
 
 def test_by_the_clock_work_stops_before_a_step_like_the_longest_would_overrun(tmp_path: Path) -> None:
-    recipe = Steps(100, seconds_a_step=0.05, limit=0.5)
+    recipe = Steps(100, seconds_a_step=0.05, limit=Limit("wall", 0.5))
     bill, _ = store(tmp_path).bill_for(recipe, Allowance("wall", 0.5))
     assert 1 <= store(tmp_path).value(recipe) < 11
     assert bill.wall_s >= 0.05
@@ -126,6 +126,16 @@ def test_the_tally_tells_how_much_of_its_allowance_is_used() -> None:
     assert meters.fraction() == 0.75
     assert not meters.room_for(11)
     assert Meters(Allowance("flops")).fraction() == 0.0
+
+
+def test_items_are_counted_beside_flops_and_held_to_an_allowance_of_their_own() -> None:
+    meters = Meters(Allowance("items", 5))
+    assert meters.room_for(1e9, 5)
+    assert not meters.room_for(0, 6)
+    meters.advance(10, 4)
+    assert (meters.flops, meters.items, meters.used()) == (10, 4, 4)
+    assert meters.fraction() == 0.0
+    assert not meters.room_for(0, 2)
 
 
 def make_in_process(folder: str, queue: "multiprocessing.Queue[bool]") -> None:
@@ -192,14 +202,14 @@ def test_the_bill_keeps_what_the_instruments_saw(tmp_path: Path) -> None:
 
 
 def test_a_dry_store_forecasts_and_makes_nothing(tmp_path: Path) -> None:
-    dry = DryStore(tmp_path, "flops", quiet)
+    dry = DryStore(tmp_path, quiet)
     assert dry.bill_for(Steps(7), FREE)[0].flops == 70
-    assert dry.bill_for(Steps(7, limit=25.0), Allowance("flops", 25.0))[0].flops == 20
+    assert dry.bill_for(Steps(7, limit=Limit("flops", 25.0)), Allowance("flops", 25.0))[0].flops == 20
     assert dry.value(Steps(7)) == 7
-    assert dry.value(Steps(7, limit=25.0)) == 2
+    assert dry.value(Steps(7, limit=Limit("flops", 25.0))) == 2
     with pytest.raises(OverBudget):
-        dry.bill_for(Steps(7, limit=5.0), Allowance("flops", 5.0))
-    assert DryStore(tmp_path, "wall", quiet).value(Steps(7, limit=0.1)) == 7
+        dry.bill_for(Steps(7, limit=Limit("flops", 5.0)), Allowance("flops", 5.0))
+    assert dry.value(Steps(7, limit=Limit("wall", 0.1))) == 7
     assert not list(tmp_path.iterdir())
 
 

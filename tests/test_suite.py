@@ -162,3 +162,45 @@ def test_paying_by_energy_needs_its_profiler(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", sorted(Path("suites").rglob("*.yaml")), ids=str)
 def test_every_suite_we_ship_is_right(path: Path) -> None:
     assert suite.read(path).cells
+
+
+NAMED = GOOD.replace("compact: {decoder_layers: 1}", "compact: {model: small}\nmodels: {small: {use: random}}")
+
+
+def test_a_model_is_named_under_models_and_used_by_its_label(tmp_path: Path) -> None:
+    found = read(tmp_path, NAMED)
+    assert found.spec.compact.model == "small"
+    assert found.models["small"].title.startswith("random t5")
+    assert faults(tmp_path, NAMED.replace("model: small", "model: smal")) == [
+        "5: compact.model: nothing under models is called 'smal'; did you mean 'small'?"
+    ]
+    assert "6: models.small.use: no part 'randon' in zoo/; did you mean 'random'?" in faults(
+        tmp_path, NAMED.replace("use: random}}", "use: randon}}")
+    )
+
+
+def test_a_strategy_may_have_a_compact_model_of_its_own_also_as_a_grid(tmp_path: Path) -> None:
+    cells = read(tmp_path, GOOD.replace("sft: {use: sft}", "sft: {use: sft, with: {compact: {decoder_layers: [1, 2]}}}")).cells
+    assert [(c.setting, c.strategy.compact and c.strategy.compact.decoder_layers) for c in cells[-2:]] == [
+        ("compact.decoder_layers=1", 1),
+        ("compact.decoder_layers=2", 2),
+    ]
+    (fault,) = faults(tmp_path, GOOD.replace("sft: {use: sft}", "sft: {use: sft, with: {compact: {model: none}}}"))
+    assert fault == "10: strategies.sft.with.compact.model: nothing under models is called 'none'; there are: none"
+
+
+def test_the_layers_of_a_compact_model_are_a_number_or_a_list(tmp_path: Path) -> None:
+    assert read(tmp_path, GOOD.replace("decoder_layers: 1", "decoder_layers: [0, 0, 3]")).spec.compact.decoder_layers == (0, 0, 3)
+    assert faults(tmp_path, GOOD.replace("decoder_layers: 1", "decoder_layers: []"))[0].startswith("5: compact.decoder_layers")
+
+
+def test_the_unlabelled_pool_keeps_its_name(tmp_path: Path) -> None:
+    (fault,) = faults(tmp_path, GOOD + "texts: {pool: {use: docstrings}}\n")
+    assert fault == "15: texts.pool: this name is the task's unlabelled pool; choose another"
+
+
+def test_paying_by_items_needs_a_price_for_every_task(tmp_path: Path) -> None:
+    text = GOOD.replace("label_usd: 0.1", "label_usd: 0.1, meter: items")
+    assert faults(tmp_path, text) == ["14: prices.usd_per_1k_items: paying by items needs a price for each task; missing: own"]
+    other = text.replace("meter: items", "meter: items, usd_per_1k_items: {own: {teacher_tuning: 5}, owm: {}}")
+    assert faults(tmp_path, other) == ["14: prices.usd_per_1k_items.owm: no such task 'owm'; did you mean 'own'?"]

@@ -1,21 +1,24 @@
-"""The answer in words: who is ahead, how sure that is, and how it compares with the floors and the teachers."""
+"""The answer in words: one sentence on what came out, then how sure that is, against the floors and against the teachers."""
 
 from __future__ import annotations
 
 import itertools
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 
 from bench.report import stats
+from bench.report.axes import TradeOff
 from bench.report.board import Board, Line, Metric
-from bench.report.cells import score
+from bench.report.cells import NAMED, conjoined, count, ended, listed, score
 from bench.report.markdown import escape
+from bench.report.missing import Missing
 from bench.report.stats import Estimate
 
-NAMED = 10
-"""So many tied settings are named; the leaderboard names all."""
+NAMED_AT_ONCE = 3
+"""So many tied settings are named in the one sentence; the points below it name more, and the leaderboard all."""
 
 LEADS = """↑: higher is better, ↓: lower is better. Scores are means over seeds and test examples with 95 % intervals (pigeonhole
 bootstrap over both together).
@@ -25,30 +28,41 @@ Each interval is for one comparison; nothing is corrected for having picked the 
 interval can be too narrow where seeds differ more than examples do; with one seed it says nothing about other seeds."""
 
 
-def answer(boards: Sequence[Board], metrics: Sequence[Metric]) -> list[str]:
-    """Markdown: a point for each task and budget, a sentence on the teachers of each task, how to read it."""
+@dataclass(frozen=True)
+class _Contest:
+    """Who is compared at one budget. rivals: the others with scores for the same seeds; tied: those that chance may have put behind."""
+
+    board: Board
+    best: Line
+    rivals: tuple[Line, ...]
+    tied: tuple[Line, ...]
+
+
+def answer(boards: Sequence[Board], metrics: Sequence[Metric], trade_offs: Sequence[TradeOff], missing: Sequence[Missing]) -> list[str]:
+    """Markdown: a sentence for each task, a point for each task and budget, a sentence on the teachers of each task, how to read it."""
     if not boards:
         return ["No arm has ended yet."]
-    points = [f"- {_where(board)} {_verdict(board, metrics)}" for board in boards]
-    teachers = [said for _, of_task in itertools.groupby(boards, key=lambda board: board.task) if (said := _teachers([*of_task]))]
-    return ["\n".join(points), *teachers, LEADS]
+    contests = [(board, _contest(board)) for board in boards]
+    efficient = {(found.board.task, found.board.budget_usd): found.summary for found in trade_offs}
+    sentences: list[str] = []
+    points: list[str] = []
+    for task, of_task in itertools.groupby(contests, key=lambda pair: pair[0].task):
+        group = [*of_task]
+        clauses = [f"at {b.budget_usd:g} USD {_outcome(contest) if contest else _nothing(b, missing)}" for b, contest in group]
+        sentences.append(f"**{escape(task)}: {'; '.join(clauses)}.**")
+        for board, contest in group:
+            details = [*(_details(contest, metrics) if contest else []), efficient.get((task, board.budget_usd), "")]
+            points += [f"- {escape(task)}, {board.budget_usd:g} USD: {' '.join(filter(None, details))}"] if any(details) else []
+    teachers = [_teachers([*of_task]) for _, of_task in itertools.groupby(boards, key=lambda board: board.task)]
+    return [text for text in (*sentences, "\n".join(points), *teachers, LEADS) if text]
 
 
-def _where(board: Board) -> str:
-    return f"{escape(board.task)}, {board.budget_usd:g} USD:"
-
-
-def _verdict(board: Board, metrics: Sequence[Metric]) -> str:
-    """Which setting is best at one budget, and what that can be told apart from."""
+def _contest(board: Board) -> _Contest | None:
     if not board.scored:
-        ended = sum((Counter(line.statuses) for line in board.settings), Counter())
-        return f"no arm has a score ({', '.join(f'{n} {status}' for status, n in sorted(ended.items()))})."
-    best = board.scored[0]
-    rivals = [line for line in board.scored[1:] if line.complete == best.complete]
-    tied = [best, *(line for line in rivals if _tied(board.difference(best, line)))]
-    said = _standing(board, tied) if len(tied) > 1 else _ahead(board, best, rivals)
-    subject = "It" if len(tied) == 1 else f"Of these, {escape(best.name)}"
-    return " ".join([said, *_caveats(board, best), *_floors(board, metrics, subject, best)])
+        return None
+    best, *others = board.scored
+    rivals = tuple(line for line in others if line.complete == best.complete)
+    return _Contest(board, best, rivals, tuple(line for line in rivals if _tied(board.difference(best, line))))
 
 
 def _tied(estimate: Estimate | None) -> bool:
@@ -58,25 +72,70 @@ def _tied(estimate: Estimate | None) -> bool:
     return not estimate.apart if estimate.sure else estimate.mean == 0
 
 
-def _ahead(board: Board, best: Line, rivals: Sequence[Line]) -> str:
-    said = f"**{escape(best.name)}** is ahead with {_scored(board, [best])}."
-    if not rivals:
-        return said
-    gap = board.difference(best, rivals[0])
-    return f"{said} The next one, {escape(rivals[0].name)}, is {score(gap)} behind."
+def _nothing(board: Board, missing: Sequence[Missing]) -> str:
+    """Why no setting has a score."""
+    statuses = sum((Counter(line.statuses) for line in board.settings), Counter())
+    name = board.primary.name
+    reasons = sorted({found.reason for found in missing if found.metric == name and board.task in found.tasks})
+    if statuses["done"] and reasons:
+        return f"nothing is ranked, as {escape(name)} is missing ({'; '.join(map(escape, reasons))})"
+    return f"no arm has a score ({', '.join(ended(statuses))})"
 
 
-def _standing(board: Board, tied: Sequence[Line]) -> str:
-    names = [f"**{escape(line.name)}**" for line in tied[:NAMED]]
-    names += [f"{len(tied) - NAMED} more"] if len(tied) > NAMED else []
-    return f"No setting is ahead alone: {_and(names)} cannot be told apart ({_scored(board, tied[:NAMED])})."
+def _outcome(contest: _Contest) -> str:
+    """'sft is ahead (rouge2 5.00 [4.00, 6.00]), better than the best floor (1.00 [0.50, 1.50]) and worse than its teacher (...)'."""
+    board, best = contest.board, contest.best
+    first = [best, *contest.tied][:NAMED_AT_ONCE]
+    means = conjoined([score(line.scores[board.primary.name]) for line in first])
+    names = listed([line.name for line in (best, *contest.tied)], NAMED_AT_ONCE)
+    beside = _beside(board, best)
+    if beside:
+        beside = f", the first {beside}" if contest.tied else f", {beside}"
+    so_far = "" if best.complete else "so far "
+    return f"{so_far}{names} {_verb(contest)} ({escape(board.primary.name)} {means}){beside}"
 
 
-def _scored(board: Board, lines: Sequence[Line]) -> str:
-    """'rouge2 4.00 [3.00, 5.00] and 3.90 [2.90, 4.90], over 2 seeds and 60 test examples'."""
-    reached = [line.scores[board.primary.name] for line in lines]
-    over = _count(reached[0].seeds, "seed") + (f" and {_count(reached[0].examples, 'test example')}" if reached[0].examples else "")
-    return f"{escape(board.primary.name)} {_and([score(estimate) for estimate in reached])}, over {over}"
+def _verb(contest: _Contest) -> str:
+    if contest.tied:
+        return "cannot be told apart"
+    if not contest.rivals:
+        return "is the only setting with a score" + (" for every seed" if len(contest.board.scored) > 1 else "")
+    ahead = contest.board.difference(contest.best, contest.rivals[0])
+    return "is ahead" if ahead and ahead.sure else "has the best mean"
+
+
+def _beside(board: Board, best: Line) -> str:
+    """How the best setting stands to the best floor and to its own teacher."""
+    name = board.primary.name
+    others = {"the best floor": next(iter(board.floors), None), "its teacher": best.teacher}
+    verdicts: dict[str, list[str]] = {}
+    for what, other in others.items():
+        if other and name in other.scores:
+            verdicts.setdefault(_relation(board.difference(best, other)), []).append(f"{what} ({score(other.scores[name])})")
+    return conjoined([f"{relation} {conjoined(found)}" for relation, found in verdicts.items()])
+
+
+def _relation(ahead: Estimate | None) -> str:
+    if ahead is None:
+        return "not to be compared with"
+    if not ahead.sure:
+        return "with the same mean as" if ahead.mean == 0 else f"with a {'better' if ahead.mean > 0 else 'worse'} mean than"
+    if not ahead.apart:
+        return "not told apart from"
+    return "better than" if ahead.low > 0 else "worse than"
+
+
+def _details(contest: _Contest, metrics: Sequence[Metric]) -> list[str]:
+    board, best = contest.board, contest.best
+    reached = best.scores[board.primary.name]
+    said = "over " + count(reached.seeds, "seed") + (f" and {count(reached.examples, 'test example')}" if reached.examples else "")
+    if contest.rivals:
+        gap = board.difference(best, contest.rivals[0])
+        said += f"; the next one, {escape(contest.rivals[0].name)}, is {score(gap)} behind {escape(best.name)}"
+    told = [f"{said}."]
+    if len(contest.tied) >= NAMED_AT_ONCE:
+        told += [f"Not told apart from {escape(best.name)}: {listed([line.name for line in contest.tied])}."]
+    return [*told, *_caveats(board, best), *_floors(board, metrics, best)]
 
 
 def _caveats(board: Board, best: Line) -> list[str]:
@@ -87,30 +146,35 @@ def _caveats(board: Board, best: Line) -> list[str]:
         said += [f"There {none}, so no interval: how much of a difference is chance is not known."]
     if not best.complete:
         said += [f"No setting has a score for all {best.wanted_seeds} seeds yet, so this may be the luck of a seed."]
-    left_out = [line for line in board.scored if line.complete != best.complete]
-    if left_out:
-        said += [f"Not compared, for want of a seed that others have: {_and([escape(line.name) for line in left_out[:NAMED]])}."]
+    if left_out := [line.name for line in board.scored if line.complete != best.complete]:
+        said += [f"Not compared, for want of a seed that others have: {listed(left_out)}."]
+    unscored = [line for line in board.settings if board.primary.name not in line.scores]
+    if unscored:
+        names = [f"{escape(line.name)} ({', '.join(ended(line.statuses))})" for line in unscored[:NAMED]]
+        names += [f"{len(unscored) - NAMED:,} more"] if len(unscored) > NAMED else []
+        said += [f"Without a score in {escape(board.primary.name)}: {conjoined(names)}."]
     return said
 
 
-def _floors(board: Board, metrics: Sequence[Metric], subject: str, best: Line) -> list[str]:
+def _floors(board: Board, metrics: Sequence[Metric], best: Line) -> list[str]:
     """Against the lead baseline, and against the best floor where that is another."""
     if not board.floors:
         return []
     top, lead = board.floors[0], next(floor for floor in board.floors if floor.name == board.lead)
     also = ", also the best floor" if top is lead and len(board.floors) > 1 else ""
-    said = [_against(board, metrics, subject, best, f'the lead baseline ("{escape(lead.name)}"{also})', lead)]
+    said = [_against(board, metrics, escape(best.name), best, f'the lead baseline ("{escape(lead.name)}"{also})', lead)]
     return said if top is lead else [*said, _against(board, metrics, "It", best, f'the best floor ("{escape(top.name)}")', top)]
 
 
 def _against(board: Board, metrics: Sequence[Metric], subject: str, line: Line, what: str, other: Line) -> str:
-    """'It beats WHAT in rouge2 by 2.00 [1.00, 3.00]; is worse in rougeL by ...': metrics of one verdict together."""
+    """'It beats WHAT in rouge2 by 2.00 [1.00, 3.00]; it is worse ...': metrics of one verdict together; '' without any."""
     verdicts: dict[str, list[str]] = {}
     for metric in metrics:
-        verb, by = _compared(board.difference(line, other, metric))
-        verdicts.setdefault(verb, []).append(f"{escape(metric.name)}{by}")
-    clauses = [f"{verb} {'it' if place else what} in {_and(found)}" for place, (verb, found) in enumerate(verdicts.items())]
-    return f"{subject} {'; it '.join(clauses)}."
+        if metric.name in line.samples and metric.name in other.samples:
+            verb, by = _compared(board.difference(line, other, metric))
+            verdicts.setdefault(verb, []).append(f"{escape(metric.name)}{by}")
+    clauses = [f"{verb} {'it' if place else what} in {conjoined(found)}" for place, (verb, found) in enumerate(verdicts.items())]
+    return f"{subject} {'; it '.join(clauses)}." if clauses else ""
 
 
 def _compared(ahead: Estimate | None) -> tuple[str, str]:
@@ -133,7 +197,7 @@ def _teachers(boards: Sequence[Board]) -> str:
     if by_seed.empty:
         return ""
     verb, by = _compared(stats.estimate(by_seed.groupby(level=0).mean().to_numpy()))
-    over = f"{_count(len(found), 'setting')}, each budget counted by itself"
+    over = f"{count(len(found), 'setting')}, each budget counted by itself"
     return f"{escape(boards[0].task)}: on average the teacher {verb} its own student in {escape(primary.name)}{by}; over {over}."
 
 
@@ -144,11 +208,3 @@ def _gap(line: Line, metric: Metric) -> pd.DataFrame | None:
     teacher, student = line.teacher.samples[metric.name].align(line.samples[metric.name], join="inner")
     gap = student - teacher if metric.direction == "lower" else teacher - student
     return None if gap.empty else gap
-
-
-def _and(names: Sequence[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -50,7 +50,7 @@ class Line:
 
     scores: metric -> mean and interval. samples: metric -> scores, seeds x examples, for pairing; one column where a metric
     gives no score for each example.
-    statuses: how many arms ended how. facts: means over the arms with a score, or over all of them where none has one;
+    statuses: how many arms ended how. facts: means over the arms that are done, or over all of them where none is;
     columns of `results.arms`. seeds, wanted_seeds: those that gave a score, and those that gave one to any setting of the board.
     teacher: of a setting, its own teachers. taught: of a teacher, the settings it taught.
     """
@@ -119,7 +119,7 @@ def current(found: Results) -> Results:
 
 
 def metrics(found: Results) -> list[Metric]:
-    """Every metric that gave a score, the primary one first, then rouge2 and rougeL, then in alphabetical order."""
+    """Every metric that was asked for a score, the primary one first, then rouge2 and rougeL, then in alphabetical order."""
     scores = _scores(found).drop_duplicates("quantity")
     known = [Metric(str(n), str(u), str(d)) for n, u, d in zip(scores["quantity"], scores["unit"], scores["direction"], strict=True)]
     order = {name: place for place, name in enumerate([str(found.suite.get("primary_metric", "rouge2")), "rouge2", "rougeL"][::-1])}
@@ -264,5 +264,5 @@ def _facts(arms: pd.DataFrame) -> dict[str, float]:
 def _large(arms: pd.DataFrame) -> dict[str, float]:
     """Size and speed of the large model, in the words used for the student."""
     facts = _facts(arms)
-    names = {"teacher_parameters": "student_parameters", "large_ms": "student_ms"}
+    names = {"teacher_parameters": "student_parameters", "large_ms": "student_ms", "large_flops": "student_flops"}
     return {student: facts[large] for large, student in names.items() if large in facts}

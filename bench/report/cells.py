@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from bench.report.board import Board, Line
-from bench.report.markdown import DASH
+from collections.abc import Mapping, Sequence
+
+from bench.report.board import Board, Line, Metric
+from bench.report.markdown import DASH, escape
 from bench.report.stats import Estimate
+
+NAMED = 10
+"""A sentence names so many; the leaderboard names all."""
 
 
 def score(estimate: Estimate | None) -> str:
@@ -13,6 +18,12 @@ def score(estimate: Estimate | None) -> str:
         return DASH
     interval = f" [{estimate.low:z.2f}, {estimate.high:z.2f}]" if estimate.sure else ""
     return f"{estimate.mean:z.2f}{interval}"
+
+
+def reached(line: Line, metric: Metric) -> str:
+    """The score of a line, with the number of its seeds where the line has another number of them."""
+    found = line.scores.get(metric.name)
+    return score(found) + (f" ({count(found.seeds, 'seed')})" if found and found.seeds != line.seeds else "")
 
 
 def behind(board: Board, line: Line) -> str:
@@ -30,11 +41,31 @@ def behind_teacher(board: Board, line: Line) -> str:
 
 def statuses(line: Line) -> str:
     """How many arms ended how, and whether the line lacks seeds that others have."""
-    counts = [f"{count} {status}" for status, count in sorted(line.statuses.items())]
-    return ", ".join([*counts, *lack(line)])
+    return ", ".join([*ended(line.statuses), *lack(line)])
+
+
+def ended(statuses: Mapping[str, int]) -> list[str]:
+    """'2 done', '1 failed'."""
+    return [f"{number} {status}" for status, number in sorted(statuses.items())]
 
 
 def lack(line: Line) -> list[str]:
     """Said of a line that has a score for some of the seeds only; else nothing."""
     short = line.seeds and not line.complete
     return [f"incomplete ({line.seeds} of {line.wanted_seeds} seeds)"] if short else []
+
+
+def count(number: int, what: str) -> str:
+    """'1 seed', '2 seeds'."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def listed(names: Sequence[str], at_most: int = NAMED) -> str:
+    """'a, b and c', 'a, b and 7 more'; Markdown. '' for none."""
+    shown = [*map(escape, names[:at_most]), *([f"{len(names) - at_most:,} more"] if len(names) > at_most else [])]
+    return conjoined(shown)
+
+
+def conjoined(texts: Sequence[str]) -> str:
+    """'a', 'a and b', 'a, b and c'."""
+    return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)

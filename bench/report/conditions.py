@@ -1,4 +1,4 @@
-"""Under which conditions: how money is counted, what the data is, which machines the arms ran on."""
+"""Under which conditions: how money is counted, which models and texts were used, what the data is, which machines the arms ran on."""
 
 from __future__ import annotations
 
@@ -9,22 +9,63 @@ from typing import Any
 from bench.report.markdown import DASH, escape, number
 from bench.results import Results
 
+TOKENS = {"usd_per_1m_prompt_tokens": "1 million prompt tokens", "usd_per_1m_output_tokens": "1 million output tokens"}
+ITEMS = {
+    "teacher_tuning": "to tune the teacher on 1,000 labels",
+    "pseudo_labelling": "to have it label 1,000 documents",
+    "student_training": "to train the student on 1,000 examples",
+}
+
 
 def money(suite: Mapping[str, Any]) -> list[str]:
     if not suite:
         return []
-    lines = [f"Compute is paid by the meter `{escape(suite.get('meter', DASH))}`; what other meters saw is in the table as well."]
+    prices = suite.get("prices", {})
+    lines = [*_compute(suite), *_item_prices(suite)]
     lines.append(f"{escape(suite.get('start_labels', DASH))} labels are owned at the start and cost nothing; a budget is what is added.")
     lines += [f"Price, label of {line} USD" for line in _flat(suite.get("label_usd", {}))]
-    lines += [f"Price, {line}" for line in _flat(suite.get("prices", {})) if not line.startswith(("meter:", "label"))]
+    other = {name: price for name, price in prices.items() if name not in ("meter", "label_usd", "usd_per_1k_items", *TOKENS)}
+    lines += [f"Price, {line}" for line in _flat(other)]
+    lines += [f"Price, {what}: {_dollars(prices[name])}" for name, what in TOKENS.items() if prices.get(name)]
     lines += [f"{escape(str(phase).replace('_', ' '))}: {_payer(payer)}" for phase, payer in suite.get("pays", {}).items()]
     lines.append("Work that several arms need is done once and paid by each of them, as if it had been alone.")
     lines += [escape(suite["sunk"])] if suite.get("sunk") else []
     return ["\n".join(f"- {line}" for line in lines)]
 
 
+def _compute(suite: Mapping[str, Any]) -> Iterator[str]:
+    if suite.get("meter") == "items":
+        yield "Compute is paid by the item, at published prices, whatever this machine took; what other meters saw is in the table as well."
+    else:
+        yield f"Compute is paid by the meter `{escape(suite.get('meter', DASH))}`; what other meters saw is in the table as well."
+
+
+def _item_prices(suite: Mapping[str, Any]) -> Iterator[str]:
+    """They count only where compute is paid by the item."""
+    by_task = suite.get("prices", {}).get("usd_per_1k_items", {}) if suite.get("meter") == "items" else {}
+    for task, prices in by_task.items():
+        yield f"Price, {escape(task)}: " + ", ".join(f"{_dollars(usd)} {ITEMS.get(phase, escape(phase))}" for phase, usd in prices.items())
+
+
+def _dollars(usd: float) -> str:
+    return f"{escape(format(usd, '.12g'))} USD"
+
+
 def _payer(payer: object) -> str:
     return {"purse": "paid from the purse", "free": "not charged"}.get(str(payer), escape(payer))
+
+
+def models(suite: Mapping[str, Any]) -> list[str]:
+    """Which models and texts there were, and which layers of a model were kept."""
+    shape = {name: kept for name, kept in suite.get("compact", {}).items() if name != "model" or kept is not None}
+    lines = [f"Large model: {escape(suite['large'])}"] if suite.get("large") else []
+    lines += (
+        [f"Compact model: {', '.join(_flat({name: 'all' if kept is None else kept for name, kept in shape.items()}))}"] if shape else []
+    )
+    lines += [f"Layers kept, {escape(sentence)}" for sentence in suite.get("layers", [])]
+    lines += [f"Model {line}" for line in _flat(suite.get("models", {}))]
+    lines += [f"Text {line}" for line in _flat(suite.get("texts", {}))]
+    return ["\n".join(f"- {line}" for line in lines)] if lines else []
 
 
 def data(found: Results) -> list[str]:
@@ -42,8 +83,7 @@ def machines(found: Results) -> list[str]:
     blocks = []
     for facts, arms in seen.most_common():
         blocks.append("\n".join([f"{arms:,} arm{'' if arms == 1 else 's'} ran on:", "", *(f"- {line}" for line in facts)]))
-    shape = {name: "all" if layers is None else layers for name, layers in found.suite.get("compact", {}).items()}
-    return blocks + ([f"Compact model: {', '.join(_flat(shape))}."] if shape else [])
+    return blocks
 
 
 def _machine(facts: Mapping[str, Any]) -> Iterator[str]:

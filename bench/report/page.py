@@ -7,33 +7,47 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench import results
-from bench.report import figures
+from bench.report import axes, figures, missing, tables
 from bench.report.answer import answer
-from bench.report.board import ARROWS, Board, Line, Metric
-from bench.report.cells import behind, behind_teacher, score, statuses
-from bench.report.conditions import data, machines, money
+from bench.report.axes import TradeOff
+from bench.report.board import Board, Line, Metric
+from bench.report.cells import behind, behind_teacher, reached, statuses
+from bench.report.conditions import data, machines, models, money
 from bench.report.markdown import DASH, escape, fence, number, table
+from bench.report.missing import Missing
 from bench.results import Results
 
-SCALES = {"bytes": (2**20, "MiB"), "kWh": (1e-3, "Wh"), "FLOP": (1e12, "TFLOP")}
-"""Units of readings that are easier to read in another one."""
+ALWAYS_LEADING = ("rouge2", "rougeL")
+"""In the leaderboard wherever they are given, as in the tables of Shleifer and Rush 2020."""
 
 MILLISECONDS = """*ms per example* is the time per document in batches of up to 16 random documents of the greatest length that the
 task allows, each of which generates exactly the greatest number of output tokens; large and compact model timed in turn in one
 process, the median of 3 rounds. It is not the latency of a single request."""
 
 
-def page(found: Results, everything: Results, boards: Sequence[Board], metrics: Sequence[Metric], plots: Sequence[Path]) -> str:
+def page(
+    found: Results,
+    everything: Results,
+    metrics: Sequence[Metric],
+    boards: Sequence[Board],
+    trade_offs: Sequence[TradeOff],
+    plots: Sequence[Path],
+) -> str:
     """The whole report as Markdown. everything: also the arms that the suite no longer holds, which are only listed."""
+    lacking = missing.missing(found)
+    leading = [metric for place, metric in enumerate(metrics) if place < 2 or metric.name in ALWAYS_LEADING]
     sections = {
-        "Answer": answer(boards, metrics[:2]),
-        "Leaderboard": _leaderboards(found, boards, metrics[:2]),
+        "Answer": answer(boards, metrics[:2], trade_offs, lacking),
+        "Leaderboard": [*_leaderboards(found, boards, leading), *_missing(lacking)],
+        "Cost axes": axes.section(trade_offs),
         "Plots": _plots(boards, plots),
-        "Where the dollars went": _dollars(boards),
-        "Memory, time, energy": _measured(found, boards),
-        "All metrics": [_all_metrics(boards, metrics)] if len(metrics) > 2 and boards else [],
+        "Where the dollars went": tables.dollars(boards),
+        "Memory, time, energy": tables.measured(found, boards),
+        "Other facts": tables.other_facts(found, boards, ["student_flops"] if trade_offs else []),
+        "All metrics": [tables.all_metrics(boards, metrics)] if len(metrics) > len(leading) and boards else [],
         "Every arm": _every_arm(found, everything, metrics),
         "How money is counted": money(found.suite),
+        "Models and texts": models(found.suite),
         "Data": data(found),
         "Machine and versions": machines(found),
         "The suite": [fence(found.suite_text, "yaml")] if found.suite_text else [],
@@ -64,7 +78,7 @@ def _leaderboards(found: Results, boards: Sequence[Board], metrics: Sequence[Met
 
 def _leader(board: Board, line: Line, metrics: Sequence[Metric], name: str, taught: bool) -> list[str]:
     setting, facts = line.kind == "setting", line.facts
-    scores = [score(line.scores.get(metric.name)) for metric in metrics]
+    scores = [reached(line, metric) for metric in metrics]
     parameters, speed_up = facts.get("student_parameters"), facts.get("speed_up")
     return [
         name,
@@ -101,70 +115,19 @@ def _plots(boards: Sequence[Board], plots: Sequence[Path]) -> list[str]:
     return [*shown, *map(escape, figures.left_out(boards))] if shown else []
 
 
-def _dollars(boards: Sequence[Board]) -> list[str]:
-    purposes = ["labels", "teacher_tuning", "pseudo_labelling", "student_training", "evaluation", "spent", "not from the purse"]
-    keys = [key for p in purposes if any((key := f"usd {p}") in line.facts for board in boards for line in board.settings)]
-    heads = ["strategy (setting)", "budget (USD)", *(f"{key[4:].replace('_', ' ')} (USD)" for key in keys)]
-    rows = [
-        [escape(line.name), f"{board.budget_usd:.2f}", *(number(line.facts.get(key, 0.0)) for key in keys)]
-        for board in boards
-        for line in board.settings
-    ]
-    return [_by_task(boards, heads, rows), "Means over the arms with a score, or over all arms where none has one."] if keys else []
-
-
-def _by_task(boards: Sequence[Board], heads: list[str], rows: list[list[str]]) -> str:
-    """With a column for the task where there are several."""
-    tasks = [escape(board.task) for board in boards for _ in board.settings]
-    if len(set(tasks)) < 2:
-        return table(heads, rows)
-    return table(["task", *heads], [[task, *row] for task, row in zip(tasks, rows, strict=True)], numbers_from=2)
-
-
-def _measured(found: Results, boards: Sequence[Board]) -> list[str]:
-    read = found.table[found.table["row"] == "reading"].drop_duplicates(["quantity", "unit"])
-    if read.empty or not boards:
-        return []
-    pairs = [(str(q), str(u), str(d)) for q, u, d in zip(read["quantity"], read["unit"], read["direction"], strict=True)]
-    pairs = [(q, u, d) for q, u, d in pairs if any(f"{q} ({u})" in line.facts for board in boards for line in board.settings)]
-    heads = ["strategy (setting)", "budget (USD)"]
-    heads += [escape(f"{q} ({SCALES.get(u, (1, u))[1]}){ARROWS.get(d, '')}") for q, u, d in pairs]
-    rows = [[escape(line.name), f"{b.budget_usd:.2f}", *(_reading(line, q, u) for q, u, _ in pairs)] for b in boards for line in b.settings]
-    missing = found.table[(found.table["row"] == "reading") & found.table["value"].isna()]
-    reasons = sorted(
-        {f"- {escape(q)}: {escape(r or 'no reason given')}" for q, r in zip(missing["quantity"], missing["reason"], strict=True)}
-    )
-    notes = [
-        "Means over the arms with a score. Time, energy and FLOPs are added up over all phases, evaluation included, and are what "
-        "the arm would have taken alone: work that another arm had done before is counted here again. Of memory it is the peak."
-    ]
-    shown = [_by_task(boards, heads, rows), *notes] if pairs else []
-    return shown + ([f"Not measured, in at least one phase ({DASH}, or no column):\n\n" + "\n".join(reasons)] if reasons else [])
-
-
-def _reading(line: Line, quantity: str, unit: str) -> str:
-    value = line.facts.get(f"{quantity} ({unit})")
-    scale, _ = SCALES.get(unit, (1.0, unit))
-    return DASH if value is None else number(value / scale, 0 if abs(value / scale) >= 100 else 2)
-
-
-def _all_metrics(boards: Sequence[Board], metrics: Sequence[Metric]) -> str:
-    heads = ["strategy (setting)", "budget (USD)", *(escape(m.title) for m in metrics)]
-    rows = [
-        [escape(line.name), f"{board.budget_usd:.2f}", *(score(line.scores.get(m.name)) for m in metrics)]
-        for board in boards
-        for line in board.settings
-    ]
-    return _by_task(boards, heads, rows)
+def _missing(lacking: Sequence[Missing]) -> list[str]:
+    reasons = [f"- {escape(one.sentence)}" for one in lacking]
+    return [f"Scores that are missing ({DASH}), and in no mean:\n\n" + "\n".join(reasons)] if reasons else []
 
 
 def _every_arm(found: Results, everything: Results, metrics: Sequence[Metric]) -> list[str]:
     view = results.arms(everything.table)
     column = f"student {metrics[0].name}" if metrics else ""
+    reasons = missing.of_students(everything, metrics[0].name) if metrics else {}
     rows = []
     for name, cells in view.to_dict("index").items():
         value = cells.get(column, math.nan) if cells["status"] == "done" else math.nan
-        said = escape(cells["reason"]) or DASH if math.isnan(value) else number(value)
+        said = escape(cells["reason"] or reasons.get(str(name), DASH)) if math.isnan(value) else number(value)
         rows.append([escape(name), escape(cells["status"]), said, number(cells["usd spent"]), number(cells["budget_usd"])])
     heads = ["arm", "status", f"{escape(metrics[0].title)}, or why there is none" if metrics else "reason", "spent (USD)", "budget (USD)"]
     current = set(found.table["arm"])

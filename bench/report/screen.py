@@ -12,8 +12,9 @@ from rich.text import Text
 
 from bench.report import board as boarding
 from bench.report.board import Board, Line, Metric
-from bench.report.cells import behind, score, statuses
-from bench.report.markdown import number, plain
+from bench.report.cells import behind, reached, statuses
+from bench.report.markdown import DASH, number, plain
+from bench.report.missing import missing
 from bench.results import Results
 
 RESAMPLES = 500
@@ -30,7 +31,9 @@ def leaderboard(found: Results, width: int) -> RenderableType:
     boards = boarding.boards(found, metrics, RESAMPLES)
     ended = Counter(found.table.loc[found.table["row"] == "record", "status"])
     counts = ", ".join(f"{count} {status}" for status, count in sorted(ended.items())) or "none has ended yet"
-    return Group(*(_table(board, metrics, width) for board in boards), Text(f"arms: {counts}"))
+    unranked = metrics[0].name if metrics and not any(board.scored for board in boards) else ""
+    lacking = [Text(f"{DASH} {plain(one.sentence)}" + ("; nothing is ranked" if one.metric == unranked else "")) for one in missing(found)]
+    return Group(*(_table(board, metrics, width) for board in boards), *lacking, Text(f"arms: {counts}"))
 
 
 def _table(board: Board, metrics: Sequence[Metric], width: int) -> Table:
@@ -54,7 +57,7 @@ def _cells(board: Board, line: Line, metrics: Sequence[Metric], width: int) -> l
     setting, facts = line.kind == "setting", line.facts
     parameters = facts.get("student_parameters")
     cells = [f"floor: {plain(line.name)}" if line.kind == "floor" else plain(line.name)]
-    cells += [score(line.scores.get(metric.name)) for metric in metrics]
+    cells += [reached(line, metric) for metric in metrics]
     cells += [number(facts.get("usd spent")) if setting else ""]
     model = [number(parameters and parameters / 1e6, 1), number(facts.get("student_ms"), 1), number(facts.get("speed_up"))]
     cells += [behind(board, line), *(model if line.kind != "floor" else [""] * 3)] if width >= WIDE else []

@@ -1,7 +1,7 @@
 """Spend on labels: the compact model, cut from the untuned large one, learns from all labels owned and bought.
 
-Source: strategy "Ann." of Kang, Xu, Ritter 2023 (Distill or Annotate?, section 3). Theirs counts the student's training as free;
-here the suite says who pays for it.
+Source: strategy "Ann." of Kang, Xu, Ritter 2023 (Distill or Annotate?, arXiv 2305.01645). Theirs counts the student's
+training as free; here the suite says who pays for it. Where `compact.model` names a pretrained model, that one learns instead.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Shrink and fine-tune: tune the large model on the labels, copy some of its layers, fine-tune those again.
 
-Source: SFT of Shleifer & Rush 2020 (Pre-trained Summarization Distillation, section 3.1); layers by their published tables.
+Source: "shrink and fine-tune" of Shleifer and Rush 2020 (Pre-trained Summarization Distillation, arXiv 2010.13002); layers by their
+tables (make_student.py).
 """
 
 from __future__ import annotations

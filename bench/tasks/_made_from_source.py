@@ -11,12 +11,12 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from bench.contracts import Example, Progress, Splits, Task, fingerprint
+from bench.contracts import Example, Progress, Splits, Task, content_hash, fingerprint
+from bench.data.source_code import EXTRACTOR, PACKAGES, DocumentedObject, documented_objects, installed
+from bench.data.splitting import divide
 from bench.errors import DataError
 from bench.once import made_once
 from bench.tasks._likeness import first_of_their_kind
-from bench.tasks._source_code import EXTRACTOR, PACKAGES, DocumentedObject, documented_objects, installed
-from bench.tasks._splitting import content_hash, divide
 
 TEST, DEV, POOL = 0.08, 0.04, 0.40
 """Shares of the pairs, by content hash; the rest is train."""

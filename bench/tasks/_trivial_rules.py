@@ -16,6 +16,11 @@ STOP_WORDS = frozenset(
 """Words that say little in a docstring."""
 
 
+def constant(text: str) -> Rule:
+    """The same for every source."""
+    return lambda source: text  # noqa: ARG005
+
+
 def first_words(count: int) -> Rule:
     """The lead baseline."""
 

@@ -9,10 +9,10 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from bench.contracts import Example, Progress, Rule, Splits, Task, fingerprint
+from bench.data.rows import sift
+from bench.data.splitting import divide
+from bench.data.tables import Columns, Format, read_table
 from bench.errors import DataError
-from bench.tasks._read_table import Columns, Format, read_table
-from bench.tasks._rows import sift
-from bench.tasks._splitting import divide
 from bench.tasks._trivial_rules import first_sentence, first_words
 
 

@@ -8,9 +8,9 @@ from typing import ClassVar
 from pydantic import Field
 
 from bench.contracts import Example, Rule
+from bench.data.source_code import DocumentedObject
 from bench.tasks._docstring_text import description, stands_in, words_of
 from bench.tasks._made_from_source import MadeFromSource
-from bench.tasks._source_code import DocumentedObject
 from bench.tasks._trivial_rules import first_content_words, first_words
 
 MOST_WORDS = 60

@@ -1,4 +1,11 @@
-"""Examples as tokens, and the order in which training sees them."""
+"""Examples as tokens, and the order in which training sees them.
+
+    encoder-decoder    source: prefix, document, as the tokenizer ends it    target: label, as the tokenizer ends it
+    decoder-only       source: prefix, document, a new line                  target: label, the end token
+
+A decoder-only model reads both as one text. The new line, where its answer begins, is kept when a document is cut; it is encoded
+alone, so that it is the same token after whatever document, also in generation. Tokenizers of such models add no end token.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +16,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from bench.contracts import Example
 from bench.errors import DataError
-from bench.training.models import load_tokenizer
+from bench.training.models import load_tokenizer, read_config
 
 IGNORED = -100
 """Label of a padded position: no loss is taken there."""
@@ -25,7 +33,7 @@ BUCKET = 16
 
 @dataclass(frozen=True)
 class Encoded:
-    """Token ids of one example, end tokens included, both cut at the task's limits."""
+    """Token ids of one example, end tokens or new line included, both cut at the task's limits."""
 
     source: tuple[int, ...]
     target: tuple[int, ...]
@@ -40,8 +48,16 @@ def encode(folder: Path, examples: tuple[Example, ...], prefix: str, max_source_
     if not examples:
         return ()
     sources = encode_sources(folder, examples, prefix, max_source_tokens)
-    encoded = load_tokenizer(folder)(text_target=[e.target for e in examples], truncation=True, max_length=max_target_tokens)
-    return tuple(Encoded(source, tuple(target)) for source, target in zip(sources, encoded["input_ids"], strict=True))
+    targets = _targets(folder, [str(e.target) for e in examples], max_target_tokens)
+    return tuple(Encoded(source, target) for source, target in zip(sources, targets, strict=True))
+
+
+def _targets(folder: Path, texts: list[str], max_tokens: int) -> list[tuple[int, ...]]:
+    tokenizer = load_tokenizer(folder)
+    if read_config(folder).is_encoder_decoder:
+        return [tuple(ids) for ids in tokenizer(text_target=texts, truncation=True, max_length=max_tokens)["input_ids"]]
+    rows = tokenizer(texts, add_special_tokens=False, truncation=True, max_length=max_tokens - 1)["input_ids"]
+    return [(*ids, tokenizer.eos_token_id) for ids in rows]
 
 
 @functools.lru_cache(maxsize=4)
@@ -49,8 +65,11 @@ def encode_sources(folder: Path, examples: tuple[Example, ...], prefix: str, max
     """Token ids of the documents behind the prefix, cut at the limit."""
     if not examples:
         return ()
-    encoded = load_tokenizer(folder)([prefix + e.source for e in examples], truncation=True, max_length=max_source_tokens)
-    return tuple(map(tuple, encoded["input_ids"]))
+    tokenizer = load_tokenizer(folder)
+    behind = [] if read_config(folder).is_encoder_decoder else tokenizer("\n", add_special_tokens=False)["input_ids"]
+    texts = [prefix + e.source for e in examples]
+    rows = tokenizer(texts, truncation=True, max_length=max_source_tokens - len(behind))["input_ids"]
+    return tuple((*ids, *behind) for ids in rows)
 
 
 def plan_batches(data: Sequence[Encoded], batch_size: int, epochs: int, min_steps: int, seed: int) -> list[list[int]]:
@@ -78,15 +97,24 @@ def _epoch(data: Sequence[Encoded], batch_size: int, order: random.Random) -> li
     return batches
 
 
-def pad(rows: Sequence[Sequence[int]], value: int) -> torch.Tensor:
-    """(rows, longest row) int64, padded on the right with `value`."""
+def pad(rows: Sequence[Sequence[int]], value: int, left: bool = False) -> torch.Tensor:
+    """(rows, longest row) int64, padded with `value` on the right, or on the left."""
     longest = max(map(len, rows))
-    return torch.tensor([[*row, *[value] * (longest - len(row))] for row in rows])
+    padding = [[value] * (longest - len(row)) for row in rows]
+    return torch.tensor([[*fill, *row] if left else [*row, *fill] for row, fill in zip(rows, padding, strict=True)])
 
 
-def collate(batch: Sequence[Encoded], pad_token: int, device: str) -> dict[str, torch.Tensor]:
-    """What a model's forward takes: input_ids, attention_mask (batch, source) and labels (batch, target), -100 where padded."""
-    sources = [e.source for e in batch]
-    mask = pad([[1] * len(s) for s in sources], 0)
-    tensors = {"input_ids": pad(sources, pad_token), "attention_mask": mask, "labels": pad([e.target for e in batch], IGNORED)}
+def collate(batch: Sequence[Encoded], config: Any, device: str) -> dict[str, torch.Tensor]:
+    """What `forward` takes, by the config of a loaded model: input_ids, attention_mask (batch, source) and labels (batch, target).
+
+    Labels are -100 where padded. For a decoder-only model all three are (batch, source + target), every example's target right
+    behind its source, and labels are -100 on the sources as well.
+    """
+    if config.is_encoder_decoder:
+        inputs, labels = [e.source for e in batch], [e.target for e in batch]
+    else:
+        inputs = [(*e.source, *e.target) for e in batch]
+        labels = [(*[IGNORED] * len(e.source), *e.target) for e in batch]
+    mask = pad([[1] * len(row) for row in inputs], 0)
+    tensors = {"input_ids": pad(inputs, config.pad_token_id), "attention_mask": mask, "labels": pad(labels, IGNORED)}
     return {name: tensor.to(device) for name, tensor in tensors.items()}

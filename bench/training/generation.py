@@ -57,7 +57,7 @@ def generate(
     for waiting in _windows(sources, decoding.batch_size * (1 if may_stop_early else WINDOW)):
         while waiting:
             batch = waiting[:size]
-            if not tally.room_for(sum(flops.generation(len(sources[i]), max_target_tokens, decoding.beams) for i in batch)):
+            if not tally.room_for(sum(flops.generation(len(sources[i]), max_target_tokens, decoding.beams) for i in batch), len(batch)):
                 if not may_stop_early:
                     raise OverBudget("generation does not fit into what is left")
                 if len(batch) == 1:
@@ -66,7 +66,7 @@ def generate(
                 continue
             outputs = generate_batch(model, tokenizer, [sources[i] for i in batch], config, precision, device)
             pairs = zip(batch, outputs, strict=True)
-            tally.advance(sum(flops.generation(len(sources[i]), output.tokens, decoding.beams) for i, output in pairs))
+            tally.advance(sum(flops.generation(len(sources[i]), output.tokens, decoding.beams) for i, output in pairs), len(batch))
             done += len(batch)
             progress("generating", done, len(sources))
             yield from zip(batch, outputs, strict=True)
@@ -98,18 +98,22 @@ def generation_config(model: Any, decoding: Decoding, max_tokens: int, min_token
 def generate_batch(
     model: Any, tokenizer: Any, sources: Sequence[Sequence[int]], config: Any, precision: Precision, device: str
 ) -> list[Output]:
-    """Texts for one batch of tokenised sources, in order; `model` is on `device`."""
-    ids = pad(sources, model.config.pad_token_id).to(device)
-    mask = pad([[1] * len(s) for s in sources], 0).to(device)
+    """Texts for one batch of tokenised sources, in order; `model` is on `device`.
+
+    What a decoder-only model reads is padded on the left, so that all outputs go on from the same place, and is cut off from them.
+    """
+    causal = not model.config.is_encoder_decoder
+    ids = pad(sources, model.config.pad_token_id, left=causal).to(device)
+    mask = pad([[1] * len(s) for s in sources], 0, left=causal).to(device)
     with torch.inference_mode(), torch.autocast(device.partition(":")[0], dtype=torch.bfloat16, enabled=precision == "bf16"):
         generated = model.generate(input_ids=ids, attention_mask=mask, generation_config=config)
-    rows = [_until_end(row, config.eos_token_id) for row in generated[:, 1:].tolist()]  # the first token is the decoder's start
+    given = ids.shape[1] if causal else 1  # the decoder's start
+    rows = [_until_end(row, config.eos_token_id) for row in generated[:, given:].tolist()]
     texts = tokenizer.batch_decode(rows, skip_special_tokens=True)
     return [Output(text.strip(), len(row)) for text, row in zip(texts, rows, strict=True)]
 
 
-def _until_end(row: list[int], end: int | list[int]) -> list[int]:
-    ends = end if isinstance(end, list) else [end]
+def _until_end(row: list[int], ends: Sequence[int]) -> list[int]:
     for position, token in enumerate(row):
         if token in ends:
             return row[: position + 1]

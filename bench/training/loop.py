@@ -1,18 +1,19 @@
 """The one training loop.
 
-    train(model, data, batches)                      one call, one model, in place
+    train(model, data, order, ..., objective)        one call, one model, in place
       │
       ├── freeze, optimiser                          what is frozen has no gradient and no optimiser state
-      └── for each batch:
+      └── for each step:
+            ├── order.batch(step, done)              done: share used up, of the steps or of the money, whichever is further
             ├── tally.room_for(flops)                no room: the loop ends here
-            ├── rate(step, tally.fraction())         warm-up, then a straight line to 0
-            ├── forward, loss                        bf16 autocast or fp32; the teacher's logits where one is given
+            ├── learning_rate(tuning, done)          a rise, then a fall to its end
+            ├── objective.loss                       bf16 autocast or fp32; a teacher's logits where the objective has one
             ├── backward, clip, step
             ├── tally.advance(flops)
             └── progress("training", step, steps)
 
-The rate is a function of how much is used up: of the steps, or of the money, whichever is further. So a run that ends
-because the money does ends at a rate of nearly 0 as well (budgeted training: Li, Yumer and Ramanan, ICLR 2020).
+The rate is a function of how much is used up, so a run that ends because the money does ends at its lowest rate as well
+(budgeted training: Li, Yumer and Ramanan, ICLR 2020).
 """
 
 from __future__ import annotations
@@ -20,16 +21,49 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
-from bench.contracts import Precision, Progress, Tally
-from bench.errors import BenchError, OverBudget
+from bench.contracts import Limit, Precision, Progress, Tally
+from bench.errors import BenchError, CheckpointError, OverBudget
 from bench.training.batches import Encoded, collate
 from bench.training.flops import FlopModel
-from bench.training.losses import label_loss, mixed_loss
+from bench.training.objectives import Objective
 from bench.training.tuning import Freeze, Tuning
+
+
+class Data(Protocol):
+    """Examples by position."""
+
+    def __getitem__(self, i: int, /) -> Encoded: ...
+
+
+class Order(Protocol):
+    """Which examples each step sees."""
+
+    @property
+    def steps(self) -> int:
+        """Steps at most."""
+        ...
+
+    def batch(self, step: int, done: float) -> Sequence[int]:
+        """Positions in the data. done: the share used up before this step."""
+        ...
+
+
+@dataclass(frozen=True)
+class Planned:
+    """Batches laid down beforehand."""
+
+    batches: Sequence[Sequence[int]]
+
+    @property
+    def steps(self) -> int:
+        return len(self.batches)
+
+    def batch(self, step: int, done: float) -> Sequence[int]:  # noqa: ARG002
+        return self.batches[step]
 
 
 @dataclass(frozen=True)
@@ -42,19 +76,35 @@ class Training:
     loss: float
 
 
-def step_flops(batch: Sequence[Encoded], student: FlopModel, freeze: Freeze, teacher: FlopModel | None) -> int:
-    """Model FLOPs of one step: forward and backward of the student, forward of the teacher where there is one."""
-    shapes = [(len(e.source), len(e.target)) for e in batch]
-    taught = sum(teacher.forward(s, t) for s, t in shapes) if teacher else 0
-    return taught + sum(student.training(s, t, freeze) for s, t in shapes)
+def step_flops(batch: Sequence[Encoded], student: FlopModel, freeze: Freeze, objective: Objective) -> float:
+    """Model FLOPs of one step: forward and backward of the student, and what the objective takes."""
+    return objective.extra_flops(batch) + sum(student.training(len(e.source), len(e.target), freeze) for e in batch)
+
+
+def forecast_steps(data: Data, order: Order, tuning: Tuning, flops: FlopModel, objective: Objective, limit: Limit | None) -> list[float]:
+    """FLOPs of each step that `train` makes within a limit in FLOPs; of all steps where there is no such limit."""
+    ceiling = limit.amount if limit and limit.meter == "flops" else math.inf
+    costs: list[float] = []
+    used = 0.0
+    for step in range(order.steps):
+        batch = order.batch(step, max(step / order.steps, used / ceiling))
+        cost = step_flops([data[i] for i in batch], flops, tuning.freeze, objective)
+        if used + cost > ceiling:
+            break
+        used += cost
+        costs.append(cost)
+    if order.steps and not costs:
+        raise OverBudget("the first step does not fit into what is left")
+    return costs
 
 
 def train(
     model: Any,
-    data: Sequence[Encoded],
-    batches: Sequence[Sequence[int]],
+    data: Data,
+    order: Order,
     tuning: Tuning,
     flops: FlopModel,
+    objective: Objective,
     *,
     precision: Precision,
     device: str,
@@ -62,11 +112,11 @@ def train(
     tally: Tally,
     progress: Progress,
     may_stop_early: bool,
-    teacher: tuple[Any, FlopModel] | None = None,
+    items: int = 0,
 ) -> Training:
     """Train `model` in place, and leave it on `device` in eval mode. On one CPU thread the same seed gives the same bits.
 
-    teacher: its model and FLOPs, where tuning.kd_weight is above 0.
+    items: labels that this training uses, for a meter that counts them; they are used with the first step.
     Raises OverBudget where the first step does not fit, or a later one of a training that may not stop early; BenchError
     where the loss is no longer a number.
     """
@@ -78,31 +128,38 @@ def train(
     forked = [torch.device(device)] if device.startswith("cuda") else []
     with torch.random.fork_rng(devices=forked):
         torch.manual_seed(seed)  # dropout; the order of batches was drawn before
-        for step, positions in enumerate(batches):
-            batch = [data[i] for i in positions]
-            cost = step_flops(batch, flops, tuning.freeze, teacher[1] if teacher else None)
-            if not tally.room_for(cost):
-                if step == 0 or not may_stop_early:
-                    raise OverBudget(f"training step {step + 1} of {len(batches)} does not fit into what is left")
-                break
+        for step in range(order.steps):
             # without a limit the money left must not show in the result: the recipe's key does not hold it
-            spent = tally.fraction() if may_stop_early else 0.0
-            _set_rate(optimizer, tuning, step, len(batches), spent)
-            loss = _loss(model, collate(batch, model.config.pad_token_id, device), tuning, precision, teacher[0] if teacher else None)
+            done = max(step / order.steps, tally.fraction() if may_stop_early else 0.0)
+            positions = order.batch(step, done)
+            batch = [data[i] for i in positions]
+            cost, new = step_flops(batch, flops, tuning.freeze, objective), 0 if step else items
+            if not tally.room_for(cost, new):
+                if step == 0 or not may_stop_early:
+                    raise OverBudget(f"training step {step + 1} of {order.steps} does not fit into what is left")
+                break
+            _set_rate(optimizer, learning_rate(tuning, done, 1 / order.steps))
+            with torch.autocast(device.partition(":")[0], dtype=torch.bfloat16, enabled=precision == "bf16"):
+                loss = objective.loss(model, positions, collate(batch, model.config, device))
             losses.append(_step(model, optimizer, loss, tuning, step))
             seen += len(batch)
-            tally.advance(cost)
-            progress("training", step + 1, len(batches))
+            tally.advance(cost, new)
+            progress("training", step + 1, order.steps)
     model.eval()
     last = losses[-math.ceil(len(losses) / 10) :]
-    return Training(len(batches), len(losses), seen, math.fsum(last) / len(last))
+    return Training(order.steps, len(losses), seen, math.fsum(last) / len(last))
 
 
 def freeze(model: Any, what: Freeze) -> None:
-    """Stop gradients of the embeddings, positions and output layer, or of these and the encoder."""
+    """Stop gradients of the embeddings, positions and output layer, or of these and the encoder.
+
+    Raises CheckpointError where the encoder is to be frozen and the model has none.
+    """
     if what == "none":
         return
-    stacks = (model.get_encoder(), model.get_decoder())
+    if what == "encoder" and not model.config.is_encoder_decoder:
+        raise CheckpointError("freeze: encoder: a decoder-only model has no encoder; expected `embeddings` or `none`")
+    stacks = (model.get_encoder(), model.get_decoder()) if model.config.is_encoder_decoder else (model.get_decoder(),)
     embeddings = [model.get_input_embeddings(), model.get_output_embeddings(), *(stack.embed_tokens for stack in stacks)]
     positions = [stack.embed_positions for stack in stacks if hasattr(stack, "embed_positions")]
     encoder = [model.get_encoder()] if what == "encoder" else []
@@ -110,17 +167,18 @@ def freeze(model: Any, what: Freeze) -> None:
         module.requires_grad_(False)
 
 
-def learning_rate(tuning: Tuning, step: int, steps: int, spent: float) -> float:
-    """Rate of step `step` (from 0) of `steps`, with the share `spent` of the allowance gone."""
-    done = max(step / steps, spent)
-    rising = (done + 1 / steps) / tuning.warmup_share if tuning.warmup_share else 1.0
-    falling = (1 - done) / (1 - tuning.warmup_share)
+def learning_rate(tuning: Tuning, done: float, step: float = 0.0) -> float:
+    """Rate where the share `done` is used up and the next step, of the share `step` as planned, begins."""
+    rising = (done + step) / tuning.warmup_share if tuning.warmup_share else 1.0
+    left = (1 - done) / (1 - tuning.warmup_share)
+    shape = {"linear": left, "cosine": (1 - math.cos(math.pi * min(1.0, left))) / 2, "constant": 1.0}[tuning.schedule]
+    falling = tuning.final_rate_share + (1 - tuning.final_rate_share) * shape
     return tuning.learning_rate * max(0.0, min(1.0, rising, falling))
 
 
-def _set_rate(optimizer: torch.optim.Optimizer, tuning: Tuning, step: int, steps: int, spent: float) -> None:
+def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     for group in optimizer.param_groups:
-        group["lr"] = learning_rate(tuning, step, steps, spent)
+        group["lr"] = rate
 
 
 def _optimizer(model: Any, tuning: Tuning) -> torch.optim.Optimizer:
@@ -135,19 +193,6 @@ def _optimizer(model: Any, tuning: Tuning) -> torch.optim.Optimizer:
         optimizer: torch.optim.Optimizer = Adafactor(groups, lr=tuning.learning_rate, scale_parameter=False, relative_step=False)
         return optimizer
     return torch.optim.AdamW(groups, lr=tuning.learning_rate, fused=True)
-
-
-def _loss(model: Any, batch: dict[str, torch.Tensor], tuning: Tuning, precision: Precision, teacher: Any | None) -> torch.Tensor:
-    labels = batch["labels"]
-    with torch.autocast(labels.device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
-        inputs = {**batch, "decoder_input_ids": model.prepare_decoder_input_ids_from_labels(labels)}
-        del inputs["labels"]  # given them, the model would compute a loss of its own as well
-        logits = model(**inputs, use_cache=False).logits
-        if teacher is None:
-            return label_loss(logits, labels, tuning.label_smoothing)
-        with torch.no_grad():
-            taught = teacher(**inputs, use_cache=False).logits
-    return mixed_loss(logits, labels, taught, tuning.label_smoothing, tuning.kd_weight, tuning.kd_temperature)
 
 
 def _step(model: Any, optimizer: torch.optim.Optimizer, loss: torch.Tensor, tuning: Tuning, step: int) -> float:

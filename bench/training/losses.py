@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
-from torch.nn.functional import cross_entropy, kl_div, log_softmax
+from torch.nn.functional import cross_entropy, kl_div, layer_norm, log_softmax, mse_loss
 
 from bench.training.batches import IGNORED
 
@@ -30,9 +32,45 @@ def distillation_loss(student: torch.Tensor, teacher: torch.Tensor, labels: torc
     return kl_div(learnt, taught, reduction="batchmean", log_target=True) * temperature**2
 
 
-def mixed_loss(
-    logits: torch.Tensor, labels: torch.Tensor, teacher: torch.Tensor, smoothing: float, weight: float, temperature: float
+def top_log_probs(logits: torch.Tensor, tokens: torch.Tensor, temperature: float) -> torch.Tensor:
+    """Log-probabilities at `temperature` of k tokens, and in a last column of all others together.
+
+    logits (n, vocabulary), tokens (n, k) -> (n, k + 1); (n, k) where the k tokens are the whole vocabulary.
+    """
+    scaled = logits.float() / temperature
+    named = scaled.gather(-1, tokens)
+    if tokens.shape[-1] < scaled.shape[-1]:
+        others = scaled.scatter(-1, tokens, -torch.inf).logsumexp(-1, keepdim=True)
+        named = torch.cat([named, others], dim=-1)
+    return named - scaled.logsumexp(-1, keepdim=True)
+
+
+def cached_distillation_loss(
+    student: torch.Tensor, tokens: torch.Tensor, log_probs: torch.Tensor, labels: torch.Tensor, temperature: float
 ) -> torch.Tensor:
-    """(1 - weight) x label loss + weight x distillation loss."""
-    gold = label_loss(logits, labels, smoothing)
-    return (1 - weight) * gold + weight * distillation_loss(logits, teacher, labels, temperature)
+    """`distillation_loss` against a teacher of whom only `top_log_probs` of its k likeliest tokens were kept.
+
+    student (batch, target, vocabulary), labels (batch, target); tokens and log_probs: a row for each label token, batch row by
+    batch row. Never more than the loss over the whole vocabulary (data processing inequality), and equal to it where k is that.
+    """
+    learnt = top_log_probs(student[labels != IGNORED], tokens, temperature)
+    return kl_div(learnt, log_probs, reduction="batchmean", log_target=True) * temperature**2
+
+
+def hidden_loss(
+    student: Sequence[torch.Tensor], teacher: Sequence[torch.Tensor], layers: Sequence[int], told: torch.Tensor, normalize: bool
+) -> torch.Tensor:
+    """Mean squared difference of states (batch, tokens, width) over the tokens `told` (batch, tokens), summed over layers.
+
+    student, teacher: the states after each layer, the last one included; layers: the teacher's for each of the student's.
+    normalize: of each token, over its width, to mean 0 and variance 1. Source: calc_hidden_loss of Shleifer and Rush 2020,
+    seq2seq-distillation/distillation.py, which compares the states before each layer, so that what the last layer does is
+    never supervised, and normalises over the whole batch with its padding.
+    """
+    differences = []
+    for own, layer in zip(student, layers, strict=True):
+        learnt, taught = own[told].float(), teacher[layer][told].float()
+        if normalize:
+            learnt, taught = (layer_norm(states, states.shape[-1:]) for states in (learnt, taught))
+        differences.append(mse_loss(learnt, taught))
+    return torch.stack(differences).sum()

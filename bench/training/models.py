@@ -1,4 +1,4 @@
-"""Encoder-decoder models on disk: checked, loaded, saved.
+"""Models on disk, encoder-decoders and decoder-only (causal) ones: checked, loaded, saved.
 
 Three bugs of recent years are kept out here, each by a test (Pegasus positions: transformers #44448, fixed by #44571;
 T5 tying: #43681, #48154):
@@ -11,6 +11,7 @@ T5 tying: #43681, #48154):
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 from collections.abc import Iterator
@@ -22,8 +23,13 @@ import torch
 
 from bench.errors import CheckpointError
 
-FAMILIES = ("t5", "mt5", "bart", "pegasus")
+ENCODER_DECODERS = ("t5", "mt5", "bart", "pegasus")
+CAUSAL = ("llama", "qwen2")
+FAMILIES = ENCODER_DECODERS + CAUSAL
 """Values of `model_type` that shrinking and the tests know."""
+
+DROPOUTS = ("dropout_rate", "dropout", "attention_dropout", "activation_dropout")
+"""What the families call their rates: T5 has the first, BART and Pegasus the others, Llama and Qwen2 that of attention alone."""
 
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
 TOKENIZERS = ("tokenizer.json", "*.model", "vocab.json")
@@ -40,7 +46,10 @@ def check_folder(folder: Path) -> Path:
         raise CheckpointError(f"{folder}: config.json has `auto_map`, so it needs remote code, which is never run")
     family = config.get("model_type")
     if family not in FAMILIES:
-        raise CheckpointError(f"{folder}: model_type is {family!r}, expected an encoder-decoder: {', '.join(FAMILIES)}")
+        raise CheckpointError(
+            f"{folder}: model_type is {family!r}, expected an encoder-decoder ({', '.join(ENCODER_DECODERS)}) "
+            f"or a decoder-only model ({', '.join(CAUSAL)})"
+        )
     if not any(folder.glob("*.safetensors")):
         pickled = sorted(p.name for pattern in PICKLED for p in folder.glob(pattern))
         found = f"only pickled weights ({pickled[0]}), which can run code when loaded" if pickled else "no weights"
@@ -70,30 +79,40 @@ def read_config(folder: Path) -> Any:
 
 
 def load_tokenizer(folder: Path) -> Any:
-    """The tokenizer of a folder. Raises CheckpointError where its files cannot be read."""
+    """The tokenizer of a folder. Raises CheckpointError where its files cannot be read, or it has no end token."""
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{folder}: the tokenizer cannot be read: {_first_line(error)}") from error
+    if tokenizer.eos_token_id is None:
+        raise CheckpointError(f"{folder}: the tokenizer has no end token, so a model could not learn where an output ends")
+    return tokenizer
+
+
+def model_class(config: Any) -> Any:
+    """The class of transformers that makes models of this config."""
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
+
+    return AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
 
 
 def load(folder: Path, dropout: float | None = None) -> tuple[Any, Any]:
     """(model, tokenizer) from a checked folder: fp32, in eval mode, on the CPU.
 
-    dropout: rate that replaces the checkpoint's own, which is kept where None.
+    dropout: rate that replaces all of the checkpoint's own, which are kept where None.
     Raises CheckpointError where weights are missing, of the wrong shape, or damaged.
     """
     from safetensors import SafetensorError
-    from transformers import AutoModelForSeq2SeqLM
 
     config = read_config(folder)
     if dropout is not None:
-        setattr(config, "dropout_rate" if hasattr(config, "dropout_rate") else "dropout", float(dropout))
+        for name in filter(functools.partial(hasattr, config), DROPOUTS):
+            setattr(config, name, float(dropout))
     try:
         with _quiet():
-            model, seen = AutoModelForSeq2SeqLM.from_pretrained(
+            model, seen = model_class(config).from_pretrained(
                 folder,
                 config=config,
                 dtype=torch.float32,
@@ -108,15 +127,16 @@ def load(folder: Path, dropout: float | None = None) -> tuple[Any, Any]:
     for what in ("missing_keys", "mismatched_keys"):
         if seen[what]:
             raise CheckpointError(f"{folder}: {what.replace('_', ' ')} in the weights, e.g. {sorted(seen[what])[0]}")
-    _write_tying_down(model)
     _check_positions(model, folder)
-    _keep_only_starts_and_ends(model)
-    return model.eval(), load_tokenizer(folder)
+    tokenizer = load_tokenizer(folder)
+    _write_down(model, tokenizer)
+    _keep_only_starts_and_ends(model, tokenizer)
+    return model.eval(), tokenizer
 
 
 def save(model: Any, tokenizer: Any, folder: Path) -> None:
     """Write safetensors, configs and tokenizer; `load` gives back a model with identical logits."""
-    _write_tying_down(model)
+    _write_down(model, tokenizer)
     with _quiet():
         model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -144,8 +164,11 @@ def count_parameters(model: Any) -> int:
     return sum(p.numel() for p in model.parameters() if id(p) not in fixed)
 
 
-def _write_tying_down(model: Any) -> None:
+def _write_down(model: Any, tokenizer: Any) -> None:
+    """What the config says wrongly, or not at all. Llama has no padding token: its end token pads, and masks tell the two apart."""
     model.config.tie_word_embeddings = head_is_tied(model)
+    if model.config.pad_token_id is None:
+        model.config.pad_token_id = tokenizer.eos_token_id
 
 
 def _sinusoidal_positions(model: Any) -> list[torch.nn.Parameter]:
@@ -166,13 +189,21 @@ def _check_positions(model: Any, folder: Path) -> None:
             raise CheckpointError(f"{folder}: the sinusoidal positions differ from the formula")
 
 
-def _keep_only_starts_and_ends(model: Any) -> None:
+def _keep_only_starts_and_ends(model: Any, tokenizer: Any) -> None:
     from transformers import GenerationConfig
 
     kept = {name: getattr(model.generation_config, name, None) for name in STARTS_AND_ENDS}
-    if kept["decoder_start_token_id"] is None:
-        kept["decoder_start_token_id"] = getattr(model.config, "decoder_start_token_id", None)
+    for name in ("decoder_start_token_id", "pad_token_id"):
+        if kept[name] is None:
+            kept[name] = getattr(model.config, name, None)
+    kept["eos_token_id"] = _ends(model, tokenizer)
     model.generation_config = GenerationConfig(**{name: value for name, value in kept.items() if value is not None})
+
+
+def _ends(model: Any, tokenizer: Any) -> list[int]:
+    """Tokens after which an output is over: the checkpoint's, and the tokenizer's, which is the one that training teaches."""
+    told = model.generation_config.eos_token_id
+    return list(dict.fromkeys([*([told] if isinstance(told, int) else told or []), tokenizer.eos_token_id]))
 
 
 def _first_line(error: Exception) -> str:

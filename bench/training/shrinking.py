@@ -1,113 +1,174 @@
 """Keep some layers of a large model, in place: the first half of shrink and fine-tune (SFT).
 
-Shleifer and Rush 2020, "Pre-trained Summarization Distillation" (arXiv 2010.13002), section 3.2 and their make_student.py:
-copy maximally spaced layers, always the first one. Which ones is a table that they made by hand.
+Shleifer and Rush 2020, "Pre-trained Summarization Distillation" (arXiv 2010.13002), and their make_student.py:
+copy maximally spaced layers, always the first one. Which ones is a table that they made by hand, for stacks of 6, 12 and 16.
+Of any other pair they copy the first n with a warning; here those are evenly spaced, and `describe` says so aloud.
 """
 
 from __future__ import annotations
 
+import copy
+import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
-from bench.contracts import Compact
+from bench import published
+from bench.contracts import Compact, Layers
 from bench.errors import CheckpointError
 
-PUBLISHED: dict[int, dict[int, tuple[int, ...]]] = {
-    6: {1: (0,), 2: (0, 5), 3: (0, 2, 5), 4: (0, 1, 3, 5)},
-    12: {
-        1: (0,),
-        2: (0, 6),
-        3: (0, 6, 11),
-        4: (0, 4, 8, 11),
-        6: (0, 2, 4, 7, 9, 11),
-        9: (0, 1, 2, 4, 5, 7, 9, 10, 11),
-    },
-    16: {
-        1: (0,),
-        2: (0, 15),
-        3: (0, 8, 15),
-        4: (0, 5, 10, 15),
-        6: (0, 3, 6, 9, 12, 15),
-        8: (0, 2, 4, 6, 8, 10, 12, 15),
-        9: (0, 1, 3, 5, 7, 9, 11, 13, 15),
-        12: (0, 1, 2, 3, 4, 5, 6, 7, 9, 11, 13, 15),
-    },
+FIRST_LAYER_IS_SPECIAL = ("t5", "mt5")
+"""Families whose layer 0 alone holds the relative positions that all layers of its stack use."""
+
+Rule = Literal["all", "published", "evenly spaced", "named"]
+"""Why these layers: none is left out, the authors' table has the pair, it has not, or the suite names them one by one."""
+
+SAID: dict[Rule, str] = {
+    "all": "all of them",
+    "published": "published table",
+    "evenly spaced": "evenly spaced: the published table has no such pair",
+    "named": "named in the suite",
 }
-"""LAYERS_TO_COPY of make_student.py (huggingface/transformers, examples/research_projects/seq2seq-distillation):
-layers of the large model -> layers of the compact one -> those kept."""
 
 
 @dataclass(frozen=True)
 class Kept:
-    """Layers kept of one stack, counted from 0; published: whether the authors' table gives them."""
+    """Layers kept of one stack of `of` layers, counted from 0, and by which rule."""
 
     layers: tuple[int, ...]
-    published: bool
+    of: int
+    rule: Rule
 
     def __str__(self) -> str:
-        source = "published table" if self.published else "evenly spaced, the table has no such pair"
-        return f"{' '.join(map(str, self.layers))} ({source})"
+        """Such as 'layers 0 4 7 of 8 (evenly spaced: the published table has no such pair)'."""
+        return f"layers {' '.join(map(str, self.layers))} of {self.of} ({SAID[self.rule]})"
 
 
-def layers_to_keep(teacher: int, student: int) -> Kept:
-    """Which of `teacher` layers a stack of `student` layers keeps. Raises CheckpointError where there are too few.
+@functools.cache
+def _table(column: str) -> dict[tuple[int, int], tuple[int, ...]]:
+    """(layers of the teacher, of the student) -> layers in that column; pairs for which it is empty are left out."""
+    cells = {(int(r["teacher_layers"]), int(r["student_layers"])): r[column].split() for r in published.rows("shleifer2020_layers")}
+    return {pair: tuple(map(int, cell)) for pair, cell in cells.items() if cell}
 
-    The published table where it has the pair; otherwise evenly spaced with the first and the last one kept.
+
+def layers_to_keep(teacher: int, wanted: Layers | None) -> Kept:
+    """Which of `teacher` layers a stack keeps. Raises CheckpointError where it has no such layers.
+
+    wanted: how many, which ones, or None: all. A number is looked up in the published table; a pair that it has not is evenly
+    spaced with the first and the last layer kept.
     """
-    if not 1 <= student <= teacher:
-        raise CheckpointError(f"compact asks for {student} layers, the large model has {teacher}")
-    if student == teacher:
-        return Kept(tuple(range(teacher)), published=True)
-    if student in PUBLISHED.get(teacher, {}):
-        return Kept(PUBLISHED[teacher][student], published=True)
-    gaps = max(student - 1, 1)
-    return Kept(tuple((2 * i * (teacher - 1) + gaps) // (2 * gaps) for i in range(student)), published=False)
+    if wanted is None or wanted == teacher:
+        return Kept(tuple(range(teacher)), teacher, "all")
+    if isinstance(wanted, tuple):
+        if unknown := [layer for layer in wanted if layer >= teacher]:
+            raise CheckpointError(f"there is no layer {unknown[0]}: they are counted from 0 to {teacher - 1}")
+        return Kept(wanted, teacher, "named")
+    if wanted > teacher:
+        raise CheckpointError(f"{wanted} are asked for, the model has {teacher}")
+    if layers := _table("copied").get((teacher, wanted)):
+        return Kept(layers, teacher, "published")
+    gaps = max(wanted - 1, 1)
+    return Kept(tuple((2 * i * (teacher - 1) + gaps) // (2 * gaps) for i in range(wanted)), teacher, "evenly spaced")
+
+
+def supervised_layers(teacher: int, student: int) -> tuple[int, ...]:
+    """The teacher's layer by which each layer of the student is supervised; both stacks of so many layers.
+
+    As many layers: each by its own. Else by the published table (LAYERS_TO_SUPERVISE of make_student.py); pairs that it has not
+    are evenly spaced and end at the last one, where the published code raises KeyError.
+    """
+    if teacher == student:
+        return tuple(range(teacher))
+    evenly = tuple(-(-(i + 1) * teacher // student) - 1 for i in range(student))
+    return _table("supervised").get((teacher, student), evenly)
 
 
 def layer_counts(config: Any) -> tuple[int, int]:
-    """(encoder, decoder) layers of a config."""
-    if hasattr(config, "num_decoder_layers"):
-        return config.num_layers, config.num_decoder_layers
-    return config.encoder_layers, config.decoder_layers
+    """(encoder, decoder) layers of a config; a causal model is all decoder."""
+    return tuple(getattr(config, name) if name else 0 for name in _names(config))  # type: ignore[return-value]
 
 
 def set_layer_counts(config: Any, encoder_layers: int, decoder_layers: int) -> None:
     """Write the counts into a config, in the names its family uses."""
-    names = ("num_layers", "num_decoder_layers") if hasattr(config, "num_decoder_layers") else ("encoder_layers", "decoder_layers")
-    setattr(config, names[0], encoder_layers)
-    setattr(config, names[1], decoder_layers)
+    for name, count in zip(_names(config), (encoder_layers, decoder_layers), strict=True):
+        if name:
+            setattr(config, name, count)
+
+
+def _names(config: Any) -> tuple[str, str]:
+    """What a config calls its numbers of encoder and decoder layers; '' for an encoder that it has not."""
+    if not config.is_encoder_decoder:
+        return "", "num_hidden_layers"
+    return ("num_layers", "num_decoder_layers") if hasattr(config, "num_decoder_layers") else ("encoder_layers", "decoder_layers")
+
+
+def kept_layers(config: Any, compact: Compact) -> tuple[Kept, Kept]:
+    """What `compact` keeps of encoder and decoder of a model of this config. Raises CheckpointError where it cannot."""
+    encoder, decoder = layer_counts(config)
+    if not encoder and compact.encoder_layers is not None:
+        raise CheckpointError(f"compact asks for encoder layers, and a {config.model_type} model has no encoder")
+    return _kept(config, "encoder", encoder, compact.encoder_layers), _kept(config, "decoder", decoder, compact.decoder_layers)
+
+
+def _kept(config: Any, stack: str, has: int, wanted: Layers | None) -> Kept:
+    try:
+        kept = layers_to_keep(has, wanted)
+    except CheckpointError as error:
+        raise CheckpointError(f"{stack} layers of compact: {error}") from None
+    if has and config.model_type in FIRST_LAYER_IS_SPECIAL and (kept.layers[0] != 0 or 0 in kept.layers[1:]):
+        raise CheckpointError(f"{stack} layers of compact: layer 0 of {config.model_type} holds the positions, so it comes first and once")
+    return kept
 
 
 def counts_of(config: Any, compact: Compact) -> tuple[int, int]:
-    """(encoder, decoder) layers that `compact` keeps of a model of this config. Raises CheckpointError where it has fewer."""
-    encoder, decoder = layer_counts(config)
-    kept = (compact.encoder_layers or encoder, compact.decoder_layers or decoder)
-    for stack, has, wanted in (("encoder", encoder, kept[0]), ("decoder", decoder, kept[1])):
-        if wanted > has:
-            raise CheckpointError(f"compact asks for {wanted} {stack} layers, the large model has {has}")
-    return kept
+    """(encoder, decoder) layers of the compact model. Raises CheckpointError as `kept_layers`."""
+    encoder, decoder = kept_layers(config, compact)
+    return len(encoder.layers), len(decoder.layers)
 
 
-def shrink(model: Any, encoder_layers: int, decoder_layers: int) -> tuple[Kept, Kept]:
-    """Drop layers of `model`, in place; what was kept of encoder and decoder."""
-    encoder, decoder = model.get_encoder(), model.get_decoder()
-    kept = (_keep(encoder, encoder_layers), _keep(decoder, decoder_layers))
-    set_layer_counts(model.config, encoder_layers, decoder_layers)
-    if encoder.config is not model.config:  # T5's stacks hold copies, in which num_layers is the stack's own count
-        set_layer_counts(encoder.config, encoder_layers, decoder_layers)
-        set_layer_counts(decoder.config, decoder_layers, decoder_layers)
-    return kept
+def describe(config: Any, compact: Compact) -> tuple[str, ...]:
+    """A line for each stack, such as 'decoder: layers 0 4 7 of 8 (evenly spaced: the published table has no such pair)'."""
+    stacks = zip(("encoder", "decoder"), kept_layers(config, compact), strict=True)
+    return tuple(f"{stack}: {kept}" for stack, kept in stacks if kept.of)
 
 
-def _keep(stack: Any, student: int) -> Kept:
+def shrunk_config(config: Any, compact: Compact) -> Any:
+    """The config of a model of which `compact` keeps some layers; the one given stays as it is."""
+    shrunk = copy.deepcopy(config)
+    _write_layers(shrunk, *kept_layers(config, compact))
+    return shrunk
+
+
+def _write_layers(config: Any, encoder: Kept, decoder: Kept) -> None:
+    set_layer_counts(config, len(encoder.layers), len(decoder.layers))
+    if kinds := getattr(config, "layer_types", None):  # Qwen2 lists what each layer attends to, and checks the number
+        config.layer_types = [kinds[i] for i in decoder.layers]
+
+
+def shrink(model: Any, compact: Compact) -> tuple[Kept, Kept]:
+    """Keep the layers of `model` that `compact` asks for, in place; what was kept of encoder and decoder.
+
+    A layer named twice is copied. Raises CheckpointError as `kept_layers`.
+    """
+    encoder, decoder = kept_layers(model.config, compact)
+    _write_layers(model.config, encoder, decoder)
+    stacks = [(model.get_decoder(), decoder)] + ([(model.get_encoder(), encoder)] if encoder.of else [])
+    for stack, kept in stacks:
+        _keep(stack, kept.layers)
+        if stack.config is not model.config:  # T5's stacks hold copies, in which num_layers is the stack's own count
+            set_layer_counts(stack.config, len(kept.layers), len(decoder.layers))
+    return encoder, decoder
+
+
+def _keep(stack: Any, chosen: Sequence[int]) -> None:
     name = "block" if hasattr(stack, "block") else "layers"
     layers = getattr(stack, name)
-    kept = layers_to_keep(len(layers), student)
-    setattr(stack, name, torch.nn.ModuleList([layers[i] for i in kept.layers]))
-    for position, layer in enumerate(getattr(stack, name)):
+    again = [i in chosen[:position] for position, i in enumerate(chosen)]
+    kept = [copy.deepcopy(layers[i]) if repeated else layers[i] for i, repeated in zip(chosen, again, strict=True)]
+    setattr(stack, name, torch.nn.ModuleList(kept))
+    for position, layer in enumerate(kept):
         for module in layer.modules():
             if getattr(module, "layer_idx", None) is not None:
                 module.layer_idx = position  # its place in the key-value cache
-    return kept

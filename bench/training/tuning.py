@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from bench.contracts import Part
 
@@ -25,7 +25,11 @@ class Tuning(Part):
     """Highest rate. T5 is tuned at 1e-4 to 1e-3 (Raffel et al. 2020, section 3.1.2: 1e-3); BART and Pegasus students at 3e-5
     to 3e-4 (Shleifer and Rush 2020, make scripts)."""
     warmup_share: float = Field(default=0.05, ge=0, lt=1)
-    """Share of the steps, or of the money, over which the rate rises from 0, before it falls to 0 in a straight line."""
+    """Share of the steps, or of the money, over which the rate rises from 0, before it falls."""
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    """How the rate falls after that: in a straight line, as half a cosine, or not at all."""
+    final_rate_share: float = Field(default=0.0, ge=0, le=1)
+    """Share of the highest rate at which it ends."""
     weight_decay: float = Field(default=0.0, ge=0)
     """Decoupled decay of matrices; norms and biases have none."""
     optimizer: Literal["adamw", "adafactor"] = "adamw"
@@ -39,7 +43,36 @@ class Tuning(Part):
     freeze: Freeze = "embeddings"
     """What stays as it is: 'none'; 'embeddings' (with positions and output layer, whether or not that is the embedding too);
     'encoder' (and embeddings). Shleifer and Rush freeze both for students with a whole encoder."""
-    kd_weight: float = Field(default=0.0, ge=0, le=1)
-    """Weight of a teacher's soft labels (logit distillation) in the loss; the rest is on the labels. Unused without a teacher."""
-    kd_temperature: float = Field(default=2.0, gt=0)
-    """Temperature of the soft labels: 2 (Shleifer and Rush 2020; Kang et al. 2023, run_t5.py)."""
+
+
+class Distillation(Part):
+    """How a student learns what its teacher makes of the same inputs: knowledge distillation (KD).
+
+    The loss is the sum of its terms by their weights. Where not said otherwise, the defaults are those of Shleifer and Rush 2020
+    (seq2seq-distillation/distillation.py). With logit_weight 1 and label_weight 0 it is that of Kang, Xu, Ritter 2023 (run_t5.py).
+    """
+
+    logit_weight: float = Field(default=0.8, ge=0)
+    """Of the divergence of the student's next-token distributions from the teacher's (their alpha_ce)."""
+    label_weight: float = Field(default=0.2, ge=0)
+    """Of the cross-entropy of the labels (alpha_mlm)."""
+    hidden_weight: float = Field(default=0.0, ge=0)
+    """Of the mean squared difference of hidden states, summed over layers (alpha_hid). 3 in train_distilbart_xsum.sh."""
+    temperature: float = Field(default=2.0, gt=0)
+    """Divides the logits before the softmax; 2 in Kang et al. as well."""
+    normalize_hidden: bool = True
+    """Whether each token's states are brought to mean 0 and variance 1 before they are compared. Off in their scripts for BART;
+    for Pegasus, on and with supervised layers, it made 20 points of ROUGE (transformers #6834)."""
+    teacher_outputs: Literal["cached", "every_step"] = "cached"
+    """'cached': the teacher sees each example once and its likeliest tokens are kept; 'every_step': it runs in every step, as in
+    the published code of both papers."""
+    top_k: int = Field(default=32, ge=1)
+    """Tokens kept at each place of a cached label; the others are kept as one. Not of the papers, which cache nothing."""
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> Self:
+        if not (self.logit_weight or self.hidden_weight):
+            raise ValueError("with logit_weight and hidden_weight 0 nothing is learnt from the teacher: one of them is above 0")
+        if self.hidden_weight and self.teacher_outputs == "cached":
+            raise ValueError("hidden_weight above 0 needs teacher_outputs 'every_step': hidden states are not kept")
+        return self

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from pydantic import Field
 
 from bench.contracts import Checkpoint
 from bench.errors import CheckpointError
+from bench.local_copies import HUB_ID, MODELS, folder_of, hub_cache, missing_from, snapshot_of
 
 FILES = ["*.json", "*.safetensors", "*.model", "*.txt"]
 """Configs, weights that cannot run code, tokenizers."""
 
+HUB_TIMEOUT_S = 10
+"""How long the hub may take to answer before it counts as out of reach."""
+
 
 class Hub(Checkpoint):
-    """A repository of the hub. Downloaded once; after that no network is needed."""
+    """A repository of the hub: taken from the folder that `--models` names, else from the hub's cache on this machine, else
+    from bench's cache, else downloaded once into bench's cache.
 
-    model: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$")
+    A folder of your own has no revision: under `--models` it is taken as it is, and nothing checks that it is what `revision`
+    names. What was made from it is known by `model` and `revision`, so weights that change there go unnoticed.
+    """
+
+    model: str = Field(pattern=HUB_ID)
     """Repository, such as 'google-t5/t5-small'."""
     revision: str = Field(pattern=r"^[0-9a-f]{40}$")
-    """Commit of the repository, 40 hex digits: a branch or a tag could come to mean something else."""
+    """Commit of the repository, 40 hex digits: a branch or a tag could come to mean something else. Not checked under `--models`."""
 
     @property
     def title(self) -> str:
@@ -28,18 +38,43 @@ class Hub(Checkpoint):
     def folder(self, cache: Path) -> Path:
         from bench.training.models import check_folder
 
-        return check_folder(self._download(cache / "hub"))
+        if copy := folder_of(self.model, MODELS):
+            return check_folder(copy)
+        lacking = [missing_from(MODELS)]
+        for place in (hub_cache(), cache / "hub"):
+            try:
+                return check_folder(self._cached(place))
+            except CheckpointError as error:
+                lacking.append(str(error))
+        return check_folder(self._download(cache / "hub", "; ".join(lacking)))
 
-    def _download(self, cache: Path) -> Path:
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError
+    def _cached(self, place: Path) -> Path:
+        """Raises CheckpointError where a cache lacks the snapshot, or a shard of its weights."""
+        snapshot = snapshot_of("model", self.model, self.revision, place, FILES)
+        if snapshot is None:
+            raise CheckpointError(f"not in {place}")
+        for index in snapshot.glob("*.safetensors.index.json"):
+            for shard in sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())):
+                if not (snapshot / shard).exists():
+                    raise CheckpointError(f"{snapshot}: {shard} is missing")
+        return snapshot
 
+    def _download(self, cache: Path, lacking: str) -> Path:
+        from huggingface_hub import HfApi, snapshot_download
+
+        what = f"{self.model} at {self.revision[:8]}"
         try:
-            return Path(snapshot_download(self.model, revision=self.revision, allow_patterns=FILES, cache_dir=cache))
-        except HfHubHTTPError as error:
-            reason = str(error).strip().splitlines()[0]
-            raise CheckpointError(f"{self.model} at {self.revision[:8]}: the hub refused it: {reason}") from error
-        except OSError as error:  # LocalEntryNotFoundError, and what the disk may say
+            HfApi().model_info(self.model, revision=self.revision, timeout=HUB_TIMEOUT_S)  # a download alone retries for half a minute
+            folder = Path(snapshot_download(self.model, revision=self.revision, allow_patterns=FILES, cache_dir=cache))
+        except Exception as error:  # The hub's refusals, the disk's, the network's, whose library has changed between versions.
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
             raise CheckpointError(
-                f"{self.model} cannot be fetched, the hub is out of reach; without a network name `flan_t5_small`, or a `folder`"
+                f"{what}: {lacking}; not to be had from the hub ({reason}). Without a network, put a copy into DIR/{self.model} "
+                "and say --models DIR, or name `flan_t5_small` or a `folder`"
             ) from error
+        if not any(folder.glob("*.safetensors")):
+            raise CheckpointError(
+                f"{what}: {lacking}; the hub holds no *.safetensors of it, and pickled weights, which can run code, are never loaded. "
+                f"Convert them once into DIR/{self.model} and say --models DIR"
+            )
+        return folder

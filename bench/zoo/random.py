@@ -10,6 +10,8 @@ from pydantic import Field, model_validator
 
 from bench.contracts import Checkpoint
 from bench.once import made_once
+from bench.training.shapes import Family, Shape, build
+from bench.zoo import _tokenizers
 
 TEXT = """
 Return the number of bytes that were read from the file, or zero at the end of the stream. Raise an error when the value
@@ -23,19 +25,16 @@ nodes and edges. Open a connection to the server and wait for a response, at mos
 """
 """What the tokenizer's merges are learnt from; any text can be written with them, byte by byte where need be."""
 
-SPECIAL_TOKENS = {"eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"}
-
-Family = Literal["t5", "t5_v1_1", "bart", "pegasus"]
-
 
 class Random(Checkpoint):
     """A random model of a real architecture, with a byte-level BPE tokenizer of its own."""
 
-    family: Family = "t5"
-    """'t5' ties input and output embeddings, 't5_v1_1' (as Flan-T5) does not and has gated feed-forward layers; 'bart' learns
-    positions, 'pegasus' has sinusoidal ones and starts its outputs from the padding token."""
+    family: Family | Literal["llama"] = "t5"
+    """'t5' ties input and output embeddings, 't5_v1_1' (as Flan-T5) and 'mt5' do not and have gated feed-forward layers; 'bart'
+    learns positions, 'pegasus' has sinusoidal ones and starts its outputs from the padding token; 'llama' is decoder-only, with
+    half as many heads for keys as for queries, and has no padding token."""
     encoder_layers: int = Field(default=4, ge=1)
-    """Layers of the encoder."""
+    """Layers of the encoder; 'llama' has none."""
     decoder_layers: int = Field(default=4, ge=1)
     """Layers of the decoder."""
     width: int = Field(default=32, ge=8, multiple_of=8)
@@ -44,8 +43,8 @@ class Random(Checkpoint):
     """Size of the feed-forward layers."""
     heads: int = Field(default=2, ge=1, le=8)
     """Attention heads."""
-    vocabulary: int = Field(default=512, ge=300, le=1024)
-    """Tokens that the tokenizer learns at most."""
+    vocabulary: int = Field(default=512, ge=400, le=1024)
+    """Tokens that the tokenizer learns at most: 256 bytes, the family's special ones (T5's are 103), and pieces of words."""
     seed: int = Field(default=0, ge=0)
     """Of the weights."""
 
@@ -57,80 +56,59 @@ class Random(Checkpoint):
 
     @property
     def title(self) -> str:
-        return f"random {self.family} ({self.encoder_layers}+{self.decoder_layers}, d {self.width})"
+        layers = self.decoder_layers if self.family == "llama" else f"{self.encoder_layers}+{self.decoder_layers}"
+        return f"random {self.family} ({layers}, d {self.width})"
 
     def folder(self, cache: Path) -> Path:
         from bench.training.models import check_folder
 
-        settings = hashlib.sha256((self.model_dump_json() + TEXT).encode()).hexdigest()[:16]
-        return check_folder(made_once(cache / "zoo" / f"random-{self.family}-{settings}", self._make))
+        decides = f"{self.model_dump_json()} {TEXT} {_tokenizers.key(self._vocabulary_of, self.vocabulary)}"
+        name = f"random-{self.family}-{hashlib.sha256(decides.encode()).hexdigest()[:16]}"
+        return check_folder(made_once(cache / "zoo" / name, self._make))
+
+    @property
+    def _vocabulary_of(self) -> Family:
+        return "t5" if self.family == "llama" else self.family
 
     def _make(self, folder: Path) -> None:
         import torch
-        from transformers import AutoModelForSeq2SeqLM
 
-        from bench.training.models import save, untie
+        from bench.training.models import save
 
-        tokenizer = _tokenizer(self.family, self.vocabulary)
+        tokenizer = self._tokenizer()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            model = AutoModelForSeq2SeqLM.from_config(self._config(tokenizer))
-            if self.family == "t5_v1_1":
-                untie(model)
+            model = self._model(tokenizer)
         save(model, tokenizer, folder)
 
-    def _config(self, tokenizer: Any) -> Any:
-        from transformers import BartConfig, PegasusConfig, T5Config
+    def _model(self, tokenizer: Any) -> Any:
+        if self.family == "llama":
+            return self._llama(tokenizer)
+        stacks = {"el": self.encoder_layers, "dl": self.decoder_layers}
+        shape = Shape(self.family, **stacks, dm=self.width, ff=self.feed_forward, kv=self.width // self.heads, nh=self.heads)
+        return build(shape, len(tokenizer))
 
-        ids = {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id, "eos_token_id": tokenizer.eos_token_id}
-        if self.family in ("t5", "t5_v1_1"):
-            gated = self.family == "t5_v1_1"
-            return T5Config(
-                d_model=self.width,
-                d_kv=self.width // self.heads,
-                d_ff=self.feed_forward,
-                num_layers=self.encoder_layers,
-                num_decoder_layers=self.decoder_layers,
-                num_heads=self.heads,
-                feed_forward_proj="gated-gelu" if gated else "relu",
-                decoder_start_token_id=tokenizer.pad_token_id,
-                tie_word_embeddings=not gated,
-                **ids,
-            )
-        shape = {
-            "max_position_embeddings": 512,
-            "d_model": self.width,
-            "encoder_layers": self.encoder_layers,
-            "decoder_layers": self.decoder_layers,
-            "encoder_ffn_dim": self.feed_forward,
-            "decoder_ffn_dim": self.feed_forward,
-            "encoder_attention_heads": self.heads,
-            "decoder_attention_heads": self.heads,
-        }
-        if self.family == "pegasus":
-            return PegasusConfig(
-                **shape,
-                **ids,
-                decoder_start_token_id=tokenizer.pad_token_id,
-                forced_eos_token_id=tokenizer.eos_token_id,
-                scale_embedding=True,
-            )
-        return BartConfig(**shape, **ids, bos_token_id=tokenizer.bos_token_id, decoder_start_token_id=tokenizer.eos_token_id)
+    def _llama(self, tokenizer: Any) -> Any:
+        from transformers import LlamaConfig, LlamaForCausalLM
 
+        config = LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=self.width,
+            intermediate_size=self.feed_forward,
+            num_hidden_layers=self.decoder_layers,
+            num_attention_heads=self.heads,
+            num_key_value_heads=max(1, self.heads // 2),
+            max_position_embeddings=1024,
+            tie_word_embeddings=True,
+            bos_token_id=None,
+            eos_token_id=tokenizer.eos_token_id,
+        )
+        return LlamaForCausalLM(config)
 
-def _tokenizer(family: Family, vocabulary: int) -> Any:
-    """Byte-level BPE. As in the real families, BART puts <s> before a text, and all of them </s> behind it."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-    from transformers import PreTrainedTokenizerFast
-
-    special = ["<s>", "<pad>", "</s>", "<unk>"] if family == "bart" else ["<pad>", "</s>", "<unk>"]
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=vocabulary, special_tokens=special, initial_alphabet=alphabet, show_progress=False)
-    tokenizer.train_from_iterator([TEXT], trainer)
-    pattern = "<s> $A </s>" if family == "bart" else "$A </s>"
-    tokenizer.post_processor = processors.TemplateProcessing(single=pattern, special_tokens=[(t, special.index(t)) for t in special[:3]])
-    begin = {"bos_token": "<s>"} if family == "bart" else {}
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **SPECIAL_TOKENS, **begin)
+    def _tokenizer(self) -> Any:
+        """Those of decoder-only models put no end token behind a text."""
+        tokenizer = _tokenizers.learnt(self._vocabulary_of, self.vocabulary, [TEXT])
+        if self.family == "llama":
+            tokenizer.backend_tokenizer.post_processor = None
+            tokenizer.pad_token = None
+        return tokenizer

@@ -12,21 +12,26 @@ import torch
 from bench.contracts import Metric
 from bench.registry import find, names
 
-PREDICTIONS = ["the cat sat on the mat", "a dog", "Birds sing", "no overlap here"]
-REFERENCES = ["the cat sat on the mat", "the dog barked", "birds  sing", "nothing in common"]
+PREDICTIONS = ["the cat sat on the mat", "a dog", "Birds sing", "no overlap here", "add [Action] a cat [Reagent]"]
+REFERENCES = ["the cat sat on the mat", "the dog barked", "birds  sing", "nothing in common", "add [Action] cats [Device]"]
 
 
 @pytest.fixture
-def metric(request, toy):
-    settings = {"evaluate": {"path": toy, "key": "toy"}}.get(request.param, {})
-    return find("metrics", request.param)(**settings)
+def metric(request, toy, encoder):
+    settings = {
+        "evaluate": {"path": toy, "key": "toy"},
+        "classification": {"classes": (*REFERENCES, "a cat")},
+        "bert_ibleu": {"model": str(encoder), "layer": 2},
+    }
+    return find("metrics", request.param)(**settings.get(request.param, {}))
 
 
 every_metric = pytest.mark.parametrize("metric", names("metrics"), indirect=True)
 
 
 def test_the_shelf_holds_the_promised_metrics():
-    assert set(names("metrics")) >= {"rouge", "exact_match", "evaluate"}
+    promised = {"rouge", "exact_match", "evaluate", "classification", "entity_types", "squad", "bert_ibleu"}
+    assert set(names("metrics")) >= promised
 
 
 def test_making_any_metric_opens_no_file_and_loads_nothing_heavy():
@@ -36,7 +41,8 @@ from bench.registry import find, names
 classes = [find("metrics", name) for name in names("metrics")]
 seen = []
 sys.addaudithook(lambda event, _: seen.append(event))
-parts = [c(**({"path": "x"} if c.__name__ == "Evaluate" else {})) for c in classes]
+needed = {"Evaluate": {"path": "x"}, "Classification": {"classes": ("x",)}}
+parts = [c(**needed.get(c.__name__, {})) for c in classes]
 print(len(parts) > 0, [e for e in seen if e.startswith(("open", "socket", "os."))], "evaluate" in sys.modules, "rouge_score" in sys.modules)
 """
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
@@ -55,9 +61,11 @@ def test_a_metric_is_a_frozen_value_that_refuses_unknown_settings(metric):
 @every_metric
 def test_every_score_has_a_name_a_unit_a_direction_and_a_value_for_each_example_where_it_has_any(metric):
     scores = metric.score(PREDICTIONS, REFERENCES)
-    assert len({score.name for score in scores}) == len(scores) > 0
+    assert tuple(score.name for score in scores) == metric.score_names
+    assert len(set(metric.score_names)) == len(scores) > 0
     for score in scores:
         assert score.unit
+        assert (score.value is None) == bool(score.reason)
         assert score.direction in ("higher", "lower", "none")
         if score.per_example is not None:
             assert len(score.per_example) == len(PREDICTIONS)
@@ -81,4 +89,5 @@ def test_ragged_input_is_refused(metric):
 
 @every_metric
 def test_one_example_is_enough(metric):
-    assert metric.score(["a cat"], ["a cat"])[0].value == 100
+    text = "cat [Device]" if "span_f1" in metric.score_names else "a cat"
+    assert metric.score([text], [text])[0].value == pytest.approx(100, abs=1e-4)

@@ -33,7 +33,9 @@ def write_arm(
     readings: Sequence[Reading] = (),
     facts: Mapping[str, float] | None = None,
     machine: Mapping[str, Any] | None = None,
+    missing: Mapping[str, str] | None = None,
 ) -> Path:
+    """missing: metric -> why no subject has a score in it."""
     folder = root / name
     ledger = Ledger(folder)
     purse = Purse(budget_usd, ledger)
@@ -44,6 +46,8 @@ def write_arm(
     for subject, found in (scores or {}).items():
         for metric, values in found.items():
             ledger.score(subject, Score(metric, sum(values) / len(values), "points", "higher"))
+        for metric, why in (missing or {}).items():
+            ledger.score(subject, Score(metric, None, "points", "higher", reason=why))
     for fact, value in (facts or {}).items():
         ledger.fact(fact, value)
     if scores:

@@ -67,11 +67,11 @@ def text(run: Path) -> str:
 
 def test_the_answer_names_the_best_setting_and_what_it_is_told_apart_from(text: str) -> None:
     answer = section(text, "Answer")
-    assert "docstrings, 10 USD: **sft** is ahead with rouge2 " in answer
-    assert "over 2 seeds and 60 test examples" in answer
-    assert "The next one, annotate, is 3." in answer
-    for floor in ('the lead baseline ("lead 12 words")', 'the best floor ("the name\'s words")'):
-        assert re.search(re.escape(f"It beats {floor} in rouge2 by ") + r"[\d. \[\],]+ and rougeL by [\d.]+ \[", answer)
+    assert "; at 10 USD sft is ahead (rouge2 " in answer
+    assert "docstrings, 10 USD: over 2 seeds and 60 test examples; the next one, annotate, is 3." in answer
+    for who, floor in (("sft", 'the lead baseline ("lead 12 words")'), ("It", 'the best floor ("the name\'s words")')):
+        assert re.search(re.escape(f"{who} beats {floor} in rouge2 by ") + r"[\d. \[\],]+ and rougeL by [\d.]+ \[", answer)
+    assert "Without a score in rouge2: distill (1 failed, 1 infeasible)." in answer
     assert re.search(r"docstrings: on average the teacher beats its own student in rouge2 by [12]\.", answer)
 
 
@@ -109,7 +109,7 @@ def test_the_report_says_how_money_is_counted_on_what_data_and_machine_and_ends_
     machine = section(text, "Machine and versions")
     assert "- packages: torch 2.13.0\n" in machine
     assert "- no GPU (no driver)\n" in machine
-    assert "Compact model: encoder_layers: all, decoder_layers: 4." in machine
+    assert "- Compact model: encoder_layers: all, decoder_layers: 4\n" in section(text, "Models and texts")
     assert text.endswith("```yaml\nsuite: example\nquestion: Labels or a teacher?\n```\n")
 
 
@@ -119,6 +119,76 @@ def test_dollars_stand_by_kind_and_what_was_never_measured_has_a_reason_and_no_c
     assert cells(measured, "strategy") == ["strategy (setting)", "budget (USD)", "wall (s) ↓"]
     assert cells(measured, "sft") == ["sft", "5.00", "12.00"]
     assert "- gpu_peak: no GPU here" in measured
+
+
+def test_continued_pretraining_and_an_endpoints_tokens_are_dollars_like_any_other(tmp_path: Path) -> None:
+    charges = [
+        Charge("compute", 2e3, "s", 0.001, "purse", "continued_pretraining"),
+        Charge("prompt tokens", 4000, "token", 2e-4, "purse", "pseudo_labelling"),
+        Charge("output tokens", 1000, "token", 7e-4, "purse", "pseudo_labelling"),
+    ]
+    write_arm(tmp_path, "a", equal(3.0), charges=charges)
+    dollars = section(report.write(tmp_path).read_text(encoding="utf-8"), "Where the dollars went")
+    heads = ["strategy (setting)", "budget (USD)", "continued pretraining (USD)", "pseudo labelling (USD)", "spent (USD)"]
+    assert cells(dollars, "strategy") == heads
+    assert cells(dollars, "annotate") == ["annotate", "10.00", "2.00", "1.50", "3.50"]
+
+
+def test_facts_that_no_other_table_shows_have_one_of_their_own(tmp_path: Path) -> None:
+    for seed, loss in ((0, 3.2), (1, 3.4)):
+        facts = {"labels_bought": 7, "prompt_tokens": 41234, "pretraining_loss": loss, "student_flops": 2.5e9, "seed": 9.0}
+        write_arm(tmp_path, f"a{seed}", equal(3.0), seed=seed, facts=facts)
+    write_arm(tmp_path, "b", equal(3.0), strategy="sft", facts={"labels_bought": 7})
+    text = report.write(tmp_path).read_text(encoding="utf-8")
+    heads = ["strategy (setting)", "budget (USD)", "prompt_tokens", "pretraining_loss", "student_flops (GFLOP)", "seed"]
+    assert cells(section(text, "Other facts"), "strategy") == heads
+    assert cells(section(text, "Other facts"), "annotate") == ["annotate", "10.00", "41,234", "3.3", "2.5", "9"]
+    assert cells(section(text, "Other facts"), "sft") == ["sft", "10.00", "–", "–", "–", "–"]
+
+
+def test_rouge_2_and_rouge_l_are_both_in_the_leaderboard_whatever_ranks(tmp_path: Path) -> None:
+    write_suite(tmp_path, primary_metric="exact_match")
+    values = {name: [1.0] * 12 for name in ("exact_match", "rouge1", "rouge2", "rougeL")}
+    write_arm(tmp_path, "a", {"student": values}, facts={"student_parameters": 5e6, "student_ms": 20.0, "large_ms": 50.0})
+    text = report.write(tmp_path).read_text(encoding="utf-8")
+    heads = cells(section(text, "Leaderboard"), "strategy")
+    assert heads[1:4] == ["exact_match (points) ↑", "rouge2 (points) ↑", "rougeL (points) ↑"]
+    assert heads[-4:-1] == ["parameters (millions) ↓", "ms per example ↓", "speed-up over the large model (times) ↑"]
+    assert "rouge1 (points) ↑" in section(text, "All metrics")
+
+
+def test_prices_by_the_item_and_by_the_token_are_in_words(tmp_path: Path) -> None:
+    items = {"wlp": {"teacher_tuning": 12.5, "pseudo_labelling": 0.84, "student_training": 0.0}}
+    tokens = {"usd_per_1m_prompt_tokens": 0.15, "usd_per_1m_output_tokens": 0.0}
+    write_suite(tmp_path, meter="items", prices={"meter": "items", "usd_per_1k_items": items, **tokens})
+    text = section(report.write(tmp_path).read_text(encoding="utf-8"), "How money is counted")
+    assert "- Compute is paid by the item, at published prices" in text
+    said = "12.5 USD to tune the teacher on 1,000 labels, 0.84 USD to have it label 1,000 documents, 0 USD to train the student"
+    assert f"- Price, wlp: {said} on 1,000 examples\n" in text
+    assert "- Price, 1 million prompt tokens: 0.15 USD\n" in text
+    assert "output tokens" not in text
+    assert "usd_per" not in text
+
+
+def test_prices_by_the_item_are_left_out_where_they_do_not_count(tmp_path: Path) -> None:
+    write_suite(tmp_path, prices={"meter": "flops", "usd_per_1k_items": {"wlp": {"teacher_tuning": 12.5}}})
+    text = section(report.write(tmp_path).read_text(encoding="utf-8"), "How money is counted")
+    assert "Compute is paid by the meter `flops`" in text
+    assert "12.5" not in text
+
+
+def test_models_texts_and_the_layers_that_were_kept_are_named(tmp_path: Path) -> None:
+    kept = "decoder: layers 0 4 7 of 8 (evenly spaced: the published table has no such pair)"
+    shape = {"encoder_layers": None, "decoder_layers": [0, 4, 7], "model": None}
+    write_suite(tmp_path, layers=[kept], models={"small": "small-nl16, 134 M"}, texts={"code": "docstrings of torch"}, compact=shape)
+    text = section(report.write(tmp_path).read_text(encoding="utf-8"), "Models and texts")
+    assert text.strip().split("\n") == [
+        "- Large model: flan-t5-small",
+        r"- Compact model: encoder_layers: all, decoder_layers: \[0, 4, 7\]",
+        f"- Layers kept, {kept}",
+        "- Model small: small-nl16, 134 M",
+        "- Text code: docstrings of torch",
+    ]
 
 
 def test_the_plots_are_pictures_1200_pixels_wide_that_the_report_shows(run: Path, text: str) -> None:
@@ -176,7 +246,7 @@ def test_the_plots_of_many_settings_and_budgets_show_the_best_and_say_so(tmp_pat
     for budget_usd in range(10, 23):
         write_arm(tmp_path, f"b{budget_usd}", status="infeasible", budget_usd=budget_usd)
     plots = section(report.write(tmp_path).read_text(encoding="utf-8"), "Plots")
-    assert "docstrings: the plots show the best 20 of 26 settings" in plots
+    assert "docstrings: the plots name the best 20 of 26 settings" in plots
     assert "docstrings: the plots show the greatest 12 of 14 budgets" in plots
     width, height = struct.unpack(">II", (tmp_path / "dollars-docstrings.png").read_bytes()[16:24])
     assert width == 1200
@@ -184,13 +254,20 @@ def test_the_plots_of_many_settings_and_budgets_show_the_best_and_say_so(tmp_pat
 
 
 def test_hostile_text_from_suite_data_and_arms_is_shown_and_nothing_more(tmp_path: Path) -> None:
+    labelled = {HOSTILE: HOSTILE}
     write_suite(tmp_path, suite=HOSTILE, question=HOSTILE, large=HOSTILE, sunk=HOSTILE, notes={HOSTILE: [HOSTILE]}, prices={HOSTILE: 1.0})
+    about = json.loads((tmp_path / "suite.json").read_text())
+    write_suite(tmp_path, **about, layers=[HOSTILE], models=labelled, texts=labelled)
     found = dict(scores(3.0, 0, teacher=True)) | {f"floor: {HOSTILE}": scores(3.0, 0, teacher=False)["floor: lead 12 words"]}
-    write_arm(tmp_path, "a", found, strategy=HOSTILE, setting=HOSTILE, task=HOSTILE, machine={HOSTILE: HOSTILE})
+    said = {"machine": {HOSTILE: HOSTILE}, "missing": {HOSTILE: HOSTILE}}
+    write_arm(tmp_path, "a", found, strategy=HOSTILE, setting=HOSTILE, task=HOSTILE, facts={"student_parameters": 5.0}, **said)
+    facts = {"student_parameters": 9.0, HOSTILE: 1.5}
+    write_arm(tmp_path, "c", scores(1.0, 0, teacher=False), strategy=f"{HOSTILE}2", task=HOSTILE, facts=facts)
     write_arm(tmp_path, "b", strategy="_b", task=HOSTILE, status="failed", reason=HOSTILE)
     (tmp_path / "suite.yaml").write_text(f"```\n{HOSTILE}", encoding="utf-8")
     text = report.write(tmp_path).read_text(encoding="utf-8")
     rendered = text.split("## The suite")[0]
+    assert "inefficient: " in section(text, "Cost axes")
     assert "<img" not in rendered
     assert "\n# title" not in rendered
     assert "\x1b" not in text

@@ -3,39 +3,56 @@
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from bench import plan, registry, suite
-from bench.contracts import Example, Splits
-from bench.errors import NotEnough, OverBudget
+from bench.contracts import Example, Outcome, Recipe, Splits
+from bench.errors import CheckpointError, NotEnough, OverBudget
 from bench.job import ArmJob, forecast
 from bench.ledger import Purse
 from bench.plan import Arm
 from bench.store import DryStore, Store
 from bench.suite import Suite
 from bench.training.models import load
-from bench.training.recipes import ModelRecipe
+from bench.training.recipes import Finetuned, ModelRecipe, Pretrained, Shrunk
 from bench.training.shrinking import layer_counts
+from bench.training.soft_labels import Distilled, SoftLabels
 from tests.test_store import quiet
 
 WORDS = ["red", "blue", "green", "small", "large", "round", "square", "cat", "dog", "bird", "house", "tree", "river", "stone", "cloud"]
 DOCUMENTS = [f"the {a} {b} stood by the {c}" for a in WORDS[:7] for b in WORDS[7:10] for c in WORDS[10:]]
 EXAMPLES = tuple(Example(str(i), text, " ".join(text.split()[1:3])) for i, text in enumerate(DOCUMENTS))
-SPLITS = Splits(EXAMPLES[:60], tuple(Example(e.id, e.source) for e in EXAMPLES[60:]), (), (), "fingerprint")
+POOL = tuple(Example(e.id, e.source) for e in EXAMPLES[60:])
+SPLITS = Splits(EXAMPLES[:60], POOL, (), (), "fingerprint")
 
 SETTINGS = {
-    "annotate": "{label_share: 0.5, student: {epochs: 1}}",
-    "distill": "{label_share: 0.5, teacher: {epochs: 1}, student: {epochs: 1}}",
-    "logits": "{method: logits, start_from: teacher, teacher: {epochs: 1}, student: {epochs: 1, kd_weight: 0.5}}",
-    "sft": "{label_share: 0.5, teacher: {epochs: 1}, student: {epochs: 1}}",
+    "annotate": ("annotate", "label_share: 0.5, student: {epochs: 1}"),
+    "sft": ("sft", "label_share: 0.5, teacher: {epochs: 1}, student: {epochs: 1}"),
+    "continue_pretraining": ("continue_pretraining", "label_share: 0.5, tokens: 32, student: {epochs: 1}"),
+    "pl": ("distill", "label_share: 0.5, teacher: {epochs: 1}, student: {epochs: 1}"),
+    "kd": ("distill", "method: kd, start_from: teacher, teacher: {epochs: 1}, student: {epochs: 1}"),
+    "kd, hidden states": (
+        "distill",
+        "method: kd, kd: {teacher_outputs: every_step, hidden_weight: 3.0}, start_from: teacher, "
+        "teacher: {epochs: 1}, student: {epochs: 1}",
+    ),
+    "kd+pl": ("distill", "method: kd+pl, label_share: 0.5, teacher: {epochs: 1}, student: {epochs: 1}"),
+    "kd+pl, Kang": (
+        "distill",
+        "method: kd+pl, label_share: 0.5, gold: false, kd: {logit_weight: 1.0, label_weight: 0.0, teacher_outputs: every_step}, "
+        "teacher: {epochs: 1}, student: {epochs: 1}",
+    ),
 }
+TAUGHT_ON_THE_POOL = ("pl", "kd+pl", "kd+pl, Kang")
 
 SUITE = """
 suite: tiny
 question: Which?
 large: {{use: random, with: {{family: {family}}}}}
-compact: {{encoder_layers: 3, decoder_layers: 2}}
+models: {{smaller: {{use: random, with: {{family: {family}, width: 16, decoder_layers: 3, seed: 1}}}}}}
+compact: {{{compact}}}
 tasks: {{own: {{use: files, with: {{train: none.csv, source: a, target: b, max_source_tokens: 32, max_target_tokens: 8}}}}}}
-strategies: {{{strategy}: {{use: {use}, with: {settings}}}}}
+strategies: {{tried: {{use: {use}, with: {{{settings}}}}}}}
 start_labels: 16
 budgets_usd: [4]
 seeds: [1]
@@ -48,74 +65,173 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
-def arm(folder: Path, strategy: str, family: str = "t5_v1_1", speed: str = "5e+6") -> tuple[Suite, Arm]:
-    use = "distill" if strategy == "logits" else strategy
+@pytest.fixture
+def store(cache: Path, tmp_path: Path) -> Store:
+    return Store(tmp_path / "store", cache, "cpu", {}, quiet)
+
+
+def arm(folder: Path, tried: str, family: str = "t5_v1_1", speed: str = "5e+6", compact: str = "decoder_layers: 2") -> tuple[Suite, Arm]:
+    use, settings = SETTINGS[tried]
     path = folder / "tiny.yaml"
-    path.write_text(SUITE.format(family=family, strategy=strategy, use=use, settings=SETTINGS[strategy], speed=speed))
+    path.write_text(SUITE.format(family=family, use=use, settings=settings, speed=speed, compact=compact))
     loaded = suite.read(path)
     return loaded, plan.arms(loaded)[0]
 
 
-def test_every_strategy_is_covered_here() -> None:
-    assert set(registry.names("strategies")) < set(SETTINGS)
-
-
-@pytest.mark.parametrize("strategy", SETTINGS)
-@pytest.mark.parametrize("family", ["t5", "t5_v1_1", "bart", "pegasus"])
-def test_a_strategy_makes_a_compact_model_within_its_budget(strategy: str, family: str, cache: Path, tmp_path: Path) -> None:
-    loaded, planned = arm(tmp_path, strategy, family)
+def run(loaded: Suite, planned: Arm, store: Store, splits: Splits = SPLITS) -> tuple[Outcome, Purse]:
     purse = Purse(planned.budget_usd)
-    store = Store(tmp_path / "store", cache, "cpu", {}, quiet)
-    outcome = planned.cell.strategy.run(ArmJob(loaded, planned, SPLITS, purse, store))
+    return planned.cell.strategy.run(ArmJob(loaded, planned, splits, purse, store)), purse
+
+
+def test_every_strategy_has_its_tests() -> None:
+    here = {path.stem.removeprefix("test_") for path in Path(__file__).parent.glob("test_*.py")}
+    assert set(registry.names("strategies")) <= {use for use, _ in SETTINGS.values()} | here
+
+
+EVERYWHERE = [(tried, family) for tried in SETTINGS for family in ("t5_v1_1", "llama")]
+EVERY_FAMILY = [("kd, hidden states", family) for family in ("t5", "mt5", "bart", "pegasus")]
+
+
+@pytest.mark.parametrize(("tried", "family"), EVERYWHERE + EVERY_FAMILY)
+def test_a_strategy_makes_a_compact_model_within_its_budget(tried: str, family: str, store: Store, tmp_path: Path) -> None:
+    layers = (0, 2) if family == "llama" else (3, 2)
+    compact = "decoder_layers: [0, 3]" if family == "llama" else "encoder_layers: 3, decoder_layers: 2"
+    outcome, purse = run(*arm(tmp_path, tried, family, compact=compact), store)
     student, tokenizer = load(store.artifact(outcome.student))
-    assert layer_counts(student.config) == (3, 2)
+    assert layer_counts(student.config) == layers
     assert tokenizer("a red cat").input_ids
-    assert (outcome.teacher is None) == (strategy == "annotate")
+    assert (outcome.teacher is None) == (tried in ("annotate", "continue_pretraining"))
     if isinstance(outcome.teacher, ModelRecipe):
-        assert layer_counts(load(store.artifact(outcome.teacher))[0].config) == (4, 4)
-    assert 0 < purse.spent_usd <= planned.budget_usd
+        assert layer_counts(load(store.artifact(outcome.teacher))[0].config)[1] == 4
+    assert 0 < purse.spent_usd <= purse.budget_usd
+    assert (outcome.facts.get("pseudo_labels", 0) > 0) == (tried in TAUGHT_ON_THE_POOL)
 
 
-@pytest.mark.parametrize("strategy", SETTINGS)
-def test_the_plan_is_what_the_run_pays_where_no_output_is_guessed(strategy: str, cache: Path, tmp_path: Path) -> None:
-    loaded, planned = arm(tmp_path, strategy)
-    foreseen = forecast(loaded, planned, SPLITS, DryStore(cache, "flops", quiet))
-    purse = Purse(planned.budget_usd)
-    planned.cell.strategy.run(ArmJob(loaded, planned, SPLITS, purse, Store(tmp_path / "store", cache, "cpu", {}, quiet)))
+class Told(DryStore):
+    """A forecast that knows what a run found out, so that nothing but prices is foreseen."""
 
-    def paid(charges: object, exact: bool) -> dict[str, float]:
-        guessed = {"pseudo_labelling", "student_training"} if strategy in ("distill", "logits") else set()
-        assert isinstance(charges, tuple | list)
-        own = [c for c in charges if c.paid_by == "purse" and (c.phase not in guessed) == exact]
-        return {phase: sum(c.usd for c in own if c.phase == phase) for phase in {c.phase for c in own}}
+    def __init__(self, store: Store) -> None:
+        super().__init__(store.cache, quiet)
+        self._store = store
 
-    assert paid(foreseen.charges, exact=True) == pytest.approx(paid(purse.charges, exact=True), abs=1e-9)
-    assert sum(paid(foreseen.charges, exact=False).values()) >= sum(paid(purse.charges, exact=False).values())
-    assert not foreseen.stops
+    def value(self, recipe: Recipe) -> object:
+        return self._store.value(recipe)
 
 
-def test_a_teacher_that_the_money_does_not_cover_is_not_tuned_in_part(cache: Path, tmp_path: Path) -> None:
+def flops(charges: tuple[object, ...] | list[object]) -> dict[str, float]:
+    """FLOPs of each phase."""
+    found: dict[str, float] = {}
+    for charge in charges:
+        if charge.unit == "FLOP":
+            found[charge.phase] = found.get(charge.phase, 0) + charge.quantity
+    return found
+
+
+@pytest.mark.parametrize("tried", SETTINGS)
+def test_the_plan_is_what_the_run_takes_where_no_output_is_guessed(tried: str, store: Store, tmp_path: Path) -> None:
+    loaded, planned = arm(tmp_path, tried)
+    _, purse = run(loaded, planned, store)
+    blind = forecast(loaded, planned, SPLITS, DryStore(store.cache, quiet))
+    told = forecast(loaded, planned, SPLITS, Told(store))
+    taken = flops(purse.charges)
+    generated = {"pseudo_labelling"} if tried in TAUGHT_ON_THE_POOL else set()
+    assert not blind.stops
+    assert {p: f for p, f in flops(told.charges).items() if p not in generated} == {p: f for p, f in taken.items() if p not in generated}
+    for phase, amount in taken.items():
+        assert flops(told.charges)[phase] >= amount
+        assert flops(blind.charges)[phase] >= amount
+
+
+def test_what_the_student_learns_from_is_what_the_method_says(store: Store, tmp_path: Path) -> None:
+    students = {}
+    for tried in SETTINGS:
+        folder = tmp_path / tried.replace(" ", "")
+        folder.mkdir()
+        students[tried] = run(*arm(folder, tried), store)[0].student
+    pool, labels = {e.id for e in POOL}, {e.id for e in SPLITS.train}
+    read = {tried: {e.id for e in student.examples} for tried, student in students.items() if isinstance(student, Finetuned)}
+    assert read.keys() == students.keys()
+    for tried, ids in read.items():
+        assert bool(ids & pool) == (tried in TAUGHT_ON_THE_POOL)
+        assert bool(ids & labels) == (tried != "kd+pl, Kang")
+    assert {tried for tried, student in students.items() if isinstance(student, Distilled)} == {t for t in SETTINGS if t.startswith("kd")}
+    for tried in ("kd", "kd+pl"):
+        soft_labels = students[tried].taught_by
+        assert isinstance(soft_labels, SoftLabels)
+        assert soft_labels.examples == students[tried].examples
+    for tried in ("kd, hidden states", "kd+pl, Kang"):
+        assert isinstance(students[tried].taught_by, Finetuned)
+    assert isinstance(students["kd"].base.base, Finetuned)
+    assert isinstance(students["kd+pl"].base.base, Pretrained)
+
+
+def test_where_distributions_are_kept_money_is_set_aside_for_them(cache: Path, tmp_path: Path) -> None:
+    """They cost about what the outputs cost, so fewer outputs are made, and the student is still trained."""
+    found = {}
+    for folder, tried in ((tmp_path / "cached", "kd+pl"), (tmp_path / "every_step", "kd+pl, Kang")):
+        folder.mkdir()
+        outcome, purse = run(*arm(folder, tried, speed="2e+5"), Store(folder / "store", cache, "cpu", {}, quiet))
+        found[tried] = outcome.facts["pseudo_labels"]
+        assert flops(purse.charges)["student_training"] > 0
+    assert 0 < found["kd+pl"] < found["kd+pl, Kang"] == len(POOL)
+
+
+@pytest.mark.parametrize("tried", ["annotate", "pl", "kd+pl"])
+def test_a_compact_model_of_its_own_is_trained_instead_of_a_cut(tried: str, store: Store, tmp_path: Path) -> None:
+    outcome, _ = run(*arm(tmp_path, tried, compact="model: smaller"), store)
+    student, _ = load(store.artifact(outcome.student))
+    assert (student.config.d_model, *layer_counts(student.config)) == (16, 4, 3)
+    assert isinstance(outcome.student, Finetuned)
+    assert isinstance(outcome.student.base, Pretrained)
+
+
+def test_a_compact_model_of_its_own_can_be_shrunk_as_well(store: Store, tmp_path: Path) -> None:
+    outcome, _ = run(*arm(tmp_path, "annotate", compact="model: smaller, decoder_layers: [0, 2, 2]"), store)
+    student, _ = load(store.artifact(outcome.student))
+    assert (student.config.d_model, *layer_counts(student.config)) == (16, 4, 3)
+    assert isinstance(outcome.student, Finetuned)
+    assert isinstance(outcome.student.untrained, Shrunk)
+
+
+@pytest.mark.parametrize("tried", ["sft", "kd"])
+def test_a_compact_model_of_its_own_is_not_cut_from_a_teacher(tried: str, store: Store, tmp_path: Path) -> None:
+    loaded, planned = arm(tmp_path, tried, compact="model: smaller")
+    with pytest.raises(CheckpointError, match=r"compact\.model 'smaller' is a model of its own"):
+        forecast(loaded, planned, SPLITS, DryStore(store.cache, quiet))
+
+
+def test_a_teacher_that_the_money_does_not_cover_is_not_tuned_in_part(store: Store, tmp_path: Path) -> None:
     loaded, planned = arm(tmp_path, "sft", speed="1e+4")
     with pytest.raises(OverBudget, match="teacher tuning costs"):
-        planned.cell.strategy.run(ArmJob(loaded, planned, SPLITS, Purse(4.0), Store(tmp_path / "store", cache, "cpu", {}, quiet)))
-    assert "teacher tuning costs" in forecast(loaded, planned, SPLITS, DryStore(cache, "flops", quiet)).stops
+        run(loaded, planned, store)
+    assert "teacher tuning costs" in forecast(loaded, planned, SPLITS, DryStore(store.cache, quiet)).stops
 
 
-def test_a_student_is_trained_as_long_as_the_money_lasts(cache: Path, tmp_path: Path) -> None:
-    loaded, planned = arm(tmp_path, "annotate", speed="5e+4")
-    purse = Purse(planned.budget_usd)
-    planned.cell.strategy.run(ArmJob(loaded, planned, SPLITS, purse, Store(tmp_path / "store", cache, "cpu", {}, quiet)))
+def test_a_student_is_trained_as_long_as_the_money_lasts(store: Store, tmp_path: Path) -> None:
+    _, purse = run(*arm(tmp_path, "annotate", speed="5e+4"), store)
     assert 0 <= purse.left_usd < 1.0
 
 
-def test_distilling_without_a_pool_is_skipped_with_the_reason(cache: Path, tmp_path: Path) -> None:
-    loaded, planned = arm(tmp_path, "distill")
-    bare = Splits(EXAMPLES[:60], (), (), (), "fingerprint")
+@pytest.mark.parametrize("tried", TAUGHT_ON_THE_POOL)
+def test_learning_on_the_pool_without_one_is_skipped_with_the_reason(tried: str, store: Store, tmp_path: Path) -> None:
     with pytest.raises(NotEnough, match="no unlabelled pool"):
-        planned.cell.strategy.run(ArmJob(loaded, planned, bare, Purse(4.0), Store(tmp_path / "store", cache, "cpu", {}, quiet)))
+        run(*arm(tmp_path, tried), store, Splits(EXAMPLES[:60], (), (), (), "fingerprint"))
 
 
-def test_logits_need_a_weight_and_a_weight_needs_logits() -> None:
-    distill = registry.find("strategies", "distill")
-    with pytest.raises(ValueError, match="kd_weight is above 0 with method 'logits'"):
-        distill(method="logits")
+def test_distilling_on_the_labels_needs_no_pool(store: Store, tmp_path: Path) -> None:
+    outcome, _ = run(*arm(tmp_path, "kd"), store, Splits(EXAMPLES[:60], (), (), (), "fingerprint"))
+    assert outcome.facts["pseudo_labels"] == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"kd": {"temperature": 1.0}}, "kd counts only with method 'kd' or 'kd\\+pl'"),
+        ({"method": "kd", "gold": False}, "method 'kd' trains on the labels alone"),
+        ({"method": "kd", "kd": {"hidden_weight": 3.0}}, "hidden_weight above 0 needs teacher_outputs 'every_step'"),
+        ({"start_from": "large"}, "'pretrained' or 'teacher'"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        registry.find("strategies", "distill")(**settings)

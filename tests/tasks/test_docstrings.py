@@ -1,6 +1,6 @@
 import pytest
 
-from bench.tasks._source_code import DocumentedObject
+from bench.data.source_code import DocumentedObject
 from bench.tasks.docstrings import Docstrings
 
 BODY = "    total = sum(weights)\n    if total == zero:\n        raise ValueError(message)\n    return [w / total for w in weights]"

@@ -1,13 +1,30 @@
 import json
+import shutil
 import socket
+from pathlib import Path
 
+import huggingface_hub
 import pytest
 
+from bench.data.splitting import content_hash
 from bench.errors import DataError
-from bench.tasks._splitting import content_hash
 from bench.tasks.hub import Hub
 
 SPLITS = {"train": 60, "validation": 12, "test": 11}
+
+
+@pytest.fixture(autouse=True)
+def hub_cache(tmp_path, monkeypatch) -> Path:
+    """The ordinary cache of the hub's tools, empty, whatever this machine has; and no folder of data sets."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hf"))
+    monkeypatch.setenv("BENCH_DATA", "")
+    return tmp_path / "hf"
+
+
+@pytest.fixture
+def no_hub(monkeypatch):
+    """The Hub's list of commits is the first thing that a download asks for."""
+    monkeypatch.setattr(huggingface_hub, "HfApi", lambda: pytest.fail("the Hub was asked"))
 
 
 @pytest.fixture
@@ -101,12 +118,76 @@ def test_what_is_no_folder_and_no_name_is_refused(tmp_path, quiet):
         hub("no/such/folder", revision="main").splits(tmp_path, quiet)
 
 
-def test_without_a_network_one_line_says_so_and_names_what_needs_none(tmp_path, quiet, monkeypatch):
+def test_the_folder_of_data_sets_needs_no_revision_and_comes_before_everything(folder, tmp_path, quiet, monkeypatch, no_hub):
+    expected = hub(folder).splits(tmp_path, quiet)
+    shutil.copytree(folder, tmp_path / "data sets" / "owner" / "name")
+    monkeypatch.setenv("BENCH_DATA", str(tmp_path / "data sets"))
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *a, **k: pytest.fail("the hub's cache was asked"))
+    assert hub("owner/name").splits(tmp_path, quiet) == expected
+    assert hub("owner/name", revision="v1").splits(tmp_path, quiet) == expected
+    assert hub(folder).splits(tmp_path, quiet) == expected
+
+
+def test_a_local_copy_in_the_layout_of_the_hubs_parquet_branch_is_read(tmp_path, quiet, monkeypatch, no_hub):
+    from datasets import Dataset
+
+    for split, rows in SPLITS.items():
+        columns = {"text": [f"{split} document {i}" for i in range(rows)], "label": [f"{split} {i}" for i in range(rows)]}
+        Dataset.from_dict(columns).to_parquet(tmp_path / "data" / "owner" / "name" / "default" / split / "0000.parquet")
+    monkeypatch.setenv("BENCH_DATA", str(tmp_path / "data"))
+    splits = hub("owner/name", revision="refs/convert/parquet").splits(tmp_path, quiet)
+    assert (len(splits.test), len(splits.dev), len(splits.train) + len(splits.unlabelled)) == (11, 12, 60)
+
+
+COMMIT = "c0ffee" * 6 + "abcd"
+
+
+@pytest.fixture
+def snapshot(folder, hub_cache) -> Path:
+    """Of COMMIT, which v1 names, as `hf download` leaves it: links to blobs, and the Hub's list of the files."""
+    root = hub_cache / "datasets--owner--name"
+    for path in folder.iterdir():
+        (root / "blobs").mkdir(parents=True, exist_ok=True)
+        (root / "snapshots" / COMMIT).mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, root / "blobs" / path.stem)
+        (root / "snapshots" / COMMIT / path.name).symlink_to(Path("../../blobs") / path.stem)
+    (root / "refs").mkdir()
+    (root / "refs" / "v1").write_text(COMMIT)
+    (root / "trees").mkdir()
+    files = {path.name: {"size": path.stat().st_size, "blob_id": path.stem} for path in folder.iterdir()}
+    (root / "trees" / f"{COMMIT}.json").write_text(json.dumps({"format_version": 1, "files": files}))
+    return root / "snapshots" / COMMIT
+
+
+@pytest.mark.parametrize("revision", ["v1", COMMIT])
+def test_a_whole_snapshot_in_the_hubs_cache_needs_no_network(revision, snapshot, folder, tmp_path, quiet, monkeypatch, no_hub):
+    monkeypatch.setenv("BENCH_DATA", str(tmp_path))  # is there, but does not hold the data set
+    splits = hub("owner/name", revision=revision).splits(tmp_path, quiet)
+    assert splits.fingerprint == hub(folder).splits(tmp_path, quiet).fingerprint
+
+
+def test_a_snapshot_not_known_to_be_whole_is_passed_over(snapshot, tmp_path, quiet, monkeypatch):
+    class Unreachable:
+        def dataset_info(self, *args, **options):
+            raise ConnectionError("down")
+
+    monkeypatch.setattr(huggingface_hub, "HfApi", Unreachable)
+    (snapshot / "train.jsonl").unlink()
+    with pytest.raises(DataError, match="no whole snapshot in"):
+        hub("owner/name", revision=COMMIT).splits(tmp_path, quiet)
+    shutil.rmtree(snapshot.parents[1] / "trees")
+    with pytest.raises(DataError, match="no whole snapshot in"):
+        hub("owner/name", revision=COMMIT).splits(tmp_path, quiet)
+
+
+def test_without_a_network_one_line_names_every_place_and_what_needs_none(tmp_path, quiet, monkeypatch, hub_cache):
     def unreachable(*args, **kwargs):
         raise socket.gaierror(-2, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unreachable)
-    message = r"^owner/name: the Hugging Face Hub cannot be reached \([^\n]*\); the tasks 'docstrings' and 'files' need no network$"
+    monkeypatch.setenv("BENCH_DATA", "/srv/data")
+    places = rf"not in /srv/data \(BENCH_DATA\); no whole snapshot in {hub_cache}; the Hugging Face Hub cannot be reached \([^\n]*\)"
+    message = rf"^owner/name: {places}\. [^\n]* --data DIR; the tasks 'docstrings' and 'files' need none$"
     with pytest.raises(DataError, match=message):
         hub("owner/name", revision="main").splits(tmp_path, quiet)
     assert not [f for f in tmp_path.rglob("*") if f.suffix != ".lock" and f.is_file()]
@@ -115,7 +196,6 @@ def test_without_a_network_one_line_says_so_and_names_what_needs_none(tmp_path, 
 def test_what_was_loaded_once_is_not_asked_for_again(folder, tmp_path, quiet, monkeypatch):
     """The Hub is played by a local folder: this machine has none."""
     import datasets
-    import huggingface_hub
 
     load = datasets.load_dataset
     asked = []

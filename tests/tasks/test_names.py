@@ -1,6 +1,6 @@
 import pytest
 
-from bench.tasks._source_code import DocumentedObject
+from bench.data.source_code import DocumentedObject
 from bench.tasks.names import Names
 
 

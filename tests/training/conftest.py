@@ -9,11 +9,29 @@ import pytest
 import torch
 
 from bench.contracts import Example, Recipe, Workbench
+from bench.training.batches import Encoded, encode
+from bench.training.forward import forward
 from bench.training.models import load
 from bench.training.recipes import Pretrained
 from bench.zoo.random import Random
 
-FAMILIES = ("t5", "t5_v1_1", "bart", "pegasus")
+ENCODER_DECODERS = ("t5", "t5_v1_1", "mt5", "bart", "pegasus")
+FAMILIES = (*ENCODER_DECODERS, "llama")
+
+
+def smollm2_135m():
+    """The published config of HuggingFaceTB/SmolLM2-135M."""
+    from transformers import LlamaConfig
+
+    return LlamaConfig(
+        vocab_size=49152,
+        hidden_size=576,
+        intermediate_size=1536,
+        num_hidden_layers=30,
+        num_attention_heads=9,
+        num_key_value_heads=3,
+        tie_word_embeddings=True,
+    )
 
 
 @dataclass
@@ -22,15 +40,17 @@ class Counter:
 
     allowance: float = float("inf")
     steps: list[float] = field(default_factory=list)
+    items: int = 0
 
-    def room_for(self, flops: float) -> bool:
+    def room_for(self, flops: float, items: int = 0) -> bool:
         return sum(self.steps) + flops <= self.allowance
 
     def fraction(self) -> float:
         return sum(self.steps) / self.allowance
 
-    def advance(self, flops: float) -> None:
+    def advance(self, flops: float, items: int = 0) -> None:
         self.steps.append(flops)
+        self.items += items
 
 
 @dataclass
@@ -114,13 +134,19 @@ def counter() -> type[Counter]:
 
 
 @pytest.fixture
+def encoded(checkpoint, cache, examples) -> tuple[Encoded, ...]:
+    """The examples as tokens of the family's tokenizer."""
+    return encode(checkpoint.folder(cache), examples, "", 48, 16)
+
+
+@pytest.fixture
 def logits():
-    """Function: model -> logits of one fixed batch, (2, 5, vocabulary)."""
+    """Function: model -> logits of one fixed batch, (2, 5, vocabulary), or (2, 6, vocabulary) where it is decoder-only."""
 
     def logits(model) -> torch.Tensor:
         generator = torch.Generator().manual_seed(1)
         ids, labels = (torch.randint(5, model.config.vocab_size, (2, n), generator=generator) for n in (7, 5))
         with torch.no_grad():
-            return model(input_ids=ids, labels=labels).logits
+            return forward(model, {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": labels}).logits
 
     return logits

@@ -1,10 +1,13 @@
 import pytest
+import torch
 
 from bench.contracts import Decoding, Example
 from bench.errors import OverBudget
-from bench.training.batches import encode_sources
+from bench.training.batches import collate, encode_sources
 from bench.training.flops import flop_model
-from bench.training.generation import generate, generation_config
+from bench.training.forward import forward
+from bench.training.generation import generate, generate_batch, generation_config
+from bench.training.losses import label_loss
 from bench.training.models import load, save
 
 TARGET = 6
@@ -97,16 +100,47 @@ def test_sources_of_one_window_come_before_those_of_the_next(run):
     assert set(order[8:16]) == set(range(8, 16))
 
 
+@pytest.mark.parametrize("family", ["llama"], indirect=True)
+def test_a_decoder_only_model_goes_on_from_its_source_as_without_padding_and_cache(run, checkpoint, cache, examples):
+    model, tokenizer = load(checkpoint.folder(cache))
+    outputs, _, sources = run(Decoding(batch_size=12))
+    assert len(set(map(len, sources))) > 1
+    for i, source in enumerate(sources):
+        ids = list(source)
+        for _ in range(outputs[i].tokens):
+            with torch.no_grad():
+                ids.append(model(torch.tensor([ids])).logits[0, -1].argmax().item())
+        assert outputs[i].text == tokenizer.decode(ids[len(source) :], skip_special_tokens=True).strip()
+
+
+@pytest.mark.parametrize("family", ["llama"], indirect=True)
+def test_what_a_decoder_only_model_has_learnt_it_says_and_then_ends(checkpoint, cache, examples, encoded):
+    model, tokenizer = load(checkpoint.folder(cache), dropout=0.0)
+    batch = collate(encoded, model.config, "cpu")
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    for _ in range(150):
+        out = forward(model, batch)
+        label_loss(out.logits, out.labels).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    outputs = generate_batch(
+        model, tokenizer, [e.source for e in encoded], generation_config(model, Decoding(), 16), precision="fp32", device="cpu"
+    )
+    assert [output.text for output in outputs] == [example.target for example in examples]
+    assert [output.tokens for output in outputs] == [len(e.target) for e in encoded]
+
+
 def test_only_start_and_end_tokens_of_a_checkpoints_own_settings_are_kept(checkpoint, cache, tmp_path):
     """facebook/bart-large-cnn brings min_length 56 and no_repeat_ngram_size 3."""
     model, tokenizer = load(checkpoint.folder(cache))
-    start = model.generation_config.decoder_start_token_id
+    start, end = model.generation_config.decoder_start_token_id, tokenizer.eos_token_id
     model.generation_config.update(min_length=56, max_length=142, no_repeat_ngram_size=3, num_beams=4, forced_bos_token_id=7)
     save(model, tokenizer, tmp_path)
     model, tokenizer = load(tmp_path)
     config = generation_config(model, Decoding(), TARGET)
     prepared, _ = model._prepare_generation_config(config)  # merged with what the model would add
     assert (prepared.decoder_start_token_id, prepared.forced_bos_token_id) == (start, 7)
+    assert prepared.eos_token_id == [end]
     assert (prepared.num_beams, prepared.max_new_tokens, prepared.do_sample) == (1, TARGET, False)
     assert not prepared.min_length
     assert not prepared.no_repeat_ngram_size

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pytest
 import torch
@@ -6,7 +7,9 @@ from safetensors.torch import load_file, save_file
 
 from bench.errors import CheckpointError
 from bench.training.models import check_folder, count_parameters, head_is_tied, load, save, sinusoids
+from bench.training.shapes import UNTIED
 from bench.zoo.random import Random
+from tests.training.conftest import ENCODER_DECODERS, smollm2_135m
 
 
 def test_logits_are_the_same_after_a_save_and_a_reload(model_and_tokenizer, tmp_path, logits):
@@ -19,12 +22,12 @@ def test_logits_are_the_same_after_a_save_and_a_reload(model_and_tokenizer, tmp_
 
 def test_tying_survives_a_save_and_a_reload(model_and_tokenizer, family, tmp_path):
     model, tokenizer = model_and_tokenizer
-    assert head_is_tied(model) == (family != "t5_v1_1")
+    assert head_is_tied(model) == (family not in UNTIED)
     with torch.no_grad():
         model.get_output_embeddings().weight += 1
     save(model, tokenizer, tmp_path)
     reloaded, _ = load(tmp_path)
-    assert head_is_tied(reloaded) == (family != "t5_v1_1")
+    assert head_is_tied(reloaded) == (family not in UNTIED)
     assert torch.equal(reloaded.get_output_embeddings().weight, model.get_output_embeddings().weight)
     assert torch.equal(reloaded.get_input_embeddings().weight, model.get_input_embeddings().weight)
 
@@ -77,6 +80,18 @@ def test_parameters_of_pegasus_large_are_the_published_ones():
     assert count_parameters(large) == 568_699_904
 
 
+def test_parameters_of_decoder_only_shapes_are_the_published_ones():
+    """134,515,008 and 494,032,768: HuggingFaceTB/SmolLM2-135M and Qwen/Qwen2-0.5B."""
+    from transformers import LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
+
+    sizes = {"hidden_size": 896, "intermediate_size": 4864, "num_hidden_layers": 24, "vocab_size": 151936}
+    with torch.device("meta"):
+        smollm2 = LlamaForCausalLM(smollm2_135m())
+        qwen2 = Qwen2ForCausalLM(Qwen2Config(**sizes, num_attention_heads=14, num_key_value_heads=2, tie_word_embeddings=True))
+    assert count_parameters(smollm2) == 134_515_008
+    assert count_parameters(qwen2) == 494_032_768
+
+
 def test_dropout_is_replaced_everywhere(checkpoint, cache, logits):
     model, _ = load(checkpoint.folder(cache), dropout=0.0)
     model.train()
@@ -85,10 +100,46 @@ def test_dropout_is_replaced_everywhere(checkpoint, cache, logits):
     assert rates <= {0.0}
 
 
+def test_dropout_of_whatever_the_family_drops_out_is_set(checkpoint, cache, logits):
+    """BART and Pegasus have three rates, of which config.dropout is one; Llama has that of attention alone."""
+    model, _ = load(checkpoint.folder(cache), dropout=0.5)
+    rates = {name: rate for name, rate in model.config.to_dict().items() if "dropout" in name and "classif" not in name}
+    assert rates
+    assert set(rates.values()) == {0.5}
+    model.train()
+    assert not torch.equal(logits(model), logits(model))
+
+
+@pytest.mark.parametrize("family", ENCODER_DECODERS, indirect=True)
 def test_the_checkpoints_own_dropout_is_kept_where_none_is_given(checkpoint, cache, logits):
     model, _ = load(checkpoint.folder(cache))
     model.train()
     assert not torch.equal(logits(model), logits(model))
+
+
+def test_a_model_without_padding_token_pads_with_its_end_and_says_so(cache, tmp_path):
+    folder = Random(family="llama").folder(cache)
+    _config(shutil.copytree(folder, tmp_path / "llama"), pad_token_id=None)
+    model, tokenizer = load(tmp_path / "llama")
+    assert tokenizer.pad_token is None
+    assert model.config.pad_token_id == model.generation_config.pad_token_id == tokenizer.eos_token_id
+    save(model, tokenizer, tmp_path / "saved")
+    assert json.loads((tmp_path / "saved" / "config.json").read_text())["pad_token_id"] == tokenizer.eos_token_id
+
+
+def test_an_output_ends_where_the_checkpoint_and_where_training_says(checkpoint, cache, tmp_path):
+    model, tokenizer = load(checkpoint.folder(cache))
+    model.generation_config.eos_token_id = 7
+    save(model, tokenizer, tmp_path)
+    assert load(tmp_path)[0].generation_config.eos_token_id == [7, tokenizer.eos_token_id]
+
+
+def test_a_tokenizer_without_end_token_is_refused(cache, tmp_path):
+    model, tokenizer = load(Random(family="llama").folder(cache))
+    tokenizer.eos_token = None
+    save(model, tokenizer, tmp_path)
+    with pytest.raises(CheckpointError, match="no end token"):
+        load(tmp_path)
 
 
 def test_loading_says_nothing(checkpoint, cache, capfd):
@@ -146,7 +197,7 @@ def test_remote_code_is_refused(cache, tmp_path):
 
 def test_other_families_are_refused_by_name(cache, tmp_path):
     _config(_copy(cache, tmp_path), model_type="gpt2")
-    with pytest.raises(CheckpointError, match="'gpt2', expected an encoder-decoder: t5, mt5, bart, pegasus"):
+    with pytest.raises(CheckpointError, match=r"'gpt2', expected an encoder-decoder \(t5, mt5, bart, pegasus\) or .* \(llama, qwen2\)"):
         check_folder(tmp_path)
 
 

@@ -3,15 +3,17 @@ import json
 
 import pytest
 
-from bench.contracts import Compact, Decoding, Example
-from bench.errors import BenchError, CheckpointError, OverBudget
+from bench.contracts import Compact, Decoding, Example, Limit
+from bench.errors import CheckpointError, OverBudget
 from bench.training.batches import encode
 from bench.training.models import load
-from bench.training.recipes import Finetuned, Predictions, Pretrained, PseudoLabels, Shrunk, Tuning
+from bench.training.outputs import Predictions, PseudoLabels
+from bench.training.recipes import Finetuned, Pretrained, Shrunk, Tuning
 from bench.training.shrinking import layer_counts
 from bench.training.speed import InferenceSpeed
 from bench.zoo.random import Random
 
+encoder_decoders = pytest.mark.parametrize("family", ["t5", "t5_v1_1", "mt5", "bart", "pegasus"], indirect=True)
 one_family = pytest.mark.parametrize("family", ["pegasus"], indirect=True)
 """For what does not depend on the family."""
 
@@ -36,37 +38,47 @@ def test_a_pretrained_artifact_copies_no_weights(shop, pretrained, checkpoint, c
 
 def test_a_shrunk_model_has_the_compact_shape_and_says_whose_layers_it_kept(shop, pretrained):
     folder = shop.make(Shrunk(pretrained, Compact(decoder_layers=2)))
-    assert layer_counts(load(folder)[0].config) == (4, 2)
+    encoder_layers, _ = layer_counts(pretrained.config(shop.cache))
+    assert layer_counts(load(folder)[0].config) == (encoder_layers, 2)
     assert json.loads((folder / "shrinking.json").read_text()) == {
-        "encoder": {"layers": [0, 1, 2, 3], "published": True},
-        "decoder": {"layers": [0, 3], "published": False},
+        "encoder": {"layers": list(range(encoder_layers)), "of": encoder_layers, "rule": "all"},
+        "decoder": {"layers": [0, 3], "of": 4, "rule": "evenly spaced"},
     }
 
 
 def test_shapes_are_known_before_anything_is_made(shop, pretrained, cache, examples):
-    once = Shrunk(pretrained, Compact(encoder_layers=3, decoder_layers=2))
+    once = Shrunk(pretrained, Compact(decoder_layers=(0, 2, 2)))
     twice = Shrunk(_finetuned(once, examples), Compact(decoder_layers=1))
     assert twice.origin == pretrained
-    assert twice.shape == Compact(encoder_layers=3, decoder_layers=1)
+    assert layer_counts(twice.config(cache))[1] == 1
     assert twice.flop_model(cache).decoder * 4 == pretrained.flop_model(cache).decoder
-    with pytest.raises(CheckpointError, match="5 decoder layers"):
+    assert not shop.made
+    with pytest.raises(CheckpointError, match="5 are asked for, the model has 4"):
         Shrunk(pretrained, Compact(decoder_layers=5)).flop_model(cache)
 
 
+@one_family
+def test_layers_that_are_not_there_are_told_before_anything_is_made(shop, pretrained):
+    with pytest.raises(CheckpointError, match="no layer 4"):
+        Shrunk(pretrained, Compact(encoder_layers=(0, 4))).forecast_flops(shop.bench())
+
+
+@one_family
+def test_what_is_untrained_has_the_same_architecture_and_no_training(shop, pretrained, examples):
+    shape = Compact(decoder_layers=(0, 3))
+    student = _finetuned(Shrunk(_finetuned(pretrained, examples), shape), examples)
+    assert student.untrained == Shrunk(pretrained, shape)
+    assert _finetuned(pretrained, examples).untrained == pretrained.untrained == pretrained
+    assert student.untrained.config(shop.cache).to_dict() == student.config(shop.cache).to_dict()
+
+
 @pytest.mark.parametrize("freeze", ["none", "embeddings", "encoder"])
+@encoder_decoders
 def test_the_forecast_of_a_training_is_what_it_tallies(shop, pretrained, examples, freeze):
     recipe = _finetuned(Shrunk(pretrained, Compact(decoder_layers=2)), examples, tuning=Tuning(epochs=2, batch_size=5, freeze=freeze))
     forecast = recipe.forecast_flops(shop.bench())
     shop.make(recipe)
     assert forecast == sum(shop.made[recipe.key].steps) > 0
-
-
-def test_the_forecast_holds_with_a_teacher_and_bf16(shop, pretrained, examples):
-    tuning = Tuning(epochs=1, batch_size=4, kd_weight=0.5)
-    recipe = _finetuned(Shrunk(pretrained, Compact(decoder_layers=1)), examples, tuning=tuning, teacher=pretrained, precision="bf16")
-    alone = _finetuned(Shrunk(pretrained, Compact(decoder_layers=1)), examples, tuning=tuning)
-    shop.make(recipe)
-    assert recipe.forecast_flops(shop.bench()) == sum(shop.made[recipe.key].steps) > alone.forecast_flops(shop.bench())
 
 
 def test_a_training_is_the_same_to_the_bit_when_made_twice(shop, pretrained, examples, tmp_path):
@@ -89,7 +101,7 @@ def test_a_training_records_what_became_of_it(shop, pretrained, examples):
 def test_a_limited_training_ends_early(shop, pretrained, examples):
     whole = _finetuned(pretrained, examples)
     money = 0.7 * whole.forecast_flops(shop.bench())
-    folder = shop.make(whole.within(money), allowance=money)
+    folder = shop.make(whole.within(Limit("flops", money)), allowance=money)
     record = json.loads((folder / "training.json").read_text())
     assert record["steps_made"] < record["steps_planned"] == 3
 
@@ -103,25 +115,12 @@ def test_a_tuned_model_learns_what_it_is_shown(shop, examples):
     assert recipe.read(shop.make(recipe)) == [e.target for e in few]
 
 
-@one_family
-def test_a_teacher_of_no_weight_is_a_fault_and_not_ignored(shop, pretrained, examples):
-    with pytest.raises(BenchError, match="kd_weight is 0"):
-        _finetuned(pretrained, examples, teacher=pretrained).forecast_flops(shop.bench())
-
-
-@pytest.mark.parametrize("positions", ["bart", "pegasus"])
-def test_longer_texts_than_a_model_has_positions_for_are_refused(shop, positions, examples):
-    recipe = _finetuned(Pretrained(Random(family=positions)), examples, max_source_tokens=513)
-    with pytest.raises(CheckpointError, match="has 512 positions, the task asks for 513 tokens"):
+@pytest.mark.parametrize(("positions", "source", "target"), [("bart", 1025, 12), ("pegasus", 12, 1025), ("llama", 1000, 25)])
+def test_longer_texts_than_a_model_has_positions_for_are_refused(shop, positions, source, target, examples):
+    """A decoder-only model reads document and label in a row."""
+    recipe = _finetuned(Pretrained(Random(family=positions)), examples, max_source_tokens=source, max_target_tokens=target)
+    with pytest.raises(CheckpointError, match="has 1024 positions, the task asks for 1025 tokens"):
         recipe.forecast_flops(shop.bench())
-
-
-@one_family
-def test_teacher_and_student_of_different_vocabularies_are_refused(shop, pretrained, examples, checkpoint):
-    other = Pretrained(Random(family=checkpoint.family, vocabulary=300))
-    recipe = _finetuned(pretrained, examples, teacher=other, tuning=Tuning(epochs=1, kd_weight=0.5))
-    with pytest.raises(BenchError, match="different vocabularies"):
-        shop.make(recipe)
 
 
 def test_pseudo_labels_are_what_the_teacher_says(shop, pretrained, examples):
@@ -150,33 +149,39 @@ def test_limited_pseudo_labels_are_fewer(shop, pretrained, examples):
     whole = _pseudo_labels(pretrained, examples)
     shop.make(whole)
     money = 0.5 * sum(shop.made[whole.key].steps)
-    fewer = whole.within(money)
+    fewer = whole.within(Limit("flops", money))
     folder = shop.make(fewer, allowance=money)
     assert 0 < json.loads((folder / "labelling.json").read_text())["documents"] < len(examples)
     assert set(fewer.read(folder)) <= set(whole.read(shop.artifact(whole)))
 
 
 @one_family
+def test_documents_are_limited_by_their_number_as_well(shop, pretrained, examples):
+    five = _pseudo_labels(pretrained, examples).within(Limit("items", 5))
+    assert five.forecast_items(shop.bench()) == len(five.pretend(shop.bench())) == 5
+
+
+@one_family
 def test_pseudo_labels_that_money_buys_none_of_are_over_budget(shop, pretrained, examples):
     with pytest.raises(OverBudget, match="first pseudo-label does not fit"):
-        shop.make(_pseudo_labels(pretrained, examples).within(1.0), allowance=1.0)
+        shop.make(_pseudo_labels(pretrained, examples).within(Limit("flops", 1.0)), allowance=1.0)
 
 
 @one_family
 def test_a_forecast_within_a_limit_counts_the_documents_that_fit(shop, pretrained, examples):
     whole = _pseudo_labels(pretrained, examples)
-    half = whole.within(0.5 * whole.forecast_flops(shop.bench()))
-    assert 0 < half.forecast_flops(shop.bench()) <= half.limit
+    half = whole.within(Limit("flops", 0.5 * whole.forecast_flops(shop.bench())))
+    assert 0 < half.forecast_flops(shop.bench()) <= half.limit.amount
     assert 0 < len(half.pretend(shop.bench())) < len(examples)
     with pytest.raises(OverBudget):
-        whole.within(1.0).forecast_flops(shop.bench())
+        whole.within(Limit("flops", 1.0)).forecast_flops(shop.bench())
 
 
 @one_family
 def test_a_training_within_a_limit_forecasts_the_steps_that_fit(shop, pretrained, examples):
     whole = _finetuned(pretrained, examples)
-    part = whole.within(0.6 * whole.forecast_flops(shop.bench()))
-    shop.make(part, allowance=part.limit)
+    part = whole.within(Limit("flops", 0.6 * whole.forecast_flops(shop.bench())))
+    shop.make(part, allowance=part.limit.amount)
     assert part.forecast_flops(shop.bench()) == sum(shop.made[part.key].steps)
 
 
@@ -192,7 +197,7 @@ def test_training_on_pseudo_labels_goes_through_every_family(shop, pretrained, e
     teacher = _finetuned(pretrained, examples)
     labels = _pseudo_labels(teacher, tuple(Example(e.id, e.source) for e in examples))
     student = _finetuned(Shrunk(pretrained, Compact(decoder_layers=2)), labels.read(shop.make(labels)) + examples)
-    assert layer_counts(load(shop.make(student))[0].config) == (4, 2)
+    assert layer_counts(load(shop.make(student))[0].config)[1] == 2
 
 
 @one_family
@@ -204,11 +209,20 @@ def test_predictions_forecast_a_ceiling(shop, pretrained, examples):
 
 @one_family
 def test_speed_is_measured_for_both_shapes_at_the_flops_forecast(shop, pretrained):
-    recipe = InferenceSpeed(pretrained, Compact(decoder_layers=1), 8, 5, 3, 2, "fp32", Decoding(batch_size=2))
+    recipe = InferenceSpeed(pretrained, Shrunk(pretrained, Compact(decoder_layers=1)), 8, 5, 3, 2, "fp32", Decoding(batch_size=2))
     speed = recipe.read(shop.make(recipe))
-    assert set(speed) == {"large_ms", "compact_ms"}
+    assert set(speed) == {"large_ms", "student_ms", "large_flops", "student_flops"}
     assert min(speed.values()) > 0
+    assert speed["large_flops"] == pretrained.flop_model(shop.cache).generation(8, 5) > speed["student_flops"]
     assert recipe.forecast_flops(shop.bench()) == sum(shop.made[recipe.key].steps)
+
+
+@one_family
+def test_a_student_of_another_origin_and_a_smaller_vocabulary_is_timed_as_well(shop, pretrained):
+    other = Pretrained(Random(family="t5", vocabulary=400, decoder_layers=1))
+    assert other.config(shop.cache).vocab_size < pretrained.config(shop.cache).vocab_size
+    recipe = InferenceSpeed(pretrained, other, 8, 5, 3, 1, "fp32", Decoding(batch_size=2))
+    assert min(recipe.read(shop.make(recipe)).values()) > 0
 
 
 @one_family
@@ -220,10 +234,9 @@ def test_whatever_decides_the_outcome_decides_the_key(pretrained, examples):
         _finetuned(pretrained, examples, seed=1),
         _finetuned(pretrained, examples, prefix=""),
         _finetuned(pretrained, examples, tuning=Tuning(epochs=2, batch_size=4)),
-        _finetuned(pretrained, examples, teacher=pretrained),
-        recipe.within(1.0),
+        recipe.within(Limit("flops", 1.0)),
     ]
-    assert len({r.key for r in [recipe, *others]}) == 8
+    assert len({r.key for r in [recipe, *others]}) == 7
     assert recipe.key == _finetuned(pretrained, tuple(examples)).key
 
 

@@ -4,7 +4,7 @@ import torch
 from bench.training.models import load, load_tokenizer
 from bench.zoo.random import Random
 
-FAMILIES = ("t5", "t5_v1_1", "bart", "pegasus")
+FAMILIES = ("t5", "t5_v1_1", "mt5", "bart", "pegasus", "llama")
 
 
 @pytest.fixture(scope="module")
@@ -37,10 +37,10 @@ def test_any_text_survives_its_tokenizer(family, text, cache):
     assert tokenizer.decode(tokenizer(text).input_ids, skip_special_tokens=True) == text
 
 
-@pytest.mark.parametrize(("family", "start"), [("t5", "<pad>"), ("t5_v1_1", "<pad>"), ("bart", "</s>"), ("pegasus", "<pad>")])
-def test_outputs_start_as_in_the_real_family(family, start, tmp_path):
+@pytest.mark.parametrize("family", ["t5", "t5_v1_1", "mt5", "bart", "pegasus"])
+def test_outputs_start_as_in_the_real_family(family, tmp_path):
     model, tokenizer = load(Random(family=family).folder(tmp_path))
-    assert tokenizer.convert_ids_to_tokens(model.generation_config.decoder_start_token_id) == start
+    assert tokenizer.convert_ids_to_tokens(model.generation_config.decoder_start_token_id) == ("</s>" if family == "bart" else "<pad>")
 
 
 def test_its_shape_is_what_was_asked_for(tmp_path):
@@ -48,6 +48,25 @@ def test_its_shape_is_what_was_asked_for(tmp_path):
     config = model.config
     assert (config.encoder_layers, config.decoder_layers, config.d_model) == (2, 3, 16)
     assert (config.decoder_ffn_dim, config.decoder_attention_heads) == (24, 4)
+
+
+def test_llama_is_all_decoder_and_its_queries_share_keys(tmp_path):
+    random = Random(family="llama", decoder_layers=3, width=48, heads=4)
+    model, tokenizer = load(random.folder(tmp_path))
+    config = model.config
+    assert (config.num_hidden_layers, config.hidden_size, config.num_attention_heads, config.num_key_value_heads) == (3, 48, 4, 2)
+    assert random.title == "random llama (3, d 48)"
+    assert tokenizer.pad_token is None
+    assert tokenizer("a list").input_ids[-1] != tokenizer.eos_token_id
+
+
+@pytest.mark.parametrize(("family", "gaps"), [("t5", 100), ("t5_v1_1", 100), ("mt5", 100), ("pegasus", 2)])
+def test_what_stands_for_gaps_in_pretraining_is_one_token_each(family, gaps, cache):
+    tokenizer = load_tokenizer(Random(family=family).folder(cache))
+    names = ["<mask_1>", "<mask_2>"] if family == "pegasus" else [f"<extra_id_{i}>" for i in range(gaps)]
+    ids = tokenizer("".join(names), add_special_tokens=False).input_ids
+    assert tokenizer.convert_ids_to_tokens(ids) == names
+    assert set(ids) <= set(tokenizer.all_special_ids)
 
 
 def test_a_folder_left_by_a_killed_process_is_made_anew(tmp_path):

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from bench.data.rows import Row, need_columns, text_of
 from bench.errors import DataError
-from bench.tasks._rows import Row, need_columns, text_of
 
 Format = Literal["jsonl", "csv", "tsv", "parquet"]
 

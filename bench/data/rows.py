@@ -9,9 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from bench.contracts import Example
+from bench.contracts import Example, content_hash
 from bench.errors import DataError
-from bench.tasks._splitting import content_hash
 
 
 @dataclass(frozen=True, slots=True)

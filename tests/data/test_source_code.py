@@ -1,6 +1,6 @@
 import pytest
 
-from bench.tasks._source_code import DocumentedObject, documented_objects, installed
+from bench.data.source_code import DocumentedObject, documented_objects, installed
 
 MODULE = '''"""Of the module."""
 import no_such_module  # so that importing it would fail

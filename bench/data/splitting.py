@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 
-from bench.contracts import Example
-
-
-def content_hash(source: str) -> str:
-    """sha256 of a text, case and white space aside, in hex."""
-    return hashlib.sha256(" ".join(source.casefold().split()).encode()).hexdigest()
+from bench.contracts import Example, content_hash
 
 
 def by_source(example: Example) -> str:
@@ -31,3 +25,10 @@ def divide(examples: Iterable[Example], shares: Sequence[float], hash_of: Callab
     for example in examples:
         groups[bisect_right(edges, int(hash_of(example)[:8], 16) / 2**32)].append(example)
     return groups
+
+
+def lowest_hashes(examples: Sequence[Example], cap: int | None) -> tuple[Example, ...]:
+    """The `cap` examples with the lowest hashes, in that order: the same ones whatever order they come in. None: all, as they come."""
+    if cap is None or len(examples) <= cap:
+        return tuple(examples)
+    return tuple(sorted(examples, key=by_source)[:cap])

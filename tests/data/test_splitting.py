@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.contracts import Example
-from bench.tasks._splitting import content_hash, divide
+from bench.data.splitting import content_hash, divide
 
 
 def test_the_hash_is_sha256_case_and_white_space_aside():

@@ -1,0 +1,102 @@
+"""Data sets of the Hugging Face Hub, at a pinned revision, or local folders of the same layout. No remote code is run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.errors import DataError
+from bench.local_copies import DATA, folder_of, hub_cache, is_listed, missing_from, snapshot_of
+from bench.once import made_once
+
+HUB_TIMEOUT_S = 10
+"""How long the Hub may take to answer before it counts as out of reach."""
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """What to load. splits: the name under which each is handed back -> its name in the data set."""
+
+    path: str
+    name: str | None
+    revision: str | None
+    splits: tuple[tuple[str, str], ...]
+
+    def load(self, cache: Path) -> Mapping[str, Any]:
+        """Name -> `datasets.Dataset`. From the folder that `--data` names, else from bench's cache, else from a whole snapshot in the
+        hub's cache on this machine, else from the Hub; what the last two gave is kept in bench's cache. Raises DataError."""
+        folder = folder_of(self.path, DATA) or Path(self.path)
+        if folder.is_dir():
+            return self._read(str(folder), None, cache / "hub" / "folders")
+        if self.revision is None:
+            raise DataError(
+                f"{self.path}: `revision` is needed (a commit or a tag), unless the path is a folder; "
+                f"there is no such folder here; {missing_from(DATA)}"
+            )
+        what = json.dumps([self.path, self.name, self.revision, dict(self.splits)])
+        kept = cache / "hub" / hashlib.sha256(what.encode()).hexdigest()[:16]
+        made_once(kept, self._fetch)
+        from datasets import load_from_disk
+
+        loaded: Mapping[str, Any] = load_from_disk(str(kept))
+        return loaded
+
+    def _fetch(self, folder: Path) -> None:
+        from datasets import DatasetDict
+
+        copy = self._snapshot()
+        commit = None if copy else self._commit()
+        shutil.rmtree(folder, ignore_errors=True)
+        # A cache of its own: where something fails, `datasets` falls back on the latest version in its cache, of whatever revision.
+        arrow = folder.with_name(f"{folder.name}.arrow")
+        try:
+            DatasetDict(self._read(str(copy or self.path), commit, arrow)).save_to_disk(str(folder))
+        finally:
+            shutil.rmtree(arrow, ignore_errors=True)
+
+    def _snapshot(self) -> Path | None:
+        """A snapshot in the hub's cache that is known to be whole: of one in part, the examples that are missing would not be missed."""
+        assert self.revision is not None
+        found = snapshot_of("dataset", self.path, self.revision, hub_cache())
+        return found if found and is_listed(found) else None
+
+    def _commit(self) -> str:
+        """The commit that the revision names. Asked for first, with a time limit: `datasets` alone would try for minutes."""
+        from huggingface_hub import HfApi
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+        try:
+            commit = HfApi().dataset_info(self.path, revision=self.revision, timeout=HUB_TIMEOUT_S).sha
+        except HFValidationError as e:
+            raise DataError(f"{self.path}: neither a folder here nor a name of the form owner/name") from e
+        except HfHubHTTPError as e:
+            raise DataError(f"{self.path} at revision {self.revision}: {self._lacking()}; the Hub refuses: {_one_line(e)}") from e
+        except Exception as e:  # Which HTTP library raises here has changed between versions of huggingface_hub.
+            raise DataError(
+                f"{self.path}: {self._lacking()}; the Hugging Face Hub cannot be reached ({_one_line(e)}). Without a network, put a copy "
+                f"into DIR/{self.path} and say --data DIR; the tasks 'docstrings' and 'files' need none"
+            ) from e
+        assert commit is not None
+        return commit
+
+    def _lacking(self) -> str:
+        return f"{missing_from(DATA)}; no whole snapshot in {hub_cache()}"
+
+    def _read(self, path: str, revision: str | None, arrow: Path) -> dict[str, Any]:
+        from datasets import load_dataset
+
+        names = dict(self.splits)
+        try:
+            loaded = load_dataset(path, self.name, revision=revision, split=list(names.values()), cache_dir=str(arrow))
+        except Exception as e:  # Data files can fail in any reader that `datasets` has.
+            raise DataError(f"{path}: {_one_line(e.__cause__ or e)}") from e
+        return dict(zip(names, loaded, strict=True))
+
+
+def _one_line(error: BaseException) -> str:
+    return (str(error).strip().split("\n")[0] or type(error).__name__).rstrip(".")

@@ -1,0 +1,71 @@
+"""Accuracy, micro and macro F1 of classes that are written out as text, and how often no class was written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import fmean
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from bench.contracts import Direction, Metric, Score
+from bench.errors import BenchError
+from bench.metrics._ratio_of_sums import f1, score
+
+
+class Classification(Metric):
+    """Classes as text: an output is a class if it is the class's name, white space at its ends aside. 0 to 100 points.
+
+    - `accuracy`: share of right outputs. An output that names no class is wrong, whatever the reference.
+    - `micro_f1`: 2 x right / (outputs that name a class + references). Equal to accuracy where every output names one; above
+      it otherwise, since an invalid output is a miss but no false alarm.
+    - `macro_f1`: the mean over classes of 2 x right / (outputs + references of that class). A class that neither any output
+      nor any reference names is left out of the mean; one that only outputs name counts, as 0.
+    - `invalid_rate`: share of outputs that name no class; lower is better.
+
+    The two F1 are those of scikit-learn's `f1_score` with `labels` set to the classes named. As ratios of sums they
+    have linearised values for each example (see _ratio_of_sums).
+
+    The trap this is made to avoid: the code of Kang, Xu, Ritter 2023 (run_t5.py, postprocess_text) takes every invalid output
+    for class 0, so a model that has learnt nothing scores as the constant class 0 does, here REFUTES, NO or Irrelevant.
+    Several published cells are such constants to the decimal: FEVER 49.7 and 50.3, MultiPIT_id 53.1 and 46.9.
+
+    Raises BenchError where a reference is none of the classes.
+    """
+
+    classes: tuple[str, ...] = Field(min_length=1)
+    """Names of the classes."""
+    ignore_case: bool = True
+    """Take upper and lower case as one, by Unicode case folding."""
+
+    @model_validator(mode="after")
+    def _no_class_twice(self) -> Self:
+        if len({self._normal(name) for name in self.classes}) < len(self.classes):
+            raise ValueError("a class is named twice")
+        return self
+
+    @property
+    def score_names(self) -> tuple[str, ...]:
+        return "accuracy", "micro_f1", "macro_f1", "invalid_rate"
+
+    def score(self, predictions: Sequence[str], references: Sequence[str]) -> list[Score]:
+        pairs = [(self._normal(p), self._normal(r)) for p, r in zip(predictions, references, strict=True)]
+        classes = [self._normal(name) for name in self.classes]
+        strange = next((r for r, (_, normal) in zip(references, pairs, strict=True) if normal not in classes), None)
+        if strange is not None:
+            raise BenchError(f"metric 'classification': the reference '{strange}' is none of the classes {', '.join(self.classes)}")
+        by_example = [[pair] for pair in pairs]
+        return [
+            _rate("accuracy", [p == r for p, r in pairs], "higher"),
+            score("micro_f1", [f1(by_example, classes)]),
+            score("macro_f1", [f1(by_example, [name]) for name in classes]),
+            _rate("invalid_rate", [p not in classes for p, _ in pairs], "lower"),
+        ]
+
+    def _normal(self, text: str) -> str:
+        return text.strip().casefold() if self.ignore_case else text.strip()
+
+
+def _rate(name: str, hits: Sequence[bool], direction: Direction) -> Score:
+    points = tuple(100.0 * hit for hit in hits)
+    return Score(name, fmean(points), "points", direction, points)

@@ -1,0 +1,76 @@
+"""What every part is, and the settings that several parts share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Part(BaseModel):
+    """A frozen, strict value whose fields are its settings."""
+
+    model_config = ConfigDict(
+        frozen=True, strict=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True, validate_default=True
+    )
+
+
+@dataclass(frozen=True)
+class Names:
+    """Marks a setting whose value is a label of the suite: under `models`, or under `texts`."""
+
+    under: Literal["models", "texts"]
+
+
+def names_used(part: Part) -> Iterator[tuple[tuple[str, ...], Names, str]]:
+    """(path of the setting, what it names, label) for every label of the suite that the settings of a part name."""
+    for field, info in type(part).model_fields.items():
+        value = getattr(part, field)
+        if isinstance(value, Part):
+            yield from (((field, *path), names, label) for path, names, label in names_used(value))
+        for names in _marks((info.annotation, *info.metadata)):
+            labels = [value] if isinstance(value, str) else list(value or ())
+            yield from (((field,), names, label) for label in labels)
+
+
+def _marks(types: tuple[Any, ...]) -> Iterator[Names]:
+    for inner in types:
+        if isinstance(inner, Names):
+            yield inner
+        else:
+            yield from _marks(get_args(inner))
+
+
+ModelLabel = Annotated[str, Names("models")]
+TextLabel = Annotated[str, Names("texts")]
+
+Layers = Annotated[int, Field(ge=1)] | Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
+"""How many layers to keep, or which ones, counted from 0; a layer named twice is copied twice."""
+
+
+class Compact(Part):
+    """The compact model: how many layers of the large one it keeps; missing: all of them. Or another pretrained model."""
+
+    encoder_layers: Layers | None = None
+    """Encoder layers kept: a number, or which ones."""
+    decoder_layers: Layers | None = None
+    """Decoder layers kept: a number, or which ones."""
+    model: ModelLabel | None = None
+    """A label under `models`: the compact model is that checkpoint, whole or of these layers, and is not cut from the large one."""
+
+
+class Decoding(Part):
+    """How outputs are generated, the same for every model of a suite."""
+
+    beams: int = Field(default=1, ge=1)
+    """Beam width; 1 is greedy."""
+    length_penalty: float = 1.0
+    """Exponent of the length in a beam's score."""
+    batch_size: int = Field(default=64, ge=1)
+    """Documents decoded at a time."""
+
+
+Precision = Literal["bf16", "fp32"]
+"""bf16 is autocast over fp32 weights. Never fp16: Pegasus and T5 overflow (transformers #12225, #11461)."""

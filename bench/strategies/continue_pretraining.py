@@ -1,0 +1,73 @@
+"""Spend on pretraining: the compact model goes on with its pretraining, then learns from all labels owned and bought.
+
+Sources: Parmar et al. 2024 (Reuse, Don't Retrain, sections 4 and 5): start at the rate at which pretraining ended, no warm-up, cosine
+to a hundredth, general text first and task-like text once the rate has fallen to a fifth. Bai, Ritter, Xu 2021 (Pre-train or Annotate?):
+labels and pretraining out of one purse.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from bench.contracts import Job, Outcome, Strategy, TextLabel
+from bench.training.tuning import Tuning
+
+Weight = Annotated[float, Field(ge=0)]
+
+RECIPE = Tuning(epochs=1, learning_rate=1e-4, warmup_share=0.0, schedule="cosine", final_rate_share=0.01, freeze="none")
+"""Parmar et al.: no warm-up, cosine to a hundredth. The rate has to be the one at which the checkpoint's pretraining ended."""
+
+
+class ContinuePretraining(Strategy):
+    """Go on pretraining the compact model with part of the money, fine-tune it on labels with the rest."""
+
+    label_share: float = Field(default=0.0, ge=0, le=1)
+    """Part of the budget that buys labels; the rest pays pretraining and training."""
+    pretraining_share: float = Field(default=0.5, gt=0, lt=1)
+    """Part of the money left after the labels that pretraining may take; the rest trains on the labels."""
+    general: dict[TextLabel, Weight] = Field(default={"pool": 1.0}, min_length=1)
+    """Blend read first: text -> weight. `pool` is the task's unlabelled pool, others stand under `texts`."""
+    task_like: dict[TextLabel, Weight] = Field(default={"pool": 1.0}, min_length=1)
+    """Blend read last: text -> weight."""
+    switch_at_rate: float = Field(default=0.2, ge=0, le=1)
+    """The second blend is read once the rate has fallen to this share of the highest (Parmar et al.: a fifth)."""
+    switch_at: float | None = Field(default=None, ge=0, le=1)
+    """The share of the pretraining from which the second blend is read, where the rate does not say it."""
+    tokens: int = Field(default=128, ge=8)
+    """Length of a piece of text, counted in the model's own tokens."""
+    pretraining: Tuning = RECIPE
+    """How it goes on pretraining; `epochs` counts the times every piece of text may be seen."""
+    student: Tuning = Tuning()
+    """How it is trained on the labels afterwards."""
+
+    @model_validator(mode="after")
+    def _it_can_be_told_what_is_read_when(self) -> Self:
+        for name in ("general", "task_like"):
+            if not sum(getattr(self, name).values()) > 0:
+                raise ValueError(f"{name} has no text with a weight above 0")
+        if self.pretraining.schedule == "constant" and self.switch_at is None and self.general != self.task_like:
+            raise ValueError("a constant rate never falls: say with switch_at when the second blend is read")
+        return self
+
+    def run(self, job: Job) -> Outcome:
+        from bench.strategies import _steps
+        from bench.training.pretraining import FurtherPretrained, switch_point
+
+        labels = job.labels(self.label_share)
+        names = sorted(self.general | self.task_like)
+        further = FurtherPretrained(
+            base=_steps.compact(job, _steps.large(job)),
+            texts=tuple(job.text(name) for name in names),
+            general=tuple(self.general.get(name, 0.0) for name in names),
+            task_like=tuple(self.task_like.get(name, 0.0) for name in names),
+            switch_at=switch_point(self.pretraining, self.switch_at_rate) if self.switch_at is None else self.switch_at,
+            tokens=self.tokens,
+            tuning=self.pretraining,
+            precision=job.precision,
+            seed=job.seed_for("pretraining"),
+        )
+        made = job.make(further, "continued_pretraining", shorten=True, at_most_usd=self.pretraining_share * job.left_usd())
+        student = _steps.tune(job, made, labels, self.student, "student_training")
+        return Outcome(student, facts={f"pretraining_{name}": value for name, value in job.read(made).items()})

@@ -1,0 +1,33 @@
+"""Tasks whose labels are classes, written out as words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from bench.contracts import Example, Progress, Rule, Splits
+from bench.errors import DataError
+from bench.tasks._json_lines_folder import JsonLinesFolder
+from bench.tasks._trivial_rules import constant
+
+
+class ClassLabels(JsonLinesFolder):
+    """Files of one folder whose targets are classes. The floor is the majority class."""
+
+    classes: ClassVar[tuple[str, ...]]
+    """The names of the classes, as the authors write them: also the setting `classes` of the metric `classification`."""
+
+    def splits(self, cache: Path, progress: Progress) -> Splits:
+        """See Task.splits. Raises DataError where a target is no class."""
+        splits = super().splits(cache, progress)
+        for example in (*splits.train, *splits.dev, *splits.test):
+            if example.target not in self.classes:
+                raise DataError(f"{self.folder}: the target '{example.target}' is none of the classes {', '.join(self.classes)}")
+        return splits
+
+    def trivial_rules(self, train: Sequence[Example]) -> Mapping[str, Rule]:
+        """The commonest class of `train`; the first one where there is none."""
+        counts = Counter(example.target for example in train)
+        return {"majority class": constant(max(self.classes, key=lambda name: counts[name]))}

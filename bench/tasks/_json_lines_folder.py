@@ -1,0 +1,97 @@
+"""A folder of JSON-lines files with `source` and `target`, as the data of Kang, Xu, Ritter 2023 come."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from bench.contracts import Example, Progress, Splits, Task, fingerprint
+from bench.data.rows import Row, Sifted, sift
+from bench.data.splitting import divide, lowest_hashes
+from bench.data.tables import Columns, read_table
+from bench.errors import DataError
+
+
+class JsonLinesFolder(Task):
+    """Files of one folder, a JSON object {"source": ..., "target": ...} on each line.
+
+    Where no file is named for test, dev or the pool, it is split off the labelled rows of `train` by the hash of the source,
+    so that a row stays where it is when others are added. One file can so serve for everything: name it as `train`, and null
+    as `test`. A blank target is none: such rows of `train` join the pool, unless the pool has a file, others are left out. Blank
+    and repeated sources are left out, and counted in the notes: no source of test stands in dev, train or the pool, and test
+    holds no source twice, so that it may be smaller than the published one. Where a cap is set, the examples with the lowest
+    hashes are taken.
+    """
+
+    folder: str = Field(min_length=1)
+    """The folder of the files, absolute or relative to where `bench` runs."""
+    train: str
+    """File of the labelled examples."""
+    dev: str | None = None
+    """File of the dev examples. Missing: `dev_fraction` of `train`."""
+    test: str | None
+    """File of the test examples. Null: `test_fraction` of `train`."""
+    pool: str | None = None
+    """File of the unlabelled documents; targets in it are not read. Missing: `pool_fraction` of `train`, labels hidden."""
+    test_fraction: float = Field(default=0.1, gt=0, lt=1)
+    """Share of the labelled rows of `train` for test, where no file is named."""
+    dev_fraction: float = Field(default=0.1, gt=0, lt=1)
+    """Share of the labelled rows of `train` for dev, where no file is named."""
+    pool_fraction: float = Field(default=0.5, ge=0, lt=1)
+    """Share of the labelled rows of `train` whose labels are hidden, where no pool is named."""
+    train_examples: int | None = Field(default=None, ge=1)
+    """Training examples used. Missing: all."""
+    pool_examples: int | None = Field(default=None, ge=0)
+    """Unlabelled documents used. Missing: all."""
+    dev_examples: int | None = Field(default=None, ge=1)
+    """Dev examples used. Missing: all."""
+    test_examples: int | None = Field(default=None, ge=1)
+    """Test examples used. Missing: all."""
+    max_source_tokens: int = Field(default=128, ge=4)
+    """Sources are cut here, counted in the model's own tokens; 128 is the default of the authors' script."""
+
+    @model_validator(mode="after")
+    def _there_is_something_to_learn(self) -> Self:
+        if sum(self._shares()) >= 1:
+            raise ValueError("test_fraction, dev_fraction and pool_fraction leave nothing to train on")
+        return self
+
+    def splits(self, cache: Path, progress: Progress) -> Splits:  # noqa: ARG002 - reading is quick, nothing is kept
+        """See Task.splits."""
+        files = {"test": self.test, "dev": self.dev, "train": self.train, "pool": self.pool}
+        groups = {name: self._rows(name, file, progress) for name, file in files.items() if file}
+        sifted = sift(groups, pool_from="pool" if self.pool else "train")
+        parts = self._divided(sifted)
+        ordered = (
+            lowest_hashes(parts["train"], self.train_examples),
+            lowest_hashes(parts["pool"], self.pool_examples),
+            lowest_hashes(parts["dev"], self.dev_examples),
+            lowest_hashes(parts["test"], self.test_examples),
+        )
+        return Splits(*ordered, fingerprint=fingerprint(*ordered), notes=sifted.notes)
+
+    def _shares(self) -> tuple[float, float, float]:
+        return (
+            0.0 if self.test else self.test_fraction,
+            0.0 if self.dev else self.dev_fraction,
+            0.0 if self.pool else self.pool_fraction,
+        )
+
+    def _rows(self, name: str, file: str, progress: Progress) -> list[Row]:
+        path = str(Path(self.folder).expanduser() / file)
+        progress(f"reading {path}", 0, 1)
+        target = "source" if name == "pool" else "target"  # a pool need not have targets
+        rows = read_table(path, "jsonl", Columns("source", target, None))
+        progress(f"reading {path}", 1, 1)
+        return [Row(row.where, row.source, None) for row in rows] if name == "pool" else rows
+
+    def _divided(self, sifted: Sifted) -> Mapping[str, Sequence[Example]]:
+        test, dev, hidden, train = divide(sifted.labelled["train"], self._shares())
+        parts = {"test": sifted.labelled.get("test", test), "dev": sifted.labelled.get("dev", dev), "train": train}
+        for name, part in parts.items():
+            if not part:
+                raise DataError(f"{self.folder}: no row with a source and a target of its own is left for {name}; name a file or add rows")
+        return parts | {"pool": sifted.unlabelled + [Example(e.id, e.source) for e in hidden]}

@@ -1,0 +1,1 @@
+"""Plain text to go on pretraining with, one source a file."""

@@ -1,0 +1,46 @@
+"""Text from a data set of the Hugging Face Hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from bench.contracts import Example, Progress, Text, content_hash
+from bench.data.hub import DataSet
+from bench.data.rows import need_columns, text_of
+from bench.data.splitting import lowest_hashes
+from bench.errors import DataError
+
+
+class Hub(Text):
+    """One column of one split, without remote code; from the folder that `--data` names, a cache, or the Hub, as the task `hub`.
+
+    Blank and repeated texts are left out.
+    """
+
+    path: str
+    """'owner/name' on the Hub, or a folder of data files."""
+    name: str | None = None
+    """The data set's configuration."""
+    revision: str | None = None
+    """Commit or tag. Needed, except for a folder."""
+    split: str = "train"
+    """Split to read."""
+    column: str = "text"
+    """Column of the texts."""
+    most_documents: int | None = Field(default=None, ge=1)
+    """Documents taken: those with the lowest hashes. Missing: all."""
+
+    def documents(self, cache: Path, progress: Progress) -> tuple[Example, ...]:
+        """See Text.documents."""
+        progress(f"loading {self.path}", 0, 1)
+        found = DataSet(self.path, self.name, self.revision, (("text", self.split),)).load(cache)["text"]
+        need_columns(f"{self.path}, split '{self.split}'", (self.column,), found.column_names)
+        try:
+            texts = [text for value in found[self.column] if (text := text_of(value)) and text.strip()]
+        except TypeError as error:
+            raise DataError(f"{self.path}, split '{self.split}': a cell of '{self.column}' {error}") from error
+        progress(f"loading {self.path}", 1, 1)
+        once = {content_hash(text): text for text in texts}
+        return lowest_hashes([Example(key[:16], text) for key, text in once.items()], self.most_documents)

@@ -1,0 +1,124 @@
+"""What one training step makes small, and what finding that out takes beside the student's own work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import torch
+
+from bench.training.batches import IGNORED, Encoded
+from bench.training.flops import FlopModel
+from bench.training.forward import Forward, forward
+from bench.training.losses import cached_distillation_loss, distillation_loss, hidden_loss, label_loss
+from bench.training.shrinking import supervised_layers
+from bench.training.tuning import Distillation
+
+
+class Objective(Protocol):
+    """The loss of a step."""
+
+    def extra_flops(self, batch: Sequence[Encoded]) -> float:
+        """Model FLOPs of a step beside the student's forward and backward. Known without any weights."""
+        ...
+
+    def loss(self, model: Any, positions: Sequence[int], batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """A scalar. positions: of the examples in the data; batch: the same as `collate` gives them, on the model's device."""
+        ...
+
+
+@dataclass(frozen=True)
+class LabelObjective:
+    """Cross-entropy of the labels, smoothed or not."""
+
+    smoothing: float = 0.0
+
+    def extra_flops(self, batch: Sequence[Encoded]) -> float:  # noqa: ARG002
+        return 0.0
+
+    def loss(self, model: Any, positions: Sequence[int], batch: Mapping[str, torch.Tensor]) -> torch.Tensor:  # noqa: ARG002
+        out = forward(model, batch)
+        return label_loss(out.logits, out.labels, self.smoothing)
+
+
+@dataclass(frozen=True)
+class TeacherObjective:
+    """The labels, and what a teacher makes of the same inputs, run in every step: KD of Shleifer and Rush 2020.
+
+    The teacher runs whole. Where both encoders are equally deep the published code hands the student's encoder output to the
+    teacher's decoder, which is right only as long as that encoder is frozen and the teacher's own.
+    teacher: on the student's device, in eval mode; None in a forecast, which takes no loss.
+    """
+
+    settings: Distillation
+    smoothing: float
+    teacher_flops: FlopModel
+    teacher: Any | None = None
+
+    def extra_flops(self, batch: Sequence[Encoded]) -> float:
+        return sum(self.teacher_flops.forward(len(e.source), len(e.target)) for e in batch)
+
+    def loss(self, model: Any, positions: Sequence[int], batch: Mapping[str, torch.Tensor]) -> torch.Tensor:  # noqa: ARG002
+        settings = self.settings
+        learnt = forward(model, batch, hidden_states=settings.hidden_weight > 0)
+        with torch.no_grad():
+            taught = forward(self.teacher, batch, hidden_states=settings.hidden_weight > 0)
+        loss = _labels_and(settings, learnt, self.smoothing)
+        if settings.logit_weight:
+            loss = loss + settings.logit_weight * distillation_loss(learnt.logits, taught.logits, learnt.labels, settings.temperature)
+        if settings.hidden_weight:
+            loss = loss + settings.hidden_weight * _hidden(learnt, taught, settings.normalize_hidden)
+        return loss
+
+
+class SoftTargets(NamedTuple):
+    """A teacher's distributions at each label token of a set of examples, kept once.
+
+    tokens (label tokens, k) int32: its likeliest; log_probs (label tokens, k + 1): theirs, and of all others together; or k of
+    the whole vocabulary. starts (examples + 1): the rows of example i are starts[i] to starts[i + 1].
+    """
+
+    tokens: torch.Tensor
+    log_probs: torch.Tensor
+    starts: torch.Tensor
+
+    def rows(self, positions: Sequence[int]) -> torch.Tensor:
+        """Rows of these examples, one after the other."""
+        return torch.cat([torch.arange(int(self.starts[i]), int(self.starts[i + 1])) for i in positions])
+
+
+@dataclass(frozen=True)
+class CachedObjective:
+    """The labels, and what was kept of a teacher's distributions. targets: None in a forecast, which takes no loss."""
+
+    settings: Distillation
+    smoothing: float
+    targets: SoftTargets | None = None
+
+    def extra_flops(self, batch: Sequence[Encoded]) -> float:  # noqa: ARG002
+        return 0.0
+
+    def loss(self, model: Any, positions: Sequence[int], batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        assert self.targets is not None
+        learnt = forward(model, batch)
+        rows = self.targets.rows(positions)
+        tokens, log_probs = (kept[rows].to(learnt.logits.device) for kept in self.targets[:2])
+        soft = cached_distillation_loss(learnt.logits, tokens.long(), log_probs, learnt.labels, self.settings.temperature)
+        return _labels_and(self.settings, learnt, self.smoothing) + self.settings.logit_weight * soft
+
+
+def _labels_and(settings: Distillation, learnt: Forward, smoothing: float) -> torch.Tensor:
+    """The label loss by its weight, to add to."""
+    if not settings.label_weight:
+        return learnt.logits.new_zeros((), dtype=torch.float32)
+    return settings.label_weight * label_loss(learnt.logits, learnt.labels, smoothing)
+
+
+def _hidden(learnt: Forward, taught: Forward, normalize: bool) -> torch.Tensor:
+    """Of both stacks, over the real tokens of documents and labels; a causal model has the second one alone."""
+    stacks = [(learnt.decoder_states, taught.decoder_states, learnt.labels != IGNORED)]
+    if learnt.encoder_states:
+        stacks.append((learnt.encoder_states, taught.encoder_states, learnt.source_mask.bool()))
+    losses = [hidden_loss(own, its, supervised_layers(len(its), len(own)), told, normalize) for own, its, told in stacks]
+    return torch.stack(losses).sum()

@@ -1,0 +1,132 @@
+"""Going on with a checkpoint's pretraining, on one blend of texts and then on another.
+
+Source: Parmar et al. 2024, "Reuse, Don't Retrain: A Recipe for Continued Pretraining of Language Models" (arXiv 2407.07263).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from bench.contracts import Example, Precision, Workbench
+from bench.errors import DataError
+from bench.training.corruption import Corrupted, pieces
+from bench.training.loop import forecast_steps, learning_rate, train
+from bench.training.models import load, save
+from bench.training.objectives import LabelObjective
+from bench.training.recipes import ModelRecipe, write_json
+from bench.training.tuning import Tuning
+
+
+@dataclass(frozen=True)
+class Blends:
+    """An Order: examples drawn with replacement from texts by weight, by one set of weights and, from `switch_at` on, by another.
+
+    weights: one for each part of the data. switch_at: share used up; 1 and more: never.
+    """
+
+    data: Corrupted
+    sizes: tuple[int, ...]
+    general: tuple[float, ...]
+    task_like: tuple[float, ...]
+    switch_at: float
+    batch_size: int
+    steps: int
+    seed: int
+
+    def batch(self, step: int, done: float) -> list[int]:
+        """Positions in the data; the number of the step decides the draw, so nothing depends on what was drawn before."""
+        rng = random.Random(f"{self.seed}:{step}")  # noqa: S311 - no secret
+        weights = self.task_like if done >= self.switch_at else self.general
+        parts = rng.choices(range(len(self.sizes)), weights, k=self.batch_size)
+        places = [self.data.piece(part, rng.randrange(self.sizes[part])) for part in parts]
+        turn = step * self.batch_size
+        return [(turn + i) * self.data.count + place for i, place in enumerate(places)]
+
+
+def switch_point(tuning: Tuning, rate_share: float) -> float:
+    """Share used up at which the rate has fallen to `rate_share` of the highest; 1 where it never does. By halving, to 1e-9."""
+    low, high = tuning.warmup_share, 1.0
+    if learning_rate(tuning, high) > rate_share * tuning.learning_rate:
+        return 1.0
+    while high - low > 1e-9:
+        middle = (low + high) / 2
+        low, high = (middle, high) if learning_rate(tuning, middle) > rate_share * tuning.learning_rate else (low, middle)
+    return high
+
+
+@dataclass(frozen=True)
+class FurtherPretrained(ModelRecipe):
+    """A model that went on with its pretraining; `pretraining.json` beside it holds loop.Training.
+
+    texts: by which `general` and `task_like` weigh, in the same order. tokens: length of a piece of text. It ends when every piece
+    was seen tuning.epochs times, or at its limit.
+    """
+
+    base: ModelRecipe
+    texts: tuple[tuple[Example, ...], ...]
+    general: tuple[float, ...]
+    task_like: tuple[float, ...]
+    switch_at: float
+    tokens: int
+    tuning: Tuning
+    precision: Precision
+    seed: int
+
+    @property
+    def untrained(self) -> ModelRecipe:
+        return self.base.untrained
+
+    def forecast_flops(self, bench: Workbench) -> float:
+        """Exactly what `make` tallies."""
+        order = self._order(bench)
+        return math.fsum(forecast_steps(order.data, order, self.tuning, self.flop_model(bench.cache), LabelObjective(), self.limit))
+
+    def make(self, folder: Path, bench: Workbench) -> None:
+        order = self._order(bench)
+        model, tokenizer = load(self.base.folder(bench), self.tuning.dropout)
+        result = train(
+            model,
+            order.data,
+            order,
+            self.tuning,
+            self.flop_model(bench.cache),
+            LabelObjective(),
+            precision=self.precision,
+            device=bench.device,
+            seed=self.seed,
+            tally=bench.tally,
+            progress=bench.progress,
+            may_stop_early=self.limit is not None,
+        )
+        save(model.to("cpu"), tokenizer, folder)
+        write_json(folder / "pretraining.json", asdict(result))
+
+    def read(self, folder: Path) -> Mapping[str, float]:
+        """Fields of loop.Training."""
+        training: Mapping[str, float] = json.loads((folder / "pretraining.json").read_text(encoding="utf-8"))
+        return training
+
+    def pretend(self, bench: Workbench) -> Mapping[str, float]:  # noqa: ARG002
+        return {}
+
+    def _order(self, bench: Workbench) -> Blends:
+        folder = self.tokenizer_folder(bench.cache, self.tokens)
+        parts = tuple(_pieces(folder, documents, self.tokens) for documents in self.texts)
+        data, sizes = Corrupted(parts, self.seed), tuple(count for count, _ in parts)
+        empty = [i for i, size in enumerate(sizes) if not size and (self.general[i] or self.task_like[i])]
+        if empty:
+            raise DataError(f"text {empty[0] + 1} of {len(sizes)} to go on pretraining with holds nothing that this model can learn from")
+        steps = self.tuning.epochs * math.ceil(data.count / self.tuning.batch_size)
+        return Blends(data, sizes, self.general, self.task_like, self.switch_at, self.tuning.batch_size, steps, self.seed)
+
+
+@lru_cache(maxsize=8)  # a forecast and the training after it ask for the same
+def _pieces(folder: Path, documents: tuple[Example, ...], tokens: int) -> Any:
+    return pieces(folder, documents, tokens)

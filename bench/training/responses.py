@@ -1,0 +1,105 @@
+"""Responses of an endpoint on disk, as they came, so that nothing paid for is lost or asked for twice."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, Field, NonNegativeInt, ValidationError
+
+from bench.errors import BenchError
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What an LLM answered. finished: it ended by itself. retries: attempts that were lost before."""
+
+    text: str
+    finished: bool
+    prompt_tokens: int
+    output_tokens: int
+    retries: int = 0
+
+
+class Responses:
+    """Raw responses on disk, found by the hash of the request that brought them. Safe to add to from several threads."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._lock = path, threading.Lock()
+        self._replies: dict[str, Reply] = {}
+        lines = path.read_bytes().split(b"\n") if path.exists() else [b""]
+        self._torn = bool(lines[-1])
+        for line in lines:
+            self._remember(line)
+
+    def _remember(self, line: bytes) -> None:
+        try:
+            row = _Row.model_validate_json(line)
+            self._replies[row.request] = read_reply(row.response, row.retries)
+        except (ValidationError, BenchError):
+            return  # cut off by a kill, or an answer that cannot be used: it will be asked for again
+
+    def __contains__(self, body: bytes) -> bool:
+        return _hash(body) in self._replies
+
+    def __getitem__(self, body: bytes) -> Reply:
+        return self._replies[_hash(body)]
+
+    def keep(self, body: bytes, response: str, retries: int) -> None:
+        """Write a response down as it came, then read it. Raises BenchError where it cannot be used."""
+        row = _Row(request=_hash(body), retries=retries, response=response)
+        with self._lock:
+            with self._path.open("ab") as file:
+                file.write(b"\n" * self._torn + row.model_dump_json().encode() + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+            self._torn = False
+            self._replies[row.request] = read_reply(response, retries)
+
+
+def _hash(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
+
+
+class _Row(BaseModel):
+    """A line of responses.jsonl."""
+
+    request: str
+    retries: int
+    response: str
+
+
+class _Message(BaseModel):
+    content: str | None = None
+
+
+class _Choice(BaseModel):
+    message: _Message
+    finish_reason: str | None = None
+
+
+class _Usage(BaseModel):
+    prompt_tokens: NonNegativeInt
+    completion_tokens: NonNegativeInt
+
+
+class _Completion(BaseModel):
+    choices: list[_Choice] = Field(min_length=1)
+    usage: _Usage | None = None
+
+
+def read_reply(response: str, retries: int = 0) -> Reply:
+    """What a raw chat completion says. Raises BenchError where it is none, or does not count its tokens."""
+    try:
+        completion = _Completion.model_validate_json(response)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise BenchError(f"no chat completion: {'.'.join(map(str, first['loc'])) or 'response'}: {first['msg']}") from None
+    if completion.usage is None:
+        raise BenchError("the endpoint sends no `usage`, so its tokens cannot be counted and paid")
+    choice = completion.choices[0]
+    finished = choice.finish_reason not in ("length", "content_filter")
+    return Reply(choice.message.content or "", finished, completion.usage.prompt_tokens, completion.usage.completion_tokens, retries)

@@ -1,0 +1,119 @@
+"""A teacher's next-token distributions, kept once per example, and the student that learns them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from bench.contracts import Example, Precision, Recipe, Workbench
+from bench.errors import BenchError, OverBudget
+from bench.training.batches import IGNORED, Encoded, collate, encode
+from bench.training.forward import forward
+from bench.training.losses import top_log_probs
+from bench.training.models import load, load_tokenizer
+from bench.training.objectives import CachedObjective, Objective, SoftTargets, TeacherObjective
+from bench.training.recipes import Finetuned, ModelRecipe
+from bench.training.tuning import Distillation
+
+BATCH = 16
+"""Examples that the teacher sees at a time."""
+
+
+@dataclass(frozen=True)
+class SoftLabels(Recipe):
+    """What `teacher` makes of every label token of `examples`, given the tokens before it: its `top_k` likeliest tokens.
+
+    Made whole or not at all, also within a limit: a student needs those of every example. Log-probabilities are kept in fp32,
+    8 bytes a token with its id.
+    """
+
+    teacher: ModelRecipe
+    examples: tuple[Example, ...]
+    prefix: str
+    max_source_tokens: int
+    max_target_tokens: int
+    temperature: float
+    top_k: int
+    precision: Precision
+
+    def forecast_flops(self, bench: Workbench) -> float:
+        """Exactly what `make` tallies: one forward pass of the teacher for each example."""
+        flops = self.teacher.flop_model(bench.cache)
+        return float(sum(flops.forward(len(e.source), len(e.target)) for e in self._data(bench)))
+
+    def make(self, folder: Path, bench: Workbench) -> None:
+        kept = dict(self._distributions(bench))
+        tokens, log_probs = (torch.cat([kept[i][part] for i in range(len(kept))]) for part in (0, 1))
+        starts = torch.tensor([0] + [len(kept[i][0]) for i in range(len(kept))]).cumsum(0)
+        save_file(SoftTargets(tokens, log_probs, starts)._asdict(), folder / "soft_labels.safetensors")
+
+    def read(self, folder: Path) -> SoftTargets:
+        return SoftTargets(**load_file(folder / "soft_labels.safetensors"))
+
+    def _data(self, bench: Workbench) -> tuple[Encoded, ...]:
+        folder = self.teacher.tokenizer_folder(bench.cache, self.max_source_tokens, self.max_target_tokens)
+        return encode(folder, self.examples, self.prefix, self.max_source_tokens, self.max_target_tokens)
+
+    def _distributions(self, bench: Workbench) -> Iterator[tuple[int, tuple[torch.Tensor, torch.Tensor]]]:
+        """(position, (tokens, log-probabilities)) of the examples, those of like length together."""
+        data, flops = self._data(bench), self.teacher.flop_model(bench.cache)
+        model = load(self.teacher.folder(bench))[0].to(bench.device)
+        order = sorted(range(len(data)), key=lambda i: (len(data[i].source), len(data[i].target)))
+        for at in range(0, len(order), BATCH):
+            positions = order[at : at + BATCH]
+            cost = sum(flops.forward(len(data[i].source), len(data[i].target)) for i in positions)
+            if not bench.tally.room_for(cost):
+                raise OverBudget("the teacher's soft labels do not fit into what is left")
+            found = self._batch(model, [data[i] for i in positions], bench.device)
+            bench.tally.advance(cost)
+            bench.progress("soft labels", at + len(positions), len(data))
+            yield from zip(positions, found, strict=True)
+
+    def _batch(self, model: torch.nn.Module, batch: list[Encoded], device: str) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        with torch.inference_mode(), torch.autocast(device.partition(":")[0], dtype=torch.bfloat16, enabled=self.precision == "bf16"):
+            out = forward(model, collate(batch, model.config, device))
+        told = out.labels != IGNORED
+        logits = out.logits[told].float()
+        tokens = logits.topk(min(self.top_k, logits.shape[-1])).indices
+        log_probs = top_log_probs(logits, tokens, self.temperature)
+        lengths = told.sum(dim=1).tolist()
+        return list(zip(*(torch.split(kept.cpu(), lengths) for kept in (tokens.int(), log_probs)), strict=True))
+
+
+@dataclass(frozen=True)
+class Distilled(Finetuned):
+    """A student trained on labels and on what a teacher makes of the same inputs.
+
+    taught_by: soft labels of the same examples, or the teacher itself, which then runs in every step. Its vocabulary has to be the
+    student's, and for a loss on hidden states its width as well: BenchError, known before anything is made.
+    """
+
+    taught_by: SoftLabels | ModelRecipe
+    distillation: Distillation
+
+    def _objective(self, bench: Workbench, ready: bool) -> Objective:
+        settings, smoothing = self.distillation, self.tuning.label_smoothing
+        self._check_teacher(bench.cache)
+        if isinstance(self.taught_by, SoftLabels):
+            targets = self.taught_by.read(bench.artifact(self.taught_by)) if ready else None
+            return CachedObjective(settings, smoothing, targets)
+        teacher = load(self.taught_by.folder(bench))[0].to(bench.device) if ready else None
+        return TeacherObjective(settings, smoothing, self.taught_by.flop_model(bench.cache), teacher)
+
+    def _check_teacher(self, cache: Path) -> None:
+        teacher = self.taught_by.teacher if isinstance(self.taught_by, SoftLabels) else self.taught_by
+        if teacher.origin == self.origin:
+            return
+        ours, theirs = self.config(cache), teacher.config(cache)
+        vocabularies = [load_tokenizer(model.origin.checkpoint.folder(cache)).get_vocab() for model in (self, teacher)]
+        if vocabularies[0] != vocabularies[1] or ours.vocab_size != theirs.vocab_size:
+            raise BenchError("teacher and student have different vocabularies, so the one's logits mean nothing to the other")
+        if self.distillation.hidden_weight and ours.hidden_size != theirs.hidden_size:
+            raise BenchError(
+                f"hidden states of {theirs.hidden_size} numbers in the teacher and {ours.hidden_size} in the student cannot be compared; "
+                "kd: hidden_weight 0"
+            )

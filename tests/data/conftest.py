@@ -1,0 +1,6 @@
+import pytest
+
+
+@pytest.fixture
+def quiet():
+    return lambda what, done, total: None

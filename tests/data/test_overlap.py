@@ -1,0 +1,38 @@
+"""What is scored on is not trained on."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.contracts import Example
+from bench.data.overlap import without
+
+
+def documents(*texts: str) -> tuple[Example, ...]:
+    return tuple(Example(str(i), text) for i, text in enumerate(texts))
+
+
+def test_a_document_that_holds_a_held_out_one_word_for_word_is_left_out() -> None:
+    held_out = documents("the cat sat on the red mat today", "two words")
+    kept = without(
+        documents("He said: The  CAT sat on\nthe red mat today, again?", "the cat sat on the red mat", "TWO words!", "two words"), held_out
+    )
+    assert [e.source for e in kept] == ["He said: The  CAT sat on\nthe red mat today, again?", "the cat sat on the red mat", "TWO words!"]
+    assert not without(documents("He said: the cat sat on the Red mat today and went"), held_out)
+
+
+def test_nothing_held_out_leaves_everything() -> None:
+    assert without(documents("a", "b"), ()) == documents("a", "b")
+
+
+words = st.lists(st.sampled_from("abc"), min_size=1, max_size=12)
+
+
+@given(words, words, words)
+def test_whatever_stands_around_it_it_is_found(before: list[str], held_out: list[str], after: list[str]) -> None:
+    assert not without(documents(" ".join([*before, *held_out, *after])), documents(" ".join(held_out)))
+
+
+@given(words, words)
+def test_what_does_not_hold_it_is_kept(text: list[str], held_out: list[str]) -> None:
+    holds = f" {' '.join(held_out)} " in f" {' '.join(text)} "
+    assert bool(without(documents(" ".join(text)), documents(" ".join(held_out)))) != holds

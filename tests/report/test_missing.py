@@ -1,0 +1,82 @@
+"""Scores that a metric could not give."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from bench import report
+from tests.report.arms import Scores, write_arm, write_suite
+from tests.report.reading import cells, equal, section, shown
+
+WHY = "no encoder: there is no folder 'deberta|x'"
+SHOWN = r"no encoder: there is no folder 'deberta\|x'"
+
+
+def copied(value: float) -> Scores:
+    return {subject: {"self_bleu": [value] * 12} for subject in ("student", "teacher", "floor: copy")}
+
+
+@pytest.fixture
+def unranked(tmp_path: Path) -> Path:
+    """Two settings, and a ranking metric that gave nothing."""
+    write_suite(tmp_path, primary_metric="bert_ibleu", lead={"docstrings": "copy"})
+    for seed in (0, 1):
+        write_arm(tmp_path, f"a{seed}", copied(3.0), seed=seed, missing={"bert_ibleu": WHY})
+        write_arm(tmp_path, f"b{seed}", copied(5.0), seed=seed, missing={"bert_ibleu": WHY}, strategy="sft")
+    write_arm(tmp_path, "c", strategy="distill", status="infeasible", reason="too dear")
+    return tmp_path
+
+
+def test_where_the_ranking_metric_is_missing_nothing_is_ranked_and_that_is_said_once_with_its_reason(unranked: Path) -> None:
+    text = report.write(unranked).read_text(encoding="utf-8")
+    assert f"**docstrings: at 10 USD nothing is ranked, as bert_ibleu is missing ({SHOWN}).**" in section(text, "Answer")
+    board = section(text, "Leaderboard")
+    assert board.count(f"- bert_ibleu: {SHOWN}") == 1
+    for row, mean in (("annotate", "3.00"), ("sft", "5.00")):
+        assert cells(board, row)[1:4] == ["–", f"{mean} [{mean}, {mean}] (2 seeds)", "–"]
+    assert cells(section(text, "Every arm"), "a0")[1:3] == ["done", SHOWN]
+    assert cells(section(text, "Every arm"), "c")[1:3] == ["infeasible", "too dear"]
+
+
+def test_a_missing_score_is_missing_in_the_table_with_its_reason(unranked: Path) -> None:
+    report.write(unranked)
+    table = pd.read_parquet(unranked / "table.parquet")
+    lost = table[(table["row"] == "score") & (table["quantity"] == "bert_ibleu")]
+    assert len(lost) == 12
+    assert lost["value"].isna().all()
+    assert set(lost["reason"]) == {WHY}
+
+
+@pytest.mark.parametrize("width", [80, 180])
+def test_the_terminal_shows_a_dash_and_says_why_nothing_is_ranked(unranked: Path, width: int) -> None:
+    text = " ".join(shown(unranked, width).split())
+    assert f"– bert_ibleu: {WHY}; nothing is ranked" in text
+    assert "annotate –" in text
+    assert "0.00 [" not in text
+
+
+def test_a_mean_is_of_the_seeds_that_have_a_value_and_says_how_many(tmp_path: Path) -> None:
+    write_arm(tmp_path, "a0", {"student": {"rouge2": [1.0] * 12, "bert_ibleu": [4.0] * 12}})
+    write_arm(tmp_path, "a1", {"student": {"rouge2": [3.0] * 12}}, seed=1, missing={"bert_ibleu": "out of memory"})
+    text = report.write(tmp_path).read_text(encoding="utf-8")
+    row = dict(zip(cells(section(text, "Leaderboard"), "strategy"), cells(section(text, "Leaderboard"), "annotate"), strict=True))
+    assert row["rouge2 (points) ↑"].startswith("2.00 [")
+    assert row["bert_ibleu (points) ↑"] == "4.00 [4.00, 4.00] (1 seed)"
+    assert row["seeds"] == "2"
+    assert "- bert_ibleu, in 1 of 2 arms: out of memory" in text
+
+
+def test_a_setting_that_lacks_the_ranking_score_for_a_seed_is_incomplete(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        write_arm(tmp_path, f"a{seed}", equal(2.0), seed=seed)
+    write_arm(tmp_path, "b0", equal(9.0), strategy="sft")
+    write_arm(tmp_path, "b1", {"student": {"rougeL": [9.0] * 12}}, strategy="sft", seed=1, missing={"rouge2": "no reference"})
+    write_arm(tmp_path, "c0", {"student": {"rougeL": [9.0] * 12}}, strategy="distill", missing={"rouge2": ""})
+    text = report.write(tmp_path).read_text(encoding="utf-8")
+    board = section(text, "Leaderboard")
+    assert [line.split(" | ")[0] for line in board.splitlines() if line.startswith("| ")][2:5] == ["| annotate", "| sft", "| distill"]
+    assert cells(board, "sft")[-1] == "2 done, incomplete (1 of 2 seeds)"
+    assert cells(board, "distill")[1] == "–"
+    assert "Not compared, for want of a seed that others have: sft. Without a score in rouge2: distill (1 done)." in text
+    assert "- rouge2, in 1 of 5 arms: no reason given" in board

@@ -1,0 +1,45 @@
+"""Text from files and from data sets, each document once."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bench.contracts import Text
+from bench.errors import DataError
+from bench.texts.files import Files
+from bench.texts.hub import Hub
+
+
+def quiet(what: str, done: float, total: float) -> None: ...
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    texts = ["one", "two", " ", "Two", None, "three"]
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "train.jsonl").write_text("\n".join(json.dumps({"text": text, "n": [1]}) for text in texts))
+    return tmp_path / "data"
+
+
+@pytest.mark.parametrize("kind", ["files", "hub"])
+def test_blank_and_repeated_texts_are_left_out_and_a_cap_takes_always_the_same(folder: Path, tmp_path: Path, kind: str) -> None:
+    def text(**settings: object) -> Text:
+        path = folder / "train.jsonl" if kind == "files" else folder
+        return (Files if kind == "files" else Hub)(path=str(path), **settings)  # type: ignore[arg-type]
+
+    found = text().documents(tmp_path, quiet)
+    assert {e.source.casefold() for e in found} == {"one", "two", "three"}
+    assert len(found) == 3
+    capped = text(most_documents=2).documents(tmp_path, quiet)
+    assert capped == text(most_documents=2).documents(tmp_path, quiet)
+    assert set(capped) < set(found)
+    with pytest.raises(DataError, match="no column 'txt'; did you mean 'text'"):
+        text(column="txt").documents(tmp_path, quiet)
+    with pytest.raises(DataError, match="list"):
+        text(column="n").documents(tmp_path, quiet)
+
+
+def test_a_data_set_of_the_hub_needs_a_revision(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="`revision` is needed"):
+        Hub(path="owner/none").documents(tmp_path, quiet)
