@@ -122,14 +122,13 @@ def _prepare(suite: Suite, cache: Path, progress: Progress) -> list[str]:
 def _layers_kept(suite: Suite, cache: Path) -> Iterator[str]:
     """A line for every stack of a compact model that does not keep all layers."""
     from bench.training.models import read_config
-    from bench.training.shrinking import kept_layers
+    from bench.training.shrinking import describe
 
     users = [("compact model", suite.spec.compact)]
     users += [(f"compact model of {cell.label}", cell.strategy.compact) for cell in suite.cells if cell.strategy.compact]
     for user, compact in users:
         model = suite.models[compact.model] if compact.model else suite.large
-        kept = zip(("encoder", "decoder"), kept_layers(read_config(model.folder(cache)), compact), strict=True)
-        yield from (f"{user}, {stack}: {layers}" for stack, layers in kept if layers.rule != "all")
+        yield from (f"{user}, {line}" for line in describe(read_config(model.folder(cache)), compact))
 
 
 def _workers(device: str) -> int:

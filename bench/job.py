@@ -9,6 +9,8 @@ import hashlib
 import math
 import random
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, NoReturn
 
 from bench.contracts import (
@@ -21,9 +23,11 @@ from bench.contracts import (
     Meter,
     ModelLabel,
     Phase,
+    Progress,
     R,
     Recipe,
     Splits,
+    Text,
     TextLabel,
 )
 from bench.data.overlap import without
@@ -64,7 +68,7 @@ class ArmJob(Job):
         if label == POOL:
             return self.unlabelled
         bench = self._workshop.bench
-        return without(self._texts[label].documents(bench.cache, bench.progress), self._held_out)
+        return _documents(self._texts[label], bench.cache, self._held_out, bench.progress)
 
     def left_usd(self) -> float:
         return self._purse.left_usd
@@ -168,6 +172,11 @@ class ArmJob(Job):
             if charge.paid_by == "purse" and not known_before and not self._purse.fits(charge.usd):
                 self._cut_off(charge.kind, self.left_usd() / charge.unit_price_usd, charge.unit, charge.unit_price_usd, phase)
             self._purse.pay(charge)
+
+
+@lru_cache(maxsize=8)  # a plan asks for the same text in every arm
+def _documents(text: Text, cache: Path, held_out: tuple[Example, ...], progress: Progress) -> tuple[Example, ...]:
+    return without(text.documents(cache, progress), held_out)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from bench import registry, results
 from bench import report as reporting
 from bench.contracts import Part
 from bench.errors import BenchError
-from bench.job import Forecast
+from bench.job import FORESEEN, Forecast
 from bench.ledger import Record
 from bench.plan import Arm
 
@@ -147,10 +147,21 @@ def summary(records: Sequence[Record], report: Path, where: Console) -> None:
     where.print(f"report: {report}")
 
 
+PURPOSES = {
+    "labels": "labels $",
+    "continued_pretraining": "pretraining $",
+    "teacher_tuning": "teacher $",
+    "pseudo_labelling": "pseudo $",
+    "student_training": "student $",
+}
+"""What money is for -> head of its column in the plan."""
+
+
 def plan(arms: Sequence[Arm], forecasts: Sequence[Forecast], meter: str, where: Console) -> None:
     """What each arm will buy and cost."""
-    where.print(_plan_table(arms, forecasts, meter == "flops"))
-    if meter != "flops":
+    known = meter in FORESEEN
+    where.print(_plan_table(arms, forecasts, known))
+    if not known:
         where.print(f"What compute costs by {meter} is known when it has been measured; the purse stops it at the budget.")
     spent = math.fsum(c.usd for f in forecasts for c in f.charges if c.paid_by == "purse")
     budgets = math.fsum(arm.budget_usd for arm in arms)
@@ -158,14 +169,15 @@ def plan(arms: Sequence[Arm], forecasts: Sequence[Forecast], meter: str, where: 
 
 
 def _plan_table(arms: Sequence[Arm], forecasts: Sequence[Forecast], compute_known: bool) -> Table:
+    usd = [{purpose: _dollars(forecast, purpose) for purpose in PURPOSES} for forecast in forecasts]
+    shown = [purpose for purpose in PURPOSES if any(paid[purpose] for paid in usd)] if compute_known else list(PURPOSES)
     table = Table("task", "strategy (setting)", box=None, padding=(0, 1))
-    for head in ("seed", "budget", "labels bought", "pseudo-labels", "labels $", "teacher $", "pseudo $", "student $", "left $"):
+    for head in ("seed", "budget", "labels bought", "pseudo-labels", *(PURPOSES[purpose] for purpose in shown), "left $"):
         table.add_column(head, justify="right")
     table.add_column("")
-    for arm, forecast in zip(arms, forecasts, strict=True):
-        usd = {phase: _dollars(forecast, phase) for phase in ("labels", "teacher_tuning", "pseudo_labelling", "student_training")}
-        cells = [f"{amount:.2f}" if phase == "labels" or compute_known else "?" for phase, amount in usd.items()]
-        left = f"{arm.budget_usd - math.fsum(usd.values()):.2f}" if compute_known else "?"
+    for arm, forecast, paid in zip(arms, forecasts, usd, strict=True):
+        cells = [f"{paid[purpose]:.2f}" if purpose == "labels" or compute_known else "?" for purpose in shown]
+        left = f"{arm.budget_usd - math.fsum(paid.values()):.2f}" if compute_known else "?"
         counts = [f"{forecast.facts.get(name, 0):,.0f}" for name in ("labels_bought", "pseudo_labels")]
         stops = f"stops: {forecast.stops}" if forecast.stops else ""
         table.add_row(arm.task_label, arm.column, str(arm.seed), f"${arm.budget_usd:g}", *counts, *cells, left, stops)

@@ -8,14 +8,15 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from bench.contracts import Example, Progress, Splits, Task, fingerprint
+from bench.contracts import Example, Progress, Splits
 from bench.data.rows import Row, Sifted, sift
-from bench.data.splitting import divide, lowest_hashes
+from bench.data.splitting import divide
 from bench.data.tables import Columns, read_table
 from bench.errors import DataError
+from bench.tasks._capped import Capped
 
 
-class JsonLinesFolder(Task):
+class JsonLinesFolder(Capped):
     """Files of one folder, a JSON object {"source": ..., "target": ...} on each line.
 
     Where no file is named for test, dev or the pool, it is split off the labelled rows of `train` by the hash of the source,
@@ -42,14 +43,6 @@ class JsonLinesFolder(Task):
     """Share of the labelled rows of `train` for dev, where no file is named."""
     pool_fraction: float = Field(default=0.5, ge=0, lt=1)
     """Share of the labelled rows of `train` whose labels are hidden, where no pool is named."""
-    train_examples: int | None = Field(default=None, ge=1)
-    """Training examples used. Missing: all."""
-    pool_examples: int | None = Field(default=None, ge=0)
-    """Unlabelled documents used. Missing: all."""
-    dev_examples: int | None = Field(default=None, ge=1)
-    """Dev examples used. Missing: all."""
-    test_examples: int | None = Field(default=None, ge=1)
-    """Test examples used. Missing: all."""
     max_source_tokens: int = Field(default=128, ge=4)
     """Sources are cut here, counted in the model's own tokens; 128 is the default of the authors' script."""
 
@@ -65,13 +58,7 @@ class JsonLinesFolder(Task):
         groups = {name: self._rows(name, file, progress) for name, file in files.items() if file}
         sifted = sift(groups, pool_from="pool" if self.pool else "train")
         parts = self._divided(sifted)
-        ordered = (
-            lowest_hashes(parts["train"], self.train_examples),
-            lowest_hashes(parts["pool"], self.pool_examples),
-            lowest_hashes(parts["dev"], self.dev_examples),
-            lowest_hashes(parts["test"], self.test_examples),
-        )
-        return Splits(*ordered, fingerprint=fingerprint(*ordered), notes=sifted.notes)
+        return self.capped(**parts, notes=sifted.notes)
 
     def _shares(self) -> tuple[float, float, float]:
         return (

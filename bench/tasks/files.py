@@ -8,21 +8,23 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from bench.contracts import Example, Progress, Rule, Splits, Task, fingerprint
+from bench.contracts import Example, Progress, Rule, Splits
 from bench.data.rows import sift
 from bench.data.splitting import divide
 from bench.data.tables import Columns, Format, read_table
 from bench.errors import DataError
+from bench.tasks._capped import Capped
 from bench.tasks._trivial_rules import first_sentence, first_words
 
 
-class Files(Task):
+class Files(Capped):
     """Documents and labels from JSON-lines, CSV, TSV or Parquet files, in UTF-8, `.gz` or not. Relative paths start at the
     current directory.
 
-    Rows of `train` without a target are the unlabelled pool. Test and dev are files of their own, or are split off the labelled
-    rows of `train` by the hash of the source, so that a row stays where it is when others are added. Blank and repeated sources
-    are left out and counted in the notes; no source of test stands in dev, train or the pool.
+    Rows of `train` without a target are the unlabelled pool, with those whose labels `pool_fraction` hides. Test and dev are files of
+    their own, or are split off the labelled rows of `train` by the hash of the source, so that a row stays where it is when
+    others are added. Blank and repeated sources are left out and counted in the notes; no source of test stands in dev, train or the
+    pool. Where a cap is set, the examples with the lowest hashes are taken.
 
     Limits: near duplicates are not looked for. All files are read into memory. CSV and TSV quote with '"'.
     """
@@ -45,6 +47,8 @@ class Files(Task):
     """Share of the labelled rows for test, where no file is given."""
     dev_fraction: float = Field(default=0.1, gt=0, lt=1)
     """Share of the labelled rows for dev, where no file is given."""
+    pool_fraction: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the labelled rows of `train` whose labels are hidden: they join the pool."""
     lead_words: int = Field(default=12, ge=1)
     """Words of the lead baseline."""
 
@@ -52,8 +56,8 @@ class Files(Task):
     def _there_is_something_to_learn(self) -> Self:
         if self.source == self.target:
             raise ValueError("source and target are the same column")
-        if self.test_fraction + self.dev_fraction >= 1:
-            raise ValueError("test_fraction and dev_fraction leave nothing to train on")
+        if self.test_fraction + self.dev_fraction + self.pool_fraction >= 1:
+            raise ValueError("test_fraction, dev_fraction and pool_fraction leave nothing to train on")
         return self
 
     def splits(self, cache: Path, progress: Progress) -> Splits:  # noqa: ARG002 - reading is quick, nothing is kept
@@ -70,19 +74,19 @@ class Files(Task):
             if not sifted.labelled[name]:
                 raise DataError(f"{path}: no row has both a source and a target of its own")
         parts = self._divided(sifted.labelled)
-        ordered = tuple(parts["train"]), tuple(sifted.unlabelled), tuple(parts["dev"]), tuple(parts["test"])
-        return Splits(*ordered, fingerprint=fingerprint(*ordered), notes=sifted.notes)
+        hidden = [Example(e.id, e.source) for e in parts.pop("hidden")]
+        return self.capped(**parts, pool=[*sifted.unlabelled, *hidden], notes=sifted.notes)
 
     def _divided(self, labelled: Mapping[str, list[Example]]) -> dict[str, list[Example]]:
-        shares = (0.0 if self.test else self.test_fraction, 0.0 if self.dev else self.dev_fraction)
-        test, dev, train = divide(labelled["train"], shares)
+        shares = (0.0 if self.test else self.test_fraction, 0.0 if self.dev else self.dev_fraction, self.pool_fraction)
+        test, dev, hidden, train = divide(labelled["train"], shares)
         parts = {"test": labelled.get("test", test), "dev": labelled.get("dev", dev), "train": train}
         for name, part in parts.items():
             if not part:
                 raise DataError(
                     f"{self.train}: of {len(labelled['train'])} labelled rows none fell to {name}; name a {name} file or add rows"
                 )
-        return parts
+        return parts | {"hidden": hidden}
 
     def trivial_rules(self, train: Sequence[Example]) -> Mapping[str, Rule]:  # noqa: ARG002 - these rules learn nothing
         """The first `lead_words` words, the first sentence."""

@@ -8,21 +8,22 @@ from typing import Any
 
 from pydantic import Field
 
-from bench.contracts import Example, Progress, Rule, Splits, Task, fingerprint
+from bench.contracts import Example, Progress, Rule, Splits
 from bench.data.hub import DataSet
 from bench.data.rows import Row, need_columns, sift, text_of
-from bench.data.splitting import divide, lowest_hashes
+from bench.data.splitting import divide
 from bench.errors import DataError
+from bench.tasks._capped import Capped
 from bench.tasks._trivial_rules import first_sentence, first_words
 
 
-class Hub(Task):
+class Hub(Capped):
     """Documents and labels by `datasets.load_dataset`, without remote code.
 
     Taken from the folder that `--data` names, else from bench's cache, else from a whole snapshot in the hub's cache on this
     machine, else from the Hub. What the last two gave is kept in bench's cache and is not asked for again, so later arms need
     no network. Blank and repeated sources are left out and counted in the notes; no source of test stands in dev, train or
-    the pool. Where a cap is set, the examples with the lowest hashes are taken: the same ones whatever order the dataset has.
+    the pool. Where a cap is set, the examples with the lowest hashes are taken.
 
     Limits: near duplicates are not looked for. A tag can be moved by its owner, a commit cannot. A folder has no revision:
     nothing checks that it is what `revision` names; the record's fingerprint is that of the examples that were read. In a
@@ -47,14 +48,6 @@ class Hub(Task):
     """Split for test."""
     pool_fraction: float = Field(default=0.5, ge=0, lt=1)
     """Share of the training split, by the hash of the source, whose labels are hidden."""
-    train_examples: int | None = Field(default=None, ge=1)
-    """Training examples used. Missing: all."""
-    pool_examples: int | None = Field(default=None, ge=0)
-    """Unlabelled documents used. Missing: all."""
-    dev_examples: int | None = Field(default=None, ge=1)
-    """Dev examples used. Missing: all."""
-    test_examples: int | None = Field(default=None, ge=1)
-    """Test examples used. Missing: all."""
     lead_words: int = Field(default=12, ge=1)
     """Words of the lead baseline."""
 
@@ -69,13 +62,7 @@ class Hub(Task):
                 raise DataError(f"{self.path}: no row of the split '{split}' has both a source and a target of its own")
         hidden, train = divide(sifted.labelled["train"], (self.pool_fraction,))
         pool = sifted.unlabelled + [Example(e.id, e.source) for e in hidden]
-        ordered = (
-            lowest_hashes(train, self.train_examples),
-            lowest_hashes(pool, self.pool_examples),
-            lowest_hashes(sifted.labelled["dev"], self.dev_examples),
-            lowest_hashes(sifted.labelled["test"], self.test_examples),
-        )
-        return Splits(*ordered, fingerprint=fingerprint(*ordered), notes=sifted.notes)
+        return self.capped(train, pool, sifted.labelled["dev"], sifted.labelled["test"], sifted.notes)
 
     def trivial_rules(self, train: Sequence[Example]) -> Mapping[str, Rule]:  # noqa: ARG002 - these rules learn nothing
         """The first `lead_words` words, the first sentence."""

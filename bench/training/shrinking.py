@@ -129,9 +129,10 @@ def counts_of(config: Any, compact: Compact) -> tuple[int, int]:
 
 
 def describe(config: Any, compact: Compact) -> tuple[str, ...]:
-    """A line for each stack, such as 'decoder: layers 0 4 7 of 8 (evenly spaced: the published table has no such pair)'."""
+    """A line for each stack that does not stay as it is, such as 'decoder: layers 0 4 7 of 8 (evenly spaced: the published table
+    has no such pair)'."""
     stacks = zip(("encoder", "decoder"), kept_layers(config, compact), strict=True)
-    return tuple(f"{stack}: {kept}" for stack, kept in stacks if kept.of)
+    return tuple(f"{stack}: {kept}" for stack, kept in stacks if kept.rule != "all")
 
 
 def shrunk_config(config: Any, compact: Compact) -> Any:

@@ -224,3 +224,16 @@ def test_a_nan_of_pandas_is_a_missing_label_and_not_a_word(tmp_path, quiet):
 def test_source_and_target_are_two_columns():
     with pytest.raises(ValueError, match="the same column"):
         Files(train="x.csv", source="a", target="a")
+
+
+def test_labels_can_be_hidden_to_make_a_pool_and_each_part_can_be_capped(tmp_path, quiet):
+    rows = "".join(f"document {i},label {i}\n" for i in range(400))
+    (tmp_path / "own.csv").write_text(f"text,label\n{rows}")
+    whole = Files(train=str(tmp_path / "own.csv"), source="text", target="label", pool_fraction=0.5).splits(tmp_path, quiet)
+    assert 150 < len(whole.unlabelled) < 250
+    assert all(e.target is None for e in whole.unlabelled)
+    assert len(whole.train) + len(whole.unlabelled) + len(whole.dev) + len(whole.test) == 400
+    caps = {"train_examples": 7, "pool_examples": 5, "dev_examples": 3, "test_examples": 2}
+    some = Files(train=str(tmp_path / "own.csv"), source="text", target="label", pool_fraction=0.5, **caps).splits(tmp_path, quiet)
+    assert (len(some.train), len(some.unlabelled), len(some.dev), len(some.test)) == (7, 5, 3, 2)
+    assert set(some.train) < set(whole.train)

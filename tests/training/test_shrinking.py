@@ -77,8 +77,10 @@ def test_what_is_kept_is_said_aloud(model_and_tokenizer):
 
 
 @without_encoder
-def test_of_a_decoder_only_model_no_encoder_is_spoken_of(model_and_tokenizer):
-    assert describe(model_and_tokenizer[0].config, Compact()) == ("decoder: layers 0 1 2 3 of 4 (all of them)",)
+def test_of_a_decoder_only_model_no_encoder_is_spoken_of_nor_of_a_stack_that_keeps_all_its_layers(model_and_tokenizer):
+    config = model_and_tokenizer[0].config
+    assert describe(config, Compact()) == ()
+    assert describe(config, Compact(decoder_layers=(0, 1))) == ("decoder: layers 0 1 of 4 (named in the suite)",)
 
 
 @with_encoder
