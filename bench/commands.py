@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bench import job, machine, registry, runner, screen
 from bench import plan as planning
 from bench import report as reporting
 from bench import suite as reading
-from bench.contracts import Progress
+from bench.contracts import Checkpoint, Progress, Text
 from bench.errors import BenchError, SuiteError
 from bench.executors.local import Local
 from bench.plan import Arm
@@ -28,8 +28,8 @@ def run(path: Path, folder: Path, cache: Path, only: str | None, retry: bool, wo
     where, layers = runner.Where((folder / suite.spec.suite).absolute(), cache, device), None
     with screen.preparing(console) as progress:
         splits = runner.data(suite, cache, progress)
-        if None in runner.kept(arms, splits, where.results, retry).values():
-            layers = _prepare(suite, cache, progress)
+        if None in runner.kept(suite, arms, splits, where, retry).values():
+            layers = _prepare(suite, arms, cache, progress)
     for line in layers or ():
         console.print(line)
     executor = Local(workers=workers or _workers(device))
@@ -48,7 +48,7 @@ def plan(path: Path, cache: Path, only: str | None) -> None:
     arms, meter = _chosen(suite, only), suite.spec.prices.meter
     with screen.preparing(console) as progress:
         splits = runner.data(suite, cache, progress)
-        layers = _prepare(suite, cache, progress)
+        layers = _prepare(suite, arms, cache, progress)
         store, forecasts = DryStore(cache, progress), []
         for i, arm in enumerate(arms):
             progress("planning arms", i, len(arms))
@@ -102,31 +102,33 @@ def _results(folder: Path, folder_of_results: Path) -> Path:
     return folder_of_results / reading.read(folder).spec.suite if folder.is_file() else folder
 
 
-def _prepare(suite: Suite, cache: Path, progress: Progress) -> list[str]:
-    """Have models, texts and metrics at hand; which layers compact models keep, in words.
+def _prepare(suite: Suite, arms: Sequence[Arm], cache: Path, progress: Progress) -> list[str]:
+    """Have the models, texts and metrics of these arms at hand; which layers their compact models keep, in words.
 
     Raises BenchError where one cannot be had, or a compact shape is no part of the model it is cut from.
     """
     for metric in suite.metrics.values():
         metric.prepare()
-    for text in suite.texts.values():
-        text.documents(cache, progress)
-    models = [suite.large, *suite.models.values()]
-    for done, model in enumerate(models):
-        progress("models", done, len(models))
-        model.folder(cache)
-    progress("models", len(models), len(models))
-    return list(dict.fromkeys(_layers_kept(suite, cache)))
+    used = dict.fromkeys([suite.large, *(part for arm in arms for _, _, part in planning.named(suite, arm.cell.strategy))])
+    for done, part in enumerate(used):
+        progress("models and texts", done, len(used))
+        if isinstance(part, Text):
+            part.documents(cache, progress)
+        elif isinstance(part, Checkpoint):
+            part.folder(cache)
+    progress("models and texts", len(used), len(used))
+    return list(dict.fromkeys(_layers_kept(suite, arms, cache)))
 
 
-def _layers_kept(suite: Suite, cache: Path) -> Iterator[str]:
+def _layers_kept(suite: Suite, arms: Sequence[Arm], cache: Path) -> Iterator[str]:
     """A line for every stack of a compact model that does not keep all layers."""
     from bench.training.models import read_config
     from bench.training.shrinking import describe
 
-    users = [("compact model", suite.spec.compact)]
-    users += [(f"compact model of {cell.label}", cell.strategy.compact) for cell in suite.cells if cell.strategy.compact]
-    for user, compact in users:
+    own = {arm.cell.strategy.compact: f"compact model of {arm.cell.label}" for arm in arms}
+    for compact, user in {suite.spec.compact: "compact model", **own}.items():
+        if compact is None:
+            continue
         model = suite.models[compact.model] if compact.model else suite.large
         yield from (f"{user}, {line}" for line in describe(read_config(model.folder(cache)), compact))
 

@@ -29,11 +29,13 @@ from bench.contracts import (
     Splits,
     Text,
     TextLabel,
+    fingerprint,
 )
 from bench.data.overlap import without
-from bench.errors import MeasureError, NotEnough, OverBudget, Stop
+from bench.errors import BenchError, MeasureError, NotEnough, OverBudget
+from bench.fingerprints import of_folder
 from bench.ledger import Ledger, Purse
-from bench.plan import Arm
+from bench.plan import Arm, named
 from bench.prices import UNITS
 from bench.store import Allowance, DryStore, Workshop
 from bench.suite import POOL, Suite
@@ -73,6 +75,15 @@ class ArmJob(Job):
     def left_usd(self) -> float:
         return self._purse.left_usd
 
+    def start_labels(self) -> tuple[Example, ...]:
+        """The labels owned at the start, in drawing order."""
+        return self._drawn()[: self._suite.start_labels]
+
+    def _drawn(self) -> tuple[Example, ...]:
+        order = list(self._train)
+        random.Random(self.seed_for("labels")).shuffle(order)  # noqa: S311 - a draw, not a secret
+        return tuple(order)
+
     def labels(self, share: float) -> tuple[Example, ...]:
         owned, bought = self._suite.start_labels, self._bought
         wanted = self._affordable_labels(share)
@@ -81,10 +92,8 @@ class ArmJob(Job):
         if wanted > bought:
             self._purse.pay(Charge("labels", wanted - bought, "label", self._label_usd, "purse", "labels"))
             self._bought = wanted
-        order = list(self._train)
-        random.Random(self.seed_for("labels")).shuffle(order)  # noqa: S311 - a draw, not a secret
         self.facts |= {"labels_owned": owned, "labels_bought": self._bought}
-        return tuple(order[: owned + self._bought])
+        return self._drawn()[: owned + self._bought]
 
     def _affordable_labels(self, share: float) -> int:
         if self._label_usd == 0:
@@ -141,6 +150,7 @@ class ArmJob(Job):
         if not (price and recipe.on_device):
             return recipe, Allowance(meter)
         amount = (money - beforehand) / price
+        amount = round(amount, 6) if meter == "items" else amount  # 2.17 dollars at 4.34 for a thousand are 500 items
         needs = self._foreseen(recipe, meter)
         if needs is not None and needs <= amount:
             return recipe, Allowance(meter, amount)
@@ -174,6 +184,24 @@ class ArmJob(Job):
             self._purse.pay(charge)
 
 
+def inputs_fingerprint(suite: Suite, arm: Arm, cache: Path, progress: Progress) -> str:
+    """Of the checkpoints and texts that an arm uses: their names do not say what a folder holds today. Raises BenchError."""
+    texts = [part for names, _, part in named(suite, arm.cell.strategy) if names.under == "texts"]
+    contents = [_text_fingerprint(text, cache, progress) for text in texts if isinstance(text, Text)]
+    return hashlib.sha256(" ".join([models_fingerprint(suite, arm, cache), *contents]).encode()).hexdigest()[:16]
+
+
+def models_fingerprint(suite: Suite, arm: Arm, cache: Path) -> str:
+    """Of the checkpoints alone. Raises CheckpointError."""
+    models = [suite.large, *(part for names, _, part in named(suite, arm.cell.strategy) if names.under == "models")]
+    return "-".join(dict.fromkeys(of_folder(model.folder(cache), cache) for model in models if isinstance(model, Checkpoint)))
+
+
+@lru_cache(maxsize=8)
+def _text_fingerprint(text: Text, cache: Path, progress: Progress) -> str:
+    return fingerprint(text.documents(cache, progress))
+
+
 @lru_cache(maxsize=8)  # a plan asks for the same text in every arm
 def _documents(text: Text, cache: Path, held_out: tuple[Example, ...], progress: Progress) -> tuple[Example, ...]:
     return without(text.documents(cache, progress), held_out)
@@ -195,6 +223,6 @@ def forecast(suite: Suite, arm: Arm, splits: Splits, store: DryStore) -> Forecas
     job = ArmJob(suite, arm, splits, purse, store)
     try:
         outcome = arm.cell.strategy.run(job)
-    except Stop as stop:
-        return Forecast(job.facts, tuple(purse.charges), str(stop))
+    except BenchError as error:  # one arm that cannot be must not hide what the others cost
+        return Forecast(job.facts, tuple(purse.charges), str(error))
     return Forecast({**job.facts, **outcome.facts}, tuple(purse.charges))

@@ -125,6 +125,7 @@ class Ending:
     spent_usd: float = 0.0
     facts: dict[str, float] = field(default_factory=dict)
     data_fingerprint: str = ""
+    inputs_fingerprint: str = ""
     machine: dict[str, Any] = field(default_factory=dict)
     student: str = ""
     started: str = ""
@@ -151,11 +152,14 @@ class Record:
     spent_usd: float
     facts: dict[str, float]
     data_fingerprint: str
+    """Of the task's splits."""
     machine: dict[str, Any]
     started: str
     ended: str
     student: str
     """Folder of the compact model, relative to the results folder; empty where there is none."""
+    inputs_fingerprint: str = ""
+    """Of the checkpoints and texts that the arm uses; empty where they could not be had."""
     schema: int = SCHEMA
 
 

@@ -47,7 +47,8 @@ ModelLabel = Annotated[str, Names("models")]
 TextLabel = Annotated[str, Names("texts")]
 
 Layers = Annotated[int, Field(ge=1)] | Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
-"""How many layers to keep, or which ones, counted from 0; a layer named twice is copied twice."""
+"""How many layers to keep, or which ones, counted from 0; a layer named twice is copied twice. Under a strategy's settings, where a
+list is a grid, `[[0, 4, 7]]` names three layers."""
 
 
 class Compact(Part):

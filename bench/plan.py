@@ -66,7 +66,7 @@ def describe(part: Part) -> dict[str, Any]:
     return {"use": registry.name_of(part), "with": part.model_dump(mode="json")}
 
 
-def _named(suite: Suite, strategy: Strategy) -> Iterator[tuple[Names, str, Part]]:
+def named(suite: Suite, strategy: Strategy) -> Iterator[tuple[Names, str, Part]]:
     """Parts under `models` and `texts` that an arm uses; those of other arms may change."""
     for part in (suite.spec.compact, strategy):
         for _, names, label in names_used(part):
@@ -84,7 +84,7 @@ def _arm(suite: Suite, label: str, task: Task, cell: Cell, budget: float, seed: 
         "large": describe(suite.large),
         "metrics": {name: describe(metric) for name, metric in suite.metrics.items()},
         "profilers": {name: describe(profiler) for name, profiler in suite.profilers.items()},
-        "named": {f"{names.under}/{label}": describe(part) for names, label, part in _named(suite, cell.strategy)},
+        "named": {f"{names.under}/{label}": describe(part) for names, label, part in named(suite, cell.strategy)},
         **spec.model_dump(mode="json", include={"compact", "start_labels", "prices", "pays", "precision", "decoding"}),
     }
     digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:8]

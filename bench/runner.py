@@ -24,6 +24,7 @@ from bench import ledger
 from bench import plan as planning
 from bench.contracts import Executor, Part, Progress, Splits
 from bench.errors import BenchError, DataError
+from bench.job import inputs_fingerprint
 from bench.ledger import Ending, Record
 from bench.plan import Arm
 from bench.suite import Suite
@@ -91,7 +92,7 @@ def _run(
     suite: Suite, arms: Sequence[Arm], splits: Mapping[str, Splits], where: Where, executor: Executor, screen: Screen, retry: bool
 ) -> list[Record]:
     seal = _Sealer(suite, {arm.id: arm for arm in arms}, where.results, screen)
-    sealed = {arm_id: record for arm_id, record in kept(arms, splits, where.results, retry).items() if record}
+    sealed = {arm_id: record for arm_id, record in kept(suite, arms, splits, where, retry).items() if record}
     screen.planned(where.results, arms, sealed)
     open_ = [arm.id for arm in arms if arm.id not in sealed]
     for arm_id in open_:
@@ -105,16 +106,28 @@ def _run(
     return [record for arm in arms if (record := ledger.sealed(where.results / arm.id))]
 
 
-def kept(arms: Sequence[Arm], splits: Mapping[str, Splits], results: Path, retry: bool) -> dict[str, Record | None]:
-    """Arm id -> the record of an arm that need not run again, else None."""
+def kept(suite: Suite, arms: Sequence[Arm], splits: Mapping[str, Splits], where: Where, retry: bool) -> dict[str, Record | None]:
+    """Arm id -> the record of an arm that need not run again, else None: its data, checkpoints and texts are what they were."""
 
     def record(arm: Arm) -> Record | None:
-        found = ledger.sealed(results / arm.id)
+        found = ledger.sealed(where.results / arm.id)
         if found is None or (retry and found.status == "failed"):
             return None
-        return found if found.data_fingerprint in ("", splits[arm.task_label].fingerprint) else None
+        same = found.data_fingerprint in ("", splits[arm.task_label].fingerprint)
+        return found if same and found.inputs_fingerprint in ("", _inputs(suite, arm, where.cache) or found.inputs_fingerprint) else None
 
     return {arm.id: record(arm) for arm in arms}
+
+
+def _inputs(suite: Suite, arm: Arm, cache: Path) -> str:
+    """'' where a checkpoint or text is not at hand any more: then nothing says that it changed."""
+    try:
+        return inputs_fingerprint(suite, arm, cache, _silently)
+    except BenchError:
+        return ""
+
+
+def _silently(what: str, done: float, total: float) -> None: ...
 
 
 def _clear(folder: Path) -> None:
@@ -137,7 +150,7 @@ def _question(suite: Suite, splits: Mapping[str, Splits], layers: Sequence[str])
         "texts": {label: _described(text) for label, text in suite.texts.items()},
         "layers": list(layers),
         "sunk": f"The making of {suite.large.title} is sunk cost, charged to nobody.",
-        "lead": {label: next(iter(task.trivial_rules(splits[label].train)), "") for label, task in suite.tasks.items()},
+        "lead": {label: next(iter(task.trivial_rules(())), "") for label, task in suite.tasks.items()},
         "notes": {label: list(found.notes) for label, found in splits.items()},
         "label_usd": {label: spec.prices.label_usd if task.label_usd is None else task.label_usd for label, task in suite.tasks.items()},
         "arms": [arm.id for arm in planning.arms(suite)],

@@ -176,8 +176,8 @@ def _plan_table(arms: Sequence[Arm], forecasts: Sequence[Forecast], compute_know
         table.add_column(head, justify="right")
     table.add_column("")
     for arm, forecast, paid in zip(arms, forecasts, usd, strict=True):
-        cells = [f"{paid[purpose]:.2f}" if purpose == "labels" or compute_known else "?" for purpose in shown]
-        left = f"{arm.budget_usd - math.fsum(paid.values()):.2f}" if compute_known else "?"
+        cells = [f"{paid[purpose]:z.2f}" if purpose == "labels" or compute_known else "?" for purpose in shown]
+        left = f"{arm.budget_usd - math.fsum(paid.values()):z.2f}" if compute_known else "?"
         counts = [f"{forecast.facts.get(name, 0):,.0f}" for name in ("labels_bought", "pseudo_labels")]
         stops = f"stops: {forecast.stops}" if forecast.stops else ""
         table.add_row(arm.task_label, arm.column, str(arm.seed), f"${arm.budget_usd:g}", *counts, *cells, left, stops)

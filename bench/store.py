@@ -4,8 +4,9 @@
     store/<where>/<key>/bill.json       what making it took, and the recipe
     store/<where>/<key>.lock            held by the one process that makes it; others wait
 
-<where> is the device and a hash of the profilers, since bills and readings are of that device and by
-those profilers. An artifact stands whole or not at all: it is made in a folder of its own and then moved into place.
+<where> is the device and a hash of the profilers and checkpoints: bills and readings are of that device and by those profilers, and
+a checkpoint's name does not say what its folder holds. An artifact stands whole or not at all: it is made in a folder of its own and
+then moved into place.
 """
 
 from __future__ import annotations
@@ -166,9 +167,12 @@ class _NoTally:
 class Store:
     """Artifacts under one folder, shared by all arms of a results folder."""
 
-    def __init__(self, folder: Path, cache: Path, device: str, profilers: Mapping[str, Profiler], progress: Progress) -> None:
-        instruments = json.dumps([identify(profiler) for profiler in profilers.values()], sort_keys=True)
-        self.folder = folder / f"{device}-{hashlib.sha256(instruments.encode()).hexdigest()[:8]}"
+    def __init__(
+        self, folder: Path, cache: Path, device: str, profilers: Mapping[str, Profiler], progress: Progress, models: str = ""
+    ) -> None:
+        """models: fingerprint of the checkpoints that recipes name."""
+        decides = json.dumps([models, *(identify(profiler) for profiler in profilers.values())], sort_keys=True)
+        self.folder = folder / f"{device}-{hashlib.sha256(decides.encode()).hexdigest()[:8]}"
         self.cache, self.device, self.profilers, self.progress = cache, device, profilers, progress
         self.bench = self._bench(_NoTally())
 

@@ -22,7 +22,7 @@ from typing import Any
 from bench import machine, plan, suite
 from bench.contracts import PARENT_PIPE, Example, Outcome, Score, Splits
 from bench.errors import BenchError, OverBudget, Stop
-from bench.job import ArmJob
+from bench.job import ArmJob, inputs_fingerprint, models_fingerprint
 from bench.ledger import Ending, Ledger, Purse, write_whole
 from bench.plan import Arm
 from bench.store import Store
@@ -68,7 +68,9 @@ def run(suite_path: Path, arm_id: str, results: Path, cache: Path, device: str) 
         progress("preparing", 0, 0)
         for profiler in loaded.profilers.values():
             profiler.prepare()
-        store = Store(results / "store", cache, where, loaded.profilers, progress)
+        about["inputs_fingerprint"] = inputs_fingerprint(loaded, arm, cache, progress)
+        models_key = models_fingerprint(loaded, arm, cache)
+        store = Store(results / "store", cache, where, loaded.profilers, progress, models_key)
         job = ArmJob(loaded, arm, splits, purse, store, ledger)
         outcome = arm.cell.strategy.run(job)
         models = _models(outcome, job)
@@ -111,7 +113,7 @@ class _Evaluation:
     def predictions(self, models: Mapping[str, ModelRecipe]) -> dict[str, list[str]]:
         """Subject -> outputs on the test documents: student, teacher, and every trivial rule as a floor."""
         made = {name: _predict(self.job, model, self.splits.test) for name, model in models.items()}
-        rules = self.arm.task.trivial_rules(self.splits.train)
+        rules = self.arm.task.trivial_rules(self.job.start_labels())
         return made | {f"floor: {name}": [rule(example.source) for example in self.splits.test] for name, rule in rules.items()}
 
     def scores(self, predictions: Mapping[str, Sequence[str]]) -> dict[str, list[Score]]:

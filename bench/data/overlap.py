@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from bench.contracts import Example
 
 SHINGLE = 6
-"""Words by which a document is looked for before it is compared as a whole."""
+"""Words by which a passage is looked for before it is compared as a whole."""
+
+LEAST_TARGET = 4
+"""Words from which on a target is looked for: shorter ones stand in any text."""
+
+Words = tuple[str, ...]
 
 
 def without(documents: Iterable[Example], held_out: Sequence[Example]) -> tuple[Example, ...]:
-    """Documents in which no source of `held_out` stands word for word, case and white space aside."""
-    index: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
-    for example in held_out:
-        words = _words(example.source)
+    """Documents in which no source of `held_out` stands, and no target of four words or more; case and all but letters and
+    digits aside. What was reworded is not found."""
+    index: dict[Words, list[Words]] = {}
+    for words in _passages(held_out):
         index.setdefault(words[:SHINGLE], []).append(words)
-    shortest = min((len(words) for words in index), default=0)
-    return tuple(e for e in documents if not (shortest and _holds_one(_words(e.source), index, shortest)))
+    lengths = sorted({len(words) for words in index})
+    return tuple(e for e in documents if not _holds_one(_words(e.source), index, lengths))
 
 
-def _holds_one(words: tuple[str, ...], index: Mapping[tuple[str, ...], list[tuple[str, ...]]], shortest: int) -> bool:
-    lengths = range(shortest, SHINGLE + 1)
-    for at in range(len(words) - shortest + 1):
+def _passages(held_out: Sequence[Example]) -> Iterable[Words]:
+    for example in held_out:
+        source, target = _words(example.source), _words(example.target or "")
+        if source:
+            yield source
+        if len(target) >= LEAST_TARGET:
+            yield target
+
+
+def _holds_one(words: Words, index: Mapping[Words, list[Words]], lengths: Sequence[int]) -> bool:
+    for at in range(len(words)):
         for length in lengths:
             for found in index.get(words[at : at + length], ()):
                 if words[at : at + len(found)] == found:
@@ -30,5 +44,5 @@ def _holds_one(words: tuple[str, ...], index: Mapping[tuple[str, ...], list[tupl
     return False
 
 
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(text.casefold().split())
+def _words(text: str) -> Words:
+    return tuple(re.findall(r"[^\W_]+", text.casefold()))

@@ -14,8 +14,8 @@ from bench.data.splitting import lowest_hashes
 class Docstrings(Text):
     """Whole docstrings of the packages that are installed anyway, about 60,000, read from their source and never imported.
 
-    The tasks `names` and `docstrings` cut their documents from the same text: what holds a document of their dev and test splits is
-    left out by the job.
+    The tasks `names` and `docstrings` cut documents and labels from the same text: what holds a document, or a label of four words
+    or more, of their dev and test splits is left out by the job.
     """
 
     least_words: int = Field(default=20, ge=1)
