@@ -108,13 +108,20 @@ def _run(
 
 def kept(suite: Suite, arms: Sequence[Arm], splits: Mapping[str, Splits], where: Where, retry: bool) -> dict[str, Record | None]:
     """Arm id -> the record of an arm that need not run again, else None: its data, checkpoints and texts are what they were."""
+    seen: dict[tuple[Part, ...], str] = {}
+
+    def inputs(arm: Arm) -> str:
+        uses = tuple(part for _, _, part in planning.named(suite, arm.cell.strategy))
+        if uses not in seen:
+            seen[uses] = _inputs(suite, arm, where.cache)
+        return seen[uses]
 
     def record(arm: Arm) -> Record | None:
         found = ledger.sealed(where.results / arm.id)
         if found is None or (retry and found.status == "failed"):
             return None
         same = found.data_fingerprint in ("", splits[arm.task_label].fingerprint)
-        return found if same and found.inputs_fingerprint in ("", _inputs(suite, arm, where.cache) or found.inputs_fingerprint) else None
+        return found if same and found.inputs_fingerprint in ("", inputs(arm) or found.inputs_fingerprint) else None
 
     return {arm.id: record(arm) for arm in arms}
 

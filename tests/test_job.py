@@ -254,3 +254,17 @@ class Documents(Text):
 
     def documents(self, cache: Path, progress: Progress) -> tuple[Example, ...]:
         return tuple(Example(str(i), text) for i, text in enumerate(("said once", "said twice", "said thrice")))
+
+
+@pytest.mark.parametrize(("usd", "usd_per_1k", "items"), [(2.17, 4.34, 500), (4.6, 4.6, 1000)])
+def test_money_that_is_exactly_enough_for_items_is_enough(tmp_path: Path, usd: float, usd_per_1k: float, items: int) -> None:
+    prices = f"meter: items, usd_per_1k_items: {{own: {{teacher_tuning: {usd_per_1k}}}}}"
+    arm = job(priced(tmp_path, prices), tmp_path, budget=usd)
+    arm.make(Items(items), "teacher_tuning")
+    assert arm.left_usd() == 0.0
+
+
+def test_the_labels_owned_are_the_first_drawn_whatever_is_bought(loaded: suite.Suite, tmp_path: Path) -> None:
+    buyer = job(loaded, tmp_path, budget=2.0)
+    assert buyer.start_labels() == buyer.labels(0.5)[:10]
+    assert len(buyer.start_labels()) == 10
