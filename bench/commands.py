@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bench import job, machine, registry, runner, screen
 from bench import plan as planning
 from bench import report as reporting
 from bench import suite as reading
-from bench.contracts import Checkpoint, Progress, Text
+from bench.contracts import Checkpoint, Progress, Splits, Text
 from bench.errors import BenchError, SuiteError
 from bench.executors.local import Local
 from bench.plan import Arm
@@ -29,7 +29,7 @@ def run(path: Path, folder: Path, cache: Path, only: str | None, retry: bool, wo
     with screen.preparing(console) as progress:
         splits = runner.data(suite, cache, progress)
         if None in runner.kept(suite, arms, splits, where, retry).values():
-            layers = _prepare(suite, arms, cache, progress)
+            layers = _prepare(suite, arms, splits, cache, progress)
     for line in layers or ():
         console.print(line)
     executor = Local(workers=workers or _workers(device))
@@ -48,7 +48,7 @@ def plan(path: Path, cache: Path, only: str | None) -> None:
     arms, meter = _chosen(suite, only), suite.spec.prices.meter
     with screen.preparing(console) as progress:
         splits = runner.data(suite, cache, progress)
-        layers = _prepare(suite, arms, cache, progress)
+        layers = _prepare(suite, arms, splits, cache, progress)
         store, forecasts = DryStore(cache, progress), []
         for i, arm in enumerate(arms):
             progress("planning arms", i, len(arms))
@@ -102,13 +102,15 @@ def _results(folder: Path, folder_of_results: Path) -> Path:
     return folder_of_results / reading.read(folder).spec.suite if folder.is_file() else folder
 
 
-def _prepare(suite: Suite, arms: Sequence[Arm], cache: Path, progress: Progress) -> list[str]:
+def _prepare(suite: Suite, arms: Sequence[Arm], splits: Mapping[str, Splits], cache: Path, progress: Progress) -> list[str]:
     """Have the models, texts and metrics of these arms at hand; which layers their compact models keep, in words.
 
     Raises BenchError where one cannot be had, or a compact shape is no part of the model it is cut from.
     """
     for metric in suite.metrics.values():
         metric.prepare()
+        for task in dict.fromkeys(arm.task_label for arm in arms):
+            metric.check([example.target or "" for example in splits[task].test])
     used = dict.fromkeys([suite.large, *(part for arm in arms for _, _, part in planning.named(suite, arm.cell.strategy))])
     for done, part in enumerate(used):
         progress("models and texts", done, len(used))

@@ -151,6 +151,9 @@ class Metric(Part, ABC):
         """Called once before anything is spent. Raises BenchError where `score` could not work."""
         return
 
+    def check(self, references: Sequence[str]) -> None:
+        """Called with the references of every task before anything is spent. Raises BenchError where they cannot be scored."""
+
     @abstractmethod
     def score(self, predictions: Sequence[str], references: Sequence[str]) -> list[Score]:
         """Equally long sequences, at least one each. The same input always gives the same output."""

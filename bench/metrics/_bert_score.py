@@ -15,8 +15,6 @@ from typing import Any
 
 import torch
 
-from bench import machine
-
 
 @dataclass(frozen=True)
 class _Text:
@@ -30,10 +28,10 @@ class _Text:
 class Encoder:
     """An encoder, or the encoder of an encoder-decoder, from a local folder: no pickles, no remote code, no network.
 
-    Runs in fp32 on the GPU where there is one. Raises ValueError where tensors or layers are missing, else what transformers raises.
+    Runs in fp32 on `device`. Raises ValueError where tensors or layers are missing, else what transformers raises.
     """
 
-    def __init__(self, folder: Path, layer: int) -> None:
+    def __init__(self, folder: Path, layer: int, device: str) -> None:
         from transformers import AutoModel, AutoTokenizer
         from transformers.utils import logging
 
@@ -46,7 +44,7 @@ class Encoder:
             raise ValueError(f"it lacks {len(missing)} tensors, {missing[0]} among them")
         if layer > model.config.num_hidden_layers:
             raise ValueError(f"it has {model.config.num_hidden_layers} layers, layer {layer} is asked for")
-        self._device, self._layer = machine.device("auto"), layer
+        self._device, self._layer = device, layer
         self._limit = min(self._tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", None) or 512)
         self._model = (model.get_encoder() if model.config.is_encoder_decoder else model).to(self._device).eval()
 

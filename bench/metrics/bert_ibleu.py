@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from bench import machine
 from bench.contracts import Direction, Metric, Score
 from bench.errors import BenchError
 from bench.local_copies import MODELS, folder_of, missing_from
@@ -55,7 +56,7 @@ class BertIbleu(Metric):
 
     def prepare(self) -> None:
         if not self._absence():
-            self._encoder()
+            self._encoder("cpu")  # a look at its files; the process that starts the arms keeps off the GPU
 
     def score(self, predictions: Sequence[str], references: Sequence[str]) -> list[Score]:
         copied = [self_bleu(p, r) for p, r in zip(predictions, references, strict=True)]
@@ -64,7 +65,7 @@ class BertIbleu(Metric):
             return [missing("bert_ibleu"), missing("bert_score"), _mean("self_bleu", copied, "none")]
         from bench.metrics._bert_score import bert_score
 
-        alike = bert_score(self._encoder(), predictions, references, self.idf, self.batch_size)
+        alike = bert_score(self._encoder(machine.device("auto")), predictions, references, self.idf, self.batch_size)
         mixed = [self._mixed(b, s) for b, s in zip(alike, copied, strict=True)]
         return [_mean("bert_ibleu", mixed), _mean("bert_score", alike), _mean("self_bleu", copied, "none")]
 
@@ -85,11 +86,11 @@ class BertIbleu(Metric):
             return f"no encoder: {folder} holds no *.safetensors, and pickled weights, which can run code, are never loaded"
         return ""
 
-    def _encoder(self) -> Encoder:
+    def _encoder(self, device: str) -> Encoder:
         from bench.metrics._bert_score import Encoder
 
         try:
-            return Encoder(self._folder(), self.layer)
+            return Encoder(self._folder(), self.layer, device)
         except Exception as error:  # transformers, safetensors and tokenizers raise what they like
             raise BenchError(f"metric 'bert_ibleu': {self._folder()} cannot be used: {' '.join(str(error).split())}") from error
 

@@ -48,12 +48,16 @@ class Classification(Metric):
     def score_names(self) -> tuple[str, ...]:
         return "accuracy", "micro_f1", "macro_f1", "invalid_rate"
 
-    def score(self, predictions: Sequence[str], references: Sequence[str]) -> list[Score]:
-        pairs = [(self._normal(p), self._normal(r)) for p, r in zip(predictions, references, strict=True)]
-        classes = [self._normal(name) for name in self.classes]
-        strange = next((r for r, (_, normal) in zip(references, pairs, strict=True) if normal not in classes), None)
+    def check(self, references: Sequence[str]) -> None:
+        classes = {self._normal(name) for name in self.classes}
+        strange = next((reference for reference in references if self._normal(reference) not in classes), None)
         if strange is not None:
             raise BenchError(f"metric 'classification': the reference '{strange}' is none of the classes {', '.join(self.classes)}")
+
+    def score(self, predictions: Sequence[str], references: Sequence[str]) -> list[Score]:
+        self.check(references)
+        pairs = [(self._normal(p), self._normal(r)) for p, r in zip(predictions, references, strict=True)]
+        classes = [self._normal(name) for name in self.classes]
         by_example = [[pair] for pair in pairs]
         return [
             _rate("accuracy", [p == r for p, r in pairs], "higher"),

@@ -63,6 +63,9 @@ SIZES: dict[Family, dict[str, dict[str, int]]] = {
 NOT_AS_NAMED: dict[tuple[Family, str], dict[str, int]] = {("t5", "tiny-el12"): {"dl": 12}}
 """What a config has other than its name says: google/t5-efficient-tiny-el12 has 12 layers in its decoder too."""
 
+VERSION = 1
+"""Raised whenever the same shape comes to be another model."""
+
 DIMENSIONS = ("el", "dl", "dm", "ff", "kv", "nh")
 
 MODIFIERS = {"nl": ("el", "dl")} | {dimension: (dimension,) for dimension in DIMENSIONS}

@@ -1,4 +1,4 @@
-"""A model of the Hugging Face hub, at a pinned revision."""
+"""A model of the Hugging Face hub, at a pinned revision, or a local copy of it."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ class Hub(Checkpoint):
     from bench's cache, else downloaded once into bench's cache.
 
     A folder of your own has no revision: under `--models` it is taken as it is, and nothing checks that it is what `revision`
-    names. What was made from it is known by `model` and `revision`, so weights that change there go unnoticed.
+    names. Where weights change there, an arm knows it by their content.
     """
 
     model: str = Field(pattern=HUB_ID)
     """Repository, such as 'google-t5/t5-small'."""
-    revision: str = Field(pattern=r"^[0-9a-f]{40}$")
-    """Commit of the repository, 40 hex digits: a branch or a tag could come to mean something else. Not checked under `--models`."""
+    revision: str | None = Field(default=None, pattern=r"^[0-9a-f]{40}$")
+    """Commit of the repository, 40 hex digits: a branch or a tag could come to mean something else. Needed, except under `--models`,
+    where it is not checked."""
 
     @property
     def title(self) -> str:
@@ -40,17 +41,22 @@ class Hub(Checkpoint):
 
         if copy := folder_of(self.model, MODELS):
             return check_folder(copy)
+        if self.revision is None:
+            raise CheckpointError(
+                f"{self.model}: {missing_from(MODELS)}; pin a commit with `revision` (40 hex digits), or put a copy into DIR/{self.model} "
+                "and say --models DIR"
+            )
         lacking = [missing_from(MODELS)]
         for place in (hub_cache(), cache / "hub"):
             try:
-                return check_folder(self._cached(place))
+                return check_folder(self._cached(place, self.revision))
             except CheckpointError as error:
                 lacking.append(str(error))
-        return check_folder(self._download(cache / "hub", "; ".join(lacking)))
+        return check_folder(self._download(cache / "hub", self.revision, "; ".join(lacking)))
 
-    def _cached(self, place: Path) -> Path:
+    def _cached(self, place: Path, revision: str) -> Path:
         """Raises CheckpointError where a cache lacks the snapshot, or a shard of its weights."""
-        snapshot = snapshot_of("model", self.model, self.revision, place, FILES)
+        snapshot = snapshot_of("model", self.model, revision, place, FILES)
         if snapshot is None:
             raise CheckpointError(f"not in {place}")
         for index in snapshot.glob("*.safetensors.index.json"):
@@ -59,13 +65,13 @@ class Hub(Checkpoint):
                     raise CheckpointError(f"{snapshot}: {shard} is missing")
         return snapshot
 
-    def _download(self, cache: Path, lacking: str) -> Path:
+    def _download(self, cache: Path, revision: str, lacking: str) -> Path:
         from huggingface_hub import HfApi, snapshot_download
 
-        what = f"{self.model} at {self.revision[:8]}"
+        what = f"{self.model} at {revision[:8]}"
         try:
-            HfApi().model_info(self.model, revision=self.revision, timeout=HUB_TIMEOUT_S)  # a download alone retries for half a minute
-            folder = Path(snapshot_download(self.model, revision=self.revision, allow_patterns=FILES, cache_dir=cache))
+            HfApi().model_info(self.model, revision=revision, timeout=HUB_TIMEOUT_S)  # a download alone retries for half a minute
+            folder = Path(snapshot_download(self.model, revision=revision, allow_patterns=FILES, cache_dir=cache))
         except Exception as error:  # The hub's refusals, the disk's, the network's, whose library has changed between versions.
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
             raise CheckpointError(

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from bench.contracts import Checkpoint
 from bench.once import made_once
-from bench.training.shapes import Family, Shape, build
+from bench.training.shapes import VERSION, Family, Shape, build
 from bench.zoo import _tokenizers
 
 TEXT = """
@@ -62,7 +62,7 @@ class Random(Checkpoint):
     def folder(self, cache: Path) -> Path:
         from bench.training.models import check_folder
 
-        decides = f"{self.model_dump_json()} {TEXT} {_tokenizers.key(self._vocabulary_of, self.vocabulary)}"
+        decides = f"{VERSION} {self.model_dump_json()} {TEXT} {_tokenizers.key(self._vocabulary_of, self.vocabulary)}"
         name = f"random-{self.family}-{hashlib.sha256(decides.encode()).hexdigest()[:16]}"
         return check_folder(made_once(cache / "zoo" / name, self._make))
 

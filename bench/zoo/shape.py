@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from bench.contracts import Checkpoint
 from bench.errors import CheckpointError
 from bench.once import made_once
-from bench.training.shapes import DIMENSIONS, Family, Shape, build, shape_of
+from bench.training.shapes import DIMENSIONS, VERSION, Family, Shape, build, shape_of
 from bench.zoo import _tokenizers
 
 
@@ -71,7 +71,7 @@ class Shaped(Checkpoint):
     def folder(self, cache: Path) -> Path:
         from bench.training.models import check_folder
 
-        decides = f"{self.shape} {self.seed} {_tokenizers.key(self.family, self.vocabulary)}"
+        decides = f"{VERSION} {self.shape} {self.seed} {_tokenizers.key(self.family, self.vocabulary)}"
         name = f"shape-{self.family}-{hashlib.sha256(decides.encode()).hexdigest()[:16]}"
         return check_folder(made_once(cache / "zoo" / name, lambda folder: self._make(folder, cache)))
 

@@ -62,3 +62,10 @@ def test_a_class_named_twice_is_refused():
     with pytest.raises(ValidationError, match="named twice"):
         Classification(classes=("Yes", "yes"))
     assert Classification(classes=("Yes", "yes"), ignore_case=False)
+
+
+def test_a_reference_of_no_class_is_told_before_anything_is_spent():
+    metric = Classification(classes=("REFUTE", "SUPPORTS"))
+    with pytest.raises(BenchError, match="'REFUTES' is none of the classes REFUTE, SUPPORTS"):
+        metric.check(["SUPPORTS", "REFUTES"])
+    metric.check(["supports"])
