@@ -86,6 +86,18 @@ def test_the_ordinary_cache_comes_before_ours_and_ours_before_the_hub(asked, tmp
     assert not asked
 
 
+def test_without_a_revision_a_copy_is_taken_and_nothing_else(asked, tmp_path, monkeypatch, weights, hub_cache):
+    unpinned = Hub(model=PINNED.model)
+    snapshot_in(hub_cache, weights)
+    snapshot_in(tmp_path / "bench" / "hub", weights)
+    with pytest.raises(CheckpointError, match=r"^google-t5/t5-small: BENCH_MODELS names no folder; pin a commit [^\n]*--models DIR$"):
+        unpinned.folder(tmp_path / "bench")
+    copy = shutil.copytree(weights, tmp_path / "models" / PINNED.model)
+    monkeypatch.setenv("BENCH_MODELS", str(tmp_path / "models"))
+    assert unpinned.folder(tmp_path / "bench") == copy
+    assert not asked
+
+
 @pytest.mark.parametrize("lost", ["model.safetensors", "tokenizer.json", "config.json"])
 def test_a_snapshot_in_part_is_passed_over(lost, asked, tmp_path, weights, hub_cache):
     (snapshot_in(hub_cache, weights) / lost).unlink()
