@@ -19,10 +19,10 @@ from pydantic import ValidationError
 
 from bench import ledger, plan, suite, worker
 from bench.contracts import Part
-from bench.job import ArmJob, models_fingerprint
+from bench.job import ArmJob, forecast, models_fingerprint
 from bench.ledger import Ending, Purse
 from bench.registry import name_of
-from bench.store import Store
+from bench.store import DryStore, Store
 from bench.suite import Suite
 from bench.tasks._class_labels import ClassLabels
 from bench.tasks._json_lines_folder import JsonLinesFolder
@@ -237,6 +237,14 @@ def test_the_first_arm_of_a_full_suite_is_done_with_its_scores(name: str, machin
     scored = {row["name"] for row in ledger.rows(folder) if row["row"] == "score" and row["subject"] == "student"}
     assert loaded.spec.rank_by in scored
     assert ending.facts["student_parameters"] > 0
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_every_arm_of_a_full_suite_can_be_planned_from_folders(name: str, machine: Path) -> None:
+    loaded = small(SUITES[name])
+    dry = DryStore(machine / "cache", quiet)
+    planned = {arm.id: forecast(loaded, arm, arm.task.splits(machine / "cache", quiet), dry) for arm in plan.arms(loaded)}
+    assert {arm: found.stops for arm, found in planned.items() if found.stops} == {}
 
 
 def first_arm(name: str, loaded: Suite, machine: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Ending, Path]:
