@@ -96,8 +96,10 @@ class Recipe(ABC):
         """Make it, into an empty folder. Inputs have been made before."""
 
     def inputs(self) -> tuple[Recipe, ...]:
-        """Recipes whose artifacts this one reads."""
-        return tuple(v for f in dataclasses.fields(self) if isinstance(v := getattr(self, f.name), Recipe))
+        """Recipes whose artifacts this one reads: its fields, and what stands in its fields that are tuples."""
+        values = (getattr(self, f.name) for f in dataclasses.fields(self))
+        found = (inner for value in values for inner in (value if isinstance(value, tuple) else (value,)))
+        return tuple(inner for inner in found if isinstance(inner, Recipe))
 
     def within(self, limit: Limit) -> Self:
         """The same, but stopping early before more than `limit` is used."""

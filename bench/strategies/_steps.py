@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.contracts import Compact, Example, Job, Phase
+from bench.contracts import Compact, Example, Job, Phase, Recipe
 from bench.errors import CheckpointError, NotEnough, OverBudget
 from bench.training.outputs import PseudoLabels
-from bench.training.recipes import Finetuned, ModelRecipe, Pretrained, Shrunk
+from bench.training.recipes import Finetuned, ModelRecipe, Possible, Pretrained, Shrunk
 from bench.training.soft_labels import Distilled, SoftLabels
 from bench.training.tuning import Distillation, Tuning
 
 CHUNK = 250
 """Pseudo-labels made at a time: each chunk is an artifact, so budgets share their first chunks and a killed run keeps them."""
+
+OUTPUTS_SHARE = 0.4
+"""Part of the money left that may go into a chunk's outputs where soft labels of them follow, so that those fit too: they take about
+as much again, up to 1.4 times in a decoder-only model, which computes logits for the document as well. Bites where money runs out."""
 
 
 def large(job: Job) -> ModelRecipe:
@@ -21,9 +25,14 @@ def large(job: Job) -> ModelRecipe:
 
 
 def compact(job: Job, base: ModelRecipe) -> ModelRecipe:
-    """The layers of `base` that the compact shape keeps; where it names a model of its own, that one, or layers of that.
+    """`cut`, made."""
+    return job.make(cut(job, base), "student_training")
 
-    Raises CheckpointError where a model of its own is named and `base` has been trained: the one is not cut from the other.
+
+def cut(job: Job, base: ModelRecipe) -> ModelRecipe:
+    """The layers of `base` that the compact shape keeps; where it names a model of its own, that one, or layers of that. Not made yet.
+
+    Raises CheckpointError where a model of its own is named and `base` is a trained one: the one is not cut from the other.
     """
     shape = job.compact
     if shape.model is not None:
@@ -32,28 +41,37 @@ def compact(job: Job, base: ModelRecipe) -> ModelRecipe:
                 f"compact.model '{shape.model}' is a model of its own, and here the compact model is cut from one that was tuned; "
                 "take compact.model out, or start from 'pretrained'"
             )
-        base = job.make(Pretrained(job.model(shape.model)), "student_training")
+        base = Pretrained(job.model(shape.model))
     layers = Compact(encoder_layers=shape.encoder_layers, decoder_layers=shape.decoder_layers)
-    return job.make(Shrunk(base, layers), "student_training") if layers != Compact() else base
+    return Shrunk(base, layers) if layers != Compact() else base
+
+
+def check(job: Job, recipe: Recipe) -> None:
+    """Raises BenchError where `recipe` cannot be made, whatever it may cost. For a student, before its teacher is paid."""
+    job.make(Possible(recipe), "student_training")
 
 
 def tune(job: Job, base: ModelRecipe, examples: tuple[Example, ...], tuning: Tuning, phase: Phase) -> ModelRecipe:
     """`base` fine-tuned. The teacher is tuned in full or not at all; the student stops early where the money ends."""
-    recipe = Finetuned(base=base, tuning=tuning, seed=job.seed_for(phase), **_read_as_the_task_says(job, examples))
-    return job.make(recipe, phase, shorten=phase == "student_training")
+    return job.make(finetuned(job, base, examples, tuning, phase), phase, shorten=phase == "student_training")
 
 
-def distill(
-    job: Job, base: ModelRecipe, teacher: ModelRecipe, examples: tuple[Example, ...], tuning: Tuning, kd: Distillation
+def finetuned(job: Job, base: ModelRecipe, examples: tuple[Example, ...], tuning: Tuning, phase: Phase) -> ModelRecipe:
+    """`base` fine-tuned, not made yet. Raises NotEnough where there is no example."""
+    return Finetuned(base=base, tuning=tuning, seed=job.seed_for(phase), **_read_as_the_task_says(job, examples))
+
+
+def distilled(
+    job: Job,
+    base: ModelRecipe,
+    taught_by: tuple[SoftLabels, ...] | ModelRecipe,
+    examples: tuple[Example, ...],
+    tuning: Tuning,
+    kd: Distillation,
 ) -> ModelRecipe:
-    """`base` trained on labels and on what `teacher` makes of the same inputs, as far as the money goes."""
-    data = _read_as_the_task_says(job, examples)
-    taught_by: SoftLabels | ModelRecipe = teacher
-    if kd.teacher_outputs == "cached":
-        soft_labels = SoftLabels(teacher=teacher, temperature=kd.temperature, top_k=kd.top_k, **data)
-        taught_by = job.make(soft_labels, "pseudo_labelling")
-    recipe = Distilled(base=base, tuning=tuning, seed=job.seed_for("student_training"), taught_by=taught_by, distillation=kd, **data)
-    return job.make(recipe, "student_training", shorten=True)
+    """`base` trained on labels and on what a teacher makes of the same inputs, not made yet. Raises NotEnough where there is no example."""
+    data, seed = _read_as_the_task_says(job, examples), job.seed_for("student_training")
+    return Distilled(base=base, tuning=tuning, seed=seed, taught_by=taught_by, distillation=kd, **data)
 
 
 def _read_as_the_task_says(job: Job, examples: tuple[Example, ...]) -> dict[str, Any]:
@@ -69,24 +87,41 @@ def _read_as_the_task_says(job: Job, examples: tuple[Example, ...]) -> dict[str,
     }
 
 
-def pseudo_label(job: Job, teacher: ModelRecipe, at_most_usd: float) -> tuple[Example, ...]:
-    """The pool, in its order, labelled by `teacher` as far as the money goes. Raises OverBudget where it buys none."""
+def soft_labels(
+    job: Job, teacher: ModelRecipe, examples: tuple[Example, ...], kd: Distillation, at_most_usd: float | None = None
+) -> SoftLabels:
+    """What `teacher` makes of every label token of `examples`. Raises OverBudget where not all of it fits."""
+    recipe = SoftLabels(teacher=teacher, temperature=kd.temperature, top_k=kd.top_k, **_read_as_the_task_says(job, examples))
+    return job.make(recipe, "pseudo_labelling", at_most_usd=at_most_usd)
+
+
+def pseudo_label(
+    job: Job, teacher: ModelRecipe, at_most_usd: float, keep: Distillation | None = None
+) -> tuple[tuple[Example, ...], tuple[SoftLabels, ...]]:
+    """The pool, in its order, labelled by `teacher` as far as the money goes; with `keep`, its soft labels of them as well.
+
+    With `keep` each chunk is paid for twice, outputs first; one whose soft labels do not fit is left out, and is the last.
+    Raises OverBudget where the money buys none.
+    """
     labelled: tuple[Example, ...] = ()
-    stop_at = job.left_usd() - at_most_usd
-    for start in range(0, len(job.unlabelled), CHUNK):
+    kept: tuple[SoftLabels, ...] = ()
+    waiting, stop_at = job.unlabelled, job.left_usd() - at_most_usd
+    while waiting:
+        chunk, share = waiting[:CHUNK], OUTPUTS_SHARE if keep else 1.0
         try:
-            chunk = job.make(
-                PseudoLabels.of(job, teacher, job.unlabelled[start : start + CHUNK]),
-                "pseudo_labelling",
-                shorten=True,
-                at_most_usd=job.left_usd() - stop_at,
-            )
+            recipe = PseudoLabels.of(job, teacher, chunk)
+            made = job.make(recipe, "pseudo_labelling", shorten=True, at_most_usd=share * (job.left_usd() - stop_at))
+            outputs = job.read(made)
+            said = tuple(example for example in outputs if example.target)
+            if keep and said:
+                kept += (soft_labels(job, teacher, said, keep, job.left_usd() - stop_at),)
         except OverBudget:
             if not labelled:
                 raise
             break
-        outputs = job.read(chunk)
-        labelled += tuple(example for example in outputs if example.target)
-        if len(outputs) < len(chunk.examples):
+        labelled += said
+        if len(outputs) < len(chunk) and not keep:
             break
-    return labelled
+        done = {example.id for example in outputs}  # of a chunk cut short not the first ones: a batch begins with the longest
+        waiting = tuple(example for example in chunk if example.id not in done) + waiting[CHUNK:]
+    return labelled, kept

@@ -38,7 +38,8 @@ class ContinuePretraining(Strategy):
     tokens: int = Field(default=128, ge=8)
     """Length of a piece of text, counted in the model's own tokens."""
     pretraining: Tuning = RECIPE
-    """How it goes on pretraining; `epochs` counts the times every piece of text may be seen."""
+    """How it goes on pretraining. Pieces of text are drawn with replacement; `epochs` times their number are as many draws as it makes
+    at most, or `min_steps` steps where those are more."""
     student: Tuning = Tuning()
     """How it is trained on the labels afterwards."""
 
@@ -68,6 +69,7 @@ class ContinuePretraining(Strategy):
             precision=job.precision,
             seed=job.seed_for("pretraining"),
         )
+        _steps.check(job, _steps.finetuned(job, further, labels, self.student, "student_training"))
         made = job.make(further, "continued_pretraining", shorten=True, at_most_usd=self.pretraining_share * job.left_usd())
         student = _steps.tune(job, made, labels, self.student, "student_training")
         return Outcome(student, facts={f"pretraining_{name}": value for name, value in job.read(made).items()})

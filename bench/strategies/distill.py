@@ -14,13 +14,17 @@ Kang et al. is kd+pl with gold false, kd.logit_weight 1 and kd.label_weight 0.
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
 
-from bench.contracts import Job, Outcome, Strategy
+from bench.contracts import Example, Job, Outcome, Strategy
 from bench.errors import NotEnough
 from bench.training.tuning import Distillation, Tuning
+
+if TYPE_CHECKING:
+    from bench.training.recipes import ModelRecipe
+    from bench.training.soft_labels import SoftLabels
 
 
 class Distill(Strategy):
@@ -29,8 +33,9 @@ class Distill(Strategy):
     label_share: float = Field(default=0.0, ge=0, le=1)
     """Part of the budget that buys labels; the rest pays teacher, pseudo-labels and training."""
     pseudo_share: float = Field(default=0.5, gt=0, le=1)
-    """Part of the money left after tuning the teacher that its work on the pool may take; the rest trains the student. With method
-    'kd+pl' and cached outputs, half of this is for its outputs: keeping its distributions over them takes as much again."""
+    """Part of the money left that the teacher's work on the pool may take; the rest trains the student. Left is what remains once the
+    teacher is tuned and, where they are cached, its distributions over the labels are made. Its work on the pool is its outputs and,
+    with method 'kd+pl' and cached outputs, its distributions over those."""
     method: Literal["pl", "kd", "kd+pl"] = "pl"
     """'pl': learn the teacher's outputs on the pool. 'kd': learn its next-token distributions on the labels, the pool is not used.
     'kd+pl': learn its outputs on the pool and its distributions over them."""
@@ -57,20 +62,27 @@ class Distill(Strategy):
     def run(self, job: Job) -> Outcome:
         from bench.strategies import _steps
 
-        reads_pool = self.method != "kd"
-        if reads_pool and not job.unlabelled:
+        if self.method != "kd" and not job.unlabelled:
             raise NotEnough("there is no unlabelled pool to distill on")
         labels = job.labels(self.label_share)
         large = _steps.large(job)
-        teacher = _steps.tune(job, large, labels, self.teacher, "teacher_tuning")
-        pseudo = _steps.pseudo_label(job, teacher, self._outputs_share() * job.left_usd()) if reads_pool else ()
-        examples = pseudo + (labels if self.gold else ())
-        base = _steps.compact(job, teacher if self.start_from == "teacher" else large)
-        if self.method == "pl":
-            student = _steps.tune(job, base, examples, self.student, "student_training")
-        else:
-            student = _steps.distill(job, base, teacher, examples, self.student, self.kd)
-        return Outcome(student, teacher, {"pseudo_labels": len(pseudo)})
+        teacher = _steps.finetuned(job, large, labels, self.teacher, "teacher_tuning")
+        base = _steps.cut(job, teacher if self.start_from == "teacher" else large)
+        _steps.check(job, self._student(job, base, teacher, labels))
+        job.make(teacher, "teacher_tuning")
+        keep = self.kd if self.method != "pl" and self.kd.teacher_outputs == "cached" else None
+        gold = labels if self.gold else ()
+        gold_kept = (_steps.soft_labels(job, teacher, gold, keep),) if keep and gold else ()
+        reads_pool = self.method != "kd"
+        pseudo, kept = _steps.pseudo_label(job, teacher, self.pseudo_share * job.left_usd(), keep) if reads_pool else ((), ())
+        student = self._student(job, base, kept + gold_kept if keep else teacher, pseudo + gold)
+        return Outcome(job.make(student, "student_training", shorten=True), teacher, {"pseudo_labels": len(pseudo)})
 
-    def _outputs_share(self) -> float:
-        return self.pseudo_share / 2 if self.method == "kd+pl" and self.kd.teacher_outputs == "cached" else self.pseudo_share
+    def _student(
+        self, job: Job, base: ModelRecipe, taught_by: tuple[SoftLabels, ...] | ModelRecipe, examples: tuple[Example, ...]
+    ) -> ModelRecipe:
+        from bench.strategies import _steps
+
+        if self.method == "pl":
+            return _steps.finetuned(job, base, examples, self.student, "student_training")
+        return _steps.distilled(job, base, taught_by, examples, self.student, self.kd)

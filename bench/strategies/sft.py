@@ -26,6 +26,8 @@ class Sft(Strategy):
         from bench.strategies import _steps
 
         examples = job.labels(self.label_share)
-        teacher = _steps.tune(job, _steps.large(job), examples, self.teacher, "teacher_tuning")
-        student = _steps.tune(job, _steps.compact(job, teacher), examples, self.student, "student_training")
-        return Outcome(student, teacher)
+        teacher = _steps.finetuned(job, _steps.large(job), examples, self.teacher, "teacher_tuning")
+        student = _steps.finetuned(job, _steps.cut(job, teacher), examples, self.student, "student_training")
+        _steps.check(job, student)
+        job.make(teacher, "teacher_tuning")
+        return Outcome(job.make(student, "student_training", shorten=True), teacher)

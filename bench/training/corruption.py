@@ -51,7 +51,8 @@ def pieces(folder: Path, documents: Sequence[Example], tokens: int) -> tuple[int
 
 def _sentinels(tokenizer: Any, folder: Path) -> tuple[int, ...]:
     vocabulary = tokenizer.get_vocab()
-    found = tuple(vocabulary[name] for i in range(100) if (name := f"<extra_id_{i}>") in vocabulary)
+    spellings = ([f"<extra_id_{i}>", f"▁<extra_id_{i}>"] for i in range(100))  # mT5's are words, which begin with ▁
+    found = tuple(vocabulary[name] for both in spellings for name in both if name in vocabulary)
     if len(found) < 100:
         raise CheckpointError(f"{folder}: the tokenizer has {len(found)} of T5's 100 sentinels <extra_id_0>, ..., <extra_id_99>")
     return found

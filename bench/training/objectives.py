@@ -83,6 +83,13 @@ class SoftTargets(NamedTuple):
     log_probs: torch.Tensor
     starts: torch.Tensor
 
+    @classmethod
+    def joined(cls, parts: Sequence[SoftTargets]) -> SoftTargets:
+        """Of the examples of all parts, one after the other. The same teacher made them, with the same k."""
+        tokens, log_probs = torch.cat([part.tokens for part in parts]), torch.cat([part.log_probs for part in parts])
+        lengths = torch.cat([part.starts.diff() for part in parts])
+        return cls(tokens, log_probs, torch.cat([lengths.new_zeros(1), lengths.cumsum(0)]))
+
     def rows(self, positions: Sequence[int]) -> torch.Tensor:
         """Rows of these examples, one after the other."""
         return torch.cat([torch.arange(int(self.starts[i]), int(self.starts[i + 1])) for i in positions])

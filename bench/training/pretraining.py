@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from bench.contracts import Example, Precision, Workbench
 from bench.errors import DataError
@@ -65,9 +65,12 @@ def switch_point(tuning: Tuning, rate_share: float) -> float:
 class FurtherPretrained(ModelRecipe):
     """A model that went on with its pretraining; `pretraining.json` beside it holds loop.Training.
 
-    texts: by which `general` and `task_like` weigh, in the same order. tokens: length of a piece of text. It ends when every piece
-    was seen tuning.epochs times, or at its limit.
+    texts: by which `general` and `task_like` weigh, in the same order. tokens: length of a piece of text.
+    It ends after as many draws as tuning.epochs times the pieces of the texts that have a weight, but after tuning.min_steps steps
+    at least; or at its limit. Draws are with replacement: some pieces come more often, others never.
     """
+
+    version: ClassVar[int] = 2
 
     base: ModelRecipe
     texts: tuple[tuple[Example, ...], ...]
@@ -86,7 +89,7 @@ class FurtherPretrained(ModelRecipe):
     def forecast_flops(self, bench: Workbench) -> float:
         """Exactly what `make` tallies."""
         order = self._order(bench)
-        return math.fsum(forecast_steps(order.data, order, self.tuning, self.flop_model(bench.cache), LabelObjective(), self.limit))
+        return math.fsum(forecast_steps(order.data, order, self.tuning, self.flop_model(bench.cache), self._objective(), self.limit))
 
     def make(self, folder: Path, bench: Workbench) -> None:
         order = self._order(bench)
@@ -97,7 +100,7 @@ class FurtherPretrained(ModelRecipe):
             order,
             self.tuning,
             self.flop_model(bench.cache),
-            LabelObjective(),
+            self._objective(),
             precision=self.precision,
             device=bench.device,
             seed=self.seed,
@@ -116,14 +119,19 @@ class FurtherPretrained(ModelRecipe):
     def pretend(self, bench: Workbench) -> Mapping[str, float]:  # noqa: ARG002
         return {}
 
+    def _objective(self) -> LabelObjective:
+        return LabelObjective(self.tuning.label_smoothing)
+
     def _order(self, bench: Workbench) -> Blends:
         folder = self.tokenizer_folder(bench.cache, self.tokens)
         parts = tuple(_pieces(folder, documents, self.tokens) for documents in self.texts)
         data, sizes = Corrupted(parts, self.seed), tuple(count for count, _ in parts)
-        empty = [i for i, size in enumerate(sizes) if not size and (self.general[i] or self.task_like[i])]
+        read = [i for i in range(len(sizes)) if self.general[i] or self.task_like[i]]
+        empty = [i for i in read if not sizes[i]]
         if empty:
             raise DataError(f"text {empty[0] + 1} of {len(sizes)} to go on pretraining with holds nothing that this model can learn from")
-        steps = self.tuning.epochs * math.ceil(data.count / self.tuning.batch_size)
+        epoch = math.ceil(sum(sizes[i] for i in read) / self.tuning.batch_size)
+        steps = max(self.tuning.epochs * epoch, self.tuning.min_steps)
         return Blends(data, sizes, self.general, self.task_like, self.switch_at, self.tuning.batch_size, steps, self.seed)
 
 

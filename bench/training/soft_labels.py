@@ -88,32 +88,37 @@ class SoftLabels(Recipe):
 class Distilled(Finetuned):
     """A student trained on labels and on what a teacher makes of the same inputs.
 
-    taught_by: soft labels of the same examples, or the teacher itself, which then runs in every step. Its vocabulary has to be the
-    student's, and for a loss on hidden states its width as well: BenchError, known before anything is made.
+    taught_by: soft labels that one teacher made of the examples, part by part, in the same order; or the teacher itself, which then
+    runs in every step. The forecast raises what `check_taught` raises, whether or not the teacher has been made.
     """
 
-    taught_by: SoftLabels | ModelRecipe
+    taught_by: tuple[SoftLabels, ...] | ModelRecipe
     distillation: Distillation
 
     def _objective(self, bench: Workbench, ready: bool) -> Objective:
         settings, smoothing = self.distillation, self.tuning.label_smoothing
-        self._check_teacher(bench.cache)
-        if isinstance(self.taught_by, SoftLabels):
-            targets = self.taught_by.read(bench.artifact(self.taught_by)) if ready else None
-            return CachedObjective(settings, smoothing, targets)
-        teacher = load(self.taught_by.folder(bench))[0].to(bench.device) if ready else None
-        return TeacherObjective(settings, smoothing, self.taught_by.flop_model(bench.cache), teacher)
+        teacher = self.taught_by[0].teacher if isinstance(self.taught_by, tuple) else self.taught_by
+        check_taught(self, teacher, settings.hidden_weight > 0, bench.cache)
+        if isinstance(self.taught_by, tuple):
+            kept = [part.read(bench.artifact(part)) for part in self.taught_by] if ready else []
+            return CachedObjective(settings, smoothing, SoftTargets.joined(kept) if ready else None)
+        network = load(teacher.folder(bench))[0].to(bench.device) if ready else None
+        return TeacherObjective(settings, smoothing, teacher.flop_model(bench.cache), network)
 
-    def _check_teacher(self, cache: Path) -> None:
-        teacher = self.taught_by.teacher if isinstance(self.taught_by, SoftLabels) else self.taught_by
-        if teacher.origin == self.origin:
-            return
-        ours, theirs = self.config(cache), teacher.config(cache)
-        vocabularies = [load_tokenizer(model.origin.checkpoint.folder(cache)).get_vocab() for model in (self, teacher)]
-        if vocabularies[0] != vocabularies[1] or ours.vocab_size != theirs.vocab_size:
-            raise BenchError("teacher and student have different vocabularies, so the one's logits mean nothing to the other")
-        if self.distillation.hidden_weight and ours.hidden_size != theirs.hidden_size:
-            raise BenchError(
-                f"hidden states of {theirs.hidden_size} numbers in the teacher and {ours.hidden_size} in the student cannot be compared; "
-                "kd: hidden_weight 0"
-            )
+
+def check_taught(student: ModelRecipe, teacher: ModelRecipe, hidden: bool, cache: Path) -> None:
+    """Whether the one can learn the other's distributions, and its hidden states where `hidden`. Neither has to be made.
+
+    Raises BenchError where their vocabularies differ, or for hidden states their widths.
+    """
+    if teacher.origin == student.origin:
+        return
+    ours, theirs = student.config(cache), teacher.config(cache)
+    vocabularies = [load_tokenizer(model.origin.checkpoint.folder(cache)).get_vocab() for model in (student, teacher)]
+    if vocabularies[0] != vocabularies[1] or ours.vocab_size != theirs.vocab_size:
+        raise BenchError("teacher and student have different vocabularies, so the one's logits mean nothing to the other")
+    if hidden and ours.hidden_size != theirs.hidden_size:
+        raise BenchError(
+            f"hidden states of {theirs.hidden_size} numbers in the teacher and {ours.hidden_size} in the student cannot be compared; "
+            "kd: hidden_weight 0"
+        )

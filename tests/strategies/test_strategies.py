@@ -1,5 +1,6 @@
 """Every strategy takes each family of models from the purse to a compact model that loads."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from pydantic import ValidationError
 
 from bench import plan, registry, suite
 from bench.contracts import Example, Outcome, Recipe, Splits
-from bench.errors import CheckpointError, NotEnough, OverBudget
+from bench.errors import BenchError, NotEnough, OverBudget
 from bench.job import ArmJob, forecast
 from bench.ledger import Purse
 from bench.plan import Arm
@@ -16,7 +17,7 @@ from bench.suite import Suite
 from bench.training.models import load
 from bench.training.recipes import Finetuned, ModelRecipe, Pretrained, Shrunk
 from bench.training.shrinking import layer_counts
-from bench.training.soft_labels import Distilled, SoftLabels
+from bench.training.soft_labels import Distilled
 from tests.test_store import quiet
 
 WORDS = ["red", "blue", "green", "small", "large", "round", "square", "cat", "dog", "bird", "house", "tree", "river", "stone", "cloud"]
@@ -49,14 +50,16 @@ SUITE = """
 suite: tiny
 question: Which?
 large: {{use: random, with: {{family: {family}}}}}
-models: {{smaller: {{use: random, with: {{family: {family}, width: 16, decoder_layers: 3, seed: 1}}}}}}
+models:
+  smaller: {{use: random, with: {{family: {family}, width: 16, decoder_layers: 3, seed: 1}}}}
+  foreign: {{use: random, with: {{family: {family}, vocabulary: 400}}}}
 compact: {{{compact}}}
 tasks: {{own: {{use: files, with: {{train: none.csv, source: a, target: b, max_source_tokens: 32, max_target_tokens: 8}}}}}}
 strategies: {{tried: {{use: {use}, with: {{{settings}}}}}}}
-start_labels: 16
+start_labels: {owned}
 budgets_usd: [4]
 seeds: [1]
-prices: {{label_usd: 0.1, device_flops_per_second: {speed}}}
+prices: {{label_usd: 0.1, device_flops_per_second: {speed}{prices}}}
 """
 
 
@@ -70,10 +73,11 @@ def store(cache: Path, tmp_path: Path) -> Store:
     return Store(tmp_path / "store", cache, "cpu", {}, quiet)
 
 
-def arm(folder: Path, tried: str, family: str = "t5_v1_1", speed: str = "5e+6", compact: str = "decoder_layers: 2") -> tuple[Suite, Arm]:
+def arm(folder: Path, tried: str, **changes: object) -> tuple[Suite, Arm]:
     use, settings = SETTINGS[tried]
+    usual = {"family": "t5_v1_1", "speed": "5e+6", "compact": "decoder_layers: 2", "owned": 16, "prices": "", "settings": settings}
     path = folder / "tiny.yaml"
-    path.write_text(SUITE.format(family=family, use=use, settings=settings, speed=speed, compact=compact))
+    path.write_text(SUITE.format(use=use, **{**usual, **changes}))
     loaded = suite.read(path)
     return loaded, plan.arms(loaded)[0]
 
@@ -96,7 +100,7 @@ EVERY_FAMILY = [("kd, hidden states", family) for family in ("t5", "mt5", "bart"
 def test_a_strategy_makes_a_compact_model_within_its_budget(tried: str, family: str, store: Store, tmp_path: Path) -> None:
     layers = (0, 2) if family == "llama" else (3, 2)
     compact = "decoder_layers: [0, 3]" if family == "llama" else "encoder_layers: 3, decoder_layers: 2"
-    outcome, purse = run(*arm(tmp_path, tried, family, compact=compact), store)
+    outcome, purse = run(*arm(tmp_path, tried, family=family, compact=compact), store)
     student, tokenizer = load(store.artifact(outcome.student))
     assert layer_counts(student.config) == layers
     assert tokenizer("a red cat").input_ids
@@ -142,6 +146,13 @@ def test_the_plan_is_what_the_run_takes_where_no_output_is_guessed(tried: str, s
         assert flops(blind.charges)[phase] >= amount
 
 
+def taught_on(student: Recipe) -> tuple[Example, ...]:
+    """Examples of which a student's soft labels were kept, in their order."""
+    assert isinstance(student, Distilled)
+    assert isinstance(student.taught_by, tuple)
+    return tuple(example for part in student.taught_by for example in part.examples)
+
+
 def test_what_the_student_learns_from_is_what_the_method_says(store: Store, tmp_path: Path) -> None:
     students = {}
     for tried in SETTINGS:
@@ -156,9 +167,7 @@ def test_what_the_student_learns_from_is_what_the_method_says(store: Store, tmp_
         assert bool(ids & labels) == (tried != "kd+pl, Kang")
     assert {tried for tried, student in students.items() if isinstance(student, Distilled)} == {t for t in SETTINGS if t.startswith("kd")}
     for tried in ("kd", "kd+pl"):
-        soft_labels = students[tried].taught_by
-        assert isinstance(soft_labels, SoftLabels)
-        assert soft_labels.examples == students[tried].examples
+        assert taught_on(students[tried]) == students[tried].examples
     for tried in ("kd, hidden states", "kd+pl, Kang"):
         assert isinstance(students[tried].taught_by, Finetuned)
     assert isinstance(students["kd"].base.base, Finetuned)
@@ -174,6 +183,63 @@ def test_where_distributions_are_kept_money_is_set_aside_for_them(cache: Path, t
         found[tried] = outcome.facts["pseudo_labels"]
         assert flops(purse.charges)["student_training"] > 0
     assert 0 < found["kd+pl"] < found["kd+pl, Kang"] == len(POOL)
+
+
+@pytest.mark.parametrize("family", ["t5_v1_1", "llama"])
+def test_where_money_is_short_the_student_learns_from_as_much_of_the_pool_as_that_buys(family: str, store: Store, tmp_path: Path) -> None:
+    """Keeping the teacher's distributions over all labels and all outputs at once would leave nothing to train the student with."""
+    loaded, planned = arm(tmp_path, "kd+pl", family=family, speed="1.5e+5", compact="decoder_layers: [0, 3]")
+    outcome, purse = run(loaded, planned, store)
+    assert 0 < outcome.facts["pseudo_labels"] < len(POOL)
+    assert taught_on(outcome.student) == outcome.student.examples
+    assert flops(purse.charges)["student_training"] > 0
+    assert not forecast(loaded, planned, SPLITS, DryStore(store.cache, quiet)).stops
+
+
+def test_distributions_are_kept_chunk_by_chunk_those_over_the_labels_first(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.strategies._steps.CHUNK", 8)
+    outcome, purse = run(*arm(tmp_path, "kd+pl", speed="2e+5"), store)
+    assert taught_on(outcome.student) == outcome.student.examples
+    *pool, labels = outcome.student.taught_by
+    assert {e.id for e in labels.examples} <= {e.id for e in SPLITS.train}
+    assert {e.id for part in pool[:2] for e in part.examples} == {e.id for e in POOL[:16]}
+    read = [e.id for part in pool for e in part.examples]
+    assert len(set(read)) == len(read) == outcome.facts["pseudo_labels"] < len(POOL)
+    assert max(len(part.examples) for part in pool) == len(pool[0].examples) == 8
+    made = [c.quantity for c in purse.charges if c.phase == "pseudo_labelling" and c.unit == "FLOP"]
+    assert made[0] == labels.forecast_flops(store.bench)
+
+
+def test_a_chunk_whose_distributions_do_not_fit_is_left_out(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.strategies._steps.OUTPUTS_SHARE", 1.0)
+    loaded, planned = arm(tmp_path, "kd+pl", speed="1.5e+5")
+    with pytest.raises(OverBudget, match="pseudo labelling costs"):
+        run(loaded, planned, store)
+    monkeypatch.setattr("bench.strategies._steps.CHUNK", 5)
+    outcome, purse = run(loaded, planned, store)
+    assert taught_on(outcome.student) == outcome.student.examples
+    charges = [c for c in purse.charges if c.phase == "pseudo_labelling" and c.unit == "FLOP"]
+    assert len(charges) == 2 * len(outcome.student.taught_by)  # of the last chunk outputs alone, of the labels soft labels alone
+
+
+BY_ITEM = ", meter: items, usd_per_1k_items: {own: {pseudo_labelling: 50}}"
+
+
+def test_by_the_item_distributions_cost_nothing_and_the_money_goes_into_outputs(store: Store, tmp_path: Path) -> None:
+    loaded, planned = arm(tmp_path, "kd+pl", prices=BY_ITEM)
+    outcome, purse = run(loaded, planned, store)
+    items = [c.quantity for c in purse.charges if c.phase == "pseudo_labelling" and c.paid_by == "purse"]
+    assert 17 < sum(items) <= 20  # of 4 dollars, 2 bought labels, 1 is for the student, which costs nothing here
+    assert len(items) > 2
+    read = {e.id for part in outcome.student.taught_by[:-1] for e in part.examples}
+    assert len(read) == outcome.facts["pseudo_labels"] == sum(items)
+    assert forecast(loaded, planned, SPLITS, DryStore(store.cache, quiet)).facts == {
+        **outcome.facts,
+        "labels_owned": 16,
+        "labels_bought": 20,
+    }
 
 
 @pytest.mark.parametrize("tried", ["annotate", "pl", "kd+pl"])
@@ -193,11 +259,40 @@ def test_a_compact_model_of_its_own_can_be_shrunk_as_well(store: Store, tmp_path
     assert isinstance(outcome.student.untrained, Shrunk)
 
 
-@pytest.mark.parametrize("tried", ["sft", "kd"])
-def test_a_compact_model_of_its_own_is_not_cut_from_a_teacher(tried: str, store: Store, tmp_path: Path) -> None:
-    loaded, planned = arm(tmp_path, tried, compact="model: smaller")
-    with pytest.raises(CheckpointError, match=r"compact\.model 'smaller' is a model of its own"):
-        forecast(loaded, planned, SPLITS, DryStore(store.cache, quiet))
+OF_THE_TEACHER = "method: kd, start_from: teacher"
+HIDDEN = "method: kd, kd: {teacher_outputs: every_step, hidden_weight: 3.0}"
+
+
+@pytest.mark.parametrize("paid", ["", ", meter: wall"])
+@pytest.mark.parametrize(
+    ("tried", "settings", "compact", "message"),
+    [
+        ("sft", "label_share: 0.5", "model: smaller", "model of its own"),
+        ("sft", "label_share: 0.5", "decoder_layers: 9", "9 are asked for, the model has 4"),
+        ("kd", OF_THE_TEACHER, "model: smaller", "model of its own"),
+        ("kd", OF_THE_TEACHER, "decoder_layers: 9", "9 are asked for, the model has 4"),
+        ("pl", "method: pl", "decoder_layers: 9", "9 are asked for, the model has 4"),
+        ("kd+pl", "method: kd+pl", "model: foreign", "different vocabularies"),
+        ("kd", HIDDEN, "model: smaller", "hidden states of 32 numbers in the teacher and 16 in the student"),
+    ],
+)
+def test_what_cannot_be_is_told_before_the_teacher_is_paid(
+    tried: str, settings: str, compact: str, message: str, paid: str, store: Store, tmp_path: Path
+) -> None:
+    loaded, planned = arm(tmp_path, tried, settings=settings, compact=compact, prices=paid)
+    purse = Purse(planned.budget_usd)
+    with pytest.raises(BenchError, match=message):
+        planned.cell.strategy.run(ArmJob(loaded, planned, SPLITS, purse, store))
+    assert "teacher_tuning" not in {charge.phase for charge in purse.charges}
+    assert re.search(message, forecast(loaded, planned, SPLITS, DryStore(store.cache, quiet)).stops)
+
+
+def test_pretraining_is_not_paid_where_there_is_no_label_to_train_on(store: Store, tmp_path: Path) -> None:
+    loaded, planned = arm(tmp_path, "continue_pretraining", settings="label_share: 0.0, tokens: 32", owned=0)
+    purse = Purse(planned.budget_usd)
+    with pytest.raises(NotEnough, match="not a single label"):
+        planned.cell.strategy.run(ArmJob(loaded, planned, SPLITS, purse, store))
+    assert "continued_pretraining" not in {charge.phase for charge in purse.charges}
 
 
 def test_a_teacher_that_the_money_does_not_cover_is_not_tuned_in_part(store: Store, tmp_path: Path) -> None:

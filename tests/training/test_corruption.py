@@ -1,7 +1,10 @@
 """Text with gaps, and what stood in them."""
 
+import json
 import random
+import shutil
 from itertools import chain
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -70,6 +73,30 @@ def test_t5_reads_running_text_with_sentinels_in_it(shapes) -> None:
     assert "<extra_id_0>" in tokenizer.decode(found.source)
     assert tokenizer.decode(found.target).startswith("<extra_id_0>")
     assert found.source[-1] == found.target[-1] == tokenizer.eos_token_id
+
+
+def spelt_as_mt5_does(folder: Path, copy: Path) -> Path:
+    """The same model and tokenizer, but the sentinels are pieces of the vocabulary such as '▁<extra_id_0>', and no special tokens."""
+    shutil.copytree(folder, copy)
+    tokenizer = json.loads((copy / "tokenizer.json").read_text(encoding="utf-8"))
+    tokenizer["added_tokens"] = [token for token in tokenizer["added_tokens"] if not token["content"].startswith("<extra_id_")]
+    vocabulary = tokenizer["model"]["vocab"]
+    tokenizer["model"]["vocab"] = {f"▁{name}" if name.startswith("<extra_id_") else name: i for name, i in vocabulary.items()}
+    (copy / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
+    settings = json.loads((copy / "tokenizer_config.json").read_text(encoding="utf-8"))
+    del settings["extra_special_tokens"]
+    (copy / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
+    return copy
+
+
+def test_the_sentinels_of_mt5_are_found_as_its_published_vocabulary_spells_them(shapes, tmp_path: Path) -> None:
+    plain, published = shapes("mt5"), spelt_as_mt5_does(shapes("mt5"), tmp_path / "mt5")
+    vocabulary = load_tokenizer(published).get_vocab()
+    assert "▁<extra_id_0>" in vocabulary
+    assert "<extra_id_0>" not in vocabulary
+    found, expected = (pieces(folder, DOCUMENTS, 32)[1](0, random.Random(0)) for folder in (published, plain))
+    assert found == expected
+    assert found.target[0] == vocabulary["▁<extra_id_0>"]
 
 
 def test_a_text_shorter_than_a_piece_is_one_piece(shapes) -> None:

@@ -85,6 +85,34 @@ def test_the_forecast_is_what_it_tallies_also_where_the_money_ends_it(shop, base
     assert part.read(shop.artifact(part))["steps_made"] < whole.read(shop.artifact(whole))["steps_made"]
 
 
+def planned(shop, recipe: FurtherPretrained) -> int:
+    return int(recipe.read(shop.make(recipe))["steps_planned"])
+
+
+def test_a_text_that_no_blend_gives_a_weight_to_adds_no_steps(shop, base) -> None:
+    unread = further(base, texts=(*further(base).texts, DOCUMENTS), general=(1.0, 0.0, 0.0), task_like=(0.0, 1.0, 0.0))
+    assert planned(shop, unread) == planned(shop, further(base))
+    everything = further(base, texts=unread.texts, general=(1.0, 1.0, 0.0), task_like=(0.0, 0.0, 1.0))
+    assert planned(shop, everything) > planned(shop, unread)
+
+
+def test_few_pieces_are_drawn_again_until_the_least_number_of_steps_is_made(shop, base) -> None:
+    usual = further(base)
+    longer = further(base, tuning=usual.tuning.model_copy(update={"min_steps": 50}))
+    assert planned(shop, usual) < planned(shop, longer) == 50
+    assert sum(shop.made[longer.key].steps) == longer.forecast_flops(shop.bench())
+
+
+def test_labels_are_smoothed_as_its_settings_say(shop, base) -> None:
+    """Half of the probability spread over 600 tokens leaves a loss of half their entropy at least."""
+    smoothed = further(base, tuning=further(base).tuning.model_copy(update={"epochs": 30, "label_smoothing": 0.5}))
+    shop.make(smoothed)
+    assert smoothed.read(shop.artifact(smoothed))["loss"] > 0.5 * math.log(600) + math.log(2)
+    plain = further(base, tuning=smoothed.tuning.model_copy(update={"label_smoothing": 0.0}))
+    shop.make(plain)
+    assert plain.read(shop.artifact(plain))["loss"] < 0.5 * math.log(600) + math.log(2)
+
+
 def test_it_learns_and_is_a_model_of_the_same_shape(shop, base) -> None:
     short, long = further(base), further(base, tuning=further(base).tuning.model_copy(update={"epochs": 30}))
     for recipe in (short, long):

@@ -12,7 +12,7 @@ from bench.training.batches import collate, encode
 from bench.training.forward import forward
 from bench.training.losses import distillation_loss, label_loss
 from bench.training.models import load
-from bench.training.objectives import CachedObjective, TeacherObjective
+from bench.training.objectives import CachedObjective, SoftTargets, TeacherObjective
 from bench.training.recipes import Finetuned, Pretrained, Shrunk
 from bench.training.soft_labels import Distilled, SoftLabels
 from bench.training.tuning import Distillation, Tuning
@@ -80,6 +80,15 @@ def test_soft_labels_are_the_teachers_distributions_at_each_label_token(shop, te
     assert (kept.tokens.dtype, kept.log_probs.dtype) == (torch.int32, torch.float32)
 
 
+def test_soft_labels_made_in_parts_are_those_made_at_once(shop, teacher, examples):
+    parts = [_soft_labels(teacher, part, top_k=3) for part in (examples[:5], examples[5:6], examples[6:])]
+    joined, whole = SoftTargets.joined([part.read(shop.make(part)) for part in parts]), _soft_labels(teacher, examples, top_k=3)
+    at_once = whole.read(shop.make(whole))
+    assert joined.starts.tolist() == at_once.starts.tolist()
+    assert joined.tokens.tolist() == at_once.tokens.tolist()
+    assert torch.allclose(joined.log_probs, at_once.log_probs, atol=1e-5)
+
+
 @two_families
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_soft_labels_take_one_forward_pass_of_the_teacher_for_each_example(shop, teacher, examples, data, precision):
@@ -113,20 +122,21 @@ def test_kept_distributions_over_the_whole_vocabulary_teach_what_the_teacher_tea
 @one_family
 def test_both_ways_make_the_same_student_at_different_cost(shop, teacher, student, examples):
     kd = Distillation(top_k=WHOLE_VOCABULARY)
-    cached = _distilled(student, _soft_labels(teacher, examples, top_k=WHOLE_VOCABULARY), examples, kd)
+    parts = tuple(_soft_labels(teacher, part, top_k=WHOLE_VOCABULARY) for part in (examples[:5], examples[5:]))
+    cached = _distilled(student, parts, examples, kd)
     every_step = _distilled(student, teacher, examples)
     losses = [json.loads((shop.make(recipe) / "training.json").read_text())["loss"] for recipe in (cached, every_step)]
     assert losses[0] == pytest.approx(losses[1], abs=1e-4)
     weights = [load(shop.make(recipe))[0].state_dict() for recipe in (cached, every_step)]
     assert all(torch.allclose(weights[0][name], weights[1][name], atol=1e-3) for name in weights[0])
-    paid_once = shop.made[cached.taught_by.key].steps
+    paid_once = [flops for part in parts for flops in shop.made[part.key].steps]
     in_steps = sum(shop.made[every_step.key].steps) - sum(shop.made[cached.key].steps)
     assert in_steps == 2 * sum(paid_once)  # two epochs
 
 
 @two_families
 def test_the_forecast_of_a_distillation_is_what_it_tallies(shop, teacher, student, examples):
-    for taught_by, kd in ((teacher, EVERY_STEP), (_soft_labels(teacher, examples), Distillation())):
+    for taught_by, kd in ((teacher, EVERY_STEP), ((_soft_labels(teacher, examples),), Distillation())):
         recipe = _distilled(student, taught_by, examples, kd, precision="bf16")
         forecast = recipe.forecast_flops(shop.bench())
         shop.make(recipe)
@@ -173,7 +183,7 @@ def test_a_student_comes_nearer_to_its_teacher(shop, pretrained, student, exampl
     tuning = Tuning(epochs=8, batch_size=4, learning_rate=3e-3, freeze="none")
     teacher = Finetuned(base=pretrained, examples=examples, tuning=tuning, seed=0, **READ)
     kd = Distillation(logit_weight=1.0, label_weight=0.0, teacher_outputs=outputs)
-    taught = _distilled(student, _soft_labels(teacher, examples) if outputs == "cached" else teacher, examples, kd, tuning=tuning)
+    taught = _distilled(student, (_soft_labels(teacher, examples),) if outputs == "cached" else teacher, examples, kd, tuning=tuning)
     distance = TeacherObjective(kd, 0.0, teacher.flop_model(shop.cache), load(shop.make(teacher))[0])
     before, after = (loss(distance, load(shop.make(model))[0]).item() for model in (student, taught))
     assert after < 0.5 * before
@@ -182,7 +192,7 @@ def test_a_student_comes_nearer_to_its_teacher(shop, pretrained, student, exampl
 @one_family
 def test_a_teacher_of_another_vocabulary_is_refused_before_anything_is_made(shop, student, examples):
     other = Pretrained(Random(family="t5_v1_1", vocabulary=400))
-    for taught_by in (other, _soft_labels(other, examples)):
+    for taught_by in (other, (_soft_labels(other, examples),)):
         with pytest.raises(BenchError, match="different vocabularies"):
             _distilled(student, taught_by, examples).forecast_flops(shop.bench())
 
@@ -214,13 +224,19 @@ def test_whatever_decides_the_outcome_decides_the_key(teacher, student, examples
     recipe = _distilled(student, teacher, examples)
     plain = Finetuned(base=student, examples=examples, tuning=recipe.tuning, seed=0, **READ)
     soft = _soft_labels(teacher, examples)
+    halves = (_soft_labels(teacher, examples[:6]), _soft_labels(teacher, examples[6:]))
     recipes = [
         recipe,
         plain,
         _distilled(student, student, examples),
         _distilled(student, teacher, examples, EVERY_STEP.model_copy(update={"temperature": 1.0})),
-        *(_distilled(student, labels, examples) for labels in (soft, _soft_labels(teacher, examples, 8), _soft_labels(student, examples))),
+        *(
+            _distilled(student, (labels,), examples)
+            for labels in (soft, _soft_labels(teacher, examples, 8), _soft_labels(student, examples))
+        ),
+        _distilled(student, halves, examples),
     ]
     assert len({r.key for r in recipes}) == len(recipes)
     assert recipe.inputs() == (student, teacher)
+    assert recipes[-1].inputs() == (student, *halves)
     assert len({soft.key, _soft_labels(teacher, examples[1:]).key, _soft_labels(teacher, examples, precision="bf16").key}) == 3
