@@ -218,6 +218,10 @@ class Job(ABC):
         """Dollars left in the purse."""
 
     @abstractmethod
+    def check(self, recipe: Recipe) -> None:
+        """Raises BenchError where it cannot be made, whatever it may cost: of a student, before its teacher is paid."""
+
+    @abstractmethod
     def make(self, recipe: R, phase: Phase, shorten: bool = False, at_most_usd: float | None = None) -> R:
         """Have it made, or find it made, and pay for it either way; the recipe as it was made.
 

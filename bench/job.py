@@ -107,6 +107,9 @@ class ArmJob(Job):
         """Whether this arm had it made, and paid."""
         return recipe.key in self._paid
 
+    def check(self, recipe: Recipe) -> None:
+        recipe.forecast_flops(self._workshop.bench)
+
     def make(self, recipe: R, phase: Phase, shorten: bool = False, at_most_usd: float | None = None) -> R:
         for needed in recipe.inputs():
             self.make(needed, phase)

@@ -8,6 +8,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, TypeVar
 
@@ -65,7 +66,7 @@ class Recipe(ABC):
     on_device: ClassVar[bool] = True
     """Whether the device works on it. Where somebody else's does, behind an endpoint, tokens are paid and compute is not."""
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Readable kind, then 16 hex digits of sha256."""
         text = json.dumps(self.identity(), sort_keys=True, separators=(",", ":"))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.contracts import Compact, Example, Job, Phase, Recipe
+from bench.contracts import Compact, Example, Job, Phase
 from bench.errors import CheckpointError, NotEnough, OverBudget
 from bench.training.outputs import PseudoLabels
-from bench.training.recipes import Finetuned, ModelRecipe, Possible, Pretrained, Shrunk
+from bench.training.recipes import Finetuned, ModelRecipe, Pretrained, Shrunk
 from bench.training.soft_labels import Distilled, SoftLabels
 from bench.training.tuning import Distillation, Tuning
 
@@ -46,9 +46,9 @@ def cut(job: Job, base: ModelRecipe) -> ModelRecipe:
     return Shrunk(base, layers) if layers != Compact() else base
 
 
-def check(job: Job, recipe: Recipe) -> None:
-    """Raises BenchError where `recipe` cannot be made, whatever it may cost. For a student, before its teacher is paid."""
-    job.make(Possible(recipe), "student_training")
+def teacher(job: Job, examples: tuple[Example, ...], tuning: Tuning | None) -> ModelRecipe:
+    """The large model fine-tuned, not made yet; without settings as it comes, where it knows the task already."""
+    return finetuned(job, large(job), examples, tuning, "teacher_tuning") if tuning else large(job)
 
 
 def tune(job: Job, base: ModelRecipe, examples: tuple[Example, ...], tuning: Tuning, phase: Phase) -> ModelRecipe:

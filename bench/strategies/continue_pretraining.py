@@ -69,7 +69,7 @@ class ContinuePretraining(Strategy):
             precision=job.precision,
             seed=job.seed_for("pretraining"),
         )
-        _steps.check(job, _steps.finetuned(job, further, labels, self.student, "student_training"))
+        job.check(_steps.finetuned(job, further, labels, self.student, "student_training"))
         made = job.make(further, "continued_pretraining", shorten=True, at_most_usd=self.pretraining_share * job.left_usd())
         student = _steps.tune(job, made, labels, self.student, "student_training")
         return Outcome(student, facts={f"pretraining_{name}": value for name, value in job.read(made).items()})

@@ -46,8 +46,8 @@ class Distill(Strategy):
     tuned teacher (Shleifer and Rush)."""
     gold: bool = True
     """Whether the labels are trained on together with the pool."""
-    teacher: Tuning = Tuning()
-    """How the large model is tuned."""
+    teacher: Tuning | None = Tuning()
+    """How the large model is tuned; null where it is a checkpoint that knows the task already, and is the teacher as it comes."""
     student: Tuning = Tuning()
     """How the compact model is trained."""
 
@@ -66,9 +66,10 @@ class Distill(Strategy):
             raise NotEnough("there is no unlabelled pool to distill on")
         labels = job.labels(self.label_share)
         large = _steps.large(job)
-        teacher = _steps.finetuned(job, large, labels, self.teacher, "teacher_tuning")
+        teacher = _steps.teacher(job, labels, self.teacher)
         base = _steps.cut(job, teacher if self.start_from == "teacher" else large)
-        _steps.check(job, self._student(job, base, teacher, labels))
+        if labels:
+            job.check(self._student(job, base, teacher, labels))
         job.make(teacher, "teacher_tuning")
         keep = self.kd if self.method != "pl" and self.kd.teacher_outputs == "cached" else None
         gold = labels if self.gold else ()

@@ -17,8 +17,8 @@ class Sft(Strategy):
 
     label_share: float = Field(default=0.8, ge=0, le=1)
     """Part of the budget that buys labels; the rest tunes and trains."""
-    teacher: Tuning = Tuning()
-    """How the large model is tuned."""
+    teacher: Tuning | None = Tuning()
+    """How the large model is tuned; null where it is a checkpoint that knows the task already, and is the teacher as it comes."""
     student: Tuning = Tuning()
     """How the shrunk model is trained."""
 
@@ -26,8 +26,8 @@ class Sft(Strategy):
         from bench.strategies import _steps
 
         examples = job.labels(self.label_share)
-        teacher = _steps.finetuned(job, _steps.large(job), examples, self.teacher, "teacher_tuning")
+        teacher = _steps.teacher(job, examples, self.teacher)
         student = _steps.finetuned(job, _steps.cut(job, teacher), examples, self.student, "student_training")
-        _steps.check(job, student)
+        job.check(student)
         job.make(teacher, "teacher_tuning")
         return Outcome(job.make(student, "student_training", shorten=True), teacher)

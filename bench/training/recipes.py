@@ -20,7 +20,7 @@ from bench.training.objectives import LabelObjective, Objective
 from bench.training.shrinking import shrink, shrunk_config
 from bench.training.tuning import Tuning
 
-__all__ = ["Finetuned", "ModelRecipe", "Possible", "Pretrained", "Shrunk", "Tuning"]
+__all__ = ["Finetuned", "ModelRecipe", "Pretrained", "Shrunk", "Tuning"]
 
 
 @dataclass(frozen=True)
@@ -171,26 +171,6 @@ class Finetuned(ModelRecipe):
         folder = self.tokenizer_folder(bench.cache, self.max_source_tokens, self.max_target_tokens)
         data = encode(folder, self.examples, self.prefix, self.max_source_tokens, self.max_target_tokens)
         return data, Planned(plan_batches(data, self.tuning.batch_size, self.tuning.epochs, self.tuning.min_steps, self.seed))
-
-
-@dataclass(frozen=True)
-class Possible(Recipe):
-    """Nothing, and made only where `recipe` is possible: for a strategy that pays for other work before it.
-
-    Its forecast and `make` raise what the forecast of `recipe` raises. What `recipe` reads does not have to be made yet.
-    """
-
-    recipe: Recipe
-
-    def inputs(self) -> tuple[Recipe, ...]:
-        return ()
-
-    def forecast_flops(self, bench: Workbench) -> float:
-        self.recipe.forecast_flops(bench)
-        return 0.0
-
-    def make(self, folder: Path, bench: Workbench) -> None:  # noqa: ARG002
-        self.recipe.forecast_flops(bench)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -1,6 +1,7 @@
 """Every strategy takes each family of models from the purse to a compact model that loads."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -330,3 +331,16 @@ def test_distilling_on_the_labels_needs_no_pool(store: Store, tmp_path: Path) ->
 def test_settings_that_contradict_each_other_are_refused(settings: dict[str, object], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         registry.find("strategies", "distill")(**settings)
+
+
+@pytest.mark.parametrize("strategy", ["sft", "pl"])
+def test_a_teacher_that_knows_the_task_already_is_taken_as_it_comes(strategy: str, cache: Path, tmp_path: Path) -> None:
+    loaded, planned = arm(tmp_path, strategy)
+    cell = replace(planned.cell, strategy=planned.cell.strategy.model_copy(update={"teacher": None}))
+    planned = replace(planned, cell=cell)
+    purse = Purse(planned.budget_usd)
+    job = ArmJob(loaded, planned, SPLITS, purse, Store(tmp_path / "store", cache, "cpu", {}, quiet))
+    outcome = planned.cell.strategy.run(job)
+    assert isinstance(outcome.teacher, Pretrained)
+    assert outcome.teacher.checkpoint == loaded.large
+    assert not [charge for charge in purse.charges if charge.phase == "teacher_tuning" and charge.usd]

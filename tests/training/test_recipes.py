@@ -8,7 +8,7 @@ from bench.errors import CheckpointError, OverBudget
 from bench.training.batches import encode
 from bench.training.models import load
 from bench.training.outputs import Predictions, PseudoLabels
-from bench.training.recipes import Finetuned, Possible, Pretrained, Shrunk, Tuning
+from bench.training.recipes import Finetuned, Pretrained, Shrunk, Tuning
 from bench.training.shrinking import layer_counts
 from bench.training.speed import InferenceSpeed
 from bench.zoo.random import Random
@@ -61,19 +61,6 @@ def test_shapes_are_known_before_anything_is_made(shop, pretrained, cache, examp
 def test_layers_that_are_not_there_are_told_before_anything_is_made(shop, pretrained):
     with pytest.raises(CheckpointError, match="no layer 4"):
         Shrunk(pretrained, Compact(encoder_layers=(0, 4))).forecast_flops(shop.bench())
-
-
-@one_family
-def test_what_cannot_be_made_is_told_without_making_anything(shop, pretrained, examples):
-    teacher = _finetuned(pretrained, examples)
-    student = _finetuned(Shrunk(teacher, Compact(decoder_layers=2)), examples)
-    impossible = _finetuned(Shrunk(teacher, Compact(decoder_layers=5)), examples)
-    assert Possible(student).forecast_flops(shop.bench()) == 0
-    shop.make(Possible(student))
-    assert list(shop.made) == [Possible(student).key]
-    for tell in (Possible(impossible).forecast_flops, lambda bench: Possible(impossible).make(shop.folder, bench)):
-        with pytest.raises(CheckpointError, match="5 are asked for, the model has 4"):
-            tell(shop.bench())
 
 
 @one_family
