@@ -1,14 +1,18 @@
 # make run: the answer. make test: the tests. make check: lint, types, import contracts. make fix: format.
+# make test-llm: the tests that ask a real LLM behind a real endpoint.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test check fix lock clean
+.PHONY: run test test-llm check fix lock clean
 
 run: .venv/run
 	$(BIN)/bench run suites/pegasus.yaml
 
 test: .venv/test
 	$(BIN)/pytest
+
+test-llm: .venv/test .venv/llm/done
+	BENCH_LLM_PYTHON=$(CURDIR)/.venv/llm/bin/python $(BIN)/pytest tests/llm
 
 check: .venv/test
 	$(BIN)/ruff check .
@@ -30,6 +34,12 @@ fix: .venv/test
 
 .venv/test: .venv/run requirements/test.txt
 	$(BIN)/pip install --quiet -r requirements/test.txt
+	touch $@
+
+# An environment of its own: pip builds llama.cpp from source, for which it needs a C++ compiler and some minutes.
+.venv/llm/done: requirements/llm.txt
+	$(PYTHON) -m venv .venv/llm
+	.venv/llm/bin/pip install --quiet -r requirements/llm.txt
 	touch $@
 
 # What was tested, pinned anew from pyproject.toml in an empty environment.

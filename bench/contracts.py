@@ -237,11 +237,17 @@ class Job(ABC):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a strategy hands back. facts: figures for the table, such as labels and pseudo-labels used."""
+    """What a strategy hands back.
+
+    facts: figures for the table, such as labels and pseudo-labels used.
+    answers: how the teacher answers, where it does not read documents as the student does, or is no model of ours: documents
+    without labels -> a recipe whose artifact reads as one text for each, in order.
+    """
 
     student: Recipe
     teacher: Recipe | None = None
     facts: Mapping[str, float] = field(default_factory=dict)
+    answers: Callable[[tuple[Example, ...]], Recipe] | None = None
 
 
 class Strategy(Part, ABC):

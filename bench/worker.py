@@ -13,14 +13,14 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from bench import machine, plan, suite
-from bench.contracts import PARENT_PIPE, Example, Outcome, Score, Splits
+from bench.contracts import PARENT_PIPE, Example, Outcome, Recipe, Score, Splits
 from bench.errors import BenchError, OverBudget, Stop
 from bench.job import ArmJob, inputs_fingerprint, models_fingerprint
 from bench.ledger import Ending, Ledger, Purse, write_whole
@@ -75,7 +75,7 @@ def run(suite_path: Path, arm_id: str, results: Path, cache: Path, device: str) 
         outcome = arm.cell.strategy.run(job)
         models = _models(outcome, job)
         evaluation = _Evaluation(loaded, arm, splits, job, store)
-        predictions = evaluation.predictions(models)
+        predictions = evaluation.predictions(models, outcome.answers)
         scores = evaluation.scores(predictions)
         _write_predictions(folder / "predictions.jsonl", splits.test, predictions, scores)
         facts = {**job.facts, **outcome.facts, **evaluation.facts(models)}
@@ -110,11 +110,17 @@ class _Evaluation:
         sizes = {f"{name}_parameters": count_parameters(load(model.folder(self.store.bench))[0]) for name, model in models.items()}
         return sizes | _speed(self.job, models["student"].untrained)
 
-    def predictions(self, models: Mapping[str, ModelRecipe]) -> dict[str, list[str]]:
-        """Subject -> outputs on the test documents: student, teacher, and every trivial rule as a floor."""
-        made = {name: _predict(self.job, model, self.splits.test) for name, model in models.items()}
+    def predictions(
+        self, models: Mapping[str, ModelRecipe], answers: Callable[[tuple[Example, ...]], Recipe] | None
+    ) -> dict[str, list[str]]:
+        """Subject -> outputs on the test documents: student, teacher, and every trivial rule as a floor. None gets to see their labels."""
+        documents = tuple(replace(example, target=None) for example in self.splits.test)
+        recipes: dict[str, Recipe] = {name: Predictions.of(self.job, model, documents) for name, model in models.items()}
+        if answers:
+            recipes["teacher"] = answers(documents)
+        made: dict[str, list[str]] = {name: self.job.read(self.job.make(recipe, "evaluation")) for name, recipe in recipes.items()}
         rules = self.arm.task.trivial_rules(self.job.start_labels())
-        return made | {f"floor: {name}": [rule(example.source) for example in self.splits.test] for name, rule in rules.items()}
+        return made | {f"floor: {name}": [rule(document.source) for document in documents] for name, rule in rules.items()}
 
     def scores(self, predictions: Mapping[str, Sequence[str]]) -> dict[str, list[Score]]:
         """Subject -> what every metric gave."""
@@ -132,13 +138,6 @@ def _models(outcome: Outcome, job: ArmJob) -> dict[str, ModelRecipe]:
         if not job.has_made(recipe):
             raise BenchError(f"the strategy's {name} was not made as it is: hand back the recipe that job.make returned")
     return {name: recipe for name, recipe in models.items() if isinstance(recipe, ModelRecipe)}
-
-
-def _predict(job: ArmJob, model: ModelRecipe, examples: tuple[Example, ...]) -> list[str]:
-    """Outputs for documents whose labels the model does not get to see."""
-    unlabelled = tuple(replace(example, target=None) for example in examples)
-    outputs: list[str] = job.read(job.make(Predictions.of(job, model, unlabelled), "evaluation"))
-    return outputs
 
 
 def _speed(job: ArmJob, student: ModelRecipe) -> dict[str, float]:

@@ -52,7 +52,7 @@ class Line:
     gives no score for each example.
     statuses: how many arms ended how. facts: means over the arms that are done, or over all of them where none is;
     columns of `results.arms`. seeds, wanted_seeds: those that gave a score, and those that gave one to any setting of the board.
-    teacher: of a setting, its own teachers. taught: of a teacher, the settings it taught.
+    teacher: of a setting, its own teachers. taught: of a teacher, the settings it taught. who: of a teacher, what it is.
     """
 
     name: str
@@ -65,6 +65,7 @@ class Line:
     wanted_seeds: int = 0
     teacher: Line | None = None
     taught: tuple[str, ...] = ()
+    who: str = ""
 
     @property
     def complete(self) -> bool:
@@ -146,7 +147,7 @@ def boards(found: Results, shown: Sequence[Metric], resamples: int = stats.RESAM
         lead = _lead(str(found.suite.get("lead", {}).get(task, "")), floors)
         for budget, group in of_task.groupby("budget_usd"):
             settings = _settings(group, scorer)
-            references = (*_teachers(settings, group, scorer), *floors)
+            references = (*_teachers(found, settings, group, scorer), *floors)
             drawn.append(Board(str(task), float(str(budget)), shown[0], settings, references, lead))
     return drawn
 
@@ -236,19 +237,34 @@ def _settings(arms: pd.DataFrame, scorer: _Scorer) -> tuple[Line, ...]:
     return tuple(sorted(told, key=scorer.rank))
 
 
-def _teachers(settings: Sequence[Line], arms: pd.DataFrame, scorer: _Scorer) -> list[Line]:
-    """One line for all settings whose teachers have the same scores: those were tuned on the same labels."""
+def _teachers(found: Results, settings: Sequence[Line], arms: pd.DataFrame, scorer: _Scorer) -> list[Line]:
+    """One line for all settings whose teachers have the same scores: those were tuned on the same labels, or shown the same ones."""
     groups: dict[tuple[bytes, ...], list[Line]] = {}
     for line in settings:
         if line.teacher:
             same = [part for sample in line.teacher.samples.values() for part in (sample.index, sample.to_numpy())]
             groups.setdefault(tuple(np.asarray(part).tobytes() for part in same), []).append(line)
-    found = []
+    lines = []
     for group in groups.values():
         names, one = tuple(sorted(line.name for line in group)), group[0].teacher
         if one:
-            found.append(replace(one, name=f"teacher of {_listed(names)}", taught=names, facts=_large(arms[arms["name"].isin(names)])))
-    return sorted(found, key=scorer.rank)
+            of_group = arms[arms["name"].isin(names)]
+            who, is_large = _who(found, str(of_group.index[0]))
+            facts = _teacher_facts(of_group, ("ms", "flops") if is_large else ())
+            lines.append(replace(one, name=f"teacher of {_listed(names)}", taught=names, facts=facts, who=who))
+    return sorted(lines, key=scorer.rank)
+
+
+def _who(found: Results, arm: str) -> tuple[str, bool]:
+    """What taught an arm's student, and whether that is the large model."""
+    settings = found.records[arm].settings if arm in found.records else {}
+    endpoint, teacher = settings.get("endpoint"), settings.get("teacher", {})
+    if isinstance(endpoint, dict):
+        return f"{endpoint.get('model', 'an LLM')}, prompted", False
+    if isinstance(teacher, str):
+        return f"{found.suite.get('models', {}).get(teacher, teacher)}, prompted", False
+    large = str(found.suite.get("large", "the large model"))
+    return (large if teacher is None else f"{large}, tuned"), True
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -261,8 +277,8 @@ def _facts(arms: pd.DataFrame) -> dict[str, float]:
     return {str(name): float(value) for name, value in means.dropna().items()}
 
 
-def _large(arms: pd.DataFrame) -> dict[str, float]:
-    """Size and speed of the large model, in the words used for the student."""
+def _teacher_facts(arms: pd.DataFrame, measured: Sequence[str]) -> dict[str, float]:
+    """Size of the teacher, and what was measured of the large model, in the words used for the student."""
     facts = _facts(arms)
-    names = {"teacher_parameters": "student_parameters", "large_ms": "student_ms", "large_flops": "student_flops"}
+    names = {"teacher_parameters": "student_parameters"} | {f"large_{what}": f"student_{what}" for what in measured}
     return {student: facts[large] for large, student in names.items() if large in facts}

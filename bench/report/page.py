@@ -38,7 +38,7 @@ def page(
     leading = [metric for place, metric in enumerate(metrics) if place < 2 or metric.name in ALWAYS_LEADING]
     sections = {
         "Answer": answer(boards, metrics[:2], trade_offs, lacking),
-        "Leaderboard": [*_leaderboards(found, boards, leading), *_missing(lacking)],
+        "Leaderboard": [*_leaderboards(boards, leading), *_missing(lacking)],
         "Cost axes": axes.section(trade_offs),
         "Plots": _plots(boards, plots),
         "Where the dollars went": tables.dollars(boards),
@@ -58,7 +58,7 @@ def page(
     return "\n\n".join(head + bodies) + "\n"
 
 
-def _leaderboards(found: Results, boards: Sequence[Board], metrics: Sequence[Metric]) -> list[str]:
+def _leaderboards(boards: Sequence[Board], metrics: Sequence[Metric]) -> list[str]:
     taught = any(line.teacher for board in boards for line in board.settings)
     heads = ["strategy (setting)", *(escape(m.title) for m in metrics)]
     heads += [f"behind the best ({escape(metrics[0].name)})"] if metrics else []
@@ -70,7 +70,7 @@ def _leaderboards(found: Results, boards: Sequence[Board], metrics: Sequence[Met
         rows = [_leader(board, line, metrics, escape(line.name), taught) for line in board.settings]
         if board.references:
             rows.append(["*to be beaten:*"] + [""] * (len(heads) - 1))
-        rows += [_leader(board, line, metrics, f"*{_reference(found, board, line)}*", taught) for line in board.references]
+        rows += [_leader(board, line, metrics, f"*{_reference(board, line)}*", taught) for line in board.references]
         texts += [f"### {escape(board.task)}, {board.budget_usd:g} USD added", table(heads, rows)]
     timed = any("student_ms" in line.facts for board in boards for line in board.settings)
     return [*texts, *([MILLISECONDS] if timed else [])]
@@ -104,10 +104,10 @@ def _own_teacher(board: Board, line: Line) -> list[str]:
     return [number(mean.mean if mean else None), behind_teacher(board, line)]
 
 
-def _reference(found: Results, board: Board, line: Line) -> str:
+def _reference(board: Board, line: Line) -> str:
     if line.kind == "floor":
         return f"floor: {escape(line.name)}" + (" (lead baseline)" if line.name == board.lead else "")
-    return f"{escape(line.name)} ({escape(found.suite.get('large', 'the large model'))}, tuned)"
+    return f"{escape(line.name)} ({escape(line.who)})"
 
 
 def _plots(boards: Sequence[Board], plots: Sequence[Path]) -> list[str]:

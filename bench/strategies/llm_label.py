@@ -18,7 +18,8 @@ from bench.training.prompting import Prompt, Sampling
 from bench.training.tuning import Tuning
 
 if TYPE_CHECKING:
-    from bench.training.labelling import EndpointLabels, Labelling, PromptedLabels
+    from bench.training.labelling import Answers, EndpointLabels, Labelling, PromptedLabels
+    from bench.training.recipes import Pretrained
 
     Ask = Callable[[tuple[Example, ...]], EndpointLabels | PromptedLabels]
 
@@ -38,6 +39,9 @@ class LlmLabel(Strategy):
     """How a document is put to it; its examples are labels owned, never of dev or test."""
     sampling: Sampling = Sampling()
     """How it chooses its words."""
+    score_teacher: bool = False
+    """Whether an endpoint's LLM answers the test documents as well, to be scored beside the student. No purse pays for those tokens,
+    you do. A `teacher` is always scored."""
     gold: bool = True
     """Whether the labels owned are trained on together with the LLM's."""
     student: Tuning = Tuning()
@@ -57,9 +61,12 @@ class LlmLabel(Strategy):
         if not job.unlabelled:
             raise NotEnough("there is no unlabelled pool to label")
         labels = job.labels(self.label_share)
-        labellings = _label(job, self._asking(job, labels), self.pseudo_share * job.left_usd())
+        base = _steps.cut(job, _steps.large(job))
+        if labels:
+            job.check(_steps.finetuned(job, base, labels, self.student, "student_training"))
+        ask = self._asking(job, labels)
+        labellings = _label(job, ask, self.pseudo_share * job.left_usd())
         pseudo = tuple(example for labelling in labellings for example in labelling.examples)
-        base = _steps.compact(job, _steps.large(job))
         student = _steps.tune(job, base, pseudo + (labels if self.gold else ()), self.student, "student_training")
         facts = {
             "pseudo_labels": len(pseudo),
@@ -67,20 +74,29 @@ class LlmLabel(Strategy):
             "prompt_tokens": sum(labelling.prompt_tokens for labelling in labellings),
             "output_tokens": sum(labelling.output_tokens for labelling in labellings),
         }
-        return Outcome(student, facts=facts)
+        return Outcome(student, self._model(job), facts, self._answers(ask))
+
+    def _model(self, job: Job) -> Pretrained | None:
+        from bench.training.recipes import Pretrained
+
+        return None if self.teacher is None else Pretrained(job.model(self.teacher))
+
+    def _answers(self, ask: Ask) -> Callable[[tuple[Example, ...]], Answers] | None:
+        from bench.training.labelling import Answers
+
+        return (lambda documents: Answers(ask(documents))) if self.teacher or self.score_teacher else None
 
     def _asking(self, job: Job, labels: tuple[Example, ...]) -> Ask:
         """Documents -> the recipe of their labels."""
         from bench.training.labelling import EndpointLabels, PromptedLabels
-        from bench.training.recipes import Pretrained
 
         shots, cut = labels[: self.prompt.few_shot], job.task.max_source_tokens
         if len(shots) < self.prompt.few_shot:
             raise NotEnough(f"the prompt shows {self.prompt.few_shot} examples, {len(shots)} labels are owned")
         if (endpoint := self.endpoint) is not None:
             return lambda chunk: EndpointLabels(endpoint, self.sampling, self.prompt, shots, chunk, job.large, cut)
-        assert self.teacher is not None
-        model = Pretrained(job.model(self.teacher))
+        model = self._model(job)
+        assert model is not None
         return lambda chunk: PromptedLabels(
             model=model,
             examples=chunk,
@@ -94,7 +110,7 @@ class LlmLabel(Strategy):
         )
 
 
-def _label(job: Job, asking: Ask, at_most_usd: float) -> list[Labelling]:
+def _label(job: Job, ask: Ask, at_most_usd: float) -> list[Labelling]:
     """The pool, in its order, as far as the money goes, chunk by chunk. Raises OverBudget where it buys no label.
 
     Tokens are bought whole or not at all: where a chunk of them does not fit, half of it is tried, and so on.
@@ -104,7 +120,7 @@ def _label(job: Job, asking: Ask, at_most_usd: float) -> list[Labelling]:
     labellings: list[Labelling] = []
     stop_at, start, size = job.left_usd() - at_most_usd, 0, min(CHUNK, len(job.unlabelled))
     while start < len(job.unlabelled):
-        recipe = asking(job.unlabelled[start : start + size])
+        recipe = ask(job.unlabelled[start : start + size])
         try:
             made = job.make(recipe, "pseudo_labelling", shorten=True, at_most_usd=job.left_usd() - stop_at)
         except OverBudget:

@@ -106,11 +106,24 @@ def generate_batch(
     ids = pad(sources, model.config.pad_token_id, left=causal).to(device)
     mask = pad([[1] * len(s) for s in sources], 0, left=causal).to(device)
     with torch.inference_mode(), torch.autocast(device.partition(":")[0], dtype=torch.bfloat16, enabled=precision == "bf16"):
-        generated = model.generate(input_ids=ids, attention_mask=mask, generation_config=config)
+        generated = model.generate(input_ids=ids, attention_mask=mask, generation_config=config, **_cache(model))
     given = ids.shape[1] if causal else 1  # the decoder's start
     rows = [_until_end(row, config.eos_token_id) for row in generated[:, given:].tolist()]
     texts = tokenizer.batch_decode(rows, skip_special_tokens=True)
     return [Output(text.strip(), len(row)) for text, row in zip(texts, rows, strict=True)]
+
+
+def _cache(model: Any) -> dict[str, Any]:
+    """Keys and values to come, where `generate` would make too little room for them.
+
+    transformers 5.23 makes room for as many layers as T5's encoder has; a decoder that is deeper then ends in an IndexError.
+    """
+    from transformers import DynamicCache, EncoderDecoderCache
+
+    decoder = model.get_decoder().config
+    if decoder.num_hidden_layers <= model.config.num_hidden_layers:
+        return {}
+    return {"past_key_values": EncoderDecoderCache(DynamicCache(config=decoder), DynamicCache(config=decoder))}
 
 
 def _until_end(row: list[int], ends: Sequence[int]) -> list[int]:

@@ -11,7 +11,7 @@ import functools
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,8 @@ from typing import Any
 from bench.contracts import Checkpoint, Example, Recipe, Workbench
 from bench.errors import CheckpointError, OverBudget
 from bench.training.endpoint import Endpoint, ask
-from bench.training.generation import Output, generate
-from bench.training.models import load, load_tokenizer
+from bench.training.generation import Output
+from bench.training.models import load_tokenizer
 from bench.training.outputs import Outputs
 from bench.training.prompting import Messages, Prompt, Sampling
 from bench.training.recipes import write_json
@@ -29,6 +29,8 @@ from bench.training.responses import Reply
 OTHER_TOKENIZER, TOKENS_A_MESSAGE, BYTES_A_TOKEN = 1.3, 20, 3
 """An endpoint's tokenizer is not known: so many times the tokens of the large model's, so many more for each message, and never
 fewer than one for so many bytes (a tokenizer that does not know a script writes one unknown token for a whole word)."""
+
+LABELS, INVALID = "pseudo_labels.jsonl", "invalid.jsonl"
 
 
 @dataclass(frozen=True)
@@ -111,23 +113,11 @@ class PromptedLabels(Outputs):
         self.model.tokenizer_folder(bench.cache, max(map(len, sources), default=0) + self.max_target_tokens)
         return sources
 
-    def _generate(self, bench: Workbench) -> Iterator[tuple[int, Output]]:
-        network, tokenizer = load(self.model.folder(bench))
+    def _network(self, bench: Workbench) -> tuple[Any, Any]:
+        network, tokenizer = super()._network(bench)
         if self.prompt.stop_at_newline:
             network.generation_config.eos_token_id = _ends(network.generation_config.eos_token_id, tokenizer)
-        return generate(
-            network.to(bench.device),
-            tokenizer,
-            self._sources(bench),
-            max_target_tokens=self.max_target_tokens,
-            decoding=self.decoding,
-            precision=self.precision,
-            device=bench.device,
-            flops=self.model.flop_model(bench.cache),
-            tally=bench.tally,
-            progress=bench.progress,
-            may_stop_early=self.limit is not None,
-        )
+        return network, tokenizer
 
     def read(self, folder: Path) -> Labelling:
         return _read(folder)
@@ -139,12 +129,36 @@ class PromptedLabels(Outputs):
         return _pretended(self.prompt, reached, self.max_target_tokens, said, len(reached) * self.max_target_tokens)
 
 
+@dataclass(frozen=True)
+class Answers(Recipe):
+    """What an LLM says of documents, in their order: for evaluation.
+
+    What would be no label counts as what it says, as it does for a student: an answer cut off or of no class as it stands, an
+    empty one as ''.
+    """
+
+    labels: EndpointLabels | PromptedLabels
+
+    def forecast_flops(self, bench: Workbench) -> float:  # noqa: ARG002
+        return 0.0
+
+    def make(self, folder: Path, bench: Workbench) -> None:
+        made, judge = bench.artifact(self.labels), self.labels.prompt.judge
+        said = {row["id"]: row["target"] for row in _rows(made / LABELS)}
+        said |= {row["id"]: judge(row["answer"], finished=True)[0] for row in _rows(made / INVALID)}
+        write_json(folder / "predictions.json", [said[example.id] for example in self.labels.examples])
+
+    def read(self, folder: Path) -> list[str]:
+        predictions: list[str] = json.loads((folder / "predictions.json").read_text(encoding="utf-8"))
+        return predictions
+
+
 def _write(folder: Path, prompt: Prompt, answered: Iterable[tuple[Example, Reply]]) -> None:
-    """pseudo_labels.jsonl; invalid.jsonl, what was said instead; labelling.json, the counts."""
+    """The labels; what was said instead; labelling.json, the counts."""
     seen: Counter[str] = Counter(documents=0, invalid=0, empty=0, retries=0, prompt_tokens=0, output_tokens=0)
     with (
-        (folder / "pseudo_labels.jsonl").open("w", encoding="utf-8") as labels,
-        (folder / "invalid.jsonl").open("w", encoding="utf-8") as refused,
+        (folder / LABELS).open("w", encoding="utf-8") as labels,
+        (folder / INVALID).open("w", encoding="utf-8") as refused,
     ):
         for example, reply in answered:
             label, verdict = prompt.judge(reply.text, reply.finished)
@@ -159,10 +173,13 @@ def _write(folder: Path, prompt: Prompt, answered: Iterable[tuple[Example, Reply
 
 
 def _read(folder: Path) -> Labelling:
-    lines = (folder / "pseudo_labels.jsonl").read_text(encoding="utf-8").split("\n")
     counts = json.loads((folder / "labelling.json").read_text(encoding="utf-8"))
     wanted = {f.name: counts[f.name] for f in dataclasses.fields(Labelling) if f.name != "examples"}
-    return Labelling(tuple(Example(**json.loads(line)) for line in lines if line), **wanted)
+    return Labelling(tuple(Example(**row) for row in _rows(folder / LABELS)), **wanted)
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
 
 
 def _pretended(prompt: Prompt, examples: tuple[Example, ...], words: int, prompt_tokens: int, output_tokens: int) -> Labelling:

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from bench.contracts import Decoding, Example, Job, Limit, Precision, Recipe, Workbench
 from bench.errors import OverBudget
@@ -63,9 +63,13 @@ class Outputs(Recipe):
         folder = self.model.tokenizer_folder(bench.cache, self.max_source_tokens, self.max_target_tokens)
         return encode_sources(folder, self.examples, self.prefix, self.max_source_tokens)
 
+    def _network(self, bench: Workbench) -> tuple[Any, Any]:
+        """(model, tokenizer) as they are to generate."""
+        return load(self.model.folder(bench))
+
     def _generate(self, bench: Workbench) -> Iterator[tuple[int, Output]]:
         """(position, output) of the documents, in whatever order they are made."""
-        network, tokenizer = load(self.model.folder(bench))
+        network, tokenizer = self._network(bench)
         return generate(
             network.to(bench.device),
             tokenizer,

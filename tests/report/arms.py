@@ -34,8 +34,9 @@ def write_arm(
     facts: Mapping[str, float] | None = None,
     machine: Mapping[str, Any] | None = None,
     missing: Mapping[str, str] | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> Path:
-    """missing: metric -> why no subject has a score in it."""
+    """missing: metric -> why no subject has a score in it. settings: of the strategy, beside its label share."""
     folder = root / name
     ledger = Ledger(folder)
     purse = Purse(budget_usd, ledger)
@@ -52,7 +53,6 @@ def write_arm(
         ledger.fact(fact, value)
     if scores:
         write_predictions(folder, scores)
-    settings = {"label_share": label_share}
     where = dict(
         machine if machine is not None else {"cpu": "a 2-core box", "packages": {"torch": "2.13.0"}, "gpus": [], "no_gpu": "no driver"}
     )
@@ -65,7 +65,7 @@ def write_arm(
         strategy,
         strategy,
         setting,
-        settings,
+        {"label_share": label_share, **(settings or {})},
         budget_usd,
         seed,
         status,

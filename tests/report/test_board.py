@@ -3,9 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import results
+from bench import report, results
 from bench.report import board, cells
 from tests.report.arms import Scores, write_arm, write_suite
+from tests.report.reading import section
 
 
 def constant(student: float, teacher: float | None = None, floor: float = 1.0, metric: str = "rouge2", examples: int = 12) -> Scores:
@@ -59,6 +60,26 @@ def test_each_setting_has_its_own_teacher_and_equal_teachers_share_a_line(tmp_pa
     assert behind["sft"] == "3.00 [3.00, 3.00]"
     assert behind["annotate"] == "–"
     assert [line.name for line in large.references if line.kind == "teacher"] == ["teacher of distill"]
+
+
+def test_a_teacher_is_called_by_what_it_is_and_one_that_is_not_the_large_model_has_none_of_its_times(tmp_path: Path) -> None:
+    write_suite(tmp_path, models={"smol": "SmolLM2 | 135M"})
+    facts = {"teacher_parameters": 135e6, "large_ms": 60.0, "large_flops": 9e9}
+    taught = {"here": {"teacher": "smol", "endpoint": None}, "there": {"teacher": None, "endpoint": {"model": "gpt"}}}
+    for ability, (strategy, settings) in enumerate({**taught, "sft": {"teacher": {"epochs": 3}}, "asis": {"teacher": None}}.items()):
+        write_arm(tmp_path, strategy, constant(1.0, teacher=9.0 - ability), strategy=strategy, settings=settings, facts=facts)
+    (found,) = boards(tmp_path)
+    teachers = [line for line in found.references if line.kind == "teacher"]
+    assert [line.facts.get("student_ms") for line in teachers] == [None, None, 60.0, 60.0]
+    assert [line.facts["student_parameters"] for line in teachers] == [135e6] * 4
+    leaderboard = section(report.write(tmp_path).read_text(encoding="utf-8"), "Leaderboard")
+    named = [row.split("* |")[0] for row in leaderboard.splitlines() if row.startswith("| *teacher")]
+    assert named == [
+        r"| *teacher of here (SmolLM2 \| 135M, prompted)",
+        "| *teacher of there (gpt, prompted)",
+        "| *teacher of sft (flan-t5-small, tuned)",
+        "| *teacher of asis (flan-t5-small)",
+    ]
 
 
 def test_a_failed_arm_that_left_scores_behind_does_not_rank(tmp_path: Path) -> None:

@@ -1,12 +1,37 @@
 """Whole arms of tiny models are trained here: one thread does that faster than several that wait for one another."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 import torch
 
+from tests.training.fake_endpoint import FakeEndpoint, serving
+
 
 @pytest.fixture(autouse=True)
-def one_thread():
+def one_thread() -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEndpoint]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("zoo")
+
+
+@pytest.fixture
+def cache(zoo: Path, tmp_path: Path) -> Path:
+    """A cache of this test alone, but for the models, which are the same for all."""
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "zoo").symlink_to(zoo)
+    return tmp_path / "cache"

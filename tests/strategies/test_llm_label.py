@@ -1,114 +1,24 @@
-"""An LLM labels the pool: paid by tokens, asked once, stopped by the purse; or run here, and paid as all compute is."""
+"""An LLM behind an endpoint labels the pool: paid by tokens, asked once, stopped by the purse; and scored where that is wanted."""
 
-import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
-from bench import plan, registry, suite, worker
-from bench.contracts import Example, Outcome, Part, Splits
+from bench import registry
+from bench.contracts import Example, Part, Splits
 from bench.errors import BenchError, CheckpointError, NotEnough, OverBudget
 from bench.job import ArmJob, forecast
-from bench.ledger import Ledger, Purse, rows
-from bench.plan import Arm
-from bench.store import DryStore, Store
-from bench.suite import Suite
-from bench.training.models import load, load_tokenizer, save
+from bench.ledger import Purse, rows
+from bench.store import DryStore
+from bench.training.models import load_tokenizer
 from bench.training.prompting import Prompt
 from bench.zoo.random import Random
+from tests.strategies.llm_arms import POOL, SPLITS, TRAIN, arm, artifacts, at, charges, predictions, run, scores, whole
 from tests.test_store import quiet
-from tests.training.fake_endpoint import FakeEndpoint, completion, fails, says, serving
+from tests.training.fake_endpoint import FakeEndpoint, completion, echo, fails, says
 
 KEY = "sk-0123456789-secret"
-WORDS = ["red", "blue", "green", "small", "cat", "dog", "bird", "tree", "river", "stone"]
-TEXTS = [f"the {a} {b} stood by the {c}" for a in WORDS[:4] for b in WORDS[4:7] for c in WORDS[7:]]
-TRAIN = tuple(Example(f"t{i}", text, " ".join(text.split()[1:3])) for i, text in enumerate(TEXTS[:16]))
-POOL = tuple(Example(f"p{i}", text) for i, text in enumerate(TEXTS[16:]))
-SPLITS = Splits(TRAIN, POOL, (), (), "fingerprint")
-
-SUITE = """
-suite: tiny
-question: Which?
-large: {use: random, with: {family: t5_v1_1}}
-models:
-  llm: {use: random, with: {family: llama}}
-  own: {use: folder, with: {path: FOLDER}}
-compact: {encoder_layers: 3, decoder_layers: 2}
-tasks: {own: {use: files, with: {train: TRAIN, source: a, target: b, max_source_tokens: 32, max_target_tokens: 8}}}
-strategies: {llm_label: {use: llm_label, with: WITH}}
-start_labels: 8
-budgets_usd: [4]
-seeds: [1]
-prices: {label_usd: 0.1, device_flops_per_second: 5e+6, usd_per_1m_prompt_tokens: PROMPT, usd_per_1m_output_tokens: 400}
-profilers: {wall: {use: wall}}
-"""
-
-
-@pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEndpoint]:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with serving() as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("zoo")
-
-
-@pytest.fixture
-def cache(zoo: Path, tmp_path: Path) -> Path:
-    """A cache of this test alone, but for the models, which are the same for all."""
-    (tmp_path / "cache").mkdir()
-    (tmp_path / "cache" / "zoo").symlink_to(zoo)
-    return tmp_path / "cache"
-
-
-def at(fake: FakeEndpoint, **settings: Any) -> dict[str, Any]:
-    return {"endpoint": {"base_url": fake.url, "model": "tiny", "concurrency": 1, "attempts": 1, **settings}}
-
-
-def suite_file(folder: Path, settings: dict[str, Any], **replaced: str) -> Path:
-    given = {"student": {"epochs": 1}, "sampling": {"max_output_tokens": 8}, **settings}
-    text = SUITE.replace("WITH", json.dumps(given))
-    for name, value in {"PROMPT": "100", "TRAIN": "none.csv", "FOLDER": "none", **replaced}.items():
-        text = text.replace(name, value)
-    path = folder / "tiny.yaml"
-    path.write_text(text)
-    return path
-
-
-def arm(folder: Path, settings: dict[str, Any], **replaced: str) -> tuple[Suite, Arm]:
-    loaded = suite.read(suite_file(folder, settings, **replaced))
-    return loaded, plan.arms(loaded)[0]
-
-
-def run(folder: Path, cache: Path, settings: dict[str, Any], name: str = "arm", splits: Splits = SPLITS, **replaced: str) -> Outcome:
-    loaded, planned = arm(folder, settings, **replaced)
-    ledger = Ledger(folder / name)
-    store = Store(folder / f"store-of-{name}", cache, "cpu", {}, quiet)
-    outcome = planned.cell.strategy.run(ArmJob(loaded, planned, splits, Purse(planned.budget_usd, ledger), store, ledger))
-    load(store.artifact(outcome.student))
-    return outcome
-
-
-def charges(folder: Path, name: str = "arm", phase: str = "pseudo_labelling") -> dict[str, dict[str, Any]]:
-    """Kind and unit -> what the purse paid, added up."""
-    paid: dict[str, dict[str, Any]] = {}
-    for row in rows(folder / name):
-        if row["row"] == "charge" and row["phase"] == phase and row["paid_by"] == "purse":
-            sums = paid.setdefault(row["kind"], {"quantity": 0, "usd": 0.0, "unit": row["unit"]})
-            sums["quantity"] += row["quantity"]
-            sums["usd"] += row["usd"]
-    return paid
-
-
-def artifacts(folder: Path, file: str, name: str = "arm") -> list[Any]:
-    found = sorted((folder / f"store-of-{name}").rglob(file))
-    return [json.loads(line) for path in found for line in path.read_text().splitlines()]
 
 
 def test_an_endpoint_is_paid_for_the_tokens_it_counted_and_for_no_compute(fake: FakeEndpoint, cache: Path, tmp_path: Path) -> None:
@@ -218,6 +128,12 @@ def test_a_first_label_that_does_not_fit_ends_the_arm_before_anything_is_asked(f
     assert not fake.requests
 
 
+def test_a_student_that_cannot_be_made_is_told_before_anything_is_asked(fake: FakeEndpoint, cache: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="decoder layers of compact"):
+        run(tmp_path, cache, at(fake) | {"compact": {"decoder_layers": 99}})
+    assert not fake.requests
+
+
 def test_a_plan_asks_nothing_and_reckons_with_more_than_is_paid(fake: FakeEndpoint, cache: Path, tmp_path: Path) -> None:
     fake.otherwise = lambda request: completion("a label", prompt_tokens=len(request["messages"][0]["content"]) // 2)
     loaded, planned = arm(tmp_path, at(fake))
@@ -243,12 +159,7 @@ def test_the_key_is_in_no_file_that_a_whole_run_leaves(
 ) -> None:
     monkeypatch.setenv("OWN_KEY", KEY)
     fake.script = [says(f"not {KEY}")]
-    data = tmp_path / "data.csv"
-    labelled = "".join(f"{text} {i} times,{' '.join(text.split()[1:3])}\n" for text in TEXTS for i in range(4))
-    data.write_text("a,b\n" + labelled + "".join(f"{example.source},\n" for example in POOL))
-    path = suite_file(tmp_path, at(fake, key_variable="OWN_KEY"), TRAIN=str(data))
-    (planned,) = plan.arms(suite.read(path))
-    ending = worker.run(path, planned.id, tmp_path / "results", cache, "cpu")
+    ending, _ = whole(tmp_path, cache, at(fake, key_variable="OWN_KEY"))
     assert (ending.status, ending.reason) == ("done", "")
     assert set(fake.authorizations) == {f"Bearer {KEY}"}
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
@@ -257,71 +168,37 @@ def test_the_key_is_in_no_file_that_a_whole_run_leaves(
     assert KEY not in "".join(capfd.readouterr())
 
 
-def test_a_local_llm_is_paid_by_the_meter_of_all_compute(cache: Path, tmp_path: Path) -> None:
-    outcome = run(tmp_path, cache, {"teacher": "llm", "prompt": {"few_shot": 1, "instruction": "{source} = {target}"}})
-    assert outcome.facts["pseudo_labels"] + outcome.facts["invalid_answers"] == len(POOL)
-    assert 0 < outcome.facts["output_tokens"] <= 8 * len(POOL)
-    (compute,) = charges(tmp_path).values()
-    assert (compute["unit"], compute["quantity"] > 0) == ("FLOP", True)
+def test_an_endpoint_is_scored_only_where_that_is_wanted(fake: FakeEndpoint, cache: Path, tmp_path: Path) -> None:
+    _, folder = whole(tmp_path, cache, at(fake))
+    assert len(fake.requests) == len(POOL)
+    assert "teacher" not in scores(folder)
 
 
-def always_says(cache: Path, folder: Path, word: str, template: str | None = None, positions: int = 512) -> Path:
-    """A decoder-only model that says one token, whatever it reads."""
-    model, tokenizer = load(Random(family="llama").folder(cache))
-    (token,) = tokenizer(word).input_ids
-    with torch.no_grad():
-        for name, weight in model.named_parameters():
-            weight.fill_(0.0 if "proj" in name else 1.0)
-        model.config.tie_word_embeddings = False
-        model.set_output_embeddings(torch.nn.Linear(model.config.hidden_size, len(tokenizer), bias=False))
-        model.lm_head.weight.zero_()
-        model.lm_head.weight[token] = 1.0
-    model.config.max_position_embeddings = positions
-    tokenizer.chat_template = template
-    save(model, tokenizer, folder)
-    return folder
+def test_an_endpoints_answers_to_test_documents_are_scored_counted_and_charged_to_no_purse(
+    fake: FakeEndpoint, cache: Path, tmp_path: Path
+) -> None:
+    fake.otherwise = lambda request: completion(" ".join(request["messages"][-1]["content"].split()[1:3]) + "!", output_tokens=9)
+    without, _ = whole(tmp_path, cache, at(fake))
+    ending, folder = whole(tmp_path, cache, at(fake) | {"score_teacher": True})
+    told = predictions(folder)
+    assert [row["predictions"]["teacher"] for row in told] == [f"{row['reference']}!" for row in told]
+    assert scores(folder)["teacher"]["rougeL"] == pytest.approx(100)
+    assert fake.documents()[len(POOL) :] == [row["source"] for row in told]
+    assert ending.spent_usd == without.spent_usd
+    free = [row for row in rows(folder) if row["row"] == "charge" and row["unit"] == "token" and row["paid_by"] == "free"]
+    assert {(row["phase"], row["kind"], row["quantity"]) for row in free} == {
+        ("evaluation", "prompt tokens", 100 * len(told)),
+        ("evaluation", "output tokens", 9 * len(told)),
+    }
+    assert "teacher_parameters" not in ending.facts
 
 
-@pytest.mark.parametrize(
-    ("word", "stop", "tokens", "verdict"), [("\n", True, 1, "empty"), ("\n", False, 8, "empty"), ("a", True, 8, "cut_off")]
-)
-def test_a_local_llm_stops_at_the_end_of_the_line(word: str, stop: bool, tokens: int, verdict: str, cache: Path, tmp_path: Path) -> None:
-    own = always_says(cache, tmp_path / "own", word)
-    outcome = run(tmp_path, cache, {"teacher": "own", "prompt": {"stop_at_newline": stop}}, FOLDER=str(own))
-    assert outcome.facts["output_tokens"] == tokens * len(POOL)
-    assert {row["verdict"] for row in artifacts(tmp_path, "invalid.jsonl")} == {verdict}
-
-
-TURNS = "{% for m in messages %}[{{ m.role }}] {{ m.content }}\n{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}"
-
-
-@pytest.mark.parametrize(
-    ("template", "read"),
-    [
-        (TURNS, "[system] Be brief.\n[user] SHOT =\n[assistant] LABEL\n[user] DOCUMENT =\n[assistant]"),
-        (None, "Be brief.\n\nSHOT = LABEL\n\nDOCUMENT ="),
-    ],
-)
-def test_a_local_llm_reads_its_own_chat_template_or_one_plain_text(template: str | None, read: str, cache: Path, tmp_path: Path) -> None:
-    own = always_says(cache, tmp_path / "own", "a", template)
-    prompt = {"few_shot": 1, "system": "Be brief.", "instruction": "{source} = {target}"}
-    outcome = run(tmp_path, cache, {"teacher": "own", "prompt": prompt}, FOLDER=str(own))
-    loaded, planned = arm(tmp_path, {"teacher": "own"}, FOLDER=str(own))
-    (shot,) = ArmJob(loaded, planned, SPLITS, Purse(4.0), DryStore(cache, quiet)).labels(0.0)[:1]
-    texts = [read.replace("SHOT", shot.source).replace("LABEL", shot.target or "").replace("DOCUMENT", e.source) for e in POOL]
-    assert outcome.facts["prompt_tokens"] == sum(len(load_tokenizer(own)(text).input_ids) for text in texts)
-
-
-def test_a_prompt_that_does_not_fit_a_local_llm_is_refused(cache: Path, tmp_path: Path) -> None:
-    own = always_says(cache, tmp_path / "own", "a", positions=16)
-    with pytest.raises(CheckpointError, match="has 16 positions"):
-        run(tmp_path, cache, {"teacher": "own"}, FOLDER=str(own))
-
-
-def test_a_chat_template_that_refuses_is_told(cache: Path, tmp_path: Path) -> None:
-    own = always_says(cache, tmp_path / "own", "a", "{{ raise_exception('no system here') }}")
-    with pytest.raises(CheckpointError, match="its chat template refuses the prompt: no system here"):
-        run(tmp_path, cache, {"teacher": "own"}, FOLDER=str(own))
+def test_what_would_be_no_label_is_scored_as_what_it_says(fake: FakeEndpoint, cache: Path, tmp_path: Path) -> None:
+    fake.script = [echo] * len(POOL) + [says(" \n"), says("a long ti", "length"), says("maybe\nnot"), says("Yes.")]
+    fake.otherwise = says("no")
+    _, folder = whole(tmp_path, cache, at(fake) | {"score_teacher": True, "prompt": {"answers": [["yes", "no"]]}})
+    said = [row["predictions"]["teacher"] for row in predictions(folder)]
+    assert said[:5] == ["", "a long ti", "maybe", "yes", "no"]
 
 
 def test_a_prompt_cannot_show_more_labels_than_are_owned(fake: FakeEndpoint, cache: Path, tmp_path: Path) -> None:

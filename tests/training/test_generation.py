@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from bench.contracts import Decoding, Example
+from bench.contracts import Compact, Decoding, Example
 from bench.errors import OverBudget
 from bench.training.batches import collate, encode_sources
 from bench.training.flops import flop_model
@@ -9,6 +9,8 @@ from bench.training.forward import forward
 from bench.training.generation import generate, generate_batch, generation_config
 from bench.training.losses import label_loss
 from bench.training.models import load, save
+from bench.training.shrinking import shrink
+from bench.zoo.shape import Shaped
 
 TARGET = 6
 one_family = pytest.mark.parametrize("family", ["bart"], indirect=True)
@@ -144,3 +146,19 @@ def test_only_start_and_end_tokens_of_a_checkpoints_own_settings_are_kept(checkp
     assert (prepared.num_beams, prepared.max_new_tokens, prepared.do_sample) == (1, TARGET, False)
     assert not prepared.min_length
     assert not prepared.no_repeat_ngram_size
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+@pytest.mark.parametrize("family", ["t5", "mt5", "bart"])
+@pytest.mark.parametrize("made", ["as it is", "by repeating layers"])
+def test_a_decoder_deeper_than_its_encoder_generates_as_without_a_cache(family, made, beams, cache):
+    """In transformers 5.23 that of T5 does not: the cache has a layer for each of the encoder's."""
+    shape = {"family": family, "dm": 16, "ff": 24, "nh": 2, "vocabulary": 512, "el": 2}
+    model, tokenizer = load(Shaped(**shape, dl=5 if made == "as it is" else 2).folder(cache))
+    if made == "by repeating layers":
+        shrink(model, Compact(decoder_layers=(0, 1, 1, 1, 1)))
+    sources, config = [[7, 8, 9, 10, 1], [11, 12, 13, 14, 1]], generation_config(model, Decoding(beams=beams), 12)
+    outputs = generate_batch(model, tokenizer, sources, config, "fp32", "cpu")
+    config.use_cache = False
+    without = model.generate(torch.tensor(sources), generation_config=config)
+    assert [output.text for output in outputs] == [text.strip() for text in tokenizer.batch_decode(without, skip_special_tokens=True)]
