@@ -55,6 +55,10 @@ def _address(url: str) -> str:
     return url.rstrip("/")
 
 
+REFUSED = (400, 413, 422)
+"""What an endpoint says of a document that it will not take: its content, or its length; or of a request that it does not know."""
+
+
 class Endpoint(Part):
     """Where an LLM is asked, and how fast."""
 
@@ -106,12 +110,12 @@ class Clock:
 def ask(endpoint: Endpoint, bodies: Sequence[bytes], folder: Path, progress: Progress, clock: Clock | None = None) -> list[Reply]:
     """Replies to all `bodies`, in order; only those that were never answered before are sent.
 
-    One process asks at a time, so the rate limit holds and no two pay for the same. Raises BenchError where the endpoint
+    One process asks an address at a time, so the rate limit holds and no two pay for the same. Raises BenchError where the endpoint
     refuses, is not there after `attempts`, or does not count tokens; what was answered until then is kept.
     """
     folder.mkdir(parents=True, exist_ok=True)
     progress("waiting for a turn at the endpoint", 0, len(bodies))
-    with FileLock(folder / "lock"):
+    with FileLock(folder.parent / f"{hashlib.sha256(endpoint.base_url.encode()).hexdigest()[:16]}.lock"):
         kept = Responses(folder / "responses.jsonl")
         missing = [body for body in dict.fromkeys(bodies) if body not in kept]
         if missing:
@@ -121,8 +125,12 @@ def ask(endpoint: Endpoint, bodies: Sequence[bytes], folder: Path, progress: Pro
 
 
 def _ask_all(client: Client, bodies: Sequence[bytes], kept: Responses, progress: Progress) -> None:
-    """Where one fails, those under way come to their end and are kept, and no further one is sent."""
+    """Where one fails, those under way come to their end and are kept, and no further one is sent.
+
+    One that is refused is no failure as long as any other was ever answered: then it is this document, and not the request as such.
+    """
     given_up = client.clock.given_up
+    refused: dict[bytes, _Refused] = {}
 
     def answer(body: bytes) -> None:
         try:
@@ -130,6 +138,8 @@ def _ask_all(client: Client, bodies: Sequence[bytes], kept: Responses, progress:
                 kept.keep(body, *client.answer(body))
         except _GivenUp:
             return
+        except _Refused as error:
+            refused[body] = error
         except BaseException:
             given_up.set()
             raise
@@ -142,6 +152,18 @@ def _ask_all(client: Client, bodies: Sequence[bytes], kept: Responses, progress:
                 progress("asking the endpoint", done, len(bodies))
         finally:
             given_up.set()
+    for body, error in refused.items():
+        if not len(kept):
+            raise BenchError(str(error))
+        kept.keep(body, error.response, refused=True)
+
+
+class _Refused(Exception):
+    """The endpoint does not take this request: its content, or its length."""
+
+    def __init__(self, reason: str, response: str) -> None:
+        super().__init__(reason)
+        self.response = response
 
 
 class _GivenUp(Exception):
@@ -207,8 +229,11 @@ class Client:
         text = self._without_key(response.text)
         if response.status_code in (408, 429) or response.status_code >= 500:
             raise _Lost(f"HTTP {response.status_code}", _retry_after_s(response.headers.get("retry-after", "")))
+        reason = f"{self._url}: HTTP {response.status_code}: {' '.join(text.split())[:200]}"
+        if response.status_code in REFUSED:
+            raise _Refused(reason, text)
         if response.status_code != 200:
-            raise BenchError(f"{self._url}: HTTP {response.status_code}: {' '.join(text.split())[:200]}")
+            raise BenchError(reason)
         if not _is_json(text):
             raise _Lost("HTTP 200 without JSON")
         return text

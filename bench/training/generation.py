@@ -27,10 +27,11 @@ a prefix of the documents and not with the longest ones."""
 
 @dataclass(frozen=True)
 class Output:
-    """One text. tokens: generated ones, the end token among them."""
+    """One text. tokens: generated ones, the end token among them. ended: by itself, not because it was as long as allowed."""
 
     text: str
     tokens: int
+    ended: bool
 
 
 def generate(
@@ -110,7 +111,8 @@ def generate_batch(
     given = ids.shape[1] if causal else 1  # the decoder's start
     rows = [_until_end(row, config.eos_token_id) for row in generated[:, given:].tolist()]
     texts = tokenizer.batch_decode(rows, skip_special_tokens=True)
-    return [Output(text.strip(), len(row)) for text, row in zip(texts, rows, strict=True)]
+    ended = [bool(row) and row[-1] in config.eos_token_id for row in rows]
+    return [Output(text.strip(), len(row), end) for text, row, end in zip(texts, rows, ended, strict=True)]
 
 
 def _cache(model: Any) -> dict[str, Any]:

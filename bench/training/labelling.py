@@ -104,7 +104,7 @@ class PromptedLabels(Outputs):
         _write(folder, self.prompt, pairs)
 
     def _reply(self, prompt_tokens: int, output: Output) -> Reply:
-        return Reply(output.text, output.tokens < self.max_target_tokens, prompt_tokens, output.tokens)
+        return Reply(output.text, output.ended, prompt_tokens, output.tokens)
 
     def _sources(self, bench: Workbench) -> tuple[tuple[int, ...], ...]:
         folder = self.model.tokenizer_folder(bench.cache, 0)

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, Field, NonNegativeInt, ValidationError
+from pydantic import BaseModel, BeforeValidator, NonNegativeInt, ValidationError
 
 from bench.errors import BenchError
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What an LLM answered. finished: it ended by itself. retries: attempts that were lost before."""
+    """What an LLM answered. finished: it ended by itself. retries: attempts that were lost before.
+
+    A request that was refused, or an answer that says nothing though its tokens are counted, is a text of '' that is not finished.
+    """
 
     text: str
     finished: bool
@@ -38,7 +43,7 @@ class Responses:
     def _remember(self, line: bytes) -> None:
         try:
             row = _Row.model_validate_json(line)
-            self._replies[row.request] = read_reply(row.response, row.retries)
+            self._replies[row.request] = row.reply()
         except (ValidationError, BenchError):
             return  # cut off by a kill, or an answer that cannot be used: it will be asked for again
 
@@ -48,20 +53,28 @@ class Responses:
     def __getitem__(self, body: bytes) -> Reply:
         return self._replies[_hash(body)]
 
-    def keep(self, body: bytes, response: str, retries: int) -> None:
+    def __len__(self) -> int:
+        return len(self._replies)
+
+    def keep(self, body: bytes, response: str, retries: int = 0, refused: bool = False) -> None:
         """Write a response down as it came, then read it. Raises BenchError where it cannot be used."""
-        row = _Row(request=_hash(body), retries=retries, response=response)
+        row = _Row(request=_hash(body), retries=retries, response=response, refused=refused)
         with self._lock:
             with self._path.open("ab") as file:
                 file.write(b"\n" * self._torn + row.model_dump_json().encode() + b"\n")
                 file.flush()
                 os.fsync(file.fileno())
             self._torn = False
-            self._replies[row.request] = read_reply(response, retries)
+            self._replies[row.request] = row.reply()
 
 
 def _hash(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()
+
+
+def _whole_characters(text: object) -> object:
+    """Half a character, which JSON can spell and no file can hold, becomes the sign for an unknown one."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if isinstance(text, str) else text
 
 
 class _Row(BaseModel):
@@ -70,10 +83,15 @@ class _Row(BaseModel):
     request: str
     retries: int
     response: str
+    refused: bool = False
+
+    def reply(self) -> Reply:
+        """Raises BenchError where the response cannot be used."""
+        return Reply("", False, 0, 0, self.retries) if self.refused else read_reply(self.response, self.retries)
 
 
 class _Message(BaseModel):
-    content: str | None = None
+    content: Annotated[str | None, BeforeValidator(_whole_characters)] = None
 
 
 class _Choice(BaseModel):
@@ -87,19 +105,19 @@ class _Usage(BaseModel):
 
 
 class _Completion(BaseModel):
-    choices: list[_Choice] = Field(min_length=1)
+    choices: list[_Choice]
     usage: _Usage | None = None
 
 
 def read_reply(response: str, retries: int = 0) -> Reply:
     """What a raw chat completion says. Raises BenchError where it is none, or does not count its tokens."""
     try:
-        completion = _Completion.model_validate_json(response)
+        completion = _Completion.model_validate(json.loads(response))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         raise BenchError(f"no chat completion: {'.'.join(map(str, first['loc'])) or 'response'}: {first['msg']}") from None
     if completion.usage is None:
         raise BenchError("the endpoint sends no `usage`, so its tokens cannot be counted and paid")
-    choice = completion.choices[0]
+    choice = completion.choices[0] if completion.choices else _Choice(message=_Message(), finish_reason="content_filter")
     finished = choice.finish_reason not in ("length", "content_filter")
     return Reply(choice.message.content or "", finished, completion.usage.prompt_tokens, completion.usage.completion_tokens, retries)

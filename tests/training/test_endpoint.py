@@ -108,8 +108,8 @@ def test_another_model_or_request_is_asked_anew(setting: dict[str, Any], fake: F
 
 def test_work_that_broke_off_goes_on_where_it_was(fake: FakeEndpoint, tmp_path: Path) -> None:
     documents = [f"a number {i}" for i in range(6)]
-    fake.script = [echo, echo, echo, fails(400, "no")]
-    with pytest.raises(BenchError, match="HTTP 400: no"):
+    fake.script = [echo, echo, echo, fails(403, "no")]
+    with pytest.raises(BenchError, match="HTTP 403: no"):
         asked(fake, tmp_path, documents)
     assert fake.documents() == documents[:4]
     assert len(asked(fake, tmp_path, documents)) == 6
@@ -170,6 +170,31 @@ def test_a_refusal_is_not_tried_again_and_the_rest_is_not_sent(fake: FakeEndpoin
     with pytest.raises(BenchError, match=r'HTTP 404: \{"error": \{"message": "no such model"\}\}'):
         asked(fake, tmp_path, ["one two three", "four five six"])
     assert fake.documents() == ["one two three"]
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_a_document_that_is_refused_is_left_out_and_kept_where_others_are_answered(status: int, fake: FakeEndpoint, tmp_path: Path) -> None:
+    fake.script = [fails(status, "too long"), echo]
+    first, second = asked(fake, tmp_path, ["one two three", "four five six"])
+    assert (first, second.text) == (Reply("", False, 0, 0), "five six")
+    assert asked(fake, tmp_path, ["one two three", "four five six"]) == [first, second]
+    assert len(fake.requests) == 2
+
+
+def test_where_every_document_is_refused_it_is_the_request_that_is_wrong(fake: FakeEndpoint, tmp_path: Path) -> None:
+    fake.otherwise = fails(400, "unknown parameter")
+    with pytest.raises(BenchError, match="HTTP 400: unknown parameter"):
+        asked(fake, tmp_path, ["one two three", "four five six"])
+
+
+def test_an_answer_that_says_nothing_but_counts_its_tokens_is_paid_and_not_asked_for_again(fake: FakeEndpoint, tmp_path: Path) -> None:
+    nothing = {**json.loads(completion("")[2]), "choices": []}
+    broken = completion("two x")[2].replace("two x", "two \\ud83d")
+    fake.script = [fails(200, json.dumps(nothing)), fails(200, broken)]
+    replies = asked(fake, tmp_path, ["one two three", "four five six"])
+    assert replies == [Reply("", False, 100, 5), Reply("two \ufffd", True, 100, 5)]
+    assert asked(fake, tmp_path, ["one two three", "four five six"]) == replies
+    assert len(fake.requests) == 2
 
 
 def test_nobody_goes_on_waiting_for_an_endpoint_that_has_refused_another(fake: FakeEndpoint, tmp_path: Path) -> None:
