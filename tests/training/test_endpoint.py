@@ -14,7 +14,7 @@ from bench.errors import BenchError
 from bench.training.endpoint import Clock, Endpoint, ask
 from bench.training.prompting import Prompt, Sampling
 from bench.training.responses import Reply
-from tests.training.fake_endpoint import FakeEndpoint, Response, completion, echo, fails, hang, says, serving
+from tests.training.fake_endpoint import Behaviour, FakeEndpoint, Response, completion, echo, fails, hang, says, serving
 
 KEY = "sk-0123456789-secret"
 PROMPT, SAMPLING = Prompt(instruction="{source}"), Sampling(max_output_tokens=16)
@@ -198,7 +198,12 @@ def test_an_answer_that_says_nothing_but_counts_its_tokens_is_paid_and_not_asked
 
 
 def test_nobody_goes_on_waiting_for_an_endpoint_that_has_refused_another(fake: FakeEndpoint, tmp_path: Path) -> None:
-    fake.script = [fails(503, Retry_After="500"), fails(403, "forbidden")]
+    both = threading.Barrier(2, timeout=60)  # so that the second is under way before the first is told to wait
+
+    def once_both_are_there(behaviour: Behaviour) -> Behaviour:
+        return lambda request: (both.wait(), behaviour(request))[1]
+
+    fake.script = [once_both_are_there(fails(503, Retry_After="500")), once_both_are_there(fails(403, "forbidden"))]
     with pytest.raises(BenchError, match="HTTP 403: forbidden"):
         asked(fake, tmp_path, ["one two three", "four five six"], Clock(), concurrency=2)
     assert len(fake.requests) == 2
