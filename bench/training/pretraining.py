@@ -9,18 +9,16 @@ import json
 import math
 import random
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-from bench.contracts import Example, Precision, Workbench
+from bench.contracts import Example, Workbench
 from bench.errors import DataError
 from bench.training.corruption import Corrupted, pieces
-from bench.training.loop import forecast_steps, learning_rate, train
-from bench.training.models import load, save
-from bench.training.objectives import LabelObjective
-from bench.training.recipes import ModelRecipe, write_json
+from bench.training.loop import learning_rate
+from bench.training.recipes import Trained
 from bench.training.tuning import Tuning
 
 
@@ -62,8 +60,8 @@ def switch_point(tuning: Tuning, rate_share: float) -> float:
 
 
 @dataclass(frozen=True)
-class FurtherPretrained(ModelRecipe):
-    """A model that went on with its pretraining; `pretraining.json` beside it holds loop.Training.
+class FurtherPretrained(Trained):
+    """A model that went on with its pretraining.
 
     texts: by which `general` and `task_like` weigh, in the same order. tokens: length of a piece of text.
     It ends after as many draws as tuning.epochs times the pieces of the texts that have a weight, but after tuning.min_steps steps
@@ -72,55 +70,23 @@ class FurtherPretrained(ModelRecipe):
 
     version: ClassVar[int] = 2
 
-    base: ModelRecipe
     texts: tuple[tuple[Example, ...], ...]
     general: tuple[float, ...]
     task_like: tuple[float, ...]
     switch_at: float
     tokens: int
-    tuning: Tuning
-    precision: Precision
-    seed: int
-
-    @property
-    def untrained(self) -> ModelRecipe:
-        return self.base.untrained
-
-    def forecast_flops(self, bench: Workbench) -> float:
-        """Exactly what `make` tallies."""
-        order = self._order(bench)
-        return math.fsum(forecast_steps(order.data, order, self.tuning, self.flop_model(bench.cache), self._objective(), self.limit))
-
-    def make(self, folder: Path, bench: Workbench) -> None:
-        order = self._order(bench)
-        model, tokenizer = load(self.base.folder(bench), self.tuning.dropout)
-        result = train(
-            model,
-            order.data,
-            order,
-            self.tuning,
-            self.flop_model(bench.cache),
-            self._objective(),
-            precision=self.precision,
-            device=bench.device,
-            seed=self.seed,
-            tally=bench.tally,
-            progress=bench.progress,
-            may_stop_early=self.limit is not None,
-        )
-        save(model.to("cpu"), tokenizer, folder)
-        write_json(folder / "pretraining.json", asdict(result))
 
     def read(self, folder: Path) -> Mapping[str, float]:
         """Fields of loop.Training."""
-        training: Mapping[str, float] = json.loads((folder / "pretraining.json").read_text(encoding="utf-8"))
+        training: Mapping[str, float] = json.loads((folder / "training.json").read_text(encoding="utf-8"))
         return training
 
     def pretend(self, bench: Workbench) -> Mapping[str, float]:  # noqa: ARG002
         return {}
 
-    def _objective(self) -> LabelObjective:
-        return LabelObjective(self.tuning.label_smoothing)
+    def plan(self, bench: Workbench) -> tuple[Corrupted, Blends]:
+        order = self._order(bench)
+        return order.data, order
 
     def _order(self, bench: Workbench) -> Blends:
         folder = self.tokenizer_folder(bench.cache, self.tokens)

@@ -14,13 +14,13 @@ from bench.contracts import Checkpoint, Compact, Example, Precision, Recipe, Wor
 from bench.errors import CheckpointError
 from bench.training.batches import Encoded, encode, plan_batches
 from bench.training.flops import FlopModel, flop_model
-from bench.training.loop import Planned, forecast_steps, train
+from bench.training.loop import Data, Order, Planned, forecast_steps, train
 from bench.training.models import load, read_config, save
 from bench.training.objectives import LabelObjective, Objective
 from bench.training.shrinking import shrink, shrunk_config
 from bench.training.tuning import Tuning
 
-__all__ = ["Finetuned", "ModelRecipe", "Pretrained", "Shrunk", "Tuning"]
+__all__ = ["Finetuned", "ModelRecipe", "Pretrained", "Shrunk", "Trained", "Tuning"]
 
 
 @dataclass(frozen=True)
@@ -117,17 +117,21 @@ class Shrunk(ModelRecipe):
 
 
 @dataclass(frozen=True)
-class Finetuned(ModelRecipe):
-    """A model trained on labelled examples; `training.json` beside it holds loop.Training."""
+class Trained(ModelRecipe):
+    """A model that `base` becomes by training; `training.json` beside it holds loop.Training."""
 
     base: ModelRecipe
-    examples: tuple[Example, ...]
     tuning: Tuning
-    prefix: str
-    max_source_tokens: int
-    max_target_tokens: int
     precision: Precision
     seed: int
+
+    @abstractmethod
+    def plan(self, bench: Workbench) -> tuple[Data, Order]:
+        """What is learnt from, and in which order."""
+
+    def objective(self, bench: Workbench, ready: bool) -> Objective:  # noqa: ARG002
+        """What each step makes small. ready: with all that its loss needs, which a forecast does without."""
+        return LabelObjective(self.tuning.label_smoothing)
 
     @property
     def untrained(self) -> ModelRecipe:
@@ -135,15 +139,12 @@ class Finetuned(ModelRecipe):
 
     def forecast_flops(self, bench: Workbench) -> float:
         """Exactly what `make` tallies."""
-        data, order = self._plan(bench)
-        objective = self._objective(bench, ready=False)
+        data, order = self.plan(bench)
+        objective = self.objective(bench, ready=False)
         return math.fsum(forecast_steps(data, order, self.tuning, self.flop_model(bench.cache), objective, self.limit))
 
-    def forecast_items(self, bench: Workbench) -> int:  # noqa: ARG002
-        return len(self.examples)
-
     def make(self, folder: Path, bench: Workbench) -> None:
-        data, order = self._plan(bench)
+        data, order = self.plan(bench)
         model, tokenizer = load(self.base.folder(bench), self.tuning.dropout)
         result = train(
             model,
@@ -151,23 +152,32 @@ class Finetuned(ModelRecipe):
             order,
             self.tuning,
             self.flop_model(bench.cache),
-            self._objective(bench, ready=True),
+            self.objective(bench, ready=True),
             precision=self.precision,
             device=bench.device,
             seed=self.seed,
             tally=bench.tally,
             progress=bench.progress,
             may_stop_early=self.limit is not None,
-            items=len(self.examples),
+            items=self.forecast_items(bench),
         )
         save(model.to("cpu"), tokenizer, folder)
         write_json(folder / "training.json", asdict(result))
 
-    def _objective(self, bench: Workbench, ready: bool) -> Objective:  # noqa: ARG002
-        """ready: with all that its loss needs, which a forecast does without."""
-        return LabelObjective(self.tuning.label_smoothing)
 
-    def _plan(self, bench: Workbench) -> tuple[Sequence[Encoded], Planned]:
+@dataclass(frozen=True)
+class Finetuned(Trained):
+    """A model trained on labelled examples."""
+
+    examples: tuple[Example, ...]
+    prefix: str
+    max_source_tokens: int
+    max_target_tokens: int
+
+    def forecast_items(self, bench: Workbench) -> int:  # noqa: ARG002
+        return len(self.examples)
+
+    def plan(self, bench: Workbench) -> tuple[Sequence[Encoded], Planned]:
         folder = self.tokenizer_folder(bench.cache, self.max_source_tokens, self.max_target_tokens)
         data = encode(folder, self.examples, self.prefix, self.max_source_tokens, self.max_target_tokens)
         return data, Planned(plan_batches(data, self.tuning.batch_size, self.tuning.epochs, self.tuning.min_steps, self.seed))

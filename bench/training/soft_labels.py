@@ -95,7 +95,7 @@ class Distilled(Finetuned):
     taught_by: tuple[SoftLabels, ...] | ModelRecipe
     distillation: Distillation
 
-    def _objective(self, bench: Workbench, ready: bool) -> Objective:
+    def objective(self, bench: Workbench, ready: bool) -> Objective:
         settings, smoothing = self.distillation, self.tuning.label_smoothing
         teacher = self.taught_by[0].teacher if isinstance(self.taught_by, tuple) else self.taught_by
         check_taught(self, teacher, settings.hidden_weight > 0, bench.cache)
