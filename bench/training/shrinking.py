@@ -122,12 +122,6 @@ def _kept(config: Any, stack: str, has: int, wanted: Layers | None) -> Kept:
     return kept
 
 
-def counts_of(config: Any, compact: Compact) -> tuple[int, int]:
-    """(encoder, decoder) layers of the compact model. Raises CheckpointError as `kept_layers`."""
-    encoder, decoder = kept_layers(config, compact)
-    return len(encoder.layers), len(decoder.layers)
-
-
 def describe(config: Any, compact: Compact) -> tuple[str, ...]:
     """A line for each stack that does not stay as it is, such as 'decoder: layers 0 4 7 of 8 (evenly spaced: the published table
     has no such pair)'."""

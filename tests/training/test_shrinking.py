@@ -5,7 +5,7 @@ from bench.contracts import Compact
 from bench.errors import CheckpointError
 from bench.published import rows
 from bench.training.models import load, save, sinusoids
-from bench.training.shrinking import counts_of, describe, layer_counts, layers_to_keep, shrink, shrunk_config, supervised_layers
+from bench.training.shrinking import describe, layer_counts, layers_to_keep, shrink, shrunk_config, supervised_layers
 
 TABLE = rows("shleifer2020_layers")
 
@@ -86,9 +86,9 @@ def test_of_a_decoder_only_model_no_encoder_is_spoken_of_nor_of_a_stack_that_kee
 @with_encoder
 def test_a_compact_shape_keeps_all_layers_where_it_says_nothing(model_and_tokenizer):
     config = model_and_tokenizer[0].config
-    assert counts_of(config, Compact()) == (4, 4)
-    assert counts_of(config, Compact(decoder_layers=2)) == (4, 2)
-    assert counts_of(config, Compact(encoder_layers=(0, 2, 3), decoder_layers=(0,))) == (3, 1)
+    assert layer_counts(shrunk_config(config, Compact())) == (4, 4)
+    assert layer_counts(shrunk_config(config, Compact(decoder_layers=2))) == (4, 2)
+    assert layer_counts(shrunk_config(config, Compact(encoder_layers=(0, 2, 3), decoder_layers=(0,)))) == (3, 1)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_a_compact_shape_keeps_all_layers_where_it_says_nothing(model_and_tokeni
 )
 def test_layers_that_are_not_there_are_refused(model_and_tokenizer, compact, message):
     with pytest.raises(CheckpointError, match=message):
-        counts_of(model_and_tokenizer[0].config, compact)
+        shrunk_config(model_and_tokenizer[0].config, compact)
 
 
 @without_encoder
@@ -108,7 +108,7 @@ def test_a_decoder_only_model_has_no_encoder_layers_to_keep(model_and_tokenizer)
     config = model_and_tokenizer[0].config
     assert layer_counts(config) == (0, 4)
     with pytest.raises(CheckpointError, match="a llama model has no encoder"):
-        counts_of(config, Compact(encoder_layers=2))
+        shrunk_config(config, Compact(encoder_layers=2))
 
 
 @first_layer_is_special
@@ -116,7 +116,7 @@ def test_a_decoder_only_model_has_no_encoder_layers_to_keep(model_and_tokenizer)
 @pytest.mark.parametrize("stack", ["encoder_layers", "decoder_layers"])
 def test_the_layer_with_the_relative_positions_comes_first_and_once(model_and_tokenizer, layers, stack):
     with pytest.raises(CheckpointError, match="holds the positions, so it comes first and once"):
-        counts_of(model_and_tokenizer[0].config, Compact(**{stack: layers}))
+        shrunk_config(model_and_tokenizer[0].config, Compact(**{stack: layers}))
 
 
 def _generated(model, tokenizer) -> torch.Tensor:
@@ -131,7 +131,7 @@ SHAPES = [Compact(decoder_layers=2), Compact(decoder_layers=(0, 2, 2, 3)), Compa
 def test_a_shrunk_model_is_the_same_after_a_save_and_a_reload(model_and_tokenizer, family, tmp_path, logits, compact):
     model, tokenizer = model_and_tokenizer
     both = compact if family == "llama" else compact.model_copy(update={"encoder_layers": (0, 1, 3, 3)})
-    expected = counts_of(model.config, both)
+    expected = layer_counts(shrunk_config(model.config, both))
     shrink(model, both)
     save(model, tokenizer, tmp_path)
     reloaded, _ = load(tmp_path)
