@@ -74,6 +74,7 @@ __all__ = [
     "Task",
     "Text",
     "TextLabel",
+    "TokenMetric",
     "Workbench",
     "content_hash",
     "fingerprint",
@@ -157,6 +158,19 @@ class Metric(Part, ABC):
     @abstractmethod
     def score(self, predictions: Sequence[str], references: Sequence[str]) -> list[Score]:
         """Equally long sequences, at least one each. The same input always gives the same output."""
+
+
+class TokenMetric(Metric):
+    """How likely a model finds the references: for models too, that do not say anything of use yet."""
+
+    def score(self, predictions: Sequence[str], references: Sequence[str]) -> list[Score]:  # noqa: ARG002
+        """Of what was said nothing is told."""
+        return []
+
+    @abstractmethod
+    def score_tokens(self, log_probs: Sequence[Sequence[float]]) -> list[Score]:
+        """log_probs: of each reference, the natural logarithm of each of its tokens' probability, the end token included, given the
+        document and the tokens before it; at least one reference, at least one token each."""
 
 
 class Instrument(Protocol):

@@ -34,7 +34,7 @@ from bench.contracts import (
 from bench.data.overlap import without
 from bench.errors import BenchError, MeasureError, NotEnough, OverBudget
 from bench.fingerprints import of_folder
-from bench.ledger import Ledger, Purse
+from bench.ledger import LIMITED, Ledger, Purse
 from bench.plan import Arm, named
 from bench.prices import UNITS
 from bench.store import Allowance, DryStore, Workshop
@@ -159,7 +159,10 @@ class ArmJob(Job):
             return recipe, Allowance(meter, amount)
         if needs is not None and not shorten:
             self._refuse(needs * price + beforehand, money, phase)
-        return (recipe.within(Limit(meter, amount)) if shorten else recipe), Allowance(meter, amount)
+        if not shorten:
+            return recipe, Allowance(meter, amount)
+        self.facts[LIMITED] = 1
+        return recipe.within(Limit(meter, amount)), Allowance(meter, amount)
 
     def _foreseen(self, recipe: Recipe, meter: Meter) -> float | None:
         """The amount it needs, where that is known beforehand."""
@@ -173,6 +176,7 @@ class ArmJob(Job):
         return math.fsum(charge.usd for charge in self._suite.prices.token_charges(*tokens, "", "purse"))
 
     def _refuse(self, usd: float, money: float, phase: Phase) -> NoReturn:
+        self.facts[LIMITED] = 1
         raise OverBudget(f"{phase.replace('_', ' ')} costs ${usd:.2f}, ${money:.2f} of ${self.budget_usd:.2f} are left")
 
     def _pay(self, recipe: Recipe, bill: Bill, phase: Phase) -> None:

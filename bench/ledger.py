@@ -27,6 +27,9 @@ from bench.errors import BenchError, OverBudget
 
 SCHEMA = 1
 
+LIMITED = "limited_by_budget"
+"""Fact of an arm, 1 where money set how much it trained, labelled or distilled: at other prices it would have been more or less."""
+
 Status = Literal["done", "infeasible", "skipped", "failed"]
 
 

@@ -20,13 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from bench import machine, plan, suite
-from bench.contracts import PARENT_PIPE, Example, Outcome, Recipe, Score, Splits
+from bench.contracts import PARENT_PIPE, Example, Outcome, Recipe, Score, Splits, TokenMetric
 from bench.errors import BenchError, OverBudget, Stop
 from bench.job import ArmJob, inputs_fingerprint, models_fingerprint
 from bench.ledger import Ending, Ledger, Purse, write_whole
 from bench.plan import Arm
 from bench.store import Store
 from bench.suite import Suite
+from bench.training.likelihood import LogProbs, References
 from bench.training.models import count_parameters, load
 from bench.training.outputs import Predictions
 from bench.training.recipes import ModelRecipe, Pretrained
@@ -76,7 +77,7 @@ def run(suite_path: Path, arm_id: str, results: Path, cache: Path, device: str) 
         models = _models(outcome, job)
         evaluation = _Evaluation(loaded, arm, splits, job, store)
         predictions = evaluation.predictions(models, outcome.answers)
-        scores = evaluation.scores(predictions)
+        scores = evaluation.scores(predictions, evaluation.log_probs(models))
         _write_predictions(folder / "predictions.jsonl", splits.test, predictions, scores)
         facts = {**job.facts, **outcome.facts, **evaluation.facts(models)}
         for subject, found in scores.items():
@@ -122,11 +123,25 @@ class _Evaluation:
         rules = self.arm.task.trivial_rules(self.job.start_labels())
         return made | {f"floor: {name}": [rule(document.source) for document in documents] for name, rule in rules.items()}
 
-    def scores(self, predictions: Mapping[str, Sequence[str]]) -> dict[str, list[Score]]:
-        """Subject -> what every metric gave."""
+    def log_probs(self, models: Mapping[str, ModelRecipe]) -> dict[str, LogProbs]:
+        """Subject -> how likely it finds each token of the references: models, and token frequencies as a floor. {} where no metric asks."""
+        if not any(isinstance(metric, TokenMetric) for metric in self.suite.metrics.values()):
+            return {}
+        recipes = {name: References.of(self.job, model, self.splits.test) for name, model in models.items()}
+        made: dict[str, LogProbs] = {name: self.job.read(self.job.make(recipe, "evaluation")) for name, recipe in recipes.items()}
+        return made | {"floor: token frequencies": recipes["student"].by_frequency(self.job.start_labels(), self.store.bench)}
+
+    def scores(self, predictions: Mapping[str, Sequence[str]], log_probs: Mapping[str, LogProbs]) -> dict[str, list[Score]]:
+        """Subject -> what every metric gave, of texts and of likelihoods."""
         references = [example.target or "" for example in self.splits.test]
-        metrics = self.suite.metrics.values()
-        return {subject: [score for m in metrics for score in m.score(outputs, references)] for subject, outputs in predictions.items()}
+        found: dict[str, list[Score]] = {subject: [] for subject in (*predictions, *log_probs)}
+        for metric in self.suite.metrics.values():
+            for subject, outputs in predictions.items():
+                found[subject] += metric.score(outputs, references)
+            if isinstance(metric, TokenMetric):
+                for subject, tokens in log_probs.items():
+                    found[subject] += metric.score_tokens(tokens)
+        return found
 
 
 def _models(outcome: Outcome, job: ArmJob) -> dict[str, ModelRecipe]:

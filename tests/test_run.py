@@ -220,3 +220,12 @@ def test_a_suite_that_pays_by_a_measured_meter_overspends_nothing(cache: Path, t
         paid = [r for r in ledger.rows(tmp_path / "smoke" / name) if r["row"] == "charge" and r["paid_by"] == "purse"]
         assert {r["unit"] for r in paid} <= {"label", unit}
         assert record.spent_usd <= record.budget_usd
+
+
+def test_the_likelihood_of_the_references_is_known_of_models_and_of_token_frequencies_alone(smoke: Path) -> None:
+    table = pd.read_parquet(smoke / "table.parquet")
+    found = table[table["quantity"] == "log_perplexity"]
+    subjects = found.groupby("subject")["value"].min()
+    assert set(subjects.index) == {"student", "teacher", "floor: token frequencies"}
+    assert subjects.gt(0).all()
+    assert found.loc[found["subject"] == "student", "arm"].nunique() == len(arms(smoke))

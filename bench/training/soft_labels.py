@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,17 +9,15 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from bench.contracts import Example, Precision, Recipe, Workbench
-from bench.errors import BenchError, OverBudget
-from bench.training.batches import IGNORED, Encoded, collate, encode
-from bench.training.forward import forward
+from bench.errors import BenchError
+from bench.training.batches import IGNORED, Encoded, encode
+from bench.training.forward import Forward
 from bench.training.losses import top_log_probs
 from bench.training.models import load, load_tokenizer
 from bench.training.objectives import CachedObjective, Objective, SoftTargets, TeacherObjective
+from bench.training.passes import passes
 from bench.training.recipes import Finetuned, ModelRecipe
 from bench.training.tuning import Distillation
-
-BATCH = 16
-"""Examples that the teacher sees at a time."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +43,7 @@ class SoftLabels(Recipe):
         return float(sum(flops.forward(len(e.source), len(e.target)) for e in self._data(bench)))
 
     def make(self, folder: Path, bench: Workbench) -> None:
-        kept = dict(self._distributions(bench))
+        kept = dict(passes(self.teacher, self._data(bench), bench, self.precision, "soft labels", self._distributions))
         tokens, log_probs = (torch.cat([kept[i][part] for i in range(len(kept))]) for part in (0, 1))
         starts = torch.tensor([0] + [len(kept[i][0]) for i in range(len(kept))]).cumsum(0)
         save_file(SoftTargets(tokens, log_probs, starts)._asdict(), folder / "soft_labels.safetensors")
@@ -58,24 +55,8 @@ class SoftLabels(Recipe):
         folder = self.teacher.tokenizer_folder(bench.cache, self.max_source_tokens, self.max_target_tokens)
         return encode(folder, self.examples, self.prefix, self.max_source_tokens, self.max_target_tokens)
 
-    def _distributions(self, bench: Workbench) -> Iterator[tuple[int, tuple[torch.Tensor, torch.Tensor]]]:
-        """(position, (tokens, log-probabilities)) of the examples, those of like length together."""
-        data, flops = self._data(bench), self.teacher.flop_model(bench.cache)
-        model = load(self.teacher.folder(bench))[0].to(bench.device)
-        order = sorted(range(len(data)), key=lambda i: (len(data[i].source), len(data[i].target)))
-        for at in range(0, len(order), BATCH):
-            positions = order[at : at + BATCH]
-            cost = sum(flops.forward(len(data[i].source), len(data[i].target)) for i in positions)
-            if not bench.tally.room_for(cost):
-                raise OverBudget("the teacher's soft labels do not fit into what is left")
-            found = self._batch(model, [data[i] for i in positions], bench.device)
-            bench.tally.advance(cost)
-            bench.progress("soft labels", at + len(positions), len(data))
-            yield from zip(positions, found, strict=True)
-
-    def _batch(self, model: torch.nn.Module, batch: list[Encoded], device: str) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        with torch.inference_mode(), torch.autocast(device.partition(":")[0], dtype=torch.bfloat16, enabled=self.precision == "bf16"):
-            out = forward(model, collate(batch, model.config, device))
+    def _distributions(self, out: Forward) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """(tokens, log-probabilities) of each example of a batch."""
         told = out.labels != IGNORED
         logits = out.logits[told].float()
         tokens = logits.topk(min(self.top_k, logits.shape[-1])).indices

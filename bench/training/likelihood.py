@@ -1,0 +1,80 @@
+"""How likely models find the references: the probability of each of their tokens, given the document and the tokens before it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import torch
+
+from bench.contracts import Example, Job, Precision, Recipe, Workbench
+from bench.training.batches import IGNORED, Encoded, encode
+from bench.training.forward import Forward
+from bench.training.models import read_config
+from bench.training.passes import passes
+from bench.training.recipes import ModelRecipe, write_json
+
+LogProbs = list[list[float]]
+"""References x their tokens, natural logarithms."""
+
+
+@dataclass(frozen=True)
+class References(Recipe):
+    """What `model` makes of every label token of `examples`."""
+
+    model: ModelRecipe
+    examples: tuple[Example, ...]
+    prefix: str
+    max_source_tokens: int
+    max_target_tokens: int
+    precision: Precision
+
+    @classmethod
+    def of(cls, job: Job, model: ModelRecipe, examples: tuple[Example, ...]) -> Self:
+        """As the job's task and suite say."""
+        return cls(
+            model=model,
+            examples=examples,
+            prefix=job.task.prefix,
+            max_source_tokens=job.task.max_source_tokens,
+            max_target_tokens=job.task.max_target_tokens,
+            precision=job.precision,
+        )
+
+    def forecast_flops(self, bench: Workbench) -> float:
+        """One forward pass for each example."""
+        flops = self.model.flop_model(bench.cache)
+        return float(sum(flops.forward(len(e.source), len(e.target)) for e in self._data(bench)))
+
+    def make(self, folder: Path, bench: Workbench) -> None:
+        found = dict(passes(self.model, self._data(bench), bench, self.precision, "likelihood of the references", _of_labels))
+        write_json(folder / "log_probs.json", [found[i] for i in range(len(found))])
+
+    def read(self, folder: Path) -> LogProbs:
+        return list(json.loads((folder / "log_probs.json").read_text(encoding="utf-8")))
+
+    def by_frequency(self, labels: Sequence[Example], bench: Workbench) -> LogProbs:
+        """The same by whoever knows nothing but how often each token stands in `labels`; each counts once more than it stands there."""
+        vocabulary = int(read_config(self._tokenizer(bench)).vocab_size)
+        targets = encode(self._tokenizer(bench), tuple(labels), self.prefix, self.max_source_tokens, self.max_target_tokens)
+        counts = Counter(token for e in targets for token in e.target)
+        total = math.log(counts.total() + vocabulary)
+        return [[math.log(counts[token] + 1) - total for token in e.target] for e in self._data(bench)]
+
+    def _tokenizer(self, bench: Workbench) -> Path:
+        return self.model.tokenizer_folder(bench.cache, self.max_source_tokens, self.max_target_tokens)
+
+    def _data(self, bench: Workbench) -> tuple[Encoded, ...]:
+        return encode(self._tokenizer(bench), self.examples, self.prefix, self.max_source_tokens, self.max_target_tokens)
+
+
+def _of_labels(out: Forward) -> LogProbs:
+    told = out.labels != IGNORED
+    labels = out.labels[told]
+    log_probs = torch.log_softmax(out.logits[told].float(), dim=-1).gather(-1, labels[:, None])[:, 0]
+    return [part.tolist() for part in torch.split(log_probs, told.sum(dim=1).tolist())]
