@@ -152,7 +152,8 @@ class Record:
     seed: int
     status: Status
     reason: str
-    spent_usd: float
+    spent_usd: float | None
+    """None: not known, as where only scores were published."""
     facts: dict[str, float]
     data_fingerprint: str
     """Of the task's splits."""

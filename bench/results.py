@@ -167,6 +167,8 @@ def _dollars(table: pd.DataFrame) -> pd.DataFrame:
     by_purpose = purse.groupby([purse["arm"], purpose])["usd"].agg(_total).unstack()
     by_purpose["usd spent"] = purse.groupby("arm")["usd"].agg(_total)
     by_purpose = by_purpose.reindex(table["arm"].unique()).fillna(0.0)
+    unknown = table[(table["row"] == "record") & table["value"].isna() & table["status"].isin(["done", "infeasible", "skipped"])]
+    by_purpose.loc[unknown["arm"], "usd spent"] = math.nan
     free = charges[charges["paid_by"] == "free"].groupby("arm")["usd"].agg(_total)
     return by_purpose.join(free.rename("usd not from the purse"))
 
@@ -196,7 +198,7 @@ def _arm(folder: Path, suite: str) -> _Arm:
             rows = _ledger_rows(folder, unknown)
             return _Arm([{**nobody, **unknown, "reason": "still running, or cut off" if rows else "not started"}, *rows])
         identity = _identity(record) | {"arm": folder.name}
-        ended = {**nobody, **identity, "reason": record.reason, "value": float(record.spent_usd)}
+        ended = {**nobody, **identity, "reason": record.reason, "value": _number(record.spent_usd)}
         predictions = folder / "predictions.jsonl"
         examples = _examples(predictions, predictions.stat().st_mtime_ns) if record.status == "done" and predictions.exists() else None
         return _Arm([ended, *_ledger_rows(folder, identity)], record, examples)

@@ -126,7 +126,8 @@ class RunScreen:
 
 
 def _ending(record: Record) -> str:
-    return f"{record.status}, ${record.spent_usd:.2f} of ${record.budget_usd:.2f}" + (f" ({record.reason})" if record.reason else "")
+    spent = "?" if record.spent_usd is None else f"{record.spent_usd:.2f}"
+    return f"{record.status}, ${spent} of ${record.budget_usd:.2f}" + (f" ({record.reason})" if record.reason else "")
 
 
 def _progress(folder: Path) -> dict[str, Any] | None:

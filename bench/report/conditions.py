@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from bench.report import published
 from bench.report.markdown import DASH, escape, number
 from bench.results import Results
 
@@ -15,20 +16,24 @@ ITEMS = {
     "pseudo_labelling": "to have it label 1,000 documents",
     "student_training": "to train the student on 1,000 examples",
 }
+SHARED = "Work that several arms need is done once and paid by each of them, as if it had been alone."
 
 
 def money(suite: Mapping[str, Any]) -> list[str]:
     if not suite:
         return []
+    if not suite.get("prices") and suite.get("published"):
+        return [published.NO_DOLLARS]
     prices = suite.get("prices", {})
     lines = [*_compute(suite), *_item_prices(suite)]
-    lines.append(f"{escape(suite.get('start_labels', DASH))} labels are owned at the start and cost nothing; a budget is what is added.")
+    owned = f"{escape(suite.get('start_labels', DASH))} labels are owned" if "start_labels" in suite else "The labels that are owned are so"
+    lines.append(f"{owned} at the start and cost nothing; a budget is what is added.")
     lines += [f"Price, label of {line} USD" for line in _flat(suite.get("label_usd", {}))]
     other = {name: price for name, price in prices.items() if name not in ("meter", "label_usd", "usd_per_1k_items", *TOKENS)}
     lines += [f"Price, {line}" for line in _flat(other)]
     lines += [f"Price, {what}: {_dollars(prices[name])}" for name, what in TOKENS.items() if prices.get(name)]
     lines += [f"{escape(str(phase).replace('_', ' '))}: {_payer(payer)}" for phase, payer in suite.get("pays", {}).items()]
-    lines.append("Work that several arms need is done once and paid by each of them, as if it had been alone.")
+    lines += [] if suite.get("published") else [SHARED]
     lines += [escape(suite["sunk"])] if suite.get("sunk") else []
     return ["\n".join(f"- {line}" for line in lines)]
 
@@ -83,7 +88,7 @@ def machines(found: Results) -> list[str]:
     blocks = []
     for facts, arms in seen.most_common():
         blocks.append("\n".join([f"{arms:,} arm{'' if arms == 1 else 's'} ran on:", "", *(f"- {line}" for line in facts)]))
-    return blocks
+    return blocks or ([published.NOT_RUN] if published.is_published(found) else [])
 
 
 def _machine(facts: Mapping[str, Any]) -> Iterator[str]:

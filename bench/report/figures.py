@@ -27,7 +27,8 @@ def draw(boards: Sequence[Board], metrics: Sequence[Metric], trade_offs: Sequenc
     for task in sorted({board.task for board in boards}):
         of_task = [board for board in boards if board.task == task][-BUDGETS_SHOWN:]
         if any(board.scored for board in of_task):
-            drawn += [quality(of_task, metrics[:2], folder), dollars(of_task, folder)]
+            drawn.append(quality(of_task, metrics[:2], folder))
+            drawn += [dollars(of_task, folder)] if any(board.budget_usd for board in of_task) else []
             found = [trade_off for trade_off in trade_offs if trade_off.board.task == task][-BUDGETS_SHOWN:]
             drawn += [pareto.draw(found, _shown(of_task), folder)] if found else []
     return drawn
