@@ -30,7 +30,7 @@ from typing import Any
 import torch
 
 from bench.training.models import model_class
-from bench.training.tuning import Freeze
+from bench.training.tuning import Freeze, check_freeze
 
 CROSS_ATTENTION = ("EncDecAttention", "encoder_attn")
 QUERIES = ("q", "q_proj")
@@ -63,7 +63,8 @@ class FlopModel:
         return self._encode(source) + self.cross * source + self._decode(source, target) + self.head * target
 
     def training(self, source: int, target: int, freeze: Freeze = "none") -> int:
-        """Forward and backward of one example."""
+        """Forward and backward of one example. Raises CheckpointError where the encoder is to be frozen and there is none."""
+        check_freeze(freeze, self.causal)
         source, target = self._stacks(source, target)
         encoder_passes = 1 if freeze == "encoder" else 3
         cross_passes = 2 if freeze == "encoder" else 3

@@ -26,11 +26,11 @@ from typing import Any, Protocol
 import torch
 
 from bench.contracts import Limit, Precision, Progress, Tally
-from bench.errors import BenchError, CheckpointError, OverBudget
+from bench.errors import BenchError, OverBudget
 from bench.training.batches import Encoded, collate
 from bench.training.flops import FlopModel
 from bench.training.objectives import Objective
-from bench.training.tuning import Freeze, Tuning
+from bench.training.tuning import Freeze, Tuning, check_freeze
 
 
 class Data(Protocol):
@@ -157,8 +157,7 @@ def freeze(model: Any, what: Freeze) -> None:
     """
     if what == "none":
         return
-    if what == "encoder" and not model.config.is_encoder_decoder:
-        raise CheckpointError("freeze: encoder: a decoder-only model has no encoder; expected `embeddings` or `none`")
+    check_freeze(what, causal=not model.config.is_encoder_decoder)
     stacks = (model.get_encoder(), model.get_decoder()) if model.config.is_encoder_decoder else (model.get_decoder(),)
     embeddings = [model.get_input_embeddings(), model.get_output_embeddings(), *(stack.embed_tokens for stack in stacks)]
     positions = [stack.embed_positions for stack in stacks if hasattr(stack, "embed_positions")]

@@ -7,9 +7,16 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from bench.contracts import Part
+from bench.errors import CheckpointError
 
 Freeze = Literal["none", "embeddings", "encoder"]
 """What fine-tuning leaves as it is; 'encoder' freezes the embeddings as well."""
+
+
+def check_freeze(freeze: Freeze, causal: bool) -> None:
+    """Raises CheckpointError where the encoder is to be frozen and the model, which is `causal`, has none."""
+    if causal and freeze == "encoder":
+        raise CheckpointError("freeze: encoder: a decoder-only model has no encoder; expected `embeddings` or `none`")
 
 
 class Tuning(Part):

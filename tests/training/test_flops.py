@@ -3,8 +3,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.contracts import Compact
+from bench.errors import CheckpointError
 from bench.training.batches import Encoded, collate
-from bench.training.flops import flop_model
+from bench.training.flops import FlopModel, flop_model
 from bench.training.forward import forward
 from bench.training.loop import freeze
 from bench.training.losses import label_loss
@@ -124,3 +125,10 @@ def test_padded_labels_have_no_flops_of_their_own(model):
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         forward(model, _batch(model, *shapes))
     assert sum(_flops(model).forward(*shape) for shape in shapes) < _counted(counter)
+
+
+def test_an_encoder_that_is_not_there_cannot_be_frozen_and_that_is_known_before_anything_is_trained():
+    causal = FlopModel(encoder=0, encoder_pairs=0, cross=0, decoder=10, decoder_pairs=1, cross_pairs=0, head=5, causal=True)
+    assert causal.training(8, 4, "embeddings") > 0
+    with pytest.raises(CheckpointError, match="decoder-only model has no encoder"):
+        causal.training(8, 4, "encoder")
