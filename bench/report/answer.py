@@ -12,7 +12,7 @@ import pandas as pd
 from bench.report import stats
 from bench.report.axes import TradeOff
 from bench.report.board import Board, Line, Metric
-from bench.report.cells import NAMED, conjoined, count, ended, listed, score
+from bench.report.cells import NAMED, chance, conjoined, count, ended, listed, score
 from bench.report.markdown import escape
 from bench.report.missing import Missing
 from bench.report.stats import Estimate
@@ -20,12 +20,16 @@ from bench.report.stats import Estimate
 NAMED_AT_ONCE = 3
 """So many tied settings are named in the one sentence; the points below it name more, and the leaderboard all."""
 
+TOO_SMALL = 1e-6
+"""Differences so small are those of rounding."""
+
 LEADS = """↑: higher is better, ↓: lower is better. Scores are means over seeds and test examples with 95 % intervals (pigeonhole
-bootstrap over both together).
-*Behind the best* is paired: the same seeds and the same test examples on both sides; two settings are *tied* where that interval
-holds 0. A setting without a score for a seed that others have one for is *incomplete*: it stands below the others, whatever its mean.
-Each interval is for one comparison; nothing is corrected for having picked the best of several. With few seeds an
-interval can be too narrow where seeds differ more than examples do; with one seed it says nothing about other seeds."""
+bootstrap over both together); an interval is for one score or one comparison, with one seed it says nothing about other seeds.
+*Behind the best* is paired: the same seeds and the same test examples on both sides. Its p-value, *ahead* and *tied* are corrected for
+all pairs of settings at that budget (Holm): where no setting differs from another, at most 1 such table in 20 calls one ahead. Tied means
+p 0.05 or more, which can be so where the interval leaves out 0. A *rank* is 1 + the number of settings that are surely better, or a range
+as far as settings that cannot be told apart could stand above it. With one seed nothing is tested, and nobody is called ahead.
+A setting without a score for a seed that others have one for is *incomplete*: it stands below the others, whatever its mean."""
 
 
 @dataclass(frozen=True)
@@ -60,16 +64,15 @@ def answer(boards: Sequence[Board], metrics: Sequence[Metric], trade_offs: Seque
 def _contest(board: Board) -> _Contest | None:
     if not board.scored:
         return None
-    best, *others = board.scored
-    rivals = tuple(line for line in others if line.complete == best.complete)
-    return _Contest(board, best, rivals, tuple(line for line in rivals if _tied(board.difference(best, line))))
+    best, *rivals = board.compared
+    return _Contest(board, best, tuple(rivals), tuple(line for line in rivals if _tied(board.difference(best, line))))
 
 
 def _tied(estimate: Estimate | None) -> bool:
-    """Whether two settings cannot be told apart; without an interval only equal means are a tie."""
+    """Whether two settings cannot be told apart; where nothing can be tested only equal means are a tie."""
     if estimate is None:
         return True
-    return not estimate.apart if estimate.sure else estimate.mean == 0
+    return not estimate.apart if estimate.tested else estimate.mean == 0
 
 
 def _nothing(board: Board, missing: Sequence[Missing]) -> str:
@@ -101,7 +104,7 @@ def _verb(contest: _Contest) -> str:
     if not contest.rivals:
         return "is the only setting with a score" + (" for every seed" if len(contest.board.scored) > 1 else "")
     ahead = contest.board.difference(contest.best, contest.rivals[0])
-    return "is ahead" if ahead and ahead.sure else "has the best mean"
+    return "is ahead" if ahead and ahead.tested else "has the best mean"
 
 
 def _beside(board: Board, best: Line) -> str:
@@ -118,11 +121,11 @@ def _beside(board: Board, best: Line) -> str:
 def _relation(ahead: Estimate | None) -> str:
     if ahead is None:
         return "not to be compared with"
-    if not ahead.sure:
+    if not ahead.tested:
         return "with the same mean as" if ahead.mean == 0 else f"with a {'better' if ahead.mean > 0 else 'worse'} mean than"
     if not ahead.apart:
         return "not told apart from"
-    return "better than" if ahead.low > 0 else "worse than"
+    return "better than" if ahead.mean > 0 else "worse than"
 
 
 def _details(contest: _Contest, metrics: Sequence[Metric]) -> list[str]:
@@ -132,15 +135,26 @@ def _details(contest: _Contest, metrics: Sequence[Metric]) -> list[str]:
     if contest.rivals:
         gap = board.difference(best, contest.rivals[0])
         said += f"; the next one, {escape(contest.rivals[0].name)}, is {score(gap)} behind {escape(best.name)}"
-    told = [f"{said}."]
+        said += f" (corrected {chance(gap)})" if gap and gap.tested else ""
+    told = [f"{said}.", *_power(board)]
     if len(contest.tied) >= NAMED_AT_ONCE:
         told += [f"Not told apart from {escape(best.name)}: {listed([line.name for line in contest.tied])}."]
     return [*told, *_caveats(board, best), *_floors(board, metrics, best)]
 
 
+def _power(board: Board) -> list[str]:
+    """How great a difference had to be to be found, and what more seeds or examples would do."""
+    ranked, unit = board.ranking, board.primary.unit
+    found = ranked.detectable()
+    if not found > TOO_SMALL:
+        return []
+    more = f"with twice the seeds {ranked.detectable(seeds=2):.2g}, with twice the test examples {ranked.detectable(examples=2):.2g}"
+    return [f"A true difference between two settings is found 4 times in 5 from {escape(f'{found:.2g} {unit}'.strip())} on; {more}."]
+
+
 def _caveats(board: Board, best: Line) -> list[str]:
     reached = best.scores[board.primary.name]
-    said = ["One seed only: another seed may change the order."] if reached.seeds == 1 else []
+    said = ["One seed only: another seed may change the order, so nobody is called ahead."] if reached.seeds == 1 else []
     if not reached.sure:
         none = "is only one test example" if reached.examples else "are no values by example"
         said += [f"There {none}, so no interval: how much of a difference is chance is not known."]
@@ -181,12 +195,12 @@ def _compared(ahead: Estimate | None) -> tuple[str, str]:
     """A verb, and by how much."""
     if ahead is None:
         return "cannot be compared with", " (no seed and example in common)"
-    if not ahead.sure:
+    if not ahead.tested:
         verb = "has a better mean than" if ahead.mean > 0 else "has no better mean than"
         return verb, f" by {score(ahead)}" if ahead.mean > 0 else f" (short by {score(-ahead)})"
     if not ahead.apart:
         return "cannot be told apart from", f" (difference {score(ahead)})"
-    return ("beats", f" by {score(ahead)}") if ahead.low > 0 else ("is worse than", f" by {score(-ahead)}")
+    return ("beats", f" by {score(ahead)}") if ahead.mean > 0 else ("is worse than", f" by {score(-ahead)}")
 
 
 def _teachers(boards: Sequence[Board]) -> str:

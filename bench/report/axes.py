@@ -21,10 +21,11 @@ ROUNDING = 1e-9
 """Means over different numbers of equal costs differ by so much."""
 
 HOW_TO_READ = f"""A setting is *inefficient* on an axis where another one costs no more and has a better mean, or costs less and has the
-same mean; of these the best is named. It is *surely* so where the paired 95 % interval of their difference in quality leaves out 0; else
-it may be chance. All others are on the Pareto front of that axis. Costs are those of one answer of the compact model, to the longest
-document and of the greatest length that the task allows; not those of training. Speeds within {100 * TIMING_SLACK:g} % of each other
-count as equal. Efficiency is relative to one axis, so all are shown (Tay et al. 2021, Scale Efficiently)."""
+same mean; of these the best is named. It is *surely* so where that one is surely better (the p-value of the paired difference, corrected
+for all pairs of settings by Holm, is under 0.05); else it may be chance. All others are on the Pareto front of that axis. Costs are those
+of one answer of the compact model, to the longest document and of the greatest length that the task allows; not those of training. Speeds
+within {100 * TIMING_SLACK:g} % of each other count as equal. Efficiency is relative to one axis, so all are shown (Tay et al. 2021, Scale
+Efficiently)."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Place:
     """Where a setting stands on one axis. rank: of its cost, 1 is the least.
 
     by: the best of the settings that dominate it, '' where it is on the Pareto front. how: in what that one is ahead.
-    surely: whether the paired interval of their difference in quality leaves out 0.
+    surely: whether that one is surely better in quality, corrected for all pairs of settings.
     """
 
     cost: float
@@ -125,14 +126,14 @@ def trade_off(board: Board) -> TradeOff | None:
 
     Compared are the settings with scores for the same seeds: those that are as complete as the best.
     """
-    lines = tuple(line for line in board.scored if line.complete == board.scored[0].complete)
+    lines = board.compared
     points = {axis: found for axis in AXES if (found := list(_points(board, axis, lines)))}
     if not any(_spread(found) for found in points.values()):
         return None
     by = {axis: {p.name: next((other for other in found if other.dominates(p)), None) for p in found} for axis, found in points.items()}
     pairs = {(better.name, name) for found in by.values() for name, better in found.items() if better}
     named = {line.name: line for line in lines}
-    surely = {pair for pair in pairs if (ahead := board.difference(named[pair[0]], named[pair[1]])) and ahead.low > 0}
+    surely = {pair for pair in pairs if (ahead := board.difference(named[pair[0]], named[pair[1]])) and ahead.apart}
     return TradeOff(board, lines, {axis: dict(_places(found, by[axis], surely)) for axis, found in points.items()})
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -12,16 +14,15 @@ import numpy as np
 import pandas as pd
 
 from bench import results
-from bench.report import stats
-from bench.report.stats import Estimate, Floats
+from bench.report import ranking, stats
+from bench.report.ranking import Ranking
+from bench.report.samples import WHOLE, Scores, by_line, scores
+from bench.report.stats import Estimate
 from bench.results import Results
 
 Kind = Literal["setting", "teacher", "floor"]
 
 FLOOR = "floor: "
-
-WHOLE = "the whole test set"
-"""The one column of scores that are not given by example."""
 
 NAMED = 6
 """A line that stands for several settings names so many of them."""
@@ -88,22 +89,53 @@ class Board:
     references: tuple[Line, ...]
     lead: str = ""
 
-    @property
+    @cached_property
     def scored(self) -> tuple[Line, ...]:
         return tuple(line for line in self.settings if self.primary.name in line.scores)
+
+    @cached_property
+    def compared(self) -> tuple[Line, ...]:
+        """The settings with scores for the same seeds, best first: those that are as complete as the best."""
+        return tuple(line for line in self.scored if line.complete == self.scored[0].complete)
 
     @property
     def floors(self) -> tuple[Line, ...]:
         """Best first."""
         return tuple(line for line in self.references if line.kind == "floor")
 
+    @cached_property
+    def ranking(self) -> Ranking:
+        """The settings compared, in the primary metric, with corrected p-values."""
+        samples = {line.name: line.samples[self.primary.name] for line in self.compared}
+        return ranking.ranking(samples, self.primary.direction != "lower")
+
+    def rank(self, line: Line) -> tuple[int, int] | None:
+        """The best and the worst rank that a setting may have, see `Ranking.rank`; None where it was not tested against others."""
+        return self.ranking.rank(line.name) if self._ranked(line) and self.ranking.tested else None
+
     def difference(self, better: Line, worse: Line, metric: Metric | None = None) -> Estimate | None:
-        """By how much `better` is better in a metric, the primary one by default, paired; None where nothing can be paired."""
+        """By how much `better` is better in a metric, the primary one by default, paired; None where nothing can be paired.
+
+        The interval is for this one comparison. The p-value is corrected: of two settings compared by rank, by Holm over all
+        pairs, see `ranking`; else for the number of comparisons of its kind, which is Holm's first and strictest step.
+        """
         metric = metric or self.primary
         if metric.name not in better.samples or metric.name not in worse.samples:
             return None
+        if metric == self.primary and self._ranked(better) and self._ranked(worse):
+            return self.ranking.difference(better.name, worse.name)
         first, second = (better, worse) if metric.direction != "lower" else (worse, better)
-        return stats.difference(first.samples[metric.name], second.samples[metric.name])
+        found = stats.difference(first.samples[metric.name], second.samples[metric.name])
+        return found and replace(found, p=float(np.minimum(found.p * self._family(better, worse), 1)))
+
+    def _ranked(self, line: Line) -> bool:
+        return line.kind == "setting" and line.name in self.ranking.places
+
+    def _family(self, first: Line, second: Line) -> int:
+        """How many comparisons there are of this kind: pairs of settings; each setting with each floor and with its teacher."""
+        if first.kind == second.kind:
+            return math.comb(len(self.scored), 2) or 1
+        return len(self.scored) * (len(self.floors) + 1) or 1
 
 
 def current(found: Results) -> Results:
@@ -141,9 +173,8 @@ def boards(found: Results, shown: Sequence[Metric], resamples: int = stats.RESAM
         shown = [Metric(str(found.suite.get("primary_metric", "score")), "", "none")]
     drawn = []
     for task, of_task in arms.groupby("task"):
-        scorer = _Scorer(_samples(found, of_task, [metric.name for metric in shown]), shown, resamples)
-        subjects = _floors(found, of_task)
-        floors = sorted((scorer.line(subject.removeprefix(FLOOR), "floor", subject, of_task) for subject in subjects), key=scorer.rank)
+        scorer = _Scorer(scores(found, of_task.index, [metric.name for metric in shown]), shown, resamples)
+        floors = sorted((_floor(subject, of_task, scorer) for subject in _floors(found, of_task)), key=scorer.rank)
         lead = _lead(str(found.suite.get("lead", {}).get(task, "")), floors)
         for budget, group in of_task.groupby("budget_usd"):
             settings = _settings(group, scorer)
@@ -163,44 +194,35 @@ def _floors(found: Results, of_task: pd.DataFrame) -> list[str]:
     return sorted(subject for subject in map(str, subjects) if subject.startswith(FLOOR))
 
 
+def _floor(subject: str, of_task: pd.DataFrame, scorer: _Scorer) -> Line:
+    (line,) = scorer.lines("floor", subject, of_task, pd.Series(subject.removeprefix(FLOOR), index=of_task.index))
+    return line
+
+
 def _lead(name: str, floors: Sequence[Line]) -> str:
     """The floor that the suite names, or else the first by name."""
     names = sorted(floor.name for floor in floors)
     return name if name in names else next(iter(names), "")
 
 
-Samples = Mapping[tuple[str, str], pd.DataFrame]
-"""(subject, metric) -> scores, arms x examples."""
-
-
-def _samples(found: Results, of_task: pd.DataFrame, names: Sequence[str]) -> Samples:
-    rows: dict[tuple[str, str], dict[tuple[str, ...], dict[str, Floats]]] = {}
-    for arm in of_task.index.intersection(list(found.examples)):
-        examples = found.examples[arm]
-        for key, values in examples.scores.items():
-            if key[1] in names:
-                rows.setdefault(key, {}).setdefault(examples.ids, {})[arm] = values
-    return {key: pd.concat([_frame(ids, arms) for ids, arms in by_ids.items()]) for key, by_ids in rows.items()}
-
-
-def _frame(ids: tuple[str, ...], arms: Mapping[str, Floats]) -> pd.DataFrame:
-    return pd.DataFrame(np.stack(list(arms.values())), index=list(arms), columns=list(ids))
-
-
 @dataclass(frozen=True)
 class _Scorer:
     """Makes the lines of one task."""
 
-    samples: Samples
+    scores: Scores
     metrics: Sequence[Metric]
     resamples: int
 
-    def line(self, name: str, kind: Kind, subject: str, arms: pd.DataFrame) -> Line:
-        """Scores of one subject over `arms`, of which those that are done count."""
-        done = arms[arms["status"] == "done"]
-        samples = {m.name: sample for m in self.metrics if len(sample := self._sample(subject, m.name, done))}
-        scores = {name: self._estimate(sample) for name, sample in samples.items()}
-        return Line(name, kind, scores, samples, Counter(arms["status"]), {}, seeds=len(samples.get(self.metrics[0].name, ())))
+    def lines(self, kind: Kind, subject: str, arms: pd.DataFrame, names: pd.Series[str]) -> list[Line]:
+        """Scores of one subject over `arms`, of which those that are done count; names: of the line of each."""
+        done = arms["status"] == "done"
+        found = {m.name: by_line(self.scores, subject, m.name, arms[done], names[done]) for m in self.metrics}
+        samples = {name: {metric: of[name] for metric, of in found.items() if name in of} for name in names.unique()}
+        estimates = {metric: dict(zip(of, self._estimates([*of.values()]), strict=True)) for metric, of in found.items()}
+        statuses: dict[str, Counter[str]] = {name: Counter() for name in samples}
+        for name, status in zip(names, arms["status"], strict=True):
+            statuses[name][status] += 1
+        return [self._line(name, kind, of, {m: estimates[m][name] for m in of}, statuses[name]) for name, of in samples.items()]
 
     def rank(self, line: Line) -> tuple[bool, bool, float, str]:
         """Best first; those that lack seeds after those that do not, as their means are over other seeds."""
@@ -208,32 +230,23 @@ class _Scorer:
         lower = self.metrics[0].direction == "lower"
         return score is None, not line.complete, (score.mean if lower else -score.mean) if score else 0.0, line.name
 
-    def _sample(self, subject: str, metric: str, arms: pd.DataFrame) -> pd.DataFrame:
-        """Seeds x examples, the mean over the arms of a seed; only examples that every arm has a score for.
+    def _line(
+        self, name: str, kind: Kind, samples: Mapping[str, pd.DataFrame], scores: Mapping[str, Estimate], statuses: Mapping[str, int]
+    ) -> Line:
+        return Line(name, kind, scores, samples, statuses, {}, seeds=len(samples.get(self.metrics[0].name, ())))
 
-        A metric that scores the whole test set has one column, called as no example is.
-        """
-        wide = self.samples.get((subject, metric), pd.DataFrame())
-        rows = wide.loc[wide.index.intersection(arms.index)].dropna(axis=1)
-        if rows.empty:
-            rows = arms.reindex(columns=[f"{subject} {metric}"]).dropna().set_axis([WHOLE], axis=1)
-        return rows.groupby(arms["seed"].reindex(rows.index).astype("int64")).mean()
-
-    def _estimate(self, sample: pd.DataFrame) -> Estimate:
+    def _estimates(self, samples: Sequence[pd.DataFrame]) -> list[Estimate]:
         """A metric of the whole test set has a mean over seeds and no interval."""
-        found = stats.estimate(sample.to_numpy(dtype=np.float64), self.resamples)
-        return replace(found, examples=0) if list(sample.columns) == [WHOLE] else found
+        found = stats.estimates([sample.to_numpy() for sample in samples], self.resamples)
+        return [replace(e, examples=0) if list(s.columns) == [WHOLE] else e for s, e in zip(samples, found, strict=True)]
 
 
 def _settings(arms: pd.DataFrame, scorer: _Scorer) -> tuple[Line, ...]:
-    groups = {str(name): rows for name, rows in arms.groupby("name")}
-    lines = [scorer.line(name, "setting", "student", rows) for name, rows in groups.items()]
-    primary = scorer.metrics[0].name
+    lines = scorer.lines("setting", "student", arms, arms["name"])
+    teachers = {line.name: line for line in scorer.lines("teacher", "teacher", arms, arms["name"]) if line.scores}
+    facts, primary = _facts(arms), scorer.metrics[0].name
     wanted = len({seed for line in lines if primary in line.samples for seed in line.samples[primary].index})
-    told = []
-    for line in lines:
-        teacher = scorer.line(line.name, "teacher", "teacher", groups[line.name])
-        told.append(replace(line, facts=_facts(groups[line.name]), wanted_seeds=wanted, teacher=teacher if teacher.scores else None))
+    told = [replace(line, facts=facts[line.name], wanted_seeds=wanted, teacher=teachers.get(line.name)) for line in lines]
     return tuple(sorted(told, key=scorer.rank))
 
 
@@ -271,14 +284,16 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
 
 
-def _facts(arms: pd.DataFrame) -> dict[str, float]:
-    scored = arms[arms["status"] == "done"]
-    means = (scored if len(scored) else arms).drop(columns=["seed", "label_share"]).mean(numeric_only=True)
-    return {str(name): float(value) for name, value in means.dropna().items()}
+def _facts(arms: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """Line -> means over its arms that are done, or over all of them where none is."""
+    done = arms["status"].eq("done")
+    counted = arms[done | ~arms["name"].isin(arms.loc[done, "name"])].drop(columns=["seed", "label_share"])
+    means = counted.groupby("name").mean(numeric_only=True).to_dict("index")
+    return {str(line): {str(name): value for name, value in of.items() if not math.isnan(value)} for line, of in means.items()}
 
 
 def _teacher_facts(arms: pd.DataFrame, measured: Sequence[str]) -> dict[str, float]:
     """Size of the teacher, and what was measured of the large model, in the words used for the student."""
-    facts = _facts(arms)
+    facts = _facts(arms.assign(name=""))[""]
     names = {"teacher_parameters": "student_parameters"} | {f"large_{what}": f"student_{what}" for what in measured}
     return {student: facts[large] for large, student in names.items() if large in facts}

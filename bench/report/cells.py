@@ -26,12 +26,27 @@ def reached(line: Line, metric: Metric) -> str:
     return score(found) + (f" ({count(found.seeds, 'seed')})" if found and found.seeds != line.seeds else "")
 
 
+def rank(board: Board, line: Line) -> str:
+    """'1', or '2–4' where it may be any of these; '' of what is no setting."""
+    found = board.rank(line)
+    if found is None:
+        return DASH if line.kind == "setting" else ""
+    return str(found[0]) if found[0] == found[1] else f"{found[0]}–{found[1]}"
+
+
 def behind(board: Board, line: Line) -> str:
-    """How far behind the best setting, paired, and whether that is a tie."""
+    """How far behind the best setting, paired, with the corrected p-value, and whether that is a tie."""
     if not board.scored or line is board.scored[0]:
         return DASH
     estimate = board.difference(board.scored[0], line)
-    return score(estimate) + (", tied" if estimate and estimate.sure and not estimate.apart else "")
+    if estimate is None or not estimate.tested:
+        return score(estimate)
+    return f"{score(estimate)}, {chance(estimate)}{'' if estimate.apart else ', tied'}"
+
+
+def chance(estimate: Estimate) -> str:
+    """'p 0.034'."""
+    return "p < 0.001" if estimate.p < 0.001 else f"p {estimate.p:.2g}"
 
 
 def behind_teacher(board: Board, line: Line) -> str:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from bench.report import board as boarding
 from bench.report.board import Board, Line, Metric
-from bench.report.cells import behind, reached, statuses
+from bench.report.cells import behind, rank, reached, statuses
 from bench.report.markdown import DASH, number, plain
 from bench.report.missing import missing
 from bench.results import Results
@@ -40,7 +40,7 @@ def _table(board: Board, metrics: Sequence[Metric], width: int) -> Table:
     title = Text(f"{plain(board.task)}, {board.budget_usd:g} USD added", style="bold")
     drawn = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     drawn.add_column(Text("strategy (setting)"), overflow="fold", min_width=18)
-    heads = [plain(metric.title) for metric in metrics] + ["spent USD ↓"]
+    heads = ["rank", *(plain(metric.title) for metric in metrics), "spent USD ↓"]
     heads += ["behind the best", "params M ↓", "ms ↓", "speed-up ↑"] if width >= WIDE else []
     for head in heads:
         drawn.add_column(Text(head), justify="right", no_wrap=True)
@@ -57,7 +57,7 @@ def _cells(board: Board, line: Line, metrics: Sequence[Metric], width: int) -> l
     setting, facts = line.kind == "setting", line.facts
     parameters = facts.get("student_parameters")
     cells = [f"floor: {plain(line.name)}" if line.kind == "floor" else plain(line.name)]
-    cells += [reached(line, metric) for metric in metrics]
+    cells += [rank(board, line), *(reached(line, metric) for metric in metrics)]
     cells += [number(facts.get("usd spent")) if setting else ""]
     model = [number(parameters and parameters / 1e6, 1), number(facts.get("student_ms"), 1), number(facts.get("speed_up"))]
     cells += [behind(board, line), *(model if line.kind != "floor" else [""] * 3)] if width >= WIDE else []

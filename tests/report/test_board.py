@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bench import report, results
-from bench.report import board, cells
+from bench.report import board, cells, stats
 from tests.report.arms import Scores, write_arm, write_suite
 from tests.report.reading import section
 
@@ -134,6 +134,38 @@ def test_differences_are_paired_by_seed_and_example(tmp_path: Path) -> None:
     assert difference is not None
     assert (difference.mean, difference.low, difference.high) == pytest.approx((1.0, 1.0, 1.0))
     assert (difference.seeds, difference.examples) == (2, 80)
+
+
+def test_a_setting_is_compared_with_floors_and_teacher_at_the_strictest_level_of_all_such_comparisons(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    for seed in (0, 1, 2):
+        for strategy in ("annotate", "sft", "distill"):
+            scores = {"student": list(2 + generator.standard_normal(40)), "floor: lead": [0.0] * 40, "teacher": [2.5] * 40}
+            write_arm(tmp_path, f"{strategy}{seed}", {who: {"rouge2": of} for who, of in scores.items()}, strategy=strategy, seed=seed)
+    (found,) = boards(tmp_path)
+    best, floor = found.settings[0], found.floors[0]
+    alone = stats.difference(best.samples["rouge2"], floor.samples["rouge2"])
+    corrected = found.difference(best, floor)
+    assert alone is not None
+    assert corrected is not None
+    assert corrected.p == pytest.approx(3 * 2 * alone.p, rel=0.05)
+    assert (corrected.low, corrected.high) == pytest.approx((alone.low, alone.high), rel=0.05)
+
+
+@pytest.mark.parametrize("values", ["by example", "of the whole test set"])
+def test_ranks_stand_where_they_were_tested_and_nowhere_else(tmp_path: Path, values: str) -> None:
+    for seed in (0, 1):
+        for strategy, score in (("annotate", 1.0), ("distill", 1.0), ("sft", 5.0)):
+            folder = write_arm(tmp_path, f"{strategy}{seed}", constant(score), strategy=strategy, seed=seed)
+            if values == "of the whole test set":
+                (folder / "predictions.jsonl").unlink()
+    write_arm(tmp_path, "new0", constant(9.0), strategy="new")
+    (found,) = boards(tmp_path)
+    shown = {line.name: cells.rank(found, line) for line in (*found.settings, *found.references)}
+    if values == "by example":
+        assert shown == {"sft": "1", "annotate": "2–3", "distill": "2–3", "new": "–", "lead": ""}
+    else:
+        assert shown == {"sft": "–", "annotate": "–", "distill": "–", "new": "–", "lead": ""}
 
 
 def test_a_metric_of_the_whole_corpus_has_a_mean_and_no_interval(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import numpy as np
@@ -5,26 +6,60 @@ import pandas as pd
 import pytest
 
 from bench.report import stats
+from bench.report.stats import Spread
+
+SHAPES = [(2, 40), (3, 200), (5, 60)]
 
 
-@pytest.mark.parametrize("seeds", [2, 3])
-@pytest.mark.parametrize(("of_seeds", "of_examples", "of_cells"), [(1.0, 15.0, 12.0), (1.0, 8.0, 12.0), (0.0, 15.0, 12.0)])
-def test_intervals_cover_the_true_mean_about_as_often_as_they_say(seeds: int, of_seeds: float, of_examples: float, of_cells: float) -> None:
-    generator = np.random.default_rng(3)
-    covered = 0
-    for _ in range(400):
-        effects = of_seeds * generator.standard_normal((seeds, 1)) + of_examples * generator.standard_normal(200)
-        found = stats.estimate(30 + effects + of_cells * generator.standard_normal((seeds, 200)), resamples=500)
-        covered += found.low <= 30 <= found.high
-    assert 0.90 <= covered / 400 <= 0.99
+def crossed(seeds: int, examples: int, of_seeds: float = 1.0, of_examples: float = 8.0, of_cells: float = 12.0) -> np.ndarray:
+    generator = np.random.default_rng(seeds)
+    effects = of_seeds * generator.standard_normal((seeds, 1)) + of_examples * generator.standard_normal(examples)
+    return np.asarray(30 + effects + of_cells * generator.standard_normal((seeds, examples)))
+
+
+def known(seeds: float, examples: float, freedom: int) -> Spread:
+    return Spread(np.array(seeds), np.array(examples), np.array(0.0), freedom)
 
 
 def test_the_spread_of_seeds_is_drawn_again_in_full() -> None:
     """Var of the mean of n seeds is s2/n; drawing seeds again without the factor would give (n - 1)/n of it."""
     for by_seed in ([1.0, 3.0], [1.0, 2.0, 6.0]):
         scores = np.repeat(np.array(by_seed)[:, None], 50, axis=1)
-        expected = np.var(by_seed, ddof=1) / len(by_seed)
-        assert stats.means(scores, 20_000).var() == pytest.approx(expected, rel=0.05)
+        assert stats.means(scores, 200).var() == pytest.approx(np.var(by_seed, ddof=1) / len(by_seed))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_variances_by_where_they_come_from_are_those_of_an_analysis_of_variance(shape: tuple[int, int]) -> None:
+    seeds, examples = shape
+    scores = crossed(seeds, examples)
+    residual = scores - scores.mean(axis=1, keepdims=True) - scores.mean(axis=0) + scores.mean()
+    cells = (residual**2).sum() / ((seeds - 1) * (examples - 1)) / (seeds * examples)
+    found = stats.spread(stats.means(scores, 20_000), seeds, examples)
+    assert float(found.seeds) == pytest.approx(scores.mean(axis=1).var(ddof=1) / seeds)
+    assert float(found.cells) == pytest.approx(cells, rel=0.05)
+    by_examples = scores.mean(axis=0).var(ddof=1) / examples - cells
+    assert float(found.examples) == pytest.approx(by_examples * (examples - 1) / (examples - 3), rel=0.05)
+    assert found.freedom == seeds - 1
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_draws_of_what_lies_between_two_samples_lie_between_their_draws(shape: tuple[int, int]) -> None:
+    first, second = crossed(*shape), crossed(*shape, of_cells=3.0) ** 2
+    between = stats.means(0.3 * first + 0.7 * second, 50)
+    np.testing.assert_allclose(between, 0.3 * stats.means(first, 50) + 0.7 * stats.means(second, 50))
+    assert between.shape == (shape[0] * 50,)
+    assert between.mean() == pytest.approx((0.3 * first + 0.7 * second).mean())
+
+
+def test_the_draws_of_a_mean_are_all_that_its_interval_needs() -> None:
+    scores = crossed(3, 50)
+    assert stats.of_draws(stats.means(scores), float(scores.mean()), 3, 50) == stats.estimate(scores)
+
+
+def test_many_samples_of_unlike_shapes_are_estimated_as_each_alone() -> None:
+    samples = [crossed(2, 30), crossed(3, 20), crossed(2, 30, of_seeds=4.0)]
+    for alone, together in zip(map(stats.estimate, samples), stats.estimates(samples), strict=True):
+        assert (together.mean, together.low, together.high, together.p) == pytest.approx((alone.mean, alone.low, alone.high, alone.p))
 
 
 def test_the_spread_of_examples_is_that_of_the_mean_with_one_seed() -> None:
@@ -36,9 +71,18 @@ def test_the_spread_of_examples_is_that_of_the_mean_with_one_seed() -> None:
     assert (found.seeds, found.examples) == (1, 400)
 
 
+def test_with_one_seed_nothing_is_tested() -> None:
+    found = stats.estimate(np.full((1, 50), 7.0))
+    assert found.sure
+    assert not found.tested
+    assert not found.apart
+
+
 def test_equal_scores_have_an_interval_of_no_width() -> None:
     found = stats.estimate(np.full((3, 20), 7.0))
     assert (found.mean, found.low, found.high) == pytest.approx((7.0, 7.0, 7.0))
+    assert found.apart
+    assert stats.estimate(np.full((3, 20), 0.1) - np.full((3, 20), 0.3 - 0.2)).p == pytest.approx(1.0)
 
 
 def test_the_same_scores_give_the_same_interval_and_the_global_generator_is_left_alone() -> None:
@@ -51,11 +95,55 @@ def test_the_same_scores_give_the_same_interval_and_the_global_generator_is_left
     assert stats.estimate(scores) == first
 
 
-def test_one_example_alone_has_no_interval() -> None:
-    found = stats.estimate(np.array([[4.0], [6.0]]))
+@pytest.mark.parametrize("examples", [1, 3])
+def test_very_few_examples_have_no_interval(examples: int) -> None:
+    found = stats.estimate(np.array([[4.0, 4.5, 5.0], [6.0, 5.5, 5.0]])[:, :examples])
     assert found.mean == 5.0
     assert math.isnan(found.low)
+    assert not found.sure
     assert not found.apart
+
+
+@pytest.mark.parametrize(("freedom", "t"), [(1, 12.706), (2, 4.303), (4, 2.776), (10, 2.228), (30, 2.042), (1000, 1.962)])
+def test_where_examples_do_not_differ_the_distribution_is_students_t(freedom: int, t: float) -> None:
+    """t: from the tables of its 97.5 % quantile."""
+    spread = known(4.0, 0.0, freedom)
+    assert float(stats.p_value(np.array(2 * t), spread)) == pytest.approx(0.05, abs=2e-4)
+    assert float(stats.half_width(spread)) == pytest.approx(2 * t, rel=2e-3)
+
+
+def test_where_seeds_do_not_differ_it_is_the_normal_one() -> None:
+    for mean, p in ((1.0, 0.3173), (1.96, 0.0500), (3.2905, 0.001), (5.0, 5.733e-7)):
+        assert float(stats.p_value(np.array(3 * mean), known(0.0, 9.0, 2))) == pytest.approx(p, rel=2e-3)
+    assert float(stats.half_width(known(0.0, 9.0, 2))) == pytest.approx(3 * 1.96, rel=2e-3)
+
+
+def test_a_difference_is_the_less_likely_chance_the_greater_it_is_and_an_interval_the_wider_the_fewer_seeds_there_are() -> None:
+    p_values = stats.p_value(np.linspace(0, 40, 200), Spread(np.full(200, 2.0), np.full(200, 1.0), np.zeros(200), 2))
+    assert (np.diff(p_values) < 0).all()
+    widths = [float(stats.half_width(known(1.0, 1.0, freedom))) for freedom in (1, 2, 4, 9, 100)]
+    assert widths == sorted(widths, reverse=True)
+
+
+def test_an_interval_that_holds_0_belongs_to_no_p_value_under_its_level() -> None:
+    for seeds, freedom, level in itertools.product((0.01, 0.3, 1.0, 10.0), (1, 2, 5), (0.05, 0.001)):
+        spread = known(seeds, 1.0, freedom)
+        low, _ = stats.interval(1.001 * stats.half_width(spread, level, stats.SAFE), spread, level)
+        assert low > 0
+        assert float(stats.p_value(stats.half_width(spread, level), spread)) >= 0.999 * level
+
+
+def test_holm_multiplies_the_least_p_value_by_their_number_the_next_by_one_less_and_never_falls() -> None:
+    corrected = stats.holm(np.array([0.01, 0.04, 0.03, 0.005]))
+    assert corrected == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert stats.holm(np.array([0.01, 0.02, 0.6])) == pytest.approx([0.03, 0.04, 0.6])
+    assert stats.holm(np.array([0.4, 0.5])) == pytest.approx([0.8, 0.8])
+    assert stats.holm(np.array([0.7, 0.9])) == pytest.approx([1.0, 1.0])
+    assert stats.holm(np.array([])).size == 0
+
+
+def test_comparisons_that_are_left_out_count_in_the_correction_of_the_others() -> None:
+    assert stats.holm(np.array([0.01, 0.001]), family=10) == pytest.approx([0.09, 0.01])
 
 
 def frame(values: np.ndarray, seeds: list[int]) -> pd.DataFrame:
@@ -65,14 +153,15 @@ def frame(values: np.ndarray, seeds: list[int]) -> pd.DataFrame:
 def test_a_paired_difference_is_narrow_where_both_meet_the_same_easy_and_hard_examples() -> None:
     generator = np.random.default_rng(2)
     hard = 20 * generator.standard_normal(300)
-    worse = frame(hard + generator.standard_normal((2, 300)), [0, 1])
-    better = frame(hard + 1 + generator.standard_normal((2, 300)), [0, 1])
+    worse = frame(hard + generator.standard_normal((3, 300)), [0, 1, 2])
+    better = frame(hard + 1 + generator.standard_normal((3, 300)), [0, 1, 2])
     found = stats.difference(better, worse)
     alone = stats.estimate(better.to_numpy())
     assert found is not None
     assert found.apart
     assert found.low < 1 < found.high
     assert found.high - found.low < 0.2 * (alone.high - alone.low)
+    assert (-found).p == found.p
 
 
 def test_a_difference_uses_the_seeds_and_examples_that_both_have() -> None:

@@ -1,0 +1,129 @@
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.report import ranking
+from bench.report.ranking import LOOKED_AT, Ranking
+from bench.report.stats import LEVEL
+
+
+def samples(means: list[float], seeds: int = 3, examples: int = 60, noise: float = 6.0, luck: float = 0.5) -> dict[str, pd.DataFrame]:
+    """By name s0, s1, ...; the same easy and hard examples for all."""
+    generator = np.random.default_rng(len(means))
+    hard, columns = generator.gamma(1.0, 10.0, examples), [f"e{i}" for i in range(examples)]
+    found = {}
+    for place, mean in enumerate(means):
+        scores = mean + hard + luck * generator.standard_normal((seeds, 1)) + noise * generator.standard_normal((seeds, examples))
+        found[f"s{place}"] = pd.DataFrame(scores, index=range(seeds), columns=columns)
+    return found
+
+
+def ranges(found: Ranking) -> dict[str, tuple[int, int]]:
+    return {name: found.rank(name) for name in sorted(found.names)}
+
+
+def test_a_setting_ranks_below_those_surely_better_and_above_those_surely_worse() -> None:
+    assert ranges(ranking.ranking(samples([30.0, 10.0, 10.1, 0.0]))) == {"s0": (1, 1), "s1": (2, 3), "s2": (2, 3), "s3": (4, 4)}
+
+
+def test_of_a_score_of_which_less_is_better_the_least_ranks_first() -> None:
+    found = ranking.ranking(samples([30.0, 10.0, 0.0]), higher_is_better=False)
+    assert ranges(found) == {"s0": (3, 3), "s1": (2, 2), "s2": (1, 1)}
+    assert found.difference("s2", "s1").mean > 0
+
+
+@pytest.mark.parametrize("settings", [5, 9, 20])
+def test_ranks_never_contradict_each_other(settings: int) -> None:
+    """One surely better is above on both ends; two that cannot be told apart share a rank."""
+    found = ranking.ranking(samples([1.2 * place for place in range(settings)]))
+    sure = found.p_values < LEVEL
+    assert sure.any()
+    for better, worse in ((a, b) for b in range(settings) for a in range(b)):
+        (first, last), (below_first, below_last) = found.rank(found.names[better]), found.rank(found.names[worse])
+        if sure[better, worse]:
+            assert first < below_first
+            assert last < below_last
+        else:
+            assert max(first, below_first) <= min(last, below_last)
+
+
+def test_what_follows_from_two_sure_statements_is_sure() -> None:
+    """Examples tell the first and the last apart badly; either is told from the second, whose single cells differ more than they."""
+    by_example, by_cell = 2 * np.array([[1.0, 1, -1, -1]] * 2), 3 * np.array([[1.0, -1, 1, -1], [-1, 1, -1, 1]])
+    means, away = np.array([2.0, 1.0, 0.0]), np.stack([by_example, by_cell, -by_example])
+    draws = means[:, None] + away.reshape(3, -1)
+    p = ranking.corrected(means, draws, seeds=2, examples=50)
+    assert ranking.corrected(means[[0, 2]], draws[[0, 2]], seeds=2, examples=50)[0, 1] > 0.5
+    assert p[0, 2] == max(p[0, 1], p[1, 2]) < 0.001
+
+
+def test_a_pairs_spread_over_seeds_is_never_taken_for_less_than_the_average_pairs() -> None:
+    """Two settings whose seeds happen to agree are no surer than the others of the board let them be."""
+    found = samples([1.0, 0.0, 0.5, 0.5], noise=0.1, luck=3.0)
+    luck = found["s0"].mean(axis=1) - found["s1"].mean(axis=1)
+    found["s1"] = found["s1"].add(luck - luck.mean(), axis=0)
+    alone = ranking.ranking({name: found[name] for name in ("s0", "s1")}).difference("s0", "s1")
+    together = ranking.ranking(found).difference("s0", "s1")
+    assert together.mean == pytest.approx(alone.mean)
+    assert together.high - together.low > 10 * (alone.high - alone.low)
+    assert alone.p < 0.05 < together.p
+
+
+def test_it_is_taken_for_more_where_the_pairs_own_seeds_say_so() -> None:
+    found = samples([1.0, 0.0, 0.5, 0.7], noise=0.1, luck=0.1)
+    found["s0"] = found["s0"].add(pd.Series([4.0, -4.0, 0.0]), axis=0)
+    ranked = ranking.ranking(found)
+    wild, tame = ranked.difference("s0", "s1"), ranked.difference("s2", "s1")
+    assert wild.high - wild.low > 1.3 * (tame.high - tame.low)
+
+
+def test_settings_are_compared_on_the_seeds_and_examples_that_all_have_and_one_without_any_is_left_out() -> None:
+    found = samples([3.0, 2.0, 1.0, 0.0])
+    found["s1"] = found["s1"].iloc[:, 10:]
+    found["s2"] = found["s2"].iloc[1:]
+    found["s3"] = pd.DataFrame([[5.0]], index=[0], columns=["the whole test set"])
+    ranked = ranking.ranking(found)
+    assert (sorted(ranked.names), ranked.seeds, ranked.examples) == (["s0", "s1", "s2"], 2, 50)
+
+
+@pytest.mark.parametrize(("seeds", "examples"), [(1, 60), (3, 2)])
+def test_nothing_is_sure_with_one_seed_or_next_to_no_examples(seeds: int, examples: int) -> None:
+    found = ranking.ranking(samples([90.0, 0.0], seeds, examples))
+    assert not found.tested
+    assert ranges(found) == {"s0": (1, 2), "s1": (1, 2)}
+    assert not found.difference("s0", "s1").apart
+    assert math.isnan(found.detectable())
+
+
+def test_nothing_is_found_on_an_empty_board_and_one_setting_alone_is_first() -> None:
+    assert ranking.ranking({}).names == ()
+    assert ranges(ranking.ranking(samples([3.0]))) == {"s0": (1, 1)}
+    assert math.isnan(ranking.ranking(samples([3.0])).detectable())
+
+
+def test_of_very_many_settings_the_best_are_told_from_all_and_the_others_are_not_told_apart() -> None:
+    count = LOOKED_AT + 20
+    found = ranking.ranking(samples([100.0 * (count - place) for place in range(count)], examples=8))
+    assert found.rank("s0") == (1, 1)
+    assert found.rank(f"s{LOOKED_AT - 1}") == (LOOKED_AT, LOOKED_AT)
+    assert found.rank(f"s{count - 1}") == (LOOKED_AT + 1, count)
+    assert not found.difference(f"s{count - 2}", f"s{count - 1}").apart
+
+
+def test_the_difference_that_could_have_been_found_shrinks_with_more_seeds_and_examples_and_grows_with_the_settings() -> None:
+    few, many = ranking.ranking(samples([0.0] * 4)), ranking.ranking(samples([0.0] * 12))
+    now = few.detectable()
+    assert few.detectable(seeds=2) < now
+    assert few.detectable(examples=2) < now
+    assert few.detectable(seeds=1000, examples=1000) == pytest.approx(0.0, abs=0.15)
+    assert many.detectable(seeds=5) > few.detectable(seeds=5)
+
+
+def test_more_examples_never_promise_to_find_any_difference_where_seeds_agree_by_chance() -> None:
+    found = samples([0.0, 0.0], seeds=2, luck=0.0)
+    for sample in found.values():
+        sample -= sample.to_numpy().mean(axis=1, keepdims=True)
+    alike = ranking.ranking(found)
+    assert alike.detectable(examples=2) == pytest.approx(alike.detectable() / math.sqrt(2), rel=0.05)

@@ -1,0 +1,54 @@
+"""What the report promises about being sure, checked on simulated suites; docs/statistics.md has the longer tables."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.statistics import STRAINED, WORLDS, World, calls, coverage, promised
+
+MEASURED = WORLDS[0]
+
+
+@pytest.mark.parametrize("paired", [False, True], ids=["means", "paired differences"])
+@pytest.mark.parametrize("world", WORLDS, ids=lambda world: world.name)
+def test_intervals_over_3_seeds_and_200_examples_cover_the_truth_93_to_97_times_in_100(world: World, paired: bool) -> None:
+    assert 0.93 <= coverage(world, seeds=3, examples=200, number=3000, paired=paired) <= 0.97
+
+
+@pytest.mark.parametrize("paired", [False, True], ids=["means", "paired differences"])
+@pytest.mark.parametrize(("seeds", "examples", "number"), [(3, 100, 3000), (3, 1000, 600), (5, 200, 3000)])
+def test_intervals_over_other_numbers_do_so_too(seeds: int, examples: int, number: int, paired: bool) -> None:
+    assert 0.93 <= coverage(WORLDS[2], seeds, examples, number, paired=paired) <= 0.97
+
+
+@pytest.mark.parametrize("world", WORLDS, ids=lambda world: world.name)
+def test_intervals_over_2_seeds_cover_it_92_to_98_times_in_100(world: World) -> None:
+    assert 0.915 <= coverage(world, seeds=2, examples=200, number=2000, paired=True) <= 0.985
+
+
+@pytest.mark.parametrize(("settings", "seeds"), [(2, 3), (4, 3), (8, 3), (4, 2), (8, 2)])
+def test_where_no_setting_is_better_a_winner_is_called_in_at_most_5_of_100_suites(settings: int, seeds: int) -> None:
+    called = calls(MEASURED, settings, seeds, examples=200, number=1000)
+    assert called.winner <= 0.05
+    assert called.wrongly <= 0.05
+
+
+@pytest.mark.parametrize("world", WORLDS[5:], ids=lambda world: world.name)
+def test_so_it_is_with_many_zeros_and_with_right_and_wrong_answers(world: World) -> None:
+    assert calls(world, settings=4, seeds=3, examples=200, number=500).wrongly <= 0.05
+
+
+@pytest.mark.parametrize("world", STRAINED, ids=lambda world: world.name)
+def test_no_more_winners_are_called_where_seeds_matter_unlike_much_or_settings_share_their_luck(world: World) -> None:
+    assert calls(world, settings=4, seeds=2, examples=200, number=500).winner <= 0.05
+
+
+def test_where_one_setting_is_better_the_others_are_called_sure_no_more_often_and_it_is_found_as_often_as_the_report_says() -> None:
+    ahead = promised(MEASURED, settings=6, seeds=3, examples=200, number=100)
+    called = calls(MEASURED, settings=6, seeds=3, examples=200, number=400, ahead=ahead, seed=1)
+    assert called.wrongly <= 0.05
+    assert 0.7 <= called.found <= 0.9
+
+
+def test_a_difference_so_great_that_it_cannot_be_missed_makes_a_winner() -> None:
+    assert calls(MEASURED, settings=4, seeds=3, examples=200, number=50, ahead=20.0).winner == 1.0
