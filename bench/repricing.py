@@ -49,6 +49,10 @@ class Quotes:
         """Dollars for one label, hour, kWh, or million tokens."""
         return self.label_usd.get(task, self.book.label_usd) if sold == "label" else float(getattr(self.book, PRICES[sold]))
 
+    def rates(self, task: str) -> dict[Sold, float]:
+        """Every price, for one task."""
+        return {sold: self.price(sold, task) for sold in PRICES}
+
     def at(self, sold: Sold, usd: float) -> Quotes:
         """The same, with one price changed; of labels for every task."""
         book = self.book.model_copy(update={PRICES[sold]: usd})
@@ -161,8 +165,8 @@ def quantities(found: Results) -> pd.DataFrame:
         "FLOP": ("device_hour", 1 / (3600 * quotes.book.device_flops_per_second)),
         "kWh": ("kwh", 1.0),
     }
-    names = paid["unit"].map({unit: name for unit, (name, _) in per_unit.items()}).fillna(FIXED)
-    amounts = paid["value"] * paid["unit"].map({unit: factor for unit, (_, factor) in per_unit.items()})
+    names = paid["unit"].map({unit: name for unit, (name, _) in per_unit.items()}).astype("str").where(paid["unit"].isin(per_unit), FIXED)
+    amounts = paid["value"] * paid["unit"].map({unit: factor for unit, (_, factor) in per_unit.items()}).astype("float64")
     tokens = paid["unit"] == "token"
     names = names.mask(tokens, paid["quantity"].str.split(" ").str[0] + "_tokens")
     amounts = amounts.mask(tokens, paid["value"] / 1e6).mask(names == FIXED, paid["usd"])

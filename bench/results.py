@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow.csv
 from numpy.typing import NDArray
 
 from bench import ledger
@@ -65,6 +66,10 @@ FACT_UNITS = {"_ms": "ms", "_flops": "FLOP", "_parameters": "parameters", "_step
 """Unit of a fact by the end of its name; anything else is a plain count."""
 
 
+CSV = pyarrow.csv.WriteOptions(quoting_style="needed")
+"""Six times faster than pandas, which counts with thousands of arms."""
+
+
 @dataclass(frozen=True)
 class Examples:
     """Scores of one arm, example by example.
@@ -95,6 +100,9 @@ class Results:
 
 @dataclass(frozen=True)
 class _Arm:
+    """shared: columns that all rows have in common."""
+
+    shared: dict[str, Any]
     rows: list[dict[str, Any]]
     record: Record | None = None
     examples: Examples | None = None
@@ -110,7 +118,7 @@ def read(folder: Path) -> Results:
     arms = {arm: _arm(folder / arm, name) for arm in sorted(there | {Path(str(planned)).name for planned in suite.get("arms", [])})}
     text = folder / "suite.yaml"
     return Results(
-        table=_frame((row for arm in arms.values() for row in arm.rows), COLUMNS),
+        table=_frame(arms.values()),
         examples={name: arm.examples for name, arm in arms.items() if arm.examples},
         records={name: arm.record for name, arm in arms.items() if arm.record},
         suite=suite,
@@ -122,7 +130,7 @@ def save(results: Results, folder: Path) -> None:
     """Write table.parquet and table.csv, each whole or not at all."""
     parquet, csv = folder / "table.parquet", folder / "table.csv"
     results.table.to_parquet(parquet.with_suffix(".parquet.part"), index=False)
-    results.table.to_csv(csv.with_suffix(".csv.part"), index=False)
+    pyarrow.csv.write_csv(pyarrow.Table.from_pandas(results.table, preserve_index=False), csv.with_suffix(".csv.part"), CSV)
     for path in (parquet, csv):
         path.with_suffix(path.suffix + ".part").replace(path)
 
@@ -190,23 +198,22 @@ def _suite(path: Path) -> dict[str, Any]:
 
 def _arm(folder: Path, suite: str) -> _Arm:
     """All of one arm. A file that cannot be understood makes it a failed one; its rows are then left out."""
-    nobody = {"suite": suite, "arm": folder.name, "row": "record", "quantity": "spent", "unit": "USD", "direction": "lower"}
+    shared, record = {"suite": suite, "arm": folder.name}, {"row": "record", "quantity": "spent", "unit": "USD", "direction": "lower"}
     try:
-        record = ledger.sealed(folder)
-        if record is None:
-            unknown = {"suite": suite, "arm": folder.name, "status": "unfinished"}
-            rows = _ledger_rows(folder, unknown)
-            return _Arm([{**nobody, **unknown, "reason": "still running, or cut off" if rows else "not started"}, *rows])
-        identity = _identity(record) | {"arm": folder.name}
-        ended = {**nobody, **identity, "reason": record.reason, "value": _number(record.spent_usd)}
+        sealed = ledger.sealed(folder)
+        rows = [_row(row) for row in ledger.rows(folder)]
+        if sealed is None:
+            reason = "still running, or cut off" if rows else "not started"
+            return _Arm({**shared, "status": "unfinished"}, [{**record, "reason": reason}, *rows])
+        ended = {**record, "reason": sealed.reason, "value": _number(sealed.spent_usd)}
         predictions = folder / "predictions.jsonl"
-        examples = _examples(predictions, predictions.stat().st_mtime_ns) if record.status == "done" and predictions.exists() else None
-        return _Arm([ended, *_ledger_rows(folder, identity)], record, examples)
+        examples = _examples(predictions, predictions.stat().st_mtime_ns) if sealed.status == "done" and predictions.exists() else None
+        return _Arm({**_identity(sealed), "arm": folder.name}, [ended, *rows], sealed, examples)
     except BenchError as error:
         reason = str(error)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         reason = f"{type(error).__name__}: {error}"
-    return _Arm([{**nobody, "status": "failed", "reason": f"cannot be read: {reason}"}])
+    return _Arm({**shared, "status": "failed"}, [{**record, "reason": f"cannot be read: {reason}"}])
 
 
 def _identity(record: Record) -> dict[str, Any]:
@@ -222,10 +229,6 @@ def _identity(record: Record) -> dict[str, Any]:
         "budget_usd": float(record.budget_usd),
         "seed": int(record.seed),
     }
-
-
-def _ledger_rows(folder: Path, identity: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [{**identity, **_row(row)} for row in ledger.rows(folder)]
 
 
 def _row(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -265,12 +268,12 @@ def _examples(path: Path, changed_ns: int) -> Examples:  # noqa: ARG001 - the ti
     return Examples(ids, {(who, m): np.array([float(line["scores"][who][m]) for line in lines]) for who, m in keys})
 
 
-def _frame(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, Column]) -> pd.DataFrame:
-    """A frame with exactly these columns and dtypes, whatever the rows hold or lack."""
-    found = list(rows)
-    return pd.DataFrame(
-        {
-            name: pd.Series([row.get(name, "" if column.dtype == "str" else None) for row in found], dtype=column.dtype)
-            for name, column in columns.items()
-        }
-    )
+def _frame(arms: Iterable[_Arm]) -> pd.DataFrame:
+    """A frame with exactly the columns and dtypes of COLUMNS, whatever the rows hold or lack."""
+    found = list(arms)
+    columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
+    for name, values in columns.items():
+        missing = "" if COLUMNS[name].dtype == "str" else None
+        for arm in found:
+            values += [arm.shared[name]] * len(arm.rows) if name in arm.shared else [row.get(name, missing) for row in arm.rows]
+    return pd.DataFrame({name: pd.Series(values, dtype=COLUMNS[name].dtype) for name, values in columns.items()})

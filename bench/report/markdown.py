@@ -12,7 +12,10 @@ DASH = "–"
 
 def plain(text: object) -> str:
     """One line without control, format or half characters, so that no text moves the cursor or turns the direction of reading."""
-    return " ".join("".join(" " if unicodedata.category(c)[0] == "C" else c for c in str(text)).split())
+    line = str(text)
+    if line.isascii() and line.isprintable():  # as nearly all are, and a report of thousands of arms asks for all of them
+        return " ".join(line.split())
+    return " ".join("".join(" " if unicodedata.category(c)[0] == "C" else c for c in line).split())
 
 
 def escape(text: object) -> str:

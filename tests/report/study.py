@@ -1,7 +1,7 @@
 """A made-up study with known truths: two strategies, three budgets, scores that grow with the logarithm of what was bought.
 
-    annotate   all money but a tenth buys labels at 0.05 USD; 5 points for each doubling of the labels
-    distill    buys no labels; its compute costs 2 USD whatever the budget; a constant score
+annotate   all money but a tenth buys labels at 0.05 USD; 5 points for each doubling of the labels
+distill    buys no labels; its compute costs 2 USD whatever the budget; a constant score
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench import results
 from bench.contracts import Charge
@@ -18,7 +19,7 @@ from bench.ledger import LIMITED
 from bench.results import Results
 from tests.report.arms import write_arm, write_suite
 
-BUDGETS = (10.0, 40.0, 160.0)
+STRATEGIES, BUDGETS = ("annotate", "distill"), (10.0, 40.0, 160.0)
 LABEL_USD, FLOPS_PER_SECOND, DEVICE_HOUR_USD = 0.05, 1e9, 3.6
 FLOP_USD = DEVICE_HOUR_USD / 3600 / FLOPS_PER_SECOND
 PRICES = {"label_usd": LABEL_USD, "device_hour_usd": DEVICE_HOUR_USD, "meter": "flops", "device_flops_per_second": FLOPS_PER_SECOND}
@@ -42,11 +43,11 @@ def compute(usd: float, phase: str) -> list[Charge]:
 
 
 def write(root: Path, *, seeds: int = 3, examples: int = 100, noise: float = 8.0, **suite: Any) -> Results:
-    """Write the study's arms to `root`, and read them. noise: spread of a single score, in points."""
+    """Write the study's arms to `root`, and read them. noise: spread of a single score, in points; means over seeds are the truth."""
     write_suite(root, prices=PRICES, primary_metric="rouge2", **{"label_usd": {"docstrings": LABEL_USD}, **suite})
     generator = np.random.default_rng(0)
-    of_example = generator.normal(0, noise, examples)
-    of_example -= of_example.mean()
+    of_example = _centred(generator.normal(0, noise, examples))
+    own = {(strategy, budget): _centred(generator.normal(0, noise, (seeds, examples))) for strategy in STRATEGIES for budget in BUDGETS}
     for seed in range(seeds):
         for budget in BUDGETS:
             labels = round(0.9 * budget / LABEL_USD)
@@ -54,9 +55,8 @@ def write(root: Path, *, seeds: int = 3, examples: int = 100, noise: float = 8.0
             charges = {"annotate": [bought, *compute(0.1 * budget, "student_training")], "distill": compute(2.0, "teacher_tuning")}
             truth = {"annotate": annotated(labels), "distill": DISTILLED}
             facts = {"annotate": {"labels_bought": labels, LIMITED: 1}, "distill": {"labels_bought": 0}}
-            for strategy in ("annotate", "distill"):
-                own = generator.normal(0, noise, examples)
-                scores = truth[strategy] + of_example + own - own.mean()
+            for strategy in STRATEGIES:
+                scores = truth[strategy] + of_example + own[strategy, budget][seed]
                 write_arm(
                     root,
                     f"{strategy}-{budget:g}-{seed}",
@@ -68,3 +68,8 @@ def write(root: Path, *, seeds: int = 3, examples: int = 100, noise: float = 8.0
                     facts={**facts[strategy], "student_ms": 20.0, "large_ms": 60.0, "student_parameters": 6e7},
                 )
     return results.read(root)
+
+
+def _centred(noise: NDArray[np.float64]) -> NDArray[np.float64]:
+    centred: NDArray[np.float64] = noise - noise.mean()
+    return centred

@@ -1,0 +1,120 @@
+"""At which price two strategies are worth the same: the label price, and the device price, at which they tie at a budget.
+
+Each strategy stands with the setting that is best at that budget and at the prices asked. Their scores are followed over the price,
+interpolated between the budgets that were run and never outside of them (`bench.report.curves`). The interval holds every price at which
+the 95 % interval of their difference holds 0 (Fieller 1954, Some problems in interval estimation, Journal of the Royal Statistical
+Society B 16(2), 175-185); where it reaches the end of what was run, it is open on that side.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from bench.report import stats
+from bench.report.curves import Curve, Field
+from bench.report.stats import Floats, Spread
+from bench.repricing import Quotes
+
+Moved = Literal["label", "device_hour"]
+
+MOVED: dict[Moved, str] = {"label": "a label", "device_hour": "a device hour"}
+"""Prices that are moved, in words."""
+
+STRATEGIES = 4
+"""So many are compared with each other."""
+
+SPAN, STEPS = 64.0, 193
+"""Prices looked at: from the asked one divided by this to its product, in so many steps of equal ratio; the middle one is the asked one."""
+
+
+@dataclass(frozen=True)
+class BreakEven:
+    """Where two settings tie at a budget, as one price moves and the others stay.
+
+    usd: the price at which the means are equal; None: they are not, between `least` and `most`, the prices of which something is told.
+    low, high: 95 % interval; -inf or inf where it is open; nan where they are surely apart at every price told, or nothing is sure.
+    below, above: who is better at lower and at higher prices; the same name where usd is None.
+    """
+
+    budget_usd: float
+    moved: Moved
+    below: str
+    above: str
+    usd: float | None
+    low: float
+    high: float
+    least: float
+    most: float
+
+
+def break_evens(field: Field, budget_usd: float, quotes: Quotes) -> list[BreakEven]:
+    """Of every two of the best strategies of which something is told at that budget, and each price that they pay."""
+    best: dict[str, Curve] = {}
+    curves = {curve.name: curve for curve in field.curves}
+    for mixture in field.at(budget_usd, field.offers(quotes)):
+        best.setdefault(curves[mixture.name].strategy, curves[mixture.name])
+    pairs = itertools.combinations([*best.values()][:STRATEGIES], 2)
+    return [found for pair in pairs for moved in MOVED if (found := _break_even(field, budget_usd, quotes, moved, *pair))]
+
+
+def _break_even(field: Field, budget_usd: float, quotes: Quotes, moved: Moved, first: Curve, second: Curve) -> BreakEven | None:
+    """None where the price is 0, or moves neither of them."""
+    asked = quotes.price(moved, field.task)
+    if asked <= 0 or not any(point.quantities[moved] for curve in (first, second) for point in curve.points):
+        return None
+    told = list(_told(field, budget_usd, quotes, moved, first, second, asked * SPAN ** np.linspace(-1, 1, STEPS)))
+    if len(told) < 2:
+        return None
+    prices, gaps = (np.array([row[i] for row in told]) for i in (0, 1))
+    names = (first.name, second.name) if gaps[0] >= 0 else (second.name, first.name)
+    crossing = _crossing(prices, gaps)
+    low, high = _interval(prices, gaps, stats.spread(np.stack([draws for *_, draws in told]), field.seeds, field.examples))
+    other = names[1] if crossing is not None else names[0]
+    return BreakEven(budget_usd, moved, names[0], other, crossing, low, high, float(prices[0]), float(prices[-1]))
+
+
+def _told(
+    field: Field, budget_usd: float, quotes: Quotes, moved: Moved, first: Curve, second: Curve, prices: Floats
+) -> Iterator[tuple[float, float, Floats]]:
+    """(price, by how much the first is better there, the same in each draw), by price: around the one asked, without a hole."""
+    middle = len(prices) // 2
+    for half in (prices[middle::-1], prices[middle + 1 :]):
+        side = []
+        for usd in half:
+            at = quotes.at(moved, float(usd))
+            one, two = (curve.offer(field.asked, at).at(budget_usd) for curve in (first, second))
+            if one is None or two is None:
+                break
+            side.append((float(usd), field.sign * (one.mean - two.mean), field.sign * (one.draws - two.draws)))
+        yield from reversed(side) if half[0] > half[-1] else side
+
+
+def _crossing(prices: Floats, gaps: Floats) -> float | None:
+    """The price nearest to the middle at which the gap changes its sign, interpolated; None where it does not."""
+    changes = np.flatnonzero(np.sign(gaps[:-1]) != np.sign(gaps[1:]))
+    if not len(changes):
+        return None
+    at = changes[np.argmin(np.abs(changes - len(prices) / 2))]
+    share = gaps[at] / (gaps[at] - gaps[at + 1])
+    return float(prices[at] * (prices[at + 1] / prices[at]) ** share)
+
+
+def _interval(prices: Floats, gaps: Floats, spread: Spread) -> tuple[float, float]:
+    """The prices at which the two cannot be told apart, from the least to the greatest; open where that is the end of what was run."""
+    low, high = stats.interval(gaps, spread)
+    tied = np.flatnonzero((low <= 0) & (high >= 0))
+    if not len(tied):
+        return math.nan, math.nan
+    least = -math.inf if tied[0] == 0 else _between(prices, tied[0] - 1)
+    most = math.inf if tied[-1] == len(prices) - 1 else _between(prices, tied[-1])
+    return least, most
+
+
+def _between(prices: Floats, at: int) -> float:
+    return math.sqrt(float(prices[at]) * float(prices[at + 1]))

@@ -1,0 +1,93 @@
+"""`bench price` and `bench recommend`, as a user types them."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from bench.cli import main
+from tests.report import study
+from tests.report.arms import write_arm, write_suite
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("study")
+    study.write(root)
+    return root
+
+
+def _bench(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def test_results_are_counted_at_other_prices_and_the_old_report_stays(folder: Path) -> None:
+    assert _bench("report", folder).exit_code == 0
+    before = (folder / "report.md").read_bytes(), (folder / "table.csv").read_bytes()
+    told = _bench("price", folder, "--label", "0.1", "--gpu-hour", "7.2", "--requests", "1000")
+    assert told.exit_code == 0
+    assert "80.00" in told.output  # of the 40 dollars, everything costs twice
+    assert ((folder / "report.md").read_bytes(), (folder / "table.csv").read_bytes()) == before
+    text = (folder / "priced" / "report.md").read_text(encoding="utf-8")
+    assert "a label of docstrings 0.05 → 0.1 USD" in text
+    assert "device\\_hour\\_usd 3.6 → 7.2" in text or "device_hour_usd 3.6 → 7.2" in text
+    assert "in all after 12,000 answers" in text
+
+
+def test_arms_that_the_old_prices_stopped_are_named(folder: Path, tmp_path: Path) -> None:
+    assert _bench("price", folder, "--label", "0.1", "--out", tmp_path / "out").exit_code == 0
+    text = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    assert "annotate-40-0: bought 720 labels and its training, labelling or distillation was cut to what money was left" in text
+    assert "- distill-40-0:" not in text
+
+
+def test_a_report_at_the_prices_asked_has_no_such_section(folder: Path) -> None:
+    assert _bench("report", folder).exit_code == 0
+    text = (folder / "report.md").read_text(encoding="utf-8")
+    assert "## At these prices" not in text
+    assert "## Which to buy" in text
+    assert "![decision-docstrings](decision-docstrings.png)" in text
+    assert (folder / "decision-docstrings.png").exists()
+
+
+def test_a_price_that_changes_nothing_is_said_to(folder: Path, tmp_path: Path) -> None:
+    told = _bench("price", folder, "--kwh", "0.3", "--out", tmp_path)
+    assert "note: kwh_usd changes nothing here, as compute is paid by flops (--meter)" in told.output
+
+
+def test_a_recommendation_is_a_paragraph(folder: Path) -> None:
+    told = _bench("recommend", folder, "--budget", "100", "--label-price", "0.2")
+    assert told.exit_code == 0
+    words = " ".join(told.output.split())
+    assert "docstrings, 100 USD, a label at 0.2 USD: " in words
+    assert "buy 486 labels for 97.30 USD" in words
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--label", "cheap"], "--label cheap: expected dollars, or TASK=dollars"),
+        (["--label", "docs=1"], "no task 'docs' in these results; they hold: docstrings"),
+        (["--meter", "items"], "meter items: no arm's ledger counts its unit, item; take energy or flops or wall"),
+        (["--label", "-1"], "a label cannot cost -1 USD"),
+    ],
+)
+def test_what_cannot_be_counted_is_one_line_and_status_2(folder: Path, tmp_path: Path, arguments: list[str], line: str) -> None:
+    told = _bench("price", folder, "--out", tmp_path, *arguments)
+    assert told.exit_code == 2
+    assert line in told.output
+    assert "Traceback" not in told.output
+
+
+def test_results_without_a_score_have_nothing_to_recommend(tmp_path: Path) -> None:
+    write_suite(tmp_path)
+    write_arm(tmp_path, "a", status="failed", reason="a full disk")
+    told = _bench("recommend", tmp_path, "--budget", "10")
+    assert told.exit_code == 2
+    assert "no arm has a score yet" in told.output
+
+
+def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    told = _bench("price", tmp_path / "nowhere")
+    assert told.exit_code == 2
+    assert "no such results folder" in told.output
