@@ -91,14 +91,17 @@ class DecisionMap:
 
 
 def decision_map(field: Field, quotes: Quotes) -> DecisionMap | None:
-    """None where labels cost nothing, or not two settings are told anywhere."""
+    """None where labels cost nothing, or not two settings are told anywhere; prices and budgets at which none are, are left out."""
     price = quotes.price("label", field.task)
     if price <= 0:
         return None
     prices = tuple(price * factor for factor in FACTORS)
     budgets = _budgets(field, [quotes.at("label", usd) for usd in prices])
-    found = DecisionMap(field, prices, budgets, tuple(_row(field, budgets, quotes.at("label", usd)) for usd in prices))
-    return found if found.winners else None
+    rows = {usd: _row(field, budgets, quotes.at("label", usd)) for usd in prices}
+    told = {usd: row for usd, row in rows.items() if any(len(cell.candidates) > 1 for cell in row)}
+    columns = [place for place in range(len(budgets)) if any(len(row[place].candidates) > 1 for row in told.values())]
+    verdicts = tuple(tuple(row[place] for place in columns) for row in told.values())
+    return DecisionMap(field, tuple(told), tuple(budgets[place] for place in columns), verdicts) if verdicts else None
 
 
 def _row(field: Field, budgets: Sequence[float], quotes: Quotes) -> tuple[Verdict, ...]:
