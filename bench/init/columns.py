@@ -1,0 +1,124 @@
+"""Which column is the document and which the label, and why: by its name first, then by how long its texts are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from bench.data.rows import need_columns
+from bench.errors import BenchError, DataError
+from bench.init.reading import Table
+from bench.init.scalars import shown
+
+DOCUMENTS = (
+    *("document", "article", "source", "text", "body", "content", "story", "input", "passage", "dialogue", "dialog", "transcript"),
+    *("review", "question", "sentence", "comment", "message", "post", "tweet", "description", "context", "prompt", "abstract"),
+)
+"""Names of columns of documents, the likeliest first."""
+
+LABELS = (
+    *("summary", "highlights", "label", "target", "headline", "title", "class", "category", "sentiment", "answer", "output", "response"),
+    *("reference", "intent", "topic", "stars", "rating", "tldr", "gist", "abstract"),
+)
+"""Names of columns of labels, the likeliest first."""
+
+KEYS = frozenset(
+    ("id", "ids", "uid", "uuid", "guid", "key", "index", "idx", "nr", "no", "number", "url", "link", "date", "time", "timestamp")
+)
+"""Words in the names of columns that are neither."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """What a column holds. words: of the cells that are not blank, the median. distinct: different cells, blank ones aside."""
+
+    name: str
+    filled: int
+    empty: int
+    distinct: int
+    words: float
+
+    @property
+    def parts(self) -> list[str]:
+        """The words of its name, in lower case: 'articleText', 'article_text' -> article, text."""
+        return re.findall(r"[^\W_\d]+|\d+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", self.name).lower())
+
+    @property
+    def is_key(self) -> bool:
+        """Whether it only tells rows apart: by its name, or one word or none that never comes twice."""
+        return bool(KEYS.intersection(self.parts)) or (self.distinct == self.filled > 1 and self.words <= 1 and not self.rank(LABELS))
+
+    def rank(self, names: Sequence[str]) -> int:
+        """0 where it is not called by one of `names`; else more for a likelier one, most where it is called so and no more."""
+        found = [len(names) - i for i, name in enumerate(names) if name in self.parts or f"{name}s" in self.parts]
+        return max(found, default=0) + (100 if found and len(self.parts) == 1 else 0)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The two columns, and why; unclear: others would do as well."""
+
+    source: str
+    why_source: str
+    source_unclear: bool
+    target: str
+    why_target: str
+    target_unclear: bool
+
+
+def columns(table: Table) -> dict[str, Column]:
+    """Every column of text, by name."""
+    return {name: _column(name, cells) for name, cells in table.cells.items()}
+
+
+def _column(name: str, cells: Sequence[str | None]) -> Column:
+    filled = [cell for cell in cells if cell and cell.strip()]
+    words = float(median(len(cell.split()) for cell in filled)) if filled else 0.0
+    return Column(name, len(filled), len(cells) - len(filled), len(set(filled)), words)
+
+
+def choose(table: Table, source: str | None, target: str | None) -> Choice:
+    """The two columns, of which either or both may be given. Raises BenchError."""
+    found = columns(table)
+    need_columns(str(table.file), [name for name in (source, target) if name is not None], [*found])
+    if source is not None and source == target:
+        raise BenchError("--source and --target are the same column")
+    documents = {name: column for name, column in found.items() if name != target and column.filled}
+    chosen, why, unclear = (source, "as you said", False) if source is not None else _document(table, documents)
+    labels = {name: column for name, column in found.items() if name != chosen}
+    return Choice(chosen, why, unclear, *((target, "as you said", False) if target is not None else _label(table, labels)))
+
+
+def _document(table: Table, columns: Mapping[str, Column]) -> tuple[str, str, bool]:
+    """By name, and of several by length; else the longest, those that are called like labels last."""
+    named = [column for column in columns.values() if column.rank(DOCUMENTS) and not column.is_key]
+    if named:
+        best = max(named, key=lambda c: (c.words, c.rank(DOCUMENTS)))
+        others = [shown(c.name) for c in named if c is not best]
+        why = f"by its name{', and longer than ' + ', '.join(others) if others else ''}"
+        return best.name, why, any(c.words > best.words / 2 and not c.rank(LABELS) for c in named if c is not best)
+    free = [column for column in columns.values() if not column.rank(LABELS) and not column.is_key] or [*columns.values()]
+    if not free:
+        raise DataError(f"{table.file}: every column is blank")
+    best = max(free, key=lambda c: c.words)
+    return best.name, "its texts are the longest", sum(c.words > best.words / 2 for c in free) > 1
+
+
+def _label(table: Table, columns: Mapping[str, Column]) -> tuple[str, str, bool]:
+    """By name, the likeliest one; else the only one that is left, or the one with the fewest different cells."""
+    named = sorted((c for c in columns.values() if c.rank(LABELS)), key=lambda c: -c.rank(LABELS))
+    if named:
+        others = [shown(c.name) for c in named[1:]]
+        return named[0].name, f"by its name{', before ' + ', '.join(others) if others else ''}", bool(others)
+    free = [column for column in columns.values() if not column.is_key and column.filled]
+    if not free:
+        left = ", ".join(shown(name) for name in columns)
+        raise DataError(f"{table.file}: no column looks like labels ({left} do not); name it with --target. {NO_LABELS}")
+    best = min(free, key=lambda c: c.distinct)
+    return best.name, "the only other column" if len(free) == 1 else "it has the fewest different texts", len(free) > 1
+
+
+NO_LABELS = "Without labels nothing can be scored: write at least 30; the strategy `llm_label` has an LLM write more for the pool"
+"""What can be done."""

@@ -1,0 +1,158 @@
+"""From a file to a suite, in order: read it, choose its columns, look, ask, settle, write."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bench import plan
+from bench import suite as suites
+from bench.data.tables import Format
+from bench.errors import BenchError
+from bench.init import asking, columns, reading, scalars, settings, writing
+from bench.init.columns import Choice
+from bench.init.figures import figures
+from bench.init.look import Look, look
+from bench.init.model import Large, large
+from bench.init.reading import Table
+from bench.init.settings import Divided, Settings
+
+LABEL_USD = 0.10
+"""Where nobody says what a label costs. Kang, Xu, Ritter 2023 paid 0.13 to 0.37 (suites/papers/)."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What was said on the command line; None or empty: not said. ask: whether there is somebody to ask for what was not."""
+
+    source: str | None = None
+    target: str | None = None
+    label_usd: float | None = None
+    budgets: tuple[float, ...] = ()
+    model: str = "flan_t5_small"
+    out: Path | None = None
+    force: bool = False
+    ask: bool = False
+
+
+def write(data: Path, wanted: Wanted, cache: Path, tell: Callable[[str], None]) -> Path:
+    """Look at a file, and write a suite over it that runs; its path. Raises BenchError, one line, where that cannot be.
+
+    tell: is told what was seen, what was taken for granted, and what comes next, a line at a time.
+    """
+    name = scalars.label(Path(data.name.removesuffix(".gz")).stem)
+    out = wanted.out or Path(f"{name}.yaml")
+    rows_copy = out.with_name(f"{out.stem}.rows.jsonl")
+    _may_write(out, wanted.force, data)
+    _check_dollars(wanted)
+    table = reading.read(data)
+    _tell_columns(table, tell)
+    choice = _choice(table, wanted, tell)
+    if table.why_copy:
+        _may_write(rows_copy, wanted.force, data)
+    with _read_from(table, rows_copy) as (path, told):
+        model = large(wanted.model, cache)
+        seen = look(table, choice, model)
+        rows = settings.divided(path, told, choice, seen, cache)
+        if table.why_copy:
+            rows = replace(rows, task=rows.task.model_copy(update={"train": str(rows_copy), "format": None}))
+        for line in figures(seen, model):
+            tell(line)
+        found = _settle(choice, seen, model, rows, wanted, tell)
+        arms = _save(out, writing.suite(name, data, _troubles(table, rows_copy), found))
+    for short in found.spending.short():
+        tell(f"Too little: {short}.")
+    if table.why_copy:
+        tell(f"wrote {rows_copy}, a copy of the rows, as {table.why_copy}")
+    tell(f"wrote {out}: {arms} arms. Next: bench plan {shlex.quote(str(out))}, then bench run {shlex.quote(str(out))}")
+    return out
+
+
+def _may_write(path: Path, force: bool, data: Path) -> None:
+    if path.resolve() == data.resolve():
+        raise BenchError(f"{path}: is the file to look at; name another suite with --out")
+    if path.exists() and not force:
+        raise BenchError(f"{path}: is there already; say --force to overwrite it, or name another with --out")
+
+
+def _check_dollars(wanted: Wanted) -> None:
+    asking.dollars(wanted.budgets, "--budget")
+    if wanted.label_usd is not None:
+        asking.dollars([wanted.label_usd], "--label-usd", at_least=0)
+
+
+def _tell_columns(table: Table, tell: Callable[[str], None]) -> None:
+    tell(f"{scalars.shown(table.file.name)}: {table.kind}, {table.rows:,} rows")
+    for column in columns.columns(table).values():
+        words = f", half of them {column.words:g} words or fewer" if column.filled else ""
+        tell(f"  {scalars.shown(column.name)}: {column.filled:,} filled, {column.empty:,} empty, {column.distinct:,} different{words}")
+    for name, why in (table.not_text or {}).items():
+        tell(f"  {scalars.shown(name)}: left out, as it {why}")
+    for trouble in table.troubles:
+        tell(trouble)
+
+
+def _choice(table: Table, wanted: Wanted, tell: Callable[[str], None]) -> Choice:
+    choice = columns.choose(table, wanted.source, wanted.target)
+    if wanted.ask and choice.source_unclear:
+        source = asking.column("documents", [*table.cells], choice.source)
+        choice = replace(columns.choose(table, source, wanted.target), why_source="as you said")
+    if wanted.ask and choice.target_unclear:
+        target = asking.column("labels", [name for name in table.cells if name != choice.source], choice.target)
+        choice = replace(choice, target=target, why_target="as you said", target_unclear=False)
+    for what, name, why, unclear, option in (
+        ("documents", choice.source, choice.why_source, choice.source_unclear, "--source"),
+        ("labels", choice.target, choice.why_target, choice.target_unclear, "--target"),
+    ):
+        tell(f"{what}: {scalars.shown(name)}, {why}" + (f" (others would do: {option})" if unclear else ""))
+    return choice
+
+
+@contextmanager
+def _read_from(table: Table, rows_copy: Path) -> Iterator[tuple[Path, Format | None]]:
+    """What `files` is to read. A copy gets its name once all went well, and else is removed."""
+    if not table.why_copy:
+        yield table.file, table.told
+        return
+    part = rows_copy.with_name(f"{rows_copy.name}.part")
+    try:
+        reading.copy(table, part)
+        yield part, "jsonl"
+        part.replace(rows_copy)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _settle(choice: Choice, seen: Look, model: Large, rows: Divided, wanted: Wanted, tell: Callable[[str], None]) -> Settings:
+    on, usd, budgets = settings.device(model), wanted.label_usd, wanted.budgets
+    if usd is None:
+        usd = asking.label_usd(LABEL_USD) if wanted.ask else LABEL_USD
+        tell(f"a label costs {writing.usd(usd)} USD" + ("" if wanted.ask else ", taken for granted (--label-usd)"))
+    found = settings.settle(choice, seen, model, rows, on, usd, budgets)
+    if not budgets and wanted.ask:
+        budgets = asking.budgets(found.spending.budgets)
+        if budgets != found.spending.budgets:
+            found = settings.settle(choice, seen, model, rows, on, usd, budgets)
+    told = " and ".join(writing.usd(budget) for budget in found.spending.budgets)
+    tell(f"budgets: {told} USD" + ("" if budgets else ", taken for granted (--budget)"))
+    return found
+
+
+def _save(out: Path, text: str) -> int:
+    """Write the suite, once it reads as one; its arms."""
+    part = out.with_name(f"{out.name}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        arms = plan.arms(suites.read(part))
+        part.replace(out)
+    finally:
+        part.unlink(missing_ok=True)
+    return len(arms)
+
+
+def _troubles(table: Table, rows_copy: Path) -> tuple[str, ...]:
+    copied = (f"A copy of the rows is read, {scalars.shown(rows_copy.name)}: {table.why_copy}.",) if table.why_copy else ()
+    return tuple(f"{trouble[0].upper()}{trouble[1:]}." for trouble in table.troubles) + copied
