@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from bench.contracts import fingerprint
+from bench.contracts import Example, fingerprint
 from bench.errors import DataError
 from bench.tasks.files import Files
 
@@ -237,3 +237,13 @@ def test_labels_can_be_hidden_to_make_a_pool_and_each_part_can_be_capped(tmp_pat
     some = Files(train=str(tmp_path / "own.csv"), source="text", target="label", pool_fraction=0.5, **caps).splits(tmp_path, quiet)
     assert (len(some.train), len(some.unlabelled), len(some.dev), len(some.test)) == (7, 5, 3, 2)
     assert set(some.train) < set(whole.train)
+
+
+def test_where_labels_are_classes_the_commonest_is_a_floor():
+    files = Files(train="x.csv", source="text", target="label")
+    labelled = [Example(str(i), "a text", "good" if i % 3 else "bad") for i in range(30)]
+    rules = files.trivial_rules(labelled)
+    assert next(iter(rules)) == "commonest label"
+    assert rules["commonest label"]("any text") == "good"
+    assert "commonest label" not in files.trivial_rules([Example(str(i), "a text", f"label {i}") for i in range(30)])
+    assert "commonest label" not in files.trivial_rules(())
