@@ -3,16 +3,22 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-llm check fix lock clean
+.PHONY: run test test-llm browser check fix lock clean
 
 run: .venv/run
 	$(BIN)/bench run suites/pegasus.yaml
 
-test: .venv/test
+test: .venv/test browser
 	$(BIN)/pytest
 
 test-llm: .venv/test .venv/llm/done
 	BENCH_LLM_PYTHON=$(CURDIR)/.venv/llm/bin/python $(BIN)/pytest tests/llm
+
+# Debian's Chromium, for tests/browser; where it cannot be had those tests are skipped, and say so.
+browser:
+	@command -v chromium > /dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null \
+		&& apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium > /dev/null; } \
+		|| echo "no chromium here, and it cannot be installed: tests/browser will be skipped"
 
 check: .venv/test
 	$(BIN)/ruff check .

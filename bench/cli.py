@@ -1,11 +1,13 @@
 """The command line: parse, call one function, print. Heavy imports stay inside the commands.
 
-Exit status: 0 every arm has its record, 1 some arms failed, 2 the suite, its data or the command is wrong, 130 stopped by Ctrl-C.
+Exit status: 0 every arm has its record, 1 some arms failed, or something got worse (`compare --fail-on-change`), 2 the suite, its data
+or the command is wrong, 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -151,6 +153,158 @@ def clean(folder: Path, results: Path) -> None:
     from bench import commands
 
     commands.clean(folder, results)
+
+
+def _price_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Other prices than those that the arms were run at; what is not given stays."""
+    usd, more_than_nothing = click.FloatRange(min=0), click.FloatRange(min=0, min_open=True)
+    options = (
+        click.option("--label", "--label-price", "labels", metavar="[TASK=]USD", multiple=True, help="A label, of all tasks or of one."),
+        click.option("--gpu-hour", "device_hour_usd", metavar="USD", type=usd, help="An hour of the device that trains."),
+        click.option("--kwh", "kwh_usd", metavar="USD", type=usd, help="A kWh; counts where compute is paid by energy."),
+        click.option("--prompt-tokens", "usd_per_1m_prompt_tokens", metavar="USD", type=usd, help="A million tokens sent to an endpoint."),
+        click.option("--output-tokens", "usd_per_1m_output_tokens", metavar="USD", type=usd, help="A million tokens that it wrote."),
+        click.option("--meter", type=click.Choice(["flops", "wall", "energy", "items"]), help="What compute is paid by."),
+        click.option("--flops-per-second", "device_flops_per_second", type=more_than_nothing, help="Speed of the device."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@results_option
+@_price_options
+@click.option("--requests", metavar="R", type=click.FloatRange(min=0, min_open=True), help="Requests a month that the model will answer.")
+@click.option("--months", metavar="T", type=click.FloatRange(min=0, min_open=True), default=12, show_default=True, help="For so long.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of the report. [default: `priced` in FOLDER]")
+def price(
+    folder: Path, results: Path, labels: tuple[str, ...], requests: float | None, months: float, out: Path | None, **prices: Any
+) -> None:
+    """Count a results FOLDER (or the suite file that made it) at other prices, without running anything, and report."""
+    from bench import commands
+
+    commands.price(folder, results, labels, prices, requests, months, out)
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@results_option
+@click.option("--budget", metavar="USD", type=click.FloatRange(min=0, min_open=True), required=True, help="What there is to spend.")
+@click.option("--task", help="For this task. [default: for each]")
+@_price_options
+def recommend(folder: Path, results: Path, budget: float, task: str | None, labels: tuple[str, ...], **prices: Any) -> None:
+    """Say what to do with a budget, from a results FOLDER (or the suite file that made it): how sure, and what would change it."""
+    from bench import commands
+
+    commands.recommend(folder, results, budget, task, labels, prices)
+
+
+@main.group("import")
+def import_() -> None:
+    """Turn figures that were not measured here into a results folder."""
+
+
+@import_.command("published")
+@click.argument("name", required=False)
+@results_option
+def import_published(name: str | None, results: Path) -> None:
+    """Write the published figures NAME as results, and report; without NAME: which there are."""
+    from bench import commands
+
+    commands.import_published(name, results)
+
+
+@main.command()
+@click.argument("before", metavar="A", type=click.Path(path_type=Path))
+@click.argument("after", metavar="B", type=click.Path(path_type=Path))
+@results_option
+@click.option("--metric", "metrics", metavar="NAME", multiple=True, help="Compare this metric, and no other that is not named so.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the comparison there too, as Markdown.")
+@click.option("--fail-on-change", is_flag=True, help="End with 1 where a score is worse beyond noise, or an arm is no longer done.")
+def compare(before: Path, after: Path, results: Path, metrics: tuple[str, ...], out: Path | None, fail_on_change: bool) -> None:
+    """Show what is new, gone, or changed beyond noise from results folder A to B (or from suite file to suite file)."""
+    from bench import commands
+
+    worse = commands.compare((before, after), results, metrics, out)
+    raise SystemExit(1 if worse and fail_on_change else 0)
+
+
+@main.command()
+@click.argument("folders", metavar="RESULTS...", type=click.Path(path_type=Path), nargs=-1, required=True)
+@results_option
+@click.option("--rank-by", metavar="METRIC", default="", help="Rank by this metric. [default: the one each suite ranks by]")
+@click.option("--best", is_flag=True, help="Only settings that share the first place.")
+@click.option("--csv", type=click.Path(path_type=Path, dir_okay=False), help="Write the numbers there.")
+@click.option("--markdown", type=click.Path(path_type=Path, dir_okay=False), help="Write the tables there.")
+def leaderboard(folders: tuple[Path, ...], results: Path, rank_by: str, best: bool, csv: Path | None, markdown: Path | None) -> None:
+    """Show several results folders (or suite files) in one leaderboard."""
+    from bench import commands
+
+    commands.leaderboard(folders, results, rank_by, best, csv, markdown)
+
+
+def _terminal_asks() -> bool:
+    """Whether somebody sits there who can answer."""
+    return sys.stdin.isatty()
+
+
+@main.command()
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--source", metavar="COLUMN", help="The column of the documents. [default: by names and lengths]")
+@click.option("--target", metavar="COLUMN", help="The column of the labels. [default: by names and lengths]")
+@click.option("--label-usd", metavar="USD", type=float, help="What one label costs.")
+@click.option("--budget", "budgets", metavar="USD", type=float, multiple=True, help="Dollars to add; say it again for more budgets.")
+@click.option(
+    "--model", metavar="NAME", default="flan_t5_small", show_default=True, help="A part of zoo/, a folder, or a hub id, maybe with @COMMIT."
+)
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="The suite to write. [default: DATA's name, here, .yaml]")
+@click.option("--yes", is_flag=True, help="Ask nothing; take the defaults.")
+@click.option("--force", is_flag=True, help="Overwrite a suite that is there.")
+@cache_option
+@models_option
+def init(data: Path, cache: Path, yes: bool, **said: Any) -> None:
+    """Look at DATA, a file of your own, and write a suite over it, with a comment on every choice."""
+    from bench import commands
+
+    commands.init(data, cache.absolute(), ask=not yes and _terminal_asks(), **said)
+
+
+@main.command()
+@click.argument("model")
+@click.option("--card", metavar="CARD", help="A card such as L4 or A100-40GB, or a size such as 16GB: what fits it?")
+@click.option("--cards", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="CSV of cards and prices of your own.")
+@click.option("--source", metavar="TOKENS", type=click.IntRange(2), default=512, show_default=True, help="Tokens of a document.")
+@click.option("--target", metavar="TOKENS", type=click.IntRange(2), default=64, show_default=True, help="Tokens of a label.")
+@click.option("--batch", metavar="N", type=click.IntRange(1), default=1, show_default=True, help="Examples a step that have to fit.")
+@click.option("--precision", type=click.Choice(["bf16", "fp32"]), help="[default: bf16, fp32 on a card that has no bf16]")
+@click.option("--optimizer", type=click.Choice(["adamw", "adafactor"]), default="adamw", show_default=True)
+@click.option("--freeze", type=click.Choice(["none", "embeddings", "encoder"]), default="embeddings", show_default=True)
+@click.option("--checkpointing", is_flag=True, help="Compute activations twice instead of keeping them.")
+@click.option("--beams", type=click.IntRange(1), default=1, show_default=True, help="Of generation.")
+@click.option("--context-gib", metavar="GIB", type=click.FloatRange(min=0), help="What CUDA takes for itself. [default: 0.5]")
+@click.option("--kept-free", type=click.FloatRange(0, 0.9), default=0.05, show_default=True, help="Share lost between blocks.")
+@models_option
+def fit(
+    model: str,
+    card: str | None,
+    cards: Path | None,
+    source: int,
+    target: int,
+    batch: int,
+    beams: int,
+    context_gib: float | None,
+    kept_free: float,
+    **setting: Any,
+) -> None:
+    """Say how much memory training and using MODEL takes, and what fits a card. No weights are needed.
+
+    MODEL: a hub id, a folder, or a shape such as pegasus:16-4 or t5:small-nl16.
+    """
+    from bench import commands
+
+    commands.fit(model, card, cards, (source, target), setting, batch, beams, context_gib, kept_free)
 
 
 if __name__ == "__main__":

@@ -5,15 +5,22 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from bench import job, machine, registry, runner, screen
+from bench import importing, job, machine, registry, repricing, results, runner, screen
 from bench import plan as planning
 from bench import report as reporting
 from bench import suite as reading
 from bench.contracts import Checkpoint, Progress, Splits, Text
 from bench.errors import BenchError, SuiteError
 from bench.executors.local import Local
+from bench.init import session
 from bench.plan import Arm
+from bench.report import recommend as recommending
+from bench.report.across import compare as comparing
+from bench.report.across import folders, one_table, sheet, side_by_side, together
+from bench.report.serving import Use
+from bench.repricing import Quotes
 from bench.store import DryStore
 from bench.suite import Suite
 
@@ -86,8 +93,12 @@ def report(folder: Path, folder_of_results: Path) -> None:
     """Write a report again; `folder` may be the suite file that the results came from."""
     console = screen.console()
     folder = _results(folder, folder_of_results)
-    written = reporting.write(folder)
-    console.print(screen.leaderboard(folder, console))
+    with screen.preparing(console) as progress:
+        progress("reading results", 0, 2)
+        found = results.read(folder)
+        progress("reporting", 1, 2)
+        written = reporting.write(folder, read=found)
+    console.print(reporting.terminal(found, console.width))
     console.print(f"report: {written}")
 
 
@@ -95,6 +106,114 @@ def clean(folder: Path, folder_of_results: Path) -> None:
     """Remove what no arm's compact model needs any more."""
     freed = runner.clean(_results(folder, folder_of_results))
     screen.console().print(f"{freed / 1e9:.1f} GB are free again; compact models, ledgers and reports are kept")
+
+
+def price(
+    folder: Path,
+    folder_of_results: Path,
+    labels: Sequence[str],
+    prices: Mapping[str, float | str | None],
+    requests: float | None,
+    months: float,
+    out: Path | None,
+) -> None:
+    """Print results at other prices, and write their report."""
+    console, folder = screen.console(), _results(folder, folder_of_results)
+    found = results.read(folder)
+    quotes = repricing.asked(found).changed(_label_prices(labels), **prices)
+    out = out or folder / "priced"
+    use = Use(requests, months) if requests else None
+    with screen.preparing(console) as progress:
+        progress("counting again", 0, 0)
+        written = reporting.write(folder, quotes, use, out, found)
+    console.print(reporting.terminal(repricing.reprice(found, quotes), console.width))
+    for note in _unheard(quotes, prices):
+        console.print(note)
+    console.print(f"report: {written}")
+
+
+def recommend(
+    folder: Path, folder_of_results: Path, budget: float, task: str | None, labels: Sequence[str], prices: Mapping[str, float | str | None]
+) -> None:
+    """Print what to do, for each task."""
+    console, folder = screen.console(), _results(folder, folder_of_results)
+    found = results.read(folder)
+    quotes = repricing.asked(found).changed(_label_prices(labels), **prices)
+    with screen.preparing(console) as progress:
+        progress("weighing", 0, 0)
+        fields = reporting.fields(found, task, quotes)
+        paragraphs = [recommending.paragraph(field, budget, quotes) for field in fields]
+    for paragraph in paragraphs:
+        console.print(screen.markdown(paragraph))
+    for note in _unheard(quotes, prices):
+        console.print(note)
+
+
+def _label_prices(given: Sequence[str]) -> dict[str, float]:
+    """'0.05' for all tasks, 'names=0.05' for one. Raises BenchError."""
+    found = {}
+    for text in given:
+        task, _, usd = text.rpartition("=")
+        try:
+            found[task] = float(usd)
+        except ValueError:
+            raise BenchError(f"--label {text}: expected dollars, or TASK=dollars") from None
+    return found
+
+
+def _unheard(quotes: Quotes, prices: Mapping[str, float | str | None]) -> list[str]:
+    """Prices that were given and change nothing, as compute is paid by another meter."""
+    meter = quotes.book.meter
+    heard = {"kwh_usd": ("energy",), "device_hour_usd": ("flops", "wall"), "device_flops_per_second": ("flops",)}
+    lost = [name for name, meters in heard.items() if prices.get(name) is not None and meter not in meters]
+    return [f"note: {name} changes nothing here, as compute is paid by {meter} (--meter)" for name in lost]
+
+
+def import_published(name: str | None, folder_of_results: Path) -> None:
+    """Write published figures as a results folder with its report; without a name, print which there are."""
+    console = screen.console()
+    if name is None:
+        for known in importing.names():
+            console.print(f"{known}: {importing.find(known).source}")
+        return
+    folder = importing.published(name, folder_of_results)
+    written = reporting.write(folder)
+    screen.summary([*results.read(folder).records.values()], written, console)
+
+
+def compare(paths: tuple[Path, Path], folder_of_results: Path, metrics: tuple[str, ...], out: Path | None) -> bool:
+    """Print two results folders side by side; whether anything got worse."""
+    console = screen.console()
+    with screen.preparing(console) as progress:
+        progress("reading results", 0, 2)
+        before = folders.read(_results(paths[0], folder_of_results))
+        progress("reading results", 1, 2)
+        found = comparing.compare(before, folders.read(_results(paths[1], folder_of_results)), metrics, progress)
+    shown = side_by_side.blocks(found, *map(str, paths))
+    console.print(sheet.terminal(shown, console.width))
+    if out:
+        sheet.write(out, sheet.markdown("Two results compared", shown))
+    return found.got_worse
+
+
+def leaderboard(paths: Sequence[Path], folder_of_results: Path, rank_by: str, best: bool, csv: Path | None, markdown: Path | None) -> None:
+    """Print several results folders in one leaderboard."""
+    console = screen.console()
+    with screen.preparing(console) as progress:
+        sides, left_out = folders.read_all([_results(path, folder_of_results) for path in paths], progress)
+        found = together.together(sides, rank_by, best, progress)
+    shown = [*one_table.blocks(found), *(f"Left out: {why}." for why in left_out)]
+    console.print(sheet.terminal(shown, console.width))
+    if csv:
+        sheet.write(csv, one_table.frame(found).to_csv(index=False))
+    if markdown:
+        sheet.write(markdown, sheet.markdown("Leaderboard", shown))
+
+
+def init(data: Path, cache: Path, **said: Any) -> None:
+    """Look at a file, and write a suite over it. said: the fields of `session.Wanted`."""
+    console = screen.console()
+    session.write(data, session.Wanted(**said), cache, lambda line: console.print(line, soft_wrap=True))
 
 
 def _results(folder: Path, folder_of_results: Path) -> Path:
@@ -150,3 +269,41 @@ def _chosen(suite: Suite, only: str | None) -> tuple[Arm, ...]:
         near = registry.nearest(only, tuple(arm.id for arm in arms))
         raise BenchError(f"no arm matches '{only}'" + (f"; the nearest is '{near}'" if near else ""))
     return chosen
+
+
+def fit(
+    model: str,
+    card: str | None,
+    cards: Path | None,
+    texts: tuple[int, int],
+    setting: Mapping[str, Any],
+    batch: int,
+    beams: int,
+    context_gib: float | None,
+    kept_free: float,
+) -> None:
+    """Print what fits which card."""
+    from bench.fit import answer, page
+    from bench.fit.cards import GIB, find
+    from bench.fit.cards import cards as card_table
+    from bench.fit.models import find as find_model
+    from bench.fit.settings import Setting
+    from bench.training.memory import Texts
+
+    console, table = screen.console(), card_table(cards)
+    chosen = find(card, table) if card else None
+    precision = setting["precision"] or ("fp32" if chosen and not chosen.computes_bf16 else "bf16")
+    asked = answer.Asked(
+        Texts(*texts),
+        Setting(**{**setting, "precision": precision}),
+        batch,
+        beams,
+        chosen,
+        answer.CONTEXT_BYTES if context_gib is None else context_gib * GIB,
+        kept_free,
+    )
+    with answer.begun(find_model(model), asked) as finish, screen.preparing(console) as progress:
+        found = finish(progress)
+    answer.refuse_what_never_fits(found, table)
+    for block in page.blocks(found):
+        console.print(block)

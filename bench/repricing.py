@@ -120,7 +120,8 @@ def _priced(found: Results, charges: pd.DataFrame, quotes: Quotes) -> pd.DataFra
     keys = ["task", "phase", "quantity", "unit", "unit_price_usd", "paid_by"]
     told = {key: _price_and_payer(quotes, pays, *key) for key in charges[keys].drop_duplicates().itertuples(index=False, name=None)}
     rows = [told[key] for key in charges[keys].itertuples(index=False, name=None)]
-    return pd.DataFrame(rows, columns=["unit_price_usd", "paid_by"], index=charges.index)
+    priced = {"unit_price_usd": [usd for usd, _ in rows], "paid_by": [payer for _, payer in rows]}
+    return pd.DataFrame(priced, index=charges.index).astype({"unit_price_usd": "float64", "paid_by": "str"})
 
 
 def _price_and_payer(quotes: Quotes, pays: Pays, task: str, phase: str, kind: str, unit: str, usd: float, payer: str) -> tuple[float, str]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.markdown import Markdown
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
@@ -59,6 +60,11 @@ def leaderboard(folder: Path, where: Console) -> RenderableType:
         return reporting.terminal(results.read(folder), where.width)
     except Exception as error:  # whatever it is, arms are running
         return Text(f"no leaderboard: {type(error).__name__}: {error}")
+
+
+def markdown(text: str) -> RenderableType:
+    """A paragraph of a report."""
+    return Markdown(text, hyperlinks=False)
 
 
 @dataclass

@@ -124,7 +124,7 @@ class _Evaluation:
         return made | {f"floor: {name}": [rule(document.source) for document in documents] for name, rule in rules.items()}
 
     def log_probs(self, models: Mapping[str, ModelRecipe]) -> dict[str, LogProbs]:
-        """Subject -> how likely it finds each token of the references: models, and token frequencies as a floor. {} where no metric asks."""
+        """Subject -> how likely it finds each token of the references: models, and token frequencies as a floor; {} where none asks."""
         if not any(isinstance(metric, TokenMetric) for metric in self.suite.metrics.values()):
             return {}
         recipes = {name: References.of(self.job, model, self.splits.test) for name, model in models.items()}

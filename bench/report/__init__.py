@@ -1,6 +1,8 @@
 """Stage 5: what a person reads. Imports no part and no torch.
 
-stats        mean and interval over seeds and test examples
+stats        mean, interval and p-value over seeds and test examples
+samples      scores, seeds x examples, of every setting
+ranking      which settings are surely better than which, and what could have been found
 board        task and budget -> settings from best to worst, with the teachers and the floors
 axes         quality against parameters, FLOPs and speed: the Pareto front, and what is inefficient
 missing      scores that no metric could give, and why
@@ -11,9 +13,19 @@ conditions   how money is counted, the models and texts, the data, the machines
 figures      the plots: quality against dollars; where the dollars went
 pareto       the plot of quality against the cost axes
 drawing      what the plots share
+curves       quality over dollars at any prices, between the budgets that were run
+decision     who is best for a budget; the decision map: the same over budgets and prices of a label
+decision_map its picture and table
+breakeven    the price at which two strategies are worth the same
+serving      making a model and then using it
+recommend    what to do, in a paragraph
+priced       all that depends on prices, put together
 markdown     text that is nobody's -> Markdown that shows it and does nothing else
 page         report.md
+web          report.html
 screen       the same leaderboard in the terminal
+published    figures of papers, where they are what is reported
+across       two results compared; several in one leaderboard
 """
 
 from __future__ import annotations
@@ -25,28 +37,56 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from bench.report.curves import Field
+    from bench.report.serving import Use
+    from bench.repricing import Quotes
     from bench.results import Results
 
 
-def write(folder: Path) -> Path:
-    """Read the arms in `folder` (`results/<suite>/`); write table.parquet, table.csv, the plots and report.md beside them.
+def write(folder: Path, quotes: Quotes | None = None, use: Use | None = None, out: Path | None = None, read: Results | None = None) -> Path:
+    """Read the arms in `folder` (`results/<suite>/`); write table.parquet, table.csv, the plots, report.md and report.html to `out`.
 
-    Returns the path of report.md. Raises BenchError where there is no such folder.
+    quotes: other prices to count by than those that were asked. use: how much the compact model will be used. out: `folder` by default.
+    read: the results in `folder`, where they have been read already.
+    Returns the path of report.md. Raises BenchError where there is no such folder, or a price cannot be counted by.
     """
-    from bench import results
-    from bench.report import axes, board, figures, page
+    from bench import repricing, results
+    from bench.report import axes, board, figures, page, web
+    from bench.report.priced import priced
+    from bench.report.web.payload import Material
 
-    everything = results.read(folder)
-    results.save(everything, folder)
-    found = board.current(everything)
+    read, out = read or results.read(folder), out or folder
+    out.mkdir(parents=True, exist_ok=True)
+    everything = repricing.reprice(read, quotes) if quotes else read
+    results.save(everything, out)
+    asked, found = board.current(read), board.current(everything)
     metrics = board.metrics(found)
     boards = board.boards(found, metrics)
     trade_offs = [trade_off for one in boards if (trade_off := axes.trade_off(one))]
-    plots = figures.draw(boards, metrics, trade_offs, folder)
-    text = page.page(found, everything, metrics, boards, trade_offs, plots)
-    part = folder / "report.md.part"
+    matters = priced(asked, board.boards(asked, metrics) if quotes else boards, quotes, use)
+    plots, maps = figures.draw(boards, metrics, trade_offs, out), matters.draw(out) if matters else []
+    text = page.page(found, everything, metrics, boards, trade_offs, plots, matters, maps)
+    part = out / "report.md.part"
     part.write_text(text, encoding="utf-8")
-    return part.replace(folder / "report.md")
+    web.write(Material(folder, found, everything, metrics, boards, matters.fields if matters else (), use), text, out)
+    return part.replace(out / "report.md")
+
+
+def fields(found: Results, task: str | None = None, quotes: Quotes | None = None) -> list[Field]:
+    """Quality over dollars, task by task. quotes: other prices to look at than those that were asked.
+
+    Raises BenchError where no arm has a score, or there is no such task.
+    """
+    from bench.errors import BenchError
+    from bench.report import board, curves
+
+    found = board.current(found)
+    told = curves.fields(found, board.boards(found, board.metrics(found)), quotes)
+    chosen = [field for field in told if task in (None, field.task)]
+    if not chosen:
+        tasks = ", ".join(field.task for field in told)
+        raise BenchError(f"no task '{task}' with a score in these results; they hold: {tasks}" if told else "no arm has a score yet")
+    return chosen
 
 
 def terminal(results: Results, width: int | None = None) -> RenderableType:

@@ -88,7 +88,7 @@ def _told(
         side = []
         for usd in half:
             at = quotes.at(moved, float(usd))
-            one, two = (curve.offer(field.asked, at).at(budget_usd) for curve in (first, second))
+            one, two = (curve.offer(at).at(budget_usd) for curve in (first, second))
             if one is None or two is None:
                 break
             side.append((float(usd), field.sign * (one.mean - two.mean), field.sign * (one.draws - two.draws)))

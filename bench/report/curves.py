@@ -18,7 +18,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -42,12 +42,14 @@ Quantities = Mapping[str, float]
 class Point:
     """What a setting did with one budget, the mean over its seeds.
 
-    quantities: what its purse paid for. elastic: whether money set its work.
+    quantities: what its purse pays for, by the meter of the prices looked at. asked_usd: what it cost at those it was run at.
+    elastic: whether money set its work.
     draws: of the mean score (`stats.means`), over the seeds and examples that all points of the task share.
     """
 
     budget_usd: float
     quantities: Quantities
+    asked_usd: float
     elastic: bool
     mean: float
     draws: Floats
@@ -146,10 +148,10 @@ class Curve:
     task: str
     points: tuple[Point, ...]
 
-    def offer(self, asked: Quotes, quotes: Quotes) -> Offer:
-        """It at `quotes`, where it was run at `asked`."""
-        before, now = asked.rates(self.task), quotes.rates(self.task)
-        places = [_place(point, before, now) for point in self.points]
+    def offer(self, quotes: Quotes) -> Offer:
+        """It at `quotes`."""
+        rates = quotes.rates(self.task)
+        places = [_place(point, rates) for point in self.points]
         covered = tuple(place for place in places if not place.point.elastic)
         return Offer(self.name, self.strategy, tuple(sorted(places, key=lambda place: place.budget_usd)), covered)
 
@@ -172,7 +174,7 @@ class Field:
 
     def offers(self, quotes: Quotes) -> list[Offer]:
         """Every setting at these prices."""
-        return [curve.offer(self.asked, quotes) for curve in self.curves]
+        return [curve.offer(quotes) for curve in self.curves]
 
     def at(self, budget_usd: float, offers: Sequence[Offer]) -> list[Mixture]:
         """What is told of that budget, best first."""
@@ -195,35 +197,54 @@ class Field:
         return -1 if self.metric.direction == "lower" else 1
 
 
-def fields(found: Results, boards: Sequence[Board], resamples: int = stats.RESAMPLES) -> list[Field]:
-    """One for each task that has a score. boards: of `found`, at the prices that were asked."""
-    asked, per_arm = repricing.asked(found), repricing.quantities(found)
+def fields(found: Results, boards: Sequence[Board], quotes: Quotes | None = None, resamples: int = stats.RESAMPLES) -> list[Field]:
+    """One for each task that has a score. found, boards: at the prices that were asked; quotes: others, whose meter counts.
+
+    A setting of which an arm's work was not counted by that meter is left out.
+    """
     view = results.arms(found.table)
-    done = view[view["status"] == "done"]
-    names = [label(s, t) for s, t in zip(done["strategy"], done["setting"], strict=True)]
-    elastic = pd.Series(done.index.isin(list(repricing.set_by_money(found))), index=done.index)
-    keys = [done["task"], done["budget_usd"], pd.Series(names, index=done.index, name="name")]
-    amounts: dict[Any, Any] = {**per_arm.reindex(done.index).groupby(keys).mean().to_dict("index")}
-    moved: dict[Any, bool] = elastic.groupby(keys).any().to_dict()
-    strategies = dict(zip(names, done["strategy"], strict=True))
+    done = view[view["status"] == "done"].copy()
+    done["name"] = [label(s, t) for s, t in zip(done["strategy"], done["setting"], strict=True)]
+    money = _money(found, done, repricing.reprice(found, quotes) if quotes else found)
+    strategies = dict(zip(done["name"], done["strategy"], strict=True))
+    asked = repricing.asked(found)
     return [
         field
         for task, of_task in itertools.groupby(boards, key=lambda board: board.task)
-        if (field := _field(task, [*of_task], amounts, moved, strategies, asked, resamples))
+        if (field := _field(task, [*of_task], money, strategies, asked, resamples))
     ]
+
+
+class _Money(NamedTuple):
+    quantities: Quantities
+    asked_usd: float
+    elastic: bool
+
+
+def _money(found: Results, done: pd.DataFrame, at: Results) -> dict[tuple[str, float, str], _Money]:
+    """(task, budget, setting) -> means over its arms. at: the same results at the prices looked at."""
+    if done.empty:
+        return {}
+    keys = [done["task"], done["budget_usd"], done["name"]]
+    amounts = repricing.quantities(at).reindex(done.index).groupby(keys).mean()
+    elastic = pd.Series(done.index.isin(list(repricing.set_by_money(found))), index=done.index).groupby(keys).any()
+    asked = done["usd spent"].groupby(keys).mean()
+    spent = at.table[at.table["row"] == "record"].set_index("arm")["value"].reindex(done.index)
+    known = spent.notna().groupby(keys).all()
+    rows = zip(amounts.index, amounts.to_dict("records"), asked, elastic, known, strict=True)
+    return {key: _Money({str(k): v for k, v in row.items()}, float(usd), bool(e)) for key, row, usd, e, is_known in rows if is_known}
 
 
 def _field(
     task: str,
     boards: Sequence[Board],
-    amounts: Mapping[Any, Quantities],
-    elastic: Mapping[Any, bool],
+    money: Mapping[tuple[str, float, str], _Money],
     strategies: Mapping[str, str],
     asked: Quotes,
     resamples: int,
 ) -> Field | None:
     primary = boards[0].primary
-    lines = [(board, line) for board in boards for line in board.scored if line.complete]
+    lines = [(board, line) for board in boards for line in board.scored if line.complete and (task, board.budget_usd, line.name) in money]
     if not lines:
         return None
     samples = [line.samples[primary.name] for _, line in lines]
@@ -231,13 +252,12 @@ def _field(
     if seeds.empty or examples.empty:
         return None
     points: dict[str, list[Point]] = {}
-    for board, line in lines:
-        key = (task, board.budget_usd, line.name)
-        sample = line.samples[primary.name].loc[seeds, examples].to_numpy(dtype=np.float64)
-        drawn = stats.means(sample, resamples)
-        point = Point(board.budget_usd, amounts[key], elastic[key], float(sample.mean()), drawn)
+    for (board, line), found in zip(lines, samples, strict=True):
+        sample = found.loc[seeds, examples].to_numpy(dtype=np.float64)
+        paid = money[task, board.budget_usd, line.name]
+        point = Point(board.budget_usd, *paid, float(sample.mean()), stats.means(sample, resamples))
         points.setdefault(line.name, []).append(point)
-    curves = tuple(Curve(name, strategies[name], task, tuple(found)) for name, found in sorted(points.items()))
+    curves = tuple(Curve(name, strategies[name], task, tuple(of_name)) for name, of_name in sorted(points.items()))
     every = {line.name for board in boards for line in board.settings}
     budgets = tuple(board.budget_usd for board in boards)
     return Field(task, primary, curves, len(seeds), len(examples), asked, budgets, tuple(sorted(every - set(points))))
@@ -250,6 +270,6 @@ def _shared(indexes: Sequence[pd.Index]) -> pd.Index:
     return shared
 
 
-def _place(point: Point, asked: Mapping[Sold, float], rates: Mapping[Sold, float]) -> Place:
-    before, now = point.cost(asked), point.cost(rates)
-    return Place(point.budget_usd * now / before if point.elastic and before > 0 else now, now, point)
+def _place(point: Point, rates: Mapping[Sold, float]) -> Place:
+    cost = point.cost(rates)
+    return Place(point.budget_usd * cost / point.asked_usd if point.elastic and point.asked_usd > 0 else cost, cost, point)

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench import results
-from bench.report import axes, figures, missing, tables
+from bench.report import axes, figures, missing, published, tables
 from bench.report.answer import answer
 from bench.report.axes import TradeOff
 from bench.report.board import Board, Line, Metric
-from bench.report.cells import behind, behind_teacher, reached, statuses
+from bench.report.cells import behind, behind_teacher, rank, reached, statuses
 from bench.report.conditions import data, machines, models, money
 from bench.report.markdown import DASH, escape, fence, number, table
 from bench.report.missing import Missing
+from bench.report.priced import Priced
 from bench.results import Results
 
 ALWAYS_LEADING = ("rouge2", "rougeL")
@@ -32,15 +33,25 @@ def page(
     boards: Sequence[Board],
     trade_offs: Sequence[TradeOff],
     plots: Sequence[Path],
+    money_matters: Priced | None = None,
+    maps: Sequence[Path] = (),
 ) -> str:
-    """The whole report as Markdown. everything: also the arms that the suite no longer holds, which are only listed."""
+    """The whole report as Markdown.
+
+    everything: also the arms that the suite no longer holds, which are only listed. money_matters: None where no prices are known;
+    maps: its pictures.
+    """
     lacking = missing.missing(found)
     leading = [metric for place, metric in enumerate(metrics) if place < 2 or metric.name in ALWAYS_LEADING]
     sections = {
+        "At these prices": money_matters.at_these_prices() if money_matters else [],
         "Answer": answer(boards, metrics[:2], trade_offs, lacking),
-        "Leaderboard": [*_leaderboards(boards, leading), *_missing(lacking)],
-        "Cost axes": axes.section(trade_offs),
+        "Published figures": published.section(found, boards),
+        "Leaderboard": [*_leaderboards(boards, leading, published.how_timed(found) or MILLISECONDS), *_missing(lacking)],
+        "Cost axes": [*axes.section(trade_offs), *published.costs(found, trade_offs)],
         "Plots": _plots(boards, plots),
+        "Which to buy": money_matters.decision(maps) if money_matters else [],
+        "With its use in the sum": money_matters.use_section() if money_matters else [],
         "Where the dollars went": tables.dollars(boards),
         "Memory, time, energy": tables.measured(found, boards),
         "Other facts": tables.other_facts(found, boards, ["student_flops"] if trade_offs else []),
@@ -58,9 +69,9 @@ def page(
     return "\n\n".join(head + bodies) + "\n"
 
 
-def _leaderboards(boards: Sequence[Board], metrics: Sequence[Metric]) -> list[str]:
+def _leaderboards(boards: Sequence[Board], metrics: Sequence[Metric], how_timed: str) -> list[str]:
     taught = any(line.teacher for board in boards for line in board.settings)
-    heads = ["strategy (setting)", *(escape(m.title) for m in metrics)]
+    heads = ["strategy (setting)", "rank", *(escape(m.title) for m in metrics)]
     heads += [f"behind the best ({escape(metrics[0].name)})"] if metrics else []
     heads += [f"its teacher ({escape(metrics[0].name)})", "behind its teacher"] if taught else []
     heads += ["seeds", "labels bought", "pseudo-labels", "spent / budget (USD)", "parameters (millions) ↓"]
@@ -73,7 +84,7 @@ def _leaderboards(boards: Sequence[Board], metrics: Sequence[Metric]) -> list[st
         rows += [_leader(board, line, metrics, f"*{_reference(board, line)}*", taught) for line in board.references]
         texts += [f"### {escape(board.task)}, {board.budget_usd:g} USD added", table(heads, rows)]
     timed = any("student_ms" in line.facts for board in boards for line in board.settings)
-    return [*texts, *([MILLISECONDS] if timed else [])]
+    return [*texts, *([how_timed] if timed else [])]
 
 
 def _leader(board: Board, line: Line, metrics: Sequence[Metric], name: str, taught: bool) -> list[str]:
@@ -82,6 +93,7 @@ def _leader(board: Board, line: Line, metrics: Sequence[Metric], name: str, taug
     parameters, speed_up = facts.get("student_parameters"), facts.get("speed_up")
     return [
         name,
+        rank(board, line),
         *scores,
         *([behind(board, line)] if metrics else []),
         *(_own_teacher(board, line) if taught else []),

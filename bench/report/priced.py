@@ -73,7 +73,7 @@ def priced(found: Results, boards: Sequence[Board], quotes: Quotes | None = None
         return None
     quotes = quotes or asked
     at_quotes = boards if quotes == asked else boarding.boards(repricing.reprice(found, quotes), boarding.metrics(found))
-    told = fields(found, boards)
+    told = fields(found, boards, quotes)
     maps = [drawn for field in told if (drawn := mapped(field, quotes))]
     ties = {field.task: [tie for budget in field.budgets_usd for tie in break_evens(field, budget, quotes)] for field in told}
     return Priced(asked, quotes, at_quotes, told, maps, ties, repricing.set_by_money(found), use)

@@ -100,3 +100,25 @@ def test_a_score_of_the_whole_test_set_has_a_mean_and_no_interval(tmp_path: Path
     best, other = field.at(160, field.offers(field.asked))
     assert best.mean > other.mean
     assert math.isnan(field.ranking([best, other]).difference(best.name, other.name).low)
+
+
+def test_by_another_meter_points_cost_what_that_meter_counted(found: Results) -> None:
+    drawn = board.boards(found, board.metrics(found))
+    wall = repricing.asked(found).changed({}, meter="wall")  # half a second for each 1e9 FLOP, at the price of a second for as many
+    (by_wall,) = curves.fields(found, drawn, wall)
+    offers = by_wall.offers(wall)
+    distill = next(offer for offer in offers if offer.name == "distill")
+    assert [place.cost for place in distill.places] == pytest.approx([1.0] * 3)
+    annotate = {mixture.name: mixture for mixture in by_wall.at(38, offers)}["annotate"]
+    assert annotate.measured  # of 40 dollars 36 were labels and 4 compute, which are 2 now
+    assert annotate.dollars == pytest.approx(38)
+
+
+def test_a_setting_whose_work_the_meter_did_not_count_is_left_out(tmp_path: Path) -> None:
+    found = study.write(tmp_path)
+    uncounted = (found.table["strategy"] == "distill") & (found.table["unit"] == "kWh")
+    without = Results(found.table[~uncounted], found.examples, found.records, found.suite)
+    energy = repricing.asked(without).changed({}, meter="energy", kwh_usd=0.5)
+    (field,) = curves.fields(without, board.boards(without, board.metrics(without)), energy)
+    assert [curve.name for curve in field.curves] == ["annotate"]
+    assert field.left_out == ("distill",)

@@ -34,7 +34,7 @@ def test_where_the_ranking_metric_is_missing_nothing_is_ranked_and_that_is_said_
     board = section(text, "Leaderboard")
     assert board.count(f"- bert_ibleu: {SHOWN}") == 1
     for row, mean in (("annotate", "3.00"), ("sft", "5.00")):
-        assert cells(board, row)[1:4] == ["–", f"{mean} [{mean}, {mean}] (2 seeds)", "–"]
+        assert cells(board, row)[1:5] == ["–", "–", f"{mean} [{mean}, {mean}] (2 seeds)", "–"]
     assert cells(section(text, "Every arm"), "a0")[1:3] == ["done", SHOWN]
     assert cells(section(text, "Every arm"), "c")[1:3] == ["infeasible", "too dear"]
 

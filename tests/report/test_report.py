@@ -72,7 +72,7 @@ def test_the_answer_names_the_best_setting_and_what_it_is_told_apart_from(text: 
     for who, floor in (("sft", 'the lead baseline ("lead 12 words")'), ("It", 'the best floor ("the name\'s words")')):
         assert re.search(re.escape(f"{who} beats {floor} in rouge2 by ") + r"[\d. \[\],]+ and rougeL by [\d.]+ \[", answer)
     assert "Without a score in rouge2: distill (1 failed, 1 infeasible)." in answer
-    assert re.search(r"docstrings: on average the teacher beats its own student in rouge2 by [12]\.", answer)
+    assert re.search(r"docstrings: on average the teacher cannot be told apart from its own student in rouge2 \(difference [12]\.", answer)
 
 
 def test_the_leaderboard_shows_scores_money_size_and_speed_best_first(text: str) -> None:
@@ -152,7 +152,7 @@ def test_rouge_2_and_rouge_l_are_both_in_the_leaderboard_whatever_ranks(tmp_path
     write_arm(tmp_path, "a", {"student": values}, facts={"student_parameters": 5e6, "student_ms": 20.0, "large_ms": 50.0})
     text = report.write(tmp_path).read_text(encoding="utf-8")
     heads = cells(section(text, "Leaderboard"), "strategy")
-    assert heads[1:4] == ["exact_match (points) ↑", "rouge2 (points) ↑", "rougeL (points) ↑"]
+    assert heads[1:5] == ["rank", "exact_match (points) ↑", "rouge2 (points) ↑", "rougeL (points) ↑"]
     assert heads[-4:-1] == ["parameters (millions) ↓", "ms per example ↓", "speed-up over the large model (times) ↑"]
     assert "rouge1 (points) ↑" in section(text, "All metrics")
 

@@ -1,0 +1,115 @@
+"use strict";
+/* Elements, numbers in words, tables that sort, and sliders. Text reaches the page as text nodes only: nothing here reads HTML. */
+const $ = (id) => document.getElementById(id);
+
+/* An element; children are nodes, or text. */
+function el(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) if (value != null && value !== false) node.setAttribute(name, value);
+  node.append(...children.flat().filter((child) => child != null));
+  return node;
+}
+
+const missing = (value) => value == null || Number.isNaN(value);
+function fixed(value, digits = 2) {
+  if (missing(value)) return "–";
+  const whole = Number(value.toFixed(digits)) || 0; /* never -0 */
+  return whole.toLocaleString("en-US", {minimumFractionDigits: digits, maximumFractionDigits: digits});
+}
+const usd = (value) => (value > 0 && value < 0.095 ? value.toPrecision(2) : fixed(value));
+const plain = (value) => value.toLocaleString("en-US", {maximumFractionDigits: 6});
+const between = ([, low, high]) => (missing(low) ? "" : ` [${fixed(low)}, ${fixed(high)}]`);
+/* estimate: [mean, low, high] */
+const said = (estimate) => (estimate ? fixed(estimate[0]) + between(estimate) : "–");
+function score(estimate) {
+  return estimate ? el("span", {class: "score"}, el("b", {}, fixed(estimate[0])), el("small", {}, between(estimate))) : "–";
+}
+const tag = (words, kind = "") => el("b", {class: `tag ${kind}`}, words);
+const listed = (names) => (names.length > 4 ? `${names.slice(0, 3).join(", ")} and ${names.length - 3} more` : names.join(", "));
+
+const nothing = (id, why) => $(id).replaceChildren(el("p", {class: "note"}, why));
+
+/* How far behind: with the p-value, and whether that is a tie. */
+function behindOf(found) {
+  if (!found) return "–";
+  const p = missing(found.p) ? "" : found.p < 0.001 ? " p < 0.001" : ` p ${found.p.toPrecision(2)}`;
+  return el("span", {}, score(found.estimate), el("small", {}, p), found.tested ? (found.tied ? tag("tied") : "") : tag("not tested"));
+}
+
+/* value(row): what sorts; show(row): text or node; text: set to the left; live: moves with the prices. */
+const column = (title, value, show = value, more = {}) => ({title, value, show, ...more});
+const TEXT = {text: true}, LIVE = {live: true};
+
+function compared(column, sign) {
+  return ({row: a}, {row: b}) => {
+    const [x, y] = [column.value(a), column.value(b)];
+    if (missing(x) || missing(y)) return missing(x) - missing(y); /* What is missing comes last, whichever way. */
+    return sign * (typeof x === "string" ? x.localeCompare(y, "en", {numeric: true}) : x - y);
+  };
+}
+
+/* {node, refresh(): shows live columns anew, filter(keep): hides other rows} */
+function table(caption, columns, rows) {
+  const side = (one) => (one.text ? null : "number");
+  const lines = rows.map((row) => {
+    const cells = columns.map((one, i) => el(i ? "td" : "th", {scope: i ? null : "row", class: side(one)}, one.show(row)));
+    return {row, cells, tr: el("tr", {class: row.kind && row.kind !== "setting" ? "reference" : null}, cells)};
+  });
+  const body = el("tbody", {}, lines.map((line) => line.tr));
+  const heads = columns.map((one) => {
+    const button = el("button", {type: "button"}, one.title.replace(/ ([↑↓])/, "\u00a0$1"));
+    const head = el("th", {scope: "col", class: side(one), "aria-sort": "none"}, button);
+    button.addEventListener("click", () => {
+      const direction = head.getAttribute("aria-sort") === "ascending" ? "descending" : "ascending";
+      lines.sort(compared(one, direction === "ascending" ? 1 : -1));
+      body.append(...lines.map((line) => line.tr));
+      for (const other of heads) other.setAttribute("aria-sort", other === head ? direction : "none");
+    });
+    return head;
+  });
+  const whole = el("table", {}, el("caption", {}, caption), el("thead", {}, el("tr", {}, heads)), body);
+  return {
+    node: el("div", {class: "scroll", tabindex: 0, role: "group", "aria-label": caption}, whole),
+    refresh: () => lines.forEach(({row, cells}) => columns.forEach((one, i) => one.live && cells[i].replaceChildren(one.show(row)))),
+    filter: (keep) => lines.forEach(({row, tr}) => (tr.hidden = !keep(row))),
+  };
+}
+
+/* What a chart shows, in words; rows of texts, of which those that are numbers sort as such. */
+function sameAsTable(caption, [heads, rows]) {
+  const sorts = (text) => (Number.isNaN(parseFloat(text)) ? text : parseFloat(text.replaceAll(",", "")));
+  const columns = heads.map((title, i) => column(title, (row) => sorts(row[i]), (row) => row[i], {text: i === 0}));
+  return el("details", {class: "same"}, el("summary", {}, "The same as a table"), table(caption, columns, rows).node);
+}
+
+/* A number and a slider for the same thing; the slider is logarithmic, with 0 at its left end.
+   changed: is called when either has moved. */
+function control(id, title, unit, {least, most, zero = true, get, set, changed}) {
+  const number = el("input", {id, type: "number", min: zero ? 0 : least, step: "any", inputmode: "decimal"});
+  const slider = el("input", {type: "range", min: 0, max: 1000, step: 1, "aria-label": `${title}, slider`});
+  const place = (value) => (value <= 0 ? 0 : Math.min(1000, Math.max(1, (1000 * Math.log(value / least)) / Math.log(most / least))));
+  const valueAt = (place) => (place === 0 && zero ? 0 : Number((least * (most / least) ** (place / 1000)).toPrecision(3)));
+  function show() {
+    number.value = String(Number(get().toPrecision(6)));
+    number.setAttribute("aria-invalid", "false");
+    slider.value = place(get());
+    slider.setAttribute("aria-valuetext", `${plain(get())} ${unit}`);
+  }
+  number.addEventListener("input", () => {
+    const value = number.valueAsNumber, valid = value > 0 || (value === 0 && zero);
+    number.setAttribute("aria-invalid", String(!valid));
+    if (!valid) return;
+    set(value);
+    slider.value = place(value);
+    changed();
+  });
+  number.addEventListener("change", show);
+  slider.addEventListener("input", () => {
+    set(valueAt(slider.valueAsNumber));
+    show();
+    changed();
+  });
+  show();
+  const node = el("div", {class: "control"}, el("label", {for: id}, title), el("span", {class: "unit"}, number, ` ${unit}`), slider);
+  return {node, show, said: () => `${title[0].toLowerCase()}${title.slice(1)} ${plain(get())}${unit && ` ${unit}`}`};
+}

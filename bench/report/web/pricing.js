@@ -1,0 +1,97 @@
+"use strict";
+/* What a setting reaches with a budget at given prices: the sums of bench/report/curves.py, decision.py and serving.py, on the same
+   points. Pure functions; prices: what is sold -> dollars, labels at the price of the task. */
+const pricing = (() => {
+  const CLOSE = 1e-9;
+
+  const sum = (values) => values.reduce((a, b) => a + b, 0);
+  const usd = (amounts, prices) => sum(Object.entries(amounts).map(([sold, amount]) => amount * (sold === "fixed_usd" ? 1 : prices[sold])));
+  /* bought: purpose -> what is sold -> amount */
+  const dollars = (bought, prices) => sum(Object.values(bought).map((amounts) => usd(amounts, prices)));
+
+  /* ---- curves ---------------------------------------------------------------------------------------------------------------- */
+
+  /* The budget for which a point stands. */
+  function standsFor(point, prices) {
+    const costs = dollars(point.bought, prices);
+    return point.elastic && point.asked_usd > 0 ? (point.budget * costs) / point.asked_usd : costs;
+  }
+
+  const close = (a, b) => Math.abs(a - b) <= CLOSE * Math.max(Math.abs(a), Math.abs(b));
+
+  /* A score at a budget, of one point or between two; null outside of what was run. */
+  function at(setting, budget, prices) {
+    const covered = setting.points.filter((p) => !p.elastic && dollars(p.bought, prices) <= budget * (1 + CLOSE));
+    if (covered.length) return mixed(setting, [[1, 1, covered.at(-1)]], prices);
+    const stands = setting.points.map((p) => [standsFor(p, prices), p]).sort((a, b) => a[0] - b[0]);
+    const same = stands.find(([usd]) => close(usd, budget));
+    if (same) return mixed(setting, [[1, 1, same[1]]], prices);
+    for (let i = 1; i < stands.length; i++) {
+      const [below, first] = stands[i - 1], [above, second] = stands[i];
+      if (0 < below && below < budget && budget < above) {
+        const share = Math.log(budget / below) / Math.log(above / below);
+        return mixed(setting, [[1 - share, budget / below, first], [share, budget / above, second]], prices);
+      }
+    }
+    return null;
+  }
+
+  /* parts: how much a point counts, by how much what it buys is scaled, the point. */
+  function mixed(setting, parts, prices) {
+    const weighted = (value) => sum(parts.map(([weight, , point]) => weight * value(point)));
+    const scaled = (value) => sum(parts.map(([weight, scale, point]) => weight * scale * value(point)));
+    return {
+      name: setting.name,
+      parts,
+      mean: weighted((p) => p.mean),
+      dollars: scaled((p) => dollars(p.bought, prices)),
+      spent: (purpose) => scaled((p) => usd(p.bought[purpose] ?? {}, prices)),
+      amount: (sold) => scaled((p) => sum(Object.values(p.bought).map((amounts) => amounts[sold] ?? 0))),
+      fact: (name) => (parts.every(([, , p]) => p.facts[name] != null) ? weighted((p) => p.facts[name]) : null),
+    };
+  }
+
+  const terms = (mixture, sign = 1) => mixture.parts.map(([weight, , point]) => [sign * weight, point.place]);
+  const estimate = (mixture, task) => statistics.estimate(mixture.mean, terms(mixture), task);
+
+  /* Settings of which something is told there, best first; each but the first with `behind`, what it is behind the best by. Those
+     beyond the first `looked_at` are not compared, as in decision.verdict. */
+  function ranked(task, budget, prices) {
+    const sign = task.metric.direction === "lower" ? -1 : 1;
+    const found = task.settings.map((setting) => at(setting, budget, prices)).filter(Boolean);
+    found.sort((a, b) => sign * (b.mean - a.mean) || (a.name < b.name ? -1 : 1));
+    const near = found.slice(0, task.looked_at);
+    const behind = statistics.ranked(near.map((one) => sign * one.mean), near.map((one) => terms(one)), task);
+    near.slice(1).forEach((one, i) => (one.behind = behind[i]));
+    for (const one of found.slice(task.looked_at)) {
+      const apart = statistics.estimate(sign * (found[0].mean - one.mean), [...terms(found[0]), ...terms(one, -1)], task);
+      one.behind = {estimate: apart, tested: behind[0].tested, p: null, tied: false};
+    }
+    return found;
+  }
+
+  /* ---- use ------------------------------------------------------------------------------------------------------------------- */
+
+  /* One answer, by FLOPs where compute is paid by them, else by time; who: student or large. */
+  function answerUsd(fact, who, prices, all) {
+    const flops = fact(`${who}_flops`), ms = fact(`${who}_ms`);
+    if (all.meter === "flops" && flops != null) return (flops * prices.device_hour) / 3600 / all.device_flops_per_second;
+    return ms == null ? null : (ms / 1000) * (prices.device_hour / 3600);
+  }
+
+  /* Answers from which the other one is the cheaper of the two; 0: at once, Infinity: never. */
+  function breakEven(made, answer, otherMade, otherAnswer) {
+    if (otherMade <= made) return otherAnswer <= answer ? 0 : Infinity;
+    return otherAnswer < answer ? (otherMade - made) / (answer - otherAnswer) : Infinity;
+  }
+
+  /* A setting with its use in the sum; null where an answer's cost is not known. paysFrom: against the large model, tuned on its labels. */
+  function served(one, prices, all) {
+    const answer = answerUsd(one.fact, "student", prices, all), large = answerUsd(one.fact, "large", prices, all);
+    if (answer == null) return null;
+    const tuning = one.spent("teacher_tuning"), teacher = tuning + one.spent("labels");
+    return {one, made: one.dollars, answer, paysFrom: tuning > 0 && large != null ? breakEven(teacher, large, one.dollars, answer) : null};
+  }
+
+  return {usd, dollars, standsFor, at, estimate, ranked, breakEven, served};
+})();

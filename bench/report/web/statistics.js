@@ -1,0 +1,131 @@
+"use strict";
+/* Intervals, p-values and ties, as bench/report/stats.py and ranking.py have them: the same formulas on the same variances. Every score
+   is a combination of points, and so is every difference; terms: [weight, place of the point]. */
+const statistics = (() => {
+  const LEVEL = 0.05, ROUNDING = 1e-18, CENTRED = 0.5, SAFE = 0, NODES = 64, ANGLES = 65;
+  const unpacked = new WeakMap(), mixtures = new Map(), criticals = new Map();
+
+  const sum = (values) => values.reduce((a, b) => a + b, 0);
+  const known = (memory, key, make) => memory.get(key) ?? memory.set(key, make()).get(key);
+
+  /* Covariances of points, the lower triangle of each part; a DataView, as a typed array would take the byte order of the machine. */
+  function covariances(spread) {
+    const read = (text) => {
+      const view = new DataView(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
+      return Float32Array.from({length: view.byteLength / 4}, (_, i) => view.getFloat32(4 * i, true));
+    };
+    return known(unpacked, spread, () => [spread.seeds, spread.examples, spread.whole].map(read));
+  }
+
+  const cell = (i, j) => (i >= j ? (i * (i + 1)) / 2 + j : (j * (j + 1)) / 2 + i);
+  const covariance = (one, other, held) => sum(one.flatMap(([w, i]) => other.map(([v, j]) => w * v * held[cell(i, j)])));
+
+  /* Variances by seed, by draw of the examples, and of all together -> by where they come from. */
+  function components([bySeed, byExample, whole], task, freedom) {
+    const cells = Math.max(whole - bySeed - byExample, 0);
+    return {seeds: bySeed, examples: Math.max(byExample - cells, 0) * task.spread.widened, freedom: Math.max(freedom, 1)};
+  }
+
+  const FIT = [
+    0.17087277, -0.82215223, 1.48851587, -1.13520398, 0.27886807, -0.18628806, 0.09678418, 0.37409196, 1.00002368, -1.26551223,
+  ];
+  /* Both tails of the normal distribution beyond sqrt(2) x, x from 0 on; relative error under 1.2e-7 (Press et al., Numerical Recipes). */
+  function erfc(x) {
+    const t = 1 / (1 + 0.5 * x);
+    return t * Math.exp(-x * x + FIT.reduce((value, factor) => value * t + factor));
+  }
+
+  /* How many times what it seems to be a variance may be that is known with so many degrees of freedom: [times, weight]. */
+  function mixture(freedom) {
+    return known(mixtures, freedom, () => {
+      const low = -20 / freedom - 4 / Math.sqrt(freedom), high = 3 / Math.sqrt(freedom);
+      const logs = Array.from({length: NODES}, (_, i) => low + ((high - low) * i) / (NODES - 1));
+      return logs.map((log) => [Math.exp(-2 * log), Math.exp(freedom * (log - Math.exp(2 * log) / 2 + 0.5))]);
+    });
+  }
+
+  function pValue(mean, found, prior = SAFE) {
+    const seeds = Math.max(found.seeds, ROUNDING);
+    let tails = 0, whole = 0;
+    for (const [times, weight] of mixture(found.freedom)) {
+      const counted = prior ? weight * (1 + found.examples / (seeds * times)) ** prior : weight;
+      tails += counted * erfc(Math.abs(mean) / Math.sqrt(2 * (seeds * times + found.examples)));
+      whole += counted;
+    }
+    return tails / whole;
+  }
+
+  /* Half-widths where the variance is 1 and sin^2 of the angle its share between seeds; by bisection. */
+  function critical(freedom) {
+    const width = (_, i) => {
+      const angle = (Math.PI / 2) * (i / (ANGLES - 1)), found = {seeds: Math.sin(angle) ** 2, examples: Math.cos(angle) ** 2, freedom};
+      let low = -3, high = 30;
+      for (let step = 0; step < 40; step++) {
+        const middle = (low + high) / 2;
+        if (pValue(Math.exp(middle), found, CENTRED) > LEVEL) low = middle;
+        else high = middle;
+      }
+      return Math.exp((low + high) / 2);
+    };
+    return known(criticals, freedom, () => Array.from({length: ANGLES}, width));
+  }
+
+  function halfWidth(found) {
+    const widths = critical(found.freedom), whole = Math.max(found.seeds + found.examples, ROUNDING);
+    const at = (Math.asin(Math.sqrt(Math.min(1, found.seeds / whole))) / (Math.PI / 2)) * (ANGLES - 1);
+    const low = Math.min(Math.floor(at), ANGLES - 2);
+    return Math.sqrt(whole) * (widths[low] + (at - low) * (widths[low + 1] - widths[low]));
+  }
+
+  const around = (mean, found) => [mean, mean - halfWidth(found), mean + halfWidth(found)];
+
+  /* [mean, low, high] of a combination by itself; the last two are null without an interval. */
+  function estimate(mean, terms, task) {
+    if (!task.spread) return [mean, null, null];
+    const parts = covariances(task.spread).map((held) => Math.max(0, covariance(terms, terms, held)));
+    return around(mean, components(parts, task, task.seeds - 1));
+  }
+
+  /* As stats.holm; of all comparisons there are. */
+  function holm(values) {
+    const order = values.map((_, i) => i).sort((a, b) => values[a] - values[b]), found = [];
+    let most = 0;
+    order.forEach((place, i) => (found[place] = Math.min(1, (most = Math.max(most, (values.length - i) * values[place])))));
+    return found;
+  }
+
+  /* As ranking.Ranking: what each of some settings is behind the best by. means: best first, more is better; terms: of each.
+     Returns for each but the first {estimate, tested, p, tied}; p is corrected for all pairs, its spread never under the average pair's. */
+  function ranked(means, terms, task) {
+    const count = means.length, tested = task.spread != null && task.seeds > 1;
+    if (!task.spread) return means.slice(1).map((mean) => ({estimate: [means[0] - mean, null, null], tested, p: null, tied: false}));
+    const held = covariances(task.spread).map((part) => terms.map((one) => terms.map((other) => covariance(one, other, part))));
+    const average = held.map((part) => (2 * (sum(part.map((row, i) => row[i])) - sum(part.flat()) / count)) / Math.max(count - 1, 1));
+    const pooled = components(average, task, (count - 1) * (task.seeds - 1));
+    const pair = (i, j) => {
+      const own = components(held.map((part) => Math.max(0, part[i][i] + part[j][j] - 2 * part[i][j])), task, 1);
+      return {seeds: Math.max(own.seeds, pooled.seeds), examples: own.examples, freedom: pooled.freedom};
+    };
+    const p = tested ? corrected(count, (i, j) => pValue(means[i] - means[j], pair(i, j))) : null;
+    return means.slice(1).map((mean, i) => {
+      const of = p ? p[0][i + 1] : null;
+      return {estimate: around(means[0] - mean, pair(0, i + 1)), tested, p: of, tied: tested && of >= LEVEL};
+    });
+  }
+
+  /* Corrected p-values that i is better than j, and with what follows from others: as sure as the least sure one of a chain. */
+  function corrected(count, of) {
+    const pairs = [];
+    for (let i = 0; i < count; i++) for (let j = i + 1; j < count; j++) pairs.push([i, j]);
+    const values = holm(pairs.map(([i, j]) => of(i, j)));
+    const p = Array.from({length: count}, () => new Array(count).fill(1));
+    pairs.forEach(([i, j], place) => (p[i][j] = values[place]));
+    for (let last = 1; last < count; last++) {
+      const before = p.map((row) => row[last]);
+      for (let i = 0; i < last; i++) for (let j = 0; j < last; j++) p[i][last] = Math.min(p[i][last], Math.max(p[i][j], before[j]));
+    }
+    return p;
+  }
+
+  return {estimate, ranked};
+})();
