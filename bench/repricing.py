@@ -80,7 +80,7 @@ def asked(found: Results) -> Quotes:
     if not isinstance(found.suite.get("prices"), Mapping):
         raise BenchError("these results do not say at which prices they were run (suite.json); run the suite once more with this version")
     book = _book({**found.suite["prices"]}, "suite.json")
-    tasks = sorted(set(found.table["task"]) - {""})
+    tasks = sorted({*found.table.loc[found.table["row"] == "record", "task"].unique()} - {""})
     return Quotes(book, {task: float(found.suite.get("label_usd", {}).get(task, book.label_usd)) for task in tasks})
 
 

@@ -13,7 +13,7 @@ import math
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -97,6 +97,11 @@ class Results:
     suite: Mapping[str, Any]
     suite_text: str = ""
 
+    @cached_property
+    def by_arm(self) -> pd.DataFrame:
+        """`arms` of the table, made once: not to be changed in place."""
+        return arms(self.table)
+
 
 @dataclass(frozen=True)
 class _Arm:
@@ -168,21 +173,17 @@ def readings(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _dollars(table: pd.DataFrame) -> pd.DataFrame:
-    """Arm x purpose, summed exactly and rounded to a billionth, as the purse does it."""
+    """Arm x purpose, summed with compensation (as pandas sums groups) and rounded to a billionth, as the purse does it."""
     charges = table[table["row"] == "charge"]
     purse = charges[charges["paid_by"] == "purse"]
     purpose = "usd " + purse["phase"].where(purse["quantity"] != "labels", "labels")
-    by_purpose = purse.groupby([purse["arm"], purpose])["usd"].agg(_total).unstack()
-    by_purpose["usd spent"] = purse.groupby("arm")["usd"].agg(_total)
+    by_purpose = purse.groupby([purse["arm"], purpose])["usd"].sum().round(9).unstack()
+    by_purpose["usd spent"] = purse.groupby("arm")["usd"].sum().round(9)
     by_purpose = by_purpose.reindex(table["arm"].unique()).fillna(0.0)
     unknown = table[(table["row"] == "record") & table["value"].isna() & table["status"].isin(["done", "infeasible", "skipped"])]
     by_purpose.loc[unknown["arm"], "usd spent"] = math.nan
-    free = charges[charges["paid_by"] == "free"].groupby("arm")["usd"].agg(_total)
+    free = charges[charges["paid_by"] == "free"].groupby("arm")["usd"].sum().round(9)
     return by_purpose.join(free.rename("usd not from the purse"))
-
-
-def _total(usd: pd.Series[float]) -> float:
-    return round(math.fsum(usd), 9)
 
 
 def _wide(rows: pd.DataFrame, names: pd.Series[str]) -> pd.DataFrame:

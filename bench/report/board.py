@@ -13,7 +13,6 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from bench import results
 from bench.report import ranking, stats
 from bench.report.ranking import Ranking
 from bench.report.samples import WHOLE, Scores, by_line, scores
@@ -166,7 +165,7 @@ def label(strategy: str, setting: str) -> str:
 
 def boards(found: Results, shown: Sequence[Metric], resamples: int = stats.RESAMPLES) -> list[Board]:
     """One board for each task and budget, for the metrics `shown`; the first of them ranks."""
-    arms = results.arms(found.table)
+    arms = found.by_arm
     arms = arms[arms["task"].ne("")]
     arms["name"] = [label(s, t) for s, t in zip(arms["strategy"], arms["setting"], strict=True)]
     if not shown:

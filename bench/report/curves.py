@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from bench import repricing, results
+from bench import repricing
 from bench.report import stats
 from bench.report.board import Board, Metric, label
 from bench.report.ranking import Ranking
@@ -202,7 +202,7 @@ def fields(found: Results, boards: Sequence[Board], quotes: Quotes | None = None
 
     A setting of which an arm's work was not counted by that meter is left out.
     """
-    view = results.arms(found.table)
+    view = found.by_arm
     done = view[view["status"] == "done"].copy()
     done["name"] = [label(s, t) for s, t in zip(done["strategy"], done["setting"], strict=True)]
     money = _money(found, done, repricing.reprice(found, quotes) if quotes else found)

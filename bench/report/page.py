@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import results
 from bench.report import axes, figures, missing, published, tables
 from bench.report.answer import answer
 from bench.report.axes import TradeOff
@@ -133,7 +132,7 @@ def _missing(lacking: Sequence[Missing]) -> list[str]:
 
 
 def _every_arm(found: Results, everything: Results, metrics: Sequence[Metric]) -> list[str]:
-    view = results.arms(everything.table)
+    view = everything.by_arm
     column = f"student {metrics[0].name}" if metrics else ""
     reasons = missing.of_students(everything, metrics[0].name) if metrics else {}
     rows = []

@@ -73,6 +73,11 @@ class Ranking:
         p = float(self.p_values[upper, lower]) if upper < len(self.p_values) else 1.0
         return Estimate(mean, float(low), float(high), self.seeds, self.examples, p if self.tested else math.nan)
 
+    def surely(self, better: str, worse: str) -> bool:
+        """Whether the one is surely better."""
+        upper = self.places[better]
+        return self.tested and upper < len(self.p_values) and bool(self.p_values[upper, self.places[worse]] < stats.LEVEL)
+
     @property
     def tested(self) -> bool:
         """Whether there is enough to tell anything: at least two seeds, and values by example."""

@@ -19,7 +19,6 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from bench import results
 from bench.contracts import Progress
 from bench.errors import BenchError
 from bench.report import board
@@ -99,7 +98,7 @@ class _Side:
 
     def __init__(self, found: Results) -> None:
         self.found = board.current(found)
-        view = results.arms(self.found.table)
+        view = self.found.by_arm
         view = view[view["task"].ne("")]
         names = [board.label(s, t) for s, t in zip(view["strategy"], view["setting"], strict=True)]
         groups = view.groupby([view["task"], view["budget_usd"], pd.Series(names, index=view.index, dtype="str")])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench import results
 from bench.report import missing
 from bench.report.board import Metric, label
 from bench.report.web.text import shortened
@@ -15,7 +14,7 @@ LISTED, REASON_CHARACTERS = 800, 400
 
 def endings(found: Results, everything: Results, primary: Metric | None, listed: int = LISTED) -> dict[str, Any]:
     """found: the arms that the suite holds, everything: also those that it no longer does. counts: of `found`, how many ended how."""
-    view = results.arms(everything.table)
+    view = everything.by_arm
     column = f"student {primary.name}" if primary else ""
     reasons = missing.of_students(everything, primary.name) if primary else {}
     without = view[(view["status"] != "done") | (view[column].isna() if column in view else True)]
