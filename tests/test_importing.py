@@ -161,7 +161,7 @@ def test_the_report_names_the_class_whose_share_a_score_is(text: str) -> None:
 
 def test_one_class_alone_is_a_floor_where_labels_are_classes(text: str) -> None:
     leaders = section(text, "Leaderboard")
-    assert cells(leaders, "*floor: always REFUTES (lead baseline)*")[1] == "50.29"
+    assert cells(leaders, "*floor: always REFUTES (lead baseline)*")[2] == "50.29"
     assert cells(leaders, "*floor: always Irrelevant*")[1] == "35.24"
 
 
@@ -245,7 +245,12 @@ def test_results_of_a_run_have_no_section_of_published_figures(tmp_path: Path) -
 
 def test_cells_are_counted_from_the_table_whoever_published_them(tmp_path: Path) -> None:
     write_suite(tmp_path, published={"source": "<b>somebody</b>", "told": []})
-    for budget_usd, labels, taught in ((10.0, [3.0], [2.0]), (20.0, [3.0], [3.0]), (40.0, [3.0], [5.0]), (80.0, [1.0, 2.0], [5.0, 6.0])):
+    for budget_usd, labels, taught in (
+        (10.0, [3.0], [2.0]),
+        (20.0, [3.0], [3.0]),
+        (40.0, [3.0], [5.0]),
+        (80.0, [1.0, 2.0] * 2, [5.0, 6.0] * 2),
+    ):
         for strategy, points in (("annotate", labels), ("distill", taught)):
             write_arm(tmp_path, f"{strategy}-{budget_usd:g}", {"student": {"rouge2": points}}, strategy=strategy, budget_usd=budget_usd)
     write_arm(tmp_path, "alone", {"student": {"rouge2": [1.0]}}, budget_usd=5.0)
