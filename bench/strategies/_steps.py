@@ -7,7 +7,7 @@ from typing import Any
 from bench.contracts import Compact, Example, Job, Phase
 from bench.errors import CheckpointError, NotEnough, OverBudget
 from bench.training.outputs import PseudoLabels
-from bench.training.recipes import Finetuned, ModelRecipe, Pretrained, Shrunk
+from bench.training.recipes import Finetuned, ModelRecipe, Pretrained, Shrunk, as_the_task_says
 from bench.training.soft_labels import Distilled, SoftLabels
 from bench.training.tuning import Distillation, Tuning
 
@@ -78,13 +78,7 @@ def _read_as_the_task_says(job: Job, examples: tuple[Example, ...]) -> dict[str,
     """Fields that every recipe has that learns from labelled examples. Raises NotEnough where there is none."""
     if not examples:
         raise NotEnough("there is not a single label to train on")
-    return {
-        "examples": examples,
-        "prefix": job.task.prefix,
-        "max_source_tokens": job.task.max_source_tokens,
-        "max_target_tokens": job.task.max_target_tokens,
-        "precision": job.precision,
-    }
+    return {"examples": examples, **as_the_task_says(job)}
 
 
 def soft_labels(

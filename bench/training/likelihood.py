@@ -17,7 +17,7 @@ from bench.training.batches import IGNORED, Encoded, encode
 from bench.training.forward import Forward
 from bench.training.models import read_config
 from bench.training.passes import passes
-from bench.training.recipes import ModelRecipe, write_json
+from bench.training.recipes import ModelRecipe, as_the_task_says, write_json
 
 LogProbs = list[list[float]]
 """References x their tokens, natural logarithms."""
@@ -37,14 +37,7 @@ class References(Recipe):
     @classmethod
     def of(cls, job: Job, model: ModelRecipe, examples: tuple[Example, ...]) -> Self:
         """As the job's task and suite say."""
-        return cls(
-            model=model,
-            examples=examples,
-            prefix=job.task.prefix,
-            max_source_tokens=job.task.max_source_tokens,
-            max_target_tokens=job.task.max_target_tokens,
-            precision=job.precision,
-        )
+        return cls(model=model, examples=examples, **as_the_task_says(job))
 
     def forecast_flops(self, bench: Workbench) -> float:
         """One forward pass for each example."""

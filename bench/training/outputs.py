@@ -15,7 +15,7 @@ from bench.errors import OverBudget
 from bench.training.batches import encode_sources
 from bench.training.generation import Output, generate
 from bench.training.models import load
-from bench.training.recipes import ModelRecipe, write_json
+from bench.training.recipes import ModelRecipe, as_the_task_says, write_json
 
 
 @dataclass(frozen=True)
@@ -33,15 +33,7 @@ class Outputs(Recipe):
     @classmethod
     def of(cls, job: Job, model: ModelRecipe, examples: tuple[Example, ...]) -> Self:
         """As the job's task and suite say."""
-        return cls(
-            model=model,
-            examples=examples,
-            prefix=job.task.prefix,
-            max_source_tokens=job.task.max_source_tokens,
-            max_target_tokens=job.task.max_target_tokens,
-            decoding=job.decoding,
-            precision=job.precision,
-        )
+        return cls(model=model, examples=examples, decoding=job.decoding, **as_the_task_says(job))
 
     def forecast_flops(self, bench: Workbench) -> float:
         """A ceiling: every output as long as allowed."""

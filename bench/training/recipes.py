@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.contracts import Checkpoint, Compact, Example, Precision, Recipe, Workbench
+from bench.contracts import Checkpoint, Compact, Example, Job, Precision, Recipe, Workbench
 from bench.errors import CheckpointError
 from bench.training.batches import Encoded, encode, plan_batches
 from bench.training.flops import FlopModel, flop_model
@@ -20,7 +20,17 @@ from bench.training.objectives import LabelObjective, Objective
 from bench.training.shrinking import shrink, shrunk_config
 from bench.training.tuning import Tuning
 
-__all__ = ["Finetuned", "ModelRecipe", "Pretrained", "Shrunk", "Trained", "Tuning"]
+__all__ = ["Finetuned", "ModelRecipe", "Pretrained", "Shrunk", "Trained", "Tuning", "as_the_task_says"]
+
+
+def as_the_task_says(job: Job) -> dict[str, Any]:
+    """Fields of every recipe that reads documents and labels: how they are cut, and how exactly is computed."""
+    return {
+        "prefix": job.task.prefix,
+        "max_source_tokens": job.task.max_source_tokens,
+        "max_target_tokens": job.task.max_target_tokens,
+        "precision": job.precision,
+    }
 
 
 @dataclass(frozen=True)

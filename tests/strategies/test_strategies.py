@@ -240,6 +240,7 @@ def test_by_the_item_distributions_cost_nothing_and_the_money_goes_into_outputs(
         **outcome.facts,
         "labels_owned": 16,
         "labels_bought": 20,
+        "limited_by_budget": 1,
     }
 
 
