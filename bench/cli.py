@@ -286,25 +286,14 @@ def init(data: Path, cache: Path, yes: bool, **said: Any) -> None:
 @click.option("--context-gib", metavar="GIB", type=click.FloatRange(min=0), help="What CUDA takes for itself. [default: 0.5]")
 @click.option("--kept-free", type=click.FloatRange(0, 0.9), default=0.05, show_default=True, help="Share lost between blocks.")
 @models_option
-def fit(
-    model: str,
-    card: str | None,
-    cards: Path | None,
-    source: int,
-    target: int,
-    batch: int,
-    beams: int,
-    context_gib: float | None,
-    kept_free: float,
-    **setting: Any,
-) -> None:
+def fit(model: str, card: str | None, cards: Path | None, batch: int, **asked: Any) -> None:
     """Say how much memory training and using MODEL takes, and what fits a card. No weights are needed.
 
     MODEL: a hub id, a folder, or a shape such as pegasus:16-4 or t5:small-nl16.
     """
     from bench import commands
 
-    commands.fit(model, card, cards, (source, target), setting, batch, beams, context_gib, kept_free)
+    commands.fit(model, card, cards, batch, asked)
 
 
 if __name__ == "__main__":

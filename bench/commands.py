@@ -271,38 +271,15 @@ def _chosen(suite: Suite, only: str | None) -> tuple[Arm, ...]:
     return chosen
 
 
-def fit(
-    model: str,
-    card: str | None,
-    cards: Path | None,
-    texts: tuple[int, int],
-    setting: Mapping[str, Any],
-    batch: int,
-    beams: int,
-    context_gib: float | None,
-    kept_free: float,
-) -> None:
+def fit(model: str, card: str | None, cards: Path | None, batch: int, asked: Mapping[str, Any]) -> None:
     """Print what fits which card."""
     from bench.fit import answer, page
-    from bench.fit.cards import GIB, find
-    from bench.fit.cards import cards as card_table
-    from bench.fit.models import find as find_model
-    from bench.fit.settings import Setting
-    from bench.training.memory import Texts
+    from bench.fit import cards as card_table
+    from bench.fit.models import find
 
-    console, table = screen.console(), card_table(cards)
-    chosen = find(card, table) if card else None
-    precision = setting["precision"] or ("fp32" if chosen and not chosen.computes_bf16 else "bf16")
-    asked = answer.Asked(
-        Texts(*texts),
-        Setting(**{**setting, "precision": precision}),
-        batch,
-        beams,
-        chosen,
-        answer.CONTEXT_BYTES if context_gib is None else context_gib * GIB,
-        kept_free,
-    )
-    with answer.begun(find_model(model), asked) as finish, screen.preparing(console) as progress:
+    console, table = screen.console(), card_table.cards(cards)
+    question = answer.question(card_table.find(card, table) if card else None, batch, **asked)
+    with answer.begun(find(model), question) as finish, screen.preparing(console) as progress:
         found = finish(progress)
     answer.refuse_what_never_fits(found, table)
     for block in page.blocks(found):

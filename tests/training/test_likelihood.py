@@ -45,8 +45,7 @@ def test_the_floor_knows_how_often_a_token_stands_in_the_labels(pretrained, shop
     counts = Counter(token for e in encode(folder, labels, "sum: ", 32, 12) for token in e.target)
     vocabulary = load(folder)[0].config.vocab_size
     by_hand = [
-        [math.log((counts[token] + 1) / (counts.total() + vocabulary)) for token in e.target]
-        for e in encode(folder, rest, "sum: ", 32, 12)
+        [math.log((counts[token] + 1) / (counts.total() + vocabulary)) for token in e.target] for e in encode(folder, rest, "sum: ", 32, 12)
     ]
     assert found == [pytest.approx(tokens) for tokens in by_hand]
 

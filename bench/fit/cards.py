@@ -1,0 +1,80 @@
+"""Cards: how much they hold, what an hour of them costs."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import published
+from bench.errors import BenchError
+
+GIB = 2**30
+
+SIZE = r"(\d+(?:\.\d+)?)\s*(?:gb|gib|g)"
+
+
+@dataclass(frozen=True)
+class Card:
+    """A card of the table, or a size alone.
+
+    memory_bytes: what a process sees. usd_per_hour, bf16_flops_per_second: None where nobody told; the latter also where a card
+    has no bf16 in hardware, which `computes_bf16` tells.
+    """
+
+    name: str
+    memory_bytes: float
+    usd_per_hour: float | None = None
+    bf16_flops_per_second: float | None = None
+    computes_bf16: bool = True
+
+    @property
+    def title(self) -> str:
+        """Such as 'L4 (22.4 GiB, 0.80 USD an hour)'."""
+        price = "" if self.usd_per_hour is None else f", {self.usd_per_hour:.2f} USD an hour"
+        return f"{self.name} ({self.memory_bytes / GIB:.1f} GiB{price})"
+
+
+def cards(file: Path | None = None) -> tuple[Card, ...]:
+    """The published table, or that of a CSV file with the same columns, from the smallest card to the largest.
+
+    Raises BenchError where the file cannot be read as such a table.
+    """
+    rows = published.rows("cards") if file is None else _rows(file)
+    try:
+        found = [_card(row) for row in rows]
+    except (KeyError, ValueError, TypeError) as error:
+        raise BenchError(
+            f"{file}: expected the columns card, memory_gib, usd_per_hour and bf16_flops_per_second, the last two maybe empty ({error})"
+        ) from None
+    return tuple(sorted(found, key=lambda card: (card.memory_bytes, card.usd_per_hour or 0.0)))
+
+
+def _rows(file: Path) -> list[dict[str, str]]:
+    with file.open(encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def _card(row: Mapping[str, str]) -> Card:
+    price, flops = row["usd_per_hour"], row["bf16_flops_per_second"]
+    speed = float(flops) if flops else None
+    return Card(row["card"], float(row["memory_gib"]) * GIB, float(price) if price else None, speed, speed is not None)
+
+
+def find(name: str, table: tuple[Card, ...]) -> Card:
+    """A card by its name, or of a size such as '16GB', which is taken for GiB as makers do. Raises BenchError with the nearest."""
+    if size := re.fullmatch(SIZE, name.strip(), re.IGNORECASE):
+        return Card(name, float(size[1]) * GIB)
+    plain = {_plain(card.name): card for card in table}
+    if card := plain.get(_plain(name)):
+        return card
+    near = difflib.get_close_matches(_plain(name), plain, n=3, cutoff=0.4)
+    names = [plain[one].name for one in near] or [card.name for card in table]
+    raise BenchError(f"no card '{name}'; {'the nearest are' if near else 'there are'} {', '.join(names)}, or say a size such as 16GB")
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower().removeprefix("nvidia"))

@@ -1,0 +1,276 @@
+"""Predicted against measured peak memory: the tables of docs/memory.md.
+
+    python -m benchmarks.memory            on the CPU: flan-t5-small and a Pegasus of 100 M parameters; some minutes
+    python -m benchmarks.memory --gpu      on a GPU: pegasus-large, 96 trainings; about half an hour on an H200
+
+The instruments know nothing of the prediction. On a CPU it is torch's profiler, which is told by the allocator itself of every block
+that is taken and given back, also within kernels. On a GPU it is the CUDA allocator's own peak (`max_memory_allocated`), what it had
+reserved by then, and what the driver (NVML) ascribes to the process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.profiler import ProfilerActivity, profile, record_function
+
+from bench import machine
+from bench.contracts import Decoding, Precision
+from bench.errors import MeasureError
+from bench.fit.models import find
+from bench.training.batches import Encoded
+from bench.training.flops import flop_model
+from bench.training.generation import generate_batch, generation_config
+from bench.training.loop import Planned, train
+from bench.training.memory import Architecture, Texts, generation_peak, training_peak, with_dropout
+from bench.training.models import head_is_tied, model_class, untie
+from bench.training.objectives import LabelObjective
+from bench.training.pretending import Kernels
+from bench.training.tuning import Tuning
+
+MIB = 2**20
+
+MARK = "what comes before does not count"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A training, or with `beams` a generation."""
+
+    model: str
+    texts: Texts
+    batch: int
+    precision: Precision
+    tuning: Tuning = field(default_factory=Tuning)
+    checkpointing: bool = False
+    beams: int = 0
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Of a line of the table."""
+        texts = f"{self.texts.source}/{self.texts.target}"
+        if self.beams:
+            return (self.model, f"generation, {self.beams} beams", str(self.batch), texts, self.precision)
+        way = f"{self.tuning.optimizer}, {self.tuning.freeze} frozen" + (", checkpointing" if self.checkpointing else "")
+        return (self.model, way, str(self.batch), texts, self.precision)
+
+    def predicted(self, kernels: Kernels) -> int:
+        """Bytes."""
+        architecture = find(self.model).architecture
+        if self.beams:
+            peak = generation_peak(architecture, Decoding(beams=self.beams), self.precision, self.texts, kernels)
+        else:
+            peak = training_peak(architecture, self.tuning, self.precision, self.texts, self.checkpointing, kernels)
+        return peak.total(self.batch)
+
+    def run(self, device: str, mark: Callable[[], None]) -> None:
+        """For real, with random weights. mark: called when the model is there and, in training, its optimiser has its states."""
+        architecture = find(self.model).architecture
+        if self.beams:
+            generate(architecture, self, device, mark)
+        else:
+            train_two_steps(architecture, self, device, mark)
+
+
+def real_model(architecture: Architecture, dropout: float | None) -> Any:
+    """With random weights."""
+    model = model_class(architecture.config).from_config(with_dropout(architecture.config, dropout))
+    if head_is_tied(model) and not architecture.tied:
+        untie(model)
+    return model
+
+
+def train_two_steps(architecture: Architecture, case: Case, device: str, mark: Callable[[], None]) -> None:
+    """The loop of the suites; the batch is as long as allowed, but for one document."""
+    model = real_model(architecture, case.tuning.dropout)
+    if case.checkpointing:
+        model.activation_checkpointing_enable({"use_reentrant": False})
+        model.disable_input_require_grads()
+        model.config.use_cache = False
+    data = [Encoded((5,) * (case.texts.source - (i > 0)), (5,) * case.texts.target) for i in range(case.batch)]
+
+    def progress(what: str, done: float, total: float) -> None:  # noqa: ARG001
+        if done == 1:
+            mark()
+
+    train(
+        model,
+        data,
+        Planned([range(case.batch)] * 2),
+        case.tuning,
+        flop_model(model.config),
+        LabelObjective(case.tuning.label_smoothing),
+        precision=case.precision,
+        device=device,
+        seed=0,
+        tally=_Unlimited(),
+        progress=progress,
+        may_stop_early=False,
+    )
+
+
+def generate(architecture: Architecture, case: Case, device: str, mark: Callable[[], None]) -> None:
+    """As the suites do, as many tokens as allowed."""
+    model = real_model(architecture, 0.0).to(device).eval()
+    sources = [(5,) * (case.texts.source - (i > 0)) for i in range(case.batch)]
+    model.generation_config.eos_token_id = [model.config.eos_token_id]  # as `models.load` leaves it
+    config = generation_config(model, Decoding(beams=case.beams), case.texts.target, case.texts.target)
+    mark()
+    generate_batch(model, _Mute(), sources, config, case.precision, device)
+
+
+class _Mute:
+    def batch_decode(self, rows: list[list[int]], skip_special_tokens: bool) -> list[str]:  # noqa: ARG002
+        return [""] * len(rows)
+
+
+class _Unlimited:
+    def room_for(self, flops: float, items: int = 0) -> bool:  # noqa: ARG002
+        return True
+
+    def fraction(self) -> float:
+        return 0.0
+
+    def advance(self, flops: float, items: int = 0) -> None:
+        """Nothing is paid for."""
+
+    def sold(self, prompt_tokens: int, output_tokens: int) -> None:
+        """Nothing is bought."""
+
+
+def measured_on_cpu(work: Callable[[Callable[[], None]], None]) -> int:
+    """Peak of torch's CPU allocator in bytes, from the mark that the work makes to its end."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
+        work(_mark)
+    with tempfile.TemporaryDirectory() as folder:
+        trace = Path(folder) / "trace.json"
+        profiled.export_chrome_trace(str(trace))
+        events = json.loads(trace.read_text(encoding="utf-8"))["traceEvents"]
+    start = next(event["ts"] for event in events if event.get("name") == MARK)
+    changes = [event for event in events if event.get("name") == "[memory]" and event["args"]["Device Type"] == 0]
+    return max(int(event["args"]["Total Allocated"]) for event in changes if event["ts"] >= start)
+
+
+def _mark() -> None:
+    with record_function(MARK):
+        pass
+
+
+@dataclass(frozen=True)
+class OnGpu:
+    """Bytes. driver: what NVML ascribes to the process, CUDA's context included; None where it tells nothing."""
+
+    allocated: int
+    reserved: int
+    driver: int | None
+
+
+def measured_on_gpu(work: Callable[[Callable[[], None]], None]) -> OnGpu | None:
+    """None where it did not fit."""
+    torch.cuda.empty_cache()
+    try:
+        work(torch.cuda.reset_peak_memory_stats)
+        torch.cuda.synchronize()
+        return OnGpu(torch.cuda.max_memory_allocated(), torch.cuda.max_memory_reserved(), _driver())
+    except torch.OutOfMemoryError:
+        return None
+
+
+def _driver() -> int | None:
+    import os
+
+    try:
+        gpu = machine.Gpu()
+        try:
+            return gpu.bytes_by_process().get(os.getpid())
+        finally:
+            gpu.close()
+    except MeasureError:
+        return None
+
+
+PEGASUS_100M = "pegasus:large-el6-dl6-dm512-ff2048-nh8"
+"""Pegasus-large's vocabulary, a third of its layers, half of its width: 93 M parameters."""
+
+ON_CPU = (
+    Case("google/flan-t5-small", Texts(128, 32), 8, "fp32"),
+    Case("google/flan-t5-small", Texts(128, 32), 8, "fp32", Tuning(freeze="none", optimizer="adafactor")),
+    Case("google/flan-t5-small", Texts(128, 32), 8, "bf16", Tuning(freeze="encoder")),
+    Case("google/flan-t5-small", Texts(128, 32), 8, "fp32", checkpointing=True),
+    Case("google/flan-t5-small", Texts(128, 32), 8, "fp32", Tuning(dropout=0.1)),
+    Case("google/flan-t5-small", Texts(128, 32), 8, "fp32", beams=4),
+    Case(PEGASUS_100M, Texts(256, 32), 1, "fp32", Tuning(freeze="none")),
+    Case(PEGASUS_100M, Texts(256, 32), 4, "fp32"),
+    Case(PEGASUS_100M, Texts(256, 32), 4, "bf16"),
+    Case(PEGASUS_100M, Texts(256, 32), 4, "fp32", Tuning(optimizer="adafactor")),
+    Case(PEGASUS_100M, Texts(256, 32), 4, "fp32", checkpointing=True),
+    Case(PEGASUS_100M, Texts(256, 32), 2, "fp32", beams=8),
+)
+
+
+def on_gpu() -> Iterator[Case]:
+    """Issue 5: pegasus-large, batches of 1 to 32, two lengths, both precisions and optimisers, checkpointing on and off."""
+    texts, precisions = (Texts(512, 64), Texts(1024, 128)), ("bf16", "fp32")
+    ways = itertools.product(texts, precisions, ("adamw", "adafactor"), (False, True), (1, 2, 4, 8, 16, 32))
+    for length, precision, optimizer, checkpointing, batch in ways:
+        tuning = Tuning(optimizer=optimizer, freeze="none")
+        yield Case("google/pegasus-large", length, batch, precision, tuning, checkpointing)
+    for beams in (1, 8):
+        yield Case("google/pegasus-large", Texts(512, 64), 8, "bf16", beams=beams)
+
+
+def main() -> None:
+    """Print a table."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--gpu", action="store_true")
+    parser.add_argument("--only", type=int, nargs="*", help="lines of the table, counted from 0")
+    asked = parser.parse_args()
+    cases = list(on_gpu() if asked.gpu else ON_CPU)
+    chosen = [cases[i] for i in asked.only] if asked.only else cases
+    facts = machine.facts()
+    where = ", ".join(gpu["name"] for gpu in facts["gpus"]) if asked.gpu else facts["cpu"]
+    print(f"{datetime.now(UTC):%Y-%m-%d}, {where}, torch {torch.__version__}\n")
+    _print_gpu(chosen) if asked.gpu else _print_cpu(chosen)
+
+
+HEAD = ("model", "what", "batch", "tokens", "precision", "predicted MiB")
+
+
+def _print_cpu(cases: list[Case]) -> None:
+    _line(*HEAD, "measured MiB", "predicted / measured")
+    _line(*["---"] * (len(HEAD) + 2))
+    for case in cases:
+        predicted = case.predicted("cpu")
+        measured = measured_on_cpu(lambda mark, case=case: case.run("cpu", mark))  # type: ignore[misc]
+        _line(*case.cells, f"{predicted / MIB:,.1f}", f"{measured / MIB:,.1f}", f"{predicted / measured - 1:+.1%}")
+
+
+def _print_gpu(cases: list[Case]) -> None:
+    _line(*HEAD, "allocated MiB", "reserved MiB", "driver MiB", "predicted / allocated")
+    _line(*["---"] * (len(HEAD) + 4))
+    for case in cases:
+        predicted = case.predicted("cuda")
+        found = measured_on_gpu(lambda mark, case=case: case.run("cuda", mark))  # type: ignore[misc]
+        if found is None:
+            _line(*case.cells, f"{predicted / MIB:,.1f}", "did not fit", "", "", "")
+            continue
+        driver = "" if found.driver is None else f"{found.driver / MIB:,.1f}"
+        sizes = (f"{found.allocated / MIB:,.1f}", f"{found.reserved / MIB:,.1f}", driver)
+        _line(*case.cells, f"{predicted / MIB:,.1f}", *sizes, f"{predicted / found.allocated - 1:+.1%}")
+
+
+def _line(*cells: str) -> None:
+    print("| " + " | ".join(cells) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

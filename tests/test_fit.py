@@ -1,0 +1,207 @@
+"""What fits which card: models without weights or a network, cards by name and size, and one clear line where nothing fits."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from bench import published
+from bench.cli import main
+from bench.errors import BenchError
+from bench.fit import cards, models
+from bench.fit.answer import Answer, Asked, begun, refuse_what_never_fits
+from bench.fit.cards import GIB, Card
+from bench.fit.page import blocks
+from bench.fit.settings import Setting
+from bench.training.memory import Texts, parameters
+from bench.training.tuning import Freeze
+from bench.zoo.random import Random
+
+TINY = "t5:tiny-nl2-dm64-ff128-nh2"
+
+
+@pytest.fixture(autouse=True)
+def no_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BENCH_MODELS", "")
+
+
+def bench(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["fit", *arguments])
+
+
+def answered(card: Card | None = None, batch: int = 1, **setting: object) -> Answer:
+    asked = Asked(Texts(32, 8), Setting(**setting), batch, card=card, context_bytes=0.5 * GIB)
+    with begun(models.find(TINY), asked, workers=1) as finish:
+        return finish(lambda what, done, total: None)
+
+
+@pytest.fixture(scope="module")
+def answer() -> Answer:
+    return answered(Card("tight", 0.7 * GIB))
+
+
+def text(answer: Answer) -> str:
+    from rich.console import Console
+
+    console = Console(width=200)
+    with console.capture() as captured:
+        for block in blocks(answer):
+            console.print(block)
+    return captured.get()
+
+
+PUBLISHED = {(row["family"], row["shape"]): float(row["params_m"]) for row in published.rows("params_by_shape")}
+
+
+@pytest.mark.parametrize(
+    ("model", "family", "shape"),
+    [
+        ("google/pegasus-large", "pegasus-large decoder-shrunk (encoder-decoder layers)", "16-16"),
+        ("google/pegasus-xsum", "pegasus-large decoder-shrunk (encoder-decoder layers)", "16-16"),
+        ("sshleifer/distill-pegasus-xsum-16-4", "pegasus-large decoder-shrunk (encoder-decoder layers)", "16-4"),
+        ("pegasus:16-8", "pegasus-large decoder-shrunk (encoder-decoder layers)", "16-8"),
+        ("facebook/bart-large-cnn", "bart-large (encoder-decoder layers)", "12-12"),
+        ("sshleifer/distilbart-cnn-12-6", "bart-large (encoder-decoder layers)", "12-6"),
+        ("google-t5/t5-base", "t5-efficient", "base"),
+        ("t5-small", "t5-efficient", "small"),
+        ("google/t5-efficient-small-nl16", "t5-efficient", "small-nl16"),
+        ("small-el16-dl4", "t5-efficient", "small-el16-dl4"),
+        ("google/t5-v1_1-large", "t5-v1.1", "large"),
+        ("google/flan-t5-xl", "t5-v1.1", "xl"),
+    ],
+)
+def test_a_well_known_model_has_its_published_parameters_without_weights_or_a_network(model: str, family: str, shape: str) -> None:
+    assert parameters(models.find(model).architecture) / 1e6 == pytest.approx(PUBLISHED[family, shape], rel=2e-3)
+
+
+@pytest.mark.parametrize("family", ["t5", "t5_v1_1", "pegasus", "llama"])
+@pytest.mark.parametrize("weights", [True, False])
+def test_a_folder_is_read_with_or_without_its_weights(family: str, weights: bool, tmp_path: Path) -> None:
+    from bench.training.models import count_parameters, load
+
+    folder = Random(family=family).folder(tmp_path)
+    expected = count_parameters(load(folder)[0])
+    if not weights:
+        (folder / "model.safetensors").unlink()
+    assert parameters(models.find(str(folder)).architecture) == expected
+
+
+def test_a_copy_under_models_comes_before_what_is_known_of_an_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = Random().folder(tmp_path / "cache")
+    (tmp_path / "models" / "google").mkdir(parents=True)
+    own.rename(tmp_path / "models" / "google" / "pegasus-large")
+    monkeypatch.setenv("BENCH_MODELS", str(tmp_path / "models"))
+    assert parameters(models.find("google/pegasus-large").architecture) < 1e6
+
+
+def test_an_unknown_id_without_a_network_is_one_line_with_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
+    def out_of_reach(self: object, *args: object, **options: object) -> None:
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", out_of_reach)
+    result = bench("google/pegasos-large")
+    assert result.exit_code == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert "did you mean google/pegasus-large?" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("t5:smol", "no model 't5:smol': no such folder, and no t5 shape 'smol'; did you mean 'small'?"),
+        ("gpt:large", "'gpt' is no family of shapes; there are t5, t5_v1_1, mt5, pegasus, bart"),
+        ("pegasus:16-x", "no pegasus shape '16-x'"),
+    ],
+)
+def test_an_unknown_model_is_one_line(model: str, said: str) -> None:
+    result = bench(model)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_folder_that_holds_no_model_is_one_line(tmp_path: Path) -> None:
+    assert "no config.json that tells a model" in bench(str(tmp_path)).stderr
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
+    assert "model_type is 'bert', expected one of t5" in bench(str(tmp_path)).stderr
+
+
+def test_a_card_is_found_by_name_however_written_and_by_size() -> None:
+    table = cards.cards()
+    assert cards.find("NVIDIA a100 40gb", table).name == "A100-40GB"
+    assert cards.find("16GB", table).memory_bytes == 16 * GIB
+    assert not cards.find("T4", table).computes_bf16
+    assert [card.memory_bytes for card in table] == sorted(card.memory_bytes for card in table)
+
+
+def test_an_unknown_card_is_one_line_with_near_names() -> None:
+    result = bench(TINY, "--card", "A100-81GB")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("no card 'A100-81GB'; the nearest are A100-80GB")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_cards_and_prices_can_be_ones_own(tmp_path: Path) -> None:
+    own = tmp_path / "own.csv"
+    own.write_text("card,memory_gib,usd_per_hour,bf16_flops_per_second\nours,20,,9e13\n")
+    assert [(card.name, card.usd_per_hour) for card in cards.cards(own)] == [("ours", None)]
+    own.write_text("name,memory\nours,20\n")
+    with pytest.raises(BenchError, match="expected the columns card, memory_gib"):
+        cards.cards(own)
+
+
+def test_every_setting_of_the_asked_precision_has_a_row_and_the_other_precision_has_those_that_freeze_the_same(answer: Answer) -> None:
+    ways = [row.setting for row in answer.rows]
+    assert len(ways) == len(set(ways)) == 2 * 3 * 2 + 2 * 2  # optimisers x frozen x checkpointing, and fp32
+    assert {way.freeze for way in ways if way.precision == "fp32"} == {"embeddings"}
+
+
+def test_checkpointing_costs_about_a_third_more_flops_and_nothing_for_what_is_frozen() -> None:
+    large, texts = models.find("google/pegasus-large").architecture, Texts(512, 64)
+
+    def again(freeze: Freeze) -> float:
+        return Setting(freeze=freeze, checkpointing=True).flops(large, texts) / Setting(freeze=freeze).flops(large, texts)
+
+    assert 1.3 < again("none") < 4 / 3  # the output layer is not computed again
+    assert 1.1 < again("encoder") < 1.2
+
+
+def test_the_page_names_every_part_the_largest_batches_and_the_students(answer: Answer) -> None:
+    told = text(answer)
+    for words in ("parameters", "gradients", "optimiser states", "activations", "logits and loss", "CUDA", "largest batch", "as asked"):
+        assert words in told
+    assert "2-1" in told
+    most = answer.row.peak.largest_batch(answer.asked.room or 0)
+    assert most > 0
+    assert str(most) in told
+
+
+def test_a_card_without_bf16_is_offered_fp32_alone() -> None:
+    found = answered(Card("old", 2 * GIB, computes_bf16=False), precision="fp32")
+    assert {row.setting.precision for row in found.rows} == {"fp32"}
+    assert "old has no bf16 in hardware" in text(found)
+
+
+def test_a_batch_that_never_fits_names_the_least_it_takes_and_the_smallest_card(answer: Answer) -> None:
+    table = (Card("small", 1 * GIB), Card("large", 10 * GIB, 1.25), Card("larger", 20 * GIB, 0.5))
+    refuse_what_never_fits(answer, table)  # one example fits
+    with pytest.raises(BenchError) as refused:
+        refuse_what_never_fits(answered(Card("tight", 0.7 * GIB), batch=2000), table)
+    said = str(refused.value)
+    assert "the smallest card that has room is large (10.0 GiB, 1.25 USD an hour)" in said
+    assert "checkpointing" in said
+    assert "\n" not in said
+
+
+def test_more_tokens_than_positions_is_one_line() -> None:
+    result = bench("google/pegasus-large", "--source", "2048")
+    assert result.exit_code == 2
+    assert result.stderr == "google/pegasus-large has 1024 positions, and 2048 tokens are asked for\n"
+
+
+def test_the_command_prints_the_page() -> None:
+    result = bench(TINY, "--card", "L4", "--source", "16", "--target", "8", "--batch", "3", "--beams", "2")
+    assert result.exit_code == 0, result.output
+    assert "L4 (22.4 GiB, 0.80 USD an hour)" in result.stdout
+    assert "Generation (bf16, 2 beams)" in result.stdout
