@@ -106,8 +106,9 @@ def reprice(found: Results, quotes: Quotes) -> Results:
     table.loc[charges, "usd"] = (table.loc[charges, "value"] * table.loc[charges, "unit_price_usd"]).round(9)
     purse = table[charges & (table["paid_by"] == "purse")]
     spent = purse.groupby("arm")["usd"].agg(math.fsum).round(9)
+    unknown = set() if quotes.book.meter == before.book.meter else _unknown(table[charges], quotes)
     records = table["row"] == "record"
-    now = table.loc[records, "arm"].map(spent).fillna(0.0).where(~table.loc[records, "arm"].isin(_unknown(table[charges], quotes)))
+    now = table.loc[records, "arm"].map(spent).fillna(0.0).where(~table.loc[records, "arm"].isin(unknown))
     table.loc[records, "value"] = now.where(table.loc[records, "value"].notna())
     prices = {"prices": quotes.book.model_dump(mode="json"), "label_usd": dict(quotes.label_usd), "meter": quotes.book.meter}
     old = {"prices": before.book.model_dump(mode="json"), "label_usd": dict(before.label_usd), "meter": before.book.meter}

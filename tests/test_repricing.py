@@ -125,3 +125,12 @@ def test_arms_whose_work_money_set_are_named_with_what_it_set(tmp_path: Path) ->
     write_arm(tmp_path, "free", facts={"labels_bought": 0})
     told = repricing.set_by_money(results.read(tmp_path))
     assert told == {"buyer": "bought 1,200 labels", "cut": "its training, labelling or distillation was cut to what money was left"}
+
+
+def test_arms_that_took_no_step_can_be_counted_by_the_meter_they_were_run_by(tmp_path: Path) -> None:
+    write_suite(tmp_path, prices=study.PRICES)
+    loaded = Charge("compute", 0.01, "s", 0.001, "other meter", "student_training")  # reading a checkpoint takes seconds and no FLOP
+    write_arm(tmp_path, "a", status="infeasible", charges=[Charge("labels", 3, "label", 0.05, "purse", "labels"), loaded])
+    found = results.read(tmp_path)
+    again = repricing.reprice(found, repricing.asked(found).changed({"": 0.1}))
+    assert _spent(again)["a"] == pytest.approx(0.3)
