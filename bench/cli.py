@@ -282,6 +282,7 @@ def init(data: Path, cache: Path, yes: bool, **said: Any) -> None:
 @click.option("--optimizer", type=click.Choice(["adamw", "adafactor"]), default="adamw", show_default=True)
 @click.option("--freeze", type=click.Choice(["none", "embeddings", "encoder"]), default="embeddings", show_default=True)
 @click.option("--checkpointing", is_flag=True, help="Compute activations twice instead of keeping them.")
+@click.option("--dropout", metavar="RATE", type=click.FloatRange(0, 1, max_open=True), default=0.0, show_default=True)
 @click.option("--beams", type=click.IntRange(1), default=1, show_default=True, help="Of generation.")
 @click.option("--context-gib", metavar="GIB", type=click.FloatRange(min=0), help="What CUDA takes for itself. [default: 0.5]")
 @click.option("--kept-free", type=click.FloatRange(0, 0.9), default=0.05, show_default=True, help="Share lost between blocks.")

@@ -1,7 +1,8 @@
 """Predicted against measured peak memory: the tables of docs/memory.md.
 
     python -m benchmarks.memory            on the CPU: flan-t5-small and a Pegasus of 100 M parameters; some minutes
-    python -m benchmarks.memory --gpu      on a GPU: pegasus-large, 96 trainings; about half an hour on an H200
+    python -m benchmarks.memory --gpu      on a GPU: pegasus-large, 96 trainings; not yet run
+    python -m benchmarks.memory --eager    predicted alone: pegasus-large with attention as transformers computed it in 2020
 
 The instruments know nothing of the prediction. On a CPU it is torch's profiler, which is told by the allocator itself of every block
 that is taken and given back, also within kernels. On a GPU it is the CUDA allocator's own peak (`max_memory_allocated`), what it had
@@ -61,6 +62,7 @@ class Case:
         if self.beams:
             return (self.model, f"generation, {self.beams} beams", str(self.batch), texts, self.precision)
         way = f"{self.tuning.optimizer}, {self.tuning.freeze} frozen" + (", checkpointing" if self.checkpointing else "")
+        way += f", dropout {self.tuning.dropout}" if self.tuning.dropout else ""
         return (self.model, way, str(self.batch), texts, self.precision)
 
     def predicted(self, kernels: Kernels) -> int:
@@ -232,8 +234,12 @@ def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--gpu", action="store_true")
+    parser.add_argument("--eager", action="store_true")
     parser.add_argument("--only", type=int, nargs="*", help="lines of the table, counted from 0")
     asked = parser.parse_args()
+    if asked.eager:
+        _print_eager()
+        return
     cases = list(on_gpu() if asked.gpu else ON_CPU)
     chosen = [cases[i] for i in asked.only] if asked.only else cases
     facts = machine.facts()
@@ -266,6 +272,17 @@ def _print_gpu(cases: list[Case]) -> None:
         driver = "" if found.driver is None else f"{found.driver / MIB:,.1f}"
         sizes = (f"{found.allocated / MIB:,.1f}", f"{found.reserved / MIB:,.1f}", driver)
         _line(*case.cells, f"{predicted / MIB:,.1f}", *sizes, f"{predicted / found.allocated - 1:+.1%}")
+
+
+def _print_eager() -> None:
+    """fp32, AdamW, nothing frozen, the checkpoint's own dropout of 0.1: what the forum thread's author ran, as far as it is told."""
+    architecture, batches = find("google/pegasus-large").architecture, (1, 2, 4)
+    _line("attention", "tokens", *(f"GiB at {batch}" for batch in batches))
+    _line(*["---"] * (2 + len(batches)))
+    for attention, texts in itertools.product(("eager", "sdpa"), (Texts(512, 64), Texts(1024, 256))):
+        architecture.config._attn_implementation = attention
+        peak = training_peak(architecture, Tuning(freeze="none", dropout=0.1), "fp32", texts)
+        _line(attention, f"{texts.source}/{texts.target}", *(f"{peak.total(batch) / 2**30:.1f}" for batch in batches))
 
 
 def _line(*cells: str) -> None:

@@ -1,6 +1,7 @@
 """What fits which card: models without weights or a network, cards by name and size, and one clear line where nothing fits."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -151,10 +152,10 @@ def test_cards_and_prices_can_be_ones_own(tmp_path: Path) -> None:
         cards.cards(own)
 
 
-def test_every_setting_of_the_asked_precision_has_a_row_and_the_other_precision_has_those_that_freeze_the_same(answer: Answer) -> None:
+def test_every_setting_of_the_asked_precision_has_a_row_and_so_has_what_was_asked_in_the_other_one(answer: Answer) -> None:
     ways = [row.setting for row in answer.rows]
-    assert len(ways) == len(set(ways)) == 2 * 3 * 2 + 2 * 2  # optimisers x frozen x checkpointing, and fp32
-    assert {way.freeze for way in ways if way.precision == "fp32"} == {"embeddings"}
+    assert len(ways) == len(set(ways)) == 2 * 3 * 2 + 2  # optimisers x frozen x checkpointing, and fp32 with either optimiser
+    assert {(way.freeze, way.checkpointing) for way in ways if way.precision == "fp32"} == {("embeddings", False)}
 
 
 def test_checkpointing_costs_about_a_third_more_flops_and_nothing_for_what_is_frozen() -> None:
@@ -181,6 +182,25 @@ def test_a_card_without_bf16_is_offered_fp32_alone() -> None:
     found = answered(Card("old", 2 * GIB, computes_bf16=False), precision="fp32")
     assert {row.setting.precision for row in found.rows} == {"fp32"}
     assert "old has no bf16 in hardware" in text(found)
+
+
+def test_where_what_was_asked_does_not_fit_the_fewest_changes_that_make_it_fit_are_named(answer: Answer) -> None:
+    room = answer.asked.room or 0
+    most = answer.row.peak.largest_batch(room)
+    assert f"As asked, batches up to {most} fit." in text(answer)
+    beyond = replace(answer, asked=replace(answer.asked, batch=most + 1))
+    told = text(beyond)
+    assert f"As asked, a batch of {most + 1} does not fit; it does with " in told
+    near = beyond.nearest_that_fit(Card("tight", 0.7 * GIB))
+    assert all(len(row.setting.changes(answer.asked.setting)) == 1 and row.peak.total(most + 1) <= room for row in near)
+    assert "checkpointing (+" in told
+
+
+def test_a_card_without_bf16_has_room_for_fp32(answer: Answer) -> None:
+    old, new = Card("old", 1 * GIB, computes_bf16=False), Card("new", 2 * GIB)
+    narrow = replace(answer, asked=replace(answer.asked, card=Card("none", 0.5 * GIB)))
+    with pytest.raises(BenchError, match="the smallest card that has room is old"):
+        refuse_what_never_fits(narrow, (old, new))
 
 
 def test_a_batch_that_never_fits_names_the_least_it_takes_and_the_smallest_card(answer: Answer) -> None:

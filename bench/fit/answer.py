@@ -26,8 +26,8 @@ with torch 2.10 on an RTX 6000 Ada (unslothai/unsloth-zoo pull request 1053), 30
 KEPT_FREE = 0.05
 """Share of a card that the allocator is assumed to lose between its blocks. Measured by nobody here; on the safe side."""
 
-PARTS_OF_A_DECODER = (2, 4, 8)
-"""Students keep a half, a quarter and an eighth of it: of 16 layers 8, 4 and 2 (Shleifer and Rush 2020)."""
+PARTS_OF_A_DECODER = (2, 4)
+"""Students keep a half or a quarter of it: of 16 layers 8 and 4, of 12 layers 6 and 3 (Shleifer and Rush 2020)."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,17 @@ class Answer:
         """Bytes of the setting that was asked, use by use."""
         return self.row.peak.at(batch)
 
+    def fits(self, row: Row, card: Card) -> bool:
+        """Whether the batch that was asked has room on a card, which computes in that precision."""
+        possible = card.computes_bf16 or row.setting.precision == "fp32"
+        return possible and row.peak.total(self.asked.batch) <= self.asked.room_on(card)
+
+    def nearest_that_fit(self, card: Card) -> tuple[Row, ...]:
+        """Settings that fit with the fewest changes to what was asked, the cheapest first."""
+        fitting = [row for row in self.rows if self.fits(row, card)]
+        fewest = min((len(row.setting.changes(self.asked.setting)) for row in fitting), default=0)
+        return tuple(sorted((row for row in fitting if len(row.setting.changes(self.asked.setting)) == fewest), key=lambda row: row.flops))
+
     def least(self) -> Row:
         """The setting that takes least."""
         return min(self.rows, key=lambda row: (row.peak.total(self.asked.batch), row.flops))
@@ -126,6 +137,7 @@ def begun(named: Named, asked: Asked, workers: int | None = None) -> Iterator[Ca
     """
     _check_positions(named, asked.texts)
     architecture = named.architecture
+    count = parameters(architecture)  # before the work is divided, so that transformers' code for the model is imported once
     possible = settings.worth_a_look(asked.setting, architecture, asked.card is None or asked.card.computes_bf16)
     ways = settings.work_of(architecture, asked.texts, possible)
     smaller = _students(architecture)
@@ -148,7 +160,7 @@ def begun(named: Named, asked: Asked, workers: int | None = None) -> Iterator[Ca
                 Student(layers, kept, parameters(student), settings.peaks({asked.setting: step})[asked.setting])
                 for (student, layers, kept), step in taught
             )
-            return Answer(named, asked, parameters(architecture), rows, done[-1], students)
+            return Answer(named, asked, count, rows, done[-1], students)
 
         yield finish
 
@@ -179,8 +191,7 @@ def refuse_what_never_fits(answer: Answer, table: tuple[Card, ...]) -> None:
     takes = least.peak.total(asked.batch)
     if room is None or asked.card is None or takes <= room:
         return
-    larger = (card for card in table if asked.room_on(card) >= takes and (card.computes_bf16 or least.setting.precision == "fp32"))
-    card = next(larger, None)
+    card = next((card for card in table if any(answer.fits(row, card) for row in answer.rows)), None)
     has_room = f"the smallest card that has room is {card.title}" if card else "no card of the table has room"
     most = max(row.peak.largest_batch(room) for row in answer.rows)
     smaller = [f"a batch of {most} fits" if most else "not even a batch of 1 fits"]

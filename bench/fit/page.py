@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from bench.fit.answer import Answer, Row
-from bench.fit.cards import GIB
+from bench.fit.cards import GIB, Card
 from bench.training.allocations import USES
 from bench.training.memory import Peak
 
@@ -21,6 +21,8 @@ MANY = 10_000
 def blocks(answer: Answer) -> Iterator[RenderableType]:
     """What to print, from top to bottom."""
     yield _head(answer)
+    if answer.asked.card:
+        yield _verdict(answer, answer.asked.card)
     yield f"\nPeak of a training step, in GiB ({answer.asked.setting})"
     yield _by_batch(answer)
     yield "\nBy setting, the cheapest in FLOPs first"
@@ -44,6 +46,18 @@ def _head(answer: Answer) -> str:
         head += f"\n{asked.card.title}: {asked.room / GIB:.1f} GiB for tensors, after {asked.context_bytes / GIB:.2g} GiB for CUDA and "
         head += f"{asked.kept_free:.0%} lost between blocks"
     return head
+
+
+def _verdict(answer: Answer, card: Card) -> str:
+    """What fits as it was asked, else what makes it fit, and which students fit instead."""
+    room, batch = answer.asked.room_on(card), answer.asked.batch
+    if answer.fits(answer.row, card):
+        return f"As asked, batches up to {_largest(answer, answer.row.peak)} fit."
+    near = answer.nearest_that_fit(card)
+    ways = "; or ".join(f"{', '.join(row.setting.changes(answer.asked.setting))} ({_compared(row, answer.row)} FLOPs)" for row in near)
+    said = f"As asked, a batch of {batch} does not fit" + (f"; it does with {ways}." if ways else ".")
+    students = [f"{one.layers} (up to {one.peak.largest_batch(room)})" for one in answer.students if one.peak.total(batch) <= room]
+    return said + (f" Students that fit as asked: {', '.join(students)}." if students else " No student fits as asked.")
 
 
 def _by_batch(answer: Answer) -> Table:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from typing import Any, Literal, get_args
@@ -22,22 +22,32 @@ Optimizer = Literal["adamw", "adafactor"]
 
 @dataclass(frozen=True)
 class Setting:
-    """A way to train. checkpointing: a layer's activations are computed twice instead of being kept."""
+    """A way to train. checkpointing: a layer's activations are computed twice instead of being kept. dropout: its rate, or 0."""
 
     precision: Precision = "bf16"
     optimizer: Optimizer = "adamw"
     freeze: Freeze = "embeddings"
     checkpointing: bool = False
+    dropout: float = 0.0
 
     @property
     def tuning(self) -> Tuning:
         """As a suite says it."""
-        return Tuning(optimizer=self.optimizer, freeze=self.freeze)
+        return Tuning(optimizer=self.optimizer, freeze=self.freeze, dropout=self.dropout)
+
+    @property
+    def words(self) -> tuple[str, str, str, str]:
+        """Such as 'bf16', 'adafactor', 'encoder frozen', 'checkpointing'."""
+        frozen = "nothing frozen" if self.freeze == "none" else f"{self.freeze} frozen"
+        return self.precision, self.optimizer, frozen, "checkpointing" if self.checkpointing else "no checkpointing"
 
     def __str__(self) -> str:
-        """Such as 'bf16, adafactor, encoder frozen, checkpointing'."""
-        frozen = "nothing frozen" if self.freeze == "none" else f"{self.freeze} frozen"
-        return ", ".join([self.precision, self.optimizer, frozen, *(["checkpointing"] if self.checkpointing else [])])
+        """All words; checkpointing only where there is any."""
+        return ", ".join(self.words if self.checkpointing else self.words[:-1])
+
+    def changes(self, other: Setting) -> list[str]:
+        """The words in which it differs."""
+        return [mine for mine, its in zip(self.words, other.words, strict=True) if mine != its]
 
     def flops(self, architecture: Architecture, texts: Texts) -> float:
         """Model FLOPs of an example, with those that checkpointing computes twice: the layers that something is learnt through."""
@@ -51,15 +61,16 @@ class Setting:
 
 
 def worth_a_look(asked: Setting, architecture: Architecture, computes_bf16: bool) -> tuple[Setting, ...]:
-    """All settings in the precision that was asked, and in the other one those that freeze the same."""
-    possible = [one for one in every(architecture) if one.precision == "fp32" or computes_bf16]
-    return tuple(one for one in possible if one.precision == asked.precision or one.freeze == asked.freeze)
+    """All settings in the precision that was asked, and what was asked in the other one."""
+    possible = [one for one in every(asked, architecture) if one.precision == "fp32" or computes_bf16]
+    same = (asked.freeze, asked.checkpointing)
+    return tuple(one for one in possible if one.precision == asked.precision or (one.freeze, one.checkpointing) == same)
 
 
-def every(architecture: Architecture) -> tuple[Setting, ...]:
-    """All settings; without an encoder, none that freezes it."""
+def every(asked: Setting, architecture: Architecture) -> tuple[Setting, ...]:
+    """All settings with the dropout that was asked; without an encoder, none that freezes it."""
     freezes = [one for one in get_args(Freeze) if one != "encoder" or architecture.config.is_encoder_decoder]
-    return tuple(Setting(*one) for one in product(get_args(Precision), get_args(Optimizer), freezes, (False, True)))
+    return tuple(Setting(*one, asked.dropout) for one in product(get_args(Precision), get_args(Optimizer), freezes, (False, True)))
 
 
 def peaks(steps: Mapping[Setting, Step]) -> dict[Setting, Peak]:
@@ -67,7 +78,7 @@ def peaks(steps: Mapping[Setting, Step]) -> dict[Setting, Peak]:
     found = {}
     for setting, step in steps.items():
         for optimizer in get_args(Optimizer):
-            one = Setting(setting.precision, optimizer, setting.freeze, setting.checkpointing)
+            one = replace(setting, optimizer=optimizer)
             found[one] = with_optimizer(step, kept_by_optimizer(step.learning, one.tuning))
     return found
 
@@ -98,5 +109,6 @@ def _do(work: Callable[[], Any]) -> Any:
 
 def work_of(architecture: Architecture, texts: Texts, settings: Sequence[Setting]) -> dict[Setting, Callable[[], Step]]:
     """What has to be run for these settings: one step for all optimisers."""
-    without_optimizer = dict.fromkeys(Setting(one.precision, "adamw", one.freeze, one.checkpointing) for one in settings)
+    longest_first = sorted(settings, key=lambda one: not one.checkpointing)
+    without_optimizer = dict.fromkeys(replace(one, optimizer="adamw") for one in longest_first)
     return {setting: partial(step, architecture, texts, setting) for setting in without_optimizer}
