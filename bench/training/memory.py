@@ -13,6 +13,7 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -136,23 +137,25 @@ def step_moments(
         def before_optimizer(*_: Any) -> None:
             seen.extend(counted.moments())
             seen.append(counted.now())
+            raise _Enough
 
         hook = register_optimizer_step_pre_hook(before_optimizer)
         try:
-            train(
-                model,
-                [Encoded((1,) * texts.source, (1,) * texts.target)],
-                Planned([[0] * batch]),
-                tuning.model_copy(update={"optimizer": "adamw"}),
-                flops,
-                LabelObjective(tuning.label_smoothing),
-                precision=precision,
-                device="cpu",
-                seed=0,
-                tally=_Unlimited(),
-                progress=_silently,
-                may_stop_early=False,
-            )
+            with suppress(_Enough):
+                train(
+                    model,
+                    [Encoded((1,) * texts.source, (1,) * texts.target)],
+                    Planned([[0] * batch]),
+                    tuning.model_copy(update={"optimizer": "adamw"}),
+                    flops,
+                    LabelObjective(tuning.label_smoothing),
+                    precision=precision,
+                    device="cpu",
+                    seed=0,
+                    tally=_Unlimited(),
+                    progress=_silently,
+                    may_stop_early=False,
+                )
         finally:
             hook.remove()
         learning = tuple(p.shape for p in model.parameters() if p.requires_grad)
@@ -161,6 +164,10 @@ def step_moments(
 
 def _silently(what: str, done: float, total: float) -> None:
     """Progress that nobody sees."""
+
+
+class _Enough(Exception):
+    """All that was to be run has been."""
 
 
 class _Unlimited:
@@ -238,10 +245,6 @@ def _prime(config: Any, texts: Texts) -> int:
     return next(prime for prime in PRIMES if all(number % prime for number in numbers))
 
 
-class _Enough(Exception):
-    """As many tokens as were to be run."""
-
-
 def generation_peak(architecture: Architecture, decoding: Decoding, precision: Precision, texts: Texts, kernels: Kernels = "cuda") -> Peak:
     """Of a batch of documents as long as allowed, whose outputs are so too."""
     config = with_dropout(architecture.config, 0.0)
@@ -266,9 +269,8 @@ def _tokens(
 
     hook = model.get_decoder().register_forward_pre_hook(next_token)
     try:
-        generate_batch(model, None, sources, config, precision, "cpu")
-    except _Enough:
-        pass
+        with suppress(_Enough):
+            generate_batch(model, None, sources, config, precision, "cpu")
     finally:
         hook.remove()
     yield from seen
