@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 WORKERS_AT_MOST = 8
 
+SLOW = 2.0
+"""Times as long as in fp32, from which on bf16 is warned of."""
+
 
 def run(
     path: Path, folder: Path, cache: Path, only: str | None, retry: bool, workers: int | None, device: str, max_usd: float | None = None
@@ -49,7 +52,7 @@ def run(
             layers = prepare(suite, arms, splits, cache, progress)
             if max_usd is not None:
                 _refuse_above(max_usd, suite, open_, splits, cache, progress)
-    for line in layers or ():
+    for line in (*(layers or ()), *(_slow(suite, device) if layers else ())):
         console.print(line)
     executor = Local(workers=workers or _workers(device))
     with screen.RunScreen(console) as shown:
@@ -89,7 +92,7 @@ def plan(path: Path, cache: Path, only: str | None, folder: Path, on: Mapping[st
     console.print(
         f"{suite.spec.suite}: {len(arms)} arms, {suite.spec.start_labels} labels owned, compute paid by {suite.spec.prices.meter}"
     )
-    for block in (*layers, *page.blocks(ahead)):
+    for block in (*layers, *([] if card else _slow(suite, on["device"])), *page.blocks(ahead)):
         console.print(block)
     if device and not card:
         written.write(folder / suite.spec.suite, ahead.written)
@@ -256,6 +259,13 @@ def _refuse_above(max_usd: float, suite: Suite, arms: Sequence[Arm], splits: Map
 
     planned = looking.forecasts(suite, arms, splits, DryStore(cache, progress), progress)
     looking.refuse_above(looking.look(suite, planned, None, 1).shared, max_usd)
+
+
+def _slow(suite: Suite, device: str) -> list[str]:
+    """A warning where the suite asks of this CPU what it can hardly do."""
+    if suite.spec.precision == "fp32" or machine.device(device) != "cpu" or (times := machine.bf16_slowdown()) < SLOW:
+        return []
+    return [f"warning: this CPU has no bf16 in hardware, and multiplies {times:.0f} times slower in it; `precision: fp32` is faster here"]
 
 
 def _workers(device: str) -> int:

@@ -233,7 +233,11 @@ def test_what_is_bought_is_there_to_buy_and_the_comments_say_how_much(cache: Pat
     for label, before in (("annotate", ""), ("sft", ""), ("distill", "none bought, or ")):
         bought = sorted({int(f.facts["labels_bought"]) for arm, f in forecasts.items() if arm.cell.label == label} - {0})
         assert f"# {before}buys {bought[0]} and {bought[1]} labels" in text
-        spent = max(sum(c.usd for c in f.charges if c.kind == "compute") for arm, f in forecasts.items() if arm.cell.label == label)
+        spent = max(
+            sum(c.usd for c in f.charges if c.kind == "compute" and c.paid_by == "purse")
+            for arm, f in forecasts.items()
+            if arm.cell.label == label
+        )
         (told,) = re.findall(rf"{label}:\n.*\n.*\n.*computing takes about (\S+) USD", text)
         assert float(told) == pytest.approx(spent, rel=0.15)
     owned = found.spec.start_labels
