@@ -6,9 +6,7 @@ or the command is wrong, 130 stopped by Ctrl-C.
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,19 @@ import click
 
 from bench import __version__
 from bench.errors import BenchError
-from bench.local_copies import DATA, MODELS, Variable
+from bench.options import (
+    cache_option,
+    data_option,
+    device_option,
+    max_usd_option,
+    models_option,
+    only_option,
+    price_options,
+    results_option,
+    share,
+    suite_argument,
+    workers_option,
+)
 
 
 class _Commands(click.Group):
@@ -35,50 +45,6 @@ class _Commands(click.Group):
         raise SystemExit(2)
 
 
-def _default_cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bench"
-
-
-suite_argument = click.argument("suite", type=click.Path(path_type=Path))
-results_option = click.option(
-    "--results", type=click.Path(path_type=Path, file_okay=False), default=Path("results"), show_default=True, help="Folder of results."
-)
-cache_option = click.option(
-    "--cache",
-    type=click.Path(path_type=Path, file_okay=False),
-    envvar="BENCH_CACHE",
-    default=_default_cache,
-    help="Folder for data and checkpoints made once. [default: ~/.cache/bench]",
-)
-
-
-def _copies_option(option: str, variable: Variable, of_what: str) -> Callable[[Any], Any]:
-    """Names a folder to the parts, here and in the processes that inherit this environment (`bench.local_copies` says why)."""
-
-    def name_folder(_: click.Context, __: click.Parameter, folder: Path | None) -> None:
-        if folder is None:
-            return
-        if not folder.expanduser().is_dir():
-            raise BenchError(f"{option} or {variable}: there is no folder {folder}")
-        os.environ[variable] = str(folder.expanduser().absolute())
-
-    return click.option(
-        option,
-        metavar="DIR",
-        type=click.Path(path_type=Path),
-        envvar=variable,
-        show_envvar=True,
-        expose_value=False,
-        callback=name_folder,
-        help=f"Folder of {of_what} (DIR/owner/name), looked up before the hub's cache and the hub.",
-    )
-
-
-models_option = _copies_option("--models", MODELS, "models")
-data_option = _copies_option("--data", DATA, "data sets")
-only_option = click.option("--only", metavar="GLOB", help="Only arms whose name matches, such as '*distill*seed1*'.")
-
-
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="bench")
 def main() -> None:
@@ -93,27 +59,40 @@ def main() -> None:
 @data_option
 @only_option
 @click.option("--retry", is_flag=True, help="Run failed arms again.")
-@click.option("--workers", type=click.IntRange(1), help="Processes at a time. [default: one a core, at most 8; one on a GPU]")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-def run(suite: Path, results: Path, cache: Path, only: str | None, retry: bool, workers: int | None, device: str) -> None:
+@workers_option
+@device_option
+@max_usd_option
+def run(
+    suite: Path, results: Path, cache: Path, only: str | None, retry: bool, workers: int | None, device: str, max_usd: float | None
+) -> None:
     """Run every arm of SUITE that has no record yet, and report."""
     from bench import commands
 
-    failed = commands.run(suite, results, cache.absolute(), only, retry, workers, device)
+    failed = commands.run(suite, results, cache.absolute(), only, retry, workers, device, max_usd)
     raise SystemExit(1 if failed else 0)
 
 
 @main.command()
 @suite_argument
+@results_option
 @cache_option
 @models_option
 @data_option
 @only_option
-def plan(suite: Path, cache: Path, only: str | None) -> None:
-    """Show what each arm of SUITE will buy and cost, before anything runs."""
+@max_usd_option
+@device_option
+@workers_option
+@click.option("--rehearse/--no-rehearse", default=True, show_default=True, help="Time a few real steps, where that was not done before.")
+@click.option("--again", is_flag=True, help="Time them anew: a machine that was busy then may be idle now.")
+@click.option("--card", metavar="CARD", help="A card such as L4 or A100-40GB instead of this device; nothing is run.")
+@click.option("--cards", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="CSV of cards of your own.")
+@click.option("--training", metavar="SHARE", type=share, default=0.3, show_default=True, help="Of a card's peak speed, in training.")
+@click.option("--generating", metavar="SHARE", type=share, default=0.02, show_default=True, help="The same in generation.")
+def plan(suite: Path, results: Path, cache: Path, only: str | None, max_usd: float | None, **on: Any) -> None:
+    """Show what each arm of SUITE will buy, cost and take, before anything runs."""
     from bench import commands
 
-    commands.plan(suite, cache.absolute(), only)
+    commands.plan(suite, cache.absolute(), only, results, on, max_usd)
 
 
 @main.command()
@@ -155,27 +134,10 @@ def clean(folder: Path, results: Path) -> None:
     commands.clean(folder, results)
 
 
-def _price_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Other prices than those that the arms were run at; what is not given stays."""
-    usd, more_than_nothing = click.FloatRange(min=0), click.FloatRange(min=0, min_open=True)
-    options = (
-        click.option("--label", "--label-price", "labels", metavar="[TASK=]USD", multiple=True, help="A label, of all tasks or of one."),
-        click.option("--gpu-hour", "device_hour_usd", metavar="USD", type=usd, help="An hour of the device that trains."),
-        click.option("--kwh", "kwh_usd", metavar="USD", type=usd, help="A kWh; counts where compute is paid by energy."),
-        click.option("--prompt-tokens", "usd_per_1m_prompt_tokens", metavar="USD", type=usd, help="A million tokens sent to an endpoint."),
-        click.option("--output-tokens", "usd_per_1m_output_tokens", metavar="USD", type=usd, help="A million tokens that it wrote."),
-        click.option("--meter", type=click.Choice(["flops", "wall", "energy", "items"]), help="What compute is paid by."),
-        click.option("--flops-per-second", "device_flops_per_second", type=more_than_nothing, help="Speed of the device."),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
 @main.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @results_option
-@_price_options
+@price_options
 @click.option("--requests", metavar="R", type=click.FloatRange(min=0, min_open=True), help="Requests a month that the model will answer.")
 @click.option("--months", metavar="T", type=click.FloatRange(min=0, min_open=True), default=12, show_default=True, help="For so long.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of the report. [default: `priced` in FOLDER]")
@@ -193,7 +155,7 @@ def price(
 @results_option
 @click.option("--budget", metavar="USD", type=click.FloatRange(min=0, min_open=True), required=True, help="What there is to spend.")
 @click.option("--task", help="For this task. [default: for each]")
-@_price_options
+@price_options
 def recommend(folder: Path, results: Path, budget: float, task: str | None, labels: tuple[str, ...], **prices: Any) -> None:
     """Say what to do with a budget, from a results FOLDER (or the suite file that made it): how sure, and what would change it."""
     from bench import commands

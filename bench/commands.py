@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bench import importing, job, machine, registry, repricing, results, runner, screen
+from bench import importing, machine, registry, repricing, results, runner, screen
 from bench import plan as planning
 from bench import report as reporting
 from bench import suite as reading
-from bench.contracts import Checkpoint, Progress, Splits, Text
+from bench.contracts import Progress, Splits
 from bench.errors import BenchError, SuiteError
 from bench.executors.local import Local
 from bench.init import session
 from bench.plan import Arm
+from bench.preparation import prepare
 from bench.report import recommend as recommending
 from bench.report.across import compare as comparing
 from bench.report.across import folders, one_table, sheet, side_by_side, together
@@ -24,20 +25,34 @@ from bench.repricing import Quotes
 from bench.store import DryStore
 from bench.suite import Suite
 
+if TYPE_CHECKING:
+    from bench.foresight.device import Device
+
 WORKERS_AT_MOST = 8
 
+SLOW = 2.0
+"""Times as long as in fp32, from which on bf16 is warned of."""
 
-def run(path: Path, folder: Path, cache: Path, only: str | None, retry: bool, workers: int | None, device: str) -> bool:
-    """Run a suite's arms, with the leaderboard on the screen, and report; whether any of them failed."""
+
+def run(
+    path: Path, folder: Path, cache: Path, only: str | None, retry: bool, workers: int | None, device: str, max_usd: float | None = None
+) -> bool:
+    """Run a suite's arms, with the leaderboard on the screen, and report; whether any of them failed.
+
+    Raises BenchError where those that have to run may spend more than max_usd.
+    """
     console = screen.console()
     suite = reading.read(path)
     arms = _chosen(suite, only)
     where, layers = runner.Where((folder / suite.spec.suite).absolute(), cache, device), None
     with screen.preparing(console) as progress:
         splits = runner.data(suite, cache, progress)
-        if None in runner.kept(suite, arms, splits, where, retry).values():
-            layers = _prepare(suite, arms, splits, cache, progress)
-    for line in layers or ():
+        kept = runner.kept(suite, arms, splits, where, retry)
+        if open_ := [arm for arm in arms if kept[arm.id] is None]:
+            layers = prepare(suite, arms, splits, cache, progress)
+            if max_usd is not None:
+                _refuse_above(max_usd, suite, open_, splits, cache, progress)
+    for line in (*(layers or ()), *(_slow(suite, device) if layers else ())):
         console.print(line)
     executor = Local(workers=workers or _workers(device))
     with screen.RunScreen(console) as shown:
@@ -48,22 +63,40 @@ def run(path: Path, folder: Path, cache: Path, only: str | None, retry: bool, wo
     return any(record.status == "failed" for record in records)
 
 
-def plan(path: Path, cache: Path, only: str | None) -> None:
-    """Print what each arm will buy and cost."""
-    console = screen.console()
-    suite = reading.read(path)
-    arms, meter = _chosen(suite, only), suite.spec.prices.meter
+def plan(path: Path, cache: Path, only: str | None, folder: Path, on: Mapping[str, Any], max_usd: float | None) -> None:
+    """Print what each arm will buy and cost, and take; what it takes here is kept for the report.
+
+    on: device, workers, again, rehearse; card, cards, training and generating, the shares of its speed that are assumed to be used.
+    """
+    from bench.fit import cards
+    from bench.foresight import ahead as looking
+    from bench.foresight import page, written
+    from bench.foresight.remembered import Finder
+
+    console, suite = screen.console(), reading.read(path)
+    arms, workers = _chosen(suite, only), on["workers"] or _workers(on["device"])
+    card = cards.find(on["card"], cards.cards(on["cards"])) if on["card"] else None
     with screen.preparing(console) as progress:
         splits = runner.data(suite, cache, progress)
-        layers = _prepare(suite, arms, splits, cache, progress)
-        store, forecasts = DryStore(cache, progress), []
-        for i, arm in enumerate(arms):
-            progress("planning arms", i, len(arms))
-            forecasts.append(job.forecast(suite, arm, splits[arm.task_label], store))
-    console.print(f"{suite.spec.suite}: {len(arms)} arms, {suite.spec.start_labels} labels owned, compute paid by {meter}")
-    for line in layers:
-        console.print(line)
-    screen.plan(arms, forecasts, meter, console)
+        layers = prepare(suite, arms, splits, cache, progress)
+        store = DryStore(cache, progress)
+        planned = looking.forecasts(suite, arms, splits, store, progress)
+        data = "-".join(found.fingerprint for found in splits.values())
+        finder = Finder(cache, machine.device(on["device"]), workers, suite.profilers, data, on["again"])
+        device: Device | None = None
+        if card:
+            device = looking.on_card(card, on["training"], on["generating"], finder, planned, store, progress)
+        elif on["rehearse"]:
+            device = looking.here(finder, planned, store, progress)
+    ahead = looking.look(suite, planned, device, 1 if card else workers)
+    console.print(
+        f"{suite.spec.suite}: {len(arms)} arms, {suite.spec.start_labels} labels owned, compute paid by {suite.spec.prices.meter}"
+    )
+    for block in (*layers, *([] if card else _slow(suite, on["device"])), *page.blocks(ahead)):
+        console.print(block)
+    if device and not card:
+        written.write(folder / suite.spec.suite, ahead.written)
+    looking.refuse_above(ahead.shared, max_usd)
 
 
 def check(paths: tuple[Path, ...]) -> dict[Path, int]:
@@ -221,37 +254,18 @@ def _results(folder: Path, folder_of_results: Path) -> Path:
     return folder_of_results / reading.read(folder).spec.suite if folder.is_file() else folder
 
 
-def _prepare(suite: Suite, arms: Sequence[Arm], splits: Mapping[str, Splits], cache: Path, progress: Progress) -> list[str]:
-    """Have the models, texts and metrics of these arms at hand; which layers their compact models keep, in words.
+def _refuse_above(max_usd: float, suite: Suite, arms: Sequence[Arm], splits: Mapping[str, Splits], cache: Path, progress: Progress) -> None:
+    from bench.foresight import ahead as looking
 
-    Raises BenchError where one cannot be had, or a compact shape is no part of the model it is cut from.
-    """
-    for metric in suite.metrics.values():
-        metric.prepare()
-        for task in dict.fromkeys(arm.task_label for arm in arms):
-            metric.check([example.target or "" for example in splits[task].test])
-    used = dict.fromkeys([suite.large, *(part for arm in arms for _, _, part in planning.named(suite, arm.cell.strategy))])
-    for done, part in enumerate(used):
-        progress("models and texts", done, len(used))
-        if isinstance(part, Text):
-            part.documents(cache, progress)
-        elif isinstance(part, Checkpoint):
-            part.folder(cache)
-    progress("models and texts", len(used), len(used))
-    return list(dict.fromkeys(_layers_kept(suite, arms, cache)))
+    planned = looking.forecasts(suite, arms, splits, DryStore(cache, progress), progress)
+    looking.refuse_above(looking.look(suite, planned, None, 1).shared, max_usd)
 
 
-def _layers_kept(suite: Suite, arms: Sequence[Arm], cache: Path) -> Iterator[str]:
-    """A line for every stack of a compact model that does not keep all layers."""
-    from bench.training.models import read_config
-    from bench.training.shrinking import describe
-
-    own = {arm.cell.strategy.compact: f"compact model of {arm.cell.label}" for arm in arms}
-    for compact, user in {suite.spec.compact: "compact model", **own}.items():
-        if compact is None:
-            continue
-        model = suite.models[compact.model] if compact.model else suite.large
-        yield from (f"{user}, {line}" for line in describe(read_config(model.folder(cache)), compact))
+def _slow(suite: Suite, device: str) -> list[str]:
+    """A warning where the suite asks of this CPU what it can hardly do."""
+    if suite.spec.precision == "fp32" or machine.device(device) != "cpu" or (times := machine.bf16_slowdown()) < SLOW:
+        return []
+    return [f"warning: this CPU has no bf16 in hardware, and multiplies {times:.0f} times slower in it; `precision: fp32` is faster here"]
 
 
 def _workers(device: str) -> int:

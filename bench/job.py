@@ -29,19 +29,29 @@ from bench.contracts import (
     Splits,
     Text,
     TextLabel,
+    Workbench,
     fingerprint,
 )
 from bench.data.overlap import without
-from bench.errors import BenchError, MeasureError, NotEnough, OverBudget
+from bench.errors import MeasureError, NotEnough, OverBudget
 from bench.fingerprints import of_folder
 from bench.ledger import LIMITED, Ledger, Purse
 from bench.plan import Arm, named
 from bench.prices import UNITS
-from bench.store import Allowance, DryStore, Workshop
+from bench.store import Allowance, Workshop
 from bench.suite import POOL, Suite
 
 FORESEEN: tuple[Meter, ...] = ("flops", "items")
 """Meters whose amount is known before the work; the others stop it when it has taken what there was."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """Something that an arm had made, and what that took."""
+
+    phase: Phase
+    recipe: Recipe
+    bill: Bill
 
 
 class ArmJob(Job):
@@ -56,7 +66,7 @@ class ArmJob(Job):
         self._models, self._texts, self._task_label = suite.models, suite.texts, arm.task_label
         self._held_out = splits.dev + splits.test
         self._purse, self._workshop, self._ledger = purse, workshop, ledger
-        self._paid: set[str] = set()
+        self._works: dict[str, Work] = {}
         self._bought = 0
         self._label_usd = suite.spec.prices.label_usd if arm.task.label_usd is None else arm.task.label_usd
 
@@ -69,8 +79,7 @@ class ArmJob(Job):
     def text(self, label: TextLabel) -> tuple[Example, ...]:
         if label == POOL:
             return self.unlabelled
-        bench = self._workshop.bench
-        return _documents(self._texts[label], bench.cache, self._held_out, bench.progress)
+        return _documents(self._texts[label], self.bench.cache, self._held_out, self.bench.progress)
 
     def left_usd(self) -> float:
         return self._purse.left_usd
@@ -105,10 +114,20 @@ class ArmJob(Job):
 
     def has_made(self, recipe: Recipe) -> bool:
         """Whether this arm had it made, and paid."""
-        return recipe.key in self._paid
+        return recipe.key in self._works
+
+    @property
+    def works(self) -> tuple[Work, ...]:
+        """All that this arm had made, in order."""
+        return tuple(self._works.values())
+
+    @property
+    def bench(self) -> Workbench:
+        """To read with."""
+        return self._workshop.bench
 
     def check(self, recipe: Recipe) -> None:
-        recipe.forecast_flops(self._workshop.bench)
+        recipe.forecast_flops(self.bench)
 
     def make(self, recipe: R, phase: Phase, shorten: bool = False, at_most_usd: float | None = None) -> R:
         for needed in recipe.inputs():
@@ -121,7 +140,7 @@ class ArmJob(Job):
             recipe, allowance = self._fitted(recipe, phase, shorten, at_most_usd)
             bill, shared = self._metered(recipe, allowance, phase)
         self._pay(recipe, bill, phase)
-        self._paid.add(recipe.key)
+        self._works[recipe.key] = Work(phase, recipe, bill)
         if self._ledger:
             for reading in bill.readings:
                 self._ledger.reading(phase, reading, shared)
@@ -166,13 +185,12 @@ class ArmJob(Job):
 
     def _foreseen(self, recipe: Recipe, meter: Meter) -> float | None:
         """The amount it needs, where that is known beforehand."""
-        bench = self._workshop.bench
         if meter == "flops":
-            return recipe.forecast_flops(bench)
-        return recipe.forecast_items(bench) if meter == "items" else None
+            return recipe.forecast_flops(self.bench)
+        return recipe.forecast_items(self.bench) if meter == "items" else None
 
     def _tokens_usd(self, recipe: Recipe) -> float:
-        tokens = recipe.forecast_tokens(self._workshop.bench)
+        tokens = recipe.forecast_tokens(self.bench)
         return math.fsum(charge.usd for charge in self._suite.prices.token_charges(*tokens, "", "purse"))
 
     def _refuse(self, usd: float, money: float, phase: Phase) -> NoReturn:
@@ -207,24 +225,3 @@ def models_fingerprint(suite: Suite, arm: Arm, cache: Path) -> str:
 @lru_cache(maxsize=8)  # a plan asks for the same text in every arm
 def _documents(text: Text, cache: Path, held_out: tuple[Example, ...], progress: Progress) -> tuple[Example, ...]:
     return without(text.documents(cache, progress), held_out)
-
-
-@dataclass(frozen=True)
-class Forecast:
-    """What an arm will buy and cost, if every output is as long as allowed. Seconds and kWh are not known before."""
-
-    facts: dict[str, float]
-    charges: tuple[Charge, ...]
-    stops: str = ""
-    """Why the arm ends without a score; empty where it does not."""
-
-
-def forecast(suite: Suite, arm: Arm, splits: Splits, store: DryStore) -> Forecast:
-    """Run an arm's strategy without making anything."""
-    purse = Purse(arm.budget_usd)
-    job = ArmJob(suite, arm, splits, purse, store)
-    try:
-        outcome = arm.cell.strategy.run(job)
-    except BenchError as error:  # one arm that cannot be must not hide what the others cost
-        return Forecast(job.facts, tuple(purse.charges), str(error))
-    return Forecast({**job.facts, **outcome.facts}, tuple(purse.charges))

@@ -96,6 +96,13 @@ class Recipe(ABC):
     def make(self, folder: Path, bench: Workbench) -> None:
         """Make it, into an empty folder. Inputs have been made before."""
 
+    def rehearsal(self, step_flops: float, bench: Workbench) -> Recipe:  # noqa: ARG002
+        """The same kind of work, cut to a few steps of hardly more than so many FLOPs, over models that nobody trained: to time it.
+
+        bench: to forecast with.
+        """
+        return self
+
     def inputs(self) -> tuple[Recipe, ...]:
         """Recipes whose artifacts this one reads: its fields, and what stands in its fields that are tuples."""
         values = (getattr(self, f.name) for f in dataclasses.fields(self))

@@ -23,7 +23,6 @@ from bench import registry, results
 from bench import report as reporting
 from bench.contracts import Part
 from bench.errors import BenchError
-from bench.job import FORESEEN, Forecast
 from bench.ledger import Record
 from bench.plan import Arm
 
@@ -152,47 +151,6 @@ def summary(records: Sequence[Record], report: Path, where: Console) -> None:
         if record.status == "failed":
             where.print(f"failed: {record.arm}: {record.reason}")
     where.print(f"report: {report}")
-
-
-PURPOSES = {
-    "labels": "labels $",
-    "continued_pretraining": "pretraining $",
-    "teacher_tuning": "teacher $",
-    "pseudo_labelling": "pseudo $",
-    "student_training": "student $",
-}
-"""What money is for -> head of its column in the plan."""
-
-
-def plan(arms: Sequence[Arm], forecasts: Sequence[Forecast], meter: str, where: Console) -> None:
-    """What each arm will buy and cost."""
-    known = meter in FORESEEN
-    where.print(_plan_table(arms, forecasts, known))
-    if not known:
-        where.print(f"What compute costs by {meter} is known when it has been measured; the purse stops it at the budget.")
-    spent = math.fsum(c.usd for f in forecasts for c in f.charges if c.paid_by == "purse")
-    budgets = math.fsum(arm.budget_usd for arm in arms)
-    where.print(f"In all ${spent:.2f} of ${budgets:.2f}, if every output is as long as allowed. Work that arms share is done once.")
-
-
-def _plan_table(arms: Sequence[Arm], forecasts: Sequence[Forecast], compute_known: bool) -> Table:
-    usd = [{purpose: _dollars(forecast, purpose) for purpose in PURPOSES} for forecast in forecasts]
-    shown = [purpose for purpose in PURPOSES if any(paid[purpose] for paid in usd)] if compute_known else list(PURPOSES)
-    table = Table("task", "strategy (setting)", box=None, padding=(0, 1))
-    for head in ("seed", "budget", "labels bought", "pseudo-labels", *(PURPOSES[purpose] for purpose in shown), "left $"):
-        table.add_column(head, justify="right")
-    table.add_column("")
-    for arm, forecast, paid in zip(arms, forecasts, usd, strict=True):
-        cells = [f"{paid[purpose]:z.2f}" if purpose == "labels" or compute_known else "?" for purpose in shown]
-        left = f"{arm.budget_usd - math.fsum(paid.values()):z.2f}" if compute_known else "?"
-        counts = [f"{forecast.facts.get(name, 0):,.0f}" for name in ("labels_bought", "pseudo_labels")]
-        stops = f"stops: {forecast.stops}" if forecast.stops else ""
-        table.add_row(arm.task_label, arm.column, str(arm.seed), f"${arm.budget_usd:g}", *counts, *cells, left, stops)
-    return table
-
-
-def _dollars(forecast: Forecast, phase: str) -> float:
-    return math.fsum(c.usd for c in forecast.charges if c.phase == phase and c.paid_by == "purse")
 
 
 def every_part(where: Console) -> None:

@@ -244,10 +244,14 @@ class DryStore:
 
     def __init__(self, cache: Path, progress: Progress) -> None:
         self.bench = Workbench(cache, "cpu", lambda recipe: Path(recipe.key), _NoTally(), progress)
+        self._bills: dict[str, Bill] = {}
 
     def bill_for(self, recipe: Recipe, allowance: Allowance) -> tuple[Bill, bool]:  # noqa: ARG002
-        flops, items = recipe.forecast_flops(self.bench), recipe.forecast_items(self.bench)
-        return Bill(flops, 0.0, 0.0, (), items, *recipe.forecast_tokens(self.bench)), False
+        shared = recipe.key in self._bills
+        if not shared:
+            flops, items = recipe.forecast_flops(self.bench), recipe.forecast_items(self.bench)
+            self._bills[recipe.key] = Bill(flops, 0.0, 0.0, (), items, *recipe.forecast_tokens(self.bench))
+        return self._bills[recipe.key], shared
 
     def value(self, recipe: Recipe) -> object:
         return recipe.pretend(self.bench)

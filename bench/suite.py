@@ -72,8 +72,9 @@ class SuiteText(Part):
     """What things cost."""
     pays: Pays = Pays()
     """Who pays for what."""
-    precision: Precision = "bf16"
-    """Arithmetic of training and generation."""
+    precision: Precision = "fp32"
+    """Arithmetic of training and generation: 'fp32' is fast on every machine; 'bf16' is faster on GPUs and CPUs that have it in
+    hardware, and many times slower on CPUs that have not, which a run says before it begins."""
     decoding: Decoding = Decoding()
     """How outputs are generated."""
     metrics: dict[Label, Use] = Field(default={"rouge": Use(use="rouge")}, min_length=1)

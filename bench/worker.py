@@ -13,28 +13,19 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from bench import machine, plan, suite
-from bench.contracts import PARENT_PIPE, Example, Outcome, Recipe, Score, Splits, TokenMetric
+from bench.contracts import PARENT_PIPE, Example, Score
 from bench.errors import BenchError, OverBudget, Stop
+from bench.evaluation import Evaluation
 from bench.job import ArmJob, inputs_fingerprint, models_fingerprint
 from bench.ledger import Ending, Ledger, Purse, write_whole
-from bench.plan import Arm
 from bench.store import Store
-from bench.suite import Suite
-from bench.training.likelihood import LogProbs, References
-from bench.training.models import count_parameters, load
-from bench.training.outputs import Predictions
-from bench.training.recipes import ModelRecipe, Pretrained
-from bench.training.speed import InferenceSpeed
-
-TIMED_DOCUMENTS, TIMED_ROUNDS = 16, 3
-"""Inference is timed on so many documents, so many times over."""
 
 
 class ProgressFile:
@@ -74,12 +65,11 @@ def run(suite_path: Path, arm_id: str, results: Path, cache: Path, device: str) 
         store = Store(results / "store", cache, where, loaded.profilers, progress, models_key)
         job = ArmJob(loaded, arm, splits, purse, store, ledger)
         outcome = arm.cell.strategy.run(job)
-        models = _models(outcome, job)
-        evaluation = _Evaluation(loaded, arm, splits, job, store)
-        predictions = evaluation.predictions(models, outcome.answers)
-        scores = evaluation.scores(predictions, evaluation.log_probs(models))
+        evaluation = Evaluation(loaded, arm, splits, job, outcome)
+        predictions = evaluation.predictions()
+        scores = evaluation.scores(predictions, evaluation.log_probs())
         _write_predictions(folder / "predictions.jsonl", splits.test, predictions, scores)
-        facts = {**job.facts, **outcome.facts, **evaluation.facts(models)}
+        facts = {**job.facts, **outcome.facts, **evaluation.facts(store.bench)}
         for subject, found in scores.items():
             for score in found:
                 ledger.score(subject, score)
@@ -94,81 +84,6 @@ def run(suite_path: Path, arm_id: str, results: Path, cache: Path, device: str) 
         traceback.print_exc()
         reason = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
         return Ending("failed", " ".join(reason.split()), purse.spent_usd, **about)
-
-
-@dataclass(frozen=True)
-class _Evaluation:
-    """Everything that scoring one arm needs."""
-
-    suite: Suite
-    arm: Arm
-    splits: Splits
-    job: ArmJob
-    store: Store
-
-    def facts(self, models: Mapping[str, ModelRecipe]) -> dict[str, float]:
-        """Sizes of the models, and the speed of the student's architecture."""
-        sizes = {f"{name}_parameters": count_parameters(load(model.folder(self.store.bench))[0]) for name, model in models.items()}
-        return sizes | _speed(self.job, models["student"].untrained)
-
-    def predictions(
-        self, models: Mapping[str, ModelRecipe], answers: Callable[[tuple[Example, ...]], Recipe] | None
-    ) -> dict[str, list[str]]:
-        """Subject -> outputs on the test documents: student, teacher, and every trivial rule as a floor. None gets to see their labels."""
-        documents = tuple(replace(example, target=None) for example in self.splits.test)
-        recipes: dict[str, Recipe] = {name: Predictions.of(self.job, model, documents) for name, model in models.items()}
-        if answers:
-            recipes["teacher"] = answers(documents)
-        made: dict[str, list[str]] = {name: self.job.read(self.job.make(recipe, "evaluation")) for name, recipe in recipes.items()}
-        rules = self.arm.task.trivial_rules(self.job.start_labels())
-        return made | {f"floor: {name}": [rule(document.source) for document in documents] for name, rule in rules.items()}
-
-    def log_probs(self, models: Mapping[str, ModelRecipe]) -> dict[str, LogProbs]:
-        """Subject -> how likely it finds each token of the references: models, and token frequencies as a floor; {} where none asks."""
-        if not any(isinstance(metric, TokenMetric) for metric in self.suite.metrics.values()):
-            return {}
-        recipes = {name: References.of(self.job, model, self.splits.test) for name, model in models.items()}
-        made: dict[str, LogProbs] = {name: self.job.read(self.job.make(recipe, "evaluation")) for name, recipe in recipes.items()}
-        return made | {"floor: token frequencies": recipes["student"].by_frequency(self.job.start_labels(), self.store.bench)}
-
-    def scores(self, predictions: Mapping[str, Sequence[str]], log_probs: Mapping[str, LogProbs]) -> dict[str, list[Score]]:
-        """Subject -> what every metric gave, of texts and of likelihoods."""
-        references = [example.target or "" for example in self.splits.test]
-        found: dict[str, list[Score]] = {subject: [] for subject in (*predictions, *log_probs)}
-        for metric in self.suite.metrics.values():
-            for subject, outputs in predictions.items():
-                found[subject] += metric.score(outputs, references)
-            if isinstance(metric, TokenMetric):
-                for subject, tokens in log_probs.items():
-                    found[subject] += metric.score_tokens(tokens)
-        return found
-
-
-def _models(outcome: Outcome, job: ArmJob) -> dict[str, ModelRecipe]:
-    """The models to evaluate. Raises BenchError where a strategy handed back something else, or did not pay for it."""
-    models = {"student": outcome.student} | ({"teacher": outcome.teacher} if outcome.teacher else {})
-    for name, recipe in models.items():
-        if not isinstance(recipe, ModelRecipe):
-            raise BenchError(f"the strategy's {name} is a {type(recipe).__name__}, which is no model")
-        if not job.has_made(recipe):
-            raise BenchError(f"the strategy's {name} was not made as it is: hand back the recipe that job.make returned")
-    return {name: recipe for name, recipe in models.items() if isinstance(recipe, ModelRecipe)}
-
-
-def _speed(job: ArmJob, student: ModelRecipe) -> dict[str, float]:
-    """Milliseconds and FLOPs an example of the large and the compact model, at the longest document and label that the task allows."""
-    recipe = InferenceSpeed(
-        large=Pretrained(job.large),
-        student=student,
-        source_tokens=job.task.max_source_tokens,
-        target_tokens=job.task.max_target_tokens,
-        documents=TIMED_DOCUMENTS,
-        rounds=TIMED_ROUNDS,
-        precision=job.precision,
-        decoding=job.decoding,
-    )
-    speed: dict[str, float] = job.read(job.make(recipe, "evaluation"))
-    return speed
 
 
 def _write_predictions(

@@ -9,7 +9,8 @@ import pytest
 from bench import plan, runner
 from bench.contracts import Example, Splits
 from bench.fingerprints import of_folder
-from bench.job import forecast, inputs_fingerprint, models_fingerprint
+from bench.foresight.arms import forecast
+from bench.job import inputs_fingerprint, models_fingerprint
 from bench.ledger import Record, seal
 from bench.store import DryStore
 from bench.suite import Suite

@@ -15,9 +15,10 @@ from click.testing import CliRunner, Result
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bench import job, plan, suite, yaml_lines
+from bench import plan, suite, yaml_lines
 from bench.cli import main
 from bench.contracts import Splits
+from bench.foresight.arms import forecast
 from bench.init.scalars import scalar, shown
 from bench.store import DryStore
 from bench.zoo.random import Random
@@ -227,12 +228,16 @@ def test_what_is_bought_is_there_to_buy_and_the_comments_say_how_much(cache: Pat
     found = written(cache, save("mine.csv"), "--label-usd", "0.5")
     rows, text = splits(found, cache), Path("mine.yaml").read_text()
     store = DryStore(cache, lambda what, done, total: None)
-    forecasts = {arm: job.forecast(found, arm, rows, store) for arm in plan.arms(found)}
+    forecasts = {arm: forecast(found, arm, rows, store) for arm in plan.arms(found)}
     assert [forecast.stops for forecast in forecasts.values()] == [""] * len(forecasts)
     for label, before in (("annotate", ""), ("sft", ""), ("distill", "none bought, or ")):
         bought = sorted({int(f.facts["labels_bought"]) for arm, f in forecasts.items() if arm.cell.label == label} - {0})
         assert f"# {before}buys {bought[0]} and {bought[1]} labels" in text
-        spent = max(sum(c.usd for c in f.charges if c.kind == "compute") for arm, f in forecasts.items() if arm.cell.label == label)
+        spent = max(
+            sum(c.usd for c in f.charges if c.kind == "compute" and c.paid_by == "purse")
+            for arm, f in forecasts.items()
+            if arm.cell.label == label
+        )
         (told,) = re.findall(rf"{label}:\n.*\n.*\n.*computing takes about (\S+) USD", text)
         assert float(told) == pytest.approx(spent, rel=0.15)
     owned = found.spec.start_labels

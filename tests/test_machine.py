@@ -126,3 +126,15 @@ def test_only_a_gpu_that_was_touched_is_waited_for(monkeypatch):
     assert waited == []
     machine.synchronise("cuda")
     assert waited == [True]
+
+
+def test_how_much_slower_bf16_is_here_is_measured_once(monkeypatch):
+    seconds = {torch.float32: 0.5, torch.bfloat16: 24.0}
+    monkeypatch.setattr(machine, "_seconds_of_product", lambda numbers: seconds.pop(numbers.dtype))
+    machine.bf16_slowdown.cache_clear()
+    assert machine.bf16_slowdown() == machine.bf16_slowdown() == 48.0
+    machine.bf16_slowdown.cache_clear()
+
+
+def test_a_real_product_takes_some_time():
+    assert 0 < machine._seconds_of_product(torch.ones(8, 8)) < 60

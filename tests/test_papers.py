@@ -19,7 +19,8 @@ from pydantic import ValidationError
 
 from bench import ledger, plan, suite, worker
 from bench.contracts import Part
-from bench.job import ArmJob, forecast, models_fingerprint
+from bench.foresight.arms import forecast
+from bench.job import ArmJob, models_fingerprint
 from bench.ledger import Ending, Purse
 from bench.registry import name_of
 from bench.store import DryStore, Store

@@ -13,7 +13,7 @@ import pytest
 
 from bench import plan, suite
 from bench.contracts import Example, Splits
-from bench.job import Forecast, forecast
+from bench.foresight.arms import Forecast, forecast
 from bench.published import rows
 from bench.store import DryStore
 from tests.test_store import quiet

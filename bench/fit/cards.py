@@ -21,8 +21,8 @@ SIZE = r"(\d+(?:\.\d+)?)\s*(?:gb|gib|g)"
 class Card:
     """A card of the table, or a size alone.
 
-    memory_bytes: what a process sees. usd_per_hour, bf16_flops_per_second: None where nobody told; the latter also where a card
-    has no bf16 in hardware, which `computes_bf16` tells.
+    memory_bytes: what a process sees. usd_per_hour, bf16_flops_per_second, watts: None where nobody told; the speed also where a card
+    has no bf16 in hardware, which `computes_bf16` tells. watts: the most that the board draws.
     """
 
     name: str
@@ -30,6 +30,7 @@ class Card:
     usd_per_hour: float | None = None
     bf16_flops_per_second: float | None = None
     computes_bf16: bool = True
+    watts: float | None = None
 
     @property
     def title(self) -> str:
@@ -48,7 +49,8 @@ def cards(file: Path | None = None) -> tuple[Card, ...]:
         found = [_card(row) for row in rows]
     except (KeyError, ValueError, TypeError) as error:
         raise BenchError(
-            f"{file}: expected the columns card, memory_gib, usd_per_hour and bf16_flops_per_second, the last two maybe empty ({error})"
+            f"{file}: expected the columns card, memory_gib, usd_per_hour and bf16_flops_per_second, the last two maybe empty, "
+            f"and maybe watts ({error})"
         ) from None
     return tuple(sorted(found, key=lambda card: (card.memory_bytes, card.usd_per_hour or 0.0)))
 
@@ -59,9 +61,8 @@ def _rows(file: Path) -> list[dict[str, str]]:
 
 
 def _card(row: Mapping[str, str]) -> Card:
-    price, flops = row["usd_per_hour"], row["bf16_flops_per_second"]
-    speed = float(flops) if flops else None
-    return Card(row["card"], float(row["memory_gib"]) * GIB, float(price) if price else None, speed, speed is not None)
+    price, speed, watts = (float(text) if text else None for text in (row["usd_per_hour"], row["bf16_flops_per_second"], row.get("watts")))
+    return Card(row["card"], float(row["memory_gib"]) * GIB, price, speed, speed is not None, watts)
 
 
 def find(name: str, table: tuple[Card, ...]) -> Card:

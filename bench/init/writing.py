@@ -209,7 +209,8 @@ def _start_reason(found: Settings) -> str:
 
 def _scores(found: Settings) -> list[str]:
     decoding = ", ".join(f"{key}: {_plain(value)}" for key, value in found.methods.decoding.model_dump().items())
-    lines = ["precision: bf16", f"decoding: {{{decoding}}}", *_metrics(found)]
+    precision = "bf16" if found.device.is_gpu else "fp32 # fast on every CPU; bf16 only on those that have it in hardware"
+    lines = [f"precision: {precision}", f"decoding: {{{decoding}}}", *_metrics(found)]
     if found.flops is None or found.hours is None:
         return [*lines, "", *_comment("What it computes is not known without the model. `bench plan` says what each arm buys and costs.")]
     cores = found.device.workers

@@ -97,7 +97,7 @@ class PromptedLabels(Outputs):
     shots: tuple[Example, ...]
 
     def make(self, folder: Path, bench: Workbench) -> None:
-        sources, outputs = self._sources(bench), dict(self._generate(bench))
+        sources, outputs = self.sources(bench), dict(self._generate(bench))
         if not outputs and self.examples:
             raise OverBudget("the first pseudo-label does not fit into what is left")
         pairs = ((self.examples[i], self._reply(len(sources[i]), output)) for i, output in sorted(outputs.items()))
@@ -106,7 +106,7 @@ class PromptedLabels(Outputs):
     def _reply(self, prompt_tokens: int, output: Output) -> Reply:
         return Reply(output.text, output.ended, prompt_tokens, output.tokens)
 
-    def _sources(self, bench: Workbench) -> tuple[tuple[int, ...], ...]:
+    def sources(self, bench: Workbench) -> tuple[tuple[int, ...], ...]:
         folder = self.model.tokenizer_folder(bench.cache, 0)
         shots, examples = (_cut(folder, e, self.max_source_tokens) for e in (self.shots, self.examples))
         sources = _prompts(folder, self.prompt, shots, examples)
@@ -125,7 +125,7 @@ class PromptedLabels(Outputs):
     def pretend(self, bench: Workbench) -> Labelling:
         """As many documents as the limit allows, each labelled with its own first words, or with the longest class."""
         reached = self.examples[: len(self._foreseen(bench))]
-        said = sum(map(len, self._sources(bench)[: len(reached)]))
+        said = sum(map(len, self.sources(bench)[: len(reached)]))
         return _pretended(self.prompt, reached, self.max_target_tokens, said, len(reached) * self.max_target_tokens)
 
 

@@ -6,7 +6,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -16,7 +16,7 @@ from bench.contracts import Example, Job, Precision, Recipe, Workbench
 from bench.training.batches import IGNORED, Encoded, encode
 from bench.training.forward import Forward
 from bench.training.models import read_config
-from bench.training.passes import passes
+from bench.training.passes import fewer, passes
 from bench.training.recipes import ModelRecipe, as_the_task_says, write_json
 
 LogProbs = list[list[float]]
@@ -43,6 +43,10 @@ class References(Recipe):
         """One forward pass for each example."""
         flops = self.model.flop_model(bench.cache)
         return float(sum(flops.forward(len(e.source), len(e.target)) for e in self._data(bench)))
+
+    def rehearsal(self, step_flops: float, bench: Workbench) -> Self:
+        few = fewer(self.examples, self.forecast_flops(bench), step_flops)
+        return replace(self, model=self.model.untrained, examples=few)
 
     def make(self, folder: Path, bench: Workbench) -> None:
         found = dict(passes(self.model, self._data(bench), bench, self.precision, "likelihood of the references", _of_labels))

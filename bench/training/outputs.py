@@ -6,7 +6,7 @@ import itertools
 import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,7 +15,10 @@ from bench.errors import OverBudget
 from bench.training.batches import encode_sources
 from bench.training.generation import Output, generate
 from bench.training.models import load
-from bench.training.recipes import ModelRecipe, as_the_task_says, write_json
+from bench.training.recipes import ModelRecipe, as_the_task_says, smaller_batch, some, write_json
+
+REHEARSED_BATCHES = 3
+"""Of a generation that is only timed."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,13 @@ class Outputs(Recipe):
     def forecast_items(self, bench: Workbench) -> int:
         return len(self._foreseen(bench))
 
+    def rehearsal(self, step_flops: float, bench: Workbench) -> Self:
+        size = self.decoding.batch_size
+        size = smaller_batch(size, size * math.fsum(self._ceilings(bench)) / max(1, len(self.examples)), step_flops)
+        decoding = self.decoding.model_copy(update={"batch_size": size})
+        few = some(self.examples, REHEARSED_BATCHES * size)
+        return replace(self, model=self.model.untrained, decoding=decoding, examples=few, limit=None)
+
     def _foreseen(self, bench: Workbench) -> list[float]:
         """FLOPs of each document that is reached within the limit."""
         return within(self._ceilings(bench), self.limit)
@@ -49,9 +59,10 @@ class Outputs(Recipe):
     def _ceilings(self, bench: Workbench) -> list[float]:
         """FLOPs of each document, if its output were as long as allowed."""
         flops, beams = self.model.flop_model(bench.cache), self.decoding.beams
-        return [flops.generation(len(source), self.max_target_tokens, beams) for source in self._sources(bench)]
+        return [flops.generation(len(source), self.max_target_tokens, beams) for source in self.sources(bench)]
 
-    def _sources(self, bench: Workbench) -> tuple[tuple[int, ...], ...]:
+    def sources(self, bench: Workbench) -> tuple[tuple[int, ...], ...]:
+        """Token ids of what is read of each document."""
         folder = self.model.tokenizer_folder(bench.cache, self.max_source_tokens, self.max_target_tokens)
         return encode_sources(folder, self.examples, self.prefix, self.max_source_tokens)
 
@@ -65,7 +76,7 @@ class Outputs(Recipe):
         return generate(
             network.to(bench.device),
             tokenizer,
-            self._sources(bench),
+            self.sources(bench),
             max_target_tokens=self.max_target_tokens,
             decoding=self.decoding,
             precision=self.precision,

@@ -7,15 +7,18 @@ from typing import TypeVar
 
 import torch
 
-from bench.contracts import Precision, Workbench
+from bench.contracts import Example, Precision, Workbench
 from bench.errors import OverBudget
 from bench.training.batches import Encoded, collate
 from bench.training.forward import Forward, forward
 from bench.training.models import load
-from bench.training.recipes import ModelRecipe
+from bench.training.recipes import ModelRecipe, smaller_batch, some
 
 BATCH = 16
 """Examples that the model sees at a time."""
+
+REHEARSED_BATCHES = 4
+"""Of passes that are only timed."""
 
 Kept = TypeVar("Kept")
 
@@ -46,3 +49,10 @@ def passes(
         bench.tally.advance(cost)
         bench.progress(what, at + len(positions), len(data))
         yield from zip(positions, kept, strict=True)
+
+
+def fewer(examples: tuple[Example, ...], flops: float, step_flops: float) -> tuple[Example, ...]:
+    """Some of the examples, for a rehearsal. flops: of a pass over all of them."""
+    each = flops / max(1, len(examples))
+    batch = smaller_batch(BATCH, BATCH * each, step_flops)
+    return some(examples, REHEARSED_BATCHES * batch if batch == BATCH else batch)

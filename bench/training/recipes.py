@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import random
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from bench.contracts import Checkpoint, Compact, Example, Job, Precision, Recipe, Workbench
+from bench.contracts import Checkpoint, Compact, Example, Job, Limit, Precision, Recipe, Workbench
 from bench.errors import CheckpointError
 from bench.training.batches import Encoded, encode, plan_batches
 from bench.training.flops import FlopModel, flop_model
@@ -19,6 +20,9 @@ from bench.training.models import load, read_config, save
 from bench.training.objectives import LabelObjective, Objective
 from bench.training.shrinking import shrink, shrunk_config
 from bench.training.tuning import Tuning
+
+REHEARSED_STEPS = 12
+"""Of a training that is only timed."""
 
 __all__ = ["Finetuned", "ModelRecipe", "Pretrained", "Shrunk", "Trained", "Tuning", "as_the_task_says"]
 
@@ -153,6 +157,18 @@ class Trained(ModelRecipe):
         objective = self.objective(bench, ready=False)
         return math.fsum(forecast_steps(data, order, self.tuning, self.flop_model(bench.cache), objective, self.limit))
 
+    def steps(self, bench: Workbench) -> int:
+        """Steps that it makes within a limit in FLOPs."""
+        data, order = self.plan(bench)
+        objective = self.objective(bench, ready=False)
+        return len(forecast_steps(data, order, self.tuning, self.flop_model(bench.cache), objective, self.limit))
+
+    def rehearsal(self, step_flops: float, bench: Workbench) -> Self:
+        whole = replace(self, limit=None)
+        batch = smaller_batch(self.tuning.batch_size, whole.forecast_flops(bench) / max(1, whole.plan(bench)[1].steps), step_flops)
+        tuning = self.tuning.model_copy(update={"batch_size": batch, "epochs": 1, "min_steps": 0})
+        return replace(self, base=self.base.untrained, tuning=tuning, limit=UNTIL_TOLD)
+
     def make(self, folder: Path, bench: Workbench) -> None:
         data, order = self.plan(bench)
         model, tokenizer = load(self.base.folder(bench), self.tuning.dropout)
@@ -187,10 +203,31 @@ class Finetuned(Trained):
     def forecast_items(self, bench: Workbench) -> int:  # noqa: ARG002
         return len(self.examples)
 
+    def rehearsal(self, step_flops: float, bench: Workbench) -> Self:
+        short = super().rehearsal(step_flops, bench)
+        return replace(short, examples=some(self.examples, REHEARSED_STEPS * short.tuning.batch_size))
+
     def plan(self, bench: Workbench) -> tuple[Sequence[Encoded], Planned]:
         folder = self.tokenizer_folder(bench.cache, self.max_source_tokens, self.max_target_tokens)
         data = encode(folder, self.examples, self.prefix, self.max_source_tokens, self.max_target_tokens)
         return data, Planned(plan_batches(data, self.tuning.batch_size, self.tuning.epochs, self.tuning.min_steps, self.seed))
+
+
+UNTIL_TOLD = Limit("wall", math.inf)
+"""Of work that may stop early, and does so where the tally has no room for more."""
+
+
+def smaller_batch(batch: int, flops: float, at_most: float) -> int:
+    """Where a batch takes so many FLOPs: how many of its examples take no more than `at_most`; one at least."""
+    return batch if flops <= at_most else max(1, math.floor(batch * at_most / flops))
+
+
+def some(examples: tuple[Example, ...], count: int) -> tuple[Example, ...]:
+    """At most so many, drawn at random but always the same, in their order."""
+    if len(examples) <= count:
+        return examples
+    drawn = sorted(random.Random(0).sample(range(len(examples)), count))  # noqa: S311 - no secret
+    return tuple(examples[i] for i in drawn)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -15,7 +16,7 @@ from bench.training.forward import Forward
 from bench.training.losses import top_log_probs
 from bench.training.models import load, load_tokenizer
 from bench.training.objectives import CachedObjective, Objective, SoftTargets, TeacherObjective
-from bench.training.passes import passes
+from bench.training.passes import fewer, passes
 from bench.training.recipes import Finetuned, ModelRecipe
 from bench.training.tuning import Distillation
 
@@ -41,6 +42,10 @@ class SoftLabels(Recipe):
         """Exactly what `make` tallies: one forward pass of the teacher for each example."""
         flops = self.teacher.flop_model(bench.cache)
         return float(sum(flops.forward(len(e.source), len(e.target)) for e in self._data(bench)))
+
+    def rehearsal(self, step_flops: float, bench: Workbench) -> Self:
+        few = fewer(self.examples, self.forecast_flops(bench), step_flops)
+        return replace(self, teacher=self.teacher.untrained, examples=few)
 
     def make(self, folder: Path, bench: Workbench) -> None:
         kept = dict(passes(self.teacher, self._data(bench), bench, self.precision, "soft labels", self._distributions))
@@ -75,6 +80,13 @@ class Distilled(Finetuned):
 
     taught_by: tuple[SoftLabels, ...] | ModelRecipe
     distillation: Distillation
+
+    def rehearsal(self, step_flops: float, bench: Workbench) -> Self:
+        short = super().rehearsal(step_flops, bench)
+        if not isinstance(self.taught_by, tuple):
+            return replace(short, taught_by=self.taught_by.untrained)
+        first = self.taught_by[0]
+        return replace(short, taught_by=(replace(first, teacher=first.teacher.untrained, examples=short.examples),))
 
     def objective(self, bench: Workbench, ready: bool) -> Objective:
         settings, smoothing = self.distillation, self.tuning.label_smoothing

@@ -8,16 +8,16 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 
 from bench.contracts import Decoding, Precision, Recipe, Workbench
 from bench.training.generation import generate_batch, generation_config
 from bench.training.models import load
-from bench.training.recipes import ModelRecipe, write_json
+from bench.training.recipes import ModelRecipe, smaller_batch, write_json
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,9 @@ class InferenceSpeed(Recipe):
 
     def forecast_flops(self, bench: Workbench) -> float:
         return (self.rounds + 1) * self.documents * math.fsum(self._flops(bench))
+
+    def rehearsal(self, step_flops: float, bench: Workbench) -> Self:
+        return replace(self, rounds=1, documents=smaller_batch(self.documents, self.documents * max(self._flops(bench)), step_flops))
 
     def make(self, folder: Path, bench: Workbench) -> None:
         runs, flops = self._runs(bench), self._flops(bench)

@@ -8,7 +8,8 @@ import pytest
 from bench import registry
 from bench.contracts import Example, Part, Splits
 from bench.errors import BenchError, CheckpointError, NotEnough, OverBudget
-from bench.job import ArmJob, forecast
+from bench.foresight.arms import forecast
+from bench.job import ArmJob
 from bench.ledger import Purse, rows
 from bench.store import DryStore
 from bench.training.models import load_tokenizer

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from bench import plan, registry, suite
 from bench.contracts import Example, Outcome, Recipe, Splits
 from bench.errors import BenchError, NotEnough, OverBudget
-from bench.job import ArmJob, forecast
+from bench.foresight.arms import forecast
+from bench.job import ArmJob
 from bench.ledger import Purse
 from bench.plan import Arm
 from bench.store import DryStore, Store

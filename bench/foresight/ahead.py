@@ -1,0 +1,123 @@
+"""A suite, looked at before it runs: what its arms buy and cost, and what their work takes on a device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import psutil
+
+from bench import machine
+from bench.contracts import Progress, Recipe, Splits
+from bench.errors import BenchError
+from bench.fit.answer import CONTEXT_BYTES, KEPT_FREE
+from bench.fit.cards import Card
+from bench.foresight import totals
+from bench.foresight.arms import Forecast, forecast
+from bench.foresight.device import Device, Here, OnCard
+from bench.foresight.remembered import Finder, rehearsed
+from bench.foresight.totals import Total
+from bench.foresight.written import Foreseen, Written
+from bench.plan import Arm
+from bench.store import DryStore
+from bench.suite import Suite
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """device: None where only quantities and dollars were asked for; then no time, energy or memory is foreseen.
+
+    alone: of each arm, doing all of its work. shared: of all arms, work that they share done once. workers: processes at a time.
+    """
+
+    suite: Suite
+    planned: Mapping[Arm, Forecast]
+    device: Device | None
+    alone: Mapping[Arm, Total]
+    shared: Total
+    workers: int
+
+    @property
+    def too_large(self) -> dict[Arm, float]:
+        """Arms that hold more than there is room for -> bytes."""
+        held = {arm: total.taken.peak_bytes or 0.0 for arm, total in self.alone.items()}
+        return {arm: size for arm, size in held.items() if self.device and size > self.device.room_bytes}
+
+    @property
+    def written(self) -> Written:
+        """For forecast.json."""
+        found = {
+            arm.id: Foreseen(total.usd, self.planned[arm].exact, self.planned[arm].steps, *vars(total.taken).values())
+            for arm, total in self.alone.items()
+            if not self.planned[arm].stops
+        }
+        return Written(self.device.title if self.device else "", datetime.now(UTC).isoformat(timespec="seconds"), found)
+
+
+def forecasts(suite: Suite, arms: Sequence[Arm], splits: Mapping[str, Splits], store: DryStore, progress: Progress) -> dict[Arm, Forecast]:
+    """What each arm will buy and cost."""
+    found = {}
+    for done, arm in enumerate(arms):
+        progress("planning arms", done, len(arms))
+        found[arm] = forecast(suite, arm, splits[arm.task_label], store)
+    progress("planning arms", len(arms), len(arms))
+    return found
+
+
+def look(suite: Suite, planned: Mapping[Arm, Forecast], device: Device | None, workers: int) -> Ahead:
+    """Put together what is known."""
+    where = device or NOWHERE
+    return Ahead(suite, planned, device, totals.alone(suite, planned, where), totals.shared(suite, planned, where), workers)
+
+
+NOWHERE = Here("", float("inf"), {}, {}, False)
+"""Nothing is known of it."""
+
+
+def here(finder: Finder, planned: Mapping[Arm, Forecast], store: DryStore, progress: Progress) -> Here:
+    """This device, after a few steps of every kind of work."""
+    cpu = finder.device == "cpu"
+    paces = finder.paces(_recipes(planned), progress)
+    peaks = finder.peaks(_recipes(planned), "cpu" if cpu else "cuda", store.bench, progress)
+    facts: dict[str, Any] = machine.facts()
+    name = facts["cpu"] if cpu else facts["gpus"][0]["name"] if facts["gpus"] else "GPU"
+    room = psutil.virtual_memory().total / max(1, finder.workers) if cpu else _gpu_bytes()
+    processes = f"{finder.workers} process" + "es" * (finder.workers != 1)
+    return Here(f"{name}, {processes} at a time", room, paces, peaks, process_counts=cpu)
+
+
+def on_card(
+    card: Card, training: float, generating: float, finder: Finder, planned: Mapping[Arm, Forecast], store: DryStore, progress: Progress
+) -> OnCard:
+    """A card of the table. Raises BenchError where the suite's precision is not there in hardware."""
+    if not card.computes_bf16 and any(work.recipe.on_device for plan in planned.values() for work in plan.works) and _asks_bf16(planned):
+        raise BenchError(f"{card.name} has no bf16 in hardware; say `precision: fp32` in the suite, or take another card")
+    peaks = finder.peaks(_recipes(planned), "cuda", store.bench, progress)
+    return OnCard(card, training, generating, CONTEXT_BYTES, KEPT_FREE, peaks)
+
+
+def _asks_bf16(planned: Mapping[Arm, Forecast]) -> bool:
+    return any(getattr(recipe, "precision", "") == "bf16" for recipe in _recipes(planned))
+
+
+def _recipes(planned: Mapping[Arm, Forecast]) -> list[Recipe]:
+    """That take time, each once."""
+    works = {work.recipe.key: work for plan in planned.values() for work in plan.works}
+    return [work.recipe for work in works.values() if rehearsed(work.recipe, work.bill.flops)]
+
+
+def _gpu_bytes() -> float:
+    import torch
+
+    return float(torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory)
+
+
+def refuse_above(total: Total, max_usd: float | None) -> None:
+    """Raises BenchError where a suite may spend more than that."""
+    if max_usd is not None and round(total.at_most_usd, 2) > max_usd:
+        raise BenchError(
+            f"this may spend ${total.at_most_usd:,.2f}, what arms share counted once: more than --max-usd {max_usd:g}; "
+            "fewer budgets, seeds or arms (--only) spend less"
+        )

@@ -1,0 +1,58 @@
+"""An arm -> what it will buy and cost, and the work that it will have made: its strategy run over a store that makes nothing."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from bench.contracts import Charge, Splits
+from bench.errors import BenchError
+from bench.evaluation import Evaluation
+from bench.job import ArmJob, Work
+from bench.ledger import Purse
+from bench.plan import Arm
+from bench.store import DryStore
+from bench.suite import Suite
+from bench.training.outputs import Outputs
+from bench.training.recipes import Trained
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What an arm will buy and cost, if every output is as long as allowed. What seconds and kWh cost is not known before.
+
+    works: in order, evaluation last. steps: of training, over all models. stops: why the arm ends without a score; empty where it
+    does not.
+    """
+
+    facts: dict[str, float]
+    charges: tuple[Charge, ...]
+    works: tuple[Work, ...] = ()
+    steps: int = 0
+    stops: str = ""
+
+    @property
+    def usd(self) -> float:
+        """Dollars from the purse."""
+        return math.fsum(charge.usd for charge in self.charges if charge.paid_by == "purse")
+
+    @property
+    def exact(self) -> bool:
+        """Whether nothing that is paid depends on what a model will say: then the dollars are those of the ledger, else a ceiling."""
+        return not any(isinstance(work.recipe, Outputs) or not work.recipe.on_device for work in self.works if work.phase != "evaluation")
+
+
+def forecast(suite: Suite, arm: Arm, splits: Splits, store: DryStore) -> Forecast:
+    """Run an arm's strategy, and ask for what scores it, without making anything."""
+    purse = Purse(arm.budget_usd)
+    job = ArmJob(suite, arm, splits, purse, store)
+    facts, stops = dict[str, float](), ""
+    try:
+        outcome = arm.cell.strategy.run(job)
+        facts = dict(outcome.facts)
+        for recipe in Evaluation(suite, arm, splits, job, outcome).recipes():
+            job.make(recipe, "evaluation")
+    except BenchError as error:  # one arm that cannot be must not hide what the others cost
+        stops = str(error)
+    steps = sum(work.recipe.steps(job.bench) for work in job.works if isinstance(work.recipe, Trained))
+    return Forecast({**job.facts, **facts}, tuple(purse.charges), job.works, steps, stops)

@@ -1,0 +1,134 @@
+"""The plan of a suite, for a reader."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from rich.console import RenderableType
+from rich.table import Table
+
+from bench.fit.cards import GIB
+from bench.foresight.ahead import Ahead
+from bench.foresight.arms import Forecast
+from bench.job import FORESEEN
+from bench.plan import Arm
+
+PURPOSES = {
+    "labels": "labels $",
+    "continued_pretraining": "pretraining $",
+    "teacher_tuning": "teacher $",
+    "pseudo_labelling": "pseudo $",
+    "student_training": "student $",
+}
+"""What money is for -> head of its column."""
+
+
+def blocks(ahead: Ahead) -> Iterator[RenderableType]:
+    """Money, then time, memory and energy, then what all of it comes to."""
+    meter = ahead.suite.spec.prices.meter
+    yield _money(ahead, meter in FORESEEN)
+    if meter not in FORESEEN:
+        yield f"What compute costs by {meter} is known when it has been measured; the purse stops it at the budget."
+    if ahead.device:
+        yield ""
+        yield _work(ahead)
+        yield f"Time, memory and energy: on {ahead.device.title}. Each arm as if it did all of its work itself."
+    yield ""
+    yield from _in_all(ahead)
+
+
+def _money(ahead: Ahead, known: bool) -> Table:
+    usd = {arm: {purpose: _dollars(forecast, purpose) for purpose in PURPOSES} for arm, forecast in ahead.planned.items()}
+    shown = [purpose for purpose in PURPOSES if not known or any(paid[purpose] for paid in usd.values())]
+    table = _table("labels bought", "pseudo-labels", *(PURPOSES[purpose] for purpose in shown), "left $")
+    table.add_column("")
+    for arm, forecast in ahead.planned.items():
+        paid = usd[arm]
+        cells = [f"{paid[purpose]:z.2f}" if purpose == "labels" or known else "?" for purpose in shown]
+        left = f"{arm.budget_usd - math.fsum(paid.values()):z.2f}" if known else "?"
+        counts = [f"{forecast.facts.get(name, 0):,.0f}" for name in ("labels_bought", "pseudo_labels")]
+        table.add_row(*_who(arm), *counts, *cells, left, f"stops: {forecast.stops}" if forecast.stops else "")
+    return table
+
+
+def _work(ahead: Ahead) -> Table:
+    table = _table("training steps", "TFLOP", "time", "peak GiB", "Wh")
+    table.add_column("")
+    for arm, total in ahead.alone.items():
+        taken, forecast = total.taken, ahead.planned[arm]
+        flops = math.fsum(work.bill.flops for work in forecast.works)
+        cells = [f"{forecast.steps:,}", _figure(flops / 1e12), duration(taken.seconds), _gib(taken.peak_bytes), _wh(taken.kwh)]
+        table.add_row(*_who(arm), *cells, "does not fit" if arm in ahead.too_large else "")
+    return table
+
+
+def _table(*heads: str) -> Table:
+    table = Table("task", "strategy (setting)", box=None, padding=(0, 1))
+    for head in ("seed", "budget", *heads):
+        table.add_column(head, justify="right")
+    return table
+
+
+def _who(arm: Arm) -> tuple[str, str, str, str]:
+    return arm.task_label, arm.column, str(arm.seed), f"${arm.budget_usd:g}"
+
+
+def _in_all(ahead: Ahead) -> Iterator[str]:
+    alone, once = ahead.alone.values(), ahead.shared
+    budgets = math.fsum(arm.budget_usd for arm in ahead.planned)
+    usd = [total.usd for total in alone]
+    each = "?" if None in usd else f"{math.fsum(one for one in usd if one is not None):,.2f}"
+    ceiling = "" if all(forecast.exact for forecast in ahead.planned.values()) else ", if every output is as long as allowed"
+    yield f"In all ${each} of ${budgets:,.2f}{ceiling}. With labels and work that arms share counted once: ${_usd(once.usd)}."
+    if not ahead.device:
+        return
+    seconds = [total.taken.seconds for total in alone]
+    apart = duration(None if None in seconds else math.fsum(one for one in seconds if one is not None))
+    spread = duration(None if once.taken.seconds is None else once.taken.seconds / ahead.workers)
+    processes = f", {spread} with {ahead.workers} processes at a time" if ahead.workers > 1 else ""
+    yield (
+        f"Time in all {apart}; shared work done once {duration(once.taken.seconds)}{processes}, starting processes and scoring texts "
+        f"aside; {_wh(once.taken.kwh)} Wh."
+    )
+    yield from _what_does_not_fit(ahead)
+
+
+def _what_does_not_fit(ahead: Ahead) -> Iterator[str]:
+    if not ahead.device or not ahead.too_large:
+        return
+    room, most = ahead.device.room_bytes, max(ahead.too_large.values())
+    yield (
+        f"{len(ahead.too_large)} of {len(ahead.planned)} arms do not fit: there are {room / GIB:.1f} GiB for each, they take up to "
+        f"{most / GIB:.1f}. A smaller batch_size, freeze, adafactor or fewer --workers take less; `bench fit` tells which."
+    )
+
+
+def duration(seconds: float | None) -> str:
+    """Such as '48 s', '3.2 min', '1.4 h', '2.1 days'; '?' where it is not known."""
+    if seconds is None:
+        return "?"
+    for most, unit, name in ((120, 1, "s"), (7200, 60, "min"), (172800, 3600, "h")):
+        if seconds < most:
+            return f"{seconds / unit:.{0 if unit == 1 and seconds >= 10 else 1}f} {name}"
+    return f"{seconds / 86400:.1f} days"
+
+
+def _usd(usd: float | None) -> str:
+    return "?" if usd is None else f"{usd:,.2f}"
+
+
+def _gib(size: float | None) -> str:
+    return "?" if size is None else f"{size / GIB:.1f}"
+
+
+def _wh(kwh: float | None) -> str:
+    return "?" if kwh is None else _figure(1000 * kwh)
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2g}"
+
+
+def _dollars(forecast: Forecast, phase: str) -> float:
+    return math.fsum(charge.usd for charge in forecast.charges if charge.phase == phase and charge.paid_by == "purse")

@@ -1,0 +1,77 @@
+"""What arms take: each on its own, as its purse sees it, and all together, shared work done once, as they are run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from bench.foresight.arms import Forecast
+from bench.foresight.device import Device, Taken, added
+from bench.job import FORESEEN, Work
+from bench.plan import Arm
+from bench.suite import Suite
+
+Planned = Mapping[Arm, Forecast]
+
+
+@dataclass(frozen=True)
+class Total:
+    """usd: None where the meter's amount is not foreseen. at_most_usd: what the purses let through in any case."""
+
+    usd: float | None
+    at_most_usd: float
+    taken: Taken
+
+
+def alone(suite: Suite, planned: Planned, device: Device) -> dict[Arm, Total]:
+    """Each arm, paying for and doing all of its work."""
+    return {arm: _alone(suite, arm, forecast, device) for arm, forecast in planned.items()}
+
+
+def _alone(suite: Suite, arm: Arm, forecast: Forecast, device: Device) -> Total:
+    taken = Taken.together(map(device.takes, forecast.works))
+    if suite.spec.prices.meter in FORESEEN:
+        return Total(forecast.usd, forecast.usd, taken)
+    usd = added([forecast.usd, *(_metered_usd(suite, arm, work, device) for work in forecast.works)])
+    return Total(None if usd is None else min(usd, arm.budget_usd), arm.budget_usd, taken)
+
+
+def shared(suite: Suite, planned: Planned, device: Device) -> Total:
+    """All arms: every piece of work once, and every label once, which is of one task and seed the most that an arm buys."""
+    once = {work.recipe.key: (arm, work) for arm, forecast in planned.items() for work in forecast.works}
+    taken = Taken.together(device.takes(work) for _, work in once.values())
+    paid = math.fsum([*_labels_usd(planned), *(_known_usd(suite, arm, work) for arm, work in once.values())])
+    if suite.spec.prices.meter in FORESEEN:
+        return Total(paid, paid, taken)
+    return Total(
+        added([paid, *(_metered_usd(suite, arm, work, device) for arm, work in once.values())]),
+        math.fsum(arm.budget_usd for arm in planned),
+        taken,
+    )
+
+
+def _labels_usd(planned: Planned) -> Iterator[float]:
+    most: dict[tuple[str, int], float] = {}
+    for arm, forecast in planned.items():
+        bought = math.fsum(charge.usd for charge in forecast.charges if charge.kind == "labels")
+        most[arm.task_label, arm.seed] = max(bought, most.get((arm.task_label, arm.seed), 0.0))
+    yield from most.values()
+
+
+def _known_usd(suite: Suite, arm: Arm, work: Work) -> float:
+    """Of work that the purse pays, what its quantities cost that are known beforehand."""
+    prices, payer = suite.spec.prices, suite.spec.pays.who(work.phase)
+    charges = prices.compute_charges(work.bill, arm.task_label, work.phase, payer) if work.recipe.on_device else []
+    charges += prices.token_charges(work.bill.prompt_tokens, work.bill.output_tokens, work.phase, payer)
+    return math.fsum(charge.usd for charge in charges if charge.paid_by == "purse")
+
+
+def _metered_usd(suite: Suite, arm: Arm, work: Work, device: Device) -> float | None:
+    """Of work that the purse pays, what its seconds or kWh cost; None where they are not foreseen."""
+    prices, meter = suite.spec.prices, suite.spec.prices.meter
+    if suite.spec.pays.who(work.phase) != "purse" or not work.recipe.on_device:
+        return 0.0
+    taken = device.takes(work)
+    amount = taken.seconds if meter == "wall" else taken.kwh
+    return None if amount is None else amount * prices.unit_price_usd(meter, arm.task_label, work.phase)
