@@ -1,6 +1,6 @@
 """Predicted against measured peak memory: the tables of docs/memory.md.
 
-    python -m benchmarks.memory            on the CPU: flan-t5-small and a Pegasus of 100 M parameters; some minutes
+    python -m benchmarks.memory            on the CPU: flan-t5-small and a Pegasus of 100 M parameters; a quarter of an hour
     python -m benchmarks.memory --gpu      on a GPU: pegasus-large, 96 trainings; not yet run
     python -m benchmarks.memory --eager    predicted alone: pegasus-large with attention as transformers computed it in 2020
 

@@ -126,7 +126,7 @@ class Answer:
         return tuple(sorted((row for row in fitting if len(row.setting.changes(self.asked.setting)) == fewest), key=lambda row: row.flops))
 
     def least(self) -> Row:
-        """The setting that takes least."""
+        """The setting that takes least, of those looked at."""
         return min(self.rows, key=lambda row: (row.peak.total(self.asked.batch), row.flops))
 
 
@@ -199,6 +199,6 @@ def refuse_what_never_fits(answer: Answer, table: tuple[Card, ...]) -> None:
     smaller = [f"a batch of {most} fits" if most else "not even a batch of 1 fits"]
     smaller += [f"the {one.layers} student fits" for one in answer.students[:1] if one.peak.largest_batch(room) >= asked.batch]
     raise BenchError(
-        f"{answer.named.title} with a batch of {asked.batch} does not fit {asked.card.name}: the least that it takes is "
+        f"{answer.named.title} with a batch of {asked.batch} does not fit {asked.card.name}: the least of the settings looked at takes "
         f"{answer.total(least.peak, asked.batch) / GIB:.1f} GiB ({least.setting}); {has_room}; here, {', '.join(smaller)}"
     )

@@ -76,14 +76,24 @@ def check(asked: Setting) -> None:
 
 
 def worth_a_look(asked: Setting, architecture: Architecture, computes_bf16: bool) -> tuple[Setting, ...]:
-    """All settings in the precision that was asked, of those with LoRA what was asked or else the default alone, with and without
-    checkpointing; and what was asked in the other precision."""
+    """Settings in the precision that was asked, and what was asked in the other one.
+
+    Left out, to be done in seconds: LoRA with anything else frozen or another optimiser than was asked; and checkpointing with nothing
+    frozen, unless that was asked.
+    """
     possible = [one for one in every(asked, architecture) if one.precision == "fp32" or computes_bf16]
     like = (asked.freeze, asked.checkpointing, asked.lora)
-    same = [one for one in possible if one.precision != asked.precision and (one.freeze, one.checkpointing, one.lora) == like]
-    adapters = ("embeddings" if asked.freeze == "none" else asked.freeze, asked.optimizer)
-    others = [one for one in possible if one.precision == asked.precision and (not one.lora or (one.freeze, one.optimizer) == adapters)]
-    return (*others, *same)
+    return tuple(
+        one
+        for one in possible
+        if (_is_looked_at(one, asked) if one.precision == asked.precision else (one.freeze, one.checkpointing, one.lora) == like)
+    )
+
+
+def _is_looked_at(one: Setting, asked: Setting) -> bool:
+    if one.lora:
+        return (one.freeze, one.optimizer) == ("embeddings" if asked.freeze == "none" else asked.freeze, asked.optimizer)
+    return not one.checkpointing or one.freeze in (asked.freeze, "embeddings", "encoder")
 
 
 def every(asked: Setting, architecture: Architecture) -> tuple[Setting, ...]:
