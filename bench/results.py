@@ -24,6 +24,8 @@ from numpy.typing import NDArray
 
 from bench import ledger
 from bench.errors import BenchError
+from bench.foresight import written
+from bench.foresight.written import Written
 from bench.ledger import Record
 
 
@@ -96,6 +98,8 @@ class Results:
     records: Mapping[str, Record]
     suite: Mapping[str, Any]
     suite_text: str = ""
+    foreseen: Written | None = None
+    """What `bench plan` foresaw of the arms, where it was asked before."""
 
     @cached_property
     def by_arm(self) -> pd.DataFrame:
@@ -128,6 +132,7 @@ def read(folder: Path) -> Results:
         records={name: arm.record for name, arm in arms.items() if arm.record},
         suite=suite,
         suite_text=text.read_text(encoding="utf-8", errors="replace") if text.exists() else "",
+        foreseen=written.read(folder),
     )
 
 

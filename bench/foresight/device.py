@@ -57,6 +57,17 @@ class Device(Protocol):
 
 
 @dataclass(frozen=True)
+class Nowhere:
+    """No device: nothing is foreseen of any work."""
+
+    title: str = ""
+    room_bytes: float = math.inf
+
+    def takes(self, work: Work) -> Taken:  # noqa: ARG002
+        return Taken(None, None, None)
+
+
+@dataclass(frozen=True)
 class Here:
     """This device. paces, peaks: by the recipe's key; None, or none: not known."""
 

@@ -75,8 +75,8 @@ class Finder:
 
 
 def rehearsed(recipe: Recipe, flops: float) -> bool:
-    """Whether it takes time worth finding out: it computes, or it makes a model."""
-    return recipe.on_device and (flops > 0 or isinstance(recipe, ModelRecipe))
+    """Whether it takes time worth finding out: it computes, or it makes a model of another."""
+    return recipe.on_device and (flops > 0 or (isinstance(recipe, ModelRecipe) and bool(recipe.inputs())))
 
 
 def _pace(recipe: Recipe, finder: Finder) -> dict[str, Any]:

@@ -9,6 +9,7 @@ missing      scores that no metric could give, and why
 answer       who is ahead, in words
 cells        what stands in one cell of the leaderboard
 tables       dollars, readings, facts, all metrics: a line for each setting
+foreseen     what `bench plan` said of each arm, beside what was measured
 conditions   how money is counted, the models and texts, the data, the machines
 figures      the plots: quality against dollars; where the dollars went
 pareto       the plot of quality against the cost axes

@@ -20,7 +20,7 @@ EARLY = ("At these prices", "Published figures")
 MANY = 6
 """More points than this are folded up."""
 
-TABLES = ("Cost axes", "With its use in the sum", "Memory, time, energy", "Other facts", "All metrics")
+TABLES = ("Cost axes", "With its use in the sum", "Memory, time, energy", "Predicted and measured", "Other facts", "All metrics")
 CONDITIONS = ("How money is counted", "Models and texts", "Data", "Machine and versions")
 
 
