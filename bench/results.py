@@ -69,6 +69,9 @@ FACT_UNITS = {"_ms": "ms", "_flops": "FLOP", "_parameters": "parameters", "_step
 CSV = pyarrow.csv.WriteOptions(quoting_style="needed")
 """Six times faster than pandas, which counts with thousands of arms."""
 
+AT_ONCE = 500
+"""Arms whose rows are held one by one; as a table they take a tenth of that memory."""
+
 
 @dataclass(frozen=True)
 class Examples:
@@ -120,12 +123,20 @@ def read(folder: Path) -> Results:
     suite = _suite(folder / "suite.json")
     name = str(suite.get("suite", folder.name))
     there = {path.name for path in folder.iterdir() if (path / "ledger.jsonl").exists() or (path / "record.json").exists()}
-    arms = {arm: _arm(folder / arm, name) for arm in sorted(there | {Path(str(planned)).name for planned in suite.get("arms", [])})}
+    arms = sorted(there | {Path(str(planned)).name for planned in suite.get("arms", [])})
+    frames = [_frame([])]
+    examples: dict[str, Examples] = {}
+    records: dict[str, Record] = {}
+    for first in range(0, len(arms), AT_ONCE):
+        batch = {arm: _arm(folder / arm, name) for arm in arms[first : first + AT_ONCE]}
+        frames.append(_frame(batch.values()))
+        examples |= {arm: found.examples for arm, found in batch.items() if found.examples}
+        records |= {arm: found.record for arm, found in batch.items() if found.record}
     text = folder / "suite.yaml"
     return Results(
-        table=_frame(arms.values()),
-        examples={name: arm.examples for name, arm in arms.items() if arm.examples},
-        records={name: arm.record for name, arm in arms.items() if arm.record},
+        table=pd.concat(frames, ignore_index=True),
+        examples=examples,
+        records=records,
         suite=suite,
         suite_text=text.read_text(encoding="utf-8", errors="replace") if text.exists() else "",
     )
@@ -258,15 +269,22 @@ def _number(value: float | None) -> float:
     return math.nan if value is None else float(value)
 
 
+_SEEN: dict[tuple[str, ...], tuple[str, ...]] = {}
+"""Ids of test examples, kept once: all arms of a task have the same."""
+
+
 @cache  # unbounded: arms are read in order, so that a smaller one would forget each before it is asked for again
 def _examples(path: Path, changed_ns: int) -> Examples:  # noqa: ARG001 - the time of change keys the cache
     """Scores of one arm; remembered, as the leaderboard is drawn again after every arm."""
-    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+    lines = json.loads(b"[%s]" % b",".join(line for line in path.read_bytes().split(b"\n") if line))  # at once, which is twice as fast
     ids = tuple(sys.intern(str(line["id"])) for line in lines)
     if len(set(ids)) < len(ids):
         raise ValueError(f"{path.name} holds an example twice")
-    keys = sorted({(sys.intern(who), sys.intern(metric)) for line in lines for who, scores in line["scores"].items() for metric in scores})
-    return Examples(ids, {(who, m): np.array([float(line["scores"][who][m]) for line in lines]) for who, m in keys})
+    scores = [line["scores"] for line in lines]
+    keys = sorted((sys.intern(who), sys.intern(metric)) for who, of in (scores[0] if scores else {}).items() for metric in of)
+    if any(sum(map(len, one.values())) != len(keys) for one in scores):
+        raise ValueError(f"{path.name} holds examples with unlike scores")
+    return Examples(_SEEN.setdefault(ids, ids), {(who, m): np.array([one[who][m] for one in scores], dtype=np.float64) for who, m in keys})
 
 
 def _frame(arms: Iterable[_Arm]) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from bench.report import ranking, stats
 from bench.report.ranking import Ranking
 from bench.report.samples import WHOLE, Scores, by_line, scores
 from bench.report.stats import Estimate
+from bench.report.teacher_facts import TeacherFacts
 from bench.results import Results
 
 Kind = Literal["setting", "teacher", "floor"]
@@ -167,7 +168,7 @@ def boards(found: Results, shown: Sequence[Metric], resamples: int = stats.RESAM
     """One board for each task and budget, for the metrics `shown`; the first of them ranks."""
     arms = found.by_arm
     arms = arms[arms["task"].ne("")]
-    arms["name"] = [label(s, t) for s, t in zip(arms["strategy"], arms["setting"], strict=True)]
+    arms["name"] = [label(s, t) for s, t in zip(arms["strategy"].tolist(), arms["setting"].tolist(), strict=True)]
     if not shown:
         shown = [Metric(str(found.suite.get("primary_metric", "score")), "", "none")]
     drawn = []
@@ -219,7 +220,7 @@ class _Scorer:
         samples = {name: {metric: of[name] for metric, of in found.items() if name in of} for name in names.unique()}
         estimates = {metric: dict(zip(of, self._estimates([*of.values()]), strict=True)) for metric, of in found.items()}
         statuses: dict[str, Counter[str]] = {name: Counter() for name in samples}
-        for name, status in zip(names, arms["status"], strict=True):
+        for name, status in zip(names.tolist(), arms["status"].tolist(), strict=True):  # quicker than to go over the columns
             statuses[name][status] += 1
         return [self._line(name, kind, of, {m: estimates[m][name] for m in of}, statuses[name]) for name, of in samples.items()]
 
@@ -256,14 +257,14 @@ def _teachers(found: Results, settings: Sequence[Line], arms: pd.DataFrame, scor
         if line.teacher:
             same = [part for sample in line.teacher.samples.values() for part in (sample.index, sample.to_numpy())]
             groups.setdefault(tuple(np.asarray(part).tobytes() for part in same), []).append(line)
-    lines = []
+    lines, facts, places = [], TeacherFacts.of(arms), arms.groupby("name").indices
     for group in groups.values():
         names, one = tuple(sorted(line.name for line in group)), group[0].teacher
         if one:
-            of_group = arms[arms["name"].isin(names)]
-            who, is_large = _who(found, str(of_group.index[0]))
-            facts = _teacher_facts(of_group, ("ms", "flops") if is_large else ())
-            lines.append(replace(one, name=f"teacher of {_listed(names)}", taught=names, facts=facts, who=who))
+            of_group = np.sort(np.concatenate([places[name] for name in names]))
+            who, is_large = _who(found, str(arms.index[of_group[0]]))
+            known = facts.means(of_group, is_large)
+            lines.append(replace(one, name=f"teacher of {_listed(names)}", taught=names, facts=known, who=who))
     return sorted(lines, key=scorer.rank)
 
 
@@ -289,10 +290,3 @@ def _facts(arms: pd.DataFrame) -> dict[str, dict[str, float]]:
     counted = arms[done | ~arms["name"].isin(arms.loc[done, "name"])].drop(columns=["seed", "label_share"])
     means = counted.groupby("name").mean(numeric_only=True).to_dict("index")
     return {str(line): {str(name): value for name, value in of.items() if not math.isnan(value)} for line, of in means.items()}
-
-
-def _teacher_facts(arms: pd.DataFrame, measured: Sequence[str]) -> dict[str, float]:
-    """Size of the teacher, and what was measured of the large model, in the words used for the student."""
-    facts = _facts(arms.assign(name=""))[""]
-    names = {"teacher_parameters": "student_parameters"} | {f"large_{what}": f"student_{what}" for what in measured}
-    return {student: facts[large] for large, student in names.items() if large in facts}

@@ -1,0 +1,36 @@
+"""What is known of teachers: size, and what was measured of the large model, over any set of arms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bench.report.stats import Floats
+
+TEACHER_FACTS = {"teacher_parameters": "student_parameters", "large_ms": "student_ms", "large_flops": "student_flops"}
+"""Size of the teacher, and what was measured of the large model -> the words used for the student."""
+
+
+@dataclass(frozen=True)
+class TeacherFacts:
+    """values: arms x names, columns of TEACHER_FACTS. done: by arm."""
+
+    names: tuple[str, ...]
+    values: Floats
+    done: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, arms: pd.DataFrame) -> TeacherFacts:
+        """arms: as of `results.arms`."""
+        names = tuple(name for name in TEACHER_FACTS if name in arms.columns)
+        return cls(names, arms[[*names]].to_numpy(dtype=np.float64), arms["status"].eq("done").to_numpy())
+
+    def means(self, arms: NDArray[np.intp], is_large: bool) -> dict[str, float]:
+        """Means over those of `arms`, by place, that are done, or over all where none is. is_large: whether the large model taught."""
+        values = self.values[arms[self.done[arms]] if self.done[arms].any() else arms]
+        found = {name: column[~np.isnan(column)] for name, column in zip(self.names, values.T, strict=True)}
+        kept = {name: column for name, column in found.items() if len(column) and (is_large or not name.startswith("large_"))}
+        return {TEACHER_FACTS[name]: float(column.mean()) for name, column in kept.items()}
