@@ -17,6 +17,7 @@ import click
 from bench import __version__
 from bench.errors import BenchError
 from bench.local_copies import DATA, MODELS, Variable
+from bench.price_options import MORE_THAN_NOTHING, price_options
 
 
 class _Commands(click.Group):
@@ -27,6 +28,11 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except BenchError as error:
             click.echo(str(error), err=True)
+        except click.exceptions.NoArgsIsHelpError:
+            raise
+        except click.UsageError as error:
+            where = error.ctx.command_path if error.ctx else "bench"
+            click.echo(f"{where}: {error.format_message()} See {where} --help.", err=True)
         except OSError as error:  # a full disk, a folder that may not be written
             click.echo(f"{error.filename or 'bench'}: {error.strerror or error}", err=True)
         except KeyboardInterrupt:
@@ -155,29 +161,12 @@ def clean(folder: Path, results: Path) -> None:
     commands.clean(folder, results)
 
 
-def _price_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Other prices than those that the arms were run at; what is not given stays."""
-    usd, more_than_nothing = click.FloatRange(min=0), click.FloatRange(min=0, min_open=True)
-    options = (
-        click.option("--label", "--label-price", "labels", metavar="[TASK=]USD", multiple=True, help="A label, of all tasks or of one."),
-        click.option("--gpu-hour", "device_hour_usd", metavar="USD", type=usd, help="An hour of the device that trains."),
-        click.option("--kwh", "kwh_usd", metavar="USD", type=usd, help="A kWh; counts where compute is paid by energy."),
-        click.option("--prompt-tokens", "usd_per_1m_prompt_tokens", metavar="USD", type=usd, help="A million tokens sent to an endpoint."),
-        click.option("--output-tokens", "usd_per_1m_output_tokens", metavar="USD", type=usd, help="A million tokens that it wrote."),
-        click.option("--meter", type=click.Choice(["flops", "wall", "energy", "items"]), help="What compute is paid by."),
-        click.option("--flops-per-second", "device_flops_per_second", type=more_than_nothing, help="Speed of the device."),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
 @main.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @results_option
-@_price_options
-@click.option("--requests", metavar="R", type=click.FloatRange(min=0, min_open=True), help="Requests a month that the model will answer.")
-@click.option("--months", metavar="T", type=click.FloatRange(min=0, min_open=True), default=12, show_default=True, help="For so long.")
+@price_options
+@click.option("--requests", metavar="R", type=MORE_THAN_NOTHING, help="Requests a month that the model will answer.")
+@click.option("--months", metavar="T", type=MORE_THAN_NOTHING, default=12, show_default=True, help="For so long.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of the report. [default: `priced` in FOLDER]")
 def price(
     folder: Path, results: Path, labels: tuple[str, ...], requests: float | None, months: float, out: Path | None, **prices: Any
@@ -191,9 +180,9 @@ def price(
 @main.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @results_option
-@click.option("--budget", metavar="USD", type=click.FloatRange(min=0, min_open=True), required=True, help="What there is to spend.")
+@click.option("--budget", metavar="USD", type=MORE_THAN_NOTHING, required=True, help="What there is to spend.")
 @click.option("--task", help="For this task. [default: for each]")
-@_price_options
+@price_options
 def recommend(folder: Path, results: Path, budget: float, task: str | None, labels: tuple[str, ...], **prices: Any) -> None:
     """Say what to do with a budget, from a results FOLDER (or the suite file that made it): how sure, and what would change it."""
     from bench import commands

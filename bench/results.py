@@ -10,20 +10,19 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 import pyarrow.csv
-from numpy.typing import NDArray
 
-from bench import ledger
+from bench import archive, ledger
+from bench import examples as scored
 from bench.errors import BenchError
+from bench.examples import Examples
 from bench.ledger import Record
 
 
@@ -74,24 +73,13 @@ AT_ONCE = 500
 
 
 @dataclass(frozen=True)
-class Examples:
-    """Scores of one arm, example by example.
-
-    ids: of the test examples. scores: (subject, metric) -> a score for each id, in the unit of the score, shape (examples,);
-    subjects are those of the table: student, teacher or 'floor: NAME'.
-    """
-
-    ids: tuple[str, ...]
-    scores: Mapping[tuple[str, str], NDArray[np.float64]]
-
-
-@dataclass(frozen=True)
 class Results:
     """Everything a report is made from.
 
     table: long form, see COLUMNS. examples: arm -> scores example by example, of the arms that are done.
     records: arm -> record, where it could be read.
     suite: suite.json, {} where there is none. suite_text: suite.yaml as it was run, '' where there is none.
+    kept: whether the folders of the arms are gone, and all is from table.parquet and `archive`.
     """
 
     table: pd.DataFrame
@@ -99,6 +87,7 @@ class Results:
     records: Mapping[str, Record]
     suite: Mapping[str, Any]
     suite_text: str = ""
+    kept: bool = False
 
     @cached_property
     def by_arm(self) -> pd.DataFrame:
@@ -117,12 +106,14 @@ class _Arm:
 
 
 def read(folder: Path) -> Results:
-    """Read `results/<suite>/`, also while it is being written. Raises BenchError where there is no such folder."""
+    """Read `results/<suite>/`, also while it is being written, or when only its tables are kept. Raises BenchError."""
     if not folder.is_dir():
         raise BenchError(f"{folder}: no such results folder")
     suite = _suite(folder / "suite.json")
     name = str(suite.get("suite", folder.name))
     there = {path.name for path in folder.iterdir() if (path / "ledger.jsonl").exists() or (path / "record.json").exists()}
+    if not there and (kept := _kept(folder, suite)):
+        return kept
     arms = sorted(there | {Path(str(planned)).name for planned in suite.get("arms", [])})
     frames = [_frame([])]
     examples: dict[str, Examples] = {}
@@ -132,14 +123,32 @@ def read(folder: Path) -> Results:
         frames.append(_frame(batch.values()))
         examples |= {arm: found.examples for arm, found in batch.items() if found.examples}
         records |= {arm: found.record for arm, found in batch.items() if found.record}
-    text = folder / "suite.yaml"
     return Results(
         table=pd.concat(frames, ignore_index=True),
         examples=examples,
         records=records,
         suite=suite,
-        suite_text=text.read_text(encoding="utf-8", errors="replace") if text.exists() else "",
+        suite_text=_text(folder),
     )
+
+
+def _kept(folder: Path, suite: Mapping[str, Any]) -> Results | None:
+    """What the tables in a folder say; None where there are none, or no arm in them has ended. Raises BenchError."""
+    path = folder / "table.parquet"
+    if not path.exists():
+        return None
+    try:
+        table = pd.read_parquet(path)[[*COLUMNS]].astype({name: column.dtype for name, column in COLUMNS.items()})
+        from_table = archive.records(table)
+    except (KeyError, ValueError, TypeError, OSError) as error:
+        raise BenchError(f"{path}: not a table of this version ({type(error).__name__}: {str(error)[:80]})") from None
+    records, examples = archive.read(folder)
+    return Results(table, examples, {**from_table, **records}, suite, _text(folder), kept=True) if from_table else None
+
+
+def _text(folder: Path) -> str:
+    path = folder / "suite.yaml"
+    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
 
 
 def save(results: Results, folder: Path) -> None:
@@ -219,7 +228,7 @@ def _arm(folder: Path, suite: str) -> _Arm:
             return _Arm({**shared, "status": "unfinished"}, [{**record, "reason": reason}, *rows])
         ended = {**record, "reason": sealed.reason, "value": _number(sealed.spent_usd)}
         predictions = folder / "predictions.jsonl"
-        examples = _examples(predictions, predictions.stat().st_mtime_ns) if sealed.status == "done" and predictions.exists() else None
+        examples = scored.read(predictions) if sealed.status == "done" and predictions.exists() else None
         return _Arm({**_identity(sealed), "arm": folder.name}, [ended, *rows], sealed, examples)
     except BenchError as error:
         reason = str(error)
@@ -267,24 +276,6 @@ def _row(row: Mapping[str, Any]) -> dict[str, Any]:
 def _number(value: float | None) -> float:
     """What was not measured is missing."""
     return math.nan if value is None else float(value)
-
-
-_SEEN: dict[tuple[str, ...], tuple[str, ...]] = {}
-"""Ids of test examples, kept once: all arms of a task have the same."""
-
-
-@cache  # unbounded: arms are read in order, so that a smaller one would forget each before it is asked for again
-def _examples(path: Path, changed_ns: int) -> Examples:  # noqa: ARG001 - the time of change keys the cache
-    """Scores of one arm; remembered, as the leaderboard is drawn again after every arm."""
-    lines = json.loads(b"[%s]" % b",".join(line for line in path.read_bytes().split(b"\n") if line))  # at once, which is twice as fast
-    ids = tuple(sys.intern(str(line["id"])) for line in lines)
-    if len(set(ids)) < len(ids):
-        raise ValueError(f"{path.name} holds an example twice")
-    scores = [line["scores"] for line in lines]
-    keys = sorted((sys.intern(who), sys.intern(metric)) for who, of in (scores[0] if scores else {}).items() for metric in of)
-    if any(sum(map(len, one.values())) != len(keys) for one in scores):
-        raise ValueError(f"{path.name} holds examples with unlike scores")
-    return Examples(_SEEN.setdefault(ids, ids), {(who, m): np.array([one[who][m] for one in scores], dtype=np.float64) for who, m in keys})
 
 
 def _frame(arms: Iterable[_Arm]) -> pd.DataFrame:

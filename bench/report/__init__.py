@@ -45,13 +45,13 @@ if TYPE_CHECKING:
 
 
 def write(folder: Path, quotes: Quotes | None = None, use: Use | None = None, out: Path | None = None, read: Results | None = None) -> Path:
-    """Read the arms in `folder` (`results/<suite>/`); write table.parquet, table.csv, the plots, report.md and report.html to `out`.
+    """Read the arms in `folder` (`results/<suite>/`); write its tables, plots, report.md and report.html to `out`.
 
     quotes: other prices to count by than those that were asked. use: how much the compact model will be used. out: `folder` by default.
     read: the results in `folder`, where they have been read already.
     Returns the path of report.md. Raises BenchError where there is no such folder, or a price cannot be counted by.
     """
-    from bench import repricing, results
+    from bench import archive, repricing, results
     from bench.report import axes, board, figures, page, web
     from bench.report.priced import priced
     from bench.report.web.payload import Material
@@ -60,6 +60,8 @@ def write(folder: Path, quotes: Quotes | None = None, use: Use | None = None, ou
     out.mkdir(parents=True, exist_ok=True)
     everything = repricing.reprice(read, quotes) if quotes else read
     results.save(everything, out)
+    if out == folder and not read.kept:
+        archive.write(folder, read.records, read.examples)
     asked, found = board.current(read), board.current(everything)
     metrics = board.metrics(found)
     boards = board.boards(found, metrics)

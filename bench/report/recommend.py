@@ -16,6 +16,8 @@ from bench.repricing import FIXED, PRICES, Quotes
 SEEDS_AT_MOST = 30
 """More seeds than this are no advice."""
 
+NOT_TO_BE_SETTLED = "To settle it, both would have to be run with two seeds or more, and with scores kept example by example."
+
 
 def paragraph(field: Field, budget_usd: float, quotes: Quotes) -> str:
     """Markdown."""
@@ -80,7 +82,8 @@ def _what_would_change_it(told: Verdict, field: Field) -> Iterator[str]:
 
 def _flip(tie: BreakEven, best: str) -> str:
     side, other = ("above", tie.above) if best == tie.below else ("below", tie.below)
-    return f"With {MOVED[tie.moved]} {side} {tie.usd:.3g} USD {interval(tie)} it would be {escape(other)}."
+    sure = interval(tie) if tie.low <= tie.high else "(interval not known)"
+    return f"With {MOVED[tie.moved]} {side} {tie.usd:.3g} USD {sure} it would be {escape(other)}."
 
 
 def _more(told: Verdict, field: Field) -> str:
@@ -88,8 +91,8 @@ def _more(told: Verdict, field: Field) -> str:
     if told.untold and not told.sure:
         others = listed(list(told.untold), 3)
         return f"To settle it, run {others} with about {told.budget_usd:g} USD (`budgets_usd`): so far nothing is told of that."
-    if told.tied and told.ahead[0].sure:
-        return _seeds(told, field)
+    if told.tied:
+        return _seeds(told, field) if told.ahead[0].sure else NOT_TO_BE_SETTLED
     return ""
 
 
