@@ -71,7 +71,8 @@ def write(folder: Path, quotes: Quotes | None = None, use: Use | None = None, ou
     text = page.page(found, everything, metrics, boards, trade_offs, plots, matters, maps)
     part = out / "report.md.part"
     part.write_text(text, encoding="utf-8")
-    web.write(Material(folder, found, everything, metrics, boards, matters.fields if matters else (), use), text, out)
+    told, drawn = (matters.fields, matters.maps) if matters else ((), ())
+    web.write(Material(folder, found, everything, metrics, boards, told, drawn, use), text, out)
     return part.replace(out / "report.md")
 
 

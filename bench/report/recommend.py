@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from bench.report import stats
 from bench.report.breakeven import MOVED, BreakEven, break_evens
 from bench.report.cells import conjoined, count, listed, score
 from bench.report.curves import Field, Mixture
-from bench.report.decision import Verdict, verdict
+from bench.report.decision import Verdict, covered, verdict
 from bench.report.decision_map import interval
 from bench.report.markdown import escape, number
 from bench.repricing import FIXED, PRICES, Quotes
@@ -23,8 +24,11 @@ def paragraph(field: Field, budget_usd: float, quotes: Quotes) -> str:
     """Markdown."""
     told = verdict(field, budget_usd, quotes)
     if told.best is None:
-        return f"{_asked(told, field)}: nothing was run that such a budget covers. {_range(field, quotes)} {_more(told, field)}".strip()
-    said = [_what_to_do(told, field), _runner_up(told), *_what_would_change_it(told, field), _more(told, field)]
+        nothing = "was run with so much money" if covered(field, budget_usd, quotes) else "was run that such a budget covers"
+        said = [f"{_asked(told, field)}: nothing {nothing}.", _range(field, quotes), *_as_it_was_run(told, field), _more(told, field)]
+        return " ".join(filter(None, said))
+    said = [_what_to_do(told, field), _runner_up(told), *_as_it_was_run(told, field), *_what_would_change_it(told, field)]
+    said += [_more(told, field)]
     return " ".join(filter(None, said))
 
 
@@ -67,6 +71,17 @@ def _runner_up(told: Verdict) -> str:
     others = [mixture.name for mixture in told.tied if mixture is not second]
     also = f"; nor can {listed(others, 3)}" if others and gap.sure else ""
     return f"Runner-up: {escape(second.name)}, {words} (behind by {score(gap)}, for {number(second.dollars)} USD{also})."
+
+
+def _as_it_was_run(told: Verdict, field: Field) -> Iterator[str]:
+    """What is better than anything told of this budget, and costs less: it was run with a smaller one."""
+    found = covered(field, told.budget_usd, told.quotes)
+    if not found or (told.best and field.sign * (found[1].mean - told.best.mean) <= 0):
+        return
+    name, point, usd = found
+    reached = score(stats.of_draws(point.draws, point.mean, field.seeds, field.examples))
+    said = f"What **{escape(name)}** did with {point.budget_usd:g} USD costs {number(usd)} USD at these prices"
+    yield f"{said}, and reached {reached}: the same can be done again, with {number(told.budget_usd - usd)} USD left over."
 
 
 def _what_would_change_it(told: Verdict, field: Field) -> Iterator[str]:

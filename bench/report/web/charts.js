@@ -66,7 +66,7 @@ const charts = (() => {
     const open = points.filter((d) => d.open && d.x < most);
     const label = (side, given) => Plot.text(floors, {y: "y", text: "name", frameAnchor: side, dy: -7, fillOpacity: 0.8, ...given});
     const chart = drawn({
-      height: Math.min(440, Math.max(300, width * 0.55)), marginRight: 16, marginLeft: 44,
+      height: Math.min(440, Math.max(300, width * 0.55)), marginRight: 16, marginLeft: 44, insetTop: 16,
       ariaLabel: `${metric.title} against budget, with 95 % intervals`,
       x: {type, domain: [least, most], label: "budget (USD) →", labelAnchor: "right", labelOffset: 38, tickFormat: figure, ticks: 5},
       y: {label: metric.title, nice: true, grid: true, ticks: 6},
@@ -137,5 +137,5 @@ const charts = (() => {
     return svg.node();
   }
 
-  return {quality, allocation, front, swatch, figure};
+  return {quality, allocation, front, swatch, figure, colour};
 })();
