@@ -4,7 +4,7 @@ stats        mean, interval and p-value over seeds and test examples
 samples      scores, seeds x examples, of every setting
 ranking      which settings are surely better than which, and what could have been found
 board        task and budget -> settings from best to worst, with the teachers and the floors
-teacher_facts what is known of teachers
+facts        what is known of a line beside its scores
 axes         quality against parameters, FLOPs and speed: the Pareto front, and what is inefficient
 missing      scores that no metric could give, and why
 answer       who is ahead, in words

@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 
 from bench.report import ranking, stats
+from bench.report.facts import TeacherFacts, of_lines
 from bench.report.ranking import Ranking
 from bench.report.samples import WHOLE, Scores, by_line, scores
 from bench.report.stats import Estimate
-from bench.report.teacher_facts import TeacherFacts
 from bench.results import Results
 
 Kind = Literal["setting", "teacher", "floor"]
@@ -120,6 +120,16 @@ class Board:
         pairs, see `ranking`; else for the number of comparisons of its kind, which is Holm's first and strictest step.
         """
         metric = metric or self.primary
+        key = (better.kind, better.name, worse.kind, worse.name, metric.name)
+        if key not in self._differences:  # every part of a report asks for them
+            self._differences[key] = self._difference(better, worse, metric)
+        return self._differences[key]
+
+    @cached_property
+    def _differences(self) -> dict[tuple[str, ...], Estimate | None]:
+        return {}
+
+    def _difference(self, better: Line, worse: Line, metric: Metric) -> Estimate | None:
         if metric.name not in better.samples or metric.name not in worse.samples:
             return None
         if metric == self.primary and self._ranked(better) and self._ranked(worse):
@@ -244,7 +254,7 @@ class _Scorer:
 def _settings(arms: pd.DataFrame, scorer: _Scorer) -> tuple[Line, ...]:
     lines = scorer.lines("setting", "student", arms, arms["name"])
     teachers = {line.name: line for line in scorer.lines("teacher", "teacher", arms, arms["name"]) if line.scores}
-    facts, primary = _facts(arms), scorer.metrics[0].name
+    facts, primary = of_lines(arms), scorer.metrics[0].name
     wanted = len({seed for line in lines if primary in line.samples for seed in line.samples[primary].index})
     told = [replace(line, facts=facts[line.name], wanted_seeds=wanted, teacher=teachers.get(line.name)) for line in lines]
     return tuple(sorted(told, key=scorer.rank))
@@ -282,11 +292,3 @@ def _who(found: Results, arm: str) -> tuple[str, bool]:
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
-
-
-def _facts(arms: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """Line -> means over its arms that are done, or over all of them where none is."""
-    done = arms["status"].eq("done")
-    counted = arms[done | ~arms["name"].isin(arms.loc[done, "name"])].drop(columns=["seed", "label_share"])
-    means = counted.groupby("name").mean(numeric_only=True).to_dict("index")
-    return {str(line): {str(name): value for name, value in of.items() if not math.isnan(value)} for line, of in means.items()}

@@ -119,7 +119,7 @@ const charts = (() => {
   function front({rows, title, metric, width}) {
     const {type, domain} = aside(rows, 1, 0), line = d3.sort(rows.filter((d) => d.front), (d) => d.x);
     const chart = drawn({
-      height: 250, marginRight: 16, marginLeft: 44, ariaLabel: `${metric.title} against ${title}`,
+      height: 250, marginRight: 16, marginLeft: 44, insetTop: 10, ariaLabel: `${metric.title} against ${title}`,
       x: {type, domain, label: `← ${title}`, labelAnchor: "left", labelOffset: 38, ticks: 4, tickFormat: tick},
       y: {label: metric.title, nice: true, grid: true, ticks: 5},
       marks: [Plot.line(line, {x: "at", y: "y", curve: "step-after", strokeOpacity: 0.4, strokeWidth: 2}), ...dots(rows)],

@@ -1,7 +1,8 @@
-"""What is known of teachers: size, and what was measured of the large model, over any set of arms."""
+"""What is known of a line beside its scores: means over its arms; of teachers size, and what was measured of the large model."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,3 +35,11 @@ class TeacherFacts:
         found = {name: column[~np.isnan(column)] for name, column in zip(self.names, values.T, strict=True)}
         kept = {name: column for name, column in found.items() if len(column) and (is_large or not name.startswith("large_"))}
         return {TEACHER_FACTS[name]: float(column.mean()) for name, column in kept.items()}
+
+
+def of_lines(arms: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """Line -> means over its arms that are done, or over all of them where none is."""
+    done = arms["status"].eq("done")
+    counted = arms[done | ~arms["name"].isin(arms.loc[done, "name"])].drop(columns=["seed", "label_share"])
+    means = counted.groupby("name").mean(numeric_only=True).to_dict("index")
+    return {str(line): {str(name): value for name, value in of.items() if not math.isnan(value)} for line, of in means.items()}
