@@ -36,7 +36,7 @@ from bench.training.memory import Architecture, Texts, generation_peak, training
 from bench.training.models import head_is_tied, model_class, untie
 from bench.training.objectives import LabelObjective
 from bench.training.pretending import Kernels
-from bench.training.tuning import Tuning
+from bench.training.tuning import Lora, Tuning
 
 MIB = 2**20
 
@@ -52,7 +52,6 @@ class Case:
     batch: int
     precision: Precision
     tuning: Tuning = field(default_factory=Tuning)
-    checkpointing: bool = False
     beams: int = 0
 
     @property
@@ -61,7 +60,8 @@ class Case:
         texts = f"{self.texts.source}/{self.texts.target}"
         if self.beams:
             return (self.model, f"generation, {self.beams} beams", str(self.batch), texts, self.precision)
-        way = f"{self.tuning.optimizer}, {self.tuning.freeze} frozen" + (", checkpointing" if self.checkpointing else "")
+        way = f"{self.tuning.optimizer}, {self.tuning.freeze} frozen" + (", checkpointing" if self.tuning.checkpointing else "")
+        way += f", LoRA of rank {self.tuning.rank}" if self.tuning.lora else ""
         way += f", dropout {self.tuning.dropout}" if self.tuning.dropout else ""
         return (self.model, way, str(self.batch), texts, self.precision)
 
@@ -71,7 +71,7 @@ class Case:
         if self.beams:
             peak = generation_peak(architecture, Decoding(beams=self.beams), self.precision, self.texts, kernels)
         else:
-            peak = training_peak(architecture, self.tuning, self.precision, self.texts, self.checkpointing, kernels)
+            peak = training_peak(architecture, self.tuning, self.precision, self.texts, kernels)
         return peak.total(self.batch)
 
     def run(self, device: str, mark: Callable[[], None]) -> None:
@@ -94,10 +94,6 @@ def real_model(architecture: Architecture, dropout: float | None) -> Any:
 def train_two_steps(architecture: Architecture, case: Case, device: str, mark: Callable[[], None]) -> None:
     """The loop of the suites; the batch is as long as allowed, but for one document."""
     model = real_model(architecture, case.tuning.dropout)
-    if case.checkpointing:
-        model.activation_checkpointing_enable({"use_reentrant": False})
-        model.disable_input_require_grads()
-        model.config.use_cache = False
     data = [Encoded((5,) * (case.texts.source - (i > 0)), (5,) * case.texts.target) for i in range(case.batch)]
 
     def progress(what: str, done: float, total: float) -> None:  # noqa: ARG001
@@ -207,14 +203,21 @@ ON_CPU = (
     Case("google/flan-t5-small", Texts(128, 32), 8, "fp32"),
     Case("google/flan-t5-small", Texts(128, 32), 8, "fp32", Tuning(freeze="none", optimizer="adafactor")),
     Case("google/flan-t5-small", Texts(128, 32), 8, "bf16", Tuning(freeze="encoder")),
-    Case("google/flan-t5-small", Texts(128, 32), 8, "fp32", checkpointing=True),
+    Case("google/flan-t5-small", Texts(128, 32), 8, "fp32", Tuning(checkpointing=True)),
     Case("google/flan-t5-small", Texts(128, 32), 8, "fp32", Tuning(dropout=0.1)),
+    Case("google/flan-t5-small", Texts(128, 32), 8, "fp32", Tuning(optimizer="adamw_8bit", freeze="none")),
+    Case("google/flan-t5-small", Texts(128, 32), 8, "fp32", Tuning(lora=Lora())),
+    Case("google/flan-t5-small", Texts(128, 32), 8, "bf16", Tuning(lora=Lora(), checkpointing=True)),
     Case("google/flan-t5-small", Texts(128, 32), 8, "fp32", beams=4),
     Case(PEGASUS_100M, Texts(256, 32), 1, "fp32", Tuning(freeze="none")),
     Case(PEGASUS_100M, Texts(256, 32), 4, "fp32"),
     Case(PEGASUS_100M, Texts(256, 32), 4, "bf16"),
     Case(PEGASUS_100M, Texts(256, 32), 4, "fp32", Tuning(optimizer="adafactor")),
-    Case(PEGASUS_100M, Texts(256, 32), 4, "fp32", checkpointing=True),
+    Case(PEGASUS_100M, Texts(256, 32), 4, "fp32", Tuning(checkpointing=True)),
+    Case(PEGASUS_100M, Texts(256, 32), 4, "fp32", Tuning(optimizer="adamw_8bit")),
+    Case(PEGASUS_100M, Texts(256, 32), 4, "fp32", Tuning(lora=Lora())),
+    Case(PEGASUS_100M, Texts(256, 32), 4, "fp32", Tuning(lora=Lora(), checkpointing=True)),
+    Case(PEGASUS_100M, Texts(256, 32), 4, "fp32", Tuning(lora=Lora(rank=64), optimizer="adamw_8bit", freeze="encoder")),
     Case(PEGASUS_100M, Texts(256, 32), 2, "fp32", beams=8),
 )
 
@@ -224,8 +227,8 @@ def on_gpu() -> Iterator[Case]:
     texts, precisions = (Texts(512, 64), Texts(1024, 128)), ("bf16", "fp32")
     ways = itertools.product(texts, precisions, ("adamw", "adafactor"), (False, True), (1, 2, 4, 8, 16, 32))
     for length, precision, optimizer, checkpointing, batch in ways:
-        tuning = Tuning(optimizer=optimizer, freeze="none")
-        yield Case("google/pegasus-large", length, batch, precision, tuning, checkpointing)
+        tuning = Tuning(optimizer=optimizer, freeze="none", checkpointing=checkpointing)
+        yield Case("google/pegasus-large", length, batch, precision, tuning)
     for beams in (1, 8):
         yield Case("google/pegasus-large", Texts(512, 64), 8, "bf16", beams=beams)
 

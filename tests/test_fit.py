@@ -1,6 +1,7 @@
 """What fits which card: models without weights or a network, cards by name and size, and one clear line where nothing fits."""
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -154,8 +155,48 @@ def test_cards_and_prices_can_be_ones_own(tmp_path: Path) -> None:
 
 def test_every_setting_of_the_asked_precision_has_a_row_and_so_has_what_was_asked_in_the_other_one(answer: Answer) -> None:
     ways = [row.setting for row in answer.rows]
-    assert len(ways) == len(set(ways)) == 2 * 3 * 2 + 2  # optimisers x frozen x checkpointing, and fp32 with either optimiser
-    assert {(way.freeze, way.checkpointing) for way in ways if way.precision == "fp32"} == {("embeddings", False)}
+    plain = [way for way in ways if not way.lora]
+    assert len(ways) == len(set(ways)) == len(plain) + 2
+    assert len(plain) == 3 * 3 * 2 + 3  # optimisers x frozen x checkpointing, and fp32 with each optimiser
+    assert {(way.freeze, way.checkpointing, way.lora) for way in ways if way.precision == "fp32"} == {("embeddings", False, 0)}
+
+
+def test_lora_has_a_row_with_and_without_checkpointing_in_the_optimiser_that_was_asked(answer: Answer) -> None:
+    found = [row.setting for row in answer.rows if row.setting.lora]
+    assert {(way.lora, way.freeze, way.optimizer, way.checkpointing) for way in found} == {
+        (8, "embeddings", "adamw", False),
+        (8, "embeddings", "adamw", True),
+    }
+
+
+def test_lora_as_asked_is_compared_with_training_the_weights() -> None:
+    found = answered(lora=4, freeze="encoder")
+    assert found.row.setting.lora == 4
+    assert {way.lora for way in (row.setting for row in found.rows)} == {0, 4}
+    assert "LoRA of rank 4" in str(found.row.setting)
+    plain = next(row for row in found.rows if row.setting == replace(found.row.setting, lora=0))
+    assert plain.setting.changes(found.row.setting) == ["no LoRA"]
+    assert found.row.peak.at(1)["optimiser states"] < plain.peak.at(1)["optimiser states"]
+
+
+def test_lora_with_nothing_frozen_is_refused_in_one_line() -> None:
+    result = bench(TINY, "--lora", "8", "--freeze", "none")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("--lora leaves all weights as they are")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_where_bitsandbytes_is_not_installed_8_bits_are_refused_in_one_line_and_the_page_says_how_to_have_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    result = bench(TINY, "--optimizer", "adamw_8bit")
+    assert result.exit_code == 2
+    assert "pip install bitsandbytes" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    without = answered()
+    assert {row.setting.optimizer for row in without.rows} == {"adamw", "adafactor"}
+    assert "pip install bitsandbytes" in text(without)
 
 
 def test_checkpointing_costs_about_a_third_more_flops_and_nothing_for_what_is_frozen() -> None:

@@ -48,6 +48,19 @@ def test_a_list_under_with_is_a_grid_also_in_nested_settings(tmp_path: Path) -> 
     assert cells[1].strategy.model_dump()["student"]["learning_rate"] == 0.001
 
 
+def test_a_suite_can_ask_for_adapters_8_bits_and_checkpointing_and_compare_ranks(tmp_path: Path) -> None:
+    student = "student: {lora: {rank: [4, 8]}, optimizer: adamw_8bit, checkpointing: true}"
+    cells = read(tmp_path, GOOD.replace("student: {learning_rate: [5e-4, 1e-3]}", student).replace("[0.5, 0.9]", "0.5")).cells
+    assert [cell.setting for cell in cells] == ["student.lora.rank=4", "student.lora.rank=8", ""]
+    tuning = cells[1].strategy.model_dump()["student"]
+    assert (tuning["lora"]["rank"], tuning["optimizer"], tuning["checkpointing"]) == (8, "adamw_8bit", True)
+
+
+def test_adapters_with_nothing_frozen_are_a_fault_of_the_suite(tmp_path: Path) -> None:
+    (fault,) = faults(tmp_path, GOOD.replace("student: {learning_rate: [5e-4, 1e-3]}", "student: {lora: {rank: 8}, freeze: none}"))
+    assert "lora leaves all weights as they are" in fault
+
+
 def test_every_fault_is_told_at_once_with_line_path_and_nearest_name(tmp_path: Path) -> None:
     text = (
         GOOD.replace("use: random", "use: randon")

@@ -15,8 +15,9 @@ from bench.fit.cards import GIB, Card
 from bench.fit.models import Named
 from bench.fit.settings import Setting
 from bench.training.allocations import Use
-from bench.training.memory import Architecture, Peak, Texts, generation_peak, parameters
+from bench.training.memory import Architecture, Peak, Texts, generation_peak, parameters, with_optimizer
 from bench.training.shrinking import Kept, kept_layers, layer_counts, shrunk_config
+from bench.training.states import kept_by_optimizer
 
 CONTEXT_BYTES = 0.5 * GIB
 """What CUDA holds besides torch's allocator, and what the allocator holds for cuBLAS: assumed. 426 MiB were measured for the context
@@ -133,8 +134,9 @@ class Answer:
 def begun(named: Named, asked: Asked, workers: int | None = None) -> Iterator[Callable[[Progress], Answer]]:
     """The work, begun; and a function that waits for it. It is begun before anything draws on the screen: processes are forked.
 
-    Raises BenchError where the model has fewer positions than the texts tokens.
+    Raises BenchError where the model has fewer positions than the texts tokens, or nothing can be trained as was asked.
     """
+    settings.check(asked.setting)
     _check_positions(named, asked.texts)
     architecture = named.architecture
     count = parameters(architecture)  # before the work is divided, so that transformers' code for the model is imported once
@@ -153,11 +155,11 @@ def begun(named: Named, asked: Asked, workers: int | None = None) -> Iterator[Ca
             for result in results:
                 done.append(result)
                 progress("pretending to train", len(done), len(work))
-            steps = settings.peaks(dict(zip(ways, done, strict=False)))
-            rows = tuple(Row(setting, peak, setting.flops(architecture, asked.texts)) for setting, peak in steps.items())
+            peaks = settings.peaks(possible, dict(zip(ways, done, strict=False)))
+            rows = tuple(Row(setting, peak, setting.flops(architecture, asked.texts)) for setting, peak in peaks.items())
             taught = zip(smaller, done[len(ways) : -1], strict=True)
             students = tuple(
-                Student(layers, kept, parameters(student), settings.peaks({asked.setting: step})[asked.setting])
+                Student(layers, kept, parameters(student), with_optimizer(step, kept_by_optimizer(step.learning, asked.setting.tuning)))
                 for (student, layers, kept), step in taught
             )
             return Answer(named, asked, count, rows, done[-1], students)

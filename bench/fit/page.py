@@ -11,6 +11,7 @@ from bench.fit.answer import Answer, Row
 from bench.fit.cards import GIB, Card
 from bench.training.allocations import USES
 from bench.training.memory import Peak
+from bench.training.tuning import is_installed
 
 BATCHES = (1, 2, 4, 8, 16, 32)
 
@@ -73,13 +74,14 @@ def _by_batch(answer: Answer) -> Table:
 
 def _by_setting(answer: Answer) -> Table:
     asked = answer.asked
-    table = Table("precision", "optimiser", "frozen", "checkpointing", box=None, padding=(0, 1))
+    table = Table("precision", "optimiser", "frozen", "LoRA", "checkpointing", box=None, padding=(0, 1))
     batches = sorted({1, 8, asked.batch})
     for head in ("FLOPs", *(f"GiB at {batch}" for batch in batches), *(["largest batch"] if asked.card else [])):
         table.add_column(head, justify="right")
     for row in sorted(answer.rows, key=lambda row: (row.flops, row.setting.precision, row.peak.total(asked.batch))):
         way = row.setting
-        named = (way.precision, way.optimizer, way.freeze, "yes" if way.checkpointing else "no")
+        lora = f"rank {way.lora}" if way.lora else "no"
+        named = (way.precision, way.optimizer, way.freeze, lora, "yes" if way.checkpointing else "no")
         sizes = [_gib(answer.total(row.peak, batch)) for batch in batches]
         style = "bold" if way == asked.setting else None
         table.add_row(*named, _compared(row, answer.row), *sizes, *([_largest(answer, row.peak)] if asked.card else []), style=style)
@@ -119,8 +121,10 @@ def notes(answer: Answer) -> list[str]:
         "Peaks are those of the real training step and of real generation, run without numbers (FakeTensorMode) on full-length texts;",
         "parts are those held at the peak. docs/memory.md says how near they come to what is measured.",
         "FLOPs are of the model, per example; checkpointing computes the forward pass of what learns again. Bits, optimisers and",
-        "the card's speed are not in them. A suite has no setting for checkpointing yet, and the loop has no gradient accumulation.",
+        "the card's speed are not in them. Settings go into a suite as they stand here; the loop has no gradient accumulation.",
     ]
+    if not is_installed("adamw_8bit"):
+        said.append("AdamW with states of 8 bits (adamw_8bit) is shown where bitsandbytes is installed: pip install bitsandbytes.")
     card = answer.asked.card
     if card and not card.computes_bf16:
         said.append(f"{card.name} has no bf16 in hardware, so only fp32 is shown; fp16 is not offered, Pegasus and T5 overflow in it.")

@@ -10,40 +10,47 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from bench.contracts import Precision
+from bench.errors import BenchError
 from bench.training.flops import flop_model
-from bench.training.memory import Architecture, Peak, Step, Texts, kept_by_optimizer, step_moments, with_optimizer
-from bench.training.tuning import Freeze, Tuning
+from bench.training.memory import Architecture, Peak, Step, Texts, step_moments, with_optimizer
+from bench.training.states import kept_by_optimizer
+from bench.training.tuning import Freeze, Lora, Optimizer, Tuning, check_optimizer, is_installed
 
-Optimizer = Literal["adamw", "adafactor"]
+RANK = Lora().rank
+"""Of the adapters that are looked at where none were asked for."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A way to train. checkpointing: a layer's activations are computed twice instead of being kept. dropout: its rate, or 0."""
+    """A way to train. checkpointing: a layer's activations are computed twice instead of being kept. dropout: its rate, or 0.
+    lora: rank of adapters, or 0."""
 
     precision: Precision = "bf16"
     optimizer: Optimizer = "adamw"
     freeze: Freeze = "embeddings"
     checkpointing: bool = False
     dropout: float = 0.0
+    lora: int = 0
 
     @property
     def tuning(self) -> Tuning:
         """As a suite says it."""
-        return Tuning(optimizer=self.optimizer, freeze=self.freeze, dropout=self.dropout)
+        lora = Lora(rank=self.lora) if self.lora else None
+        return Tuning(optimizer=self.optimizer, freeze=self.freeze, dropout=self.dropout, lora=lora, checkpointing=self.checkpointing)
 
     @property
-    def words(self) -> tuple[str, str, str, str]:
-        """Such as 'bf16', 'adafactor', 'encoder frozen', 'checkpointing'."""
+    def words(self) -> tuple[str, ...]:
+        """Such as 'bf16', 'adafactor', 'encoder frozen', 'no LoRA', 'checkpointing'."""
         frozen = "nothing frozen" if self.freeze == "none" else f"{self.freeze} frozen"
-        return self.precision, self.optimizer, frozen, "checkpointing" if self.checkpointing else "no checkpointing"
+        lora = f"LoRA of rank {self.lora}" if self.lora else "no LoRA"
+        return self.precision, self.optimizer, frozen, lora, "checkpointing" if self.checkpointing else "no checkpointing"
 
     def __str__(self) -> str:
-        """All words; checkpointing only where there is any."""
-        return ", ".join(self.words if self.checkpointing else self.words[:-1])
+        """All words; LoRA and checkpointing only where there is any."""
+        return ", ".join(word for word in self.words if not word.startswith("no "))
 
     def changes(self, other: Setting) -> list[str]:
         """The words in which it differs."""
@@ -52,40 +59,57 @@ class Setting:
     def flops(self, architecture: Architecture, texts: Texts) -> float:
         """Model FLOPs of an example, with those that checkpointing computes twice: the layers that something is learnt through."""
         model = flop_model(architecture.config)
-        cost = model.training(texts.source, texts.target, self.freeze)
+        cost = model.training(texts.source, texts.target, self.freeze, self.lora)
         if not self.checkpointing:
             return float(cost)
         again = model.forward(texts.source, texts.target) - model.head * (texts.target + texts.source * model.causal)
+        again += model.adapters(texts.source, texts.target, self.freeze, self.lora)
         frozen = model.encoder * texts.source + model.encoder_pairs * texts.source**2 if self.freeze == "encoder" else 0
         return float(cost + again - frozen)
 
 
+def check(asked: Setting) -> None:
+    """Raises BenchError where nothing can be trained like that: its optimiser is not installed, or LoRA is to leave nothing frozen."""
+    check_optimizer(asked.optimizer)
+    if asked.lora and asked.freeze == "none":
+        raise BenchError("--lora leaves all weights as they are, so nothing else goes with it than --freeze embeddings, or encoder")
+
+
 def worth_a_look(asked: Setting, architecture: Architecture, computes_bf16: bool) -> tuple[Setting, ...]:
-    """All settings in the precision that was asked, and what was asked in the other one."""
+    """All settings in the precision that was asked, of those with LoRA what was asked or else the default alone, with and without
+    checkpointing; and what was asked in the other precision."""
     possible = [one for one in every(asked, architecture) if one.precision == "fp32" or computes_bf16]
-    same = (asked.freeze, asked.checkpointing)
-    return tuple(one for one in possible if one.precision == asked.precision or (one.freeze, one.checkpointing) == same)
+    like = (asked.freeze, asked.checkpointing, asked.lora)
+    same = [one for one in possible if one.precision != asked.precision and (one.freeze, one.checkpointing, one.lora) == like]
+    adapters = ("embeddings" if asked.freeze == "none" else asked.freeze, asked.optimizer)
+    others = [one for one in possible if one.precision == asked.precision and (not one.lora or (one.freeze, one.optimizer) == adapters)]
+    return (*others, *same)
 
 
 def every(asked: Setting, architecture: Architecture) -> tuple[Setting, ...]:
-    """All settings with the dropout that was asked; without an encoder, none that freezes it."""
+    """All settings with the dropout that was asked, and the rank; without an encoder, none that freezes it."""
     freezes = [one for one in get_args(Freeze) if one != "encoder" or architecture.config.is_encoder_decoder]
-    return tuple(Setting(*one, asked.dropout) for one in product(get_args(Precision), get_args(Optimizer), freezes, (False, True)))
+    ways = product(get_args(Precision), optimizers(), freezes, (False, True), (asked.dropout,), (0, asked.lora or RANK))
+    return tuple(one for way in ways if not (one := Setting(*way)).lora or one.freeze != "none")
 
 
-def peaks(steps: Mapping[Setting, Step]) -> dict[Setting, Peak]:
-    """Of settings that differ from these in the optimiser alone as well."""
+def optimizers() -> tuple[Optimizer, ...]:
+    """Those that are installed."""
+    return tuple(one for one in get_args(Optimizer) if is_installed(one))
+
+
+def peaks(settings: Sequence[Setting], steps: Mapping[Setting, Step]) -> dict[Setting, Peak]:
+    """Of settings, by the steps that `work_of` them made."""
     found = {}
-    for setting, step in steps.items():
-        for optimizer in get_args(Optimizer):
-            one = replace(setting, optimizer=optimizer)
-            found[one] = with_optimizer(step, kept_by_optimizer(step.learning, one.tuning))
+    for setting in settings:
+        step = steps[_without_optimizer(setting)]
+        found[setting] = with_optimizer(step, kept_by_optimizer(step.learning, setting.tuning))
     return found
 
 
 def step(architecture: Architecture, texts: Texts, setting: Setting) -> Step:
     """A training step up to its optimiser."""
-    return step_moments(architecture, setting.tuning, setting.precision, texts, setting.checkpointing, "cuda")
+    return step_moments(architecture, setting.tuning, setting.precision, texts, "cuda")
 
 
 @contextmanager
@@ -109,6 +133,10 @@ def _do(work: Callable[[], Any]) -> Any:
 
 def work_of(architecture: Architecture, texts: Texts, settings: Sequence[Setting]) -> dict[Setting, Callable[[], Step]]:
     """What has to be run for these settings: one step for all optimisers."""
-    longest_first = sorted(settings, key=lambda one: not one.checkpointing)
-    without_optimizer = dict.fromkeys(replace(one, optimizer="adamw") for one in longest_first)
-    return {setting: partial(step, architecture, texts, setting) for setting in without_optimizer}
+    longest_first = sorted(settings, key=lambda one: (not one.lora, not one.checkpointing))
+    return {setting: partial(step, architecture, texts, setting) for setting in dict.fromkeys(map(_without_optimizer, longest_first))}
+
+
+def _without_optimizer(setting: Setting) -> Setting:
+    """What holds the same up to its optimiser."""
+    return replace(setting, optimizer="adamw")

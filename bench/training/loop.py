@@ -2,15 +2,16 @@
 
     train(model, data, order, ..., objective)        one call, one model, in place
       │
-      ├── freeze, optimiser                          what is frozen has no gradient and no optimiser state
-      └── for each step:
-            ├── order.batch(step, done)              done: share used up, of the steps or of the money, whichever is further
-            ├── tally.room_for(flops)                no room: the loop ends here
-            ├── learning_rate(tuning, done)          a rise, then a fall to its end
-            ├── objective.loss                       bf16 autocast or fp32; a teacher's logits where the objective has one
-            ├── backward, clip, step
-            ├── tally.advance(flops)
-            └── progress("training", step, steps)
+      ├── freeze, adapters, checkpointing, optimiser     what is frozen has no gradient and no optimiser state
+      ├── for each step:
+      │     ├── order.batch(step, done)              done: share used up, of the steps or of the money, whichever is further
+      │     ├── tally.room_for(flops)                no room: the loop ends here
+      │     ├── learning_rate(tuning, done)          a rise, then a fall to its end
+      │     ├── objective.loss                       bf16 autocast or fp32; a teacher's logits where the objective has one
+      │     ├── backward, clip, step
+      │     ├── tally.advance(flops)
+      │     └── progress("training", step, steps)
+      └── adapters merged                            what was trained is a plain model again
 
 The rate is a function of how much is used up, so a run that ends because the money does ends at its lowest rate as well
 (budgeted training: Li, Yumer and Ramanan, ICLR 2020).
@@ -19,7 +20,8 @@ The rate is a function of how much is used up, so a run that ends because the mo
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -29,8 +31,10 @@ from bench.contracts import Limit, Precision, Progress, Tally
 from bench.errors import BenchError, OverBudget
 from bench.training.batches import Encoded, collate
 from bench.training.flops import FlopModel
+from bench.training.learning import learning
 from bench.training.objectives import Objective
-from bench.training.tuning import Freeze, Tuning, check_freeze
+from bench.training.optimizers import optimizer_of
+from bench.training.tuning import Tuning, check_optimizer
 
 
 class Data(Protocol):
@@ -76,19 +80,24 @@ class Training:
     loss: float
 
 
-def step_flops(batch: Sequence[Encoded], student: FlopModel, freeze: Freeze, objective: Objective) -> float:
+def step_flops(batch: Sequence[Encoded], student: FlopModel, tuning: Tuning, objective: Objective) -> float:
     """Model FLOPs of one step: forward and backward of the student, and what the objective takes."""
-    return objective.extra_flops(batch) + sum(student.training(len(e.source), len(e.target), freeze) for e in batch)
+    own = sum(student.training(len(e.source), len(e.target), tuning.freeze, tuning.rank) for e in batch)
+    return objective.extra_flops(batch) + own
 
 
 def forecast_steps(data: Data, order: Order, tuning: Tuning, flops: FlopModel, objective: Objective, limit: Limit | None) -> list[float]:
-    """FLOPs of each step that `train` makes within a limit in FLOPs; of all steps where there is no such limit."""
+    """FLOPs of each step that `train` makes within a limit in FLOPs; of all steps where there is no such limit.
+
+    Raises OverBudget where the first step does not fit; BenchError where the optimiser is not installed.
+    """
+    check_optimizer(tuning.optimizer)
     ceiling = limit.amount if limit and limit.meter == "flops" else math.inf
     costs: list[float] = []
     used = 0.0
     for step in range(order.steps):
         batch = order.batch(step, max(step / order.steps, used / ceiling))
-        cost = step_flops([data[i] for i in batch], flops, tuning.freeze, objective)
+        cost = step_flops([data[i] for i in batch], flops, tuning, objective)
         if used + cost > ceiling:
             break
         used += cost
@@ -118,22 +127,19 @@ def train(
 
     items: labels that this training uses, for a meter that counts them; they are used with the first step.
     Raises OverBudget where the first step does not fit, or a later one of a training that may not stop early; BenchError
-    where the loss is no longer a number.
+    where the loss is no longer a number, or the optimiser is not installed.
     """
     model.to(device).train()
-    freeze(model, tuning.freeze)
-    optimizer = _optimizer(model, tuning)
     losses: list[float] = []
     seen = 0
-    forked = [torch.device(device)] if device.startswith("cuda") else []
-    with torch.random.fork_rng(devices=forked):
-        torch.manual_seed(seed)  # dropout; the order of batches was drawn before
+    with _seeded(seed, device), learning(model, tuning):
+        optimizer = optimizer_of(model, tuning)
         for step in range(order.steps):
             # without a limit the money left must not show in the result: the recipe's key does not hold it
             done = max(step / order.steps, tally.fraction() if may_stop_early else 0.0)
             positions = order.batch(step, done)
             batch = [data[i] for i in positions]
-            cost, new = step_flops(batch, flops, tuning.freeze, objective), 0 if step else items
+            cost, new = step_flops(batch, flops, tuning, objective), 0 if step else items
             if not tally.room_for(cost, new):
                 if step == 0 or not may_stop_early:
                     raise OverBudget(f"training step {step + 1} of {order.steps} does not fit into what is left")
@@ -150,20 +156,12 @@ def train(
     return Training(order.steps, len(losses), seen, math.fsum(last) / len(last))
 
 
-def freeze(model: Any, what: Freeze) -> None:
-    """Stop gradients of the embeddings, positions and output layer, or of these and the encoder.
-
-    Raises CheckpointError where the encoder is to be frozen and the model has none.
-    """
-    if what == "none":
-        return
-    check_freeze(what, causal=not model.config.is_encoder_decoder)
-    stacks = (model.get_encoder(), model.get_decoder()) if model.config.is_encoder_decoder else (model.get_decoder(),)
-    embeddings = [model.get_input_embeddings(), model.get_output_embeddings(), *(stack.embed_tokens for stack in stacks)]
-    positions = [stack.embed_positions for stack in stacks if hasattr(stack, "embed_positions")]
-    encoder = [model.get_encoder()] if what == "encoder" else []
-    for module in embeddings + positions + encoder:
-        module.requires_grad_(False)
+@contextmanager
+def _seeded(seed: int, device: str) -> Iterator[None]:
+    """What is drawn in here, adapters and dropout, follows from the seed; the order of batches was drawn before."""
+    with torch.random.fork_rng(devices=[torch.device(device)] if device.startswith("cuda") else []):
+        torch.manual_seed(seed)
+        yield
 
 
 def learning_rate(tuning: Tuning, done: float, step: float = 0.0) -> float:
@@ -178,20 +176,6 @@ def learning_rate(tuning: Tuning, done: float, step: float = 0.0) -> float:
 def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     for group in optimizer.param_groups:
         group["lr"] = rate
-
-
-def _optimizer(model: Any, tuning: Tuning) -> torch.optim.Optimizer:
-    from transformers.optimization import Adafactor
-
-    learning = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in learning if p.ndim >= 2], "weight_decay": tuning.weight_decay},
-        {"params": [p for p in learning if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    if tuning.optimizer == "adafactor":
-        optimizer: torch.optim.Optimizer = Adafactor(groups, lr=tuning.learning_rate, scale_parameter=False, relative_step=False)
-        return optimizer
-    return torch.optim.AdamW(groups, lr=tuning.learning_rate, fused=True)
 
 
 def _step(model: Any, optimizer: torch.optim.Optimizer, loss: torch.Tensor, tuning: Tuning, step: int) -> float:

@@ -11,7 +11,6 @@ One run tells about every batch: what grows with it is held apart from what does
 from __future__ import annotations
 
 import copy
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,10 +25,11 @@ from bench.training.allocations import USES, Allocations, Bytes, Moment, Use
 from bench.training.batches import Encoded
 from bench.training.flops import flop_model
 from bench.training.generation import generate_batch, generation_config
-from bench.training.loop import Planned, _optimizer, freeze, train
+from bench.training.loop import Planned, train
 from bench.training.models import DROPOUTS, count_parameters
 from bench.training.objectives import LabelObjective
-from bench.training.pretending import Kernels, checkpointed, empty_model, pretending
+from bench.training.pretending import Kernels, empty_model, pretending
+from bench.training.states import Kept, kept_by_optimizer
 from bench.training.tuning import Tuning
 
 PRIMES = (251, 257, 263, 269, 271, 277, 281, 283, 293, 307, 311, 313, 317, 331, 337, 347, 349)
@@ -83,15 +83,13 @@ def _batches(moment: Moment, room: float) -> int:
     return 0 if left < total.each else int(left // total.each) if total.each else 2**31
 
 
-def training_peak(
-    architecture: Architecture, tuning: Tuning, precision: Precision, texts: Texts, checkpointing: bool = False, kernels: Kernels = "cuda"
-) -> Peak:
+def training_peak(architecture: Architecture, tuning: Tuning, precision: Precision, texts: Texts, kernels: Kernels = "cuda") -> Peak:
     """Of a step of `loop.train` that is not the first one, whose batch is as long as allowed.
 
-    tuning: optimizer, freeze, dropout and label_smoothing count. checkpointing: activations of a layer are computed a second time
-    on the way back instead of being kept (transformers' activation_checkpointing_enable). Raises CheckpointError as `freeze`.
+    tuning: optimizer, freeze, dropout, label_smoothing, lora and checkpointing count. Raises CheckpointError as `freeze`, and BenchError
+    where the optimiser is not installed.
     """
-    step = step_moments(architecture, tuning, precision, texts, checkpointing, kernels)
+    step = step_moments(architecture, tuning, precision, texts, kernels)
     return with_optimizer(step, kept_by_optimizer(step.learning, tuning))
 
 
@@ -102,14 +100,6 @@ class Step:
     moments: tuple[Moment, ...]
     learning: tuple[torch.Size, ...]
     end: Moment
-
-
-@dataclass(frozen=True)
-class Kept:
-    """By an optimiser. states: from its first step on. working: the most that it holds besides while it steps."""
-
-    states: int
-    working: int
 
 
 def with_optimizer(step: Step, kept: Kept) -> Peak:
@@ -123,15 +113,14 @@ def _plus(moment: Moment, more: Mapping[Use, Bytes]) -> Moment:
     return Moment({use: moment.held[use] + more.get(use, Bytes()) for use in USES})
 
 
-def step_moments(
-    architecture: Architecture, tuning: Tuning, precision: Precision, texts: Texts, checkpointing: bool, kernels: Kernels
-) -> Step:
+def step_moments(architecture: Architecture, tuning: Tuning, precision: Precision, texts: Texts, kernels: Kernels) -> Step:
     """What a training step holds, whatever its optimiser keeps."""
     config = with_dropout(architecture.config, tuning.dropout)
     batch = _prime(config, texts)
     flops = flop_model(config)
     with pretending(kernels, batch, config.vocab_size, texts.target) as counted:
-        model = _learner(architecture, config, tuning, checkpointing, kernels, counted)
+        model = _empty(architecture, config, counted)
+        model.register_forward_pre_hook(lambda *_: _tell_apart(model, counted))  # by then it has its adapters
         seen: list[Moment] = []
 
         def before_optimizer(*_: Any) -> None:
@@ -193,41 +182,13 @@ def _empty(architecture: Architecture, config: Any, counted: Allocations) -> Any
     return model
 
 
-def _learner(architecture: Architecture, config: Any, tuning: Tuning, checkpointing: bool, kernels: Kernels, counted: Allocations) -> Any:
-    """An empty model whose gradients are told from its activations as they come."""
-    model = _empty(architecture, config, counted)
-    freeze(model, tuning.freeze)
-    if checkpointing:
-        checkpointed(model, kernels)
+def _tell_apart(model: Any, counted: Allocations) -> None:
+    """Parameters from activations, and gradients as they come."""
+    counted.mark(model.parameters(), "parameters")
+    counted.moments()  # of what was made until now
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.register_post_accumulate_grad_hook(lambda learnt: counted.mark([learnt.grad], "gradients"))
-    return model
-
-
-def kept_by_optimizer(learning: Sequence[torch.Size], tuning: Tuning) -> Kept:
-    """Of parameters of these shapes. Each is stepped twice on its own, since none depends on another; one of every shape will do."""
-    kept = {shape: _kept_of_one(shape, tuning) for shape in set(learning)}
-    states = sum(kept[shape].states * count for shape, count in Counter(learning).items())
-    return Kept(states, max((one.working for one in kept.values()), default=0))
-
-
-def _kept_of_one(shape: torch.Size, tuning: Tuning) -> Kept:
-    with pretending("cpu", 0, 0) as counted:
-        one = torch.nn.ParameterList([torch.empty(shape)])
-        optimizer = _optimizer(one, tuning)
-        counted.mark(one.parameters(), "parameters")
-        one[0].grad = torch.empty(shape)
-        before = _sum(counted.now())
-        optimizer.step()
-        states = _sum(counted.now()) - before
-        counted.moments()
-        optimizer.step()
-        return Kept(states, max(_sum(moment) for moment in counted.moments()) - before - states)
-
-
-def _sum(moment: Moment) -> int:
-    return sum(moment.at(0).values())
 
 
 def with_dropout(config: Any, dropout: float | None) -> Any:

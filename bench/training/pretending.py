@@ -15,15 +15,17 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from typing import Any, Literal
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.autograd.graph import _engine_run_backward
 from torch.overrides import TorchFunctionMode
 
 from bench.training.allocations import Allocations
 from bench.training.models import head_is_tied, model_class, untie
+from bench.training.tuning import is_installed
 
 Kernels = Literal["cuda", "cpu"]
 """Whose kernels are pretended."""
@@ -34,9 +36,11 @@ aten = torch.ops.aten
 @contextmanager
 def pretending(kernels: Kernels, batch: int, vocabulary: int, told: int = 0) -> Iterator[Allocations]:
     """Nothing is computed in here; what it would hold is counted, as `Allocations` says. told: tokens of a label."""
+    _import_now()
     counted = _Pretended(batch, vocabulary, told)
     with ExitStack() as modes:
         modes.enter_context(FakeTensorMode())
+        modes.enter_context(_staying())
         if kernels == "cuda":
             modes.enter_context(_OnCuda())
         yield modes.enter_context(counted)
@@ -51,24 +55,32 @@ def empty_model(config: Any, tied: bool) -> Any:
     model.tie_weights()
     if head_is_tied(model) and not tied:
         untie(model)
-    model.to = functools.partial(_stay, model)  # torch cannot move what `FakeTensorMode` made
     return model
 
 
-def checkpointed(model: Any, kernels: Kernels) -> None:
-    """Have layers computed a second time on the way back instead of keeping their activations.
+@functools.cache
+def _import_now() -> None:
+    """What is imported where it is needed would keep pretended tensors in its modules if that were in here."""
+    import peft  # noqa: F401
+    import transformers.optimization  # noqa: F401
 
-    The hook by which transformers makes gradients flow into frozen embeddings is taken off again: only checkpointing that re-enters
-    autograd needs it, and a frozen encoder would have to keep activations for it.
-    """
-    again = _OnCuda if kernels == "cuda" else nullcontext  # torch leaves a function mode for the whole of `backward`
-    model.activation_checkpointing_enable({"use_reentrant": False, "context_fn": lambda: (nullcontext(), again())})
-    model.disable_input_require_grads()
-    model.config.use_cache = False  # or transformers warns
+    if is_installed("adamw_8bit"):
+        import bitsandbytes  # noqa: F401
 
 
-def _stay(model: Any, device: str) -> Any:  # noqa: ARG001
-    return model
+@contextmanager
+def _staying() -> Iterator[None]:
+    """Modules stay where they are: torch cannot move what `FakeTensorMode` made, and there is one device."""
+    move = torch.nn.Module.to
+    torch.nn.Module.to = _stay  # type: ignore[method-assign, assignment]
+    try:
+        yield
+    finally:
+        torch.nn.Module.to = move  # type: ignore[method-assign]
+
+
+def _stay(module: torch.nn.Module, *_: Any, **__: Any) -> torch.nn.Module:
+    return module
 
 
 class _Pretended(Allocations):  # type: ignore[no-untyped-call]
@@ -114,6 +126,8 @@ class _OnCuda(TorchFunctionMode):
                  (sdp_utils.cpp; preprocess_mask in transformers/attention.cpp pads a mask to 16 columns)
     dropout      keeps a byte a number, not four (native_dropout)
     autocast     `pow` in fp32 (autocast_mode.h); it is in the activation of T5 v1.1, mT5 and Flan-T5
+
+    torch leaves a function mode for the whole of `backward`, in which checkpointing computes layers again; so it is entered again there.
     """
 
     def __torch_function__(
@@ -168,9 +182,16 @@ def _power(input: torch.Tensor, exponent: Any) -> torch.Tensor:
     return torch.pow(input.float() if torch.is_autocast_enabled("cpu") else input, exponent)
 
 
+def _backward(loss: torch.Tensor, **_: None) -> None:
+    """`Tensor.backward` without what would leave the mode again."""
+    with _OnCuda():
+        _engine_run_backward((loss,), (torch.ones_like(loss),), False, False, (), allow_unreachable=True, accumulate_grad=True)
+
+
 _ON_CUDA: Mapping[Any, Any] = {
     torch.nn.functional.scaled_dot_product_attention: _attention,
     torch.nn.functional.dropout: _dropout,
+    torch.Tensor.backward: _backward,
     torch.pow: _power,
     torch.Tensor.pow: _power,
     torch.Tensor.__pow__: _power,

@@ -2,21 +2,52 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from bench.contracts import Part
-from bench.errors import CheckpointError
+from bench.errors import BenchError, CheckpointError
 
 Freeze = Literal["none", "embeddings", "encoder"]
 """What fine-tuning leaves as it is; 'encoder' freezes the embeddings as well."""
+
+Optimizer = Literal["adamw", "adafactor", "adamw_8bit"]
+"""How gradients become steps, and what is remembered of them."""
 
 
 def check_freeze(freeze: Freeze, causal: bool) -> None:
     """Raises CheckpointError where the encoder is to be frozen and the model, which is `causal`, has none."""
     if causal and freeze == "encoder":
         raise CheckpointError("freeze: encoder: a decoder-only model has no encoder; expected `embeddings` or `none`")
+
+
+def is_installed(optimizer: Optimizer) -> bool:
+    """Whether the library that it comes from is there; that of the others always is."""
+    return optimizer != "adamw_8bit" or find_spec("bitsandbytes") is not None
+
+
+def check_optimizer(optimizer: Optimizer) -> None:
+    """Raises BenchError where its library is not installed."""
+    if not is_installed(optimizer):
+        raise BenchError(f"optimizer: {optimizer} needs bitsandbytes, which is not installed; `pip install bitsandbytes`, or take `adamw`")
+
+
+class Lora(Part):
+    """Low-rank adaptation (Hu et al. 2021, arXiv 2106.09685): a pair of narrow matrices beside each linear layer learns, and every weight
+    of the model itself stays as it is. When the training is over their product is added to the weights, and the model is a plain one.
+
+    All linear layers of encoder and decoder have such a pair, as Dettmers et al. 2023 (QLoRA, arXiv 2305.14314, section 4) found needed to
+    come up to training everything; Hu et al. took queries and values alone. The output layer has none.
+    """
+
+    rank: int = Field(default=8, ge=1)
+    """Numbers between the two matrices of a pair. Hu et al. compare 1 to 64 (section 7.2); more take more memory and FLOPs."""
+    alpha: float = Field(default=16.0, gt=0)
+    """What the pair adds is multiplied by alpha / rank."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Dropout rate of what goes into a pair."""
 
 
 class Tuning(Part):
@@ -39,8 +70,10 @@ class Tuning(Part):
     """Share of the highest rate at which it ends."""
     weight_decay: float = Field(default=0.0, ge=0)
     """Decoupled decay of matrices; norms and biases have none."""
-    optimizer: Literal["adamw", "adafactor"] = "adamw"
-    """'adafactor' keeps no first moment: 8 instead of 16 bytes a parameter (Shazeer and Stern 2018); Pegasus' own choice."""
+    optimizer: Optimizer = "adamw"
+    """'adafactor' keeps no first moment: 8 instead of 16 bytes a parameter (Shazeer and Stern 2018); Pegasus' own choice.
+    'adamw_8bit' keeps both moments in 8 bits, block by block: some 10 bytes a parameter (Dettmers et al. 2022, arXiv 2110.02861); it needs
+    bitsandbytes, which leaves what has fewer than 4,096 numbers in 32 bits."""
     clip_norm: float = Field(default=1.0, gt=0)
     """Gradients are scaled down to this Euclidean norm."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
@@ -49,7 +82,25 @@ class Tuning(Part):
     """Dropout rate in place of the checkpoint's own; missing: its own (mostly 0.1, which takes 10 % more time on a CPU)."""
     freeze: Freeze = "embeddings"
     """What stays as it is: 'none'; 'embeddings' (with positions and output layer, whether or not that is the embedding too);
-    'encoder' (and embeddings). Shleifer and Rush freeze both for students with a whole encoder."""
+    'encoder' (and embeddings). Shleifer and Rush freeze both for students with a whole encoder. With `lora` all weights stay, and
+    'encoder' says that only the decoder gets adapters."""
+    lora: Lora | None = None
+    """Train adapters of low rank instead of the weights; missing: the weights themselves. Not with freeze 'none'. Rates are mostly higher
+    than without: 2e-4 where all of a model took 1e-5 (Hu et al. 2021, appendix D)."""
+    checkpointing: bool = False
+    """Keep no activations within layers and compute them a second time on the way back (Chen et al. 2016, arXiv 1604.06174): less memory,
+    up to a third more time, the same result but for rounding. Charges by FLOPs stay the same: they are the model's."""
+
+    @property
+    def rank(self) -> int:
+        """Of the adapters; 0 without."""
+        return self.lora.rank if self.lora else 0
+
+    @model_validator(mode="after")
+    def _adapters_leave_the_weights(self) -> Self:
+        if self.lora and self.freeze == "none":
+            raise ValueError("lora leaves all weights as they are: freeze is `embeddings`, or `encoder` for adapters in the decoder alone")
+        return self
 
 
 class Distillation(Part):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,10 +10,14 @@ import pytest
 import torch
 
 from bench.contracts import Example, Recipe, Workbench
-from bench.training.batches import Encoded, encode
+from bench.training.batches import Encoded, encode, plan_batches
+from bench.training.flops import flop_model
 from bench.training.forward import forward
+from bench.training.loop import Planned, train
 from bench.training.models import load
+from bench.training.objectives import LabelObjective
 from bench.training.recipes import Pretrained
+from bench.training.tuning import Tuning
 from bench.zoo.random import Random
 
 ENCODER_DECODERS = ("t5", "t5_v1_1", "mt5", "bart", "pegasus")
@@ -150,3 +155,43 @@ def logits():
             return forward(model, {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": labels}).logits
 
     return logits
+
+
+@pytest.fixture
+def run(checkpoint, cache, encoded):
+    """train() on a fresh model; (model, Training, tally)."""
+
+    def run(tuning=None, allowance=math.inf, may_stop_early=False, precision="fp32", seed=0, change=None, objective=None):
+        tuning = tuning or Tuning(epochs=2, batch_size=4)
+        model, _ = load(checkpoint.folder(cache), tuning.dropout)
+        if change:
+            change(model)
+        tally = Counter(allowance)
+        result = train(
+            model,
+            encoded,
+            Planned(plan_batches(encoded, tuning.batch_size, tuning.epochs, tuning.min_steps, seed)),
+            tuning,
+            flop_model(model.config),
+            objective or LabelObjective(tuning.label_smoothing),
+            precision=precision,
+            device="cpu",
+            seed=seed,
+            tally=tally,
+            progress=lambda what, done, total: None,
+            may_stop_early=may_stop_early,
+            items=len(encoded),
+        )
+        return model, result, tally
+
+    return run
+
+
+@pytest.fixture
+def same():
+    """Function: (model, model) -> whether all their weights are the same bits."""
+
+    def same(one, other):
+        return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
+
+    return same

@@ -7,10 +7,11 @@ from bench.errors import CheckpointError
 from bench.training.batches import Encoded, collate
 from bench.training.flops import FlopModel, flop_model
 from bench.training.forward import forward
-from bench.training.loop import freeze
+from bench.training.learning import adapted, freeze
 from bench.training.losses import label_loss
 from bench.training.models import load
 from bench.training.shrinking import shrink, shrunk_config
+from bench.training.tuning import Lora
 from tests.training.conftest import ENCODER_DECODERS, smollm2_135m
 
 SOURCE, TARGET = 11, 7
@@ -56,6 +57,31 @@ def test_training_flops_are_those_torch_counts(model, what):
 def test_training_flops_with_a_frozen_encoder_are_those_torch_counts(model):
     freeze(model, "encoder")
     assert _flops(model).training(SOURCE, TARGET, "encoder") == _training_counted(model)
+
+
+@pytest.mark.parametrize("rank", [1, 8])
+def test_training_flops_with_adapters_are_those_torch_counts(model, rank):
+    freeze(model, "embeddings")
+    adapted(model, Lora(rank=rank), "embeddings")
+    assert _flops(model).training(SOURCE, TARGET, "embeddings", rank) == _training_counted(model)
+
+
+@pytest.mark.parametrize("family", ENCODER_DECODERS, indirect=True)
+def test_training_flops_with_adapters_in_the_decoder_alone_are_those_torch_counts(model):
+    freeze(model, "encoder")
+    adapted(model, Lora(rank=4), "encoder")
+    assert _flops(model).training(SOURCE, TARGET, "encoder", 4) == _training_counted(model)
+
+
+@pytest.mark.parametrize("frozen", ["embeddings", "encoder"])
+def test_adapters_flops_forward_are_those_torch_counts(model, frozen):
+    if frozen == "encoder" and not model.config.is_encoder_decoder:
+        frozen = "embeddings"
+    adapted(model, Lora(rank=3), frozen)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        forward(model, _batch(model, (SOURCE, TARGET)))
+    flops = _flops(model)
+    assert flops.forward(SOURCE, TARGET) + flops.adapters(SOURCE, TARGET, frozen, 3) == _counted(counter)
 
 
 def _training_counted(model):

@@ -7,7 +7,7 @@ from bench.contracts import Example, Limit
 from bench.errors import BenchError, CheckpointError, OverBudget
 from bench.training.batches import encode, plan_batches
 from bench.training.flops import flop_model
-from bench.training.loop import Planned, forecast_steps, learning_rate, step_flops, train
+from bench.training.loop import Planned, forecast_steps, learning_rate, step_flops
 from bench.training.models import load
 from bench.training.objectives import LabelObjective, TeacherObjective
 from bench.training.tuning import Distillation, Tuning
@@ -19,41 +19,6 @@ two_families = pytest.mark.parametrize("family", ["pegasus", "llama"], indirect=
 """For what differs between encoder-decoders and decoder-only models alone."""
 
 
-@pytest.fixture
-def run(checkpoint, cache, examples, counter):
-    """train() on a fresh model; (model, Training, tally)."""
-
-    def run(tuning=None, allowance=math.inf, may_stop_early=False, precision="fp32", seed=0, change=None):
-        tuning = tuning or Tuning(epochs=2, batch_size=4)
-        model, _ = load(checkpoint.folder(cache), tuning.dropout)
-        if change:
-            change(model)
-        data = encode(checkpoint.folder(cache), examples, "", 32, 16)
-        tally = counter(allowance)
-        result = train(
-            model,
-            data,
-            Planned(plan_batches(data, tuning.batch_size, tuning.epochs, tuning.min_steps, seed)),
-            tuning,
-            flop_model(model.config),
-            LabelObjective(tuning.label_smoothing),
-            precision=precision,
-            device="cpu",
-            seed=seed,
-            tally=tally,
-            progress=lambda what, done, total: None,
-            may_stop_early=may_stop_early,
-            items=len(examples),
-        )
-        return model, result, tally
-
-    return run
-
-
-def _same(one, other):
-    return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
-
-
 @two_families
 def test_training_lowers_the_loss(run):
     tuning = Tuning(epochs=12, batch_size=4, learning_rate=1e-2, freeze="none")
@@ -63,13 +28,13 @@ def test_training_lowers_the_loss(run):
 
 @two_families
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_the_same_seed_gives_the_same_bits_also_with_dropout(run, precision):
+def test_the_same_seed_gives_the_same_bits_also_with_dropout(run, same, precision):
     tuning = Tuning(epochs=2, batch_size=4, dropout=0.1)
     torch.manual_seed(1)
     one = run(tuning, precision=precision)[0]
     torch.manual_seed(2)
-    assert _same(one, run(tuning, precision=precision)[0])
-    assert not _same(one, run(tuning, precision=precision, seed=1)[0])
+    assert same(one, run(tuning, precision=precision)[0])
+    assert not same(one, run(tuning, precision=precision, seed=1)[0])
 
 
 @one_family
@@ -114,10 +79,10 @@ def test_money_that_ends_early_ends_the_loop_at_a_rate_near_zero(run):
 
 
 @one_family
-def test_the_allowance_leaves_no_trace_in_a_training_that_is_made_whole(run):
+def test_the_allowance_leaves_no_trace_in_a_training_that_is_made_whole(run, same):
     whole, _, tally = run()
     exactly, _, _ = run(allowance=sum(tally.steps))
-    assert _same(whole, exactly)
+    assert same(whole, exactly)
 
 
 @one_family
@@ -152,24 +117,23 @@ def test_steps_cost_the_flops_of_their_real_tokens(checkpoint, cache):
     data = encode(folder, (Example("a", "the list", "name"), Example("b", "the list of all", "a longer name")), "", 32, 16)
     flops = flop_model(load(folder)[0].config)
     shapes = [(len(e.source), len(e.target)) for e in data]
-    assert step_flops(data, flops, "none", LabelObjective()) == sum(3 * flops.forward(s, t) for s, t in shapes)
+    assert step_flops(data, flops, Tuning(freeze="none"), LabelObjective()) == sum(3 * flops.forward(s, t) for s, t in shapes)
     taught = TeacherObjective(Distillation(teacher_outputs="every_step"), 0.0, flops)
-    assert step_flops(data, flops, "none", taught) == sum(4 * flops.forward(s, t) for s, t in shapes)
+    assert step_flops(data, flops, Tuning(freeze="none"), taught) == sum(4 * flops.forward(s, t) for s, t in shapes)
 
 
 @one_family
-def test_steps_are_forecast_to_the_last_one_that_fits(run, checkpoint, cache, examples):
+def test_steps_are_forecast_to_the_last_one_that_fits(run, checkpoint, cache, encoded):
     _, _, tally = run()
-    data = encode(checkpoint.folder(cache), examples, "", 32, 16)
-    order, tuning = Planned(plan_batches(data, 4, 2, 0, 0)), Tuning(epochs=2, batch_size=4)
+    order, tuning = Planned(plan_batches(encoded, 4, 2, 0, 0)), Tuning(epochs=2, batch_size=4)
     flops = flop_model(load(checkpoint.folder(cache))[0].config)
 
     def forecast(amount):
-        return forecast_steps(data, order, tuning, flops, LabelObjective(), Limit("flops", amount))
+        return forecast_steps(encoded, order, tuning, flops, LabelObjective(), Limit("flops", amount))
 
     assert forecast(math.inf) == tally.steps
     assert forecast(sum(tally.steps[:4]) + 1) == tally.steps[:4]
-    assert forecast_steps(data, order, tuning, flops, LabelObjective(), Limit("wall", 0.001)) == tally.steps
+    assert forecast_steps(encoded, order, tuning, flops, LabelObjective(), Limit("wall", 0.001)) == tally.steps
     with pytest.raises(OverBudget, match="first step does not fit"):
         forecast(tally.steps[0] - 1)
 

@@ -5,10 +5,11 @@ import torch
 
 from bench.contracts import Decoding
 from bench.training.allocations import BLOCK, Allocations
-from bench.training.memory import Architecture, Texts, generation_peak, kept_by_optimizer, parameters, training_peak
+from bench.training.memory import Architecture, Texts, generation_peak, parameters, training_peak
 from bench.training.pretending import Kernels
 from bench.training.shapes import UNTIED, Shape, config, shape_of
-from bench.training.tuning import Tuning
+from bench.training.states import kept_by_optimizer
+from bench.training.tuning import Lora, Tuning
 from benchmarks.memory import Case, generate, measured_on_cpu, train_two_steps
 
 KIB = 1024
@@ -35,7 +36,11 @@ CASES = {
     "dropout": (architecture("bart"), Case("", TEXTS, 6, "fp32", Tuning(dropout=0.1))),
     "bf16 and Adafactor": (architecture("pegasus"), Case("", TEXTS, 6, "bf16", Tuning(optimizer="adafactor"))),
     "a frozen encoder": (architecture("pegasus"), Case("", TEXTS, 6, "fp32", Tuning(freeze="encoder"))),
-    "checkpointing": (architecture("pegasus"), Case("", TEXTS, 16, "fp32", checkpointing=True)),
+    "checkpointing": (architecture("pegasus"), Case("", TEXTS, 16, "fp32", Tuning(checkpointing=True))),
+    "LoRA": (architecture("t5_v1_1"), Case("", TEXTS, 6, "fp32", Tuning(lora=Lora()))),
+    "LoRA in the decoder alone, and bf16": (architecture("bart"), Case("", TEXTS, 6, "bf16", Tuning(lora=Lora(), freeze="encoder"))),
+    "LoRA and checkpointing": (architecture("pegasus"), Case("", TEXTS, 16, "fp32", Tuning(lora=Lora(), checkpointing=True))),
+    "AdamW in 8 bits": (architecture("pegasus"), Case("", TEXTS, 16, "fp32", Tuning(optimizer="adamw_8bit"))),
     "smoothing": (architecture("mt5"), Case("", TEXTS, 6, "bf16", Tuning(label_smoothing=0.1))),
     "a decoder alone": (llama(), Case("", TEXTS, 6, "fp32", Tuning(freeze="none"))),
 }
@@ -45,7 +50,7 @@ CASES = {
 def test_the_peak_of_a_training_step_is_within_a_tenth_of_what_the_allocator_counts(name: str) -> None:
     built, case = CASES[name]
     measured = measured_on_cpu(lambda mark: train_two_steps(built, case, "cpu", mark))
-    predicted = training_peak(built, case.tuning, case.precision, case.texts, case.checkpointing, "cpu").total(case.batch)
+    predicted = training_peak(built, case.tuning, case.precision, case.texts, "cpu").total(case.batch)
     assert predicted == pytest.approx(measured, rel=0.02)  # 0.1 is promised
 
 
@@ -86,12 +91,16 @@ def test_what_is_frozen_or_computed_again_takes_less() -> None:
     built = architecture("pegasus")
 
     def total(freeze: str = "none", checkpointing: bool = False, **settings: object) -> int:
-        return training_peak(built, Tuning(freeze=freeze, **settings), "bf16", Texts(256, 32), checkpointing).total(8)
+        tuning = Tuning(freeze=freeze, checkpointing=checkpointing, **settings)
+        return training_peak(built, tuning, "bf16", Texts(256, 32)).total(8)
 
     assert total("encoder") < total("embeddings") < total("none")
     assert total(checkpointing=True) < total()
     assert total("encoder", checkpointing=True) <= total("encoder")
     assert total(optimizer="adafactor") < total()
+    assert total(optimizer="adamw_8bit") < total()
+    assert total("encoder", lora=Lora(rank=2)) < total("embeddings", lora=Lora(rank=2)) < total("embeddings")
+    assert total("embeddings", lora=Lora(rank=4)) < total("embeddings", lora=Lora(rank=16))
 
 
 def test_a_gpu_keeps_attention_in_one_piece_and_dropout_in_bytes() -> None:
