@@ -9,7 +9,7 @@ from bench.errors import CheckpointError, NotEnough, OverBudget
 from bench.training.outputs import PseudoLabels
 from bench.training.recipes import Finetuned, ModelRecipe, Pretrained, Shrunk, as_the_task_says
 from bench.training.soft_labels import Distilled, SoftLabels
-from bench.training.tuning import Distillation, Tuning
+from bench.training.tuning import Distillation, Tuning, check_optimizer
 
 CHUNK = 250
 """Pseudo-labels made at a time: each chunk is an artifact, so budgets share their first chunks and a killed run keeps them."""
@@ -17,6 +17,12 @@ CHUNK = 250
 OUTPUTS_SHARE = 0.4
 """Part of the money left that may go into a chunk's outputs where soft labels of them follow, so that those fit too: they take about
 as much again, up to 1.4 times in a decoder-only model, which computes logits for the document as well. Bites where money runs out."""
+
+
+def check_installed(*tunings: Tuning | None) -> None:
+    """Raises BenchError where one of them needs an optimiser that is not installed: said first, before labels are bought."""
+    for tuning in filter(None, tunings):
+        check_optimizer(tuning.optimizer)
 
 
 def large(job: Job) -> ModelRecipe:

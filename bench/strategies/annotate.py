@@ -23,6 +23,7 @@ class Annotate(Strategy):
     def run(self, job: Job) -> Outcome:
         from bench.strategies import _steps
 
+        _steps.check_installed(self.student)
         examples = job.labels(self.label_share)
         base = _steps.compact(job, _steps.large(job))
         return Outcome(_steps.tune(job, base, examples, self.student, "student_training"))

@@ -56,6 +56,7 @@ class ContinuePretraining(Strategy):
         from bench.strategies import _steps
         from bench.training.pretraining import FurtherPretrained, switch_point
 
+        _steps.check_installed(self.pretraining, self.student)
         labels = job.labels(self.label_share)
         names = sorted(self.general | self.task_like)
         further = FurtherPretrained(

@@ -62,6 +62,7 @@ class Distill(Strategy):
     def run(self, job: Job) -> Outcome:
         from bench.strategies import _steps
 
+        _steps.check_installed(self.teacher, self.student)
         if self.method != "kd" and not job.unlabelled:
             raise NotEnough("there is no unlabelled pool to distill on")
         labels = job.labels(self.label_share)

@@ -58,6 +58,7 @@ class LlmLabel(Strategy):
     def run(self, job: Job) -> Outcome:
         from bench.strategies import _steps
 
+        _steps.check_installed(self.student)
         if not job.unlabelled:
             raise NotEnough("there is no unlabelled pool to label")
         labels = job.labels(self.label_share)

@@ -25,6 +25,7 @@ class Sft(Strategy):
     def run(self, job: Job) -> Outcome:
         from bench.strategies import _steps
 
+        _steps.check_installed(self.teacher, self.student)
         examples = job.labels(self.label_share)
         teacher = _steps.teacher(job, examples, self.teacher)
         student = _steps.finetuned(job, _steps.cut(job, teacher), examples, self.student, "student_training")

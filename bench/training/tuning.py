@@ -85,8 +85,8 @@ class Tuning(Part):
     'encoder' (and embeddings). Shleifer and Rush freeze both for students with a whole encoder. With `lora` all weights stay, and
     'encoder' says that only the decoder gets adapters."""
     lora: Lora | None = None
-    """Train adapters of low rank instead of the weights; missing: the weights themselves. Not with freeze 'none'. Rates are mostly higher
-    than without: 2e-4 where all of a model took 1e-5 (Hu et al. 2021, appendix D)."""
+    """Train adapters of low rank instead of the weights, then add them to these, so that what comes out is a plain model: `{rank: 8}`, also
+    with `alpha` (16; what is learnt counts alpha / rank times) and `dropout` (0). Missing: train the weights. Not with freeze 'none'."""
     checkpointing: bool = False
     """Keep no activations within layers and compute them a second time on the way back (Chen et al. 2016, arXiv 1604.06174): less memory,
     up to a third more time, the same result but for rounding. Charges by FLOPs stay the same: they are the model's."""

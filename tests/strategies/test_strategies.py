@@ -1,6 +1,7 @@
 """Every strategy takes each family of models from the purse to a compact model that loads."""
 
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,6 +32,11 @@ SPLITS = Splits(EXAMPLES[:60], POOL, (), (), "fingerprint")
 SETTINGS = {
     "annotate": ("annotate", "label_share: 0.5, student: {epochs: 1}"),
     "sft": ("sft", "label_share: 0.5, teacher: {epochs: 1}, student: {epochs: 1}"),
+    "sft with adapters": (
+        "sft",
+        "label_share: 0.5, teacher: {epochs: 1, lora: {rank: 2}, optimizer: adamw_8bit}, "
+        "student: {epochs: 1, lora: {rank: 2}, checkpointing: true}",
+    ),
     "continue_pretraining": ("continue_pretraining", "label_share: 0.5, tokens: 32, student: {epochs: 1}"),
     "pl": ("distill", "label_share: 0.5, teacher: {epochs: 1}, student: {epochs: 1}"),
     "kd": ("distill", "method: kd, start_from: teacher, teacher: {epochs: 1}, student: {epochs: 1}"),
@@ -111,6 +117,19 @@ def test_a_strategy_makes_a_compact_model_within_its_budget(tried: str, family: 
         assert layer_counts(load(store.artifact(outcome.teacher))[0].config)[1] == 4
     assert 0 < purse.spent_usd <= purse.budget_usd
     assert (outcome.facts.get("pseudo_labels", 0) > 0) == (tried in TAUGHT_ON_THE_POOL)
+
+
+@pytest.mark.parametrize("tried", ["annotate", "sft", "continue_pretraining", "pl", "kd"])
+def test_an_optimiser_that_is_not_installed_is_told_before_a_label_is_bought(
+    tried: str, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    settings = SETTINGS[tried][1].replace("student: {epochs: 1}", "student: {epochs: 1, optimizer: adamw_8bit}")
+    loaded, planned = arm(tmp_path, tried, settings=settings)
+    purse = Purse(planned.budget_usd)
+    with pytest.raises(BenchError, match="pip install bitsandbytes"):
+        planned.cell.strategy.run(ArmJob(loaded, planned, SPLITS, purse, store))
+    assert not purse.charges
 
 
 class Told(DryStore):
