@@ -81,7 +81,7 @@ def here(finder: Finder, planned: Mapping[Arm, Forecast], store: DryStore, progr
     name = facts["cpu"] if cpu else facts["gpus"][0]["name"] if facts["gpus"] else "GPU"
     room = psutil.virtual_memory().total / max(1, finder.workers) if cpu else _gpu_bytes()
     processes = f"{finder.workers} process" + "es" * (finder.workers != 1)
-    return Here(f"{name}, {processes} at a time", room, paces, peaks, process_counts=cpu)
+    return Here(f"{name}, {processes} at a time", room, paces, peaks, cpu, finder.reasons)
 
 
 def on_card(

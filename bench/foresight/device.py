@@ -77,6 +77,8 @@ class Here:
     peaks: Mapping[str, int | None]
     process_counts: bool
     """Whether the memory of the process itself lies there too, as on a CPU."""
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    """Kind of recipe -> why it could not be rehearsed."""
 
     def takes(self, work: Work) -> Taken:
         if not work.recipe.on_device:

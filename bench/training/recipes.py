@@ -123,6 +123,9 @@ class Shrunk(ModelRecipe):
         self.config(bench.cache)  # layers that are not there are told before anything is paid
         return 0.0
 
+    def rehearsal(self, step_flops: float, bench: Workbench) -> ModelRecipe:  # noqa: ARG002
+        return self.untrained
+
     def make(self, folder: Path, bench: Workbench) -> None:
         model, tokenizer = load(self.base.folder(bench))
         encoder, decoder = shrink(model, self.compact)

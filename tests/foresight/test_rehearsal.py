@@ -1,9 +1,11 @@
 """A pace is that of the steps that were timed; everything that takes time can be rehearsed."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from bench.contracts import Recipe
 from bench.foresight import rehearsal
 from bench.foresight.rehearsal import Pace, Stopwatch, kind, rehearse
 from bench.foresight.remembered import rehearsed
@@ -106,11 +108,28 @@ def test_a_rehearsal_is_short_and_knows_no_trained_model(cache: Path, folder: Pa
     for recipe in trained:
         short = recipe.rehearsal(1e15, bench)
         assert isinstance(short, Finetuned)
-        assert not any(isinstance(needed, Trained) for needed in short.inputs())
         assert set(short.examples) <= set(recipe.examples)
         assert short.tuning.batch_size == recipe.tuning.batch_size
         step = recipe.forecast_flops(bench) / recipe.steps(bench)
         assert recipe.rehearsal(step / 4, bench).tuning.batch_size == recipe.tuning.batch_size // 4
+
+
+def test_nothing_is_trained_for_a_rehearsal_of_something_else(cache: Path, folder: Path) -> None:
+    bench = DryStore(cache, quiet).bench
+
+    def needs(recipe: Recipe) -> Iterator[Recipe]:
+        for needed in recipe.inputs():
+            yield needed
+            yield from needs(needed)
+
+    works = [work for forecast in planned(read(folder), cache, "*4usd.seed1*").values() for work in forecast.works]
+    assert any(isinstance(needed, Trained) for work in works for needed in needs(work.recipe))
+    assert not any(
+        isinstance(needed, Trained)
+        for work in works
+        for needed in needs(work.recipe.rehearsal(1e15, bench))
+        if rehearsed(work.recipe, work.bill.flops)
+    )
 
 
 def test_labels_and_seeds_do_not_change_the_pace_and_settings_do(cache: Path, folder: Path) -> None:
