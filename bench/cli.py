@@ -21,12 +21,12 @@ from bench.options import (
     max_usd_option,
     models_option,
     only_option,
-    price_options,
     results_option,
     share,
     suite_argument,
     workers_option,
 )
+from bench.price_options import MORE_THAN_NOTHING, price_options
 
 
 class _Commands(click.Group):
@@ -37,6 +37,11 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except BenchError as error:
             click.echo(str(error), err=True)
+        except click.exceptions.NoArgsIsHelpError:
+            raise
+        except click.UsageError as error:
+            where = error.ctx.command_path if error.ctx else "bench"
+            click.echo(f"{where}: {error.format_message()} See {where} --help.", err=True)
         except OSError as error:  # a full disk, a folder that may not be written
             click.echo(f"{error.filename or 'bench'}: {error.strerror or error}", err=True)
         except KeyboardInterrupt:
@@ -138,8 +143,8 @@ def clean(folder: Path, results: Path) -> None:
 @click.argument("folder", type=click.Path(path_type=Path))
 @results_option
 @price_options
-@click.option("--requests", metavar="R", type=click.FloatRange(min=0, min_open=True), help="Requests a month that the model will answer.")
-@click.option("--months", metavar="T", type=click.FloatRange(min=0, min_open=True), default=12, show_default=True, help="For so long.")
+@click.option("--requests", metavar="R", type=MORE_THAN_NOTHING, help="Requests a month that the model will answer.")
+@click.option("--months", metavar="T", type=MORE_THAN_NOTHING, default=12, show_default=True, help="For so long.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of the report. [default: `priced` in FOLDER]")
 def price(
     folder: Path, results: Path, labels: tuple[str, ...], requests: float | None, months: float, out: Path | None, **prices: Any
@@ -153,7 +158,7 @@ def price(
 @main.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @results_option
-@click.option("--budget", metavar="USD", type=click.FloatRange(min=0, min_open=True), required=True, help="What there is to spend.")
+@click.option("--budget", metavar="USD", type=MORE_THAN_NOTHING, required=True, help="What there is to spend.")
 @click.option("--task", help="For this task. [default: for each]")
 @price_options
 def recommend(folder: Path, results: Path, budget: float, task: str | None, labels: tuple[str, ...], **prices: Any) -> None:

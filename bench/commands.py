@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import importing, machine, registry, repricing, results, runner, screen
+from bench import archive, importing, machine, registry, repricing, results, runner, screen
 from bench import plan as planning
 from bench import report as reporting
 from bench import suite as reading
@@ -17,11 +17,12 @@ from bench.executors.local import Local
 from bench.init import session
 from bench.plan import Arm
 from bench.preparation import prepare
+from bench.price_options import label_prices, notes
 from bench.report import recommend as recommending
 from bench.report.across import compare as comparing
 from bench.report.across import folders, one_table, sheet, side_by_side, together
 from bench.report.serving import Use
-from bench.repricing import Quotes
+from bench.results import Results
 from bench.store import DryStore
 from bench.suite import Suite
 
@@ -128,7 +129,7 @@ def report(folder: Path, folder_of_results: Path) -> None:
     folder = _results(folder, folder_of_results)
     with screen.preparing(console) as progress:
         progress("reading results", 0, 2)
-        found = results.read(folder)
+        found = _reportable(folder)
         progress("reporting", 1, 2)
         written = reporting.write(folder, read=found)
     console.print(reporting.terminal(found, console.width))
@@ -152,15 +153,15 @@ def price(
 ) -> None:
     """Print results at other prices, and write their report."""
     console, folder = screen.console(), _results(folder, folder_of_results)
-    found = results.read(folder)
-    quotes = repricing.asked(found).changed(_label_prices(labels), **prices)
+    found = folders.read(folder)
+    quotes = repricing.asked(found).changed(label_prices(labels), **prices)
     out = out or folder / "priced"
     use = Use(requests, months) if requests else None
     with screen.preparing(console) as progress:
         progress("counting again", 0, 0)
         written = reporting.write(folder, quotes, use, out, found)
     console.print(reporting.terminal(repricing.reprice(found, quotes), console.width))
-    for note in _unheard(quotes, prices):
+    for note in notes(found, quotes, prices):
         console.print(note)
     console.print(f"report: {written}")
 
@@ -170,36 +171,27 @@ def recommend(
 ) -> None:
     """Print what to do, for each task."""
     console, folder = screen.console(), _results(folder, folder_of_results)
-    found = results.read(folder)
-    quotes = repricing.asked(found).changed(_label_prices(labels), **prices)
+    found = folders.read(folder)
+    quotes = repricing.asked(found).changed(label_prices(labels), **prices)
     with screen.preparing(console) as progress:
         progress("weighing", 0, 0)
         fields = reporting.fields(found, task, quotes)
         paragraphs = [recommending.paragraph(field, budget, quotes) for field in fields]
     for paragraph in paragraphs:
         console.print(screen.markdown(paragraph))
-    for note in _unheard(quotes, prices):
+    for note in notes(found, quotes, prices):
         console.print(note)
 
 
-def _label_prices(given: Sequence[str]) -> dict[str, float]:
-    """'0.05' for all tasks, 'names=0.05' for one. Raises BenchError."""
-    found = {}
-    for text in given:
-        task, _, usd = text.rpartition("=")
-        try:
-            found[task] = float(usd)
-        except ValueError:
-            raise BenchError(f"--label {text}: expected dollars, or TASK=dollars") from None
+def _reportable(folder: Path) -> Results:
+    """Raises BenchError where a report would say nothing, or less than the one that is there."""
+    found = results.read(folder)
+    statuses = set(found.table.loc[found.table["row"] == "record", "status"])
+    if not found.records and "unfinished" not in statuses:
+        raise BenchError(folders.why_empty(folder, found))
+    if found.kept and not found.examples:
+        raise BenchError(f"{folder}: its arms and {archive.FILE} are gone, a new report would know less than report.md; see `bench price`")
     return found
-
-
-def _unheard(quotes: Quotes, prices: Mapping[str, float | str | None]) -> list[str]:
-    """Prices that were given and change nothing, as compute is paid by another meter."""
-    meter = quotes.book.meter
-    heard = {"kwh_usd": ("energy",), "device_hour_usd": ("flops", "wall"), "device_flops_per_second": ("flops",)}
-    lost = [name for name, meters in heard.items() if prices.get(name) is not None and meter not in meters]
-    return [f"note: {name} changes nothing here, as compute is paid by {meter} (--meter)" for name in lost]
 
 
 def import_published(name: str | None, folder_of_results: Path) -> None:

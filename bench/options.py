@@ -63,20 +63,3 @@ max_usd_option = click.option(
 )
 share = click.FloatRange(0, 1, min_open=True)
 only_option = click.option("--only", metavar="GLOB", help="Only arms whose name matches, such as '*distill*seed1*'.")
-
-
-def price_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Other prices than those that the arms were run at; what is not given stays."""
-    usd, more_than_nothing = click.FloatRange(min=0), click.FloatRange(min=0, min_open=True)
-    options = (
-        click.option("--label", "--label-price", "labels", metavar="[TASK=]USD", multiple=True, help="A label, of all tasks or of one."),
-        click.option("--gpu-hour", "device_hour_usd", metavar="USD", type=usd, help="An hour of the device that trains."),
-        click.option("--kwh", "kwh_usd", metavar="USD", type=usd, help="A kWh; counts where compute is paid by energy."),
-        click.option("--prompt-tokens", "usd_per_1m_prompt_tokens", metavar="USD", type=usd, help="A million tokens sent to an endpoint."),
-        click.option("--output-tokens", "usd_per_1m_output_tokens", metavar="USD", type=usd, help="A million tokens that it wrote."),
-        click.option("--meter", type=click.Choice(["flops", "wall", "energy", "items"]), help="What compute is paid by."),
-        click.option("--flops-per-second", "device_flops_per_second", type=more_than_nothing, help="Speed of the device."),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command

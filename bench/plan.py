@@ -30,6 +30,10 @@ class Arm:
     budget_usd: float
     seed: int
 
+    def __hash__(self) -> int:
+        """By its id: parts that hold a mapping have no hash."""
+        return hash(self.id)
+
     @property
     def column(self) -> str:
         """Strategy and setting as a reader sees them, such as 'distill (label_share=0.5)'."""

@@ -10,20 +10,21 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 import pyarrow.csv
-from numpy.typing import NDArray
 
-from bench import ledger
+from bench import archive, ledger
+from bench import examples as scored
 from bench.errors import BenchError
+from bench.examples import Examples
+from bench.foresight import written
+from bench.foresight.written import Written
 from bench.ledger import Record
 
 
@@ -69,17 +70,8 @@ FACT_UNITS = {"_ms": "ms", "_flops": "FLOP", "_parameters": "parameters", "_step
 CSV = pyarrow.csv.WriteOptions(quoting_style="needed")
 """Six times faster than pandas, which counts with thousands of arms."""
 
-
-@dataclass(frozen=True)
-class Examples:
-    """Scores of one arm, example by example.
-
-    ids: of the test examples. scores: (subject, metric) -> a score for each id, in the unit of the score, shape (examples,);
-    subjects are those of the table: student, teacher or 'floor: NAME'.
-    """
-
-    ids: tuple[str, ...]
-    scores: Mapping[tuple[str, str], NDArray[np.float64]]
+AT_ONCE = 500
+"""Arms whose rows are held one by one; as a table they take a tenth of that memory."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +81,7 @@ class Results:
     table: long form, see COLUMNS. examples: arm -> scores example by example, of the arms that are done.
     records: arm -> record, where it could be read.
     suite: suite.json, {} where there is none. suite_text: suite.yaml as it was run, '' where there is none.
+    kept: whether the folders of the arms are gone, and all is from table.parquet and `archive`.
     """
 
     table: pd.DataFrame
@@ -96,6 +89,9 @@ class Results:
     records: Mapping[str, Record]
     suite: Mapping[str, Any]
     suite_text: str = ""
+    foreseen: Written | None = None
+    """What `bench plan` foresaw of the arms, where it was asked before."""
+    kept: bool = False
 
     @cached_property
     def by_arm(self) -> pd.DataFrame:
@@ -114,21 +110,52 @@ class _Arm:
 
 
 def read(folder: Path) -> Results:
-    """Read `results/<suite>/`, also while it is being written. Raises BenchError where there is no such folder."""
+    """Read `results/<suite>/`, also while it is being written, or when only its tables are kept. Raises BenchError."""
     if not folder.is_dir():
         raise BenchError(f"{folder}: no such results folder")
     suite = _suite(folder / "suite.json")
     name = str(suite.get("suite", folder.name))
     there = {path.name for path in folder.iterdir() if (path / "ledger.jsonl").exists() or (path / "record.json").exists()}
-    arms = {arm: _arm(folder / arm, name) for arm in sorted(there | {Path(str(planned)).name for planned in suite.get("arms", [])})}
-    text = folder / "suite.yaml"
+    if not there and (kept := _kept(folder, suite)):
+        return kept
+    arms = sorted(there | {Path(str(planned)).name for planned in suite.get("arms", [])})
+    frames = [_frame([])]
+    examples: dict[str, Examples] = {}
+    records: dict[str, Record] = {}
+    for first in range(0, len(arms), AT_ONCE):
+        batch = {arm: _arm(folder / arm, name) for arm in arms[first : first + AT_ONCE]}
+        frames.append(_frame(batch.values()))
+        examples |= {arm: found.examples for arm, found in batch.items() if found.examples}
+        records |= {arm: found.record for arm, found in batch.items() if found.record}
     return Results(
-        table=_frame(arms.values()),
-        examples={name: arm.examples for name, arm in arms.items() if arm.examples},
-        records={name: arm.record for name, arm in arms.items() if arm.record},
+        table=pd.concat(frames, ignore_index=True),
+        examples=examples,
+        records=records,
         suite=suite,
-        suite_text=text.read_text(encoding="utf-8", errors="replace") if text.exists() else "",
+        suite_text=_text(folder),
+        foreseen=written.read(folder),
     )
+
+
+def _kept(folder: Path, suite: Mapping[str, Any]) -> Results | None:
+    """What the tables in a folder say; None where there are none, or no arm in them has ended. Raises BenchError."""
+    path = folder / "table.parquet"
+    if not path.exists():
+        return None
+    try:
+        table = pd.read_parquet(path)[[*COLUMNS]].astype({name: column.dtype for name, column in COLUMNS.items()})
+        from_table = archive.records(table)
+    except (KeyError, ValueError, TypeError, OSError) as error:
+        raise BenchError(f"{path}: not a table of this version ({type(error).__name__}: {str(error)[:80]})") from None
+    records, examples = archive.read(folder)
+    return (
+        Results(table, examples, {**from_table, **records}, suite, _text(folder), written.read(folder), kept=True) if from_table else None
+    )
+
+
+def _text(folder: Path) -> str:
+    path = folder / "suite.yaml"
+    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
 
 
 def save(results: Results, folder: Path) -> None:
@@ -208,7 +235,7 @@ def _arm(folder: Path, suite: str) -> _Arm:
             return _Arm({**shared, "status": "unfinished"}, [{**record, "reason": reason}, *rows])
         ended = {**record, "reason": sealed.reason, "value": _number(sealed.spent_usd)}
         predictions = folder / "predictions.jsonl"
-        examples = _examples(predictions, predictions.stat().st_mtime_ns) if sealed.status == "done" and predictions.exists() else None
+        examples = scored.read(predictions) if sealed.status == "done" and predictions.exists() else None
         return _Arm({**_identity(sealed), "arm": folder.name}, [ended, *rows], sealed, examples)
     except BenchError as error:
         reason = str(error)
@@ -256,17 +283,6 @@ def _row(row: Mapping[str, Any]) -> dict[str, Any]:
 def _number(value: float | None) -> float:
     """What was not measured is missing."""
     return math.nan if value is None else float(value)
-
-
-@cache  # unbounded: arms are read in order, so that a smaller one would forget each before it is asked for again
-def _examples(path: Path, changed_ns: int) -> Examples:  # noqa: ARG001 - the time of change keys the cache
-    """Scores of one arm; remembered, as the leaderboard is drawn again after every arm."""
-    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
-    ids = tuple(sys.intern(str(line["id"])) for line in lines)
-    if len(set(ids)) < len(ids):
-        raise ValueError(f"{path.name} holds an example twice")
-    keys = sorted({(sys.intern(who), sys.intern(metric)) for line in lines for who, scores in line["scores"].items() for metric in scores})
-    return Examples(ids, {(who, m): np.array([float(line["scores"][who][m]) for line in lines]) for who, m in keys})
 
 
 def _frame(arms: Iterable[_Arm]) -> pd.DataFrame:

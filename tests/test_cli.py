@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from bench import machine
 from bench.cli import main
+from bench.foresight import written
 from bench.zoo.random import Random
 
 
@@ -73,11 +75,68 @@ def test_list_shows_every_shelf_and_the_settings_of_a_part() -> None:
 
 
 def test_plan_shows_what_each_arm_buys_before_anything_runs(tmp_path: Path) -> None:
-    result = bench("plan", "suites/smoke.yaml", "--cache", str(tmp_path))
+    result = bench("plan", "suites/smoke.yaml", "--cache", str(tmp_path), "--results", str(tmp_path), "--no-rehearse")
     assert result.exit_code == 0, result.output
     line = next(line for line in result.stdout.splitlines() if "annotate" in line and "$8" in line)
     assert "36" in line.split()
     assert "7.20" in line.split()
+    assert "Time in all" not in result.stdout
+    assert not (tmp_path / "smoke").exists()
+
+
+def test_a_plan_tells_time_memory_and_energy_of_each_arm_and_keeps_them_for_the_report(tmp_path: Path) -> None:
+    only = ("--only", "*annotate*")
+    result = bench("plan", "suites/smoke.yaml", "--cache", str(tmp_path), "--results", str(tmp_path), *only, "--workers", "2")
+    assert result.exit_code == 0, result.output
+    assert "Time in all" in result.stdout
+    kept = written.read(tmp_path / "smoke")
+    assert kept is not None
+    assert len(kept.arms) == 2
+    for arm in kept.arms.values():
+        assert arm.exact
+        assert (arm.seconds or 0) > 0
+        assert (arm.peak_bytes or 0) > 2**27
+        assert 0 < (arm.usd or 0) <= 8
+
+
+def test_a_plan_on_a_card_tells_what_is_assumed_and_keeps_nothing(tmp_path: Path) -> None:
+    on = ("--only", "*annotate*8usd*", "--card", "l4", "--training", "0.5")
+    result = bench("plan", "suites/smoke.yaml", "--cache", str(tmp_path), "--results", str(tmp_path), *on)
+    assert result.exit_code == 0, result.output
+    assert "on L4 (22.4 GiB, 0.80 USD an hour), training at 50 % and generation at 2 % of its bf16 peak, 72 W throughout" in result.stdout
+    assert not (tmp_path / "smoke").exists()
+
+
+@pytest.mark.parametrize("command", ["plan", "run"])
+def test_more_than_max_usd_is_refused_before_anything_runs(command: str, tmp_path: Path) -> None:
+    more = ("--no-rehearse",) if command == "plan" else ()
+    result = bench(command, "suites/smoke.yaml", "--cache", str(tmp_path), "--results", str(tmp_path), "--max-usd", "2", *more)
+    assert result.exit_code == 2
+    assert "more than --max-usd 2; fewer budgets, seeds or arms (--only) spend less" in result.stderr
+    assert not (tmp_path / "smoke").exists()
+
+
+def test_an_unknown_card_names_the_nearest(tmp_path: Path) -> None:
+    result = bench("plan", "suites/smoke.yaml", "--cache", str(tmp_path), "--card", "A100-40")
+    assert result.exit_code == 2
+    assert "the nearest are A100-40GB" in result.stderr
+
+
+def test_bf16_on_a_card_without_it_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text(Path("suites/smoke.yaml").read_text() + "\nprecision: bf16\n")
+    result = bench("plan", str(tmp_path / "own.yaml"), "--cache", str(tmp_path), "--card", "T4")
+    assert result.exit_code == 2, result.output
+    assert result.stderr.endswith("T4 has no bf16 in hardware; say `precision: fp32` in the suite, or take another card\n")
+
+
+@pytest.mark.parametrize(("slowdown", "warned"), [(57.0, True), (0.4, False)])
+def test_a_cpu_that_is_slow_in_bf16_is_warned_of(slowdown: float, warned: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "bf16_slowdown", lambda: slowdown)
+    (tmp_path / "own.yaml").write_text(Path("suites/smoke.yaml").read_text() + "\nprecision: bf16\n")
+    only = ("--only", "*annotate*8usd*", "--no-rehearse", "--device", "cpu")
+    result = bench("plan", str(tmp_path / "own.yaml"), "--cache", str(tmp_path), *only)
+    assert result.exit_code == 0, result.output
+    assert ("multiplies 57 times slower" in result.stdout) == warned
 
 
 COPIES = {"--models": "BENCH_MODELS", "--data": "BENCH_DATA"}

@@ -91,3 +91,49 @@ def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     told = _bench("price", tmp_path / "nowhere")
     assert told.exit_code == 2
     assert "no such results folder" in told.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("price", "--gpu-hour", "-3"), "-3.0 is not in the range x>=0"),
+        (("price", "--gpu-hour", "nan"), "nan is no finite number"),
+        (("price", "--label", "-0.1"), "a label cannot cost -0.1 USD"),
+        (("price", "--label", "nan"), "a label cannot cost nan USD"),
+        (("price", "--label", "nope=0.1"), "no task 'nope' in these results; they hold: docstrings"),
+        (("price", "--requests", "inf"), "inf is no finite number"),
+        (("recommend",), "Missing option '--budget'"),
+        (("recommend", "--budget", "nan"), "nan is no finite number"),
+        (("recommend", "--budget", "-4"), "-4.0 is not in the range x>0"),
+        (("recommend", "--budget", "10", "--task", "nope"), "no task 'nope' with a score in these results; they hold: docstrings"),
+    ],
+)
+def test_a_wrong_price_or_budget_is_one_line_and_status_2(folder: Path, arguments: tuple[str, ...], said: str) -> None:
+    told = _bench(arguments[0], folder, *arguments[1:])
+    assert told.exit_code == 2
+    (line,) = [line for line in told.stderr.splitlines() if "weighing" not in line and line]
+    assert said in line
+
+
+def test_a_budget_outside_of_what_was_run_is_told_nothing_but_what_was_run(folder: Path) -> None:
+    told = " ".join(_bench("recommend", folder, "--budget", "0.5").output.split())
+    assert "nothing was run that such a budget covers. At these prices something is told of annotate from 10 to 160 USD" in told
+
+
+@pytest.mark.parametrize("command", [("report",), ("price", "--label", "0.1"), ("recommend", "--budget", "10"), ("leaderboard",)])
+def test_an_empty_folder_is_one_line_and_nothing_is_written_there(tmp_path: Path, command: tuple[str, ...]) -> None:
+    told = _bench(command[0], tmp_path, *command[1:])
+    assert told.exit_code == 2
+    assert "no arm in it has ended; a results folder is one that `bench run` or `bench import` wrote" in told.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", [("report",), ("price", "--label", "0.1"), ("recommend", "--budget", "10"), ("leaderboard",)])
+def test_a_folder_of_another_schema_says_so_and_its_report_stays(tmp_path: Path, command: tuple[str, ...]) -> None:
+    write_suite(tmp_path, prices=study.PRICES)
+    path = write_arm(tmp_path, "a", {"student": {"rouge2": [1.0, 2.0]}}) / "record.json"
+    path.write_text(path.read_text(encoding="utf-8").replace('"schema": 1', '"schema": 99'), encoding="utf-8")
+    told = _bench(command[0], tmp_path, *command[1:])
+    assert told.exit_code == 2
+    assert "of schema 99, this version reads 1" in told.stderr
+    assert not (tmp_path / "report.md").exists()

@@ -13,7 +13,10 @@ import pandas as pd
 import psutil
 import pytest
 
-from bench import ledger
+from bench import ledger, plan, runner, suite
+from bench.foresight.ahead import forecasts
+from bench.store import DryStore
+from tests.test_store import quiet
 
 SUITE = "suites/smoke.yaml"
 
@@ -105,6 +108,37 @@ def test_work_that_arms_share_was_done_once_and_paid_by_each(smoke: Path) -> Non
     assert bills[0] == bills[1]
     shared = [[r["shared"] for r in ledger.rows(smoke / n) if r["row"] == "reading" and r["phase"] == "teacher_tuning"] for n in both]
     assert sorted(any(flags) for flags in shared) == [False, True]
+
+
+def test_dollars_by_flops_are_foreseen_exactly_and_where_a_model_speaks_as_a_ceiling(smoke: Path, cache: Path) -> None:
+    loaded = suite.read(Path(SUITE))
+    splits, store = runner.data(loaded, cache, quiet), DryStore(cache, quiet)
+    kept = arms(smoke)
+    for arm, forecast in forecasts(loaded, plan.arms(loaded), splits, store, quiet).items():
+        spent = kept[arm.id].spent_usd
+        assert spent is not None
+        assert forecast.exact == (arm.cell.label != "distill")
+        if forecast.exact:
+            assert forecast.usd == pytest.approx(spent, abs=1e-9)
+        else:
+            assert spent <= forecast.usd <= arm.budget_usd
+        charged = [row for row in ledger.rows(smoke / arm.id) if row["row"] == "charge" and row["unit"] == "FLOP"]
+        trained = sum(row["quantity"] for row in charged if row["phase"] == "teacher_tuning")
+        assert trained == sum(work.bill.flops for work in forecast.works if work.phase == "teacher_tuning")
+
+
+def test_what_a_plan_foresaw_stands_beside_what_was_measured(smoke: Path, cache: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "results" / "smoke"
+    shutil.copytree(smoke, folder, ignore=shutil.ignore_patterns("store"))
+    assert "Predicted and measured" not in (folder / "report.md").read_text()
+    planned = bench("plan", SUITE, "--results", str(folder.parent), "--cache", str(cache), "--only", "*4usd*")
+    assert planned.returncode == 0, planned.stdout + planned.stderr
+    assert bench("report", str(folder)).returncode == 0
+    section = (folder / "report.md").read_text().split("## Predicted and measured\n")[1].split("\n## ")[0]
+    assert sum(line.startswith("| stories") for line in section.splitlines()) == 4
+    assert "Dollars were predicted to the millionth in 2 of the 2 arms in which nothing depends on what a model says." in section
+    assert "Time was predicted within 25%" in section
+    assert "Predicted and measured" in (folder / "report.html").read_text()
 
 
 def test_a_second_run_does_no_work(smoke: Path, cache: Path) -> None:

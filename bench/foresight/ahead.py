@@ -16,7 +16,7 @@ from bench.fit.answer import CONTEXT_BYTES, KEPT_FREE
 from bench.fit.cards import Card
 from bench.foresight import totals
 from bench.foresight.arms import Forecast, forecast
-from bench.foresight.device import Device, Here, OnCard
+from bench.foresight.device import Device, Here, Nowhere, OnCard
 from bench.foresight.remembered import Finder, rehearsed
 from bench.foresight.totals import Total
 from bench.foresight.written import Foreseen, Written
@@ -68,12 +68,8 @@ def forecasts(suite: Suite, arms: Sequence[Arm], splits: Mapping[str, Splits], s
 
 def look(suite: Suite, planned: Mapping[Arm, Forecast], device: Device | None, workers: int) -> Ahead:
     """Put together what is known."""
-    where = device or NOWHERE
+    where = device or Nowhere()
     return Ahead(suite, planned, device, totals.alone(suite, planned, where), totals.shared(suite, planned, where), workers)
-
-
-NOWHERE = Here("", float("inf"), {}, {}, False)
-"""Nothing is known of it."""
 
 
 def here(finder: Finder, planned: Mapping[Arm, Forecast], store: DryStore, progress: Progress) -> Here:
@@ -85,7 +81,7 @@ def here(finder: Finder, planned: Mapping[Arm, Forecast], store: DryStore, progr
     name = facts["cpu"] if cpu else facts["gpus"][0]["name"] if facts["gpus"] else "GPU"
     room = psutil.virtual_memory().total / max(1, finder.workers) if cpu else _gpu_bytes()
     processes = f"{finder.workers} process" + "es" * (finder.workers != 1)
-    return Here(f"{name}, {processes} at a time", room, paces, peaks, process_counts=cpu)
+    return Here(f"{name}, {processes} at a time", room, paces, peaks, cpu, finder.reasons)
 
 
 def on_card(

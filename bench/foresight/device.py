@@ -57,6 +57,17 @@ class Device(Protocol):
 
 
 @dataclass(frozen=True)
+class Nowhere:
+    """No device: nothing is foreseen of any work."""
+
+    title: str = ""
+    room_bytes: float = math.inf
+
+    def takes(self, work: Work) -> Taken:  # noqa: ARG002
+        return Taken(None, None, None)
+
+
+@dataclass(frozen=True)
 class Here:
     """This device. paces, peaks: by the recipe's key; None, or none: not known."""
 
@@ -66,6 +77,8 @@ class Here:
     peaks: Mapping[str, int | None]
     process_counts: bool
     """Whether the memory of the process itself lies there too, as on a CPU."""
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    """Kind of recipe -> why it could not be rehearsed."""
 
     def takes(self, work: Work) -> Taken:
         if not work.recipe.on_device:

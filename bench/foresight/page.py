@@ -33,6 +33,8 @@ def blocks(ahead: Ahead) -> Iterator[RenderableType]:
     if ahead.device:
         yield ""
         yield _work(ahead)
+        for what, why in getattr(ahead.device, "reasons", {}).items():
+            yield f"? where a few steps could not be made: {what}: {why}"
         yield f"Time, memory and energy: on {ahead.device.title}. Each arm as if it did all of its work itself."
     yield ""
     yield from _in_all(ahead)

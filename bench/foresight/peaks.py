@@ -37,15 +37,20 @@ def peak_bytes(recipe: Recipe, read: Texts, cache: Path, kernels: Kernels) -> in
     """Bytes of tensors at the most. read: as `texts` gives it. Raises BenchError where the model's family is not known."""
     if isinstance(recipe, Trained):
         step = training_peak(_architecture(recipe, cache), recipe.tuning, recipe.precision, read, kernels=kernels)
-        return step.total(recipe.tuning.batch_size) + _teacher_bytes(recipe, cache)
+        return step.total(_batch(recipe, recipe.tuning.batch_size)) + _teacher_bytes(recipe, cache)
     if isinstance(recipe, Outputs):
-        return _writing(recipe.model, recipe, read, recipe.decoding.batch_size, cache, kernels)
+        return _writing(recipe.model, recipe, read, _batch(recipe, recipe.decoding.batch_size), cache, kernels)
     assert isinstance(recipe, InferenceSpeed)
     batch = min(recipe.documents, recipe.decoding.batch_size)
     both = recipe.large, recipe.student
     kept = [BYTES_A_PARAMETER * parameters(_architecture(model, cache)) for model in both]
     busy = [_writing(model, recipe, read, batch, cache, kernels) for model in both]
     return max(busy[0] + kept[1], busy[1] + kept[0])
+
+
+def _batch(recipe: Recipe, size: int) -> int:
+    """Examples that are ever seen at once."""
+    return min(size, len(getattr(recipe, "examples", ())) or size)
 
 
 def _writing(model: ModelRecipe, said: Outputs | InferenceSpeed, read: Texts, batch: int, cache: Path, kernels: Kernels) -> int:

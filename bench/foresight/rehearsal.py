@@ -15,6 +15,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ class Pace:
 
     seconds_per_flop: of its steps, by the FLOPs that a forecast counts; 0 where there was none. around_s: all other seconds, for loading,
     saving, and what the first step takes more than others. steps: that were timed. watts: mean power, None where no instrument tells
-    it. resident_bytes: of the process before anything was loaded.
+    it. resident_bytes: of a process that has loaded no model yet.
     """
 
     around_s: float
@@ -114,13 +115,13 @@ class Stopwatch:
         return sum(seconds for _, seconds in counted) / flops if flops else 0.0
 
 
-def rehearse(recipe: Recipe, cache: Path, device: str, profilers: Mapping[str, Profiler]) -> Pace:
-    """Time a kind of work here and now. Raises BenchError where it cannot be done at all."""
-    resident = psutil.Process().memory_info().rss
-    dry = DryStore(cache, _silently).bench
+def rehearse(recipe: Recipe, folder: Path, device: str, profilers: Mapping[str, Profiler]) -> Pace:
+    """Time a kind of work here and now. folder: the cache. Raises BenchError where it cannot be done at all."""
+    resident = _resident_bytes()
+    dry = DryStore(folder, _silently).bench
     short = recipe.rehearsal(STEP_FLOPS[device], dry)
-    with tempfile.TemporaryDirectory() as folder:
-        stage = _Stage(Path(folder), cache, device)
+    with tempfile.TemporaryDirectory() as made:
+        stage = _Stage(Path(made), folder, device)
         for needed in short.inputs():
             stage.make(needed, Stopwatch())
         for profiler in profilers.values():
@@ -131,6 +132,12 @@ def rehearse(recipe: Recipe, cache: Path, device: str, profilers: Mapping[str, P
     pace, kwh = watch.seconds_per_flop, seen.kwh()
     around = max(0.0, seen.wall_s - pace * sum(watch.flops))
     return Pace(around, pace, len(watch.flops), None if kwh is None else 3.6e6 * kwh / seen.wall_s, resident)
+
+
+@cache
+def _resident_bytes() -> int:
+    """When the first rehearsal of this process began; what is left of a rehearsal is no part of the next one."""
+    return int(psutil.Process().memory_info().rss)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,9 @@ from bench.once import made_once
 from bench.training.pretending import Kernels
 from bench.training.recipes import ModelRecipe
 
+REASON = "reason"
+"""Key of an answer that is none."""
+
 
 @dataclass(frozen=True)
 class Finder:
@@ -42,6 +45,8 @@ class Finder:
     data: str
     again: bool = False
     """Whether what was found before is found anew."""
+    reasons: dict[str, str] = field(default_factory=dict)
+    """Kind of recipe -> why one of them could not be rehearsed."""
 
     def paces(self, recipes: Sequence[Recipe], progress: Progress) -> dict[str, Pace | None]:
         """Recipe's key -> its pace, None where it could not be rehearsed."""
@@ -68,15 +73,17 @@ class Finder:
                 (folder / f"{one}.json").unlink(missing_ok=True)
         missing = {one: find for one, find in work.items() if not (folder / f"{one}.json").exists()}
         for done, (one, answer) in enumerate(_at_once(missing, self.workers), 1):
-            if answer is not None:
+            if REASON in answer:
+                self.reasons[one.partition("-")[0]] = str(answer[REASON])
+            else:
                 made_once(folder / f"{one}.json", partial(_write, answer))
             progress(what, done, len(missing))
         return {one: _read(folder / f"{one}.json") for one in work}
 
 
 def rehearsed(recipe: Recipe, flops: float) -> bool:
-    """Whether it takes time worth finding out: it computes, or it makes a model."""
-    return recipe.on_device and (flops > 0 or isinstance(recipe, ModelRecipe))
+    """Whether it takes time worth finding out: it computes, or it makes a model of another."""
+    return recipe.on_device and (flops > 0 or (isinstance(recipe, ModelRecipe) and bool(recipe.inputs())))
 
 
 def _pace(recipe: Recipe, finder: Finder) -> dict[str, Any]:
@@ -87,8 +94,8 @@ def _peak(recipe: Recipe, read: Any, cache: Path, kernels: Kernels) -> dict[str,
     return {"bytes": peak_bytes(recipe, read, cache, kernels)}
 
 
-def _at_once(work: Mapping[str, Callable[[], dict[str, Any]]], workers: int) -> Iterator[tuple[str, dict[str, Any] | None]]:
-    """What each piece of work gives, in order; None where it cannot be done, or its process died."""
+def _at_once(work: Mapping[str, Callable[[], dict[str, Any]]], workers: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What each piece of work gives, in order; REASON alone where it cannot be done, or its process died."""
     if not work:
         return
     if not workers:
@@ -99,18 +106,18 @@ def _at_once(work: Mapping[str, Callable[[], dict[str, Any]]], workers: int) -> 
         yield from ((one, _answer(future)) for one, future in futures.items())
 
 
-def _answer(future: Future[dict[str, Any] | None]) -> dict[str, Any] | None:
+def _answer(future: Future[dict[str, Any]]) -> dict[str, Any]:
     try:
         return future.result()
-    except BrokenProcessPool:  # killed, perhaps for its memory
-        return None
+    except BrokenProcessPool:
+        return {REASON: "its process was killed, perhaps out of memory"}
 
 
-def _try(find: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
+def _try(find: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     try:
         return find()
-    except (BenchError, MemoryError, RuntimeError):  # torch's out-of-memory errors are RuntimeErrors
-        return None
+    except (BenchError, MemoryError, RuntimeError, OSError) as error:  # torch's out-of-memory errors are RuntimeErrors
+        return {REASON: f"{type(error).__name__}: {error}"}
 
 
 @contextmanager

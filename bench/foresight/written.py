@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.errors import BenchError
 from bench.ledger import write_whole
 
 SCHEMA = 1
@@ -32,11 +31,15 @@ class Foreseen:
 
 @dataclass(frozen=True)
 class Written:
-    """device: where, and what was assumed. made: when, UTC. arms: by id; of a suite that has changed, those of before as well."""
+    """device: where, and what was assumed. made: when, UTC. arms: by id; of a suite that has changed, those of before as well.
+
+    problem: why the file could not be read; empty where it could.
+    """
 
     device: str
     made: str
     arms: Mapping[str, Foreseen]
+    problem: str = ""
 
 
 def write(results: Path, foreseen: Written) -> None:
@@ -49,7 +52,7 @@ def write(results: Path, foreseen: Written) -> None:
 
 
 def read(results: Path) -> Written | None:
-    """None where nothing was foreseen. Raises BenchError where the file cannot be read."""
+    """None where nothing was foreseen."""
     path = results / FILE
     if not path.exists():
         return None
@@ -59,4 +62,4 @@ def read(results: Path) -> Written | None:
             raise ValueError(f"schema {kept['schema']}, this version reads {SCHEMA}")
         return Written(str(kept["device"]), str(kept["made"]), {arm: Foreseen(**one) for arm, one in kept["arms"].items()})
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BenchError(f"{path}: cannot be read ({error}); remove it, or run `bench plan` again") from None
+        return Written("", "", {}, f"{path.name} cannot be read ({error}); `bench plan` writes it anew")

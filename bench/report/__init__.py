@@ -4,11 +4,13 @@ stats        mean, interval and p-value over seeds and test examples
 samples      scores, seeds x examples, of every setting
 ranking      which settings are surely better than which, and what could have been found
 board        task and budget -> settings from best to worst, with the teachers and the floors
+facts        what is known of a line beside its scores
 axes         quality against parameters, FLOPs and speed: the Pareto front, and what is inefficient
 missing      scores that no metric could give, and why
 answer       who is ahead, in words
 cells        what stands in one cell of the leaderboard
 tables       dollars, readings, facts, all metrics: a line for each setting
+foreseen     what `bench plan` said of each arm, beside what was measured
 conditions   how money is counted, the models and texts, the data, the machines
 figures      the plots: quality against dollars; where the dollars went
 pareto       the plot of quality against the cost axes
@@ -44,13 +46,13 @@ if TYPE_CHECKING:
 
 
 def write(folder: Path, quotes: Quotes | None = None, use: Use | None = None, out: Path | None = None, read: Results | None = None) -> Path:
-    """Read the arms in `folder` (`results/<suite>/`); write table.parquet, table.csv, the plots, report.md and report.html to `out`.
+    """Read the arms in `folder` (`results/<suite>/`); write its tables, plots, report.md and report.html to `out`.
 
     quotes: other prices to count by than those that were asked. use: how much the compact model will be used. out: `folder` by default.
     read: the results in `folder`, where they have been read already.
     Returns the path of report.md. Raises BenchError where there is no such folder, or a price cannot be counted by.
     """
-    from bench import repricing, results
+    from bench import archive, repricing, results
     from bench.report import axes, board, figures, page, web
     from bench.report.priced import priced
     from bench.report.web.payload import Material
@@ -59,6 +61,8 @@ def write(folder: Path, quotes: Quotes | None = None, use: Use | None = None, ou
     out.mkdir(parents=True, exist_ok=True)
     everything = repricing.reprice(read, quotes) if quotes else read
     results.save(everything, out)
+    if out == folder and not read.kept:
+        archive.write(folder, read.records, read.examples)
     asked, found = board.current(read), board.current(everything)
     metrics = board.metrics(found)
     boards = board.boards(found, metrics)
@@ -68,7 +72,8 @@ def write(folder: Path, quotes: Quotes | None = None, use: Use | None = None, ou
     text = page.page(found, everything, metrics, boards, trade_offs, plots, matters, maps)
     part = out / "report.md.part"
     part.write_text(text, encoding="utf-8")
-    web.write(Material(folder, found, everything, metrics, boards, matters.fields if matters else (), use), text, out)
+    told, drawn = (matters.fields, matters.maps) if matters else ((), ())
+    web.write(Material(folder, found, everything, metrics, boards, told, drawn, use), text, out)
     return part.replace(out / "report.md")
 
 

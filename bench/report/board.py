@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from bench.report import ranking, stats
+from bench.report.facts import TeacherFacts, of_lines
 from bench.report.ranking import Ranking
 from bench.report.samples import WHOLE, Scores, by_line, scores
 from bench.report.stats import Estimate
@@ -119,6 +120,16 @@ class Board:
         pairs, see `ranking`; else for the number of comparisons of its kind, which is Holm's first and strictest step.
         """
         metric = metric or self.primary
+        key = (better.kind, better.name, worse.kind, worse.name, metric.name)
+        if key not in self._differences:  # every part of a report asks for them
+            self._differences[key] = self._difference(better, worse, metric)
+        return self._differences[key]
+
+    @cached_property
+    def _differences(self) -> dict[tuple[str, ...], Estimate | None]:
+        return {}
+
+    def _difference(self, better: Line, worse: Line, metric: Metric) -> Estimate | None:
         if metric.name not in better.samples or metric.name not in worse.samples:
             return None
         if metric == self.primary and self._ranked(better) and self._ranked(worse):
@@ -167,7 +178,7 @@ def boards(found: Results, shown: Sequence[Metric], resamples: int = stats.RESAM
     """One board for each task and budget, for the metrics `shown`; the first of them ranks."""
     arms = found.by_arm
     arms = arms[arms["task"].ne("")]
-    arms["name"] = [label(s, t) for s, t in zip(arms["strategy"], arms["setting"], strict=True)]
+    arms["name"] = [label(s, t) for s, t in zip(arms["strategy"].tolist(), arms["setting"].tolist(), strict=True)]
     if not shown:
         shown = [Metric(str(found.suite.get("primary_metric", "score")), "", "none")]
     drawn = []
@@ -219,7 +230,7 @@ class _Scorer:
         samples = {name: {metric: of[name] for metric, of in found.items() if name in of} for name in names.unique()}
         estimates = {metric: dict(zip(of, self._estimates([*of.values()]), strict=True)) for metric, of in found.items()}
         statuses: dict[str, Counter[str]] = {name: Counter() for name in samples}
-        for name, status in zip(names, arms["status"], strict=True):
+        for name, status in zip(names.tolist(), arms["status"].tolist(), strict=True):  # quicker than to go over the columns
             statuses[name][status] += 1
         return [self._line(name, kind, of, {m: estimates[m][name] for m in of}, statuses[name]) for name, of in samples.items()]
 
@@ -243,7 +254,7 @@ class _Scorer:
 def _settings(arms: pd.DataFrame, scorer: _Scorer) -> tuple[Line, ...]:
     lines = scorer.lines("setting", "student", arms, arms["name"])
     teachers = {line.name: line for line in scorer.lines("teacher", "teacher", arms, arms["name"]) if line.scores}
-    facts, primary = _facts(arms), scorer.metrics[0].name
+    facts, primary = of_lines(arms), scorer.metrics[0].name
     wanted = len({seed for line in lines if primary in line.samples for seed in line.samples[primary].index})
     told = [replace(line, facts=facts[line.name], wanted_seeds=wanted, teacher=teachers.get(line.name)) for line in lines]
     return tuple(sorted(told, key=scorer.rank))
@@ -256,14 +267,14 @@ def _teachers(found: Results, settings: Sequence[Line], arms: pd.DataFrame, scor
         if line.teacher:
             same = [part for sample in line.teacher.samples.values() for part in (sample.index, sample.to_numpy())]
             groups.setdefault(tuple(np.asarray(part).tobytes() for part in same), []).append(line)
-    lines = []
+    lines, facts, places = [], TeacherFacts.of(arms), arms.groupby("name").indices
     for group in groups.values():
         names, one = tuple(sorted(line.name for line in group)), group[0].teacher
         if one:
-            of_group = arms[arms["name"].isin(names)]
-            who, is_large = _who(found, str(of_group.index[0]))
-            facts = _teacher_facts(of_group, ("ms", "flops") if is_large else ())
-            lines.append(replace(one, name=f"teacher of {_listed(names)}", taught=names, facts=facts, who=who))
+            of_group = np.sort(np.concatenate([places[name] for name in names]))
+            who, is_large = _who(found, str(arms.index[of_group[0]]))
+            known = facts.means(of_group, is_large)
+            lines.append(replace(one, name=f"teacher of {_listed(names)}", taught=names, facts=known, who=who))
     return sorted(lines, key=scorer.rank)
 
 
@@ -281,18 +292,3 @@ def _who(found: Results, arm: str) -> tuple[str, bool]:
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
-
-
-def _facts(arms: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """Line -> means over its arms that are done, or over all of them where none is."""
-    done = arms["status"].eq("done")
-    counted = arms[done | ~arms["name"].isin(arms.loc[done, "name"])].drop(columns=["seed", "label_share"])
-    means = counted.groupby("name").mean(numeric_only=True).to_dict("index")
-    return {str(line): {str(name): value for name, value in of.items() if not math.isnan(value)} for line, of in means.items()}
-
-
-def _teacher_facts(arms: pd.DataFrame, measured: Sequence[str]) -> dict[str, float]:
-    """Size of the teacher, and what was measured of the large model, in the words used for the student."""
-    facts = _facts(arms.assign(name=""))[""]
-    names = {"teacher_parameters": "student_parameters"} | {f"large_{what}": f"student_{what}" for what in measured}
-    return {student: facts[large] for large, student in names.items() if large in facts}

@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
-from bench.report.curves import Field, Mixture, Offer
+from bench.report.curves import Field, Mixture, Offer, Point
 from bench.report.ranking import LOOKED_AT
 from bench.report.stats import Estimate
 from bench.repricing import Quotes
@@ -64,6 +64,16 @@ def verdict(field: Field, budget_usd: float, quotes: Quotes, offers: Sequence[Of
     ahead = tuple(ranking.difference(near[0].name, other.name) for other in near[1:])
     tied = tuple(other for other, estimate in zip(near[1:], ahead, strict=True) if not estimate.apart)
     return Verdict(budget_usd, quotes, candidates, ahead, tied, untold)
+
+
+def covered(field: Field, budget_usd: float, quotes: Quotes) -> tuple[str, Point, float] | None:
+    """The best of what was run that costs no more than that, and so can be done again: setting, point, dollars; None where nothing is.
+
+    It stands for a smaller budget, so that more than that may come of this one; of how much more nothing is told.
+    """
+    rates = quotes.rates(field.task)
+    found = [(curve.name, point, point.cost(rates)) for curve in field.curves for point in curve.points]
+    return max((one for one in found if one[2] <= budget_usd), key=lambda one: (field.sign * one[1].mean, -one[2]), default=None)
 
 
 @dataclass(frozen=True)

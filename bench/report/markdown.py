@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 
 DASH = "–"
 """Stands for what is missing."""
@@ -20,7 +21,12 @@ def plain(text: object) -> str:
 
 def escape(text: object) -> str:
     """One line in which no character is markup: neither Markdown's, nor HTML's, nor GitHub's mathematics."""
-    line = plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("$", "&#36;")
+    return _escaped(plain(text))
+
+
+@lru_cache(maxsize=100_000)
+def _escaped(line: str) -> str:
+    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("$", "&#36;")
     line = re.sub(r"([\\`*~|\[\]])", r"\\\1", line)
     line = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", line)
     return re.sub(r"^([-+#=]|\d+(?=[.)](?:\s|$)))", lambda m: m[0] + "\\" if m[0].isdigit() else "\\" + m[0], line)

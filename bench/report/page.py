@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.report import axes, figures, missing, published, tables
+from bench.report import axes, figures, foreseen, missing, published, tables
 from bench.report.answer import answer
 from bench.report.axes import TradeOff
 from bench.report.board import Board, Line, Metric
@@ -53,6 +53,7 @@ def page(
         "With its use in the sum": money_matters.use_section() if money_matters else [],
         "Where the dollars went": tables.dollars(boards),
         "Memory, time, energy": tables.measured(found, boards),
+        "Predicted and measured": foreseen.section(found),
         "Other facts": tables.other_facts(found, boards, ["student_flops"] if trade_offs else []),
         "All metrics": [tables.all_metrics(boards, metrics)] if len(metrics) > len(leading) and boards else [],
         "Every arm": _every_arm(found, everything, metrics),

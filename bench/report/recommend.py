@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from bench.report import stats
 from bench.report.breakeven import MOVED, BreakEven, break_evens
 from bench.report.cells import conjoined, count, listed, score
 from bench.report.curves import Field, Mixture
-from bench.report.decision import Verdict, verdict
+from bench.report.decision import Verdict, covered, verdict
 from bench.report.decision_map import interval
 from bench.report.markdown import escape, number
 from bench.repricing import FIXED, PRICES, Quotes
@@ -16,13 +17,18 @@ from bench.repricing import FIXED, PRICES, Quotes
 SEEDS_AT_MOST = 30
 """More seeds than this are no advice."""
 
+NOT_TO_BE_SETTLED = "To settle it, both would have to be run with two seeds or more, and with scores kept example by example."
+
 
 def paragraph(field: Field, budget_usd: float, quotes: Quotes) -> str:
     """Markdown."""
     told = verdict(field, budget_usd, quotes)
     if told.best is None:
-        return f"{_asked(told, field)}: nothing was run that such a budget covers. {_range(field, quotes)} {_more(told, field)}".strip()
-    said = [_what_to_do(told, field), _runner_up(told), *_what_would_change_it(told, field), _more(told, field)]
+        nothing = "was run with so much money" if covered(field, budget_usd, quotes) else "was run that such a budget covers"
+        said = [f"{_asked(told, field)}: nothing {nothing}.", _range(field, quotes), *_as_it_was_run(told, field), _more(told, field)]
+        return " ".join(filter(None, said))
+    said = [_what_to_do(told, field), _runner_up(told), *_as_it_was_run(told, field), *_what_would_change_it(told, field)]
+    said += [_more(told, field)]
     return " ".join(filter(None, said))
 
 
@@ -67,6 +73,17 @@ def _runner_up(told: Verdict) -> str:
     return f"Runner-up: {escape(second.name)}, {words} (behind by {score(gap)}, for {number(second.dollars)} USD{also})."
 
 
+def _as_it_was_run(told: Verdict, field: Field) -> Iterator[str]:
+    """What is better than anything told of this budget, and costs less: it was run with a smaller one."""
+    found = covered(field, told.budget_usd, told.quotes)
+    if not found or (told.best and field.sign * (found[1].mean - told.best.mean) <= 0):
+        return
+    name, point, usd = found
+    reached = score(stats.of_draws(point.draws, point.mean, field.seeds, field.examples))
+    said = f"What **{escape(name)}** did with {point.budget_usd:g} USD costs {number(usd)} USD at these prices"
+    yield f"{said}, and reached {reached}: the same can be done again, with {number(told.budget_usd - usd)} USD left over."
+
+
 def _what_would_change_it(told: Verdict, field: Field) -> Iterator[str]:
     """The nearest price of each kind at which another strategy is as good."""
     best = told.candidates[0].name
@@ -80,7 +97,8 @@ def _what_would_change_it(told: Verdict, field: Field) -> Iterator[str]:
 
 def _flip(tie: BreakEven, best: str) -> str:
     side, other = ("above", tie.above) if best == tie.below else ("below", tie.below)
-    return f"With {MOVED[tie.moved]} {side} {tie.usd:.3g} USD {interval(tie)} it would be {escape(other)}."
+    sure = interval(tie) if tie.low <= tie.high else "(interval not known)"
+    return f"With {MOVED[tie.moved]} {side} {tie.usd:.3g} USD {sure} it would be {escape(other)}."
 
 
 def _more(told: Verdict, field: Field) -> str:
@@ -88,8 +106,8 @@ def _more(told: Verdict, field: Field) -> str:
     if told.untold and not told.sure:
         others = listed(list(told.untold), 3)
         return f"To settle it, run {others} with about {told.budget_usd:g} USD (`budgets_usd`): so far nothing is told of that."
-    if told.tied and told.ahead[0].sure:
-        return _seeds(told, field)
+    if told.tied:
+        return _seeds(told, field) if told.ahead[0].sure else NOT_TO_BE_SETTLED
     return ""
 
 

@@ -123,6 +123,9 @@ class Shrunk(ModelRecipe):
         self.config(bench.cache)  # layers that are not there are told before anything is paid
         return 0.0
 
+    def rehearsal(self, step_flops: float, bench: Workbench) -> ModelRecipe:  # noqa: ARG002
+        return self.untrained
+
     def make(self, folder: Path, bench: Workbench) -> None:
         model, tokenizer = load(self.base.folder(bench))
         encoder, decoder = shrink(model, self.compact)
@@ -153,15 +156,20 @@ class Trained(ModelRecipe):
 
     def forecast_flops(self, bench: Workbench) -> float:
         """Exactly what `make` tallies."""
-        data, order = self.plan(bench)
-        objective = self.objective(bench, ready=False)
-        return math.fsum(forecast_steps(data, order, self.tuning, self.flop_model(bench.cache), objective, self.limit))
+        return math.fsum(self._costs(bench))
 
     def steps(self, bench: Workbench) -> int:
         """Steps that it makes within a limit in FLOPs."""
-        data, order = self.plan(bench)
-        objective = self.objective(bench, ready=False)
-        return len(forecast_steps(data, order, self.tuning, self.flop_model(bench.cache), objective, self.limit))
+        return len(self._costs(bench))
+
+    def _costs(self, bench: Workbench) -> list[float]:
+        """FLOPs of each step; remembered, since a purse, a store and a plan ask for the same, and it may take seconds."""
+        known: dict[Path, list[float]] = self.__dict__.setdefault("_costs_by_cache", {})  # as cached_property keeps its value
+        if bench.cache not in known:
+            data, order = self.plan(bench)
+            objective = self.objective(bench, ready=False)
+            known[bench.cache] = forecast_steps(data, order, self.tuning, self.flop_model(bench.cache), objective, self.limit)
+        return known[bench.cache]
 
     def rehearsal(self, step_flops: float, bench: Workbench) -> Self:
         whole = replace(self, limit=None)

@@ -54,6 +54,23 @@ def test_it_never_promises_what_was_not_run(field: Field) -> None:
     assert "take" not in said
 
 
+def test_of_what_was_run_with_less_money_the_best_can_be_done_again_and_it_says_so(field: Field) -> None:
+    said = _said(field, 1000)
+    assert "What **annotate** did with 160 USD costs 160.00 USD at these prices, and reached 44.24 [" in said
+    assert "the same can be done again, with 840.00 USD left over." in said
+    assert "can be done again" not in _said(field, 160)
+    assert "can be done again" not in _said(field, 1)
+
+
+def test_where_nothing_was_run_with_so_much_money_it_does_not_say_that_the_money_is_too_little(tmp_path: Path) -> None:
+    found = study.write(tmp_path)
+    table = found.table[found.table["strategy"] == "annotate"]
+    (field,) = report.fields(Results(table, found.examples, found.records, found.suite))
+    said = _said(field, 1000)
+    assert "nothing was run with so much money." in said
+    assert "What **annotate** did with 160 USD costs 160.00 USD" in said
+
+
 def test_where_the_budget_covers_nothing_it_says_what_would_be_covered(field: Field) -> None:
     said = _said(field, 1)
     assert "nothing was run that such a budget covers" in said

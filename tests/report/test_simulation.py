@@ -33,9 +33,12 @@ def test_where_no_setting_is_better_a_winner_is_called_in_at_most_5_of_100_suite
     assert called.wrongly <= 0.05
 
 
-@pytest.mark.parametrize("world", WORLDS[5:], ids=lambda world: world.name)
-def test_so_it_is_with_many_zeros_and_with_right_and_wrong_answers(world: World) -> None:
-    assert calls(world, settings=4, seeds=3, examples=200, number=500).wrongly <= 0.05
+@pytest.mark.parametrize("seeds", [2, 3])
+@pytest.mark.parametrize("world", WORLDS[1:], ids=lambda world: world.name)
+def test_so_it_is_whatever_the_scores_are_like(world: World, seeds: int) -> None:
+    called = calls(world, settings=2, seeds=seeds, examples=200, number=1000)  # of two a winner is called most often
+    assert called.winner <= 0.05
+    assert calls(world, settings=4, seeds=seeds, examples=200, number=300).wrongly <= 0.05
 
 
 @pytest.mark.parametrize("world", STRAINED, ids=lambda world: world.name)

@@ -173,14 +173,17 @@ def test_csv_holds_numbers_as_they_are_and_nothing_for_what_is_missing(tmp_path:
 
 
 def test_a_folder_without_arms_is_left_out_and_alone_is_an_error(tmp_path: Path) -> None:
-    one, reference = write(tmp_path, "one", {"sft": 5.0}), "results/reference/pegasus"
-    both = bench("leaderboard", one, reference)
+    one, empty = write(tmp_path, "one", {"sft": 5.0}), tmp_path / "empty"
+    write_suite(empty, arms=["a", "b"])
+    both = bench("leaderboard", one, empty)
     assert both.exit_code == 0
-    assert f"Left out: {reference}: no arm in it has ended; its table.parquet has no scores by example" in both.stdout
+    assert f"Left out: {empty}: no arm in it has ended; its arms are still running, or their folders are gone" in " ".join(
+        both.stdout.split()
+    )
     for arguments, said in (
-        ([reference], "no arm in it has ended"),
+        ([empty], "no arm in it has ended"),
         ([one, tmp_path / "none"], "no such results folder"),
-        ([tmp_path], "results folders inside it are: one"),
+        ([tmp_path], "results folders inside it are: empty, one"),
         ([one, "--rank-by", "accuracy"], "no metric 'accuracy'; there are: rouge2"),
     ):
         result = bench("leaderboard", *arguments)

@@ -144,10 +144,10 @@ class Told(DryStore):
 
 
 def flops(charges: tuple[object, ...] | list[object]) -> dict[str, float]:
-    """FLOPs of each phase."""
+    """FLOPs of each phase of a strategy; arms are not scored here."""
     found: dict[str, float] = {}
     for charge in charges:
-        if charge.unit == "FLOP":
+        if charge.unit == "FLOP" and charge.phase != "evaluation":
             found[charge.phase] = found.get(charge.phase, 0) + charge.quantity
     return found
 

@@ -23,12 +23,18 @@ def read(folder: Path) -> Results:
 def why_empty(folder: Path, found: Results) -> str:
     """What is there instead of arms that have ended."""
     inside = sorted(str(path.parent.relative_to(folder)) for path in folder.glob("*/suite.json"))
+    records = found.table[found.table["row"] == "record"]
+    failed = records.loc[records["status"] == "failed", "reason"]
     if inside:
         hint = f"; results folders inside it are: {', '.join(inside)}"
-    elif (folder / "table.parquet").exists():
-        hint = "; its table.parquet has no scores by example, the folders of its arms are needed"
+    elif len(failed):
+        hint = (
+            f"; {len(failed):,} of {len(records):,} cannot be read, the first one: {str(failed.iloc[0]).removeprefix('cannot be read: ')}"
+        )
+    elif len(records):
+        hint = "; its arms are still running, or their folders are gone"
     else:
-        hint = "; its arms are still running, or cannot be read" if len(found.table) else ""
+        hint = "; a results folder is one that `bench run` or `bench import` wrote, such as results/pegasus"
     return f"{folder}: no arm in it has ended{hint}"
 
 

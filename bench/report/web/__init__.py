@@ -12,8 +12,8 @@ endings    every arm that has no score, and why
 payload    all of these as one JSON document
 fill       page.html, report.css, the scripts and the payload -> the page
 
-In the page: statistics.js and pricing.js compute, as `bench.report.ranking` and `curves` do; elements.js, arms.js and charts.js
-show, the last with the libraries in vendor/; report.js is the page.
+In the page: statistics.js and pricing.js compute, as `bench.report.ranking` and `curves` do; elements.js, arms.js, decision.js and
+charts.js show, the last with the libraries in vendor/; report.js is the page.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ const charts = (() => {
     const open = points.filter((d) => d.open && d.x < most);
     const label = (side, given) => Plot.text(floors, {y: "y", text: "name", frameAnchor: side, dy: -7, fillOpacity: 0.8, ...given});
     const chart = drawn({
-      height: Math.min(440, Math.max(300, width * 0.55)), marginRight: 16, marginLeft: 44,
+      height: Math.min(440, Math.max(300, width * 0.55)), marginRight: 16, marginLeft: 44, insetTop: 16,
       ariaLabel: `${metric.title} against budget, with 95 % intervals`,
       x: {type, domain: [least, most], label: "budget (USD) →", labelAnchor: "right", labelOffset: 38, tickFormat: figure, ticks: 5},
       y: {label: metric.title, nice: true, grid: true, ticks: 6},
@@ -119,7 +119,7 @@ const charts = (() => {
   function front({rows, title, metric, width}) {
     const {type, domain} = aside(rows, 1, 0), line = d3.sort(rows.filter((d) => d.front), (d) => d.x);
     const chart = drawn({
-      height: 250, marginRight: 16, marginLeft: 44, ariaLabel: `${metric.title} against ${title}`,
+      height: 250, marginRight: 16, marginLeft: 44, insetTop: 10, ariaLabel: `${metric.title} against ${title}`,
       x: {type, domain, label: `← ${title}`, labelAnchor: "left", labelOffset: 38, ticks: 4, tickFormat: tick},
       y: {label: metric.title, nice: true, grid: true, ticks: 5},
       marks: [Plot.line(line, {x: "at", y: "y", curve: "step-after", strokeOpacity: 0.4, strokeWidth: 2}), ...dots(rows)],
@@ -137,5 +137,5 @@ const charts = (() => {
     return svg.node();
   }
 
-  return {quality, allocation, front, swatch, figure};
+  return {quality, allocation, front, swatch, figure, colour};
 })();

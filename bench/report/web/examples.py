@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from bench.examples import Examples
 from bench.ledger import Record
 from bench.report.board import Board, Metric, label
 from bench.report.stats import Floats
 from bench.report.web.text import script_json, shortened
-from bench.results import Examples, Results
+from bench.results import Results
 
 MOST_ARMS, FEW_ARMS, OF_EACH = 600, 120, 3
 """Of so many arms at most predictions are shown: three of the worst, the median and the best of each, or one with more than a few."""

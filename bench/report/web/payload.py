@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from bench.errors import BenchError
 from bench.report.board import Board, Metric
 from bench.report.curves import Field
+from bench.report.decision import ON_A_MAP, DecisionMap
 from bench.report.serving import Use
 from bench.report.web import amounts, endings, examples, lines, live
 from bench.report.web.amounts import Amounts
@@ -31,7 +32,8 @@ class Material:
     """What a page is made from, at the prices that the report is for.
 
     folder: of the arms. found: those that the suite holds; everything: also those that it no longer does. fields: their curves, none
-    where the results do not say their prices. use: how much the compact model will be used, where somebody said.
+    where the results do not say their prices. maps: their decision maps, which the page draws anew. use: how much the compact model
+    will be used, where somebody said.
     """
 
     folder: Path
@@ -40,6 +42,7 @@ class Material:
     metrics: Sequence[Metric]
     boards: Sequence[Board]
     fields: Sequence[Field]
+    maps: Sequence[DecisionMap] = ()
     use: Use | None = None
 
 
@@ -63,11 +66,21 @@ def _numbers(given: Material, known: Amounts, share: float) -> dict[str, Any]:
         "suite": given.found.suite.get("suite", given.folder.name),
         "metrics": [{"name": metric.name, "title": metric.title, "direction": metric.direction} for metric in shown],
         "use": {"requests": given.use.requests_a_month, "months": given.use.months} if given.use else {"requests": 100_000, "months": 12},
-        "tasks": live.tasks(given.boards, given.fields, known, kept, int(share * live.COVARIANCES)),
+        "tasks": [task | {"map": _grid(given, task["name"])} for task in _tasks(given, known, kept, share)],
         "boards": lines.boards(given.boards, shown, known, kept),
         "endings": endings.endings(given.found, given.everything, given.metrics[0] if given.metrics else None, int(share * endings.LISTED)),
         "left_out": _left_out(given.boards, kept),
     }
+
+
+def _tasks(given: Material, known: Amounts, kept: Mapping[str, Collection[str]], share: float) -> list[dict[str, Any]]:
+    return live.tasks(given.boards, given.fields, known, kept, int(share * live.COVARIANCES))
+
+
+def _grid(given: Material, task: str) -> dict[str, Any] | None:
+    """Budgets and label prices of a task's decision map; None where it has none."""
+    maps = [found for found in given.maps if found.field.task == task]
+    return {"budgets": maps[0].budgets_usd, "label_usd": maps[0].label_usd, "compared": ON_A_MAP} if maps else None
 
 
 def _priced(found: Results) -> tuple[Amounts, dict[str, Any]]:

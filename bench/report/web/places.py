@@ -17,10 +17,15 @@ ELSEWHERE = ("", "Answer", "Leaderboard", "Plots", "Where the dollars went", "Ev
 EARLY = ("At these prices", "Published figures")
 """Sections that belong to the answer."""
 
+TIES = "Which to buy"
+"""Of it the page shows where strategies tie; its map is drawn anew at the reader's prices."""
+
+TIED, AS_COUNTED = "where two strategies are worth the same", "At the prices that this report was made for; sliders do not move these."
+
 MANY = 6
 """More points than this are folded up."""
 
-TABLES = ("Cost axes", "With its use in the sum", "Memory, time, energy", "Other facts", "All metrics")
+TABLES = ("Cost axes", "With its use in the sum", "Memory, time, energy", "Predicted and measured", "Other facts", "All metrics")
 CONDITIONS = ("How money is counted", "Models and texts", "Data", "Machine and versions")
 
 
@@ -30,7 +35,10 @@ def texts(suite: Mapping[str, Any], folder: str, text: str, out: Path) -> dict[s
     blocks = prose.paragraphs(found.get("Answer", ""))
     headline = [block for block in blocks if block.startswith("**")] or blocks[:1]
     sure = [block for block in blocks if block not in (*headline, LEADS)]
-    pictures = prose.pictures(text, out)
+    if TIES in found:
+        found[TIES] = _ties(found[TIES])
+    found = {title: body for title, body in found.items() if body or title != TIES}
+    pictures = prose.pictures("".join(found[title] for title in found if title not in ELSEWHERE), out)
     own = [title for title in found if title not in (*ELSEWHERE, *EARLY, *TABLES, *CONDITIONS)]
     name = escape(visible(suite.get("suite", folder)))
     return {
@@ -47,6 +55,12 @@ def texts(suite: Mapping[str, Any], folder: str, text: str, out: Path) -> dict[s
         "suite": prose.html(found.get("The suite", "")) or "<p>The text of the suite is not in the results folder.</p>",
         "leads": prose.html(LEADS),
     }
+
+
+def _ties(markdown: str) -> str:
+    blocks = prose.paragraphs(markdown)
+    first = next((place for place, block in enumerate(blocks) if block.startswith("### ") and block.endswith(TIED)), len(blocks))
+    return "\n\n".join([AS_COUNTED, *blocks[first:]]) if blocks[first:] else ""
 
 
 def _points(block: str) -> str:

@@ -55,19 +55,27 @@ const pricing = (() => {
   const estimate = (mixture, task) => statistics.estimate(mixture.mean, terms(mixture), task);
 
   /* Settings of which something is told there, best first; each but the first with `behind`, what it is behind the best by. Those
-     beyond the first `looked_at` are not compared, as in decision.verdict. */
-  function ranked(task, budget, prices) {
+     beyond the first `compared` are not compared, as in decision.verdict. */
+  function ranked(task, budget, prices, compared = task.looked_at) {
     const sign = task.metric.direction === "lower" ? -1 : 1;
     const found = task.settings.map((setting) => at(setting, budget, prices)).filter(Boolean);
     found.sort((a, b) => sign * (b.mean - a.mean) || (a.name < b.name ? -1 : 1));
-    const near = found.slice(0, task.looked_at);
+    const near = found.slice(0, compared);
     const behind = statistics.ranked(near.map((one) => sign * one.mean), near.map((one) => terms(one)), task);
     near.slice(1).forEach((one, i) => (one.behind = behind[i]));
-    for (const one of found.slice(task.looked_at)) {
+    for (const one of found.slice(compared)) {
       const apart = statistics.estimate(sign * (found[0].mean - one.mean), [...terms(found[0]), ...terms(one, -1)], task);
       one.behind = {estimate: apart, tested: behind[0].tested, p: null, tied: false};
     }
     return found;
+  }
+
+  /* The best of what was run that costs no more than that: {setting, point, usd}, as decision.covered; undefined where nothing is. */
+  function covered(task, budget, prices) {
+    const sign = task.metric.direction === "lower" ? -1 : 1;
+    const every = task.settings.flatMap((setting) => setting.points.map((point) => ({setting, point, usd: dollars(point.bought, prices)})));
+    const better = (a, b) => sign * (b.point.mean - a.point.mean) || a.usd - b.usd;
+    return every.filter((one) => one.usd <= budget).sort(better)[0];
   }
 
   /* ---- use ------------------------------------------------------------------------------------------------------------------- */
@@ -93,5 +101,5 @@ const pricing = (() => {
     return {one, made: one.dollars, answer, paysFrom: tuning > 0 && large != null ? breakEven(teacher, large, one.dollars, answer) : null};
   }
 
-  return {usd, dollars, standsFor, at, estimate, ranked, breakEven, served};
+  return {usd, dollars, standsFor, at, estimate, ranked, covered, breakEven, served};
 })();

@@ -53,7 +53,7 @@
       const range = told.length ? ` What was run now stands for ${usd(Math.min(...told))} to ${usd(Math.max(...told))} USD.` : "";
       lines.push(el("p", {}, `Nothing is told of that budget: no setting was run around it.${range}`));
     }
-    $("verdict").replaceChildren(...lines);
+    $("verdict").replaceChildren(...lines, ...decision.asItWasRun(best, now, prices()));
   }
 
   function standing(others) {
@@ -247,6 +247,7 @@
       verdict(found);
       rankedTable(found);
       answering(found);
+      decision.map(now, prices(), places.get(now.task));
       board.refresh();
     }
     quality();
@@ -258,7 +259,7 @@
     if (PRICED) makeControls();
     else {
       $("controls").replaceChildren(el("p", {class: "note"}, `No prices can be changed: ${data.prices.why_none}.`));
-      for (const id of ["now", "answering", "reset"]) $(id).hidden = true;
+      for (const id of ["now", "answering", "map", "reset"]) $(id).hidden = true;
     }
     leaderboard();
     draw();
@@ -286,7 +287,7 @@
   predictions(data.predictions);
   endings(data.endings);
   if (now.task) { listen(); start(); }
-  else for (const id of ["prices", "now", "leaderboard", "quality", "allocation", "fronts", "answering"]) $(id).hidden = true;
+  else for (const id of ["prices", "now", "leaderboard", "quality", "allocation", "fronts", "answering", "map"]) $(id).hidden = true;
 
   let unfolded = []; /* On paper nothing is folded up but what charts say in words. */
   addEventListener("beforeprint", () => {

@@ -1,0 +1,55 @@
+"use strict";
+/* What to buy: the decision map at the prices chosen, as bench/report/decision.py, and what could be done again. */
+const decision = (() => {
+  /* What is better than anything told of this budget, and costs less. */
+  function asItWasRun(best, now, prices) {
+    const found = pricing.covered(now.task, now.budget, prices), sign = now.task.metric.direction === "lower" ? -1 : 1;
+    if (!found || (best && sign * (found.point.mean - best.mean) <= 0)) return [];
+    const {setting, point} = found, reached = said([point.mean, point.low, point.high]);
+    const did = `What ${setting.name} did with ${plain(point.budget)} USD costs ${usd(found.usd)} USD at these prices, and reached ${reached}`;
+    return [el("p", {}, `${did}: the same can be done again, with ${usd(now.budget - found.usd)} USD left over.`)];
+  }
+
+  /* Of one budget at one price of a label: {name, sure}; null where fewer than two settings are told. */
+  function cell(task, budget, prices) {
+    const found = pricing.ranked(task, budget, prices, task.map.compared);
+    if (found.length < 2) return null;
+    return {name: found[0].name, sure: found.slice(1).every(({behind}) => behind.tested && !behind.tied)};
+  }
+
+  const letter = (i) => (i < 26 ? "" : String.fromCharCode(64 + Math.floor(i / 26))) + String.fromCharCode(65 + (i % 26));
+  const nearest = (values, to) => values.reduce((a, b) => (Math.abs(Math.log(b / to)) < Math.abs(Math.log(a / to)) ? b : a));
+
+  function field(found, letters, places, here) {
+    if (!found) return el("td", {class: here ? "here" : null}, "–");
+    const place = places.get(found.name), node = el("td", {class: `${found.sure ? "sure" : "unsure"}${here ? " here" : ""}`});
+    node.append(letters.get(found.name), found.sure ? "" : "?");
+    node.title = found.sure ? `${found.name} is ahead` : `${found.name}, not told from another`;
+    node.style.setProperty("--field", place == null ? "var(--soft)" : charts.colour(place)); /* Not an attribute, which the policy would stop. */
+    return node;
+  }
+
+  function map(now, prices, places) {
+    const {map: grid} = now.task;
+    $("map").hidden = !grid;
+    if (!grid) return;
+    const labels = [...grid.label_usd].reverse();
+    const rows = labels.map((label) => [label, grid.budgets.map((budget) => cell(now.task, budget, {...prices, label}))]);
+    const names = [...new Set(rows.flatMap(([, cells]) => cells.filter(Boolean).map(({name}) => name)))].sort();
+    const letters = new Map(names.map((name, i) => [name, letter(i)]));
+    const column = nearest(grid.budgets, now.budget), row = prices.label > 0 ? nearest(labels, prices.label) : null;
+    const heads = ["a label", ...grid.budgets.map(plain)];
+    const line = ([label, cells]) => {
+      const fields = cells.map((found, i) => field(found, letters, places, label === row && grid.budgets[i] === column));
+      return el("tr", {}, el("th", {scope: "row"}, String(Number(label.toPrecision(3)))), fields);
+    };
+    const caption = "Best setting by budget (across, USD) and price of a label (upwards, USD)";
+    const head = el("thead", {}, el("tr", {}, heads.map((text) => el("th", {scope: "col"}, text))));
+    const table = el("table", {class: "map"}, el("caption", {}, caption), head, el("tbody", {}, rows.map(line)));
+    const key = names.map((name) => el("li", {}, el("b", {}, letters.get(name)), places.has(name) ? charts.swatch(places.get(name)) : "", name));
+    const scroll = el("div", {class: "scroll", tabindex: 0, role: "group", "aria-label": caption}, table);
+    $("map-table").replaceChildren(el("ul", {class: "legend"}, key), scroll);
+  }
+
+  return {asItWasRun, map, cell};
+})();

@@ -1,0 +1,176 @@
+"""How long a report of 10,000 arms takes, and how much memory.
+
+    python -m benchmarks.report                   makes the arms in a temporary folder, which takes a minute, and reports
+    python -m benchmarks.report --folder DIR      makes them in DIR, or takes those that are there
+
+Aimed at: a table of them reports in under 10 s, and all of it, reading their ledgers and predictions too, in under 1 GB. The arms are made
+up: 2 tasks, 5 budgets, 100 settings, 10 seeds, 100 test examples. Each of `--times` reports is written by a process of its own; others load
+the machine too, so the quickest counts. Ends with 1 where the aim is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.contracts import Charge, Reading, Score
+from bench.ledger import LIMITED, SCHEMA, Record
+
+SECONDS, BYTES = 10.0, 1e9
+"""Aimed at."""
+
+TASKS, BUDGETS, STRATEGIES, SHARES, SEEDS, EXAMPLES = 2, (10.0, 20.0, 40.0, 80.0, 160.0), 10, 10, 10, 100
+"""As many of each; 10 label shares of each strategy are its settings."""
+
+LABEL_USD, HOUR_USD, SPEED = 0.1, 1.875, 1.87e9
+"""Of a label, of an hour of the device; FLOPs a second."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One arm."""
+
+    task: str
+    budget_usd: float
+    strategy: str
+    share: float
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.task}.{self.strategy}.{self.budget_usd:g}usd.seed{self.seed}.label_share={self.share:g}"
+
+
+def cells() -> Iterator[Cell]:
+    """All arms."""
+    tasks, strategies = [f"task {i}" for i in range(TASKS)], [f"strategy {i}" for i in range(STRATEGIES)]
+    for task, usd, strategy, share, seed in itertools.product(tasks, BUDGETS, strategies, range(SHARES), range(SEEDS)):
+        yield Cell(task, usd, strategy, share / 10, seed)
+
+
+def make(folder: Path) -> None:
+    """Write the results of all arms to `folder`, as a run leaves them."""
+    generator = np.random.default_rng(0)
+    names = []
+    for cell in cells():
+        names.append(cell.name)
+        _write(folder / cell.name, cell, generator)
+    prices = {"label_usd": LABEL_USD, "device_hour_usd": HOUR_USD, "meter": "flops", "device_flops_per_second": SPEED}
+    pays = {"teacher_tuning": "purse", "student_training": "purse", "evaluation": "free"}
+    about = {"suite": "many", "primary_metric": "rougeL", "start_labels": 100, "meter": "flops", "prices": prices, "pays": pays}
+    (folder / "suite.json").write_text(json.dumps({**about, "arms": names}), encoding="utf-8")
+
+
+def _write(folder: Path, cell: Cell, generator: np.random.Generator) -> None:
+    folder.mkdir(parents=True)
+    labels = round(cell.share * cell.budget_usd / LABEL_USD)
+    means = {"student": 20 + 2 * np.log(1 + labels) + generator.normal(), "teacher": 30.0, "floor: first words": 18.0}
+    scores = {who: generator.normal(mean, 15, (2, EXAMPLES)).round(2) for who, mean in means.items()}
+    rows = [*_charges(cell, labels), *_scores(scores), *_readings()]
+    facts = {"labels_bought": labels, LIMITED: 1.0, "student_parameters": 6e7, "student_flops": 3e9, "student_ms": 20.0, "large_ms": 60.0}
+    rows += [{"row": "fact", "name": name, "value": value} for name, value in facts.items()]
+    _lines(folder / "ledger.jsonl", [{"schema": SCHEMA, **row} for row in rows])
+    _lines(folder / "predictions.jsonl", [_prediction(scores, i) for i in range(EXAMPLES)])
+    (folder / "record.json").write_text(json.dumps(asdict(_record(cell, facts))), encoding="utf-8")
+
+
+def _charges(cell: Cell, labels: int) -> list[dict[str, Any]]:
+    flop_usd = HOUR_USD / 3600 / SPEED
+    flops = (cell.budget_usd - labels * LABEL_USD) / flop_usd / 2
+    bought = [Charge("labels", labels, "label", LABEL_USD, "purse", "labels")] if labels else []
+    for phase in ("teacher_tuning", "student_training"):
+        bought.append(Charge("compute", flops, "FLOP", flop_usd, "purse", phase))
+        bought.append(Charge("compute", flops / SPEED, "s", HOUR_USD / 3600, "other meter", phase))
+        bought.append(Charge("compute", flops / 1e16, "kWh", 0.0, "other meter", phase))
+    return [{"row": "charge", **asdict(charge), "usd": charge.usd} for charge in bought]
+
+
+def _scores(scores: dict[str, Any]) -> list[dict[str, Any]]:
+    found = [
+        (who, Score(name, float(of.mean()), "points", "higher"))
+        for who, both in scores.items()
+        for name, of in zip(("rougeL", "rouge2"), both, strict=True)
+    ]
+    return [{"row": "score", "subject": who, **{k: v for k, v in asdict(score).items() if k != "per_example"}} for who, score in found]
+
+
+def _readings() -> list[dict[str, Any]]:
+    seen = [Reading("wall", 12.0, "s", "lower", "counter"), Reading("energy", 1e-4, "kWh", "lower", "modelled")]
+    seen += [Reading("peak_rss", 2e9, "bytes", "lower", "polled"), Reading("gpu_energy", None, "kWh", "lower", "counter", "no GPU here")]
+    phases = ("teacher_tuning", "student_training", "evaluation")
+    return [{"row": "reading", "phase": phase, "shared": False, **asdict(reading)} for phase in phases for reading in seen]
+
+
+def _prediction(scores: dict[str, Any], place: int) -> dict[str, Any]:
+    each = {who: {"rougeL": float(both[0, place]), "rouge2": float(both[1, place])} for who, both in scores.items()}
+    texts = {
+        "source": f"Document {place}, of some length. " * 5,
+        "reference": f"label {place}",
+        "predictions": dict.fromkeys(scores, "said"),
+    }
+    return {"id": f"e{place}", **texts, "scores": each}
+
+
+def _record(cell: Cell, facts: dict[str, float]) -> Record:
+    setting, times = f"label_share={cell.share:g}", ("2026-01-01T00:00:00+00:00", "2026-01-01T00:01:00+00:00")
+    which = (cell.name, "many", cell.task, cell.strategy, "distill", setting, {"label_share": cell.share}, cell.budget_usd, cell.seed)
+    return Record(*which, "done", "", cell.budget_usd, facts, "f00", {"cpu": "made up", "gpus": []}, *times, "")
+
+
+def _lines(path: Path, rows: list[dict[str, Any]]) -> None:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+def report(folder: Path) -> None:
+    """Read and report, and print the seconds of both and the peak of bytes."""
+    from bench import report, results
+
+    began = time.monotonic()
+    found = results.read(folder)
+    read = time.monotonic()
+    report.write(folder, read=found)
+    print(json.dumps([read - began, time.monotonic() - read, 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss]))
+
+
+def measured(folder: Path) -> list[float]:
+    """Of `report`, in a process of its own."""
+    code = f"from pathlib import Path; from benchmarks.report import report; report(Path({str(folder)!r}))"
+    return list(json.loads(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True).stdout))  # noqa: S603
+
+
+def main() -> None:
+    """Measure, print, and end with 1 where the aim is missed."""
+    asked = argparse.ArgumentParser(description="10,000 arms: how long a report takes, and how much memory")
+    asked.add_argument("--folder", type=Path, help="where the arms are, or are made")
+    asked.add_argument("--times", type=int, default=3)
+    given = asked.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = given.folder or Path(temporary) / "many"
+        if not (folder / "suite.json").exists():
+            make(folder)
+        runs = []
+        for _ in range(given.times):
+            runs.append(measured(folder))
+            print("read in {:.1f} s, reported in {:.1f} s, peak {:,.0f} bytes".format(*runs[-1]), flush=True)
+        page = (folder / "report.html").stat().st_size
+    reading, reporting, _ = map(min, zip(*runs, strict=True))
+    peak, arms = max(run[2] for run in runs), TASKS * len(BUDGETS) * STRATEGIES * SHARES * SEEDS
+    print(f"{arms:,} arms: read in {reading:.1f} s, reported in {reporting:.1f} s (aim: under {SECONDS:g}), ", end="")
+    print(f"{peak / 1e6:,.0f} MB (under {BYTES / 1e6:,.0f}), report.html {page / 1e6:.1f} MB")
+    sys.exit(1 if reporting >= SECONDS or peak >= BYTES else 0)
+
+
+if __name__ == "__main__":
+    main()
