@@ -53,7 +53,7 @@ def run(
             layers = prepare(suite, arms, splits, cache, progress)
             if max_usd is not None:
                 _refuse_above(max_usd, suite, open_, splits, cache, progress)
-    for line in (*(layers or ()), *(_slow(suite, device) if layers else ())):
+    for line in (*(layers or ()), *(() if layers is None else _slow(suite, device))):
         console.print(line)
     executor = Local(workers=workers or _workers(device))
     with screen.RunScreen(console) as shown:

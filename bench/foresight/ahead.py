@@ -88,14 +88,10 @@ def on_card(
     card: Card, training: float, generating: float, finder: Finder, planned: Mapping[Arm, Forecast], store: DryStore, progress: Progress
 ) -> OnCard:
     """A card of the table. Raises BenchError where the suite's precision is not there in hardware."""
-    if not card.computes_bf16 and any(work.recipe.on_device for plan in planned.values() for work in plan.works) and _asks_bf16(planned):
+    if not card.computes_bf16 and any(getattr(recipe, "precision", "") == "bf16" for recipe in _recipes(planned)):
         raise BenchError(f"{card.name} has no bf16 in hardware; say `precision: fp32` in the suite, or take another card")
     peaks = finder.peaks(_recipes(planned), "cuda", store.bench, progress)
     return OnCard(card, training, generating, CONTEXT_BYTES, KEPT_FREE, peaks)
-
-
-def _asks_bf16(planned: Mapping[Arm, Forecast]) -> bool:
-    return any(getattr(recipe, "precision", "") == "bf16" for recipe in _recipes(planned))
 
 
 def _recipes(planned: Mapping[Arm, Forecast]) -> list[Recipe]:

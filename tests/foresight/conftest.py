@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from bench import plan, suite
 from bench.contracts import Example, Splits
@@ -15,6 +13,9 @@ from bench.foresight.totals import Planned
 from bench.store import DryStore
 from bench.suite import Suite
 from tests.test_store import quiet
+from tests.threads import one_thread
+
+__all__ = ["one_thread"]
 
 WORDS = ["red", "blue", "green", "small", "large", "round", "square", "cat", "dog", "bird", "house", "tree", "river", "stone", "cloud"]
 DOCUMENTS = [f"the {a} {b} stood by the {c}" for a in WORDS[:7] for b in WORDS[7:10] for c in WORDS[10:]]
@@ -38,14 +39,6 @@ budgets_usd: [2, 4]
 seeds: [1, 2]
 prices: {label_usd: 0.1, device_flops_per_second: 5e+6}
 """
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

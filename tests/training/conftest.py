@@ -19,6 +19,9 @@ from bench.training.objectives import LabelObjective
 from bench.training.recipes import Pretrained
 from bench.training.tuning import Tuning
 from bench.zoo.random import Random
+from tests.threads import one_thread
+
+__all__ = ["one_thread"]
 
 ENCODER_DECODERS = ("t5", "t5_v1_1", "mt5", "bart", "pegasus")
 FAMILIES = (*ENCODER_DECODERS, "llama")
@@ -80,14 +83,6 @@ class Shop:
             self.made[recipe.key] = Counter(allowance)
             recipe.make(self.artifact(recipe), self.bench(self.made[recipe.key]))
         return self.artifact(recipe)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")
