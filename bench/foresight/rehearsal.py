@@ -42,7 +42,7 @@ class Pace:
 
     seconds_per_flop: of its steps, by the FLOPs that a forecast counts; 0 where there was none. around_s: all other seconds, for loading,
     saving, and what the first step takes more than others. steps: that were timed. watts: mean power, None where no instrument tells
-    it. resident_bytes: of a process that has loaded no model yet.
+    it. resident_bytes: of a process that is about to load a model.
     """
 
     around_s: float
@@ -117,7 +117,6 @@ class Stopwatch:
 
 def rehearse(recipe: Recipe, folder: Path, device: str, profilers: Mapping[str, Profiler]) -> Pace:
     """Time a kind of work here and now. folder: the cache. Raises BenchError where it cannot be done at all."""
-    resident = _resident_bytes()
     dry = DryStore(folder, _silently).bench
     short = recipe.rehearsal(STEP_FLOPS[device], dry)
     with tempfile.TemporaryDirectory() as made:
@@ -126,6 +125,7 @@ def rehearse(recipe: Recipe, folder: Path, device: str, profilers: Mapping[str, 
             stage.make(needed, Stopwatch())
         for profiler in profilers.values():
             profiler.prepare()
+        resident = _resident_bytes()
         watch = Stopwatch()
         with window(profilers, device) as seen:
             stage.make(short, watch)
@@ -136,7 +136,7 @@ def rehearse(recipe: Recipe, folder: Path, device: str, profilers: Mapping[str, 
 
 @cache
 def _resident_bytes() -> int:
-    """When the first rehearsal of this process began; what is left of a rehearsal is no part of the next one."""
+    """Before the first rehearsal of this process, all libraries being loaded; what is left of one is no part of the next."""
     return int(psutil.Process().memory_info().rss)
 
 
