@@ -111,6 +111,8 @@ class OnCard:
 
     @property
     def title(self) -> str:
+        if self.card.bf16_flops_per_second is None:
+            return f"{self.card.title}, whose speed in bf16 is not known, so memory alone"
         said = f"{self.card.title}, training at {100 * self.training:g} % and generation at {100 * self.generating:g} % of its bf16 peak"
         watts = "" if self.card.watts is None else f", {self.card.watts:g} W throughout"
         return f"{said}{watts}, all of that assumed"

@@ -127,7 +127,9 @@ def test_on_a_card_time_is_flops_at_a_share_of_its_speed(tiny: Suite, arms: Plan
 
 def test_a_card_whose_speed_is_not_known_tells_memory_alone(tiny: Suite, arms: Planned) -> None:
     arm, forecast = next(iter(arms.items()))
-    taken = look(tiny, {arm: forecast}, on_card(arms, find("T4", cards())), 1).alone[arm].taken
+    device = on_card(arms, find("T4", cards()))
+    assert device.title == "T4 (15.0 GiB, 0.53 USD an hour), whose speed in bf16 is not known, so memory alone"
+    taken = look(tiny, {arm: forecast}, device, 1).alone[arm].taken
     assert (taken.seconds, taken.kwh, taken.peak_bytes) == (None, None, 200.0)
 
 
