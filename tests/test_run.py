@@ -209,7 +209,9 @@ def test_a_worker_killed_by_a_signal_is_a_failed_row_that_retry_runs_again(cache
 
 def test_ctrl_c_stops_the_workers_and_says_how_to_go_on(cache: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "bench.cli", "run", SUITE, "--results", str(tmp_path), "--cache", str(cache)]
-    running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    # in the background of a shell that is no terminal's, Ctrl-C is ignored, and children inherit that
+    heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, **heard)
     workers = workers_of(running)
     running.send_signal(signal.SIGINT)
     _, said = running.communicate(timeout=60)
