@@ -37,19 +37,23 @@ def peak_bytes(recipe: Recipe, read: Texts, cache: Path, kernels: Kernels) -> in
     """Bytes of tensors at the most. read: as `texts` gives it. Raises BenchError where the model's family is not known."""
     if isinstance(recipe, Trained):
         step = training_peak(_architecture(recipe, cache), recipe.tuning, recipe.precision, read, kernels=kernels)
-        return step.total(_batch(recipe, recipe.tuning.batch_size)) + _teacher_bytes(recipe, cache)
+        return step.total(at_once(recipe)) + _teacher_bytes(recipe, cache)
     if isinstance(recipe, Outputs):
-        return _writing(recipe.model, recipe, read, _batch(recipe, recipe.decoding.batch_size), cache, kernels)
+        return _writing(recipe.model, recipe, read, at_once(recipe), cache, kernels)
     assert isinstance(recipe, InferenceSpeed)
-    batch = min(recipe.documents, recipe.decoding.batch_size)
-    both = recipe.large, recipe.student
+    batch, both = at_once(recipe), (recipe.large, recipe.student)
     kept = [BYTES_A_PARAMETER * parameters(_architecture(model, cache)) for model in both]
     busy = [_writing(model, recipe, read, batch, cache, kernels) for model in both]
     return max(busy[0] + kept[1], busy[1] + kept[0])
 
 
-def _batch(recipe: Recipe, size: int) -> int:
-    """Examples that are ever seen at once."""
+def at_once(recipe: Recipe) -> int:
+    """The most examples that the work sees at a time: a batch, or all where they are fewer; 0 where its peak is not foreseen."""
+    if isinstance(recipe, InferenceSpeed):
+        return min(recipe.documents, recipe.decoding.batch_size)
+    if not isinstance(recipe, Trained | Outputs):
+        return 0
+    size = recipe.tuning.batch_size if isinstance(recipe, Trained) else recipe.decoding.batch_size
     return min(size, len(getattr(recipe, "examples", ())) or size)
 
 

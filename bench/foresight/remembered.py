@@ -24,7 +24,7 @@ from bench import machine
 from bench.contracts import Profiler, Progress, Recipe, Workbench
 from bench.errors import BenchError
 from bench.executors.local import ONE_THREAD
-from bench.foresight.peaks import peak_bytes, texts
+from bench.foresight.peaks import at_once, peak_bytes, texts
 from bench.foresight.rehearsal import Pace, kind, rehearse
 from bench.once import made_once
 from bench.training.pretending import Kernels
@@ -51,14 +51,14 @@ class Finder:
     def paces(self, recipes: Sequence[Recipe], progress: Progress) -> dict[str, Pace | None]:
         """Recipe's key -> its pace, None where it could not be rehearsed."""
         kinds = {recipe.key: self._kind(recipe, _conditions(self.device, self.workers)) for recipe in recipes}
-        work = {one: partial(_pace, recipe, self) for recipe in recipes if (one := kinds[recipe.key])}
+        work = {kinds[recipe.key]: partial(_pace, recipe, self) for recipe in recipes}
         found = self._found(work, "timing a few steps", progress)
         return {key: Pace(**answer) if (answer := found[one]) else None for key, one in kinds.items()}
 
     def peaks(self, recipes: Sequence[Recipe], kernels: Kernels, bench: Workbench, progress: Progress) -> dict[str, int | None]:
         """Recipe's key -> bytes of tensors at the most; None where that is not foreseen."""
         read = {recipe.key: texts(recipe, bench) for recipe in recipes}
-        kinds = {r.key: f"{self._kind(r, str(read[r.key]))}-{kernels}-peak" for r in recipes if read[r.key]}
+        kinds = {r.key: f"{self._kind(r, f'{read[r.key]} {at_once(r)}')}-{kernels}-peak" for r in recipes if read[r.key]}
         work = {kinds[r.key]: partial(_peak, r, read[r.key], self.cache, kernels) for r in recipes if r.key in kinds}
         found = self._found(work, "pretending to work", progress)
         return {recipe.key: (found[kinds[recipe.key]] or {}).get("bytes") if recipe.key in kinds else None for recipe in recipes}

@@ -94,3 +94,13 @@ def test_peaks_are_remembered_and_of_work_without_one_nothing_is_told(tmp_path: 
     first = kept.peaks(recipes, "cpu", bench, quiet)
     assert first == kept.peaks(recipes, "cpu", bench, quiet)
     assert {type(r).__name__ for r in recipes if first[r.key] is None} == {"Pretrained", "Shrunk"}
+
+
+def test_arms_with_fewer_examples_than_a_batch_have_a_peak_of_their_own(tmp_path: Path, cache: Path, folder: Path) -> None:
+    bench = DryStore(cache, quiet).bench
+    (forecast,) = planned(read(folder), cache, "*annotate*4usd.seed1*").values()
+    whole = next(work.recipe for work in forecast.works if isinstance(work.recipe, Finetuned))
+    few = replace(whole, examples=whole.examples[:2])
+    assert texts(whole, bench) == texts(few, bench)
+    found = Finder(cache, "cpu", 0, {}, str(tmp_path)).peaks([whole, few], "cpu", bench, quiet)
+    assert 0 < (found[few.key] or 0) < (found[whole.key] or 0)
