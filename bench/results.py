@@ -183,7 +183,9 @@ def arms(table: pd.DataFrame) -> pd.DataFrame:
     view = view.join(_wide(facts, facts["quantity"]).rename(columns=lambda name: f"fact: {name}" if name in taken else name))
     if {"large_ms", "student_ms"} <= set(view.columns):
         view["speed_up"] = view["large_ms"] / view["student_ms"]
-    return view
+    # Python's own strings: a report goes over them one by one, for which those of Arrow have to be made anew each time.
+    view.index = view.index.astype(object)
+    return view.astype({name: object for name, dtype in view.dtypes.items() if dtype == "str"})
 
 
 def readings(table: pd.DataFrame) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from bench import parallel
 from bench.contracts import Compact, Decoding, Precision, Progress
 from bench.errors import BenchError
 from bench.fit import settings
@@ -148,7 +149,7 @@ def begun(named: Named, asked: Asked, workers: int | None = None) -> Iterator[Ca
         *(partial(settings.step, student, asked.texts, asked.setting) for student, _, _ in smaller),
         partial(generation_peak, architecture, Decoding(beams=asked.beams), asked.setting.precision, asked.texts),
     ]
-    with settings.at_once(work, workers) as results:
+    with parallel.at_once(work, workers) as results:
 
         def finish(progress: Progress) -> Answer:
             done = []

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
-from typing import Any, get_args
+from typing import get_args
 
 from bench.contracts import Precision
 from bench.errors import BenchError
@@ -120,25 +116,6 @@ def peaks(settings: Sequence[Setting], steps: Mapping[Setting, Step]) -> dict[Se
 def step(architecture: Architecture, texts: Texts, setting: Setting) -> Step:
     """A training step up to its optimiser."""
     return step_moments(architecture, setting.tuning, setting.precision, texts, "cuda")
-
-
-@contextmanager
-def at_once(work: Sequence[Callable[[], Any]], workers: int | None = None) -> Iterator[Iterator[Any]]:
-    """What each piece of work gives, in order, on so many processes (None: one a core, at most 4).
-
-    They are forked, since importing all again would take longer than the work; where there is no fork, one works after the other.
-    """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    workers = min(workers or min(cores, 4), len(work))
-    if workers < 2 or "fork" not in multiprocessing.get_all_start_methods():
-        yield (one() for one in work)
-        return
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("fork")) as pool:
-        yield pool.map(_do, work)
-
-
-def _do(work: Callable[[], Any]) -> Any:
-    return work()
 
 
 def work_of(architecture: Architecture, texts: Texts, settings: Sequence[Setting]) -> dict[Setting, Callable[[], Step]]:

@@ -4,6 +4,7 @@ stats        mean, interval and p-value over seeds and test examples
 samples      scores, seeds x examples, of every setting
 ranking      which settings are surely better than which, and what could have been found
 board        task and budget -> settings from best to worst, with the teachers and the floors
+current      which arms count
 facts        what is known of a line beside its scores
 axes         quality against parameters, FLOPs and speed: the Pareto front, and what is inefficient
 missing      scores that no metric could give, and why
@@ -33,6 +34,7 @@ across       two results compared; several in one leaderboard
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,8 +54,9 @@ def write(folder: Path, quotes: Quotes | None = None, use: Use | None = None, ou
     read: the results in `folder`, where they have been read already.
     Returns the path of report.md. Raises BenchError where there is no such folder, or a price cannot be counted by.
     """
-    from bench import archive, repricing, results
+    from bench import archive, parallel, repricing, results
     from bench.report import axes, board, figures, page, web
+    from bench.report.current import current
     from bench.report.priced import priced
     from bench.report.web.payload import Material
 
@@ -63,13 +66,16 @@ def write(folder: Path, quotes: Quotes | None = None, use: Use | None = None, ou
     results.save(everything, out)
     if out == folder and not read.kept:
         archive.write(folder, read.records, read.examples)
-    asked, found = board.current(read), board.current(everything)
+    asked, found = current(read), current(everything)
     metrics = board.metrics(found)
     boards = board.boards(found, metrics)
     trade_offs = [trade_off for one in boards if (trade_off := axes.trade_off(one))]
-    matters = priced(asked, board.boards(asked, metrics) if quotes else boards, quotes, use)
-    plots, maps = figures.draw(boards, metrics, trade_offs, out), matters.draw(out) if matters else []
-    text = page.page(found, everything, metrics, boards, trade_offs, plots, matters, maps)
+    plots = figures.plots(boards, metrics, trade_offs, out)
+    with parallel.beside(partial(figures.draw, plots)):
+        matters = priced(asked, board.boards(asked, metrics) if quotes else boards, quotes, use)
+        maps = matters.plots(out) if matters else {}
+        with parallel.beside(partial(figures.draw, maps)):
+            text = page.page(found, everything, metrics, boards, trade_offs, [*plots], matters, [*maps])
     part = out / "report.md.part"
     part.write_text(text, encoding="utf-8")
     told, drawn = (matters.fields, matters.maps) if matters else ((), ())
@@ -84,8 +90,9 @@ def fields(found: Results, task: str | None = None, quotes: Quotes | None = None
     """
     from bench.errors import BenchError
     from bench.report import board, curves
+    from bench.report.current import current
 
-    found = board.current(found)
+    found = current(found)
     told = curves.fields(found, board.boards(found, board.metrics(found)), quotes)
     chosen = [field for field in told if task in (None, field.task)]
     if not chosen:

@@ -219,6 +219,5 @@ def _gap(line: Line, metric: Metric) -> pd.DataFrame | None:
     """By how much a setting's teachers are better, seeds x examples."""
     if line.teacher is None or metric.name not in line.teacher.samples:
         return None
-    teacher, student = line.teacher.samples[metric.name].align(line.samples[metric.name], join="inner")
-    gap = student - teacher if metric.direction == "lower" else teacher - student
-    return None if gap.empty else gap
+    teacher, student = line.teacher.samples[metric.name], line.samples[metric.name]
+    return stats.paired(student, teacher) if metric.direction == "lower" else stats.paired(teacher, student)

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from bench.report import stats
-from bench.report.curves import Curve, Field
+from bench.report.curves import Curve, Field, Mixture, draws
 from bench.report.stats import Floats, Spread
 from bench.repricing import Quotes
 
@@ -59,40 +59,48 @@ def break_evens(field: Field, budget_usd: float, quotes: Quotes) -> list[BreakEv
     curves = {curve.name: curve for curve in field.curves}
     for mixture in field.at(budget_usd, field.offers(quotes)):
         best.setdefault(curves[mixture.name].strategy, curves[mixture.name])
-    pairs = itertools.combinations([*best.values()][:STRATEGIES], 2)
-    return [found for pair in pairs for moved in MOVED if (found := _break_even(field, budget_usd, quotes, moved, *pair))]
+    compared = [*best.values()][:STRATEGIES]
+    told = {moved: _told(field.task, budget_usd, quotes, moved, compared) for moved in MOVED if quotes.price(moved, field.task) > 0}
+    pairs = itertools.combinations(compared, 2)
+    return [found for pair in pairs for moved in told if (found := _break_even(field, budget_usd, moved, told[moved], *pair))]
 
 
-def _break_even(field: Field, budget_usd: float, quotes: Quotes, moved: Moved, first: Curve, second: Curve) -> BreakEven | None:
-    """None where the price is 0, or moves neither of them."""
-    asked = quotes.price(moved, field.task)
-    if asked <= 0 or not any(point.quantities[moved] for curve in (first, second) for point in curve.points):
+@dataclass(frozen=True)
+class _Told:
+    """What is told of some curves as a price moves. usd: the prices, the asked one in the middle; scores: of each curve at each of them."""
+
+    usd: Floats
+    scores: Mapping[str, Sequence[Mixture | None]]
+
+    def both(self, first: str, second: str) -> tuple[Floats, list[Mixture], list[Mixture]]:
+        """Prices and scores where both are told: around the asked price, without a hole."""
+        pairs = [*zip(self.scores[first], self.scores[second], strict=True)]
+        middle, holes = len(pairs) // 2, np.array([place for place, pair in enumerate(pairs) if None in pair], dtype=np.int64)
+        start, end = max(holes[holes <= middle], default=-1) + 1, min(holes[holes > middle], default=len(pairs))
+        found = [(one, two) for one, two in pairs[start:end] if one and two]
+        return self.usd[start:end], [one for one, _ in found], [two for _, two in found]
+
+
+def _told(task: str, budget_usd: float, quotes: Quotes, moved: Moved, curves: Sequence[Curve]) -> _Told:
+    usd = quotes.price(moved, task) * SPAN ** np.linspace(-1, 1, STEPS)
+    at = [quotes.at(moved, float(price)) for price in usd]
+    return _Told(usd, {curve.name: [curve.offer(prices).at(budget_usd) for prices in at] for curve in curves})
+
+
+def _break_even(field: Field, budget_usd: float, moved: Moved, told: _Told, first: Curve, second: Curve) -> BreakEven | None:
+    """None where the price moves neither of them, or nearly nothing is told."""
+    if not any(point.quantities[moved] for curve in (first, second) for point in curve.points):
         return None
-    told = list(_told(field, budget_usd, quotes, moved, first, second, asked * SPAN ** np.linspace(-1, 1, STEPS)))
-    if len(told) < 2:
+    prices, ones, twos = told.both(first.name, second.name)
+    if len(prices) < 2:
         return None
-    prices, gaps = (np.array([row[i] for row in told]) for i in (0, 1))
+    gaps = field.sign * np.array([one.mean - two.mean for one, two in zip(ones, twos, strict=True)])
     names = (first.name, second.name) if gaps[0] >= 0 else (second.name, first.name)
     crossing = _crossing(prices, gaps)
-    low, high = _interval(prices, gaps, stats.spread(np.stack([draws for *_, draws in told]), field.seeds, field.examples))
+    spread = stats.spread(draws(ones) - draws(twos), field.seeds, field.examples)
+    low, high = _interval(prices, gaps, spread)
     other = names[1] if crossing is not None else names[0]
     return BreakEven(budget_usd, moved, names[0], other, crossing, low, high, float(prices[0]), float(prices[-1]))
-
-
-def _told(
-    field: Field, budget_usd: float, quotes: Quotes, moved: Moved, first: Curve, second: Curve, prices: Floats
-) -> Iterator[tuple[float, float, Floats]]:
-    """(price, by how much the first is better there, the same in each draw), by price: around the one asked, without a hole."""
-    middle = len(prices) // 2
-    for half in (prices[middle::-1], prices[middle + 1 :]):
-        side = []
-        for usd in half:
-            at = quotes.at(moved, float(usd))
-            one, two = (curve.offer(at).at(budget_usd) for curve in (first, second))
-            if one is None or two is None:
-                break
-            side.append((float(usd), field.sign * (one.mean - two.mean), field.sign * (one.draws - two.draws)))
-        yield from reversed(side) if half[0] > half[-1] else side
 
 
 def _crossing(prices: Floats, gaps: Floats) -> float | None:

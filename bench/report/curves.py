@@ -84,15 +84,20 @@ class Mixture:
     def mean(self) -> float:
         return math.fsum(part.weight * part.point.mean for part in self.parts)
 
-    @property
-    def draws(self) -> Floats:
-        """Of the mean."""
-        drawn: Floats = np.add.reduce([part.weight * part.point.draws for part in self.parts])
-        return drawn
-
     def amount(self, what: str) -> float:
         """Of what its purse pays for, such as labels."""
         return math.fsum(part.weight * part.scale * part.point.quantities[what] for part in self.parts)
+
+
+def draws(mixtures: Sequence[Mixture]) -> Floats:
+    """Of their means, (mixtures, draws)."""
+    points = {id(part.point): part.point for mixture in mixtures for part in mixture.parts}
+    places, weights = {key: place for place, key in enumerate(points)}, np.zeros((len(mixtures), len(points)))
+    for row, mixture in zip(weights, mixtures, strict=True):
+        for part in mixture.parts:
+            row[places[id(part.point)]] += part.weight
+    drawn: Floats = weights @ np.stack([point.draws for point in points.values()]) if mixtures else weights
+    return drawn
 
 
 class Place(NamedTuple):
@@ -183,13 +188,12 @@ class Field:
 
     def ranking(self, mixtures: Sequence[Mixture]) -> Ranking:
         """Of some, best first, as a board ranks its settings."""
-        means, draws = np.array([mixture.mean for mixture in mixtures]), [mixture.draws for mixture in mixtures]
-        names = tuple(mixture.name for mixture in mixtures)
-        return Ranking(names, self.sign * means, self.sign * np.array(draws), self.seeds, self.examples)
+        names, means = tuple(mixture.name for mixture in mixtures), np.array([mixture.mean for mixture in mixtures])
+        return Ranking(names, self.sign * means, self.sign * draws(mixtures), self.seeds, self.examples)
 
     def reached(self, mixture: Mixture) -> Estimate:
         """Its score."""
-        return stats.of_draws(mixture.draws, mixture.mean, self.seeds, self.examples)
+        return stats.of_draws(draws([mixture])[0], mixture.mean, self.seeds, self.examples)
 
     @property
     def sign(self) -> int:

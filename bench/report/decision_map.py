@@ -105,7 +105,7 @@ def draw(found: DecisionMap, folder: Path) -> Path:
     axes.set_ylabel("price of a label (USD; each twice the one below)")
     _legend(axes, letters)
     figure.suptitle(drawing.text(f"{found.field.task}: the best setting (hatched: cannot be told from another; white: not run)"))
-    return drawing.save(figure, folder, "decision", found.field.task)
+    return drawing.save(figure, drawing.path(folder, "decision", found.field.task))
 
 
 def _field(axes: Axes, column: int, row: int, verdict: Verdict, letters: dict[str, str]) -> None:

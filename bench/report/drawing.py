@@ -68,16 +68,20 @@ def text(said: str) -> str:
     return f" {line}" if line.startswith("_") else line
 
 
-def save(figure: Figure, folder: Path, kind: str, task: str) -> Path:
-    """Write KIND-TASK.png, whole or not at all."""
+def path(folder: Path, kind: str, task: str) -> Path:
+    """KIND-TASK.png."""
+    return folder / f"{kind}-{re.sub(r'[^A-Za-z0-9_-]', '-', task)}.png"
+
+
+def save(figure: Figure, path: Path) -> Path:
+    """Write a picture, whole or not at all."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    path = folder / f"{kind}-{re.sub(r'[^A-Za-z0-9_-]', '-', task)}.png"
     part = path.with_suffix(".png.part")
     with warnings.catch_warnings():
         # A character that the font lacks is drawn as a box; the report has the text.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.set_canvas(FigureCanvasAgg(figure))
-        figure.savefig(part, format="png", metadata={"Software": None})
+        # Not figure.savefig: with a layout to be found it draws everything twice.
+        FigureCanvasAgg(figure).print_png(part, metadata={"Software": None})  # type: ignore[no-untyped-call]
     part.replace(path)
     return path

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,17 +22,26 @@ SETTINGS_SHOWN, BUDGETS_SHOWN = 20, 12
 """No plot shows more: the best settings, and the greatest budgets. More could not be read, and would in the end not be drawn."""
 
 
-def draw(boards: Sequence[Board], metrics: Sequence[Metric], trade_offs: Sequence[TradeOff], folder: Path) -> list[Path]:
-    """PNG files for each task that has a score, 1,200 pixels wide: quality, dollars, and the Pareto fronts where there are any."""
-    drawn = []
+def plots(
+    boards: Sequence[Board], metrics: Sequence[Metric], trade_offs: Sequence[TradeOff], folder: Path
+) -> dict[Path, Callable[[], Path]]:
+    """PNG files, and what draws each, for each task that has a score: quality, dollars, and the Pareto fronts where there are any."""
+    found: dict[Path, Callable[[], Path]] = {}
     for task in sorted({board.task for board in boards}):
         of_task = [board for board in boards if board.task == task][-BUDGETS_SHOWN:]
         if any(board.scored for board in of_task):
-            drawn.append(quality(of_task, metrics[:2], folder))
-            drawn += [dollars(of_task, folder)] if any(board.budget_usd for board in of_task) else []
-            found = [trade_off for trade_off in trade_offs if trade_off.board.task == task][-BUDGETS_SHOWN:]
-            drawn += [pareto.draw(found, _shown(of_task), folder)] if found else []
-    return drawn
+            found[drawing.path(folder, "quality", task)] = partial(quality, of_task, metrics[:2], folder)
+            if any(board.budget_usd for board in of_task):
+                found[drawing.path(folder, "dollars", task)] = partial(dollars, of_task, folder)
+            if costs := [trade_off for trade_off in trade_offs if trade_off.board.task == task][-BUDGETS_SHOWN:]:
+                found[drawing.path(folder, "pareto", task)] = partial(pareto.draw, costs, _shown(of_task), folder)
+    return found
+
+
+def draw(plots: Mapping[Path, Callable[[], Path]]) -> None:
+    """All of them."""
+    for plot in plots.values():
+        plot()
 
 
 def left_out(boards: Sequence[Board]) -> list[str]:
@@ -73,7 +83,7 @@ def quality(boards: Sequence[Board], metrics: Sequence[Metric], folder: Path) ->
         axes.set_ylabel(drawing.text(f"{metric.name} ({metric.unit}, {metric.direction} is better)"))
     drawing.legend(figure, panels, names, 5.0)
     figure.suptitle(drawing.text(f"{boards[0].task}: quality against dollars (mean and 95 % interval over seeds and test examples)"))
-    return drawing.save(figure, folder, "quality", boards[0].task)
+    return drawing.save(figure, drawing.path(folder, "quality", boards[0].task))
 
 
 def dollars(boards: Sequence[Board], folder: Path) -> Path:
@@ -91,7 +101,7 @@ def dollars(boards: Sequence[Board], folder: Path) -> Path:
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=max(1, len(handles)), frameon=False)
     figure.suptitle(drawing.text(f"{boards[0].task}: where the dollars went"))
-    return drawing.save(figure, folder, "dollars", boards[0].task)
+    return drawing.save(figure, drawing.path(folder, "dollars", boards[0].task))
 
 
 def _curve(axes: Axes, boards: Sequence[Board], metric: Metric, name: str, place: int, of: int) -> None:

@@ -137,12 +137,13 @@ def _every_arm(found: Results, everything: Results, metrics: Sequence[Metric]) -
     column = f"student {metrics[0].name}" if metrics else ""
     reasons = missing.of_students(everything, metrics[0].name) if metrics else {}
     rows = []
-    for name, cells in view.to_dict("index").items():
+    wanted = [name for name in ("status", "reason", "usd spent", "budget_usd", column) if name in view]
+    for name, cells in view[wanted].to_dict("index").items():
         value = cells.get(column, math.nan) if cells["status"] == "done" else math.nan
         said = escape(cells["reason"] or reasons.get(str(name), DASH)) if math.isnan(value) else number(value)
         rows.append([escape(name), escape(cells["status"]), said, number(cells["usd spent"]), number(cells["budget_usd"])])
     heads = ["arm", "status", f"{escape(metrics[0].title)}, or why there is none" if metrics else "reason", "spent (USD)", "budget (USD)"]
-    current = set(found.table["arm"])
+    current = set(found.table["arm"].unique())
     left_out = [f"- {escape(arm)}" for arm in view.index if arm not in current]
     note = ["Only listed, because the suite as it was run last does not hold them:\n\n" + "\n".join(left_out)] if left_out else []
     return [table(heads, rows, numbers_from=3), *note]

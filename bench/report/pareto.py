@@ -31,7 +31,7 @@ def draw(trade_offs: Sequence[TradeOff], names: Sequence[str], folder: Path) -> 
     drawing.legend(figure, rows.flatten(), names, 1.0 + 3.6 * len(trade_offs))
     title = "quality against what an answer costs (filled: on the Pareto front; hollow: inefficient)"
     figure.suptitle(drawing.text(f"{trade_offs[0].board.task}: {title}"))
-    return drawing.save(figure, folder, "pareto", trade_offs[0].board.task)
+    return drawing.save(figure, drawing.path(folder, "pareto", trade_offs[0].board.task))
 
 
 def _front(axes: Axes, found: TradeOff, axis: Axis, names: Sequence[str]) -> None:

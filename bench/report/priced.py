@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from bench import repricing
 from bench.errors import BenchError
-from bench.report import decision_map, recommend, serving
+from bench.report import decision_map, drawing, recommend, serving
 from bench.report.board import Board
 from bench.report.breakeven import BreakEven, break_evens
 from bench.report.curves import Field, fields
@@ -43,9 +44,9 @@ class Priced:
     def changed(self) -> bool:
         return self.quotes != self.asked
 
-    def draw(self, folder: Path) -> list[Path]:
-        """A picture of each decision map."""
-        return [decision_map.draw(found, folder) for found in self.maps]
+    def plots(self, folder: Path) -> dict[Path, Callable[[], Path]]:
+        """The picture of each decision map, and what draws it."""
+        return {drawing.path(folder, "decision", found.field.task): partial(decision_map.draw, found, folder) for found in self.maps}
 
     def decision(self, plots: Sequence[Path]) -> list[str]:
         """Markdown."""

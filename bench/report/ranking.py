@@ -33,6 +33,8 @@ from bench.report.stats import Estimate, Floats, Spread
 
 LOOKED_AT = 50
 POWER = 0.8
+CLOSE = 1e-5
+"""So near to itself, as a share, a detectable difference is found."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +68,25 @@ class Ranking:
     def difference(self, better: str, worse: str) -> Estimate:
         """`better` - `worse`, with the 95 % interval of this one comparison and the corrected p-value."""
         first, second = self.places[better], self.places[worse]
-        found = at_least(stats.spread(self.draws[first] - self.draws[second], self.seeds, self.examples), self.pooled)
-        mean = float(self.means[first] - self.means[second])
-        low, high = stats.interval(mean, found)
+        return self._behind[second] if first == 0 else self._differences(first, [second])[0]
+
+    @cached_property
+    def _behind(self) -> list[Estimate]:
+        """Of the best and each setting: nearly all that a report asks for, found together, which is quicker."""
+        return self._differences(0, range(len(self.names)))
+
+    def _differences(self, first: int, others: Sequence[int]) -> list[Estimate]:
+        found = at_least(stats.spread(self.draws[first] - self.draws[others], self.seeds, self.examples), self.pooled)
+        means = self.means[first] - self.means[others]
+        lows, highs = stats.interval(means, found)
+        rows = zip(others, means.tolist(), lows.tolist(), highs.tolist(), strict=True)
+        return [Estimate(mean, low, high, self.seeds, self.examples, self._p(first, other)) for other, mean, low, high in rows]
+
+    def _p(self, first: int, second: int) -> float:
+        if not self.tested:
+            return math.nan
         upper, lower = min(first, second), max(first, second)
-        p = float(self.p_values[upper, lower]) if upper < len(self.p_values) else 1.0
-        return Estimate(mean, float(low), float(high), self.seeds, self.examples, p if self.tested else math.nan)
+        return float(self.p_values[upper, lower]) if upper < len(self.p_values) else 1.0
 
     def surely(self, better: str, worse: str) -> bool:
         """Whether the one is surely better."""
@@ -201,7 +216,7 @@ def _detectable(pooled: Spread, settings: int, per_pair: int) -> float:
     needed = stats.half_width(pooled._replace(seeds=pooled.seeds * seen), stats.LEVEL / math.comb(settings, 2), stats.SAFE)
     error = math.sqrt(2 * max(float(pooled.seeds + pooled.examples), stats.ROUNDING))
     low, high = 0.0, float(needed.max()) + 9 * error
-    for _ in range(40):
+    while high - low > CLOSE * high:
         middle = (low + high) / 2
         found = float((weights * stats.erfc((needed - middle) / error)).sum() / 2)
         low, high = (middle, high) if found < POWER else (low, middle)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -27,11 +27,16 @@ def scores(found: Results, arms: pd.Index, metrics: Collection[str]) -> Scores:
             for key, values in examples.scores.items():
                 if key[1] in metrics:
                     rows.setdefault(key, {}).setdefault(examples.ids, {})[arm] = values
-    return {key: pd.concat([_frame(ids, of_arms) for ids, of_arms in by_ids.items()]) for key, by_ids in rows.items()}
+    return {key: _together([_frame(ids, of_arms) for ids, of_arms in by_ids.items()]) for key, by_ids in rows.items()}
+
+
+def _together(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    return pd.concat(frames) if len(frames) > 1 else frames[0]
 
 
 def _frame(ids: tuple[str, ...], arms: Mapping[str, Floats]) -> pd.DataFrame:
-    return pd.DataFrame(np.stack(list(arms.values())), index=list(arms), columns=list(ids))
+    rows, columns = pd.Index([*arms], dtype=object), pd.Index([*ids], dtype=object)  # Python's own strings: they are gone over one by one
+    return pd.DataFrame(np.stack(list(arms.values())), rows, columns)
 
 
 def by_line(found: Scores, subject: str, metric: str, arms: pd.DataFrame, lines: pd.Series[str]) -> dict[str, pd.DataFrame]:

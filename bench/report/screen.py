@@ -13,6 +13,7 @@ from rich.text import Text
 from bench.report import board as boarding
 from bench.report.board import Board, Line, Metric
 from bench.report.cells import behind, rank, reached, statuses
+from bench.report.current import current
 from bench.report.markdown import DASH, number, plain
 from bench.report.missing import missing
 from bench.results import Results
@@ -26,7 +27,7 @@ MEDIUM, WIDE = 100, 150
 
 def leaderboard(found: Results, width: int) -> RenderableType:
     """A table for each task and budget, and how many arms have ended how."""
-    found = boarding.current(found)
+    found = current(found)
     metrics = boarding.metrics(found)[: 2 if width >= MEDIUM else 1]
     boards = boarding.boards(found, metrics, RESAMPLES)
     ended = Counter(found.table.loc[found.table["row"] == "record", "status"])

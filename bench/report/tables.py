@@ -37,7 +37,7 @@ def measured(found: Results, boards: Sequence[Board]) -> list[str]:
     pairs = [(str(q), str(u), str(d)) for q, u, d in zip(read["quantity"], read["unit"], read["direction"], strict=True)]
     pairs = [(q, u, d) for q, u, d in pairs if any(f"{q} ({u})" in line.facts for line in _lines(boards))]
     heads = [escape(f"{q} ({SCALES.get(u, (1, u))[1]}){ARROWS.get(d, '')}") for q, u, d in pairs]
-    missing = found.table[(found.table["row"] == "reading") & found.table["value"].isna()]
+    missing = found.table[(found.table["row"] == "reading") & found.table["value"].isna()].drop_duplicates(["quantity", "reason"])
     reasons = sorted(
         {f"- {escape(q)}: {escape(r or 'no reason given')}" for q, r in zip(missing["quantity"], missing["reason"], strict=True)}
     )

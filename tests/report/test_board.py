@@ -5,6 +5,7 @@ import pytest
 
 from bench import report, results
 from bench.report import board, cells, stats
+from bench.report.current import current
 from tests.report.arms import Scores, write_arm, write_suite
 from tests.report.reading import section
 
@@ -16,7 +17,7 @@ def constant(student: float, teacher: float | None = None, floor: float = 1.0, m
 
 
 def boards(folder: Path) -> list[board.Board]:
-    found = board.current(results.read(folder))
+    found = current(results.read(folder))
     return board.boards(found, board.metrics(found), resamples=200)
 
 
@@ -187,8 +188,8 @@ def test_arms_that_the_suite_no_longer_holds_enter_no_mean(tmp_path: Path) -> No
     write_arm(tmp_path, "new", constant(3.0))
     (found,) = boards(tmp_path)
     assert found.settings[0].scores["rouge2"].mean == 3.0
-    current = board.current(results.read(tmp_path))
-    assert (set(current.table["arm"]), set(current.records), set(current.examples)) == ({"new"},) * 3
+    kept = current(results.read(tmp_path))
+    assert (set(kept.table["arm"]), set(kept.records), set(kept.examples)) == ({"new"},) * 3
 
 
 def test_tasks_do_not_mix(tmp_path: Path) -> None:

@@ -56,8 +56,8 @@ def test_between_two_budgets_the_budget_is_spent_as_around_it_and_never_more(fie
 
 
 def test_draws_are_interpolated_as_the_means_are(field: Field) -> None:
-    ten, twenty, forty = (_at(field, budget)["annotate"] for budget in (10, 20, 40))
-    np.testing.assert_allclose(twenty.draws, (ten.draws + forty.draws) / 2)
+    ten, twenty, forty = curves.draws([_at(field, budget)["annotate"] for budget in (10, 20, 40)])
+    np.testing.assert_allclose(twenty, (ten + forty) / 2)
 
 
 @pytest.mark.parametrize("budget", [9.9, 161])

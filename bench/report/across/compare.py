@@ -27,6 +27,7 @@ from bench.report.across.change import Cell, Change, beyond_noise, change
 from bench.report.across.unlike import Unlike
 from bench.report.board import Board, Line, Metric
 from bench.report.cells import conjoined, count, score
+from bench.report.current import current
 from bench.results import Results
 
 COSTS = {
@@ -97,7 +98,7 @@ class _Side:
     """One folder. arms: cell -> its rows of `results.arms`. lines: cell -> its scores, in the metrics of `score_by`."""
 
     def __init__(self, found: Results) -> None:
-        self.found = board.current(found)
+        self.found = current(found)
         view = self.found.by_arm
         view = view[view["task"].ne("")]
         names = [board.label(s, t) for s, t in zip(view["strategy"], view["setting"], strict=True)]

@@ -16,6 +16,7 @@ from bench.report import board
 from bench.report.across import unlike
 from bench.report.board import Board, Line, Metric
 from bench.report.cells import score
+from bench.report.current import current
 from bench.report.stats import Estimate
 from bench.results import Results
 
@@ -69,7 +70,7 @@ class Together:
 
 def together(found: Mapping[str, Results], rank_by: str, only_best: bool, progress: Progress) -> Together:
     """found: name -> results. rank_by: a metric; '' for that of each suite. Raises BenchError where no folder has that metric."""
-    found = {folder: board.current(one) for folder, one in found.items()}
+    found = {folder: current(one) for folder, one in found.items()}
     _check(found, rank_by)
     entries: dict[tuple[str, Metric, tuple[str, ...], str], list[Entry]] = {}
     notes = []

@@ -18,7 +18,7 @@ def endings(found: Results, everything: Results, primary: Metric | None, listed:
     column = f"student {primary.name}" if primary else ""
     reasons = missing.of_students(everything, primary.name) if primary else {}
     without = view[(view["status"] != "done") | (view[column].isna() if column in view else True)]
-    held = set(found.table["arm"])
+    held = set(found.table["arm"].unique())
     rows = [_row(str(arm), cells, reasons.get(str(arm), ""), str(arm) in held) for arm, cells in without[:listed].to_dict("index").items()]
     statuses = view.loc[view.index.isin(held), "status"].value_counts()
     return {"counts": {str(status): int(count) for status, count in statuses.items()}, "arms": rows, "more": len(without) - len(rows)}

@@ -15,7 +15,7 @@ from typing import Any
 JOINERS = "\u200c\u200d"
 """Are not drawn and belong to words, in Persian as in emoji: they stay."""
 
-ESCAPED = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
+ESCAPED = {c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 """In JSON inside of a page: no character can end the element that holds it, or begin another."""
 
 
@@ -47,9 +47,9 @@ def clean(value: Any) -> Any:
         return visible(value)
     if isinstance(value, bool) or value is None:
         return value
-    if isinstance(value, Mapping):
+    if isinstance(value, dict | Mapping):  # what nearly all are is asked first, as a class of abc is slow to ask
         return {visible(name): clean(inner) for name, inner in value.items()}
-    if isinstance(value, Sequence):
+    if isinstance(value, list | tuple) or (not isinstance(value, float | int) and isinstance(value, Sequence)):
         return [clean(inner) for inner in value]
     number = float(value)
     if not math.isfinite(number):
@@ -59,4 +59,7 @@ def clean(value: Any) -> Any:
 
 def script_json(value: Any) -> str:
     """JSON for the inside of a <script> of type application/json."""
-    return json.dumps(clean(value), ensure_ascii=False, allow_nan=False, separators=(",", ":")).translate(ESCAPED)
+    text = json.dumps(clean(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for character, escaped in ESCAPED.items():  # many times as quick as str.translate
+        text = text.replace(character, escaped)
+    return text
