@@ -14,6 +14,7 @@ A GPU is pretended on the CPU, as torch without CUDA cannot do without: `_OnCuda
 from __future__ import annotations
 
 import functools
+import gc
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, Literal
@@ -24,6 +25,7 @@ from torch.autograd.graph import _engine_run_backward
 from torch.overrides import TorchFunctionMode
 
 from bench.training.allocations import Allocations
+from bench.training.fake_outputs import Outputs
 from bench.training.models import head_is_tied, model_class, untie
 from bench.training.tuning import is_installed
 
@@ -37,9 +39,11 @@ aten = torch.ops.aten
 def pretending(kernels: Kernels, batch: int, vocabulary: int, told: int = 0) -> Iterator[Allocations]:
     """Nothing is computed in here; what it would hold is counted, as `Allocations` says. told: tokens of a label."""
     _import_now()
-    counted = _Pretended(batch, vocabulary, told)
+    mode = FakeTensorMode()
+    counted = _Pretended(batch, vocabulary, told, Outputs(mode))
     with ExitStack() as modes:
-        modes.enter_context(FakeTensorMode())
+        modes.enter_context(_without_collector())
+        modes.enter_context(mode)
         modes.enter_context(_staying())
         if kernels == "cuda":
             modes.enter_context(_OnCuda())
@@ -69,6 +73,18 @@ def _import_now() -> None:
 
 
 @contextmanager
+def _without_collector() -> Iterator[None]:
+    """Garbage in circles stays: what is held does not hang on when the collector comes by, and a fifth of the time is saved."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
+
+
+@contextmanager
 def _staying() -> Iterator[None]:
     """Modules stay where they are: torch cannot move what `FakeTensorMode` made, and there is one device."""
     move = torch.nn.Module.to
@@ -86,16 +102,16 @@ def _stay(module: torch.nn.Module, *_: Any, **__: Any) -> torch.nn.Module:
 class _Pretended(Allocations):  # type: ignore[no-untyped-call]
     """Answers what would need numbers, and counts."""
 
-    def __init__(self, batch: int, vocabulary: int, told: int) -> None:
+    def __init__(self, batch: int, vocabulary: int, told: int, outputs: Outputs) -> None:
         super().__init__(batch, vocabulary)
-        self._told = told
+        self._told, self._outputs = told, outputs
 
     def run(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if func is aten._local_scalar_dense.default:
             return 1.0 if args[0].is_floating_point() else not getattr(args[0], "is_pretended_false", False)
         if func in _INDEXING:
             func, args = _INDEXING[func], (args[0], self._without_masks(args[1]), *args[2:])
-        out = func(*args, **kwargs)
+        out = self._outputs.of(func, args, kwargs)
         if func in (aten.any.default, aten.eq.Scalar):  # is any special token amiss, is no output unfinished
             out.is_pretended_false = True
         return out

@@ -5,6 +5,7 @@ import torch
 
 from bench.contracts import Decoding
 from bench.training.allocations import BLOCK, Allocations
+from bench.training.fake_outputs import Outputs
 from bench.training.memory import Architecture, Texts, generation_peak, parameters, training_peak
 from bench.training.pretending import Kernels
 from bench.training.shapes import UNTIED, Shape, config, shape_of
@@ -52,6 +53,14 @@ def test_the_peak_of_a_training_step_is_within_a_tenth_of_what_the_allocator_cou
     measured = measured_on_cpu(lambda mark: train_two_steps(built, case, "cpu", mark))
     predicted = training_peak(built, case.tuning, case.precision, case.texts, "cpu").total(case.batch)
     assert predicted == pytest.approx(measured, rel=0.02)  # 0.1 is promised
+
+
+@pytest.mark.parametrize("name", ["checkpointing", "LoRA in the decoder alone, and bf16", "a decoder alone", "dropout"])
+def test_outputs_that_are_remembered_change_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    built, case = CASES[name]
+    remembered = training_peak(built, case.tuning, case.precision, case.texts, "cuda")
+    monkeypatch.setattr(Outputs, "of", lambda _, func, args, kwargs: func(*args, **kwargs))
+    assert training_peak(built, case.tuning, case.precision, case.texts, "cuda") == remembered
 
 
 @pytest.mark.parametrize(
