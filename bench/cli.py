@@ -260,9 +260,9 @@ def fit(model: str, card: str | None, cards: Path | None, batch: int, **asked: A
 
     MODEL: a hub id, a folder, or a shape such as pegasus:16-4 or t5:small-nl16.
     """
-    from bench import commands
+    from bench import fit_command
 
-    commands.fit(model, card, cards, batch, asked)
+    fit_command.fit(model, card, cards, batch, asked)
 
 
 if __name__ == "__main__":

@@ -275,18 +275,3 @@ def _chosen(suite: Suite, only: str | None) -> tuple[Arm, ...]:
         near = registry.nearest(only, tuple(arm.id for arm in arms))
         raise BenchError(f"no arm matches '{only}'" + (f"; the nearest is '{near}'" if near else ""))
     return chosen
-
-
-def fit(model: str, card: str | None, cards: Path | None, batch: int, asked: Mapping[str, Any]) -> None:
-    """Print what fits which card."""
-    from bench.fit import answer, page
-    from bench.fit import cards as card_table
-    from bench.fit.models import find
-
-    console, table = screen.console(), card_table.cards(cards)
-    question = answer.question(card_table.find(card, table) if card else None, batch, **asked)
-    with answer.begun(find(model), question) as finish, screen.preparing(console) as progress:
-        found = finish(progress)
-    answer.refuse_what_never_fits(found, table)
-    for block in page.blocks(found):
-        console.print(block)

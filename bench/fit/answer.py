@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from bench import parallel
@@ -144,19 +145,22 @@ def begun(named: Named, asked: Asked, workers: int | None = None) -> Iterator[Ca
     possible = settings.worth_a_look(asked.setting, architecture, asked.card is None or asked.card.computes_bf16)
     ways = settings.work_of(architecture, asked.texts, possible)
     smaller = _students(architecture)
+    here = {way: step for way, step in ways.items() if way.lora}  # all in this process, as peft takes as long to import as a step
+    others = {way: step for way, step in ways.items() if not way.lora}
     work: list[Callable[[], Any]] = [
-        *ways.values(),
+        *others.values(),
         *(partial(settings.step, student, asked.texts, asked.setting) for student, _, _ in smaller),
         partial(generation_peak, architecture, Decoding(beams=asked.beams), asked.setting.precision, asked.texts),
     ]
     with parallel.at_once(work, workers) as results:
 
         def finish(progress: Progress) -> Answer:
-            done = []
-            for result in results:
+            settings.look_at_optimizers(architecture, possible)
+            done: list[Any] = []
+            for result in chain((step() for step in here.values()), results):
                 done.append(result)
-                progress("pretending to train", len(done), len(work))
-            peaks = settings.peaks(possible, dict(zip(ways, done, strict=False)))
+                progress("pretending to train", len(done), len(here) + len(work))
+            peaks = settings.peaks(possible, dict(zip((*here, *others), done, strict=False)))
             rows = tuple(Row(setting, peak, setting.flops(architecture, asked.texts)) for setting, peak in peaks.items())
             taught = zip(smaller, done[len(ways) : -1], strict=True)
             students = tuple(

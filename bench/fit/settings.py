@@ -11,7 +11,7 @@ from typing import get_args
 from bench.contracts import Precision
 from bench.errors import BenchError
 from bench.training.flops import flop_model
-from bench.training.memory import Architecture, Peak, Step, Texts, step_moments, with_optimizer
+from bench.training.memory import Architecture, Peak, Step, Texts, shapes, step_moments, with_optimizer
 from bench.training.states import kept_by_optimizer
 from bench.training.tuning import Freeze, Lora, Optimizer, Tuning, check_optimizer, is_installed
 
@@ -104,6 +104,13 @@ def optimizers() -> tuple[Optimizer, ...]:
     return tuple(one for one in get_args(Optimizer) if is_installed(one))
 
 
+def look_at_optimizers(architecture: Architecture, settings: Sequence[Setting]) -> None:
+    """What they keep of the model's shapes; it is remembered, so that `peaks` has less to do."""
+    found = shapes(architecture)
+    for optimizer in dict.fromkeys(one.optimizer for one in settings):
+        kept_by_optimizer(found, Tuning(optimizer=optimizer))
+
+
 def peaks(settings: Sequence[Setting], steps: Mapping[Setting, Step]) -> dict[Setting, Peak]:
     """Of settings, by the steps that `work_of` them made."""
     found = {}
@@ -120,7 +127,7 @@ def step(architecture: Architecture, texts: Texts, setting: Setting) -> Step:
 
 def work_of(architecture: Architecture, texts: Texts, settings: Sequence[Setting]) -> dict[Setting, Callable[[], Step]]:
     """What has to be run for these settings: one step for all optimisers."""
-    longest_first = sorted(settings, key=lambda one: (not one.lora, not one.checkpointing))
+    longest_first = sorted(settings, key=lambda one: not one.checkpointing)
     return {setting: partial(step, architecture, texts, setting) for setting in dict.fromkeys(map(_without_optimizer, longest_first))}
 
 

@@ -79,6 +79,11 @@ class Allocations(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._late: torch.Tensor | None = None
         self._front = _Front()
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Nothing is compiled in here, and torch would ask at every operation whether it is."""
+        return False
+
     def __torch_dispatch__(
         self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:

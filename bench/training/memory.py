@@ -35,7 +35,7 @@ from bench.training.tuning import Tuning
 PRIMES = (251, 257, 263, 269, 271, 277, 281, 283, 293, 307, 311, 313, 317, 331, 337, 347, 349)
 """Batches to run with, of which one divides no dimension of the model."""
 
-TOKENS_RUN = 5
+TOKENS_RUN = 4
 """Tokens that a generation runs for; the first two differ from all others."""
 
 
@@ -118,7 +118,7 @@ def step_moments(architecture: Architecture, tuning: Tuning, precision: Precisio
     config = with_dropout(architecture.config, tuning.dropout)
     batch = _prime(config, texts)
     flops = flop_model(config)
-    with pretending(kernels, batch, config.vocab_size, texts.target) as counted:
+    with pretending(kernels, batch, config.vocab_size, texts.target, ["peft"] if tuning.lora else []) as counted:
         model = _empty(architecture, config, counted)
         model.register_forward_pre_hook(lambda *_: _tell_apart(model, counted))  # by then it has its adapters
         seen: list[Moment] = []
@@ -258,3 +258,9 @@ def parameters(architecture: Architecture) -> int:
     """Parameters that are learned, a tied one once."""
     with pretending("cpu", 0, 0):
         return count_parameters(empty_model(architecture.config, architecture.tied))
+
+
+def shapes(architecture: Architecture) -> tuple[torch.Size, ...]:
+    """Of its parameters, a tied one once."""
+    with pretending("cpu", 0, 0):
+        return tuple(parameter.shape for parameter in empty_model(architecture.config, architecture.tied).parameters())

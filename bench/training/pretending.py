@@ -13,21 +13,21 @@ A GPU is pretended on the CPU, as torch without CUDA cannot do without: `_OnCuda
 
 from __future__ import annotations
 
-import functools
-import gc
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from importlib import import_module
 from typing import Any, Literal
 
 import torch
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.autograd.graph import _engine_run_backward
 from torch.overrides import TorchFunctionMode
+from torch.utils._foreach_utils import _foreach_supported_types
 
+from bench import collector
 from bench.training.allocations import Allocations
 from bench.training.fake_outputs import Outputs
 from bench.training.models import head_is_tied, model_class, untie
-from bench.training.tuning import is_installed
 
 Kernels = Literal["cuda", "cpu"]
 """Whose kernels are pretended."""
@@ -36,15 +36,20 @@ aten = torch.ops.aten
 
 
 @contextmanager
-def pretending(kernels: Kernels, batch: int, vocabulary: int, told: int = 0) -> Iterator[Allocations]:
-    """Nothing is computed in here; what it would hold is counted, as `Allocations` says. told: tokens of a label."""
-    _import_now()
+def pretending(kernels: Kernels, batch: int, vocabulary: int, told: int = 0, imports: Sequence[str] = ()) -> Iterator[Allocations]:
+    """Nothing is computed in here; what it would hold is counted, as `Allocations` says. told: tokens of a label.
+
+    imports: modules that code in here imports only now; before, since they would keep pretended tensors.
+    """
+    for name in imports:
+        import_module(name)
     mode = FakeTensorMode()
     counted = _Pretended(batch, vocabulary, told, Outputs(mode))
     with ExitStack() as modes:
-        modes.enter_context(_without_collector())
+        modes.enter_context(collector.away())
         modes.enter_context(mode)
         modes.enter_context(_staying())
+        modes.enter_context(_together())
         if kernels == "cuda":
             modes.enter_context(_OnCuda())
         yield modes.enter_context(counted)
@@ -62,28 +67,6 @@ def empty_model(config: Any, tied: bool) -> Any:
     return model
 
 
-@functools.cache
-def _import_now() -> None:
-    """What is imported where it is needed would keep pretended tensors in its modules if that were in here."""
-    import peft  # noqa: F401
-    import transformers.optimization  # noqa: F401
-
-    if is_installed("adamw_8bit"):
-        import bitsandbytes  # noqa: F401
-
-
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """Garbage in circles stays: what is held does not hang on when the collector comes by, and a fifth of the time is saved."""
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collects:
-            gc.enable()
-
-
 @contextmanager
 def _staying() -> Iterator[None]:
     """Modules stay where they are: torch cannot move what `FakeTensorMode` made, and there is one device."""
@@ -93,6 +76,16 @@ def _staying() -> Iterator[None]:
         yield
     finally:
         torch.nn.Module.to = move  # type: ignore[method-assign]
+
+
+@contextmanager
+def _together() -> Iterator[None]:
+    """Norms of gradients are found by one operation, as those of real tensors are: torch asks for their type."""
+    _foreach_supported_types.append(FakeTensor)
+    try:
+        yield
+    finally:
+        _foreach_supported_types.remove(FakeTensor)
 
 
 def _stay(module: torch.nn.Module, *_: Any, **__: Any) -> torch.nn.Module:

@@ -14,6 +14,9 @@ from bench.training.optimizers import optimizer_of
 from bench.training.pretending import pretending
 from bench.training.tuning import Optimizer, Tuning, check_optimizer
 
+IMPORTED: dict[Optimizer, Sequence[str]] = {"adafactor": ["transformers.optimization"], "adamw_8bit": ["bitsandbytes"]}
+"""Where those come from that are not torch's own."""
+
 
 @dataclass(frozen=True)
 class Kept:
@@ -39,7 +42,7 @@ def kept_by_optimizer(learning: Sequence[torch.Size], tuning: Tuning) -> Kept:
 @lru_cache(maxsize=256)  # settings share their shapes
 def _kept_of(shape: torch.Size, count: int, optimizer: Optimizer) -> Kept:
     """Of so many parameters of one shape, stepped twice."""
-    with pretending("cpu", 0, 0) as counted:
+    with pretending("cpu", 0, 0, imports=IMPORTED.get(optimizer, ())) as counted:
         learning = torch.nn.ParameterList([torch.empty(shape) for _ in range(count)])
         counted.mark(learning.parameters(), "parameters")
         for parameter in learning.parameters():
