@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 import pyarrow.csv
 
-from bench import archive, ledger
+from bench import archive, collector, ledger
 from bench import examples as scored
 from bench.errors import BenchError
 from bench.examples import Examples
@@ -109,6 +109,7 @@ class _Arm:
     examples: Examples | None = None
 
 
+@collector.away()
 def read(folder: Path) -> Results:
     """Read `results/<suite>/`, also while it is being written, or when only its tables are kept. Raises BenchError."""
     if not folder.is_dir():

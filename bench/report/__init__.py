@@ -38,6 +38,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench import collector
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from bench.results import Results
 
 
+@collector.away()
 def write(folder: Path, quotes: Quotes | None = None, use: Use | None = None, out: Path | None = None, read: Results | None = None) -> Path:
     """Read the arms in `folder` (`results/<suite>/`); write its tables, plots, report.md and report.html to `out`.
 

@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 
 from bench.report import stats
-from bench.report.curves import Curve, Field, Mixture, draws
+from bench.report.curves import Curve, Field, Mixture, weighted
 from bench.report.stats import Floats, Spread
 from bench.repricing import Quotes
 
@@ -97,7 +97,8 @@ def _break_even(field: Field, budget_usd: float, moved: Moved, told: _Told, firs
     gaps = field.sign * np.array([one.mean - two.mean for one, two in zip(ones, twos, strict=True)])
     names = (first.name, second.name) if gaps[0] >= 0 else (second.name, first.name)
     crossing = _crossing(prices, gaps)
-    spread = stats.spread(draws(ones) - draws(twos), field.seeds, field.examples)
+    weights, points = weighted([*ones, *twos])
+    spread = stats.spread_of_sums(weights[: len(ones)] - weights[len(ones) :], points, field.seeds, field.examples)
     low, high = _interval(prices, gaps, spread)
     other = names[1] if crossing is not None else names[0]
     return BreakEven(budget_usd, moved, names[0], other, crossing, low, high, float(prices[0]), float(prices[-1]))

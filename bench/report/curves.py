@@ -91,13 +91,18 @@ class Mixture:
 
 def draws(mixtures: Sequence[Mixture]) -> Floats:
     """Of their means, (mixtures, draws)."""
+    weights, points = weighted(mixtures)
+    return weights @ points
+
+
+def weighted(mixtures: Sequence[Mixture]) -> tuple[Floats, Floats]:
+    """Weights, (mixtures, points), and the draws of the points that they are made of, (points, draws)."""
     points = {id(part.point): part.point for mixture in mixtures for part in mixture.parts}
     places, weights = {key: place for place, key in enumerate(points)}, np.zeros((len(mixtures), len(points)))
     for row, mixture in zip(weights, mixtures, strict=True):
         for part in mixture.parts:
             row[places[id(part.point)]] += part.weight
-    drawn: Floats = weights @ np.stack([point.draws for point in points.values()]) if mixtures else weights
-    return drawn
+    return weights, np.stack([point.draws for point in points.values()]) if points else np.zeros((0, 0))
 
 
 class Place(NamedTuple):

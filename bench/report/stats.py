@@ -173,6 +173,20 @@ def spread(draws: Floats, seeds: int, examples: int) -> Spread:
     return components((by_seed, table.mean(axis=-2).var(axis=-1), table.var(axis=(-2, -1))), seeds, examples)
 
 
+def spread_of_sums(weights: Floats, draws: Floats, seeds: int, examples: int) -> Spread:
+    """`spread` of linear combinations of means: weights, (sums, means), and the draws of the means, (means, seeds x resamples)."""
+    return components(tuple((weights @ part * weights).sum(axis=-1) for part in covariances(draws, seeds)), seeds, examples)
+
+
+def covariances(draws: Floats, seeds: int) -> tuple[Floats, Floats, Floats]:
+    """Of the draws of several means: between seeds, between draws of the examples, and of all of them together; each (means, means)."""
+    table = draws.reshape(len(draws), seeds, -1)
+    table = table - table.mean(axis=(1, 2), keepdims=True)
+    parts = table.mean(axis=2), table.mean(axis=1), table.reshape(len(draws), -1)
+    by_seed, by_example, whole = (part @ part.T / part.shape[1] for part in parts)
+    return by_seed, by_example, whole
+
+
 def components(variances: tuple[Floats, Floats, Floats], seeds: int, examples: int) -> Spread:
     """From the variances of draws between seeds, between draws of the examples, and of all of them together; see `spread`."""
     by_seed, by_example, whole = variances

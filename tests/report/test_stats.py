@@ -56,6 +56,24 @@ def test_the_draws_of_a_mean_are_all_that_its_interval_needs() -> None:
     assert stats.of_draws(stats.means(scores), float(scores.mean()), 3, 50) == stats.estimate(scores)
 
 
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_the_spread_of_sums_of_means_is_that_of_the_sums_of_their_draws(seeds: int) -> None:
+    generator = np.random.default_rng(3)
+    draws = stats.means(generator.normal(size=(4, seeds, 30)))
+    weights = generator.normal(size=(6, 4))
+    told, drawn = stats.spread_of_sums(weights, draws, seeds, 30), stats.spread(weights @ draws, seeds, 30)
+    for mine, other in zip(told, drawn, strict=True):
+        np.testing.assert_allclose(mine, other, atol=1e-12)
+
+
+def test_differences_found_together_are_those_found_one_by_one() -> None:
+    generator = np.random.default_rng(4)
+    one, two = (pd.DataFrame(generator.normal(size=(3, 20))) for _ in range(2))
+    pairs = [(one, two), (one, two.iloc[:2, 5:]), (one, two.add_prefix("other ")), (two, one)]
+    assert stats.differences(pairs) == [stats.difference(*pair) for pair in pairs]
+    assert stats.differences(pairs)[2] is None
+
+
 def test_many_samples_of_unlike_shapes_are_estimated_as_each_alone() -> None:
     samples = [crossed(2, 30), crossed(3, 20), crossed(2, 30, of_seeds=4.0)]
     for alone, together in zip(map(stats.estimate, samples), stats.estimates(samples), strict=True):

@@ -108,12 +108,11 @@ def spreads(points: Sequence[Point], seeds: int, examples: int) -> dict[str, Any
     """
     if examples < stats.FEWEST_EXAMPLES or not points:
         return None
-    draws = np.stack([point.draws for point in points]).reshape(len(points), seeds, -1)
-    draws = draws - draws.mean(axis=(1, 2), keepdims=True)
-    parts = {"seeds": draws.mean(axis=2), "examples": draws.mean(axis=1), "whole": draws.reshape(len(points), -1)}
-    covariances = {name: packed((part @ part.T / part.shape[1])[np.tril_indices(len(points))]) for name, part in parts.items()}
+    found = stats.covariances(np.stack([point.draws for point in points]), seeds)
+    triangles = [packed(of[np.tril_indices(len(points))]) for of in found]
     nothing, one = np.zeros(()), np.ones(())
-    return {**covariances, "widened": float(stats.components((nothing, one, nothing), seeds, examples).examples)}
+    widened = float(stats.components((nothing, one, nothing), seeds, examples).examples)
+    return {**dict(zip(("seeds", "examples", "whole"), triangles, strict=True)), "widened": widened}
 
 
 def packed(values: Floats) -> str:
