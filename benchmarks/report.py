@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -147,7 +148,9 @@ def report(folder: Path) -> None:
 def measured(folder: Path) -> list[float]:
     """Of `report`, in a process of its own."""
     code = f"from pathlib import Path; from benchmarks.report import report; report(Path({str(folder)!r}))"
-    return list(json.loads(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True).stdout))  # noqa: S603
+    as_bench_does = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, env=as_bench_does)  # noqa: S603
+    return list(json.loads(ran.stdout))
 
 
 def main() -> None:

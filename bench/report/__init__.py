@@ -34,6 +34,7 @@ across       two results compared; several in one leaderboard
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,12 +67,14 @@ def write(folder: Path, quotes: Quotes | None = None, use: Use | None = None, ou
     read, out = read or results.read(folder), out or folder
     out.mkdir(parents=True, exist_ok=True)
     everything = repricing.reprice(read, quotes) if quotes else read
-    results.save(everything, out)
+    with ThreadPoolExecutor(1) as aside:  # pyarrow writes without holding up the rest
+        saved = aside.submit(results.save, everything, out)
+        asked, found = current(read), current(everything)
+        metrics = board.metrics(found)
+        boards = board.boards(found, metrics)
+        saved.result()
     if out == folder and not read.kept:
         archive.write(folder, read.records, read.examples)
-    asked, found = current(read), current(everything)
-    metrics = board.metrics(found)
-    boards = board.boards(found, metrics)
     trade_offs = [trade_off for one in boards if (trade_off := axes.trade_off(one))]
     plots = figures.plots(boards, metrics, trade_offs, out)
     with parallel.beside(partial(figures.draw, plots)):

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from bench.report import stats
-from bench.report.curves import Curve, Field, Mixture, weighted
+from bench.report.curves import Curve, Field, Mixture, Offer, weighted
 from bench.report.stats import Floats, Spread
 from bench.repricing import Quotes
 
@@ -53,45 +53,48 @@ class BreakEven:
     most: float
 
 
-def break_evens(field: Field, budget_usd: float, quotes: Quotes) -> list[BreakEven]:
-    """Of every two of the best strategies of which something is told at that budget, and each price that they pay."""
-    best: dict[str, Curve] = {}
+def break_evens(field: Field, budgets_usd: Sequence[float], quotes: Quotes) -> list[BreakEven]:
+    """Of every two of the best strategies of which something is told at each budget, and each price that they pay."""
     curves = {curve.name: curve for curve in field.curves}
-    for mixture in field.at(budget_usd, field.offers(quotes)):
-        best.setdefault(curves[mixture.name].strategy, curves[mixture.name])
-    compared = [*best.values()][:STRATEGIES]
-    told = {moved: _told(field.task, budget_usd, quotes, moved, compared) for moved in MOVED if quotes.price(moved, field.task) > 0}
-    pairs = itertools.combinations(compared, 2)
-    return [found for pair in pairs for moved in told if (found := _break_even(field, budget_usd, moved, told[moved], *pair))]
+    moves = {moved: _Moving(field.task, quotes, moved) for moved in MOVED if quotes.price(moved, field.task) > 0}
+    found = []
+    for budget in budgets_usd:
+        best: dict[str, Curve] = {}
+        for mixture in field.at(budget, field.offers(quotes)):
+            best.setdefault(curves[mixture.name].strategy, curves[mixture.name])
+        for pair in itertools.combinations([*best.values()][:STRATEGIES], 2):
+            found += [_break_even(field, budget, moved, moving, *pair) for moved, moving in moves.items()]
+    return [one for one in found if one]
 
 
-@dataclass(frozen=True)
-class _Told:
-    """What is told of some curves as a price moves. usd: the prices, the asked one in the middle; scores: of each curve at each of them."""
+class _Moving:
+    """A price as it moves. usd: what it is, the asked one in the middle."""
 
-    usd: Floats
-    scores: Mapping[str, Sequence[Mixture | None]]
+    def __init__(self, task: str, quotes: Quotes, moved: Moved) -> None:
+        self.usd: Floats = quotes.price(moved, task) * SPAN ** np.linspace(-1, 1, STEPS)
+        self._quotes = [quotes.at(moved, float(usd)) for usd in self.usd]
+        self._offers: dict[str, list[Offer]] = {}
 
-    def both(self, first: str, second: str) -> tuple[Floats, list[Mixture], list[Mixture]]:
-        """Prices and scores where both are told: around the asked price, without a hole."""
-        pairs = [*zip(self.scores[first], self.scores[second], strict=True)]
+    def scores(self, curve: Curve, budget_usd: float) -> list[Mixture | None]:
+        """What it reaches with a budget at each price."""
+        if curve.name not in self._offers:
+            self._offers[curve.name] = [curve.offer(quotes) for quotes in self._quotes]
+        return [offer.at(budget_usd) for offer in self._offers[curve.name]]
+
+    def both(self, first: Curve, second: Curve, budget_usd: float) -> tuple[Floats, list[Mixture], list[Mixture]]:
+        """Prices, and scores of both, where both are told: around the asked price, without a hole."""
+        pairs = [*zip(self.scores(first, budget_usd), self.scores(second, budget_usd), strict=True)]
         middle, holes = len(pairs) // 2, np.array([place for place, pair in enumerate(pairs) if None in pair], dtype=np.int64)
         start, end = max(holes[holes <= middle], default=-1) + 1, min(holes[holes > middle], default=len(pairs))
         found = [(one, two) for one, two in pairs[start:end] if one and two]
         return self.usd[start:end], [one for one, _ in found], [two for _, two in found]
 
 
-def _told(task: str, budget_usd: float, quotes: Quotes, moved: Moved, curves: Sequence[Curve]) -> _Told:
-    usd = quotes.price(moved, task) * SPAN ** np.linspace(-1, 1, STEPS)
-    at = [quotes.at(moved, float(price)) for price in usd]
-    return _Told(usd, {curve.name: [curve.offer(prices).at(budget_usd) for prices in at] for curve in curves})
-
-
-def _break_even(field: Field, budget_usd: float, moved: Moved, told: _Told, first: Curve, second: Curve) -> BreakEven | None:
+def _break_even(field: Field, budget_usd: float, moved: Moved, moving: _Moving, first: Curve, second: Curve) -> BreakEven | None:
     """None where the price moves neither of them, or nearly nothing is told."""
     if not any(point.quantities[moved] for curve in (first, second) for point in curve.points):
         return None
-    prices, ones, twos = told.both(first.name, second.name)
+    prices, ones, twos = moving.both(first, second, budget_usd)
     if len(prices) < 2:
         return None
     gaps = field.sign * np.array([one.mean - two.mean for one, two in zip(ones, twos, strict=True)])

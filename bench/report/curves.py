@@ -26,7 +26,7 @@ import pandas as pd
 from bench import repricing
 from bench.report import stats
 from bench.report.board import Board, Metric, label
-from bench.report.ranking import Ranking
+from bench.report.ranking import Ranking, cut
 from bench.report.stats import Estimate, Floats
 from bench.repricing import FIXED, Quotes, Sold
 from bench.results import Results
@@ -262,7 +262,7 @@ def _field(
         return None
     points: dict[str, list[Point]] = {}
     for (board, line), found in zip(lines, samples, strict=True):
-        sample = found.loc[seeds, examples].to_numpy(dtype=np.float64)
+        sample = cut(found, [seeds, examples])
         paid = money[task, board.budget_usd, line.name]
         point = Point(board.budget_usd, *paid, float(sample.mean()), stats.means(sample, resamples))
         points.setdefault(line.name, []).append(point)

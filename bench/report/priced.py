@@ -74,9 +74,9 @@ def priced(found: Results, boards: Sequence[Board], quotes: Quotes | None = None
         return None
     quotes = quotes or asked
     at_quotes = boards if quotes == asked else boarding.boards(repricing.reprice(found, quotes), boarding.metrics(found))
-    told = fields(found, boards, quotes)
+    told = fields(found, boards, None if quotes == asked else quotes)
     maps = [drawn for field in told if (drawn := mapped(field, quotes))]
-    ties = {field.task: [tie for budget in field.budgets_usd for tie in break_evens(field, budget, quotes)] for field in told}
+    ties = {field.task: break_evens(field, field.budgets_usd, quotes) for field in told}
     return Priced(asked, quotes, at_quotes, told, maps, ties, repricing.set_by_money(found), use)
 
 

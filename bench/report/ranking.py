@@ -33,6 +33,9 @@ from bench.report.stats import Estimate, Floats, Spread
 
 LOOKED_AT = 50
 POWER = 0.8
+NEGLIGIBLE = 1e-10
+"""Weights that are left out."""
+
 CLOSE = 1e-5
 """So near to itself, as a share, a detectable difference is found."""
 
@@ -130,7 +133,7 @@ def ranking(samples: Mapping[str, pd.DataFrame], higher_is_better: bool = True, 
     if not kept:
         return Ranking((), np.zeros(0), np.zeros((0, 0)), 0, 0)
     sign = 1.0 if higher_is_better else -1.0
-    scores = sign * np.stack([_cut(sample, common) for sample in kept.values()])
+    scores = sign * np.stack([cut(sample, common) for sample in kept.values()])
     means = scores.mean(axis=(1, 2))
     order = np.argsort(-means, kind="stable")
     return Ranking(tuple(np.array([*kept], dtype=object)[order]), means[order], stats.means(scores, resamples)[order], *scores.shape[1:])
@@ -176,7 +179,8 @@ def _shared(common: Sequence[pd.Index], sample: pd.DataFrame) -> list[pd.Index]:
     return [mine if mine.equals(other) else mine.intersection(other) for mine, other in axes]
 
 
-def _cut(sample: pd.DataFrame, common: Sequence[pd.Index]) -> Floats:
+def cut(sample: pd.DataFrame, common: Sequence[pd.Index]) -> Floats:
+    """Scores, seeds x examples, of those in common."""
     seeds, examples = common
     whole = sample.index.equals(seeds) and sample.columns.equals(examples)
     return (sample if whole else sample.loc[seeds, examples]).to_numpy(dtype=np.float64)
@@ -213,6 +217,7 @@ def _detectable(pooled: Spread, settings: int, per_pair: int) -> float:
     share = 1 / (settings - 1)
     seen = np.maximum(1 / own[:, None], share / own[:, None] + (1 - share) / rest)
     weights = own_weights[:, None] * rest_weights
+    seen, weights = seen[weights > NEGLIGIBLE], weights[weights > NEGLIGIBLE]
     needed = stats.half_width(pooled._replace(seeds=pooled.seeds * seen), stats.LEVEL / math.comb(settings, 2), stats.SAFE)
     error = math.sqrt(2 * max(float(pooled.seeds + pooled.examples), stats.ROUNDING))
     low, high = 0.0, float(needed.max()) + 9 * error

@@ -87,7 +87,7 @@ def _as_it_was_run(told: Verdict, field: Field) -> Iterator[str]:
 def _what_would_change_it(told: Verdict, field: Field) -> Iterator[str]:
     """The nearest price of each kind at which another strategy is as good."""
     best = told.candidates[0].name
-    ties = [tie for tie in break_evens(field, told.budget_usd, told.quotes) if tie.usd is not None and best in (tie.below, tie.above)]
+    ties = [tie for tie in break_evens(field, [told.budget_usd], told.quotes) if tie.usd is not None and best in (tie.below, tie.above)]
     for moved in MOVED:
         of_kind = [tie for tie in ties if tie.moved == moved]
         if of_kind:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -69,6 +70,16 @@ def _by_seed(values: Floats, seeds: NDArray[np.int64], examples: pd.Index) -> pd
     """values: arms x examples."""
     order = np.argsort(seeds, kind="stable")
     different, first, counts = np.unique(seeds[order], return_index=True, return_counts=True)
-    means = np.add.reduceat(values[order], first, axis=0) / counts[:, None]
+    means = values[order]
+    if len(different) < len(seeds):
+        means = np.add.reduceat(means, first, axis=0) / counts[:, None]
     kept = np.flatnonzero(~np.isnan(means).any(axis=0))
-    return pd.DataFrame(means[:, kept], index=different, columns=examples if len(kept) == len(examples) else examples[kept])
+    if len(kept) < len(examples):
+        means, examples = means[:, kept], examples[kept]
+    return pd.DataFrame(means, index=_index(tuple(different.tolist())), columns=examples)
+
+
+@lru_cache(maxsize=1024)
+def _index(seeds: tuple[int, ...]) -> pd.Index:
+    """One for all lines with these seeds: indexes that are the same object are quickly found to be equal."""
+    return pd.Index(seeds)

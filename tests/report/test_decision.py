@@ -19,7 +19,7 @@ def field(tmp_path_factory: pytest.TempPathFactory) -> Field:
 
 
 def _break_even(field: Field, budget: float, moved: str = "label") -> BreakEven | None:
-    return next((one for one in breakeven.break_evens(field, budget, field.asked) if one.moved == moved), None)
+    return next((one for one in breakeven.break_evens(field, [budget], field.asked) if one.moved == moved), None)
 
 
 @pytest.mark.parametrize(("budget", "best"), [(10.0, "distill"), (160.0, "annotate")])

@@ -31,7 +31,7 @@ def by_line(found: Results) -> Amounts:
     counted = records.index[done | ~done.groupby(keys).transform("any")]
     lines: dict[Key, dict[str, dict[str, float]]] = {}
     for purpose, amounts in _by_purpose(found).items():
-        means = amounts.reindex(counted).groupby([key.reindex(counted) for key in keys]).mean()
+        means = amounts.reindex(counted).fillna(0.0).groupby([key.reindex(counted) for key in keys]).mean()
         rows: dict[Any, Any] = {**means.to_dict("index")}
         for key, sold in rows.items():
             if bought := {what: amount for what, amount in sold.items() if amount}:
@@ -40,10 +40,10 @@ def by_line(found: Results) -> Amounts:
 
 
 def _by_purpose(found: Results) -> dict[str, pd.DataFrame]:
-    charges = found.table["row"] == "charge"
-    purpose = found.table["phase"].where(found.table["quantity"] != "labels", "labels").where(charges, "")
-    paid = sorted(purpose[charges & (found.table["paid_by"] == "purse")].unique())
-    return {name: repricing.quantities(replace(found, table=found.table[purpose.isin(["", name])])) for name in paid}
+    """Of the arms that paid for it."""
+    paid = found.table[(found.table["row"] == "charge") & (found.table["paid_by"] == "purse")]
+    purpose = paid["phase"].where(paid["quantity"] != "labels", "labels")
+    return {str(name): repricing.quantities(replace(found, table=of_purpose)) for name, of_purpose in paid.groupby(purpose)}
 
 
 def prices(found: Results, amounts: Amounts) -> dict[str, Any]:
