@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import archive, importing, machine, registry, repricing, results, runner, screen
+from bench import archive, importing, machine, parallel, registry, repricing, results, runner, screen
 from bench import plan as planning
 from bench import report as reporting
 from bench import suite as reading
@@ -262,7 +261,7 @@ def _slow(suite: Suite, device: str) -> list[str]:
 
 def _workers(device: str) -> int:
     """One process a core that this process may use, each of one thread; a GPU takes one."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = parallel.cores()
     return 1 if machine.device(device) == "cuda" else min(cores, WORKERS_AT_MOST)
 
 

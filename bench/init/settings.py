@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench import parallel
 from bench.contracts import Compact
 from bench.data.tables import Format
 from bench.errors import DataError
@@ -86,7 +86,7 @@ def device(large: Large) -> Device:
 
     if machine.device("auto") == "cuda" or large.on_hub:
         return Device("an A100 on a public cloud", 1.875, 3e13, 1, GPU_HOURS, is_gpu=True)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = parallel.cores()
     return Device("a core of a rented CPU machine", 0.05, 9e10, min(cores, 8), CPU_HOURS, is_gpu=False)
 
 

@@ -89,8 +89,8 @@ def _end(usd: float, tie: BreakEven) -> str:
     return f"under {tie.least:.3g}" if usd <= tie.least else f"over {tie.most:.3g}" if usd >= tie.most else f"{usd:.3g}"
 
 
-def draw(found: DecisionMap, folder: Path) -> Path:
-    """decision-TASK.png: a field for each budget and price; hatched where the best is not alone, white where nothing is told."""
+def draw(found: DecisionMap, path: Path) -> None:
+    """A field for each budget and price; hatched where the best is not alone, white where nothing is told."""
     letters = names(found)
     figure = drawing.figure(5.6)
     axes = figure.subplots()
@@ -105,7 +105,7 @@ def draw(found: DecisionMap, folder: Path) -> Path:
     axes.set_ylabel("price of a label (USD; each twice the one below)")
     _legend(axes, letters)
     figure.suptitle(drawing.text(f"{found.field.task}: the best setting (hatched: cannot be told from another; white: not run)"))
-    return drawing.save(figure, drawing.path(folder, "decision", found.field.task))
+    drawing.save(figure, path)
 
 
 def _field(axes: Axes, column: int, row: int, verdict: Verdict, letters: dict[str, str]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,9 @@ COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8
 MARKERS = ["o", "s", "^", "D", "v", "P", "X", "<", ">", "h"]
 FLOOR_DASHES = [(0, (5, 2)), (0, (2, 2)), (0, (6, 2, 1, 2)), (0, (1, 3))]
 INCHES_WIDE, DOTS_PER_INCH = 12.0, 100
+Plot = Callable[[Path], None]
+"""Draws a picture, and writes it where it is told to."""
+
 LEGEND_CHARACTERS = 160
 """So many stand in one line of a legend; a marker takes the room of six."""
 
@@ -73,7 +76,7 @@ def path(folder: Path, kind: str, task: str) -> Path:
     return folder / f"{kind}-{re.sub(r'[^A-Za-z0-9_-]', '-', task)}.png"
 
 
-def save(figure: Figure, path: Path) -> Path:
+def save(figure: Figure, path: Path) -> None:
     """Write a picture, whole or not at all."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
@@ -84,4 +87,3 @@ def save(figure: Figure, path: Path) -> Path:
         # Not figure.savefig: with a layout to be found it draws everything twice.
         FigureCanvasAgg(figure).print_png(part, metadata={"Software": None})  # type: ignore[no-untyped-call]
     part.replace(path)
-    return path

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bench.report import drawing, pareto
 from bench.report.axes import TradeOff
 from bench.report.board import Board, Kind, Line, Metric
-from bench.report.drawing import COLOURS, MARKERS
+from bench.report.drawing import COLOURS, MARKERS, Plot
 from bench.report.stats import Estimate
 
 if TYPE_CHECKING:
@@ -22,26 +22,24 @@ SETTINGS_SHOWN, BUDGETS_SHOWN = 20, 12
 """No plot shows more: the best settings, and the greatest budgets. More could not be read, and would in the end not be drawn."""
 
 
-def plots(
-    boards: Sequence[Board], metrics: Sequence[Metric], trade_offs: Sequence[TradeOff], folder: Path
-) -> dict[Path, Callable[[], Path]]:
+def plots(boards: Sequence[Board], metrics: Sequence[Metric], trade_offs: Sequence[TradeOff], folder: Path) -> dict[Path, Plot]:
     """PNG files, and what draws each, for each task that has a score: quality, dollars, and the Pareto fronts where there are any."""
-    found: dict[Path, Callable[[], Path]] = {}
+    found: dict[Path, Plot] = {}
     for task in sorted({board.task for board in boards}):
         of_task = [board for board in boards if board.task == task][-BUDGETS_SHOWN:]
         if any(board.scored for board in of_task):
-            found[drawing.path(folder, "quality", task)] = partial(quality, of_task, metrics[:2], folder)
+            found[drawing.path(folder, "quality", task)] = partial(quality, of_task, metrics[:2])
             if any(board.budget_usd for board in of_task):
-                found[drawing.path(folder, "dollars", task)] = partial(dollars, of_task, folder)
+                found[drawing.path(folder, "dollars", task)] = partial(dollars, of_task)
             if costs := [trade_off for trade_off in trade_offs if trade_off.board.task == task][-BUDGETS_SHOWN:]:
-                found[drawing.path(folder, "pareto", task)] = partial(pareto.draw, costs, _shown(of_task), folder)
+                found[drawing.path(folder, "pareto", task)] = partial(pareto.draw, costs, _shown(of_task))
     return found
 
 
-def draw(plots: Mapping[Path, Callable[[], Path]]) -> None:
+def draw(plots: Mapping[Path, Plot]) -> None:
     """All of them."""
-    for plot in plots.values():
-        plot()
+    for path, plot in plots.items():
+        plot(path)
 
 
 def left_out(boards: Sequence[Board]) -> list[str]:
@@ -70,7 +68,7 @@ def _shown(boards: Sequence[Board]) -> list[str]:
     return sorted([name for name in _best_first(boards) if name in scored][:SETTINGS_SHOWN])
 
 
-def quality(boards: Sequence[Board], metrics: Sequence[Metric], folder: Path) -> Path:
+def quality(boards: Sequence[Board], metrics: Sequence[Metric], path: Path) -> None:
     """Scores against dollars added, one panel for each metric; boards of one task, by budget."""
     names = _shown(boards)
     figure = drawing.figure(5.6)
@@ -83,10 +81,10 @@ def quality(boards: Sequence[Board], metrics: Sequence[Metric], folder: Path) ->
         axes.set_ylabel(drawing.text(f"{metric.name} ({metric.unit}, {metric.direction} is better)"))
     drawing.legend(figure, panels, names, 5.0)
     figure.suptitle(drawing.text(f"{boards[0].task}: quality against dollars (mean and 95 % interval over seeds and test examples)"))
-    return drawing.save(figure, drawing.path(folder, "quality", boards[0].task))
+    drawing.save(figure, path)
 
 
-def dollars(boards: Sequence[Board], folder: Path) -> Path:
+def dollars(boards: Sequence[Board], path: Path) -> None:
     """Mean dollars from the purse by purpose, a bar for each setting, a panel for each budget; boards of one task."""
     columns = min(4, len(boards))
     rows = -(-len(boards) // columns)
@@ -101,7 +99,7 @@ def dollars(boards: Sequence[Board], folder: Path) -> Path:
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=max(1, len(handles)), frameon=False)
     figure.suptitle(drawing.text(f"{boards[0].task}: where the dollars went"))
-    return drawing.save(figure, drawing.path(folder, "dollars", boards[0].task))
+    drawing.save(figure, path)
 
 
 def _curve(axes: Axes, boards: Sequence[Board], metric: Metric, name: str, place: int, of: int) -> None:

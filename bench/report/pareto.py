@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def draw(trade_offs: Sequence[TradeOff], names: Sequence[str], folder: Path) -> Path:
+def draw(trade_offs: Sequence[TradeOff], names: Sequence[str], path: Path) -> None:
     """The primary score against each cost axis, a row for each budget, with the Pareto front; trade-offs of one task.
 
     names: the settings that have a colour and a marker; the others are small grey points.
@@ -31,7 +31,7 @@ def draw(trade_offs: Sequence[TradeOff], names: Sequence[str], folder: Path) -> 
     drawing.legend(figure, rows.flatten(), names, 1.0 + 3.6 * len(trade_offs))
     title = "quality against what an answer costs (filled: on the Pareto front; hollow: inefficient)"
     figure.suptitle(drawing.text(f"{trade_offs[0].board.task}: {title}"))
-    return drawing.save(figure, drawing.path(folder, "pareto", trade_offs[0].board.task))
+    drawing.save(figure, path)
 
 
 def _front(axes: Axes, found: TradeOff, axis: Axis, names: Sequence[str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from bench.report.breakeven import BreakEven, break_evens
 from bench.report.curves import Field, fields
 from bench.report.decision import DecisionMap
 from bench.report.decision import decision_map as mapped
+from bench.report.drawing import Plot
 from bench.report.markdown import escape
 from bench.report.serving import Use
 from bench.repricing import Quotes
@@ -44,9 +45,9 @@ class Priced:
     def changed(self) -> bool:
         return self.quotes != self.asked
 
-    def plots(self, folder: Path) -> dict[Path, Callable[[], Path]]:
+    def plots(self, folder: Path) -> dict[Path, Plot]:
         """The picture of each decision map, and what draws it."""
-        return {drawing.path(folder, "decision", found.field.task): partial(decision_map.draw, found, folder) for found in self.maps}
+        return {drawing.path(folder, "decision", found.field.task): partial(decision_map.draw, found) for found in self.maps}
 
     def decision(self, plots: Sequence[Path]) -> list[str]:
         """Markdown."""

@@ -150,7 +150,7 @@ def corrected(means: Floats, draws: Floats, seeds: int, examples: int) -> Floats
     if seeds < 2 or settings < 2 or examples < stats.FEWEST_EXAMPLES:
         return p
     pooled = average(draws, seeds, examples)
-    by_seed, by_example, whole = (_distances(part, looked_at) for part in _parts(draws, seeds))
+    by_seed, by_example, whole = (_distances(part, looked_at) for part in stats.parts(draws, seeds))
     for place in range(looked_at):
         below = slice(place + 1, None)
         own = stats.components((by_seed[place, below], by_example[place, below], whole[place, below]), seeds, examples)
@@ -164,7 +164,7 @@ def average(draws: Floats, seeds: int, examples: int) -> Spread:
     """The spread of the average pair of settings; zero for one alone."""
     others = len(draws) - 1
     by_seed, by_example, whole = (
-        2 * np.square(part - part.mean(axis=0)).mean(axis=1).sum() / max(others, 1) for part in _parts(draws, seeds)
+        2 * np.square(part - part.mean(axis=0)).mean(axis=1).sum() / max(others, 1) for part in stats.parts(draws, seeds)
     )
     return stats.components((by_seed, by_example, whole), seeds, examples)._replace(freedom=max(others * (seeds - 1), 1))
 
@@ -184,13 +184,6 @@ def cut(sample: pd.DataFrame, common: Sequence[pd.Index]) -> Floats:
     seeds, examples = common
     whole = sample.index.equals(seeds) and sample.columns.equals(examples)
     return (sample if whole else sample.loc[seeds, examples]).to_numpy(dtype=np.float64)
-
-
-def _parts(draws: Floats, seeds: int) -> tuple[Floats, Floats, Floats]:
-    """By seed, by draw of the examples, and all of them: each (settings, ...), less the mean of the setting."""
-    table = draws.reshape(len(draws), seeds, -1)
-    centred = table - table.mean(axis=(1, 2), keepdims=True)
-    return centred.mean(axis=2), centred.mean(axis=1), centred.reshape(len(draws), -1)
 
 
 def _distances(part: Floats, looked_at: int) -> Floats:

@@ -180,11 +180,15 @@ def spread_of_sums(weights: Floats, draws: Floats, seeds: int, examples: int) ->
 
 def covariances(draws: Floats, seeds: int) -> tuple[Floats, Floats, Floats]:
     """Of the draws of several means: between seeds, between draws of the examples, and of all of them together; each (means, means)."""
-    table = draws.reshape(len(draws), seeds, -1)
-    table = table - table.mean(axis=(1, 2), keepdims=True)
-    parts = table.mean(axis=2), table.mean(axis=1), table.reshape(len(draws), -1)
-    by_seed, by_example, whole = (part @ part.T / part.shape[1] for part in parts)
+    by_seed, by_example, whole = (part @ part.T / part.shape[1] for part in parts(draws, seeds))
     return by_seed, by_example, whole
+
+
+def parts(draws: Floats, seeds: int) -> tuple[Floats, Floats, Floats]:
+    """Draws of several means by seed, by draw of the examples, and all of them: each (means, ...), less the mean."""
+    table = draws.reshape(len(draws), seeds, -1)
+    centred = table - table.mean(axis=(1, 2), keepdims=True)
+    return centred.mean(axis=2), centred.mean(axis=1), centred.reshape(len(draws), -1)
 
 
 def components(variances: tuple[Floats, Floats, Floats], seeds: int, examples: int) -> Spread:

@@ -47,10 +47,11 @@ def clean(value: Any) -> Any:
         return visible(value)
     if isinstance(value, bool) or value is None:
         return value
-    if isinstance(value, dict | Mapping):  # what nearly all are is asked first, as a class of abc is slow to ask
-        return {visible(name): clean(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple) or (not isinstance(value, float | int) and isinstance(value, Sequence)):
-        return [clean(inner) for inner in value]
+    if not isinstance(value, float | int):  # most are numbers, and abc's classes are slow to ask
+        if isinstance(value, Mapping):
+            return {visible(name): clean(inner) for name, inner in value.items()}
+        if isinstance(value, Sequence):
+            return [clean(inner) for inner in value]
     number = float(value)
     if not math.isfinite(number):
         return None
