@@ -143,13 +143,11 @@ def begun(named: Named, asked: Asked, workers: int | None = None) -> Iterator[Ca
     architecture = named.architecture
     count = parameters(architecture)  # before the work is divided, so that transformers' code for the model is imported once
     possible = settings.worth_a_look(asked.setting, architecture, asked.card is None or asked.card.computes_bf16)
-    ways = settings.work_of(architecture, asked.texts, possible)
+    ways = settings.work_of(possible)
     smaller = _students(architecture)
-    here = {way: step for way, step in ways.items() if way.lora}  # all in this process, as peft takes as long to import as a step
-    others = {way: step for way, step in ways.items() if not way.lora}
     work: list[Callable[[], Any]] = [
-        *others.values(),
-        *(partial(settings.step, student, asked.texts, asked.setting) for student, _, _ in smaller),
+        *(partial(settings.steps, architecture, asked.texts, alike) for alike in ways),
+        *(partial(settings.steps, student, asked.texts, [asked.setting]) for student, _, _ in smaller),
         partial(generation_peak, architecture, Decoding(beams=asked.beams), asked.setting.precision, asked.texts),
     ]
     with parallel.at_once(work, workers) as results:
@@ -157,12 +155,12 @@ def begun(named: Named, asked: Asked, workers: int | None = None) -> Iterator[Ca
         def finish(progress: Progress) -> Answer:
             settings.look_at_optimizers(architecture, possible)
             done: list[Any] = []
-            for result in chain((step() for step in here.values()), results):
+            for result in results:
                 done.append(result)
-                progress("pretending to train", len(done), len(here) + len(work))
-            peaks = settings.peaks(possible, dict(zip((*here, *others), done, strict=False)))
+                progress("pretending to train", len(done), len(work))
+            peaks = settings.peaks(possible, dict(zip(chain(*ways), chain(*done[: len(ways)]), strict=True)))
             rows = tuple(Row(setting, peak, setting.flops(architecture, asked.texts)) for setting, peak in peaks.items())
-            taught = zip(smaller, done[len(ways) : -1], strict=True)
+            taught = zip(smaller, chain(*done[len(ways) : -1]), strict=True)
             students = tuple(
                 Student(layers, kept, parameters(student), with_optimizer(step, kept_by_optimizer(step.learning, asked.setting.tuning)))
                 for (student, layers, kept), step in taught

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import product
 from typing import get_args
 
@@ -112,7 +111,7 @@ def look_at_optimizers(architecture: Architecture, settings: Sequence[Setting]) 
 
 
 def peaks(settings: Sequence[Setting], steps: Mapping[Setting, Step]) -> dict[Setting, Peak]:
-    """Of settings, by the steps that `work_of` them made."""
+    """Of settings, by the `steps` that are their work."""
     found = {}
     for setting in settings:
         step = steps[_without_optimizer(setting)]
@@ -120,15 +119,19 @@ def peaks(settings: Sequence[Setting], steps: Mapping[Setting, Step]) -> dict[Se
     return found
 
 
-def step(architecture: Architecture, texts: Texts, setting: Setting) -> Step:
-    """A training step up to its optimiser."""
-    return step_moments(architecture, setting.tuning, setting.precision, texts, "cuda")
+def steps(architecture: Architecture, texts: Texts, settings: Sequence[Setting]) -> list[Step]:
+    """A training step of each, up to its optimiser."""
+    return [step_moments(architecture, setting.tuning, setting.precision, texts, "cuda") for setting in settings]
 
 
-def work_of(architecture: Architecture, texts: Texts, settings: Sequence[Setting]) -> dict[Setting, Callable[[], Step]]:
-    """What has to be run for these settings: one step for all optimisers."""
-    longest_first = sorted(settings, key=lambda one: not one.checkpointing)
-    return {setting: partial(step, architecture, texts, setting) for setting in dict.fromkeys(map(_without_optimizer, longest_first))}
+def work_of(settings: Sequence[Setting]) -> list[list[Setting]]:
+    """What has to be run for these settings, the longest first: one step for all optimisers.
+
+    LoRA's in one process, as peft takes as long to import as a step.
+    """
+    ways = dict.fromkeys(_without_optimizer(one) for one in sorted(settings, key=lambda one: not one.checkpointing))
+    lora = [way for way in ways if way.lora]
+    return [*([lora] if lora else []), *([way] for way in ways if not way.lora)]
 
 
 def _without_optimizer(setting: Setting) -> Setting:

@@ -15,6 +15,8 @@ Use = Literal["parameters", "weights in bf16", "gradients", "optimiser states", 
 
 USES: tuple[Use, ...] = ("parameters", "weights in bf16", "gradients", "optimiser states", "activations", "logits and loss")
 
+_ADD, _COPY = torch.ops.aten.add.Tensor, torch.ops.aten._to_copy.default
+
 BLOCK = 512
 """Bytes to whose multiples CUDA's caching allocator in torch rounds up (kMinBlockSize, c10/cuda/CUDACachingAllocator.h)."""
 
@@ -87,14 +89,12 @@ class Allocations(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        if func is torch.ops.prim.device.default:  # pretended tensors are asked for it several times by every operation
-            return args[0].fake_device
         if torch.is_inference_mode_enabled() and func._can_decompose():  # elsewhere autograd has done so already
             with self:
                 return func.decompose(*args, **(kwargs or {}))
         self._settle()
         out = self.run(func, args, dict(kwargs or {}))
-        if func is torch.ops.aten.add.Tensor and not args[0]._is_view() and _sums_gradients():
+        if func is _ADD and not args[0]._is_view() and _sums_gradients():
             self._late = out
             return out
         for made in (out,) if isinstance(out, torch.Tensor) else tree_leaves(out):
@@ -137,7 +137,7 @@ class Allocations(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._hold(made, "weights in bf16" if self._copies_weights(func, args) else "activations")
 
     def _copies_weights(self, func: Any, args: tuple[Any, ...]) -> bool:
-        if func is not torch.ops.aten._to_copy.default:
+        if func is not _COPY:
             return False
         held = self._held.get(args[0].untyped_storage()._cdata)
         return held is not None and held[2] == "parameters"

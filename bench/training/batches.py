@@ -18,6 +18,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from bench.contracts import Example
@@ -101,7 +102,8 @@ def pad(rows: Sequence[Sequence[int]], value: int, left: bool = False) -> torch.
     """(rows, longest row) int64, padded with `value` on the right, or on the left."""
     longest = max(map(len, rows))
     padding = [[value] * (longest - len(row)) for row in rows]
-    return torch.tensor([[*fill, *row] if left else [*row, *fill] for row, fill in zip(rows, padding, strict=True)])
+    padded = [[*fill, *row] if left else [*row, *fill] for row, fill in zip(rows, padding, strict=True)]
+    return torch.tensor(np.array(padded, dtype=np.int64))  # torch reads lists several times slower
 
 
 def collate(batch: Sequence[Encoded], config: Any, device: str) -> dict[str, torch.Tensor]:

@@ -1,8 +1,11 @@
-"""What an operation gives for such arguments while pretending, remembered.
+"""What an operation gives while pretending: tensors of the right shape, type and storage that have no numbers.
 
-The layers of a model are alike, and so are their operations. FakeTensorMode remembers too, but looks at so much of every argument that it
-takes most of the time of a pretended step. Here shape, strides, type and place in the storage of every tensor are looked at, and all
-that is no tensor; that suffices for strided tensors on one device, whose numbers nobody asks for.
+FakeTensorMode tells, and is asked once for such arguments: the layers of a model are alike, and so are their operations. Shape, strides,
+type and place in the storage of every tensor are looked at, and all that is no tensor; that suffices for strided tensors on one device.
+
+A tensor without numbers is torch's own, on the CPU, with a storage that has a size and no memory. torch's fake tensors would have to be
+asked for their device, in Python, several times by every operation. `numpy`, `tolist` and their like raise RuntimeError; to compute with
+one where nothing is pretended any more ends the process.
 """
 
 from __future__ import annotations
@@ -12,72 +15,57 @@ from typing import Any, NamedTuple
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 CPU = torch.device("cpu")
 
 
 class _Output(NamedTuple):
-    """Of one tensor that was given. of: place among the arguments of the tensor that it is, or is a view of; -1: of none, it is new."""
+    """A tensor that is given.
+
+    of: place of that which it is, or shares its storage with, among the tensors of the arguments and then those given before; -1: of none,
+    it is new. is_changed: it is of another shape since. new_bytes: of its storage, where that is new, or 0.
+    """
 
     of: int
     is_same: bool
+    is_changed: bool
     shape: tuple[int, ...]
     strides: tuple[int, ...]
     offset: int
     dtype: torch.dtype
+    new_bytes: int
 
 
-class Outputs:
-    """Operations by their arguments -> what they give. mode: whose tensors they are."""
+class _Known(NamedTuple):
+    """out: what an operation gives, with an `_Output` for every tensor. func: the operation, which lives as long as its id is used."""
 
-    def __init__(self, mode: FakeTensorMode) -> None:
-        with torch._C._DisableTorchDispatch():
-            self._state = dict(vars(FakeTensor(mode, torch.empty(0, device="meta"), CPU)))
-        self._known: dict[Any, _Output | Sequence[_Output | None] | None] = {}
-
-    def of(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        """What `func` gives; it is asked where that is not known, or cannot be told from the arguments alone."""
-        tensors: list[FakeTensor] = []
-        try:
-            with torch._C.DisableTorchFunction():
-                key = (func, torch.is_inference_mode_enabled(), _key(args, tensors), _key(kwargs.items(), tensors) if kwargs else ())
-            is_known = key in self._known
-        except TypeError:  # what has no hash, and tensors that are not pretended
-            return func(*args, **kwargs)
-        if not is_known:
-            out = func(*args, **kwargs)
-            with torch._C.DisableTorchFunction():
-                self._known[key] = _described(func, out, tensors)
-            return out
-        known = self._known[key]
-        if known is None:
-            return func(*args, **kwargs)
-        with torch._C.DisableTorchFunction(), torch._C._DisableTorchDispatch():
-            if isinstance(known, _Output):
-                return self._made(known, tensors)
-            return tuple([one and self._made(one, tensors) for one in known])
-
-    def _made(self, one: _Output, tensors: Sequence[FakeTensor]) -> FakeTensor:
-        if one.is_same:
-            return tensors[one.of]
-        if one.of < 0:
-            made = torch.empty_strided(one.shape, one.strides, dtype=one.dtype, device="meta")
-        else:
-            made = torch.empty(0, dtype=one.dtype, device="meta")
-            made.set_(tensors[one.of].untyped_storage(), one.offset, one.shape, one.strides)
-        # As FakeTensor does, without its checks of arguments, which take a fifth of a step.
-        fake: FakeTensor = torch.Tensor._make_subclass(FakeTensor, made, False, dispatch_device=True, device_for_backend_keys=CPU)
-        vars(fake).update(self._state)
-        return fake
+    func: Any
+    out: Any
 
 
-def _key(values: Iterable[Any], tensors: list[FakeTensor]) -> tuple[Any, ...]:
-    """Raises TypeError of a tensor that is not pretended, or not strided."""
+_KNOWN: dict[Any, _Known] = {}
+"""By operation and arguments; it holds for all that is pretended in this process."""
+
+
+def outputs(mode: FakeTensorMode, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """What `func` gives; `mode` is asked where that is not known, or is no tensors and plain values.
+
+    Raises TypeError of arguments that have no hash, and of tensors that are not strided.
+    """
+    tensors: list[torch.Tensor] = []
+    key = (id(func), torch.is_inference_mode_enabled(), _key(args, tensors), _key(kwargs.items(), tensors) if kwargs else ())
+    known = _KNOWN.get(key) or _asked(mode, func, args, kwargs, tensors, key)
+    with torch._C._DisableTorchDispatch():
+        return _made(known.out, tensors)
+
+
+def _key(values: Iterable[Any], tensors: list[torch.Tensor]) -> tuple[Any, ...]:
     found: list[Any] = []
     for value in values:
         if isinstance(value, torch.Tensor):
-            if not isinstance(value, FakeTensor) or value.layout != torch.strided:
-                raise TypeError
+            if value.layout != torch.strided:
+                raise TypeError(f"only strided tensors can be pretended, not {value.layout}")
             tensors.append(value)
             found.append((value.shape, value.stride(), value.storage_offset(), value.dtype))
         elif isinstance(value, list | tuple):
@@ -87,28 +75,98 @@ def _key(values: Iterable[Any], tensors: list[FakeTensor]) -> tuple[Any, ...]:
     return tuple(found)
 
 
-def _described(func: Any, out: Any, tensors: Sequence[FakeTensor]) -> _Output | Sequence[_Output | None] | None:
-    """None where it cannot be made again from this."""
-    if torch.Tag.inplace_view in func.tags:
-        return None
-    if isinstance(out, torch.Tensor):
-        return _output(out, tensors)
-    if not isinstance(out, tuple) or not all(one is None or isinstance(one, torch.Tensor) for one in out):
-        return None
-    found = [one if one is None else _output(one, tensors) for one in out]
-    storages = [one.untyped_storage()._cdata for one in out if one is not None]
-    if any(mine is None and one is not None for mine, one in zip(found, out, strict=True)) or len(set(storages)) < len(storages):
-        return None
+def _made(known: Any, tensors: Sequence[torch.Tensor]) -> Any:
+    if isinstance(known, _Output):
+        return _tensor(known, tensors)
+    if not isinstance(known, list | tuple):
+        return known
+    seen = list(tensors)
+    for one in known:
+        seen.append(_made(one, seen))
+    return type(known)(seen[len(tensors) :])
+
+
+def _tensor(one: _Output, tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+    shared = tensors[one.of] if one.of >= 0 else None
+    if shared is not None and one.is_same and not one.is_changed:
+        return shared
+    if shared is not None and not one.is_same and one.dtype == shared.dtype:
+        return shared.as_strided(one.shape, one.strides, one.offset)
+    made = shared if shared is not None and one.is_same else torch.empty(0, dtype=one.dtype)
+    if shared is not None and not one.new_bytes:
+        return made.set_(shared.untyped_storage(), one.offset, one.shape, one.strides)
+    made.set_(torch._C._construct_storage_from_data_pointer(0, CPU, one.new_bytes), one.offset, one.shape, one.strides)
+    torch._C._set_throw_on_mutable_data_ptr(made)
+    return made
+
+
+def _asked(
+    mode: FakeTensorMode, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], tensors: Sequence[torch.Tensor], key: Any
+) -> _Known:
+    """What is known from now on; but where it is something else than tensors and numbers, it is asked for again."""
+    with torch._C._DisableTorchDispatch():
+        fakes = _fakes(mode, tensors)
+    by_id = {id(one): fake for one, fake in zip(tensors, fakes, strict=True)}
+    args, kwargs = tree_map_only(torch.Tensor, lambda one: by_id[id(one)], (args, dict(kwargs)))
+    with mode:
+        out = func(*args, **kwargs)
+    with torch._C._DisableTorchDispatch():
+        known = _Known(func, _Description(tensors, fakes).of(out))
+    leaves = tree_leaves(known.out, is_leaf=lambda one: isinstance(one, _Output))
+    if all(isinstance(one, _Output | int | float | None) for one in leaves):
+        _KNOWN[key] = known
+    return known
+
+
+def _fakes(mode: FakeTensorMode, tensors: Sequence[torch.Tensor]) -> list[FakeTensor]:
+    """Tensors like these; those share a storage whose likes do."""
+    found = []
+    storages: dict[int, torch.UntypedStorage] = {}
+    for one in tensors:
+        storage = one.untyped_storage()
+        alike = storages.setdefault(storage._cdata, torch.UntypedStorage(storage.nbytes(), device="meta"))  # type: ignore[no-untyped-call]
+        fake = torch.empty(0, dtype=one.dtype, device="meta")
+        fake.set_(alike, one.storage_offset(), one.shape, one.stride())
+        found.append(FakeTensor(mode, fake, CPU))
     return found
 
 
-def _output(out: torch.Tensor, tensors: Sequence[FakeTensor]) -> _Output | None:
-    if not isinstance(out, FakeTensor) or out.layout != torch.strided:
-        return None
-    storage = out.untyped_storage()
-    place = next((place for place, one in enumerate(tensors) if one.untyped_storage()._cdata == storage._cdata), -1)
-    found = _Output(place, place >= 0 and out is tensors[place], tuple(out.shape), out.stride(), int(out.storage_offset()), out.dtype)
-    with torch._C._DisableTorchDispatch():
-        alike = torch.empty_strided(found.shape, found.strides, dtype=found.dtype, device="meta")
-    whole = found.offset == 0 and alike.untyped_storage().nbytes() == storage.nbytes()
-    return found if place >= 0 or whole else None
+class _Description:
+    """Of what was given, without the tensors themselves. given: those of the arguments; fakes: that stood for them."""
+
+    def __init__(self, given: Sequence[torch.Tensor], fakes: Sequence[FakeTensor]) -> None:
+        self._given = given
+        self._seen: list[Any] = []
+        self._places: dict[int, int] = {}
+        for fake in fakes:
+            self._see(fake)
+
+    def of(self, out: Any) -> Any:
+        """An `_Output` for every tensor."""
+        if isinstance(out, list | tuple):
+            found = []
+            for one in out:
+                found.append(self.of(one))
+                self._see(one)
+            return type(out)(found)
+        return self._tensor(out) if isinstance(out, torch.Tensor) else out
+
+    def _see(self, one: Any) -> None:
+        """Those seen before are found by their identity, or that of their storage."""
+        keys = (id(one), one.untyped_storage()._cdata) if isinstance(one, torch.Tensor) else ()
+        for key in keys:
+            self._places.setdefault(key, len(self._seen))
+        self._seen.append(one)
+
+    def _tensor(self, out: torch.Tensor) -> _Output:
+        storage = out.untyped_storage()
+        of = self._places.get(id(out), self._places.get(storage._cdata, -1))
+        is_same = of >= 0 and self._seen[of] is out
+        given = self._given[of] if 0 <= of < len(self._given) else None
+        is_changed = is_same and given is not None and _layout(out) != _layout(given)
+        is_new = of < 0 or (given is not None and given.untyped_storage().nbytes() < storage.nbytes())
+        return _Output(of, is_same, is_changed, *_layout(out), out.dtype, storage.nbytes() if is_new else 0)
+
+
+def _layout(tensor: torch.Tensor) -> tuple[tuple[int, ...], tuple[int, ...], int]:
+    return tuple(tensor.shape), tensor.stride(), int(tensor.storage_offset())

@@ -117,7 +117,7 @@ def step_moments(architecture: Architecture, tuning: Tuning, precision: Precisio
     """What a training step holds, whatever its optimiser keeps."""
     config = with_dropout(architecture.config, tuning.dropout)
     batch = _prime(config, texts)
-    flops = flop_model(config)
+    flops = flop_model(architecture.config)
     with pretending(kernels, batch, config.vocab_size, texts.target, ["peft"] if tuning.lora else []) as counted:
         model = _empty(architecture, config, counted)
         model.register_forward_pre_hook(lambda *_: _tell_apart(model, counted))  # by then it has its adapters

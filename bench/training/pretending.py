@@ -8,7 +8,7 @@ the real ones, and no number is ever stored. What code asks of numbers is answer
     whether a search goes on    it does
 
 Attention masks are made as for documents of different lengths; transformers leaves them out where it sees that none is padded.
-A GPU is pretended on the CPU, as torch without CUDA cannot do without: `_OnCuda` says what it does otherwise.
+A GPU is pretended on the CPU, as torch without CUDA cannot do without: `_ON_CUDA` says what it does otherwise.
 """
 
 from __future__ import annotations
@@ -17,16 +17,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from typing import Any, Literal
+from unittest.mock import patch
 
 import torch
-from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
-from torch.autograd.graph import _engine_run_backward
-from torch.overrides import TorchFunctionMode
-from torch.utils._foreach_utils import _foreach_supported_types
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from bench import collector
 from bench.training.allocations import Allocations
-from bench.training.fake_outputs import Outputs
+from bench.training.fake_outputs import outputs
 from bench.training.models import head_is_tied, model_class, untie
 
 Kernels = Literal["cuda", "cpu"]
@@ -41,17 +39,15 @@ def pretending(kernels: Kernels, batch: int, vocabulary: int, told: int = 0, imp
 
     imports: modules that code in here imports only now; before, since they would keep pretended tensors.
     """
-    for name in imports:
-        import_module(name)
-    mode = FakeTensorMode()
-    counted = _Pretended(batch, vocabulary, told, Outputs(mode))
+    with patch.object(torch, "compile", _uncompiled):  # bitsandbytes compiles when it is imported, which takes seconds
+        for name in imports:
+            import_module(name)
+    counted = _Pretended(batch, vocabulary, told)
     with ExitStack() as modes:
         modes.enter_context(collector.away())
-        modes.enter_context(mode)
-        modes.enter_context(_staying())
-        modes.enter_context(_together())
-        if kernels == "cuda":
-            modes.enter_context(_OnCuda())
+        modes.enter_context(patch.object(torch.Tensor, "tolist", _listed))  # torch reads where numbers would lie
+        for place, name, other in _ON_CUDA if kernels == "cuda" else ():
+            modes.enter_context(patch.object(place, name, other))
         yield modes.enter_context(counted)
 
 
@@ -67,45 +63,29 @@ def empty_model(config: Any, tied: bool) -> Any:
     return model
 
 
-@contextmanager
-def _staying() -> Iterator[None]:
-    """Modules stay where they are: torch cannot move what `FakeTensorMode` made, and there is one device."""
-    move = torch.nn.Module.to
-    torch.nn.Module.to = _stay  # type: ignore[method-assign, assignment]
-    try:
-        yield
-    finally:
-        torch.nn.Module.to = move  # type: ignore[method-assign]
+def _uncompiled(code: Any = None, **_: Any) -> Any:
+    return code or _uncompiled
 
 
-@contextmanager
-def _together() -> Iterator[None]:
-    """Norms of gradients are found by one operation, as those of real tensors are: torch asks for their type."""
-    _foreach_supported_types.append(FakeTensor)
-    try:
-        yield
-    finally:
-        _foreach_supported_types.remove(FakeTensor)
-
-
-def _stay(module: torch.nn.Module, *_: Any, **__: Any) -> torch.nn.Module:
-    return module
+def _listed(tensor: torch.Tensor) -> Any:
+    return [_listed(one) for one in tensor.unbind()] if tensor.ndim else tensor.item()
 
 
 class _Pretended(Allocations):  # type: ignore[no-untyped-call]
     """Answers what would need numbers, and counts."""
 
-    def __init__(self, batch: int, vocabulary: int, told: int, outputs: Outputs) -> None:
+    def __init__(self, batch: int, vocabulary: int, told: int) -> None:
         super().__init__(batch, vocabulary)
-        self._told, self._outputs = told, outputs
+        self._told, self._mode = told, FakeTensorMode()
+        self._mode.cache_enabled = False  # `outputs` remembers
 
     def run(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if func is aten._local_scalar_dense.default:
+        if func is _A_NUMBER:
             return 1.0 if args[0].is_floating_point() else not getattr(args[0], "is_pretended_false", False)
-        if func in _INDEXING:
-            func, args = _INDEXING[func], (args[0], self._without_masks(args[1]), *args[2:])
-        out = self._outputs.of(func, args, kwargs)
-        if func in (aten.any.default, aten.eq.Scalar):  # is any special token amiss, is no output unfinished
+        if id(func) in _INDEXING:
+            func, args = _INDEXING[id(func)], (args[0], self._without_masks(args[1]), *args[2:])
+        out = outputs(self._mode, func, args, kwargs)
+        if id(func) in _FALSE:
             out.is_pretended_false = True
         return out
 
@@ -120,29 +100,17 @@ class _Pretended(Allocations):  # type: ignore[no-untyped-call]
         return positions
 
 
-_INDEXING: Mapping[Any, Any] = {
-    aten.index.Tensor: aten.index.Tensor,
-    aten.index_put_.default: aten.index_put_.default,
-    aten._index_put_impl_.default: aten._index_put_impl_.default,
-    aten.index_put.default: aten.index_put_.default,  # autograd puts in place, but not while anybody watches
+_A_NUMBER = aten._local_scalar_dense.default
+
+_FALSE = {id(one) for one in (aten.any.default, aten.all.default, aten.eq.Scalar)}
+"""Is any special token amiss, is none padded, is no output unfinished. By id, as torch finds an operation's hash in Python."""
+
+_INDEXING: Mapping[int, Any] = {
+    id(aten.index.Tensor): aten.index.Tensor,
+    id(aten.index_put_.default): aten.index_put_.default,
+    id(aten._index_put_impl_.default): aten._index_put_impl_.default,
+    id(aten.index_put.default): aten.index_put_.default,  # autograd puts in place, but not while anybody watches
 }
-
-
-class _OnCuda(TorchFunctionMode):
-    """What torch 2.13 does otherwise on a GPU than on a CPU, as far as it changes what is held.
-
-    attention    the memory-efficient kernel, or FlashAttention in bf16 where there is no mask; never the whole matrix
-                 (sdp_utils.cpp; preprocess_mask in transformers/attention.cpp pads a mask to 16 columns)
-    dropout      keeps a byte a number, not four (native_dropout)
-    autocast     `pow` in fp32 (autocast_mode.h); it is in the activation of T5 v1.1, mT5 and Flan-T5
-
-    torch leaves a function mode for the whole of `backward`, in which checkpointing computes layers again; so it is entered again there.
-    """
-
-    def __torch_function__(
-        self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        return _ON_CUDA.get(func, func)(*args, **(kwargs or {}))
 
 
 def _attention(
@@ -188,20 +156,22 @@ def _dropout(input: torch.Tensor, p: float = 0.5, training: bool = True, inplace
 
 
 def _power(input: torch.Tensor, exponent: Any) -> torch.Tensor:
-    return torch.pow(input.float() if torch.is_autocast_enabled("cpu") else input, exponent)
+    return _pow(input.float() if torch.is_autocast_enabled("cpu") else input, exponent)
 
 
-def _backward(loss: torch.Tensor, **_: None) -> None:
-    """`Tensor.backward` without what would leave the mode again."""
-    with _OnCuda():
-        _engine_run_backward((loss,), (torch.ones_like(loss),), False, False, (), allow_unreachable=True, accumulate_grad=True)
+_pow = torch.pow
 
+_ON_CUDA: Sequence[tuple[Any, str, Any]] = (
+    (torch.nn.functional, "scaled_dot_product_attention", _attention),
+    (torch.nn.functional, "dropout", _dropout),
+    (torch, "pow", _power),
+    (torch.Tensor, "pow", _power),
+    (torch.Tensor, "__pow__", _power),
+)
+"""What torch 2.13 does otherwise on a GPU than on a CPU, as far as it changes what is held.
 
-_ON_CUDA: Mapping[Any, Any] = {
-    torch.nn.functional.scaled_dot_product_attention: _attention,
-    torch.nn.functional.dropout: _dropout,
-    torch.Tensor.backward: _backward,
-    torch.pow: _power,
-    torch.Tensor.pow: _power,
-    torch.Tensor.__pow__: _power,
-}
+attention    the memory-efficient kernel, or FlashAttention in bf16 where there is no mask; never the whole matrix
+             (sdp_utils.cpp; preprocess_mask in transformers/attention.cpp pads a mask to 16 columns)
+dropout      keeps a byte a number, not four (native_dropout)
+autocast     `pow` in fp32 (autocast_mode.h); it is in the activation of T5 v1.1, mT5 and Flan-T5
+"""
