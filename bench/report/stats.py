@@ -4,7 +4,7 @@ Scores of one setting form an array, seeds x examples: a crossed layout, as ever
 
     sample  seeds x examples      the scores, or a paired difference of two settings' scores
       | means                     the weights hang on the shape alone: draws of a sum are the sum of the draws
-    draws   seeds x RESAMPLES     the mean, with one seed counting more at a time and the examples drawn again
+    draws   seeds x RESAMPLES     the mean, with one seed counting more at a time and the examples drawn again; fewer that vary alike
       | spread                    draws over seeds, over examples and over single cells -> variances of the mean
     Spread
       | interval, p_value         the normal tail, averaged over what the variance between so few seeds may be in truth
@@ -147,7 +147,7 @@ def paired(better: pd.DataFrame, worse: pd.DataFrame) -> pd.DataFrame | None:
 
 
 def means(scores: Floats, resamples: int = RESAMPLES) -> Floats:
-    """Draws of the mean: (..., seeds, examples) -> (..., seeds x resamples), seed by seed; their mean is the mean of the scores.
+    """Draws of the mean: (..., seeds, examples) -> (..., seeds x draws), seed by seed; their mean is the mean of the scores.
 
     A draw is a weighted mean of all scores. Its weights depend on the shape alone, so that draws of a difference, or of any other
     linear combination, of samples of one shape are that combination of their draws. They are for `spread`: it needs all of them,
@@ -158,7 +158,7 @@ def means(scores: Floats, resamples: int = RESAMPLES) -> Floats:
     if seeds > 1:
         centre = drawn.mean(axis=-2, keepdims=True)
         drawn = centre + (drawn - centre) / math.sqrt(seeds - 1)
-    found: Floats = drawn.reshape(*outer, seeds * resamples)
+    found: Floats = drawn.reshape(*outer, -1)
     return found
 
 
@@ -251,7 +251,7 @@ def holm(p_values: Floats, family: int | None = None) -> Floats:
 
 def erfc(values: Floats) -> Floats:
     """The complementary error function: both tails of the normal distribution beyond sqrt(2) times a value. numpy has none."""
-    return np.asarray(np.frompyfunc(math.erfc, 1, 1)(values), dtype=np.float64)
+    return np.fromiter(map(math.erfc, values.ravel().tolist()), np.float64, values.size).reshape(values.shape)
 
 
 @lru_cache(maxsize=64)
@@ -286,5 +286,16 @@ def _weights(examples: int, resamples: int) -> Floats:
     """
     drawn = np.random.default_rng(20070107).multinomial(examples, [1 / examples] * examples, resamples).T / examples
     apart = drawn - drawn.mean(axis=1, keepdims=True)
-    stretched: Floats = 1 / examples + apart * math.sqrt(examples / max(examples - 1, 1) * resamples / (resamples - 1))
-    return stretched
+    apart *= math.sqrt(examples / max(examples - 1, 1) * resamples / (resamples - 1))
+    return 1 / examples + (_fewer(apart) if 2 * examples <= resamples else apart)
+
+
+def _fewer(draws: Floats) -> Floats:
+    """As many draws as examples, with the means, 0, and the covariances of these: nothing else of them is ever asked for."""
+    examples, resamples = draws.shape
+    variances, directions = np.linalg.eigh(draws @ draws.T / resamples)
+    apart = np.linalg.qr(np.column_stack([np.ones(examples), np.eye(examples)[:, 1:]]))[0][:, 1:]  # columns of sum 0
+    found: Floats = (directions * np.sqrt(np.maximum(variances * examples, 0)))[
+        :, 1:
+    ] @ apart.T  # the first has none, as a draw's sum is fixed
+    return found

@@ -1,7 +1,7 @@
 """A model without weights, and code that only pretends to compute with it.
 
-Everything runs as in earnest, operation by operation, under torch's FakeTensorMode: shapes, types and lifetimes of all tensors are
-the real ones, and no number is ever stored. What code asks of numbers is answered here:
+Everything runs as in earnest, operation by operation, and `fake_outputs` tells what an operation gives: shapes, types and lifetimes of
+all tensors are the real ones, and no number is ever stored. What code asks of numbers is answered here:
 
     a loss                      1.0
     which labels are told       as many of every example as a label has tokens: none is padded

@@ -56,6 +56,24 @@ def test_the_draws_of_a_mean_are_all_that_its_interval_needs() -> None:
     assert stats.of_draws(stats.means(scores), float(scores.mean()), 3, 50) == stats.estimate(scores)
 
 
+@pytest.mark.parametrize("examples", [1, 2, 30, 500])
+def test_as_many_draws_as_examples_vary_as_a_thousand_do(examples: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = _covariances(examples)
+    monkeypatch.setattr(stats, "_fewer", lambda draws: draws)
+    many = _covariances(examples)
+    np.testing.assert_allclose(few[0], many[0], atol=1e-12)
+    np.testing.assert_allclose(few[1], many[1], atol=1e-12)
+    assert (few[2], many[2]) == (examples, stats.RESAMPLES)
+
+
+def _covariances(examples: int) -> tuple[stats.Floats, stats.Floats, int]:
+    """Mean and covariances of draws where one example alone scores, example by example; and how many draws there are."""
+    stats._weights.cache_clear()
+    drawn = stats.means(np.eye(examples)[:, None, :])
+    stats._weights.cache_clear()
+    return drawn.mean(axis=1), np.atleast_2d(np.cov(drawn, bias=True)), drawn.shape[1]
+
+
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_the_spread_of_sums_of_means_is_that_of_the_sums_of_their_draws(seeds: int) -> None:
     generator = np.random.default_rng(3)
