@@ -158,8 +158,7 @@ def means(scores: Floats, resamples: int = RESAMPLES) -> Floats:
     if seeds > 1:
         centre = drawn.mean(axis=-2, keepdims=True)
         drawn = centre + (drawn - centre) / math.sqrt(seeds - 1)
-    found: Floats = drawn.reshape(*outer, -1)
-    return found
+    return drawn.reshape(*outer, -1)
 
 
 def spread(draws: Floats, seeds: int, examples: int) -> Spread:
@@ -250,7 +249,7 @@ def holm(p_values: Floats, family: int | None = None) -> Floats:
 
 
 def erfc(values: Floats) -> Floats:
-    """The complementary error function: both tails of the normal distribution beyond sqrt(2) times a value. numpy has none."""
+    """Both tails of the normal distribution beyond sqrt(2) times a value; numpy has no complementary error function."""
     return np.fromiter(map(math.erfc, values.ravel().tolist()), np.float64, values.size).reshape(values.shape)
 
 
@@ -280,7 +279,7 @@ def _critical(freedom: int, level: float, prior: float) -> tuple[Floats, Floats]
 
 @lru_cache(maxsize=4)
 def _weights(examples: int, resamples: int) -> Floats:
-    """Weights of examples, examples x resamples; each column sums to 1, each row to what equal weights would.
+    """Weights of examples, examples x draws; each column sums to 1, each row to what equal weights would.
 
     Stretched, as both drawing again and centring the draws take from the variance.
     """
@@ -294,8 +293,7 @@ def _fewer(draws: Floats) -> Floats:
     """As many draws as examples, with the means, 0, and the covariances of these: nothing else of them is ever asked for."""
     examples, resamples = draws.shape
     variances, directions = np.linalg.eigh(draws @ draws.T / resamples)
-    apart = np.linalg.qr(np.column_stack([np.ones(examples), np.eye(examples)[:, 1:]]))[0][:, 1:]  # columns of sum 0
-    found: Floats = (directions * np.sqrt(np.maximum(variances * examples, 0)))[
-        :, 1:
-    ] @ apart.T  # the first has none, as a draw's sum is fixed
+    roots = directions * np.sqrt(np.maximum(variances, 0) * examples)
+    unlike = np.linalg.qr(np.column_stack([np.ones(examples), np.eye(examples)[:, 1:]]))[0]
+    found: Floats = roots[:, 1:] @ unlike[:, 1:].T  # the first root is 0, as weights sum to 1; the first column would not sum to 0
     return found

@@ -71,7 +71,7 @@ def _covariances(examples: int) -> tuple[stats.Floats, stats.Floats, int]:
     stats._weights.cache_clear()
     drawn = stats.means(np.eye(examples)[:, None, :])
     stats._weights.cache_clear()
-    return drawn.mean(axis=1), np.atleast_2d(np.cov(drawn, bias=True)), drawn.shape[1]
+    return drawn.mean(axis=1), np.cov(drawn, bias=True).reshape(examples, examples), drawn.shape[1]
 
 
 @pytest.mark.parametrize("seeds", [1, 3])
