@@ -97,12 +97,13 @@ def test_a_copy_under_models_comes_before_what_is_known_of_an_id(tmp_path: Path,
     assert parameters(models.find("google/pegasus-large").architecture) < 1e6
 
 
-def test_an_unknown_id_without_a_network_is_one_line_with_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("model", ["google/pegasos-large", "google/pegasus-larg"])
+def test_an_unknown_id_without_a_network_is_one_line_with_the_nearest(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def out_of_reach(self: object, *args: object, **options: object) -> None:
         raise ConnectionError("no route")
 
     monkeypatch.setattr("huggingface_hub.HfApi.model_info", out_of_reach)
-    result = bench("google/pegasos-large")
+    result = bench(model)
     assert result.exit_code == 2
     assert len(result.stderr.splitlines()) == 1
     assert "did you mean google/pegasus-large?" in result.stderr

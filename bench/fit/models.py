@@ -17,6 +17,9 @@ from bench.training.shapes import SIZES, UNTIED, Family, config, shape_of
 
 HUB_TIMEOUT_S = 10
 
+PEGASUS_TASKS = "aeslc|arxiv|big_patent|billsum|cnn_dailymail|gigaword|multi_news|newsroom|pubmed|reddit_tifu|wikihow|xsum"
+"""For which Google published a Pegasus of its own, all of one shape (Zhang et al. 2020, PEGASUS, table 1)."""
+
 KNOWN: tuple[tuple[str, Family, str], ...] = (
     (r"google/t5-efficient-(.+)", "t5", r"\1"),
     (r"google/t5-v1_1-(small|base|large|xl|xxl)", "t5_v1_1", r"\1"),
@@ -26,7 +29,7 @@ KNOWN: tuple[tuple[str, Family, str], ...] = (
     (r"(?:google-t5/)?t5-3b", "t5", "large-ff16384-kv128-nh32"),
     (r"(?:google-t5/)?t5-11b", "t5", "large-ff65536-kv128-nh128"),
     (r"flan_t5_small", "t5_v1_1", "small"),
-    (r"google/pegasus-(?!x-)[\w-]+", "pegasus", "large"),
+    (rf"google/pegasus-(?:large|{PEGASUS_TASKS})", "pegasus", "large"),
     (r"sshleifer/distill-pegasus-\w+-(\d+-\d+)", "pegasus", r"\1"),
     (r"facebook/bart-large(?:-cnn|-xsum)?", "bart", "large"),
     (r"sshleifer/distilbart-\w+-(\d+-\d+)", "bart", r"\1"),
