@@ -48,16 +48,21 @@ _KNOWN: dict[Any, _Known] = {}
 """By operation and arguments; it holds for all that is pretended in this process."""
 
 
-def outputs(mode: FakeTensorMode, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    """What `func` gives; `mode` is asked where that is not known, or is no tensors and plain values.
+def outputs(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """What `func` gives; FakeTensorMode is asked where that is not known, or is something else than tensors and numbers.
 
     Raises TypeError of arguments that have no hash, and of tensors that are not strided.
     """
     tensors: list[torch.Tensor] = []
     key = (id(func), torch.is_inference_mode_enabled(), _key(args, tensors), _key(kwargs.items(), tensors) if kwargs else ())
-    known = _KNOWN.get(key) or _asked(mode, func, args, kwargs, tensors, key)
-    with torch._C._DisableTorchDispatch():
-        return _made(known.out, tensors)
+    known = _KNOWN.get(key)
+    if known is None:
+        known = _asked(func, args, kwargs, tensors)
+        if all(
+            isinstance(one, _Output | int | float | None) for one in tree_leaves(known.out, is_leaf=lambda one: isinstance(one, _Output))
+        ):
+            _KNOWN[key] = known
+    return _made(known.out, tensors)
 
 
 def _key(values: Iterable[Any], tensors: list[torch.Tensor]) -> tuple[Any, ...]:
@@ -100,22 +105,15 @@ def _tensor(one: _Output, tensors: Sequence[torch.Tensor]) -> torch.Tensor:
     return made
 
 
-def _asked(
-    mode: FakeTensorMode, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], tensors: Sequence[torch.Tensor], key: Any
-) -> _Known:
-    """What is known from now on; but where it is something else than tensors and numbers, it is asked for again."""
-    with torch._C._DisableTorchDispatch():
-        fakes = _fakes(mode, tensors)
+def _asked(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], tensors: Sequence[torch.Tensor]) -> _Known:
+    mode = FakeTensorMode()
+    mode.cache_enabled = False  # it is asked once
+    fakes = _fakes(mode, tensors)
     by_id = {id(one): fake for one, fake in zip(tensors, fakes, strict=True)}
     args, kwargs = tree_map_only(torch.Tensor, lambda one: by_id[id(one)], (args, dict(kwargs)))
     with mode:
         out = func(*args, **kwargs)
-    with torch._C._DisableTorchDispatch():
-        known = _Known(func, _Description(tensors, fakes).of(out))
-    leaves = tree_leaves(known.out, is_leaf=lambda one: isinstance(one, _Output))
-    if all(isinstance(one, _Output | int | float | None) for one in leaves):
-        _KNOWN[key] = known
-    return known
+    return _Known(func, _Description(tensors, fakes).of(out))
 
 
 def _fakes(mode: FakeTensorMode, tensors: Sequence[torch.Tensor]) -> list[FakeTensor]:

@@ -71,13 +71,13 @@ def test_what_is_known_is_not_asked_for_again() -> None:
     product, asked = _counting(aten.mm.default)
     given = torch.empty(3, 3)
     for other in (given, torch.empty(3, 3), torch.empty(3, 5)):
-        outputs(FakeTensorMode(), product, (given, other), {})
+        outputs(product, (given, other), {})
     assert len(asked) == 2
 
 
 def test_what_is_no_tensor_and_no_number_is_asked_for_each_time() -> None:
     handles, asked = _counting(lambda: object())
-    first, second = (outputs(FakeTensorMode(), handles, (), {}) for _ in range(2))
+    first, second = (outputs(handles, (), {}) for _ in range(2))
     assert first is not second
     assert len(asked) == 2
 
@@ -85,21 +85,21 @@ def test_what_is_no_tensor_and_no_number_is_asked_for_each_time() -> None:
 @pytest.mark.parametrize(("one", "other"), [(1, 1.0), (1, True)])
 def test_numbers_that_are_equal_and_of_other_types_are_told_apart(one: float, other: float) -> None:
     given = torch.empty(3, dtype=torch.bool)
-    types = [outputs(FakeTensorMode(), aten.add.Tensor, (given, number), {}).dtype for number in (one, other)]
+    types = [outputs(aten.add.Tensor, (given, number), {}).dtype for number in (one, other)]
     assert types == [(given + number).dtype for number in (one, other)]
     assert types[0] != types[1]
 
 
 def test_a_storage_that_is_larger_than_the_tensor_is_not_made_smaller() -> None:
     part, _ = _counting(lambda given: torch.empty(8, 4)[: len(given)])
-    sizes = [outputs(FakeTensorMode(), part, (torch.empty(3, 4),), {}).untyped_storage().nbytes() for _ in range(2)]
+    sizes = [outputs(part, (torch.empty(3, 4),), {}).untyped_storage().nbytes() for _ in range(2)]
     assert sizes == [128, 128]
 
 
 def test_views_of_something_new_share_it() -> None:
     halves, _ = _counting(lambda _: aten.split.Tensor(torch.empty(8, 4), 4))
     for _ in range(2):
-        one, other = outputs(FakeTensorMode(), halves, (torch.empty(1),), {})
+        one, other = outputs(halves, (torch.empty(1),), {})
         assert one.untyped_storage()._cdata == other.untyped_storage()._cdata
         assert (one.storage_offset(), other.storage_offset()) == (0, 16)
 
@@ -107,9 +107,9 @@ def test_views_of_something_new_share_it() -> None:
 @pytest.mark.parametrize("read", [torch.Tensor.numpy, torch.Tensor.tolist, torch.Tensor.data_ptr])
 def test_numbers_that_are_not_there_cannot_be_read(read: Callable[[torch.Tensor], Any]) -> None:
     with pytest.raises(RuntimeError):
-        read(outputs(FakeTensorMode(), aten.zeros.default, ([2, 3],), {}))
+        read(outputs(aten.zeros.default, ([2, 3],), {}))
 
 
 def test_what_is_not_strided_cannot_be_pretended() -> None:
     with pytest.raises(TypeError, match="sparse"):
-        outputs(FakeTensorMode(), aten.mm.default, (torch.empty(2, 2).to_sparse(), torch.empty(2, 2)), {})
+        outputs(aten.mm.default, (torch.empty(2, 2).to_sparse(), torch.empty(2, 2)), {})
