@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from bench.contracts import Progress, Splits
 from bench.errors import BenchError, SuiteError
 from bench.executors.local import Local
 from bench.init import session
+from bench.ledger import Record
 from bench.plan import Arm
 from bench.preparation import prepare
 from bench.price_options import label_prices, notes
@@ -48,10 +50,10 @@ def run(
     with screen.preparing(console) as progress:
         splits = runner.data(suite, cache, progress)
         kept = runner.kept(suite, arms, splits, where, retry)
-        if open_ := [arm for arm in arms if kept[arm.id] is None]:
+        if None in kept.values():
             layers = prepare(suite, arms, splits, cache, progress)
             if max_usd is not None:
-                _refuse_above(max_usd, suite, open_, splits, cache, progress)
+                _refuse_above(max_usd, suite, arms, splits, where, kept, progress)
     for line in (*(layers or ()), *(() if layers is None else _slow(suite, device))):
         console.print(line)
     executor = Local(workers=workers or _workers(device))
@@ -79,24 +81,26 @@ def plan(path: Path, cache: Path, only: str | None, folder: Path, on: Mapping[st
     with screen.preparing(console) as progress:
         splits = runner.data(suite, cache, progress)
         layers = prepare(suite, arms, splits, cache, progress)
-        store = DryStore(cache, progress)
-        planned = looking.forecasts(suite, arms, splits, store, progress)
+        store, where = DryStore(cache, progress), runner.Where(folder / suite.spec.suite, cache, machine.device(on["device"]))
+        kept = {} if card else runner.kept(suite, arms, splits, where, retry=False)  # nothing here was made on a card of the table
+        made = None if card else partial(runner.made, suite, where, progress)
+        planned = looking.forecasts(suite, arms, splits, store, progress, made)
         data = "-".join(found.fingerprint for found in splits.values())
-        finder = Finder(cache, machine.device(on["device"]), workers, suite.profilers, data, on["again"])
+        finder = Finder(cache, where.device, workers, suite.profilers, data, on["again"])
         device: Device | None = None
         if card:
             device = looking.on_card(card, on["training"], on["generating"], finder, planned, store, progress)
         elif on["rehearse"]:
             device = looking.here(finder, planned, store, progress)
-    ahead = looking.look(suite, planned, device, 1 if card else workers)
+    ahead = looking.look(suite, planned, device, 1 if card else workers, kept)
     console.print(
         f"{suite.spec.suite}: {len(arms)} arms, {suite.spec.start_labels} labels owned, compute paid by {suite.spec.prices.meter}"
     )
     for block in (*layers, *([] if card else _slow(suite, on["device"])), *page.blocks(ahead)):
         console.print(block)
     if device and not card:
-        written.write(folder / suite.spec.suite, ahead.written)
-    looking.refuse_above(ahead.shared, max_usd)
+        written.write(where.results, ahead.written)
+    looking.refuse_above(ahead, max_usd)
 
 
 def check(paths: tuple[Path, ...]) -> dict[Path, int]:
@@ -245,11 +249,20 @@ def _results(folder: Path, folder_of_results: Path) -> Path:
     return folder_of_results / reading.read(folder).spec.suite if folder.is_file() else folder
 
 
-def _refuse_above(max_usd: float, suite: Suite, arms: Sequence[Arm], splits: Mapping[str, Splits], cache: Path, progress: Progress) -> None:
+def _refuse_above(
+    max_usd: float,
+    suite: Suite,
+    arms: Sequence[Arm],
+    splits: Mapping[str, Splits],
+    where: runner.Where,
+    kept: Mapping[str, Record | None],
+    progress: Progress,
+) -> None:
     from bench.foresight import ahead as looking
 
-    planned = looking.forecasts(suite, arms, splits, DryStore(cache, progress), progress)
-    looking.refuse_above(looking.look(suite, planned, None, 1).shared, max_usd)
+    made = partial(runner.made, suite, where, progress)
+    planned = looking.forecasts(suite, arms, splits, DryStore(where.cache, progress), progress, made)
+    looking.refuse_above(looking.look(suite, planned, None, 1, kept), max_usd)
 
 
 def _slow(suite: Suite, device: str) -> list[str]:

@@ -38,7 +38,7 @@ from bench.fingerprints import of_folder
 from bench.ledger import LIMITED, Ledger, Purse
 from bench.plan import Arm, named
 from bench.prices import UNITS
-from bench.store import Allowance, Workshop
+from bench.store import Allowance, Store, Workshop
 from bench.suite import POOL, Suite
 
 FORESEEN: tuple[Meter, ...] = ("flops", "items")
@@ -47,11 +47,12 @@ FORESEEN: tuple[Meter, ...] = ("flops", "items")
 
 @dataclass(frozen=True)
 class Work:
-    """Something that an arm had made, and what that took."""
+    """Something that an arm had made, and what that took. shared: whether it had been made before, by another arm or another run."""
 
     phase: Phase
     recipe: Recipe
     bill: Bill
+    shared: bool = False
 
 
 class ArmJob(Job):
@@ -140,7 +141,7 @@ class ArmJob(Job):
             recipe, allowance = self._fitted(recipe, phase, shorten, at_most_usd)
             bill, shared = self._metered(recipe, allowance, phase)
         self._pay(recipe, bill, phase)
-        self._works[recipe.key] = Work(phase, recipe, bill)
+        self._works[recipe.key] = Work(phase, recipe, bill, shared)
         if self._ledger:
             for reading in bill.readings:
                 self._ledger.reading(phase, reading, shared)
@@ -207,6 +208,11 @@ class ArmJob(Job):
             if charge.paid_by == "purse" and not known_before and not self._purse.fits(charge.usd):
                 self._cut_off(charge.kind, self.left_usd() / charge.unit_price_usd, charge.unit, charge.unit_price_usd, phase)
             self._purse.pay(charge)
+
+
+def store_of(suite: Suite, arm: Arm, results: Path, cache: Path, device: str, progress: Progress) -> Store:
+    """Where what this arm has made is kept. Raises CheckpointError where one of its models is not at hand."""
+    return Store(results / "store", cache, device, suite.profilers, progress, models_fingerprint(suite, arm, cache))
 
 
 def inputs_fingerprint(suite: Suite, arm: Arm, cache: Path, progress: Progress) -> str:

@@ -20,13 +20,14 @@ from typing import Any, Protocol
 
 from filelock import FileLock, Timeout
 
-from bench import ledger
+from bench import ledger, machine
 from bench import plan as planning
 from bench.contracts import Executor, Part, Progress, Splits
 from bench.errors import BenchError, DataError
-from bench.job import inputs_fingerprint
+from bench.job import inputs_fingerprint, store_of
 from bench.ledger import Ending, Record
 from bench.plan import Arm
+from bench.store import Store
 from bench.suite import Suite
 
 
@@ -124,6 +125,13 @@ def kept(suite: Suite, arms: Sequence[Arm], splits: Mapping[str, Splits], where:
         return found if same and found.inputs_fingerprint in ("", inputs(arm) or found.inputs_fingerprint) else None
 
     return {arm.id: record(arm) for arm in arms}
+
+
+def made(suite: Suite, where: Where, progress: Progress, arm: Arm) -> Store | None:
+    """Where what an arm had made is kept; None before the first run."""
+    if not (where.results / "store").exists():
+        return None
+    return store_of(suite, arm, where.results, where.cache, machine.device(where.device), progress)
 
 
 def _inputs(suite: Suite, arm: Arm, cache: Path) -> str:

@@ -11,6 +11,7 @@ then moved into place.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import shutil
@@ -240,18 +241,31 @@ class Store:
 
 
 class DryStore:
-    """Forecasts instead of making: for `bench plan`. Knows FLOPs; seconds and kWh, not known before the work, count as none."""
+    """Forecasts instead of making: for `bench plan`. Knows FLOPs; seconds and kWh, not known before the work, count as none.
 
-    def __init__(self, cache: Path, progress: Progress) -> None:
+    made: a store; of what lies there the bill and the content are told as they are.
+    """
+
+    def __init__(self, cache: Path, progress: Progress, made: Store | None = None) -> None:
         self.bench = Workbench(cache, "cpu", lambda recipe: Path(recipe.key), _NoTally(), progress)
+        self._made = made
         self._bills: dict[str, Bill] = {}
 
+    def over(self, made: Store | None) -> DryStore:
+        """The same, with what it reckoned so far, over another store."""
+        other = copy.copy(self)  # not deep: both know the same bills
+        other._made = made
+        return other
+
     def bill_for(self, recipe: Recipe, allowance: Allowance) -> tuple[Bill, bool]:  # noqa: ARG002
-        shared = recipe.key in self._bills
-        if not shared:
+        if self._made and (bill := self._made.bill(recipe)):
+            return bill, True
+        if recipe.key not in self._bills:
             flops, items = recipe.forecast_flops(self.bench), recipe.forecast_items(self.bench)
             self._bills[recipe.key] = Bill(flops, 0.0, 0.0, (), items, *recipe.forecast_tokens(self.bench))
-        return self._bills[recipe.key], shared
+        return self._bills[recipe.key], False
 
     def value(self, recipe: Recipe) -> object:
+        if self._made and self._made.bill(recipe):
+            return self._made.value(recipe)
         return recipe.pretend(self.bench)

@@ -23,9 +23,8 @@ from bench import machine, plan, suite
 from bench.contracts import PARENT_PIPE, Example, Score
 from bench.errors import BenchError, OverBudget, Stop
 from bench.evaluation import Evaluation
-from bench.job import ArmJob, inputs_fingerprint, models_fingerprint
+from bench.job import ArmJob, inputs_fingerprint, store_of
 from bench.ledger import Ending, Ledger, Purse, write_whole
-from bench.store import Store
 
 
 class ProgressFile:
@@ -61,8 +60,7 @@ def run(suite_path: Path, arm_id: str, results: Path, cache: Path, device: str) 
         for profiler in loaded.profilers.values():
             profiler.prepare()
         about["inputs_fingerprint"] = inputs_fingerprint(loaded, arm, cache, progress)
-        models_key = models_fingerprint(loaded, arm, cache)
-        store = Store(results / "store", cache, where, loaded.profilers, progress, models_key)
+        store = store_of(loaded, arm, results, cache, where, progress)
         job = ArmJob(loaded, arm, splits, purse, store, ledger)
         outcome = arm.cell.strategy.run(job)
         evaluation = Evaluation(loaded, arm, splits, job, outcome)

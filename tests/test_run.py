@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -125,6 +126,40 @@ def test_dollars_by_flops_are_foreseen_exactly_and_where_a_model_speaks_as_a_cei
         charged = [row for row in ledger.rows(smoke / arm.id) if row["row"] == "charge" and row["unit"] == "FLOP"]
         trained = sum(row["quantity"] for row in charged if row["phase"] == "teacher_tuning")
         assert trained == sum(work.bill.flops for work in forecast.works if work.phase == "teacher_tuning")
+
+
+def test_what_a_model_has_said_and_a_store_keeps_makes_dollars_by_flops_exact_in_every_arm(
+    smoke: Path, cache: Path, tmp_path: Path
+) -> None:
+    """The teachers' outputs are there, and nothing that came of them, as when a run was stopped before its students."""
+    folder = tmp_path / "smoke"
+    shutil.copytree(smoke, folder)
+    kept = arms(folder)
+    for student in {record.student for record in kept.values()}:
+        shutil.rmtree((folder / student).parent)
+    loaded = suite.read(Path(SUITE))
+    splits, where = runner.data(loaded, cache, quiet), runner.Where(folder, cache, "cpu")
+    found = forecasts(loaded, plan.arms(loaded), splits, DryStore(cache, quiet), quiet, partial(runner.made, loaded, where, quiet))
+    for arm, forecast in found.items():
+        assert forecast.exact
+        assert forecast.usd == pytest.approx(kept[arm.id].spent_usd, abs=1e-9)
+        open_ = [work for work in forecast.works if work.phase == "student_training" and work.bill.flops]
+        assert open_
+        assert not any(work.shared for work in open_)
+
+
+def test_a_plan_says_what_of_a_run_has_ended_and_what_is_left(smoke: Path, cache: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "smoke"
+    shutil.copytree(smoke, folder)
+    command = ["plan", SUITE, "--results", str(tmp_path), "--cache", str(cache), "--no-rehearse"]
+    whole = bench(*command, "--max-usd", "0")
+    assert whole.returncode == 0, whole.stderr
+    assert "All arms have ended: `bench run` has nothing to do." in whole.stdout
+    for path in [*folder.glob("*.annotate.4usd*"), *folder.glob("*.annotate.8usd*")]:
+        shutil.rmtree(path)
+    begun = bench(*command, "--max-usd", "0.5")
+    assert begun.returncode == 2
+    assert "6 of 8 arms have ended, and what was made is kept. To go, shared work done once: $0.80." in begun.stdout
 
 
 def test_what_a_plan_foresaw_stands_beside_what_was_measured(smoke: Path, cache: Path, tmp_path: Path) -> None:

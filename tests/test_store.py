@@ -213,6 +213,19 @@ def test_a_dry_store_forecasts_and_makes_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_dry_store_over_a_store_tells_what_is_made_there_as_it_is(tmp_path: Path) -> None:
+    real = store(tmp_path)
+    real.bill_for(Steps(3), FREE)
+    dry = DryStore(tmp_path, quiet)
+    assert dry.bill_for(Steps(7), FREE) == (Bill(70.0, 0.0, 0.0, ()), False)
+    over = dry.over(real)
+    assert over.bill_for(Steps(3), FREE) == (real.bill(Steps(3)), True)
+    assert over.value(Steps(3)) == real.value(Steps(3))
+    assert over.value(Steps(7)) == 7
+    assert dry.bill_for(Steps(3), FREE) == (Bill(30.0, 0.0, 0.0, ()), False)
+    assert over.over(None).bill_for(Steps(3), FREE)[1] is False
+
+
 def test_a_part_is_frozen_and_refuses_what_it_does_not_know() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Ringing().fails = True  # type: ignore[misc]

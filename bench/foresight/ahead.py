@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 import psutil
@@ -20,8 +21,9 @@ from bench.foresight.device import Device, Here, Nowhere, OnCard
 from bench.foresight.remembered import Finder, rehearsed
 from bench.foresight.totals import Total
 from bench.foresight.written import Foreseen, Written
+from bench.ledger import Record
 from bench.plan import Arm
-from bench.store import DryStore
+from bench.store import DryStore, Store
 from bench.suite import Suite
 
 
@@ -30,6 +32,7 @@ class Ahead:
     """device: None where only quantities and dollars were asked for; then no time, energy or memory is foreseen.
 
     alone: of each arm, doing all of its work. shared: of all arms, work that they share done once. workers: processes at a time.
+    records: of the arms that have ended. to_go: of the others, what is made already left out; as `shared` where nothing is.
     """
 
     suite: Suite
@@ -38,6 +41,8 @@ class Ahead:
     alone: Mapping[Arm, Total]
     shared: Total
     workers: int
+    records: Mapping[Arm, Record]
+    to_go: Total
 
     @property
     def too_large(self) -> dict[Arm, float]:
@@ -47,29 +52,44 @@ class Ahead:
 
     @property
     def written(self) -> Written:
-        """For forecast.json."""
+        """For forecast.json: arms of which nothing was done before."""
         found = {
             arm.id: Foreseen(total.usd, self.planned[arm].exact, self.planned[arm].steps, *vars(total.taken).values())
             for arm, total in self.alone.items()
-            if not self.planned[arm].stops
+            if not (self.planned[arm].stops or self.planned[arm].begun)
         }
         return Written(self.device.title if self.device else "", datetime.now(UTC).isoformat(timespec="seconds"), found)
 
 
-def forecasts(suite: Suite, arms: Sequence[Arm], splits: Mapping[str, Splits], store: DryStore, progress: Progress) -> dict[Arm, Forecast]:
-    """What each arm will buy and cost."""
+def forecasts(
+    suite: Suite,
+    arms: Sequence[Arm],
+    splits: Mapping[str, Splits],
+    store: DryStore,
+    progress: Progress,
+    made: Callable[[Arm], Store | None] | None = None,
+) -> dict[Arm, Forecast]:
+    """What each arm will buy and cost. made: where what an arm had made before is kept."""
     found = {}
     for done, arm in enumerate(arms):
         progress("planning arms", done, len(arms))
-        found[arm] = forecast(suite, arm, splits[arm.task_label], store)
+        found[arm] = forecast(suite, arm, splits[arm.task_label], store.over(made(arm)) if made else store)
     progress("planning arms", len(arms), len(arms))
     return found
 
 
-def look(suite: Suite, planned: Mapping[Arm, Forecast], device: Device | None, workers: int) -> Ahead:
-    """Put together what is known."""
+def look(
+    suite: Suite,
+    planned: Mapping[Arm, Forecast],
+    device: Device | None,
+    workers: int,
+    kept: Mapping[str, Record | None] = MappingProxyType({}),
+) -> Ahead:
+    """Put together what is known. kept: by an arm's id, how it ended; None, or none: it is still to run."""
+    records = {arm: record for arm in planned if (record := kept.get(arm.id))}
     where = device or Nowhere()
-    return Ahead(suite, planned, device, totals.alone(suite, planned, where), totals.shared(suite, planned, where), workers)
+    alone, shared = totals.alone(suite, planned, where), totals.shared(suite, planned, where)
+    return Ahead(suite, planned, device, alone, shared, workers, records, totals.to_go(suite, planned, where, records))
 
 
 def here(finder: Finder, planned: Mapping[Arm, Forecast], store: DryStore, progress: Progress) -> Here:
@@ -95,8 +115,8 @@ def on_card(
 
 
 def _recipes(planned: Mapping[Arm, Forecast]) -> list[Recipe]:
-    """That take time, each once."""
-    works = {work.recipe.key: work for plan in planned.values() for work in plan.works}
+    """That will take time, each once."""
+    works = {work.recipe.key: work for plan in planned.values() for work in plan.works if not work.shared}
     return [work.recipe for work in works.values() if rehearsed(work.recipe, work.bill.flops)]
 
 
@@ -106,10 +126,11 @@ def _gpu_bytes() -> float:
     return float(torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory)
 
 
-def refuse_above(total: Total, max_usd: float | None) -> None:
-    """Raises BenchError where a suite may spend more than that."""
-    if max_usd is not None and round(total.at_most_usd, 2) > max_usd:
+def refuse_above(ahead: Ahead, max_usd: float | None) -> None:
+    """Raises BenchError where what is still to be done may spend more than that."""
+    most = ahead.to_go.at_most_usd
+    if max_usd is not None and round(most, 2) > max_usd:
         raise BenchError(
-            f"this may spend ${total.at_most_usd:,.2f}, what arms share counted once: more than --max-usd {max_usd:g}; "
+            f"this may spend ${most:,.2f}, what arms share counted once: more than --max-usd {max_usd:g}; "
             "fewer budgets, seeds or arms (--only) spend less"
         )

@@ -19,7 +19,8 @@ from bench.training.recipes import Trained
 
 @dataclass(frozen=True)
 class Forecast:
-    """What an arm will buy and cost, if every output is as long as allowed. What seconds and kWh cost is not known before.
+    """What an arm will buy and cost, if every output that is not made yet is as long as allowed. What seconds and kWh of work cost is not
+    known before it is done.
 
     works: in order, evaluation last. steps: of training, over all models. stops: why the arm ends without a score; empty where it
     does not.
@@ -38,8 +39,17 @@ class Forecast:
 
     @property
     def exact(self) -> bool:
-        """Whether nothing that is paid depends on what a model will say: then the dollars are those of the ledger, else a ceiling."""
-        return not any(isinstance(work.recipe, Outputs) or not work.recipe.on_device for work in self.works if work.phase != "evaluation")
+        """Whether nothing that is paid depends on what a model will say: then the dollars are those of the ledger, else a ceiling.
+
+        What a model has said, and a store keeps, is known.
+        """
+        paid = [work for work in self.works if work.phase != "evaluation" and not work.shared]
+        return not any(isinstance(work.recipe, Outputs) or not work.recipe.on_device for work in paid)
+
+    @property
+    def begun(self) -> bool:
+        """Whether some of its work was done before, so that this is not all foreseen."""
+        return any(work.shared and work.bill.flops for work in self.works)
 
 
 def forecast(suite: Suite, arm: Arm, splits: Splits, store: DryStore) -> Forecast:

@@ -69,7 +69,7 @@ class Nowhere:
 
 @dataclass(frozen=True)
 class Here:
-    """This device. paces, peaks: by the recipe's key; None, or none: not known."""
+    """This device. paces, peaks: by the recipe's key; None, or none: not known. Of work that is done it tells what was measured."""
 
     title: str
     room_bytes: float
@@ -81,6 +81,8 @@ class Here:
     """Kind of recipe -> why it could not be rehearsed."""
 
     def takes(self, work: Work) -> Taken:
+        if work.shared:
+            return _took(work)
         if not work.recipe.on_device:
             return Taken(None, None, None)
         if work.recipe.key not in self.paces:
@@ -92,6 +94,12 @@ class Here:
         kwh = None if pace.watts is None else pace.watts * seconds / 3.6e6
         own = pace.resident_bytes if self.process_counts else 0
         return Taken(seconds, kwh, None if tensors is None else tensors + own)
+
+
+def _took(work: Work) -> Taken:
+    """What was measured of work that is done."""
+    read = {reading.quantity: reading.value for reading in work.bill.readings}
+    return Taken(work.bill.wall_s, work.bill.kwh, read.get("gpu_peak_allocated") or read.get("peak_rss"))
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from rich.table import Table
 from bench.fit.cards import GIB
 from bench.foresight.ahead import Ahead
 from bench.foresight.arms import Forecast
+from bench.foresight.device import added
+from bench.foresight.totals import Total
 from bench.job import FORESEEN
 from bench.plan import Arm
 
@@ -50,8 +52,14 @@ def _money(ahead: Ahead, known: bool) -> Table:
         cells = [f"{paid[purpose]:z.2f}" if purpose == "labels" or known else "?" for purpose in shown]
         left = f"{arm.budget_usd - math.fsum(paid.values()):z.2f}" if known else "?"
         counts = [f"{forecast.facts.get(name, 0):,.0f}" for name in ("labels_bought", "pseudo_labels")]
-        table.add_row(*_who(arm), *counts, *cells, left, f"stops: {forecast.stops}" if forecast.stops else "")
+        table.add_row(*_who(arm), *counts, *cells, left, _said(ahead, arm))
     return table
+
+
+def _said(ahead: Ahead, arm: Arm) -> str:
+    """How the arm ended, or will."""
+    stops = ahead.planned[arm].stops
+    return record.status if (record := ahead.records.get(arm)) else f"stops: {stops}" if stops else ""
 
 
 def _work(ahead: Ahead) -> Table:
@@ -83,17 +91,32 @@ def _in_all(ahead: Ahead) -> Iterator[str]:
     each = "?" if None in usd else f"{math.fsum(one for one in usd if one is not None):,.2f}"
     ceiling = "" if all(forecast.exact for forecast in ahead.planned.values()) else ", if every output is as long as allowed"
     yield f"In all ${each} of ${budgets:,.2f}{ceiling}. With labels and work that arms share counted once: ${_usd(once.usd)}."
-    if not ahead.device:
-        return
-    seconds = [total.taken.seconds for total in alone]
-    apart = duration(None if None in seconds else math.fsum(one for one in seconds if one is not None))
-    spread = duration(None if once.taken.seconds is None else once.taken.seconds / ahead.workers)
-    processes = f", {spread} with {ahead.workers} processes at a time" if ahead.workers > 1 else ""
-    yield (
-        f"Time in all {apart}; shared work done once {duration(once.taken.seconds)}{processes}, starting processes and scoring texts "
-        f"aside; {_wh(once.taken.kwh)} Wh."
-    )
-    yield from _what_does_not_fit(ahead)
+    if ahead.device:
+        apart = duration(added([total.taken.seconds for total in alone]))
+        yield (
+            f"Time in all {apart}; shared work done once {_spread(once, ahead.workers)}, starting processes and scoring texts "
+            f"aside; {_wh(once.taken.kwh)} Wh."
+        )
+        yield from _what_does_not_fit(ahead)
+    yield from _to_go(ahead)
+
+
+def _to_go(ahead: Ahead) -> Iterator[str]:
+    """Where a run has begun, what is left of it."""
+    ended, left = len(ahead.records), ahead.to_go
+    if ended == len(ahead.planned):
+        yield "All arms have ended: `bench run` has nothing to do."
+    elif ended or any(forecast.begun for forecast in ahead.planned.values()):
+        time = f" and {_spread(left, ahead.workers)}" if ahead.device else ""
+        so_far = f"{ended} of {len(ahead.planned)} arms have ended, and what was made is kept."
+        yield f"{so_far} To go, shared work done once: ${_usd(left.usd)}{time}."
+
+
+def _spread(total: Total, workers: int) -> str:
+    """'8 min, 4 min with 2 processes at a time'."""
+    seconds = total.taken.seconds
+    apart = duration(None if seconds is None else seconds / workers)
+    return duration(seconds) + (f", {apart} with {workers} processes at a time" if workers > 1 else "")
 
 
 def _what_does_not_fit(ahead: Ahead) -> Iterator[str]:

@@ -1,9 +1,9 @@
-"""What arms take: each on its own, as its purse sees it, and all together, shared work done once, as they are run."""
+"""What arms take: each on its own, as its purse sees it; all together, shared work done once, as they are run; and what is left of that."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 
 from bench.foresight.arms import Forecast
@@ -13,6 +13,9 @@ from bench.plan import Arm
 from bench.suite import Suite
 
 Planned = Mapping[Arm, Forecast]
+
+Labels = dict[tuple[str, int], float]
+"""(task, seed) -> dollars for labels: those of one task and seed are the same ones, for whichever arm they are bought."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +42,21 @@ def _alone(suite: Suite, arm: Arm, forecast: Forecast, device: Device) -> Total:
 
 def shared(suite: Suite, planned: Planned, device: Device) -> Total:
     """All arms: every piece of work once, and every label once, which is of one task and seed the most that an arm buys."""
-    once = {work.recipe.key: (arm, work) for arm, forecast in planned.items() for work in forecast.works}
+    return _together(suite, planned, device, _labels_usd(planned), lambda work: True)  # noqa: ARG005
+
+
+def to_go(suite: Suite, planned: Planned, device: Device, ended: Container[Arm]) -> Total:
+    """As `shared`, of the arms that have not ended: work that is made left out, and labels that arms which have ended bought."""
+    open_ = {arm: forecast for arm, forecast in planned.items() if arm not in ended}
+    had = _labels_usd({arm: forecast for arm, forecast in planned.items() if arm in ended})
+    labels = {drawn: max(0.0, usd - had.get(drawn, 0.0)) for drawn, usd in _labels_usd(open_).items()}
+    return _together(suite, open_, device, labels, lambda work: not work.shared)
+
+
+def _together(suite: Suite, planned: Planned, device: Device, labels: Labels, counts: Callable[[Work], bool]) -> Total:
+    once = {work.recipe.key: (arm, work) for arm, forecast in planned.items() for work in forecast.works if counts(work)}
     taken = Taken.together(device.takes(work) for _, work in once.values())
-    paid = math.fsum([*_labels_usd(planned), *(_known_usd(suite, arm, work) for arm, work in once.values())])
+    paid = math.fsum([*labels.values(), *(_known_usd(suite, arm, work) for arm, work in once.values())])
     if suite.spec.prices.meter in FORESEEN:
         return Total(paid, paid, taken)
     return Total(
@@ -51,12 +66,12 @@ def shared(suite: Suite, planned: Planned, device: Device) -> Total:
     )
 
 
-def _labels_usd(planned: Planned) -> Iterator[float]:
-    most: dict[tuple[str, int], float] = {}
+def _labels_usd(planned: Planned) -> Labels:
+    most: Labels = {}
     for arm, forecast in planned.items():
         bought = math.fsum(charge.usd for charge in forecast.charges if charge.kind == "labels")
         most[arm.task_label, arm.seed] = max(bought, most.get((arm.task_label, arm.seed), 0.0))
-    yield from most.values()
+    return most
 
 
 def _known_usd(suite: Suite, arm: Arm, work: Work) -> float:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from bench import plan
+from bench.contracts import Bill, Reading
 from bench.errors import BenchError
 from bench.fit.cards import GIB, Card, cards, find
 from bench.foresight import written
@@ -13,8 +15,9 @@ from bench.foresight.ahead import Ahead, look, refuse_above
 from bench.foresight.device import Here, OnCard, Taken
 from bench.foresight.page import duration
 from bench.foresight.rehearsal import Pace
-from bench.foresight.totals import Planned
+from bench.foresight.totals import Planned, Total
 from bench.foresight.written import Foreseen, Written
+from bench.ledger import Record
 from bench.suite import Suite
 from tests.foresight.conftest import SUITE, planned, read
 
@@ -94,12 +97,42 @@ def test_where_money_is_metered_it_is_estimated_by_time_or_energy_and_the_budget
 
 
 def test_more_than_was_allowed_is_refused_with_what_it_would_spend(tiny: Suite, arms: Planned) -> None:
-    total = ahead(tiny, arms).shared
-    assert total.usd is not None
-    refuse_above(total, None)
-    refuse_above(total, total.usd + 0.01)
-    with pytest.raises(BenchError, match=rf"may spend \${total.usd:.2f}.*more than --max-usd 1;"):
-        refuse_above(total, 1.0)
+    found = ahead(tiny, arms)
+    usd = found.shared.usd
+    assert usd is not None
+    refuse_above(found, None)
+    refuse_above(found, usd + 0.01)
+    with pytest.raises(BenchError, match=rf"may spend \${usd:.2f}.*more than --max-usd 1;"):
+        refuse_above(found, 1.0)
+
+
+def ended(arm: plan.Arm) -> Record:
+    named = (arm.id, "tiny", "own", "sft", "sft", "", {}, arm.budget_usd, arm.seed)
+    return Record(*named, "done", "", 1.0, facts={}, data_fingerprint="", machine={}, started="", ended="", student="")
+
+
+def test_where_nothing_is_made_all_is_to_go(tiny: Suite, arms: Planned) -> None:
+    found = ahead(tiny, arms)
+    assert found.to_go == found.shared
+
+
+def test_to_go_are_arms_that_have_not_ended_but_for_work_that_is_made_and_labels_that_are_bought(tiny: Suite, arms: Planned) -> None:
+    (small,), (large, *_) = ([arm for arm in arms if (arm.budget_usd, arm.seed) == (usd, 1)] for usd in (2.0, 4.0))
+    made = {arm: replace(forecast, works=tuple(replace(w, shared=w.phase == "teacher_tuning") for w in forecast.works))
+            for arm, forecast in arms.items() if arm in (small, large)}  # fmt: skip
+    found = look(tiny, made, here(made), 1, {small.id: ended(small), large.id: None})
+    open_ = [work for work in made[large].works if not work.shared and work.bill.flops]
+    paid = sum(charge.usd for charge in made[large].charges if charge.phase == "student_training")
+    assert found.to_go.usd == pytest.approx((2.0 - 1.0) + paid)
+    assert found.to_go.taken.seconds == pytest.approx(sum(PACE.seconds(work.bill.flops) for work in open_))
+    refuse_above(found, (found.to_go.usd or 0) + 0.01)
+    assert look(tiny, made, here(made), 1, {small.id: ended(small), large.id: ended(large)}).to_go == Total(0.0, 0.0, Taken(0.0, 0.0, None))
+
+
+def test_of_work_that_is_made_what_was_measured_is_told(tiny: Suite, arms: Planned) -> None:
+    bill = Bill(5.0, 12.5, 0.25, (Reading("gpu_peak_allocated", None, "bytes", "counter"), Reading("peak_rss", 7e9, "bytes", "polled")))
+    work = replace(next(iter(arms.values())).works[-1], bill=bill, shared=True)
+    assert here(arms).takes(work) == Taken(12.5, 0.25, 7e9)
 
 
 def test_arms_that_do_not_fit_are_named(tiny: Suite, arms: Planned) -> None:
@@ -168,3 +201,11 @@ def test_what_is_written_is_what_each_arm_takes_alone(tiny: Suite, arms: Planned
     for arm, total in found.alone.items():
         if arm.seed == 1:
             assert kept.arms[arm.id] == Foreseen(total.usd, True, arms[arm].steps, *vars(total.taken).values())
+
+
+def test_an_arm_of_which_something_was_done_before_is_no_forecast_to_be_held_against_what_was_measured(tiny: Suite, arms: Planned) -> None:
+    begun = {
+        arm: replace(forecast, works=(replace(forecast.works[0], shared=arm.seed == 2), *forecast.works[1:]))
+        for arm, forecast in arms.items()
+    }
+    assert set(ahead(tiny, begun).written.arms) == {arm.id for arm in arms if arm.seed == 1 or not begun[arm].works[0].bill.flops}
