@@ -66,8 +66,9 @@ def only(planned: Sequence[Arm], pattern: str) -> tuple[Arm, ...]:
 
 
 def describe(part: Part) -> dict[str, Any]:
-    """A part as a suite would write it, defaults included."""
-    return {"use": registry.name_of(part), "with": part.model_dump(mode="json")}
+    """A part as a suite would write it, defaults included; what is missing is left out, so that a setting that is added later and may be
+    missing makes no other arm of an old one."""
+    return {"use": registry.name_of(part), "with": part.model_dump(mode="json", exclude_none=True)}
 
 
 def named(suite: Suite, strategy: Strategy) -> Iterator[tuple[Names, str, Part]]:
@@ -76,6 +77,10 @@ def named(suite: Suite, strategy: Strategy) -> Iterator[tuple[Names, str, Part]]
         for _, names, label in names_used(part):
             if found := getattr(suite, names.under).get(label):
                 yield names, label, found
+
+
+DECIDE = {"compact", "start_labels", "prices", "pays", "precision", "decoding"}
+"""What of a suite decides how each of its arms ends."""
 
 
 def _arm(suite: Suite, label: str, task: Task, cell: Cell, budget: float, seed: int) -> Arm:
@@ -89,7 +94,7 @@ def _arm(suite: Suite, label: str, task: Task, cell: Cell, budget: float, seed: 
         "metrics": {name: describe(metric) for name, metric in suite.metrics.items()},
         "profilers": {name: describe(profiler) for name, profiler in suite.profilers.items()},
         "named": {f"{names.under}/{label}": describe(part) for names, label, part in named(suite, cell.strategy)},
-        **spec.model_dump(mode="json", include={"compact", "start_labels", "prices", "pays", "precision", "decoding"}),
+        **spec.model_dump(mode="json", include=DECIDE, exclude_none=True),
     }
     digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:8]
     setting = re.sub(r"[^\w.,=+-]", "", cell.setting)

@@ -126,11 +126,14 @@ R = TypeVar("R", bound=Recipe)
 
 
 def identify(value: Any) -> Any:
-    """A JSON value that is the same exactly where `value` means the same: recipes by key, texts by hash."""
+    """A JSON value that is the same exactly where `value` means the same: recipes by key, texts by hash.
+
+    A part's settings that are missing are left out, so that one which is added later, and may be missing, changes no key.
+    """
     if isinstance(value, Recipe):
         return value.key
     if isinstance(value, BaseModel):
-        return {"part": f"{type(value).__module__}.{type(value).__qualname__}", **value.model_dump(mode="json")}
+        return {"part": f"{type(value).__module__}.{type(value).__qualname__}", **value.model_dump(mode="json", exclude_none=True)}
     if isinstance(value, tuple) and value and isinstance(value[0], Example):
         return fingerprint(value)
     if isinstance(value, tuple):

@@ -175,7 +175,7 @@ def _question(suite: Suite, splits: Mapping[str, Splits], layers: Sequence[str])
 def _described(part: Part) -> str:
     """'files: path=..., column=...': a part and its settings in a line."""
     described = planning.describe(part)
-    return f"{described['use']}: " + ", ".join(f"{name}={value}" for name, value in described["with"].items() if value is not None)
+    return f"{described['use']}: " + ", ".join(f"{name}={value}" for name, value in described["with"].items())
 
 
 @dataclass

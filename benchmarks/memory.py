@@ -55,6 +55,11 @@ class Case:
     beams: int = 0
 
     @property
+    def at_once(self) -> int:
+        """Examples in memory at a time."""
+        return self.tuning.micro_batch_size or self.batch
+
+    @property
     def cells(self) -> tuple[str, ...]:
         """Of a line of the table."""
         texts = f"{self.texts.source}/{self.texts.target}"
@@ -62,6 +67,7 @@ class Case:
             return (self.model, f"generation, {self.beams} beams", str(self.batch), texts, self.precision)
         way = f"{self.tuning.optimizer}, {self.tuning.freeze} frozen" + (", checkpointing" if self.tuning.checkpointing else "")
         way += f", LoRA of rank {self.tuning.rank}" if self.tuning.lora else ""
+        way += f", {self.tuning.micro_batch_size} at a time" if self.tuning.micro_batch_size else ""
         way += f", dropout {self.tuning.dropout}" if self.tuning.dropout else ""
         return (self.model, way, str(self.batch), texts, self.precision)
 
@@ -72,7 +78,7 @@ class Case:
             peak = generation_peak(architecture, Decoding(beams=self.beams), self.precision, self.texts, kernels)
         else:
             peak = training_peak(architecture, self.tuning, self.precision, self.texts, kernels)
-        return peak.total(self.batch)
+        return peak.total(self.at_once)
 
     def run(self, device: str, mark: Callable[[], None]) -> None:
         """For real, with random weights. mark: called when the model is there and, in training, its optimiser has its states."""
@@ -92,9 +98,9 @@ def real_model(architecture: Architecture, dropout: float | None) -> Any:
 
 
 def train_two_steps(architecture: Architecture, case: Case, device: str, mark: Callable[[], None]) -> None:
-    """The loop of the suites; the batch is as long as allowed, but for one document."""
+    """The loop of the suites; one document of a batch, or of each part of it, is as long as allowed, the others a token shorter."""
     model = real_model(architecture, case.tuning.dropout)
-    data = [Encoded((5,) * (case.texts.source - (i > 0)), (5,) * case.texts.target) for i in range(case.batch)]
+    data = [Encoded((5,) * (case.texts.source - (i % case.at_once > 0)), (5,) * case.texts.target) for i in range(case.batch)]
 
     def progress(what: str, done: float, total: float) -> None:  # noqa: ARG001
         if done == 1:
@@ -205,6 +211,7 @@ ON_CPU = (
     Case("google/flan-t5-small", Texts(128, 32), 8, "bf16", Tuning(freeze="encoder")),
     Case("google/flan-t5-small", Texts(128, 32), 8, "fp32", Tuning(checkpointing=True)),
     Case("google/flan-t5-small", Texts(128, 32), 8, "fp32", Tuning(dropout=0.1)),
+    Case("google/flan-t5-small", Texts(128, 32), 8, "fp32", Tuning(freeze="none", micro_batch_size=2)),
     Case("google/flan-t5-small", Texts(128, 32), 8, "fp32", Tuning(optimizer="adamw_8bit", freeze="none")),
     Case("google/flan-t5-small", Texts(128, 32), 8, "fp32", Tuning(lora=Lora())),
     Case("google/flan-t5-small", Texts(128, 32), 8, "bf16", Tuning(lora=Lora(), checkpointing=True)),
@@ -214,6 +221,7 @@ ON_CPU = (
     Case(PEGASUS_100M, Texts(256, 32), 4, "bf16"),
     Case(PEGASUS_100M, Texts(256, 32), 4, "fp32", Tuning(optimizer="adafactor")),
     Case(PEGASUS_100M, Texts(256, 32), 4, "fp32", Tuning(checkpointing=True)),
+    Case(PEGASUS_100M, Texts(256, 32), 4, "fp32", Tuning(micro_batch_size=1)),
     Case(PEGASUS_100M, Texts(256, 32), 4, "fp32", Tuning(optimizer="adamw_8bit")),
     Case(PEGASUS_100M, Texts(256, 32), 4, "fp32", Tuning(lora=Lora())),
     Case(PEGASUS_100M, Texts(256, 32), 4, "fp32", Tuning(lora=Lora(), checkpointing=True)),

@@ -1,6 +1,7 @@
 """What fits which card: models without weights or a network, cards by name and size, and one clear line where nothing fits."""
 
 import json
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -235,10 +236,12 @@ def test_a_card_without_bf16_is_offered_fp32_alone() -> None:
 def test_where_what_was_asked_does_not_fit_the_fewest_changes_that_make_it_fit_are_named(answer: Answer) -> None:
     room = answer.asked.room or 0
     most = answer.row.peak.largest_batch(room)
-    assert f"As asked, batches up to {most} fit." in text(answer)
+    parts = answer.divided.largest_batch(room)
+    assert 0 < parts <= most  # gradients are held beside the activations
+    assert f"As asked, batches up to {most} fit, and larger ones in micro-batches up to {parts} (micro_batch_size)." in text(answer)
     beyond = replace(answer, asked=replace(answer.asked, batch=most + 1))
     told = text(beyond)
-    assert f"As asked, a batch of {most + 1} does not fit; it does with " in told
+    assert f"As asked, a batch of {most + 1} does not fit; it does with micro_batch_size {parts} (the same step); or " in told
     near = beyond.nearest_that_fit(Card("tight", 0.7 * GIB))
     assert all(len(row.setting.changes(answer.asked.setting)) == 1 and row.peak.total(most + 1) <= room for row in near)
     assert "checkpointing (+" in told
@@ -258,6 +261,7 @@ def test_a_batch_that_never_fits_names_the_least_it_takes_and_the_smallest_card(
         refuse_what_never_fits(answered(Card("tight", 0.7 * GIB), batch=2000), table)
     said = str(refused.value)
     assert "the smallest card that has room is large (10.0 GiB, 1.25 USD an hour)" in said
+    assert re.search(r"as asked, 2000 in micro-batches of \d+ do \(micro_batch_size\)", said)
     assert "checkpointing" in said
     assert "\n" not in said
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -94,12 +94,14 @@ class Student:
 
 @dataclass(frozen=True)
 class Answer:
-    """rows: of settings, that which was asked among them. writing: the peak of generation."""
+    """rows: of settings, that which was asked among them. divided: the peak of what was asked, were its batch divided into micro-batches.
+    writing: the peak of generation."""
 
     named: Named
     asked: Asked
     parameters: int
     rows: tuple[Row, ...]
+    divided: Peak
     writing: Peak
     students: tuple[Student, ...]
 
@@ -148,24 +150,24 @@ def begun(named: Named, asked: Asked, workers: int | None = None) -> Iterator[Ca
     work: list[Callable[[], Any]] = [
         *(partial(settings.steps, architecture, asked.texts, alike) for alike in ways),
         *(partial(settings.steps, student, asked.texts, [asked.setting]) for student, _, _ in smaller),
+        partial(settings.steps, architecture, asked.texts, [replace(asked.setting, divided=True)]),
         partial(generation_peak, architecture, Decoding(beams=asked.beams), asked.setting.precision, asked.texts),
     ]
     with parallel.at_once(work, workers) as results:
 
         def finish(progress: Progress) -> Answer:
             settings.look_at_optimizers(architecture, possible)
+            tuning = asked.setting.tuning
             done: list[Any] = []
             for result in results:
                 done.append(result)
                 progress("pretending to train", len(done), len(work))
             peaks = settings.peaks(possible, dict(zip(chain(*ways), chain(*done[: len(ways)]), strict=True)))
             rows = tuple(Row(setting, peak, setting.flops(architecture, asked.texts)) for setting, peak in peaks.items())
-            taught = zip(smaller, chain(*done[len(ways) : -1]), strict=True)
-            students = tuple(
-                Student(layers, kept, parameters(student), with_optimizer(step, kept_by_optimizer(step.learning, asked.setting.tuning)))
-                for (student, layers, kept), step in taught
-            )
-            return Answer(named, asked, count, rows, done[-1], students)
+            *steps, divided = (with_optimizer(step, kept_by_optimizer(step.learning, tuning)) for step in chain(*done[len(ways) : -1]))
+            taught = zip(smaller, steps, strict=True)
+            students = tuple(Student(layers, kept, parameters(student), peak) for (student, layers, kept), peak in taught)
+            return Answer(named, asked, count, rows, divided, done[-1], students)
 
         yield finish
 
@@ -200,6 +202,8 @@ def refuse_what_never_fits(answer: Answer, table: tuple[Card, ...]) -> None:
     has_room = f"the smallest card that has room is {card.title}" if card else "no card of the table has room"
     most = max(row.peak.largest_batch(room) for row in answer.rows)
     smaller = [f"a batch of {most} fits" if most else "not even a batch of 1 fits"]
+    parts = answer.divided.largest_batch(room)
+    smaller += [f"as asked, {asked.batch} in micro-batches of {parts} do (micro_batch_size)"] if parts else []
     smaller += [f"the {one.layers} student fits" for one in answer.students[:1] if one.peak.largest_batch(room) >= asked.batch]
     raise BenchError(
         f"{answer.named.title} with a batch of {asked.batch} does not fit {asked.card.name}: the least of the settings looked at takes "

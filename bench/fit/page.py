@@ -52,11 +52,15 @@ def _head(answer: Answer) -> str:
 def _verdict(answer: Answer, card: Card) -> str:
     """What fits as it was asked, else what makes it fit, and which students fit instead."""
     room, batch = answer.asked.room_on(card), answer.asked.batch
+    parts = _largest(answer, answer.divided) if answer.divided.largest_batch(room) else ""
     if answer.fits(answer.row, card):
-        return f"As asked, batches up to {_largest(answer, answer.row.peak)} fit."
+        larger = f", and larger ones in micro-batches up to {parts} (micro_batch_size)" if parts else ""
+        return f"As asked, batches up to {_largest(answer, answer.row.peak)} fit{larger}."
     near = answer.nearest_that_fit(card)
-    ways = "; or ".join(f"{', '.join(row.setting.changes(answer.asked.setting))} ({_compared(row, answer.row)} FLOPs)" for row in near)
-    said = f"As asked, a batch of {batch} does not fit" + (f"; it does with {ways}." if ways else ".")
+    ways = [f"{', '.join(row.setting.changes(answer.asked.setting))} ({_compared(row, answer.row)} FLOPs)" for row in near]
+    if parts and (card.computes_bf16 or answer.asked.setting.precision == "fp32"):
+        ways.insert(0, f"micro_batch_size {parts} (the same step)")
+    said = f"As asked, a batch of {batch} does not fit" + (f"; it does with {'; or '.join(ways)}." if ways else ".")
     students = [f"{one.layers} (up to {one.peak.largest_batch(room)})" for one in answer.students if one.peak.total(batch) <= room]
     return said + (f" Students that fit as asked: {', '.join(students)}." if students else " No student fits as asked.")
 
@@ -121,7 +125,8 @@ def notes(answer: Answer) -> list[str]:
         "Peaks are those of the real training step and of real generation, run without numbers (FakeTensorMode) on full-length texts;",
         "parts are those held at the peak. docs/memory.md says how near they come to what is measured.",
         "FLOPs are of the model, per example; checkpointing computes the forward pass of what learns again. Bits, optimisers and",
-        "the card's speed are not in them. Settings go into a suite as they stand here; the loop has no gradient accumulation.",
+        "the card's speed are not in them. Settings go into a suite as they stand here. Micro-batches (gradient accumulation) make the",
+        "same step of a larger batch; their gradients are held throughout, so fewer examples fit at a time than of a batch alone.",
     ]
     if not is_installed("adamw_8bit"):
         said.append("AdamW with states of 8 bits (adamw_8bit) is shown where bitsandbytes is installed: pip install bitsandbytes.")

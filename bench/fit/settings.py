@@ -21,7 +21,7 @@ RANK = Lora().rank
 @dataclass(frozen=True)
 class Setting:
     """A way to train. checkpointing: a layer's activations are computed twice instead of being kept. dropout: its rate, or 0.
-    lora: rank of adapters, or 0."""
+    lora: rank of adapters, or 0. divided: whether a step adds up the gradients of micro-batches."""
 
     precision: Precision = "bf16"
     optimizer: Optimizer = "adamw"
@@ -29,12 +29,20 @@ class Setting:
     checkpointing: bool = False
     dropout: float = 0.0
     lora: int = 0
+    divided: bool = False
 
     @property
     def tuning(self) -> Tuning:
         """As a suite says it."""
         lora = Lora(rank=self.lora) if self.lora else None
-        return Tuning(optimizer=self.optimizer, freeze=self.freeze, dropout=self.dropout, lora=lora, checkpointing=self.checkpointing)
+        return Tuning(
+            optimizer=self.optimizer,
+            freeze=self.freeze,
+            dropout=self.dropout,
+            lora=lora,
+            checkpointing=self.checkpointing,
+            micro_batch_size=1 if self.divided else None,
+        )
 
     @property
     def words(self) -> tuple[str, ...]:

@@ -125,7 +125,7 @@ def _what_does_not_fit(ahead: Ahead) -> Iterator[str]:
     room, most = ahead.device.room_bytes, max(ahead.too_large.values())
     yield (
         f"{len(ahead.too_large)} of {len(ahead.planned)} arms do not fit: there are {room / GIB:.1f} GiB for each, they take up to "
-        f"{most / GIB:.1f}. A smaller batch_size, freeze, adafactor or fewer --workers take less; `bench fit` tells which."
+        f"{most / GIB:.1f}. A micro_batch_size, freeze, adafactor or fewer --workers take less; `bench fit` tells which."
     )
 
 

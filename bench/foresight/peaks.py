@@ -53,7 +53,7 @@ def at_once(recipe: Recipe) -> int:
         return min(recipe.documents, recipe.decoding.batch_size)
     if not isinstance(recipe, Trained | Outputs):
         return 0
-    size = recipe.tuning.batch_size if isinstance(recipe, Trained) else recipe.decoding.batch_size
+    size = recipe.tuning.at_once if isinstance(recipe, Trained) else recipe.decoding.batch_size
     return min(size, len(getattr(recipe, "examples", ())) or size)
 
 

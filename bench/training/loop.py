@@ -7,8 +7,9 @@
       │     ├── order.batch(step, done)              done: share used up, of the steps or of the money, whichever is further
       │     ├── tally.room_for(flops)                no room: the loop ends here
       │     ├── learning_rate(tuning, done)          a rise, then a fall to its end
-      │     ├── objective.loss                       bf16 autocast or fp32; a teacher's logits where the objective has one
-      │     ├── backward, clip, step
+      │     ├── for each part that is in memory at a time: all of the batch, or tuning.micro_batch_size
+      │     │     └── objective.loss, backward       bf16 autocast or fp32; a teacher's logits where the objective has one
+      │     ├── clip, step
       │     ├── tally.advance(flops)
       │     └── progress("training", step, steps)
       └── adapters merged                            what was trained is a plain model again
@@ -32,7 +33,7 @@ from bench.errors import BenchError, OverBudget
 from bench.training.batches import Encoded, collate
 from bench.training.flops import FlopModel
 from bench.training.learning import learning
-from bench.training.objectives import Objective
+from bench.training.objectives import Objective, share
 from bench.training.optimizers import optimizer_of
 from bench.training.tuning import Tuning, check_optimizer
 
@@ -145,9 +146,9 @@ def train(
                     raise OverBudget(f"training step {step + 1} of {order.steps} does not fit into what is left")
                 break
             _set_rate(optimizer, learning_rate(tuning, done, 1 / order.steps))
-            with torch.autocast(device.partition(":")[0], dtype=torch.bfloat16, enabled=precision == "bf16"):
-                loss = objective.loss(model, positions, collate(batch, model.config, device))
-            losses.append(_step(model, optimizer, loss, tuning, step))
+            losses.append(_gradients(model, positions, batch, tuning, objective, precision, device))
+            _check(losses[-1], step)
+            _update(model, optimizer, tuning)
             seen += len(batch)
             tally.advance(cost, new)
             progress("training", step + 1, order.steps)
@@ -178,12 +179,28 @@ def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
         group["lr"] = rate
 
 
-def _step(model: Any, optimizer: torch.optim.Optimizer, loss: torch.Tensor, tuning: Tuning, step: int) -> float:
-    value = loss.item()
-    if not math.isfinite(value):
-        raise BenchError(f"training step {step + 1}: the loss is {value}; a lower learning_rate or precision fp32 may help")
-    loss.backward()  # type: ignore[no-untyped-call]
+def _gradients(
+    model: Any, positions: Sequence[int], batch: Sequence[Encoded], tuning: Tuning, objective: Objective, precision: Precision, device: str
+) -> float:
+    """Add up those of a step, part by part of its batch; its loss, no number where that of a part is none."""
+    total, causal = 0.0, not model.config.is_encoder_decoder
+    size = tuning.micro_batch_size or len(batch)
+    for start in range(0, len(batch), size):
+        part = batch[start : start + size]
+        with torch.autocast(device.partition(":")[0], dtype=torch.bfloat16, enabled=precision == "bf16"):
+            tensors, of = collate(part, model.config, device), share(part, batch, causal)
+            loss = objective.loss(model, positions[start : start + size], tensors, of)
+        total += loss.item()
+        loss.backward()  # type: ignore[no-untyped-call]
+    return total
+
+
+def _check(loss: float, step: int) -> None:
+    if not math.isfinite(loss):
+        raise BenchError(f"training step {step + 1}: the loss is {loss}; a lower learning_rate or precision fp32 may help")
+
+
+def _update(model: Any, optimizer: torch.optim.Optimizer, tuning: Tuning) -> None:
     torch.nn.utils.clip_grad_norm_([p for p in model.parameters() if p.grad is not None], tuning.clip_norm)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    return value

@@ -86,8 +86,9 @@ def _batches(moment: Moment, room: float) -> int:
 def training_peak(architecture: Architecture, tuning: Tuning, precision: Precision, texts: Texts, kernels: Kernels = "cuda") -> Peak:
     """Of a step of `loop.train` that is not the first one, whose batch is as long as allowed.
 
-    tuning: optimizer, freeze, dropout, label_smoothing, lora and checkpointing count. Raises CheckpointError as `freeze`, and BenchError
-    where the optimiser is not installed.
+    tuning: optimizer, freeze, dropout, label_smoothing, lora and checkpointing count, and whether its batch is divided: then the peak is
+    asked for the examples that are in memory at a time. Raises CheckpointError as `freeze`, and BenchError where the optimiser is not
+    installed.
     """
     step = step_moments(architecture, tuning, precision, texts, kernels)
     return with_optimizer(step, kept_by_optimizer(step.learning, tuning))
@@ -117,6 +118,7 @@ def step_moments(architecture: Architecture, tuning: Tuning, precision: Precisio
     """What a training step holds, whatever its optimiser keeps."""
     config = with_dropout(architecture.config, tuning.dropout)
     batch = _prime(config, texts)
+    parts = 1 if tuning.at_once == tuning.batch_size else 2  # in the second one, gradients of the first are there
     flops = flop_model(architecture.config)
     with pretending(kernels, batch, config.vocab_size, texts.target, ["peft"] if tuning.lora else []) as counted:
         model = _empty(architecture, config, counted)
@@ -134,8 +136,8 @@ def step_moments(architecture: Architecture, tuning: Tuning, precision: Precisio
                 train(
                     model,
                     [Encoded((1,) * texts.source, (1,) * texts.target)],
-                    Planned([[0] * batch]),
-                    tuning.model_copy(update={"optimizer": "adamw"}),
+                    Planned([[0] * parts * batch]),
+                    tuning.model_copy(update={"optimizer": "adamw", "batch_size": parts * batch, "micro_batch_size": batch}),
                     flops,
                     LabelObjective(tuning.label_smoothing),
                     precision=precision,

@@ -16,6 +16,28 @@ from bench.training.shrinking import supervised_layers
 from bench.training.tuning import Distillation
 
 
+@dataclass(frozen=True)
+class Share:
+    """What of a step's real tokens a part of its batch holds: of the documents', and of those that a label is predicted for."""
+
+    sources: float = 1.0
+    labels: float = 1.0
+
+
+WHOLE = Share()
+
+
+def share(part: Sequence[Encoded], whole: Sequence[Encoded], causal: bool) -> Share:
+    """Losses are means over tokens, so the parts of a batch that is divided count by their tokens, not by their examples."""
+    (sources, labels), (all_sources, all_labels) = _tokens(part, causal), _tokens(whole, causal)
+    return Share(sources / max(1, all_sources), labels / max(1, all_labels))
+
+
+def _tokens(batch: Sequence[Encoded], causal: bool) -> tuple[int, int]:
+    first = sum(not e.source for e in batch) if causal else 0  # nothing comes before the first token of a text
+    return sum(len(e.source) for e in batch), sum(len(e.target) for e in batch) - first
+
+
 class Objective(Protocol):
     """The loss of a step."""
 
@@ -23,8 +45,11 @@ class Objective(Protocol):
         """Model FLOPs of a step beside the student's forward and backward. Known without any weights."""
         ...
 
-    def loss(self, model: Any, positions: Sequence[int], batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """A scalar. positions: of the examples in the data; batch: the same as `collate` gives them, on the model's device."""
+    def loss(self, model: Any, positions: Sequence[int], batch: Mapping[str, torch.Tensor], of: Share = WHOLE) -> torch.Tensor:
+        """A scalar. positions: of the examples in the data; batch: the same as `collate` gives them, on the model's device.
+
+        of: the share of the step that they are; the losses of a step's parts add up to the loss of the whole.
+        """
         ...
 
 
@@ -37,9 +62,9 @@ class LabelObjective:
     def extra_flops(self, batch: Sequence[Encoded]) -> float:  # noqa: ARG002
         return 0.0
 
-    def loss(self, model: Any, positions: Sequence[int], batch: Mapping[str, torch.Tensor]) -> torch.Tensor:  # noqa: ARG002
+    def loss(self, model: Any, positions: Sequence[int], batch: Mapping[str, torch.Tensor], of: Share = WHOLE) -> torch.Tensor:  # noqa: ARG002
         out = forward(model, batch)
-        return label_loss(out.logits, out.labels, self.smoothing)
+        return of.labels * label_loss(out.logits, out.labels, self.smoothing)
 
 
 @dataclass(frozen=True)
@@ -59,7 +84,7 @@ class TeacherObjective:
     def extra_flops(self, batch: Sequence[Encoded]) -> float:
         return sum(self.teacher_flops.forward(len(e.source), len(e.target)) for e in batch)
 
-    def loss(self, model: Any, positions: Sequence[int], batch: Mapping[str, torch.Tensor]) -> torch.Tensor:  # noqa: ARG002
+    def loss(self, model: Any, positions: Sequence[int], batch: Mapping[str, torch.Tensor], of: Share = WHOLE) -> torch.Tensor:  # noqa: ARG002
         settings = self.settings
         learnt = forward(model, batch, hidden_states=settings.hidden_weight > 0)
         with torch.no_grad():
@@ -67,8 +92,9 @@ class TeacherObjective:
         loss = _labels_and(settings, learnt, self.smoothing)
         if settings.logit_weight:
             loss = loss + settings.logit_weight * distillation_loss(learnt.logits, taught.logits, learnt.labels, settings.temperature)
+        loss = of.labels * loss
         if settings.hidden_weight:
-            loss = loss + settings.hidden_weight * _hidden(learnt, taught, settings.normalize_hidden)
+            loss = loss + settings.hidden_weight * _hidden(learnt, taught, settings.normalize_hidden, of)
         return loss
 
 
@@ -106,13 +132,13 @@ class CachedObjective:
     def extra_flops(self, batch: Sequence[Encoded]) -> float:  # noqa: ARG002
         return 0.0
 
-    def loss(self, model: Any, positions: Sequence[int], batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    def loss(self, model: Any, positions: Sequence[int], batch: Mapping[str, torch.Tensor], of: Share = WHOLE) -> torch.Tensor:
         assert self.targets is not None
         learnt = forward(model, batch)
         rows = self.targets.rows(positions)
         tokens, log_probs = (kept[rows].to(learnt.logits.device) for kept in self.targets[:2])
         soft = cached_distillation_loss(learnt.logits, tokens.long(), log_probs, learnt.labels, self.settings.temperature)
-        return _labels_and(self.settings, learnt, self.smoothing) + self.settings.logit_weight * soft
+        return of.labels * (_labels_and(self.settings, learnt, self.smoothing) + self.settings.logit_weight * soft)
 
 
 def _labels_and(settings: Distillation, learnt: Forward, smoothing: float) -> torch.Tensor:
@@ -122,10 +148,10 @@ def _labels_and(settings: Distillation, learnt: Forward, smoothing: float) -> to
     return settings.label_weight * label_loss(learnt.logits, learnt.labels, smoothing)
 
 
-def _hidden(learnt: Forward, taught: Forward, normalize: bool) -> torch.Tensor:
+def _hidden(learnt: Forward, taught: Forward, normalize: bool, of: Share) -> torch.Tensor:
     """Of both stacks, over the real tokens of documents and labels; a causal model has the second one alone."""
-    stacks = [(learnt.decoder_states, taught.decoder_states, learnt.labels != IGNORED)]
+    stacks = [(learnt.decoder_states, taught.decoder_states, learnt.labels != IGNORED, of.labels)]
     if learnt.encoder_states:
-        stacks.append((learnt.encoder_states, taught.encoder_states, learnt.source_mask.bool()))
-    losses = [hidden_loss(own, its, supervised_layers(len(its), len(own)), told, normalize) for own, its, told in stacks]
+        stacks.append((learnt.encoder_states, taught.encoder_states, learnt.source_mask.bool(), of.sources))
+    losses = [part * hidden_loss(own, its, supervised_layers(len(its), len(own)), told, normalize) for own, its, told, part in stacks]
     return torch.stack(losses).sum()

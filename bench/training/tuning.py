@@ -59,6 +59,9 @@ class Tuning(Part):
     """Small sets get further epochs until so many steps are made."""
     batch_size: int = Field(default=8, ge=1)
     """Examples a step."""
+    micro_batch_size: int | None = Field(default=None, ge=1)
+    """Examples in memory at a time: a step adds up the gradients of its batch, so many examples after so many (gradient accumulation). The
+    same result but for rounding and dropout's draws, in less memory; missing: the whole batch at once."""
     learning_rate: float = Field(default=1e-3, gt=0)
     """Highest rate. T5 is tuned at 1e-4 to 1e-3 (Raffel et al. 2020, section 3.1.2: 1e-3); BART and Pegasus students at 3e-5
     to 3e-4 (Shleifer and Rush 2020, make scripts)."""
@@ -90,6 +93,11 @@ class Tuning(Part):
     checkpointing: bool = False
     """Keep no activations within layers and compute them a second time on the way back (Chen et al. 2016, arXiv 1604.06174): less memory,
     up to a third more time, the same result but for rounding. Charges by FLOPs stay the same: they are the model's."""
+
+    @property
+    def at_once(self) -> int:
+        """Examples in memory at a time."""
+        return min(self.batch_size, self.micro_batch_size or self.batch_size)
 
     @property
     def rank(self) -> int:

@@ -69,6 +69,31 @@ def _without_gradient(names):
     return {n for n in names if n.endswith("k_proj.bias")}
 
 
+@two_families
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_micro_batches_make_the_steps_of_the_whole_batch(run, precision):
+    """No dropout, and a rate at which nothing is magnified; the last part of a batch of 5 holds one example."""
+    tuning = Tuning(epochs=2, batch_size=5, learning_rate=1e-4, freeze="none")
+    whole, undivided, tally = run(tuning, precision=precision)
+    parts, divided, counted = run(tuning.model_copy(update={"micro_batch_size": 2}), precision=precision)
+    assert counted == tally
+    assert (divided.steps_made, divided.examples_seen) == (undivided.steps_made, undivided.examples_seen)
+    assert divided.loss == pytest.approx(undivided.loss, rel=1e-5 if precision == "fp32" else 1e-2)
+    moved = 1e-4 * undivided.steps_made
+    names = whole.state_dict()
+    assert all(torch.allclose(names[name], weight, rtol=0, atol=2 * moved) for name, weight in parts.state_dict().items())
+    apart = sum((names[name] - weight).abs().mean().item() for name, weight in parts.state_dict().items()) / len(names)
+    assert apart < (0.02 if precision == "fp32" else 0.5) * moved
+
+
+@two_families
+def test_a_micro_batch_as_large_as_the_batch_is_the_batch(run, same):
+    tuning = Tuning(epochs=1, batch_size=4, dropout=0.1)
+    assert same(run(tuning)[0], run(tuning.model_copy(update={"micro_batch_size": 4}))[0])
+    assert same(run(tuning)[0], run(tuning.model_copy(update={"micro_batch_size": 99}))[0])
+    assert not same(run(tuning)[0], run(tuning.model_copy(update={"micro_batch_size": 1}))[0])  # dropout is drawn otherwise
+
+
 @one_family
 def test_money_that_ends_early_ends_the_loop_at_a_rate_near_zero(run):
     whole = run()[2]

@@ -43,6 +43,8 @@ CASES = {
     "LoRA": (architecture("t5_v1_1"), Case("", TEXTS, 6, "fp32", Tuning(lora=Lora()))),
     "LoRA in the decoder alone, and bf16": (architecture("bart"), Case("", TEXTS, 6, "bf16", Tuning(lora=Lora(), freeze="encoder"))),
     "LoRA and checkpointing": (architecture("pegasus"), Case("", TEXTS, 16, "fp32", Tuning(lora=Lora(), checkpointing=True))),
+    "micro-batches": (architecture("t5_v1_1"), Case("", TEXTS, 13, "fp32", Tuning(freeze="none", micro_batch_size=6))),
+    "micro-batches and LoRA": (architecture("pegasus"), Case("", TEXTS, 8, "fp32", Tuning(micro_batch_size=4, lora=Lora()))),
     "AdamW in 8 bits": (architecture("pegasus"), Case("", TEXTS, 16, "fp32", Tuning(optimizer="adamw_8bit"))),
     "smoothing": (architecture("mt5"), Case("", TEXTS, 6, "bf16", Tuning(label_smoothing=0.1))),
     "a decoder alone": (llama(), Case("", TEXTS, 6, "fp32", Tuning(freeze="none"))),
@@ -53,7 +55,7 @@ CASES = {
 def test_the_peak_of_a_training_step_is_within_a_tenth_of_what_the_allocator_counts(name: str) -> None:
     built, case = CASES[name]
     measured = measured_on_cpu(lambda mark: train_two_steps(built, case, "cpu", mark))
-    predicted = training_peak(built, case.tuning, case.precision, case.texts, "cpu").total(case.batch)
+    predicted = training_peak(built, case.tuning, case.precision, case.texts, "cpu").total(case.at_once)
     assert predicted == pytest.approx(measured, rel=0.02)  # 0.1 is promised
 
 

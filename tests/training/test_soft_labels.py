@@ -12,7 +12,7 @@ from bench.training.batches import collate, encode
 from bench.training.forward import forward
 from bench.training.losses import distillation_loss, label_loss
 from bench.training.models import load
-from bench.training.objectives import CachedObjective, SoftTargets, TeacherObjective
+from bench.training.objectives import WHOLE, CachedObjective, LabelObjective, SoftTargets, TeacherObjective, share
 from bench.training.recipes import Finetuned, Pretrained, Shrunk
 from bench.training.soft_labels import Distilled, SoftLabels
 from bench.training.tuning import Distillation, Tuning
@@ -59,8 +59,8 @@ def data(pretrained, shop, examples):
 def loss(data):
     """Function: loss of an objective for a model, on some of the examples, out of order."""
 
-    def loss(objective, model, positions=(7, 2, 11, 4)):
-        return objective.loss(model, positions, collate([data[i] for i in positions], model.config, "cpu"))
+    def loss(objective, model, positions=(7, 2, 11, 4), of=WHOLE):
+        return objective.loss(model, positions, collate([data[i] for i in positions], model.config, "cpu"), of)
 
     return loss
 
@@ -152,6 +152,31 @@ def test_the_teacher_runs_whole_and_not_behind_the_students_encoder(shop, teache
         expected = 0.8 * distillation_loss(own.logits, its.logits, own.labels, 2.0) + 0.2 * label_loss(own.logits, own.labels)
         found = loss(TeacherObjective(EVERY_STEP, 0.0, teacher.flop_model(shop.cache), the_teacher), model, (0, 1, 2, 3))
     assert found.item() == pytest.approx(expected.item(), abs=1e-5)
+
+
+@two_families
+@pytest.mark.parametrize("way", ["labels", "kept", "every step"])
+def test_the_losses_of_a_steps_parts_and_their_gradients_add_up_to_those_of_the_whole(shop, teacher, student, examples, data, loss, way):
+    """By tokens: examples have different numbers of them, so a mean of the parts' means would be another one."""
+    soft_labels = _soft_labels(teacher, examples)
+    kept = CachedObjective(Distillation(), 0.1, soft_labels.read(shop.make(soft_labels)))
+    taught = TeacherObjective(
+        Distillation(teacher_outputs="every_step", hidden_weight=3.0),
+        0.1,
+        teacher.flop_model(shop.cache),
+        load(teacher.folder(shop.bench()))[0],
+    )
+    objective = {"labels": LabelObjective(0.1), "kept": kept, "every step": taught}[way]
+    model = load(shop.make(student))[0]
+    causal, whole, parts = not model.config.is_encoder_decoder, (4, 0, 2, 11, 7), ((4,), (0, 2, 11), (7,))
+    shares = [share([data[i] for i in part], [data[i] for i in whole], causal) for part in parts]
+    apart = [loss(objective, model, part, of) for part, of in zip(parts, shares, strict=True)]
+    at_once = loss(objective, model, whole)
+    assert sum(apart).item() == pytest.approx(at_once.item(), rel=1e-5)
+    gradients = [torch.autograd.grad(x, list(_last_layers(model)[0].parameters())) for x in (sum(apart), at_once)]
+    assert all(torch.allclose(one, other, rtol=1e-3, atol=1e-6) for one, other in zip(*gradients, strict=True))
+    means = [loss(objective, model, part).item() for part in parts]
+    assert sum(means) / len(means) != pytest.approx(at_once.item(), rel=1e-4)
 
 
 def _last_layers(model):
