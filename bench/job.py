@@ -47,12 +47,17 @@ FORESEEN: tuple[Meter, ...] = ("flops", "items")
 
 @dataclass(frozen=True)
 class Work:
-    """Something that an arm had made, and what that took. shared: whether it had been made before, by another arm or another run."""
+    """Something that an arm had made, and what that took.
+
+    shared: whether it had been made before, by another arm or another run. likely: share of the FLOPs of a forecast by which its time is
+    reckoned.
+    """
 
     phase: Phase
     recipe: Recipe
     bill: Bill
     shared: bool = False
+    likely: float = 1.0
 
 
 class ArmJob(Job):

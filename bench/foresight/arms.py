@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from bench.contracts import Charge, Splits
+from bench.contracts import Charge, Example, Splits, Workbench
 from bench.errors import BenchError
 from bench.evaluation import Evaluation
+from bench.foresight.lengths import likely_share
 from bench.job import ArmJob, Work
 from bench.ledger import Purse
 from bench.plan import Arm
@@ -65,4 +66,12 @@ def forecast(suite: Suite, arm: Arm, splits: Splits, store: DryStore) -> Forecas
     except BenchError as error:  # one arm that cannot be must not hide what the others cost
         stops = str(error)
     steps = sum(work.recipe.steps(job.bench) for work in job.works if isinstance(work.recipe, Trained))
-    return Forecast({**job.facts, **facts}, tuple(purse.charges), job.works, steps, stops)
+    labels = job.start_labels() or splits.dev
+    works = tuple(_likely(work, labels, job.bench) for work in job.works)
+    return Forecast({**job.facts, **facts}, tuple(purse.charges), works, steps, stops)
+
+
+def _likely(work: Work, labels: tuple[Example, ...], bench: Workbench) -> Work:
+    if work.shared or not isinstance(work.recipe, Outputs):
+        return work
+    return replace(work, likely=likely_share(work.recipe, labels, bench))

@@ -90,7 +90,7 @@ class Here:
         pace, tensors = self.paces[work.recipe.key], self.peaks.get(work.recipe.key)
         if pace is None:
             return Taken(None, None, tensors)
-        seconds = pace.seconds(work.bill.flops)
+        seconds = pace.seconds(work.likely * work.bill.flops)
         kwh = None if pace.watts is None else pace.watts * seconds / 3.6e6
         own = pace.resident_bytes if self.process_counts else 0
         return Taken(seconds, kwh, None if tensors is None else tensors + own)
@@ -140,5 +140,5 @@ class OnCard:
         if speed is None:
             return Taken(None, None, peak)
         writes = isinstance(work.recipe, Outputs | InferenceSpeed)
-        seconds = work.bill.flops / (speed * (self.generating if writes else self.training))
+        seconds = work.likely * work.bill.flops / (speed * (self.generating if writes else self.training))
         return Taken(seconds, None if self.card.watts is None else self.card.watts * seconds / 3.6e6, peak)

@@ -57,9 +57,12 @@ def _money(ahead: Ahead, known: bool) -> Table:
 
 
 def _said(ahead: Ahead, arm: Arm) -> str:
-    """How the arm ended, or will."""
-    stops = ahead.planned[arm].stops
-    return record.status if (record := ahead.records.get(arm)) else f"stops: {stops}" if stops else ""
+    """How the arm ended, or will; and whether its dollars are a ceiling."""
+    forecast = ahead.planned[arm]
+    ceiling = ["at most"] if not forecast.exact else []
+    if record := ahead.records.get(arm):
+        return ", ".join([record.status, *ceiling])
+    return f"stops: {forecast.stops}" if forecast.stops else ", ".join(ceiling)
 
 
 def _work(ahead: Ahead) -> Table:

@@ -83,9 +83,9 @@ def _known_usd(suite: Suite, arm: Arm, work: Work) -> float:
 
 
 def _metered_usd(suite: Suite, arm: Arm, work: Work, device: Device) -> float | None:
-    """Of work that the purse pays, what its seconds or kWh cost; None where they are not foreseen."""
+    """Of work that the purse pays and that is not made, what its seconds or kWh cost; None where they are not foreseen."""
     prices, meter = suite.spec.prices, suite.spec.prices.meter
-    if suite.spec.pays.who(work.phase) != "purse" or not work.recipe.on_device:
+    if suite.spec.pays.who(work.phase) != "purse" or not work.recipe.on_device or work.shared:  # what is made has its charges
         return 0.0
     taken = device.takes(work)
     amount = taken.seconds if meter == "wall" else taken.kwh

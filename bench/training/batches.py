@@ -49,11 +49,12 @@ def encode(folder: Path, examples: tuple[Example, ...], prefix: str, max_source_
     if not examples:
         return ()
     sources = encode_sources(folder, examples, prefix, max_source_tokens)
-    targets = _targets(folder, [str(e.target) for e in examples], max_target_tokens)
+    targets = encode_targets(folder, [str(e.target) for e in examples], max_target_tokens)
     return tuple(Encoded(source, target) for source, target in zip(sources, targets, strict=True))
 
 
-def _targets(folder: Path, texts: list[str], max_tokens: int) -> list[tuple[int, ...]]:
+def encode_targets(folder: Path, texts: list[str], max_tokens: int) -> list[tuple[int, ...]]:
+    """Token ids of labels, the end token included, cut at the limit."""
     tokenizer = load_tokenizer(folder)
     if read_config(folder).is_encoder_decoder:
         return [tuple(ids) for ids in tokenizer(text_target=texts, truncation=True, max_length=max_tokens)["input_ids"]]

@@ -47,13 +47,14 @@ def generate(
     tally: Tally,
     progress: Progress,
     may_stop_early: bool,
+    min_target_tokens: int = 0,
 ) -> Iterator[tuple[int, Output]]:
     """(position, output) of tokenised sources, batch by batch; every position once, unless the work ends early.
 
     A batch starts only where there is room for it at full length; then what it really generated is tallied. Where a batch
     does not fit any more, half of it is tried, and so on. Raises OverBudget where work that may not stop early has no room.
     """
-    config = generation_config(model, decoding, max_target_tokens)
+    config = generation_config(model, decoding, max_target_tokens, min_target_tokens)
     size, done = decoding.batch_size, 0
     for waiting in _windows(sources, decoding.batch_size * (1 if may_stop_early else WINDOW)):
         while waiting:

@@ -6,7 +6,7 @@ import itertools
 import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,7 +23,7 @@ REHEARSED_BATCHES = 3
 
 @dataclass(frozen=True)
 class Outputs(Recipe):
-    """What `model` generates for documents."""
+    """What `model` generates for documents. min_target_tokens: that an output has at least; 0 but for timing."""
 
     model: ModelRecipe
     examples: tuple[Example, ...]
@@ -32,6 +32,7 @@ class Outputs(Recipe):
     max_target_tokens: int
     decoding: Decoding
     precision: Precision
+    min_target_tokens: int = field(default=0, kw_only=True)
 
     @classmethod
     def of(cls, job: Job, model: ModelRecipe, examples: tuple[Example, ...]) -> Self:
@@ -46,11 +47,13 @@ class Outputs(Recipe):
         return len(self._foreseen(bench))
 
     def rehearsal(self, step_flops: float, bench: Workbench) -> Self:
+        """With outputs as long as allowed, as they are forecast."""
         size = self.decoding.batch_size
         size = smaller_batch(size, size * math.fsum(self._ceilings(bench)) / max(1, len(self.examples)), step_flops)
         decoding = self.decoding.model_copy(update={"batch_size": size})
         few = some(self.examples, REHEARSED_BATCHES * size)
-        return replace(self, model=self.model.untrained, decoding=decoding, examples=few, limit=None)
+        longest = self.max_target_tokens
+        return replace(self, model=self.model.untrained, decoding=decoding, examples=few, limit=None, min_target_tokens=longest)
 
     def _foreseen(self, bench: Workbench) -> list[float]:
         """FLOPs of each document that is reached within the limit."""
@@ -78,6 +81,7 @@ class Outputs(Recipe):
             tokenizer,
             self.sources(bench),
             max_target_tokens=self.max_target_tokens,
+            min_target_tokens=self.min_target_tokens,
             decoding=self.decoding,
             precision=self.precision,
             device=bench.device,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench import plan
-from bench.contracts import Bill, Reading
+from bench.contracts import Bill, Charge, Reading
 from bench.errors import BenchError
 from bench.fit.cards import GIB, Card, cards, find
 from bench.foresight import written
@@ -93,6 +93,10 @@ def test_where_money_is_metered_it_is_estimated_by_time_or_energy_and_the_budget
         assert total.usd == pytest.approx(min(4.0, 2.0 + usd))
         assert total.at_most_usd == 4.0
     assert found.shared.at_most_usd == 8.0
+    arm, one = next(iter(arms.items()))
+    trained = [replace(work, shared=True) for work in one.works if work.phase == "student_training"]
+    done = replace(one, charges=(Charge("compute", 0.5, "", 1.0, "purse", "student_training"),), works=tuple(trained))
+    assert look(by_meter, {arm: done}, here(arms), 1).alone[arm].usd == 0.5  # what is made has its charges
     assert look(by_meter, arms, None, 1).shared.usd is None
 
 

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import math
 
 import pytest
 
@@ -205,6 +206,19 @@ def test_predictions_forecast_a_ceiling(shop, pretrained, examples):
     recipe = Predictions(pretrained, examples, "", 32, 6, Decoding(batch_size=4), "fp32")
     assert len(recipe.read(shop.make(recipe))) == len(examples)
     assert sum(shop.made[recipe.key].steps) <= recipe.forecast_flops(shop.bench())
+
+
+@pytest.mark.parametrize("family", ["pegasus", "llama"], indirect=True)
+def test_a_rehearsal_of_outputs_makes_them_as_long_as_they_are_forecast(shop, pretrained, examples):
+    short = tuple(Example(e.id, e.source, "it") for e in examples)
+    teacher = _finetuned(pretrained, short, tuning=Tuning(epochs=20, batch_size=4, learning_rate=1e-2, freeze="none"))
+    recipe = Predictions(teacher, examples, "", 32, 6, Decoding(batch_size=4), "fp32")
+    shop.make(recipe)
+    assert sum(shop.made[recipe.key].steps) < 0.9 * recipe.forecast_flops(shop.bench())  # they end early
+    rehearsal = recipe.rehearsal(math.inf, shop.bench())
+    as_long = dataclasses.replace(recipe, min_target_tokens=rehearsal.min_target_tokens)
+    shop.make(as_long)
+    assert sum(shop.made[as_long.key].steps) == recipe.forecast_flops(shop.bench())
 
 
 @one_family
