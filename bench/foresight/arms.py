@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bench.contracts import Charge, Example, Splits, Workbench
 from bench.errors import BenchError
 from bench.evaluation import Evaluation
-from bench.foresight.lengths import likely_share
+from bench.foresight.lengths import Lengths
 from bench.job import ArmJob, Work
 from bench.ledger import Purse
 from bench.plan import Arm
@@ -66,12 +67,11 @@ def forecast(suite: Suite, arm: Arm, splits: Splits, store: DryStore) -> Forecas
     except BenchError as error:  # one arm that cannot be must not hide what the others cost
         stops = str(error)
     steps = sum(work.recipe.steps(job.bench) for work in job.works if isinstance(work.recipe, Trained))
-    labels = job.start_labels() or splits.dev
-    works = tuple(_likely(work, labels, job.bench) for work in job.works)
+    works = _with_lengths(job.works, job.start_labels() or splits.dev, job.bench)
     return Forecast({**job.facts, **facts}, tuple(purse.charges), works, steps, stops)
 
 
-def _likely(work: Work, labels: tuple[Example, ...], bench: Workbench) -> Work:
-    if work.shared or not isinstance(work.recipe, Outputs):
-        return work
-    return replace(work, likely=likely_share(work.recipe, labels, bench))
+def _with_lengths(works: Sequence[Work], labels: Sequence[Example], bench: Workbench) -> tuple[Work, ...]:
+    """Their time reckoned by how long outputs will be. labels: to tell that from."""
+    lengths = Lengths.of(labels, [work.recipe for work in works if not work.shared])
+    return tuple(work if work.shared else replace(work, likely=lengths.likely_share(work.recipe, bench)) for work in works)

@@ -1,34 +1,75 @@
-"""How long a model's outputs will be: about as long as the labels that one owns, and no longer than allowed."""
+"""How long what a model says will be: about as long as the labels that one owns, and no longer than allowed.
+
+That decides how long it takes to have it said, and to learn from it; what is paid is reckoned by what is allowed.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-from bench.contracts import Example, Workbench
-from bench.training.batches import encode_targets
+from bench.contracts import Example, Recipe, Workbench
+from bench.training.batches import Encoded, encode_targets
+from bench.training.labelling import EndpointLabels
+from bench.training.loop import step_flops
 from bench.training.outputs import Outputs
+from bench.training.recipes import Finetuned
 
 LABELS = 1000
 """So many are looked at."""
 
 
-def likely_share(recipe: Outputs, labels: tuple[Example, ...], bench: Workbench) -> float:
-    """FLOPs of outputs like those labels, over FLOPs of outputs as long as allowed; 1 where there are no labels.
+@dataclass(frozen=True)
+class Lengths:
+    """labels: that one owns. said: documents that a model is still to label; what a plan learns from them is as long as allowed."""
 
-    A batch takes until its longest output ends, so all of them count as long as that.
-    """
-    if not (labels and recipe.examples):
+    labels: tuple[Example, ...]
+    said: frozenset[str]
+    """By their texts."""
+
+    @classmethod
+    def of(cls, labels: Sequence[Example], recipes: Sequence[Recipe]) -> Lengths:
+        """recipes: that are not made yet."""
+        labelled = (recipe.examples for recipe in recipes if isinstance(recipe, Outputs | EndpointLabels))
+        return cls(tuple(labels[:LABELS]), frozenset(example.source for examples in labelled for example in examples))
+
+    def likely_share(self, recipe: Recipe, bench: Workbench) -> float:
+        """FLOPs that a recipe takes where models say as much as the labels do, over those where it is as long as allowed.
+
+        1 where there are no labels, or nothing depends on what a model says.
+        """
+        if self.labels and isinstance(recipe, Outputs) and recipe.examples:
+            return self._writing(recipe, bench)
+        if self.labels and isinstance(recipe, Finetuned) and any(example.source in self.said for example in recipe.examples):
+            return self._learning(recipe, bench)
         return 1.0
-    folder = recipe.model.tokenizer_folder(bench.cache, 0)
-    tokens = [len(ids) for ids in encode_targets(folder, [str(one.target) for one in labels[:LABELS]], recipe.max_target_tokens)]
-    longest = expected_longest(tokens, min(recipe.decoding.batch_size, len(recipe.examples)))
-    flops, sources = recipe.model.flop_model(bench.cache), recipe.sources(bench)
-    likely, allowed = (
-        math.fsum(flops.generation(len(source), target, recipe.decoding.beams) for source in sources)
-        for target in (longest, recipe.max_target_tokens)
-    )
-    return likely / allowed
+
+    def _writing(self, recipe: Outputs, bench: Workbench) -> float:
+        """A batch takes until its longest output ends, so all of them count as long as that."""
+        tokens = self._tokens(recipe.model.tokenizer_folder(bench.cache, 0), recipe.max_target_tokens)
+        longest = expected_longest(tokens, min(recipe.decoding.batch_size, len(recipe.examples)))
+        flops, sources = recipe.model.flop_model(bench.cache), recipe.sources(bench)
+        likely, allowed = (
+            math.fsum(flops.generation(len(source), target, recipe.decoding.beams) for source in sources)
+            for target in (longest, recipe.max_target_tokens)
+        )
+        return likely / allowed
+
+    def _learning(self, recipe: Finetuned, bench: Workbench) -> float:
+        """The labels at hand are dealt out to the documents in turn."""
+        tokens = self._tokens(recipe.tokenizer_folder(bench.cache, 0), recipe.max_target_tokens)
+        allowed, _ = recipe.plan(bench)
+        likely = [
+            Encoded(one.source, one.target[:1] * tokens[i % len(tokens)]) if example.source in self.said else one
+            for i, (example, one) in enumerate(zip(recipe.examples, allowed, strict=True))
+        ]
+        flops, objective = recipe.flop_model(bench.cache), recipe.objective(bench, ready=False)
+        return step_flops(likely, flops, recipe.tuning, objective) / step_flops(allowed, flops, recipe.tuning, objective)
+
+    def _tokens(self, tokenizer: Path, at_most: int) -> list[int]:
+        return [len(ids) for ids in encode_targets(tokenizer, [str(one.target) for one in self.labels], at_most)]
 
 
 def expected_longest(lengths: Sequence[int], draws: int) -> float:

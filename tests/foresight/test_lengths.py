@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from bench.contracts import Example
+from bench.contracts import Example, Recipe, Workbench
 from bench.fit.cards import GIB, Card
 from bench.foresight.device import OnCard
-from bench.foresight.lengths import expected_longest, likely_share
+from bench.foresight.lengths import Lengths, expected_longest
 from bench.foresight.totals import Planned
 from bench.store import DryStore
 from bench.training.outputs import Outputs
+from bench.training.recipes import Finetuned
 from tests.foresight.conftest import DOCUMENTS, planned, read
 from tests.test_store import quiet
 
@@ -28,6 +29,10 @@ def outputs(arms: Planned) -> Outputs:
 
 def labels(words: int) -> tuple[Example, ...]:
     return tuple(Example(str(i), text, " ".join((text.split() * 9)[:words])) for i, text in enumerate(DOCUMENTS[:50]))
+
+
+def likely_share(recipe: Recipe, labels: tuple[Example, ...], bench: Workbench) -> float:
+    return Lengths(labels, frozenset()).likely_share(recipe, bench)
 
 
 def test_the_longest_of_some_draws_is_on_average_what_drawing_them_gives() -> None:
@@ -60,12 +65,25 @@ def test_a_larger_batch_waits_for_a_longer_output(arms: Planned, cache: Path) ->
     assert alone < together
 
 
+def test_what_is_learnt_from_a_model_is_as_long_as_labels_are_and_bought_labels_are_what_they_are(arms: Planned, cache: Path) -> None:
+    bench = DryStore(cache, quiet).bench
+    (teacher, student) = (work for work in next(iter(arms.values())).works if isinstance(work.recipe, Finetuned))
+    assert teacher.likely == 1
+    assert student.likely < 1
+    recipe = student.recipe
+    assert isinstance(recipe, Finetuned)
+    said = Lengths(labels(2), frozenset(example.source for example in recipe.examples)).likely_share(recipe, bench)
+    short = replace(recipe, examples=tuple(replace(one, target=labels(2)[i % 50].target) for i, one in enumerate(recipe.examples)))
+    assert said == pytest.approx(short.forecast_flops(bench) / recipe.forecast_flops(bench))
+    assert Lengths(labels(2), frozenset()).likely_share(recipe, bench) == 1
+
+
 def test_time_is_reckoned_by_the_share_and_dollars_by_all_of_it(arms: Planned) -> None:
     forecast = next(iter(arms.values()))
     writing = [work for work in forecast.works if isinstance(work.recipe, Outputs)]
     assert writing
     assert all(0 < work.likely < 1 for work in writing)
-    assert all(work.likely == 1 for work in forecast.works if not isinstance(work.recipe, Outputs))
+    assert all(work.likely == 1 for work in forecast.works if not isinstance(work.recipe, Outputs | Finetuned))
     device = OnCard(Card("card", 4 * GIB, 1.0, 1e6), 0.5, 0.1, 100.0, 0.5)
     for work in writing:
         assert device.takes(work).seconds == pytest.approx(work.likely * work.bill.flops / 1e5)
