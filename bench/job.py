@@ -37,27 +37,22 @@ from bench.errors import MeasureError, NotEnough, OverBudget
 from bench.fingerprints import of_folder
 from bench.ledger import LIMITED, Ledger, Purse
 from bench.plan import Arm, named
-from bench.prices import UNITS
+from bench.prices import FORESEEN, UNITS
 from bench.store import Allowance, Store, Workshop
 from bench.suite import POOL, Suite
-
-FORESEEN: tuple[Meter, ...] = ("flops", "items")
-"""Meters whose amount is known before the work; the others stop it when it has taken what there was."""
 
 
 @dataclass(frozen=True)
 class Work:
     """Something that an arm had made, and what that took.
 
-    shared: whether it had been made before, by another arm or another run. likely: share of the FLOPs of a forecast by which its time is
-    reckoned.
+    shared: whether it had been made before, by another arm or another run.
     """
 
     phase: Phase
     recipe: Recipe
     bill: Bill
     shared: bool = False
-    likely: float = 1.0
 
 
 class ArmJob(Job):

@@ -66,7 +66,7 @@ def only(planned: Sequence[Arm], pattern: str) -> tuple[Arm, ...]:
 
 
 def describe(part: Part) -> dict[str, Any]:
-    """A part as a suite would write it, defaults included; what is missing is left out, so that a setting that is added later and may be
+    """A part, to tell it from others: its settings with defaults, missing ones left out, so that one which is added later and may be
     missing makes no other arm of an old one."""
     return {"use": registry.name_of(part), "with": part.model_dump(mode="json", exclude_none=True)}
 

@@ -12,6 +12,9 @@ from pydantic import Field
 
 from bench.contracts import Bill, Charge, Meter, PaidBy, Part, Phase
 
+FORESEEN: tuple[Meter, ...] = ("flops", "items")
+"""Meters whose amount is known before the work; the others stop it when it has taken what there was."""
+
 UNITS: dict[Meter, str] = {"flops": "FLOP", "wall": "s", "energy": "kWh", "items": "item"}
 
 

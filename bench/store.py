@@ -243,12 +243,12 @@ class Store:
 class DryStore:
     """Forecasts instead of making: for `bench plan`. Knows FLOPs; seconds and kWh, not known before the work, count as none.
 
-    made: a store; of what lies there the bill and the content are told as they are.
+    Over a store, the bill and the content of what lies there are told as they are.
     """
 
-    def __init__(self, cache: Path, progress: Progress, made: Store | None = None) -> None:
+    def __init__(self, cache: Path, progress: Progress) -> None:
         self.bench = Workbench(cache, "cpu", lambda recipe: Path(recipe.key), _NoTally(), progress)
-        self._made = made
+        self._made: Store | None = None
         self._bills: dict[str, Bill] = {}
 
     def over(self, made: Store | None) -> DryStore:

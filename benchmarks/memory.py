@@ -77,7 +77,8 @@ class Case:
         if self.beams:
             peak = generation_peak(architecture, Decoding(beams=self.beams), self.precision, self.texts, kernels)
         else:
-            peak = training_peak(architecture, self.tuning, self.precision, self.texts, kernels)
+            tuning = self.tuning.model_copy(update={"batch_size": self.batch})
+            peak = training_peak(architecture, tuning, self.precision, self.texts, kernels)
         return peak.total(self.at_once)
 
     def run(self, device: str, mark: Callable[[], None]) -> None:

@@ -1,7 +1,6 @@
 """What fits which card: models without weights or a network, cards by name and size, and one clear line where nothing fits."""
 
 import json
-import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -257,13 +256,20 @@ def test_a_card_without_bf16_has_room_for_fp32(answer: Answer) -> None:
 def test_a_batch_that_never_fits_names_the_least_it_takes_and_the_smallest_card(answer: Answer) -> None:
     table = (Card("small", 1 * GIB), Card("large", 10 * GIB, 1.25), Card("larger", 20 * GIB, 0.5))
     refuse_what_never_fits(answer, table)  # one example fits
+    refuse_what_never_fits(answered(Card("tight", 0.7 * GIB), batch=2000), table)  # in micro-batches it does
     with pytest.raises(BenchError) as refused:
-        refuse_what_never_fits(answered(Card("tight", 0.7 * GIB), batch=2000), table)
+        refuse_what_never_fits(answered(Card("none", 0.5 * GIB), batch=2000), table)
     said = str(refused.value)
     assert "the smallest card that has room is large (10.0 GiB, 1.25 USD an hour)" in said
-    assert re.search(r"as asked, 2000 in micro-batches of \d+ do \(micro_batch_size\)", said)
+    assert "not even a batch of 1 fits" in said
     assert "checkpointing" in said
     assert "\n" not in said
+
+
+def test_bf16_on_a_card_that_has_none_is_one_line() -> None:
+    result = bench(TINY, "--card", "T4", "--precision", "bf16")
+    assert result.exit_code == 2
+    assert result.stderr == "T4 has no bf16 in hardware: --precision fp32, or another card\n"
 
 
 def test_more_tokens_than_positions_is_one_line() -> None:

@@ -164,10 +164,14 @@ def test_a_plan_says_what_of_a_run_has_ended_and_what_is_left(smoke: Path, cache
 
 def test_what_a_plan_foresaw_stands_beside_what_was_measured(smoke: Path, cache: Path, tmp_path: Path) -> None:
     folder = tmp_path / "results" / "smoke"
-    shutil.copytree(smoke, folder, ignore=shutil.ignore_patterns("store"))
-    assert "Predicted and measured" not in (folder / "report.md").read_text()
-    planned = bench("plan", SUITE, "--results", str(folder.parent), "--cache", str(cache), "--only", "*4usd*")
+    command = ["plan", SUITE, "--results", str(folder.parent), "--cache", str(cache), "--only"]
+    planned = bench(*command, "*4usd*")
     assert planned.returncode == 0, planned.stdout + planned.stderr
+    shutil.copytree(smoke, folder, ignore=shutil.ignore_patterns("store"), dirs_exist_ok=True)
+    assert "Predicted and measured" not in (folder / "report.md").read_text()
+    foreseen = (folder / "forecast.json").read_text()
+    assert bench(*command, "*").returncode == 0  # of arms that have ended nothing is foreseen any more
+    assert (folder / "forecast.json").read_text() == foreseen
     assert bench("report", str(folder)).returncode == 0
     section = (folder / "report.md").read_text().split("## Predicted and measured\n")[1].split("\n## ")[0]
     assert sum(line.startswith("| stories") for line in section.splitlines()) == 4

@@ -140,7 +140,7 @@ def begun(named: Named, asked: Asked, workers: int | None = None) -> Iterator[Ca
 
     Raises BenchError where the model has fewer positions than the texts tokens, or nothing can be trained as was asked.
     """
-    settings.check(asked.setting)
+    settings.check(asked.setting, asked.card)
     _check_positions(named, asked.texts)
     architecture = named.architecture
     count = parameters(architecture)  # before the work is divided, so that transformers' code for the model is imported once
@@ -192,18 +192,17 @@ def _students(architecture: Architecture) -> list[tuple[Architecture, str, Kept]
 
 
 def refuse_what_never_fits(answer: Answer, table: tuple[Card, ...]) -> None:
-    """Raises BenchError where no setting has room for the batch on the card: with the least that it takes, and where that fits."""
+    """Raises BenchError where no setting has room for the batch on the card, nor what was asked for a part of it: with the least that it
+    takes, and where that fits."""
     asked, room = answer.asked, answer.asked.room
     least = answer.least()
     takes = least.peak.total(asked.batch)
-    if room is None or asked.card is None or takes <= room:
+    if room is None or asked.card is None or takes <= room or answer.divided.largest_batch(room):
         return
     card = next((card for card in table if any(answer.fits(row, card) for row in answer.rows)), None)
     has_room = f"the smallest card that has room is {card.title}" if card else "no card of the table has room"
     most = max(row.peak.largest_batch(room) for row in answer.rows)
     smaller = [f"a batch of {most} fits" if most else "not even a batch of 1 fits"]
-    parts = answer.divided.largest_batch(room)
-    smaller += [f"as asked, {asked.batch} in micro-batches of {parts} do (micro_batch_size)"] if parts else []
     smaller += [f"the {one.layers} student fits" for one in answer.students[:1] if one.peak.largest_batch(room) >= asked.batch]
     raise BenchError(
         f"{answer.named.title} with a batch of {asked.batch} does not fit {asked.card.name}: the least of the settings looked at takes "

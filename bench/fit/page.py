@@ -58,8 +58,8 @@ def _verdict(answer: Answer, card: Card) -> str:
         return f"As asked, batches up to {_largest(answer, answer.row.peak)} fit{larger}."
     near = answer.nearest_that_fit(card)
     ways = [f"{', '.join(row.setting.changes(answer.asked.setting))} ({_compared(row, answer.row)} FLOPs)" for row in near]
-    if parts and (card.computes_bf16 or answer.asked.setting.precision == "fp32"):
-        ways.insert(0, f"micro_batch_size {parts} (the same step)")
+    if parts:
+        ways.insert(0, f"micro_batch_size {parts} (the same step{', but for what dropout draws' if answer.asked.setting.dropout else ''})")
     said = f"As asked, a batch of {batch} does not fit" + (f"; it does with {'; or '.join(ways)}." if ways else ".")
     students = [f"{one.layers} (up to {one.peak.largest_batch(room)})" for one in answer.students if one.peak.total(batch) <= room]
     return said + (f" Students that fit as asked: {', '.join(students)}." if students else " No student fits as asked.")

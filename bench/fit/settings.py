@@ -9,6 +9,7 @@ from typing import get_args
 
 from bench.contracts import Precision
 from bench.errors import BenchError
+from bench.fit.cards import Card
 from bench.training.flops import flop_model
 from bench.training.memory import Architecture, Peak, Step, Texts, shapes, step_moments, with_optimizer
 from bench.training.states import kept_by_optimizer
@@ -71,8 +72,11 @@ class Setting:
         return float(cost + again - frozen)
 
 
-def check(asked: Setting) -> None:
-    """Raises BenchError where nothing can be trained like that: its optimiser is not installed, or LoRA is to leave nothing frozen."""
+def check(asked: Setting, card: Card | None) -> None:
+    """Raises BenchError where nothing can be trained like that: its optimiser is not installed, LoRA is to leave nothing frozen, or the
+    card does not compute in that precision."""
+    if card and not card.computes_bf16 and asked.precision == "bf16":
+        raise BenchError(f"{card.name} has no bf16 in hardware: --precision fp32, or another card")
     check_optimizer(asked.optimizer)
     if asked.lora and asked.freeze == "none":
         raise BenchError("--lora leaves all weights as they are, so nothing else goes with it than --freeze embeddings, or encoder")

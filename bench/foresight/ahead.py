@@ -18,11 +18,13 @@ from bench.fit.cards import Card
 from bench.foresight import totals
 from bench.foresight.arms import Forecast, forecast
 from bench.foresight.device import Device, Here, Nowhere, OnCard
+from bench.foresight.lengths import likely_shares
 from bench.foresight.remembered import Finder, rehearsed
 from bench.foresight.totals import Total
 from bench.foresight.written import Foreseen, Written
 from bench.ledger import Record
 from bench.plan import Arm
+from bench.prices import FORESEEN
 from bench.store import DryStore, Store
 from bench.suite import Suite
 
@@ -46,18 +48,19 @@ class Ahead:
 
     @property
     def too_large(self) -> dict[Arm, float]:
-        """Arms that hold more than there is room for -> bytes."""
-        held = {arm: total.taken.peak_bytes or 0.0 for arm, total in self.alone.items()}
+        """Arms to run that hold more than there is room for -> bytes."""
+        held = {arm: total.taken.peak_bytes or 0.0 for arm, total in self.alone.items() if arm not in self.records}
         return {arm: size for arm, size in held.items() if self.device and size > self.device.room_bytes}
 
     @property
     def written(self) -> Written:
-        """For forecast.json: arms of which nothing was done before."""
-        found = {
-            arm.id: Foreseen(total.usd, self.planned[arm].exact, self.planned[arm].steps, *vars(total.taken).values())
-            for arm, total in self.alone.items()
-            if not (self.planned[arm].stops or self.planned[arm].begun)
-        }
+        """For forecast.json: arms that have not ended, and of which nothing is made. Of dollars the most, where they are a ceiling."""
+        found, known = {}, self.suite.spec.prices.meter in FORESEEN
+        for arm, total in self.alone.items():
+            planned = self.planned[arm]
+            usd = total.at_most_usd if known and not planned.exact else total.usd
+            if not (planned.stops or planned.begun or arm in self.records):
+                found[arm.id] = Foreseen(usd, planned.exact, planned.steps, *vars(total.taken).values())
         return Written(self.device.title if self.device else "", datetime.now(UTC).isoformat(timespec="seconds"), found)
 
 
@@ -101,7 +104,7 @@ def here(finder: Finder, planned: Mapping[Arm, Forecast], store: DryStore, progr
     name = facts["cpu"] if cpu else facts["gpus"][0]["name"] if facts["gpus"] else "GPU"
     room = psutil.virtual_memory().total / max(1, finder.workers) if cpu else _gpu_bytes()
     processes = f"{finder.workers} process" + "es" * (finder.workers != 1)
-    return Here(f"{name}, {processes} at a time", room, paces, peaks, cpu, finder.reasons)
+    return Here(f"{name}, {processes} at a time", room, paces, peaks, cpu, likely_shares(planned.values(), store.bench), finder.reasons)
 
 
 def on_card(
@@ -111,7 +114,7 @@ def on_card(
     if not card.computes_bf16 and any(getattr(recipe, "precision", "") == "bf16" for recipe in _recipes(planned)):
         raise BenchError(f"{card.name} has no bf16 in hardware; say `precision: fp32` in the suite, or take another card")
     peaks = finder.peaks(_recipes(planned), "cuda", store.bench, progress)
-    return OnCard(card, training, generating, CONTEXT_BYTES, KEPT_FREE, peaks)
+    return OnCard(card, training, generating, CONTEXT_BYTES, KEPT_FREE, peaks, likely_shares(planned.values(), store.bench))
 
 
 def _recipes(planned: Mapping[Arm, Forecast]) -> list[Recipe]:

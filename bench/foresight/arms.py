@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from bench.contracts import Charge, Example, Splits, Workbench
+from bench.contracts import Charge, Example, Splits
 from bench.errors import BenchError
 from bench.evaluation import Evaluation
-from bench.foresight.lengths import Lengths
 from bench.job import ArmJob, Work
-from bench.ledger import Purse
+from bench.ledger import LIMITED, Purse
 from bench.plan import Arm
 from bench.store import DryStore
 from bench.suite import Suite
@@ -25,7 +23,7 @@ class Forecast:
     known before it is done.
 
     works: in order, evaluation last. steps: of training, over all models. stops: why the arm ends without a score; empty where it
-    does not.
+    does not. labels: that one owns, to tell from how long outputs will be.
     """
 
     facts: dict[str, float]
@@ -33,6 +31,7 @@ class Forecast:
     works: tuple[Work, ...] = ()
     steps: int = 0
     stops: str = ""
+    labels: tuple[Example, ...] = ()
 
     @property
     def usd(self) -> float:
@@ -49,9 +48,14 @@ class Forecast:
         return not any(isinstance(work.recipe, Outputs) or not work.recipe.on_device for work in paid)
 
     @property
+    def limited(self) -> bool:
+        """Whether money ended some of its work. Where outputs come out shorter, more of it is done for the same money."""
+        return bool(self.facts.get(LIMITED))
+
+    @property
     def begun(self) -> bool:
         """Whether some of its work was done before, so that this is not all foreseen."""
-        return any(work.shared and work.bill.flops for work in self.works)
+        return any(work.shared and (work.bill.flops or work.bill.output_tokens) for work in self.works)
 
 
 def forecast(suite: Suite, arm: Arm, splits: Splits, store: DryStore) -> Forecast:
@@ -67,11 +71,4 @@ def forecast(suite: Suite, arm: Arm, splits: Splits, store: DryStore) -> Forecas
     except BenchError as error:  # one arm that cannot be must not hide what the others cost
         stops = str(error)
     steps = sum(work.recipe.steps(job.bench) for work in job.works if isinstance(work.recipe, Trained))
-    works = _with_lengths(job.works, job.start_labels() or splits.dev, job.bench)
-    return Forecast({**job.facts, **facts}, tuple(purse.charges), works, steps, stops)
-
-
-def _with_lengths(works: Sequence[Work], labels: Sequence[Example], bench: Workbench) -> tuple[Work, ...]:
-    """Their time reckoned by how long outputs will be. labels: to tell that from."""
-    lengths = Lengths.of(labels, [work.recipe for work in works if not work.shared])
-    return tuple(work if work.shared else replace(work, likely=lengths.likely_share(work.recipe, bench)) for work in works)
+    return Forecast({**job.facts, **facts}, tuple(purse.charges), job.works, steps, stops, job.start_labels() or splits.dev)

@@ -77,6 +77,8 @@ class Here:
     peaks: Mapping[str, int | None]
     process_counts: bool
     """Whether the memory of the process itself lies there too, as on a CPU."""
+    likely: Mapping[str, float] = field(default_factory=dict)
+    """Recipe's key -> share of its FLOPs by which its time is reckoned; 1 where there is none."""
     reasons: Mapping[str, str] = field(default_factory=dict)
     """Kind of recipe -> why it could not be rehearsed."""
 
@@ -90,7 +92,7 @@ class Here:
         pace, tensors = self.paces[work.recipe.key], self.peaks.get(work.recipe.key)
         if pace is None:
             return Taken(None, None, tensors)
-        seconds = pace.seconds(work.likely * work.bill.flops)
+        seconds = pace.seconds(self.likely.get(work.recipe.key, 1.0) * work.bill.flops)
         kwh = None if pace.watts is None else pace.watts * seconds / 3.6e6
         own = pace.resident_bytes if self.process_counts else 0
         return Taken(seconds, kwh, None if tensors is None else tensors + own)
@@ -107,7 +109,7 @@ class OnCard:
     """A card of the table.
 
     training, generating: shares of its peak speed that are assumed to be used; generation waits for memory at every token.
-    context_bytes, kept_free: of the card, what torch cannot give to tensors.
+    context_bytes, kept_free: of the card, what torch cannot give to tensors. likely: as on this device.
     """
 
     card: Card
@@ -116,6 +118,7 @@ class OnCard:
     context_bytes: float
     kept_free: float
     peaks: Mapping[str, int | None] = field(default_factory=dict)
+    likely: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -140,5 +143,5 @@ class OnCard:
         if speed is None:
             return Taken(None, None, peak)
         writes = isinstance(work.recipe, Outputs | InferenceSpeed)
-        seconds = work.likely * work.bill.flops / (speed * (self.generating if writes else self.training))
+        seconds = self.likely.get(work.recipe.key, 1.0) * work.bill.flops / (speed * (self.generating if writes else self.training))
         return Taken(seconds, None if self.card.watts is None else self.card.watts * seconds / 3.6e6, peak)

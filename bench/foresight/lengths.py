@@ -6,19 +6,35 @@ That decides how long it takes to have it said, and to learn from it; what is pa
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeGuard
 
 from bench.contracts import Example, Recipe, Workbench
+from bench.foresight.arms import Forecast
 from bench.training.batches import Encoded, encode_targets
-from bench.training.labelling import EndpointLabels
 from bench.training.loop import step_flops
 from bench.training.outputs import Outputs
 from bench.training.recipes import Finetuned
 
 LABELS = 1000
 """So many are looked at."""
+
+
+def likely_shares(planned: Iterable[Forecast], bench: Workbench) -> dict[str, float]:
+    """Recipe's key -> FLOPs that it takes where models say as much as labels do, over those where it is as long as allowed.
+
+    Only where that is another number. Not of arms whose work money ends: the shorter their outputs, the more of them they have made.
+    """
+    found: dict[str, float] = {}
+    for forecast in planned:
+        works = [work for work in forecast.works if not work.shared]
+        lengths = Lengths.of(forecast.labels, [work.recipe for work in works])
+        for work in [] if forecast.limited else works:
+            if work.recipe.key not in found:
+                found[work.recipe.key] = lengths.likely_share(work.recipe, bench)
+    return {key: share for key, share in found.items() if share != 1}
 
 
 @dataclass(frozen=True)
@@ -32,15 +48,13 @@ class Lengths:
     @classmethod
     def of(cls, labels: Sequence[Example], recipes: Sequence[Recipe]) -> Lengths:
         """recipes: that are not made yet."""
-        labelled = (recipe.examples for recipe in recipes if isinstance(recipe, Outputs | EndpointLabels))
-        return cls(tuple(labels[:LABELS]), frozenset(example.source for examples in labelled for example in examples))
+        return cls(
+            tuple(labels[:LABELS]), frozenset(e.source for recipe in recipes if _speaks_like_labels(recipe) for e in recipe.examples)
+        )
 
     def likely_share(self, recipe: Recipe, bench: Workbench) -> float:
-        """FLOPs that a recipe takes where models say as much as the labels do, over those where it is as long as allowed.
-
-        1 where there are no labels, or nothing depends on what a model says.
-        """
-        if self.labels and isinstance(recipe, Outputs) and recipe.examples:
+        """1 where there are no labels, or nothing depends on what a model says that has learnt from some."""
+        if self.labels and _speaks_like_labels(recipe):
             return self._writing(recipe, bench)
         if self.labels and isinstance(recipe, Finetuned) and any(example.source in self.said for example in recipe.examples):
             return self._learning(recipe, bench)
@@ -70,6 +84,11 @@ class Lengths:
 
     def _tokens(self, tokenizer: Path, at_most: int) -> list[int]:
         return [len(ids) for ids in encode_targets(tokenizer, [str(one.target) for one in self.labels], at_most)]
+
+
+def _speaks_like_labels(recipe: Recipe) -> TypeGuard[Outputs]:
+    """Whether these are outputs of a model that has learnt from labels; others may say anything."""
+    return isinstance(recipe, Outputs) and isinstance(recipe.model, Finetuned) and bool(recipe.examples)
 
 
 def expected_longest(lengths: Sequence[int], draws: int) -> float:

@@ -11,10 +11,10 @@ from rich.table import Table
 from bench.fit.cards import GIB
 from bench.foresight.ahead import Ahead
 from bench.foresight.arms import Forecast
-from bench.foresight.device import added
+from bench.foresight.device import Nowhere, added
 from bench.foresight.totals import Total
-from bench.job import FORESEEN
 from bench.plan import Arm
+from bench.prices import FORESEEN
 
 PURPOSES = {
     "labels": "labels $",
@@ -29,8 +29,8 @@ PURPOSES = {
 def blocks(ahead: Ahead) -> Iterator[RenderableType]:
     """Money, then time, memory and energy, then what all of it comes to."""
     meter = ahead.suite.spec.prices.meter
-    yield _money(ahead, meter in FORESEEN)
-    if meter not in FORESEEN:
+    yield _money(ahead)
+    if not all(_is_known(ahead, arm) for arm in ahead.planned):
         yield f"What compute costs by {meter} is known when it has been measured; the purse stops it at the budget."
     if ahead.device:
         yield ""
@@ -42,13 +42,21 @@ def blocks(ahead: Ahead) -> Iterator[RenderableType]:
     yield from _in_all(ahead)
 
 
-def _money(ahead: Ahead, known: bool) -> Table:
+def _is_known(ahead: Ahead, arm: Arm) -> bool:
+    """Whether its dollars are: compute is paid by what is known beforehand, or all that its purse pays is made."""
+    spec = ahead.suite.spec
+    paid = [work for work in ahead.planned[arm].works if spec.pays.who(work.phase) == "purse"]
+    return spec.prices.meter in FORESEEN or all(work.shared for work in paid)
+
+
+def _money(ahead: Ahead) -> Table:
+    all_known = all(_is_known(ahead, arm) for arm in ahead.planned)
     usd = {arm: {purpose: _dollars(forecast, purpose) for purpose in PURPOSES} for arm, forecast in ahead.planned.items()}
-    shown = [purpose for purpose in PURPOSES if not known or any(paid[purpose] for paid in usd.values())]
+    shown = [purpose for purpose in PURPOSES if not all_known or any(paid[purpose] for paid in usd.values())]
     table = _table("labels bought", "pseudo-labels", *(PURPOSES[purpose] for purpose in shown), "left $")
     table.add_column("")
     for arm, forecast in ahead.planned.items():
-        paid = usd[arm]
+        paid, known = usd[arm], _is_known(ahead, arm)
         cells = [f"{paid[purpose]:z.2f}" if purpose == "labels" or known else "?" for purpose in shown]
         left = f"{arm.budget_usd - math.fsum(paid.values()):z.2f}" if known else "?"
         counts = [f"{forecast.facts.get(name, 0):,.0f}" for name in ("labels_bought", "pseudo_labels")]
@@ -57,12 +65,14 @@ def _money(ahead: Ahead, known: bool) -> Table:
 
 
 def _said(ahead: Ahead, arm: Arm) -> str:
-    """How the arm ended, or will; and whether its dollars are a ceiling."""
+    """How the arm ended, or will; and whether its dollars are a ceiling, which they are not where money ends its work."""
     forecast = ahead.planned[arm]
-    ceiling = ["at most"] if not forecast.exact else []
     if record := ahead.records.get(arm):
-        return ", ".join([record.status, *ceiling])
-    return f"stops: {forecast.stops}" if forecast.stops else ", ".join(ceiling)
+        return record.status + (f": {record.reason}" if record.reason else "")
+    if forecast.stops:
+        return f"stops: {forecast.stops}"
+    ceiling = "at most the budget" if forecast.limited else "at most"
+    return "" if forecast.exact or ahead.suite.spec.prices.meter not in FORESEEN else ceiling
 
 
 def _work(ahead: Ahead) -> Table:
@@ -96,10 +106,8 @@ def _in_all(ahead: Ahead) -> Iterator[str]:
     yield f"In all ${each} of ${budgets:,.2f}{ceiling}. With labels and work that arms share counted once: ${_usd(once.usd)}."
     if ahead.device:
         apart = duration(added([total.taken.seconds for total in alone]))
-        yield (
-            f"Time in all {apart}; shared work done once {_spread(once, ahead.workers)}, starting processes and scoring texts "
-            f"aside; {_wh(once.taken.kwh)} Wh."
-        )
+        spread = _spread(once, ahead.workers, _longest(ahead))
+        yield f"Time in all {apart}; shared work done once {spread}, starting processes and scoring texts aside; {_wh(once.taken.kwh)} Wh."
         yield from _what_does_not_fit(ahead)
     yield from _to_go(ahead)
 
@@ -107,18 +115,28 @@ def _in_all(ahead: Ahead) -> Iterator[str]:
 def _to_go(ahead: Ahead) -> Iterator[str]:
     """Where a run has begun, what is left of it."""
     ended, left = len(ahead.records), ahead.to_go
+    failed = sum(record.status == "failed" for record in ahead.records.values())
+    again = f" {failed} failed: `bench run --retry` runs them again." if failed else ""
     if ended == len(ahead.planned):
-        yield "All arms have ended: `bench run` has nothing to do."
+        yield again.strip() or "All arms have ended: `bench run` has nothing to do."
     elif ended or any(forecast.begun for forecast in ahead.planned.values()):
-        time = f" and {_spread(left, ahead.workers)}" if ahead.device else ""
+        time = f" and {_spread(left, ahead.workers, _longest(ahead, to_go=True))}" if ahead.device else ""
         so_far = f"{ended} of {len(ahead.planned)} arms have ended, and what was made is kept."
-        yield f"{so_far} To go, shared work done once: ${_usd(left.usd)}{time}."
+        yield f"{so_far} To go, shared work done once: ${_usd(left.usd)}{time}.{again}"
 
 
-def _spread(total: Total, workers: int) -> str:
-    """'8 min, 4 min with 2 processes at a time'."""
+def _longest(ahead: Ahead, to_go: bool = False) -> float:
+    """Seconds of the arm that takes longest, or what is to go of one; 0 where no arm's are known."""
+    device = ahead.device or Nowhere()
+    works = {arm: [work for work in forecast.works if not (to_go and work.shared)] for arm, forecast in ahead.planned.items()}
+    each = [added([device.takes(work).seconds for work in works[arm]]) for arm in works if not (to_go and arm in ahead.records)]
+    return max((seconds for seconds in each if seconds is not None), default=0.0)
+
+
+def _spread(total: Total, workers: int, longest: float) -> str:
+    """'8 min, 4 min with 2 processes at a time': no less than one arm takes, whose work is done one after the other."""
     seconds = total.taken.seconds
-    apart = duration(None if seconds is None else seconds / workers)
+    apart = duration(None if seconds is None else max(longest, seconds / workers))
     return duration(seconds) + (f", {apart} with {workers} processes at a time" if workers > 1 else "")
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from bench.foresight.arms import Forecast
 from bench.foresight.device import Device, Taken, added
-from bench.job import FORESEEN, Work
+from bench.job import Work
+from bench.ledger import Record
 from bench.plan import Arm
+from bench.prices import FORESEEN
 from bench.suite import Suite
 
 Planned = Mapping[Arm, Forecast]
@@ -20,7 +22,7 @@ Labels = dict[tuple[str, int], float]
 
 @dataclass(frozen=True)
 class Total:
-    """usd: None where the meter's amount is not foreseen. at_most_usd: what the purses let through in any case."""
+    """usd: None where the meter's amount is not foreseen; if outputs are as long as allowed. at_most_usd: in any case."""
 
     usd: float | None
     at_most_usd: float
@@ -35,7 +37,7 @@ def alone(suite: Suite, planned: Planned, device: Device) -> dict[Arm, Total]:
 def _alone(suite: Suite, arm: Arm, forecast: Forecast, device: Device) -> Total:
     taken = Taken.together(map(device.takes, forecast.works))
     if suite.spec.prices.meter in FORESEEN:
-        return Total(forecast.usd, forecast.usd, taken)
+        return Total(forecast.usd, forecast.usd + _more(arm, forecast), taken)
     usd = added([forecast.usd, *(_metered_usd(suite, arm, work, device) for work in forecast.works)])
     return Total(None if usd is None else min(usd, arm.budget_usd), arm.budget_usd, taken)
 
@@ -45,10 +47,10 @@ def shared(suite: Suite, planned: Planned, device: Device) -> Total:
     return _together(suite, planned, device, _labels_usd(planned), lambda work: True)  # noqa: ARG005
 
 
-def to_go(suite: Suite, planned: Planned, device: Device, ended: Container[Arm]) -> Total:
-    """As `shared`, of the arms that have not ended: work that is made left out, and labels that arms which have ended bought."""
+def to_go(suite: Suite, planned: Planned, device: Device, ended: Mapping[Arm, Record]) -> Total:
+    """As `shared`, of the arms that have not ended: work that is made left out, and labels that arms bought which ended without failing."""
     open_ = {arm: forecast for arm, forecast in planned.items() if arm not in ended}
-    had = _labels_usd({arm: forecast for arm, forecast in planned.items() if arm in ended})
+    had = _labels_usd({arm: forecast for arm, forecast in planned.items() if arm in ended and ended[arm].status != "failed"})
     labels = {drawn: max(0.0, usd - had.get(drawn, 0.0)) for drawn, usd in _labels_usd(open_).items()}
     return _together(suite, open_, device, labels, lambda work: not work.shared)
 
@@ -58,12 +60,15 @@ def _together(suite: Suite, planned: Planned, device: Device, labels: Labels, co
     taken = Taken.together(device.takes(work) for _, work in once.values())
     paid = math.fsum([*labels.values(), *(_known_usd(suite, arm, work) for arm, work in once.values())])
     if suite.spec.prices.meter in FORESEEN:
-        return Total(paid, paid, taken)
-    return Total(
-        added([paid, *(_metered_usd(suite, arm, work, device) for arm, work in once.values())]),
-        math.fsum(arm.budget_usd for arm in planned),
-        taken,
-    )
+        return Total(paid, paid + math.fsum(_more(arm, forecast) for arm, forecast in planned.items()), taken)
+    usd = added([paid, *(_metered_usd(suite, arm, work, device) for arm, work in once.values())])
+    made = [_known_usd(suite, arm, work) for arm, forecast in planned.items() for work in forecast.works if not counts(work)]
+    return Total(usd, math.fsum(arm.budget_usd for arm in planned) - math.fsum(made), taken)
+
+
+def _more(arm: Arm, forecast: Forecast) -> float:
+    """Dollars that it may spend beyond those foreseen: where money ends its work and outputs come out shorter than allowed, all of them."""
+    return max(0.0, arm.budget_usd - forecast.usd) if forecast.limited and not forecast.exact else 0.0
 
 
 def _labels_usd(planned: Planned) -> Labels:

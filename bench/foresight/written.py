@@ -43,7 +43,9 @@ class Written:
 
 
 def write(results: Path, foreseen: Written) -> None:
-    """Keep it beside the results; arms foreseen before and not now stay as they were."""
+    """Keep it beside the results; arms foreseen before and not now stay as they were. Of no arm nothing is written."""
+    if not foreseen.arms:
+        return
     results.mkdir(parents=True, exist_ok=True)
     before = read(results)
     arms = {**(before.arms if before else {}), **foreseen.arms}

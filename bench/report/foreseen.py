@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.foresight.written import Foreseen
+from bench.prices import FORESEEN
 from bench.report.markdown import escape, number, table
 from bench.results import Results
 
@@ -53,7 +54,12 @@ def section(found: Results) -> list[str]:
     if not pairs:
         return []
     when = f"Foreseen by `bench plan` at {escape(found.foreseen.made)}, on {escape(found.foreseen.device)}."
-    return [" ".join([when, *_said(pairs)]), table(HEADS, [_row(pair) for pair in pairs]), COUNTED]
+    known = found.suite.get("meter") in FORESEEN  # else dollars are the time or energy of the table, at its price
+    return [
+        " ".join([when, *_time(pairs), *(_dollars(pairs) if known else [])]),
+        table(HEADS, [_row(pair, known) for pair in pairs]),
+        COUNTED,
+    ]
 
 
 def _pairs(found: Results) -> Iterator[_Pair]:
@@ -74,13 +80,16 @@ def _number(value: float | None) -> float:
     return math.nan if value is None else float(value)
 
 
-def _said(pairs: Sequence[_Pair]) -> Iterator[str]:
+def _time(pairs: Sequence[_Pair]) -> Iterator[str]:
     ratios = [pair.ratio for pair in pairs if not math.isnan(pair.ratio)]
     if ratios:
         near = sum(abs(ratio - 1) <= PROMISED for ratio in ratios)
         spread = f"from {min(ratios):.2f} to {max(ratios):.2f}, in the middle {statistics.median(ratios):.2f}"
         within = f"within {PROMISED:.0%} of what was measured in {near} of {len(ratios)} arms"
         yield f"Time was predicted {within} (predicted / measured: {spread})."
+
+
+def _dollars(pairs: Sequence[_Pair]) -> Iterator[str]:
     sure = [pair for pair in pairs if pair.said.exact and not math.isnan(_number(pair.said.usd) - pair.usd)]
     if sure:
         same = sum(abs(_number(pair.said.usd) - pair.usd) < 1e-6 for pair in sure)
@@ -90,9 +99,9 @@ def _said(pairs: Sequence[_Pair]) -> Iterator[str]:
         yield f"In the other {len(over)} what was predicted is a ceiling, USD {min(over):.2f} to {max(over):.2f} above what was spent."
 
 
-def _row(pair: _Pair) -> list[str]:
+def _row(pair: _Pair, known: bool) -> list[str]:
     said = pair.said
-    ceiling = "" if said.exact or said.usd is None else "at most "
+    ceiling = "" if said.exact or said.usd is None or not known else "at most "
     return [
         escape(pair.arm),
         number(said.seconds, 1),

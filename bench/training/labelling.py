@@ -21,7 +21,7 @@ from bench.errors import CheckpointError, OverBudget
 from bench.training.endpoint import Endpoint, ask
 from bench.training.generation import Output
 from bench.training.models import load_tokenizer
-from bench.training.outputs import Outputs
+from bench.training.outputs import Outputs, own_words
 from bench.training.prompting import Messages, Prompt, Sampling
 from bench.training.recipes import write_json
 from bench.training.responses import Reply
@@ -85,7 +85,7 @@ class EndpointLabels(Recipe):
         return _read(folder)
 
     def pretend(self, bench: Workbench) -> Labelling:
-        """All documents, each labelled with its own first words, or with the longest class."""
+        """All documents, each labelled with its own words, or with the longest class."""
         return _pretended(self.prompt, self.examples, self.sampling.max_output_tokens, *self.forecast_tokens(bench))
 
 
@@ -123,7 +123,7 @@ class PromptedLabels(Outputs):
         return _read(folder)
 
     def pretend(self, bench: Workbench) -> Labelling:
-        """As many documents as the limit allows, each labelled with its own first words, or with the longest class."""
+        """As many documents as the limit allows, each labelled with its own words, or with the longest class."""
         reached = self.examples[: len(self._foreseen(bench))]
         said = sum(map(len, self.sources(bench)[: len(reached)]))
         return _pretended(self.prompt, reached, self.max_target_tokens, said, len(reached) * self.max_target_tokens)
@@ -184,7 +184,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 def _pretended(prompt: Prompt, examples: tuple[Example, ...], words: int, prompt_tokens: int, output_tokens: int) -> Labelling:
     longest = max(prompt.answers, key=len, default="")
-    labelled = tuple(Example(e.id, e.source, longest or " ".join(e.source.split()[:words]) or "-") for e in examples)
+    labelled = tuple(Example(e.id, e.source, longest or own_words(e.source, words)) for e in examples)
     return Labelling(labelled, len(examples), 0, prompt_tokens, output_tokens)
 
 

@@ -186,10 +186,11 @@ def _gradients(
     total, causal = 0.0, not model.config.is_encoder_decoder
     size = tuning.micro_batch_size or len(batch)
     for start in range(0, len(batch), size):
-        part = batch[start : start + size]
+        part, of = batch[start : start + size], share(batch[start : start + size], batch, causal)
+        if not of.labels and size < len(batch):  # a mean over nothing is no number
+            continue
         with torch.autocast(device.partition(":")[0], dtype=torch.bfloat16, enabled=precision == "bf16"):
-            tensors, of = collate(part, model.config, device), share(part, batch, causal)
-            loss = objective.loss(model, positions[start : start + size], tensors, of)
+            loss = objective.loss(model, positions[start : start + size], collate(part, model.config, device), of)
         total += loss.item()
         loss.backward()  # type: ignore[no-untyped-call]
     return total

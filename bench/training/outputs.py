@@ -113,9 +113,9 @@ class PseudoLabels(Outputs):
         return tuple(Example(**json.loads(line)) for line in lines if line)
 
     def pretend(self, bench: Workbench) -> tuple[Example, ...]:
-        """As many documents as the limit allows, each labelled with its own first words, as many as an output may have tokens."""
-        documents, words = len(self._foreseen(bench)), self.max_target_tokens
-        return tuple(Example(e.id, e.source, " ".join(e.source.split()[:words]) or "-") for e in self.examples[:documents])
+        """As many documents as the limit allows, each labelled with as many of its own words as an output may have tokens."""
+        reached = self.examples[: len(self._foreseen(bench))]
+        return tuple(Example(e.id, e.source, own_words(e.source, self.max_target_tokens)) for e in reached)
 
 
 @dataclass(frozen=True)
@@ -129,6 +129,11 @@ class Predictions(Outputs):
     def read(self, folder: Path) -> list[str]:
         predictions: list[str] = json.loads((folder / "predictions.json").read_text(encoding="utf-8"))
         return predictions
+
+
+def own_words(document: str, count: int) -> str:
+    """So many words of a document, from its first one, and over again where it has fewer."""
+    return " ".join(itertools.islice(itertools.cycle(document.split() or ["-"]), count))
 
 
 def within(steps: Sequence[float], limit: Limit | None) -> list[float]:

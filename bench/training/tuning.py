@@ -61,7 +61,8 @@ class Tuning(Part):
     """Examples a step."""
     micro_batch_size: int | None = Field(default=None, ge=1)
     """Examples in memory at a time: a step adds up the gradients of its batch, so many examples after so many (gradient accumulation). The
-    same result but for rounding and dropout's draws, in less memory; missing: the whole batch at once."""
+    same result but for rounding and dropout's draws, in less memory and, on a GPU, more time; charges by FLOPs stay the same. Missing: the
+    whole batch at once."""
     learning_rate: float = Field(default=1e-3, gt=0)
     """Highest rate. T5 is tuned at 1e-4 to 1e-3 (Raffel et al. 2020, section 3.1.2: 1e-3); BART and Pegasus students at 3e-5
     to 3e-4 (Shleifer and Rush 2020, make scripts)."""

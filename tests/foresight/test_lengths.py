@@ -9,8 +9,9 @@ import pytest
 from bench.contracts import Example, Recipe, Workbench
 from bench.fit.cards import GIB, Card
 from bench.foresight.device import OnCard
-from bench.foresight.lengths import Lengths, expected_longest
+from bench.foresight.lengths import Lengths, expected_longest, likely_shares
 from bench.foresight.totals import Planned
+from bench.ledger import LIMITED
 from bench.store import DryStore
 from bench.training.outputs import Outputs
 from bench.training.recipes import Finetuned
@@ -67,25 +68,38 @@ def test_a_larger_batch_waits_for_a_longer_output(arms: Planned, cache: Path) ->
 
 def test_what_is_learnt_from_a_model_is_as_long_as_labels_are_and_bought_labels_are_what_they_are(arms: Planned, cache: Path) -> None:
     bench = DryStore(cache, quiet).bench
-    (teacher, student) = (work for work in next(iter(arms.values())).works if isinstance(work.recipe, Finetuned))
-    assert teacher.likely == 1
-    assert student.likely < 1
-    recipe = student.recipe
-    assert isinstance(recipe, Finetuned)
-    said = Lengths(labels(2), frozenset(example.source for example in recipe.examples)).likely_share(recipe, bench)
-    short = replace(recipe, examples=tuple(replace(one, target=labels(2)[i % 50].target) for i, one in enumerate(recipe.examples)))
-    assert said == pytest.approx(short.forecast_flops(bench) / recipe.forecast_flops(bench))
-    assert Lengths(labels(2), frozenset()).likely_share(recipe, bench) == 1
+    (forecast,) = arms.values()
+    shares = likely_shares(arms.values(), bench)
+    teacher, student = (work.recipe for work in forecast.works if isinstance(work.recipe, Finetuned))
+    assert teacher.key not in shares
+    assert shares[student.key] < 1
+    said = Lengths(labels(2), frozenset(example.source for example in student.examples)).likely_share(student, bench)
+    short = replace(student, examples=tuple(replace(one, target=labels(2)[i % 50].target) for i, one in enumerate(student.examples)))
+    assert said == pytest.approx(short.forecast_flops(bench) / student.forecast_flops(bench))
+    assert Lengths(labels(2), frozenset()).likely_share(student, bench) == 1
 
 
-def test_time_is_reckoned_by_the_share_and_dollars_by_all_of_it(arms: Planned) -> None:
-    forecast = next(iter(arms.values()))
+def test_time_is_reckoned_by_the_share_and_dollars_by_all_of_it(arms: Planned, cache: Path) -> None:
+    (forecast,) = arms.values()
+    shares = likely_shares(arms.values(), DryStore(cache, quiet).bench)
     writing = [work for work in forecast.works if isinstance(work.recipe, Outputs)]
     assert writing
-    assert all(0 < work.likely < 1 for work in writing)
-    assert all(work.likely == 1 for work in forecast.works if not isinstance(work.recipe, Outputs | Finetuned))
-    device = OnCard(Card("card", 4 * GIB, 1.0, 1e6), 0.5, 0.1, 100.0, 0.5)
+    assert all(0 < shares[work.recipe.key] < 1 for work in writing)
+    device = OnCard(Card("card", 4 * GIB, 1.0, 1e6), 0.5, 0.1, 100.0, 0.5, likely=shares)
     for work in writing:
-        assert device.takes(work).seconds == pytest.approx(work.likely * work.bill.flops / 1e5)
+        assert device.takes(work).seconds == pytest.approx(shares[work.recipe.key] * work.bill.flops / 1e5)
     paid = sum(work.bill.flops for work in forecast.works if work.phase == "pseudo_labelling")
     assert paid == pytest.approx(sum(c.quantity for c in forecast.charges if c.phase == "pseudo_labelling" and c.unit == "FLOP"))
+
+
+def test_work_that_money_ends_is_reckoned_in_full_since_of_shorter_outputs_more_are_made(arms: Planned, cache: Path) -> None:
+    limited = [replace(forecast, facts={**forecast.facts, LIMITED: 1}) for forecast in arms.values()]
+    assert likely_shares(limited, DryStore(cache, quiet).bench) == {}
+
+
+def test_what_is_made_and_what_a_model_says_that_learnt_from_no_labels_is_left_alone(arms: Planned, cache: Path) -> None:
+    bench = DryStore(cache, quiet).bench
+    made = [replace(forecast, works=tuple(replace(work, shared=True) for work in forecast.works)) for forecast in arms.values()]
+    assert likely_shares(made, bench) == {}
+    recipe = outputs(arms)
+    assert likely_share(replace(recipe, model=recipe.model.origin, max_target_tokens=30), labels(2), bench) == 1

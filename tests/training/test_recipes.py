@@ -124,6 +124,15 @@ def test_longer_texts_than_a_model_has_positions_for_are_refused(shop, positions
         recipe.forecast_flops(shop.bench())
 
 
+@one_family
+def test_labels_are_pretended_to_be_as_long_as_allowed_also_of_short_documents(shop, pretrained):
+    pool = (Example("a", "one two"), Example("b", ""), Example("c", "a document of many words " * 9))
+    recipe = _pseudo_labels(pretrained, pool)
+    pretended = recipe.pretend(shop.bench())
+    assert pretended[0].target == "one two one two one two"
+    assert {len(e.target) for e in encode(pretrained.folder(shop.bench()), pretended, "", 32, 6)} == {6}
+
+
 def test_pseudo_labels_are_what_the_teacher_says(shop, pretrained, examples):
     pool = tuple(Example(e.id, e.source) for e in examples)
     recipe = _pseudo_labels(pretrained, pool)
