@@ -266,6 +266,6 @@ class DryStore:
         return self._bills[recipe.key], False
 
     def value(self, recipe: Recipe) -> object:
-        if self._made and self._made.bill(recipe):
+        if self._made and self._made.artifact(recipe).exists():
             return self._made.value(recipe)
         return recipe.pretend(self.bench)

@@ -29,11 +29,11 @@ def likely_shares(planned: Iterable[Forecast], bench: Workbench) -> dict[str, fl
     """
     found: dict[str, float] = {}
     for forecast in planned:
-        works = [work for work in forecast.works if not work.shared]
-        lengths = Lengths.of(forecast.labels, [work.recipe for work in works])
-        for work in [] if forecast.limited else works:
-            if work.recipe.key not in found:
-                found[work.recipe.key] = lengths.likely_share(work.recipe, bench)
+        recipes = [] if forecast.limited else [work.recipe for work in forecast.works if not work.shared]
+        lengths = Lengths.of(forecast.labels, recipes)
+        for recipe in recipes:
+            if recipe.key not in found:
+                found[recipe.key] = lengths.likely_share(recipe, bench)
     return {key: share for key, share in found.items() if share != 1}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from rich.console import RenderableType
 from rich.table import Table
@@ -11,7 +11,7 @@ from rich.table import Table
 from bench.fit.cards import GIB
 from bench.foresight.ahead import Ahead
 from bench.foresight.arms import Forecast
-from bench.foresight.device import Nowhere, added
+from bench.foresight.device import Device, added
 from bench.foresight.totals import Total
 from bench.plan import Arm
 from bench.prices import FORESEEN
@@ -106,7 +106,7 @@ def _in_all(ahead: Ahead) -> Iterator[str]:
     yield f"In all ${each} of ${budgets:,.2f}{ceiling}. With labels and work that arms share counted once: ${_usd(once.usd)}."
     if ahead.device:
         apart = duration(added([total.taken.seconds for total in alone]))
-        spread = _spread(once, ahead.workers, _longest(ahead))
+        spread = _spread(once, ahead.workers, [total.taken.seconds for total in alone])
         yield f"Time in all {apart}; shared work done once {spread}, starting processes and scoring texts aside; {_wh(once.taken.kwh)} Wh."
         yield from _what_does_not_fit(ahead)
     yield from _to_go(ahead)
@@ -120,22 +120,20 @@ def _to_go(ahead: Ahead) -> Iterator[str]:
     if ended == len(ahead.planned):
         yield again.strip() or "All arms have ended: `bench run` has nothing to do."
     elif ended or any(forecast.begun for forecast in ahead.planned.values()):
-        time = f" and {_spread(left, ahead.workers, _longest(ahead, to_go=True))}" if ahead.device else ""
+        time = f" and {_spread(left, ahead.workers, _left(ahead, ahead.device))}" if ahead.device else ""
         so_far = f"{ended} of {len(ahead.planned)} arms have ended, and what was made is kept."
         yield f"{so_far} To go, shared work done once: ${_usd(left.usd)}{time}.{again}"
 
 
-def _longest(ahead: Ahead, to_go: bool = False) -> float:
-    """Seconds of the arm that takes longest, or what is to go of one; 0 where no arm's are known."""
-    device = ahead.device or Nowhere()
-    works = {arm: [work for work in forecast.works if not (to_go and work.shared)] for arm, forecast in ahead.planned.items()}
-    each = [added([device.takes(work).seconds for work in works[arm]]) for arm in works if not (to_go and arm in ahead.records)]
-    return max((seconds for seconds in each if seconds is not None), default=0.0)
+def _left(ahead: Ahead, device: Device) -> list[float | None]:
+    """Seconds that are to go of each arm that has not ended."""
+    open_ = [forecast for arm, forecast in ahead.planned.items() if arm not in ahead.records]
+    return [added([device.takes(work).seconds for work in forecast.works if not work.shared]) for forecast in open_]
 
 
-def _spread(total: Total, workers: int, longest: float) -> str:
-    """'8 min, 4 min with 2 processes at a time': no less than one arm takes, whose work is done one after the other."""
-    seconds = total.taken.seconds
+def _spread(total: Total, workers: int, arms: Iterable[float | None]) -> str:
+    """'8 min, 4 min with 2 processes at a time': no less than the longest of the arms, whose work is done one after the other."""
+    seconds, longest = total.taken.seconds, max((one for one in arms if one is not None), default=0.0)
     apart = duration(None if seconds is None else max(longest, seconds / workers))
     return duration(seconds) + (f", {apart} with {workers} processes at a time" if workers > 1 else "")
 

@@ -186,7 +186,8 @@ def _gradients(
     total, causal = 0.0, not model.config.is_encoder_decoder
     size = tuning.micro_batch_size or len(batch)
     for start in range(0, len(batch), size):
-        part, of = batch[start : start + size], share(batch[start : start + size], batch, causal)
+        part = batch[start : start + size]
+        of = share(part, batch, causal)
         if not of.labels and size < len(batch):  # a mean over nothing is no number
             continue
         with torch.autocast(device.partition(":")[0], dtype=torch.bfloat16, enabled=precision == "bf16"):

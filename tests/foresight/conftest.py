@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -9,13 +10,18 @@ import pytest
 from bench import plan, suite
 from bench.contracts import Example, Splits
 from bench.foresight.ahead import forecasts
+from bench.foresight.device import Here
+from bench.foresight.rehearsal import Pace
 from bench.foresight.totals import Planned
+from bench.ledger import Record
 from bench.store import DryStore
 from bench.suite import Suite
 from tests.test_store import quiet
 from tests.threads import one_thread
 
 __all__ = ["one_thread"]
+
+PACE = Pace(1.0, 1e-9, 3, 36.0, 1000)
 
 WORDS = ["red", "blue", "green", "small", "large", "round", "square", "cat", "dog", "bird", "house", "tree", "river", "stone", "cloud"]
 DOCUMENTS = [f"the {a} {b} stood by the {c}" for a in WORDS[:7] for b in WORDS[7:10] for c in WORDS[10:]]
@@ -51,6 +57,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("suites")
 
 
+@pytest.fixture(scope="session")
+def tiny(folder: Path) -> Suite:
+    return read(folder)
+
+
 def read(folder: Path, text: str = SUITE) -> Suite:
     path = folder / "tiny.yaml"
     path.write_text(text, encoding="utf-8")
@@ -61,3 +72,13 @@ def planned(loaded: Suite, cache: Path, only: str = "*") -> Planned:
     """Forecasts of the arms whose id matches."""
     arms = plan.only(plan.arms(loaded), only)
     return forecasts(loaded, arms, dict.fromkeys(loaded.tasks, SPLITS), DryStore(cache, quiet), quiet)
+
+
+def here(arms: Planned, room: float = math.inf) -> Here:
+    keys = [work.recipe.key for forecast in arms.values() for work in forecast.works if work.bill.flops]
+    return Here("a machine", room, dict.fromkeys(keys, PACE), dict.fromkeys(keys, 5000), process_counts=True)
+
+
+def ended(arm: plan.Arm) -> Record:
+    named = (arm.id, "tiny", "own", "sft", "sft", "", {}, arm.budget_usd, arm.seed)
+    return Record(*named, "done", "", 1.0, facts={}, data_fingerprint="", machine={}, started="", ended="", student="")

@@ -14,13 +14,7 @@ from bench.foresight.totals import Planned
 from bench.ledger import LIMITED
 from bench.plan import Arm
 from bench.suite import Suite
-from tests.foresight.conftest import SUITE, planned, read
-from tests.foresight.test_totals import ended, here
-
-
-@pytest.fixture(scope="module")
-def tiny(folder: Path) -> Suite:
-    return read(folder)
+from tests.foresight.conftest import SUITE, ended, here, planned, read
 
 
 @pytest.fixture(scope="module")

@@ -6,37 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from bench import plan
 from bench.contracts import Bill, Charge, Reading
 from bench.errors import BenchError
 from bench.fit.cards import GIB, Card, cards, find
 from bench.foresight import written
 from bench.foresight.ahead import Ahead, look, refuse_above
-from bench.foresight.device import Here, OnCard, Taken
+from bench.foresight.device import OnCard, Taken
 from bench.foresight.page import duration
-from bench.foresight.rehearsal import Pace
 from bench.foresight.totals import Planned, Total
 from bench.foresight.written import Foreseen, Written
-from bench.ledger import Record
 from bench.suite import Suite
-from tests.foresight.conftest import SUITE, planned, read
-
-PACE = Pace(1.0, 1e-9, 3, 36.0, 1000)
-
-
-@pytest.fixture(scope="module")
-def tiny(folder: Path) -> Suite:
-    return read(folder)
+from tests.foresight.conftest import PACE, SUITE, ended, here, planned, read
 
 
 @pytest.fixture(scope="module")
 def arms(tiny: Suite, cache: Path) -> Planned:
     return planned(tiny, cache, "*sft*")
-
-
-def here(arms: Planned, room: float = math.inf) -> Here:
-    keys = [work.recipe.key for forecast in arms.values() for work in forecast.works if work.bill.flops]
-    return Here("a machine", room, dict.fromkeys(keys, PACE), dict.fromkeys(keys, 5000), process_counts=True)
 
 
 def ahead(tiny: Suite, arms: Planned, room: float = math.inf) -> Ahead:
@@ -108,11 +93,6 @@ def test_more_than_was_allowed_is_refused_with_what_it_would_spend(tiny: Suite, 
     refuse_above(found, usd + 0.01)
     with pytest.raises(BenchError, match=rf"may spend \${usd:.2f}.*more than --max-usd 1;"):
         refuse_above(found, 1.0)
-
-
-def ended(arm: plan.Arm) -> Record:
-    named = (arm.id, "tiny", "own", "sft", "sft", "", {}, arm.budget_usd, arm.seed)
-    return Record(*named, "done", "", 1.0, facts={}, data_fingerprint="", machine={}, started="", ended="", student="")
 
 
 def test_where_nothing_is_made_all_is_to_go(tiny: Suite, arms: Planned) -> None:
