@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from pydantic import Field
 
@@ -92,6 +92,8 @@ Rule = Callable[[str], str]
 class Task(Part, ABC):
     """Documents, their labels, and the trivial rules that any model has to beat."""
 
+    shelf: ClassVar[str] = "tasks"
+
     prefix: str = ""
     """Put before every source that a model reads, such as 'summarize: '."""
     max_source_tokens: int = Field(default=512, ge=4)
@@ -116,6 +118,8 @@ class Task(Part, ABC):
 class Checkpoint(Part, ABC):
     """A pretrained large model. Its making is sunk cost, charged to nobody."""
 
+    shelf: ClassVar[str] = "zoo"
+
     @abstractmethod
     def folder(self, cache: Path) -> Path:
         """A local folder in the transformers layout (config.json, *.safetensors, tokenizer). Raises CheckpointError."""
@@ -132,6 +136,8 @@ class Checkpoint(Part, ABC):
 class Text(Part, ABC):
     """Plain text to go on pretraining with. A suite names it under `texts`."""
 
+    shelf: ClassVar[str] = "texts"
+
     @abstractmethod
     def documents(self, cache: Path, progress: Progress) -> tuple[Example, ...]:
         """Documents without targets. Slow work is kept under `cache`. Raises DataError."""
@@ -142,6 +148,8 @@ class Text(Part, ABC):
 
 class Metric(Part, ABC):
     """Predictions and references -> scores."""
+
+    shelf: ClassVar[str] = "metrics"
 
     @property
     @abstractmethod
@@ -183,6 +191,8 @@ class Instrument(Protocol):
 
 class Profiler(Part, ABC):
     """Makes instruments. Slow set-up belongs in `prepare`, which is called once, outside every window."""
+
+    shelf: ClassVar[str] = "profilers"
 
     def prepare(self) -> None:
         """Warm up whatever the first window would otherwise pay for."""
@@ -267,6 +277,8 @@ class Outcome:
 class Strategy(Part, ABC):
     """A way to spend the money."""
 
+    shelf: ClassVar[str] = "strategies"
+
     label_share: float = Field(default=0.0, ge=0, le=1)
     """Part of the budget that buys labels, before the rest buys compute. A list in a suite is a grid."""
     compact: Compact | None = None
@@ -287,6 +299,8 @@ executor is gone, and the process ends too."""
 
 class Executor(Part, ABC):
     """Where fresh processes run."""
+
+    shelf: ClassVar[str] = "executors"
 
     @abstractmethod
     def run(self, commands: Mapping[str, Sequence[str]], logs: Mapping[str, Path], ended: Callable[[str, int], None]) -> None:

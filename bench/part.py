@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,9 +12,21 @@ from pydantic import BaseModel, ConfigDict, Field
 class Part(BaseModel):
     """A frozen, strict value whose fields are its settings."""
 
+    shelf: ClassVar[str] = ""
+    """Folder of `bench/` where parts of this kind lie; empty for settings that several parts share."""
+
     model_config = ConfigDict(
         frozen=True, strict=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True, validate_default=True
     )
+
+    @classmethod
+    def kind(cls) -> str:
+        """Name this class for artifact keys, such as 'bench/models/random.Random'.
+
+        The name holds the package, shelf, file and class, and no folder in between. A file that moves inside its package keeps the key.
+        """
+        package, file = cls.__module__.partition(".")[0], cls.__module__.rpartition(".")[2]
+        return f"{package}/{cls.shelf}/{file}.{cls.__qualname__}" if cls.shelf else cls.__qualname__
 
 
 @dataclass(frozen=True)

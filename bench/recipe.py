@@ -12,8 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, TypeVar
 
-from pydantic import BaseModel
-
+from bench.part import Part
 from bench.values import Example, Limit, Progress, fingerprint
 
 
@@ -126,14 +125,14 @@ R = TypeVar("R", bound=Recipe)
 
 
 def identify(value: Any) -> Any:
-    """A JSON value that is the same exactly where `value` means the same: recipes by key, texts by hash.
+    """Turn a value into JSON that is equal exactly where the values mean the same: recipes by key, texts by hash, parts by `kind`.
 
-    A part's settings that are missing are left out, so that one which is added later, and may be missing, changes no key.
+    Settings that are None are left out. A setting that is added later, with the default None, changes no key.
     """
     if isinstance(value, Recipe):
         return value.key
-    if isinstance(value, BaseModel):
-        return {"part": f"{type(value).__module__}.{type(value).__qualname__}", **value.model_dump(mode="json", exclude_none=True)}
+    if isinstance(value, Part):
+        return {"part": value.kind(), **value.model_dump(mode="json", exclude_none=True)}
     if isinstance(value, tuple) and value and isinstance(value[0], Example):
         return fingerprint(value)
     if isinstance(value, tuple):

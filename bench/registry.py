@@ -17,15 +17,17 @@ from bench import contracts
 from bench.contracts import Part
 from bench.errors import BenchError
 
-SHELVES: dict[str, type[Part]] = {
-    "tasks": contracts.Task,
-    "strategies": contracts.Strategy,
-    "metrics": contracts.Metric,
-    "profilers": contracts.Profiler,
-    "zoo": contracts.Checkpoint,
-    "texts": contracts.Text,
-    "executors": contracts.Executor,
-}
+_BASES: tuple[type[Part], ...] = (
+    contracts.Task,
+    contracts.Strategy,
+    contracts.Metric,
+    contracts.Profiler,
+    contracts.Checkpoint,
+    contracts.Text,
+    contracts.Executor,
+)
+SHELVES: dict[str, type[Part]] = {base.shelf: base for base in _BASES}
+"""Shelf -> what its parts derive from."""
 
 
 class UnknownPart(BenchError):

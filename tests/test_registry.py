@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from bench import registry
-from bench.contracts import Part, Task
+from bench.contracts import Part, Task, identify
 from bench.errors import BenchError
 
 REQUIRED = {
@@ -34,6 +34,22 @@ def test_a_part_is_found_by_its_file_name_and_named_by_it() -> None:
         kind = registry.find(shelf, name)
         assert issubclass(kind, registry.SHELVES[shelf])
         assert registry.name_of(construct(kind, name)) == name
+
+
+def test_the_kind_of_a_part_holds_no_folder_but_its_shelf_and_no_two_parts_share_one() -> None:
+    kinds = {registry.find(shelf, name).kind() for shelf, name in EVERY_PART}
+    assert len(kinds) == len(EVERY_PART)
+    for shelf, name in EVERY_PART:
+        kind = registry.find(shelf, name)
+        assert kind.kind() == f"bench/{shelf}/{name}.{kind.__name__}"
+
+
+def test_a_part_that_moves_inside_its_package_keeps_its_kind_and_one_of_another_package_has_its_own() -> None:
+    rouge = registry.find("metrics", "rouge")
+    moved = type("Rouge", (rouge,), {"__module__": "bench.somewhere.else_.rouge", "__qualname__": "Rouge"})
+    theirs = type("Rouge", (rouge,), {"__module__": "other_people.rouge", "__qualname__": "Rouge"})
+    assert identify(moved()) == identify(rouge())
+    assert identify(theirs()) != identify(rouge())
 
 
 def test_a_name_that_is_not_there_brings_the_nearest() -> None:
