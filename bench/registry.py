@@ -11,7 +11,7 @@ import importlib
 import inspect
 import pkgutil
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 
 from bench import contracts
 from bench.contracts import Part
@@ -28,6 +28,9 @@ _BASES: tuple[type[Part], ...] = (
 )
 SHELVES: dict[str, type[Part]] = {base.shelf: base for base in _BASES}
 """Shelf -> what its parts derive from."""
+
+FORMER_NAMES = {"models": ("zoo",)}
+"""Shelf -> its names in earlier versions; packages that use them in their entry points keep working."""
 
 
 class UnknownPart(BenchError):
@@ -48,7 +51,12 @@ def names(shelf: str) -> tuple[str, ...]:
     """Names of all parts on a shelf, sorted. Files whose name starts with '_' are no parts."""
     package = importlib.import_module(f"bench.{shelf}")
     own = {m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_")}
-    return tuple(sorted(own | {e.name for e in entry_points(group=f"bench.{shelf}")}))
+    return tuple(sorted(own | {entry.name for entry in _entry_points(shelf)}))
+
+
+def _entry_points(shelf: str) -> list[EntryPoint]:
+    """Parts that other packages add to a shelf."""
+    return [entry for group in (shelf, *FORMER_NAMES.get(shelf, ())) for entry in entry_points(group=f"bench.{group}")]
 
 
 @cache
@@ -56,9 +64,10 @@ def find(shelf: str, name: str) -> type[Part]:
     """The class behind a name. Raises UnknownPart."""
     if name not in names(shelf):
         raise UnknownPart(shelf, name)
-    for entry in entry_points(group=f"bench.{shelf}", name=name):
-        loaded: type[Part] = entry.load()
-        return loaded
+    for entry in _entry_points(shelf):
+        if entry.name == name:
+            loaded: type[Part] = entry.load()
+            return loaded
     module = importlib.import_module(f"bench.{shelf}.{name}")
     base = SHELVES[shelf]
     classes = [c for _, c in inspect.getmembers(module, inspect.isclass) if issubclass(c, base) and c.__module__ == module.__name__]

@@ -24,19 +24,19 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from bench import machine
 from bench.contracts import Decoding, Precision
 from bench.errors import MeasureError
-from bench.fit.models import find
+from bench.forecast.memory.architectures import find
+from bench.forecast.memory.peak import Architecture, Texts, generation_peak, training_peak, with_dropout
+from bench.forecast.memory.simulate import Kernels
+from bench.system import machine
 from bench.training.batches import Encoded
+from bench.training.checkpoints import head_is_tied, model_class, untie
 from bench.training.flops import flop_model
 from bench.training.generation import generate_batch, generation_config
 from bench.training.loop import Planned, train
-from bench.training.memory import Architecture, Texts, generation_peak, training_peak, with_dropout
-from bench.training.models import head_is_tied, model_class, untie
 from bench.training.objectives import LabelObjective
-from bench.training.pretending import Kernels
-from bench.training.tuning import Lora, Tuning
+from bench.training.settings import Lora, Tuning
 
 MIB = 2**20
 

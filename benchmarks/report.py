@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from bench.contracts import Charge, Reading, Score
-from bench.ledger import LIMITED, SCHEMA, Record
+from bench.execution.ledger import LIMITED, SCHEMA, Record
 
 SECONDS, BYTES = 10.0, 1e9
 """Aimed at."""
@@ -136,10 +136,11 @@ def _lines(path: Path, rows: list[dict[str, Any]]) -> None:
 
 def report(folder: Path) -> None:
     """Read and report, and print the seconds of both and the peak of bytes."""
-    from bench import report, results
+    from bench import report
+    from bench.results import table
 
     began = time.monotonic()
-    found = results.read(folder)
+    found = table.read(folder)
     read = time.monotonic()
     report.write(folder, read=found)
     print(json.dumps([read - began, time.monotonic() - read, 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss]))

@@ -15,9 +15,9 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from bench.report import stats
-from bench.report.ranking import Ranking
-from bench.report.stats import Floats
+from bench.report.analysis import significance
+from bench.report.analysis.ranking import Ranking
+from bench.report.analysis.significance import Floats
 
 RESAMPLES = 300
 """Fewer than in a report, to be quick; the variance between examples is then right to 8 %."""
@@ -92,7 +92,7 @@ def coverage(world: World, seeds: int, examples: int, number: int, *, paired: bo
     scores = world.suites(np.random.default_rng(seed), number, 2 if paired else 1, seeds, examples)
     sample = scores[:, 0] - scores[:, 1] if paired else scores[:, 0]
     means = sample.mean(axis=(1, 2))
-    low, high = stats.interval(means, stats.spread(stats.means(sample, RESAMPLES), seeds, examples))
+    low, high = significance.interval(means, significance.spread(significance.means(sample, RESAMPLES), seeds, examples))
     truth = 0.0 if paired else means.mean()
     return float(((low <= truth) & (truth <= high)).mean())
 
@@ -115,12 +115,12 @@ def ranking(suite: Floats) -> Ranking:
     """Of scores, settings x seeds x examples; settings are called by their place."""
     means = suite.mean(axis=(1, 2))
     order = np.argsort(-means)
-    return Ranking(tuple(map(str, order)), means[order], stats.means(suite[order], RESAMPLES), *suite.shape[1:])
+    return Ranking(tuple(map(str, order)), means[order], significance.means(suite[order], RESAMPLES), *suite.shape[1:])
 
 
 def _calls(suite: Floats, ahead: float) -> tuple[bool, bool, float]:
     ranked = ranking(suite)
-    sure = ranked.p_values < stats.LEVEL
+    sure = ranked.p_values < significance.LEVEL
     right = sure[ranked.places["0"]].sum() if ahead else 0
     return bool(sure[0, 1:].all()), bool(sure.sum() > right), float(right / (len(suite) - 1))
 

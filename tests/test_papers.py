@@ -17,28 +17,29 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from bench import ledger, plan, suite, worker
 from bench.contracts import Part
-from bench.foresight.arms import forecast
-from bench.job import ArmJob, models_fingerprint
-from bench.ledger import Ending, Purse
+from bench.execution import ledger, worker
+from bench.execution.job import ArmJob, models_fingerprint
+from bench.execution.ledger import Ending, Purse
+from bench.execution.store import DryStore, Store
+from bench.forecast.arm import forecast
+from bench.models.random import Random
 from bench.registry import name_of
-from bench.store import DryStore, Store
-from bench.suite import Suite
+from bench.suite import arms, suite_file
+from bench.suite.suite_file import Suite
 from bench.tasks._class_labels import ClassLabels
 from bench.tasks._json_lines_folder import JsonLinesFolder
-from bench.training.models import load
+from bench.training.checkpoints import load
 from bench.training.recipes import Finetuned, ModelRecipe
+from bench.training.settings import Tuning
 from bench.training.shapes import Family, shape_of
 from bench.training.shrinking import layer_counts
-from bench.training.tuning import Tuning
-from bench.zoo.random import Random
-from tests.test_store import quiet
+from tests.execution.test_store import quiet
 from tests.training.fake_endpoint import serving
 
 ROOT = Path(__file__).parents[1]
 PATHS = {path.stem: path for path in sorted((ROOT / "suites" / "papers").glob("*.yaml"))}
-SUITES = {name: suite.read(path) for name, path in PATHS.items()}
+SUITES = {name: suite_file.read(path) for name, path in PATHS.items()}
 
 SUBJECTS, PLACES = (
     ("red cat", "blue dog", "green bird", "small fox", "large cow", "round fish"),
@@ -215,7 +216,7 @@ def test_a_model_is_pinned_to_a_commit_or_its_header_says_how_to_bring_it(name: 
 @pytest.mark.parametrize(("name", "label"), FIRST_OF_EACH)
 def test_a_full_suite_runs_two_steps_of_each_strategy_from_folders(name: str, label: str, machine: Path) -> None:
     loaded = small(SUITES[name])
-    planned = next(found for found in plan.arms(loaded) if found.cell.label == label)
+    planned = next(found for found in arms.arms(loaded) if found.cell.label == label)
     models = models_fingerprint(loaded, planned, machine / "cache")
     store = Store(machine / "results" / "store", machine / "cache", "cpu", {}, quiet, models)
     purse = Purse(planned.budget_usd)
@@ -244,14 +245,14 @@ def test_the_first_arm_of_a_full_suite_is_done_with_its_scores(name: str, machin
 def test_every_arm_of_a_full_suite_can_be_planned_from_folders(name: str, machine: Path) -> None:
     loaded = small(SUITES[name])
     dry = DryStore(machine / "cache", quiet)
-    planned = {arm.id: forecast(loaded, arm, arm.task.splits(machine / "cache", quiet), dry) for arm in plan.arms(loaded)}
+    planned = {arm.id: forecast(loaded, arm, arm.task.splits(machine / "cache", quiet), dry) for arm in arms.arms(loaded)}
     assert {arm: found.stops for arm, found in planned.items() if found.stops} == {}
 
 
 def first_arm(name: str, loaded: Suite, machine: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Ending, Path]:
     """How it ended, and its folder."""
     monkeypatch.setattr(worker.suite, "read", lambda path: loaded)
-    first = plan.arms(loaded)[0]
+    first = arms.arms(loaded)[0]
     ending = worker.run(PATHS[name], first.id, machine / "results", machine / "cache", "cpu")
     assert (ending.status, ending.reason) == ("done", "")
     return ending, machine / "results" / first.id
@@ -274,7 +275,7 @@ def test_the_endpoint_suite_is_answered_by_an_endpoint(machine: Path, tmp_path: 
         elsewhere = {"endpoint": cells[0].strategy.endpoint.model_copy(update={"base_url": fake.url})}
         asking = replace(loaded, cells=tuple(replace(cell, strategy=cell.strategy.model_copy(update=elsewhere)) for cell in cells))
         monkeypatch.setattr(worker.suite, "read", lambda path: asking)
-        endings = [worker.run(PATHS["llm-endpoint"], found.id, tmp_path, tmp_path / "cache", "cpu") for found in plan.arms(asking)]
+        endings = [worker.run(PATHS["llm-endpoint"], found.id, tmp_path, tmp_path / "cache", "cpu") for found in arms.arms(asking)]
     assert [(ending.status, ending.reason) for ending in endings] == [("done", "")] * len(cells)
     assert endings[0].facts["pseudo_labels"] > 0
     assert {request["model"] for request in fake.requests} == {"Qwen/Qwen2.5-7B-Instruct"}
@@ -285,7 +286,7 @@ def test_the_endpoint_suite_is_answered_by_an_endpoint(machine: Path, tmp_path: 
 def test_no_full_suite_asks_for_fp16(name: str) -> None:
     assert SUITES[name].spec.precision in ("bf16", "fp32")
     with pytest.raises(ValidationError, match="'bf16' or 'fp32'"):
-        suite.SuiteText.model_validate({**SUITES[name].spec.model_dump(), "precision": "fp16"})
+        suite_file.SuiteText.model_validate({**SUITES[name].spec.model_dump(), "precision": "fp16"})
 
 
 def test_no_t5_of_a_full_suite_has_a_deeper_decoder_than_encoder() -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import DataError
-from bench.local_copies import DATA, folder_of, hub_cache, is_listed, missing_from, snapshot_of
-from bench.once import made_once
+from bench.system.files import made_once
+from bench.system.hub_mirror import DATA, folder_of, hub_cache, is_listed, missing_from, snapshot_of
 
 HUB_TIMEOUT_S = 10
 """How long the Hub may take to answer before it counts as out of reach."""

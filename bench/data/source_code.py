@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from bench.contracts import Progress
-from bench.once import made_once
+from bench.system.files import made_once
 
 PACKAGES = (
     *("torch", "transformers", "pandas", "numpy", "datasets", "pyarrow", "sympy", "networkx", "huggingface_hub"),

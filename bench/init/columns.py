@@ -9,8 +9,8 @@ from statistics import median
 
 from bench.data.rows import need_columns
 from bench.errors import BenchError, DataError
-from bench.init.reading import Table
-from bench.init.scalars import shown
+from bench.init.read_file import Table
+from bench.init.yaml_text import shown
 
 DOCUMENTS = (
     *("document", "article", "source", "text", "body", "content", "story", "input", "passage", "dialogue", "dialog", "transcript"),

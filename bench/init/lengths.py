@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.values import content_hash
+from bench.contracts.values import content_hash
 
 TOKENS_A_WORD = 1.5
 """Estimate where no tokenizer is at hand. flan-t5-small's makes 1.37 of licences, 1.44 of scientific abstracts (SciTLDR), 1.60 of Debian's
@@ -65,7 +65,7 @@ def tokens(texts: Sequence[str], tokenizer: Path | None) -> Lengths:
     if tokenizer is None:
         guesses = (max(TOKENS_A_WORD * len(text.split()), len(text) / CHARACTERS_A_TOKEN) for text in texts)
         return Lengths(tuple(sorted(math.ceil(guess) + 1 for guess in guesses)), len(texts), estimated=True)
-    from bench.training.models import load_tokenizer
+    from bench.training.checkpoints import load_tokenizer
 
     some = texts if len(texts) <= COUNTED_AT_MOST else sorted(texts, key=content_hash)[:COUNTED_AT_MOST]
     rows = load_tokenizer(tokenizer)(list(some), verbose=False)["input_ids"] if some else []

@@ -8,17 +8,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench import plan
-from bench import suite as suites
 from bench.data.tables import Format
 from bench.errors import BenchError
-from bench.init import asking, columns, reading, scalars, settings, writing
+from bench.init import choose, columns, prompts, read_file, write_suite, yaml_text
+from bench.init.choose import Divided, Settings
 from bench.init.columns import Choice
-from bench.init.figures import figures
-from bench.init.look import Look, look
-from bench.init.model import Large, large
-from bench.init.reading import Table
-from bench.init.settings import Divided, Settings
+from bench.init.large_model import Large, large
+from bench.init.profile import Look, look
+from bench.init.profile_text import figures
+from bench.init.read_file import Table
+from bench.suite import arms as plan
+from bench.suite import suite_file as suites
 
 LABEL_USD = 0.10
 """Where nobody says what a label costs. Kang, Xu, Ritter 2023 paid 0.13 to 0.37 (suites/papers/)."""
@@ -43,12 +43,12 @@ def write(data: Path, wanted: Wanted, cache: Path, tell: Callable[[str], None]) 
 
     tell: is told what was seen, what was taken for granted, and what comes next, a line at a time.
     """
-    name = scalars.label(Path(data.name.removesuffix(".gz")).stem)
+    name = yaml_text.label(Path(data.name.removesuffix(".gz")).stem)
     out = wanted.out or Path(f"{name}.yaml")
     rows_copy = out.with_name(f"{out.stem}.rows.jsonl")
     _may_write(out, wanted.force, data)
     _check_dollars(wanted)
-    table = reading.read(data)
+    table = read_file.read(data)
     _tell_columns(table, tell)
     choice = _choice(table, wanted, tell)
     if table.why_copy:
@@ -56,13 +56,13 @@ def write(data: Path, wanted: Wanted, cache: Path, tell: Callable[[str], None]) 
     with _read_from(table, rows_copy) as (path, told):
         model = large(wanted.model, cache)
         seen = look(table, choice, model)
-        rows = settings.divided(path, told, choice, seen, cache)
+        rows = choose.divided(path, told, choice, seen, cache)
         if table.why_copy:
             rows = replace(rows, task=rows.task.model_copy(update={"train": str(rows_copy), "format": None}))
         for line in figures(seen, model):
             tell(line)
         found = _settle(choice, seen, model, rows, wanted, tell)
-        arms = _save(out, writing.suite(name, data, _troubles(table, rows_copy), found))
+        arms = _save(out, write_suite.suite(name, data, _troubles(table, rows_copy), found))
     for short in found.spending.short():
         tell(f"Too little: {short}.")
     if table.why_copy:
@@ -79,18 +79,18 @@ def _may_write(path: Path, force: bool, data: Path) -> None:
 
 
 def _check_dollars(wanted: Wanted) -> None:
-    asking.dollars(wanted.budgets, "--budget")
+    prompts.dollars(wanted.budgets, "--budget")
     if wanted.label_usd is not None:
-        asking.dollars([wanted.label_usd], "--label-usd", at_least=0)
+        prompts.dollars([wanted.label_usd], "--label-usd", at_least=0)
 
 
 def _tell_columns(table: Table, tell: Callable[[str], None]) -> None:
-    tell(f"{scalars.shown(table.file.name)}: {table.kind}, {table.rows:,} rows")
+    tell(f"{yaml_text.shown(table.file.name)}: {table.kind}, {table.rows:,} rows")
     for column in columns.columns(table).values():
         words = f", half of them {column.words:g} words or fewer" if column.filled else ""
-        tell(f"  {scalars.shown(column.name)}: {column.filled:,} filled, {column.empty:,} empty, {column.distinct:,} different{words}")
+        tell(f"  {yaml_text.shown(column.name)}: {column.filled:,} filled, {column.empty:,} empty, {column.distinct:,} different{words}")
     for name, why in (table.not_text or {}).items():
-        tell(f"  {scalars.shown(name)}: left out, as it {why}")
+        tell(f"  {yaml_text.shown(name)}: left out, as it {why}")
     for trouble in table.troubles:
         tell(trouble)
 
@@ -98,16 +98,16 @@ def _tell_columns(table: Table, tell: Callable[[str], None]) -> None:
 def _choice(table: Table, wanted: Wanted, tell: Callable[[str], None]) -> Choice:
     choice = columns.choose(table, wanted.source, wanted.target)
     if wanted.ask and choice.source_unclear:
-        source = asking.column("documents", [*table.cells], choice.source)
+        source = prompts.column("documents", [*table.cells], choice.source)
         choice = replace(columns.choose(table, source, wanted.target), why_source="as you said")
     if wanted.ask and choice.target_unclear:
-        target = asking.column("labels", [name for name in table.cells if name != choice.source], choice.target)
+        target = prompts.column("labels", [name for name in table.cells if name != choice.source], choice.target)
         choice = replace(choice, target=target, why_target="as you said", target_unclear=False)
     for what, name, why, unclear, option in (
         ("documents", choice.source, choice.why_source, choice.source_unclear, "--source"),
         ("labels", choice.target, choice.why_target, choice.target_unclear, "--target"),
     ):
-        tell(f"{what}: {scalars.shown(name)}, {why}" + (f" (others would do: {option})" if unclear else ""))
+        tell(f"{what}: {yaml_text.shown(name)}, {why}" + (f" (others would do: {option})" if unclear else ""))
     return choice
 
 
@@ -119,7 +119,7 @@ def _read_from(table: Table, rows_copy: Path) -> Iterator[tuple[Path, Format | N
         return
     part = rows_copy.with_name(f"{rows_copy.name}.part")
     try:
-        reading.copy(table, part)
+        read_file.copy(table, part)
         yield part, "jsonl"
         part.replace(rows_copy)
     finally:
@@ -127,16 +127,16 @@ def _read_from(table: Table, rows_copy: Path) -> Iterator[tuple[Path, Format | N
 
 
 def _settle(choice: Choice, seen: Look, model: Large, rows: Divided, wanted: Wanted, tell: Callable[[str], None]) -> Settings:
-    on, usd, budgets = settings.device(model), wanted.label_usd, wanted.budgets
+    on, usd, budgets = choose.device(model), wanted.label_usd, wanted.budgets
     if usd is None:
-        usd = asking.label_usd(LABEL_USD) if wanted.ask else LABEL_USD
-        tell(f"a label costs {writing.usd(usd)} USD" + ("" if wanted.ask else ", taken for granted (--label-usd)"))
-    found = settings.settle(choice, seen, model, rows, on, usd, budgets)
+        usd = prompts.label_usd(LABEL_USD) if wanted.ask else LABEL_USD
+        tell(f"a label costs {write_suite.usd(usd)} USD" + ("" if wanted.ask else ", taken for granted (--label-usd)"))
+    found = choose.settle(choice, seen, model, rows, on, usd, budgets)
     if not budgets and wanted.ask:
-        budgets = asking.budgets(found.spending.budgets)
+        budgets = prompts.budgets(found.spending.budgets)
         if budgets != found.spending.budgets:
-            found = settings.settle(choice, seen, model, rows, on, usd, budgets)
-    told = " and ".join(writing.usd(budget) for budget in found.spending.budgets)
+            found = choose.settle(choice, seen, model, rows, on, usd, budgets)
+    told = " and ".join(write_suite.usd(budget) for budget in found.spending.budgets)
     tell(f"budgets: {told} USD" + ("" if budgets else ", taken for granted (--budget)"))
     return found
 
@@ -154,5 +154,5 @@ def _save(out: Path, text: str) -> int:
 
 
 def _troubles(table: Table, rows_copy: Path) -> tuple[str, ...]:
-    copied = (f"A copy of the rows is read, {scalars.shown(rows_copy.name)}: {table.why_copy}.",) if table.why_copy else ()
+    copied = (f"A copy of the rows is read, {yaml_text.shown(rows_copy.name)}: {table.why_copy}.",) if table.why_copy else ()
     return tuple(f"{trouble[0].upper()}{trouble[1:]}." for trouble in table.troubles) + copied

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from bench import machine
 from bench.contracts import Direction, Metric, Score
 from bench.errors import BenchError
-from bench.local_copies import MODELS, folder_of, missing_from
 from bench.metrics._self_bleu import self_bleu
+from bench.system import machine
+from bench.system.hub_mirror import MODELS, folder_of, missing_from
 
 if TYPE_CHECKING:
     from bench.metrics._bert_score import Encoder

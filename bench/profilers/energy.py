@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from bench import machine
 from bench.contracts import Instrument, Profiler, Reading, Source
 from bench.errors import MeasureError
+from bench.system import machine
 
 
 class Energy(Profiler):

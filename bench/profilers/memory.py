@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import psutil
 from pydantic import Field
 
-from bench import machine
 from bench.contracts import Direction, Instrument, Profiler, Reading
 from bench.errors import MeasureError
+from bench.system import machine
 
 
 class Memory(Profiler):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from bench import machine
 from bench.contracts import Instrument, Profiler, Reading
+from bench.system import machine
 
 
 class Wall(Profiler):

@@ -39,18 +39,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import collector
+from bench.system import garbage
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from bench.report.curves import Field
-    from bench.report.serving import Use
-    from bench.repricing import Quotes
-    from bench.results import Results
+    from bench.report.analysis.budget_curves import Field
+    from bench.report.analysis.serving_cost import Use
+    from bench.results.repricing import Quotes
+    from bench.results.table import Results
 
 
-@collector.away()
+@garbage.away()
 def write(folder: Path, quotes: Quotes | None = None, use: Use | None = None, out: Path | None = None, read: Results | None = None) -> Path:
     """Read the arms in `folder` (`results/<suite>/`); write its tables, plots, report.md and report.html to `out`.
 
@@ -58,34 +58,38 @@ def write(folder: Path, quotes: Quotes | None = None, use: Use | None = None, ou
     read: the results in `folder`, where they have been read already.
     Returns the path of report.md. Raises BenchError where there is no such folder, or a price cannot be counted by.
     """
-    from bench import archive, parallel, repricing, results
-    from bench.report import axes, board, figures, page, web
-    from bench.report.current import current
-    from bench.report.priced import priced
-    from bench.report.web.payload import Material
+    from bench.report import html
+    from bench.report.analysis import leaderboard, pareto
+    from bench.report.analysis.active_arms import current
+    from bench.report.html.payload import Material
+    from bench.report.plots import budget
+    from bench.report.render import markdown
+    from bench.report.sections.other_prices import priced
+    from bench.results import archive, repricing, table
+    from bench.system import processes
 
-    read, out = read or results.read(folder), out or folder
+    read, out = read or table.read(folder), out or folder
     out.mkdir(parents=True, exist_ok=True)
     everything = repricing.reprice(read, quotes) if quotes else read
     with ThreadPoolExecutor(1) as aside:  # pyarrow writes without holding up the rest
-        saved = aside.submit(results.save, everything, out)
+        saved = aside.submit(table.save, everything, out)
         asked, found = current(read), current(everything)
-        metrics = board.metrics(found)
-        boards = board.boards(found, metrics)
+        metrics = leaderboard.metrics(found)
+        boards = leaderboard.boards(found, metrics)
         saved.result()
     if out == folder and not read.kept:
         archive.write(folder, read.records, read.examples)
-    trade_offs = [trade_off for one in boards if (trade_off := axes.trade_off(one))]
-    plots = figures.plots(boards, metrics, trade_offs, out)
-    with parallel.beside(partial(figures.draw, plots)):
-        matters = priced(asked, board.boards(asked, metrics) if quotes else boards, quotes, use)
+    trade_offs = [trade_off for one in boards if (trade_off := pareto.trade_off(one))]
+    plots = budget.plots(boards, metrics, trade_offs, out)
+    with processes.beside(partial(budget.draw, plots)):
+        matters = priced(asked, leaderboard.boards(asked, metrics) if quotes else boards, quotes, use)
         maps = matters.plots(out) if matters else {}
-        with parallel.beside(partial(figures.draw, maps)):
-            text = page.page(found, everything, metrics, boards, trade_offs, [*plots], matters, [*maps])
+        with processes.beside(partial(budget.draw, maps)):
+            text = markdown.page(found, everything, metrics, boards, trade_offs, [*plots], matters, [*maps])
     part = out / "report.md.part"
     part.write_text(text, encoding="utf-8")
     told, drawn = (matters.fields, matters.maps) if matters else ((), ())
-    web.write(Material(folder, found, everything, metrics, boards, told, drawn, use), text, out)
+    html.write(Material(folder, found, everything, metrics, boards, told, drawn, use), text, out)
     return part.replace(out / "report.md")
 
 
@@ -95,11 +99,11 @@ def fields(found: Results, task: str | None = None, quotes: Quotes | None = None
     Raises BenchError where no arm has a score, or there is no such task.
     """
     from bench.errors import BenchError
-    from bench.report import board, curves
-    from bench.report.current import current
+    from bench.report.analysis import budget_curves, leaderboard
+    from bench.report.analysis.active_arms import current
 
     found = current(found)
-    told = curves.fields(found, board.boards(found, board.metrics(found)), quotes)
+    told = budget_curves.fields(found, leaderboard.boards(found, leaderboard.metrics(found)), quotes)
     chosen = [field for field in told if task in (None, field.task)]
     if not chosen:
         tasks = ", ".join(field.task for field in told)
@@ -109,6 +113,6 @@ def fields(found: Results, task: str | None = None, quotes: Quotes | None = None
 
 def terminal(results: Results, width: int | None = None) -> RenderableType:
     """The leaderboard, for rich, in `width` columns, those of the terminal by default; also while arms are still running."""
-    from bench.report import screen
+    from bench.report.render import terminal as screen
 
     return screen.leaderboard(results, width or shutil.get_terminal_size().columns)

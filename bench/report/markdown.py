@@ -10,6 +10,9 @@ from functools import lru_cache
 DASH = "–"
 """Stands for what is missing."""
 
+NAMED = 10
+"""A sentence names so many; the leaderboard names all."""
+
 
 def plain(text: object) -> str:
     """One line without control, format or half characters, so that no text moves the cursor or turns the direction of reading."""
@@ -48,3 +51,19 @@ def fence(text: str, language: str) -> str:
 def number(value: float | None, digits: int = 2) -> str:
     """Rounded, with thousands set apart; a dash where it is missing."""
     return DASH if value is None or value != value else f"{value:,.{digits}f}"
+
+
+def count(number: int, what: str) -> str:
+    """'1 seed', '2 seeds'."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def listed(names: Sequence[str], at_most: int = NAMED) -> str:
+    """'a, b and c', 'a, b and 7 more'; Markdown. '' for none."""
+    shown = [*map(escape, names[:at_most]), *([f"{len(names) - at_most:,} more"] if len(names) > at_most else [])]
+    return conjoined(shown)
+
+
+def conjoined(texts: Sequence[str]) -> str:
+    """'a', 'a and b', 'a, b and c'."""
+    return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)

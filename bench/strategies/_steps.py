@@ -6,10 +6,10 @@ from typing import Any
 
 from bench.contracts import Compact, Example, Job, Phase
 from bench.errors import CheckpointError, NotEnough, OverBudget
-from bench.training.outputs import PseudoLabels
+from bench.training.generated import PseudoLabels
 from bench.training.recipes import Finetuned, ModelRecipe, Pretrained, Shrunk, as_the_task_says
+from bench.training.settings import Distillation, Tuning, check_optimizer
 from bench.training.soft_labels import Distilled, SoftLabels
-from bench.training.tuning import Distillation, Tuning, check_optimizer
 
 CHUNK = 250
 """Pseudo-labels made at a time: each chunk is an artifact, so budgets share their first chunks and a killed run keeps them."""

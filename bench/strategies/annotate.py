@@ -9,7 +9,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from bench.contracts import Job, Outcome, Strategy
-from bench.training.tuning import Tuning
+from bench.training.settings import Tuning
 
 
 class Annotate(Strategy):

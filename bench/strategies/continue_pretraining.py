@@ -12,7 +12,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from bench.contracts import Job, Outcome, Strategy, TextLabel
-from bench.training.tuning import Tuning
+from bench.training.settings import Tuning
 
 Weight = Annotated[float, Field(ge=0)]
 

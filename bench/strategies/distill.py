@@ -20,7 +20,7 @@ from pydantic import Field, model_validator
 
 from bench.contracts import Example, Job, Outcome, Strategy
 from bench.errors import NotEnough
-from bench.training.tuning import Distillation, Tuning
+from bench.training.settings import Distillation, Tuning
 
 if TYPE_CHECKING:
     from bench.training.recipes import ModelRecipe

@@ -13,12 +13,12 @@ from pydantic import Field, model_validator
 
 from bench.contracts import Example, Job, ModelLabel, Outcome, Strategy
 from bench.errors import NotEnough, OverBudget
-from bench.training.endpoint import Endpoint
-from bench.training.prompting import Prompt, Sampling
-from bench.training.tuning import Tuning
+from bench.training.llm_endpoint import Endpoint
+from bench.training.llm_prompt import Prompt, Sampling
+from bench.training.settings import Tuning
 
 if TYPE_CHECKING:
-    from bench.training.labelling import Answers, EndpointLabels, Labelling, PromptedLabels
+    from bench.training.llm_labels import Answers, EndpointLabels, Labelling, PromptedLabels
     from bench.training.recipes import Pretrained
 
     Ask = Callable[[tuple[Example, ...]], EndpointLabels | PromptedLabels]
@@ -83,13 +83,13 @@ class LlmLabel(Strategy):
         return None if self.teacher is None else Pretrained(job.model(self.teacher))
 
     def _answers(self, ask: Ask) -> Callable[[tuple[Example, ...]], Answers] | None:
-        from bench.training.labelling import Answers
+        from bench.training.llm_labels import Answers
 
         return (lambda documents: Answers(ask(documents))) if self.teacher or self.score_teacher else None
 
     def _asking(self, job: Job, labels: tuple[Example, ...]) -> Ask:
         """Documents -> the recipe of their labels."""
-        from bench.training.labelling import EndpointLabels, PromptedLabels
+        from bench.training.llm_labels import EndpointLabels, PromptedLabels
 
         shots, cut = labels[: self.prompt.few_shot], job.task.max_source_tokens
         if len(shots) < self.prompt.few_shot:

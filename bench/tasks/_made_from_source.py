@@ -15,7 +15,7 @@ from bench.contracts import Example, Progress, Splits, Task, content_hash, finge
 from bench.data.source_code import EXTRACTOR, PACKAGES, DocumentedObject, documented_objects, installed
 from bench.data.splitting import divide
 from bench.errors import DataError
-from bench.once import made_once
+from bench.system.files import made_once
 from bench.tasks._likeness import first_of_their_kind
 
 TEST, DEV, POOL = 0.08, 0.04, 0.40

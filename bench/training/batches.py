@@ -23,7 +23,7 @@ import torch
 
 from bench.contracts import Example
 from bench.errors import DataError
-from bench.training.models import load_tokenizer, read_config
+from bench.training.checkpoints import load_tokenizer, read_config
 
 IGNORED = -100
 """Label of a padded position: no loss is taken there."""

@@ -18,7 +18,7 @@ from typing import Any
 from bench.contracts import Example
 from bench.errors import CheckpointError
 from bench.training.batches import Encoded
-from bench.training.models import load_tokenizer, read_config
+from bench.training.checkpoints import load_tokenizer, read_config
 
 NOISE_DENSITY, MEAN_SPAN = 0.15, 3.0
 """Share of the tokens that are taken out, and the mean length of a gap: T5's (Raffel et al. 2020, section 3.3.4)."""

@@ -31,8 +31,8 @@ from typing import Any
 
 import torch
 
-from bench.training.models import model_class
-from bench.training.tuning import Freeze, check_freeze
+from bench.training.checkpoints import model_class
+from bench.training.settings import Freeze, check_freeze
 
 CROSS_ATTENTION = ("EncDecAttention", "encoder_attn")
 QUERIES = ("q", "q_proj")

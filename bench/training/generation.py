@@ -17,8 +17,8 @@ import torch
 from bench.contracts import Decoding, Precision, Progress, Tally
 from bench.errors import OverBudget
 from bench.training.batches import pad
+from bench.training.checkpoints import STARTS_AND_ENDS
 from bench.training.flops import FlopModel
-from bench.training.models import STARTS_AND_ENDS
 
 WINDOW = 8
 """Batches whose sources are sorted by length together. Work that may end early sorts within one batch only, so that it ends with

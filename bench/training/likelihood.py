@@ -14,9 +14,9 @@ import torch
 
 from bench.contracts import Example, Job, Precision, Recipe, Workbench
 from bench.training.batches import IGNORED, Encoded, encode
+from bench.training.checkpoints import read_config
 from bench.training.forward import Forward
-from bench.training.models import read_config
-from bench.training.passes import fewer, passes
+from bench.training.inference import fewer, passes
 from bench.training.recipes import ModelRecipe, as_the_task_says, write_json
 
 LogProbs = list[list[float]]

@@ -32,10 +32,10 @@ from bench.contracts import Limit, Precision, Progress, Tally
 from bench.errors import BenchError, OverBudget
 from bench.training.batches import Encoded, collate
 from bench.training.flops import FlopModel
-from bench.training.learning import learning
 from bench.training.objectives import Objective, share
 from bench.training.optimizers import optimizer_of
-from bench.training.tuning import Tuning, check_optimizer
+from bench.training.settings import Tuning, check_optimizer
+from bench.training.trainable import learning
 
 
 class Data(Protocol):

@@ -12,8 +12,8 @@ from bench.training.batches import IGNORED, Encoded
 from bench.training.flops import FlopModel
 from bench.training.forward import Forward, forward
 from bench.training.losses import cached_distillation_loss, distillation_loss, hidden_loss, label_loss
+from bench.training.settings import Distillation
 from bench.training.shrinking import supervised_layers
-from bench.training.tuning import Distillation
 
 
 @dataclass(frozen=True)

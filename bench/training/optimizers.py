@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from bench.training.tuning import Tuning, check_optimizer
+from bench.training.settings import Tuning, check_optimizer
 
 
 def optimizer_of(model: Any, tuning: Tuning) -> torch.optim.Optimizer:

@@ -19,7 +19,7 @@ from bench.errors import DataError
 from bench.training.corruption import Corrupted, pieces
 from bench.training.loop import learning_rate
 from bench.training.recipes import Trained
-from bench.training.tuning import Tuning
+from bench.training.settings import Tuning
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,12 @@ from typing import Any, Self
 from bench.contracts import Checkpoint, Compact, Example, Job, Limit, Precision, Recipe, Workbench
 from bench.errors import CheckpointError
 from bench.training.batches import Encoded, encode, plan_batches
+from bench.training.checkpoints import load, read_config, save
 from bench.training.flops import FlopModel, flop_model
 from bench.training.loop import Data, Order, Planned, forecast_steps, train
-from bench.training.models import load, read_config, save
 from bench.training.objectives import LabelObjective, Objective
+from bench.training.settings import Tuning
 from bench.training.shrinking import shrink, shrunk_config
-from bench.training.tuning import Tuning
 
 REHEARSED_STEPS = 12
 """Of a training that is only timed."""

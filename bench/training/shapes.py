@@ -190,7 +190,7 @@ def build(shape: Shape, vocabulary: int | None = None) -> Any:
     """A model of the shape, randomly set from torch's global generator, tied as its family is."""
     from transformers import AutoModelForSeq2SeqLM
 
-    from bench.training.models import untie
+    from bench.training.checkpoints import untie
 
     model = AutoModelForSeq2SeqLM.from_config(config(shape, vocabulary))
     if shape.family in UNTIED:
@@ -202,7 +202,7 @@ def parameters(shape: Shape, vocabulary: int | None = None) -> int:
     """How many parameters such a model learns; no weights are made."""
     import torch
 
-    from bench.training.models import count_parameters
+    from bench.training.checkpoints import count_parameters
 
     with torch.device("meta"):
         return count_parameters(build(shape, vocabulary))

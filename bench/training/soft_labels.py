@@ -12,13 +12,13 @@ from safetensors.torch import load_file, save_file
 from bench.contracts import Example, Precision, Recipe, Workbench
 from bench.errors import BenchError
 from bench.training.batches import IGNORED, Encoded, encode
+from bench.training.checkpoints import load, load_tokenizer
 from bench.training.forward import Forward
+from bench.training.inference import fewer, passes
 from bench.training.losses import top_log_probs
-from bench.training.models import load, load_tokenizer
 from bench.training.objectives import CachedObjective, Objective, SoftTargets, TeacherObjective
-from bench.training.passes import fewer, passes
 from bench.training.recipes import Finetuned, ModelRecipe
-from bench.training.tuning import Distillation
+from bench.training.settings import Distillation
 
 
 @dataclass(frozen=True)

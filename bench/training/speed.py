@@ -15,8 +15,8 @@ from typing import Any, Self
 import torch
 
 from bench.contracts import Decoding, Precision, Recipe, Workbench
+from bench.training.checkpoints import load
 from bench.training.generation import generate_batch, generation_config
-from bench.training.models import load
 from bench.training.recipes import ModelRecipe, smaller_batch, write_json
 
 

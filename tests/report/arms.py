@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.contracts import Charge, Reading, Score
-from bench.ledger import Ledger, Purse, Record, seal
+from bench.execution.ledger import Ledger, Purse, Record, seal
 
 FLOP_USD = 1.875 / 3600 / 1e14
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import report, results
+from bench import report
+from bench.results import table
 from tests.report.arms import Scores
 
 
@@ -21,7 +22,7 @@ def cells(text: str, start: str) -> list[str]:
 def shown(folder: Path, width: int) -> str:
     console = Console(width=width)
     with console.capture() as capture:
-        console.print(report.terminal(results.read(folder), width))
+        console.print(report.terminal(table.read(folder), width))
     return capture.get()
 
 

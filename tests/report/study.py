@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench import results
 from bench.contracts import Charge
-from bench.ledger import LIMITED
-from bench.results import Results
+from bench.execution.ledger import LIMITED
+from bench.results import table
+from bench.results.table import Results
 from tests.report.arms import write_arm, write_suite
 
 STRATEGIES, BUDGETS = ("annotate", "distill"), (10.0, 40.0, 160.0)
@@ -67,7 +67,7 @@ def write(root: Path, *, seeds: int = 3, examples: int = 100, noise: float = 8.0
                     charges=charges[strategy],
                     facts={**facts[strategy], "student_ms": 20.0, "large_ms": 60.0, "student_parameters": 6e7},
                 )
-    return results.read(root)
+    return table.read(root)
 
 
 def _centred(noise: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,14 +9,16 @@ import pytest
 from click.testing import CliRunner, Result
 from rich.console import Console
 
-from bench import cli, results
+from bench import cli
 from bench.contracts import Charge, Reading
 from bench.errors import BenchError
-from bench.report.across import sheet, side_by_side
-from bench.report.across.change import Cell, Change, beyond_noise, independent
-from bench.report.across.compare import Comparison, compare
-from bench.report.board import Metric
-from bench.report.stats import Estimate
+from bench.report.analysis.changes import Cell, Change, beyond_noise, independent
+from bench.report.analysis.compare import Comparison, compare
+from bench.report.analysis.leaderboard import Metric
+from bench.report.analysis.significance import Estimate
+from bench.report.render import tables
+from bench.report.sections import comparison
+from bench.results import table
 from tests.report.arms import Scores, write_arm, write_suite
 
 HOSTILE = "x|y <script>alert(1)</script> `c` \x1b[31m"
@@ -41,7 +43,7 @@ def silently(what: str, done: float, total: float) -> None: ...
 
 
 def compared(before: Path, after: Path, *metrics: str) -> Comparison:
-    return compare(results.read(before), results.read(after), metrics, silently)
+    return compare(table.read(before), table.read(after), metrics, silently)
 
 
 def edit(folder: Path, file: str = "record.json", **changes: Any) -> None:
@@ -50,7 +52,7 @@ def edit(folder: Path, file: str = "record.json", **changes: Any) -> None:
 
 
 def page(before: Path, after: Path) -> str:
-    return sheet.markdown("Compared", side_by_side.blocks(compared(before, after), "A", "B"))
+    return tables.markdown("Compared", comparison.blocks(compared(before, after), "A", "B"))
 
 
 def bench(*arguments: object) -> Result:
@@ -244,7 +246,7 @@ def test_hostile_names_are_text_in_the_terminal_and_in_markdown(tmp_path: Path, 
     found = compared(tmp_path / "a", tmp_path / "b")
     console = Console(width=width)
     with console.capture() as capture:
-        console.print(sheet.terminal(side_by_side.blocks(found, HOSTILE, "B"), width))
+        console.print(tables.terminal(comparison.blocks(found, HOSTILE, "B"), width))
     assert "\x1b" not in capture.get()
     text = page(tmp_path / "a", tmp_path / "b")
     assert "<script>" not in text

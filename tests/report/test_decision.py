@@ -5,21 +5,21 @@ from pathlib import Path
 
 import pytest
 
-from bench.report import board, breakeven, curves, decision
-from bench.report.breakeven import BreakEven
-from bench.report.curves import Field
+from bench.report.analysis import break_even, budget_curves, decision, leaderboard
+from bench.report.analysis.break_even import BreakEven
+from bench.report.analysis.budget_curves import Field
 from tests.report import study
 
 
 @pytest.fixture(scope="module")
 def field(tmp_path_factory: pytest.TempPathFactory) -> Field:
     found = study.write(tmp_path_factory.mktemp("study"))
-    (only,) = curves.fields(found, board.boards(found, board.metrics(found)))
+    (only,) = budget_curves.fields(found, leaderboard.boards(found, leaderboard.metrics(found)))
     return only
 
 
 def _break_even(field: Field, budget: float, moved: str = "label") -> BreakEven | None:
-    return next((one for one in breakeven.break_evens(field, [budget], field.asked) if one.moved == moved), None)
+    return next((one for one in break_even.break_evens(field, [budget], field.asked) if one.moved == moved), None)
 
 
 @pytest.mark.parametrize(("budget", "best"), [(10.0, "distill"), (160.0, "annotate")])
@@ -88,7 +88,7 @@ def test_prices_are_never_extrapolated(field: Field) -> None:
 
 def test_where_one_is_surely_better_at_every_price_told_there_is_no_break_even(tmp_path: Path) -> None:
     found = study.write(tmp_path, noise=0.5)
-    (field,) = curves.fields(found, board.boards(found, board.metrics(found)))
+    (field,) = budget_curves.fields(found, leaderboard.boards(found, leaderboard.metrics(found)))
     told = _break_even(field, 10.0, "device_hour")
     assert told
     assert told.usd is None
@@ -98,7 +98,7 @@ def test_where_one_is_surely_better_at_every_price_told_there_is_no_break_even(t
 
 def test_an_interval_that_reaches_the_end_of_what_was_run_is_open(tmp_path: Path) -> None:
     found = study.write(tmp_path, noise=300.0)
-    (field,) = curves.fields(found, board.boards(found, board.metrics(found)))
+    (field,) = budget_curves.fields(found, leaderboard.boards(found, leaderboard.metrics(found)))
     told = _break_even(field, 40.0)
     assert told
     assert (told.low, told.high) == (-math.inf, math.inf)

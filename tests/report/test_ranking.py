@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.report import ranking
-from bench.report.ranking import LOOKED_AT, Ranking
-from bench.report.stats import LEVEL
+from bench.report.analysis import ranking
+from bench.report.analysis.ranking import LOOKED_AT, Ranking
+from bench.report.analysis.significance import LEVEL
 
 
 def samples(means: list[float], seeds: int = 3, examples: int = 60, noise: float = 6.0, luck: float = 0.5) -> dict[str, pd.DataFrame]:

@@ -19,13 +19,13 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEndpoint]:
 
 
 @pytest.fixture(scope="session")
-def zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("zoo")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("models")
 
 
 @pytest.fixture
-def cache(zoo: Path, tmp_path: Path) -> Path:
+def cache(models: Path, tmp_path: Path) -> Path:
     """A cache of this test alone, but for the models, which are the same for all."""
     (tmp_path / "cache").mkdir()
-    (tmp_path / "cache" / "zoo").symlink_to(zoo)
+    (tmp_path / "cache" / "models").symlink_to(models)
     return tmp_path / "cache"

@@ -4,15 +4,17 @@ import json
 from pathlib import Path
 from typing import Any
 
-from bench import plan, suite, worker
 from bench.contracts import Example, Outcome, Splits
-from bench.job import ArmJob
-from bench.ledger import Ending, Ledger, Purse, rows
-from bench.plan import Arm
-from bench.store import Store
-from bench.suite import Suite
-from bench.training.models import load
-from tests.test_store import quiet
+from bench.execution import worker
+from bench.execution.job import ArmJob
+from bench.execution.ledger import Ending, Ledger, Purse, rows
+from bench.execution.store import Store
+from bench.suite import arms
+from bench.suite import suite_file as suite
+from bench.suite.arms import Arm
+from bench.suite.suite_file import Suite
+from bench.training.checkpoints import load
+from tests.execution.test_store import quiet
 from tests.training.fake_endpoint import FakeEndpoint
 
 WORDS = ["red", "blue", "green", "small", "cat", "dog", "bird", "tree", "river", "stone"]
@@ -55,7 +57,7 @@ def suite_file(folder: Path, settings: dict[str, Any], **replaced: str) -> Path:
 
 def arm(folder: Path, settings: dict[str, Any], **replaced: str) -> tuple[Suite, Arm]:
     loaded = suite.read(suite_file(folder, settings, **replaced))
-    return loaded, plan.arms(loaded)[0]
+    return loaded, arms.arms(loaded)[0]
 
 
 def run(folder: Path, cache: Path, settings: dict[str, Any], name: str = "arm", splits: Splits = SPLITS, **replaced: str) -> Outcome:
@@ -89,7 +91,7 @@ def whole(folder: Path, cache: Path, settings: dict[str, Any]) -> tuple[Ending, 
     labelled = "".join(f"{text} {i} times,{' '.join(text.split()[1:3])}\n" for text in TEXTS for i in range(4))
     data.write_text("a,b\n" + labelled + "".join(f"{example.source},\n" for example in POOL))
     path = suite_file(folder, settings, TRAIN=str(data))
-    (planned,) = plan.arms(suite.read(path))
+    (planned,) = arms.arms(suite.read(path))
     return worker.run(path, planned.id, folder / "results", cache, "cpu"), folder / "results" / planned.id
 
 

@@ -8,15 +8,15 @@ import pytest
 from bench import registry
 from bench.contracts import Example, Part, Splits
 from bench.errors import BenchError, CheckpointError, NotEnough, OverBudget
-from bench.foresight.arms import forecast
-from bench.job import ArmJob
-from bench.ledger import Purse, rows
-from bench.store import DryStore
-from bench.training.models import load_tokenizer
-from bench.training.prompting import Prompt
-from bench.zoo.random import Random
+from bench.execution.job import ArmJob
+from bench.execution.ledger import Purse, rows
+from bench.execution.store import DryStore
+from bench.forecast.arm import forecast
+from bench.models.random import Random
+from bench.training.checkpoints import load_tokenizer
+from bench.training.llm_prompt import Prompt
+from tests.execution.test_store import quiet
 from tests.strategies.llm_arms import POOL, SPLITS, TRAIN, arm, artifacts, at, charges, predictions, run, scores, whole
-from tests.test_store import quiet
 from tests.training.fake_endpoint import FakeEndpoint, completion, echo, fails, says
 
 KEY = "sk-0123456789-secret"
@@ -217,8 +217,8 @@ def llm_label(**settings: Any) -> Part:
 
 
 def test_there_is_one_teacher_and_a_local_one_is_decoded_greedily() -> None:
-    from bench.training.endpoint import Endpoint
-    from bench.training.prompting import Sampling
+    from bench.training.llm_endpoint import Endpoint
+    from bench.training.llm_prompt import Sampling
 
     with pytest.raises(ValueError, match="expected either endpoint or teacher"):
         llm_label()

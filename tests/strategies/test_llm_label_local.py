@@ -5,16 +5,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench import plan, suite
 from bench.errors import CheckpointError
-from bench.job import ArmJob
-from bench.ledger import Purse, rows
-from bench.store import DryStore
-from bench.training.models import load, load_tokenizer, save
-from bench.training.prompting import Prompt
-from bench.zoo.random import Random
+from bench.execution.job import ArmJob
+from bench.execution.ledger import Purse, rows
+from bench.execution.store import DryStore
+from bench.models.random import Random
+from bench.suite import arms, suite_file
+from bench.training.checkpoints import load, load_tokenizer, save
+from bench.training.llm_prompt import Prompt
+from tests.execution.test_store import quiet
 from tests.strategies.llm_arms import POOL, SPLITS, arm, artifacts, charges, predictions, run, scores, whole
-from tests.test_store import quiet
 
 
 def test_a_local_llm_is_paid_by_the_meter_of_all_compute(cache: Path, tmp_path: Path) -> None:
@@ -90,8 +90,8 @@ def test_a_local_llm_answers_the_test_documents_as_it_is_asked_and_is_scored(cac
     ending, folder = whole(tmp_path, cache, {"teacher": "llm", "prompt": prompt.model_dump(exclude_unset=True)})
     assert (ending.status, ending.reason) == ("done", "")
     assert ending.facts["teacher_parameters"] == sum(p.numel() for p in model.parameters())
-    loaded = suite.read(tmp_path / "tiny.yaml")
-    (planned,) = plan.arms(loaded)
+    loaded = suite_file.read(tmp_path / "tiny.yaml")
+    (planned,) = arms.arms(loaded)
     job = ArmJob(loaded, planned, planned.task.splits(cache, quiet), Purse(4.0), DryStore(cache, quiet))
     shots = job.labels(0.0)[:1]
     for row in predictions(folder):

@@ -8,20 +8,21 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from bench import plan, registry, suite
+from bench import registry
 from bench.contracts import Example, Outcome, Recipe, Splits
 from bench.errors import BenchError, NotEnough, OverBudget
-from bench.foresight.arms import forecast
-from bench.job import ArmJob
-from bench.ledger import Purse
-from bench.plan import Arm
-from bench.store import DryStore, Store
-from bench.suite import Suite
-from bench.training.models import load
+from bench.execution.job import ArmJob
+from bench.execution.ledger import Purse
+from bench.execution.store import DryStore, Store
+from bench.forecast.arm import forecast
+from bench.suite import arms, suite_file
+from bench.suite.arms import Arm
+from bench.suite.suite_file import Suite
+from bench.training.checkpoints import load
 from bench.training.recipes import Finetuned, ModelRecipe, Pretrained, Shrunk
 from bench.training.shrinking import layer_counts
 from bench.training.soft_labels import Distilled
-from tests.test_store import quiet
+from tests.execution.test_store import quiet
 
 WORDS = ["red", "blue", "green", "small", "large", "round", "square", "cat", "dog", "bird", "house", "tree", "river", "stone", "cloud"]
 DOCUMENTS = [f"the {a} {b} stood by the {c}" for a in WORDS[:7] for b in WORDS[7:10] for c in WORDS[10:]]
@@ -86,8 +87,8 @@ def arm(folder: Path, tried: str, **changes: object) -> tuple[Suite, Arm]:
     usual = {"family": "t5_v1_1", "speed": "5e+6", "compact": "decoder_layers: 2", "owned": 16, "prices": "", "settings": settings}
     path = folder / "tiny.yaml"
     path.write_text(SUITE.format(use=use, **{**usual, **changes}))
-    loaded = suite.read(path)
-    return loaded, plan.arms(loaded)[0]
+    loaded = suite_file.read(path)
+    return loaded, arms.arms(loaded)[0]
 
 
 def run(loaded: Suite, planned: Arm, store: Store, splits: Splits = SPLITS) -> tuple[Outcome, Purse]:

@@ -10,15 +10,15 @@ import pytest
 import torch
 
 from bench.contracts import Example, Recipe, Workbench
+from bench.models.random import Random
 from bench.training.batches import Encoded, encode, plan_batches
+from bench.training.checkpoints import load
 from bench.training.flops import flop_model
 from bench.training.forward import forward
 from bench.training.loop import Planned, train
-from bench.training.models import load
 from bench.training.objectives import LabelObjective
 from bench.training.recipes import Pretrained
-from bench.training.tuning import Tuning
-from bench.zoo.random import Random
+from bench.training.settings import Tuning
 from tests.threads import one_thread
 
 __all__ = ["one_thread"]

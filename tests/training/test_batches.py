@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from bench.contracts import Example
 from bench.errors import DataError
+from bench.models.random import Random
 from bench.training.batches import IGNORED, Encoded, collate, encode, encode_sources, pad, plan_batches
-from bench.training.models import load, load_tokenizer, save
-from bench.zoo.random import Random
+from bench.training.checkpoints import load, load_tokenizer, save
 from tests.training.conftest import ENCODER_DECODERS
 
 encoder_decoders = pytest.mark.parametrize("family", ENCODER_DECODERS, indirect=True)

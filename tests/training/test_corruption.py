@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from bench.contracts import Example
 from bench.errors import CheckpointError
+from bench.models.shape import Shaped
+from bench.training.checkpoints import load_tokenizer
 from bench.training.corruption import Corrupted, pieces, principal_sentences, span_corruption
-from bench.training.models import load_tokenizer
-from bench.zoo.shape import Shaped
 
 SENTINELS = tuple(range(1000, 1100))
 END = 1

@@ -5,13 +5,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from bench.contracts import Compact
 from bench.errors import CheckpointError
 from bench.training.batches import Encoded, collate
+from bench.training.checkpoints import load
 from bench.training.flops import FlopModel, flop_model
 from bench.training.forward import forward
-from bench.training.learning import adapted, freeze
 from bench.training.losses import label_loss
-from bench.training.models import load
+from bench.training.settings import Lora
 from bench.training.shrinking import shrink, shrunk_config
-from bench.training.tuning import Lora
+from bench.training.trainable import adapted, freeze
 from tests.training.conftest import ENCODER_DECODERS, smollm2_135m
 
 SOURCE, TARGET = 11, 7

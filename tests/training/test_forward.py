@@ -2,12 +2,12 @@ import pytest
 import torch
 
 from bench.contracts import Compact
+from bench.models.random import Random
 from bench.training.batches import IGNORED, Encoded, collate
+from bench.training.checkpoints import load
 from bench.training.forward import forward
 from bench.training.losses import label_loss
-from bench.training.models import load
 from bench.training.shrinking import shrink
-from bench.zoo.random import Random
 from tests.training.conftest import ENCODER_DECODERS
 
 

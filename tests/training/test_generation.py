@@ -3,14 +3,14 @@ import torch
 
 from bench.contracts import Compact, Decoding, Example
 from bench.errors import OverBudget
+from bench.models.shape import Shaped
 from bench.training.batches import collate, encode_sources
+from bench.training.checkpoints import load, save
 from bench.training.flops import flop_model
 from bench.training.forward import forward
 from bench.training.generation import generate, generate_batch, generation_config
 from bench.training.losses import label_loss
-from bench.training.models import load, save
 from bench.training.shrinking import shrink
-from bench.zoo.shape import Shaped
 
 TARGET = 6
 one_family = pytest.mark.parametrize("family", ["bart"], indirect=True)

@@ -6,11 +6,11 @@ from collections import Counter
 import pytest
 import torch
 
+from bench.models.random import Random
 from bench.training.batches import collate, encode
+from bench.training.checkpoints import load
 from bench.training.likelihood import References
-from bench.training.models import load
 from bench.training.recipes import Pretrained
-from bench.zoo.random import Random
 
 two_families = pytest.mark.parametrize("family", ["t5_v1_1", "llama"], indirect=True)
 """An encoder-decoder, and a decoder-only model, whose labels stand behind the document."""

@@ -6,11 +6,11 @@ import torch
 from bench.contracts import Example, Limit
 from bench.errors import BenchError, CheckpointError, OverBudget
 from bench.training.batches import encode, plan_batches
+from bench.training.checkpoints import load
 from bench.training.flops import flop_model
 from bench.training.loop import Planned, forecast_steps, learning_rate, step_flops
-from bench.training.models import load
 from bench.training.objectives import LabelObjective, TeacherObjective
-from bench.training.tuning import Distillation, Tuning
+from bench.training.settings import Distillation, Tuning
 
 one_family = pytest.mark.parametrize("family", ["t5_v1_1"], indirect=True)
 """For what does not depend on the family."""

@@ -8,13 +8,13 @@ import pytest
 
 from bench.contracts import Example, Limit
 from bench.errors import DataError
+from bench.models.shape import Shaped
+from bench.training.checkpoints import load
 from bench.training.corruption import Corrupted
 from bench.training.loop import learning_rate
-from bench.training.models import load
 from bench.training.pretraining import Blends, FurtherPretrained, switch_point
 from bench.training.recipes import Pretrained
-from bench.training.tuning import Tuning
-from bench.zoo.shape import Shaped
+from bench.training.settings import Tuning
 
 RECIPE = Tuning(learning_rate=4.5e-5, warmup_share=0.0, schedule="cosine", final_rate_share=0.01)
 """Parmar et al. 2024: from 4.5e-5 to 4.5e-7."""

@@ -6,13 +6,13 @@ import pytest
 
 from bench.contracts import Compact, Decoding, Example, Limit
 from bench.errors import CheckpointError, OverBudget
+from bench.models.random import Random
 from bench.training.batches import encode
-from bench.training.models import load
-from bench.training.outputs import Predictions, PseudoLabels
+from bench.training.checkpoints import load
+from bench.training.generated import Predictions, PseudoLabels
 from bench.training.recipes import Finetuned, Pretrained, Shrunk, Tuning
 from bench.training.shrinking import layer_counts
 from bench.training.speed import InferenceSpeed
-from bench.zoo.random import Random
 
 encoder_decoders = pytest.mark.parametrize("family", ["t5", "t5_v1_1", "mt5", "bart", "pegasus"], indirect=True)
 one_family = pytest.mark.parametrize("family", ["pegasus"], indirect=True)

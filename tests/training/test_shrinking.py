@@ -4,7 +4,7 @@ import torch
 from bench.contracts import Compact
 from bench.errors import CheckpointError
 from bench.published import rows
-from bench.training.models import load, save, sinusoids
+from bench.training.checkpoints import load, save, sinusoids
 from bench.training.shrinking import describe, layer_counts, layers_to_keep, shrink, shrunk_config, supervised_layers
 
 TABLE = rows("shleifer2020_layers")

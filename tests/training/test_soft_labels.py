@@ -8,15 +8,15 @@ from pydantic import ValidationError
 
 from bench.contracts import Compact
 from bench.errors import BenchError, OverBudget
+from bench.models.random import Random
 from bench.training.batches import collate, encode
+from bench.training.checkpoints import load
 from bench.training.forward import forward
 from bench.training.losses import distillation_loss, label_loss
-from bench.training.models import load
 from bench.training.objectives import WHOLE, CachedObjective, LabelObjective, SoftTargets, TeacherObjective, share
 from bench.training.recipes import Finetuned, Pretrained, Shrunk
+from bench.training.settings import Distillation, Tuning
 from bench.training.soft_labels import Distilled, SoftLabels
-from bench.training.tuning import Distillation, Tuning
-from bench.zoo.random import Random
 
 one_family = pytest.mark.parametrize("family", ["t5_v1_1"], indirect=True)
 """For what does not depend on the family."""

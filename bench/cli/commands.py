@@ -1,0 +1,294 @@
+"""The commands, behind the command line: each reads a suite or a results folder, has the work done, and shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench import registry
+from bench import report as reporting
+from bench.cli import console as screen
+from bench.cli.price_options import label_prices, notes
+from bench.contracts import Progress, Splits
+from bench.errors import BenchError, SuiteError
+from bench.execution import runner
+from bench.execution.ledger import Record
+from bench.execution.prepare import prepare
+from bench.execution.store import DryStore
+from bench.executors.local import Local
+from bench.init import session
+from bench.report.analysis import compare as comparing
+from bench.report.analysis import merge
+from bench.report.analysis.serving_cost import Use
+from bench.report.render import tables
+from bench.report.sections import comparison, merged
+from bench.report.sections import recommendation as recommending
+from bench.results import archive, folders, published, repricing, table
+from bench.results.table import Results
+from bench.suite import arms as planning
+from bench.suite import suite_file as reading
+from bench.suite.arms import Arm
+from bench.suite.suite_file import Suite
+from bench.system import machine, processes
+
+if TYPE_CHECKING:
+    from bench.forecast.device import Device
+
+WORKERS_AT_MOST = 8
+
+SLOW = 2.0
+"""Times as long as in fp32, from which on bf16 is warned of."""
+
+
+def run(
+    path: Path, folder: Path, cache: Path, only: str | None, retry: bool, workers: int | None, device: str, max_usd: float | None = None
+) -> bool:
+    """Run a suite's arms, with the leaderboard on the screen, and report; whether any of them failed.
+
+    Raises BenchError where those that have to run may spend more than max_usd.
+    """
+    console = screen.console()
+    suite = reading.read(path)
+    arms = _chosen(suite, only)
+    where, layers = runner.Where((folder / suite.spec.suite).absolute(), cache, device), None
+    with screen.preparing(console) as progress:
+        splits = runner.data(suite, cache, progress)
+        kept = runner.kept(suite, arms, splits, where, retry)
+        if None in kept.values():
+            layers = prepare(suite, arms, splits, cache, progress)
+            if max_usd is not None:
+                _refuse_above(max_usd, suite, arms, splits, where, kept, progress)
+    for line in (*(layers or ()), *(() if layers is None else _slow(suite, device))):
+        console.print(line)
+    executor = Local(workers=workers or _workers(device))
+    with screen.RunScreen(console) as shown:
+        records = runner.run(suite, arms, splits, where, executor, shown, retry, layers)
+    written = reporting.write(where.results)
+    console.print(screen.leaderboard(where.results, console))
+    screen.summary(records, written, console)
+    return any(record.status == "failed" for record in records)
+
+
+def plan(path: Path, cache: Path, only: str | None, folder: Path, on: Mapping[str, Any], max_usd: float | None) -> None:
+    """Print what each arm will buy and cost, and take; what it takes here is kept for the report.
+
+    on: device, workers, again, rehearse; card, cards, training and generating, the shares of its speed that are assumed to be used.
+    """
+    from bench.forecast import gpus, saved, terminal
+    from bench.forecast import suite as looking
+    from bench.forecast.calibration_cache import Finder
+
+    console, suite = screen.console(), reading.read(path)
+    arms, workers = _chosen(suite, only), on["workers"] or _workers(on["device"])
+    card = gpus.find(on["card"], gpus.cards(on["cards"])) if on["card"] else None
+    with screen.preparing(console) as progress:
+        splits = runner.data(suite, cache, progress)
+        layers = prepare(suite, arms, splits, cache, progress)
+        store, where = DryStore(cache, progress), runner.Where(folder / suite.spec.suite, cache, machine.device(on["device"]))
+        kept = {} if card else runner.kept(suite, arms, splits, where, retry=False)  # nothing here was made on a card of the table
+        made = None if card else partial(runner.made, suite, where, progress)
+        planned = looking.forecasts(suite, arms, splits, store, progress, made)
+        data = "-".join(found.fingerprint for found in splits.values())
+        finder = Finder(cache, where.device, workers, suite.profilers, data, on["again"])
+        device: Device | None = None
+        if card:
+            device = looking.on_card(card, on["training"], on["generating"], finder, planned, store, progress)
+        elif on["rehearse"]:
+            device = looking.here(finder, planned, store, progress)
+    ahead = looking.look(suite, planned, device, 1 if card else workers, kept)
+    console.print(
+        f"{suite.spec.suite}: {len(arms)} arms, {suite.spec.start_labels} labels owned, compute paid by {suite.spec.prices.meter}"
+    )
+    for block in (*layers, *([] if card else _slow(suite, on["device"])), *terminal.blocks(ahead)):
+        console.print(block)
+    if device and not card:
+        saved.write(where.results, ahead.written)
+    looking.refuse_above(ahead, max_usd)
+
+
+def check(paths: tuple[Path, ...]) -> dict[Path, int]:
+    """Arms of each suite. Raises SuiteError with the faults of all of them."""
+    arms: dict[Path, int] = {}
+    faults: list[str] = []
+    for path in paths:
+        try:
+            arms[path] = len(planning.arms(reading.read(path)))
+        except SuiteError as error:
+            faults += error.faults
+    if faults:
+        raise SuiteError(faults)
+    return arms
+
+
+def parts(name: str | None) -> None:
+    """Print every part, or the settings of one."""
+    console = screen.console()
+    if name is None:
+        screen.every_part(console)
+    else:
+        screen.one_part(name, console)
+
+
+def report(folder: Path, folder_of_results: Path) -> None:
+    """Write a report again; `folder` may be the suite file that the results came from."""
+    console = screen.console()
+    folder = _results(folder, folder_of_results)
+    with screen.preparing(console) as progress:
+        progress("reading results", 0, 2)
+        found = _reportable(folder)
+        progress("reporting", 1, 2)
+        written = reporting.write(folder, read=found)
+    console.print(reporting.terminal(found, console.width))
+    console.print(f"report: {written}")
+
+
+def clean(folder: Path, folder_of_results: Path) -> None:
+    """Remove what no arm's compact model needs any more."""
+    freed = runner.clean(_results(folder, folder_of_results))
+    screen.console().print(f"{freed / 1e9:.1f} GB are free again; compact models, ledgers and reports are kept")
+
+
+def price(
+    folder: Path,
+    folder_of_results: Path,
+    labels: Sequence[str],
+    prices: Mapping[str, float | str | None],
+    requests: float | None,
+    months: float,
+    out: Path | None,
+) -> None:
+    """Print results at other prices, and write their report."""
+    console, folder = screen.console(), _results(folder, folder_of_results)
+    found = folders.read(folder)
+    quotes = repricing.asked(found).changed(label_prices(labels), **prices)
+    out = out or folder / "priced"
+    use = Use(requests, months) if requests else None
+    with screen.preparing(console) as progress:
+        progress("counting again", 0, 0)
+        written = reporting.write(folder, quotes, use, out, found)
+    console.print(reporting.terminal(repricing.reprice(found, quotes), console.width))
+    for note in notes(found, quotes, prices):
+        console.print(note)
+    console.print(f"report: {written}")
+
+
+def recommend(
+    folder: Path, folder_of_results: Path, budget: float, task: str | None, labels: Sequence[str], prices: Mapping[str, float | str | None]
+) -> None:
+    """Print what to do, for each task."""
+    console, folder = screen.console(), _results(folder, folder_of_results)
+    found = folders.read(folder)
+    quotes = repricing.asked(found).changed(label_prices(labels), **prices)
+    with screen.preparing(console) as progress:
+        progress("weighing", 0, 0)
+        fields = reporting.fields(found, task, quotes)
+        paragraphs = [recommending.paragraph(field, budget, quotes) for field in fields]
+    for paragraph in paragraphs:
+        console.print(screen.markdown(paragraph))
+    for note in notes(found, quotes, prices):
+        console.print(note)
+
+
+def _reportable(folder: Path) -> Results:
+    """Raises BenchError where a report would say nothing, or less than the one that is there."""
+    found = table.read(folder)
+    statuses = set(found.table.loc[found.table["row"] == "record", "status"])
+    if not found.records and "unfinished" not in statuses:
+        raise BenchError(folders.why_empty(folder, found))
+    if found.kept and not found.examples:
+        raise BenchError(f"{folder}: its arms and {archive.FILE} are gone, a new report would know less than report.md; see `bench price`")
+    return found
+
+
+def import_published(name: str | None, folder_of_results: Path) -> None:
+    """Write published figures as a results folder with its report; without a name, print which there are."""
+    console = screen.console()
+    if name is None:
+        for known in published.names():
+            console.print(f"{known}: {published.find(known).source}")
+        return
+    folder = published.published(name, folder_of_results)
+    written = reporting.write(folder)
+    screen.summary([*table.read(folder).records.values()], written, console)
+
+
+def compare(paths: tuple[Path, Path], folder_of_results: Path, metrics: tuple[str, ...], out: Path | None) -> bool:
+    """Print two results folders side by side; whether anything got worse."""
+    console = screen.console()
+    with screen.preparing(console) as progress:
+        progress("reading results", 0, 2)
+        before = folders.read(_results(paths[0], folder_of_results))
+        progress("reading results", 1, 2)
+        found = comparing.compare(before, folders.read(_results(paths[1], folder_of_results)), metrics, progress)
+    shown = comparison.blocks(found, *map(str, paths))
+    console.print(tables.terminal(shown, console.width))
+    if out:
+        tables.write(out, tables.markdown("Two results compared", shown))
+    return found.got_worse
+
+
+def leaderboard(paths: Sequence[Path], folder_of_results: Path, rank_by: str, best: bool, csv: Path | None, markdown: Path | None) -> None:
+    """Print several results folders in one leaderboard."""
+    console = screen.console()
+    with screen.preparing(console) as progress:
+        sides, left_out = folders.read_all([_results(path, folder_of_results) for path in paths], progress)
+        found = merge.together(sides, rank_by, best, progress)
+    shown = [*merged.blocks(found), *(f"Left out: {why}." for why in left_out)]
+    console.print(tables.terminal(shown, console.width))
+    if csv:
+        tables.write(csv, merged.frame(found).to_csv(index=False))
+    if markdown:
+        tables.write(markdown, tables.markdown("Leaderboard", shown))
+
+
+def init(data: Path, cache: Path, **said: Any) -> None:
+    """Look at a file, and write a suite over it. said: the fields of `session.Wanted`."""
+    console = screen.console()
+    session.write(data, session.Wanted(**said), cache, lambda line: console.print(line, soft_wrap=True))
+
+
+def _results(folder: Path, folder_of_results: Path) -> Path:
+    """The results folder that a suite file writes to, or the folder itself."""
+    return folder_of_results / reading.read(folder).spec.suite if folder.is_file() else folder
+
+
+def _refuse_above(
+    max_usd: float,
+    suite: Suite,
+    arms: Sequence[Arm],
+    splits: Mapping[str, Splits],
+    where: runner.Where,
+    kept: Mapping[str, Record | None],
+    progress: Progress,
+) -> None:
+    from bench.forecast import suite as looking
+
+    made = partial(runner.made, suite, where, progress)
+    planned = looking.forecasts(suite, arms, splits, DryStore(where.cache, progress), progress, made)
+    looking.refuse_above(looking.look(suite, planned, None, 1, kept), max_usd)
+
+
+def _slow(suite: Suite, device: str) -> list[str]:
+    """A warning where the suite asks of this CPU what it can hardly do."""
+    if suite.spec.precision == "fp32" or machine.device(device) != "cpu" or (times := machine.bf16_slowdown()) < SLOW:
+        return []
+    return [f"warning: this CPU has no bf16 in hardware, and multiplies {times:.0f} times slower in it; `precision: fp32` is faster here"]
+
+
+def _workers(device: str) -> int:
+    """One process a core that this process may use, each of one thread; a GPU takes one."""
+    cores = processes.cores()
+    return 1 if machine.device(device) == "cuda" else min(cores, WORKERS_AT_MOST)
+
+
+def _chosen(suite: Suite, only: str | None) -> tuple[Arm, ...]:
+    arms = planning.arms(suite)
+    if not only:
+        return arms
+    chosen = planning.only(arms, only)
+    if not chosen:
+        near = registry.nearest(only, tuple(arm.id for arm in arms))
+        raise BenchError(f"no arm matches '{only}'" + (f"; the nearest is '{near}'" if near else ""))
+    return chosen

@@ -1,0 +1,200 @@
+"""What a person sees in the terminal: progress, the leaderboard so far, the plan, the parts."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.markdown import Markdown
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from bench import registry
+from bench import report as reporting
+from bench.contracts import Part
+from bench.errors import BenchError
+from bench.execution.ledger import Record
+from bench.results import table as results
+from bench.suite.arms import Arm
+
+SECONDS_BETWEEN_BOARDS = 30.0
+WIDTH_OF_A_FILE = 150
+
+
+def console() -> Console:
+    """As wide as the terminal; wide enough for the tables where output goes to a file."""
+    found = Console(highlight=False, markup=False)
+    return found if found.is_terminal else Console(width=WIDTH_OF_A_FILE, highlight=False, markup=False)
+
+
+@contextmanager
+def preparing(console: Console) -> Iterator[Any]:
+    """A progress bar for what is done once before the arms."""
+    bar = Progress(TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn(), console=console, transient=True)
+    tasks: dict[str, TaskID] = {}
+
+    def progress(what: str, done: float, total: float) -> None:
+        if what not in tasks:
+            tasks[what] = bar.add_task(what, total=total)
+            if not console.is_terminal:
+                console.print(f"{what} ...")
+        bar.update(tasks[what], completed=done, total=total)
+
+    with bar:
+        yield progress
+
+
+def leaderboard(folder: Path, where: Console) -> RenderableType:
+    """The leaderboard of a results folder. A run goes on where it cannot be drawn."""
+    try:
+        return reporting.terminal(results.read(folder), where.width)
+    except Exception as error:  # whatever it is, arms are running
+        return Text(f"no leaderboard: {type(error).__name__}: {error}")
+
+
+def markdown(text: str) -> RenderableType:
+    """A paragraph of a report."""
+    return Markdown(text, hyperlinks=False)
+
+
+@dataclass
+class RunScreen:
+    """A runner.Screen: live in a terminal, a line for each arm and a leaderboard now and then elsewhere."""
+
+    console: Console
+    _arms: Sequence[Arm] = ()
+    _folder: Path = Path()
+    _ended: dict[str, Record] = field(default_factory=dict)
+    _before: int = 0
+    _began: float = 0.0
+    _drawn: float = -math.inf
+    _drawing_s: float = 0.0
+    _board: RenderableType = ""
+
+    def __enter__(self) -> RunScreen:
+        self._live = Live(get_renderable=self._render, console=self.console, refresh_per_second=2, transient=True)
+        if self.console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def planned(self, folder: Path, arms: Sequence[Arm], sealed: Mapping[str, Record]) -> None:
+        self._arms, self._folder, self._ended = arms, folder, dict(sealed)
+        self._before, self._began = len(sealed), time.monotonic()
+        if not self.console.is_terminal:
+            self.console.print(f"{len(arms)} arms, {len(sealed)} of them ended before")
+
+    def ended(self, record: Record) -> None:
+        self._ended[record.arm] = record
+        if self.console.is_terminal:
+            self._draw(at_least_s=0)
+            return
+        self.console.print(f"[{len(self._ended)}/{len(self._arms)}] {record.arm}: {_ending(record)}; {self._left()}")
+        if record.status == "done" and self._draw(SECONDS_BETWEEN_BOARDS):
+            self.console.print(self._board)
+
+    def _draw(self, at_least_s: float) -> bool:
+        """Draw the board anew where the last time is long enough ago: while it is drawn no process is started."""
+        begun = time.monotonic()
+        due = begun - self._drawn > max(at_least_s, 20 * self._drawing_s)
+        if due:
+            self._board, self._drawn = leaderboard(self._folder, self.console), time.monotonic()
+            self._drawing_s = self._drawn - begun
+        return due
+
+    def _left(self) -> str:
+        ran = len(self._ended) - self._before
+        if ran == 0:
+            return "time left not known yet"
+        seconds = (time.monotonic() - self._began) / ran * (len(self._arms) - len(self._ended))
+        return f"about {math.ceil(seconds / 60)} min left"
+
+    def _render(self) -> RenderableType:
+        table = Table(box=None, show_header=False, padding=(0, 1))
+        for arm in self._arms:
+            state = _progress(self._folder / arm.id) if arm.id not in self._ended else None
+            if state:
+                share = f"{100 * state['done'] / state['total']:3.0f} %" if state["total"] else ""
+                table.add_row(arm.id, state["what"], share)
+        return Group(f"{len(self._ended)} of {len(self._arms)} arms ended, {self._left()}", table, self._board)
+
+
+def _ending(record: Record) -> str:
+    spent = "?" if record.spent_usd is None else f"{record.spent_usd:.2f}"
+    return f"{record.status}, ${spent} of ${record.budget_usd:.2f}" + (f" ({record.reason})" if record.reason else "")
+
+
+def _progress(folder: Path) -> dict[str, Any] | None:
+    try:
+        state: dict[str, Any] = json.loads((folder / "progress.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return state
+
+
+def summary(records: Sequence[Record], report: Path, where: Console) -> None:
+    """How many arms ended how, why those that failed did, and where the report is."""
+    counts = Counter(record.status for record in records)
+    where.print(f"{len(records)} arms: " + ", ".join(f"{n} {status}" for status, n in counts.items()))
+    for record in records:
+        if record.status == "failed":
+            where.print(f"failed: {record.arm}: {record.reason}")
+    where.print(f"report: {report}")
+
+
+def every_part(where: Console) -> None:
+    """All parts, shelf by shelf."""
+    for shelf in registry.SHELVES:
+        where.print(f"\n{shelf}/", style="bold")
+        table = Table(box=None, show_header=False, padding=(0, 1))
+        for part in registry.names(shelf):
+            table.add_row(f"  {part}", _first_line(registry.find(shelf, part)))
+        where.print(table)
+
+
+def one_part(name: str, where: Console) -> None:
+    """The settings of a part, on every shelf that has one of that name. Raises BenchError where none has."""
+    shelves = [shelf for shelf in registry.SHELVES if name in registry.names(shelf)]
+    if not shelves:
+        near = registry.nearest(name, tuple(n for shelf in registry.SHELVES for n in registry.names(shelf)))
+        raise BenchError(f"no part '{name}'; " + (f"did you mean '{near}'?" if near else "`bench list` names them all"))
+    for shelf in shelves:
+        kind = registry.find(shelf, name)
+        where.print(f"{shelf}/{name}: {_first_line(kind)}\n")
+        where.print(_settings_table(kind))
+
+
+def _settings_table(kind: type[Part]) -> Table:
+    table = Table("setting", "default", "meaning", box=None, padding=(0, 1))
+    for row in _settings(kind, ""):
+        table.add_row(*row)
+    return table
+
+
+def _settings(kind: type[Part], prefix: str) -> Iterator[tuple[str, str, str]]:
+    for field_name, info in kind.model_fields.items():
+        default = "required" if info.is_required() else info.get_default(call_default_factory=True)
+        if isinstance(default, Part):
+            yield from _settings(type(default), f"{prefix}{field_name}.")
+        else:
+            yield (
+                f"{prefix}{field_name}",
+                json.dumps(default) if default != "required" else default,
+                " ".join((info.description or "").split()),
+            )
+
+
+def _first_line(kind: type[Part]) -> str:
+    return (kind.__doc__ or "").strip().splitlines()[0] if kind.__doc__ else ""

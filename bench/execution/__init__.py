@@ -1,0 +1,1 @@
+"""Arms -> ledgers and records: every arm runs in a fresh process, pays from its purse and is scored."""

@@ -1,0 +1,114 @@
+"""How an arm is scored: what its models say of the test documents, how likely they find the references, and how fast they are.
+
+All of it is recipes, so that a forecast can ask for the same ones without making any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from bench.contracts import Example, Outcome, Recipe, Score, Splits, TokenMetric, Workbench
+from bench.errors import BenchError
+from bench.execution.job import ArmJob
+from bench.suite.arms import Arm
+from bench.suite.suite_file import Suite
+from bench.training.checkpoints import count_parameters, load
+from bench.training.generated import Predictions
+from bench.training.likelihood import LogProbs, References
+from bench.training.recipes import ModelRecipe, Pretrained
+from bench.training.speed import InferenceSpeed
+
+TIMED_DOCUMENTS, TIMED_ROUNDS = 16, 3
+"""Inference is timed on so many documents, so many times over."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Everything that scoring one arm needs. outcome: what its strategy handed back."""
+
+    suite: Suite
+    arm: Arm
+    splits: Splits
+    job: ArmJob
+    outcome: Outcome
+
+    @cached_property
+    def models(self) -> dict[str, ModelRecipe]:
+        """'student', and 'teacher' where there is one. Raises BenchError where a strategy handed back something else, or did not pay."""
+        given = {"student": self.outcome.student} | ({"teacher": self.outcome.teacher} if self.outcome.teacher else {})
+        for name, recipe in given.items():
+            if not isinstance(recipe, ModelRecipe):
+                raise BenchError(f"the strategy's {name} is a {type(recipe).__name__}, which is no model")
+            if not self.job.has_made(recipe):
+                raise BenchError(f"the strategy's {name} was not made as it is: hand back the recipe that job.make returned")
+        return {name: recipe for name, recipe in given.items() if isinstance(recipe, ModelRecipe)}
+
+    def recipes(self) -> Iterator[Recipe]:
+        """All that an evaluation has made, in its order."""
+        yield from self._answers.values()
+        yield from self._references.values()
+        yield self._speed
+
+    def predictions(self) -> dict[str, list[str]]:
+        """Subject -> outputs on the test documents: student, teacher, and every trivial rule as a floor. None gets to see their labels."""
+        made: dict[str, list[str]] = {name: self.job.read(self.job.make(recipe, "evaluation")) for name, recipe in self._answers.items()}
+        rules = self.arm.task.trivial_rules(self.job.start_labels())
+        return made | {f"floor: {name}": [rule(document.source) for document in self._documents] for name, rule in rules.items()}
+
+    def log_probs(self) -> dict[str, LogProbs]:
+        """Subject -> how likely it finds each token of the references: models, and token frequencies as a floor; {} where none asks."""
+        recipes = self._references
+        if not recipes:
+            return {}
+        made: dict[str, LogProbs] = {name: self.job.read(self.job.make(recipe, "evaluation")) for name, recipe in recipes.items()}
+        return made | {"floor: token frequencies": recipes["student"].by_frequency(self.job.start_labels(), self.job.bench)}
+
+    def scores(self, predictions: Mapping[str, Sequence[str]], log_probs: Mapping[str, LogProbs]) -> dict[str, list[Score]]:
+        """Subject -> what every metric gave, of texts and of likelihoods."""
+        references = [example.target or "" for example in self.splits.test]
+        found: dict[str, list[Score]] = {subject: [] for subject in (*predictions, *log_probs)}
+        for metric in self.suite.metrics.values():
+            for subject, outputs in predictions.items():
+                found[subject] += metric.score(outputs, references)
+            if isinstance(metric, TokenMetric):
+                for subject, tokens in log_probs.items():
+                    found[subject] += metric.score_tokens(tokens)
+        return found
+
+    def facts(self, bench: Workbench) -> dict[str, float]:
+        """Sizes of the models, and milliseconds and FLOPs an example of the large and the compact one."""
+        sizes = {f"{name}_parameters": count_parameters(load(model.folder(bench))[0]) for name, model in self.models.items()}
+        speed: dict[str, float] = self.job.read(self.job.make(self._speed, "evaluation"))
+        return sizes | speed
+
+    @cached_property
+    def _documents(self) -> tuple[Example, ...]:
+        return tuple(replace(example, target=None) for example in self.splits.test)
+
+    @cached_property
+    def _answers(self) -> dict[str, Recipe]:
+        recipes: dict[str, Recipe] = {name: Predictions.of(self.job, model, self._documents) for name, model in self.models.items()}
+        return recipes | ({"teacher": self.outcome.answers(self._documents)} if self.outcome.answers else {})
+
+    @cached_property
+    def _references(self) -> dict[str, References]:
+        """Of no model where no metric asks."""
+        if not any(isinstance(metric, TokenMetric) for metric in self.suite.metrics.values()):
+            return {}
+        return {name: References.of(self.job, model, self.splits.test) for name, model in self.models.items()}
+
+    @cached_property
+    def _speed(self) -> InferenceSpeed:
+        """At the longest document and label that the task allows."""
+        return InferenceSpeed(
+            large=Pretrained(self.job.large),
+            student=self.models["student"].untrained,
+            source_tokens=self.job.task.max_source_tokens,
+            target_tokens=self.job.task.max_target_tokens,
+            documents=TIMED_DOCUMENTS,
+            rounds=TIMED_ROUNDS,
+            precision=self.job.precision,
+            decoding=self.job.decoding,
+        )

@@ -1,0 +1,233 @@
+"""The Job of one arm: buys labels, has recipes made, and pays for both out of one purse.
+
+The same code runs for real, over the store, and as a forecast, over the dry store, so that `bench plan` cannot drift from `run`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import random
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NoReturn
+
+from bench.contracts import (
+    Bill,
+    Charge,
+    Checkpoint,
+    Example,
+    Job,
+    Limit,
+    Meter,
+    ModelLabel,
+    Phase,
+    Progress,
+    R,
+    Recipe,
+    Splits,
+    Text,
+    TextLabel,
+    Workbench,
+    fingerprint,
+)
+from bench.data.overlap import without
+from bench.errors import MeasureError, NotEnough, OverBudget
+from bench.execution.ledger import LIMITED, Ledger, Purse
+from bench.execution.store import Allowance, Store, Workshop
+from bench.suite.arms import Arm, named
+from bench.suite.prices import FORESEEN, UNITS
+from bench.suite.suite_file import POOL, Suite
+from bench.system.fingerprints import of_folder
+
+
+@dataclass(frozen=True)
+class Work:
+    """Something that an arm had made, and what that took.
+
+    shared: whether it had been made before, by another arm or another run.
+    """
+
+    phase: Phase
+    recipe: Recipe
+    bill: Bill
+    shared: bool = False
+
+
+class ArmJob(Job):
+    """The Job of one arm: buys labels, has recipes made, and pays for both."""
+
+    def __init__(self, suite: Suite, arm: Arm, splits: Splits, purse: Purse, workshop: Workshop, ledger: Ledger | None = None) -> None:
+        self.task, self.unlabelled, self.dev = arm.task, splits.unlabelled, splits.dev
+        self.large, self.compact = suite.large, arm.cell.strategy.compact or suite.spec.compact
+        self.decoding, self.precision, self.budget_usd = suite.spec.decoding, suite.spec.precision, arm.budget_usd
+        self.facts: dict[str, float] = {}
+        self._suite, self._seed, self._train = suite.spec, arm.seed, splits.train
+        self._models, self._texts, self._task_label = suite.models, suite.texts, arm.task_label
+        self._held_out = splits.dev + splits.test
+        self._purse, self._workshop, self._ledger = purse, workshop, ledger
+        self._works: dict[str, Work] = {}
+        self._bought = 0
+        self._label_usd = suite.spec.prices.label_usd if arm.task.label_usd is None else arm.task.label_usd
+
+    def seed_for(self, purpose: str) -> int:
+        return int(hashlib.sha256(f"{purpose}:{self._seed}".encode()).hexdigest()[:8], 16)
+
+    def model(self, label: ModelLabel) -> Checkpoint:
+        return self._models[label]
+
+    def text(self, label: TextLabel) -> tuple[Example, ...]:
+        if label == POOL:
+            return self.unlabelled
+        return _documents(self._texts[label], self.bench.cache, self._held_out, self.bench.progress)
+
+    def left_usd(self) -> float:
+        return self._purse.left_usd
+
+    def start_labels(self) -> tuple[Example, ...]:
+        """The labels owned at the start, in drawing order."""
+        return self._drawn()[: self._suite.start_labels]
+
+    def _drawn(self) -> tuple[Example, ...]:
+        order = list(self._train)
+        random.Random(self.seed_for("labels")).shuffle(order)  # noqa: S311 - a draw, not a secret
+        return tuple(order)
+
+    def labels(self, share: float) -> tuple[Example, ...]:
+        owned, bought = self._suite.start_labels, self._bought
+        wanted = self._affordable_labels(share)
+        if owned + wanted > len(self._train):
+            raise NotEnough(f"{owned} labels owned and {wanted} bought make {owned + wanted}, the data holds {len(self._train)}")
+        if wanted > bought:
+            self._purse.pay(Charge("labels", wanted - bought, "label", self._label_usd, "purse", "labels"))
+            self._bought = wanted
+        self.facts |= {"labels_owned": owned, "labels_bought": self._bought}
+        return self._drawn()[: owned + self._bought]
+
+    def _affordable_labels(self, share: float) -> int:
+        if self._label_usd == 0:
+            return round(share * (len(self._train) - self._suite.start_labels))
+        return math.floor(round(share * self.budget_usd / self._label_usd, 9))
+
+    def read(self, recipe: Recipe) -> Any:
+        return self._workshop.value(recipe)
+
+    def has_made(self, recipe: Recipe) -> bool:
+        """Whether this arm had it made, and paid."""
+        return recipe.key in self._works
+
+    @property
+    def works(self) -> tuple[Work, ...]:
+        """All that this arm had made, in order."""
+        return tuple(self._works.values())
+
+    @property
+    def bench(self) -> Workbench:
+        """To read with."""
+        return self._workshop.bench
+
+    def check(self, recipe: Recipe) -> None:
+        recipe.forecast_flops(self.bench)
+
+    def make(self, recipe: R, phase: Phase, shorten: bool = False, at_most_usd: float | None = None) -> R:
+        for needed in recipe.inputs():
+            self.make(needed, phase)
+        if self.has_made(recipe):
+            return recipe
+        if self._suite.pays.who(phase) == "free":
+            bill, shared = self._workshop.bill_for(recipe, Allowance(self._suite.prices.meter))
+        else:
+            recipe, allowance = self._fitted(recipe, phase, shorten, at_most_usd)
+            bill, shared = self._metered(recipe, allowance, phase)
+        self._pay(recipe, bill, phase)
+        self._works[recipe.key] = Work(phase, recipe, bill, shared)
+        if self._ledger:
+            for reading in bill.readings:
+                self._ledger.reading(phase, reading, shared)
+        return recipe
+
+    def _metered(self, recipe: Recipe, allowance: Allowance, phase: Phase) -> tuple[Bill, bool]:
+        """Work that seconds or kWh cut off in the middle has used up its allowance, and that is written down."""
+        try:
+            return self._workshop.bill_for(recipe, allowance)
+        except OverBudget:
+            if allowance.meter not in FORESEEN and allowance.amount:
+                self._cut_off("compute", allowance.amount, UNITS[allowance.meter], self._unit_price_usd(phase), phase)
+            raise
+
+    def _unit_price_usd(self, phase: Phase) -> float:
+        prices = self._suite.prices
+        return prices.unit_price_usd(prices.meter, self._task_label, phase)
+
+    def _cut_off(self, kind: str, amount: float, unit: str, price_usd: float, phase: Phase) -> None:
+        self._purse.pay(Charge(f"{kind} cut off", amount, unit, price_usd, "purse", phase))
+
+    def _fitted(self, recipe: R, phase: Phase, shorten: bool, at_most_usd: float | None) -> tuple[R, Allowance]:
+        """The recipe, shortened where it has to be and may be, and what it may use of the meter."""
+        meter, price = self._suite.prices.meter, self._unit_price_usd(phase)
+        money = self.left_usd() if at_most_usd is None else min(at_most_usd, self.left_usd())
+        beforehand = self._suite.prices.set_up_usd(self._task_label, phase) if recipe.on_device else self._tokens_usd(recipe)
+        if beforehand > money:
+            self._refuse(beforehand, money, phase)
+        if not (price and recipe.on_device):
+            return recipe, Allowance(meter)
+        amount = (money - beforehand) / price
+        amount = round(amount, 6) if meter == "items" else amount  # 2.17 dollars at 4.34 for a thousand are 500 items
+        needs = self._foreseen(recipe, meter)
+        if needs is not None and needs <= amount:
+            return recipe, Allowance(meter, amount)
+        if needs is not None and not shorten:
+            self._refuse(needs * price + beforehand, money, phase)
+        if not shorten:
+            return recipe, Allowance(meter, amount)
+        self.facts[LIMITED] = 1
+        return recipe.within(Limit(meter, amount)), Allowance(meter, amount)
+
+    def _foreseen(self, recipe: Recipe, meter: Meter) -> float | None:
+        """The amount it needs, where that is known beforehand."""
+        if meter == "flops":
+            return recipe.forecast_flops(self.bench)
+        return recipe.forecast_items(self.bench) if meter == "items" else None
+
+    def _tokens_usd(self, recipe: Recipe) -> float:
+        tokens = recipe.forecast_tokens(self.bench)
+        return math.fsum(charge.usd for charge in self._suite.prices.token_charges(*tokens, "", "purse"))
+
+    def _refuse(self, usd: float, money: float, phase: Phase) -> NoReturn:
+        self.facts[LIMITED] = 1
+        raise OverBudget(f"{phase.replace('_', ' ')} costs ${usd:.2f}, ${money:.2f} of ${self.budget_usd:.2f} are left")
+
+    def _pay(self, recipe: Recipe, bill: Bill, phase: Phase) -> None:
+        prices, payer = self._suite.prices, self._suite.pays.who(phase)
+        if bill.quantity(prices.meter) is None:
+            raise MeasureError(f"the suite pays by {prices.meter}, and {phase.replace('_', ' ')} could not be measured by it")
+        charges = prices.compute_charges(bill, self._task_label, phase, payer) if recipe.on_device else []
+        for charge in charges + prices.token_charges(bill.prompt_tokens, bill.output_tokens, phase, payer):
+            known_before = charge.unit != "token" and prices.meter in FORESEEN
+            if charge.paid_by == "purse" and not known_before and not self._purse.fits(charge.usd):
+                self._cut_off(charge.kind, self.left_usd() / charge.unit_price_usd, charge.unit, charge.unit_price_usd, phase)
+            self._purse.pay(charge)
+
+
+def store_of(suite: Suite, arm: Arm, results: Path, cache: Path, device: str, progress: Progress) -> Store:
+    """Where what this arm has made is kept. Raises CheckpointError where one of its models is not at hand."""
+    return Store(results / "store", cache, device, suite.profilers, progress, models_fingerprint(suite, arm, cache))
+
+
+def inputs_fingerprint(suite: Suite, arm: Arm, cache: Path, progress: Progress) -> str:
+    """Of the checkpoints and texts that an arm uses: their names do not say what a folder holds today. Raises BenchError."""
+    texts = [part for names, _, part in named(suite, arm.cell.strategy) if names.under == "texts"]
+    contents = [fingerprint(text.documents(cache, progress)) for text in texts if isinstance(text, Text)]
+    return hashlib.sha256(" ".join([models_fingerprint(suite, arm, cache), *contents]).encode()).hexdigest()[:16]
+
+
+def models_fingerprint(suite: Suite, arm: Arm, cache: Path) -> str:
+    """Of the checkpoints alone. Raises CheckpointError."""
+    models = [suite.large, *(part for names, _, part in named(suite, arm.cell.strategy) if names.under == "models")]
+    return "-".join(dict.fromkeys(of_folder(model.folder(cache), cache) for model in models if isinstance(model, Checkpoint)))
+
+
+@lru_cache(maxsize=8)  # a plan asks for the same text in every arm
+def _documents(text: Text, cache: Path, held_out: tuple[Example, ...], progress: Progress) -> tuple[Example, ...]:
+    return without(text.documents(cache, progress), held_out)

@@ -1,0 +1,127 @@
+"""Stage 3, inside the process: one arm spends its purse, predicts, and is scored.
+
+    suite -> data -> strategy spends (store makes, purse pays, a window measures) -> predict -> score -> outcome.json
+
+Run as `python -m bench.execution.worker SUITE ARM RESULTS CACHE DEVICE`. The process that started it seals the arm.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench.contracts import PARENT_PIPE, Example, Score
+from bench.errors import BenchError, OverBudget, Stop
+from bench.execution.evaluation import Evaluation
+from bench.execution.job import ArmJob, inputs_fingerprint, store_of
+from bench.execution.ledger import Ending, Ledger, Purse, write_whole
+from bench.suite import arms, suite_file
+from bench.system import machine
+
+
+class ProgressFile:
+    """Says in `folder/progress.json` what the arm is at, twice a second at most."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path, self._what, self._at = folder / "progress.json", "", 0.0
+
+    def __call__(self, what: str, done: float, total: float) -> None:
+        now = time.monotonic()
+        if what == self._what and done < total and now - self._at < 0.5:
+            return
+        self._what, self._at = what, now
+        write_whole(self._path, {"what": what, "done": done, "total": total})
+
+
+def run(suite_path: Path, arm_id: str, results: Path, cache: Path, device: str) -> Ending:
+    """Run one arm; every way it can end is an Ending, but for the process being killed."""
+    folder = results / arm_id
+    loaded = suite_file.read(suite_path)
+    arm = next(a for a in arms.arms(loaded) if a.id == arm_id)
+    progress, ledger = ProgressFile(folder), Ledger(folder)
+    purse = Purse(arm.budget_usd, ledger)
+    job: ArmJob | None = None
+    about: dict[str, Any] = {"machine": machine.facts(), "started": datetime.now(UTC).isoformat(timespec="seconds")}
+    try:
+        where = machine.device(device)
+        if loaded.spec.precision == "bf16" and not machine.bf16_supported(where):
+            raise BenchError("this GPU has no bf16; say `precision: fp32` in the suite")
+        splits = arm.task.splits(cache, progress)
+        about["data_fingerprint"] = splits.fingerprint
+        progress("preparing", 0, 0)
+        for profiler in loaded.profilers.values():
+            profiler.prepare()
+        about["inputs_fingerprint"] = inputs_fingerprint(loaded, arm, cache, progress)
+        store = store_of(loaded, arm, results, cache, where, progress)
+        job = ArmJob(loaded, arm, splits, purse, store, ledger)
+        outcome = arm.cell.strategy.run(job)
+        evaluation = Evaluation(loaded, arm, splits, job, outcome)
+        predictions = evaluation.predictions()
+        scores = evaluation.scores(predictions, evaluation.log_probs())
+        _write_predictions(folder / "predictions.jsonl", splits.test, predictions, scores)
+        facts = {**job.facts, **outcome.facts, **evaluation.facts(store.bench)}
+        for subject, found in scores.items():
+            for score in found:
+                ledger.score(subject, score)
+        ledger.facts(facts)
+        student = str(store.artifact(outcome.student).relative_to(results))
+        return Ending("done", "", purse.spent_usd, facts, student=student, **about)
+    except Stop as stop:
+        facts = job.facts if job else {}
+        ledger.facts(facts)
+        return Ending("infeasible" if isinstance(stop, OverBudget) else "skipped", str(stop), purse.spent_usd, facts, **about)
+    except Exception as error:
+        traceback.print_exc()
+        reason = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
+        return Ending("failed", " ".join(reason.split()), purse.spent_usd, **about)
+
+
+def _write_predictions(
+    path: Path, examples: Sequence[Example], predictions: Mapping[str, Sequence[str]], scores: Mapping[str, Sequence[Score]]
+) -> None:
+    """One line a test document: what each subject said of it, and what that scored."""
+    part = path.with_suffix(".part")
+    with part.open("w", encoding="utf-8") as lines:
+        for i, example in enumerate(examples):
+            row = {
+                "id": example.id,
+                "source": example.source,
+                "reference": example.target,
+                "predictions": {subject: outputs[i] for subject, outputs in predictions.items()},
+                "scores": {s: {x.name: x.per_example[i] for x in found if x.per_example} for s, found in scores.items()},
+            }
+            lines.write(json.dumps(row) + "\n")
+    part.replace(path)
+
+
+def _end_with_parent() -> None:
+    """Die when the parent does: a killed `bench run` leaves no process that writes into its results."""
+
+    def wait() -> None:
+        while os.read(0, 1024):  # not sys.stdin: its lock, held by a daemon thread, is fatal when the interpreter ends
+            pass
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def main(arguments: Sequence[str]) -> None:
+    """The process of one arm."""
+    if os.environ.get(PARENT_PIPE):
+        _end_with_parent()
+    suite_path, arm_id, results, cache, device = arguments
+    ending = run(Path(suite_path), arm_id, Path(results), Path(cache), device)
+    write_whole(Path(results) / arm_id / "outcome.json", asdict(ending))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,145 @@
+"""Paces and peaks of many pieces of work: those found before are kept in the cache, the others are found now, in fresh processes.
+
+    cache/foresight/<kind>.json                 a Pace, of this machine, device, number of processes and versions
+    cache/foresight/<kind>-<kernels>-peak.json  bytes
+
+As many processes work at a time as will when the suite runs, of one thread each, since neighbours slow each other down.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bench.contracts import Profiler, Progress, Recipe, Workbench
+from bench.errors import BenchError
+from bench.executors.local import ONE_THREAD
+from bench.forecast.calibrate import Pace, kind, rehearse
+from bench.forecast.memory.of_recipe import at_once, peak_bytes, texts
+from bench.forecast.memory.simulate import Kernels
+from bench.system import machine
+from bench.system.files import made_once
+from bench.training.recipes import ModelRecipe
+
+REASON = "reason"
+"""Key of an answer that is none."""
+
+
+@dataclass(frozen=True)
+class Finder:
+    """Finds out about work on one device. workers: processes at a time; 0: in this one. data: of the tasks, by their fingerprints."""
+
+    cache: Path
+    device: str
+    workers: int
+    profilers: Mapping[str, Profiler]
+    data: str
+    again: bool = False
+    """Whether what was found before is found anew."""
+    reasons: dict[str, str] = field(default_factory=dict)
+    """Kind of recipe -> why one of them could not be rehearsed."""
+
+    def paces(self, recipes: Sequence[Recipe], progress: Progress) -> dict[str, Pace | None]:
+        """Recipe's key -> its pace, None where it could not be rehearsed."""
+        kinds = {recipe.key: self._kind(recipe, _conditions(self.device, self.workers)) for recipe in recipes}
+        work = {kinds[recipe.key]: partial(_pace, recipe, self) for recipe in recipes}
+        found = self._found(work, "timing a few steps", progress)
+        return {key: Pace(**answer) if (answer := found[one]) else None for key, one in kinds.items()}
+
+    def peaks(self, recipes: Sequence[Recipe], kernels: Kernels, bench: Workbench, progress: Progress) -> dict[str, int | None]:
+        """Recipe's key -> bytes of tensors at the most; None where that is not foreseen."""
+        read = {recipe.key: texts(recipe, bench) for recipe in recipes}
+        kinds = {r.key: f"{self._kind(r, f'{read[r.key]} {at_once(r)}')}-{kernels}-peak" for r in recipes if read[r.key]}
+        work = {kinds[r.key]: partial(_peak, r, read[r.key], self.cache, kernels) for r in recipes if r.key in kinds}
+        found = self._found(work, "pretending to work", progress)
+        return {recipe.key: (found[kinds[recipe.key]] or {}).get("bytes") if recipe.key in kinds else None for recipe in recipes}
+
+    def _kind(self, recipe: Recipe, conditions: str) -> str:
+        return kind(recipe, f"{self.data} {conditions}")
+
+    def _found(self, work: Mapping[str, Callable[[], dict[str, Any]]], what: str, progress: Progress) -> dict[str, dict[str, Any] | None]:
+        folder = self.cache / "foresight"
+        if self.again:
+            for one in work:
+                (folder / f"{one}.json").unlink(missing_ok=True)
+        missing = {one: find for one, find in work.items() if not (folder / f"{one}.json").exists()}
+        for done, (one, answer) in enumerate(_at_once(missing, self.workers), 1):
+            if REASON in answer:
+                self.reasons[one.partition("-")[0]] = str(answer[REASON])
+            else:
+                made_once(folder / f"{one}.json", partial(_write, answer))
+            progress(what, done, len(missing))
+        return {one: _read(folder / f"{one}.json") for one in work}
+
+
+def rehearsed(recipe: Recipe, flops: float) -> bool:
+    """Whether it takes time worth finding out: it computes, or it makes a model of another."""
+    return recipe.on_device and (flops > 0 or (isinstance(recipe, ModelRecipe) and bool(recipe.inputs())))
+
+
+def _pace(recipe: Recipe, finder: Finder) -> dict[str, Any]:
+    return asdict(rehearse(recipe, finder.cache, finder.device, finder.profilers))
+
+
+def _peak(recipe: Recipe, read: Any, cache: Path, kernels: Kernels) -> dict[str, Any]:
+    return {"bytes": peak_bytes(recipe, read, cache, kernels)}
+
+
+def _at_once(work: Mapping[str, Callable[[], dict[str, Any]]], workers: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What each piece of work gives, in order; REASON alone where it cannot be done, or its process died."""
+    if not work:
+        return
+    if not workers:
+        yield from ((one, _try(find)) for one, find in work.items())
+        return
+    with _one_thread(), ProcessPoolExecutor(min(workers, len(work)), multiprocessing.get_context("spawn")) as pool:
+        futures = {one: pool.submit(_try, find) for one, find in work.items()}
+        yield from ((one, _answer(future)) for one, future in futures.items())
+
+
+def _answer(future: Future[dict[str, Any]]) -> dict[str, Any]:
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        return {REASON: "its process was killed, perhaps out of memory"}
+
+
+def _try(find: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    try:
+        return find()
+    except (BenchError, MemoryError, RuntimeError, OSError) as error:  # torch's out-of-memory errors are RuntimeErrors
+        return {REASON: f"{type(error).__name__}: {error}"}
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in ONE_THREAD}
+    os.environ.update(ONE_THREAD)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def _conditions(device: str, workers: int) -> str:
+    facts = machine.facts()
+    told = {name: facts[name] for name in ("cpu", "logical_cores", "gpus", "packages")}
+    return json.dumps([told, device, workers], sort_keys=True)
+
+
+def _write(answer: dict[str, Any], path: Path) -> None:
+    path.write_text(json.dumps(answer, allow_nan=False), encoding="utf-8")
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None

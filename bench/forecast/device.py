@@ -1,0 +1,147 @@
+"""What a piece of work takes: on this device, by a rehearsal; on a card of the table, by its published speed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from bench.execution.job import Work
+from bench.forecast.calibrate import Pace
+from bench.forecast.gpus import Card
+from bench.training.generated import Outputs
+from bench.training.recipes import ModelRecipe
+from bench.training.speed import InferenceSpeed
+
+
+@dataclass(frozen=True)
+class Taken:
+    """seconds, kwh, peak_bytes: None where they are not foreseen."""
+
+    seconds: float | None
+    kwh: float | None
+    peak_bytes: float | None
+
+    @staticmethod
+    def together(taken: Iterable[Taken]) -> Taken:
+        """One after the other: times and energy added up, missing where one is; of memory the greatest that is known."""
+        each = list(taken)
+        peaks = [one.peak_bytes for one in each if one.peak_bytes is not None]
+        return Taken(added([one.seconds for one in each]), added([one.kwh for one in each]), max(peaks, default=None))
+
+
+def added(amounts: Sequence[float | None]) -> float | None:
+    """Their sum, missing where one of them is."""
+    known = [amount for amount in amounts if amount is not None]
+    return math.fsum(known) if len(known) == len(amounts) else None
+
+
+NOTHING = Taken(0.0, 0.0, None)
+
+
+class Device(Protocol):
+    """Somewhere to work."""
+
+    @property
+    def title(self) -> str:
+        """With whatever is assumed of it."""
+        ...
+
+    @property
+    def room_bytes(self) -> float:
+        """What one arm may hold."""
+        ...
+
+    def takes(self, work: Work) -> Taken: ...
+
+
+@dataclass(frozen=True)
+class Nowhere:
+    """No device: nothing is foreseen of any work."""
+
+    title: str = ""
+    room_bytes: float = math.inf
+
+    def takes(self, work: Work) -> Taken:  # noqa: ARG002
+        return Taken(None, None, None)
+
+
+@dataclass(frozen=True)
+class Here:
+    """This device. paces, peaks: by the recipe's key; None, or none: not known. Of work that is done it tells what was measured."""
+
+    title: str
+    room_bytes: float
+    paces: Mapping[str, Pace | None]
+    peaks: Mapping[str, int | None]
+    process_counts: bool
+    """Whether the memory of the process itself lies there too, as on a CPU."""
+    likely: Mapping[str, float] = field(default_factory=dict)
+    """Recipe's key -> share of its FLOPs by which its time is reckoned; 1 where there is none."""
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    """Kind of recipe -> why it could not be rehearsed."""
+
+    def takes(self, work: Work) -> Taken:
+        if work.shared:
+            return _took(work)
+        if not work.recipe.on_device:
+            return Taken(None, None, None)
+        if work.recipe.key not in self.paces:
+            return NOTHING
+        pace, tensors = self.paces[work.recipe.key], self.peaks.get(work.recipe.key)
+        if pace is None:
+            return Taken(None, None, tensors)
+        seconds = pace.seconds(self.likely.get(work.recipe.key, 1.0) * work.bill.flops)
+        kwh = None if pace.watts is None else pace.watts * seconds / 3.6e6
+        own = pace.resident_bytes if self.process_counts else 0
+        return Taken(seconds, kwh, None if tensors is None else tensors + own)
+
+
+def _took(work: Work) -> Taken:
+    """What was measured of work that is done."""
+    read = {reading.quantity: reading.value for reading in work.bill.readings}
+    return Taken(work.bill.wall_s, work.bill.kwh, read.get("gpu_peak_allocated") or read.get("peak_rss"))
+
+
+@dataclass(frozen=True)
+class OnCard:
+    """A card of the table.
+
+    training, generating: shares of its peak speed that are assumed to be used; generation waits for memory at every token.
+    context_bytes, kept_free: of the card, what torch cannot give to tensors. likely: as on this device.
+    """
+
+    card: Card
+    training: float
+    generating: float
+    context_bytes: float
+    kept_free: float
+    peaks: Mapping[str, int | None] = field(default_factory=dict)
+    likely: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        if self.card.bf16_flops_per_second is None:
+            return f"{self.card.title}, whose speed in bf16 is not known, so memory alone"
+        said = f"{self.card.title}, training at {100 * self.training:g} % and generation at {100 * self.generating:g} % of its bf16 peak"
+        watts = "" if self.card.watts is None else f", {self.card.watts:g} W throughout"
+        return f"{said}{watts}, all of that assumed"
+
+    @property
+    def room_bytes(self) -> float:
+        return self.card.memory_bytes
+
+    def takes(self, work: Work) -> Taken:
+        if not work.recipe.on_device:
+            return Taken(None, None, None)
+        tensors = self.peaks.get(work.recipe.key)
+        peak = None if tensors is None else tensors / (1 - self.kept_free) + self.context_bytes
+        if not work.bill.flops and isinstance(work.recipe, ModelRecipe):
+            return Taken(0.0, 0.0, peak)
+        speed = self.card.bf16_flops_per_second
+        if speed is None:
+            return Taken(None, None, peak)
+        writes = isinstance(work.recipe, Outputs | InferenceSpeed)
+        seconds = self.likely.get(work.recipe.key, 1.0) * work.bill.flops / (speed * (self.generating if writes else self.training))
+        return Taken(seconds, None if self.card.watts is None else self.card.watts * seconds / 3.6e6, peak)

@@ -1,0 +1,1 @@
+"""Peak GPU memory of training and generation, before any weight is loaded."""

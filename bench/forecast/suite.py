@@ -1,0 +1,139 @@
+"""A suite, looked at before it runs: what its arms buy and cost, and what their work takes on a device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any
+
+import psutil
+
+from bench.contracts import Progress, Recipe, Splits
+from bench.errors import BenchError
+from bench.execution.ledger import Record
+from bench.execution.store import DryStore, Store
+from bench.forecast import totals
+from bench.forecast.arm import Forecast, forecast
+from bench.forecast.calibration_cache import Finder, rehearsed
+from bench.forecast.device import Device, Here, Nowhere, OnCard
+from bench.forecast.fit.search import CONTEXT_BYTES, KEPT_FREE
+from bench.forecast.gpus import Card
+from bench.forecast.output_lengths import likely_shares
+from bench.forecast.saved import Foreseen, Written
+from bench.forecast.totals import Total
+from bench.suite.arms import Arm
+from bench.suite.prices import FORESEEN
+from bench.suite.suite_file import Suite
+from bench.system import machine
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """device: None where only quantities and dollars were asked for; then no time, energy or memory is foreseen.
+
+    alone: of each arm, doing all of its work. shared: of all arms, work that they share done once. workers: processes at a time.
+    records: of the arms that have ended. to_go: of the others, what is made already left out; as `shared` where nothing is.
+    """
+
+    suite: Suite
+    planned: Mapping[Arm, Forecast]
+    device: Device | None
+    alone: Mapping[Arm, Total]
+    shared: Total
+    workers: int
+    records: Mapping[Arm, Record]
+    to_go: Total
+
+    @property
+    def too_large(self) -> dict[Arm, float]:
+        """Arms to run that hold more than there is room for -> bytes."""
+        held = {arm: total.taken.peak_bytes or 0.0 for arm, total in self.alone.items() if arm not in self.records}
+        return {arm: size for arm, size in held.items() if self.device and size > self.device.room_bytes}
+
+    @property
+    def written(self) -> Written:
+        """For forecast.json: arms that have not ended, and of which nothing is made. Of dollars the most, where they are a ceiling."""
+        found, known = {}, self.suite.spec.prices.meter in FORESEEN
+        for arm, total in self.alone.items():
+            planned = self.planned[arm]
+            usd = total.at_most_usd if known and not planned.exact else total.usd
+            if not (planned.stops or planned.begun or arm in self.records):
+                found[arm.id] = Foreseen(usd, planned.exact, planned.steps, *vars(total.taken).values())
+        return Written(self.device.title if self.device else "", datetime.now(UTC).isoformat(timespec="seconds"), found)
+
+
+def forecasts(
+    suite: Suite,
+    arms: Sequence[Arm],
+    splits: Mapping[str, Splits],
+    store: DryStore,
+    progress: Progress,
+    made: Callable[[Arm], Store | None] | None = None,
+) -> dict[Arm, Forecast]:
+    """What each arm will buy and cost. made: where what an arm had made before is kept."""
+    found = {}
+    for done, arm in enumerate(arms):
+        progress("planning arms", done, len(arms))
+        found[arm] = forecast(suite, arm, splits[arm.task_label], store.over(made(arm)) if made else store)
+    progress("planning arms", len(arms), len(arms))
+    return found
+
+
+def look(
+    suite: Suite,
+    planned: Mapping[Arm, Forecast],
+    device: Device | None,
+    workers: int,
+    kept: Mapping[str, Record | None] = MappingProxyType({}),
+) -> Ahead:
+    """Put together what is known. kept: by an arm's id, how it ended; None, or none: it is still to run."""
+    records = {arm: record for arm in planned if (record := kept.get(arm.id))}
+    where = device or Nowhere()
+    alone, shared = totals.alone(suite, planned, where), totals.shared(suite, planned, where)
+    return Ahead(suite, planned, device, alone, shared, workers, records, totals.to_go(suite, planned, where, records))
+
+
+def here(finder: Finder, planned: Mapping[Arm, Forecast], store: DryStore, progress: Progress) -> Here:
+    """This device, after a few steps of every kind of work."""
+    cpu = finder.device == "cpu"
+    paces = finder.paces(_recipes(planned), progress)
+    peaks = finder.peaks(_recipes(planned), "cpu" if cpu else "cuda", store.bench, progress)
+    facts: dict[str, Any] = machine.facts()
+    name = facts["cpu"] if cpu else facts["gpus"][0]["name"] if facts["gpus"] else "GPU"
+    room = psutil.virtual_memory().total / max(1, finder.workers) if cpu else _gpu_bytes()
+    processes = f"{finder.workers} process" + "es" * (finder.workers != 1)
+    return Here(f"{name}, {processes} at a time", room, paces, peaks, cpu, likely_shares(planned.values(), store.bench), finder.reasons)
+
+
+def on_card(
+    card: Card, training: float, generating: float, finder: Finder, planned: Mapping[Arm, Forecast], store: DryStore, progress: Progress
+) -> OnCard:
+    """A card of the table. Raises BenchError where the suite's precision is not there in hardware."""
+    if not card.computes_bf16 and any(getattr(recipe, "precision", "") == "bf16" for recipe in _recipes(planned)):
+        raise BenchError(f"{card.name} has no bf16 in hardware; say `precision: fp32` in the suite, or take another card")
+    peaks = finder.peaks(_recipes(planned), "cuda", store.bench, progress)
+    return OnCard(card, training, generating, CONTEXT_BYTES, KEPT_FREE, peaks, likely_shares(planned.values(), store.bench))
+
+
+def _recipes(planned: Mapping[Arm, Forecast]) -> list[Recipe]:
+    """That will take time, each once."""
+    works = {work.recipe.key: work for plan in planned.values() for work in plan.works if not work.shared}
+    return [work.recipe for work in works.values() if rehearsed(work.recipe, work.bill.flops)]
+
+
+def _gpu_bytes() -> float:
+    import torch
+
+    return float(torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory)
+
+
+def refuse_above(ahead: Ahead, max_usd: float | None) -> None:
+    """Raises BenchError where what is still to be done may spend more than that."""
+    most = ahead.to_go.at_most_usd
+    if max_usd is not None and round(most, 2) > max_usd:
+        raise BenchError(
+            f"this may spend ${most:,.2f}, what arms share counted once: more than --max-usd {max_usd:g}; "
+            "fewer budgets, seeds or arms (--only) spend less"
+        )

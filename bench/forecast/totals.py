@@ -1,0 +1,97 @@
+"""What arms take: each on its own, as its purse sees it; all together, shared work done once, as they are run; and what is left of that."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from bench.execution.job import Work
+from bench.execution.ledger import Record
+from bench.forecast.arm import Forecast
+from bench.forecast.device import Device, Taken, added
+from bench.suite.arms import Arm
+from bench.suite.prices import FORESEEN
+from bench.suite.suite_file import Suite
+
+Planned = Mapping[Arm, Forecast]
+
+Labels = dict[tuple[str, int], float]
+"""(task, seed) -> dollars for labels: those of one task and seed are the same ones, for whichever arm they are bought."""
+
+
+@dataclass(frozen=True)
+class Total:
+    """usd: None where the meter's amount is not foreseen; if outputs are as long as allowed. at_most_usd: in any case."""
+
+    usd: float | None
+    at_most_usd: float
+    taken: Taken
+
+
+def alone(suite: Suite, planned: Planned, device: Device) -> dict[Arm, Total]:
+    """Each arm, paying for and doing all of its work."""
+    return {arm: _alone(suite, arm, forecast, device) for arm, forecast in planned.items()}
+
+
+def _alone(suite: Suite, arm: Arm, forecast: Forecast, device: Device) -> Total:
+    taken = Taken.together(map(device.takes, forecast.works))
+    if suite.spec.prices.meter in FORESEEN:
+        return Total(forecast.usd, forecast.usd + _more(arm, forecast), taken)
+    usd = added([forecast.usd, *(_metered_usd(suite, arm, work, device) for work in forecast.works)])
+    return Total(None if usd is None else min(usd, arm.budget_usd), arm.budget_usd, taken)
+
+
+def shared(suite: Suite, planned: Planned, device: Device) -> Total:
+    """All arms: every piece of work once, and every label once, which is of one task and seed the most that an arm buys."""
+    return _together(suite, planned, device, _labels_usd(planned), lambda work: True)  # noqa: ARG005
+
+
+def to_go(suite: Suite, planned: Planned, device: Device, ended: Mapping[Arm, Record]) -> Total:
+    """As `shared`, of the arms that have not ended: work that is made left out, and labels that arms bought which ended without failing."""
+    open_ = {arm: forecast for arm, forecast in planned.items() if arm not in ended}
+    had = _labels_usd({arm: forecast for arm, forecast in planned.items() if arm in ended and ended[arm].status != "failed"})
+    labels = {drawn: max(0.0, usd - had.get(drawn, 0.0)) for drawn, usd in _labels_usd(open_).items()}
+    return _together(suite, open_, device, labels, lambda work: not work.shared)
+
+
+def _together(suite: Suite, planned: Planned, device: Device, labels: Labels, counts: Callable[[Work], bool]) -> Total:
+    once = {work.recipe.key: (arm, work) for arm, forecast in planned.items() for work in forecast.works if counts(work)}
+    taken = Taken.together(device.takes(work) for _, work in once.values())
+    paid = math.fsum([*labels.values(), *(_known_usd(suite, arm, work) for arm, work in once.values())])
+    if suite.spec.prices.meter in FORESEEN:
+        return Total(paid, paid + math.fsum(_more(arm, forecast) for arm, forecast in planned.items()), taken)
+    usd = added([paid, *(_metered_usd(suite, arm, work, device) for arm, work in once.values())])
+    made = [_known_usd(suite, arm, work) for arm, forecast in planned.items() for work in forecast.works if not counts(work)]
+    return Total(usd, math.fsum(arm.budget_usd for arm in planned) - math.fsum(made), taken)
+
+
+def _more(arm: Arm, forecast: Forecast) -> float:
+    """Dollars that it may spend beyond those foreseen: where money ends its work and outputs come out shorter than allowed, all of them."""
+    return max(0.0, arm.budget_usd - forecast.usd) if forecast.limited and not forecast.exact else 0.0
+
+
+def _labels_usd(planned: Planned) -> Labels:
+    most: Labels = {}
+    for arm, forecast in planned.items():
+        bought = math.fsum(charge.usd for charge in forecast.charges if charge.kind == "labels")
+        most[arm.task_label, arm.seed] = max(bought, most.get((arm.task_label, arm.seed), 0.0))
+    return most
+
+
+def _known_usd(suite: Suite, arm: Arm, work: Work) -> float:
+    """Of work that the purse pays, what its quantities cost that are known beforehand."""
+    prices, payer = suite.spec.prices, suite.spec.pays.who(work.phase)
+    charges = prices.compute_charges(work.bill, arm.task_label, work.phase, payer) if work.recipe.on_device else []
+    charges += prices.token_charges(work.bill.prompt_tokens, work.bill.output_tokens, work.phase, payer)
+    return math.fsum(charge.usd for charge in charges if charge.paid_by == "purse")
+
+
+def _metered_usd(suite: Suite, arm: Arm, work: Work, device: Device) -> float | None:
+    """Of work that the purse pays and that is not made, what its seconds or kWh cost; None where they are not foreseen."""
+    prices, meter = suite.spec.prices, suite.spec.prices.meter
+    if suite.spec.pays.who(work.phase) != "purse" or not work.recipe.on_device or work.shared:  # what is made has its charges
+        return 0.0
+    taken = device.takes(work)
+    amount = taken.seconds if meter == "wall" else taken.kwh
+    return None if amount is None else amount * prices.unit_price_usd(meter, arm.task_label, work.phase)

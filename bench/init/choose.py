@@ -1,0 +1,163 @@
+"""The figures -> all that the suite says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.contracts import Compact
+from bench.data.tables import Format
+from bench.errors import DataError
+from bench.init.budgets import Costs, Device, Spending, costs, spending
+from bench.init.columns import Choice
+from bench.init.defaults import Methods, compact, methods
+from bench.init.large_model import Large
+from bench.init.lengths import Lengths
+from bench.init.profile import Look
+from bench.system import processes
+from bench.tasks.files import Files
+
+SOURCE_LIMITS = (32, 48, 64, 128, 256, 384, 512)
+TARGET_LIMITS = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
+DOCUMENTS_FIT, LABELS_FIT = 0.95, 0.99
+"""The smallest limits are taken at which this share of the texts is read whole; the last one where none does."""
+
+TEST_WANTED, DEV_WANTED = 1000, 200
+TEST_SHARES, DEV_SHARES = (0.05, 0.25), (0.02, 0.1)
+"""Documents set apart, of those with a label; and within which shares of them."""
+
+POOL_AT_LEAST = 0.2
+"""Documents without a label, for each one with a label: with fewer, some labels are hidden to make a pool."""
+
+HIDDEN = 0.25
+"""Share of the labels hidden then."""
+
+TRAIN_CAPS = (None, 20_000, 10_000, 5_000, 2_000, 1_000, 500, 200)
+"""Labels learnt from: the first that the machine is through with in the hours it has. None: all."""
+
+SEEDS = (1, 2)
+
+CPU_HOURS, GPU_HOURS = 2.0, 24.0
+"""Within which a suite is meant to end."""
+
+
+@dataclass(frozen=True)
+class Divided:
+    """How `files` splits the rows, as it said itself."""
+
+    task: Files
+    train: int
+    dev: int
+    test: int
+    pool: int
+
+    @property
+    def hides(self) -> bool:
+        """Whether some labels are hidden to make a pool."""
+        return self.task.pool_fraction > 0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that the suite says, and the figures it rests on. hours: of the whole suite, on `device`; None where nobody knows."""
+
+    choice: Choice
+    look: Look
+    large: Large
+    compact: Compact
+    why_compact: str
+    methods: Methods
+    task: Files
+    divided: Divided
+    spending: Spending
+    device: Device
+    flops: float | None
+
+    @property
+    def hours(self) -> float | None:
+        """Estimated."""
+        return None if self.flops is None else self.device.hours(self.flops)
+
+
+def device(large: Large) -> Device:
+    """This machine's; where the model has to come from the hub and there is no GPU, a rented one."""
+    from bench.system import machine
+
+    if machine.device("auto") == "cuda" or large.on_hub:
+        return Device("an A100 on a public cloud", 1.875, 3e13, 1, GPU_HOURS, is_gpu=True)
+    cores = processes.cores()
+    return Device("a core of a rented CPU machine", 0.05, 9e10, min(cores, 8), CPU_HOURS, is_gpu=False)
+
+
+def divided(path: Path, told: Format | None, choice: Choice, look: Look, cache: Path) -> Divided:
+    """Have the rows split by `files`, with enough for test. Raises DataError as it does."""
+    hide = HIDDEN if look.unlabelled < POOL_AT_LEAST * look.labelled else 0.0
+    tested, developed = (
+        round(min(max(wanted / look.labelled, least), most), 2)
+        for wanted, (least, most) in ((TEST_WANTED, TEST_SHARES), (DEV_WANTED, DEV_SHARES))
+    )
+    for dev in (developed, 0.15, 0.2, 0.3):  # of few rows none may fall to dev
+        task = Files(
+            train=str(path),
+            source=choice.source,
+            target=choice.target,
+            format=told,
+            test_fraction=tested,
+            dev_fraction=dev,
+            pool_fraction=hide,
+            lead_words=look.typical_label_words,
+        )
+        try:
+            found = task.splits(cache, _quietly)
+        except DataError as error:
+            failed = error
+            continue
+        return Divided(task, *(len(part) for part in (found.train, found.dev, found.test, found.unlabelled)))
+    raise failed
+
+
+def _quietly(what: str, done: float, total: float) -> None:
+    """Reading is quick, and a bar would stand in the way of questions."""
+
+
+def settle(choice: Choice, look: Look, large: Large, rows: Divided, on: Device, label_usd: float, budgets: Sequence[float]) -> Settings:
+    """All settings, with as many labels as the machine is through with in the hours it has. budgets: none, where they are to be found."""
+    source = _source_limit(look.document_tokens, large)
+    target = _limit(look.label_tokens, TARGET_LIMITS, 1.0 if look.classes else LABELS_FIT)
+    how, (small, why) = methods(large, source), compact(large)
+    work = _costs(look, large, small, how, source, target)
+    for cap in TRAIN_CAPS:
+        train, pool, test, dev = _sizes(rows, cap)
+        spent = spending(train, pool, label_usd, budgets, work, on.flop_usd)
+        alone = spent.flops(test)
+        flops = None if alone is None else alone * len(SEEDS)
+        if flops is None or on.hours(flops) <= on.hours_at_most:
+            break
+    caps = {"train_examples": (train, rows.train), "dev_examples": (dev, rows.dev), "test_examples": (test, rows.test)}
+    caps["pool_examples"] = (pool, rows.pool)
+    limits = {"max_source_tokens": source, "max_target_tokens": target}
+    task = rows.task.model_copy(update=limits | {name: used for name, (used, there_are) in caps.items() if used < there_are})
+    return Settings(choice, look, large, small, why, how, task, rows, spent, on, flops)
+
+
+def _sizes(rows: Divided, cap: int | None) -> tuple[int, int, int, int]:
+    """Examples used of train, pool, test and dev."""
+    train = min(rows.train, cap or rows.train)
+    few = max(train, TRAIN_CAPS[-1] or 0)
+    return train, min(rows.pool, 2 * train), min(rows.test, TEST_WANTED, few), min(rows.dev, DEV_WANTED, few)
+
+
+def _costs(look: Look, large: Large, small: Compact, how: Methods, source: int, target: int) -> Costs | None:
+    if large.config is None:
+        return None
+    return costs(large.config, small, how, how.decoding, look.document_tokens.mean(source), look.label_tokens.mean(target))
+
+
+def _source_limit(lengths: Lengths, large: Large) -> int:
+    limit = _limit(lengths, SOURCE_LIMITS, DOCUMENTS_FIT)
+    return min(limit, large.positions or limit)
+
+
+def _limit(lengths: Lengths, limits: Sequence[int], share: float) -> int:
+    return next((limit for limit in limits if lengths.within(limit) >= share), limits[-1])

@@ -1,0 +1,57 @@
+"""How models of a family are shrunk, trained and asked: the settings of the suites that were run or published with them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from bench.contracts import Compact, Decoding
+from bench.init.large_model import Large
+from bench.training.settings import Tuning
+
+LONG = 256
+"""Documents of more tokens are trained on in batches of half the size."""
+
+
+@dataclass(frozen=True)
+class Methods:
+    """Tuning of the teacher, of a compact model on labels, of a distilled and of a shrunk one; decoding; and whose settings they are."""
+
+    teacher: Tuning
+    student: Tuning
+    distilled: Tuning
+    shrunk: Tuning
+    decoding: Decoding
+    whose: str
+
+
+def methods(large: Large, source_tokens: int) -> Methods:
+    """For a model and documents of so many tokens."""
+    batch = 8 if source_tokens > LONG else 16
+    if large.family in ("pegasus", "bart"):
+        tuning = Tuning(epochs=5, batch_size=batch, learning_rate=3e-4, optimizer="adafactor", label_smoothing=0.1, dropout=0.1)
+        decoding = Decoding(beams=4, length_penalty=0.8, batch_size=32)
+        return Methods(tuning, tuning, tuning, tuning, decoding, "suites/papers/pegasus-large.yaml")
+    rate = 2e-4 if large.layers and not large.layers[0] else 1e-3  # a decoder-only model is tuned more gently
+    tuning = Tuning(epochs=3, batch_size=batch, learning_rate=rate)
+    frozen = tuning.model_copy(update={"freeze": "encoder"}) if rate == 1e-3 else tuning
+    return Methods(
+        teacher=tuning,
+        student=tuning,
+        distilled=frozen.model_copy(update={"epochs": 2}),
+        shrunk=frozen,
+        decoding=Decoding(beams=1, batch_size=64 if source_tokens <= LONG else 32),
+        whose="suites/pegasus.yaml",
+    )
+
+
+def compact(large: Large) -> tuple[Compact, str]:
+    """Layers that the compact model keeps, and why: the whole encoder, as generation waits for the decoder, and little of that."""
+    if large.layers is None:
+        return Compact(decoder_layers=3), f"nobody here knows how many layers {large.title} has: put other numbers where it has no 3"
+    encoder, decoder = large.layers
+    if not encoder:
+        half = max(1, math.ceil(decoder / 2))
+        return Compact(decoder_layers=half), f"half of {decoder} layers; a decoder-only model has no encoder"
+    few = max(min(3, decoder - 1), decoder // 4, 1)
+    return Compact(encoder_layers=encoder, decoder_layers=few), f"of {encoder} and {decoder}; the decoder is what generation waits for"

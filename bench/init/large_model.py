@@ -1,0 +1,124 @@
+"""The large model: what a suite calls it, and what of it is at hand here. Nothing is downloaded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import ValidationError
+
+from bench import registry
+from bench.contracts import Checkpoint
+from bench.errors import BenchError, CheckpointError
+from bench.init.yaml_text import shown
+from bench.models.folder import Folder
+from bench.models.hub import FILES, Hub
+from bench.system.hub_mirror import HUB_ID, MODELS, folder_of, hub_cache, snapshot_of
+from bench.training.shapes import Family, Shape, config, shape_of
+
+PUBLISHED: tuple[tuple[str, Family, str], ...] = (
+    (r"google/pegasus-(?!x-).*", "pegasus", "large"),
+    (r"facebook/bart-large.*", "bart", "large"),
+    (r"google/t5-efficient-(.+)", "t5", r"\1"),
+    (r"(?:google-t5/)?t5-(small|base|large)", "t5", r"\1"),
+    (r"google/(?:t5-v1_1|flan-t5)-(small|base|large|xl|xxl)", "t5_v1_1", r"\1"),
+    (r"google/mt5-(small|base|large|xl|xxl)", "mt5", r"\1"),
+)
+"""Hub ids -> family and name of their published shape."""
+
+
+@dataclass(frozen=True)
+class Large:
+    """The large model. config: of transformers; None where nobody here knows it. tokenizer: its folder, if it is here; else `lacking` says
+    why not. on_hub: it has to be had from there, or under `--models`."""
+
+    use: str
+    settings: Mapping[str, str] = field(default_factory=dict)
+    title: str = ""
+    config: Any = None
+    tokenizer: Path | None = None
+    lacking: str = ""
+
+    @property
+    def on_hub(self) -> bool:
+        """Whether it is a repository of the hub, and not a part of bench or a folder of your own."""
+        return self.use == "hub"
+
+    @property
+    def family(self) -> str:
+        """Its `model_type`, '' where nobody knows."""
+        return str(self.config.model_type) if self.config else ""
+
+    @property
+    def layers(self) -> tuple[int, int] | None:
+        """Layers of encoder and decoder; None where nobody knows."""
+        from bench.training.shrinking import layer_counts
+
+        return layer_counts(self.config) if self.config else None
+
+    @property
+    def positions(self) -> int | None:
+        """Tokens that it can read; None where there is no end to them, or nobody knows."""
+        return getattr(self.config, "max_position_embeddings", None)
+
+
+def large(name: str, cache: Path) -> Large:
+    """The model that `--model` names: a part of `models/`, a folder, or an id of the hub, with '@' and a commit behind it or not.
+
+    Raises BenchError where it is none of these, or a folder holds no model.
+    """
+    if name in registry.names("models"):
+        return _part(name, cache)
+    if Path(name).expanduser().is_dir():
+        part = Folder(path=name)
+        return _here("folder", {"path": name}, part, part.folder(cache))
+    repository, _, revision = name.partition("@")
+    if re.fullmatch(HUB_ID, repository) and "/" in repository:
+        return _hub(repository, revision, cache)
+    near = registry.nearest(name, registry.names("models"))
+    hint = f"; did you mean '{near}'?" if near else ""
+    raise BenchError(f"--model {shown(name)}: expected a part of models/, a folder, or an id of the hub such as google/pegasus-large{hint}")
+
+
+def _part(name: str, cache: Path) -> Large:
+    try:
+        part = cast(Checkpoint, registry.find("models", name)())
+    except ValidationError:
+        raise BenchError(f"--model {name}: needs settings; say a folder or an id of the hub, or write it into the suite") from None
+    try:
+        return _here(name, {}, part, part.folder(cache))
+    except CheckpointError as error:
+        return Large(name, {}, part.title, lacking=str(error))
+
+
+def _hub(repository: str, revision: str, cache: Path) -> Large:
+    settings = {"model": repository} | ({"revision": revision} if revision else {})
+    try:
+        part = Hub(**settings)
+    except ValidationError:
+        raise BenchError(f"--model {repository}@{shown(revision)}: expected a commit of 40 hex digits behind '@'") from None
+    copies = [folder_of(repository, MODELS)]
+    copies += [snapshot_of("model", repository, revision, place, FILES) for place in (hub_cache(), cache / "hub")] if revision else []
+    if found := next(filter(None, copies), None):
+        return _here("hub", settings, part, found)
+    shape = _published(repository)
+    return Large("hub", settings, repository, config(shape) if shape else None, lacking=f"{repository} is not on this machine")
+
+
+def _here(use: str, settings: Mapping[str, str], part: Checkpoint, folder: Path) -> Large:
+    from bench.training.checkpoints import read_config
+
+    return Large(use, settings, part.title, read_config(folder), folder)
+
+
+def _published(repository: str) -> Shape | None:
+    for pattern, family, name in PUBLISHED:
+        if found := re.fullmatch(pattern, repository):
+            try:
+                return shape_of(family, found.expand(name))
+            except CheckpointError:
+                return None
+    return None

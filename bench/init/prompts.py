@@ -1,0 +1,58 @@
+"""The few questions that a file does not answer, where there is somebody to ask."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import click
+
+from bench.errors import BenchError
+from bench.init.yaml_text import shown
+
+
+def column(what: str, names: Sequence[str], guess: str) -> str:
+    """One of the columns; `guess` where nothing is typed."""
+    click.echo(f"Which column holds the {what}?")
+    for number, name in enumerate(names, 1):
+        click.echo(f"  {number}  {shown(name)}")
+    picked: int = click.prompt("Number", default=[*names].index(guess) + 1, type=click.IntRange(1, len(names)))
+    return names[picked - 1]
+
+
+def label_usd(guess: float) -> float:
+    """What a label costs."""
+    found: float = click.prompt("What does one label cost you, in dollars?", default=f"{guess:g}", value_proc=_price)
+    return found
+
+
+def budgets(guess: Sequence[float]) -> tuple[float, ...]:
+    """What there is to spend; one arm for each."""
+    question = "Budgets to compare, in dollars, with spaces between them"
+    found: tuple[float, ...] = click.prompt(question, default=" ".join(f"{usd:g}" for usd in guess), value_proc=_prices)
+    return found
+
+
+def dollars(amounts: Sequence[float], option: str, at_least: float | None = None) -> tuple[float, ...]:
+    """The amounts, sorted, each once. Raises BenchError where one is no amount, or is 0 and may not be."""
+    for usd in amounts:
+        if not math.isfinite(usd) or usd < 0 or (usd == 0 and at_least is None):
+            raise BenchError(f"{option}: expected dollars {'from' if at_least == 0 else 'above'} 0, got {usd:g}")
+    return tuple(sorted(set(amounts)))
+
+
+def _price(text: str) -> float:
+    try:
+        return dollars([float(text)], "price", at_least=0)[0]
+    except (ValueError, BenchError) as error:
+        raise click.BadParameter(f"expected dollars, 0 or more ({error})") from None
+
+
+def _prices(text: str) -> tuple[float, ...]:
+    try:
+        found = dollars([float(usd) for usd in text.replace(",", " ").split()], "budget")
+    except (ValueError, BenchError) as error:
+        raise click.BadParameter(f"expected dollars above 0 ({error})") from None
+    if not found:
+        raise click.BadParameter("expected at least one budget")
+    return found

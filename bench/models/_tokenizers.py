@@ -1,0 +1,98 @@
+"""Byte-level BPE tokenizers with the special tokens of each family, learnt on the spot."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import platform
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from bench.data.source_code import documented_objects, installed
+from bench.errors import CheckpointError
+from bench.system.files import made_once
+from bench.training.shapes import Family
+
+SENTINELS = tuple(f"<extra_id_{i}>" for i in range(100))
+"""What stands for the gaps of T5's span corruption."""
+
+SPECIAL_TOKENS: dict[Family, tuple[str, ...]] = {
+    "t5": ("<pad>", "</s>", "<unk>", *SENTINELS),
+    "t5_v1_1": ("<pad>", "</s>", "<unk>", *SENTINELS),
+    "mt5": ("<pad>", "</s>", "<unk>", *SENTINELS),
+    "pegasus": ("<pad>", "</s>", "<mask_1>", "<mask_2>", "<unk>"),
+    "bart": ("<s>", "<pad>", "</s>", "<unk>", "<mask>"),
+}
+"""In the order of their ids. Those of padding, start and end are the published ones, which the configs have."""
+
+MASKS = {"pegasus": "<mask_2>", "bart": "<mask>"}
+"""What stands for a word; Pegasus' <mask_1> stands for a sentence (Zhang et al. 2020, section 3)."""
+
+VERSION = 2
+"""Raised whenever the same settings come to give another tokenizer."""
+
+
+def key(family: Family, vocabulary: int) -> str:
+    """16 hex digits of sha256 of all that decides what `from_docstrings` gives."""
+    made_by = json.dumps([VERSION, SPECIAL_TOKENS[family], vocabulary, platform.python_version()])
+    return hashlib.sha256(made_by.encode()).hexdigest()[:16]
+
+
+def from_docstrings(family: Family, vocabulary: int, cache: Path) -> Any:
+    """A tokenizer of exactly `vocabulary` tokens, learnt once from the docstrings of Python's standard library.
+
+    Raises CheckpointError where they give fewer tokens.
+    """
+    path = cache / "models" / f"tokenizer-{key(family, vocabulary)}.json"
+    made = made_once(path, functools.partial(_learn_from_docstrings, family, vocabulary, cache))
+    return _wrapped(made.read_text(encoding="utf-8"), family)
+
+
+def learnt(family: Family, vocabulary: int, texts: Iterable[str]) -> Any:
+    """A tokenizer of at most `vocabulary` tokens, fewer where the texts hold no more. Writes any text, byte by byte if need be.
+
+    As in the real families, BART puts <s> before a text, and all of them </s> behind it.
+    """
+    return _wrapped(_learn(family, vocabulary, texts).to_str(), family)
+
+
+def _learn_from_docstrings(family: Family, vocabulary: int, cache: Path, path: Path) -> None:
+    library = documented_objects(installed(("python",)), cache, _silently)
+    tokenizer = _learn(family, vocabulary, (found.docstring for found in library))
+    if tokenizer.get_vocab_size() != vocabulary:
+        raise CheckpointError(
+            f"{vocabulary} tokens are asked for, the docstrings of Python's standard library give {tokenizer.get_vocab_size()}"
+        )
+    tokenizer.save(str(path))
+
+
+def _silently(what: str, done: float, total: float) -> None: ...
+
+
+def _learn(family: Family, vocabulary: int, texts: Iterable[str]) -> Any:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+
+    special = SPECIAL_TOKENS[family]
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=vocabulary, special_tokens=list(special), initial_alphabet=alphabet, show_progress=False)
+    tokenizer.train_from_iterator(texts, trainer)
+    pattern = "<s> $A </s>" if family == "bart" else "$A </s>"
+    ids = [(token, special.index(token)) for token in ("<s>", "</s>") if token in special]
+    tokenizer.post_processor = processors.TemplateProcessing(single=pattern, special_tokens=ids)
+    return tokenizer
+
+
+def _wrapped(tokenizer_json: str, family: Family) -> Any:
+    from tokenizers import Tokenizer
+    from transformers import PreTrainedTokenizerFast
+
+    named = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
+    named |= {"bos_token": "<s>"} if family == "bart" else {}
+    named |= {"mask_token": MASKS[family]} if family in MASKS else {}
+    others = [token for token in SPECIAL_TOKENS[family] if token not in named.values()]
+    return PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_str(tokenizer_json), extra_special_tokens=others, **named)

@@ -1,0 +1,144 @@
+"""flan-t5-small, out of a package of pip's registry: real pretrained weights where there is no hub."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.contracts import Checkpoint
+from bench.errors import CheckpointError
+from bench.system.files import made_once
+
+if TYPE_CHECKING:
+    import torch
+
+PACKAGE = "traceforge_title_model"
+INSTALL = "pip install --no-deps traceforge-title-model==0.2.0"
+SHA256 = {
+    "encoder.onnx": "b82bef1400cec815c3e5addd04dc451ec31491ac6598b166bbc6594656823787",
+    "decoder.onnx": "76b40328b8a6bd8b8fc029d80006284c6d644d6e0938c18339bc05fb31a927bc",
+    "tokenizer.json": "3550c5f922922567115f702e0543b57276366fc321cf1f088859c71491656cf6",
+}
+
+SPECIAL_TOKENS = {"eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"}
+
+STACKS = {"encoder.onnx": "enc", "decoder.onnx": "m"}
+"""ONNX graph -> the name by which its exporter called the model: nodes are /enc/block.0/..., /m/decoder/block.0/..."""
+
+
+class FlanT5Small(Checkpoint):
+    """google/flan-t5-small (Chung et al. 2022; Apache-2.0), 77.0 M parameters, 8+8 layers, as the MIT-licensed package
+    traceforge-title-model 0.2.0 carries it: tuned further to title texts, and rounded to int8.
+
+    Only its data files are read; its code is never imported. They are dequantised to fp32 once, in some seconds.
+    """
+
+    @property
+    def title(self) -> str:
+        return "flan-t5-small (int8, traceforge-title-model 0.2.0)"
+
+    def folder(self, cache: Path) -> Path:
+        from bench.training.checkpoints import check_folder
+
+        return check_folder(made_once(cache / "models" / "flan-t5-small-0.2.0", _convert))
+
+
+def _convert(folder: Path) -> None:
+    """Dequantise into `folder`, and read it back to see that every tensor arrived."""
+    import torch
+    from transformers import PreTrainedTokenizerFast
+
+    from bench.training.checkpoints import load, save
+
+    source = _data()
+    weights = {name: tensor for file in STACKS for name, tensor in _dequantised(source / file, STACKS[file])}
+    model = _empty_model()
+    copies = {"encoder.embed_tokens.weight", "decoder.embed_tokens.weight"}  # of shared.weight; the encoder's graph holds its own
+    if set(weights) | copies != set(model.state_dict()):
+        raise CheckpointError(f"{source}: tensors differ from flan-t5-small's: {sorted(set(weights) ^ set(model.state_dict()))[:3]}")
+    if not torch.equal(weights.pop("encoder.embed_tokens.weight"), weights["shared.weight"]):
+        raise CheckpointError(f"{source}: encoder and decoder have different embeddings")
+    model.load_state_dict(weights, strict=False)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(source / "tokenizer.json"), **SPECIAL_TOKENS)
+    save(model, tokenizer, folder)
+    reloaded = load(folder)[0].state_dict()
+    changed = [name for name, tensor in weights.items() if not torch.equal(reloaded[name], tensor)]
+    if changed:
+        raise CheckpointError(f"flan-t5-small: {changed[0]} changed on the way to disk and back")
+
+
+def _data() -> Path:
+    """The package's data folder, its files checked. Raises CheckpointError where they are missing or others."""
+    found = find_spec(PACKAGE)  # of a top-level name: looks it up, imports nothing
+    if found is None or found.origin is None:
+        raise CheckpointError(f"flan_t5_small: its package is missing; `{INSTALL}`, or name a `folder` or `hub` checkpoint instead")
+    folder = Path(found.origin).parent / "data" / "span"
+    for name, expected in SHA256.items():
+        path = folder / name
+        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != expected:
+            raise CheckpointError(f"flan_t5_small: {path} is not the file of release 0.2.0; `{INSTALL} --force-reinstall`")
+    return folder
+
+
+def _dequantised(path: Path, model_name: str) -> Iterator[tuple[str, torch.Tensor]]:
+    """(name in transformers, fp32 tensor) for each weight of one graph.
+
+    Linear layers are MatMulInteger nodes, named by their place in the model, with their matrix as second input, transposed.
+    Embeddings are quantised and named as in the model; norms are not quantised.
+    """
+    import onnx
+    import torch
+    from onnx import numpy_helper
+
+    graph = onnx.load(path).graph
+    stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+
+    def fp32(name: str) -> torch.Tensor:
+        levels = stored[f"{name}_quantized"].astype("float32") - stored[f"{name}_zero_point"].astype("float32")
+        return torch.from_numpy(levels * stored[f"{name}_scale"].astype("float32"))
+
+    for node in graph.node:
+        if node.op_type == "MatMulInteger" and node.input[1] in stored:
+            place = node.name.strip("/").split("/")[:-1]
+            yield (
+                _transformers_name(".".join([*place, "weight"]), model_name),
+                fp32(node.input[1].removesuffix("_quantized")).T.contiguous(),
+            )
+    for name in stored:
+        if name.endswith("layer_norm.weight"):
+            yield _transformers_name(name, model_name), torch.from_numpy(stored[name].astype("float32"))
+        elif name.endswith(".weight_quantized"):
+            plain = name.removesuffix("_quantized")
+            yield _transformers_name(plain, model_name), fp32(plain)
+
+
+def _transformers_name(name: str, model_name: str) -> str:
+    inner = name.removeprefix(f"{model_name}.")
+    return f"encoder.{inner}" if model_name == "enc" else inner
+
+
+def _empty_model() -> Any:
+    from transformers import T5Config, T5ForConditionalGeneration
+
+    from bench.training.checkpoints import untie
+
+    config = T5Config(
+        vocab_size=32128,
+        d_model=512,
+        d_kv=64,
+        d_ff=1024,
+        num_layers=8,
+        num_decoder_layers=8,
+        num_heads=6,
+        feed_forward_proj="gated-gelu",
+        tie_word_embeddings=False,  # switches the scaling of the decoder's output off; the untying is `untie`
+        decoder_start_token_id=0,
+        pad_token_id=0,
+        eos_token_id=1,
+    )
+    model = T5ForConditionalGeneration(config)
+    untie(model)
+    return model

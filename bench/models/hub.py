@@ -1,0 +1,86 @@
+"""A model of the Hugging Face hub, at a pinned revision, or a local copy of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pydantic import Field
+
+from bench.contracts import Checkpoint
+from bench.errors import CheckpointError
+from bench.system.hub_mirror import HUB_ID, MODELS, folder_of, hub_cache, missing_from, snapshot_of
+
+FILES = ["*.json", "*.safetensors", "*.model", "*.txt"]
+"""Configs, weights that cannot run code, tokenizers."""
+
+HUB_TIMEOUT_S = 10
+"""How long the hub may take to answer before it counts as out of reach."""
+
+
+class Hub(Checkpoint):
+    """A repository of the hub: taken from the folder that `--models` names, else from the hub's cache on this machine, else
+    from bench's cache, else downloaded once into bench's cache.
+
+    A folder of your own has no revision: under `--models` it is taken as it is, and nothing checks that it is what `revision`
+    names. Where weights change there, an arm knows it by their content.
+    """
+
+    model: str = Field(pattern=HUB_ID)
+    """Repository, such as 'google-t5/t5-small'."""
+    revision: str | None = Field(default=None, pattern=r"^[0-9a-f]{40}$")
+    """Commit of the repository, 40 hex digits: a branch or a tag could come to mean something else. Needed, except under `--models`,
+    where it is not checked."""
+
+    @property
+    def title(self) -> str:
+        return self.model
+
+    def folder(self, cache: Path) -> Path:
+        from bench.training.checkpoints import check_folder
+
+        if copy := folder_of(self.model, MODELS):
+            return check_folder(copy)
+        if self.revision is None:
+            raise CheckpointError(
+                f"{self.model}: {missing_from(MODELS)}; pin a commit with `revision` (40 hex digits), or put a copy into DIR/{self.model} "
+                "and say --models DIR"
+            )
+        lacking = [missing_from(MODELS)]
+        for place in (hub_cache(), cache / "hub"):
+            try:
+                return check_folder(self._cached(place, self.revision))
+            except CheckpointError as error:
+                lacking.append(str(error))
+        return check_folder(self._download(cache / "hub", self.revision, "; ".join(lacking)))
+
+    def _cached(self, place: Path, revision: str) -> Path:
+        """Raises CheckpointError where a cache lacks the snapshot, or a shard of its weights."""
+        snapshot = snapshot_of("model", self.model, revision, place, FILES)
+        if snapshot is None:
+            raise CheckpointError(f"not in {place}")
+        for index in snapshot.glob("*.safetensors.index.json"):
+            for shard in sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())):
+                if not (snapshot / shard).exists():
+                    raise CheckpointError(f"{snapshot}: {shard} is missing")
+        return snapshot
+
+    def _download(self, cache: Path, revision: str, lacking: str) -> Path:
+        from huggingface_hub import HfApi, snapshot_download
+
+        what = f"{self.model} at {revision[:8]}"
+        try:
+            HfApi().model_info(self.model, revision=revision, timeout=HUB_TIMEOUT_S)  # a download alone retries for half a minute
+            folder = Path(snapshot_download(self.model, revision=revision, allow_patterns=FILES, cache_dir=cache))
+        except Exception as error:  # The hub's refusals, the disk's, the network's, whose library has changed between versions.
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+            raise CheckpointError(
+                f"{what}: {lacking}; not to be had from the hub ({reason}). Without a network, put a copy into DIR/{self.model} "
+                "and say --models DIR, or name `flan_t5_small` or a `folder`"
+            ) from error
+        if not any(folder.glob("*.safetensors")):
+            raise CheckpointError(
+                f"{what}: {lacking}; the hub holds no *.safetensors of it, and pickled weights, which can run code, are never loaded. "
+                f"Convert them once into DIR/{self.model} and say --models DIR"
+            )
+        return folder

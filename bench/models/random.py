@@ -1,0 +1,114 @@
+"""A tiny model that knows nothing, made on the spot: for tests, and to try a suite out."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from bench.contracts import Checkpoint
+from bench.models import _tokenizers
+from bench.system.files import made_once
+from bench.training.shapes import VERSION, Family, Shape, build
+
+TEXT = """
+Return the number of bytes that were read from the file, or zero at the end of the stream. Raise an error when the value
+is not found in the list. The function takes a name and an optional default, and gives back the first object that matches
+the pattern. Create a new instance of this class from the given keyword arguments. If the path does not exist, the folder
+and all its parents are made. Compute the mean and the standard deviation of each column in the table. Set the flag to
+true where every element of the array is larger than the limit. This method is called once before the loop starts, and
+again after the last step. Convert a string to an integer, with leading and trailing spaces removed. Write the model and
+its configuration to disk, so that it can be loaded later without the network. Test whether two graphs have the same
+nodes and edges. Open a connection to the server and wait for a response, at most as many seconds as the timeout says.
+"""
+"""What the tokenizer's merges are learnt from; any text can be written with them, byte by byte where need be."""
+
+
+class Random(Checkpoint):
+    """A random model of a real architecture, with a byte-level BPE tokenizer of its own."""
+
+    family: Family | Literal["llama"] = "t5"
+    """'t5' ties input and output embeddings, 't5_v1_1' (as Flan-T5) and 'mt5' do not and have gated feed-forward layers; 'bart'
+    learns positions, 'pegasus' has sinusoidal ones and starts its outputs from the padding token; 'llama' is decoder-only, with
+    half as many heads for keys as for queries, and has no padding token."""
+    encoder_layers: int = Field(default=4, ge=1)
+    """Layers of the encoder; 'llama' has none."""
+    decoder_layers: int = Field(default=4, ge=1)
+    """Layers of the decoder."""
+    width: int = Field(default=32, ge=8, multiple_of=8)
+    """Size of a token's vector (d_model)."""
+    feed_forward: int = Field(default=64, ge=8)
+    """Size of the feed-forward layers."""
+    heads: int = Field(default=2, ge=1, le=8)
+    """Attention heads."""
+    vocabulary: int = Field(default=512, ge=400, le=1024)
+    """Tokens that the tokenizer learns at most: 256 bytes, the family's special ones (T5's are 103), and pieces of words."""
+    seed: int = Field(default=0, ge=0)
+    """Of the weights."""
+
+    @model_validator(mode="after")
+    def _heads_share_the_width(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is no multiple of {self.heads} heads")
+        return self
+
+    @property
+    def title(self) -> str:
+        layers = self.decoder_layers if self.family == "llama" else f"{self.encoder_layers}+{self.decoder_layers}"
+        return f"random {self.family} ({layers}, d {self.width})"
+
+    def folder(self, cache: Path) -> Path:
+        from bench.training.checkpoints import check_folder
+
+        decides = f"{VERSION} {self.model_dump_json()} {TEXT} {_tokenizers.key(self._vocabulary_of, self.vocabulary)}"
+        name = f"random-{self.family}-{hashlib.sha256(decides.encode()).hexdigest()[:16]}"
+        return check_folder(made_once(cache / "models" / name, self._make))
+
+    @property
+    def _vocabulary_of(self) -> Family:
+        return "t5" if self.family == "llama" else self.family
+
+    def _make(self, folder: Path) -> None:
+        import torch
+
+        from bench.training.checkpoints import save
+
+        tokenizer = self._tokenizer()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            model = self._model(tokenizer)
+        save(model, tokenizer, folder)
+
+    def _model(self, tokenizer: Any) -> Any:
+        if self.family == "llama":
+            return self._llama(tokenizer)
+        stacks = {"el": self.encoder_layers, "dl": self.decoder_layers}
+        shape = Shape(self.family, **stacks, dm=self.width, ff=self.feed_forward, kv=self.width // self.heads, nh=self.heads)
+        return build(shape, len(tokenizer))
+
+    def _llama(self, tokenizer: Any) -> Any:
+        from transformers import LlamaConfig, LlamaForCausalLM
+
+        config = LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=self.width,
+            intermediate_size=self.feed_forward,
+            num_hidden_layers=self.decoder_layers,
+            num_attention_heads=self.heads,
+            num_key_value_heads=max(1, self.heads // 2),
+            max_position_embeddings=1024,
+            tie_word_embeddings=True,
+            bos_token_id=None,
+            eos_token_id=tokenizer.eos_token_id,
+        )
+        return LlamaForCausalLM(config)
+
+    def _tokenizer(self) -> Any:
+        """Those of decoder-only models put no end token behind a text."""
+        tokenizer = _tokenizers.learnt(self._vocabulary_of, self.vocabulary, [TEXT])
+        if self.family == "llama":
+            tokenizer.backend_tokenizer.post_processor = None
+            tokenizer.pad_token = None
+        return tokenizer

@@ -1,0 +1,87 @@
+"""A model of a published shape, or of your own, that knows nothing yet: to pretrain from nothing, shape against shape."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from bench.contracts import Checkpoint
+from bench.errors import CheckpointError
+from bench.models import _tokenizers
+from bench.system.files import made_once
+from bench.training.shapes import DIMENSIONS, VERSION, Family, Shape, build, shape_of
+
+
+class Shaped(Checkpoint):
+    """A random model of a shape of Tay et al. 2021 ("Scale Efficiently"), of Pegasus-large's or BART's layers, or of your own.
+
+    Its tokenizer is a byte-level BPE, learnt from the docstrings of Python's standard library, with the family's special tokens
+    (T5's <extra_id_0> to <extra_id_99>, Pegasus' <mask_1> and <mask_2>). They are unlabelled text, but some of them are also
+    documents or labels, even of test, of the tasks that are made from source code.
+    The published vocabularies are too large to be learnt here, so it has fewer parameters than the checkpoint of its name.
+    """
+
+    family: Family = "t5"
+    """'t5' is that of Tay et al.; 't5_v1_1' and 'mt5' have gated feed-forward layers and an output layer of their own."""
+    name: str | None = None
+    """A published name such as 'small-nl16' or 'tiny-el8-dl2'; of Pegasus and BART also layers such as '16-4'. Without a
+    name, give el, dl, dm, ff and nh."""
+    el: int | None = Field(default=None, ge=1)
+    """Layers of the encoder, where they are not the name's; so for the others."""
+    dl: int | None = Field(default=None, ge=1)
+    """Layers of the decoder."""
+    dm: int | None = Field(default=None, ge=8, multiple_of=2)
+    """Size of a token's vector (d_model)."""
+    ff: int | None = Field(default=None, ge=1)
+    """Size of the feed-forward layers."""
+    kv: int | None = Field(default=None, ge=1)
+    """Size of a head's keys and values. Missing: 64 in T5, dm / nh in Pegasus and BART."""
+    nh: int | None = Field(default=None, ge=1)
+    """Attention heads."""
+    vocabulary: int = Field(default=4096, ge=512, le=16384)
+    """Tokens of the tokenizer, special ones among them."""
+    seed: int = Field(default=0, ge=0)
+    """Of the weights."""
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> Self:
+        try:
+            self.shape  # noqa: B018 - raises where it is not
+        except CheckpointError as error:
+            raise ValueError(str(error)) from None
+        return self
+
+    @property
+    def shape(self) -> Shape:
+        """The shape that the settings come to."""
+        return shape_of(self.family, self.name, **self._changes())
+
+    def _changes(self) -> dict[str, int]:
+        return {dimension: value for dimension in DIMENSIONS if (value := getattr(self, dimension)) is not None}
+
+    @property
+    def title(self) -> str:
+        """Such as 't5 small-nl16, random'; what differs from the name stands behind it as in a name."""
+        said = [self.name or "", *(f"{dimension}{value}" for dimension, value in self._changes().items())]
+        return f"{self.family} {'-'.join(filter(None, said))}, random"
+
+    def folder(self, cache: Path) -> Path:
+        from bench.training.checkpoints import check_folder
+
+        decides = f"{VERSION} {self.shape} {self.seed} {_tokenizers.key(self.family, self.vocabulary)}"
+        name = f"shape-{self.family}-{hashlib.sha256(decides.encode()).hexdigest()[:16]}"
+        return check_folder(made_once(cache / "models" / name, lambda folder: self._make(folder, cache)))
+
+    def _make(self, folder: Path, cache: Path) -> None:
+        import torch
+
+        from bench.training.checkpoints import save
+
+        tokenizer = _tokenizers.from_docstrings(self.family, self.vocabulary, cache)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            model = build(self.shape, self.vocabulary)
+        save(model, tokenizer, folder)

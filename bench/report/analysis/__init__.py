@@ -1,0 +1,1 @@
+"""Tables -> leaderboards, significance, Pareto fronts, budget curves, break-even prices. Writes no text."""

@@ -1,0 +1,45 @@
+"""What is known of a line beside its scores: means over its arms; of teachers size, and what was measured of the large model."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bench.report.analysis.significance import Floats
+
+TEACHER_FACTS = {"teacher_parameters": "student_parameters", "large_ms": "student_ms", "large_flops": "student_flops"}
+"""Size of the teacher, and what was measured of the large model -> the words used for the student."""
+
+
+@dataclass(frozen=True)
+class TeacherFacts:
+    """values: arms x names, columns of TEACHER_FACTS. done: by arm."""
+
+    names: tuple[str, ...]
+    values: Floats
+    done: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, arms: pd.DataFrame) -> TeacherFacts:
+        """arms: as of `results.arms`."""
+        names = tuple(name for name in TEACHER_FACTS if name in arms.columns)
+        return cls(names, arms[[*names]].to_numpy(dtype=np.float64), arms["status"].eq("done").to_numpy())
+
+    def means(self, arms: NDArray[np.intp], is_large: bool) -> dict[str, float]:
+        """Means over those of `arms`, by place, that are done, or over all where none is. is_large: whether the large model taught."""
+        values = self.values[arms[self.done[arms]] if self.done[arms].any() else arms]
+        found = {name: column[~np.isnan(column)] for name, column in zip(self.names, values.T, strict=True)}
+        kept = {name: column for name, column in found.items() if len(column) and (is_large or not name.startswith("large_"))}
+        return {TEACHER_FACTS[name]: float(column.mean()) for name, column in kept.items()}
+
+
+def of_lines(arms: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """Line -> means over its arms that are done, or over all of them where none is."""
+    done = arms["status"].eq("done")
+    counted = arms[done | ~arms["name"].isin(arms.loc[done, "name"])].drop(columns=["seed", "label_share"])
+    means = counted.groupby("name").mean(numeric_only=True).to_dict("index")
+    return {str(line): {str(name): value for name, value in of.items() if not math.isnan(value)} for line, of in means.items()}

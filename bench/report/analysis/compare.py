@@ -1,0 +1,266 @@
+"""Two results folders side by side: what is new, what is gone, and what changed by more than noise.
+
+Arms are matched by task, strategy, setting, budget and seed. Their ids would not do: they hold a hash of all that decides an
+outcome, so that another version, price or setting gives other ids to the same question.
+
+Scores are compared by the paired difference: same seeds, same test examples. Where the data are not the same, or no seed is, both
+sides are taken as independent. A difference is *beyond noise* where it is told from 0 after Holm's correction over all that was
+compared, so that with nothing changed at most one comparison in twenty tells of any change.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import pandas as pd
+
+from bench.contracts import Progress
+from bench.errors import BenchError
+from bench.report.analysis import differences, leaderboard
+from bench.report.analysis.active_arms import current
+from bench.report.analysis.changes import Cell, Change, beyond_noise, change
+from bench.report.analysis.differences import Unlike
+from bench.report.analysis.format import score
+from bench.report.analysis.leaderboard import Board, Line, Metric
+from bench.report.markdown import conjoined, count
+from bench.results.table import Results
+
+COSTS = {
+    "spent USD": "usd spent",
+    "labels": "labels_bought",
+    "parameters": "student_parameters",
+    "ms": "student_ms",
+    "wall s": "wall (s)",
+    "energy": "energy (kWh)",
+    "memory": "peak_rss (bytes)",
+    "GPU memory": "gpu_peak_allocated (bytes)",
+}
+"""What a cost is called -> column of `results.arms`."""
+
+
+ROUNDING = 1e-9
+"""Means over different numbers of equal scores differ by less."""
+
+
+@dataclass(frozen=True)
+class OneSided:
+    """Seeds of a setting that one side alone has. whole: it has nothing of that setting on the other side.
+
+    ended: how those arms ended, and how many. alike: the setting of the other side that is the same under another name, else ''.
+    """
+
+    cell: Cell
+    new: bool
+    whole: bool
+    seeds: tuple[int, ...]
+    ended: Mapping[str, int]
+    alike: str = ""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """An arm that ended otherwise than before. reason: why there is no score, on the side that has none."""
+
+    cell: Cell
+    seed: int
+    before: str
+    after: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What came of it. cells: the settings that both sides have.
+
+    costs: cell -> name in COSTS -> means before and after, over the seeds that are done on both sides.
+    """
+
+    cells: tuple[Cell, ...]
+    unlike: tuple[Unlike, ...]
+    one_sided: tuple[OneSided, ...]
+    turns: tuple[Turn, ...]
+    changes: tuple[Change, ...]
+    costs: Mapping[Cell, Mapping[str, tuple[float, float]]]
+    notes: tuple[str, ...]
+
+    @property
+    def got_worse(self) -> bool:
+        """Whether a score is worse beyond noise, or an arm that was done is not done any more."""
+        return any(one.worse for one in self.changes) or any(turn.before == "done" for turn in self.turns)
+
+
+class _Side:
+    """One folder. arms: cell -> its rows of `results.arms`. lines: cell -> its scores, in the metrics of `score_by`."""
+
+    def __init__(self, found: Results) -> None:
+        self.found = current(found)
+        view = self.found.by_arm
+        view = view[view["task"].ne("")]
+        names = [leaderboard.label(s, t) for s, t in zip(view["strategy"], view["setting"], strict=True)]
+        groups = view.groupby([view["task"], view["budget_usd"], pd.Series(names, index=view.index, dtype="str")])
+        self.arms = {Cell(str(task), float(str(budget)), str(name)): rows for (task, budget, name), rows in groups}
+        self.boards: list[Board] = []
+        self.lines: dict[Cell, Line] = {}
+
+    def score_by(self, metrics: Sequence[Metric]) -> None:
+        self.boards = leaderboard.boards(self.found, metrics) if metrics else []
+        self.lines = {Cell(one.task, one.budget_usd, line.name): line for one in self.boards for line in one.settings}
+
+    def statuses(self, cell: Cell) -> dict[int, tuple[str, str]]:
+        """Seed -> how its arm ended, and why."""
+        rows = self.arms[cell]
+        return {int(seed): (str(s), str(why)) for seed, s, why in zip(rows["seed"], rows["status"], rows["reason"], strict=True)}
+
+    def data(self, cell: Cell) -> set[str]:
+        done = self.arms[cell][self.arms[cell]["status"] == "done"]
+        return {self.found.records[arm].data_fingerprint for arm in done.index}
+
+    def settings(self, cell: Cell) -> str:
+        """All settings of the strategy, and its part."""
+        record = self.found.records[str(self.arms[cell].index[0])]
+        return f"{record.use} {sorted(map(str, differences.flat(record.settings)))}"
+
+
+def compare(before: Results, after: Results, only: Sequence[str], progress: Progress) -> Comparison:
+    """only: names of metrics; none: all that both sides have. Raises BenchError where nothing can be matched, and for a metric
+    that is not on both sides."""
+    first, second = _Side(before), _Side(after)
+    both = sorted(first.arms.keys() & second.arms.keys())
+    if not both:
+        raise BenchError(f"nothing to compare: {_why_none(list(first.arms), list(second.arms))}")
+    metrics = _metrics(first.found, second.found, only)
+    for done, side in enumerate((first, second)):
+        progress("scoring", done, 2)
+        side.score_by(metrics)
+    progress("scoring", 2, 2)
+    changes = beyond_noise([*_changes(both, metrics, first, second, progress)])
+    differing = [*differences.unlike(first.found, second.found), *_floors(metrics, first, second)]
+    return Comparison(
+        tuple(both),
+        tuple(sorted(differing, key=differences.gravest_first)),
+        tuple(_one_sided(first, second)),
+        tuple(turn for cell in both for turn in _turns(cell, first, second)),
+        tuple(changes),
+        {cell: _costs(first.arms[cell], second.arms[cell]) for cell in both},
+        tuple(_notes(first, second, changes)),
+    )
+
+
+def _why_none(before: Sequence[Cell], after: Sequence[Cell]) -> str:
+    """The first of task, budget and setting in which the two sides have nothing in common."""
+    tasks = {cell.task for cell in before} & {cell.task for cell in after}
+    if not tasks:
+        return f"A has the task {_names(before, 'task')}, B {_names(after, 'task')}"
+    before, after = ([cell for cell in side if cell.task in tasks] for side in (before, after))
+    pairs = {(cell.task, cell.budget_usd) for cell in before} & {(cell.task, cell.budget_usd) for cell in after}
+    if not pairs:
+        budgets = [_names(side, "budget_usd") for side in (before, after)]
+        return f"with the task {conjoined(sorted(tasks))}, A has budgets of {budgets[0]} USD, B of {budgets[1]} USD"
+    others = {cell.setting for cell in after}
+    near = [
+        (name, close[0]) for name in sorted({cell.setting for cell in before}) if (close := difflib.get_close_matches(name, others, n=1))
+    ]
+    nearest = f"; the nearest are '{near[0][0]}' and '{near[0][1]}'" if near else ""
+    return f"A has the settings {_names(before, 'setting')}, B {_names(after, 'setting')}{nearest}"
+
+
+def _names(cells: Sequence[Cell], field: str) -> str:
+    values = sorted({getattr(cell, field) for cell in cells})
+    return differences.joined([f"{value:g}" if isinstance(value, float) else f"'{value}'" for value in values])
+
+
+def _metrics(before: Results, after: Results, only: Sequence[str]) -> list[Metric]:
+    """Those of one name, unit and direction on both sides, as `after` orders them."""
+    first, second = leaderboard.metrics(before), leaderboard.metrics(after)
+    both = [metric for metric in second if metric in first]
+    for name in only:
+        if name not in [metric.name for metric in both]:
+            raise BenchError(f"no metric '{name}' on both sides; there are: {', '.join(metric.name for metric in both) or 'none'}")
+    return [metric for metric in both if metric.name in only or not only]
+
+
+def _changes(cells: Sequence[Cell], metrics: Sequence[Metric], first: _Side, second: _Side, progress: Progress) -> Iterator[Change]:
+    """Metric by metric."""
+    scored = [cell for cell in cells if cell in first.lines and cell in second.lines]
+    other_data = {cell for cell in scored if len(first.data(cell) | second.data(cell)) > 1}
+    for done, (metric, cell) in enumerate(product(metrics, scored)):
+        progress("comparing", done, len(metrics) * len(scored))
+        found = change(cell, metric, first.lines[cell], second.lines[cell], "other data" if cell in other_data else "")
+        yield from [found] if found else []
+    progress("comparing", 1, 1)
+
+
+def _floors(metrics: Sequence[Metric], first: _Side, second: _Side) -> Iterator[Unlike]:
+    """A rule without a model that scores otherwise on the same data tells that the counting has changed."""
+    lines = [{(b.task, line.name): line for b in side.boards for line in b.floors} for side in (first, second)]
+    same = {task for task, prints in differences.data(first.found).items() if prints == differences.data(second.found).get(task)}
+    for task, rule in sorted(key for key in lines[0].keys() & lines[1].keys() if key[0] in same):
+        one, other = lines[0][task, rule], lines[1][task, rule]
+        for name in [metric.name for metric in metrics if metric.name in one.samples and metric.name in other.samples]:
+            if not _close(one.samples[name], other.samples[name]):
+                yield Unlike("scoring", f"{name} of the rule '{rule}' in {task}", score(one.scores[name]), score(other.scores[name]))
+
+
+def _close(before: pd.DataFrame, after: pd.DataFrame) -> bool:
+    """Whether a rule's scores, which are means over equal numbers of all arms, are the same but for rounding; seeds do not matter."""
+    one, other = before.mean().align(after.mean(), join="inner")
+    return bool(np.allclose(one, other, rtol=0, atol=ROUNDING))
+
+
+def _one_sided(first: _Side, second: _Side) -> Iterator[OneSided]:
+    """New ones, then those that are gone."""
+    for new, here, there in ((True, second, first), (False, first, second)):
+        for cell in sorted(here.arms):
+            elsewhere = there.statuses(cell) if cell in there.arms else {}
+            alone = {seed: status for seed, (status, _) in here.statuses(cell).items() if seed not in elsewhere}
+            if alone:
+                alike = "" if elsewhere else _alike(cell, here, there)
+                yield OneSided(cell, new, not elsewhere, tuple(sorted(alone)), Counter(alone.values()), alike)
+
+
+def _alike(cell: Cell, here: _Side, there: _Side) -> str:
+    """A grid that gains or loses a value gives the same settings another name."""
+    candidates = [c for c in there.arms if (c.task, c.budget_usd) == (cell.task, cell.budget_usd) and c not in here.arms]
+    return next((c.setting for c in candidates if there.settings(c) == here.settings(cell)), "")
+
+
+def _turns(cell: Cell, first: _Side, second: _Side) -> Iterator[Turn]:
+    before, after = first.statuses(cell), second.statuses(cell)
+    for seed in sorted(before.keys() & after.keys()):
+        (one, why), (other, why_now) = before[seed], after[seed]
+        if one != other:
+            yield Turn(cell, seed, one, other, why_now or why)
+
+
+def _costs(before: pd.DataFrame, after: pd.DataFrame) -> dict[str, tuple[float, float]]:
+    """Only what both sides know, over the seeds for which both do."""
+    found = {}
+    for name, column in COSTS.items():
+        sides = [_by_seed(rows, column) for rows in (before, after)]
+        both = pd.concat(sides, axis=1, join="inner").dropna()
+        if len(both):
+            found[name] = (float(both.iloc[:, 0].mean()), float(both.iloc[:, 1].mean()))
+    return found
+
+
+def _by_seed(arms: pd.DataFrame, column: str) -> pd.Series[float]:
+    done = arms[arms["status"] == "done"].reindex(columns=["seed", column])
+    return done.astype({"seed": "int64", column: "float64"}).groupby("seed")[column].mean()
+
+
+def _notes(first: _Side, second: _Side, changes: Sequence[Change]) -> Iterator[str]:
+    for name, side in (("A", first), ("B", second)):
+        unread = Counter(side.found.table.loc[side.found.table["row"].eq("record") & side.found.table["task"].eq(""), "status"])
+        for status, number in sorted(unread.items()):
+            what = "not done yet: what seems missing may only be late" if status == "unfinished" else "that cannot be read"
+            yield f"{name}: {count(number, 'arm')} {what}."
+    left_out = {m.name for m in leaderboard.metrics(first.found)} ^ {m.name for m in leaderboard.metrics(second.found)}
+    if left_out:
+        yield f"On one side only, and so not compared: {', '.join(sorted(left_out))}."
+    if any(one.verdict == "untested: one seed" for one in changes):
+        yield "Of some settings only one seed is compared: their intervals are over test examples alone, and tell no change from noise."

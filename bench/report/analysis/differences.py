@@ -1,0 +1,210 @@
+"""What is not the same in two results folders beside the scores, and what that does to comparing them.
+
+A thing that one side does not state counts as equal to nothing, 0 or an empty list on the other: older versions wrote fewer keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import yaml
+
+from bench.execution.ledger import Record
+from bench.report.analysis import leaderboard
+from bench.report.markdown import DASH, NAMED
+from bench.results.table import Results
+
+EFFECTS = {
+    "data": "other examples: differences are not paired, and may be those of the data",
+    "inputs": "other checkpoints or texts",
+    "money": "the same dollars buy something else",
+    "question": "not the same thing was run",
+    "scoring": "scores may be counted otherwise",
+    "machine": "times, memory and energy are those of other machines",
+    "paying machine": "times, memory and energy are those of other machines, and so is what the same dollars buy",
+    "version": "may explain a change; fair where versions are what is compared",
+}
+"""Kind of thing -> what its difference does to a comparison, the gravest first."""
+
+IN_SUITE = {
+    **dict.fromkeys(("start_labels", "meter", "label_usd", "prices", "pays"), "money"),
+    **dict.fromkeys(("large", "models", "texts"), "inputs"),
+    **dict.fromkeys(("compact", "layers"), "question"),
+}
+"""Key of suite.json -> kind."""
+
+LABELLED = frozenset({"label_usd", "models", "texts", "tasks", "metrics"})
+"""Keys that hold LABEL -> thing: a label that one side alone has is no difference between what both have."""
+
+IN_TEXT = {"tasks": "question", "precision": "question", "decoding": "question", "metrics": "scoring"}
+"""Key of suite.yaml -> kind, of those that suite.json does not hold."""
+
+NOTHING = frozenset({DASH, "", "0", "False"})
+"""Values, as they read, that say no more than their absence."""
+
+SAID_ELSEWHERE = frozenset({"prices.meter", "prices.label_usd"})
+
+OF_A_VERSION = ("os", "python", "packages", "driver")
+OF_A_MACHINE = ("cpu", "cores", "logical_cores", "threads", "gpus")
+
+FINGERPRINT_DIGITS = 12
+
+
+@dataclass(frozen=True)
+class Unlike:
+    """One thing that is not the same. before, after: as they read, a dash where there is none; kind: key of EFFECTS."""
+
+    kind: str
+    what: str
+    before: str
+    after: str
+
+
+def unlike(before: Results, after: Results) -> list[Unlike]:
+    """All that differs, the gravest first."""
+    found = [*_fingerprints(before, after), *_suites(before, after), *_strategies(before, after), *_machines(before, after)]
+    return sorted(found, key=gravest_first)
+
+
+def gravest_first(one: Unlike) -> tuple[int, str]:
+    """Sorts."""
+    return list(EFFECTS).index(one.kind), one.what
+
+
+def data(found: Results) -> dict[str, frozenset[str]]:
+    """Task -> the fingerprints of the data that its arms saw."""
+    prints: dict[str, set[str]] = {}
+    for record in found.records.values():
+        prints.setdefault(record.task, set()).update({record.data_fingerprint} - {""})
+    return {task: frozenset(known) for task, known in prints.items()}
+
+
+def _fingerprints(before: Results, after: Results) -> Iterator[Unlike]:
+    first, second = data(before), data(after)
+    for task in sorted(first.keys() & second.keys()):
+        if first[task] and second[task] and first[task] != second[task]:
+            yield Unlike("data", f"data of {task}", joined(_short(first[task])), joined(_short(second[task])))
+
+
+def _short(prints: Iterable[str]) -> list[str]:
+    return [one[:FINGERPRINT_DIGITS] for one in sorted(prints)]
+
+
+def _suites(before: Results, after: Results) -> Iterator[Unlike]:
+    texts = _parsed(before.suite_text), _parsed(after.suite_text)
+    for kinds, first, second in ((IN_SUITE, before.suite, after.suite), (IN_TEXT, *texts)):
+        for key, kind in kinds.items():
+            one, other = first.get(key), second.get(key)
+            if key in LABELLED and isinstance(one, Mapping) and isinstance(other, Mapping):
+                one, other = (
+                    {label: one[label] for label in one if label in other},
+                    {label: other[label] for label in other if label in one},
+                )
+            for path, said in _changed(_values(flat(one, key)), _values(flat(other, key))):
+                if path not in SAID_ELSEWHERE:
+                    yield Unlike(kind, path, *said)
+
+
+def _parsed(text: str) -> Mapping[str, Any]:
+    """A suite's text; nothing where it cannot be read."""
+    try:
+        found = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return {}
+    return found if isinstance(found, Mapping) else {}
+
+
+def flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """(path, leaf) of nested mappings, names joined by dots."""
+    if isinstance(value, Mapping):
+        for name, one in value.items():
+            yield from flat(one, f"{path}.{name}" if path else str(name))
+    else:
+        yield path, value
+
+
+def _values(leaves: Iterable[tuple[str, Any]]) -> dict[str, set[str]]:
+    """Path -> all that it is said to be, as a person reads it."""
+    found: dict[str, set[str]] = {}
+    for path, value in leaves:
+        found.setdefault(path, set()).add(_read(value))
+    return found
+
+
+def _changed(before: Mapping[str, set[str]], after: Mapping[str, set[str]]) -> Iterator[tuple[str, tuple[str, str]]]:
+    for path in {**before, **after}:
+        one, other = before.get(path, set()), after.get(path, set())
+        if one != other and ((one and other) or not one | other <= NOTHING):
+            yield path, (joined(sorted(one)), joined(sorted(other)))
+
+
+def _strategies(before: Results, after: Results) -> Iterator[Unlike]:
+    """Settings of one name that are not the same, and the checkpoints and texts that they use; those that differ alike together."""
+    first, second = _by_setting(before), _by_setting(after)
+    both = sorted(first.keys() & second.keys())
+    for kind, of in (("question", _settings), ("inputs", _inputs)):
+        found: dict[tuple[str, tuple[str, str]], list[str]] = {}
+        for name in both:
+            for what in _changed(_values(chain.from_iterable(map(of, first[name]))), _values(chain.from_iterable(map(of, second[name])))):
+                found.setdefault(what, []).append(name)
+        for (path, said), names in found.items():
+            of_what = f"all {len(both)} settings" if len(names) == len(both) > 1 else joined(names)
+            yield Unlike(kind, f"{path} of {of_what}", *said)
+
+
+def _by_setting(found: Results) -> dict[str, list[Record]]:
+    by: dict[str, list[Record]] = {}
+    for record in found.records.values():
+        by.setdefault(leaderboard.label(record.strategy, record.setting), []).append(record)
+    return by
+
+
+def _settings(record: Record) -> Iterator[tuple[str, Any]]:
+    yield from flat(record.settings)
+
+
+def _inputs(record: Record) -> Iterator[tuple[str, Any]]:
+    if record.inputs_fingerprint:
+        yield "checkpoints and texts", record.inputs_fingerprint[:FINGERPRINT_DIGITS]
+
+
+def _machines(before: Results, after: Results) -> Iterator[Unlike]:
+    metered = {found.suite.get("meter") for found in (before, after)} & {"wall", "energy"}
+    for kind, names in (("version", OF_A_VERSION), ("paying machine" if metered else "machine", OF_A_MACHINE)):
+        for what, said in _changed(_values(_facts(before, names)), _values(_facts(after, names))):
+            yield Unlike(kind, what, *said)
+
+
+def _facts(found: Results, names: Iterable[str]) -> Iterator[tuple[str, Any]]:
+    for record in found.records.values():
+        for name in names:
+            value = record.machine.get(name)
+            yield from flat([gpu.get("name", "unnamed") for gpu in value or ()] if name == "gpus" else value, name)
+
+
+def machine(record: Record) -> str:
+    """The GPUs of an arm's machine, or else its processor; '' where neither is known."""
+    facts = record.machine
+    if facts.get("gpus"):
+        return ", ".join(str(gpu.get("name", "unnamed")) for gpu in facts["gpus"])
+    cores = facts.get("cores")
+    return f"{facts['cpu']}" + (f", {cores} cores" if cores else "") if facts.get("cpu") else ""
+
+
+def _read(value: Any) -> str:
+    """As a person reads it."""
+    if isinstance(value, float):
+        return f"{value:.12g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_read, value)) or DASH
+    return DASH if value is None else str(value)
+
+
+def joined(texts: Iterable[str]) -> str:
+    """'a, b and 7 more'; a dash for none."""
+    found = list(texts)
+    more = f" and {len(found) - NAMED:,} more" if len(found) > NAMED else ""
+    return (", ".join(found[:NAMED]) or DASH) + more

@@ -1,0 +1,19 @@
+"""How an estimate reads: its mean, its interval, its p-value."""
+
+from __future__ import annotations
+
+from bench.report.analysis.significance import Estimate
+from bench.report.markdown import DASH
+
+
+def score(estimate: Estimate | None) -> str:
+    """'mean [low, high]'; only the mean where there is no interval."""
+    if estimate is None:
+        return DASH
+    interval = f" [{estimate.low:z.2f}, {estimate.high:z.2f}]" if estimate.sure else ""
+    return f"{estimate.mean:z.2f}{interval}"
+
+
+def chance(estimate: Estimate) -> str:
+    """'p 0.034'."""
+    return "p < 0.001" if estimate.p < 0.001 else f"p {estimate.p:.2g}"

@@ -1,0 +1,160 @@
+"""Boards of several results folders in one leaderboard: of several suites, machines or versions.
+
+What stands in one table has the same task, the same data (by fingerprint) and the same metric; all else stands apart, and it is
+said why. A setting is ranked among those of its own suite and budget only: those have the same prices, and are paired.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from bench.contracts import Progress
+from bench.errors import BenchError
+from bench.report.analysis import differences, leaderboard
+from bench.report.analysis.active_arms import current
+from bench.report.analysis.format import score
+from bench.report.analysis.leaderboard import Board, Line, Metric
+from bench.report.analysis.significance import Estimate
+from bench.results.table import Results
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One setting at one budget of one folder. folder: what that is called. machine: what its arms ran on, '' where not known.
+
+    rank: the best and the worst that it may have on its own board, see `Board.rank`; None where it is not compared, for want of a
+    score or of a seed. behind: the best of its board, paired; None for the best itself, and where nothing can be paired.
+    """
+
+    folder: str
+    board: Board
+    line: Line
+    machine: str
+    rank: tuple[int, int] | None
+    behind: Estimate | None
+
+
+@dataclass(frozen=True)
+class Group:
+    """What may be compared. data: fingerprints of what the arms saw; one, or they may not be compared with each other either.
+
+    entries: by budget, then best first. floors: rules without a model, best first, with the folders that hold them.
+    """
+
+    task: str
+    metric: Metric
+    data: tuple[str, ...]
+    entries: tuple[Entry, ...]
+    floors: tuple[tuple[Line, tuple[str, ...]], ...]
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        return tuple(sorted({entry.folder for entry in self.entries}))
+
+    @property
+    def data_said(self) -> str:
+        """'data 270b31368c1f'."""
+        return "data " + (", ".join(one[: differences.FINGERPRINT_DIGITS] for one in self.data) or "not known")
+
+
+@dataclass(frozen=True)
+class Together:
+    """groups: by task. notes: what stands apart, and why; what is not the same within one table."""
+
+    groups: tuple[Group, ...]
+    notes: tuple[str, ...]
+
+
+def together(found: Mapping[str, Results], rank_by: str, only_best: bool, progress: Progress) -> Together:
+    """found: name -> results. rank_by: a metric; '' for that of each suite. Raises BenchError where no folder has that metric."""
+    found = {folder: current(one) for folder, one in found.items()}
+    _check(found, rank_by)
+    entries: dict[tuple[str, Metric, tuple[str, ...], str], list[Entry]] = {}
+    notes = []
+    for done, (folder, known) in enumerate(found.items()):
+        progress("scoring", done, len(found))
+        metrics = [metric for metric in leaderboard.metrics(known) if rank_by in ("", metric.name)][:1]
+        if not metrics:
+            notes.append(f"{folder}: left out, as no arm has a score{f' in {rank_by}' if rank_by else ''}.")
+            continue
+        data = differences.data(known)
+        for drawn in leaderboard.boards(known, metrics):
+            prints = tuple(sorted(data.get(drawn.task, ())))
+            key = (drawn.task, drawn.primary, prints, folder if len(prints) != 1 else "")
+            entries.setdefault(key, []).extend(_entries(folder, known, drawn))
+    progress("scoring", len(found), len(found))
+    drawn_groups = (_group(*key[:3], of_group, only_best) for key, of_group in entries.items())
+    groups = [group for group in drawn_groups if group.entries]
+    groups.sort(key=lambda group: (group.task, group.metric.name, group.metric.unit, group.folders, group.data))
+    return Together(tuple(groups), (*notes, *_apart(groups), *_unlike(groups, found)))
+
+
+def _check(found: Mapping[str, Results], rank_by: str) -> None:
+    known = sorted({metric.name for one in found.values() for metric in leaderboard.metrics(one)})
+    if rank_by and rank_by not in known:
+        near = next(iter(difflib.get_close_matches(rank_by, known, n=1)), "")
+        raise BenchError(f"no metric '{rank_by}'; " + (f"did you mean '{near}'?" if near else f"there are: {', '.join(known) or 'none'}"))
+
+
+def _entries(folder: str, found: Results, drawn: Board) -> Iterator[Entry]:
+    machines, best = _machines(found, drawn), next(iter(drawn.scored), None)
+    for line in drawn.settings:
+        behind = drawn.difference(best, line) if best and line is not best else None
+        yield Entry(folder, drawn, line, machines.get(line.name, ""), drawn.rank(line), behind)
+
+
+def _machines(found: Results, drawn: Board) -> dict[str, str]:
+    """Setting -> what its arms ran on."""
+    seen: dict[str, set[str]] = {}
+    for record in found.records.values():
+        if (record.task, record.budget_usd) == (drawn.task, drawn.budget_usd):
+            seen.setdefault(leaderboard.label(record.strategy, record.setting), set()).add(differences.machine(record))
+    return {name: ", ".join(sorted(machines - {""})) for name, machines in seen.items()}
+
+
+def _group(task: str, metric: Metric, data: tuple[str, ...], entries: Iterable[Entry], only_best: bool) -> Group:
+    kept = sorted((entry for entry in entries if not only_best or (entry.rank and entry.rank[0] == 1)), key=_best_first)
+    floors: dict[tuple[str, str], tuple[Line, set[str]]] = {}
+    for entry in kept:
+        for line in entry.board.floors:
+            floors.setdefault((line.name, score(line.scores.get(metric.name))), (line, set()))[1].add(entry.folder)
+    return Group(task, metric, data, tuple(kept), tuple((line, tuple(sorted(folders))) for line, folders in floors.values()))
+
+
+def _best_first(entry: Entry) -> tuple[float, bool, bool, float, str, str]:
+    reached = entry.line.scores.get(entry.board.primary.name)
+    mean = reached.mean * (1 if entry.board.primary.direction == "lower" else -1) if reached else 0.0
+    return entry.board.budget_usd, reached is None, not entry.line.complete, mean, entry.folder, entry.line.name
+
+
+def _apart(groups: Sequence[Group]) -> Iterator[str]:
+    """Why one task has several tables."""
+    for task in sorted({group.task for group in groups}):
+        of_task = [group for group in groups if group.task == task]
+        metrics = {group.metric.title for group in of_task}
+        if len(metrics) > 1:
+            yield f"{task} stands in several tables, as not all are ranked by the same metric: {', '.join(sorted(metrics))}."
+        prints = {group.data for group in of_task if len(group.data) == 1}
+        if len(prints) > 1:
+            said = "; ".join(sorted({f"{group.data_said}: {', '.join(group.folders)}" for group in of_task if len(group.data) == 1}))
+            yield f"{task} stands in several tables, as not all saw the same data ({said}): their scores cannot be compared."
+        for group in of_task:
+            if len(group.data) > 1:
+                yield f"{task} of {', '.join(group.folders)} stands apart: its arms saw different data; do not compare them."
+            elif not group.data and len(of_task) > 1:
+                yield f"{task} of {', '.join(group.folders)} stands apart: which data its arms saw is not known."
+
+
+def _unlike(groups: Sequence[Group], found: Mapping[str, Results]) -> Iterator[str]:
+    """What is not the same for two folders that stand in one table."""
+    pairs = dict.fromkeys((group.folders[0], other) for group in groups for other in group.folders[1:])
+    for one, other in pairs:
+        by_kind: dict[str, list[str]] = {}
+        for differing in differences.unlike(found[one], found[other]):
+            if differing.kind != "data":
+                by_kind.setdefault(differences.EFFECTS[differing.kind], []).append(differing.what)
+        if by_kind:
+            said = "; ".join(f"{effect} ({differences.joined(whats)})" for effect, whats in by_kind.items())
+            yield f"{one} and {other} stand in one table, and are not the same in all: {said}."

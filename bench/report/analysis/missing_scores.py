@@ -1,0 +1,45 @@
+"""Scores that no metric could give, and why: they are missing everywhere, never 0."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bench.results.table import Results
+
+
+@dataclass(frozen=True)
+class Missing:
+    """One metric, and one reason for which some arms lack it. arms: how many; of: how many it was asked for.
+
+    tasks: of those arms.
+    """
+
+    metric: str
+    reason: str
+    arms: int
+    of: int
+    tasks: frozenset[str]
+
+    @property
+    def sentence(self) -> str:
+        """Plain text."""
+        where = "" if self.arms == self.of else f", in {self.arms:,} of {self.of:,} arms"
+        return f"{self.metric}{where}: {self.reason}"
+
+
+def missing(found: Results) -> list[Missing]:
+    """By metric and reason, over the arms that are done."""
+    scores = found.table[(found.table["row"] == "score") & (found.table["status"] == "done")]
+    asked = {str(metric): int(arms) for metric, arms in scores.groupby("quantity")["arm"].nunique().items()}
+    lacking = scores[scores["value"].isna()]
+    return [
+        Missing(str(metric), str(reason) or "no reason given", rows["arm"].nunique(), asked[str(metric)], frozenset(rows["task"]))
+        for (metric, reason), rows in lacking.groupby(["quantity", "reason"])
+    ]
+
+
+def of_students(found: Results, metric: str) -> dict[str, str]:
+    """Arm -> why its compact model has no score in this metric."""
+    table = found.table
+    rows = table[(table["row"] == "score") & (table["subject"] == "student") & (table["quantity"] == metric) & table["value"].isna()]
+    return dict(zip(rows["arm"], rows["reason"], strict=True))

@@ -1,0 +1,73 @@
+"""The leaderboard for the page: a line for each setting, teacher and floor of each board."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from bench.report.analysis.leaderboard import Board, Line, Metric
+from bench.report.analysis.significance import Estimate
+from bench.report.html.pareto import ENERGY, fronts
+from bench.report.html.quantities import Amounts
+from bench.report.render.markdown import ALWAYS_LEADING
+from bench.report.sections.format import rank, statuses
+
+FACTS = ("labels_bought", "pseudo_labels", "student_parameters", "student_ms", "student_flops", "speed_up", "usd spent", ENERGY.fact)
+
+
+def shown_metrics(metrics: Sequence[Metric]) -> list[Metric]:
+    """Those that the leaderboard has room for, as in report.md."""
+    return [metric for place, metric in enumerate(metrics) if place < 2 or metric.name in ALWAYS_LEADING]
+
+
+def boards(
+    found: Sequence[Board], metrics: Sequence[Metric], amounts: Amounts, kept: Mapping[str, Collection[str]]
+) -> list[dict[str, Any]]:
+    """kept: task -> settings shown."""
+    return [_board(board, metrics, amounts, kept[board.task]) for board in found]
+
+
+def _board(board: Board, metrics: Sequence[Metric], amounts: Amounts, kept: Collection[str]) -> dict[str, Any]:
+    settings = [_setting(board, line, metrics, amounts) for line in board.settings if line.name in kept]
+    references = [_line(board, line, metrics) for line in board.references]
+    return {"task": board.task, "budget": board.budget_usd, "lines": [*settings, *references], "fronts": fronts(board, kept)}
+
+
+def _line(board: Board, line: Line, metrics: Sequence[Metric]) -> dict[str, Any]:
+    lead = " (lead baseline)" if line.kind == "floor" and line.name == board.lead else ""
+    return {
+        "name": f"{line.name}{lead}",
+        "kind": line.kind,
+        "who": line.who,
+        "scores": {metric.name: estimate(line.scores[metric.name]) for metric in metrics if metric.name in line.scores},
+        "facts": {name: line.facts[name] for name in FACTS if name in line.facts},
+    }
+
+
+def _setting(board: Board, line: Line, metrics: Sequence[Metric], amounts: Amounts) -> dict[str, Any]:
+    scored = board.scored
+    place = next((place for place, other in enumerate(scored, start=1) if other is line and line.complete), None)
+    behind = board.difference(scored[0], line) if scored and line is not scored[0] else None
+    teacher = line.teacher.scores.get(board.primary.name) if line.teacher else None
+    return _line(board, line, metrics) | {
+        "place": place,
+        "rank": rank(board, line),
+        "behind": compared(behind),
+        "teacher": teacher.mean if teacher else None,
+        "behind_teacher": estimate(board.difference(line.teacher, line)) if line.teacher else None,
+        "seeds": line.seeds,
+        "arms": statuses(line),
+        "bought": amounts.get((board.task, board.budget_usd, line.name), {}),
+    }
+
+
+def estimate(found: Estimate | None) -> list[float] | None:
+    """[mean, low, high]; the last two are missing where there is no interval."""
+    return [found.mean, found.low, found.high] if found else None
+
+
+def compared(found: Estimate | None) -> dict[str, Any] | None:
+    """A difference: estimate, whether it could be tested, its corrected p-value, and whether two settings are tied."""
+    if found is None:
+        return None
+    return {"estimate": estimate(found), "tested": found.tested, "p": found.p, "tied": found.tested and not found.apart}

@@ -1,0 +1,191 @@
+"""The plots: quality against dollars, where the dollars went; and, from `pareto`, quality against what an answer costs."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.report.analysis.leaderboard import Board, Kind, Line, Metric
+from bench.report.analysis.pareto import TradeOff
+from bench.report.analysis.significance import Estimate
+from bench.report.plots import pareto, style
+from bench.report.plots.style import COLOURS, MARKERS, Plot
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+PURPOSES = ["labels", "continued_pretraining", "teacher_tuning", "pseudo_labelling", "student_training", "evaluation"]
+SETTINGS_SHOWN, BUDGETS_SHOWN = 20, 12
+"""No plot shows more: the best settings, and the greatest budgets. More could not be read, and would in the end not be drawn."""
+
+
+def plots(boards: Sequence[Board], metrics: Sequence[Metric], trade_offs: Sequence[TradeOff], folder: Path) -> dict[Path, Plot]:
+    """PNG files, and what draws each, for each task that has a score: quality, dollars, and the Pareto fronts where there are any."""
+    found: dict[Path, Plot] = {}
+    for task in sorted({board.task for board in boards}):
+        of_task = [board for board in boards if board.task == task][-BUDGETS_SHOWN:]
+        if any(board.scored for board in of_task):
+            found[style.path(folder, "quality", task)] = partial(quality, of_task, metrics[:2])
+            if any(board.budget_usd for board in of_task):
+                found[style.path(folder, "dollars", task)] = partial(dollars, of_task)
+            if costs := [trade_off for trade_off in trade_offs if trade_off.board.task == task][-BUDGETS_SHOWN:]:
+                found[style.path(folder, "pareto", task)] = partial(pareto.draw, costs, _shown(of_task))
+    return found
+
+
+def draw(plots: Mapping[Path, Plot]) -> None:
+    """All of them."""
+    for path, plot in plots.items():
+        plot(path)
+
+
+def left_out(boards: Sequence[Board]) -> list[str]:
+    """A sentence for each task of which the plots do not show everything."""
+    said = []
+    for task in sorted({board.task for board in boards}):
+        of_task = [board for board in boards if board.task == task]
+        if not any(board.scored for board in of_task[-BUDGETS_SHOWN:]):
+            continue
+        settings = len(_best_first(of_task[-BUDGETS_SHOWN:]))
+        if settings > SETTINGS_SHOWN:
+            said.append(f"{task}: the plots name the best {SETTINGS_SHOWN} of {settings} settings, best at the greatest budget.")
+        if len(of_task) > BUDGETS_SHOWN:
+            said.append(f"{task}: the plots show the greatest {BUDGETS_SHOWN} of {len(of_task)} budgets.")
+    return said
+
+
+def _best_first(boards: Sequence[Board]) -> list[str]:
+    """Names of settings by their place at the greatest budget at which they are."""
+    return list(dict.fromkeys(line.name for board in reversed(boards) for line in board.settings))
+
+
+def _shown(boards: Sequence[Board]) -> list[str]:
+    """The settings that have a colour and a marker of their own, by name."""
+    scored = {line.name for board in boards for line in board.scored}
+    return sorted([name for name in _best_first(boards) if name in scored][:SETTINGS_SHOWN])
+
+
+def quality(boards: Sequence[Board], metrics: Sequence[Metric], path: Path) -> None:
+    """Scores against dollars added, one panel for each metric; boards of one task, by budget."""
+    names = _shown(boards)
+    figure = style.figure(5.6)
+    panels = figure.subplots(1, len(metrics), squeeze=False)[0]
+    for axes, metric in zip(panels, metrics, strict=True):
+        for place, name in enumerate(names):
+            _curve(axes, boards, metric, name, place, len(names))
+        _references(axes, boards, metric, names)
+        _dollar_axis(axes, boards)
+        axes.set_ylabel(style.text(f"{metric.name} ({metric.unit}, {metric.direction} is better)"))
+    style.legend(figure, panels, names, 5.0)
+    figure.suptitle(style.text(f"{boards[0].task}: quality against dollars (mean and 95 % interval over seeds and test examples)"))
+    style.save(figure, path)
+
+
+def dollars(boards: Sequence[Board], path: Path) -> None:
+    """Mean dollars from the purse by purpose, a bar for each setting, a panel for each budget; boards of one task."""
+    columns = min(4, len(boards))
+    rows = -(-len(boards) // columns)
+    names = _best_first(boards)[:SETTINGS_SHOWN][::-1]
+    figure = style.figure(1.8 + rows * (0.9 + 0.32 * len(names)))
+    panels = figure.subplots(rows, columns, squeeze=False, sharey=True).flatten()
+    for axes in panels[len(boards) :]:
+        axes.set_visible(False)
+    purposes = [purpose for purpose in PURPOSES if any(line.facts.get(f"usd {purpose}") for board in boards for line in board.settings)]
+    for axes, board in zip(panels, boards, strict=False):
+        _bars(axes, board, names, purposes)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=max(1, len(handles)), frameon=False)
+    figure.suptitle(style.text(f"{boards[0].task}: where the dollars went"))
+    style.save(figure, path)
+
+
+def _curve(axes: Axes, boards: Sequence[Board], metric: Metric, name: str, place: int, of: int) -> None:
+    """One setting over the budgets, moved aside a little so that intervals do not cover each other."""
+    found = _scores(boards, metric, "setting", name)
+    axes.errorbar(
+        [_aside(budget, (place - (of - 1) / 2) / of, boards) for budget, _ in found],
+        [score.mean for _, score in found],
+        yerr=style.bars([score for _, score in found]),
+        label=style.text(name),
+        color=COLOURS[place % len(COLOURS)],
+        marker=MARKERS[place % len(MARKERS)],
+        markersize=7,
+        linewidth=1.6,
+        elinewidth=1.2,
+        capsize=3,
+    )
+
+
+def _references(axes: Axes, boards: Sequence[Board], metric: Metric, names: Sequence[str]) -> None:
+    """The teachers of the settings shown, in the colour and marker of the first they taught, and the floors."""
+    teachers = {line.name: line.taught for board in boards for line in board.references if line.kind == "teacher"}
+    for name, taught in teachers.items():
+        place = next((place for place, setting in enumerate(names) if setting in taught), None)
+        found = _scores(boards, metric, "teacher", name)
+        if place is not None and found:
+            colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
+            axes.plot(
+                [budget for budget, _ in found],
+                [score.mean for _, score in found],
+                label=style.text(name),
+                color=colour,
+                marker=marker,
+                markerfacecolor="white",
+                linestyle=(0, (5, 3)),
+                linewidth=1.2,
+            )
+    style.floors(axes, boards[-1], metric)
+
+
+def _scores(boards: Sequence[Board], metric: Metric, kind: Kind, name: str) -> list[tuple[float, Estimate]]:
+    """(budget, score) of one line wherever it has one."""
+    lines = [(b.budget_usd, line) for b in boards for line in (*b.settings, *b.references) if (line.kind, line.name) == (kind, name)]
+    return [(budget, line.scores[metric.name]) for budget, line in lines if metric.name in line.scores]
+
+
+def _logarithmic(boards: Sequence[Board]) -> bool:
+    return boards[-1].budget_usd >= 8 * boards[0].budget_usd > 0
+
+
+def _aside(budget: float, share: float, boards: Sequence[Board]) -> float:
+    """`budget`, moved by a part of the smallest gap between budgets; share from -0.5 to 0.5."""
+    budgets = [board.budget_usd for board in boards]
+    if _logarithmic(boards):
+        gap = min(b / a for a, b in itertools.pairwise(budgets))
+        return float(budget * gap ** (0.35 * share))
+    return budget + 0.35 * share * min((b - a for a, b in itertools.pairwise(budgets)), default=budget)
+
+
+def _dollar_axis(axes: Axes, boards: Sequence[Board]) -> None:
+    from matplotlib.ticker import NullLocator
+
+    if _logarithmic(boards):
+        axes.set_xscale("log")
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xticks([board.budget_usd for board in boards], [f"{board.budget_usd:g}" for board in boards])
+    axes.set_xlabel("budget: dollars added to the starting labels (USD)")
+    axes.grid(axis="y", color="0.9")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _bars(axes: Axes, board: Board, names: Sequence[str], purposes: Sequence[str]) -> None:
+    lines: dict[str, Line] = {line.name: line for line in board.settings}
+    left = [0.0] * len(names)
+    for purpose in purposes:
+        widths = [lines[name].facts.get(f"usd {purpose}", 0.0) if name in lines else 0.0 for name in names]
+        colour = COLOURS[PURPOSES.index(purpose)]
+        axes.barh(range(len(names)), widths, left=left, color=colour, edgecolor="white", label=purpose.replace("_", " "), height=0.7)
+        left = [a + b for a, b in zip(left, widths, strict=True)]
+    for place, name in enumerate(names):
+        if name in lines and lines[name] not in board.scored:
+            axes.annotate("no score", (left[place], place), xytext=(4, 0), textcoords="offset points", va="center", color="0.35")
+    axes.axvline(board.budget_usd, color="black", linestyle=(0, (5, 2)), linewidth=1.2)
+    axes.set_xlim(0, board.budget_usd * 1.04)
+    axes.set_yticks(range(len(names)), [style.text(name) for name in names])
+    axes.set_title(f"budget {board.budget_usd:g} USD (dashed)", fontsize=10)
+    axes.set_xlabel("spent, mean of arms (USD)")
+    axes.spines[["top", "right"]].set_visible(False)

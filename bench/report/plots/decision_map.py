@@ -1,0 +1,68 @@
+"""The decision map as a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from string import ascii_uppercase
+from typing import TYPE_CHECKING
+
+from bench.report.analysis.decision import DecisionMap, Verdict
+from bench.report.markdown import DASH
+from bench.report.plots import style
+from bench.report.plots.style import COLOURS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def names(found: DecisionMap) -> dict[str, str]:
+    """Setting -> its letter (AA and on after Z)."""
+    letters = [*ascii_uppercase, *(a + b for a in ascii_uppercase for b in ascii_uppercase)]
+    return dict(zip(found.winners, letters, strict=False))
+
+
+def cell(verdict: Verdict, letters: dict[str, str]) -> str:
+    """'A'; 'A?' where the best setting is not alone; a dash where fewer than two were run."""
+    if not verdict.best or len(verdict.candidates) < 2:
+        return DASH
+    return letters[verdict.best.name] + ("" if verdict.sure else "?")
+
+
+def draw(found: DecisionMap, path: Path) -> None:
+    """A field for each budget and price; hatched where the best is not alone, white where nothing is told."""
+    letters = names(found)
+    figure = style.figure(5.6)
+    axes = figure.subplots()
+    for row, verdicts in enumerate(found.verdicts):
+        for column, verdict in enumerate(verdicts):
+            _field(axes, column, row, verdict, letters)
+    axes.set_xlim(0, len(found.budgets_usd))
+    axes.set_ylim(0, len(found.label_usd))
+    axes.set_xticks([place + 0.5 for place in range(len(found.budgets_usd))], [f"{budget:g}" for budget in found.budgets_usd])
+    axes.set_yticks([place + 0.5 for place in range(len(found.label_usd))], [f"{usd:.3g}" for usd in found.label_usd])
+    axes.set_xlabel("budget (USD; not to scale)")
+    axes.set_ylabel("price of a label (USD; each twice the one below)")
+    _legend(axes, letters)
+    figure.suptitle(style.text(f"{found.field.task}: the best setting (hatched: cannot be told from another; white: not run)"))
+    style.save(figure, path)
+
+
+def _field(axes: Axes, column: int, row: int, verdict: Verdict, letters: dict[str, str]) -> None:
+    from matplotlib.patches import Rectangle
+
+    if not verdict.best or len(verdict.candidates) < 2:
+        return
+    colour = COLOURS[list(letters).index(verdict.best.name) % len(COLOURS)]
+    full, hatched = Rectangle((column, row), 1, 1, facecolor=colour, edgecolor="white"), Rectangle((column, row), 1, 1, hatch="///")
+    hatched.set(facecolor="white", edgecolor=colour)
+    axes.add_patch(full if verdict.sure else hatched)
+    ink = "white" if verdict.sure else "black"
+    axes.text(column + 0.5, row + 0.5, cell(verdict, letters), ha="center", va="center", color=ink, fontsize=11, fontweight="bold")
+
+
+def _legend(axes: Axes, letters: dict[str, str]) -> None:
+    from matplotlib.patches import Patch
+
+    shown = [(COLOURS[place % len(COLOURS)], f"{letter}  {name}") for place, (name, letter) in enumerate(letters.items())]
+    patches = [Patch(facecolor=colour, label=style.text(said)) for colour, said in shown]
+    axes.figure.legend(handles=patches, loc="outside lower center", ncols=min(3, len(patches)), frameon=False)

@@ -1,0 +1,84 @@
+"""The plot of quality against what an answer costs, an axis of cost in each panel, with the Pareto front."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.report.analysis.pareto import AXES, Axis, TradeOff
+from bench.report.analysis.significance import Estimate
+from bench.report.plots import style
+from bench.report.plots.style import COLOURS, MARKERS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def draw(trade_offs: Sequence[TradeOff], names: Sequence[str], path: Path) -> None:
+    """The primary score against each cost axis, a row for each budget, with the Pareto front; trade-offs of one task.
+
+    names: the settings that have a colour and a marker; the others are small grey points.
+    """
+    figure = style.figure(1.0)
+    rows = figure.subplots(len(trade_offs), len(AXES), squeeze=False)
+    for row, found in zip(rows, trade_offs, strict=True):
+        for axes, axis in zip(row, AXES, strict=True):
+            if axis in found.places:
+                _front(axes, found, axis, names)
+            else:
+                axes.set_visible(False)
+    style.legend(figure, rows.flatten(), names, 1.0 + 3.6 * len(trade_offs))
+    title = "quality against what an answer costs (filled: on the Pareto front; hollow: inefficient)"
+    figure.suptitle(style.text(f"{trade_offs[0].board.task}: {title}"))
+    style.save(figure, path)
+
+
+def _front(axes: Axes, found: TradeOff, axis: Axis, names: Sequence[str]) -> None:
+    """One panel: a point for each setting, and what the front reaches."""
+    primary, places = found.board.primary, found.places[axis]
+    at = {line.name: (axis.shown(places[line.name].cost), line.scores[primary.name]) for line in found.lines if line.name in places}
+    for name in sorted(at.keys() & set(names)):
+        _point(axes, name, names.index(name), *at[name], hollow=bool(places[name].by))
+    if others := [point for name, point in at.items() if name not in names]:
+        axes.plot([x for x, _ in others], [score.mean for _, score in others], ".", color="0.6", label="other settings", zorder=1)
+    front = sorted((at[line.name][0], at[line.name][1].mean) for line in found.front(axis))
+    reach = "steps-pre" if axis.shown(1) > axis.shown(2) else "steps-post"  # whoever may pay more, reaches no less
+    axes.plot(*zip(*front, strict=True), color="black", linewidth=1.0, drawstyle=reach, label="Pareto front", zorder=1)
+    style.floors(axes, found.board, primary)
+    shown = [x for x, _ in at.values()]
+    if max(shown) >= 8 * min(shown):
+        _logarithmic(axes)
+    axes.set_xlabel(style.text(axis.title.rstrip("↑↓ ")))
+    axes.set_ylabel(style.text(f"{primary.name} ({primary.unit}, {primary.direction} is better)"))
+    axes.set_title(f"budget {found.board.budget_usd:g} USD", fontsize=10)
+    axes.grid(color="0.9")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _logarithmic(axes: Axes) -> None:
+    from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
+
+
+def _point(axes: Axes, name: str, place: int, at: float, score: Estimate, hollow: bool) -> None:
+    """One setting in the colour and marker of its place."""
+    colour = COLOURS[place % len(COLOURS)]
+    axes.errorbar(
+        [at],
+        [score.mean],
+        yerr=style.bars([score]),
+        label=style.text(name),
+        color=colour,
+        marker=MARKERS[place % len(MARKERS)],
+        markerfacecolor="white" if hollow else colour,
+        markersize=8,
+        linestyle="none",
+        elinewidth=1.0,
+        capsize=2,
+    )

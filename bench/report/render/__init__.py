@@ -1,0 +1,1 @@
+"""Sections -> report.md and the terminal."""

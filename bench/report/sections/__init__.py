@@ -1,0 +1,1 @@
+"""Analysis -> what a reader sees, section by section."""

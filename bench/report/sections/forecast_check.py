@@ -1,0 +1,116 @@
+"""What `bench plan` said of each arm before it ran, beside what was measured."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bench.forecast.saved import Foreseen
+from bench.report.markdown import escape, number, table
+from bench.results.table import Results
+from bench.suite.prices import FORESEEN
+
+PROMISED = 0.25
+"""Of the time, within which a forecast is to be."""
+
+HEADS = (
+    "arm",
+    *("s, predicted", "s, measured", "predicted / measured"),
+    *("USD, predicted", "USD, spent"),
+    *("Wh, predicted", "Wh, measured"),
+    *("peak GiB, predicted", "peak GiB, measured"),
+)
+
+COUNTED = "Each arm as if it had done all of its work itself, evaluation included: work that another arm had done before counts here again."
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """One arm that is done. Missing numbers are NaN."""
+
+    arm: str
+    said: Foreseen
+    seconds: float
+    usd: float
+    kwh: float
+    peak_bytes: float
+
+    @property
+    def ratio(self) -> float:
+        """Time predicted, over measured."""
+        return _number(self.said.seconds) / self.seconds if self.seconds else math.nan
+
+
+def section(found: Results) -> list[str]:
+    """Paragraphs; none where nothing was foreseen, no such arm is done, or results are counted at other prices than those foreseen."""
+    if found.foreseen is None or "asked" in found.suite:
+        return []
+    if found.foreseen.problem:
+        return [f"{escape(found.foreseen.problem[:1].upper() + found.foreseen.problem[1:])}."]
+    pairs = list(_pairs(found))
+    if not pairs:
+        return []
+    when = f"Foreseen by `bench plan` at {escape(found.foreseen.made)}, on {escape(found.foreseen.device)}."
+    known = found.suite.get("meter") in FORESEEN  # else dollars are the time or energy of the table, at its price
+    return [
+        " ".join([when, *_time(pairs), *(_dollars(pairs) if known else [])]),
+        table(HEADS, [_row(pair, known) for pair in pairs]),
+        COUNTED,
+    ]
+
+
+def _pairs(found: Results) -> Iterator[_Pair]:
+    view = found.by_arm
+    assert found.foreseen is not None
+    for arm, cells in view[view["status"] == "done"].to_dict("index").items():
+        if said := found.foreseen.arms.get(str(arm)):
+            peak = _cell(cells, "gpu_peak_allocated (bytes)")
+            peak = _cell(cells, "peak_rss (bytes)") if math.isnan(peak) else peak
+            yield _Pair(str(arm), said, _cell(cells, "wall (s)"), _cell(cells, "usd spent"), _cell(cells, "energy (kWh)"), peak)
+
+
+def _cell(cells: dict[Any, Any], name: str) -> float:
+    return _number(cells.get(name))
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _time(pairs: Sequence[_Pair]) -> Iterator[str]:
+    ratios = [pair.ratio for pair in pairs if not math.isnan(pair.ratio)]
+    if ratios:
+        near = sum(abs(ratio - 1) <= PROMISED for ratio in ratios)
+        spread = f"from {min(ratios):.2f} to {max(ratios):.2f}, in the middle {statistics.median(ratios):.2f}"
+        within = f"within {PROMISED:.0%} of what was measured in {near} of {len(ratios)} arms"
+        yield f"Time was predicted {within} (predicted / measured: {spread})."
+
+
+def _dollars(pairs: Sequence[_Pair]) -> Iterator[str]:
+    sure = [pair for pair in pairs if pair.said.exact and not math.isnan(_number(pair.said.usd) - pair.usd)]
+    if sure:
+        same = sum(abs(_number(pair.said.usd) - pair.usd) < 1e-6 for pair in sure)
+        yield f"Dollars were predicted to the millionth in {same} of the {len(sure)} arms in which nothing depends on what a model says."
+    over = [_number(pair.said.usd) - pair.usd for pair in pairs if not pair.said.exact]
+    if over and not any(map(math.isnan, over)):
+        yield f"In the other {len(over)} what was predicted is a ceiling, USD {min(over):.2f} to {max(over):.2f} above what was spent."
+
+
+def _row(pair: _Pair, known: bool) -> list[str]:
+    said = pair.said
+    ceiling = "" if said.exact or said.usd is None or not known else "at most "
+    return [
+        escape(pair.arm),
+        number(said.seconds, 1),
+        number(pair.seconds, 1),
+        number(pair.ratio),
+        ceiling + number(said.usd),
+        number(pair.usd),
+        number(_number(said.kwh) * 1000),
+        number(pair.kwh * 1000),
+        number(_number(said.peak_bytes) / 2**30),
+        number(pair.peak_bytes / 2**30),
+    ]

@@ -1,0 +1,106 @@
+"""All of a report that depends on prices: who is best for which budget, where strategies tie, what use costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from bench.errors import BenchError
+from bench.report.analysis.break_even import BreakEven, break_evens
+from bench.report.analysis.budget_curves import Field, fields
+from bench.report.analysis.decision import DecisionMap
+from bench.report.analysis.decision import decision_map as mapped
+from bench.report.analysis.leaderboard import Board
+from bench.report.analysis.serving_cost import Use
+from bench.report.markdown import escape
+from bench.report.plots import decision_map as picture
+from bench.report.plots import style
+from bench.report.plots.style import Plot
+from bench.report.sections import decision_map, recommendation, serving_cost
+from bench.results import repricing
+from bench.results.repricing import Quotes
+from bench.results.table import Results
+
+ARMS_NAMED = 12
+
+
+@dataclass(frozen=True)
+class Priced:
+    """The results at some prices.
+
+    asked: those that the arms were run at. boards: at `quotes`. ties: task -> where two strategies are worth the same, at each budget.
+    set_by_money: arm -> in what money set its work, which would be another at other prices.
+    """
+
+    asked: Quotes
+    quotes: Quotes
+    boards: Sequence[Board]
+    fields: Sequence[Field]
+    maps: Sequence[DecisionMap]
+    ties: Mapping[str, Sequence[BreakEven]]
+    set_by_money: Mapping[str, str]
+    use: Use | None = None
+
+    @property
+    def changed(self) -> bool:
+        return self.quotes != self.asked
+
+    def plots(self, folder: Path) -> dict[Path, Plot]:
+        """The picture of each decision map, and what draws it."""
+        return {style.path(folder, "decision", found.field.task): partial(picture.draw, found) for found in self.maps}
+
+    def decision(self, plots: Sequence[Path]) -> list[str]:
+        """Markdown."""
+        return decision_map.section(self.maps, [*self.ties.items()], plots)
+
+    def use_section(self) -> list[str]:
+        """Markdown."""
+        return serving_cost.section(self.boards, self.quotes, self.use)
+
+    def at_these_prices(self) -> list[str]:
+        """Markdown: only where prices are not those that were asked."""
+        if not self.changed:
+            return []
+        verdicts = [f"- {recommendation.paragraph(field, budget, self.quotes)}" for field in self.fields for budget in field.budgets_usd]
+        return [_changes(self.asked, self.quotes), "\n".join(verdicts), *_stopped(self.set_by_money)]
+
+
+def priced(found: Results, boards: Sequence[Board], quotes: Quotes | None = None, use: Use | None = None) -> Priced | None:
+    """found, boards: at the prices that were asked; quotes: others. None where the results do not say their prices."""
+    from bench.report.analysis import leaderboard as boarding
+
+    try:
+        asked = repricing.asked(found)
+    except BenchError:
+        return None
+    quotes = quotes or asked
+    at_quotes = boards if quotes == asked else boarding.boards(repricing.reprice(found, quotes), boarding.metrics(found))
+    told = fields(found, boards, None if quotes == asked else quotes)
+    maps = [drawn for field in told if (drawn := mapped(field, quotes))]
+    ties = {field.task: break_evens(field, field.budgets_usd, quotes) for field in told}
+    return Priced(asked, quotes, at_quotes, told, maps, ties, repricing.set_by_money(found), use)
+
+
+def _changes(asked: Quotes, quotes: Quotes) -> str:
+    """Which prices are others than those that were asked."""
+    before, now = asked.book.model_dump(exclude={"label_usd"}), quotes.book.model_dump(exclude={"label_usd"})
+    moved = [f"{escape(name)} {escape(before[name])} → {escape(now[name])}" for name in now if before[name] != now[name]]
+    labels = [(task, asked.label_usd[task], usd) for task, usd in quotes.label_usd.items()]
+    moved += [f"a label of {escape(task)} {old:g} → {usd:g} USD" for task, old, usd in labels if old != usd]
+    return (
+        f"Counted at other prices than the arms were run at: {'; '.join(moved)}. Dollars of what was done are exact. What a budget buys is "
+        "another thing at these prices: it is told from what the arms did, interpolated between them and never beyond."
+    )
+
+
+def _stopped(set_by_money: Mapping[str, str]) -> list[str]:
+    """Which arms would have done something else at these prices."""
+    if not set_by_money:
+        return ["No arm was stopped by the old prices: each would have done the same."]
+    named = [f"- {escape(arm)}: {escape(what)}" for arm, what in list(set_by_money.items())[:ARMS_NAMED]]
+    rest = len(set_by_money) - len(named)
+    more = [f"- and {rest:,} more"] if rest > 0 else []
+    said = "Money at the old prices set what these arms did; at these prices they would have done more, or less:"
+    return ["\n".join([f"{said}\n", *named, *more])]

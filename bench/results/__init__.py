@@ -1,0 +1,1 @@
+"""Ledgers -> one table; the same at other prices; figures that others published."""

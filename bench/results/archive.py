@@ -1,0 +1,91 @@
+"""What a results folder keeps when the folders of its arms are gone, as in results/reference: scores.parquet, beside table.parquet.
+
+It holds every score example by example, so that intervals can be had without predictions, and the records, so that machines and data are
+known. A row is one subject and metric of one arm; the records are JSON in the file's metadata.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow
+import pyarrow.parquet
+
+from bench.errors import BenchError
+from bench.execution.ledger import Record
+from bench.results.examples import Examples, once
+
+FILE = "scores.parquet"
+
+MOST = 3_000_000
+"""So many scores at most are kept, some MB; with more, a folder needs those of its arms."""
+
+ROWS = pyarrow.schema(
+    {
+        "arm": pyarrow.string(),
+        "subject": pyarrow.string(),
+        "metric": pyarrow.string(),
+        "ids": pyarrow.list_(pyarrow.string()),
+        "scores": pyarrow.list_(pyarrow.float64()),
+    }
+)
+
+
+def write(folder: Path, records: Mapping[str, Record], examples: Mapping[str, Examples]) -> None:
+    """Write scores.parquet, whole or not at all; where there is too much of it, none is left."""
+    count = sum(len(found.ids) * len(found.scores) for found in examples.values())
+    if not records or count > MOST:
+        (folder / FILE).unlink(missing_ok=True)
+        return
+    rows = [(arm, *key, list(found.ids), values) for arm, found in examples.items() for key, values in found.scores.items()]
+    columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in ROWS]
+    kept = json.dumps([asdict(record) for record in records.values()])
+    table = pyarrow.table(columns, schema=ROWS.with_metadata({"records": kept}))
+    part = folder / f"{FILE}.part"
+    pyarrow.parquet.write_table(table, part, compression="zstd")
+    part.replace(folder / FILE)
+
+
+def read(folder: Path) -> tuple[dict[str, Record], dict[str, Examples]]:
+    """Records and examples by arm; none where there is no such file. Raises BenchError where it cannot be read."""
+    path = folder / FILE
+    if not path.exists():
+        return {}, {}
+    try:
+        table = pyarrow.parquet.read_table(path, schema=ROWS)
+        held = [Record(**one) for one in json.loads(pyarrow.parquet.read_schema(path).metadata[b"records"])]
+    except (pyarrow.ArrowException, TypeError, KeyError, ValueError) as error:
+        raise BenchError(f"{path}: cannot be read ({type(error).__name__}); another version of bench wrote it, or it is damaged") from None
+    ids: dict[str, tuple[str, ...]] = {}
+    scores: dict[str, dict[tuple[str, str], Any]] = {}
+    for row in table.to_pylist():
+        ids.setdefault(row["arm"], once(tuple(map(sys.intern, row["ids"]))))
+        key = (sys.intern(row["subject"]), sys.intern(row["metric"]))
+        scores.setdefault(row["arm"], {})[key] = np.array(row["scores"], dtype=np.float64)
+    return {record.arm: record for record in held}, {arm: Examples(ids[arm], found) for arm, found in scores.items()}
+
+
+def records(table: pd.DataFrame) -> dict[str, Record]:
+    """As much of the records as the table itself says: neither machines nor data."""
+    facts = table[table["row"] == "fact"]
+    by_arm: dict[str, dict[str, float]] = {}
+    for arm, name, value in zip(facts["arm"], facts["quantity"], facts["value"], strict=True):
+        by_arm.setdefault(arm, {})[name] = float(value)
+    ended = table[(table["row"] == "record") & table["status"].isin(["done", "infeasible", "skipped", "failed"]) & table["task"].ne("")]
+    return {str(row["arm"]): _record(row, by_arm.get(row["arm"], {})) for row in ended.to_dict("records")}
+
+
+def _record(row: Mapping[Any, Any], facts: dict[str, float]) -> Record:
+    names = ("arm", "suite", "task", "strategy", "use", "setting")
+    spent = None if math.isnan(row["value"]) else float(row["value"])
+    which = {name: row[name] for name in names} | {"settings": json.loads(row["settings"] or "{}")}
+    how = {"budget_usd": float(row["budget_usd"]), "seed": int(row["seed"]), "status": row["status"], "reason": row["reason"]}
+    return Record(**which, **how, spent_usd=spent, facts=facts, data_fingerprint="", machine={}, started="", ended="", student="")

@@ -1,0 +1,190 @@
+"""Stage 4: the same work at other prices, without doing it again.
+
+A ledger keeps quantities with a price beside each, so what an arm did can be counted at any prices, exactly. What it would have
+done at them is another question: money set how many labels it bought, and perhaps how long it trained. `set_by_money` names
+those arms, and `bench.report.analysis.budget_curves` says what can still be told between budgets that were run.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import pandas as pd
+from pydantic import ValidationError
+
+from bench.contracts import Meter
+from bench.errors import BenchError
+from bench.execution.ledger import LIMITED
+from bench.results.table import Results
+from bench.suite.prices import UNITS, Pays, PriceBook
+
+Sold = Literal["label", "device_hour", "kwh", "prompt_tokens", "output_tokens"]
+
+PRICES: dict[Sold, str] = {
+    "label": "label_usd",
+    "device_hour": "device_hour_usd",
+    "kwh": "kwh_usd",
+    "prompt_tokens": "usd_per_1m_prompt_tokens",
+    "output_tokens": "usd_per_1m_output_tokens",
+}
+"""What is sold -> its price in the price book; tokens by the million."""
+
+FIXED = "fixed_usd"
+"""Column of `quantities`: dollars that no price here changes, as those published by the item."""
+
+METERS: dict[str, Meter] = {unit: meter for meter, unit in UNITS.items()}
+
+
+@dataclass(frozen=True)
+class Quotes:
+    """Prices to count by. book: all but labels, and the meter that compute is paid by. label_usd: dollars for one label, by task."""
+
+    book: PriceBook
+    label_usd: Mapping[str, float]
+
+    def price(self, sold: Sold, task: str) -> float:
+        """Dollars for one label, hour, kWh, or million tokens."""
+        return self.label_usd.get(task, self.book.label_usd) if sold == "label" else float(getattr(self.book, PRICES[sold]))
+
+    def rates(self, task: str) -> dict[Sold, float]:
+        """Every price, for one task."""
+        return {sold: self.price(sold, task) for sold in PRICES}
+
+    def at(self, sold: Sold, usd: float) -> Quotes:
+        """The same, with one price changed; of labels for every task."""
+        book = self.book.model_copy(update={PRICES[sold]: usd})
+        return Quotes(book, dict.fromkeys(self.label_usd, usd) if sold == "label" else self.label_usd)
+
+    def changed(self, label_usd: Mapping[str, float], **others: float | str | None) -> Quotes:
+        """With other prices: of labels by task, '' for all tasks; the others by their name in the price book, None as it was.
+
+        Raises BenchError where a price is below 0, or a task is not in the results.
+        """
+        unknown = sorted(set(label_usd) - {"", *self.label_usd})
+        if unknown:
+            raise BenchError(f"no task '{unknown[0]}' in these results; they hold: {', '.join(sorted(self.label_usd))}")
+        given = {name: value for name, value in others.items() if value is not None}
+        found = self.at("label", label_usd[""]) if "" in label_usd else self
+        by_task = {**found.label_usd, **{task: usd for task, usd in label_usd.items() if task}}
+        for usd in by_task.values():
+            if not (usd >= 0 and math.isfinite(usd)):
+                raise BenchError(f"a label cannot cost {usd:g} USD")
+        return Quotes(_book({**found.book.model_dump(), **given}, "these prices"), by_task)
+
+
+def asked(found: Results) -> Quotes:
+    """The prices at which the arms were run. Raises BenchError where the results do not say."""
+    if not isinstance(found.suite.get("prices"), Mapping):
+        raise BenchError("these results do not say at which prices they were run (suite.json); run the suite once more with this version")
+    book = _book({**found.suite["prices"]}, "suite.json")
+    tasks = sorted({*found.table.loc[found.table["row"] == "record", "task"].unique()} - {""})
+    return Quotes(book, {task: float(found.suite.get("label_usd", {}).get(task, book.label_usd)) for task in tasks})
+
+
+def _book(prices: Mapping[str, Any], where: str) -> PriceBook:
+    try:
+        return PriceBook.model_validate(prices)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BenchError(f"{where}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+
+def reprice(found: Results, quotes: Quotes) -> Results:
+    """The same results at `quotes`: unit prices, dollars, payers and what was spent; scores, readings and budgets stay.
+
+    An arm whose ledger lacks the quantity that the meter of `quotes` counts has spent an unknown amount: missing.
+    suite['prices'] and suite['label_usd'] become those of `quotes`; suite['asked'] holds those that the arms were run at.
+    Raises BenchError where no arm's ledger counts what that meter counts.
+    """
+    before = asked(found)
+    table = found.table.copy()
+    charges = table["row"] == "charge"
+    table.loc[charges, ["unit_price_usd", "paid_by"]] = _priced(found, table[charges], quotes)
+    table.loc[charges, "usd"] = (table.loc[charges, "value"] * table.loc[charges, "unit_price_usd"]).round(9)
+    purse = table[charges & (table["paid_by"] == "purse")]
+    spent = purse.groupby("arm")["usd"].agg(math.fsum).round(9)
+    unknown = set() if quotes.book.meter == before.book.meter else _unknown(table[charges], quotes)
+    records = table["row"] == "record"
+    now = table.loc[records, "arm"].map(spent).fillna(0.0).where(~table.loc[records, "arm"].isin(unknown))
+    table.loc[records, "value"] = now.where(table.loc[records, "value"].notna())
+    prices = {"prices": quotes.book.model_dump(mode="json"), "label_usd": dict(quotes.label_usd), "meter": quotes.book.meter}
+    old = {"prices": before.book.model_dump(mode="json"), "label_usd": dict(before.label_usd), "meter": before.book.meter}
+    return replace(found, table=table, suite={**found.suite, **prices, "asked": found.suite.get("asked", old)})
+
+
+def _priced(found: Results, charges: pd.DataFrame, quotes: Quotes) -> pd.DataFrame:
+    """Unit price and payer of each charge."""
+    pays = Pays.model_validate(dict(found.suite.get("pays", {})))
+    keys = ["task", "phase", "quantity", "unit", "unit_price_usd", "paid_by"]
+    told = {key: _price_and_payer(quotes, pays, *key) for key in charges[keys].drop_duplicates().itertuples(index=False, name=None)}
+    rows = [told[key] for key in charges[keys].itertuples(index=False, name=None)]
+    priced = {"unit_price_usd": [usd for usd, _ in rows], "paid_by": [payer for _, payer in rows]}
+    return pd.DataFrame(priced, index=charges.index).astype({"unit_price_usd": "float64", "paid_by": "str"})
+
+
+def _price_and_payer(quotes: Quotes, pays: Pays, task: str, phase: str, kind: str, unit: str, usd: float, payer: str) -> tuple[float, str]:
+    book = quotes.book
+    if unit == "label":
+        return quotes.price("label", task), payer
+    if unit == "token":
+        return quotes.price("prompt_tokens" if kind.startswith("prompt") else "output_tokens", task) / 1e6, payer
+    of_phase: str = getattr(pays, phase)
+    if unit in METERS:
+        meter = METERS[unit]
+        return book.unit_price_usd(meter, task, phase), of_phase if meter == book.meter else "other meter"
+    return usd, of_phase if book.meter == "items" else "other meter"  # a teacher's set-up, published with the price of items
+
+
+def _unknown(charges: pd.DataFrame, quotes: Quotes) -> set[str]:
+    """Arms of which a part of the work was not counted by the meter of `quotes`."""
+    work = charges[charges["unit"].isin(METERS)]
+    unit = UNITS[quotes.book.meter]
+    counted = work[work["unit"] == unit]
+    if len(work) and counted.empty:
+        others = " or ".join(sorted({METERS[found] for found in work["unit"]}))
+        raise BenchError(f"meter {quotes.book.meter}: no arm's ledger counts its unit, {unit}; take {others}")
+    unknown = set(work.loc[work["quantity"].str.endswith("cut off") & (work["unit"] != unit), "arm"])
+    if quotes.book.meter == "energy":  # seconds are known of every piece of work, kWh where there was an instrument
+        pieces = work[work["unit"] == UNITS["wall"]].groupby(["arm", "phase"]).size()
+        measured = counted.groupby(["arm", "phase"]).size().reindex(pieces.index, fill_value=0)
+        unknown |= {str(arm) for arm, _ in pieces.index[pieces > measured]}
+    return unknown
+
+
+def quantities(found: Results) -> pd.DataFrame:
+    """Arm x what its purse pays for at the prices of `found`: labels, device hours, kWh, millions of tokens, and FIXED dollars.
+
+    The product with the prices (`Quotes.price`) is what the arm spends, rounding aside; so dollars are linear in every price.
+    """
+    quotes, table = asked(found), found.table
+    paid = table[(table["row"] == "charge") & (table["paid_by"] == "purse")]
+    per_unit = {
+        "label": ("label", 1.0),
+        "s": ("device_hour", 1 / 3600),
+        "FLOP": ("device_hour", 1 / (3600 * quotes.book.device_flops_per_second)),
+        "kWh": ("kwh", 1.0),
+    }
+    names = paid["unit"].map({unit: name for unit, (name, _) in per_unit.items()}).astype("str").where(paid["unit"].isin(per_unit), FIXED)
+    amounts = paid["value"] * paid["unit"].map({unit: factor for unit, (_, factor) in per_unit.items()}).astype("float64")
+    tokens = paid["unit"] == "token"
+    names = names.mask(tokens, paid["quantity"].str.split(" ").str[0] + "_tokens")
+    amounts = amounts.mask(tokens, paid["value"] / 1e6).mask(names == FIXED, paid["usd"])
+    wide = amounts.groupby([paid["arm"], names]).sum().unstack()
+    return wide.reindex(index=table["arm"].unique(), columns=[*PRICES, FIXED]).fillna(0.0)
+
+
+def set_by_money(found: Results) -> dict[str, str]:
+    """Arm -> in what money set its work, so that at other prices it would have done more or less; '' of no arm.
+
+    Labels are bought for a share of the budget; LIMITED is a fact of arms since 2026-11: older ones do not say how they were trained.
+    """
+    facts = found.table[(found.table["row"] == "fact") & (found.table["value"] > 0)]
+    bought = facts.loc[facts["quantity"] == "labels_bought"].groupby("arm")["value"].max()
+    limited = set(facts.loc[facts["quantity"] == LIMITED, "arm"])
+    told = {arm: [f"bought {count:,.0f} labels"] for arm, count in bought.items()}
+    for arm in sorted(limited):
+        told.setdefault(arm, []).append("its training, labelling or distillation was cut to what money was left")
+    return {str(arm): " and ".join(said) for arm, said in told.items()}

@@ -1,0 +1,299 @@
+"""Stage 4: the ledgers of a results folder -> one tidy table.
+
+    results/<suite>/<arm>/{ledger.jsonl, record.json, predictions.jsonl}  ->  Results(table, examples, records, suite)
+
+Nothing is averaged here: the table holds one row for each number as it was written down. What cannot be read is a row too:
+an arm with a damaged file is `failed`, one without a record is `unfinished` (not started, running, or cut off).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+import pyarrow.csv
+
+from bench.errors import BenchError
+from bench.execution import ledger
+from bench.execution.ledger import Record
+from bench.forecast import saved
+from bench.forecast.saved import Written
+from bench.results import archive
+from bench.results import examples as scored
+from bench.results.examples import Examples
+from bench.system import garbage
+
+
+class Column(NamedTuple):
+    """dtype: a pandas dtype; missing numbers are NaN (float64) or NA (Int64, boolean), missing text is ''."""
+
+    dtype: str
+    meaning: str
+
+
+COLUMNS: dict[str, Column] = {
+    "suite": Column("str", "name of the suite"),
+    "task": Column("str", "label of the task; '' where the record cannot be read"),
+    "strategy": Column("str", "label of the strategy"),
+    "use": Column("str", "the part behind that label"),
+    "setting": Column("str", "what tells this arm from others of its strategy"),
+    "settings": Column("str", "all settings of the strategy, JSON"),
+    "label_share": Column("float64", "part of the budget meant for labels, 0 to 1"),
+    "budget_usd": Column("float64", "dollars added"),
+    "seed": Column("Int64", "seed of the arm"),
+    "arm": Column("str", "id of the arm: the name of its folder"),
+    "status": Column("str", "done, infeasible, skipped, failed, or unfinished (no record)"),
+    "row": Column("str", "record (value: dollars spent), charge, score, reading or fact"),
+    "phase": Column("str", "charge, reading: the work it belongs to"),
+    "subject": Column("str", "score: student, teacher or 'floor: NAME'"),
+    "quantity": Column("str", "what was counted or measured: the charge's kind, the score's, reading's or fact's name"),
+    "value": Column("float64", "the number, in `unit`; missing where nothing was measured"),
+    "unit": Column("str", "unit of `value`"),
+    "direction": Column("str", "which way is better: higher, lower or none"),
+    "source": Column("str", "reading: counter, polled, modelled, assumed or computed"),
+    "shared": Column("boolean", "reading: whether another arm had done the work before"),
+    "reason": Column("str", "record: why there is no score; score, reading: why there is no value"),
+    "unit_price_usd": Column("float64", "charge: dollars for one unit"),
+    "usd": Column("float64", "charge: dollars, exactly as in the ledger; missing on all other rows"),
+    "paid_by": Column("str", "charge: purse, free or other meter"),
+}
+"""The table, long form: one row for each number, every arm at least with its `record` row."""
+
+FACT_UNITS = {"_ms": "ms", "_flops": "FLOP", "_parameters": "parameters", "_steps": "steps", "_usd": "USD", "labels": "labels"}
+"""Unit of a fact by the end of its name; anything else is a plain count."""
+
+
+CSV = pyarrow.csv.WriteOptions(quoting_style="needed")
+"""Six times faster than pandas, which counts with thousands of arms."""
+
+AT_ONCE = 500
+"""Arms whose rows are held one by one; as a table they take a tenth of that memory."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything a report is made from.
+
+    table: long form, see COLUMNS. examples: arm -> scores example by example, of the arms that are done.
+    records: arm -> record, where it could be read.
+    suite: suite.json, {} where there is none. suite_text: suite.yaml as it was run, '' where there is none.
+    kept: whether the folders of the arms are gone, and all is from table.parquet and `archive`.
+    """
+
+    table: pd.DataFrame
+    examples: Mapping[str, Examples]
+    records: Mapping[str, Record]
+    suite: Mapping[str, Any]
+    suite_text: str = ""
+    foreseen: Written | None = None
+    """What `bench plan` foresaw of the arms, where it was asked before."""
+    kept: bool = False
+
+    @cached_property
+    def by_arm(self) -> pd.DataFrame:
+        """`arms` of the table, made once: not to be changed in place."""
+        return arms(self.table)
+
+
+@dataclass(frozen=True)
+class _Arm:
+    """shared: columns that all rows have in common."""
+
+    shared: dict[str, Any]
+    rows: list[dict[str, Any]]
+    record: Record | None = None
+    examples: Examples | None = None
+
+
+@garbage.away()
+def read(folder: Path) -> Results:
+    """Read `results/<suite>/`, also while it is being written, or when only its tables are kept. Raises BenchError."""
+    if not folder.is_dir():
+        raise BenchError(f"{folder}: no such results folder")
+    suite = _suite(folder / "suite.json")
+    name = str(suite.get("suite", folder.name))
+    there = {path.name for path in folder.iterdir() if (path / "ledger.jsonl").exists() or (path / "record.json").exists()}
+    if not there and (kept := _kept(folder, suite)):
+        return kept
+    arms = sorted(there | {Path(str(planned)).name for planned in suite.get("arms", [])})
+    frames = [_frame([])]
+    examples: dict[str, Examples] = {}
+    records: dict[str, Record] = {}
+    for first in range(0, len(arms), AT_ONCE):
+        batch = {arm: _arm(folder / arm, name) for arm in arms[first : first + AT_ONCE]}
+        frames.append(_frame(batch.values()))
+        examples |= {arm: found.examples for arm, found in batch.items() if found.examples}
+        records |= {arm: found.record for arm, found in batch.items() if found.record}
+    return Results(
+        table=pd.concat(frames, ignore_index=True),
+        examples=examples,
+        records=records,
+        suite=suite,
+        suite_text=_text(folder),
+        foreseen=saved.read(folder),
+    )
+
+
+def _kept(folder: Path, suite: Mapping[str, Any]) -> Results | None:
+    """What the tables in a folder say; None where there are none, or no arm in them has ended. Raises BenchError."""
+    path = folder / "table.parquet"
+    if not path.exists():
+        return None
+    try:
+        table = pd.read_parquet(path)[[*COLUMNS]].astype({name: column.dtype for name, column in COLUMNS.items()})
+        from_table = archive.records(table)
+    except (KeyError, ValueError, TypeError, OSError) as error:
+        raise BenchError(f"{path}: not a table of this version ({type(error).__name__}: {str(error)[:80]})") from None
+    records, examples = archive.read(folder)
+    return Results(table, examples, {**from_table, **records}, suite, _text(folder), saved.read(folder), kept=True) if from_table else None
+
+
+def _text(folder: Path) -> str:
+    path = folder / "suite.yaml"
+    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+
+
+def save(results: Results, folder: Path) -> None:
+    """Write table.parquet and table.csv, each whole or not at all."""
+    parquet, csv = folder / "table.parquet", folder / "table.csv"
+    results.table.to_parquet(parquet.with_suffix(".parquet.part"), index=False)
+    pyarrow.csv.write_csv(pyarrow.Table.from_pandas(results.table, preserve_index=False), csv.with_suffix(".csv.part"), CSV)
+    for path in (parquet, csv):
+        path.with_suffix(path.suffix + ".part").replace(path)
+
+
+def arms(table: pd.DataFrame) -> pd.DataFrame:
+    """One row for each arm, by arm id; what an arm does not have is missing.
+
+    Columns: those that identify an arm, status, reason; `usd spent` and `usd PURPOSE` from the purse (labels, or the phase that
+    compute was for), `usd not from the purse`; `student METRIC`, `teacher METRIC`, `floor: NAME METRIC`; facts by name, as
+    `fact: NAME` where another column is called so; readings as `QUANTITY (UNIT)`, see `readings`; `speed_up`, how many times
+    faster than the large model the student is.
+    """
+    identity = ["suite", "task", "strategy", "use", "setting", "label_share", "budget_usd", "seed", "status", "reason"]
+    view = table[table["row"] == "record"].set_index("arm")[identity]
+    scores, facts = table[table["row"] == "score"], table[table["row"] == "fact"]
+    view = view.join(_wide(scores, scores["subject"] + " " + scores["quantity"])).join(_dollars(table)).join(readings(table))
+    taken = {*COLUMNS, *view.columns, "speed_up"}
+    view = view.join(_wide(facts, facts["quantity"]).rename(columns=lambda name: f"fact: {name}" if name in taken else name))
+    if {"large_ms", "student_ms"} <= set(view.columns):
+        view["speed_up"] = view["large_ms"] / view["student_ms"]
+    # Python's own strings: a report goes over them one by one, for which those of Arrow have to be made anew each time.
+    view.index = view.index.astype(object)
+    return view.astype({name: object for name, dtype in view.dtypes.items() if dtype == "str"})
+
+
+def readings(table: pd.DataFrame) -> pd.DataFrame:
+    """Arm x `QUANTITY (UNIT)`.
+
+    Times, energy and FLOPs are summed over phases, and missing where one phase is; of memory and all else it is the greatest.
+    """
+    rows = table[table["row"] == "reading"]
+    names, added = rows["quantity"] + " (" + rows["unit"] + ")", rows["unit"].isin(["s", "kWh", "J", "FLOP"])
+    summed, greatest = rows[added], rows[~added]
+    sums = summed.groupby([summed["arm"], names[added]])["value"].sum(skipna=False).unstack()
+    peaks = greatest.groupby([greatest["arm"], names[~added]])["value"].max().unstack()
+    return sums.join(peaks, how="outer")
+
+
+def _dollars(table: pd.DataFrame) -> pd.DataFrame:
+    """Arm x purpose, summed with compensation (as pandas sums groups) and rounded to a billionth, as the purse does it."""
+    charges = table[table["row"] == "charge"]
+    purse = charges[charges["paid_by"] == "purse"]
+    purpose = "usd " + purse["phase"].where(purse["quantity"] != "labels", "labels")
+    by_purpose = purse.groupby([purse["arm"], purpose])["usd"].sum().round(9).unstack()
+    by_purpose["usd spent"] = purse.groupby("arm")["usd"].sum().round(9)
+    by_purpose = by_purpose.reindex(table["arm"].unique()).fillna(0.0)
+    unknown = table[(table["row"] == "record") & table["value"].isna() & table["status"].isin(["done", "infeasible", "skipped"])]
+    by_purpose.loc[unknown["arm"], "usd spent"] = math.nan
+    free = charges[charges["paid_by"] == "free"].groupby("arm")["usd"].sum().round(9)
+    return by_purpose.join(free.rename("usd not from the purse"))
+
+
+def _wide(rows: pd.DataFrame, names: pd.Series[str]) -> pd.DataFrame:
+    return rows.groupby([rows["arm"], names])["value"].last().unstack()
+
+
+def _suite(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+    except (TypeError, ValueError):
+        raise BenchError(f"{path}: not a JSON object") from None
+
+
+def _arm(folder: Path, suite: str) -> _Arm:
+    """All of one arm. A file that cannot be understood makes it a failed one; its rows are then left out."""
+    shared, record = {"suite": suite, "arm": folder.name}, {"row": "record", "quantity": "spent", "unit": "USD", "direction": "lower"}
+    try:
+        sealed = ledger.sealed(folder)
+        rows = [_row(row) for row in ledger.rows(folder)]
+        if sealed is None:
+            reason = "still running, or cut off" if rows else "not started"
+            return _Arm({**shared, "status": "unfinished"}, [{**record, "reason": reason}, *rows])
+        ended = {**record, "reason": sealed.reason, "value": _number(sealed.spent_usd)}
+        predictions = folder / "predictions.jsonl"
+        examples = scored.read(predictions) if sealed.status == "done" and predictions.exists() else None
+        return _Arm({**_identity(sealed), "arm": folder.name}, [ended, *rows], sealed, examples)
+    except BenchError as error:
+        reason = str(error)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+    return _Arm({**shared, "status": "failed"}, [{**record, "reason": f"cannot be read: {reason}"}])
+
+
+def _identity(record: Record) -> dict[str, Any]:
+    """The columns that all rows of an arm share. Raises ValueError or TypeError where a field is not what it should be."""
+    names = ("suite", "task", "strategy", "use", "setting", "status", "reason", "data_fingerprint")
+    words = [getattr(record, name) for name in names]
+    if not all(isinstance(word, str) for word in words) or not isinstance(record.machine, dict):
+        raise TypeError("record.json holds a field of another type than it should")
+    return {
+        **{name: getattr(record, name) for name in names[:6]},
+        "settings": json.dumps(record.settings, sort_keys=True),
+        "label_share": float(record.settings.get("label_share", math.nan)),
+        "budget_usd": float(record.budget_usd),
+        "seed": int(record.seed),
+    }
+
+
+def _row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A ledger's row in the words of the table. Raises KeyError, TypeError or ValueError."""
+    kind = row["row"]
+    if kind == "charge":
+        kept = {name: str(row[name]) for name in ("phase", "unit", "paid_by")}
+        usd, price = float(row["usd"]), float(row["unit_price_usd"])
+        amount = {"quantity": str(row["kind"]), "value": float(row["quantity"]), "direction": "lower"}
+        return {"row": kind, **kept, **amount, "usd": usd, "unit_price_usd": price}
+    if kind == "score":
+        kept = {name: str(row[name]) for name in ("subject", "unit", "direction")} | {"reason": str(row.get("reason", ""))}
+        return {"row": kind, **kept, "quantity": str(row["name"]), "value": _number(row["value"])}
+    if kind == "reading":
+        kept = {name: str(row[name]) for name in ("phase", "quantity", "unit", "direction", "source", "reason")}
+        return {"row": kind, **kept, "value": _number(row["value"]), "shared": bool(row["shared"])}
+    if kind == "fact":
+        name = str(row["name"])
+        unit = next((unit for end, unit in FACT_UNITS.items() if name.endswith(end)), "1")
+        return {"row": kind, "quantity": name, "value": float(row["value"]), "unit": unit, "direction": "none"}
+    raise ValueError(f"ledger row of unknown kind {kind!r}")
+
+
+def _number(value: float | None) -> float:
+    """What was not measured is missing."""
+    return math.nan if value is None else float(value)
+
+
+def _frame(arms: Iterable[_Arm]) -> pd.DataFrame:
+    """A frame with exactly the columns and dtypes of COLUMNS, whatever the rows hold or lack."""
+    found = list(arms)
+    columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
+    for name, values in columns.items():
+        missing = "" if COLUMNS[name].dtype == "str" else None
+        for arm in found:
+            values += [arm.shared[name]] * len(arm.rows) if name in arm.shared else [row.get(name, missing) for row in arm.rows]
+    return pd.DataFrame({name: pd.Series(values, dtype=COLUMNS[name].dtype) for name, values in columns.items()})

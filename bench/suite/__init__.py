@@ -1,0 +1,1 @@
+"""The question: YAML -> a suite of real parts -> its arms."""

@@ -1,0 +1,102 @@
+"""Stage 2: a Suite -> its arms. Pure: nothing is read, made or measured here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from bench import registry
+from bench.contracts import Names, Part, Strategy, Task
+from bench.contracts.part import names_used
+from bench.suite.suite_file import Cell, Suite
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One cell: task x strategy (with its settings) x budget x seed.
+
+    id: a readable name, then the hash of all that decides the outcome, so that a changed suite never meets old results.
+    """
+
+    id: str
+    task_label: str
+    task: Task
+    cell: Cell
+    budget_usd: float
+    seed: int
+
+    def __hash__(self) -> int:
+        """By its id: parts that hold a mapping have no hash."""
+        return hash(self.id)
+
+    @property
+    def column(self) -> str:
+        """Strategy and setting as a reader sees them, such as 'distill (label_share=0.5)'."""
+        return f"{self.cell.label} ({self.cell.setting})" if self.cell.setting else self.cell.label
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The strategy's settings, defaults included."""
+        return self.cell.strategy.model_dump(mode="json")
+
+
+def arms(suite: Suite) -> tuple[Arm, ...]:
+    """All arms in running order: the smallest budget first, and neighbours of different seeds.
+
+    Neighbours run at the same time; those of one seed would often wait for the same artifact.
+    """
+    spec = suite.spec
+    return tuple(
+        _arm(suite, label, task, cell, budget, seed)
+        for budget in sorted(spec.budgets_usd)
+        for label, task in suite.tasks.items()
+        for cell in suite.cells
+        for seed in spec.seeds
+    )
+
+
+def only(planned: Sequence[Arm], pattern: str) -> tuple[Arm, ...]:
+    """Arms whose id matches a shell pattern such as '*distill*seed1*'."""
+    return tuple(arm for arm in planned if fnmatchcase(arm.id, pattern) or fnmatchcase(arm.id, f"*{pattern}*"))
+
+
+def describe(part: Part) -> dict[str, Any]:
+    """A part, to tell it from others: its settings with defaults, missing ones left out, so that one which is added later and may be
+    missing makes no other arm of an old one."""
+    return {"use": registry.name_of(part), "with": part.model_dump(mode="json", exclude_none=True)}
+
+
+def named(suite: Suite, strategy: Strategy) -> Iterator[tuple[Names, str, Part]]:
+    """Parts under `models` and `texts` that an arm uses; those of other arms may change."""
+    for part in (suite.spec.compact, strategy):
+        for _, names, label in names_used(part):
+            if found := getattr(suite, names.under).get(label):
+                yield names, label, found
+
+
+DECIDE = {"compact", "start_labels", "prices", "pays", "precision", "decoding"}
+"""What of a suite decides how each of its arms ends."""
+
+
+def _arm(suite: Suite, label: str, task: Task, cell: Cell, budget: float, seed: int) -> Arm:
+    spec = suite.spec
+    decides = {
+        "task": describe(task),
+        "strategy": describe(cell.strategy),
+        "budget_usd": budget,
+        "seed": seed,
+        "large": describe(suite.large),
+        "metrics": {name: describe(metric) for name, metric in suite.metrics.items()},
+        "profilers": {name: describe(profiler) for name, profiler in suite.profilers.items()},
+        "named": {f"{names.under}/{label}": describe(part) for names, label, part in named(suite, cell.strategy)},
+        **spec.model_dump(mode="json", include=DECIDE, exclude_none=True),
+    }
+    digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:8]
+    setting = re.sub(r"[^\w.,=+-]", "", cell.setting)
+    readable = ".".join(filter(None, [label, cell.label, f"{budget:g}usd", f"seed{seed}", setting[:80]]))
+    return Arm(f"{readable}-{digest}", label, task, cell, budget, seed)

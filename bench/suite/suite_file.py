@@ -1,0 +1,189 @@
+"""Stage 1: YAML text -> a Suite of real parts, or every fault at once with file, line, path and the nearest right name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field
+
+from bench import registry
+from bench.contracts import Checkpoint, Compact, Decoding, Metric, Part, Precision, Profiler, Strategy, Task, Text
+from bench.contracts.part import names_used
+from bench.errors import SuiteError
+from bench.suite import parse_yaml
+from bench.suite.build import Builder
+from bench.suite.parse_yaml import Where
+from bench.suite.prices import Pays, PriceBook
+
+POOL = "pool"
+
+
+class Use(Part):
+    """A part and its settings: `{use: NAME, with: {...}}`."""
+
+    use: str
+    """The part's file name on its shelf."""
+    settings: dict[str, Any] = Field(default={}, alias="with")
+    """Its settings."""
+
+
+Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=40)]
+Dollars = Annotated[float, Field(gt=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+
+
+def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    twice = [v for i, v in enumerate(values) if v in values[:i]]
+    if twice:
+        raise ValueError(f"{twice[0]} stands twice")
+    return values
+
+
+class SuiteText(Part):
+    """A suite file, field by field."""
+
+    suite: Label
+    """Name of the suite; results go to `results/<suite>/`."""
+    question: str = Field(min_length=1)
+    """What the suite answers, for the reader of the report."""
+    large: Use
+    """The pretrained large model, from `models/`: the teacher, and what the compact model is cut from."""
+    compact: Compact = Compact()
+    """The compact model, the same for every strategy that does not name its own."""
+    models: dict[Label, Use] = Field(default={})
+    """LABEL -> part from `models/`: further pretrained models that a strategy or `compact` names."""
+    texts: dict[Label, Use] = Field(default={})
+    """LABEL -> part from `texts/`: what a strategy goes on pretraining with; `pool` is the task's unlabelled pool."""
+    tasks: dict[Label, Use] = Field(min_length=1)
+    """LABEL -> part from `tasks/`."""
+    strategies: dict[Label, Use] = Field(min_length=1)
+    """LABEL -> part from `strategies/`; a list under `with` is a grid."""
+    start_labels: int = Field(ge=0)
+    """Labels owned at the start; they cost nothing."""
+    budgets_usd: Annotated[tuple[Dollars, ...], AfterValidator(_distinct)] = Field(min_length=1)
+    """Dollars added, one arm for each."""
+    seeds: Annotated[tuple[Seed, ...], AfterValidator(_distinct)] = Field(min_length=1)
+    """Each draws its own labels, batches and dropout; differences are paired by seed."""
+    prices: PriceBook
+    """What things cost."""
+    pays: Pays = Pays()
+    """Who pays for what."""
+    precision: Precision = "fp32"
+    """Arithmetic of training and generation: 'fp32' is fast on every machine; 'bf16' is faster on GPUs and CPUs that have it in
+    hardware, and many times slower on CPUs that have not, which a run says before it begins."""
+    decoding: Decoding = Decoding()
+    """How outputs are generated."""
+    metrics: dict[Label, Use] = Field(default={"rouge": Use(use="rouge")}, min_length=1)
+    """LABEL -> part from `metrics/`."""
+    rank_by: str = "rouge2"
+    """The score that the leaderboard is sorted by."""
+    profilers: dict[Label, Use] = Field(default={name: Use(use=name) for name in ("wall", "memory", "energy")})
+    """LABEL -> part from `profilers/`."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One setting of a strategy. setting: the grid's fields that tell it from its neighbours, '' where there is no grid."""
+
+    label: str
+    setting: str
+    strategy: Strategy
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A question, ready to be planned: the file's fields, with real parts."""
+
+    text: str
+    spec: SuiteText
+    large: Checkpoint
+    tasks: dict[str, Task]
+    cells: tuple[Cell, ...]
+    metrics: dict[str, Metric]
+    profilers: dict[str, Profiler]
+    models: dict[str, Checkpoint]
+    texts: dict[str, Text]
+
+
+def read(path: Path) -> Suite:
+    """Read and check a suite file. Raises SuiteError with every fault found."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = "is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else (error.strerror or "cannot be read").lower()
+        raise SuiteError([f"{path}: {reason}"]) from None
+    parsed = parse_yaml.parse(text)
+    if parsed.value is None:
+        raise SuiteError([f"{path}:{line}: {fault}" for line, fault in parsed.faults or [(1, "holds nothing")]])
+    return _Reader(str(path), Builder(parsed)).suite(text)
+
+
+@dataclass
+class _Reader:
+    """Puts one file's suite together."""
+
+    file: str
+    builder: Builder
+
+    def suite(self, text: str) -> Suite:
+        tree, builder = self.builder.text.value, self.builder
+        spec = builder.build(SuiteText, tree, ())
+        raw = tree if isinstance(tree, dict) else {}
+        large = builder.part("models", raw.get("large"), ("large",))
+        tasks, models, texts = (builder.shelf(shelf, raw.get(shelf), shelf) for shelf in ("tasks", "models", "texts"))
+        given = {shelf: builder.shelf(shelf, raw.get(shelf), shelf) for shelf in ("metrics", "profilers")}
+        metrics, profilers = (parts if shelf in raw or not spec else _defaults(shelf, spec) for shelf, parts in given.items())
+        cells = tuple(self._cells(raw.get("strategies")))
+        if spec:
+            self._check_prices(spec)
+            self._check_metrics(spec, metrics)
+            self._check_names(spec, cells)
+        if builder.text.faults or spec is None or not isinstance(large, Checkpoint):
+            raise SuiteError([f"{self.file}:{line}: {fault}" for line, fault in sorted(dict.fromkeys(builder.text.faults))])
+        return Suite(text, spec, large, tasks, cells, metrics, profilers, models, texts)
+
+    def _cells(self, entries: Any) -> Iterator[Cell]:
+        for label, use in (entries if isinstance(entries, dict) else {}).items():
+            for setting, part in self.builder.grid("strategies", use, ("strategies", label)):
+                if isinstance(part, Strategy):
+                    yield Cell(label, setting, part)
+
+    def _check_prices(self, spec: SuiteText) -> None:
+        fault, prices = self.builder.fault, spec.prices
+        if prices.meter == "energy":
+            if "energy" not in {use.use for use in spec.profilers.values()}:
+                fault(("prices", "meter"), "paying by energy needs the profiler 'energy' under profilers")
+            if not prices.kwh_usd:
+                fault(("prices", "kwh_usd"), "paying by energy needs a price of a kWh above 0")
+        if prices.meter == "items" and (unpriced := sorted(spec.tasks.keys() - prices.usd_per_1k_items)):
+            fault(("prices", "usd_per_1k_items"), f"paying by items needs a price for each task; missing: {', '.join(unpriced)}")
+        for label in prices.usd_per_1k_items.keys() - spec.tasks:
+            self.builder.unknown(("prices", "usd_per_1k_items", label), f"no such task '{label}'", label, tuple(spec.tasks))
+
+    def _check_metrics(self, spec: SuiteText, metrics: dict[str, Metric]) -> None:
+        givers: dict[str, str] = {}
+        for label, metric in metrics.items():
+            for name in metric.score_names:
+                if givers.setdefault(name, label) != label:
+                    self.builder.fault(("metrics", label), f"gives '{name}', as '{givers[name]}' does already")
+        if metrics and spec.rank_by not in givers:
+            self.builder.unknown(("rank_by",), f"no metric gives '{spec.rank_by}'", spec.rank_by, tuple(givers))
+
+    def _check_names(self, spec: SuiteText, cells: tuple[Cell, ...]) -> None:
+        """Every label that a part names has to be there; 'pool' is the unlabelled pool."""
+        if POOL in spec.texts:
+            self.builder.fault(("texts", POOL), "this name is the task's unlabelled pool; choose another")
+        users: list[tuple[Where, Part]] = [(("compact",), spec.compact)]
+        users += [(("strategies", cell.label, "with"), cell.strategy) for cell in cells]
+        for at, part in users:
+            for path, names, label in names_used(part):
+                known = (*getattr(spec, names.under), *((POOL,) if names.under == "texts" else ()))
+                if label not in known:
+                    self.builder.unknown((*at, *path), f"nothing under {names.under} is called '{label}'", label, known)
+
+
+def _defaults(shelf: str, spec: SuiteText) -> dict[str, Any]:
+    return {label: registry.find(shelf, use.use)(**use.settings) for label, use in getattr(spec, shelf).items()}

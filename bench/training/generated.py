@@ -1,0 +1,149 @@
+"""What models say: pseudo-labels for training, predictions for scoring."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+from bench.contracts import Decoding, Example, Job, Limit, Precision, Recipe, Workbench
+from bench.errors import OverBudget
+from bench.training.batches import encode_sources
+from bench.training.checkpoints import load
+from bench.training.generation import Output, generate
+from bench.training.recipes import ModelRecipe, as_the_task_says, smaller_batch, some, write_json
+
+REHEARSED_BATCHES = 3
+"""Of a generation that is only timed."""
+
+
+@dataclass(frozen=True)
+class Outputs(Recipe):
+    """What `model` generates for documents. min_target_tokens: that an output has at least; 0 but for timing."""
+
+    model: ModelRecipe
+    examples: tuple[Example, ...]
+    prefix: str
+    max_source_tokens: int
+    max_target_tokens: int
+    decoding: Decoding
+    precision: Precision
+    min_target_tokens: int = field(default=0, kw_only=True)
+
+    @classmethod
+    def of(cls, job: Job, model: ModelRecipe, examples: tuple[Example, ...]) -> Self:
+        """As the job's task and suite say."""
+        return cls(model=model, examples=examples, decoding=job.decoding, **as_the_task_says(job))
+
+    def forecast_flops(self, bench: Workbench) -> float:
+        """A ceiling: every output as long as allowed."""
+        return math.fsum(self._foreseen(bench))
+
+    def forecast_items(self, bench: Workbench) -> int:
+        return len(self._foreseen(bench))
+
+    def rehearsal(self, step_flops: float, bench: Workbench) -> Self:
+        """With outputs as long as allowed, as they are forecast."""
+        size = self.decoding.batch_size
+        size = smaller_batch(size, size * math.fsum(self._ceilings(bench)) / max(1, len(self.examples)), step_flops)
+        decoding = self.decoding.model_copy(update={"batch_size": size})
+        few = some(self.examples, REHEARSED_BATCHES * size)
+        longest = self.max_target_tokens
+        return replace(self, model=self.model.untrained, decoding=decoding, examples=few, limit=None, min_target_tokens=longest)
+
+    def _foreseen(self, bench: Workbench) -> list[float]:
+        """FLOPs of each document that is reached within the limit."""
+        return within(self._ceilings(bench), self.limit)
+
+    def _ceilings(self, bench: Workbench) -> list[float]:
+        """FLOPs of each document, if its output were as long as allowed."""
+        flops, beams = self.model.flop_model(bench.cache), self.decoding.beams
+        return [flops.generation(len(source), self.max_target_tokens, beams) for source in self.sources(bench)]
+
+    def sources(self, bench: Workbench) -> tuple[tuple[int, ...], ...]:
+        """Token ids of what is read of each document."""
+        folder = self.model.tokenizer_folder(bench.cache, self.max_source_tokens, self.max_target_tokens)
+        return encode_sources(folder, self.examples, self.prefix, self.max_source_tokens)
+
+    def _network(self, bench: Workbench) -> tuple[Any, Any]:
+        """(model, tokenizer) as they are to generate."""
+        return load(self.model.folder(bench))
+
+    def _generate(self, bench: Workbench) -> Iterator[tuple[int, Output]]:
+        """(position, output) of the documents, in whatever order they are made."""
+        network, tokenizer = self._network(bench)
+        return generate(
+            network.to(bench.device),
+            tokenizer,
+            self.sources(bench),
+            max_target_tokens=self.max_target_tokens,
+            min_target_tokens=self.min_target_tokens,
+            decoding=self.decoding,
+            precision=self.precision,
+            device=bench.device,
+            flops=self.model.flop_model(bench.cache),
+            tally=bench.tally,
+            progress=bench.progress,
+            may_stop_early=self.limit is not None,
+        )
+
+
+@dataclass(frozen=True)
+class PseudoLabels(Outputs):
+    """A teacher's outputs for unlabelled documents, as labels; `labelling.json` beside them counts them."""
+
+    def make(self, folder: Path, bench: Workbench) -> None:
+        made = tokens = empty = 0
+        with (folder / "pseudo_labels.jsonl").open("w", encoding="utf-8") as file:
+            for position, output in self._generate(bench):
+                example = self.examples[position]
+                file.write(json.dumps({"id": example.id, "source": example.source, "target": output.text}) + "\n")
+                made, tokens, empty = made + 1, tokens + output.tokens, empty + (not output.text)
+        if not made and self.examples:
+            raise OverBudget("the first pseudo-label does not fit into what is left")
+        write_json(folder / "labelling.json", {"documents": made, "empty": empty, "tokens": tokens})
+
+    def read(self, folder: Path) -> tuple[Example, ...]:
+        """The documents with their labels; '' where the teacher said nothing."""
+        lines = (folder / "pseudo_labels.jsonl").read_text(encoding="utf-8").split("\n")
+        return tuple(Example(**json.loads(line)) for line in lines if line)
+
+    def pretend(self, bench: Workbench) -> tuple[Example, ...]:
+        """As many documents as the limit allows, each labelled with as many of its own words as an output may have tokens."""
+        reached = self.examples[: len(self._foreseen(bench))]
+        return tuple(Example(e.id, e.source, own_words(e.source, self.max_target_tokens)) for e in reached)
+
+
+@dataclass(frozen=True)
+class Predictions(Outputs):
+    """A model's outputs for documents, in order: for evaluation."""
+
+    def make(self, folder: Path, bench: Workbench) -> None:
+        outputs = dict(self._generate(bench))
+        write_json(folder / "predictions.json", [outputs[i].text for i in range(len(self.examples))])
+
+    def read(self, folder: Path) -> list[str]:
+        predictions: list[str] = json.loads((folder / "predictions.json").read_text(encoding="utf-8"))
+        return predictions
+
+
+def own_words(document: str, count: int) -> str:
+    """So many words of a document, from its first one, and over again where it has fewer."""
+    return " ".join(itertools.islice(itertools.cycle(document.split() or ["-"]), count))
+
+
+def within(steps: Sequence[float], limit: Limit | None) -> list[float]:
+    """FLOPs of the first steps, or documents, that fit a limit in FLOPs or items; seconds and kWh are not known beforehand.
+
+    Raises OverBudget where none fits.
+    """
+    costs = steps if limit is None or limit.meter != "items" else [1.0] * len(steps)
+    ceiling = limit.amount if limit and limit.meter in ("flops", "items") else math.inf
+    fitting = list(itertools.takewhile(lambda total: total <= ceiling, itertools.accumulate(costs)))
+    if steps and not fitting:
+        raise OverBudget("the first step does not fit into what is left")
+    return list(steps[: len(fitting)])

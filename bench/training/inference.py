@@ -1,0 +1,58 @@
+"""A model over examples without training it, those of like length together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+import torch
+
+from bench.contracts import Example, Precision, Workbench
+from bench.errors import OverBudget
+from bench.training.batches import Encoded, collate
+from bench.training.checkpoints import load
+from bench.training.forward import Forward, forward
+from bench.training.recipes import ModelRecipe, smaller_batch, some
+
+BATCH = 16
+"""Examples that the model sees at a time."""
+
+REHEARSED_BATCHES = 4
+"""Of passes that are only timed."""
+
+Kept = TypeVar("Kept")
+
+
+def passes(
+    recipe: ModelRecipe,
+    data: Sequence[Encoded],
+    bench: Workbench,
+    precision: Precision,
+    what: str,
+    keep: Callable[[Forward], Sequence[Kept]],
+) -> Iterator[tuple[int, Kept]]:
+    """(position, what is kept of it) of the examples; `keep` gives one for each example of a batch.
+
+    Raises OverBudget where a batch does not fit; what was yielded before is then no use.
+    """
+    flops = recipe.flop_model(bench.cache)
+    model = load(recipe.folder(bench))[0].to(bench.device)
+    order = sorted(range(len(data)), key=lambda i: (len(data[i].source), len(data[i].target)))
+    for at in range(0, len(order), BATCH):
+        positions = order[at : at + BATCH]
+        cost = sum(flops.forward(len(data[i].source), len(data[i].target)) for i in positions)
+        if not bench.tally.room_for(cost):
+            raise OverBudget(f"the {what} do not fit into what is left")
+        batch = collate([data[i] for i in positions], model.config, bench.device)
+        with torch.inference_mode(), torch.autocast(bench.device.partition(":")[0], dtype=torch.bfloat16, enabled=precision == "bf16"):
+            kept = keep(forward(model, batch))
+        bench.tally.advance(cost)
+        bench.progress(what, at + len(positions), len(data))
+        yield from zip(positions, kept, strict=True)
+
+
+def fewer(examples: tuple[Example, ...], flops: float, step_flops: float) -> tuple[Example, ...]:
+    """Some of the examples, for a rehearsal. flops: of a pass over all of them."""
+    each = flops / max(1, len(examples))
+    batch = smaller_batch(BATCH, BATCH * each, step_flops)
+    return some(examples, REHEARSED_BATCHES * batch if batch == BATCH else batch)

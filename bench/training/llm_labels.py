@@ -1,0 +1,228 @@
+"""Labels from an LLM that was not tuned, only asked: behind an endpoint, or on the suite's own device.
+
+Sources: Wang et al. 2021, Want To Reduce Labeling Cost? GPT-3 Can Help (an LLM's labels, paid by tokens, train a small model);
+Ding et al. 2023, Is GPT-3 a Good Data Annotator?, strategy PGDA.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.contracts import Checkpoint, Example, Recipe, Workbench
+from bench.errors import CheckpointError, OverBudget
+from bench.training.checkpoints import load_tokenizer
+from bench.training.generated import Outputs, own_words
+from bench.training.generation import Output
+from bench.training.llm_endpoint import Endpoint, ask
+from bench.training.llm_prompt import Messages, Prompt, Sampling
+from bench.training.llm_responses import Reply
+from bench.training.recipes import write_json
+
+OTHER_TOKENIZER, TOKENS_A_MESSAGE, BYTES_A_TOKEN = 1.3, 20, 3
+"""An endpoint's tokenizer is not known: so many times the tokens of the large model's, so many more for each message, and never
+fewer than one for so many bytes (a tokenizer that does not know a script writes one unknown token for a whole word)."""
+
+LABELS, INVALID = "pseudo_labels.jsonl", "invalid.jsonl"
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """Labels for documents, in their order, and what was said and used for them. invalid: answers that are not among the labels."""
+
+    examples: tuple[Example, ...]
+    documents: int
+    invalid: int
+    prompt_tokens: int
+    output_tokens: int
+
+
+@dataclass(frozen=True)
+class EndpointLabels(Recipe):
+    """What an LLM behind an endpoint says of documents, as labels.
+
+    Each document is cut where a student's is: at `max_source_tokens` of the large model's tokenizer, `tokenizer`, which also
+    tells beforehand how many tokens will be bought.
+    """
+
+    endpoint: Endpoint
+    sampling: Sampling
+    prompt: Prompt
+    shots: tuple[Example, ...]
+    examples: tuple[Example, ...]
+    tokenizer: Checkpoint
+    max_source_tokens: int
+
+    on_device = False
+
+    def forecast_flops(self, bench: Workbench) -> float:  # noqa: ARG002
+        return 0.0
+
+    def forecast_tokens(self, bench: Workbench) -> tuple[int, int]:
+        said = [message["content"] for messages in self._conversations(bench) for message in messages]
+        counts = _token_ceilings(self.tokenizer.folder(bench.cache), tuple(dict.fromkeys(said)))
+        return sum(counts[text] for text in said), len(self.examples) * self.sampling.max_output_tokens
+
+    def make(self, folder: Path, bench: Workbench) -> None:
+        bodies = [self.endpoint.body(messages, self.prompt, self.sampling) for messages in self._conversations(bench)]
+        replies = ask(self.endpoint, bodies, self.endpoint.folder(bench.cache, self.sampling), bench.progress)
+        for reply in replies:
+            bench.tally.sold(reply.prompt_tokens, reply.output_tokens)
+        _write(folder, self.prompt, zip(self.examples, replies, strict=True))
+
+    def _conversations(self, bench: Workbench) -> list[Messages]:
+        shots, examples = (_cut(self.tokenizer.folder(bench.cache), e, self.max_source_tokens) for e in (self.shots, self.examples))
+        return [self.prompt.messages(shots, example.source) for example in examples]
+
+    def read(self, folder: Path) -> Labelling:
+        return _read(folder)
+
+    def pretend(self, bench: Workbench) -> Labelling:
+        """All documents, each labelled with its own words, or with the longest class."""
+        return _pretended(self.prompt, self.examples, self.sampling.max_output_tokens, *self.forecast_tokens(bench))
+
+
+@dataclass(frozen=True)
+class PromptedLabels(Outputs):
+    """What a decoder-only model on the suite's device says of documents, as labels; documents are cut in its own tokens."""
+
+    prompt: Prompt
+    shots: tuple[Example, ...]
+
+    def make(self, folder: Path, bench: Workbench) -> None:
+        sources, outputs = self.sources(bench), dict(self._generate(bench))
+        if not outputs and self.examples:
+            raise OverBudget("the first pseudo-label does not fit into what is left")
+        pairs = ((self.examples[i], self._reply(len(sources[i]), output)) for i, output in sorted(outputs.items()))
+        _write(folder, self.prompt, pairs)
+
+    def _reply(self, prompt_tokens: int, output: Output) -> Reply:
+        return Reply(output.text, output.ended, prompt_tokens, output.tokens)
+
+    def sources(self, bench: Workbench) -> tuple[tuple[int, ...], ...]:
+        folder = self.model.tokenizer_folder(bench.cache, 0)
+        shots, examples = (_cut(folder, e, self.max_source_tokens) for e in (self.shots, self.examples))
+        sources = _prompts(folder, self.prompt, shots, examples)
+        self.model.tokenizer_folder(bench.cache, max(map(len, sources), default=0) + self.max_target_tokens)
+        return sources
+
+    def _network(self, bench: Workbench) -> tuple[Any, Any]:
+        network, tokenizer = super()._network(bench)
+        if self.prompt.stop_at_newline:
+            network.generation_config.eos_token_id = _ends(network.generation_config.eos_token_id, tokenizer)
+        return network, tokenizer
+
+    def read(self, folder: Path) -> Labelling:
+        return _read(folder)
+
+    def pretend(self, bench: Workbench) -> Labelling:
+        """As many documents as the limit allows, each labelled with its own words, or with the longest class."""
+        reached = self.examples[: len(self._foreseen(bench))]
+        said = sum(map(len, self.sources(bench)[: len(reached)]))
+        return _pretended(self.prompt, reached, self.max_target_tokens, said, len(reached) * self.max_target_tokens)
+
+
+@dataclass(frozen=True)
+class Answers(Recipe):
+    """What an LLM says of documents, in their order: for evaluation.
+
+    What would be no label counts as what it says, as it does for a student: an answer cut off or of no class as it stands, an
+    empty one as ''.
+    """
+
+    labels: EndpointLabels | PromptedLabels
+
+    def forecast_flops(self, bench: Workbench) -> float:  # noqa: ARG002
+        return 0.0
+
+    def make(self, folder: Path, bench: Workbench) -> None:
+        made, judge = bench.artifact(self.labels), self.labels.prompt.judge
+        said = {row["id"]: row["target"] for row in _rows(made / LABELS)}
+        said |= {row["id"]: judge(row["answer"], finished=True)[0] for row in _rows(made / INVALID)}
+        write_json(folder / "predictions.json", [said[example.id] for example in self.labels.examples])
+
+    def read(self, folder: Path) -> list[str]:
+        predictions: list[str] = json.loads((folder / "predictions.json").read_text(encoding="utf-8"))
+        return predictions
+
+
+def _write(folder: Path, prompt: Prompt, answered: Iterable[tuple[Example, Reply]]) -> None:
+    """The labels; what was said instead; labelling.json, the counts."""
+    seen: Counter[str] = Counter(documents=0, invalid=0, empty=0, retries=0, prompt_tokens=0, output_tokens=0)
+    with (
+        (folder / LABELS).open("w", encoding="utf-8") as labels,
+        (folder / INVALID).open("w", encoding="utf-8") as refused,
+    ):
+        for example, reply in answered:
+            label, verdict = prompt.judge(reply.text, reply.finished)
+            if verdict == "valid":
+                labels.write(json.dumps({"id": example.id, "source": example.source, "target": label}) + "\n")
+            else:
+                refused.write(json.dumps({"id": example.id, "answer": reply.text, "verdict": verdict}) + "\n")
+                seen.update({verdict: 1, "invalid": 1})
+            used = {"prompt_tokens": reply.prompt_tokens, "output_tokens": reply.output_tokens, "retries": reply.retries}
+            seen.update({"documents": 1, **used})
+    write_json(folder / "labelling.json", seen)
+
+
+def _read(folder: Path) -> Labelling:
+    counts = json.loads((folder / "labelling.json").read_text(encoding="utf-8"))
+    wanted = {f.name: counts[f.name] for f in dataclasses.fields(Labelling) if f.name != "examples"}
+    return Labelling(tuple(Example(**row) for row in _rows(folder / LABELS)), **wanted)
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+
+
+def _pretended(prompt: Prompt, examples: tuple[Example, ...], words: int, prompt_tokens: int, output_tokens: int) -> Labelling:
+    longest = max(prompt.answers, key=len, default="")
+    labelled = tuple(Example(e.id, e.source, longest or own_words(e.source, words)) for e in examples)
+    return Labelling(labelled, len(examples), 0, prompt_tokens, output_tokens)
+
+
+@functools.lru_cache(maxsize=8)  # a forecast and the work after it ask for the same
+def _cut(folder: Path, examples: tuple[Example, ...], max_tokens: int) -> tuple[Example, ...]:
+    """The examples with sources of at most so many tokens, special ones aside; what is left of a source is not changed."""
+    if not examples:
+        return ()
+    settings = {"truncation": True, "max_length": max_tokens, "add_special_tokens": False, "return_offsets_mapping": True}
+    ends = load_tokenizer(folder)([e.source for e in examples], **settings)["offset_mapping"]
+    kept = ((e, e.source[: end[-1][1]] if len(end) == max_tokens else e.source) for e, end in zip(examples, ends, strict=True))
+    return tuple(Example(e.id, source, e.target) for e, source in kept)
+
+
+@functools.lru_cache(maxsize=8)
+def _token_ceilings(folder: Path, texts: tuple[str, ...]) -> dict[str, int]:
+    """Message -> tokens that an endpoint will hardly count more of."""
+    counted = load_tokenizer(folder)(list(texts), verbose=False)["input_ids"] if texts else []
+    ceilings = (max(OTHER_TOKENIZER * len(ids), len(text.encode()) / BYTES_A_TOKEN) for text, ids in zip(texts, counted, strict=True))
+    return {text: math.ceil(ceiling) + TOKENS_A_MESSAGE for text, ceiling in zip(texts, ceilings, strict=True)}
+
+
+@functools.lru_cache(maxsize=4)
+def _prompts(folder: Path, prompt: Prompt, shots: tuple[Example, ...], examples: tuple[Example, ...]) -> tuple[tuple[int, ...], ...]:
+    """Token ids of what the model reads for each document: by its chat template where it has one, else as one plain text."""
+    from jinja2.exceptions import TemplateError
+
+    tokenizer = load_tokenizer(folder)
+    if not tokenizer.chat_template:
+        return tuple(tuple(tokenizer(prompt.plain(shots, e.source), verbose=False)["input_ids"]) for e in examples)
+    settings = {"add_generation_prompt": True, "return_dict": False}
+    try:
+        return tuple(tuple(tokenizer.apply_chat_template(prompt.messages(shots, e.source), **settings)) for e in examples)
+    except TemplateError as error:
+        raise CheckpointError(f"{folder}: its chat template refuses the prompt: {error}") from None
+
+
+def _ends(end: int | list[int], tokenizer: Any) -> list[int]:
+    """The tokens that end an answer, and those that hold a newline."""
+    texts = enumerate(tokenizer.batch_decode([[token] for token in range(len(tokenizer))]))
+    return [*(end if isinstance(end, list) else [end]), *(token for token, text in texts if "\n" in text)]

@@ -1,0 +1,270 @@
+"""What a strategy can do with the money, over a workshop that makes nothing heavy."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench.contracts import Example, Progress, Recipe, Splits, Text, Workbench
+from bench.errors import NotEnough, OverBudget
+from bench.execution.job import ArmJob
+from bench.execution.ledger import Ledger, Purse, rows
+from bench.execution.store import DryStore, Store
+from bench.suite import arms, suite_file
+from tests.execution.test_store import Steps, quiet
+from tests.suite.test_suite import GOOD
+
+TRAIN = tuple(Example(str(i), f"document {i}", f"label {i}") for i in range(100))
+SPLITS = Splits(TRAIN, (), (), (), "fingerprint")
+TEXT = GOOD.replace("label_usd: 0.1", "label_usd: 0.1, device_hour_usd: 3.6, device_flops_per_second: 1.0")
+"""One FLOP costs a thousandth of a dollar."""
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> suite_file.Suite:
+    path = tmp_path_factory.mktemp("suite") / "tiny.yaml"
+    path.write_text(TEXT, encoding="utf-8")
+    return suite_file.read(path)
+
+
+def job(loaded: suite_file.Suite, folder: Path, budget: float = 1.0, seed: int = 1) -> ArmJob:
+    arm = replace(arms.arms(loaded)[0], budget_usd=budget, seed=seed)
+    ledger = Ledger(folder / f"arm-{budget}-{seed}")
+    return ArmJob(loaded, arm, SPLITS, Purse(budget, ledger), Store(folder / "store", folder, "cpu", {}, quiet), ledger)
+
+
+def test_labels_are_bought_for_a_share_of_the_budget_and_paid(loaded: suite_file.Suite, tmp_path: Path) -> None:
+    buyer = job(loaded, tmp_path, budget=2.0)
+    assert len(buyer.labels(0.5)) == 10 + 10
+    assert buyer.left_usd() == 1.0
+    assert buyer.facts == {"labels_owned": 10, "labels_bought": 10}
+
+
+def test_smaller_purchases_are_prefixes_of_larger_ones(loaded: suite_file.Suite, tmp_path: Path) -> None:
+    few, many = job(loaded, tmp_path, 1.0).labels(0.9), job(loaded, tmp_path, 5.0).labels(0.3)
+    assert many[: len(few)] == few
+
+
+def test_another_seed_draws_other_labels_and_the_same_seed_the_same(loaded: suite_file.Suite, tmp_path: Path) -> None:
+    first = job(loaded, tmp_path, seed=1).labels(0.5)
+    assert job(loaded, tmp_path / "b", seed=1).labels(0.5) == first
+    assert job(loaded, tmp_path, seed=2).labels(0.5) != first
+
+
+def test_more_labels_than_there_are_cannot_be_bought(loaded: suite_file.Suite, tmp_path: Path) -> None:
+    with pytest.raises(NotEnough, match="10 labels owned and 200 bought make 210, the data holds 100"):
+        job(loaded, tmp_path, budget=20.0).labels(1.0)
+
+
+def test_a_job_has_no_test_split(loaded: suite_file.Suite, tmp_path: Path) -> None:
+    assert not hasattr(job(loaded, tmp_path), "test")
+
+
+def test_what_is_made_is_paid_once_by_each_arm_and_made_once_for_both(loaded: suite_file.Suite, tmp_path: Path) -> None:
+    first, second = job(loaded, tmp_path, seed=1), job(loaded, tmp_path, seed=2)
+    for arm in (first, second):
+        arm.make(Steps(10), "teacher_tuning")
+        arm.make(Steps(10), "teacher_tuning")
+        assert arm.left_usd() == pytest.approx(1.0 - 0.1)
+        assert arm.read(Steps(10)) == 10
+    paid = [row for row in rows(tmp_path / "arm-1.0-2") if row.get("paid_by") == "purse"]
+    assert [(row["quantity"], row["unit"], row["usd"]) for row in paid] == [(100.0, "FLOP", 0.1)]
+
+
+def test_all_three_meters_are_written_down_and_one_is_paid(loaded: suite_file.Suite, tmp_path: Path) -> None:
+    job(loaded, tmp_path).make(Steps(10), "student_training")
+    found = {row["unit"]: row["paid_by"] for row in rows(tmp_path / "arm-1.0-1") if row["row"] == "charge"}
+    assert found == {"FLOP": "purse", "s": "other meter"}
+
+
+def test_evaluation_is_written_down_and_free(loaded: suite_file.Suite, tmp_path: Path) -> None:
+    arm = job(loaded, tmp_path)
+    arm.make(Steps(100), "evaluation")
+    assert arm.left_usd() == 1.0
+    assert {row["paid_by"] for row in rows(tmp_path / "arm-1.0-1") if row["row"] == "charge"} == {"free", "other meter"}
+
+
+def test_work_whose_price_is_known_is_refused_before_it_is_done(loaded: suite_file.Suite, tmp_path: Path) -> None:
+    arm = job(loaded, tmp_path)
+    with pytest.raises(OverBudget, match=r"teacher tuning costs \$2.00, \$1.00 of \$1.00 are left"):
+        arm.make(Steps(200), "teacher_tuning")
+    assert not (tmp_path / "store").exists()
+
+
+def test_work_that_may_be_shortened_takes_what_the_money_buys(loaded: suite_file.Suite, tmp_path: Path) -> None:
+    arm = job(loaded, tmp_path)
+    made = arm.make(Steps(200), "student_training", shorten=True)
+    assert arm.read(made) == 100
+    assert arm.left_usd() == 0.0
+
+
+def test_a_part_of_the_money_can_be_set_aside(loaded: suite_file.Suite, tmp_path: Path) -> None:
+    arm = job(loaded, tmp_path)
+    made = arm.make(Steps(200), "pseudo_labelling", shorten=True, at_most_usd=0.305)
+    assert arm.read(made) == 30
+    assert arm.left_usd() == pytest.approx(0.7)
+
+
+def test_a_first_step_that_does_not_fit_ends_the_arm(loaded: suite_file.Suite, tmp_path: Path) -> None:
+    with pytest.raises(OverBudget):
+        job(loaded, tmp_path, budget=0.009).make(Steps(3), "student_training", shorten=True)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(0.005, 3.0), st.lists(st.integers(1, 150), min_size=1, max_size=5))
+def test_no_sequence_of_work_overspends(
+    loaded: suite_file.Suite, tmp_path_factory: pytest.TempPathFactory, budget: float, steps: list[int]
+) -> None:
+    arm = job(loaded, tmp_path_factory.mktemp("arm"), budget)
+    for i, n in enumerate(steps):
+        try:
+            arm.make(Steps(n, name=str(i)), "student_training", shorten=i % 2 == 0)
+        except OverBudget:
+            continue
+    assert arm.left_usd() >= 0.0
+
+
+def test_labels_bought_twice_are_paid_once(loaded: suite_file.Suite, tmp_path: Path) -> None:
+    buyer = job(loaded, tmp_path, budget=2.0)
+    first = buyer.labels(0.2)
+    assert buyer.labels(0.2) == first
+    assert buyer.left_usd() == pytest.approx(1.6)
+    assert len(buyer.labels(0.5)) == 20
+    assert buyer.left_usd() == 1.0
+
+
+def priced(tmp_path: Path, prices: str) -> suite_file.Suite:
+    path = tmp_path / "priced.yaml"
+    path.write_text(TEXT.replace("label_usd: 0.1,", f"label_usd: 0.1, {prices},"), encoding="utf-8")
+    return suite_file.read(path)
+
+
+def metered(tmp_path: Path) -> suite_file.Suite:
+    return priced(tmp_path, "meter: wall")
+
+
+def test_work_that_the_clock_cuts_off_has_used_up_its_money(tmp_path: Path) -> None:
+    arm = job(metered(tmp_path), tmp_path, budget=0.0002)
+    with pytest.raises(OverBudget):
+        arm.make(Steps(100, seconds_a_step=0.05), "teacher_tuning")
+    assert arm.left_usd() == 0.0
+    (row,) = [row for row in rows(tmp_path / "arm-0.0002-1") if row.get("paid_by") == "purse"]
+    assert (row["kind"], row["unit"], row["quantity"]) == ("compute cut off", "s", pytest.approx(0.2))
+
+
+def test_a_bill_that_overruns_the_purse_at_the_very_end_empties_it(tmp_path: Path) -> None:
+    arm = job(metered(tmp_path), tmp_path, budget=0.0002)
+    with pytest.raises(OverBudget):
+        arm.make(Steps(1, seconds_a_step=0.05, tail_s=0.3), "teacher_tuning")
+    assert arm.left_usd() == 0.0
+
+
+@dataclass(frozen=True)
+class Items(Recipe):
+    """Labels so many documents."""
+
+    count: int
+
+    def forecast_flops(self, bench: Workbench) -> float:
+        return 1.0
+
+    def forecast_items(self, bench: Workbench) -> int:
+        return self.count if self.limit is None else min(self.count, int(self.limit.amount))
+
+    def make(self, folder: Path, bench: Workbench) -> None:
+        made = 0
+        while made < self.count and bench.tally.room_for(1, 1):
+            bench.tally.advance(1, 1)
+            made += 1
+        (folder / "made").write_text(str(made))
+
+    def read(self, folder: Path) -> int:
+        return int((folder / "made").read_text())
+
+
+BY_ITEMS = "meter: items, usd_per_1k_items: {own: {teacher_tuning: 2.0, pseudo_labelling: 1.0}}"
+
+
+def test_items_are_paid_at_the_price_of_their_task_and_phase(tmp_path: Path) -> None:
+    arm = job(priced(tmp_path, BY_ITEMS), tmp_path)
+    arm.make(Items(100), "teacher_tuning")
+    assert arm.left_usd() == pytest.approx(0.8)
+    arm.make(Items(101), "student_training")
+    assert arm.left_usd() == pytest.approx(0.8)
+    made = arm.make(Items(2000), "pseudo_labelling", shorten=True)
+    assert arm.read(made) == 800
+    assert arm.left_usd() == pytest.approx(0.0)
+    with pytest.raises(OverBudget, match=r"teacher tuning costs \$0.01, \$0.00 of \$1.00 are left"):
+        arm.make(Items(5), "teacher_tuning")
+
+
+@dataclass(frozen=True)
+class Sold(Recipe):
+    """Buys so many tokens of somebody."""
+
+    prompt: int
+    output: int
+    estimate: float = 1.0
+
+    on_device = False
+
+    def forecast_flops(self, bench: Workbench) -> float:
+        return 1e9
+
+    def forecast_tokens(self, bench: Workbench) -> tuple[int, int]:
+        return round(self.prompt * self.estimate), round(self.output * self.estimate)
+
+    def make(self, folder: Path, bench: Workbench) -> None:
+        bench.tally.sold(self.prompt, self.output)
+
+
+BY_TOKENS = "usd_per_1m_prompt_tokens: 100, usd_per_1m_output_tokens: 400"
+
+
+def test_tokens_are_paid_whatever_the_meter_and_somebody_elses_device_is_not(tmp_path: Path) -> None:
+    arm = job(priced(tmp_path, BY_TOKENS), tmp_path)
+    arm.make(Sold(1000, 500), "pseudo_labelling")
+    paid = {row["kind"]: (row["quantity"], row["usd"]) for row in rows(tmp_path / "arm-1.0-1") if row["row"] == "charge"}
+    assert paid == {"prompt tokens": (1000, 0.1), "output tokens": (500, 0.2)}
+    with pytest.raises(OverBudget, match=r"pseudo labelling costs \$0.75"):
+        arm.make(Sold(1000, 1625), "pseudo_labelling")
+    assert arm.left_usd() == pytest.approx(0.7)
+
+
+def test_tokens_that_cost_more_than_was_estimated_empty_the_purse_and_no_more(tmp_path: Path) -> None:
+    arm = job(priced(tmp_path, BY_TOKENS), tmp_path)
+    with pytest.raises(OverBudget):
+        arm.make(Sold(1000, 5000, estimate=0.1), "pseudo_labelling")
+    assert arm.left_usd() == pytest.approx(0.0)
+
+
+def test_a_text_holds_no_document_of_dev_or_test(tmp_path: Path) -> None:
+    named = priced(tmp_path, "meter: flops")
+    text = replace(named, texts={"own": Documents()})
+    held_out = Splits(TRAIN, TRAIN[:3], (Example("d", "Said  ONCE"),), (Example("t", "said twice"),), "fingerprint")
+    arm = ArmJob(text, arms.arms(named)[0], held_out, Purse(1.0), DryStore(tmp_path, quiet))
+    assert [e.source for e in arm.text("own")] == ["said thrice"]
+    assert arm.text("pool") == TRAIN[:3]
+
+
+class Documents(Text):
+    """Three."""
+
+    def documents(self, cache: Path, progress: Progress) -> tuple[Example, ...]:
+        return tuple(Example(str(i), text) for i, text in enumerate(("said once", "said twice", "said thrice")))
+
+
+@pytest.mark.parametrize(("usd", "usd_per_1k", "items"), [(2.17, 4.34, 500), (4.6, 4.6, 1000)])
+def test_money_that_is_exactly_enough_for_items_is_enough(tmp_path: Path, usd: float, usd_per_1k: float, items: int) -> None:
+    prices = f"meter: items, usd_per_1k_items: {{own: {{teacher_tuning: {usd_per_1k}}}}}"
+    arm = job(priced(tmp_path, prices), tmp_path, budget=usd)
+    arm.make(Items(items), "teacher_tuning")
+    assert arm.left_usd() == 0.0
+
+
+def test_the_labels_owned_are_the_first_drawn_whatever_is_bought(loaded: suite_file.Suite, tmp_path: Path) -> None:
+    buyer = job(loaded, tmp_path, budget=2.0)
+    assert buyer.start_labels() == buyer.labels(0.5)[:10]
+    assert len(buyer.start_labels()) == 10

@@ -1,0 +1,234 @@
+"""Made once, paid by all, whole or not at all, and never beyond its allowance."""
+
+import json
+import multiprocessing
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bench.contracts import Bill, Instrument, Limit, Part, Profiler, Reading, Recipe, Workbench
+from bench.errors import OverBudget
+from bench.execution.store import Allowance, DryStore, Meters, Store, window
+
+
+def quiet(what: str, done: float, total: float) -> None: ...
+
+
+@dataclass(frozen=True)
+class Steps(Recipe):
+    """So many steps of ten FLOPs; each leaves a line."""
+
+    steps: int
+    name: str = ""
+    seconds_a_step: float = 0.0
+    tail_s: float = 0.0
+
+    def forecast_flops(self, bench: Workbench) -> float:
+        return 10.0 * self.pretend(bench)
+
+    def make(self, folder: Path, bench: Workbench) -> None:
+        for step in range(self.steps):
+            if not bench.tally.room_for(10):
+                if self.limit is None or step == 0:
+                    raise OverBudget("no room")
+                break
+            time.sleep(self.seconds_a_step)
+            with (folder / "steps").open("a") as lines:
+                lines.write(f"{step}\n")
+            bench.tally.advance(10)
+        time.sleep(self.tail_s)
+
+    def read(self, folder: Path) -> int:
+        return len((folder / "steps").read_text().splitlines())
+
+    def pretend(self, bench: Workbench) -> int:
+        fit = self.steps if self.limit is None or self.limit.meter != "flops" else min(self.steps, int(self.limit.amount // 10))
+        if not fit:
+            raise OverBudget("no room")
+        return fit
+
+
+@dataclass(frozen=True)
+class Broken(Recipe):
+    """Leaves half a file and fails."""
+
+    def forecast_flops(self, bench: Workbench) -> float:
+        return 0.0
+
+    def make(self, folder: Path, bench: Workbench) -> None:
+        (folder / "half").write_text("ha")
+        raise RuntimeError("in the middle")
+
+
+def store(folder: Path, profilers: dict[str, Profiler] | None = None) -> Store:
+    return Store(folder / "store", folder / "cache", "cpu", profilers or {}, quiet)
+
+
+FREE = Allowance("flops")
+
+
+def test_the_second_to_ask_finds_the_artifact_and_the_same_bill(tmp_path: Path) -> None:
+    first, shared_first = store(tmp_path).bill_for(Steps(3), FREE)
+    again, shared_again = store(tmp_path).bill_for(Steps(3), FREE)
+    assert (shared_first, shared_again) == (False, True)
+    assert again == first
+    assert first.flops == 30
+    assert store(tmp_path).value(Steps(3)) == 3
+
+
+def test_recipes_that_make_different_things_have_different_keys() -> None:
+    recipes = [Steps(3), Steps(4), Steps(3, "x"), Steps(3, limit=Limit("flops", 10.0)), Broken()]
+    assert len({recipe.key for recipe in recipes}) == len(recipes)
+    assert Steps(3).key == Steps(3).key
+
+
+def test_what_failed_leaves_nothing_behind(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="in the middle"):
+        store(tmp_path).bill_for(Broken(), FREE)
+    assert store(tmp_path).bill(Broken()) is None
+    assert not [path for path in store(tmp_path).folder.iterdir() if path.suffix != ".lock"]
+
+
+def test_what_a_killed_process_left_half_made_is_made_anew(tmp_path: Path) -> None:
+    half = store(tmp_path).folder / f"{Steps(2).key}.making" / "artifact"
+    half.mkdir(parents=True)
+    (half / "steps").write_text("0\n1\n2\n3\n")
+    store(tmp_path).bill_for(Steps(2), FREE)
+    assert store(tmp_path).value(Steps(2)) == 2
+
+
+def test_a_recipe_with_a_limit_stops_at_the_step_that_no_longer_fits(tmp_path: Path) -> None:
+    recipe = Steps(10, limit=Limit("flops", 35.0))
+    bill, _ = store(tmp_path).bill_for(recipe, Allowance("flops", 35.0))
+    assert (bill.flops, store(tmp_path).value(recipe)) == (30, 3)
+
+
+def test_a_recipe_without_a_limit_is_refused_and_not_kept(tmp_path: Path) -> None:
+    with pytest.raises(OverBudget):
+        store(tmp_path).bill_for(Steps(10), Allowance("flops", 35.0))
+    assert store(tmp_path).bill(Steps(10)) is None
+
+
+def test_by_the_clock_work_stops_before_a_step_like_the_longest_would_overrun(tmp_path: Path) -> None:
+    recipe = Steps(100, seconds_a_step=0.05, limit=Limit("wall", 0.5))
+    bill, _ = store(tmp_path).bill_for(recipe, Allowance("wall", 0.5))
+    assert 1 <= store(tmp_path).value(recipe) < 11
+    assert bill.wall_s >= 0.05
+
+
+def test_the_tally_tells_how_much_of_its_allowance_is_used() -> None:
+    meters = Meters(Allowance("flops", 40))
+    assert meters.room_for(40)
+    assert not meters.room_for(41)
+    meters.advance(30)
+    assert meters.fraction() == 0.75
+    assert not meters.room_for(11)
+    assert Meters(Allowance("flops")).fraction() == 0.0
+
+
+def test_items_are_counted_beside_flops_and_held_to_an_allowance_of_their_own() -> None:
+    meters = Meters(Allowance("items", 5))
+    assert meters.room_for(1e9, 5)
+    assert not meters.room_for(0, 6)
+    meters.advance(10, 4)
+    assert (meters.flops, meters.items, meters.used()) == (10, 4, 4)
+    assert meters.fraction() == 0.0
+    assert not meters.room_for(0, 2)
+
+
+def make_in_process(folder: str, queue: "multiprocessing.Queue[bool]") -> None:
+    _, shared = store(Path(folder)).bill_for(Steps(4, seconds_a_step=0.1), FREE)
+    queue.put(shared)
+
+
+def test_of_two_processes_that_want_the_same_one_makes_it_and_one_waits(tmp_path: Path) -> None:
+    spawn = multiprocessing.get_context("spawn")
+    queue: multiprocessing.Queue[bool] = spawn.Queue()
+    both = [spawn.Process(target=make_in_process, args=(str(tmp_path), queue)) for _ in range(2)]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join(60)
+    assert sorted([queue.get(timeout=5), queue.get(timeout=5)]) == [False, True]
+
+
+class Bell:
+    """Writes down when it is started and stopped."""
+
+    def __init__(self, log: list[str], fails: bool) -> None:
+        self.log, self.fails = log, fails
+
+    def start(self) -> None:
+        self.log.append("start")
+        if self.fails:
+            raise RuntimeError("no bell")
+
+    def stop(self) -> list[Reading]:
+        self.log.append("stop")
+        return [Reading("energy", 0.25, "kWh", "counter")]
+
+
+LOG: list[str] = []
+
+
+class Ringing(Profiler):
+    fails: bool = False
+
+    def instrument(self) -> Instrument:
+        return Bell(LOG, self.fails)
+
+
+def test_instruments_are_released_when_the_work_fails_and_when_another_will_not_start() -> None:
+    LOG.clear()
+    with pytest.raises(ZeroDivisionError), window({"a": Ringing()}, "cpu"):
+        raise ZeroDivisionError
+    with pytest.raises(RuntimeError, match="no bell"), window({"a": Ringing(), "b": Ringing(fails=True)}, "cpu"):
+        pass
+    assert LOG == ["start", "stop", "start", "start", "stop"]
+
+
+def test_the_bill_keeps_what_the_instruments_saw(tmp_path: Path) -> None:
+    made = store(tmp_path, {"bell": Ringing()})
+    made.bill_for(Steps(1), FREE)
+    bill = made.bill(Steps(1))
+    assert isinstance(bill, Bill)
+    assert bill.kwh == 0.25
+    assert bill.readings[0] == Reading("energy", 0.25, "kWh", "counter")
+    assert [(r.quantity, r.unit) for r in bill.readings] == [("energy", "kWh"), ("set_up", "s")]
+    kept = json.loads((made.folder / Steps(1).key / "bill.json").read_text())
+    assert kept["recipe"]["steps"] == 1
+
+
+def test_a_dry_store_forecasts_and_makes_nothing(tmp_path: Path) -> None:
+    dry = DryStore(tmp_path, quiet)
+    assert dry.bill_for(Steps(7), FREE)[0].flops == 70
+    assert dry.bill_for(Steps(7, limit=Limit("flops", 25.0)), Allowance("flops", 25.0))[0].flops == 20
+    assert dry.value(Steps(7)) == 7
+    assert dry.value(Steps(7, limit=Limit("flops", 25.0))) == 2
+    with pytest.raises(OverBudget):
+        dry.bill_for(Steps(7, limit=Limit("flops", 5.0)), Allowance("flops", 5.0))
+    assert dry.value(Steps(7, limit=Limit("wall", 0.1))) == 7
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_dry_store_over_a_store_tells_what_is_made_there_as_it_is(tmp_path: Path) -> None:
+    real = store(tmp_path)
+    real.bill_for(Steps(3), FREE)
+    dry = DryStore(tmp_path, quiet)
+    assert dry.bill_for(Steps(7), FREE) == (Bill(70.0, 0.0, 0.0, ()), False)
+    over = dry.over(real)
+    assert over.bill_for(Steps(3), FREE) == (real.bill(Steps(3)), True)
+    assert over.value(Steps(3)) == real.value(Steps(3))
+    assert over.value(Steps(7)) == 7
+    assert dry.bill_for(Steps(3), FREE) == (Bill(30.0, 0.0, 0.0, ()), False)
+    assert over.over(None).bill_for(Steps(3), FREE)[1] is False
+
+
+def test_a_part_is_frozen_and_refuses_what_it_does_not_know() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        Ringing().fails = True  # type: ignore[misc]
+    with pytest.raises(ValueError, match="Extra inputs"):
+        Ringing(volume=3)  # type: ignore[call-arg]
+    assert issubclass(Ringing, Part)

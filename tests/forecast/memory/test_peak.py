@@ -1,0 +1,182 @@
+"""What is predicted without weights is what torch's own allocator counts in real steps."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from bench.contracts import Decoding
+from bench.forecast.memory import fake_ops
+from bench.forecast.memory.optimizer_state import kept_by_optimizer
+from bench.forecast.memory.peak import Architecture, Texts, generation_peak, parameters, training_peak
+from bench.forecast.memory.simulate import Kernels
+from bench.forecast.memory.tracker import BLOCK, Allocations
+from bench.training.settings import Lora, Tuning
+from bench.training.shapes import UNTIED, Shape, config, shape_of
+from benchmarks.memory import Case, generate, measured_on_cpu, train_two_steps
+
+KIB = 1024
+
+
+def architecture(family: str = "t5", vocabulary: int = 4096) -> Architecture:
+    shape = Shape(family, el=2, dl=3, dm=64, ff=192, kv=32, nh=2)
+    return Architecture(config(shape, vocabulary), family not in UNTIED)
+
+
+def llama() -> Architecture:
+    from transformers import LlamaConfig
+
+    sizes = {"hidden_size": 64, "intermediate_size": 192, "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2}
+    return Architecture(LlamaConfig(vocab_size=4096, pad_token_id=2, **sizes), tied=False)
+
+
+TEXTS = Texts(48, 16)
+
+CASES = {
+    "T5 v1.1, all of it": (architecture("t5_v1_1"), Case("", TEXTS, 6, "fp32", Tuning(freeze="none"))),
+    "T5 with a tied embedding": (architecture("t5"), Case("", TEXTS, 6, "fp32", Tuning(freeze="none"))),
+    "another batch": (architecture("t5_v1_1"), Case("", TEXTS, 13, "fp32", Tuning(freeze="none"))),
+    "dropout": (architecture("bart"), Case("", TEXTS, 6, "fp32", Tuning(dropout=0.1))),
+    "bf16 and Adafactor": (architecture("pegasus"), Case("", TEXTS, 6, "bf16", Tuning(optimizer="adafactor"))),
+    "a frozen encoder": (architecture("pegasus"), Case("", TEXTS, 6, "fp32", Tuning(freeze="encoder"))),
+    "checkpointing": (architecture("pegasus"), Case("", TEXTS, 16, "fp32", Tuning(checkpointing=True))),
+    "LoRA": (architecture("t5_v1_1"), Case("", TEXTS, 6, "fp32", Tuning(lora=Lora()))),
+    "LoRA in the decoder alone, and bf16": (architecture("bart"), Case("", TEXTS, 6, "bf16", Tuning(lora=Lora(), freeze="encoder"))),
+    "LoRA and checkpointing": (architecture("pegasus"), Case("", TEXTS, 16, "fp32", Tuning(lora=Lora(), checkpointing=True))),
+    "micro-batches": (architecture("t5_v1_1"), Case("", TEXTS, 13, "fp32", Tuning(freeze="none", micro_batch_size=6))),
+    "micro-batches and LoRA": (architecture("pegasus"), Case("", TEXTS, 8, "fp32", Tuning(micro_batch_size=4, lora=Lora()))),
+    "AdamW in 8 bits": (architecture("pegasus"), Case("", TEXTS, 16, "fp32", Tuning(optimizer="adamw_8bit"))),
+    "smoothing": (architecture("mt5"), Case("", TEXTS, 6, "bf16", Tuning(label_smoothing=0.1))),
+    "a decoder alone": (llama(), Case("", TEXTS, 6, "fp32", Tuning(freeze="none"))),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_peak_of_a_training_step_is_within_a_tenth_of_what_the_allocator_counts(name: str) -> None:
+    built, case = CASES[name]
+    measured = measured_on_cpu(lambda mark: train_two_steps(built, case, "cpu", mark))
+    predicted = training_peak(built, case.tuning, case.precision, case.texts, "cpu").total(case.at_once)
+    assert predicted == pytest.approx(measured, rel=0.02)  # 0.1 is promised
+
+
+class Forgetful(dict[Any, Any]):
+    """A dictionary that keeps nothing."""
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        pass
+
+
+@pytest.mark.parametrize("name", ["checkpointing", "LoRA in the decoder alone, and bf16", "a decoder alone", "dropout"])
+def test_outputs_that_are_remembered_change_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    built, case = CASES[name]
+    remembered = training_peak(built, case.tuning, case.precision, case.texts, "cuda")
+    monkeypatch.setattr(fake_ops, "_KNOWN", Forgetful())
+    assert training_peak(built, case.tuning, case.precision, case.texts, "cuda") == remembered
+
+
+@pytest.mark.parametrize(
+    ("built", "beams", "tokens", "batch"),
+    [(architecture("t5_v1_1"), 1, 16, 3), (architecture("t5_v1_1"), 1, 3, 3), (architecture("pegasus"), 4, 40, 5), (llama(), 1, 16, 5)],
+    ids=["greedy", "few tokens", "beams", "a decoder alone"],
+)
+def test_the_peak_of_generation_is_within_a_tenth_too(built: Architecture, beams: int, tokens: int, batch: int) -> None:
+    case = Case("", Texts(48, tokens), batch, "fp32", beams=beams)
+    measured = measured_on_cpu(lambda mark: generate(built, case, "cpu", mark))
+    predicted = generation_peak(built, Decoding(beams=beams), "fp32", case.texts, "cpu").total(batch)
+    assert predicted == pytest.approx(measured, rel=0.1)
+
+
+def test_a_model_of_44_gigabytes_is_measured_without_its_weights() -> None:
+    huge = Architecture(config(shape_of("t5_v1_1", "xxl")), tied=False)
+    assert parameters(huge) == pytest.approx(11.14e9, rel=1e-3)  # published/params_by_shape.csv
+
+
+def test_the_parts_at_the_peak_are_all_of_it_and_what_their_names_say() -> None:
+    built = architecture("t5_v1_1")
+    parts = training_peak(built, Tuning(freeze="none"), "bf16", TEXTS).at(4)
+    assert sum(parts.values()) == training_peak(built, Tuning(freeze="none"), "bf16", TEXTS).total(4)
+    assert parts["parameters"] == pytest.approx(4 * parameters(built), rel=0.01)
+    assert parts["optimiser states"] == pytest.approx(2 * parts["parameters"], rel=0.02)  # AdamW's two moments
+
+
+def test_the_largest_batch_fits_and_one_more_does_not() -> None:
+    peak = training_peak(architecture(), Tuning(), "bf16", TEXTS)
+    for room in (peak.total(1) - 1, peak.total(1), 2 * peak.total(3), 5 * peak.total(100)):
+        most = peak.largest_batch(room)
+        assert most == 0 or peak.total(most) <= room
+        assert peak.total(most + 1) > room
+
+
+def test_what_is_frozen_or_computed_again_takes_less() -> None:
+    built = architecture("pegasus")
+
+    def total(freeze: str = "none", checkpointing: bool = False, **settings: object) -> int:
+        tuning = Tuning(freeze=freeze, checkpointing=checkpointing, **settings)
+        return training_peak(built, tuning, "bf16", Texts(256, 32)).total(8)
+
+    assert total("encoder") < total("embeddings") < total("none")
+    assert total(checkpointing=True) < total()
+    assert total("encoder", checkpointing=True) <= total("encoder")
+    assert total(optimizer="adafactor") < total()
+    assert total(optimizer="adamw_8bit") < total()
+    assert total("encoder", lora=Lora(rank=2)) < total("embeddings", lora=Lora(rank=2)) < total("embeddings")
+    assert total("embeddings", lora=Lora(rank=4)) < total("embeddings", lora=Lora(rank=16))
+
+
+def test_a_gpu_keeps_attention_in_one_piece_and_dropout_in_bytes() -> None:
+    """A CPU takes attention apart where its mask learns, as T5's does, and keeps which numbers were dropped in four bytes each."""
+
+    def total(family: str, tuning: Tuning, kernels: Kernels) -> int:
+        return training_peak(architecture(family), tuning, "fp32", Texts(1000, 16), kernels=kernels).total(4)
+
+    for family, tuning in (("t5_v1_1", Tuning(freeze="none")), ("bart", Tuning(dropout=0.1))):
+        assert total(family, tuning, "cuda") < total(family, tuning, "cpu")
+
+
+@pytest.mark.parametrize(("optimizer", "numbers"), [("adamw", 2 * 300 * 20), ("adafactor", 300 + 20)])
+def test_an_optimiser_keeps_what_its_paper_says(optimizer: str, numbers: int) -> None:
+    one = kept_by_optimizer([torch.Size((300, 20))], Tuning(optimizer=optimizer))
+    assert one.states == pytest.approx(4 * numbers, abs=3 * BLOCK)
+    assert kept_by_optimizer([torch.Size((300, 20))] * 5, Tuning(optimizer=optimizer)).states == 5 * one.states
+
+
+def held(counted: Allocations) -> int:
+    return sum(counted.now().at(0).values())
+
+
+def test_a_tensor_counts_from_when_it_is_made_until_it_dies() -> None:
+    with Allocations() as counted:
+        first = torch.ones(KIB)
+        second = first + 1
+        assert held(counted) == 2 * 4 * KIB
+        view = second.view(2, -1)[1]
+        del first, second
+        assert held(counted) == 4 * KIB  # the view holds its storage
+        del view
+        assert held(counted) == 0
+        assert [sum(moment.at(0).values()) for moment in counted.moments()] == [2 * 4 * KIB]
+
+
+def test_a_tensor_takes_whole_blocks() -> None:
+    with Allocations() as counted:
+        kept = torch.ones(1)
+        assert held(counted) == BLOCK
+    assert kept.item() == 1
+
+
+def test_what_has_a_multiple_of_the_batch_as_a_dimension_grows_with_it() -> None:
+    with Allocations(batch=7) as counted:
+        kept = torch.ones(7, 256), torch.ones(256)
+        assert [sum(counted.now().at(batch).values()) for batch in (1, 7, 100)] == [KIB * (batch + 1) for batch in (1, 7, 100)]
+    assert len(kept) == 2
+
+
+def test_marked_tensors_change_their_use_and_nothing_else() -> None:
+    with Allocations(vocabulary=50) as counted:
+        weights, logits = torch.ones(KIB), torch.ones(8, 50)
+        counted.mark([weights], "parameters")
+        halved = weights.bfloat16()
+        parts = counted.now().at(0)
+        assert (parts["parameters"], parts["weights in bf16"], parts["logits and loss"]) == (4 * KIB, 2 * KIB, 4 * BLOCK)
+        assert sum(parts.values()) == 6 * KIB + 4 * BLOCK
+    assert len(halved) == len(weights) > len(logits)

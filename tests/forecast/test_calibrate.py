@@ -1,0 +1,143 @@
+"""A pace is that of the steps that were timed; everything that takes time can be rehearsed."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bench.contracts import Recipe
+from bench.execution.store import DryStore
+from bench.forecast import calibrate
+from bench.forecast.calibrate import Pace, Stopwatch, kind, rehearse
+from bench.forecast.calibration_cache import rehearsed
+from bench.profilers.energy import Energy
+from bench.profilers.wall import Wall
+from bench.suite.suite_file import Suite
+from bench.training.recipes import Finetuned, Trained
+from tests.execution.test_store import Steps, quiet
+from tests.forecast.conftest import SUITE, planned, read
+
+
+class Clock:
+    """Shows what it is told to."""
+
+    def __init__(self, *seconds: float) -> None:
+        self.seconds = list(seconds)
+
+    def monotonic(self) -> float:
+        return self.seconds.pop(0)
+
+
+def test_the_first_step_does_not_count_where_there_are_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calibrate, "time", Clock(100.0, 109.0, 109.0, 111.0, 111.0, 115.0))
+    watch = Stopwatch(at_most_s=60)
+    for flops in (10.0, 20.0, 30.0):
+        assert watch.room_for(flops)
+        watch.advance(flops)
+    assert watch.seconds_per_flop == pytest.approx((2.0 + 4.0) / 50)
+
+
+def test_a_single_step_is_the_pace_and_steps_that_never_asked_are_told_by_their_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calibrate, "time", Clock(0.0, 5.0))
+    one = Stopwatch()
+    one.room_for(10.0)
+    one.advance(10.0)
+    assert one.seconds_per_flop == 0.5
+    monkeypatch.setattr(calibrate, "time", Clock(7.0, 9.0))
+    unasked = Stopwatch()
+    unasked.advance(100.0)
+    unasked.advance(8.0)
+    assert unasked.seconds_per_flop == 0.25
+    assert Stopwatch().seconds_per_flop == 0.0
+
+
+def test_no_step_begins_after_the_time_is_up_and_the_first_one_always_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calibrate, "time", Clock(0.0, 11.0, 11.0))
+    watch = Stopwatch(at_most_s=10)
+    assert watch.room_for(1.0)
+    watch.advance(1.0)
+    assert not watch.room_for(1.0)
+
+
+def test_outputs_count_as_long_as_they_were_foreseen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calibrate, "time", Clock(0.0, 1.0, 1.0, 3.0))
+    watch = Stopwatch()
+    for _ in range(2):
+        watch.room_for(100.0)
+        watch.advance(7.0)
+    assert watch.seconds_per_flop == pytest.approx(2.0 / 100)
+
+
+def test_work_of_known_length_is_never_found_quicker_than_it_is(cache: Path) -> None:
+    pace = rehearse(Steps(3, seconds_a_step=0.05, tail_s=0.1), cache, "cpu", {})
+    assert pace.steps == 3
+    assert pace.seconds_per_flop >= 0.05 / 10
+    assert pace.seconds(300.0) >= 1.5
+    assert pace.watts is None
+    assert pace.resident_bytes > 2**20
+
+
+def test_what_is_not_steps_is_added_once_whatever_the_amount() -> None:
+    assert Pace(3.0, 0.5, 4, None, 0).seconds(10.0) == 8.0
+
+
+def test_power_is_told_where_an_instrument_tells_energy(cache: Path) -> None:
+    pace = rehearse(Steps(2, seconds_a_step=0.3), cache, "cpu", {"energy": Energy(country_iso_code="DEU"), "wall": Wall()})
+    assert pace.watts is None or pace.watts > 0
+
+
+def test_every_kind_of_work_of_every_strategy_can_be_rehearsed(cache: Path, folder: Path) -> None:
+    done: dict[str, Pace] = {}
+    for forecast in planned(read(folder), cache, "*4usd.seed1*").values():
+        assert not forecast.stops
+        for work in forecast.works:
+            one = kind(work.recipe, "here")
+            if rehearsed(work.recipe, work.bill.flops) and one not in done:
+                done[one] = rehearse(work.recipe, cache, "cpu", {})
+                assert done[one].steps > 0 or not work.bill.flops
+                assert (done[one].seconds_per_flop > 0) == (work.bill.flops > 0)
+    kinds = {one.partition("-")[0] for one in done}
+    assert kinds == {"shrunk", "finetuned", "distilled", "furtherpretrained", "pseudolabels", "softlabels", "predictions", "inferencespeed"}
+
+
+def test_a_rehearsal_is_short_and_knows_no_trained_model(cache: Path, folder: Path) -> None:
+    bench = DryStore(cache, quiet).bench
+    (forecast,) = planned(read(folder), cache, "*sft*4usd.seed1*").values()
+    trained = [work.recipe for work in forecast.works if isinstance(work.recipe, Finetuned)]
+    assert len(trained) == 2
+    for recipe in trained:
+        short = recipe.rehearsal(1e15, bench)
+        assert isinstance(short, Finetuned)
+        assert set(short.examples) <= set(recipe.examples)
+        assert short.tuning.batch_size == recipe.tuning.batch_size
+        step = recipe.forecast_flops(bench) / recipe.steps(bench)
+        assert recipe.rehearsal(step / 4, bench).tuning.batch_size == recipe.tuning.batch_size // 4
+
+
+def test_nothing_is_trained_for_a_rehearsal_of_something_else(cache: Path, folder: Path) -> None:
+    bench = DryStore(cache, quiet).bench
+
+    def needs(recipe: Recipe) -> Iterator[Recipe]:
+        for needed in recipe.inputs():
+            yield needed
+            yield from needs(needed)
+
+    works = [work for forecast in planned(read(folder), cache, "*4usd.seed1*").values() for work in forecast.works]
+    assert any(isinstance(needed, Trained) for work in works for needed in needs(work.recipe))
+    assert not any(
+        isinstance(needed, Trained)
+        for work in works
+        for needed in needs(work.recipe.rehearsal(1e15, bench))
+        if rehearsed(work.recipe, work.bill.flops)
+    )
+
+
+def test_labels_and_seeds_do_not_change_the_pace_and_settings_do(cache: Path, folder: Path) -> None:
+    loaded, other = read(folder), read(folder, SUITE.replace("student: {epochs: 1}", "student: {batch_size: 4}"))
+
+    def kinds(of: Suite, only: str) -> set[str]:
+        return {kind(work.recipe, "") for forecast in planned(of, cache, only).values() for work in forecast.works}
+
+    assert kinds(loaded, "*annotate*2usd.seed1*") == kinds(loaded, "*annotate*4usd.seed2*")
+    assert kinds(loaded, "*annotate*4usd.seed1*") != kinds(loaded, "*sft*4usd.seed1*")
+    assert kinds(loaded, "*annotate*4usd.seed1*") != kinds(other, "*annotate*4usd.seed1*")

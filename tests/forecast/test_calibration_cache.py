@@ -1,0 +1,106 @@
+"""What was found out once is not found out again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from bench.contracts import Recipe, Workbench
+from bench.errors import BenchError
+from bench.execution.store import DryStore
+from bench.forecast import calibration_cache
+from bench.forecast.calibrate import Pace
+from bench.forecast.calibration_cache import Finder
+from bench.forecast.memory.of_recipe import peak_bytes, texts
+from bench.forecast.memory.peak import Texts
+from bench.training.generated import Predictions
+from bench.training.recipes import Finetuned
+from bench.training.soft_labels import Distilled
+from bench.training.speed import InferenceSpeed
+from tests.execution.test_store import Steps, quiet
+from tests.forecast.conftest import planned, read
+
+
+@dataclass(frozen=True)
+class Impossible(Recipe):
+    """Can be planned, and not be done."""
+
+    def forecast_flops(self, bench: Workbench) -> float:
+        return 1.0
+
+    def make(self, folder: Path, bench: Workbench) -> None:
+        raise BenchError("no")
+
+
+def finder(cache: Path, again: bool = False, workers: int = 0, data: str = "data") -> Finder:
+    return Finder(cache, "cpu", workers, {}, data, again)
+
+
+def test_a_pace_is_found_once_and_anew_where_that_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def rehearse(recipe: Recipe, cache: Path, device: str, profilers: Mapping[str, object]) -> Pace:
+        calls.append(recipe)
+        return Pace(len(calls), 1.0, 3, None, 5)
+
+    monkeypatch.setattr(calibration_cache, "rehearse", rehearse)
+    recipe = Steps(3)
+    first = finder(tmp_path).paces([recipe], quiet)
+    assert first == finder(tmp_path).paces([recipe], quiet) == {recipe.key: Pace(1, 1.0, 3, None, 5)}
+    assert finder(tmp_path, again=True).paces([recipe], quiet) == {recipe.key: Pace(2, 1.0, 3, None, 5)}
+    assert finder(tmp_path, data="other").paces([recipe], quiet) == {recipe.key: Pace(3, 1.0, 3, None, 5)}
+    assert len(calls) == 3
+
+
+def test_work_that_cannot_be_rehearsed_has_no_pace_and_does_not_stop_the_rest(tmp_path: Path) -> None:
+    found = finder(tmp_path).paces([Impossible(), Steps(2)], quiet)
+    assert found[Impossible().key] is None
+    assert found[Steps(2).key] is not None
+
+
+def test_work_is_rehearsed_in_processes_of_its_own_as_many_as_will_run(tmp_path: Path) -> None:
+    recipes = [Steps(2, "one"), Steps(2, "two"), Steps(2, "three")]
+    found = finder(tmp_path, workers=2).paces(recipes, quiet)
+    assert all((pace := found[recipe.key]) is not None and pace.steps == 2 for recipe in recipes)
+
+
+def test_the_peak_is_that_of_the_longest_texts_and_the_batch(cache: Path, folder: Path) -> None:
+    bench = DryStore(cache, quiet).bench
+    (forecast,) = planned(read(folder), cache, "*every_step*4usd.seed1*").values()
+    recipes = [work.recipe for work in forecast.works]
+    (teacher,) = [r for r in recipes if type(r) is Finetuned]
+    (student,) = [r for r in recipes if isinstance(r, Distilled)]
+    (speed,) = [r for r in recipes if isinstance(r, InferenceSpeed)]
+    said = next(r for r in recipes if isinstance(r, Predictions))
+    read_by = texts(teacher, bench)
+    assert read_by is not None
+    assert 4 < read_by.source <= 32
+    assert texts(said, bench) == Texts(max(map(len, said.sources(bench))), 8)
+    assert texts(speed, bench) == Texts(32, 8)
+    longer = peak_bytes(teacher, Texts(32, 8), cache, "cpu")
+    assert peak_bytes(teacher, Texts(8, 8), cache, "cpu") < longer
+    assert peak_bytes(student, Texts(8, 8), cache, "cpu") > peak_bytes(student, Texts(4, 4), cache, "cpu") > 0
+    assert peak_bytes(speed, Texts(32, 8), cache, "cpu") > peak_bytes(speed, Texts(8, 8), cache, "cpu") > 0
+    few = replace(said, examples=said.examples[:4])
+    assert 0 < peak_bytes(few, Texts(32, 8), cache, "cpu") < peak_bytes(said, Texts(32, 8), cache, "cpu")
+
+
+def test_peaks_are_remembered_and_of_work_without_one_nothing_is_told(tmp_path: Path, cache: Path, folder: Path) -> None:
+    bench = DryStore(cache, quiet).bench
+    (forecast,) = planned(read(folder), cache, "*annotate*4usd.seed1*").values()
+    recipes = [work.recipe for work in forecast.works]
+    kept = Finder(cache, "cpu", 0, {}, str(tmp_path))
+    first = kept.peaks(recipes, "cpu", bench, quiet)
+    assert first == kept.peaks(recipes, "cpu", bench, quiet)
+    assert {type(r).__name__ for r in recipes if first[r.key] is None} == {"Pretrained", "Shrunk"}
+
+
+def test_arms_with_fewer_examples_than_a_batch_have_a_peak_of_their_own(tmp_path: Path, cache: Path, folder: Path) -> None:
+    bench = DryStore(cache, quiet).bench
+    (forecast,) = planned(read(folder), cache, "*annotate*4usd.seed1*").values()
+    whole = next(work.recipe for work in forecast.works if isinstance(work.recipe, Finetuned))
+    few = replace(whole, examples=whole.examples[:2])
+    assert texts(whole, bench) == texts(few, bench)
+    found = Finder(cache, "cpu", 0, {}, str(tmp_path)).peaks([whole, few], "cpu", bench, quiet)
+    assert 0 < (found[few.key] or 0) < (found[whole.key] or 0)

@@ -1,0 +1,286 @@
+"""What fits which card: models without weights or a network, cards by name and size, and one clear line where nothing fits."""
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from bench import published
+from bench.cli import main
+from bench.errors import BenchError
+from bench.forecast import gpus
+from bench.forecast.fit.options import Setting
+from bench.forecast.fit.search import Answer, Asked, begun, refuse_what_never_fits
+from bench.forecast.fit.terminal import blocks
+from bench.forecast.gpus import GIB, Card
+from bench.forecast.memory import architectures
+from bench.forecast.memory.peak import Texts, parameters
+from bench.models.random import Random
+from bench.training.settings import Freeze
+
+TINY = "t5:tiny-nl2-dm64-ff128-nh2"
+
+
+@pytest.fixture(autouse=True)
+def no_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BENCH_MODELS", "")
+
+
+def bench(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["fit", *arguments])
+
+
+def answered(card: Card | None = None, batch: int = 1, **setting: object) -> Answer:
+    asked = Asked(Texts(32, 8), Setting(**setting), batch, card=card, context_bytes=0.5 * GIB)
+    with begun(architectures.find(TINY), asked, workers=1) as finish:
+        return finish(lambda what, done, total: None)
+
+
+@pytest.fixture(scope="module")
+def answer() -> Answer:
+    return answered(Card("tight", 0.7 * GIB))
+
+
+def text(answer: Answer) -> str:
+    from rich.console import Console
+
+    console = Console(width=200)
+    with console.capture() as captured:
+        for block in blocks(answer):
+            console.print(block)
+    return captured.get()
+
+
+PUBLISHED = {(row["family"], row["shape"]): float(row["params_m"]) for row in published.rows("params_by_shape")}
+
+
+@pytest.mark.parametrize(
+    ("model", "family", "shape"),
+    [
+        ("google/pegasus-large", "pegasus-large decoder-shrunk (encoder-decoder layers)", "16-16"),
+        ("google/pegasus-xsum", "pegasus-large decoder-shrunk (encoder-decoder layers)", "16-16"),
+        ("sshleifer/distill-pegasus-xsum-16-4", "pegasus-large decoder-shrunk (encoder-decoder layers)", "16-4"),
+        ("pegasus:16-8", "pegasus-large decoder-shrunk (encoder-decoder layers)", "16-8"),
+        ("facebook/bart-large-cnn", "bart-large (encoder-decoder layers)", "12-12"),
+        ("sshleifer/distilbart-cnn-12-6", "bart-large (encoder-decoder layers)", "12-6"),
+        ("google-t5/t5-base", "t5-efficient", "base"),
+        ("t5-small", "t5-efficient", "small"),
+        ("google/t5-efficient-small-nl16", "t5-efficient", "small-nl16"),
+        ("small-el16-dl4", "t5-efficient", "small-el16-dl4"),
+        ("google/t5-v1_1-large", "t5-v1.1", "large"),
+        ("google/flan-t5-xl", "t5-v1.1", "xl"),
+    ],
+)
+def test_a_well_known_model_has_its_published_parameters_without_weights_or_a_network(model: str, family: str, shape: str) -> None:
+    assert parameters(architectures.find(model).architecture) / 1e6 == pytest.approx(PUBLISHED[family, shape], rel=2e-3)
+
+
+@pytest.mark.parametrize("family", ["t5", "t5_v1_1", "pegasus", "llama"])
+@pytest.mark.parametrize("weights", [True, False])
+def test_a_folder_is_read_with_or_without_its_weights(family: str, weights: bool, tmp_path: Path) -> None:
+    from bench.training.checkpoints import count_parameters, load
+
+    folder = Random(family=family).folder(tmp_path)
+    expected = count_parameters(load(folder)[0])
+    if not weights:
+        (folder / "model.safetensors").unlink()
+    assert parameters(architectures.find(str(folder)).architecture) == expected
+
+
+def test_a_copy_under_models_comes_before_what_is_known_of_an_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = Random().folder(tmp_path / "cache")
+    (tmp_path / "models" / "google").mkdir(parents=True)
+    own.rename(tmp_path / "models" / "google" / "pegasus-large")
+    monkeypatch.setenv("BENCH_MODELS", str(tmp_path / "models"))
+    assert parameters(architectures.find("google/pegasus-large").architecture) < 1e6
+
+
+@pytest.mark.parametrize("model", ["google/pegasos-large", "google/pegasus-larg"])
+def test_an_unknown_id_without_a_network_is_one_line_with_the_nearest(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def out_of_reach(self: object, *args: object, **options: object) -> None:
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", out_of_reach)
+    result = bench(model)
+    assert result.exit_code == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert "did you mean google/pegasus-large?" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("t5:smol", "no model 't5:smol': no such folder, and no t5 shape 'smol'; did you mean 'small'?"),
+        ("gpt:large", "'gpt' is no family of shapes; there are t5, t5_v1_1, mt5, pegasus, bart"),
+        ("pegasus:16-x", "no pegasus shape '16-x'"),
+    ],
+)
+def test_an_unknown_model_is_one_line(model: str, said: str) -> None:
+    result = bench(model)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_folder_that_holds_no_model_is_one_line(tmp_path: Path) -> None:
+    assert "no config.json that tells a model" in bench(str(tmp_path)).stderr
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
+    assert "model_type is 'bert', expected one of t5" in bench(str(tmp_path)).stderr
+
+
+def test_a_card_is_found_by_name_however_written_and_by_size() -> None:
+    table = gpus.cards()
+    assert gpus.find("NVIDIA a100 40gb", table).name == "A100-40GB"
+    assert gpus.find("16GB", table).memory_bytes == 16 * GIB
+    assert not gpus.find("T4", table).computes_bf16
+    assert [card.memory_bytes for card in table] == sorted(card.memory_bytes for card in table)
+
+
+def test_an_unknown_card_is_one_line_with_near_names() -> None:
+    result = bench(TINY, "--card", "A100-81GB")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("no card 'A100-81GB'; the nearest are A100-80GB")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_cards_and_prices_can_be_ones_own(tmp_path: Path) -> None:
+    own = tmp_path / "own.csv"
+    own.write_text("card,memory_gib,usd_per_hour,bf16_flops_per_second\nours,20,,9e13\n")
+    assert [(card.name, card.usd_per_hour) for card in gpus.cards(own)] == [("ours", None)]
+    own.write_text("name,memory\nours,20\n")
+    with pytest.raises(BenchError, match="expected the columns card, memory_gib"):
+        gpus.cards(own)
+
+
+def test_settings_of_the_asked_precision_have_a_row_and_so_has_what_was_asked_in_the_other_one(answer: Answer) -> None:
+    ways = [row.setting for row in answer.rows]
+    plain = [way for way in ways if not way.lora]
+    assert len(ways) == len(set(ways)) == len(plain) + 2
+    # optimisers x frozen x checkpointing but for that with nothing frozen, and fp32 with each optimiser
+    assert len(plain) == 3 * (3 * 2 - 1) + 3
+    assert {(way.freeze, way.checkpointing, way.lora) for way in ways if way.precision == "fp32"} == {("embeddings", False, 0)}
+
+
+def test_checkpointing_with_nothing_frozen_has_a_row_where_that_was_asked() -> None:
+    found = answered(freeze="none")
+    assert any(way.checkpointing for way in (row.setting for row in found.rows) if way.freeze == "none")
+
+
+def test_lora_has_a_row_with_and_without_checkpointing_in_the_optimiser_that_was_asked(answer: Answer) -> None:
+    found = [row.setting for row in answer.rows if row.setting.lora]
+    assert {(way.lora, way.freeze, way.optimizer, way.checkpointing) for way in found} == {
+        (8, "embeddings", "adamw", False),
+        (8, "embeddings", "adamw", True),
+    }
+
+
+def test_lora_as_asked_is_compared_with_training_the_weights() -> None:
+    found = answered(lora=4, freeze="encoder")
+    assert found.row.setting.lora == 4
+    assert {way.lora for way in (row.setting for row in found.rows)} == {0, 4}
+    assert "LoRA of rank 4" in str(found.row.setting)
+    plain = next(row for row in found.rows if row.setting == replace(found.row.setting, lora=0))
+    assert plain.setting.changes(found.row.setting) == ["no LoRA"]
+    assert found.row.peak.at(1)["optimiser states"] < plain.peak.at(1)["optimiser states"]
+
+
+def test_lora_with_nothing_frozen_is_refused_in_one_line() -> None:
+    result = bench(TINY, "--lora", "8", "--freeze", "none")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("--lora leaves all weights as they are")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_where_bitsandbytes_is_not_installed_8_bits_are_refused_in_one_line_and_the_page_says_how_to_have_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    result = bench(TINY, "--optimizer", "adamw_8bit")
+    assert result.exit_code == 2
+    assert "pip install bitsandbytes" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    without = answered()
+    assert {row.setting.optimizer for row in without.rows} == {"adamw", "adafactor"}
+    assert "pip install bitsandbytes" in text(without)
+
+
+def test_checkpointing_costs_about_a_third_more_flops_and_nothing_for_what_is_frozen() -> None:
+    large, texts = architectures.find("google/pegasus-large").architecture, Texts(512, 64)
+
+    def again(freeze: Freeze) -> float:
+        return Setting(freeze=freeze, checkpointing=True).flops(large, texts) / Setting(freeze=freeze).flops(large, texts)
+
+    assert 1.3 < again("none") < 4 / 3  # the output layer is not computed again
+    assert 1.1 < again("encoder") < 1.2
+
+
+def test_the_page_names_every_part_the_largest_batches_and_the_students(answer: Answer) -> None:
+    told = text(answer)
+    for words in ("parameters", "gradients", "optimiser states", "activations", "logits and loss", "CUDA", "largest batch", "as asked"):
+        assert words in told
+    assert "2-1" in told
+    most = answer.row.peak.largest_batch(answer.asked.room or 0)
+    assert most > 0
+    assert str(most) in told
+
+
+def test_a_card_without_bf16_is_offered_fp32_alone() -> None:
+    found = answered(Card("old", 2 * GIB, computes_bf16=False), precision="fp32")
+    assert {row.setting.precision for row in found.rows} == {"fp32"}
+    assert "old has no bf16 in hardware" in text(found)
+
+
+def test_where_what_was_asked_does_not_fit_the_fewest_changes_that_make_it_fit_are_named(answer: Answer) -> None:
+    room = answer.asked.room or 0
+    most = answer.row.peak.largest_batch(room)
+    parts = answer.divided.largest_batch(room)
+    assert 0 < parts <= most  # gradients are held beside the activations
+    assert f"As asked, batches up to {most} fit, and larger ones in micro-batches up to {parts} (micro_batch_size)." in text(answer)
+    beyond = replace(answer, asked=replace(answer.asked, batch=most + 1))
+    told = text(beyond)
+    assert f"As asked, a batch of {most + 1} does not fit; it does with micro_batch_size {parts} (the same step); or " in told
+    near = beyond.nearest_that_fit(Card("tight", 0.7 * GIB))
+    assert all(len(row.setting.changes(answer.asked.setting)) == 1 and row.peak.total(most + 1) <= room for row in near)
+    assert "checkpointing (+" in told
+
+
+def test_a_card_without_bf16_has_room_for_fp32(answer: Answer) -> None:
+    old, new = Card("old", 1 * GIB, computes_bf16=False), Card("new", 2 * GIB)
+    narrow = replace(answer, asked=replace(answer.asked, card=Card("none", 0.5 * GIB)))
+    with pytest.raises(BenchError, match="the smallest card that has room is old"):
+        refuse_what_never_fits(narrow, (old, new))
+
+
+def test_a_batch_that_never_fits_names_the_least_it_takes_and_the_smallest_card(answer: Answer) -> None:
+    table = (Card("small", 1 * GIB), Card("large", 10 * GIB, 1.25), Card("larger", 20 * GIB, 0.5))
+    refuse_what_never_fits(answer, table)  # one example fits
+    refuse_what_never_fits(answered(Card("tight", 0.7 * GIB), batch=2000), table)  # in micro-batches it does
+    with pytest.raises(BenchError) as refused:
+        refuse_what_never_fits(answered(Card("none", 0.5 * GIB), batch=2000), table)
+    said = str(refused.value)
+    assert "the smallest card that has room is large (10.0 GiB, 1.25 USD an hour)" in said
+    assert "not even a batch of 1 fits" in said
+    assert "checkpointing" in said
+    assert "\n" not in said
+
+
+def test_bf16_on_a_card_that_has_none_is_one_line() -> None:
+    result = bench(TINY, "--card", "T4", "--precision", "bf16")
+    assert result.exit_code == 2
+    assert result.stderr == "T4 has no bf16 in hardware: --precision fp32, or another card\n"
+
+
+def test_more_tokens_than_positions_is_one_line() -> None:
+    result = bench("google/pegasus-large", "--source", "2048")
+    assert result.exit_code == 2
+    assert result.stderr == "google/pegasus-large has 1024 positions, and 2048 tokens are asked for\n"
+
+
+def test_the_command_prints_the_page() -> None:
+    result = bench(TINY, "--card", "L4", "--source", "16", "--target", "8", "--batch", "3", "--beams", "2")
+    assert result.exit_code == 0, result.output
+    assert "L4 (22.4 GiB, 0.80 USD an hour)" in result.stdout
+    assert "Generation (bf16, 2 beams)" in result.stdout

@@ -1,0 +1,105 @@
+"""How long outputs will be, by the labels at hand."""
+
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bench.contracts import Example, Recipe, Workbench
+from bench.execution.ledger import LIMITED
+from bench.execution.store import DryStore
+from bench.forecast.device import OnCard
+from bench.forecast.gpus import GIB, Card
+from bench.forecast.output_lengths import Lengths, expected_longest, likely_shares
+from bench.forecast.totals import Planned
+from bench.training.generated import Outputs
+from bench.training.recipes import Finetuned
+from tests.execution.test_store import quiet
+from tests.forecast.conftest import DOCUMENTS, planned, read
+
+
+@pytest.fixture(scope="module")
+def arms(folder: Path, cache: Path) -> Planned:
+    return planned(read(folder), cache, "*distill*4usd.seed1*")
+
+
+def outputs(arms: Planned) -> Outputs:
+    return next(work.recipe for forecast in arms.values() for work in forecast.works if isinstance(work.recipe, Outputs))
+
+
+def labels(words: int) -> tuple[Example, ...]:
+    return tuple(Example(str(i), text, " ".join((text.split() * 9)[:words])) for i, text in enumerate(DOCUMENTS[:50]))
+
+
+def likely_share(recipe: Recipe, labels: tuple[Example, ...], bench: Workbench) -> float:
+    return Lengths(labels, frozenset()).likely_share(recipe, bench)
+
+
+def test_the_longest_of_some_draws_is_on_average_what_drawing_them_gives() -> None:
+    lengths = [3, 9, 4, 4, 12, 5]
+    assert expected_longest(lengths, 1) == pytest.approx(sum(lengths) / 6)
+    assert expected_longest([7], 64) == 7
+    rng = random.Random(0)
+    drawn = [max(rng.choices(lengths, k=5)) for _ in range(40_000)]
+    assert expected_longest(lengths, 5) == pytest.approx(sum(drawn) / len(drawn), rel=0.01)
+
+
+def test_outputs_take_the_less_the_shorter_the_labels_and_never_more_than_is_allowed(arms: Planned, cache: Path) -> None:
+    recipe, bench = replace(outputs(arms), max_target_tokens=30), DryStore(cache, quiet).bench
+    shares = [likely_share(recipe, labels(words), bench) for words in (1, 5, 60)]
+    assert 0 < shares[0] < shares[1] < shares[2] == 1.0
+    flops, sources = recipe.model.flop_model(cache), recipe.sources(bench)
+    assert shares[0] >= sum(flops.generation(len(s), 2) for s in sources) / sum(flops.generation(len(s), 30) for s in sources)
+
+
+def test_without_labels_outputs_are_as_long_as_allowed(arms: Planned, cache: Path) -> None:
+    assert likely_share(outputs(arms), (), DryStore(cache, quiet).bench) == 1.0
+
+
+def test_a_larger_batch_waits_for_a_longer_output(arms: Planned, cache: Path) -> None:
+    recipe, bench = replace(outputs(arms), max_target_tokens=30), DryStore(cache, quiet).bench
+    mixed = labels(2)[:25] + labels(12)[25:]
+    alone, together = (
+        likely_share(replace(recipe, decoding=recipe.decoding.model_copy(update={"batch_size": size})), mixed, bench) for size in (1, 16)
+    )
+    assert alone < together
+
+
+def test_what_is_learnt_from_a_model_is_as_long_as_labels_are_and_bought_labels_are_what_they_are(arms: Planned, cache: Path) -> None:
+    bench = DryStore(cache, quiet).bench
+    (forecast,) = arms.values()
+    shares = likely_shares(arms.values(), bench)
+    teacher, student = (work.recipe for work in forecast.works if isinstance(work.recipe, Finetuned))
+    assert teacher.key not in shares
+    assert shares[student.key] < 1
+    said = Lengths(labels(2), frozenset(example.source for example in student.examples)).likely_share(student, bench)
+    short = replace(student, examples=tuple(replace(one, target=labels(2)[i % 50].target) for i, one in enumerate(student.examples)))
+    assert said == pytest.approx(short.forecast_flops(bench) / student.forecast_flops(bench))
+    assert Lengths(labels(2), frozenset()).likely_share(student, bench) == 1
+
+
+def test_time_is_reckoned_by_the_share_and_dollars_by_all_of_it(arms: Planned, cache: Path) -> None:
+    (forecast,) = arms.values()
+    shares = likely_shares(arms.values(), DryStore(cache, quiet).bench)
+    writing = [work for work in forecast.works if isinstance(work.recipe, Outputs)]
+    assert writing
+    assert all(0 < shares[work.recipe.key] < 1 for work in writing)
+    device = OnCard(Card("card", 4 * GIB, 1.0, 1e6), 0.5, 0.1, 100.0, 0.5, likely=shares)
+    for work in writing:
+        assert device.takes(work).seconds == pytest.approx(shares[work.recipe.key] * work.bill.flops / 1e5)
+    paid = sum(work.bill.flops for work in forecast.works if work.phase == "pseudo_labelling")
+    assert paid == pytest.approx(sum(c.quantity for c in forecast.charges if c.phase == "pseudo_labelling" and c.unit == "FLOP"))
+
+
+def test_work_that_money_ends_is_reckoned_in_full_since_of_shorter_outputs_more_are_made(arms: Planned, cache: Path) -> None:
+    limited = [replace(forecast, facts={**forecast.facts, LIMITED: 1}) for forecast in arms.values()]
+    assert likely_shares(limited, DryStore(cache, quiet).bench) == {}
+
+
+def test_what_is_made_and_what_a_model_says_that_learnt_from_no_labels_is_left_alone(arms: Planned, cache: Path) -> None:
+    bench = DryStore(cache, quiet).bench
+    made = [replace(forecast, works=tuple(replace(work, shared=True) for work in forecast.works)) for forecast in arms.values()]
+    assert likely_shares(made, bench) == {}
+    recipe = outputs(arms)
+    assert likely_share(replace(recipe, model=recipe.model.origin, max_target_tokens=30), labels(2), bench) == 1

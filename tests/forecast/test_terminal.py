@@ -1,0 +1,114 @@
+"""What a plan says of a run that has begun, and of dollars that are a ceiling."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from bench.errors import BenchError
+from bench.execution.ledger import LIMITED
+from bench.forecast import terminal
+from bench.forecast.suite import Ahead, look, refuse_above
+from bench.forecast.totals import Planned
+from bench.suite.arms import Arm
+from bench.suite.suite_file import Suite
+from tests.forecast.conftest import SUITE, ended, here, planned, read
+
+
+@pytest.fixture(scope="module")
+def arms(tiny: Suite, cache: Path) -> Planned:
+    return planned(tiny, cache, "*4usd.seed1*")
+
+
+def said(ahead: Ahead) -> str:
+    console = Console(width=300)
+    with console.capture() as captured:
+        for block in terminal.blocks(ahead):
+            console.print(block)
+    return captured.get()
+
+
+def line(text: str, arm: Arm) -> str:
+    return next(line for line in text.splitlines() if f" {arm.column} " in line)
+
+
+def made(arms: Planned) -> Planned:
+    return {arm: replace(forecast, works=tuple(replace(work, shared=True) for work in forecast.works)) for arm, forecast in arms.items()}
+
+
+def test_dollars_that_hang_on_what_a_model_says_are_said_to_be_a_ceiling(tiny: Suite, arms: Planned) -> None:
+    text = said(look(tiny, arms, None, 1))
+    for arm, forecast in arms.items():
+        assert line(text, arm).rstrip().endswith("at most") == (not forecast.exact)
+    assert "if every output is as long as allowed" in text
+    text = said(look(tiny, made(arms), None, 1))
+    assert "at most" not in text
+    assert "if every output is as long as allowed" not in text
+
+
+def test_where_money_ends_work_whose_outputs_may_be_shorter_the_budget_is_the_ceiling(tiny: Suite, arms: Planned) -> None:
+    """For the same money more documents are labelled, and a student learns from all of them."""
+    arm, forecast = next((arm, forecast) for arm, forecast in arms.items() if arm.cell.label == "distill")
+    limited = replace(forecast, facts={**forecast.facts, LIMITED: 1})
+    found, before = (look(tiny, {arm: one}, None, 1) for one in (limited, forecast))
+    assert line(said(found), arm).rstrip().endswith("at most the budget")
+    assert found.alone[arm].usd == before.alone[arm].usd == before.alone[arm].at_most_usd
+    assert found.alone[arm].at_most_usd == found.shared.at_most_usd == pytest.approx(4.0)
+    assert found.written.arms[arm.id].usd == pytest.approx(4.0)
+    with pytest.raises(BenchError, match=r"may spend \$4.00"):
+        refuse_above(found, 3.9)
+
+
+def test_arms_that_failed_are_named_and_how_to_run_them_again(tiny: Suite, arms: Planned) -> None:
+    first, *others = arms
+    failed = replace(ended(first), status="failed", reason="killed by SIGKILL")
+    all_ended = look(tiny, arms, None, 1, {first.id: failed, **{arm.id: ended(arm) for arm in others}})
+    assert "1 failed: `bench run --retry` runs them again." in said(all_ended)
+    assert "nothing to do" not in said(all_ended)
+    assert "failed: killed by SIGKILL" in line(said(all_ended), first)
+    some = said(look(tiny, arms, None, 1, {first.id: failed}))
+    assert f"1 of {len(arms)} arms have ended" in some
+    assert "--retry" in some
+
+
+def test_an_arm_that_failed_may_have_bought_no_labels(tiny: Suite, arms: Planned) -> None:
+    first, second = (arm for arm in arms if arm.cell.label in ("annotate", "sft"))
+    two = {first: arms[first], second: arms[second]}
+    done, failed = (look(tiny, two, None, 1, {first.id: replace(ended(first), status=status)}) for status in ("done", "failed"))
+    labels = math.fsum(charge.usd for charge in arms[second].charges if charge.kind == "labels")
+    assert labels > 0
+    assert (failed.to_go.usd or 0) - (done.to_go.usd or 0) == pytest.approx(labels)
+
+
+def test_several_processes_are_no_quicker_than_the_longest_arm(tiny: Suite, arms: Planned) -> None:
+    one = dict([next(iter(arms.items()))])
+    found = look(tiny, one, here(one), 2)
+    seconds = terminal.duration(found.shared.taken.seconds)
+    assert f"shared work done once {seconds}, {seconds} with 2 processes at a time" in said(found)
+
+
+def test_by_a_measured_meter_dollars_are_shown_once_they_are_known(folder: Path, cache: Path) -> None:
+    by_time = read(folder, SUITE.replace("device_flops_per_second: 5e+6", "meter: wall, device_hour_usd: 36.0"))
+    arms = planned(by_time, cache, "*annotate*4usd.seed1*") | planned(by_time, cache, "*distill*4usd.seed1*")
+    text = said(look(by_time, arms, None, 1))
+    assert "What compute costs by wall is known when it has been measured" in text
+    assert "at most" not in text
+    text = said(look(by_time, made(arms), None, 1))
+    assert "What compute costs" not in text
+    assert all(" ? " not in line(text, arm) for arm in arms)
+
+
+def test_what_is_made_is_no_longer_in_what_a_measured_meter_may_still_spend(folder: Path, cache: Path) -> None:
+    by_time = read(folder, SUITE.replace("device_flops_per_second: 5e+6", "meter: wall, device_hour_usd: 36.0"))
+    arms = planned(by_time, cache, "*sft*4usd.seed1*")
+    assert look(by_time, arms, None, 1).to_go.at_most_usd == 4.0
+    begun = {
+        arm: replace(
+            forecast, works=tuple(replace(work, shared=True, bill=replace(work.bill, wall_s=100.0)) for work in forecast.works[:2])
+        )
+        for arm, forecast in arms.items()
+    }
+    paid = sum(work.phase != "evaluation" for forecast in begun.values() for work in forecast.works)
+    assert look(by_time, begun, None, 1).to_go.at_most_usd == pytest.approx(4.0 - paid * 1.0)

@@ -1,0 +1,418 @@
+"""`bench init` looks at a file of one's own, and writes a suite over it that runs."""
+
+import gzip
+import json
+import random
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from bench.cli import main
+from bench.contracts import Splits
+from bench.execution.store import DryStore
+from bench.forecast.arm import forecast
+from bench.init.yaml_text import scalar, shown
+from bench.models.random import Random
+from bench.suite import arms, parse_yaml, suite_file
+
+MADE = random.Random(0)
+WORDS = "the old café on Main Street sold warm bread and cold milk while rain fell slowly over a quiet town".split()  # noqa: SIM905 - a sentence reads better
+TEXTS = [" ".join(MADE.choices(WORDS, k=MADE.randint(8, 40))) + f", no. {i}." for i in range(240)]
+ROWS = [{"id": f"r{i}", "article": text, "summary": " ".join(MADE.choices(WORDS, k=7))} for i, text in enumerate(TEXTS)]
+CLASSES = [{"text": text, "label": ("good", "bad", "so: so #1")[i % 4 % 3]} for i, text in enumerate(TEXTS)]
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cache")
+    Random().folder(folder)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BENCH_MODELS", "")
+
+
+def init(cache: Path, *arguments: str, model: str = "random", typed: str | None = None) -> Result:
+    return CliRunner().invoke(main, ["init", "--model", model, "--cache", str(cache), *arguments], input=typed)
+
+
+def written(cache: Path, *arguments: str, model: str = "random") -> suite_file.Suite:
+    """The suite that was written over the file, which is called mine.*"""
+    result = init(cache, *arguments, model=model)
+    assert result.exit_code == 0, result.output
+    return suite_file.read(Path("mine.yaml"))
+
+
+def refused(cache: Path, *arguments: str, model: str = "random") -> str:
+    result = init(cache, *arguments, model=model)
+    assert result.exit_code == 2, result.output
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert not list(Path().glob("*.part"))
+    return result.stderr.strip()
+
+
+def lines(rows: Sequence[dict[str, object]]) -> str:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def save(name: str, rows: Sequence[dict[str, object]] = ROWS) -> str:
+    """Write rows as the name says; returns the name."""
+    frame = pd.DataFrame(rows)
+    if name == "mine.parquet":
+        frame.to_parquet(name)
+        return name
+    texts = {
+        "csv": lambda: frame.to_csv(index=False),
+        "tsv": lambda: frame.to_csv(index=False, sep="\t"),
+        "jsonl": lambda: lines(rows),
+        "json": lambda: lines(rows),
+    }
+    text = texts[name.split(".")[1]]()
+    Path(name).write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
+    return name
+
+
+def splits(found: suite_file.Suite, cache: Path) -> Splits:
+    (task,) = found.tasks.values()
+    return task.splits(cache, lambda what, done, total: None)
+
+
+READ_AS_THEY_ARE = ["mine.csv", "mine.tsv", "mine.jsonl", "mine.json", "mine.parquet", "mine.csv.gz", "mine.jsonl.gz"]
+
+
+@pytest.mark.parametrize("name", READ_AS_THEY_ARE)
+def test_a_suite_over_a_file_of_any_kind_reads_its_rows(name: str, cache: Path) -> None:
+    found = written(cache, save(name))
+    task = found.tasks["mine"].model_dump()
+    assert (task["train"], task["source"], task["target"]) == (name, "article", "summary")
+    rows = splits(found, cache)
+    everything = {e.source for e in (*rows.train, *rows.unlabelled, *rows.dev, *rows.test)}
+    assert everything == set(TEXTS)
+    assert len(rows.unlabelled) > 0
+
+
+OTHERWISE = {
+    "semicolons": ("mine.csv", pd.DataFrame(ROWS).to_csv(index=False, sep=";").encode(), "separated by semicolons"),
+    "cp1252": ("mine.csv", pd.DataFrame(ROWS).to_csv(index=False).encode("cp1252"), "the first bad byte is 0xe9, on line 2"),
+    "utf-16": ("mine.tsv", pd.DataFrame(ROWS).to_csv(index=False, sep="\t").encode("utf-16"), "utf_16 reads it"),
+    "an array": ("mine.json", json.dumps(ROWS, indent=1).encode(), "one JSON value"),
+    "an array called lines": ("mine.jsonl", json.dumps(ROWS).encode(), "one JSON value"),
+    "a list in an object": ("mine.json", json.dumps({"version": 1, "data": ROWS}).encode(), "one JSON value"),
+    "columns": ("mine.json", pd.DataFrame(ROWS).to_json().encode(), "one JSON value"),
+}
+
+
+@pytest.mark.parametrize(("name", "content", "why"), OTHERWISE.values(), ids=OTHERWISE)
+def test_what_the_task_files_does_not_read_is_copied_into_what_it_does(name: str, content: bytes, why: str, cache: Path) -> None:
+    Path(name).write_bytes(content)
+    result = init(cache, name)
+    assert result.exit_code == 0, result.output
+    assert why in result.stdout
+    assert why in Path("mine.yaml").read_text().replace("\n# ", " ")
+    rows = splits(suite_file.read(Path("mine.yaml")), cache)
+    assert {e.source for e in (*rows.train, *rows.unlabelled, *rows.dev, *rows.test)} == set(TEXTS)
+    assert Path(name).read_bytes() == content
+
+
+def test_tabs_in_a_csv_file_are_told_to_the_task_and_need_no_copy(cache: Path) -> None:
+    Path("mine.csv").write_text(pd.DataFrame(ROWS).to_csv(index=False, sep="\t"))
+    assert written(cache, "mine.csv").tasks["mine"].model_dump()["format"] == "tsv"
+    assert sorted(path.name for path in Path().iterdir()) == ["mine.csv", "mine.yaml"]
+
+
+def test_a_file_that_is_mostly_utf_8_is_not_taken_for_another_encoding(cache: Path) -> None:
+    Path("mine.csv").write_bytes(pd.DataFrame(ROWS).to_csv(index=False).encode().replace(b"no. 7.", b"no. \xff7."))
+    result = init(cache, "mine.csv")
+    assert "the rest is UTF-8, so 1 places are damaged" in result.stdout
+    assert "1 documents hold U+FFFD" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("columns", "chosen"),
+    [
+        (["id", "text", "title"], ("text", "title")),
+        (["label", "sentence"], ("sentence", "label")),
+        (["news_article", "Highlights", "url"], ("news_article", "Highlights")),
+        (["a", "b"], ("b", "a")),
+    ],
+)
+def test_columns_are_chosen_by_their_names_and_else_by_length(columns: list[str], chosen: tuple[str, str], cache: Path) -> None:
+    long, short = chosen
+    rows = [
+        {name: text if name == long else f"{text.split()[0]} {i % 70}" if name == short else f"{i}" for name in columns}
+        for i, text in enumerate(TEXTS)
+    ]
+    task = written(cache, save("mine.csv", rows)).tasks["mine"].model_dump()
+    assert (task["source"], task["target"]) == chosen
+
+
+def test_columns_may_be_named(cache: Path) -> None:
+    save("mine.csv")
+    task = written(cache, "mine.csv", "--source", "summary", "--target", "article").tasks["mine"].model_dump()
+    assert (task["source"], task["target"]) == ("summary", "article")
+
+
+def test_the_figures_are_those_of_the_rows(cache: Path) -> None:
+    """Known quantities: 240 texts of which 40 have no label, 5 rows repeated of which 2 have another label, 3 blank documents."""
+    rows = [row | {"summary": "" if i >= 200 else row["summary"]} for i, row in enumerate(ROWS)]
+    rows += [row | {"article": f"  {row['article'].upper()} "} for row in rows[:3]]
+    rows += [row | {"summary": "another"} for row in rows[3:5]]
+    rows += [{"id": "x", "article": " ", "summary": "of nothing"}] * 3
+    rows[10]["summary"] = " ".join(rows[10]["article"].split()[2:5]).title()
+    found = written(cache, save("mine.jsonl", rows))
+    text = " ".join(Path("mine.yaml").read_text().replace("\n# ", " ").split())
+    assert "248 rows: 200 different documents with a label, 40 without." in text
+    assert "Left out: 5 rows whose document stands in another row, case and white space aside; 2 of them have another label" in text
+    assert "Left out: 3 rows without a document." in text
+    inside = sum(f" {row['summary'].lower()} " in f" {row['article'].lower()} " for row in rows[:200])
+    assert f"The label stands word for word in {inside} of 200 documents" in text
+    words = sorted(len(text.split()) for text in TEXTS)
+    assert f"Documents: half {words[119]}, 90 % {words[215]}, 95 % {words[227]}, 99 % {words[237]}, all {words[239]} words or fewer" in text
+    assert len(splits(found, cache).unlabelled) == 40
+
+
+def test_limits_say_what_they_cut_off(cache: Path) -> None:
+    """A tenth of the documents are far longer than the others."""
+    rows = [row | {"article": row["article"] + " bread" * (2000 if i % 10 == 0 else 0)} for i, row in enumerate(ROWS)]
+    found = written(cache, save("mine.csv", rows))
+    assert found.tasks["mine"].max_source_tokens == 512
+    text = Path("mine.yaml").read_text()
+    assert "max_source_tokens: 512 # 90 % of the documents fit; 1,024 would take in 90 %" in text
+    assert "Cut off at 512 tokens: 24 documents (10 %); at 1,024: 24 documents (10 %)." in text
+
+
+def test_without_a_tokenizer_tokens_are_estimates_and_said_to_be(cache: Path) -> None:
+    found = written(cache, save("mine.csv"), model="google/pegasus-large")
+    assert found.spec.large.model_dump() == {"use": "hub", "settings": {"model": "google/pegasus-large"}}
+    assert (found.spec.compact.encoder_layers, found.spec.compact.decoder_layers) == (16, 4)
+    text = " ".join(Path("mine.yaml").read_text().replace("\n# ", " ").split())
+    assert "estimated at 1.5 tokens a word" in text
+    assert "Tokens are estimates, as the model's tokenizer is not at hand" in text
+    longest = max(len(article.split()) for article in TEXTS)
+    assert f"all {-(-longest * 3 // 2) + 1} tokens or fewer" in text
+
+
+def test_a_model_may_be_a_folder_or_a_commit_of_the_hub(cache: Path) -> None:
+    folder = Random(decoder_layers=2).folder(cache)
+    found = written(cache, save("mine.csv"), model=str(folder))
+    assert found.spec.large.model_dump() == {"use": "folder", "settings": {"path": str(folder)}}
+    commit = "0123456789" * 4
+    found = written(cache, "mine.csv", "--force", model=f"some/model@{commit}")
+    assert found.spec.large.settings == {"model": "some/model", "revision": commit}
+
+
+def test_labels_that_are_classes_are_scored_as_such_against_the_commonest(cache: Path) -> None:
+    rows = [row | {"label": row["label"].upper() if i == 0 else row["label"]} for i, row in enumerate(CLASSES)]
+    found = written(cache, save("mine.csv", rows))
+    assert found.metrics["classification"].model_dump()["classes"] == ("good", "bad", "so: so #1")
+    assert found.spec.rank_by == "accuracy"
+    text = Path("mine.yaml").read_text()
+    assert "rank_by: accuracy # to be beaten: 50.0, by always saying 'good'" in text
+    assert "The labels are 3 classes; always saying 'good' is right for 50 % of them." in text
+    assert "1 more ways of writing them" in text
+
+
+def test_what_is_bought_is_there_to_buy_and_the_comments_say_how_much(cache: Path) -> None:
+    """By the forecast that `bench plan` shows: no arm stops, and each buys what its comment says."""
+    found = written(cache, save("mine.csv"), "--label-usd", "0.5")
+    rows, text = splits(found, cache), Path("mine.yaml").read_text()
+    store = DryStore(cache, lambda what, done, total: None)
+    forecasts = {arm: forecast(found, arm, rows, store) for arm in arms.arms(found)}
+    assert [forecast.stops for forecast in forecasts.values()] == [""] * len(forecasts)
+    for label, before in (("annotate", ""), ("sft", ""), ("distill", "none bought, or ")):
+        bought = sorted({int(f.facts["labels_bought"]) for arm, f in forecasts.items() if arm.cell.label == label} - {0})
+        assert f"# {before}buys {bought[0]} and {bought[1]} labels" in text
+        spent = max(
+            sum(c.usd for c in f.charges if c.kind == "compute" and c.paid_by == "purse")
+            for arm, f in forecasts.items()
+            if arm.cell.label == label
+        )
+        (told,) = re.findall(rf"{label}:\n.*\n.*\n.*computing takes about (\S+) USD", text)
+        assert float(told) == pytest.approx(spent, rel=0.15)
+    owned = found.spec.start_labels
+    assert owned + max(f.facts["labels_bought"] for f in forecasts.values()) <= len(rows.train)
+    assert f"of 240 labels, less {len(rows.test)} for test and {len(rows.dev)} for dev, 25 % of them hidden, {len(rows.train)} are" in text
+
+
+@pytest.mark.parametrize("budgets", [("3",), ("2.5", "40"), ("5000", "1")])
+def test_budgets_that_are_given_are_kept_and_never_buy_more_than_there_is(budgets: tuple[str, ...], cache: Path) -> None:
+    found = written(cache, save("mine.csv"), *(word for usd in budgets for word in ("--budget", usd)))
+    assert found.spec.budgets_usd == tuple(sorted(map(float, budgets)))
+    to_buy = len(splits(found, cache).train) - found.spec.start_labels
+    for cell in found.cells:
+        assert max(found.spec.budgets_usd) * cell.strategy.label_share / found.spec.prices.label_usd < to_buy + 1e-6
+    assert max(cell.strategy.label_share for cell in found.cells) > 0
+
+
+def test_labels_that_cost_nothing_are_all_owned(cache: Path) -> None:
+    found = written(cache, save("mine.csv"), "--label-usd", "0")
+    assert found.spec.start_labels == len(splits(found, cache).train)
+    assert {cell.strategy.label_share for cell in found.cells} == {0.0}
+
+
+def test_a_budget_too_small_for_computing_is_told(cache: Path) -> None:
+    save("mine.csv")
+    result = init(cache, "mine.csv", "--budget", "1e-9")
+    assert result.exit_code == 0
+    assert "Too little: annotate with 1e-09 USD: computing takes about" in result.stdout
+
+
+def test_of_more_rows_than_a_machine_can_do_in_time_some_are_used(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.init.choose.CPU_HOURS", 1e-9)
+    monkeypatch.setattr("bench.init.choose.TRAIN_CAPS", (None, 50, 20))
+    found = written(cache, save("mine.csv"))
+    rows = splits(found, cache)
+    assert (len(rows.train), found.tasks["mine"].model_dump()["train_examples"]) == (20, 20)
+    assert "train_examples: 20 # of " in Path("mine.yaml").read_text()
+
+
+NASTY = [
+    "a: b",
+    "x # y",
+    "{{ braces }}",
+    "'single' and \"double\"",
+    "two\nlines: [1, 2]\r",
+    "- item",
+    "&anchor *alias !tag",
+    "true",
+    "2024-01-01",
+    "Grüße, 世界 \U0001f600",
+    "next\x85line \u2028 \u2029 \ufeff \x1b[31m \x07 \x00",
+    "%s {0} {name}",
+    " spaces ",
+    "no",
+]
+
+
+@pytest.mark.parametrize("name", NASTY)
+def test_names_and_classes_that_look_like_yaml_survive_it(name: str, cache: Path) -> None:
+    rows = [{f"{name} 1": row["text"], name: name if row["label"] == "good" else f"{name}\n{row['label']}"} for row in CLASSES]
+    Path("mine.jsonl").write_text(lines(rows), encoding="utf-8")
+    found = written(cache, "mine.jsonl", "--source", f"{name} 1", "--target", name)
+    task = found.tasks["mine"].model_dump()
+    assert (task["source"], task["target"]) == (f"{name} 1", name)
+    expected = {name.strip(), f"{name}\nbad".strip(), f"{name}\nso: so #1".strip()}
+    assert set(found.metrics["classification"].model_dump()["classes"]) == expected
+    found.metrics["classification"].check([example.target for example in splits(found, cache).test])
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])) | st.from_regex(r"[-+]?[0-9.]+([eE][-+]?[0-9]+)?", fullmatch=True))
+@example("5e-4")
+@example("0123456789")
+@example("null")
+def test_any_text_is_a_scalar_that_is_read_back_and_a_comment_that_is_one(text: str) -> None:
+    line = f"a: {scalar(text)} # {shown(text)}: b\nc: d"
+    assert parse_yaml.parse(line).value == {"a": text, "c": "d"}
+
+
+@pytest.mark.parametrize("name", ["it's $(mine): {{x}} #1.csv", "世界.csv", "-.csv", "x" * 80 + ".csv"])
+def test_a_file_of_any_name_gets_a_suite(name: str, cache: Path) -> None:
+    Path(name).write_text(pd.DataFrame(ROWS).to_csv(index=False))
+    result = init(cache, "--", name) if name.startswith("-") else init(cache, name)
+    assert result.exit_code == 0, result.output
+    (path,) = Path().glob("*.yaml")
+    (task,) = suite_file.read(path).tasks.values()
+    assert task.model_dump()["train"] == name
+
+
+def csv(*rows: str) -> bytes:
+    return "\n".join(["text,label", *rows]).encode()
+
+
+BAD = {
+    "empty": ("mine.csv", b" \n", "mine.csv: the file is empty"),
+    "no rows": ("mine.csv", csv(), "mine.csv: the file holds no rows"),
+    "one column": ("mine.csv", b"text\na\nb\n", "mine.csv: has only one column of text (text); documents and labels take two"),
+    "nested": ("mine.jsonl", b'{"a": "x", "b": ["y"]}\n', "mine.jsonl: has only one column of text (a); 'b' holds list, not text"),
+    "no labels": ("mine.csv", csv("a,", "b, "), "mine.csv: no row has both a document in 'text' and a label in 'label'. Without labels"),
+    "no label column": ("mine.csv", b"text,id\nsome words,1\nmore words,2\n", "mine.csv: no column looks like labels ('id' do not)"),
+    "few labels": ("mine.csv", csv(*(f"doc {i},{i}" for i in range(29))), "mine.csv: only 29 different documents have a label in 'label'"),
+    "one label": ("mine.csv", csv(*(f"doc {i},Yes" for i in range(50))), "mine.csv: every label in 'label' is 'Yes'"),
+    "ragged": ("mine.csv", csv("a,b", "c,d,e"), "mine.csv, line 3: 3 fields, the header has 2"),
+    "unclosed quote": ("mine.csv", csv('a,"b', "c,d"), "mine.csv, line 3: unexpected end of data"),
+    "not JSON": ("mine.jsonl", b'{"a": "b", "c": "d"}\n{"a"\n', "mine.jsonl, line 2: not JSON"),
+    "not Parquet": ("mine.parquet", b"text,label", "mine.parquet: not readable as Parquet"),
+    "not gzip": ("mine.csv.gz", b"text,label", "mine.csv.gz: cannot be read"),
+    "another kind": ("mine.xlsx", b"PK", "mine.xlsx: the suffix '.xlsx' is not one of .csv"),
+    "missing": ("other.csv", b"", "mine.csv: no such file"),
+}
+
+
+@pytest.mark.parametrize(("name", "content", "message"), BAD.values(), ids=BAD)
+def test_a_file_that_cannot_be_used_is_one_line(name: str, content: bytes, message: str, cache: Path) -> None:
+    Path(name).write_bytes(content)
+    assert refused(cache, "mine.csv" if name == "other.csv" else name).startswith(message)
+    assert not Path("mine.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--source", "txt"], "mine.csv: no column 'txt'; "),
+        (["--source", "article", "--target", "article"], "--source and --target are the same column"),
+        (["--label-usd", "-1"], "--label-usd: expected dollars from 0, got -1"),
+        (["--label-usd", "nan"], "--label-usd: expected dollars from 0, got nan"),
+        (["--budget", "0"], "--budget: expected dollars above 0, got 0"),
+        (["--budget", "inf"], "--budget: expected dollars above 0, got inf"),
+        (["--out", "mine.csv", "--force"], "mine.csv: is the file to look at"),
+        (["--model", "flan_t5_smal"], "--model 'flan_t5_smal': expected a part of models/, a folder, or an id of the hub"),
+        (["--model", "shape"], "--model shape: needs settings"),
+        (["--model", "google/pegasus-large@main"], "--model google/pegasus-large@'main': expected a commit of 40 hex digits"),
+    ],
+)
+def test_options_that_cannot_be_are_one_line(arguments: list[str], message: str, cache: Path) -> None:
+    save("mine.csv")
+    result = CliRunner().invoke(main, ["init", "mine.csv", "--cache", str(cache), *arguments])
+    assert result.exit_code == 2
+    assert result.stderr.startswith(message)
+
+
+def test_a_suite_that_is_there_is_kept_unless_it_may_be_overwritten(cache: Path) -> None:
+    save("mine.csv")
+    Path("mine.yaml").write_text("precious")
+    assert refused(cache, "mine.csv").startswith("mine.yaml: is there already")
+    assert Path("mine.yaml").read_text() == "precious"
+    assert init(cache, "mine.csv", "--force").exit_code == 0
+    assert init(cache, "mine.csv", "--out", "other.yaml").exit_code == 0
+    assert suite_file.read(Path("other.yaml")).spec.suite == "mine"
+
+
+def test_where_nobody_can_answer_nothing_is_asked_and_the_defaults_are_said(cache: Path) -> None:
+    result = init(cache, save("mine.csv"))
+    assert "a label costs 0.1 USD, taken for granted (--label-usd)" in result.stdout
+    assert re.search(r"budgets: \S+ and \S+ USD, taken for granted \(--budget\)", result.stdout)
+    assert "?" not in result.stdout
+
+
+def test_in_a_terminal_what_the_file_does_not_say_is_asked(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which of two columns that are called like labels; what a label costs, asked again after an answer that is none; budgets."""
+    monkeypatch.setattr("bench.cli._terminal_asks", lambda: True)
+    save("mine.csv", [row | {"title": row["id"]} for row in ROWS])
+    result = init(cache, "mine.csv", typed="3\ncheap\n0.25\n10 20\n")
+    assert result.exit_code == 0, result.output
+    found = suite_file.read(Path("mine.yaml"))
+    assert (found.spec.prices.label_usd, found.spec.budgets_usd) == (0.25, (10.0, 20.0))
+    assert found.tasks["mine"].model_dump()["target"] == "title"
+    again = init(cache, "mine.csv", "--force", "--yes")
+    assert "?" not in again.stdout
+
+
+def test_the_suite_runs(cache: Path) -> None:
+    """From the file to a score, as a user types it: one arm, on a model that knows nothing."""
+    assert init(cache, save("mine.csv", CLASSES), "--budget", "2").exit_code == 0
+    command = [sys.executable, "-m", "bench", "run", "mine.yaml", "--cache", str(cache), "--only", "mine.annotate.2usd.seed1"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=400)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (record,) = Path("results/mine").glob("*/record.json")
+    assert json.loads(record.read_text())["status"] == "done"

@@ -1,0 +1,137 @@
+"""What to do, in a paragraph; and what a model costs that is used."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from bench import report
+from bench.errors import BenchError
+from bench.report.analysis import leaderboard, serving_cost
+from bench.report.analysis.budget_curves import Field
+from bench.report.sections import recommendation
+from bench.results import repricing
+from bench.results.table import Results
+from tests.report import study
+from tests.report.reading import section
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    return study.write(tmp_path_factory.mktemp("study"))
+
+
+@pytest.fixture(scope="module")
+def field(found: Results) -> Field:
+    return report.fields(found)[0]
+
+
+def _said(field: Field, budget: float, label_usd: float = study.LABEL_USD) -> str:
+    return recommendation.paragraph(field, budget, field.asked.at("label", label_usd))
+
+
+def test_it_says_what_to_buy_what_to_expect_and_what_it_costs(field: Field) -> None:
+    said = _said(field, 160)
+    assert "take **annotate**: buy 2,880 labels for 144.00 USD and 16.00 USD of compute; 160.00 USD in all." in said
+    assert "Expected rouge2: 44.24 [" in said
+    assert "(as it was run)" in said
+    assert "Runner-up: distill, which is worse (behind by 14.24 [" in said
+
+
+def test_between_budgets_that_were_run_it_says_that_it_interpolates(field: Field) -> None:
+    assert "(interpolated between budgets of 40 and 160 USD)" in _said(field, 80)
+
+
+def test_it_says_at_which_price_the_answer_flips(field: Field) -> None:
+    assert "With a label above 0.0944 USD [" in _said(field, 40)
+    assert "it would be distill." in _said(field, 40)
+    assert "With a label below 0.0944 USD [" in _said(field, 40, label_usd=0.15)
+    assert "it would be annotate." in _said(field, 40, label_usd=0.15)
+
+
+def test_it_never_promises_what_was_not_run(field: Field) -> None:
+    said = _said(field, 1000)
+    assert "something is told of one setting alone, **distill**" in said
+    assert "run annotate with about 1000 USD" in said
+    assert "take" not in said
+
+
+def test_of_what_was_run_with_less_money_the_best_can_be_done_again_and_it_says_so(field: Field) -> None:
+    said = _said(field, 1000)
+    assert "What **annotate** did with 160 USD costs 160.00 USD at these prices, and reached 44.24 [" in said
+    assert "the same can be done again, with 840.00 USD left over." in said
+    assert "can be done again" not in _said(field, 160)
+    assert "can be done again" not in _said(field, 1)
+
+
+def test_where_nothing_was_run_with_so_much_money_it_does_not_say_that_the_money_is_too_little(tmp_path: Path) -> None:
+    found = study.write(tmp_path)
+    table = found.table[found.table["strategy"] == "annotate"]
+    (field,) = report.fields(Results(table, found.examples, found.records, found.suite))
+    said = _said(field, 1000)
+    assert "nothing was run with so much money." in said
+    assert "What **annotate** did with 160 USD costs 160.00 USD" in said
+
+
+def test_where_the_budget_covers_nothing_it_says_what_would_be_covered(field: Field) -> None:
+    said = _said(field, 1)
+    assert "nothing was run that such a budget covers" in said
+    assert "annotate from 10 to 160 USD and distill from 2 USD" in said
+
+
+def test_a_tie_is_a_guess_and_it_says_which_further_arms_would_settle_it(tmp_path: Path) -> None:
+    (field,) = report.fields(study.write(tmp_path, noise=40.0, seeds=2))
+    said = _said(field, 40)
+    assert "the best guess is **annotate**" in said
+    assert "which cannot be told apart from it" in said
+    assert "To settle it, run annotate and distill with" in said or "No affordable number of further seeds" in said
+
+
+def test_one_task_can_be_asked_for_and_another_is_refused(found: Results) -> None:
+    assert [field.task for field in report.fields(found, "docstrings")] == ["docstrings"]
+    with pytest.raises(BenchError, match="no task 'x' with a score in these results; they hold: docstrings"):
+        report.fields(found, "x")
+
+
+def test_names_are_shown_and_do_nothing(tmp_path: Path) -> None:
+    found = study.write(tmp_path)
+    table = found.table.assign(strategy=found.table["strategy"].replace("annotate", "<script>*a*"))
+    (field,) = report.fields(Results(table, found.examples, found.records, found.suite))
+    assert "**&lt;script&gt;\\*a\\***" in _said(field, 160)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "answers"),
+    [
+        ((10.0, 0.02), (30.0, 0.01), 2000.0),  # dearer to make by 20 dollars, cheaper by a cent each time
+        ((10.0, 0.02), (30.0, 0.02), math.inf),
+        ((10.0, 0.02), (30.0, 0.03), math.inf),
+        ((10.0, 0.02), (5.0, 0.01), 0.0),
+        ((10.0, 0.02), (5.0, 0.03), math.inf),  # from the start, but not for ever
+    ],
+)
+def test_a_model_that_answers_for_less_pays_for_itself_from_some_number_of_answers_on(
+    first: tuple[float, float], second: tuple[float, float], answers: float
+) -> None:
+    assert serving_cost.break_even(*first, *second) == pytest.approx(answers)
+
+
+def test_use_is_counted_at_the_price_of_the_device(found: Results) -> None:
+    boards = leaderboard.boards(found, leaderboard.metrics(found))
+    told = serving_cost.served(boards[1], repricing.asked(found))
+    by_name = {one.line.name: one for one in told}
+    answer = 0.020 * 3.6 / 3600  # 20 ms at 3.6 dollars an hour
+    assert by_name["annotate"].answer == pytest.approx(answer)
+    assert by_name["annotate"].total(1e6) == pytest.approx(40 + 1e6 * answer)
+    assert by_name["distill"].pays_from == 0  # its teacher cost the same 2 dollars, and takes three times as long
+    assert by_name["annotate"].pays_from is None
+    assert serving_cost.cheapest(told, 1e6) is by_name["distill"]
+
+
+def test_the_report_counts_with_the_use_that_was_said(tmp_path: Path) -> None:
+    quotes = repricing.asked(study.write(tmp_path / "study"))
+    text = report.write(tmp_path / "study", quotes, serving_cost.Use(1000, 12), tmp_path / "out").read_text(encoding="utf-8")
+    use = section(text, "With its use in the sum")
+    assert "in all after 12,000 answers (USD)" in use
+    assert "1,000 requests a month for 12 months." in use
+    assert f"{40 + 12000 * 0.02 * 3.6 / 3600:.2f}" in use

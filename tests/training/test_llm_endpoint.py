@@ -1,0 +1,293 @@
+"""Nothing that was paid for is lost or asked for twice; what may pass is tried again; the key is nowhere."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from bench.errors import BenchError
+from bench.training.llm_endpoint import Clock, Endpoint, ask
+from bench.training.llm_prompt import Prompt, Sampling
+from bench.training.llm_responses import Reply
+from tests.training.fake_endpoint import Behaviour, FakeEndpoint, Response, completion, echo, fails, hang, says, serving
+
+KEY = "sk-0123456789-secret"
+PROMPT, SAMPLING = Prompt(instruction="{source}"), Sampling(max_output_tokens=16)
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEndpoint]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with serving() as server:
+        yield server
+
+
+@dataclass
+class Still(Clock):
+    """A clock that only moves where somebody sleeps."""
+
+    sleeps: list[float] = field(default_factory=list)
+    now: Callable[[], float] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.now = lambda: sum(self.sleeps)
+
+    def sleep(self, seconds: float) -> bool:
+        self.sleeps.append(seconds)
+        return self.given_up.is_set()
+
+
+def asked(fake: FakeEndpoint, folder: Path, documents: list[str], clock: Clock | None = None, **settings: Any) -> list[Reply]:
+    endpoint = Endpoint(base_url=fake.url, model="tiny", **{"concurrency": 1, **settings})
+    bodies = [endpoint.body(PROMPT.messages((), document), PROMPT, SAMPLING) for document in documents]
+    return ask(endpoint, bodies, endpoint.folder(folder, SAMPLING), lambda what, done, total: None, clock or Still())
+
+
+def lines(folder: Path) -> list[Any]:
+    (path,) = folder.rglob("responses.jsonl")
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_a_request_is_a_chat_completion_with_the_decoding_that_the_suite_states(fake: FakeEndpoint, tmp_path: Path) -> None:
+    (reply,) = asked(fake, tmp_path, ["the red cat sat"])
+    assert reply == Reply("red cat", finished=True, prompt_tokens=100, output_tokens=5, retries=0)
+    assert fake.requests == [
+        {
+            "path": "/v1/chat/completions",
+            "model": "tiny",
+            "messages": [{"role": "user", "content": "the red cat sat"}],
+            "temperature": 0.0,
+            "max_tokens": 16,
+            "seed": 0,
+            "stop": ["\n"],
+        }
+    ]
+
+
+def test_what_an_endpoint_does_not_know_is_not_sent() -> None:
+    endpoint = Endpoint(base_url="http://localhost/v1/", model="m", length_setting="max_completion_tokens")
+    body = endpoint.body([], Prompt(stop_at_newline=False), Sampling(temperature=None, seed=None, max_output_tokens=9))
+    assert json.loads(body) == {"model": "m", "messages": [], "max_completion_tokens": 9}
+    assert endpoint.base_url == "http://localhost/v1"
+
+
+def test_several_requests_are_under_way_at_once_and_the_replies_keep_the_order(fake: FakeEndpoint, tmp_path: Path) -> None:
+    together = threading.Barrier(4)
+
+    def all_at_once(request: dict[str, Any]) -> Response:
+        together.wait(timeout=30)
+        return echo(request)
+
+    fake.script = [all_at_once] * 4
+    documents = [f"a number {i}" for i in range(9)]
+    replies = asked(fake, tmp_path, documents, concurrency=4)
+    assert [reply.text for reply in replies] == [f"number {i}" for i in range(9)]
+
+
+def test_what_was_answered_is_kept_as_it_came_and_not_asked_for_again(fake: FakeEndpoint, tmp_path: Path) -> None:
+    first = asked(fake, tmp_path, ["one two three", "four five six", "one two three"])
+    assert len(fake.requests) == 2
+    assert asked(fake, tmp_path, ["four five six", "one two three"]) == [first[1], first[0]]
+    assert len(fake.requests) == 2
+    assert [row["response"] for row in lines(tmp_path)] == [completion("two three")[2], completion("five six")[2]]
+
+
+@pytest.mark.parametrize("setting", [{"model": "other"}, {"length_setting": "max_completion_tokens"}])
+def test_another_model_or_request_is_asked_anew(setting: dict[str, Any], fake: FakeEndpoint, tmp_path: Path) -> None:
+    asked(fake, tmp_path, ["one two three"])
+    endpoint = Endpoint(**{"base_url": fake.url, "model": "tiny", **setting})
+    body = endpoint.body(PROMPT.messages((), "one two three"), PROMPT, SAMPLING)
+    ask(endpoint, [body], endpoint.folder(tmp_path, SAMPLING), lambda what, done, total: None)
+    assert len(fake.requests) == 2
+
+
+def test_work_that_broke_off_goes_on_where_it_was(fake: FakeEndpoint, tmp_path: Path) -> None:
+    documents = [f"a number {i}" for i in range(6)]
+    fake.script = [echo, echo, echo, fails(403, "no")]
+    with pytest.raises(BenchError, match="HTTP 403: no"):
+        asked(fake, tmp_path, documents)
+    assert fake.documents() == documents[:4]
+    assert len(asked(fake, tmp_path, documents)) == 6
+    assert fake.documents()[4:] == documents[3:]
+
+
+def test_a_response_cut_off_by_a_kill_is_asked_for_again_and_the_others_are_not(fake: FakeEndpoint, tmp_path: Path) -> None:
+    documents = [f"a number {i}" for i in range(3)]
+    replies = asked(fake, tmp_path, documents)
+    (path,) = tmp_path.rglob("responses.jsonl")
+    path.write_bytes(path.read_bytes()[:-20])
+    assert asked(fake, tmp_path, documents) == replies
+    assert fake.documents()[3:] == documents[2:]
+    assert asked(fake, tmp_path, documents) == replies
+    assert len(fake.requests) == 4
+
+
+def test_too_many_requests_wait_as_long_as_the_endpoint_says(fake: FakeEndpoint, tmp_path: Path) -> None:
+    fake.script, clock = [fails(429, Retry_After="7")], Still()
+    (reply,) = asked(fake, tmp_path, ["one two three"], clock)
+    assert (reply.text, reply.retries) == ("two three", 1)
+    assert clock.now() == pytest.approx(7)
+
+
+def test_a_date_to_come_back_at_is_understood_and_one_too_far_away_ends_the_work(fake: FakeEndpoint, tmp_path: Path) -> None:
+    fake.script = [fails(503, Retry_After="Fri, 31 Dec 1999 23:59:59 GMT"), fails(503, Retry_After="Thu, 31 Dec 2099 23:59:59 GMT")]
+    with pytest.raises(BenchError, match=r"HTTP 503, and asks to wait \d{9,} s; run again then"):
+        asked(fake, tmp_path, ["one two three"])
+    assert len(fake.requests) == 2
+
+
+def test_a_server_that_stays_broken_is_given_up_after_as_many_attempts_as_stated(fake: FakeEndpoint, tmp_path: Path) -> None:
+    fake.otherwise, clock = fails(500), Still()
+    with pytest.raises(BenchError, match="5 attempts failed, the last: HTTP 500; answers so far are kept, run again"):
+        asked(fake, tmp_path, ["one two three"], clock, attempts=5)
+    assert len(fake.requests) == 5
+    assert len(clock.sleeps) == 4
+    assert all(0 <= waited <= 2**lost for lost, waited in enumerate(clock.sleeps))
+
+
+@pytest.mark.parametrize("lost", [fails(408), fails(500), fails(502), fails(200, "<html>"), hang])
+def test_what_may_pass_is_tried_again(lost: Any, fake: FakeEndpoint, tmp_path: Path) -> None:
+    fake.script = [lost]
+    (reply,) = asked(fake, tmp_path, ["one two three"], timeout_s=0.2)
+    assert (reply.text, reply.retries) == ("two three", 1)
+    assert [row["retries"] for row in lines(tmp_path)] == [1]
+
+
+def test_an_endpoint_that_is_not_there_is_told_in_one_line(fake: FakeEndpoint, tmp_path: Path) -> None:
+    endpoint = Endpoint(base_url="http://127.0.0.1:9/v1", model="tiny", attempts=2)
+    with pytest.raises(BenchError, match=r"http://127\.0\.0\.1:9/v1/chat/completions: 2 attempts failed, the last: ConnectError") as error:
+        ask(endpoint, [b"{}"], tmp_path, lambda what, done, total: None, Still())
+    assert "\n" not in str(error.value)
+
+
+def test_a_refusal_is_not_tried_again_and_the_rest_is_not_sent(fake: FakeEndpoint, tmp_path: Path) -> None:
+    fake.otherwise = fails(404, '{"error": {"message": "no such\n model"}}')
+    with pytest.raises(BenchError, match=r'HTTP 404: \{"error": \{"message": "no such model"\}\}'):
+        asked(fake, tmp_path, ["one two three", "four five six"])
+    assert fake.documents() == ["one two three"]
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_a_document_that_is_refused_is_left_out_and_kept_where_others_are_answered(status: int, fake: FakeEndpoint, tmp_path: Path) -> None:
+    fake.script = [fails(status, "too long"), echo]
+    first, second = asked(fake, tmp_path, ["one two three", "four five six"])
+    assert (first, second.text) == (Reply("", False, 0, 0), "five six")
+    assert asked(fake, tmp_path, ["one two three", "four five six"]) == [first, second]
+    assert len(fake.requests) == 2
+
+
+def test_where_every_document_is_refused_it_is_the_request_that_is_wrong(fake: FakeEndpoint, tmp_path: Path) -> None:
+    fake.otherwise = fails(400, "unknown parameter")
+    with pytest.raises(BenchError, match="HTTP 400: unknown parameter"):
+        asked(fake, tmp_path, ["one two three", "four five six"])
+
+
+def test_an_answer_that_says_nothing_but_counts_its_tokens_is_paid_and_not_asked_for_again(fake: FakeEndpoint, tmp_path: Path) -> None:
+    nothing = {**json.loads(completion("")[2]), "choices": []}
+    broken = completion("two x")[2].replace("two x", "two \\ud83d")
+    fake.script = [fails(200, json.dumps(nothing)), fails(200, broken)]
+    replies = asked(fake, tmp_path, ["one two three", "four five six"])
+    assert replies == [Reply("", False, 100, 5), Reply("two \ufffd", True, 100, 5)]
+    assert asked(fake, tmp_path, ["one two three", "four five six"]) == replies
+    assert len(fake.requests) == 2
+
+
+def test_nobody_goes_on_waiting_for_an_endpoint_that_has_refused_another(fake: FakeEndpoint, tmp_path: Path) -> None:
+    both = threading.Barrier(2, timeout=60)  # so that the second is under way before the first is told to wait
+
+    def once_both_are_there(behaviour: Behaviour) -> Behaviour:
+        return lambda request: (both.wait(), behaviour(request))[1]
+
+    fake.script = [once_both_are_there(fails(503, Retry_After="500")), once_both_are_there(fails(403, "forbidden"))]
+    with pytest.raises(BenchError, match="HTTP 403: forbidden"):
+        asked(fake, tmp_path, ["one two three", "four five six"], Clock(), concurrency=2)
+    assert len(fake.requests) == 2
+
+
+def test_a_redirection_is_not_followed_so_that_the_key_goes_nowhere_else(fake: FakeEndpoint, tmp_path: Path) -> None:
+    fake.script = [fails(307, Location="http://127.0.0.1:9/elsewhere")]
+    with pytest.raises(BenchError, match="HTTP 307"):
+        asked(fake, tmp_path, ["one two three"])
+
+
+def test_tokens_that_are_not_counted_cannot_be_paid_but_the_answer_is_kept(fake: FakeEndpoint, tmp_path: Path) -> None:
+    response = json.loads(completion("two three")[2])
+    del response["usage"]
+    fake.script = [fails(200, json.dumps(response))]
+    with pytest.raises(BenchError, match="sends no `usage`"):
+        asked(fake, tmp_path, ["one two three"])
+    assert [json.loads(row["response"]) for row in lines(tmp_path)] == [response]
+    assert asked(fake, tmp_path, ["one two three"])[0].text == "two three"
+
+
+def test_an_answer_in_another_form_is_told_and_kept(fake: FakeEndpoint, tmp_path: Path) -> None:
+    fake.script = [fails(200, '{"error": "overloaded"}')]
+    with pytest.raises(BenchError, match="no chat completion: choices: Field required"):
+        asked(fake, tmp_path, ["one two three"])
+    assert len(lines(tmp_path)) == 1
+
+
+@pytest.mark.parametrize(("finish", "finished"), [("stop", True), ("length", False), ("content_filter", False)])
+def test_an_answer_that_was_cut_off_is_known_as_such(finish: str, finished: bool, fake: FakeEndpoint, tmp_path: Path) -> None:
+    fake.script = [says(None, finish)]
+    assert asked(fake, tmp_path, ["one two three"])[0] == Reply("", finished, 100, 5)
+
+
+def test_requests_leave_evenly_spaced(fake: FakeEndpoint, tmp_path: Path) -> None:
+    clock = Still()
+    asked(fake, tmp_path, [f"a number {i}" for i in range(5)], clock, requests_per_minute=30)
+    assert clock.sleeps == [2.0] * 4
+
+
+def test_the_key_goes_along_as_a_bearer_and_stands_in_no_file_and_no_error(
+    fake: FakeEndpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OWN_KEY", f"{KEY}\n")
+    fake.script = [says(f"your key is {KEY}"), fails(401, f"{KEY} is not known here")]
+    with pytest.raises(BenchError, match=r"HTTP 401: \*\*\* is not known here") as error:
+        asked(fake, tmp_path, ["one two three", "four five six"], key_variable="OWN_KEY")
+    assert fake.authorizations == [f"Bearer {KEY}"] * 2
+    assert error.value.__cause__ is None
+    files = [path.read_text() for path in tmp_path.rglob("*") if path.is_file()]
+    assert any("your key is ***" in text for text in files)
+    assert not any(KEY in text for text in files)
+
+
+def test_no_key_is_sent_where_none_is_named(fake: FakeEndpoint, tmp_path: Path) -> None:
+    asked(fake, tmp_path, ["one two three"])
+    assert fake.authorizations == [None]
+
+
+@pytest.mark.parametrize(("value", "message"), [("", "OWN_KEY, for the key of .* is not set"), ("sk-\u00e9\n1", "holds no key")])
+def test_a_key_that_cannot_be_one_is_told_without_it(
+    value: str, message: str, fake: FakeEndpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OWN_KEY", value)
+    with pytest.raises(BenchError, match=message) as error:
+        asked(fake, tmp_path, ["one two three"], key_variable="OWN_KEY")
+    assert "sk-" not in str(error.value)
+    assert not fake.requests
+
+
+def test_what_was_answered_before_needs_no_key(fake: FakeEndpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked(fake, tmp_path, ["one two three"])
+    monkeypatch.delenv("OWN_KEY", raising=False)
+    assert asked(fake, tmp_path, ["one two three"], key_variable="OWN_KEY")[0].text == "two three"
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://host/v1", "file:///etc/passwd", "host/v1", "http://", "https://me:secret@host/v1", "https://host/v1?key=secret"]
+)
+def test_an_address_that_is_none_or_holds_a_secret_is_refused(url: str) -> None:
+    with pytest.raises(ValidationError, match="expected an address"):
+        Endpoint(base_url=url, model="tiny")
+
+
+def test_the_key_itself_is_refused_as_the_name_of_a_variable() -> None:
+    with pytest.raises(ValidationError, match="should match pattern"):
+        Endpoint(base_url="https://host/v1", model="tiny", key_variable=KEY)
