@@ -10,23 +10,13 @@ from typing import TYPE_CHECKING, Any
 from bench import registry
 from bench import report as reporting
 from bench.cli import console as screen
-from bench.cli.price_options import label_prices, notes
 from bench.contracts import Progress, Splits
-from bench.errors import BenchError, SuiteError
+from bench.errors import BenchError
 from bench.execution import runner
 from bench.execution.ledger import Record
 from bench.execution.prepare import prepare
 from bench.execution.store import DryStore
 from bench.executors.local import Local
-from bench.init import session
-from bench.report.analysis import compare as comparing
-from bench.report.analysis import merge
-from bench.report.analysis.serving_cost import Use
-from bench.report.render import tables
-from bench.report.sections import comparison, merged
-from bench.report.sections import recommendation as recommending
-from bench.results import archive, folders, published, repricing, table
-from bench.results.table import Results
 from bench.suite import arms as planning
 from bench.suite import suite_file as reading
 from bench.suite.arms import Arm
@@ -106,152 +96,6 @@ def plan(path: Path, cache: Path, only: str | None, folder: Path, on: Mapping[st
     if device and not card:
         saved.write(where.results, ahead.written)
     looking.refuse_above(ahead, max_usd)
-
-
-def check(paths: tuple[Path, ...]) -> dict[Path, int]:
-    """Arms of each suite. Raises SuiteError with the faults of all of them."""
-    arms: dict[Path, int] = {}
-    faults: list[str] = []
-    for path in paths:
-        try:
-            arms[path] = len(planning.arms(reading.read(path)))
-        except SuiteError as error:
-            faults += error.faults
-    if faults:
-        raise SuiteError(faults)
-    return arms
-
-
-def parts(name: str | None) -> None:
-    """Print every part, or the settings of one."""
-    console = screen.console()
-    if name is None:
-        screen.every_part(console)
-    else:
-        screen.one_part(name, console)
-
-
-def report(folder: Path, folder_of_results: Path) -> None:
-    """Write a report again; `folder` may be the suite file that the results came from."""
-    console = screen.console()
-    folder = _results(folder, folder_of_results)
-    with screen.preparing(console) as progress:
-        progress("reading results", 0, 2)
-        found = _reportable(folder)
-        progress("reporting", 1, 2)
-        written = reporting.write(folder, read=found)
-    console.print(reporting.terminal(found, console.width))
-    console.print(f"report: {written}")
-
-
-def clean(folder: Path, folder_of_results: Path) -> None:
-    """Remove what no arm's compact model needs any more."""
-    freed = runner.clean(_results(folder, folder_of_results))
-    screen.console().print(f"{freed / 1e9:.1f} GB are free again; compact models, ledgers and reports are kept")
-
-
-def price(
-    folder: Path,
-    folder_of_results: Path,
-    labels: Sequence[str],
-    prices: Mapping[str, float | str | None],
-    requests: float | None,
-    months: float,
-    out: Path | None,
-) -> None:
-    """Print results at other prices, and write their report."""
-    console, folder = screen.console(), _results(folder, folder_of_results)
-    found = folders.read(folder)
-    quotes = repricing.asked(found).changed(label_prices(labels), **prices)
-    out = out or folder / "priced"
-    use = Use(requests, months) if requests else None
-    with screen.preparing(console) as progress:
-        progress("counting again", 0, 0)
-        written = reporting.write(folder, quotes, use, out, found)
-    console.print(reporting.terminal(repricing.reprice(found, quotes), console.width))
-    for note in notes(found, quotes, prices):
-        console.print(note)
-    console.print(f"report: {written}")
-
-
-def recommend(
-    folder: Path, folder_of_results: Path, budget: float, task: str | None, labels: Sequence[str], prices: Mapping[str, float | str | None]
-) -> None:
-    """Print what to do, for each task."""
-    console, folder = screen.console(), _results(folder, folder_of_results)
-    found = folders.read(folder)
-    quotes = repricing.asked(found).changed(label_prices(labels), **prices)
-    with screen.preparing(console) as progress:
-        progress("weighing", 0, 0)
-        fields = reporting.fields(found, task, quotes)
-        paragraphs = [recommending.paragraph(field, budget, quotes) for field in fields]
-    for paragraph in paragraphs:
-        console.print(screen.markdown(paragraph))
-    for note in notes(found, quotes, prices):
-        console.print(note)
-
-
-def _reportable(folder: Path) -> Results:
-    """Raises BenchError where a report would say nothing, or less than the one that is there."""
-    found = table.read(folder)
-    statuses = set(found.table.loc[found.table["row"] == "record", "status"])
-    if not found.records and "unfinished" not in statuses:
-        raise BenchError(folders.why_empty(folder, found))
-    if found.kept and not found.examples:
-        raise BenchError(f"{folder}: its arms and {archive.FILE} are gone, a new report would know less than report.md; see `bench price`")
-    return found
-
-
-def import_published(name: str | None, folder_of_results: Path) -> None:
-    """Write published figures as a results folder with its report; without a name, print which there are."""
-    console = screen.console()
-    if name is None:
-        for known in published.names():
-            console.print(f"{known}: {published.find(known).source}")
-        return
-    folder = published.published(name, folder_of_results)
-    written = reporting.write(folder)
-    screen.summary([*table.read(folder).records.values()], written, console)
-
-
-def compare(paths: tuple[Path, Path], folder_of_results: Path, metrics: tuple[str, ...], out: Path | None) -> bool:
-    """Print two results folders side by side; whether anything got worse."""
-    console = screen.console()
-    with screen.preparing(console) as progress:
-        progress("reading results", 0, 2)
-        before = folders.read(_results(paths[0], folder_of_results))
-        progress("reading results", 1, 2)
-        found = comparing.compare(before, folders.read(_results(paths[1], folder_of_results)), metrics, progress)
-    shown = comparison.blocks(found, *map(str, paths))
-    console.print(tables.terminal(shown, console.width))
-    if out:
-        tables.write(out, tables.markdown("Two results compared", shown))
-    return found.got_worse
-
-
-def leaderboard(paths: Sequence[Path], folder_of_results: Path, rank_by: str, best: bool, csv: Path | None, markdown: Path | None) -> None:
-    """Print several results folders in one leaderboard."""
-    console = screen.console()
-    with screen.preparing(console) as progress:
-        sides, left_out = folders.read_all([_results(path, folder_of_results) for path in paths], progress)
-        found = merge.together(sides, rank_by, best, progress)
-    shown = [*merged.blocks(found), *(f"Left out: {why}." for why in left_out)]
-    console.print(tables.terminal(shown, console.width))
-    if csv:
-        tables.write(csv, merged.frame(found).to_csv(index=False))
-    if markdown:
-        tables.write(markdown, tables.markdown("Leaderboard", shown))
-
-
-def init(data: Path, cache: Path, **said: Any) -> None:
-    """Look at a file, and write a suite over it. said: the fields of `session.Wanted`."""
-    console = screen.console()
-    session.write(data, session.Wanted(**said), cache, lambda line: console.print(line, soft_wrap=True))
-
-
-def _results(folder: Path, folder_of_results: Path) -> Path:
-    """The results folder that a suite file writes to, or the folder itself."""
-    return folder_of_results / reading.read(folder).spec.suite if folder.is_file() else folder
 
 
 def _refuse_above(

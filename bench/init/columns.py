@@ -84,7 +84,7 @@ def choose(table: Table, source: str | None, target: str | None) -> Choice:
     found = columns(table)
     need_columns(str(table.file), [name for name in (source, target) if name is not None], [*found])
     if source is not None and source == target:
-        raise BenchError("--source and --target are the same column")
+        raise BenchError("--source-column and --target-column are the same column")
     documents = {name: column for name, column in found.items() if name != target and column.filled}
     chosen, why, unclear = (source, "as you said", False) if source is not None else _document(table, documents)
     labels = {name: column for name, column in found.items() if name != chosen}
@@ -115,7 +115,7 @@ def _label(table: Table, columns: Mapping[str, Column]) -> tuple[str, str, bool]
     free = [column for column in columns.values() if not column.is_key and column.filled]
     if not free:
         left = ", ".join(shown(name) for name in columns)
-        raise DataError(f"{table.file}: no column looks like labels ({left} do not); name it with --target. {NO_LABELS}")
+        raise DataError(f"{table.file}: no column looks like labels ({left} do not); name it with --target-column. {NO_LABELS}")
     best = min(free, key=lambda c: c.distinct)
     return best.name, "the only other column" if len(free) == 1 else "it has the fewest different texts", len(free) > 1
 

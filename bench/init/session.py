@@ -79,7 +79,7 @@ def _may_write(path: Path, force: bool, data: Path) -> None:
 
 
 def _check_dollars(wanted: Wanted) -> None:
-    prompts.dollars(wanted.budgets, "--budget")
+    prompts.dollars(wanted.budgets, "--budget-usd")
     if wanted.label_usd is not None:
         prompts.dollars([wanted.label_usd], "--label-usd", at_least=0)
 
@@ -104,8 +104,8 @@ def _choice(table: Table, wanted: Wanted, tell: Callable[[str], None]) -> Choice
         target = prompts.column("labels", [name for name in table.cells if name != choice.source], choice.target)
         choice = replace(choice, target=target, why_target="as you said", target_unclear=False)
     for what, name, why, unclear, option in (
-        ("documents", choice.source, choice.why_source, choice.source_unclear, "--source"),
-        ("labels", choice.target, choice.why_target, choice.target_unclear, "--target"),
+        ("documents", choice.source, choice.why_source, choice.source_unclear, "--source-column"),
+        ("labels", choice.target, choice.why_target, choice.target_unclear, "--target-column"),
     ):
         tell(f"{what}: {yaml_text.shown(name)}, {why}" + (f" (others would do: {option})" if unclear else ""))
     return choice
@@ -137,7 +137,7 @@ def _settle(choice: Choice, seen: Look, model: Large, rows: Divided, wanted: Wan
         if budgets != found.spending.budgets:
             found = choose.settle(choice, seen, model, rows, on, usd, budgets)
     told = " and ".join(write_suite.usd(budget) for budget in found.spending.budgets)
-    tell(f"budgets: {told} USD" + ("" if budgets else ", taken for granted (--budget)"))
+    tell(f"budgets: {told} USD" + ("" if budgets else ", taken for granted (--budget-usd)"))
     return found
 
 

@@ -58,14 +58,32 @@ class Quotes:
         book = self.book.model_copy(update={PRICES[sold]: usd})
         return Quotes(book, dict.fromkeys(self.label_usd, usd) if sold == "label" else self.label_usd)
 
-    def changed(self, label_usd: Mapping[str, float], **others: float | str | None) -> Quotes:
-        """With other prices: of labels by task, '' for all tasks; the others by their name in the price book, None as it was.
+    def changed(
+        self,
+        label_usd: Mapping[str, float],
+        *,
+        device_hour_usd: float | None = None,
+        kwh_usd: float | None = None,
+        usd_per_1m_prompt_tokens: float | None = None,
+        usd_per_1m_output_tokens: float | None = None,
+        meter: Meter | None = None,
+        device_flops_per_second: float | None = None,
+    ) -> Quotes:
+        """The same with other prices: of labels by task, '' for all tasks; None leaves a price of the book as it was.
 
         Raises BenchError where a price is below 0, or a task is not in the results.
         """
         unknown = sorted(set(label_usd) - {"", *self.label_usd})
         if unknown:
             raise BenchError(f"no task '{unknown[0]}' in these results; they hold: {', '.join(sorted(self.label_usd))}")
+        others = {
+            "device_hour_usd": device_hour_usd,
+            "kwh_usd": kwh_usd,
+            "usd_per_1m_prompt_tokens": usd_per_1m_prompt_tokens,
+            "usd_per_1m_output_tokens": usd_per_1m_output_tokens,
+            "meter": meter,
+            "device_flops_per_second": device_flops_per_second,
+        }
         given = {name: value for name, value in others.items() if value is not None}
         found = self.at("label", label_usd[""]) if "" in label_usd else self
         by_task = {**found.label_usd, **{task: usd for task, usd in label_usd.items() if task}}

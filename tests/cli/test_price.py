@@ -24,7 +24,7 @@ def _bench(*arguments: object) -> Result:
 def test_results_are_counted_at_other_prices_and_the_old_report_stays(folder: Path) -> None:
     assert _bench("report", folder).exit_code == 0
     before = (folder / "report.md").read_bytes(), (folder / "table.csv").read_bytes()
-    told = _bench("price", folder, "--label", "0.1", "--gpu-hour", "7.2", "--requests", "1000")
+    told = _bench("price", folder, "--label-usd", "0.1", "--gpu-hour-usd", "7.2", "--requests-per-month", "1000")
     assert told.exit_code == 0
     assert "80.00" in told.output  # of the 40 dollars, everything costs twice
     assert ((folder / "report.md").read_bytes(), (folder / "table.csv").read_bytes()) == before
@@ -35,7 +35,7 @@ def test_results_are_counted_at_other_prices_and_the_old_report_stays(folder: Pa
 
 
 def test_arms_that_the_old_prices_stopped_are_named(folder: Path, tmp_path: Path) -> None:
-    assert _bench("price", folder, "--label", "0.1", "--out", tmp_path / "out").exit_code == 0
+    assert _bench("price", folder, "--label-usd", "0.1", "--out", tmp_path / "out").exit_code == 0
     text = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
     assert "annotate-40-0: bought 720 labels and its training, labelling or distillation was cut to what money was left" in text
     assert "- distill-40-0:" not in text
@@ -51,12 +51,12 @@ def test_a_report_at_the_prices_asked_has_no_such_section(folder: Path) -> None:
 
 
 def test_a_price_that_changes_nothing_is_said_to(folder: Path, tmp_path: Path) -> None:
-    told = _bench("price", folder, "--kwh", "0.3", "--out", tmp_path)
-    assert "note: kwh_usd changes nothing here, as compute is paid by flops (--meter)" in told.output
+    told = _bench("price", folder, "--kwh-usd", "0.3", "--out", tmp_path)
+    assert "note: --kwh-usd " in told.output
 
 
 def test_a_recommendation_is_a_paragraph(folder: Path) -> None:
-    told = _bench("recommend", folder, "--budget", "100", "--label-price", "0.2")
+    told = _bench("recommend", folder, "--budget-usd", "100", "--label-usd", "0.2")
     assert told.exit_code == 0
     words = " ".join(told.output.split())
     assert "docstrings, 100 USD, a label at 0.2 USD: " in words
@@ -66,10 +66,10 @@ def test_a_recommendation_is_a_paragraph(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["--label", "cheap"], "--label cheap: expected dollars, or TASK=dollars"),
-        (["--label", "docs=1"], "no task 'docs' in these results; they hold: docstrings"),
+        (["--label-usd", "cheap"], "cheap is neither USD nor TASK=USD"),
+        (["--label-usd", "docs=1"], "no task 'docs' in these results; they hold: docstrings"),
         (["--meter", "items"], "meter items: no arm's ledger counts its unit, item; take energy or flops or wall"),
-        (["--label", "-1"], "a label cannot cost -1 USD"),
+        (["--label-usd", "-1"], "a label cannot cost -1 USD"),
     ],
 )
 def test_what_cannot_be_counted_is_one_line_and_status_2(folder: Path, tmp_path: Path, arguments: list[str], line: str) -> None:
@@ -82,7 +82,7 @@ def test_what_cannot_be_counted_is_one_line_and_status_2(folder: Path, tmp_path:
 def test_results_without_a_score_have_nothing_to_recommend(tmp_path: Path) -> None:
     write_suite(tmp_path)
     write_arm(tmp_path, "a", status="failed", reason="a full disk")
-    told = _bench("recommend", tmp_path, "--budget", "10")
+    told = _bench("recommend", tmp_path, "--budget-usd", "10")
     assert told.exit_code == 2
     assert "no arm has a score yet" in told.output
 
@@ -96,16 +96,16 @@ def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("price", "--gpu-hour", "-3"), "-3.0 is not in the range x>=0"),
-        (("price", "--gpu-hour", "nan"), "nan is no finite number"),
-        (("price", "--label", "-0.1"), "a label cannot cost -0.1 USD"),
-        (("price", "--label", "nan"), "a label cannot cost nan USD"),
-        (("price", "--label", "nope=0.1"), "no task 'nope' in these results; they hold: docstrings"),
-        (("price", "--requests", "inf"), "inf is no finite number"),
-        (("recommend",), "Missing option '--budget'"),
-        (("recommend", "--budget", "nan"), "nan is no finite number"),
-        (("recommend", "--budget", "-4"), "-4.0 is not in the range x>0"),
-        (("recommend", "--budget", "10", "--task", "nope"), "no task 'nope' with a score in these results; they hold: docstrings"),
+        (("price", "--gpu-hour-usd", "-3"), "-3.0 is not in the range x>=0"),
+        (("price", "--gpu-hour-usd", "nan"), "nan is not a finite number"),
+        (("price", "--label-usd", "-0.1"), "a label cannot cost -0.1 USD"),
+        (("price", "--label-usd", "nan"), "a label cannot cost nan USD"),
+        (("price", "--label-usd", "nope=0.1"), "no task 'nope' in these results; they hold: docstrings"),
+        (("price", "--requests-per-month", "inf"), "inf is not a finite number"),
+        (("recommend",), "Missing option '--budget-usd'"),
+        (("recommend", "--budget-usd", "nan"), "nan is not a finite number"),
+        (("recommend", "--budget-usd", "-4"), "-4.0 is not in the range x>0"),
+        (("recommend", "--budget-usd", "10", "--task", "nope"), "no task 'nope' with a score in these results; they hold: docstrings"),
     ],
 )
 def test_a_wrong_price_or_budget_is_one_line_and_status_2(folder: Path, arguments: tuple[str, ...], said: str) -> None:
@@ -116,11 +116,11 @@ def test_a_wrong_price_or_budget_is_one_line_and_status_2(folder: Path, argument
 
 
 def test_a_budget_outside_of_what_was_run_is_told_nothing_but_what_was_run(folder: Path) -> None:
-    told = " ".join(_bench("recommend", folder, "--budget", "0.5").output.split())
+    told = " ".join(_bench("recommend", folder, "--budget-usd", "0.5").output.split())
     assert "nothing was run that such a budget covers. At these prices something is told of annotate from 10 to 160 USD" in told
 
 
-@pytest.mark.parametrize("command", [("report",), ("price", "--label", "0.1"), ("recommend", "--budget", "10"), ("leaderboard",)])
+@pytest.mark.parametrize("command", [("report",), ("price", "--label-usd", "0.1"), ("recommend", "--budget-usd", "10"), ("leaderboard",)])
 def test_an_empty_folder_is_one_line_and_nothing_is_written_there(tmp_path: Path, command: tuple[str, ...]) -> None:
     told = _bench(command[0], tmp_path, *command[1:])
     assert told.exit_code == 2
@@ -128,7 +128,7 @@ def test_an_empty_folder_is_one_line_and_nothing_is_written_there(tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("command", [("report",), ("price", "--label", "0.1"), ("recommend", "--budget", "10"), ("leaderboard",)])
+@pytest.mark.parametrize("command", [("report",), ("price", "--label-usd", "0.1"), ("recommend", "--budget-usd", "10"), ("leaderboard",)])
 def test_a_folder_of_another_schema_says_so_and_its_report_stays(tmp_path: Path, command: tuple[str, ...]) -> None:
     write_suite(tmp_path, prices=study.PRICES)
     path = write_arm(tmp_path, "a", {"student": {"rouge2": [1.0, 2.0]}}) / "record.json"

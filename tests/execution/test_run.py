@@ -153,7 +153,7 @@ def test_what_a_model_has_said_and_a_store_keeps_makes_dollars_by_flops_exact_in
 def test_a_plan_says_what_of_a_run_has_ended_and_what_is_left(smoke: Path, cache: Path, tmp_path: Path) -> None:
     folder = tmp_path / "smoke"
     shutil.copytree(smoke, folder)
-    command = ["plan", SUITE, "--results", str(tmp_path), "--cache", str(cache), "--no-rehearse"]
+    command = ["plan", SUITE, "--results", str(tmp_path), "--cache", str(cache), "--no-calibrate"]
     whole = bench(*command, "--max-usd", "0")
     assert whole.returncode == 0, whole.stderr
     assert "All arms have ended: `bench run` has nothing to do." in whole.stdout

@@ -140,7 +140,7 @@ def test_a_card_is_found_by_name_however_written_and_by_size() -> None:
 
 
 def test_an_unknown_card_is_one_line_with_near_names() -> None:
-    result = bench(TINY, "--card", "A100-81GB")
+    result = bench(TINY, "--gpu", "A100-81GB")
     assert result.exit_code == 2
     assert result.stderr.startswith("no card 'A100-81GB'; the nearest are A100-80GB")
     assert len(result.stderr.splitlines()) == 1
@@ -188,9 +188,9 @@ def test_lora_as_asked_is_compared_with_training_the_weights() -> None:
 
 
 def test_lora_with_nothing_frozen_is_refused_in_one_line() -> None:
-    result = bench(TINY, "--lora", "8", "--freeze", "none")
+    result = bench(TINY, "--lora-rank", "8", "--freeze", "none")
     assert result.exit_code == 2
-    assert result.stderr.startswith("--lora leaves all weights as they are")
+    assert result.stderr.startswith("--lora-rank leaves all weights as they are")
     assert len(result.stderr.splitlines()) == 1
 
 
@@ -268,19 +268,19 @@ def test_a_batch_that_never_fits_names_the_least_it_takes_and_the_smallest_card(
 
 
 def test_bf16_on_a_card_that_has_none_is_one_line() -> None:
-    result = bench(TINY, "--card", "T4", "--precision", "bf16")
+    result = bench(TINY, "--gpu", "T4", "--precision", "bf16")
     assert result.exit_code == 2
     assert result.stderr == "T4 has no bf16 in hardware: --precision fp32, or another card\n"
 
 
 def test_more_tokens_than_positions_is_one_line() -> None:
-    result = bench("google/pegasus-large", "--source", "2048")
+    result = bench("google/pegasus-large", "--source-tokens", "2048")
     assert result.exit_code == 2
     assert result.stderr == "google/pegasus-large has 1024 positions, and 2048 tokens are asked for\n"
 
 
 def test_the_command_prints_the_page() -> None:
-    result = bench(TINY, "--card", "L4", "--source", "16", "--target", "8", "--batch", "3", "--beams", "2")
+    result = bench(TINY, "--gpu", "L4", "--source-tokens", "16", "--target-tokens", "8", "--batch-size", "3", "--beams", "2")
     assert result.exit_code == 0, result.output
     assert "L4 (22.4 GiB, 0.80 USD an hour)" in result.stdout
     assert "Generation (bf16, 2 beams)" in result.stdout

@@ -159,7 +159,7 @@ def test_columns_are_chosen_by_their_names_and_else_by_length(columns: list[str]
 
 def test_columns_may_be_named(cache: Path) -> None:
     save("mine.csv")
-    task = written(cache, "mine.csv", "--source", "summary", "--target", "article").tasks["mine"].model_dump()
+    task = written(cache, "mine.csv", "--source-column", "summary", "--target-column", "article").tasks["mine"].model_dump()
     assert (task["source"], task["target"]) == ("summary", "article")
 
 
@@ -247,7 +247,7 @@ def test_what_is_bought_is_there_to_buy_and_the_comments_say_how_much(cache: Pat
 
 @pytest.mark.parametrize("budgets", [("3",), ("2.5", "40"), ("5000", "1")])
 def test_budgets_that_are_given_are_kept_and_never_buy_more_than_there_is(budgets: tuple[str, ...], cache: Path) -> None:
-    found = written(cache, save("mine.csv"), *(word for usd in budgets for word in ("--budget", usd)))
+    found = written(cache, save("mine.csv"), *(word for usd in budgets for word in ("--budget-usd", usd)))
     assert found.spec.budgets_usd == tuple(sorted(map(float, budgets)))
     to_buy = len(splits(found, cache).train) - found.spec.start_labels
     for cell in found.cells:
@@ -263,7 +263,7 @@ def test_labels_that_cost_nothing_are_all_owned(cache: Path) -> None:
 
 def test_a_budget_too_small_for_computing_is_told(cache: Path) -> None:
     save("mine.csv")
-    result = init(cache, "mine.csv", "--budget", "1e-9")
+    result = init(cache, "mine.csv", "--budget-usd", "1e-9")
     assert result.exit_code == 0
     assert "Too little: annotate with 1e-09 USD: computing takes about" in result.stdout
 
@@ -299,7 +299,7 @@ NASTY = [
 def test_names_and_classes_that_look_like_yaml_survive_it(name: str, cache: Path) -> None:
     rows = [{f"{name} 1": row["text"], name: name if row["label"] == "good" else f"{name}\n{row['label']}"} for row in CLASSES]
     Path("mine.jsonl").write_text(lines(rows), encoding="utf-8")
-    found = written(cache, "mine.jsonl", "--source", f"{name} 1", "--target", name)
+    found = written(cache, "mine.jsonl", "--source-column", f"{name} 1", "--target-column", name)
     task = found.tasks["mine"].model_dump()
     assert (task["source"], task["target"]) == (f"{name} 1", name)
     expected = {name.strip(), f"{name}\nbad".strip(), f"{name}\nso: so #1".strip()}
@@ -359,12 +359,12 @@ def test_a_file_that_cannot_be_used_is_one_line(name: str, content: bytes, messa
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--source", "txt"], "mine.csv: no column 'txt'; "),
-        (["--source", "article", "--target", "article"], "--source and --target are the same column"),
+        (["--source-column", "txt"], "mine.csv: no column 'txt'; "),
+        (["--source-column", "article", "--target-column", "article"], "--source-column and --target-column are the same column"),
         (["--label-usd", "-1"], "--label-usd: expected dollars from 0, got -1"),
         (["--label-usd", "nan"], "--label-usd: expected dollars from 0, got nan"),
-        (["--budget", "0"], "--budget: expected dollars above 0, got 0"),
-        (["--budget", "inf"], "--budget: expected dollars above 0, got inf"),
+        (["--budget-usd", "0"], "--budget-usd: expected dollars above 0, got 0"),
+        (["--budget-usd", "inf"], "--budget-usd: expected dollars above 0, got inf"),
         (["--out", "mine.csv", "--force"], "mine.csv: is the file to look at"),
         (["--model", "flan_t5_smal"], "--model 'flan_t5_smal': expected a part of models/, a folder, or an id of the hub"),
         (["--model", "shape"], "--model shape: needs settings"),
@@ -391,13 +391,13 @@ def test_a_suite_that_is_there_is_kept_unless_it_may_be_overwritten(cache: Path)
 def test_where_nobody_can_answer_nothing_is_asked_and_the_defaults_are_said(cache: Path) -> None:
     result = init(cache, save("mine.csv"))
     assert "a label costs 0.1 USD, taken for granted (--label-usd)" in result.stdout
-    assert re.search(r"budgets: \S+ and \S+ USD, taken for granted \(--budget\)", result.stdout)
+    assert re.search(r"budgets: \S+ and \S+ USD, taken for granted \(--budget-usd\)", result.stdout)
     assert "?" not in result.stdout
 
 
 def test_in_a_terminal_what_the_file_does_not_say_is_asked(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Which of two columns that are called like labels; what a label costs, asked again after an answer that is none; budgets."""
-    monkeypatch.setattr("bench.cli._terminal_asks", lambda: True)
+    monkeypatch.setattr("bench.cli.init._has_terminal", lambda: True)
     save("mine.csv", [row | {"title": row["id"]} for row in ROWS])
     result = init(cache, "mine.csv", typed="3\ncheap\n0.25\n10 20\n")
     assert result.exit_code == 0, result.output
@@ -410,7 +410,7 @@ def test_in_a_terminal_what_the_file_does_not_say_is_asked(cache: Path, monkeypa
 
 def test_the_suite_runs(cache: Path) -> None:
     """From the file to a score, as a user types it: one arm, on a model that knows nothing."""
-    assert init(cache, save("mine.csv", CLASSES), "--budget", "2").exit_code == 0
+    assert init(cache, save("mine.csv", CLASSES), "--budget-usd", "2").exit_code == 0
     command = [sys.executable, "-m", "bench", "run", "mine.yaml", "--cache", str(cache), "--only", "mine.annotate.2usd.seed1"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=400)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -260,7 +260,7 @@ def test_the_command_fails_on_a_change_to_the_worse_only_where_it_is_asked_to(tm
     assert bench("compare", *pair).exit_code == 0
     assert bench("compare", *pair, "--fail-on-change").exit_code == 1
     assert bench("compare", *reversed(pair), "--fail-on-change").exit_code == 0
-    result = bench("compare", *pair, "--out", tmp_path / "c.md")
+    result = bench("compare", *pair, "--markdown", tmp_path / "c.md")
     assert "1 worse beyond noise" in result.stdout
     assert "worse beyond noise |" in (tmp_path / "c.md").read_text()
 

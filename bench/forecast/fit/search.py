@@ -19,6 +19,7 @@ from bench.forecast.memory.optimizer_state import kept_by_optimizer
 from bench.forecast.memory.peak import Architecture, Peak, Texts, generation_peak, parameters, with_optimizer
 from bench.forecast.memory.tracker import Use
 from bench.system import processes
+from bench.training.settings import Freeze, Optimizer
 from bench.training.shrinking import Kept, kept_layers, layer_counts, shrunk_config
 
 CONTEXT_BYTES = 0.5 * GIB
@@ -63,14 +64,25 @@ def question(
     target: int,
     precision: Precision | None,
     beams: int,
-    context_gib: float | None,
+    context_gib: float,
     kept_free: float,
-    **setting: Any,
+    optimizer: Optimizer,
+    freeze: Freeze,
+    checkpointing: bool,
+    dropout: float,
+    lora: int,
 ) -> Asked:
     """What was asked on the command line. precision: None for bf16, or fp32 on a card that has no bf16."""
     chosen = precision or ("fp32" if card and not card.computes_bf16 else "bf16")
-    context = CONTEXT_BYTES if context_gib is None else context_gib * GIB
-    return Asked(Texts(source, target), Setting(chosen, **setting), batch, beams, card, context, kept_free)
+    return Asked(
+        Texts(source, target),
+        Setting(chosen, optimizer, freeze, checkpointing, dropout, lora),
+        batch,
+        beams,
+        card,
+        context_gib * GIB,
+        kept_free,
+    )
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ ANSWERS = (1e4, 1e6, 1e8)
 HOW_TO_READ = """An answer's cost is computed for one example of the greatest length that the task allows, on a device that is kept busy:
 from FLOPs where compute is paid by them, else from time. *Cheaper than the large model*: against tuning that on the same labels and
 having it answer; a dash where the setting tunes none. Quality is not in these sums; the last column says what a point more costs to make.
-`bench price RESULTS --requests R --months T` counts with your own use and prices."""
+`bench price RESULTS --requests-per-month R --months T` counts with your own use and prices."""
 
 
 def section(boards: Sequence[Board], quotes: Quotes, use: Use | None = None) -> list[str]:

@@ -1,0 +1,29 @@
+"""`bench check`: every error in suite files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bench.cli.options import PATH
+from bench.errors import SuiteError
+
+
+@click.command()
+@click.argument("suites", metavar="SUITE...", type=PATH, nargs=-1, required=True)
+def check(suites: tuple[Path, ...]) -> None:
+    """Report every error in suite files, and count their arms."""
+    from bench.suite import arms, suite_file
+
+    counts: dict[Path, int] = {}
+    faults: list[str] = []
+    for path in suites:
+        try:
+            counts[path] = len(arms.arms(suite_file.read(path)))
+        except SuiteError as error:
+            faults += error.faults
+    if faults:
+        raise SuiteError(faults)
+    for path, count in counts.items():
+        click.echo(f"{path}: {count} arms")

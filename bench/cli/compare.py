@@ -1,0 +1,43 @@
+"""`bench compare`: what changed from one results folder to another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bench.cli.options import FILE, PATH, option, results_folder, results_option
+
+
+@click.command()
+@click.argument("before", metavar="RESULTS_A", type=PATH)
+@click.argument("after", metavar="RESULTS_B", type=PATH)
+@option("--metric", "metrics", metavar="NAME", multiple=True, help="Compare only this metric (repeatable).")
+@option("--fail-on-change", is_flag=True, help="Exit with status 1 if a score is significantly worse or an arm no longer ends.")
+@option("--markdown", old=["--out"], metavar="FILE", type=FILE, help="Write the comparison to this Markdown file too.")
+@results_option
+def compare(before: Path, after: Path, metrics: tuple[str, ...], fail_on_change: bool, markdown: Path | None, parent: Path) -> None:
+    """Show what changed significantly from RESULTS_A to RESULTS_B.
+
+    Settings and arms that are new or gone are listed too.
+
+    RESULTS_A and RESULTS_B are results folders, or the suite files that wrote them.
+    """
+    from bench.cli import console
+    from bench.report.analysis import compare as analysis
+    from bench.report.render import tables
+    from bench.report.sections import comparison
+    from bench.results import folders
+
+    screen = console.console()
+    with console.preparing(screen) as progress:
+        progress("reading results", 0, 2)
+        old = folders.read(results_folder(before, parent))
+        progress("reading results", 1, 2)
+        new = folders.read(results_folder(after, parent))
+        found = analysis.compare(old, new, metrics, progress)
+    shown = comparison.blocks(found, str(before), str(after))
+    screen.print(tables.terminal(shown, screen.width))
+    if markdown:
+        tables.write(markdown, tables.markdown("Two results compared", shown))
+    raise SystemExit(1 if found.got_worse and fail_on_change else 0)

@@ -1,0 +1,100 @@
+"""`bench fit`: what fits which GPU."""
+
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bench.cli.options import COUNT, Finite, gpus_option, models_option, option
+
+if TYPE_CHECKING:
+    from bench.contracts import Precision
+    from bench.training.settings import Freeze, Optimizer
+
+TOKENS = click.IntRange(min=2)
+
+
+@click.command()
+@click.argument("model", metavar="MODEL")
+@option("--gpu", old=["--card"], metavar="NAME", help="GPU such as L4 or A100-40GB, or a memory size such as 16GB.")
+@option("--source-tokens", old=["--source"], metavar="N", type=TOKENS, default=512, help="Length of a document in tokens.")
+@option("--target-tokens", old=["--target"], metavar="N", type=TOKENS, default=64, help="Length of a label in tokens.")
+@option("--batch-size", old=["--batch"], metavar="N", type=COUNT, default=1, help="Examples per training step that have to fit.")
+@option(
+    "--precision",
+    type=click.Choice(["bf16", "fp32"]),
+    show_default="bf16; fp32 on a GPU without bf16",
+    help="Number format of the computation.",
+)
+@option("--optimizer", type=click.Choice(["adamw", "adafactor", "adamw_8bit"]), default="adamw", help="Optimizer of the training step.")
+@option("--freeze", type=click.Choice(["none", "embeddings", "encoder"]), default="embeddings", help="Weights that are not trained.")
+@option("--lora-rank", old=["--lora"], metavar="RANK", type=click.IntRange(min=0), default=0, help="Rank of LoRA adapters; 0 for none.")
+@option("--checkpointing", is_flag=True, help="Recompute activations in the backward pass instead of keeping them.")
+@option("--dropout", metavar="RATE", type=Finite(min=0, max=1, max_open=True), default=0.0, help="Dropout rate in training.")
+@option("--beams", metavar="N", type=COUNT, default=1, help="Beams in generation.")
+@option("--context-gib", metavar="GIB", type=Finite(min=0), default=0.5, help="GPU memory that CUDA itself takes, in GiB.")
+@option(
+    "--fragmentation",
+    old=["--kept-free"],
+    metavar="FRACTION",
+    type=Finite(min=0, max=0.9),
+    default=0.05,
+    help="Fraction of GPU memory lost to allocator fragmentation.",
+)
+@gpus_option
+@models_option
+def fit(
+    model: str,
+    gpu: str | None,
+    source_tokens: int,
+    target_tokens: int,
+    batch_size: int,
+    precision: Precision | None,
+    optimizer: Optimizer,
+    freeze: Freeze,
+    lora_rank: int,
+    checkpointing: bool,
+    dropout: float,
+    beams: int,
+    context_gib: float,
+    fragmentation: float,
+    gpus: Path | None,
+) -> None:
+    """Predict the GPU memory that MODEL needs, and what fits.
+
+    MODEL is a hub id, a folder, or a shape such as pegasus:16-4 or t5:small-nl16. No weights are needed.
+    """
+    from bench.system import garbage
+
+    with garbage.away():
+        from bench.cli import console
+        from bench.forecast import gpus as gpu_table
+        from bench.forecast.fit import search, terminal
+        from bench.forecast.memory.architectures import find
+
+        table = gpu_table.cards(gpus)
+        question = search.question(
+            gpu_table.find(gpu, table) if gpu else None,
+            batch_size,
+            source=source_tokens,
+            target=target_tokens,
+            precision=precision,
+            optimizer=optimizer,
+            freeze=freeze,
+            checkpointing=checkpointing,
+            dropout=dropout,
+            lora=lora_rank,
+            beams=beams,
+            context_gib=context_gib,
+            kept_free=fragmentation,
+        )
+        screen = console.console()
+        with search.begun(find(model), question) as finish, console.preparing(screen) as progress:
+            found = finish(progress)
+        search.refuse_what_never_fits(found, table)
+        for block in terminal.blocks(found):
+            screen.print(block)
+        gc.freeze()  # so that the end of the process does not go over all objects once more

@@ -1,0 +1,62 @@
+"""`bench init`: a data file of your own -> a suite."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from bench.cli.options import FILE, PATH, cache_option, models_option, option
+
+
+@click.command()
+@click.argument("data", metavar="DATA", type=PATH)
+@option("--source-column", old=["--source"], metavar="NAME", show_default="by names and lengths", help="Column of the documents.")
+@option("--target-column", old=["--target"], metavar="NAME", show_default="by names and lengths", help="Column of the labels.")
+@option("--label-usd", metavar="USD", type=float, help="Price of one label in dollars.")
+@option("--budget-usd", "budgets_usd", old=["--budget"], metavar="USD", type=float, multiple=True, help="Budget in dollars (repeatable).")
+@option(
+    "--model", metavar="NAME", default="flan_t5_small", help="Large model: a part of models/, a folder, or a hub id, with @COMMIT or not."
+)
+@option("--out", metavar="FILE", type=FILE, show_default="DATA's name with .yaml, in this folder", help="Suite file to write.")
+@option("--yes", is_flag=True, help="Ask nothing and take the defaults.")
+@option("--force", is_flag=True, help="Overwrite a suite file that exists.")
+@cache_option
+@models_option
+def init(
+    data: Path,
+    source_column: str | None,
+    target_column: str | None,
+    label_usd: float | None,
+    budgets_usd: tuple[float, ...],
+    model: str,
+    out: Path | None,
+    yes: bool,
+    force: bool,
+    cache: Path,
+) -> None:
+    """Write a suite for your own data file, every choice explained.
+
+    DATA is a CSV, TSV, JSON lines, JSON or Parquet file.
+    """
+    from bench.cli import console
+    from bench.init import session
+
+    wanted = session.Wanted(
+        source=source_column,
+        target=target_column,
+        label_usd=label_usd,
+        budgets=budgets_usd,
+        model=model,
+        out=out,
+        force=force,
+        ask=not yes and _has_terminal(),
+    )
+    screen = console.console()
+    session.write(data, wanted, cache.absolute(), lambda line: screen.print(line, soft_wrap=True))
+
+
+def _has_terminal() -> bool:
+    """Whether somebody can type an answer."""
+    return sys.stdin.isatty()

@@ -1,0 +1,38 @@
+"""`bench report`: the report of a results folder, written again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bench.cli.options import results_argument, results_folder, results_option
+from bench.errors import BenchError
+
+
+@click.command()
+@results_argument
+@results_option
+def report(results: Path, parent: Path) -> None:
+    """Write the report of RESULTS again, from what its arms kept.
+
+    RESULTS is a results folder, or the suite file that wrote it.
+    """
+    from bench import report as reporting
+    from bench.cli import console
+    from bench.results import archive, folders, table
+
+    screen, folder = console.console(), results_folder(results, parent)
+    with console.preparing(screen) as progress:
+        progress("reading results", 0, 2)
+        found = table.read(folder)
+        statuses = set(found.table.loc[found.table["row"] == "record", "status"])
+        if not found.records and "unfinished" not in statuses:
+            raise BenchError(folders.why_empty(folder, found))
+        if found.kept and not found.examples:
+            gone = f"the arms' folders and {archive.FILE} are missing"
+            raise BenchError(f"{folder}: cannot rebuild report.md: {gone}. Use `bench price` to work from table.parquet")
+        progress("reporting", 1, 2)
+        written = reporting.write(folder, read=found)
+    screen.print(reporting.terminal(found, screen.width))
+    screen.print(f"report: {written}")
