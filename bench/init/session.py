@@ -130,14 +130,14 @@ def _settle(choice: Choice, seen: Look, model: Large, rows: Divided, wanted: Wan
     on, usd, budgets = choose.device(model), wanted.label_usd, wanted.budgets
     if usd is None:
         usd = prompts.label_usd(LABEL_USD) if wanted.ask else LABEL_USD
-        tell(f"a label costs {write_suite.usd(usd)} USD" + ("" if wanted.ask else ", taken for granted (--label-usd)"))
+        tell(f"a label costs {write_suite.usd(usd)} USD" + ("" if wanted.ask else ", assumed; --label-usd sets it"))
     found = choose.settle(choice, seen, model, rows, on, usd, budgets)
     if not budgets and wanted.ask:
         budgets = prompts.budgets(found.spending.budgets)
         if budgets != found.spending.budgets:
             found = choose.settle(choice, seen, model, rows, on, usd, budgets)
     told = " and ".join(write_suite.usd(budget) for budget in found.spending.budgets)
-    tell(f"budgets: {told} USD" + ("" if budgets else ", taken for granted (--budget-usd)"))
+    tell(f"budgets: {told} USD" + ("" if budgets else ", assumed; --budget-usd sets them"))
     return found
 
 

@@ -79,7 +79,7 @@ def check(asked: Setting, card: Card | None) -> None:
         raise BenchError(f"{card.name} has no bf16 in hardware: --precision fp32, or another card")
     check_optimizer(asked.optimizer)
     if asked.lora and asked.freeze == "none":
-        raise BenchError("--lora-rank leaves all weights as they are, so nothing else goes with it than --freeze embeddings, or encoder")
+        raise BenchError("--lora-rank trains adapters and no weights: use it with --freeze embeddings or --freeze encoder")
 
 
 def worth_a_look(asked: Setting, architecture: Architecture, computes_bf16: bool) -> tuple[Setting, ...]:
