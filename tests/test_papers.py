@@ -251,7 +251,7 @@ def test_every_arm_of_a_full_suite_can_be_planned_from_folders(name: str, machin
 
 def first_arm(name: str, loaded: Suite, machine: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Ending, Path]:
     """How it ended, and its folder."""
-    monkeypatch.setattr(worker.suite, "read", lambda path: loaded)
+    monkeypatch.setattr(worker.suite_file, "read", lambda path: loaded)
     first = arms.arms(loaded)[0]
     ending = worker.run(PATHS[name], first.id, machine / "results", machine / "cache", "cpu")
     assert (ending.status, ending.reason) == ("done", "")
@@ -274,7 +274,7 @@ def test_the_endpoint_suite_is_answered_by_an_endpoint(machine: Path, tmp_path: 
     with serving() as fake:
         elsewhere = {"endpoint": cells[0].strategy.endpoint.model_copy(update={"base_url": fake.url})}
         asking = replace(loaded, cells=tuple(replace(cell, strategy=cell.strategy.model_copy(update=elsewhere)) for cell in cells))
-        monkeypatch.setattr(worker.suite, "read", lambda path: asking)
+        monkeypatch.setattr(worker.suite_file, "read", lambda path: asking)
         endings = [worker.run(PATHS["llm-endpoint"], found.id, tmp_path, tmp_path / "cache", "cpu") for found in arms.arms(asking)]
     assert [(ending.status, ending.reason) for ending in endings] == [("done", "")] * len(cells)
     assert endings[0].facts["pseudo_labels"] > 0

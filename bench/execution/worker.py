@@ -22,8 +22,9 @@ from typing import Any
 from bench.contracts import PARENT_PIPE, Example, Score
 from bench.errors import BenchError, OverBudget, Stop
 from bench.execution.evaluation import Evaluation
-from bench.execution.job import ArmJob, inputs_fingerprint, store_of
+from bench.execution.job import ArmJob, inputs_fingerprint
 from bench.execution.ledger import Ending, Ledger, Purse, write_whole
+from bench.execution.prepare import PreparedSuite
 from bench.suite import arms, suite_file
 from bench.system import machine
 
@@ -61,7 +62,8 @@ def run(suite_path: Path, arm_id: str, results: Path, cache: Path, device: str) 
         for profiler in loaded.profilers.values():
             profiler.prepare()
         about["inputs_fingerprint"] = inputs_fingerprint(loaded, arm, cache, progress)
-        store = store_of(loaded, arm, results, cache, where, progress)
+        prepared = PreparedSuite(suite=loaded, arms=(arm,), splits={arm.task_label: splits}, results=results, cache=cache, device=where)
+        store = prepared.store(arm, progress)
         job = ArmJob(loaded, arm, splits, purse, store, ledger)
         outcome = arm.cell.strategy.run(job)
         evaluation = Evaluation(loaded, arm, splits, job, outcome)

@@ -18,6 +18,7 @@ from bench.suite import arms as plan
 from bench.suite import suite_file
 from bench.suite.suite_file import Suite
 from tests.execution.test_store import quiet
+from tests.prepared import prepared
 from tests.threads import one_thread
 
 __all__ = ["one_thread"]
@@ -72,7 +73,8 @@ def read(folder: Path, text: str = SUITE) -> Suite:
 def planned(loaded: Suite, cache: Path, only: str = "*") -> Planned:
     """Forecasts of the arms whose id matches."""
     arms = plan.only(plan.arms(loaded), only)
-    return forecasts(loaded, arms, dict.fromkeys(loaded.tasks, SPLITS), DryStore(cache, quiet), quiet)
+    ready = prepared(loaded, dict.fromkeys(loaded.tasks, SPLITS), cache=cache, arms=arms)
+    return forecasts(ready, DryStore(cache, quiet), quiet, reuse=False)
 
 
 def here(arms: Planned, room: float = math.inf) -> Here:

@@ -17,6 +17,7 @@ from bench.suite import arms as plan
 from bench.suite.suite_file import Suite
 from bench.system.fingerprints import of_folder
 from tests.execution.test_store import quiet
+from tests.prepared import prepared
 from tests.suite.test_suite import GOOD, read
 
 
@@ -57,15 +58,16 @@ def with_text(tmp_path: Path, words: str) -> Suite:
 
 def test_an_arm_is_run_again_where_a_text_it_reads_has_changed_and_others_are_not(tmp_path: Path) -> None:
     found = with_text(tmp_path, "one text")
-    arms, where = plan.arms(found), runner.Where(tmp_path / "results", tmp_path / "cache")
     splits = {"own": Splits((), (), (), (), "data")}
+    ready = prepared(found, splits, cache=tmp_path / "cache", results=tmp_path / "results")
+    arms = ready.arms
     for arm in arms:
-        (where.results / arm.id).mkdir(parents=True)
-        inputs = inputs_fingerprint(found, arm, where.cache, quiet)
-        seal(where.results / arm.id, Record(arm.id, *[""] * 5, {}, 1.0, 1, "done", "", 0.0, {}, "data", {}, "", "", "", inputs))
-    assert all(runner.kept(found, arms, splits, where, retry=False).values())
+        (ready.results / arm.id).mkdir(parents=True)
+        inputs = inputs_fingerprint(found, arm, ready.cache, quiet)
+        seal(ready.results / arm.id, Record(arm.id, *[""] * 5, {}, 1.0, 1, "done", "", 0.0, {}, "data", {}, "", "", "", inputs))
+    assert all(runner.kept(ready, retry=False).values())
     changed = with_text(tmp_path, "another text, and longer")
-    kept = runner.kept(changed, arms, splits, where, retry=False)
+    kept = runner.kept(replace(ready, suite=changed), retry=False)
     assert {arm.cell.label for arm in arms if not kept[arm.id]} == {"further"}
 
 
