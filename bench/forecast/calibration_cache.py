@@ -27,7 +27,7 @@ from bench.forecast.calibrate import Pace, kind, rehearse
 from bench.forecast.memory.of_recipe import at_once, peak_bytes, texts
 from bench.forecast.memory.simulate import Kernels
 from bench.system import machine
-from bench.system.files import made_once
+from bench.system.files import build_once
 from bench.training.recipes import ModelRecipe
 
 REASON = "reason"
@@ -76,7 +76,7 @@ class Finder:
             if REASON in answer:
                 self.reasons[one.partition("-")[0]] = str(answer[REASON])
             else:
-                made_once(folder / f"{one}.json", partial(_write, answer))
+                build_once(folder / f"{one}.json", partial(_write, answer))
             progress(what, done, len(missing))
         return {one: _read(folder / f"{one}.json") for one in work}
 

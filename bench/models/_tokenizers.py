@@ -12,7 +12,7 @@ from typing import Any
 
 from bench.data.source_code import documented_objects, installed
 from bench.errors import CheckpointError
-from bench.system.files import made_once
+from bench.system.files import build_once
 from bench.training.shapes import Family
 
 SENTINELS = tuple(f"<extra_id_{i}>" for i in range(100))
@@ -46,7 +46,7 @@ def from_docstrings(family: Family, vocabulary: int, cache: Path) -> Any:
     Raises CheckpointError where they give fewer tokens.
     """
     path = cache / "models" / f"tokenizer-{key(family, vocabulary)}.json"
-    made = made_once(path, functools.partial(_learn_from_docstrings, family, vocabulary, cache))
+    made = build_once(path, functools.partial(_learn_from_docstrings, family, vocabulary, cache))
     return _wrapped(made.read_text(encoding="utf-8"), family)
 
 
