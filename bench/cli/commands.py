@@ -32,6 +32,7 @@ from bench.suite import suite_file as reading
 from bench.suite.arms import Arm
 from bench.suite.suite_file import Suite
 from bench.system import machine, processes
+from bench.system.files import write_text
 
 if TYPE_CHECKING:
     from bench.forecast.device import Device
@@ -225,7 +226,7 @@ def compare(paths: tuple[Path, Path], folder_of_results: Path, metrics: tuple[st
     shown = comparison.blocks(found, *map(str, paths))
     console.print(tables.terminal(shown, console.width))
     if out:
-        tables.write(out, tables.markdown("Two results compared", shown))
+        write_text(out, tables.markdown("Two results compared", shown))
     return found.got_worse
 
 
@@ -238,9 +239,9 @@ def leaderboard(paths: Sequence[Path], folder_of_results: Path, rank_by: str, be
     shown = [*merged.blocks(found), *(f"Left out: {why}." for why in left_out)]
     console.print(tables.terminal(shown, console.width))
     if csv:
-        tables.write(csv, merged.frame(found).to_csv(index=False))
+        write_text(csv, merged.frame(found).to_csv(index=False))
     if markdown:
-        tables.write(markdown, tables.markdown("Leaderboard", shown))
+        write_text(markdown, tables.markdown("Leaderboard", shown))
 
 
 def init(data: Path, cache: Path, **said: Any) -> None:

@@ -30,6 +30,7 @@ from bench.suite import arms as planning
 from bench.suite.arms import Arm
 from bench.suite.suite_file import Suite
 from bench.system import machine
+from bench.system.files import write_json
 
 
 class Screen(Protocol):
@@ -81,7 +82,7 @@ def run(
         if layers is None:
             layers = _layers_before(where.results)
         (where.results / "suite.yaml").write_text(suite.text, encoding="utf-8")
-        ledger.write_whole(where.results / "suite.json", _question(suite, splits, layers))
+        write_json(where.results / "suite.json", _question(suite, splits, layers))
         return _run(suite, arms, splits, where, executor, screen, retry)
 
 

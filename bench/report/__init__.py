@@ -39,7 +39,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.system import garbage
+from bench.system import files, garbage
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -86,11 +86,10 @@ def write(folder: Path, quotes: Quotes | None = None, use: Use | None = None, ou
         maps = matters.plots(out) if matters else {}
         with processes.beside(partial(budget.draw, maps)):
             text = markdown.page(found, everything, metrics, boards, trade_offs, [*plots], matters, [*maps])
-    part = out / "report.md.part"
-    part.write_text(text, encoding="utf-8")
     told, drawn = (matters.fields, matters.maps) if matters else ((), ())
     html.write(Material(folder, found, everything, metrics, boards, told, drawn, use), text, out)
-    return part.replace(out / "report.md")
+    files.write_text(out / "report.md", text)
+    return out / "report.md"
 
 
 def fields(found: Results, task: str | None = None, quotes: Quotes | None = None) -> list[Field]:

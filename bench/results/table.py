@@ -28,6 +28,7 @@ from bench.results import archive
 from bench.results import examples as scored
 from bench.results.examples import Examples
 from bench.system import garbage
+from bench.system.files import atomic_write
 
 
 class Column(NamedTuple):
@@ -160,12 +161,10 @@ def _text(folder: Path) -> str:
 
 
 def save(results: Results, folder: Path) -> None:
-    """Write table.parquet and table.csv, each whole or not at all."""
-    parquet, csv = folder / "table.parquet", folder / "table.csv"
-    results.table.to_parquet(parquet.with_suffix(".parquet.part"), index=False)
-    pyarrow.csv.write_csv(pyarrow.Table.from_pandas(results.table, preserve_index=False), csv.with_suffix(".csv.part"), CSV)
-    for path in (parquet, csv):
-        path.with_suffix(path.suffix + ".part").replace(path)
+    """Write table.parquet and table.csv by atomic writes, of which neither starts to replace before both are written."""
+    with atomic_write(folder / "table.csv") as csv, atomic_write(folder / "table.parquet") as parquet:
+        results.table.to_parquet(parquet, index=False)
+        pyarrow.csv.write_csv(pyarrow.Table.from_pandas(results.table, preserve_index=False), csv, CSV)
 
 
 def arms(table: pd.DataFrame) -> pd.DataFrame:
