@@ -11,14 +11,12 @@ import json
 import shutil
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
-
-from filelock import FileLock, Timeout
 
 from bench.contracts import Executor, Part, Progress, Splits
 from bench.errors import BenchError, DataError
@@ -30,7 +28,7 @@ from bench.suite import arms as planning
 from bench.suite.arms import Arm
 from bench.suite.suite_file import Suite
 from bench.system import machine
-from bench.system.files import write_json
+from bench.system.files import exclusive_lock, write_json
 
 
 class Screen(Protocol):
@@ -77,8 +75,7 @@ def run(
     layers: those that compact models keep, for the report; None: as it was written down before.
     Raises BenchError where another process runs in the same folder.
     """
-    where.results.mkdir(parents=True, exist_ok=True)
-    with _alone(where.results):
+    with _run_lock(where.results):
         if layers is None:
             layers = _layers_before(where.results)
         (where.results / "suite.yaml").write_text(suite.text, encoding="utf-8")
@@ -245,7 +242,7 @@ def clean(results: Path) -> int:
     """
     if not (results / "suite.json").exists():
         raise BenchError(f"{results}: holds no results")
-    with _alone(results):
+    with _run_lock(results):
         kept = {record.student for path in results.iterdir() if (record := ledger.sealed(path))}
         freed = 0
         for made in (results / "store").glob("*/*"):
@@ -255,15 +252,13 @@ def clean(results: Path) -> int:
         return freed
 
 
-@contextmanager
-def _alone(results: Path) -> Iterator[None]:
-    lock = FileLock(results / "run.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise BenchError(f"another bench run is at work in {results}") from None
-    with lock:
-        yield
+def _run_lock(results: Path) -> AbstractContextManager[None]:
+    """Lock a results folder for one `bench run` or `bench clean`. Raises BenchError if another process holds the lock."""
+
+    def refuse() -> None:
+        raise BenchError(f"another bench run is at work in {results}")
+
+    return exclusive_lock(results / "run.lock", refuse)
 
 
 def _now() -> str:

@@ -22,11 +22,10 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Protocol
 
-from filelock import FileLock, Timeout
-
 from bench.contracts import Bill, Instrument, Meter, Profiler, Progress, Reading, Recipe, Tally, Workbench, identify
 from bench.errors import MeasureError
 from bench.system import machine
+from bench.system.files import exclusive_lock
 
 SCHEMA = 1
 
@@ -197,24 +196,14 @@ class Store:
         """Make it unless it is made; raises OverBudget where it does not fit the allowance, and then keeps nothing."""
         if bill := self.bill(recipe):
             return bill, True
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with self._alone(recipe):
+
+        def say_that_it_waits() -> None:
+            self.progress("waiting for an arm that makes the same", 0, 1)
+
+        with exclusive_lock(self.folder / f"{recipe.key}.lock", say_that_it_waits):
             if bill := self.bill(recipe):
                 return bill, True
             return self._make(recipe, allowance), False
-
-    @contextmanager
-    def _alone(self, recipe: Recipe) -> Iterator[None]:
-        lock = FileLock(self.folder / f"{recipe.key}.lock")
-        try:
-            lock.acquire(timeout=0.2)
-        except Timeout:
-            self.progress("waiting for an arm that makes the same", 0, 1)
-            lock.acquire()
-        try:
-            yield
-        finally:
-            lock.release()
 
     def _make(self, recipe: Recipe, allowance: Allowance) -> Bill:
         making = self.folder / f"{recipe.key}.making"

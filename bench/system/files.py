@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -71,9 +71,9 @@ def exclusive_lock(path: Path, held_elsewhere: Callable[[], object] | None = Non
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
-    try:
+    with suppress(Timeout):
         lock.acquire(blocking=False)
-    except Timeout:
+    if not lock.is_locked:
         if held_elsewhere:
             held_elsewhere()
         lock.acquire()

@@ -6,9 +6,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from filelock import FileLock
-
-from bench.system.files import write_text
+from bench.system.files import exclusive_lock, write_text
 
 DECIDE = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")
 """Files that decide what a model says."""
@@ -28,8 +26,7 @@ def _of_file(path: Path, memory: Path) -> str:
     if key not in known:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{memory}.lock"):
+        with exclusive_lock(memory.with_name(f"{memory.name}.lock")):
             write_text(memory, json.dumps(_read(memory) | {key: found}))
         return found
     return known[key]
