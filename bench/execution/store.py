@@ -14,7 +14,6 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -25,7 +24,7 @@ from typing import Protocol
 from bench.contracts import Bill, Instrument, Meter, Profiler, Progress, Reading, Recipe, Tally, Workbench, identify
 from bench.errors import MeasureError
 from bench.system import machine
-from bench.system.files import exclusive_lock
+from bench.system.files import atomic_write, exclusive_lock, write_json
 
 SCHEMA = 1
 
@@ -206,23 +205,16 @@ class Store:
             return self._make(recipe, allowance), False
 
     def _make(self, recipe: Recipe, allowance: Allowance) -> Bill:
-        making = self.folder / f"{recipe.key}.making"
-        shutil.rmtree(making, ignore_errors=True)
-        (making / "artifact").mkdir(parents=True)
-        try:
+        with atomic_write(self.folder / recipe.key) as making:
+            (making / "artifact").mkdir(parents=True)
             with window(self.profilers, self.device) as seen:
                 meters = Meters(allowance, seen.kwh_so_far)
                 recipe.make(making / "artifact", self._bench(meters))
-        except BaseException:
-            shutil.rmtree(making, ignore_errors=True)
-            raise
-        if meters.set_up_s is not None:
-            seen.readings.append(Reading("set_up", meters.set_up_s, "s", "counter"))
-        used = (meters.items, meters.prompt_tokens, meters.output_tokens)
-        bill = Bill(meters.flops, seen.wall_s, seen.kwh(), tuple(seen.readings), *used)
-        kept = {"schema": SCHEMA, "recipe": recipe.identity(), **asdict(bill)}
-        (making / "bill.json").write_text(json.dumps(kept, indent=1, allow_nan=False), encoding="utf-8")
-        making.replace(self.folder / recipe.key)
+            if meters.set_up_s is not None:
+                seen.readings.append(Reading("set_up", meters.set_up_s, "s", "counter"))
+            used = (meters.items, meters.prompt_tokens, meters.output_tokens)
+            bill = Bill(meters.flops, seen.wall_s, seen.kwh(), tuple(seen.readings), *used)
+            write_json(making / "bill.json", {"schema": SCHEMA, "recipe": recipe.identity(), **asdict(bill)})
         return bill
 
     def _bench(self, tally: Tally) -> Workbench:
