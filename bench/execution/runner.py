@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from bench.contracts import Executor, Part, Progress, Splits
+from bench.contracts import Executor, Part, Progress, Splits, no_progress
 from bench.errors import BenchError, DataError
 from bench.execution import ledger
 from bench.execution.job import inputs_fingerprint, store_of
@@ -136,12 +136,9 @@ def made(suite: Suite, where: Where, progress: Progress, arm: Arm) -> Store | No
 def _inputs(suite: Suite, arm: Arm, cache: Path) -> str:
     """'' where a checkpoint or text is not at hand any more: then nothing says that it changed."""
     try:
-        return inputs_fingerprint(suite, arm, cache, _silently)
+        return inputs_fingerprint(suite, arm, cache, no_progress)
     except BenchError:
         return ""
-
-
-def _silently(what: str, done: float, total: float) -> None: ...
 
 
 def _clear(folder: Path) -> None:

@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Protocol
 
-from bench.contracts import Bill, Instrument, Meter, Profiler, Progress, Reading, Recipe, Tally, Workbench, identify
+from bench.contracts import Bill, Instrument, Meter, NoTally, Profiler, Progress, Reading, Recipe, Tally, Workbench, identify
 from bench.errors import MeasureError
 from bench.system import machine
 from bench.system.files import atomic_write, exclusive_lock, write_json
@@ -149,20 +149,6 @@ class Workshop(Protocol):
         ...
 
 
-class _NoTally:
-    """For reading and forecasting, which take nothing."""
-
-    def room_for(self, flops: float, items: int = 0) -> bool:  # noqa: ARG002
-        return True
-
-    def fraction(self) -> float:
-        return 0.0
-
-    def advance(self, flops: float, items: int = 0) -> None: ...
-
-    def sold(self, prompt_tokens: int, output_tokens: int) -> None: ...
-
-
 class Store:
     """Artifacts under one folder, shared by all arms of a results folder."""
 
@@ -173,7 +159,7 @@ class Store:
         decides = json.dumps([models, *(identify(profiler) for profiler in profilers.values())], sort_keys=True)
         self.folder = folder / f"{device}-{hashlib.sha256(decides.encode()).hexdigest()[:8]}"
         self.cache, self.device, self.profilers, self.progress = cache, device, profilers, progress
-        self.bench = self._bench(_NoTally())
+        self.bench = self._bench(NoTally())
 
     def artifact(self, recipe: Recipe) -> Path:
         """Folder of what was made."""
@@ -228,7 +214,7 @@ class DryStore:
     """
 
     def __init__(self, cache: Path, progress: Progress) -> None:
-        self.bench = Workbench(cache, "cpu", lambda recipe: Path(recipe.key), _NoTally(), progress)
+        self.bench = Workbench(cache, "cpu", lambda recipe: Path(recipe.key), NoTally(), progress)
         self._made: Store | None = None
         self._bills: dict[str, Bill] = {}
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from bench.contracts import no_progress
 from bench.data.source_code import documented_objects, installed
 from bench.errors import CheckpointError
 from bench.system.files import build_once
@@ -59,16 +60,13 @@ def learnt(family: Family, vocabulary: int, texts: Iterable[str]) -> Any:
 
 
 def _learn_from_docstrings(family: Family, vocabulary: int, cache: Path, path: Path) -> None:
-    library = documented_objects(installed(("python",)), cache, _silently)
+    library = documented_objects(installed(("python",)), cache, no_progress)
     tokenizer = _learn(family, vocabulary, (found.docstring for found in library))
     if tokenizer.get_vocab_size() != vocabulary:
         raise CheckpointError(
             f"{vocabulary} tokens are asked for, the docstrings of Python's standard library give {tokenizer.get_vocab_size()}"
         )
     tokenizer.save(str(path))
-
-
-def _silently(what: str, done: float, total: float) -> None: ...
 
 
 def _learn(family: Family, vocabulary: int, texts: Iterable[str]) -> Any:
