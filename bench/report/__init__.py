@@ -39,7 +39,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.system import files, garbage
+from bench.system import files
+from bench.system.garbage import gc_disabled
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from bench.results.table import Results
 
 
-@garbage.away()
+@gc_disabled()
 def write(folder: Path, quotes: Quotes | None = None, use: Use | None = None, out: Path | None = None, read: Results | None = None) -> Path:
     """Read the arms in `folder` (`results/<suite>/`); write its tables, plots, report.md and report.html to `out`.
 

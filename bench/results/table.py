@@ -27,8 +27,8 @@ from bench.forecast.saved import Written
 from bench.results import archive
 from bench.results import examples as scored
 from bench.results.examples import Examples
-from bench.system import garbage
 from bench.system.files import atomic_write
+from bench.system.garbage import gc_disabled
 
 
 class Column(NamedTuple):
@@ -112,7 +112,7 @@ class _Arm:
     examples: Examples | None = None
 
 
-@garbage.away()
+@gc_disabled()
 def read(folder: Path) -> Results:
     """Read `results/<suite>/`, also while it is being written, or when only its tables are kept. Raises BenchError."""
     if not folder.is_dir():
