@@ -37,8 +37,6 @@ from bench.system.files import write_text
 if TYPE_CHECKING:
     from bench.forecast.device import Device
 
-WORKERS_AT_MOST = 8
-
 SLOW = 2.0
 """Times as long as in fp32, from which on bf16 is warned of."""
 
@@ -63,7 +61,7 @@ def run(
                 _refuse_above(max_usd, suite, arms, splits, where, kept, progress)
     for line in (*(layers or ()), *(() if layers is None else _slow(suite, device))):
         console.print(line)
-    executor = Local(workers=workers or _workers(device))
+    executor = Local(workers=workers or processes.concurrency(device))
     with screen.RunScreen(console) as shown:
         records = runner.run(suite, arms, splits, where, executor, shown, retry, layers)
     written = reporting.write(where.results)
@@ -82,7 +80,7 @@ def plan(path: Path, cache: Path, only: str | None, folder: Path, on: Mapping[st
     from bench.forecast.calibration_cache import Finder
 
     console, suite = screen.console(), reading.read(path)
-    arms, workers = _chosen(suite, only), on["workers"] or _workers(on["device"])
+    arms, workers = _chosen(suite, only), on["workers"] or processes.concurrency(on["device"])
     card = gpus.find(on["card"], gpus.cards(on["cards"])) if on["card"] else None
     with screen.preparing(console) as progress:
         splits = runner.data(suite, cache, progress)
@@ -276,12 +274,6 @@ def _slow(suite: Suite, device: str) -> list[str]:
     if suite.spec.precision == "fp32" or machine.device(device) != "cpu" or (times := machine.bf16_slowdown()) < SLOW:
         return []
     return [f"warning: this CPU has no bf16 in hardware, and multiplies {times:.0f} times slower in it; `precision: fp32` is faster here"]
-
-
-def _workers(device: str) -> int:
-    """One process a core that this process may use, each of one thread; a GPU takes one."""
-    cores = processes.cores()
-    return 1 if machine.device(device) == "cuda" else min(cores, WORKERS_AT_MOST)
 
 
 def _chosen(suite: Suite, only: str | None) -> tuple[Arm, ...]:

@@ -86,8 +86,7 @@ def device(large: Large) -> Device:
 
     if machine.device("auto") == "cuda" or large.on_hub:
         return Device("an A100 on a public cloud", 1.875, 3e13, 1, GPU_HOURS, is_gpu=True)
-    cores = processes.cores()
-    return Device("a core of a rented CPU machine", 0.05, 9e10, min(cores, 8), CPU_HOURS, is_gpu=False)
+    return Device("a core of a rented CPU machine", 0.05, 9e10, processes.concurrency(), CPU_HOURS, is_gpu=False)
 
 
 def divided(path: Path, told: Format | None, choice: Choice, look: Look, cache: Path) -> Divided:

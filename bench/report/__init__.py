@@ -82,10 +82,10 @@ def write(folder: Path, quotes: Quotes | None = None, use: Use | None = None, ou
         archive.write(folder, read.records, read.examples)
     trade_offs = [trade_off for one in boards if (trade_off := pareto.trade_off(one))]
     plots = budget.plots(boards, metrics, trade_offs, out)
-    with processes.beside(partial(budget.draw, plots)):
+    with processes.run_in_background(partial(budget.draw, plots)):
         matters = priced(asked, leaderboard.boards(asked, metrics) if quotes else boards, quotes, use)
         maps = matters.plots(out) if matters else {}
-        with processes.beside(partial(budget.draw, maps)):
+        with processes.run_in_background(partial(budget.draw, maps)):
             text = markdown.page(found, everything, metrics, boards, trade_offs, [*plots], matters, [*maps])
     told, drawn = (matters.fields, matters.maps) if matters else ((), ())
     html.write(Material(folder, found, everything, metrics, boards, told, drawn, use), text, out)
