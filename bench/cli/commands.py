@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import registry
 from bench import report as reporting
 from bench.cli import console as screen
 from bench.cli.price_options import label_prices, notes
@@ -33,6 +32,7 @@ from bench.suite.arms import Arm
 from bench.suite.suite_file import Suite
 from bench.system import machine, processes
 from bench.system.files import write_text
+from bench.system.names import nearest
 
 if TYPE_CHECKING:
     from bench.forecast.device import Device
@@ -282,6 +282,6 @@ def _chosen(suite: Suite, only: str | None) -> tuple[Arm, ...]:
         return arms
     chosen = planning.only(arms, only)
     if not chosen:
-        near = registry.nearest(only, tuple(arm.id for arm in arms))
+        near = nearest(only, tuple(arm.id for arm in arms))
         raise BenchError(f"no arm matches '{only}'" + (f"; the nearest is '{near}'" if near else ""))
     return chosen
