@@ -235,7 +235,7 @@ def _arm(folder: Path, suite: str) -> _Arm:
         if sealed is None:
             reason = "still running, or cut off" if rows else "not started"
             return _Arm({**shared, "status": "unfinished"}, [{**record, "reason": reason}, *rows])
-        ended = {**record, "reason": sealed.reason, "value": _number(sealed.spent_usd)}
+        ended = {**record, "reason": sealed.reason, "value": number_or_nan(sealed.spent_usd)}
         predictions = folder / "predictions.jsonl"
         examples = scored.read(predictions) if sealed.status == "done" and predictions.exists() else None
         return _Arm({**_identity(sealed), "arm": folder.name}, [ended, *rows], sealed, examples)
@@ -271,10 +271,10 @@ def _row(row: Mapping[str, Any]) -> dict[str, Any]:
         return {"row": kind, **kept, **amount, "usd": usd, "unit_price_usd": price}
     if kind == "score":
         kept = {name: str(row[name]) for name in ("subject", "unit", "direction")} | {"reason": str(row.get("reason", ""))}
-        return {"row": kind, **kept, "quantity": str(row["name"]), "value": _number(row["value"])}
+        return {"row": kind, **kept, "quantity": str(row["name"]), "value": number_or_nan(row["value"])}
     if kind == "reading":
         kept = {name: str(row[name]) for name in ("phase", "quantity", "unit", "direction", "source", "reason")}
-        return {"row": kind, **kept, "value": _number(row["value"]), "shared": bool(row["shared"])}
+        return {"row": kind, **kept, "value": number_or_nan(row["value"]), "shared": bool(row["shared"])}
     if kind == "fact":
         name = str(row["name"])
         unit = next((unit for end, unit in FACT_UNITS.items() if name.endswith(end)), "1")
@@ -282,8 +282,8 @@ def _row(row: Mapping[str, Any]) -> dict[str, Any]:
     raise ValueError(f"ledger row of unknown kind {kind!r}")
 
 
-def _number(value: float | None) -> float:
-    """What was not measured is missing."""
+def number_or_nan(value: float | None) -> float:
+    """Return a number as it stands in a table, in which NaN is what was not measured."""
     return math.nan if value is None else float(value)
 
 
