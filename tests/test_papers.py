@@ -17,7 +17,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from bench.contracts import Part
+from bench.contracts import Part, no_progress
 from bench.execution import ledger, worker
 from bench.execution.job import ArmJob, models_fingerprint
 from bench.execution.ledger import Ending, Purse
@@ -34,7 +34,6 @@ from bench.training.recipes import Finetuned, ModelRecipe
 from bench.training.settings import Tuning
 from bench.training.shapes import Family, shape_of
 from bench.training.shrinking import layer_counts
-from tests.execution.test_store import quiet
 from tests.training.fake_endpoint import serving
 
 ROOT = Path(__file__).parents[1]
@@ -218,9 +217,9 @@ def test_a_full_suite_runs_two_steps_of_each_strategy_from_folders(name: str, la
     loaded = small(SUITES[name])
     planned = next(found for found in arms.arms(loaded) if found.cell.label == label)
     models = models_fingerprint(loaded, planned, machine / "cache")
-    store = Store(machine / "results" / "store", machine / "cache", "cpu", {}, quiet, models)
+    store = Store(machine / "results" / "store", machine / "cache", "cpu", {}, no_progress, models)
     purse = Purse(planned.budget_usd)
-    outcome = planned.cell.strategy.run(ArmJob(loaded, planned, planned.task.splits(machine / "cache", quiet), purse, store))
+    outcome = planned.cell.strategy.run(ArmJob(loaded, planned, planned.task.splits(machine / "cache", no_progress), purse, store))
     assert isinstance(outcome.student, ModelRecipe)
     assert steps_made(store, outcome.student) == 2
     assert outcome.facts.get("pretraining_steps_made", 2) == 2
@@ -244,8 +243,8 @@ def test_the_first_arm_of_a_full_suite_is_done_with_its_scores(name: str, machin
 @pytest.mark.parametrize("name", SUITES)
 def test_every_arm_of_a_full_suite_can_be_planned_from_folders(name: str, machine: Path) -> None:
     loaded = small(SUITES[name])
-    dry = DryStore(machine / "cache", quiet)
-    planned = {arm.id: forecast(loaded, arm, arm.task.splits(machine / "cache", quiet), dry) for arm in arms.arms(loaded)}
+    dry = DryStore(machine / "cache", no_progress)
+    planned = {arm.id: forecast(loaded, arm, arm.task.splits(machine / "cache", no_progress), dry) for arm in arms.arms(loaded)}
     assert {arm: found.stops for arm, found in planned.items() if found.stops} == {}
 
 

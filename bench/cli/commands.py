@@ -28,11 +28,10 @@ from bench.results.table import Results
 from bench.suite import arms as planning
 from bench.suite import suite_file as reading
 from bench.system import processes
+from bench.system.files import write_text
 
 if TYPE_CHECKING:
     from bench.forecast.device import Device
-
-WORKERS_AT_MOST = 8
 
 
 def run(
@@ -52,7 +51,7 @@ def run(
                 _refuse_above(max_usd, prepared, kept, progress)
     for line in (*(layers or ()), *(() if layers is None else prepare.warnings(prepared))):
         console.print(line)
-    executor = Local(workers=workers or _workers(prepared.device))
+    executor = Local(workers=workers or processes.concurrency(prepared.device))
     with screen.RunScreen(console) as shown:
         records = runner.run(prepared, executor, shown, retry=retry, layers=layers)
     written = reporting.write(prepared.results)
@@ -74,7 +73,7 @@ def plan(path: Path, cache: Path, only: str | None, folder: Path, on: Mapping[st
     card = gpus.find(on["card"], gpus.cards(on["cards"])) if on["card"] else None
     with screen.preparing(console) as progress:
         prepared = prepare.load(path, results=folder, cache=cache, device=on["device"], only=only, progress=progress)
-        workers = on["workers"] or _workers(prepared.device)
+        workers = on["workers"] or processes.concurrency(prepared.device)
         layers = prepare.fetch(prepared, progress)
         store = DryStore(cache, progress)
         kept = {} if card else runner.kept(prepared, retry=False)  # nothing here was made on a card of the table
@@ -212,7 +211,7 @@ def compare(paths: tuple[Path, Path], folder_of_results: Path, metrics: tuple[st
     shown = comparison.blocks(found, *map(str, paths))
     console.print(tables.terminal(shown, console.width))
     if out:
-        tables.write(out, tables.markdown("Two results compared", shown))
+        write_text(out, tables.markdown("Two results compared", shown))
     return found.got_worse
 
 
@@ -225,9 +224,9 @@ def leaderboard(paths: Sequence[Path], folder_of_results: Path, rank_by: str, be
     shown = [*merged.blocks(found), *(f"Left out: {why}." for why in left_out)]
     console.print(tables.terminal(shown, console.width))
     if csv:
-        tables.write(csv, merged.frame(found).to_csv(index=False))
+        write_text(csv, merged.frame(found).to_csv(index=False))
     if markdown:
-        tables.write(markdown, tables.markdown("Leaderboard", shown))
+        write_text(markdown, tables.markdown("Leaderboard", shown))
 
 
 def init(data: Path, cache: Path, **said: Any) -> None:
@@ -246,8 +245,3 @@ def _refuse_above(max_usd: float, prepared: PreparedSuite, kept: Mapping[str, Re
 
     planned = looking.forecasts(prepared, DryStore(prepared.cache, progress), progress, reuse=True)
     looking.refuse_above(looking.look(prepared.suite, planned, None, 1, kept), max_usd)
-
-
-def _workers(device: str) -> int:
-    """Return one process for each core that this process may use, each of one thread; a GPU takes one."""
-    return 1 if device == "cuda" else min(processes.cores(), WORKERS_AT_MOST)

@@ -10,12 +10,12 @@ from bench.contracts import Checkpoint, Progress, Splits, Text
 from bench.errors import BenchError, DataError
 from bench.execution.job import models_fingerprint
 from bench.execution.store import Store
-from bench.registry import nearest
 from bench.suite import arms as planning
 from bench.suite import suite_file
 from bench.suite.arms import Arm
 from bench.suite.suite_file import Suite
 from bench.system import machine
+from bench.system.names import nearest
 
 SLOW = 2.0
 """A run warns of bf16 where it takes this many times as long as fp32, or longer."""

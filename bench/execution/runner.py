@@ -11,16 +11,14 @@ import json
 import shutil
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from filelock import FileLock, Timeout
-
-from bench.contracts import Executor, Part
+from bench.contracts import Executor, Part, no_progress
 from bench.errors import BenchError
 from bench.execution import ledger
 from bench.execution.job import inputs_fingerprint
@@ -28,6 +26,7 @@ from bench.execution.ledger import Ending, Record
 from bench.execution.prepare import PreparedSuite
 from bench.suite import arms as planning
 from bench.suite.arms import Arm
+from bench.system.files import exclusive_lock, write_json
 
 
 class Screen(Protocol):
@@ -46,12 +45,11 @@ def run(prepared: PreparedSuite, executor: Executor, screen: Screen, *, retry: b
     Raises BenchError where another process runs in the same folder.
     """
     results = prepared.results
-    results.mkdir(parents=True, exist_ok=True)
-    with _alone(results):
+    with _run_lock(results):
         if layers is None:
             layers = _layers_before(results)
         (results / "suite.yaml").write_text(prepared.suite.text, encoding="utf-8")
-        ledger.write_whole(results / "suite.json", _question(prepared, layers))
+        write_json(results / "suite.json", _question(prepared, layers))
         return _run(prepared, executor, screen, retry)
 
 
@@ -104,12 +102,9 @@ def kept(prepared: PreparedSuite, retry: bool) -> dict[str, Record | None]:
 def _inputs(prepared: PreparedSuite, arm: Arm) -> str:
     """Fingerprint of an arm's checkpoints and texts; '' where one is missing now, so that nothing tells whether it changed."""
     try:
-        return inputs_fingerprint(prepared.suite, arm, prepared.cache, _silently)
+        return inputs_fingerprint(prepared.suite, arm, prepared.cache, no_progress)
     except BenchError:
         return ""
-
-
-def _silently(what: str, done: float, total: float) -> None: ...
 
 
 def _clear(folder: Path) -> None:
@@ -209,7 +204,7 @@ def clean(results: Path) -> int:
     """
     if not (results / "suite.json").exists():
         raise BenchError(f"{results}: holds no results")
-    with _alone(results):
+    with _run_lock(results):
         kept = {record.student for path in results.iterdir() if (record := ledger.sealed(path))}
         freed = 0
         for made in (results / "store").glob("*/*"):
@@ -219,15 +214,13 @@ def clean(results: Path) -> int:
         return freed
 
 
-@contextmanager
-def _alone(results: Path) -> Iterator[None]:
-    lock = FileLock(results / "run.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise BenchError(f"another bench run is at work in {results}") from None
-    with lock:
-        yield
+def _run_lock(results: Path) -> AbstractContextManager[None]:
+    """Lock a results folder for one `bench run` or `bench clean`. Raises BenchError if another process holds the lock."""
+
+    def refuse() -> None:
+        raise BenchError(f"another bench run is at work in {results}")
+
+    return exclusive_lock(results / "run.lock", refuse)
 
 
 def _now() -> str:
