@@ -26,7 +26,8 @@ from typing import Any
 import numpy as np
 
 from bench.contracts import Charge, Reading, Score
-from bench.execution.ledger import LIMITED, SCHEMA, Record
+from bench.execution.ledger import LIMITED, SCHEMA
+from bench.execution.record import Record
 
 SECONDS, BYTES = 10.0, 1e9
 """Aimed at."""

@@ -20,7 +20,8 @@ from pydantic import ValidationError
 from bench.contracts import Part, no_progress
 from bench.execution import ledger, worker
 from bench.execution.job import ArmJob, models_fingerprint
-from bench.execution.ledger import Ending, Purse
+from bench.execution.purse import Purse
+from bench.execution.record import Ending
 from bench.execution.store import DryStore, Store
 from bench.forecast.arm import forecast
 from bench.models.random import Random

@@ -12,8 +12,8 @@ from bench.cli.price_options import label_prices, notes
 from bench.contracts import Progress
 from bench.errors import BenchError, SuiteError
 from bench.execution import prepare, runner
-from bench.execution.ledger import Record
 from bench.execution.prepare import PreparedSuite
+from bench.execution.record import Record
 from bench.execution.store import DryStore
 from bench.executors.local import Local
 from bench.init import session

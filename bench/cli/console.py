@@ -23,7 +23,7 @@ from bench import registry
 from bench import report as reporting
 from bench.contracts import Part
 from bench.errors import BenchError
-from bench.execution.ledger import Record
+from bench.execution.record import Record
 from bench.results import table as results
 from bench.suite.arms import Arm
 from bench.system.names import nearest

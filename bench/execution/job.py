@@ -32,9 +32,10 @@ from bench.contracts import (
     Workbench,
     fingerprint,
 )
-from bench.data.overlap import without
+from bench.data.held_out import without
 from bench.errors import MeasureError, NotEnough, OverBudget
-from bench.execution.ledger import LIMITED, Ledger, Purse
+from bench.execution.ledger import LIMITED, Ledger
+from bench.execution.purse import Purse
 from bench.execution.store import Allowance, Workshop
 from bench.suite.arms import Arm, named
 from bench.suite.prices import FORESEEN, UNITS

@@ -22,8 +22,8 @@ from bench.contracts import Executor, Part, no_progress
 from bench.errors import BenchError
 from bench.execution import ledger
 from bench.execution.job import inputs_fingerprint
-from bench.execution.ledger import Ending, Record
 from bench.execution.prepare import PreparedSuite
+from bench.execution.record import Ending, Record, read_record, write_record
 from bench.suite import arms as planning
 from bench.suite.arms import Arm
 from bench.system.files import exclusive_lock, write_json
@@ -73,7 +73,7 @@ def _run(prepared: PreparedSuite, executor: Executor, screen: Screen, retry: boo
         {arm_id: results / arm_id / "worker.log" for arm_id in open_},
         seal,
     )
-    return [record for arm in prepared.arms if (record := ledger.sealed(results / arm.id))]
+    return [record for arm in prepared.arms if (record := read_record(results / arm.id))]
 
 
 def kept(prepared: PreparedSuite, retry: bool) -> dict[str, Record | None]:
@@ -90,7 +90,7 @@ def kept(prepared: PreparedSuite, retry: bool) -> dict[str, Record | None]:
         return seen[uses]
 
     def record(arm: Arm) -> Record | None:
-        found = ledger.sealed(prepared.results / arm.id)
+        found = read_record(prepared.results / arm.id)
         if found is None or (retry and found.status == "failed"):
             return None
         same = found.data_fingerprint in ("", prepared.splits[arm.task_label].fingerprint)
@@ -154,7 +154,7 @@ class _Sealer:
     def __call__(self, arm_id: str, exit_status: int) -> None:
         folder = self.prepared.results / arm_id
         record = self._record(self._arms[arm_id], _ending(folder, exit_status))
-        ledger.seal(folder, record)
+        write_record(folder, record)
         (folder / "progress.json").unlink(missing_ok=True)
         self.screen.ended(record)
 
@@ -205,7 +205,7 @@ def clean(results: Path) -> int:
     if not (results / "suite.json").exists():
         raise BenchError(f"{results}: holds no results")
     with _run_lock(results):
-        kept = {record.student for path in results.iterdir() if (record := ledger.sealed(path))}
+        kept = {record.student for path in results.iterdir() if (record := read_record(path))}
         freed = 0
         for made in (results / "store").glob("*/*"):
             if made.is_dir() and str((made / "artifact").relative_to(results)) not in kept:

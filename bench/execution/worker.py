@@ -23,8 +23,10 @@ from bench.contracts import PARENT_PIPE, Example, Score
 from bench.errors import BenchError, OverBudget, Stop
 from bench.execution.evaluation import Evaluation
 from bench.execution.job import ArmJob, inputs_fingerprint
-from bench.execution.ledger import Ending, Ledger, Purse
+from bench.execution.ledger import Ledger
 from bench.execution.prepare import PreparedSuite
+from bench.execution.purse import Purse
+from bench.execution.record import Ending
 from bench.suite import arms, suite_file
 from bench.system import machine
 from bench.system.files import atomic_write, write_json

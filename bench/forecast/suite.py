@@ -12,8 +12,8 @@ import psutil
 
 from bench.contracts import Progress, Recipe
 from bench.errors import BenchError
-from bench.execution.ledger import Record
 from bench.execution.prepare import PreparedSuite
+from bench.execution.record import Record
 from bench.execution.store import DryStore
 from bench.forecast import totals
 from bench.forecast.arm import Forecast, forecast

@@ -20,7 +20,7 @@ import pyarrow
 import pyarrow.parquet
 
 from bench.errors import BenchError
-from bench.execution.ledger import Record
+from bench.execution.record import Record
 from bench.results.examples import Examples, once
 from bench.system.files import atomic_write
 

@@ -21,7 +21,7 @@ import pyarrow.csv
 
 from bench.errors import BenchError
 from bench.execution import ledger
-from bench.execution.ledger import Record
+from bench.execution.record import Record, read_record
 from bench.forecast import saved
 from bench.forecast.saved import Written
 from bench.results import archive
@@ -230,7 +230,7 @@ def _arm(folder: Path, suite: str) -> _Arm:
     """All of one arm. A file that cannot be understood makes it a failed one; its rows are then left out."""
     shared, record = {"suite": suite, "arm": folder.name}, {"row": "record", "quantity": "spent", "unit": "USD", "direction": "lower"}
     try:
-        sealed = ledger.sealed(folder)
+        sealed = read_record(folder)
         rows = [_row(row) for row in ledger.rows(folder)]
         if sealed is None:
             reason = "still running, or cut off" if rows else "not started"

@@ -16,7 +16,7 @@ from bench.data.source_code import EXTRACTOR, PACKAGES, DocumentedObject, docume
 from bench.data.splitting import divide
 from bench.errors import DataError
 from bench.system.files import build_once
-from bench.tasks._likeness import first_of_their_kind
+from bench.tasks._near_duplicates import first_of_their_kind
 
 TEST, DEV, POOL = 0.08, 0.04, 0.40
 """Shares of the pairs, by content hash; the rest is train."""

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from bench.contracts import Example, Progress, Recipe, Splits, Text, Workbench, no_progress
 from bench.errors import NotEnough, OverBudget
 from bench.execution.job import ArmJob
-from bench.execution.ledger import Ledger, Purse, rows
+from bench.execution.ledger import Ledger, rows
+from bench.execution.purse import Purse
 from bench.execution.store import DryStore, Store
 from bench.suite import arms, suite_file
 from tests.execution.test_store import Steps

@@ -15,6 +15,7 @@ import pytest
 
 from bench.contracts import no_progress
 from bench.execution import ledger, prepare
+from bench.execution.record import Record, read_record
 from bench.execution.store import DryStore
 from bench.forecast.suite import forecasts
 from bench.suite import suite_file
@@ -41,8 +42,8 @@ def smoke(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
     return folder / "smoke"
 
 
-def arms(folder: Path) -> dict[str, ledger.Record]:
-    found = {path.name: ledger.sealed(path) for path in sorted(folder.iterdir()) if (path / "record.json").exists()}
+def arms(folder: Path) -> dict[str, Record]:
+    found = {path.name: read_record(path) for path in sorted(folder.iterdir()) if (path / "record.json").exists()}
     return {name: record for name, record in found.items() if record}
 
 

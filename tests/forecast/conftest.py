@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.contracts import Example, Splits, no_progress
-from bench.execution.ledger import Record
+from bench.execution.record import Record
 from bench.execution.store import DryStore
 from bench.forecast.calibrate import Pace
 from bench.forecast.device import Here

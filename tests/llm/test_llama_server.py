@@ -18,7 +18,8 @@ import pytest
 from bench.contracts import Example, Outcome, Splits, no_progress
 from bench.errors import BenchError
 from bench.execution.job import ArmJob
-from bench.execution.ledger import Ledger, Purse, rows
+from bench.execution.ledger import Ledger, rows
+from bench.execution.purse import Purse
 from bench.execution.store import Store
 from bench.suite import arms, suite_file
 from bench.suite.suite_file import Suite

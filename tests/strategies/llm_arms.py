@@ -7,7 +7,9 @@ from typing import Any
 from bench.contracts import Example, Outcome, Splits, no_progress
 from bench.execution import worker
 from bench.execution.job import ArmJob
-from bench.execution.ledger import Ending, Ledger, Purse, rows
+from bench.execution.ledger import Ledger, rows
+from bench.execution.purse import Purse
+from bench.execution.record import Ending
 from bench.execution.store import Store
 from bench.suite import arms
 from bench.suite import suite_file as suite

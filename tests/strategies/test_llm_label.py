@@ -9,7 +9,8 @@ from bench import registry
 from bench.contracts import Example, Part, Splits, no_progress
 from bench.errors import BenchError, CheckpointError, NotEnough, OverBudget
 from bench.execution.job import ArmJob
-from bench.execution.ledger import Purse, rows
+from bench.execution.ledger import rows
+from bench.execution.purse import Purse
 from bench.execution.store import DryStore
 from bench.forecast.arm import forecast
 from bench.models.random import Random

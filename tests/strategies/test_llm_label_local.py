@@ -8,7 +8,8 @@ import torch
 from bench.contracts import no_progress
 from bench.errors import CheckpointError
 from bench.execution.job import ArmJob
-from bench.execution.ledger import Purse, rows
+from bench.execution.ledger import rows
+from bench.execution.purse import Purse
 from bench.execution.store import DryStore
 from bench.models.random import Random
 from bench.suite import arms, suite_file

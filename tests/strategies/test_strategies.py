@@ -12,7 +12,7 @@ from bench import registry
 from bench.contracts import Example, Outcome, Recipe, Splits, no_progress
 from bench.errors import BenchError, NotEnough, OverBudget
 from bench.execution.job import ArmJob
-from bench.execution.ledger import Purse
+from bench.execution.purse import Purse
 from bench.execution.store import DryStore, Store
 from bench.forecast.arm import forecast
 from bench.suite import arms, suite_file

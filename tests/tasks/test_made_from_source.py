@@ -11,7 +11,7 @@ import pytest
 
 from bench.contracts import fingerprint, no_progress
 from bench.errors import DataError
-from bench.tasks._likeness import alike, word_pairs
+from bench.tasks._near_duplicates import alike, word_pairs
 from bench.tasks.docstrings import Docstrings
 from bench.tasks.names import Names
 

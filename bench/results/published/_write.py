@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.contracts import Charge, Score
-from bench.execution.ledger import Ledger, Purse, Record, seal
+from bench.execution.ledger import Ledger
+from bench.execution.purse import Purse
+from bench.execution.record import Record, write_record
 from bench.system.files import write_json
 
 EQUALS_CLASS_SHARE = "equals_class_share"
@@ -77,7 +79,7 @@ def _write(cell: Cell, suite: str, folder: Path) -> None:
         for metric, points in scores.items():
             ledger.score(subject, Score(metric, points, "points", "higher"))
     ledger.facts(cell.facts)
-    seal(folder, _record(cell, suite, None if cell.charges is None else purse.spent_usd))
+    write_record(folder, _record(cell, suite, None if cell.charges is None else purse.spent_usd))
 
 
 def _record(cell: Cell, suite: str, spent_usd: float | None) -> Record:
