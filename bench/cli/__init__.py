@@ -6,8 +6,6 @@ or the command is wrong, 130 stopped by Ctrl-C.
 
 from __future__ import annotations
 
-import os
-from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
@@ -15,6 +13,7 @@ import click
 
 from bench import __version__
 from bench.errors import BenchError
+from bench.system.names import nearest
 
 COMMANDS = (
     "init",
@@ -51,9 +50,9 @@ class _Commands(click.Group):
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
-        near = get_close_matches(args[0], COMMANDS, n=1)
-        if near and args[0] not in COMMANDS:
-            ctx.fail(f"No such command '{args[0]}'. Did you mean '{near[0]}'?")
+        name = args[0]
+        if name not in COMMANDS and (near := nearest(name, COMMANDS)):
+            ctx.fail(f"No such command '{name}'. Did you mean '{near}'?")
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -86,5 +85,6 @@ def _suggest_only_new_names(error: click.NoSuchOption) -> None:
 @click.version_option(__version__, prog_name="bench")
 def main() -> None:
     """Compare annotating more data, distilling, and shrink-and-fine-tune under a fixed budget."""
-    # The matrices of numpy are small here: its threads would wait for each other and take cores from other processes.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from bench.system import processes
+
+    processes.limit_numpy_threads()

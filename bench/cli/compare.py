@@ -28,6 +28,7 @@ def compare(before: Path, after: Path, metrics: tuple[str, ...], fail_on_change:
     from bench.report.render import tables
     from bench.report.sections import comparison
     from bench.results import folders
+    from bench.system.files import write_text
 
     screen = console.console()
     with console.preparing(screen) as progress:
@@ -39,5 +40,5 @@ def compare(before: Path, after: Path, metrics: tuple[str, ...], fail_on_change:
     shown = comparison.blocks(found, str(before), str(after))
     screen.print(tables.terminal(shown, screen.width))
     if markdown:
-        tables.write(markdown, tables.markdown("Two results compared", shown))
+        write_text(markdown, tables.markdown("Two results compared", shown))
     raise SystemExit(1 if found.got_worse and fail_on_change else 0)

@@ -67,9 +67,9 @@ def fit(
 
     MODEL is a hub id, a folder, or a shape such as pegasus:16-4 or t5:small-nl16. No weights are needed.
     """
-    from bench.system import garbage
+    from bench.system.garbage import gc_disabled
 
-    with garbage.away():
+    with gc_disabled():
         from bench.cli import console
         from bench.forecast import gpus as gpu_table
         from bench.forecast.fit import search, terminal

@@ -26,6 +26,7 @@ def leaderboard(results: tuple[Path, ...], rank_by: str, best: bool, csv: Path |
     from bench.report.render import tables
     from bench.report.sections import merged
     from bench.results import folders
+    from bench.system.files import write_text
 
     screen = console.console()
     with console.preparing(screen) as progress:
@@ -34,6 +35,6 @@ def leaderboard(results: tuple[Path, ...], rank_by: str, best: bool, csv: Path |
     shown = [*merged.blocks(found), *(f"Left out: {why}." for why in left_out)]
     screen.print(tables.terminal(shown, screen.width))
     if csv:
-        tables.write(csv, merged.frame(found).to_csv(index=False))
+        write_text(csv, merged.frame(found).to_csv(index=False))
     if markdown:
-        tables.write(markdown, tables.markdown("Leaderboard", shown))
+        write_text(markdown, tables.markdown("Leaderboard", shown))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -20,6 +21,9 @@ from bench.cli.options import (
     suite_argument,
     workers_option,
 )
+
+if TYPE_CHECKING:
+    from bench.forecast.device import Device
 
 
 @click.command()
@@ -76,16 +80,42 @@ def plan(
 
     SUITE is a YAML file. No arm is run and nothing is paid.
     """
-    from bench.cli import commands
+    from bench.cli import console
+    from bench.execution import prepare, runner
+    from bench.execution.store import DryStore
+    from bench.forecast import gpus as gpu_table
+    from bench.forecast import saved, terminal
+    from bench.forecast import suite as forecast
+    from bench.forecast.calibration_cache import Finder
+    from bench.system import processes
 
-    on = {
-        "device": device,
-        "workers": workers,
-        "again": recalibrate,
-        "rehearse": calibrate,
-        "card": gpu,
-        "cards": gpus,
-        "training": train_utilization,
-        "generating": decode_utilization,
-    }
-    commands.plan(suite, cache.absolute(), only, parent, on, max_usd)
+    screen = console.console()
+    card = gpu_table.find(gpu, gpu_table.cards(gpus)) if gpu else None
+    with console.preparing(screen) as progress:
+        prepared = prepare.load(suite, results=parent, cache=cache.absolute(), device=device, only=only, progress=progress)
+        workers = workers or processes.concurrency(prepared.device)
+        layers = prepare.fetch(prepared, progress)
+        store = DryStore(prepared.cache, progress)
+        kept = {} if card else runner.kept(prepared, retry=False)  # no finished arm was made on another GPU
+        planned = forecast.forecasts(prepared, store, progress, reuse=not card)
+        finder = Finder(
+            prepared.cache,
+            prepared.device,
+            workers,
+            prepared.suite.profilers,
+            prepared.data_fingerprint,
+            recalibrate,
+        )
+        model: Device | None = None
+        if card:
+            model = forecast.on_card(card, train_utilization, decode_utilization, finder, planned, store, progress)
+        elif calibrate:
+            model = forecast.here(finder, planned, store, progress)
+    ahead = forecast.look(prepared.suite, planned, model, 1 if card else workers, kept)
+    spec = prepared.suite.spec
+    screen.print(f"{spec.suite}: {len(prepared.arms)} arms, {spec.start_labels} labels owned, compute paid by {spec.prices.meter}")
+    for block in (*layers, *([] if card else prepare.warnings(prepared)), *terminal.blocks(ahead)):
+        screen.print(block)
+    if model and not card:
+        saved.write(prepared.results, ahead.written)
+    forecast.refuse_above(ahead, max_usd)

@@ -45,7 +45,31 @@ def run(
 
     SUITE is a YAML file. An interrupted run continues where it stopped.
     """
-    from bench.cli import commands
+    from bench import report as reporting
+    from bench.cli import console
+    from bench.execution import prepare, runner
+    from bench.execution.store import DryStore
+    from bench.executors.local import Local
+    from bench.system import processes
 
-    failed = commands.run(suite, parent, cache.absolute(), only, retry, workers, device, max_usd)
-    raise SystemExit(1 if failed else 0)
+    screen, layers = console.console(), None
+    with console.preparing(screen) as progress:
+        prepared = prepare.load(suite, results=parent, cache=cache.absolute(), device=device, only=only, progress=progress)
+        kept = runner.kept(prepared, retry)
+        if None in kept.values():
+            layers = prepare.fetch(prepared, progress)
+            if max_usd is not None:
+                from bench.forecast import suite as forecast
+
+                planned = forecast.forecasts(prepared, DryStore(prepared.cache, progress), progress, reuse=True)
+                forecast.refuse_above(forecast.look(prepared.suite, planned, None, 1, kept), max_usd)
+    if layers is not None:
+        for line in (*layers, *prepare.warnings(prepared)):
+            screen.print(line)
+    with console.RunScreen(screen) as shown:
+        executor = Local(workers=workers or processes.concurrency(prepared.device))
+        records = runner.run(prepared, executor, shown, retry=retry, layers=layers)
+    written = reporting.write(prepared.results)
+    screen.print(console.leaderboard(prepared.results, screen))
+    console.summary(records, written, screen)
+    raise SystemExit(1 if any(record.status == "failed" for record in records) else 0)
