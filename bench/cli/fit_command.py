@@ -24,9 +24,9 @@ def _fit(model: str, card: str | None, cards: Path | None, batch: int, asked: Ma
     from bench.forecast.memory import find
 
     console, table = screen.console(), card_table.cards(cards)
-    query = search.query(card_table.find(card, table) if card else None, batch, **asked)
+    query = search.build_query(card_table.find(card, table) if card else None, batch, **asked)
     with screen.preparing(console) as progress:
-        found = search.answer(find(model), query, progress)
+        found = search.what_fits(find(model), query, progress)
     search.refuse_what_never_fits(found, table)
     for block in terminal.blocks(found):
         console.print(block)

@@ -13,8 +13,7 @@ from bench.cli import main
 from bench.errors import BenchError
 from bench.forecast import gpus
 from bench.forecast.fit.options import Setting
-from bench.forecast.fit.search import Answer, FitQuery, refuse_what_never_fits
-from bench.forecast.fit.search import answer as search
+from bench.forecast.fit.search import Answer, FitQuery, refuse_what_never_fits, what_fits
 from bench.forecast.fit.terminal import blocks
 from bench.forecast.gpus import GIB, Card
 from bench.forecast.memory import SequenceLengths, find, parameters
@@ -35,7 +34,7 @@ def bench(*arguments: str) -> Result:
 
 def answered(card: Card | None = None, batch: int = 1, **setting: object) -> Answer:
     query = FitQuery(lengths=SequenceLengths(32, 8), setting=Setting(**setting), batch=batch, card=card, context_bytes=0.5 * GIB)
-    return search(find(TINY), query, lambda what, done, total: None, workers=1)
+    return what_fits(find(TINY), query, lambda what, done, total: None, workers=1)
 
 
 @pytest.fixture(scope="module")

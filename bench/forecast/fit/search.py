@@ -50,7 +50,7 @@ class FitQuery:
         return (card.memory_bytes - self.context_bytes) * (1 - self.kept_free)
 
 
-def query(
+def build_query(
     card: Card | None,
     batch: int,
     *,
@@ -141,7 +141,7 @@ class Answer:
         return min(self.rows, key=lambda row: (row.peak.total(self.query.batch), row.flops))
 
 
-def answer(model: NamedModel, query: FitQuery, progress: Progress, workers: int | None = None) -> Answer:
+def what_fits(model: NamedModel, query: FitQuery, progress: Progress, workers: int | None = None) -> Answer:
     """Simulate the settings worth comparing, and the students, in parallel processes.
 
     Raises BenchError where the model has fewer positions than the sequences have tokens, or where the setting is impossible.

@@ -61,7 +61,7 @@ def _verdict(answer: Answer, card: Card) -> str:
         ways.insert(0, f"micro_batch_size {parts} (the same step{', but for what dropout draws' if answer.query.setting.dropout else ''})")
     said = f"As asked, a batch of {batch} does not fit" + (f"; it does with {'; or '.join(ways)}." if ways else ".")
     students = [f"{one.layers} (up to {one.peak.largest_batch(room)})" for one in answer.students if one.peak.total(batch) <= room]
-    return said + (f" Students that fit as asked: {', '.join(students)}." if students else " No student fits as query.")
+    return said + (f" Students that fit as asked: {', '.join(students)}." if students else " No student fits as asked.")
 
 
 def _by_batch(answer: Answer) -> Table:
