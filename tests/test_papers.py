@@ -17,7 +17,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from bench.contracts import Part
+from bench.contracts import Part, no_progress
 from bench.execution import ledger, worker
 from bench.execution.job import ArmJob, models_fingerprint
 from bench.execution.ledger import Ending, Purse
@@ -34,7 +34,6 @@ from bench.training.recipes import Finetuned, ModelRecipe
 from bench.training.settings import Tuning
 from bench.training.shapes import Family, shape_of
 from bench.training.shrinking import layer_counts
-from tests.execution.test_store import quiet
 from tests.training.fake_endpoint import serving
 
 ROOT = Path(__file__).parents[1]
@@ -218,9 +217,9 @@ def test_a_full_suite_runs_two_steps_of_each_strategy_from_folders(name: str, la
     loaded = small(SUITES[name])
     planned = next(found for found in arms.arms(loaded) if found.cell.label == label)
     models = models_fingerprint(loaded, planned, machine / "cache")
-    store = Store(machine / "results" / "store", machine / "cache", "cpu", {}, quiet, models)
+    store = Store(machine / "results" / "store", machine / "cache", "cpu", {}, no_progress, models)
     purse = Purse(planned.budget_usd)
-    outcome = planned.cell.strategy.run(ArmJob(loaded, planned, planned.task.splits(machine / "cache", quiet), purse, store))
+    outcome = planned.cell.strategy.run(ArmJob(loaded, planned, planned.task.splits(machine / "cache", no_progress), purse, store))
     assert isinstance(outcome.student, ModelRecipe)
     assert steps_made(store, outcome.student) == 2
     assert outcome.facts.get("pretraining_steps_made", 2) == 2
@@ -244,14 +243,14 @@ def test_the_first_arm_of_a_full_suite_is_done_with_its_scores(name: str, machin
 @pytest.mark.parametrize("name", SUITES)
 def test_every_arm_of_a_full_suite_can_be_planned_from_folders(name: str, machine: Path) -> None:
     loaded = small(SUITES[name])
-    dry = DryStore(machine / "cache", quiet)
-    planned = {arm.id: forecast(loaded, arm, arm.task.splits(machine / "cache", quiet), dry) for arm in arms.arms(loaded)}
+    dry = DryStore(machine / "cache", no_progress)
+    planned = {arm.id: forecast(loaded, arm, arm.task.splits(machine / "cache", no_progress), dry) for arm in arms.arms(loaded)}
     assert {arm: found.stops for arm, found in planned.items() if found.stops} == {}
 
 
 def first_arm(name: str, loaded: Suite, machine: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Ending, Path]:
     """How it ended, and its folder."""
-    monkeypatch.setattr(worker.suite, "read", lambda path: loaded)
+    monkeypatch.setattr(worker.suite_file, "read", lambda path: loaded)
     first = arms.arms(loaded)[0]
     ending = worker.run(PATHS[name], first.id, machine / "results", machine / "cache", "cpu")
     assert (ending.status, ending.reason) == ("done", "")
@@ -274,7 +273,7 @@ def test_the_endpoint_suite_is_answered_by_an_endpoint(machine: Path, tmp_path: 
     with serving() as fake:
         elsewhere = {"endpoint": cells[0].strategy.endpoint.model_copy(update={"base_url": fake.url})}
         asking = replace(loaded, cells=tuple(replace(cell, strategy=cell.strategy.model_copy(update=elsewhere)) for cell in cells))
-        monkeypatch.setattr(worker.suite, "read", lambda path: asking)
+        monkeypatch.setattr(worker.suite_file, "read", lambda path: asking)
         endings = [worker.run(PATHS["llm-endpoint"], found.id, tmp_path, tmp_path / "cache", "cpu") for found in arms.arms(asking)]
     assert [(ending.status, ending.reason) for ending in endings] == [("done", "")] * len(cells)
     assert endings[0].facts["pseudo_labels"] > 0

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Protocol
 from pydantic import Field
 
 from bench.contracts.part import Compact, Decoding, Layers, ModelLabel, Names, Part, Precision, TextLabel
-from bench.contracts.recipe import R, Recipe, Tally, Workbench, identify
+from bench.contracts.recipe import NoTally, R, Recipe, Tally, Workbench, identify
 from bench.contracts.values import (
     Bill,
     Charge,
@@ -35,6 +35,7 @@ from bench.contracts.values import (
     Splits,
     content_hash,
     fingerprint,
+    no_progress,
 )
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "Metric",
     "ModelLabel",
     "Names",
+    "NoTally",
     "Outcome",
     "PaidBy",
     "Part",
@@ -79,6 +81,7 @@ __all__ = [
     "content_hash",
     "fingerprint",
     "identify",
+    "no_progress",
 ]
 
 

@@ -24,6 +24,7 @@ from typing import Any, Literal
 
 from bench.contracts import Charge, Reading, Score
 from bench.errors import BenchError, OverBudget
+from bench.system.files import write_json
 
 SCHEMA = 1
 
@@ -175,19 +176,9 @@ class Record:
     schema: int = SCHEMA
 
 
-def write_whole(path: Path, value: Mapping[str, Any]) -> None:
-    """Write JSON so that a reader sees all of it or none."""
-    part = path.with_name(f"{path.name}.part")
-    with part.open("w", encoding="utf-8") as f:
-        json.dump(value, f, indent=1, allow_nan=False)
-        f.flush()
-        os.fsync(f.fileno())
-    part.replace(path)
-
-
 def seal(folder: Path, record: Record) -> None:
     """Write record.json, last of all."""
-    write_whole(folder / "record.json", asdict(record))
+    write_json(folder / "record.json", asdict(record))
 
 
 def sealed(folder: Path) -> Record | None:

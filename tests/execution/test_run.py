@@ -7,19 +7,18 @@ import signal
 import subprocess
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
 import pandas as pd
 import psutil
 import pytest
 
-from bench.execution import ledger, runner
+from bench.contracts import no_progress
+from bench.execution import ledger, prepare
 from bench.execution.store import DryStore
 from bench.forecast.suite import forecasts
-from bench.suite import arms as plan
 from bench.suite import suite_file
-from tests.execution.test_store import quiet
+from tests.prepared import prepared
 
 SUITE = "suites/smoke.yaml"
 
@@ -115,9 +114,9 @@ def test_work_that_arms_share_was_done_once_and_paid_by_each(smoke: Path) -> Non
 
 def test_dollars_by_flops_are_foreseen_exactly_and_where_a_model_speaks_as_a_ceiling(smoke: Path, cache: Path) -> None:
     loaded = suite_file.read(Path(SUITE))
-    splits, store = runner.data(loaded, cache, quiet), DryStore(cache, quiet)
+    ready, store = prepared(loaded, prepare.read_data(loaded, cache, no_progress), cache=cache), DryStore(cache, no_progress)
     kept = arms(smoke)
-    for arm, forecast in forecasts(loaded, plan.arms(loaded), splits, store, quiet).items():
+    for arm, forecast in forecasts(ready, store, no_progress, reuse=False).items():
         spent = kept[arm.id].spent_usd
         assert spent is not None
         assert forecast.exact == (arm.cell.label != "distill")
@@ -140,8 +139,8 @@ def test_what_a_model_has_said_and_a_store_keeps_makes_dollars_by_flops_exact_in
     for student in {record.student for record in kept.values()}:
         shutil.rmtree((folder / student).parent)
     loaded = suite_file.read(Path(SUITE))
-    splits, where = runner.data(loaded, cache, quiet), runner.Where(folder, cache, "cpu")
-    found = forecasts(loaded, plan.arms(loaded), splits, DryStore(cache, quiet), quiet, partial(runner.made, loaded, where, quiet))
+    ready = prepared(loaded, prepare.read_data(loaded, cache, no_progress), cache=cache, results=folder)
+    found = forecasts(ready, DryStore(cache, no_progress), no_progress, reuse=True)
     for arm, forecast in found.items():
         assert forecast.exact
         assert forecast.usd == pytest.approx(kept[arm.id].spent_usd, abs=1e-9)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.contracts import Example, Splits
+from bench.contracts import Example, Splits, no_progress
 from bench.execution.ledger import Record
 from bench.execution.store import DryStore
 from bench.forecast.calibrate import Pace
@@ -17,7 +17,7 @@ from bench.forecast.totals import Planned
 from bench.suite import arms as plan
 from bench.suite import suite_file
 from bench.suite.suite_file import Suite
-from tests.execution.test_store import quiet
+from tests.prepared import prepared
 from tests.threads import one_thread
 
 __all__ = ["one_thread"]
@@ -72,7 +72,8 @@ def read(folder: Path, text: str = SUITE) -> Suite:
 def planned(loaded: Suite, cache: Path, only: str = "*") -> Planned:
     """Forecasts of the arms whose id matches."""
     arms = plan.only(plan.arms(loaded), only)
-    return forecasts(loaded, arms, dict.fromkeys(loaded.tasks, SPLITS), DryStore(cache, quiet), quiet)
+    ready = prepared(loaded, dict.fromkeys(loaded.tasks, SPLITS), cache=cache, arms=arms)
+    return forecasts(ready, DryStore(cache, no_progress), no_progress, reuse=False)
 
 
 def here(arms: Planned, room: float = math.inf) -> Here:

@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from bench import published
 from bench.cli import main
+from bench.contracts import no_progress
 from bench.errors import BenchError
 from bench.forecast import gpus
 from bench.forecast.fit.options import Setting
@@ -34,7 +35,7 @@ def bench(*arguments: str) -> Result:
 
 def answered(card: Card | None = None, batch: int = 1, **setting: object) -> Answer:
     query = FitQuery(lengths=SequenceLengths(32, 8), setting=Setting(**setting), batch=batch, card=card, context_bytes=0.5 * GIB)
-    return what_fits(find(TINY), query, lambda what, done, total: None, workers=1)
+    return what_fits(find(TINY), query, no_progress, workers=1)
 
 
 @pytest.fixture(scope="module")

@@ -39,7 +39,7 @@ def peaks(workloads: Iterable[Workload], progress: Progress, workers: int | None
     for workload in asked:
         sharing.setdefault(_without_optimizer(workload), []).append(workload)
     groups, found, done = _groups(sharing), dict[Workload, Peak](), 0
-    with processes.at_once([partial(_simulated_group, group) for group in groups], workers) as results:
+    with processes.parallel_map([partial(_simulated_group, group) for group in groups], workers) as results:
         for group, simulated in zip(groups, results, strict=True):
             for one, memory in zip(group, simulated, strict=True):
                 found |= {workload: _finished(workload, memory) for workload in sharing[one]}

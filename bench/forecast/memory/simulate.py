@@ -24,7 +24,7 @@ import torch
 from bench.forecast.memory.fake_ops import fake_outputs
 from bench.forecast.memory.tracker import AllocationTracker
 from bench.forecast.memory.workload import Kernels
-from bench.system import garbage
+from bench.system.garbage import gc_disabled
 from bench.training.checkpoints import head_is_tied, model_class, untie
 
 aten = torch.ops.aten
@@ -48,7 +48,7 @@ def simulate(
             import_module(name)
     simulation = MemorySimulation(batch, vocabulary, label_tokens)
     with ExitStack() as modes:
-        modes.enter_context(garbage.away())
+        modes.enter_context(gc_disabled())
         modes.enter_context(patch.object(torch.Tensor, "tolist", _to_list))  # torch reads the numbers from memory
         for place, name, other in _ON_CUDA if kernels == "cuda" else ():
             modes.enter_context(patch.object(place, name, other))

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
+from bench.contracts import NoTally, no_progress
 from bench.forecast.memory.model import Enough, build, prime_batch, with_dropout
 from bench.forecast.memory.optimizer_state import OptimizerMemory
 from bench.forecast.memory.simulate import simulate
@@ -73,8 +74,8 @@ def simulate_step(step: TrainingStep) -> StepMemory:
                     precision=step.precision,
                     device="cpu",
                     seed=0,
-                    tally=_Unlimited(),
-                    progress=_silently,
+                    tally=NoTally(),
+                    progress=no_progress,
                     may_stop_early=False,
                 )
         finally:
@@ -90,23 +91,3 @@ def _mark_parameters(model: Any, tracker: AllocationTracker) -> None:
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.register_post_accumulate_grad_hook(lambda trained: tracker.mark([trained.grad], "gradients"))
-
-
-def _silently(what: str, done: float, total: float) -> None:
-    """Show no progress."""
-
-
-class _Unlimited:
-    """A tally without a limit that counts nothing."""
-
-    def room_for(self, flops: float, items: int = 0) -> bool:  # noqa: ARG002
-        return True
-
-    def fraction(self) -> float:
-        return 0.0
-
-    def advance(self, flops: float, items: int = 0) -> None:
-        """Count nothing."""
-
-    def sold(self, prompt_tokens: int, output_tokens: int) -> None:
-        """Count nothing."""

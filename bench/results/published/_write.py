@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.contracts import Charge, Score
-from bench.execution.ledger import Ledger, Purse, Record, seal, write_whole
+from bench.execution.ledger import Ledger, Purse, Record, seal
+from bench.system.files import write_json
 
 EQUALS_CLASS_SHARE = "equals_class_share"
 """Fact of an arm whose score is printed as the share of one class of its test set would be: that share, in points."""
@@ -63,7 +64,7 @@ def write(work: Work, name: str, folder: Path) -> Path:
         shutil.rmtree(folder / cell.arm, ignore_errors=True)
         _write(cell, name, folder / cell.arm)
     about = {"source": work.source, "told": list(work.told)}
-    write_whole(folder / "suite.json", {**work.suite, "suite": name, "published": about, "arms": [cell.arm for cell in work.cells]})
+    write_json(folder / "suite.json", {**work.suite, "suite": name, "published": about, "arms": [cell.arm for cell in work.cells]})
     return folder
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from bench.contracts import Decoding, Precision
+from bench.contracts import Decoding, Precision, no_progress
 from bench.forecast.memory import Architecture, Generation, Kernels, Peak, SequenceLengths, TrainingStep, fake_ops, parameters, peak, peaks
 from bench.forecast.memory.optimizer_state import optimizer_memory
 from bench.forecast.memory.tracker import BLOCK, AllocationTracker
@@ -119,7 +119,7 @@ def test_many_peaks_are_those_found_one_by_one_and_optimizers_share_a_simulation
     assert found == {workload: peak(workload) for workload in workloads}
     assert simulated == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert found[steps[1]].total(1) < found[steps[0]].total(1)
-    assert peaks(workloads, lambda what, done, total: None, workers=2) == found
+    assert peaks(workloads, no_progress, workers=2) == found
 
 
 def test_the_largest_batch_fits_and_one_more_does_not() -> None:
