@@ -21,12 +21,12 @@ def fit(model: str, card: str | None, cards: Path | None, batch: int, asked: Map
 def _fit(model: str, card: str | None, cards: Path | None, batch: int, asked: Mapping[str, Any]) -> None:
     from bench.forecast import gpus as card_table
     from bench.forecast.fit import search, terminal
-    from bench.forecast.memory.architectures import find
+    from bench.forecast.memory import find
 
     console, table = screen.console(), card_table.cards(cards)
-    question = search.question(card_table.find(card, table) if card else None, batch, **asked)
-    with search.begun(find(model), question) as finish, screen.preparing(console) as progress:
-        found = finish(progress)
+    query = search.build_query(card_table.find(card, table) if card else None, batch, **asked)
+    with screen.preparing(console) as progress:
+        found = search.what_fits(find(model), query, progress)
     search.refuse_what_never_fits(found, table)
     for block in terminal.blocks(found):
         console.print(block)
