@@ -26,9 +26,8 @@ from torch.profiler import ProfilerActivity, profile, record_function
 
 from bench.contracts import Decoding, NoTally, Precision
 from bench.errors import MeasureError
-from bench.forecast.memory.architectures import find
-from bench.forecast.memory.peak import Architecture, Texts, generation_peak, training_peak, with_dropout
-from bench.forecast.memory.simulate import Kernels
+from bench.forecast.memory import Architecture, Generation, Kernels, SequenceLengths, TrainingStep, Workload, find, peak
+from bench.forecast.memory.model import with_dropout
 from bench.system import machine
 from bench.training.batches import Encoded
 from bench.training.checkpoints import head_is_tied, model_class, untie
@@ -48,7 +47,7 @@ class Case:
     """A training, or with `beams` a generation."""
 
     model: str
-    texts: Texts
+    lengths: SequenceLengths
     batch: int
     precision: Precision
     tuning: Tuning = field(default_factory=Tuning)
@@ -62,7 +61,7 @@ class Case:
     @property
     def cells(self) -> tuple[str, ...]:
         """Of a line of the table."""
-        texts = f"{self.texts.source}/{self.texts.target}"
+        texts = f"{self.lengths.source}/{self.lengths.target}"
         if self.beams:
             return (self.model, f"generation, {self.beams} beams", str(self.batch), texts, self.precision)
         way = f"{self.tuning.optimizer}, {self.tuning.freeze} frozen" + (", checkpointing" if self.tuning.checkpointing else "")
@@ -73,13 +72,18 @@ class Case:
 
     def predicted(self, kernels: Kernels) -> int:
         """Bytes."""
-        architecture = find(self.model).architecture
+        asked: Any = {
+            "architecture": find(self.model).architecture,
+            "precision": self.precision,
+            "lengths": self.lengths,
+            "kernels": kernels,
+        }
+        workload: Workload
         if self.beams:
-            peak = generation_peak(architecture, Decoding(beams=self.beams), self.precision, self.texts, kernels)
+            workload = Generation(decoding=Decoding(beams=self.beams), **asked)
         else:
-            tuning = self.tuning.model_copy(update={"batch_size": self.batch})
-            peak = training_peak(architecture, tuning, self.precision, self.texts, kernels)
-        return peak.total(self.at_once)
+            workload = TrainingStep(settings=self.tuning.model_copy(update={"batch_size": self.batch}), **asked)
+        return peak(workload).total(self.at_once)
 
     def run(self, device: str, mark: Callable[[], None]) -> None:
         """For real, with random weights. mark: called when the model is there and, in training, its optimiser has its states."""
@@ -101,7 +105,7 @@ def real_model(architecture: Architecture, dropout: float | None) -> Any:
 def train_two_steps(architecture: Architecture, case: Case, device: str, mark: Callable[[], None]) -> None:
     """The loop of the suites; one document of a batch, or of each part of it, is as long as allowed, the others a token shorter."""
     model = real_model(architecture, case.tuning.dropout)
-    data = [Encoded((5,) * (case.texts.source - (i % case.at_once > 0)), (5,) * case.texts.target) for i in range(case.batch)]
+    data = [Encoded((5,) * (case.lengths.source - (i % case.at_once > 0)), (5,) * case.lengths.target) for i in range(case.batch)]
 
     def progress(what: str, done: float, total: float) -> None:  # noqa: ARG001
         if done == 1:
@@ -126,9 +130,9 @@ def train_two_steps(architecture: Architecture, case: Case, device: str, mark: C
 def generate(architecture: Architecture, case: Case, device: str, mark: Callable[[], None]) -> None:
     """As the suites do, as many tokens as allowed."""
     model = real_model(architecture, 0.0).to(device).eval()
-    sources = [(5,) * (case.texts.source - (i > 0)) for i in range(case.batch)]
+    sources = [(5,) * (case.lengths.source - (i > 0)) for i in range(case.batch)]
     model.generation_config.eos_token_id = [model.config.eos_token_id]  # as `models.load` leaves it
-    config = generation_config(model, Decoding(beams=case.beams), case.texts.target, case.texts.target)
+    config = generation_config(model, Decoding(beams=case.beams), case.lengths.target, case.lengths.target)
     mark()
     generate_batch(model, _Mute(), sources, config, case.precision, device)
 
@@ -193,39 +197,39 @@ PEGASUS_100M = "pegasus:large-el6-dl6-dm512-ff2048-nh8"
 """Pegasus-large's vocabulary, a third of its layers, half of its width: 93 M parameters."""
 
 ON_CPU = (
-    Case("google/flan-t5-small", Texts(128, 32), 8, "fp32"),
-    Case("google/flan-t5-small", Texts(128, 32), 8, "fp32", Tuning(freeze="none", optimizer="adafactor")),
-    Case("google/flan-t5-small", Texts(128, 32), 8, "bf16", Tuning(freeze="encoder")),
-    Case("google/flan-t5-small", Texts(128, 32), 8, "fp32", Tuning(checkpointing=True)),
-    Case("google/flan-t5-small", Texts(128, 32), 8, "fp32", Tuning(dropout=0.1)),
-    Case("google/flan-t5-small", Texts(128, 32), 8, "fp32", Tuning(freeze="none", micro_batch_size=2)),
-    Case("google/flan-t5-small", Texts(128, 32), 8, "fp32", Tuning(optimizer="adamw_8bit", freeze="none")),
-    Case("google/flan-t5-small", Texts(128, 32), 8, "fp32", Tuning(lora=Lora())),
-    Case("google/flan-t5-small", Texts(128, 32), 8, "bf16", Tuning(lora=Lora(), checkpointing=True)),
-    Case("google/flan-t5-small", Texts(128, 32), 8, "fp32", beams=4),
-    Case(PEGASUS_100M, Texts(256, 32), 1, "fp32", Tuning(freeze="none")),
-    Case(PEGASUS_100M, Texts(256, 32), 4, "fp32"),
-    Case(PEGASUS_100M, Texts(256, 32), 4, "bf16"),
-    Case(PEGASUS_100M, Texts(256, 32), 4, "fp32", Tuning(optimizer="adafactor")),
-    Case(PEGASUS_100M, Texts(256, 32), 4, "fp32", Tuning(checkpointing=True)),
-    Case(PEGASUS_100M, Texts(256, 32), 4, "fp32", Tuning(micro_batch_size=1)),
-    Case(PEGASUS_100M, Texts(256, 32), 4, "fp32", Tuning(optimizer="adamw_8bit")),
-    Case(PEGASUS_100M, Texts(256, 32), 4, "fp32", Tuning(lora=Lora())),
-    Case(PEGASUS_100M, Texts(256, 32), 4, "fp32", Tuning(lora=Lora(), checkpointing=True)),
-    Case(PEGASUS_100M, Texts(256, 32), 4, "fp32", Tuning(lora=Lora(rank=64), optimizer="adamw_8bit", freeze="encoder")),
-    Case(PEGASUS_100M, Texts(256, 32), 2, "fp32", beams=8),
+    Case("google/flan-t5-small", SequenceLengths(128, 32), 8, "fp32"),
+    Case("google/flan-t5-small", SequenceLengths(128, 32), 8, "fp32", Tuning(freeze="none", optimizer="adafactor")),
+    Case("google/flan-t5-small", SequenceLengths(128, 32), 8, "bf16", Tuning(freeze="encoder")),
+    Case("google/flan-t5-small", SequenceLengths(128, 32), 8, "fp32", Tuning(checkpointing=True)),
+    Case("google/flan-t5-small", SequenceLengths(128, 32), 8, "fp32", Tuning(dropout=0.1)),
+    Case("google/flan-t5-small", SequenceLengths(128, 32), 8, "fp32", Tuning(freeze="none", micro_batch_size=2)),
+    Case("google/flan-t5-small", SequenceLengths(128, 32), 8, "fp32", Tuning(optimizer="adamw_8bit", freeze="none")),
+    Case("google/flan-t5-small", SequenceLengths(128, 32), 8, "fp32", Tuning(lora=Lora())),
+    Case("google/flan-t5-small", SequenceLengths(128, 32), 8, "bf16", Tuning(lora=Lora(), checkpointing=True)),
+    Case("google/flan-t5-small", SequenceLengths(128, 32), 8, "fp32", beams=4),
+    Case(PEGASUS_100M, SequenceLengths(256, 32), 1, "fp32", Tuning(freeze="none")),
+    Case(PEGASUS_100M, SequenceLengths(256, 32), 4, "fp32"),
+    Case(PEGASUS_100M, SequenceLengths(256, 32), 4, "bf16"),
+    Case(PEGASUS_100M, SequenceLengths(256, 32), 4, "fp32", Tuning(optimizer="adafactor")),
+    Case(PEGASUS_100M, SequenceLengths(256, 32), 4, "fp32", Tuning(checkpointing=True)),
+    Case(PEGASUS_100M, SequenceLengths(256, 32), 4, "fp32", Tuning(micro_batch_size=1)),
+    Case(PEGASUS_100M, SequenceLengths(256, 32), 4, "fp32", Tuning(optimizer="adamw_8bit")),
+    Case(PEGASUS_100M, SequenceLengths(256, 32), 4, "fp32", Tuning(lora=Lora())),
+    Case(PEGASUS_100M, SequenceLengths(256, 32), 4, "fp32", Tuning(lora=Lora(), checkpointing=True)),
+    Case(PEGASUS_100M, SequenceLengths(256, 32), 4, "fp32", Tuning(lora=Lora(rank=64), optimizer="adamw_8bit", freeze="encoder")),
+    Case(PEGASUS_100M, SequenceLengths(256, 32), 2, "fp32", beams=8),
 )
 
 
 def on_gpu() -> Iterator[Case]:
     """Issue 5: pegasus-large, batches of 1 to 32, two lengths, both precisions and optimisers, checkpointing on and off."""
-    texts, precisions = (Texts(512, 64), Texts(1024, 128)), ("bf16", "fp32")
+    texts, precisions = (SequenceLengths(512, 64), SequenceLengths(1024, 128)), ("bf16", "fp32")
     ways = itertools.product(texts, precisions, ("adamw", "adafactor"), (False, True), (1, 2, 4, 8, 16, 32))
     for length, precision, optimizer, checkpointing, batch in ways:
         tuning = Tuning(optimizer=optimizer, freeze="none", checkpointing=checkpointing)
         yield Case("google/pegasus-large", length, batch, precision, tuning)
     for beams in (1, 8):
-        yield Case("google/pegasus-large", Texts(512, 64), 8, "bf16", beams=beams)
+        yield Case("google/pegasus-large", SequenceLengths(512, 64), 8, "bf16", beams=beams)
 
 
 def main() -> None:
@@ -277,10 +281,11 @@ def _print_eager() -> None:
     architecture, batches = find("google/pegasus-large").architecture, (1, 2, 4)
     _line("attention", "tokens", *(f"GiB at {batch}" for batch in batches))
     _line(*["---"] * (2 + len(batches)))
-    for attention, texts in itertools.product(("eager", "sdpa"), (Texts(512, 64), Texts(1024, 256))):
+    for attention, texts in itertools.product(("eager", "sdpa"), (SequenceLengths(512, 64), SequenceLengths(1024, 256))):
         architecture.config._attn_implementation = attention
-        peak = training_peak(architecture, Tuning(freeze="none", dropout=0.1), "fp32", texts)
-        _line(attention, f"{texts.source}/{texts.target}", *(f"{peak.total(batch) / 2**30:.1f}" for batch in batches))
+        settings = Tuning(freeze="none", dropout=0.1)
+        found = peak(TrainingStep(architecture=architecture, settings=settings, precision="fp32", lengths=texts))
+        _line(attention, f"{texts.source}/{texts.target}", *(f"{found.total(batch) / 2**30:.1f}" for batch in batches))
 
 
 def _line(*cells: str) -> None:

@@ -40,19 +40,25 @@ def console() -> Console:
 
 @contextmanager
 def preparing(console: Console) -> Iterator[Any]:
-    """A progress bar for what is done once before the arms."""
+    """Show a progress bar for work before the arms run.
+
+    The bar is drawn by a thread, which starts with the first progress: work may fork processes until then.
+    """
     bar = Progress(TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn(), console=console, transient=True)
     tasks: dict[str, TaskID] = {}
 
     def progress(what: str, done: float, total: float) -> None:
         if what not in tasks:
+            bar.start()
             tasks[what] = bar.add_task(what, total=total)
             if not console.is_terminal:
                 console.print(f"{what} ...")
         bar.update(tasks[what], completed=done, total=total)
 
-    with bar:
+    try:
         yield progress
+    finally:
+        bar.stop()
 
 
 def leaderboard(folder: Path, where: Console) -> RenderableType:

@@ -73,27 +73,29 @@ def fit(
         from bench.cli import console
         from bench.forecast import gpus as gpu_table
         from bench.forecast.fit import search, terminal
-        from bench.forecast.memory.architectures import find
+        from bench.forecast.fit.options import Setting
+        from bench.forecast.memory import SequenceLengths, find
 
-        table = gpu_table.cards(gpus)
-        question = search.question(
-            gpu_table.find(gpu, table) if gpu else None,
-            batch_size,
-            source=source_tokens,
-            target=target_tokens,
-            precision=precision,
-            optimizer=optimizer,
-            freeze=freeze,
-            checkpointing=checkpointing,
-            dropout=dropout,
-            lora=lora_rank,
+        screen, table = console.console(), gpu_table.cards(gpus)
+        card = gpu_table.find(gpu, table) if gpu else None
+        query = search.FitQuery(
+            lengths=SequenceLengths(source_tokens, target_tokens),
+            setting=Setting(
+                precision=precision or ("fp32" if card and not card.computes_bf16 else "bf16"),
+                optimizer=optimizer,
+                freeze=freeze,
+                checkpointing=checkpointing,
+                dropout=dropout,
+                lora=lora_rank,
+            ),
+            batch=batch_size,
             beams=beams,
-            context_gib=context_gib,
+            card=card,
+            context_bytes=context_gib * gpu_table.GIB,
             kept_free=fragmentation,
         )
-        screen = console.console()
-        with search.begun(find(model), question) as finish, console.preparing(screen) as progress:
-            found = finish(progress)
+        with console.preparing(screen) as progress:
+            found = search.what_fits(find(model), query, progress)
         search.refuse_what_never_fits(found, table)
         for block in terminal.blocks(found):
             screen.print(block)

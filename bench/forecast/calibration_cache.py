@@ -21,8 +21,7 @@ from typing import Any
 from bench.contracts import Profiler, Progress, Recipe, Workbench
 from bench.errors import BenchError
 from bench.forecast.calibrate import Pace, kind, rehearse
-from bench.forecast.memory.of_recipe import at_once, peak_bytes, texts
-from bench.forecast.memory.simulate import Kernels
+from bench.forecast.memory import Kernels, SequenceLengths, examples_at_once, recipe_lengths, recipe_peak_bytes
 from bench.system import machine, processes
 from bench.system.files import build_once
 from bench.training.recipes import ModelRecipe
@@ -54,10 +53,10 @@ class Finder:
 
     def peaks(self, recipes: Sequence[Recipe], kernels: Kernels, bench: Workbench, progress: Progress) -> dict[str, int | None]:
         """Recipe's key -> bytes of tensors at the most; None where that is not foreseen."""
-        read = {recipe.key: texts(recipe, bench) for recipe in recipes}
-        kinds = {r.key: f"{self._kind(r, f'{read[r.key]} {at_once(r)}')}-{kernels}-peak" for r in recipes if read[r.key]}
-        work = {kinds[r.key]: partial(_peak, r, read[r.key], self.cache, kernels) for r in recipes if r.key in kinds}
-        found = self._found(work, "pretending to work", progress)
+        lengths = {recipe.key: longest for recipe in recipes if (longest := recipe_lengths(recipe, bench))}
+        kinds = {r.key: f"{self._kind(r, f'{lengths[r.key]} {examples_at_once(r)}')}-{kernels}-peak" for r in recipes if r.key in lengths}
+        work = {kinds[r.key]: partial(_peak, r, lengths[r.key], self.cache, kernels) for r in recipes if r.key in kinds}
+        found = self._found(work, "simulating memory", progress)
         return {recipe.key: (found[kinds[recipe.key]] or {}).get("bytes") if recipe.key in kinds else None for recipe in recipes}
 
     def _kind(self, recipe: Recipe, conditions: str) -> str:
@@ -87,8 +86,8 @@ def _pace(recipe: Recipe, finder: Finder) -> dict[str, Any]:
     return asdict(rehearse(recipe, finder.cache, finder.device, finder.profilers))
 
 
-def _peak(recipe: Recipe, read: Any, cache: Path, kernels: Kernels) -> dict[str, Any]:
-    return {"bytes": peak_bytes(recipe, read, cache, kernels)}
+def _peak(recipe: Recipe, lengths: SequenceLengths, cache: Path, kernels: Kernels) -> dict[str, Any]:
+    return {"bytes": recipe_peak_bytes(recipe, lengths, cache, kernels)}
 
 
 def _at_once(work: Mapping[str, Callable[[], dict[str, Any]]], workers: int) -> Iterator[tuple[str, dict[str, Any]]]:

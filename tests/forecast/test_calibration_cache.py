@@ -12,8 +12,7 @@ from bench.execution.store import DryStore
 from bench.forecast import calibration_cache
 from bench.forecast.calibrate import Pace
 from bench.forecast.calibration_cache import Finder
-from bench.forecast.memory.of_recipe import peak_bytes, texts
-from bench.forecast.memory.peak import Texts
+from bench.forecast.memory import SequenceLengths, recipe_lengths, recipe_peak_bytes
 from bench.training.generated import Predictions
 from bench.training.recipes import Finetuned
 from bench.training.soft_labels import Distilled
@@ -73,17 +72,20 @@ def test_the_peak_is_that_of_the_longest_texts_and_the_batch(cache: Path, folder
     (student,) = [r for r in recipes if isinstance(r, Distilled)]
     (speed,) = [r for r in recipes if isinstance(r, InferenceSpeed)]
     said = next(r for r in recipes if isinstance(r, Predictions))
-    read_by = texts(teacher, bench)
+    read_by = recipe_lengths(teacher, bench)
     assert read_by is not None
     assert 4 < read_by.source <= 32
-    assert texts(said, bench) == Texts(max(map(len, said.sources(bench))), 8)
-    assert texts(speed, bench) == Texts(32, 8)
-    longer = peak_bytes(teacher, Texts(32, 8), cache, "cpu")
-    assert peak_bytes(teacher, Texts(8, 8), cache, "cpu") < longer
-    assert peak_bytes(student, Texts(8, 8), cache, "cpu") > peak_bytes(student, Texts(4, 4), cache, "cpu") > 0
-    assert peak_bytes(speed, Texts(32, 8), cache, "cpu") > peak_bytes(speed, Texts(8, 8), cache, "cpu") > 0
+    assert recipe_lengths(said, bench) == SequenceLengths(max(map(len, said.sources(bench))), 8)
+    assert recipe_lengths(speed, bench) == SequenceLengths(32, 8)
+
+    def bytes_of(recipe: Recipe, source: int, target: int) -> int:
+        return recipe_peak_bytes(recipe, SequenceLengths(source, target), cache, "cpu")
+
+    assert bytes_of(teacher, 8, 8) < bytes_of(teacher, 32, 8)
+    assert bytes_of(student, 8, 8) > bytes_of(student, 4, 4) > 0
+    assert bytes_of(speed, 32, 8) > bytes_of(speed, 8, 8) > 0
     few = replace(said, examples=said.examples[:4])
-    assert 0 < peak_bytes(few, Texts(32, 8), cache, "cpu") < peak_bytes(said, Texts(32, 8), cache, "cpu")
+    assert 0 < bytes_of(few, 32, 8) < bytes_of(said, 32, 8)
 
 
 def test_peaks_are_remembered_and_of_work_without_one_nothing_is_told(tmp_path: Path, cache: Path, folder: Path) -> None:
@@ -101,6 +103,6 @@ def test_arms_with_fewer_examples_than_a_batch_have_a_peak_of_their_own(tmp_path
     (forecast,) = planned(read(folder), cache, "*annotate*4usd.seed1*").values()
     whole = next(work.recipe for work in forecast.works if isinstance(work.recipe, Finetuned))
     few = replace(whole, examples=whole.examples[:2])
-    assert texts(whole, bench) == texts(few, bench)
+    assert recipe_lengths(whole, bench) == recipe_lengths(few, bench)
     found = Finder(cache, "cpu", 0, {}, str(tmp_path)).peaks([whole, few], "cpu", bench, no_progress)
     assert 0 < (found[few.key] or 0) < (found[whole.key] or 0)

@@ -14,11 +14,10 @@ from bench.contracts import no_progress
 from bench.errors import BenchError
 from bench.forecast import gpus
 from bench.forecast.fit.options import Setting
-from bench.forecast.fit.search import Answer, Asked, begun, refuse_what_never_fits
+from bench.forecast.fit.search import Answer, FitQuery, refuse_what_never_fits, what_fits
 from bench.forecast.fit.terminal import blocks
 from bench.forecast.gpus import GIB, Card
-from bench.forecast.memory import architectures
-from bench.forecast.memory.peak import Texts, parameters
+from bench.forecast.memory import SequenceLengths, find, parameters
 from bench.models.random import Random
 from bench.training.settings import Freeze
 
@@ -35,9 +34,8 @@ def bench(*arguments: str) -> Result:
 
 
 def answered(card: Card | None = None, batch: int = 1, **setting: object) -> Answer:
-    asked = Asked(Texts(32, 8), Setting(**setting), batch, card=card, context_bytes=0.5 * GIB)
-    with begun(architectures.find(TINY), asked, workers=1) as finish:
-        return finish(no_progress)
+    query = FitQuery(lengths=SequenceLengths(32, 8), setting=Setting(**setting), batch=batch, card=card, context_bytes=0.5 * GIB)
+    return what_fits(find(TINY), query, no_progress, workers=1)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +74,7 @@ PUBLISHED = {(row["family"], row["shape"]): float(row["params_m"]) for row in pu
     ],
 )
 def test_a_well_known_model_has_its_published_parameters_without_weights_or_a_network(model: str, family: str, shape: str) -> None:
-    assert parameters(architectures.find(model).architecture) / 1e6 == pytest.approx(PUBLISHED[family, shape], rel=2e-3)
+    assert parameters(find(model).architecture) / 1e6 == pytest.approx(PUBLISHED[family, shape], rel=2e-3)
 
 
 @pytest.mark.parametrize("family", ["t5", "t5_v1_1", "pegasus", "llama"])
@@ -88,7 +86,7 @@ def test_a_folder_is_read_with_or_without_its_weights(family: str, weights: bool
     expected = count_parameters(load(folder)[0])
     if not weights:
         (folder / "model.safetensors").unlink()
-    assert parameters(architectures.find(str(folder)).architecture) == expected
+    assert parameters(find(str(folder)).architecture) == expected
 
 
 def test_a_copy_under_models_comes_before_what_is_known_of_an_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,7 +94,7 @@ def test_a_copy_under_models_comes_before_what_is_known_of_an_id(tmp_path: Path,
     (tmp_path / "models" / "google").mkdir(parents=True)
     own.rename(tmp_path / "models" / "google" / "pegasus-large")
     monkeypatch.setenv("BENCH_MODELS", str(tmp_path / "models"))
-    assert parameters(architectures.find("google/pegasus-large").architecture) < 1e6
+    assert parameters(find("google/pegasus-large").architecture) < 1e6
 
 
 @pytest.mark.parametrize("model", ["google/pegasos-large", "google/pegasus-larg"])
@@ -209,10 +207,10 @@ def test_where_bitsandbytes_is_not_installed_8_bits_are_refused_in_one_line_and_
 
 
 def test_checkpointing_costs_about_a_third_more_flops_and_nothing_for_what_is_frozen() -> None:
-    large, texts = architectures.find("google/pegasus-large").architecture, Texts(512, 64)
+    large, lengths = find("google/pegasus-large").architecture, SequenceLengths(512, 64)
 
     def again(freeze: Freeze) -> float:
-        return Setting(freeze=freeze, checkpointing=True).flops(large, texts) / Setting(freeze=freeze).flops(large, texts)
+        return Setting(freeze=freeze, checkpointing=True).flops(large, lengths) / Setting(freeze=freeze).flops(large, lengths)
 
     assert 1.3 < again("none") < 4 / 3  # the output layer is not computed again
     assert 1.1 < again("encoder") < 1.2
@@ -223,7 +221,7 @@ def test_the_page_names_every_part_the_largest_batches_and_the_students(answer: 
     for words in ("parameters", "gradients", "optimiser states", "activations", "logits and loss", "CUDA", "largest batch", "as asked"):
         assert words in told
     assert "2-1" in told
-    most = answer.row.peak.largest_batch(answer.asked.room or 0)
+    most = answer.row.peak.largest_batch(answer.query.room or 0)
     assert most > 0
     assert str(most) in told
 
@@ -235,22 +233,22 @@ def test_a_card_without_bf16_is_offered_fp32_alone() -> None:
 
 
 def test_where_what_was_asked_does_not_fit_the_fewest_changes_that_make_it_fit_are_named(answer: Answer) -> None:
-    room = answer.asked.room or 0
+    room = answer.query.room or 0
     most = answer.row.peak.largest_batch(room)
-    parts = answer.divided.largest_batch(room)
+    parts = answer.micro_batches.largest_batch(room)
     assert 0 < parts <= most  # gradients are held beside the activations
     assert f"As asked, batches up to {most} fit, and larger ones in micro-batches up to {parts} (micro_batch_size)." in text(answer)
-    beyond = replace(answer, asked=replace(answer.asked, batch=most + 1))
+    beyond = replace(answer, query=replace(answer.query, batch=most + 1))
     told = text(beyond)
     assert f"As asked, a batch of {most + 1} does not fit; it does with micro_batch_size {parts} (the same step); or " in told
     near = beyond.nearest_that_fit(Card("tight", 0.7 * GIB))
-    assert all(len(row.setting.changes(answer.asked.setting)) == 1 and row.peak.total(most + 1) <= room for row in near)
+    assert all(len(row.setting.changes(answer.query.setting)) == 1 and row.peak.total(most + 1) <= room for row in near)
     assert "checkpointing (+" in told
 
 
 def test_a_card_without_bf16_has_room_for_fp32(answer: Answer) -> None:
     old, new = Card("old", 1 * GIB, computes_bf16=False), Card("new", 2 * GIB)
-    narrow = replace(answer, asked=replace(answer.asked, card=Card("none", 0.5 * GIB)))
+    narrow = replace(answer, query=replace(answer.query, card=Card("none", 0.5 * GIB)))
     with pytest.raises(BenchError, match="the smallest card that has room is old"):
         refuse_what_never_fits(narrow, (old, new))
 

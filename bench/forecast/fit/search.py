@@ -2,49 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
-from itertools import chain
-from typing import Any
 
-from bench.contracts import Compact, Decoding, Precision, Progress
+from bench.contracts import Compact, Decoding, Progress
 from bench.errors import BenchError
 from bench.forecast.fit import options
 from bench.forecast.fit.options import Setting
 from bench.forecast.gpus import GIB, Card
-from bench.forecast.memory.architectures import Named
-from bench.forecast.memory.optimizer_state import kept_by_optimizer
-from bench.forecast.memory.peak import Architecture, Peak, Texts, generation_peak, parameters, with_optimizer
-from bench.forecast.memory.tracker import Use
-from bench.system import processes
-from bench.training.settings import Freeze, Optimizer
+from bench.forecast.memory import Architecture, Category, Generation, NamedModel, Peak, SequenceLengths, parameters, peaks
 from bench.training.shrinking import Kept, kept_layers, layer_counts, shrunk_config
 
 CONTEXT_BYTES = 0.5 * GIB
-"""What CUDA holds besides torch's allocator, and what the allocator holds for cuBLAS: assumed. 426 MiB were measured for the context
-with torch 2.10 on an RTX 6000 Ada (unslothai/unsloth-zoo pull request 1053), 300 to 400 MB elsewhere (pytorch issues 107667 and
-109888); cuBLAS takes 8 MiB, on Hopper 32 (CUDABlas.cpp)."""
+"""Bytes assumed for the CUDA context and for cuBLAS, which tensors cannot use. 426 MiB were measured for the context with torch 2.10
+on an RTX 6000 Ada (unslothai/unsloth-zoo pull request 1053), 300 to 400 MB elsewhere (pytorch issues 107667 and 109888); cuBLAS
+takes 8 MiB, on Hopper 32 (CUDABlas.cpp)."""
 
 KEPT_FREE = 0.05
-"""Share of a card that the allocator is assumed to lose between its blocks. Measured by nobody here; on the safe side."""
+"""Fraction of a card's memory assumed lost to fragmentation. It is a cautious guess, not a measurement."""
 
 PARTS_OF_A_DECODER = (2, 4)
-"""Students keep a half or a quarter of it: of 16 layers 8 and 4, of 12 layers 6 and 3 (Shleifer and Rush 2020)."""
+"""Students keep a half or a quarter of the decoder: 8 and 4 of 16 layers, 6 and 3 of 12 (Shleifer and Rush 2020)."""
 
 
-@dataclass(frozen=True)
-class Asked:
-    """batch: that has to fit, at least. context_bytes, kept_free: of the card, what torch cannot give to tensors."""
+@dataclass(frozen=True, kw_only=True)
+class FitQuery:
+    """What the user asks about a model."""
 
-    texts: Texts
+    lengths: SequenceLengths
     setting: Setting = field(default_factory=Setting)
     batch: int = 1
+    """Examples that have to fit at least."""
     beams: int = 1
     card: Card | None = None
     context_bytes: float = CONTEXT_BYTES
+    """Bytes of the card that torch cannot give to tensors."""
     kept_free: float = KEPT_FREE
+    """Fraction of the rest that is lost to fragmentation."""
 
     @property
     def room(self) -> float | None:
@@ -52,148 +45,116 @@ class Asked:
         return self.room_on(self.card) if self.card else None
 
     def room_on(self, card: Card) -> float:
-        """Bytes that tensors can take on it."""
+        """Return the bytes that tensors can take on a card."""
         return (card.memory_bytes - self.context_bytes) * (1 - self.kept_free)
-
-
-def question(
-    card: Card | None,
-    batch: int,
-    *,
-    source: int,
-    target: int,
-    precision: Precision | None,
-    beams: int,
-    context_gib: float,
-    kept_free: float,
-    optimizer: Optimizer,
-    freeze: Freeze,
-    checkpointing: bool,
-    dropout: float,
-    lora: int,
-) -> Asked:
-    """What was asked on the command line. precision: None for bf16, or fp32 on a card that has no bf16."""
-    chosen = precision or ("fp32" if card and not card.computes_bf16 else "bf16")
-    return Asked(
-        Texts(source, target),
-        Setting(chosen, optimizer, freeze, checkpointing, dropout, lora),
-        batch,
-        beams,
-        card,
-        context_gib * GIB,
-        kept_free,
-    )
 
 
 @dataclass(frozen=True)
 class Row:
-    """A setting. flops: of an example, those computed twice included."""
+    """A setting and what it takes."""
 
     setting: Setting
     peak: Peak
+    """Peak memory of a training step."""
     flops: float
+    """FLOPs for one example, including those that checkpointing computes twice."""
 
 
 @dataclass(frozen=True)
 class Student:
-    """A model of some of the layers, trained as was asked."""
+    """A model with some of the decoder layers, trained in the setting of the query."""
 
     layers: str
+    """Layers of encoder and decoder, such as '16-4'."""
     kept: Kept
+    """Decoder layers of the large model that it keeps."""
     parameters: int
     peak: Peak
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Answer:
-    """rows: of settings, that which was asked among them. divided: the peak of what was asked, were its batch divided into micro-batches.
-    writing: the peak of generation."""
+    """What fits."""
 
-    named: Named
-    asked: Asked
+    model: NamedModel
+    query: FitQuery
     parameters: int
     rows: tuple[Row, ...]
-    divided: Peak
-    writing: Peak
+    """Settings that were compared, including that of the query."""
+    micro_batches: Peak
+    """Peak of the setting of the query with its batch divided into micro-batches, by the examples of one micro-batch."""
+    generation: Peak
     students: tuple[Student, ...]
 
     @property
     def row(self) -> Row:
-        """Of the setting that was asked."""
-        return next(row for row in self.rows if row.setting == self.asked.setting)
+        """Row of the setting of the query."""
+        return next(row for row in self.rows if row.setting == self.query.setting)
 
     def total(self, peak: Peak, batch: int) -> float:
-        """Bytes on a card, with what torch does not hold."""
-        return peak.total(batch) + self.asked.context_bytes
+        """Return the bytes on a card, including the CUDA context."""
+        return peak.total(batch) + self.query.context_bytes
 
-    def parts(self, batch: int) -> dict[Use, int]:
-        """Bytes of the setting that was asked, use by use."""
+    def parts(self, batch: int) -> dict[Category, int]:
+        """Return the bytes of the query's setting by category."""
         return self.row.peak.at(batch)
 
     def fits(self, row: Row, card: Card) -> bool:
-        """Whether the batch that was asked has room on a card, which computes in that precision."""
+        """Return whether the batch of the query fits a card, which also has to compute in the precision of the row."""
         possible = card.computes_bf16 or row.setting.precision == "fp32"
-        return possible and row.peak.total(self.asked.batch) <= self.asked.room_on(card)
+        return possible and row.peak.total(self.query.batch) <= self.query.room_on(card)
 
     def nearest_that_fit(self, card: Card) -> tuple[Row, ...]:
-        """Settings that fit with the fewest changes to what was asked, the cheapest first."""
+        """Return the settings that fit with the fewest changes to the query, the cheapest first."""
         fitting = [row for row in self.rows if self.fits(row, card)]
-        fewest = min((len(row.setting.changes(self.asked.setting)) for row in fitting), default=0)
-        return tuple(sorted((row for row in fitting if len(row.setting.changes(self.asked.setting)) == fewest), key=lambda row: row.flops))
+        fewest = min((len(row.setting.changes(self.query.setting)) for row in fitting), default=0)
+        return tuple(sorted((row for row in fitting if len(row.setting.changes(self.query.setting)) == fewest), key=lambda row: row.flops))
 
     def least(self) -> Row:
-        """The setting that takes least, of those looked at."""
-        return min(self.rows, key=lambda row: (row.peak.total(self.asked.batch), row.flops))
+        """Return the setting that takes the least memory."""
+        return min(self.rows, key=lambda row: (row.peak.total(self.query.batch), row.flops))
 
 
-@contextmanager
-def begun(named: Named, asked: Asked, workers: int | None = None) -> Iterator[Callable[[Progress], Answer]]:
-    """The work, begun; and a function that waits for it. It is begun before anything draws on the screen: processes are forked.
+def what_fits(model: NamedModel, query: FitQuery, progress: Progress, workers: int | None = None) -> Answer:
+    """Simulate the settings worth comparing, and the students, in parallel processes.
 
-    Raises BenchError where the model has fewer positions than the texts tokens, or nothing can be trained as was asked.
+    Raises BenchError where the model has fewer positions than the sequences have tokens, or where the setting is impossible.
     """
-    options.check(asked.setting, asked.card)
-    _check_positions(named, asked.texts)
-    architecture = named.architecture
-    count = parameters(architecture)  # before the work is divided, so that transformers' code for the model is imported once
-    possible = options.worth_a_look(asked.setting, architecture, asked.card is None or asked.card.computes_bf16)
-    ways = options.work_of(possible)
+    options.check(query.setting, query.card)
+    _check_positions(model, query.lengths)
+    architecture, setting, lengths = model.architecture, query.setting, query.lengths
+    count = parameters(architecture)  # imports the code of the model before processes are forked
+    settings = options.candidate_settings(setting, architecture, query.card is None or query.card.computes_bf16)
     smaller = _students(architecture)
-    work: list[Callable[[], Any]] = [
-        *(partial(options.steps, architecture, asked.texts, alike) for alike in ways),
-        *(partial(options.steps, student, asked.texts, [asked.setting]) for student, _, _ in smaller),
-        partial(options.steps, architecture, asked.texts, [replace(asked.setting, divided=True)]),
-        partial(generation_peak, architecture, Decoding(beams=asked.beams), asked.setting.precision, asked.texts),
-    ]
-    with processes.parallel_map(work, workers) as results:
-
-        def finish(progress: Progress) -> Answer:
-            options.look_at_optimizers(architecture, possible)
-            tuning = asked.setting.tuning
-            done: list[Any] = []
-            for result in results:
-                done.append(result)
-                progress("pretending to train", len(done), len(work))
-            peaks = options.peaks(possible, dict(zip(chain(*ways), chain(*done[: len(ways)]), strict=True)))
-            rows = tuple(Row(setting, peak, setting.flops(architecture, asked.texts)) for setting, peak in peaks.items())
-            *steps, divided = (with_optimizer(step, kept_by_optimizer(step.learning, tuning)) for step in chain(*done[len(ways) : -1]))
-            taught = zip(smaller, steps, strict=True)
-            students = tuple(Student(layers, kept, parameters(student), peak) for (student, layers, kept), peak in taught)
-            return Answer(named, asked, count, rows, divided, done[-1], students)
-
-        yield finish
+    steps = {one: one.step(architecture, lengths) for one in settings}
+    student_steps = [setting.step(student, lengths) for student, _, _ in smaller]
+    micro_batches = replace(setting, micro_batches=True).step(architecture, lengths)
+    generation = Generation(architecture=architecture, decoding=Decoding(beams=query.beams), precision=setting.precision, lengths=lengths)
+    found = peaks([*steps.values(), *student_steps, micro_batches, generation], progress, workers)
+    return Answer(
+        model=model,
+        query=query,
+        parameters=count,
+        rows=tuple(Row(one, found[step], one.flops(architecture, lengths)) for one, step in steps.items()),
+        micro_batches=found[micro_batches],
+        generation=found[generation],
+        students=tuple(
+            Student(layers, kept, parameters(student), found[step])
+            for (student, layers, kept), step in zip(smaller, student_steps, strict=True)
+        ),
+    )
 
 
-def _check_positions(named: Named, texts: Texts) -> None:
-    config = named.architecture.config
-    positions = getattr(config, "max_position_embeddings", None)  # T5's are relative, and end nowhere
-    needs = max(texts.source, texts.target) if config.is_encoder_decoder else texts.source + texts.target
+def _check_positions(model: NamedModel, lengths: SequenceLengths) -> None:
+    config = model.architecture.config
+    positions = getattr(config, "max_position_embeddings", None)  # T5's are relative, without an end
+    needs = max(lengths.source, lengths.target) if config.is_encoder_decoder else lengths.source + lengths.target
     if positions and needs > positions:
-        raise BenchError(f"{named.title} has {positions} positions, and {needs} tokens are asked for")
+        raise BenchError(f"{model.title} has {positions} positions, and {needs} tokens are asked for")
 
 
 def _students(architecture: Architecture) -> list[tuple[Architecture, str, Kept]]:
-    """Of the whole encoder and a part of the decoder, by the published tables."""
+    """Return students with the whole encoder and a part of the decoder, by the published tables: model, layers, layers kept."""
     encoder, decoder = layer_counts(architecture.config)
     found = []
     for count in dict.fromkeys(decoder // part for part in PARTS_OF_A_DECODER if decoder // part):
@@ -204,19 +165,21 @@ def _students(architecture: Architecture) -> list[tuple[Architecture, str, Kept]
 
 
 def refuse_what_never_fits(answer: Answer, table: tuple[Card, ...]) -> None:
-    """Raises BenchError where no setting has room for the batch on the card, nor what was asked for a part of it: with the least that it
-    takes, and where that fits."""
-    asked, room = answer.asked, answer.asked.room
+    """Raise BenchError where the batch fits the card in no setting, and no micro-batch of it does in the setting of the query.
+
+    The error names the least memory that the batch takes, and the smallest card of the table that has room for it.
+    """
+    query, room = answer.query, answer.query.room
     least = answer.least()
-    takes = least.peak.total(asked.batch)
-    if room is None or asked.card is None or takes <= room or answer.divided.largest_batch(room):
+    takes = least.peak.total(query.batch)
+    if room is None or query.card is None or takes <= room or answer.micro_batches.largest_batch(room):
         return
     card = next((card for card in table if any(answer.fits(row, card) for row in answer.rows)), None)
     has_room = f"the smallest card that has room is {card.title}" if card else "no card of the table has room"
     most = max(row.peak.largest_batch(room) for row in answer.rows)
     smaller = [f"a batch of {most} fits" if most else "not even a batch of 1 fits"]
-    smaller += [f"the {one.layers} student fits" for one in answer.students[:1] if one.peak.largest_batch(room) >= asked.batch]
+    smaller += [f"the {one.layers} student fits" for one in answer.students[:1] if one.peak.largest_batch(room) >= query.batch]
     raise BenchError(
-        f"{answer.named.title} with a batch of {asked.batch} does not fit {asked.card.name}: the least of the settings looked at takes "
-        f"{answer.total(least.peak, asked.batch) / GIB:.1f} GiB ({least.setting}); {has_room}; here, {', '.join(smaller)}"
+        f"{answer.model.title} with a batch of {query.batch} does not fit {query.card.name}: the least of the settings looked at takes "
+        f"{answer.total(least.peak, query.batch) / GIB:.1f} GiB ({least.setting}); {has_room}; here, {', '.join(smaller)}"
     )

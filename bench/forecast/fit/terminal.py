@@ -1,4 +1,4 @@
-"""The answer, for a reader."""
+"""Prints the answer of `bench fit`."""
 
 from __future__ import annotations
 
@@ -9,57 +9,56 @@ from rich.table import Table
 
 from bench.forecast.fit.search import Answer, Row
 from bench.forecast.gpus import GIB, Card
-from bench.forecast.memory.peak import Peak
-from bench.forecast.memory.tracker import USES
+from bench.forecast.memory import CATEGORIES, Peak
 from bench.training.settings import is_installed
 
 BATCHES = (1, 2, 4, 8, 16, 32)
 
 MANY = 10_000
-"""Batches above this are no news."""
+"""Larger batches are shown as more than this."""
 
 
 def blocks(answer: Answer) -> Iterator[RenderableType]:
-    """What to print, from top to bottom."""
+    """Yield the blocks of the page, from top to bottom."""
     yield _head(answer)
-    if answer.asked.card:
-        yield _verdict(answer, answer.asked.card)
-    yield f"\nPeak of a training step, in GiB ({answer.asked.setting})"
+    if answer.query.card:
+        yield _verdict(answer, answer.query.card)
+    yield f"\nPeak of a training step, in GiB ({answer.query.setting})"
     yield _by_batch(answer)
     yield "\nBy setting, the cheapest in FLOPs first"
     yield _by_setting(answer)
-    yield f"\nGeneration ({answer.asked.setting.precision}, {answer.asked.beams} beams), in GiB"
-    yield _writing(answer)
+    yield f"\nGeneration ({answer.query.setting.precision}, {answer.query.beams} beams), in GiB"
+    yield _generation(answer)
     if answer.students:
-        yield f"\nStudents of some decoder layers, trained in the same way ({answer.asked.setting})"
+        yield f"\nStudents of some decoder layers, trained in the same way ({answer.query.setting})"
         yield _students(answer)
     yield from ("", *notes(answer))
 
 
 def _head(answer: Answer) -> str:
-    texts, asked = answer.asked.texts, answer.asked
+    query, lengths = answer.query, answer.query.lengths
     head = (
-        f"{answer.named.title}: {answer.parameters / 1e6:,.1f} M parameters ({answer.named.source}); documents of {texts.source} tokens, "
+        f"{answer.model.title}: {answer.parameters / 1e6:,.1f} M parameters ({answer.model.source}); documents of {lengths.source} tokens, "
     )
-    head += f"labels of {texts.target}"
-    head += f"\nA training step takes {answer.row.flops / 1e12:,.2f} TFLOPs an example ({asked.setting})"
-    if asked.card and asked.room:
-        head += f"\n{asked.card.title}: {asked.room / GIB:.1f} GiB for tensors, after {asked.context_bytes / GIB:.2g} GiB for CUDA and "
-        head += f"{asked.kept_free:.0%} lost between blocks"
+    head += f"labels of {lengths.target}"
+    head += f"\nA training step takes {answer.row.flops / 1e12:,.2f} TFLOPs an example ({query.setting})"
+    if query.card and query.room:
+        head += f"\n{query.card.title}: {query.room / GIB:.1f} GiB for tensors, after {query.context_bytes / GIB:.2g} GiB for CUDA and "
+        head += f"{query.kept_free:.0%} lost between blocks"
     return head
 
 
 def _verdict(answer: Answer, card: Card) -> str:
-    """What fits as it was asked, else what makes it fit, and which students fit instead."""
-    room, batch = answer.asked.room_on(card), answer.asked.batch
-    parts = _largest(answer, answer.divided) if answer.divided.largest_batch(room) else ""
+    """Return which batches fit as asked, else what makes the batch fit, and which students fit instead."""
+    room, batch = answer.query.room_on(card), answer.query.batch
+    parts = _largest(answer, answer.micro_batches) if answer.micro_batches.largest_batch(room) else ""
     if answer.fits(answer.row, card):
         larger = f", and larger ones in micro-batches up to {parts} (micro_batch_size)" if parts else ""
         return f"As asked, batches up to {_largest(answer, answer.row.peak)} fit{larger}."
     near = answer.nearest_that_fit(card)
-    ways = [f"{', '.join(row.setting.changes(answer.asked.setting))} ({_compared(row, answer.row)} FLOPs)" for row in near]
+    ways = [f"{', '.join(row.setting.changes(answer.query.setting))} ({_compared(row, answer.row)} FLOPs)" for row in near]
     if parts:
-        ways.insert(0, f"micro_batch_size {parts} (the same step{', but for what dropout draws' if answer.asked.setting.dropout else ''})")
+        ways.insert(0, f"micro_batch_size {parts} (the same step{', but for what dropout draws' if answer.query.setting.dropout else ''})")
     said = f"As asked, a batch of {batch} does not fit" + (f"; it does with {'; or '.join(ways)}." if ways else ".")
     students = [f"{one.layers} (up to {one.peak.largest_batch(room)})" for one in answer.students if one.peak.total(batch) <= room]
     return said + (f" Students that fit as asked: {', '.join(students)}." if students else " No student fits as asked.")
@@ -67,60 +66,60 @@ def _verdict(answer: Answer, card: Card) -> str:
 
 def _by_batch(answer: Answer) -> Table:
     table = Table(box=None, padding=(0, 1))
-    for head in ("batch", *USES, "CUDA", "total", *(["fits"] if answer.asked.card else [])):
+    for head in ("batch", *CATEGORIES, "CUDA", "total", *(["fits"] if answer.query.card else [])):
         table.add_column(head, justify="right")
-    for batch in sorted({*BATCHES, answer.asked.batch}):
+    for batch in sorted({*BATCHES, answer.query.batch}):
         parts = [_gib(size) for size in answer.parts(batch).values()]
-        fits = [_fits(answer, answer.row.peak, batch)] if answer.asked.card else []
-        table.add_row(str(batch), *parts, _gib(answer.asked.context_bytes), _gib(answer.total(answer.row.peak, batch)), *fits)
+        fits = [_fits(answer, answer.row.peak, batch)] if answer.query.card else []
+        table.add_row(str(batch), *parts, _gib(answer.query.context_bytes), _gib(answer.total(answer.row.peak, batch)), *fits)
     return table
 
 
 def _by_setting(answer: Answer) -> Table:
-    asked = answer.asked
+    query = answer.query
     table = Table("precision", "optimiser", "frozen", "LoRA", "checkpointing", box=None, padding=(0, 1))
-    batches = sorted({1, 8, asked.batch})
-    for head in ("FLOPs", *(f"GiB at {batch}" for batch in batches), *(["largest batch"] if asked.card else [])):
+    batches = sorted({1, 8, query.batch})
+    for head in ("FLOPs", *(f"GiB at {batch}" for batch in batches), *(["largest batch"] if query.card else [])):
         table.add_column(head, justify="right")
-    for row in sorted(answer.rows, key=lambda row: (row.flops, row.setting.precision, row.peak.total(asked.batch))):
+    for row in sorted(answer.rows, key=lambda row: (row.flops, row.setting.precision, row.peak.total(query.batch))):
         way = row.setting
         lora = f"rank {way.lora}" if way.lora else "no"
         named = (way.precision, way.optimizer, way.freeze, lora, "yes" if way.checkpointing else "no")
         sizes = [_gib(answer.total(row.peak, batch)) for batch in batches]
-        style = "bold" if way == asked.setting else None
-        table.add_row(*named, _compared(row, answer.row), *sizes, *([_largest(answer, row.peak)] if asked.card else []), style=style)
+        style = "bold" if way == query.setting else None
+        table.add_row(*named, _compared(row, answer.row), *sizes, *([_largest(answer, row.peak)] if query.card else []), style=style)
     return table
 
 
 def _compared(row: Row, asked: Row) -> str:
-    """FLOPs beside those of the setting that was asked."""
+    """Return the FLOPs relative to those of the query."""
     return "as asked" if row.setting == asked.setting else f"{row.flops / asked.flops - 1:+.0%}"
 
 
-def _writing(answer: Answer) -> Table:
+def _generation(answer: Answer) -> Table:
     batches = (1, 8, 64)
     table = Table(box=None, padding=(0, 1))
-    for head in (*(f"GiB at {batch}" for batch in batches), *(["largest batch"] if answer.asked.card else [])):
+    for head in (*(f"GiB at {batch}" for batch in batches), *(["largest batch"] if answer.query.card else [])):
         table.add_column(head, justify="right")
-    sizes = [_gib(answer.total(answer.writing, batch)) for batch in batches]
-    table.add_row(*sizes, *([_largest(answer, answer.writing)] if answer.asked.card else []))
+    sizes = [_gib(answer.total(answer.generation, batch)) for batch in batches]
+    table.add_row(*sizes, *([_largest(answer, answer.generation)] if answer.query.card else []))
     return table
 
 
 def _students(answer: Answer) -> Table:
-    batches = sorted({1, 8, answer.asked.batch})
+    batches = sorted({1, 8, answer.query.batch})
     table = Table("layers", "kept of the decoder", box=None, padding=(0, 1))
-    for head in ("M parameters", *(f"GiB at {batch}" for batch in batches), *(["largest batch"] if answer.asked.card else [])):
+    for head in ("M parameters", *(f"GiB at {batch}" for batch in batches), *(["largest batch"] if answer.query.card else [])):
         table.add_column(head, justify="right")
     for one in answer.students:
         sizes = [_gib(answer.total(one.peak, batch)) for batch in batches]
-        largest = [_largest(answer, one.peak)] if answer.asked.card else []
+        largest = [_largest(answer, one.peak)] if answer.query.card else []
         table.add_row(one.layers, str(one.kept), f"{one.parameters / 1e6:,.1f}", *sizes, *largest)
     return table
 
 
 def notes(answer: Answer) -> list[str]:
-    """What the figures rest on."""
+    """Return what the figures are based on."""
     said = [
         "Peaks are those of the real training step and of real generation, run without numbers (FakeTensorMode) on full-length texts;",
         "parts are those held at the peak. docs/memory.md says how near they come to what is measured.",
@@ -130,18 +129,18 @@ def notes(answer: Answer) -> list[str]:
     ]
     if not is_installed("adamw_8bit"):
         said.append("AdamW with states of 8 bits (adamw_8bit) is shown where bitsandbytes is installed: pip install bitsandbytes.")
-    card = answer.asked.card
+    card = answer.query.card
     if card and not card.computes_bf16:
         said.append(f"{card.name} has no bf16 in hardware, so only fp32 is shown; fp16 is not offered, Pegasus and T5 overflow in it.")
     return said
 
 
 def _fits(answer: Answer, peak: Peak, batch: int) -> str:
-    return "yes" if answer.asked.room is not None and peak.total(batch) <= answer.asked.room else "no"
+    return "yes" if answer.query.room is not None and peak.total(batch) <= answer.query.room else "no"
 
 
 def _largest(answer: Answer, peak: Peak) -> str:
-    most = peak.largest_batch(answer.asked.room or 0.0)
+    most = peak.largest_batch(answer.query.room or 0.0)
     return f"> {MANY:,}" if most > MANY else str(most) if most else "none"
 
 

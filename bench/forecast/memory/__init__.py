@@ -1,1 +1,43 @@
-"""Peak GPU memory of training and generation, before any weight is loaded."""
+"""Peak GPU memory of training and generation, before any weight is loaded.
+
+    peak(workload)                    -> Peak, by running the real step without numbers
+    peaks(workloads, progress)        -> the same of many, in parallel processes
+    parameters(architecture)          -> their number
+    find(model)                       a hub id, folder or shape -> NamedModel with its Architecture
+    recipe_lengths, recipe_peak_bytes a recipe of a suite -> the lengths that decide its peak, and the peak
+
+A workload is a `TrainingStep` or a `Generation`. Other packages import names from here and nothing from the modules within:
+
+    workload, snapshots       what is asked, what is answered
+    peak                      divides the work, and adds up step and optimizer
+    training_step, generation, optimizer_state, model      what is simulated
+    simulate, fake_ops, tracker                            how: tensors without numbers, and what they hold
+    architectures, of_recipe                               where workloads come from
+"""
+
+from bench.forecast.memory.architectures import NamedModel, find
+from bench.forecast.memory.model import parameters
+from bench.forecast.memory.of_recipe import examples_at_once, recipe_lengths, recipe_peak_bytes
+from bench.forecast.memory.peak import peak, peaks
+from bench.forecast.memory.snapshots import CATEGORIES, Category, Peak
+from bench.forecast.memory.workload import Architecture, Generation, Kernels, SequenceLengths, TrainingStep, Workload
+
+__all__ = [
+    "CATEGORIES",
+    "Architecture",
+    "Category",
+    "Generation",
+    "Kernels",
+    "NamedModel",
+    "Peak",
+    "SequenceLengths",
+    "TrainingStep",
+    "Workload",
+    "examples_at_once",
+    "find",
+    "parameters",
+    "peak",
+    "peaks",
+    "recipe_lengths",
+    "recipe_peak_bytes",
+]

@@ -1,4 +1,4 @@
-"""MODEL, as the command line has it -> an architecture. No weights are read; most need no network either."""
+"""Finds the architecture of a model that the command line names. No weights are read, and most models need no network."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from bench.errors import BenchError, CheckpointError
-from bench.forecast.memory.peak import Architecture
+from bench.forecast.memory.workload import Architecture
 from bench.system.hub_mirror import HUB_ID, MODELS, folder_of, missing_from
 from bench.system.names import nearest
 from bench.training.checkpoints import FAMILIES
@@ -18,7 +18,7 @@ from bench.training.shapes import SIZES, UNTIED, Family, config, shape_of
 HUB_TIMEOUT_S = 10
 
 PEGASUS_TASKS = "aeslc|arxiv|big_patent|billsum|cnn_dailymail|gigaword|multi_news|newsroom|pubmed|reddit_tifu|wikihow|xsum"
-"""For which Google published a Pegasus of its own, all of one shape (Zhang et al. 2020, PEGASUS, table 1)."""
+"""Tasks for which Google published a Pegasus, all of one shape (Zhang et al. 2020, PEGASUS, table 1)."""
 
 KNOWN: tuple[tuple[str, Family, str], ...] = (
     (r"google/t5-efficient-(.+)", "t5", r"\1"),
@@ -34,7 +34,7 @@ KNOWN: tuple[tuple[str, Family, str], ...] = (
     (r"facebook/bart-large(?:-cnn|-xsum)?", "bart", "large"),
     (r"sshleifer/distilbart-\w+-(\d+-\d+)", "bart", r"\1"),
 )
-"""Ids whose published configs have the dimensions of a shape: pattern, family, the shape's name."""
+"""Hub ids whose published configs have the dimensions of a shape: pattern, family, name of the shape."""
 
 EXAMPLES = (
     "google/pegasus-large",
@@ -47,75 +47,80 @@ EXAMPLES = (
     "google/t5-efficient-small-nl16",
     "google/mt5-small",
 )
-"""For an error to name the nearest of."""
+"""Models that an error may suggest."""
 
 
 @dataclass(frozen=True)
-class Named:
-    """title: what a reader calls it. source: where its dimensions come from."""
+class NamedModel:
+    """An architecture and its name."""
 
     title: str
+    """Name for the reader."""
     architecture: Architecture
     source: str
+    """Where its dimensions come from."""
 
 
-def find(model: str) -> Named:
-    """By, in this order: a folder of that path, a copy under --models, a published id, `FAMILY:SHAPE` or a T5 shape, the hub.
+def find(model: str) -> NamedModel:
+    """Find a model by name: as a folder, a copy under --models, a published id, `FAMILY:SHAPE` or a T5 shape, or on the hub.
 
-    Raises BenchError with one line that says what was looked for.
+    The first of these that exists counts. Raises BenchError with one line that says what was searched for.
     """
     if (folder := Path(model)).is_dir():
-        return Named(model, of_folder(folder), "its config.json")
+        return NamedModel(model, of_folder(folder), "its config.json")
     if copy := folder_of(model, MODELS):
-        return Named(model, of_folder(copy), f"config.json in {copy}")
+        return NamedModel(model, of_folder(copy), f"config.json in {copy}")
     for pattern, family, name in KNOWN:
         if found := re.fullmatch(pattern, model):
-            return Named(model, of_shape(family, found.expand(name)), "the published config")
+            return NamedModel(model, of_shape(family, found.expand(name)), "the published config")
     of, _, name = model.rpartition(":")
     if of or "/" not in model:
         return _shape(model, of or "t5", name)
-    return Named(model, _of_hub(model), "config.json on the hub")
+    return NamedModel(model, _of_hub(model), "config.json on the hub")
 
 
 def of_shape(family: Family, name: str) -> Architecture:
-    """With the family's published vocabulary. Raises CheckpointError where there is no such shape."""
+    """Return a published shape with its family's vocabulary. Raises CheckpointError where there is no such shape."""
     return Architecture(config(shape_of(family, name)), tied=family not in UNTIED)
 
 
 def of_folder(folder: Path) -> Architecture:
-    """From config.json, and the names of the tensors where weights lie beside it. Raises CheckpointError."""
+    """Read config.json, and the names of the tensors where the folder has weights. Raises CheckpointError."""
     from transformers import AutoConfig
 
     try:
-        said = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        family = said["model_type"]
+        settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        family = settings["model_type"]
         found = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{folder}: no config.json that tells a model ({type(error).__name__})") from None
     if family not in FAMILIES:
         raise CheckpointError(f"{folder}: model_type is {family!r}, expected one of {', '.join(FAMILIES)}")
-    return Architecture(found, _is_tied(folder, said))
+    return Architecture(found, _is_tied(folder, settings))
 
 
-def _is_tied(folder: Path, said: dict[str, Any]) -> bool:
-    """By the weights where they are there. T5's config says tied whatever holds; gated layers came with untied ones (v1.1)."""
+def _is_tied(folder: Path, settings: dict[str, Any]) -> bool:
+    """Return whether output layer and embedding are one. The weights decide; without them the config does.
+
+    The config of a T5 always says tied. There, gated layers mean untied ones, since both came with v1.1.
+    """
     from safetensors import safe_open
 
     files = sorted(folder.glob("*.safetensors"))
     if files:
         names = (name for file in files for name in safe_open(file, framework="pt").keys())  # type: ignore[no-untyped-call]  # noqa: SIM118
         return "lm_head.weight" not in names
-    if said["model_type"] in ("t5", "mt5"):
-        return not str(said.get("feed_forward_proj", "relu")).startswith("gated")
-    return bool(said.get("tie_word_embeddings", True))
+    if settings["model_type"] in ("t5", "mt5"):
+        return not str(settings.get("feed_forward_proj", "relu")).startswith("gated")
+    return bool(settings.get("tie_word_embeddings", True))
 
 
-def _shape(model: str, family: str, name: str) -> Named:
+def _shape(model: str, family: str, name: str) -> NamedModel:
     families = get_args(Family)
     if family not in families:
         raise BenchError(f"no model '{model}': '{family}' is no family of shapes; there are {', '.join(families)}, as in pegasus:16-4")
     try:
-        return Named(f"{family} {name}", of_shape(family, name), "the published dimensions")  # type: ignore[arg-type]
+        return NamedModel(f"{family} {name}", of_shape(family, name), "the published dimensions")  # type: ignore[arg-type]
     except CheckpointError as error:
         near = nearest(model, EXAMPLES)
         hint = f"; did you mean {near}?" if near else "; or say a hub id such as google/pegasus-large, or a folder"

@@ -1,11 +1,12 @@
-"""What an operation gives while pretending: tensors of the right shape, type and storage that have no numbers.
+"""Runs operations on tensors that have shape, type and storage size, and no numbers.
 
-FakeTensorMode tells, and is asked once for such arguments: the layers of a model are alike, and so are their operations. Shape, strides,
-type and place in the storage of every tensor are looked at, and all that is no tensor; that suffices for strided tensors on one device.
+FakeTensorMode says what an operation returns. It is asked once for each kind of arguments, since the layers of a model repeat the
+same operations. A kind is the shape, strides, type and storage offset of every tensor, and the value of everything else; that
+suffices for strided tensors on one device.
 
-A tensor without numbers is torch's own, on the CPU, with a storage that has a size and no memory. torch's fake tensors would have to be
-asked for their device, in Python, several times by every operation. `numpy`, `tolist` and their like raise RuntimeError; to compute with
-one where nothing is pretended any more ends the process.
+A tensor without numbers is a plain CPU tensor whose storage has a size and no memory. It is faster than a fake tensor of torch,
+which answers every question about its device in Python. `numpy`, `tolist` and the like raise RuntimeError. To compute with such
+a tensor outside a simulation ends the process.
 """
 
 from __future__ import annotations
@@ -21,56 +22,60 @@ CPU = torch.device("cpu")
 
 
 class _Output(NamedTuple):
-    """A tensor that is given.
+    """Description of a tensor that an operation returns."""
 
-    of: place of that which it is, or shares its storage with, among the tensors of the arguments and then those given before; -1: of none,
-    it is new. is_changed: it is of another shape since. new_bytes: of its storage, where that is new, or 0.
-    """
-
-    of: int
+    alias_of: int
+    """Index of the earlier tensor it is, or whose storage it shares (arguments first, then outputs); -1 for a new tensor."""
     is_same: bool
+    """Whether it is that earlier tensor itself."""
     is_changed: bool
+    """Whether the operation changed the layout of that earlier tensor."""
     shape: tuple[int, ...]
     strides: tuple[int, ...]
     offset: int
+    """Position in the storage, in elements."""
     dtype: torch.dtype
     new_bytes: int
+    """Size of its storage where the operation makes or enlarges it, else 0."""
 
 
-class _Known(NamedTuple):
-    """out: what an operation gives, with an `_Output` for every tensor. func: the operation, which lives as long as its id is used."""
+class _Call(NamedTuple):
+    """A remembered operation."""
 
     func: Any
+    """The operation. It is kept so that its id is not reused."""
     out: Any
+    """Its result, with an `_Output` in place of every tensor."""
 
 
-_KNOWN: dict[Any, _Known] = {}
-"""By operation and arguments; it holds for all that is pretended in this process."""
+_KNOWN: dict[Any, _Call] = {}
+"""Calls by operation and arguments, for all simulations of this process."""
 
 
-def outputs(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    """What `func` gives; FakeTensorMode is asked where that is not known, or is something else than tensors and numbers.
+def fake_outputs(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """Return the result of `func` without computing it.
 
-    Raises TypeError of arguments that have no hash, and of tensors that are not strided.
+    FakeTensorMode is asked where the call is new, or returns something other than tensors and numbers.
+    Raises TypeError for arguments without a hash, and for tensors that are not strided.
     """
     tensors: list[torch.Tensor] = []
     key = (id(func), torch.is_inference_mode_enabled(), _key(args, tensors), _key(kwargs.items(), tensors) if kwargs else ())
     known = _KNOWN.get(key)
     if known is None:
-        known = _asked(func, args, kwargs, tensors)
-        if all(
-            isinstance(one, _Output | int | float | None) for one in tree_leaves(known.out, is_leaf=lambda one: isinstance(one, _Output))
-        ):
+        known = _ask(func, args, kwargs, tensors)
+        leaves = tree_leaves(known.out, is_leaf=lambda one: isinstance(one, _Output))
+        if all(isinstance(one, _Output | int | float | None) for one in leaves):
             _KNOWN[key] = known
-    return _made(known.out, tensors)
+    return _build(known.out, tensors)
 
 
 def _key(values: Iterable[Any], tensors: list[torch.Tensor]) -> tuple[Any, ...]:
+    """Return the kind of these arguments, and append their tensors to `tensors`."""
     found: list[Any] = []
     for value in values:
         if isinstance(value, torch.Tensor):
             if value.layout != torch.strided:
-                raise TypeError(f"only strided tensors can be pretended, not {value.layout}")
+                raise TypeError(f"a simulation supports only strided tensors, not {value.layout}")
             tensors.append(value)
             found.append((value.shape, value.stride(), value.storage_offset(), value.dtype))
         elif isinstance(value, list | tuple):
@@ -80,44 +85,46 @@ def _key(values: Iterable[Any], tensors: list[torch.Tensor]) -> tuple[Any, ...]:
     return tuple(found)
 
 
-def _made(known: Any, tensors: Sequence[torch.Tensor]) -> Any:
-    if isinstance(known, _Output):
-        return _tensor(known, tensors)
-    if not isinstance(known, list | tuple):
-        return known
+def _build(described: Any, tensors: Sequence[torch.Tensor]) -> Any:
+    """Return what is described. tensors: those that an alias may refer to."""
+    if isinstance(described, _Output):
+        return _build_tensor(described, tensors)
+    if not isinstance(described, list | tuple):
+        return described
     seen = list(tensors)
-    for one in known:
-        seen.append(_made(one, seen))
-    return type(known)(seen[len(tensors) :])
+    for one in described:
+        seen.append(_build(one, seen))
+    return type(described)(seen[len(tensors) :])
 
 
-def _tensor(one: _Output, tensors: Sequence[torch.Tensor]) -> torch.Tensor:
-    shared = tensors[one.of] if one.of >= 0 else None
+def _build_tensor(one: _Output, tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+    shared = tensors[one.alias_of] if one.alias_of >= 0 else None
     if shared is not None and one.is_same and not one.is_changed:
         return shared
     if shared is not None and not one.is_same and one.dtype == shared.dtype:
         return shared.as_strided(one.shape, one.strides, one.offset)
-    made = shared if shared is not None and one.is_same else torch.empty(0, dtype=one.dtype)
+    built = shared if shared is not None and one.is_same else torch.empty(0, dtype=one.dtype)
     if shared is not None and not one.new_bytes:
-        return made.set_(shared.untyped_storage(), one.offset, one.shape, one.strides)
-    made.set_(torch._C._construct_storage_from_data_pointer(0, CPU, one.new_bytes), one.offset, one.shape, one.strides)
-    torch._C._set_throw_on_mutable_data_ptr(made)
-    return made
+        return built.set_(shared.untyped_storage(), one.offset, one.shape, one.strides)
+    built.set_(torch._C._construct_storage_from_data_pointer(0, CPU, one.new_bytes), one.offset, one.shape, one.strides)
+    torch._C._set_throw_on_mutable_data_ptr(built)
+    return built
 
 
-def _asked(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], tensors: Sequence[torch.Tensor]) -> _Known:
+def _ask(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], tensors: Sequence[torch.Tensor]) -> _Call:
+    """Run the operation under FakeTensorMode, and describe its result."""
     mode = FakeTensorMode()
-    mode.cache_enabled = False  # it is asked once
+    mode.cache_enabled = False  # each call is asked once
     fakes = _fakes(mode, tensors)
     by_id = {id(one): fake for one, fake in zip(tensors, fakes, strict=True)}
     args, kwargs = tree_map_only(torch.Tensor, lambda one: by_id[id(one)], (args, dict(kwargs)))
     with mode:
         out = func(*args, **kwargs)
-    return _Known(func, _Description(tensors, fakes).of(out))
+    return _Call(func, _Describer(tensors, fakes).describe(out))
 
 
 def _fakes(mode: FakeTensorMode, tensors: Sequence[torch.Tensor]) -> list[FakeTensor]:
-    """Tensors like these; those share a storage whose likes do."""
+    """Return fake tensors like these. Two of them share a storage where the originals do."""
     found = []
     storages: dict[int, torch.UntypedStorage] = {}
     for one in tensors:
@@ -129,41 +136,42 @@ def _fakes(mode: FakeTensorMode, tensors: Sequence[torch.Tensor]) -> list[FakeTe
     return found
 
 
-class _Description:
-    """Of what was given, without the tensors themselves. given: those of the arguments; fakes: that stood for them."""
+class _Describer:
+    """Describes the result of one call without keeping its tensors."""
 
-    def __init__(self, given: Sequence[torch.Tensor], fakes: Sequence[FakeTensor]) -> None:
-        self._given = given
+    def __init__(self, arguments: Sequence[torch.Tensor], fakes: Sequence[FakeTensor]) -> None:
+        """Start with the tensors of the arguments, and the fake tensors that replaced them."""
+        self._arguments = arguments
         self._seen: list[Any] = []
         self._places: dict[int, int] = {}
         for fake in fakes:
             self._see(fake)
 
-    def of(self, out: Any) -> Any:
-        """An `_Output` for every tensor."""
+    def describe(self, out: Any) -> Any:
+        """Return the result with an `_Output` in place of every tensor."""
         if isinstance(out, list | tuple):
             found = []
             for one in out:
-                found.append(self.of(one))
+                found.append(self.describe(one))
                 self._see(one)
             return type(out)(found)
-        return self._tensor(out) if isinstance(out, torch.Tensor) else out
+        return self._output(out) if isinstance(out, torch.Tensor) else out
 
     def _see(self, one: Any) -> None:
-        """Those seen before are found by their identity, or that of their storage."""
+        """Remember the place of a tensor by its identity and by that of its storage."""
         keys = (id(one), one.untyped_storage()._cdata) if isinstance(one, torch.Tensor) else ()
         for key in keys:
             self._places.setdefault(key, len(self._seen))
         self._seen.append(one)
 
-    def _tensor(self, out: torch.Tensor) -> _Output:
+    def _output(self, out: torch.Tensor) -> _Output:
         storage = out.untyped_storage()
-        of = self._places.get(id(out), self._places.get(storage._cdata, -1))
-        is_same = of >= 0 and self._seen[of] is out
-        given = self._given[of] if 0 <= of < len(self._given) else None
-        is_changed = is_same and given is not None and _layout(out) != _layout(given)
-        is_new = of < 0 or (given is not None and given.untyped_storage().nbytes() < storage.nbytes())
-        return _Output(of, is_same, is_changed, *_layout(out), out.dtype, storage.nbytes() if is_new else 0)
+        alias_of = self._places.get(id(out), self._places.get(storage._cdata, -1))
+        is_same = alias_of >= 0 and self._seen[alias_of] is out
+        argument = self._arguments[alias_of] if 0 <= alias_of < len(self._arguments) else None
+        is_changed = is_same and argument is not None and _layout(out) != _layout(argument)
+        is_new = alias_of < 0 or (argument is not None and argument.untyped_storage().nbytes() < storage.nbytes())
+        return _Output(alias_of, is_same, is_changed, *_layout(out), out.dtype, storage.nbytes() if is_new else 0)
 
 
 def _layout(tensor: torch.Tensor) -> tuple[tuple[int, ...], tuple[int, ...], int]:

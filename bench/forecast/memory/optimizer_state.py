@@ -1,64 +1,64 @@
-"""What an optimiser keeps of the parameters that learn, by the real optimiser, stepped while pretending."""
+"""Memory that an optimizer adds: the real optimizer takes steps in a simulation."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
 
-from bench.forecast.memory.simulate import pretending
-from bench.forecast.memory.tracker import Allocations
+from bench.forecast.memory.simulate import simulate
+from bench.forecast.memory.tracker import AllocationTracker
 from bench.training.optimizers import optimizer_of
 from bench.training.settings import Optimizer, Tuning, check_optimizer
 
 IMPORTED: dict[Optimizer, Sequence[str]] = {"adafactor": ["transformers.optimization"], "adamw_8bit": ["bitsandbytes"]}
-"""Where those come from that are not torch's own."""
+"""Modules of the optimizers that are not torch's own."""
 
 
 @dataclass(frozen=True)
-class Kept:
-    """By an optimiser, in bytes. states: from its first step on. working: the most that it holds besides while it steps."""
+class OptimizerMemory:
+    """Bytes that an optimizer holds."""
 
     states: int
+    """Bytes from its first step on."""
     working: int
+    """Most bytes in addition while it takes a step."""
 
 
-def kept_by_optimizer(learning: Sequence[torch.Size], tuning: Tuning) -> Kept:
-    """Of parameters of these shapes; none depends on another, so two of every shape tell: what these share counts once.
+def optimizer_memory(shapes: Sequence[torch.Size], optimizer: Optimizer) -> OptimizerMemory:
+    """Memory of an optimizer for trained parameters of these shapes.
 
-    Raises BenchError where the optimiser is not installed.
+    Parameters do not depend on each other, so one and two parameters of each shape are simulated: their difference is what each
+    parameter adds, and the rest is shared. Raises BenchError where the optimizer is not installed.
     """
-    check_optimizer(tuning.optimizer)
-    shapes = Counter(learning)
-    one, two = ({shape: _kept_of(shape, count, tuning.optimizer) for shape in shapes} for count in (1, 2))
-    shared = max((2 * one[shape].states - two[shape].states for shape in shapes), default=0)
-    states = shared + sum((two[shape].states - one[shape].states) * count for shape, count in shapes.items())
-    return Kept(states, max((kept.working for kept in two.values()), default=0))
+    check_optimizer(optimizer)
+    counts = Counter(shapes)
+    one, two = ({shape: _simulated(shape, count, optimizer) for shape in counts} for count in (1, 2))
+    shared = max((2 * one[shape].states - two[shape].states for shape in counts), default=0)
+    states = shared + sum((two[shape].states - one[shape].states) * count for shape, count in counts.items())
+    return OptimizerMemory(states, max((memory.working for memory in two.values()), default=0))
 
 
-@lru_cache(maxsize=256)  # settings share their shapes
-def _kept_of(shape: torch.Size, count: int, optimizer: Optimizer) -> Kept:
-    """Of so many parameters of one shape, stepped twice."""
-    with pretending("cpu", 0, 0, imports=IMPORTED.get(optimizer, ())) as counted:
-        learning = torch.nn.ParameterList([torch.empty(shape) for _ in range(count)])
-        counted.mark(learning.parameters(), "parameters")
-        for parameter in learning.parameters():
+@lru_cache(maxsize=256)  # training steps share their shapes
+def _simulated(shape: torch.Size, count: int, optimizer: Optimizer) -> OptimizerMemory:
+    """Memory for `count` parameters of one shape, after two steps."""
+    with simulate("cpu", imports=IMPORTED.get(optimizer, ())) as tracker:
+        trained = torch.nn.ParameterList([torch.empty(shape) for _ in range(count)])
+        tracker.mark(trained.parameters(), "parameters")
+        for parameter in trained.parameters():
             parameter.grad = torch.empty(shape)
-        before = _held(counted)
-        stepping = optimizer_of(learning, Tuning(optimizer=optimizer))
+        before = _held(tracker)
+        stepping = optimizer_of(trained, Tuning(optimizer=optimizer))
         stepping.step()
-        states = _held(counted) - before
-        counted.moments()
+        states = _held(tracker) - before
+        tracker.take_snapshots()
         stepping.step()
-        return Kept(states, max(_sums(counted)) - before - states)
+        most = max(snapshot.total.fixed for snapshot in tracker.take_snapshots())
+        return OptimizerMemory(states, most - before - states)
 
 
-def _held(counted: Allocations) -> int:
-    return sum(counted.now().at(0).values())
-
-
-def _sums(counted: Allocations) -> Iterator[int]:
-    yield from (sum(moment.at(0).values()) for moment in counted.moments())
+def _held(tracker: AllocationTracker) -> int:
+    return tracker.now().total.fixed

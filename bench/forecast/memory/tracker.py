@@ -1,101 +1,61 @@
-"""Bytes that tensors hold while code runs, and what for."""
+"""Counts the bytes that tensors hold while code runs, by category."""
 
 from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-Use = Literal["parameters", "weights in bf16", "gradients", "optimiser states", "activations", "logits and loss"]
-
-USES: tuple[Use, ...] = ("parameters", "weights in bf16", "gradients", "optimiser states", "activations", "logits and loss")
+from bench.forecast.memory.snapshots import CATEGORIES, Category, MemorySnapshot, ParetoFront
 
 _ADD, _COPY = torch.ops.aten.add.Tensor, torch.ops.aten._to_copy.default
 
 BLOCK = 512
-"""Bytes to whose multiples CUDA's caching allocator in torch rounds up (kMinBlockSize, c10/cuda/CUDACachingAllocator.h)."""
+"""CUDA's caching allocator in torch rounds up to multiples of so many bytes (kMinBlockSize, c10/cuda/CUDACachingAllocator.h)."""
 
 
-@dataclass(frozen=True)
-class Bytes:
-    """So many whatever the batch, and so many for each example of it."""
+class AllocationTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts the storage of every tensor that an operation makes while this mode is entered, from its creation until it is freed.
 
-    fixed: int = 0
-    each: int = 0
-
-    def __add__(self, other: Bytes) -> Bytes:
-        return Bytes(self.fixed + other.fixed, self.each + other.each)
-
-    def at(self, batch: int) -> int:
-        """Bytes of a batch."""
-        return self.fixed + self.each * batch
-
-
-@dataclass(frozen=True)
-class Moment:
-    """What was held at one moment, use by use."""
-
-    held: Mapping[Use, Bytes]
-
-    def at(self, batch: int) -> dict[Use, int]:
-        """Bytes by use; their sum is all that was held."""
-        return {use: size.at(batch) for use, size in self.held.items()}
-
-
-@dataclass
-class _Front:
-    """Moments of which none holds at least as much as another whatever the batch."""
-
-    moments: list[tuple[int, int, list[tuple[int, ...]]]] = field(default_factory=list)
-
-    def see(self, fixed: int, each: int, now: Mapping[Use, list[int]]) -> None:
-        for f, e, _ in reversed(self.moments):  # mostly the last one tells
-            if fixed <= f and each <= e:
-                return
-        self.moments = [one for one in self.moments if one[0] > fixed or one[1] > each]
-        self.moments.append((fixed, each, [tuple(size) for size in now.values()]))
-
-
-class Allocations(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the storages of all tensors that operations make while this is entered, each from when it is made until it dies.
-
-    A storage counts once, however many tensors look at it. What a kernel takes and gives back on its own is not seen.
-
-    batch: examples of the batch that runs. What has a dimension of a multiple of them is taken to grow with the batch, so that one
-    run tells about every batch; a prime that divides no dimension of the model makes that sure. 0: nothing is.
-    vocabulary: what ends in a dimension of so many counts as logits. Of the rest, what is no copy of parameters in another type
-    counts as activations, unless `mark` says otherwise.
+    A storage counts once, however many tensors view it. Memory that a kernel takes and frees internally is not seen.
     """
 
     def __init__(self, batch: int = 0, vocabulary: int = 0) -> None:
+        """Start with nothing held.
+
+        Args:
+            batch: Examples of the batch that runs. A tensor with a dimension that is a multiple of it is taken to grow with the batch,
+                so one run gives the memory of every batch. Use a prime that divides no dimension of the model. 0: nothing grows.
+            vocabulary: A tensor whose last dimension is this size counts as logits. Any other tensor counts as activations, unless it
+                is a copy of a parameter in another type or `mark` says otherwise.
+        """
         super().__init__()  # type: ignore[no-untyped-call]
         self._batch, self._vocabulary = batch, vocabulary
-        self._now: dict[Use, list[int]] = {use: [0, 0] for use in USES}
-        self._fixed = self._each = 0
-        self._held: dict[int, tuple[int, int, Use, weakref.ref[Any]]] = {}
-        self._late: torch.Tensor | None = None
-        self._front = _Front()
+        self._now: dict[Category, list[int]] = {category: [0, 0] for category in CATEGORIES}
+        self._fixed = self._per_example = 0
+        self._held: dict[int, tuple[int, int, Category, weakref.ref[Any]]] = {}
+        self._uncounted_sum: torch.Tensor | None = None
+        self._front = ParetoFront()
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """Nothing is compiled in here, and torch would ask at every operation whether it is."""
+        """Return False: nothing is compiled here, and torch would check for it at every operation."""
         return False
 
     def __torch_dispatch__(
         self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        if torch.is_inference_mode_enabled() and func._can_decompose():  # elsewhere autograd has done so already
+        if torch.is_inference_mode_enabled() and func._can_decompose():  # outside inference mode, autograd has decomposed it
             with self:
                 return func.decompose(*args, **(kwargs or {}))
-        self._settle()
+        self._count_sum()
         out = self.run(func, args, dict(kwargs or {}))
         if func is _ADD and not args[0]._is_view() and _sums_gradients():
-            self._late = out
+            self._uncounted_sum = out
             return out
         for made in (out,) if isinstance(out, torch.Tensor) else tree_leaves(out):
             if isinstance(made, torch.Tensor):
@@ -103,28 +63,28 @@ class Allocations(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return out
 
     def run(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """What the operation gives."""
+        """Return the result of an operation."""
         return func(*args, **kwargs)
 
-    def mark(self, tensors: Iterable[torch.Tensor], use: Use) -> None:
-        """From now on their storages are for this."""
+    def mark(self, tensors: Iterable[torch.Tensor], category: Category) -> None:
+        """Count the storages of these tensors in this category from now on."""
         for tensor in tensors:
-            self._hold(tensor, use)
+            self._hold(tensor, category)
 
-    def moments(self) -> tuple[Moment, ...]:
-        """Those since the last call at which most was held: for every batch, one of them is the peak."""
-        self._settle()
-        seen, self._front = self._front, _Front()
-        self._front.see(self._fixed, self._each, self._now)
-        return tuple(_moment(held) for _, _, held in seen.moments)
+    def take_snapshots(self) -> tuple[MemorySnapshot, ...]:
+        """Return the moments since the last call at which most was held: for every batch size, one of them is the peak."""
+        self._count_sum()
+        seen, self._front = self._front, ParetoFront()
+        self._front.add(self._fixed, self._per_example, self._now.values())
+        return seen.snapshots()
 
-    def now(self) -> Moment:
-        """What is held now."""
-        self._settle()
-        return _moment(self._now.values())
+    def now(self) -> MemorySnapshot:
+        """Return what is held now."""
+        self._count_sum()
+        return MemorySnapshot.of(self._now.values())
 
-    def _settle(self) -> None:
-        late, self._late = self._late, None
+    def _count_sum(self) -> None:
+        late, self._uncounted_sum = self._uncounted_sum, None
         if late is not None:
             self._hold(late, "activations")
 
@@ -142,43 +102,41 @@ class Allocations(TorchDispatchMode):  # type: ignore[no-untyped-call]
         held = self._held.get(args[0].untyped_storage()._cdata)
         return held is not None and held[2] == "parameters"
 
-    def _hold(self, tensor: torch.Tensor, use: Use) -> None:
+    def _hold(self, tensor: torch.Tensor, category: Category) -> None:
         storage: Any = tensor.untyped_storage()
         key = storage._cdata
         if key in self._held:
-            fixed, each, was, reference = self._held[key]
-            self._add(was, -fixed, -each)
+            fixed, per_example, before, reference = self._held[key]
+            self._add(before, -fixed, -per_example)
         else:
-            fixed, each = self._split(storage.nbytes(), tensor.shape, use)
+            fixed, per_example = self._size(storage.nbytes(), tensor.shape, category)
             reference = weakref.ref(storage, lambda _: self._free(key))
-        self._held[key] = (fixed, each, use, reference)
-        self._add(use, fixed, each)
-        self._front.see(self._fixed, self._each, self._now)
+        self._held[key] = (fixed, per_example, category, reference)
+        self._add(category, fixed, per_example)
+        self._front.add(self._fixed, self._per_example, self._now.values())
 
-    def _split(self, size: int, shape: torch.Size, use: Use) -> tuple[int, int]:
-        if self._batch and use != "parameters" and any(dimension % self._batch == 0 for dimension in shape):
-            return 0, -(-size // self._batch)
-        return -(-size // BLOCK) * BLOCK, 0
+    def _size(self, nbytes: int, shape: torch.Size, category: Category) -> tuple[int, int]:
+        """Return the bytes as (fixed, per example)."""
+        if self._batch and category != "parameters" and any(dimension % self._batch == 0 for dimension in shape):
+            return 0, -(-nbytes // self._batch)
+        return -(-nbytes // BLOCK) * BLOCK, 0
 
     def _free(self, key: int) -> None:
-        fixed, each, use, _ = self._held.pop(key)
-        self._add(use, -fixed, -each)
+        fixed, per_example, category, _ = self._held.pop(key)
+        self._add(category, -fixed, -per_example)
 
-    def _add(self, use: Use, fixed: int, each: int) -> None:
-        self._now[use][0] += fixed
-        self._now[use][1] += each
+    def _add(self, category: Category, fixed: int, per_example: int) -> None:
+        self._now[category][0] += fixed
+        self._now[category][1] += per_example
         self._fixed += fixed
-        self._each += each
-
-
-def _moment(held: Iterable[Sequence[int]]) -> Moment:
-    return Moment({use: Bytes(*size) for use, size in zip(USES, held, strict=True)})
+        self._per_example += per_example
 
 
 def _sums_gradients() -> bool:
-    """Whether this is autograd adding up what flows back to one place.
+    """Return whether autograd is adding up the gradients that reach one tensor.
 
-    Where nobody watches it adds in place, unless the first summand is a view; here, out of place (can_accumulate_inplace in
-    torch/csrc/autograd/input_buffer.cpp). So the sum is counted when the summand that it would have replaced is gone.
+    Without a dispatch mode autograd adds in place, unless the first summand is a view. Under a mode it adds out of place
+    (can_accumulate_inplace in torch/csrc/autograd/input_buffer.cpp). So the sum is counted only after the summand that it
+    replaces is freed.
     """
     return not torch.is_grad_enabled() and torch._C._current_graph_task_id() != -1

@@ -1,4 +1,4 @@
-"""What operations give while pretending: what FakeTensorMode gives, also when it is not asked again."""
+"""A simulated operation returns what FakeTensorMode returns, also when the call is remembered."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from bench.forecast.memory.fake_ops import outputs
-from bench.forecast.memory.simulate import pretending
+from bench.forecast.memory.fake_ops import fake_outputs
+from bench.forecast.memory.simulate import simulate
 
 aten = torch.ops.aten
 
@@ -46,13 +46,13 @@ def described(out: Any, given: torch.Tensor) -> Any:
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_what_is_given_is_what_fake_tensors_give_at_first_and_when_it_is_remembered(call: str) -> None:
+def test_a_call_returns_what_fake_tensors_return_both_new_and_remembered(call: str) -> None:
     func, arguments = CALLS[call]
     with FakeTensorMode():
         faked = torch.empty(3, 4)
         expected = described(func(*arguments(faked)), faked)
     for _ in range(2):
-        with pretending("cpu", 0, 0):
+        with simulate("cpu"):
             given = torch.empty(3, 4)
             assert described(func(*arguments(given)), given) == expected
 
@@ -67,49 +67,49 @@ def _counting(func: Any) -> tuple[Any, list[Any]]:
     return counted, asked
 
 
-def test_what_is_known_is_not_asked_for_again() -> None:
+def test_a_remembered_call_does_not_ask_fake_tensors_again() -> None:
     product, asked = _counting(aten.mm.default)
     given = torch.empty(3, 3)
     for other in (given, torch.empty(3, 3), torch.empty(3, 5)):
-        outputs(product, (given, other), {})
+        fake_outputs(product, (given, other), {})
     assert len(asked) == 2
 
 
-def test_what_is_no_tensor_and_no_number_is_asked_for_each_time() -> None:
+def test_a_result_that_is_neither_tensor_nor_number_is_asked_for_each_time() -> None:
     handles, asked = _counting(lambda: object())
-    first, second = (outputs(handles, (), {}) for _ in range(2))
+    first, second = (fake_outputs(handles, (), {}) for _ in range(2))
     assert first is not second
     assert len(asked) == 2
 
 
 @pytest.mark.parametrize(("one", "other"), [(1, 1.0), (1, True)])
-def test_numbers_that_are_equal_and_of_other_types_are_told_apart(one: float, other: float) -> None:
+def test_equal_numbers_of_different_types_are_different_arguments(one: float, other: float) -> None:
     given = torch.empty(3, dtype=torch.bool)
-    types = [outputs(aten.add.Tensor, (given, number), {}).dtype for number in (one, other)]
+    types = [fake_outputs(aten.add.Tensor, (given, number), {}).dtype for number in (one, other)]
     assert types == [(given + number).dtype for number in (one, other)]
     assert types[0] != types[1]
 
 
-def test_a_storage_that_is_larger_than_the_tensor_is_not_made_smaller() -> None:
+def test_a_remembered_storage_keeps_its_size_where_the_tensor_is_smaller() -> None:
     part, _ = _counting(lambda given: torch.empty(8, 4)[: len(given)])
-    sizes = [outputs(part, (torch.empty(3, 4),), {}).untyped_storage().nbytes() for _ in range(2)]
+    sizes = [fake_outputs(part, (torch.empty(3, 4),), {}).untyped_storage().nbytes() for _ in range(2)]
     assert sizes == [128, 128]
 
 
-def test_views_of_something_new_share_it() -> None:
+def test_views_of_a_new_tensor_share_its_storage() -> None:
     halves, _ = _counting(lambda _: aten.split.Tensor(torch.empty(8, 4), 4))
     for _ in range(2):
-        one, other = outputs(halves, (torch.empty(1),), {})
+        one, other = fake_outputs(halves, (torch.empty(1),), {})
         assert one.untyped_storage()._cdata == other.untyped_storage()._cdata
         assert (one.storage_offset(), other.storage_offset()) == (0, 16)
 
 
 @pytest.mark.parametrize("read", [torch.Tensor.numpy, torch.Tensor.tolist, torch.Tensor.data_ptr])
-def test_numbers_that_are_not_there_cannot_be_read(read: Callable[[torch.Tensor], Any]) -> None:
+def test_reading_the_numbers_of_a_simulated_tensor_is_an_error(read: Callable[[torch.Tensor], Any]) -> None:
     with pytest.raises(RuntimeError):
-        read(outputs(aten.zeros.default, ([2, 3],), {}))
+        read(fake_outputs(aten.zeros.default, ([2, 3],), {}))
 
 
-def test_what_is_not_strided_cannot_be_pretended() -> None:
+def test_a_sparse_tensor_cannot_be_simulated() -> None:
     with pytest.raises(TypeError, match="sparse"):
-        outputs(aten.mm.default, (torch.empty(2, 2).to_sparse(), torch.empty(2, 2)), {})
+        fake_outputs(aten.mm.default, (torch.empty(2, 2).to_sparse(), torch.empty(2, 2)), {})

@@ -1,17 +1,15 @@
-"""What is predicted without weights is what torch's own allocator counts in real steps."""
+"""Simulated peaks are those that torch's own allocator counts in real steps."""
 
 from typing import Any
 
 import pytest
 import torch
 
-from bench.contracts import Decoding
-from bench.forecast.memory import fake_ops
-from bench.forecast.memory.optimizer_state import kept_by_optimizer
-from bench.forecast.memory.peak import Architecture, Texts, generation_peak, parameters, training_peak
-from bench.forecast.memory.simulate import Kernels
-from bench.forecast.memory.tracker import BLOCK, Allocations
-from bench.training.settings import Lora, Tuning
+from bench.contracts import Decoding, Precision, no_progress
+from bench.forecast.memory import Architecture, Generation, Kernels, Peak, SequenceLengths, TrainingStep, fake_ops, parameters, peak, peaks
+from bench.forecast.memory.optimizer_state import optimizer_memory
+from bench.forecast.memory.tracker import BLOCK, AllocationTracker
+from bench.training.settings import Lora, Optimizer, Tuning
 from bench.training.shapes import UNTIED, Shape, config, shape_of
 from benchmarks.memory import Case, generate, measured_on_cpu, train_two_steps
 
@@ -30,7 +28,14 @@ def llama() -> Architecture:
     return Architecture(LlamaConfig(vocab_size=4096, pad_token_id=2, **sizes), tied=False)
 
 
-TEXTS = Texts(48, 16)
+TEXTS = SequenceLengths(48, 16)
+
+
+def training_peak(
+    built: Architecture, settings: Tuning, precision: Precision = "bf16", lengths: SequenceLengths = TEXTS, kernels: Kernels = "cuda"
+) -> Peak:
+    return peak(TrainingStep(architecture=built, settings=settings, precision=precision, lengths=lengths, kernels=kernels))
+
 
 CASES = {
     "T5 v1.1, all of it": (architecture("t5_v1_1"), Case("", TEXTS, 6, "fp32", Tuning(freeze="none"))),
@@ -55,7 +60,7 @@ CASES = {
 def test_the_peak_of_a_training_step_is_within_a_tenth_of_what_the_allocator_counts(name: str) -> None:
     built, case = CASES[name]
     measured = measured_on_cpu(lambda mark: train_two_steps(built, case, "cpu", mark))
-    predicted = training_peak(built, case.tuning, case.precision, case.texts, "cpu").total(case.at_once)
+    predicted = training_peak(built, case.tuning, case.precision, case.lengths, "cpu").total(case.at_once)
     assert predicted == pytest.approx(measured, rel=0.02)  # 0.1 is promised
 
 
@@ -67,11 +72,11 @@ class Forgetful(dict[Any, Any]):
 
 
 @pytest.mark.parametrize("name", ["checkpointing", "LoRA in the decoder alone, and bf16", "a decoder alone", "dropout"])
-def test_outputs_that_are_remembered_change_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_remembered_calls_do_not_change_the_peak(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     built, case = CASES[name]
-    remembered = training_peak(built, case.tuning, case.precision, case.texts, "cuda")
+    remembered = training_peak(built, case.tuning, case.precision, case.lengths, "cuda")
     monkeypatch.setattr(fake_ops, "_KNOWN", Forgetful())
-    assert training_peak(built, case.tuning, case.precision, case.texts, "cuda") == remembered
+    assert training_peak(built, case.tuning, case.precision, case.lengths, "cuda") == remembered
 
 
 @pytest.mark.parametrize(
@@ -79,24 +84,42 @@ def test_outputs_that_are_remembered_change_nothing(name: str, monkeypatch: pyte
     [(architecture("t5_v1_1"), 1, 16, 3), (architecture("t5_v1_1"), 1, 3, 3), (architecture("pegasus"), 4, 40, 5), (llama(), 1, 16, 5)],
     ids=["greedy", "few tokens", "beams", "a decoder alone"],
 )
-def test_the_peak_of_generation_is_within_a_tenth_too(built: Architecture, beams: int, tokens: int, batch: int) -> None:
-    case = Case("", Texts(48, tokens), batch, "fp32", beams=beams)
+def test_the_peak_of_generation_is_within_a_tenth_of_what_is_measured(built: Architecture, beams: int, tokens: int, batch: int) -> None:
+    case = Case("", SequenceLengths(48, tokens), batch, "fp32", beams=beams)
     measured = measured_on_cpu(lambda mark: generate(built, case, "cpu", mark))
-    predicted = generation_peak(built, Decoding(beams=beams), "fp32", case.texts, "cpu").total(batch)
+    predicted = peak(
+        Generation(architecture=built, decoding=Decoding(beams=beams), precision="fp32", lengths=case.lengths, kernels="cpu")
+    ).total(batch)
     assert predicted == pytest.approx(measured, rel=0.1)
 
 
-def test_a_model_of_44_gigabytes_is_measured_without_its_weights() -> None:
+def test_the_parameters_of_a_model_of_44_gigabytes_are_counted_without_its_weights() -> None:
     huge = Architecture(config(shape_of("t5_v1_1", "xxl")), tied=False)
     assert parameters(huge) == pytest.approx(11.14e9, rel=1e-3)  # published/params_by_shape.csv
 
 
-def test_the_parts_at_the_peak_are_all_of_it_and_what_their_names_say() -> None:
+def test_the_categories_add_up_to_the_peak_and_hold_what_their_names_say() -> None:
     built = architecture("t5_v1_1")
     parts = training_peak(built, Tuning(freeze="none"), "bf16", TEXTS).at(4)
     assert sum(parts.values()) == training_peak(built, Tuning(freeze="none"), "bf16", TEXTS).total(4)
     assert parts["parameters"] == pytest.approx(4 * parameters(built), rel=0.01)
     assert parts["optimiser states"] == pytest.approx(2 * parts["parameters"], rel=0.02)  # AdamW's two moments
+
+
+def test_many_peaks_are_those_found_one_by_one_and_optimizers_share_a_simulation() -> None:
+    built, simulated = architecture("pegasus"), []
+    steps = [
+        TrainingStep(architecture=built, settings=Tuning(**settings), precision="bf16", lengths=TEXTS)
+        for settings in ({}, {"optimizer": "adafactor"}, {"lora": Lora()}, {"checkpointing": True})
+    ]
+    generation = Generation(architecture=built, decoding=Decoding(beams=2), precision="bf16", lengths=TEXTS)
+    workloads = [*steps, generation]
+    found = peaks([*workloads, steps[0]], lambda what, done, total: simulated.append((done, total)), workers=1)
+    assert list(found) == workloads
+    assert found == {workload: peak(workload) for workload in workloads}
+    assert simulated == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert found[steps[1]].total(1) < found[steps[0]].total(1)
+    assert peaks(workloads, no_progress, workers=2) == found
 
 
 def test_the_largest_batch_fits_and_one_more_does_not() -> None:
@@ -107,12 +130,12 @@ def test_the_largest_batch_fits_and_one_more_does_not() -> None:
         assert peak.total(most + 1) > room
 
 
-def test_what_is_frozen_or_computed_again_takes_less() -> None:
+def test_freezing_checkpointing_lora_and_small_states_take_less() -> None:
     built = architecture("pegasus")
 
     def total(freeze: str = "none", checkpointing: bool = False, **settings: object) -> int:
         tuning = Tuning(freeze=freeze, checkpointing=checkpointing, **settings)
-        return training_peak(built, tuning, "bf16", Texts(256, 32)).total(8)
+        return training_peak(built, tuning, "bf16", SequenceLengths(256, 32)).total(8)
 
     assert total("encoder") < total("embeddings") < total("none")
     assert total(checkpointing=True) < total()
@@ -127,56 +150,56 @@ def test_a_gpu_keeps_attention_in_one_piece_and_dropout_in_bytes() -> None:
     """A CPU takes attention apart where its mask learns, as T5's does, and keeps which numbers were dropped in four bytes each."""
 
     def total(family: str, tuning: Tuning, kernels: Kernels) -> int:
-        return training_peak(architecture(family), tuning, "fp32", Texts(1000, 16), kernels=kernels).total(4)
+        return training_peak(architecture(family), tuning, "fp32", SequenceLengths(1000, 16), kernels=kernels).total(4)
 
     for family, tuning in (("t5_v1_1", Tuning(freeze="none")), ("bart", Tuning(dropout=0.1))):
         assert total(family, tuning, "cuda") < total(family, tuning, "cpu")
 
 
 @pytest.mark.parametrize(("optimizer", "numbers"), [("adamw", 2 * 300 * 20), ("adafactor", 300 + 20)])
-def test_an_optimiser_keeps_what_its_paper_says(optimizer: str, numbers: int) -> None:
-    one = kept_by_optimizer([torch.Size((300, 20))], Tuning(optimizer=optimizer))
+def test_the_states_of_an_optimizer_are_those_of_its_paper(optimizer: Optimizer, numbers: int) -> None:
+    one = optimizer_memory([torch.Size((300, 20))], optimizer)
     assert one.states == pytest.approx(4 * numbers, abs=3 * BLOCK)
-    assert kept_by_optimizer([torch.Size((300, 20))] * 5, Tuning(optimizer=optimizer)).states == 5 * one.states
+    assert optimizer_memory([torch.Size((300, 20))] * 5, optimizer).states == 5 * one.states
 
 
-def held(counted: Allocations) -> int:
-    return sum(counted.now().at(0).values())
+def held(tracker: AllocationTracker) -> int:
+    return sum(tracker.now().at(0).values())
 
 
 def test_a_tensor_counts_from_when_it_is_made_until_it_dies() -> None:
-    with Allocations() as counted:
+    with AllocationTracker() as tracker:
         first = torch.ones(KIB)
         second = first + 1
-        assert held(counted) == 2 * 4 * KIB
+        assert held(tracker) == 2 * 4 * KIB
         view = second.view(2, -1)[1]
         del first, second
-        assert held(counted) == 4 * KIB  # the view holds its storage
+        assert held(tracker) == 4 * KIB  # the view holds its storage
         del view
-        assert held(counted) == 0
-        assert [sum(moment.at(0).values()) for moment in counted.moments()] == [2 * 4 * KIB]
+        assert held(tracker) == 0
+        assert [sum(snapshot.at(0).values()) for snapshot in tracker.take_snapshots()] == [2 * 4 * KIB]
 
 
 def test_a_tensor_takes_whole_blocks() -> None:
-    with Allocations() as counted:
+    with AllocationTracker() as tracker:
         kept = torch.ones(1)
-        assert held(counted) == BLOCK
+        assert held(tracker) == BLOCK
     assert kept.item() == 1
 
 
-def test_what_has_a_multiple_of_the_batch_as_a_dimension_grows_with_it() -> None:
-    with Allocations(batch=7) as counted:
+def test_a_tensor_with_a_multiple_of_the_batch_as_a_dimension_grows_with_it() -> None:
+    with AllocationTracker(batch=7) as tracker:
         kept = torch.ones(7, 256), torch.ones(256)
-        assert [sum(counted.now().at(batch).values()) for batch in (1, 7, 100)] == [KIB * (batch + 1) for batch in (1, 7, 100)]
+        assert [sum(tracker.now().at(batch).values()) for batch in (1, 7, 100)] == [KIB * (batch + 1) for batch in (1, 7, 100)]
     assert len(kept) == 2
 
 
-def test_marked_tensors_change_their_use_and_nothing_else() -> None:
-    with Allocations(vocabulary=50) as counted:
+def test_marking_a_tensor_changes_only_its_category() -> None:
+    with AllocationTracker(vocabulary=50) as tracker:
         weights, logits = torch.ones(KIB), torch.ones(8, 50)
-        counted.mark([weights], "parameters")
+        tracker.mark([weights], "parameters")
         halved = weights.bfloat16()
-        parts = counted.now().at(0)
+        parts = tracker.now().at(0)
         assert (parts["parameters"], parts["weights in bf16"], parts["logits and loss"]) == (4 * KIB, 2 * KIB, 4 * BLOCK)
         assert sum(parts.values()) == 6 * KIB + 4 * BLOCK
     assert len(halved) == len(weights) > len(logits)
