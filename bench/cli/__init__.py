@@ -1,7 +1,9 @@
-"""The command line. Each command is a module of its own, loaded when it is needed; its heavy imports stay inside its function.
+"""The command line: one module per command, loaded when it is needed.
 
-Exit status: 0 every arm has its record, 1 some arms failed, or something got worse (`compare --fail-on-change`), 2 the suite, its data
-or the command is wrong, 130 stopped by Ctrl-C.
+Heavy imports stay inside the function of a command, so that help is quick.
+
+Exit status: 0 every arm has its record, 1 some arms failed, or something got worse
+(`compare --fail-on-change`), 2 the suite, its data or the command is wrong, 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -49,7 +51,11 @@ class _Commands(click.Group):
         command: click.Command = getattr(import_module(f"bench.cli.{name}"), name)
         return command
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self,
+        ctx: click.Context,
+        args: list[str],
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if name not in COMMANDS and (near := nearest(name, COMMANDS)):
             ctx.fail(f"No such command '{name}'. Did you mean '{near}'?")
@@ -77,7 +83,8 @@ class _Commands(click.Group):
 
 def _suggest_only_new_names(error: click.NoSuchOption) -> None:
     if error.ctx and error.possibilities:
-        shown = {name for option in error.ctx.command.params for name in (*option.opts, *option.secondary_opts)}
+        options = error.ctx.command.params
+        shown = {name for option in options for name in (*option.opts, *option.secondary_opts)}
         error.possibilities[:] = [name for name in error.possibilities if name in shown]
 
 

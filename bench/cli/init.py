@@ -12,14 +12,43 @@ from bench.cli.options import FILE, PATH, cache_option, models_option, option
 
 @click.command()
 @click.argument("data", metavar="DATA", type=PATH)
-@option("--source-column", old=["--source"], metavar="NAME", show_default="by names and lengths", help="Column of the documents.")
-@option("--target-column", old=["--target"], metavar="NAME", show_default="by names and lengths", help="Column of the labels.")
-@option("--label-usd", metavar="USD", type=float, help="Price of one label in dollars.")
-@option("--budget-usd", "budgets_usd", old=["--budget"], metavar="USD", type=float, multiple=True, help="Budget in dollars (repeatable).")
 @option(
-    "--model", metavar="NAME", default="flan_t5_small", help="Large model: a part of models/, a folder, or a hub id, with @COMMIT or not."
+    "--source-column",
+    old=["--source"],
+    metavar="NAME",
+    show_default="by names and lengths",
+    help="Column of the documents.",
 )
-@option("--out", metavar="FILE", type=FILE, show_default="DATA's name with .yaml, in this folder", help="Suite file to write.")
+@option(
+    "--target-column",
+    old=["--target"],
+    metavar="NAME",
+    show_default="by names and lengths",
+    help="Column of the labels.",
+)
+@option("--label-usd", metavar="USD", type=float, help="Price of one label in dollars.")
+@option(
+    "--budget-usd",
+    "budgets_usd",
+    old=["--budget"],
+    metavar="USD",
+    type=float,
+    multiple=True,
+    help="Budget in dollars (repeatable).",
+)
+@option(
+    "--model",
+    metavar="NAME",
+    default="flan_t5_small",
+    help="Large model: a part of models/, a folder, or a hub id, with @COMMIT or not.",
+)
+@option(
+    "--out",
+    metavar="FILE",
+    type=FILE,
+    show_default="DATA's name with .yaml, in this folder",
+    help="Suite file to write.",
+)
 @option("--yes", is_flag=True, help="Ask nothing and take the defaults.")
 @option("--force", is_flag=True, help="Overwrite a suite file that exists.")
 @cache_option

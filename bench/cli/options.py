@@ -1,4 +1,7 @@
-"""Arguments and options that several commands share. Old names of options still work; help and errors show the new ones."""
+"""Arguments and options that several commands share.
+
+Old names of options still work; help and errors show the new ones.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,6 @@ import functools
 import math
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +19,6 @@ from bench.system.hub_mirror import DATA, MODELS, Variable
 
 if TYPE_CHECKING:
     from click.types import OptionHelpExtra
-
-    from bench.contracts import Meter
-    from bench.results.repricing import Quotes
-    from bench.results.table import Results
 
 Command = Callable[..., None]
 
@@ -46,7 +44,10 @@ class Option(click.Option):
     def add_to_parser(self, parser: Any, ctx: click.Context) -> None:
         """Let the parser know all names."""
         shown = self.opts, self.secondary_opts
-        self.opts, self.secondary_opts = [*self.opts, *self.old_opts], [*self.secondary_opts, *self.old_secondary_opts]
+        self.opts, self.secondary_opts = (
+            [*self.opts, *self.old_opts],
+            [*self.secondary_opts, *self.old_secondary_opts],
+        )
         try:
             super().add_to_parser(parser, ctx)
         finally:
@@ -59,19 +60,6 @@ class Finite(click.FloatRange):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         found = float(super().convert(value, param, ctx))
         return found if math.isfinite(found) else self.fail(f"{value} is not a finite number.", param, ctx)
-
-
-class LabelPrice(click.ParamType[tuple[str, float]]):
-    """'0.05' for all tasks, 'names=0.05' for one: (task or '', dollars)."""
-
-    name = "[TASK=]USD"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, float]:
-        task, _, usd = str(value).rpartition("=")
-        try:
-            return task, float(usd)
-        except ValueError:
-            self.fail(f"{value} is neither USD nor TASK=USD.", param, ctx)
 
 
 option = functools.partial(click.option, cls=Option)
@@ -123,7 +111,7 @@ cache_option = option(
 
 
 def _copies_option(name: str, variable: Variable, of_what: str) -> Callable[[Command], Command]:
-    """An option that names a folder of copies, for this process and those that it starts (see `bench.system.hub_mirror`)."""
+    """An option that names a folder of copies, also for processes that start here; see `system/hub_mirror.py`."""
 
     def name_folder(_: click.Context, __: click.Parameter, folder: Path | None) -> None:
         if folder is None:
@@ -146,7 +134,7 @@ def _copies_option(name: str, variable: Variable, of_what: str) -> Callable[[Com
 
 models_option = _copies_option("--models", MODELS, "models")
 data_option = _copies_option("--data", DATA, "data sets")
-only_option = option("--only", metavar="GLOB", help="Take only arms whose name matches, such as '*distill*seed1*'.")
+only_option = option("--only", metavar="GLOB", help="Only arms whose name matches, such as '*distill*seed1*'.")
 device_option = option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda"]),
@@ -173,125 +161,3 @@ gpus_option = option(
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     help="CSV table of GPUs and prices to use instead of the published one.",
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class OtherPrices:
-    """Prices given on the command line; None, or no label price: as the arms were run."""
-
-    label_usd: dict[str, float]
-    """Dollars for one label, by task; '' for all tasks."""
-    gpu_hour_usd: float | None
-    kwh_usd: float | None
-    prompt_usd_per_1m_tokens: float | None
-    output_usd_per_1m_tokens: float | None
-    meter: Meter | None
-    flops_per_second: float | None
-
-    def quotes(self, found: Results) -> Quotes:
-        """The prices at which the arms were run, with these in their place. Raises BenchError where one is impossible."""
-        from bench.results import repricing
-
-        return repricing.asked(found).changed(
-            self.label_usd,
-            device_hour_usd=self.gpu_hour_usd,
-            kwh_usd=self.kwh_usd,
-            usd_per_1m_prompt_tokens=self.prompt_usd_per_1m_tokens,
-            usd_per_1m_output_tokens=self.output_usd_per_1m_tokens,
-            meter=self.meter,
-            device_flops_per_second=self.flops_per_second,
-        )
-
-    def notes(self, found: Results, quotes: Quotes) -> list[str]:
-        """Lines about results without intervals, and about prices that have no effect."""
-        meter = quotes.book.meter
-        lines = []
-        if found.kept and not found.examples:
-            lines.append("note: scores by example are not kept here; without intervals no difference is significant")
-        for name, given, meters in (
-            ("--kwh-usd", self.kwh_usd, ("energy",)),
-            ("--gpu-hour-usd", self.gpu_hour_usd, ("flops", "wall")),
-            ("--flops-per-second", self.flops_per_second, ("flops",)),
-        ):
-            if given is not None and meter not in meters:
-                lines.append(f"note: {name} has no effect, because compute is paid by {meter}; see --meter")
-        return lines
-
-
-PRICE_OPTIONS = (
-    option(
-        "--label-usd",
-        old=["--label", "--label-price"],
-        metavar="[TASK=]USD",
-        type=LabelPrice(),
-        multiple=True,
-        help="Price of one label in dollars, for all tasks or for one (repeatable).",
-    ),
-    option(
-        "--gpu-hour-usd",
-        old=["--gpu-hour"],
-        metavar="USD",
-        type=DOLLARS,
-        help="Price of one hour of the training device, in dollars.",
-    ),
-    option(
-        "--kwh-usd",
-        old=["--kwh"],
-        metavar="USD",
-        type=DOLLARS,
-        help="Price of one kWh in dollars; used by the `energy` meter.",
-    ),
-    option(
-        "--prompt-usd-per-1m-tokens",
-        old=["--prompt-tokens"],
-        metavar="USD",
-        type=DOLLARS,
-        help="Price of one million tokens sent to an LLM endpoint, in dollars.",
-    ),
-    option(
-        "--output-usd-per-1m-tokens",
-        old=["--output-tokens"],
-        metavar="USD",
-        type=DOLLARS,
-        help="Price of one million tokens written by an LLM endpoint, in dollars.",
-    ),
-    option("--meter", type=click.Choice(["flops", "wall", "energy", "items"]), help="Quantity by which compute is paid."),
-    option(
-        "--flops-per-second",
-        metavar="FLOPS",
-        type=POSITIVE,
-        help="Speed of the training device in FLOP/s; used by the `flops` meter.",
-    ),
-)
-
-
-def price_options(command: Command) -> Command:
-    """Add the price options, and pass them to the command as one value, `prices`."""
-
-    @functools.wraps(command)
-    def with_prices(
-        *,
-        label_usd: tuple[tuple[str, float], ...],
-        gpu_hour_usd: float | None,
-        kwh_usd: float | None,
-        prompt_usd_per_1m_tokens: float | None,
-        output_usd_per_1m_tokens: float | None,
-        meter: Meter | None,
-        flops_per_second: float | None,
-        **others: object,
-    ) -> None:
-        prices = OtherPrices(
-            label_usd=dict(label_usd),
-            gpu_hour_usd=gpu_hour_usd,
-            kwh_usd=kwh_usd,
-            prompt_usd_per_1m_tokens=prompt_usd_per_1m_tokens,
-            output_usd_per_1m_tokens=output_usd_per_1m_tokens,
-            meter=meter,
-            flops_per_second=flops_per_second,
-        )
-        command(prices=prices, **others)
-
-    found: Command = with_prices
-    for add in reversed(PRICE_OPTIONS):
-        found = add(found)
-    return found

@@ -30,7 +30,12 @@ if TYPE_CHECKING:
 @suite_argument
 @only_option
 @max_usd_option
-@option("--gpu", old=["--card"], metavar="NAME", help="Forecast for this GPU, such as L4 or A100-40GB, not for this machine.")
+@option(
+    "--gpu",
+    old=["--card"],
+    metavar="NAME",
+    help="Forecast for this GPU, such as L4 or A100-40GB, not for this machine.",
+)
 @device_option
 @workers_option
 @option(
@@ -39,7 +44,12 @@ if TYPE_CHECKING:
     default=True,
     help="Time a few real steps of each kind of work, once per machine.",
 )
-@option("--recalibrate", old=["--again"], is_flag=True, help="Time them again; use it if the machine was busy before.")
+@option(
+    "--recalibrate",
+    old=["--again"],
+    is_flag=True,
+    help="Time them again; use it if the machine was busy before.",
+)
 @option(
     "--train-utilization",
     old=["--training"],
@@ -92,7 +102,14 @@ def plan(
     screen = console.console()
     card = gpu_table.find(gpu, gpu_table.cards(gpus)) if gpu else None
     with console.preparing(screen) as progress:
-        prepared = prepare.load(suite, results=parent, cache=cache.absolute(), device=device, only=only, progress=progress)
+        prepared = prepare.load(
+            suite,
+            results=parent,
+            cache=cache.absolute(),
+            device=device,
+            only=only,
+            progress=progress,
+        )
         workers = workers or processes.concurrency(prepared.device)
         layers = prepare.fetch(prepared, progress)
         store = DryStore(prepared.cache, progress)
@@ -108,12 +125,21 @@ def plan(
         )
         model: Device | None = None
         if card:
-            model = forecast.on_card(card, train_utilization, decode_utilization, finder, planned, store, progress)
+            model = forecast.on_card(
+                card,
+                train_utilization,
+                decode_utilization,
+                finder,
+                planned,
+                store,
+                progress,
+            )
         elif calibrate:
             model = forecast.here(finder, planned, store, progress)
     ahead = forecast.look(prepared.suite, planned, model, 1 if card else workers, kept)
     spec = prepared.suite.spec
-    screen.print(f"{spec.suite}: {len(prepared.arms)} arms, {spec.start_labels} labels owned, compute paid by {spec.prices.meter}")
+    owned = f"{spec.start_labels} labels owned"
+    screen.print(f"{spec.suite}: {len(prepared.arms)} arms, {owned}, compute paid by {spec.prices.meter}")
     for block in (*layers, *([] if card else prepare.warnings(prepared)), *terminal.blocks(ahead)):
         screen.print(block)
     if model and not card:

@@ -6,12 +6,26 @@ from pathlib import Path
 
 import click
 
-from bench.cli.options import POSITIVE, OtherPrices, option, price_options, results_argument, results_folder, results_option
+from bench.cli.options import (
+    POSITIVE,
+    option,
+    results_argument,
+    results_folder,
+    results_option,
+)
+from bench.cli.price_options import OtherPrices, price_options
 
 
 @click.command()
 @results_argument
-@option("--budget-usd", old=["--budget"], metavar="USD", type=POSITIVE, required=True, help="Budget in dollars.")
+@option(
+    "--budget-usd",
+    old=["--budget"],
+    metavar="USD",
+    type=POSITIVE,
+    required=True,
+    help="Budget in dollars.",
+)
 @option("--task", metavar="NAME", show_default="each task", help="Task to recommend for.")
 @price_options
 @results_option
@@ -32,7 +46,8 @@ def recommend(results: Path, parent: Path, budget_usd: float, task: str | None, 
     quotes = prices.quotes(found)
     with console.preparing(screen) as progress:
         progress("comparing settings", 0, 0)
-        paragraphs = [recommendation.paragraph(field, budget_usd, quotes) for field in reporting.fields(found, task, quotes)]
+        fields = reporting.fields(found, task, quotes)
+        paragraphs = [recommendation.paragraph(field, budget_usd, quotes) for field in fields]
     for paragraph in paragraphs:
         screen.print(console.markdown(paragraph))
     for note in prices.notes(found, quotes):

@@ -30,8 +30,10 @@ def report(results: Path, parent: Path) -> None:
         if not found.records and "unfinished" not in statuses:
             raise BenchError(folders.why_empty(folder, found))
         if found.kept and not found.examples:
-            gone = f"the arms' folders and {archive.FILE} are missing"
-            raise BenchError(f"{folder}: cannot rebuild report.md: {gone}. Use `bench price` to work from table.parquet")
+            raise BenchError(
+                f"{folder}: cannot rebuild report.md: the arms' folders and {archive.FILE} are missing. "
+                "Use `bench price` to work from table.parquet"
+            )
         progress("reporting", 1, 2)
         written = reporting.write(folder, read=found)
     screen.print(reporting.terminal(found, screen.width))

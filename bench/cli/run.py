@@ -54,14 +54,22 @@ def run(
 
     screen, layers = console.console(), None
     with console.preparing(screen) as progress:
-        prepared = prepare.load(suite, results=parent, cache=cache.absolute(), device=device, only=only, progress=progress)
+        prepared = prepare.load(
+            suite,
+            results=parent,
+            cache=cache.absolute(),
+            device=device,
+            only=only,
+            progress=progress,
+        )
         kept = runner.kept(prepared, retry)
         if None in kept.values():
             layers = prepare.fetch(prepared, progress)
             if max_usd is not None:
                 from bench.forecast import suite as forecast
 
-                planned = forecast.forecasts(prepared, DryStore(prepared.cache, progress), progress, reuse=True)
+                store = DryStore(prepared.cache, progress)
+                planned = forecast.forecasts(prepared, store, progress, reuse=True)
                 forecast.refuse_above(forecast.look(prepared.suite, planned, None, 1, kept), max_usd)
     if layers is not None:
         for line in (*layers, *prepare.warnings(prepared)):

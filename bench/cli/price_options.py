@@ -1,0 +1,155 @@
+"""Prices on the command line, which `price` and `recommend` share."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from bench.cli.options import DOLLARS, POSITIVE, Command, option
+
+if TYPE_CHECKING:
+    from bench.contracts import Meter
+    from bench.results.repricing import Quotes
+    from bench.results.table import Results
+
+
+def _by_task(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict[str, float]:
+    """Turn '0.05' (all tasks) and 'names=0.05' (one task) into dollars by task, with '' for all tasks."""
+    found = {}
+    for text in given:
+        task, _equals, usd = text.rpartition("=")
+        try:
+            found[task] = float(usd)
+        except ValueError:
+            raise click.BadParameter(f"{text} is neither USD nor TASK=USD.") from None
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class OtherPrices:
+    """Prices given on the command line; None, or no label price: as the arms were run."""
+
+    label_usd: dict[str, float]
+    """Dollars for one label, by task; '' for all tasks."""
+    gpu_hour_usd: float | None
+    kwh_usd: float | None
+    prompt_usd_per_1m_tokens: float | None
+    output_usd_per_1m_tokens: float | None
+    meter: Meter | None
+    flops_per_second: float | None
+
+    def quotes(self, found: Results) -> Quotes:
+        """Return the prices of the arms with these in their place. Raises BenchError where one is wrong."""
+        from bench.results import repricing
+
+        return repricing.asked(found).changed(
+            self.label_usd,
+            device_hour_usd=self.gpu_hour_usd,
+            kwh_usd=self.kwh_usd,
+            usd_per_1m_prompt_tokens=self.prompt_usd_per_1m_tokens,
+            usd_per_1m_output_tokens=self.output_usd_per_1m_tokens,
+            meter=self.meter,
+            device_flops_per_second=self.flops_per_second,
+        )
+
+    def notes(self, found: Results, quotes: Quotes) -> list[str]:
+        """Lines about results without intervals, and about prices that have no effect."""
+        meter = quotes.book.meter
+        lines = []
+        if found.kept and not found.examples:
+            why = "without intervals no difference is significant"
+            lines.append(f"note: scores by example are not kept here; {why}")
+        for name, given, meters in (
+            ("--kwh-usd", self.kwh_usd, ("energy",)),
+            ("--gpu-hour-usd", self.gpu_hour_usd, ("flops", "wall")),
+            ("--flops-per-second", self.flops_per_second, ("flops",)),
+        ):
+            if given is not None and meter not in meters:
+                lines.append(f"note: {name} has no effect, because compute is paid by {meter}; see --meter")
+        return lines
+
+
+PRICE_OPTIONS = (
+    option(
+        "--label-usd",
+        old=["--label", "--label-price"],
+        metavar="[TASK=]USD",
+        multiple=True,
+        callback=_by_task,
+        help="Price of one label in dollars, for all tasks or for one (repeatable).",
+    ),
+    option(
+        "--gpu-hour-usd",
+        old=["--gpu-hour"],
+        metavar="USD",
+        type=DOLLARS,
+        help="Price of one hour of the training device, in dollars.",
+    ),
+    option(
+        "--kwh-usd",
+        old=["--kwh"],
+        metavar="USD",
+        type=DOLLARS,
+        help="Price of one kWh in dollars; used by the `energy` meter.",
+    ),
+    option(
+        "--prompt-usd-per-1m-tokens",
+        old=["--prompt-tokens"],
+        metavar="USD",
+        type=DOLLARS,
+        help="Price of one million tokens sent to an LLM endpoint, in dollars.",
+    ),
+    option(
+        "--output-usd-per-1m-tokens",
+        old=["--output-tokens"],
+        metavar="USD",
+        type=DOLLARS,
+        help="Price of one million tokens written by an LLM endpoint, in dollars.",
+    ),
+    option(
+        "--meter",
+        type=click.Choice(["flops", "wall", "energy", "items"]),
+        help="Quantity by which compute is paid.",
+    ),
+    option(
+        "--flops-per-second",
+        metavar="FLOPS",
+        type=POSITIVE,
+        help="Speed of the training device in FLOP/s; used by the `flops` meter.",
+    ),
+)
+
+
+def price_options(command: Command) -> Command:
+    """Add the price options, and pass them to the command as one value, `prices`."""
+
+    @functools.wraps(command)
+    def with_prices(
+        *,
+        label_usd: dict[str, float],
+        gpu_hour_usd: float | None,
+        kwh_usd: float | None,
+        prompt_usd_per_1m_tokens: float | None,
+        output_usd_per_1m_tokens: float | None,
+        meter: Meter | None,
+        flops_per_second: float | None,
+        **others: object,
+    ) -> None:
+        prices = OtherPrices(
+            label_usd=label_usd,
+            gpu_hour_usd=gpu_hour_usd,
+            kwh_usd=kwh_usd,
+            prompt_usd_per_1m_tokens=prompt_usd_per_1m_tokens,
+            output_usd_per_1m_tokens=output_usd_per_1m_tokens,
+            meter=meter,
+            flops_per_second=flops_per_second,
+        )
+        command(prices=prices, **others)
+
+    found: Command = with_prices
+    for add in reversed(PRICE_OPTIONS):
+        found = add(found)
+    return found
