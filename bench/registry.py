@@ -6,7 +6,6 @@ my_strategy = "my_package.my_module:MyStrategy"
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 import pkgutil
@@ -16,6 +15,7 @@ from importlib.metadata import EntryPoint, entry_points
 from bench import contracts
 from bench.contracts import Part
 from bench.errors import BenchError
+from bench.system.names import nearest
 
 _BASES: tuple[type[Part], ...] = (
     contracts.Task,
@@ -40,11 +40,6 @@ class UnknownPart(BenchError):
         near = nearest(name, names(shelf))
         hint = f"did you mean '{near}'?" if near else f"there are: {', '.join(names(shelf))}"
         super().__init__(f"no part '{name}' in {shelf}/; {hint}")
-
-
-def nearest(word: str, known: list[str] | tuple[str, ...]) -> str:
-    """The known word that `word` was probably meant to be, else ''."""
-    return next(iter(difflib.get_close_matches(word, known, n=1, cutoff=0.5)), "")
 
 
 def names(shelf: str) -> tuple[str, ...]:

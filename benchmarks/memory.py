@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from bench.contracts import Decoding, Precision
+from bench.contracts import Decoding, NoTally, Precision
 from bench.errors import MeasureError
 from bench.forecast.memory.architectures import find
 from bench.forecast.memory.peak import Architecture, Texts, generation_peak, training_peak, with_dropout
@@ -117,7 +117,7 @@ def train_two_steps(architecture: Architecture, case: Case, device: str, mark: C
         precision=case.precision,
         device=device,
         seed=0,
-        tally=_Unlimited(),
+        tally=NoTally(),
         progress=progress,
         may_stop_early=False,
     )
@@ -136,20 +136,6 @@ def generate(architecture: Architecture, case: Case, device: str, mark: Callable
 class _Mute:
     def batch_decode(self, rows: list[list[int]], skip_special_tokens: bool) -> list[str]:  # noqa: ARG002
         return [""] * len(rows)
-
-
-class _Unlimited:
-    def room_for(self, flops: float, items: int = 0) -> bool:  # noqa: ARG002
-        return True
-
-    def fraction(self) -> float:
-        return 0.0
-
-    def advance(self, flops: float, items: int = 0) -> None:
-        """Nothing is paid for."""
-
-    def sold(self, prompt_tokens: int, output_tokens: int) -> None:
-        """Nothing is bought."""
 
 
 def measured_on_cpu(work: Callable[[Callable[[], None]], None]) -> int:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -27,7 +26,8 @@ from typing import Any
 import numpy as np
 
 from bench.contracts import Charge, Reading, Score
-from bench.execution.ledger import LIMITED, SCHEMA, Record
+from bench.execution.ledger import LIMITED, SCHEMA
+from bench.execution.record import Record
 
 SECONDS, BYTES = 10.0, 1e9
 """Aimed at."""
@@ -148,9 +148,9 @@ def report(folder: Path) -> None:
 
 def measured(folder: Path) -> list[float]:
     """Of `report`, in a process of its own."""
-    code = f"from pathlib import Path; from benchmarks.report import report; report(Path({str(folder)!r}))"
-    as_bench_does = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
-    ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, env=as_bench_does)  # noqa: S603
+    as_bench_does = "from bench.system.processes import limit_numpy_threads; limit_numpy_threads()"
+    code = f"{as_bench_does}; from pathlib import Path; from benchmarks.report import report; report(Path({str(folder)!r}))"
+    ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)  # noqa: S603
     return list(json.loads(ran.stdout))
 
 

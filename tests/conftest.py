@@ -1,9 +1,11 @@
 """One thread for torch and BLAS in every test and every process that a test starts.
 
-Two busy threads that share a core wait for one another, and pytest runs on as many processes as there are cores.
-This module is imported before torch and numpy, which read these variables once.
+Pytest runs on as many processes as there are cores; two busy threads that share a core wait for one another.
+torch and numpy read these variables once, and this module is imported before them.
 """
 
 import os
 
-os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+from bench.system.processes import ONE_THREAD
+
+os.environ.update(ONE_THREAD)

@@ -16,10 +16,11 @@ import huggingface_hub
 import pytest
 from pydantic import ValidationError
 
-from bench.contracts import Part
+from bench.contracts import Part, no_progress
 from bench.execution import ledger, worker
 from bench.execution.job import ArmJob, models_fingerprint
-from bench.execution.ledger import Ending, Purse
+from bench.execution.purse import Purse
+from bench.execution.record import Ending
 from bench.execution.store import DryStore, Store
 from bench.forecast.arm import forecast
 from bench.models.random import Random
@@ -34,7 +35,6 @@ from bench.training.recipes import Finetuned, ModelRecipe
 from bench.training.settings import Tuning
 from bench.training.shapes import Family, shape_of
 from bench.training.shrinking import layer_counts
-from tests.execution.test_store import quiet
 from tests.training.fake_endpoint import serving
 
 ROOT = Path(__file__).parents[1]
@@ -216,9 +216,11 @@ def steps_made(store: Store, recipe: ModelRecipe) -> int:
 
 def two_steps(loaded: Suite, arm: Arm, machine: Path) -> None:
     """Trains as the arm does, unless that is in the store, and checks what came of it."""
-    store = Store(machine / "results" / "store", machine / "cache", "cpu", {}, quiet, models_fingerprint(loaded, arm, machine / "cache"))
+    store = Store(
+        machine / "results" / "store", machine / "cache", "cpu", {}, no_progress, models_fingerprint(loaded, arm, machine / "cache")
+    )
     purse = Purse(arm.budget_usd)
-    outcome = arm.cell.strategy.run(ArmJob(loaded, arm, arm.task.splits(machine / "cache", quiet), purse, store))
+    outcome = arm.cell.strategy.run(ArmJob(loaded, arm, arm.task.splits(machine / "cache", no_progress), purse, store))
     assert isinstance(outcome.student, ModelRecipe)
     assert steps_made(store, outcome.student) == 2
     assert outcome.facts.get("pretraining_steps_made", 2) == 2
@@ -274,8 +276,8 @@ def test_every_strategy_of_every_full_suite_trains_here_or_as_another_one_does()
 @pytest.mark.parametrize("name", SUITES)
 def test_every_arm_of_a_full_suite_can_be_planned_from_folders(name: str, machine: Path) -> None:
     loaded = small(SUITES[name])
-    dry = DryStore(machine / "cache", quiet)
-    planned = {arm.id: forecast(loaded, arm, arm.task.splits(machine / "cache", quiet), dry) for arm in arms.arms(loaded)}
+    dry = DryStore(machine / "cache", no_progress)
+    planned = {arm.id: forecast(loaded, arm, arm.task.splits(machine / "cache", no_progress), dry) for arm in arms.arms(loaded)}
     assert {arm: found.stops for arm, found in planned.items() if found.stops} == {}
 
 

@@ -6,7 +6,6 @@ or the command is wrong, 130 stopped by Ctrl-C.
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -55,8 +54,9 @@ class _Commands(click.Group):
 @click.version_option(__version__, prog_name="bench")
 def main() -> None:
     """N labels, a pool of text and B dollars: annotate more, distill, or shrink and fine-tune? bench runs all of it and tells."""
-    # numpy's products are small here, and its threads would wait for each other, and keep the other core from what runs beside.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from bench.system import processes
+
+    processes.limit_numpy_threads()
 
 
 @main.command()

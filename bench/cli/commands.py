@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import registry
 from bench import report as reporting
 from bench.cli import console as screen
 from bench.cli.price_options import label_prices, notes
-from bench.contracts import Progress, Splits
+from bench.contracts import Progress
 from bench.errors import BenchError, SuiteError
-from bench.execution import runner
-from bench.execution.ledger import Record
-from bench.execution.prepare import prepare
+from bench.execution import prepare, runner
+from bench.execution.prepare import PreparedSuite
+from bench.execution.record import Record
 from bench.execution.store import DryStore
 from bench.executors.local import Local
 from bench.init import session
@@ -29,17 +27,11 @@ from bench.results import archive, folders, published, repricing, table
 from bench.results.table import Results
 from bench.suite import arms as planning
 from bench.suite import suite_file as reading
-from bench.suite.arms import Arm
-from bench.suite.suite_file import Suite
-from bench.system import machine, processes
+from bench.system import processes
+from bench.system.files import write_text
 
 if TYPE_CHECKING:
     from bench.forecast.device import Device
-
-WORKERS_AT_MOST = 8
-
-SLOW = 2.0
-"""Times as long as in fp32, from which on bf16 is warned of."""
 
 
 def run(
@@ -49,24 +41,21 @@ def run(
 
     Raises BenchError where those that have to run may spend more than max_usd.
     """
-    console = screen.console()
-    suite = reading.read(path)
-    arms = _chosen(suite, only)
-    where, layers = runner.Where((folder / suite.spec.suite).absolute(), cache, device), None
+    console, layers = screen.console(), None
     with screen.preparing(console) as progress:
-        splits = runner.data(suite, cache, progress)
-        kept = runner.kept(suite, arms, splits, where, retry)
+        prepared = prepare.load(path, results=folder, cache=cache, device=device, only=only, progress=progress)
+        kept = runner.kept(prepared, retry)
         if None in kept.values():
-            layers = prepare(suite, arms, splits, cache, progress)
+            layers = prepare.fetch(prepared, progress)
             if max_usd is not None:
-                _refuse_above(max_usd, suite, arms, splits, where, kept, progress)
-    for line in (*(layers or ()), *(() if layers is None else _slow(suite, device))):
+                _refuse_above(max_usd, prepared, kept, progress)
+    for line in (*(layers or ()), *(() if layers is None else prepare.warnings(prepared))):
         console.print(line)
-    executor = Local(workers=workers or _workers(device))
+    executor = Local(workers=workers or processes.concurrency(prepared.device))
     with screen.RunScreen(console) as shown:
-        records = runner.run(suite, arms, splits, where, executor, shown, retry, layers)
-    written = reporting.write(where.results)
-    console.print(screen.leaderboard(where.results, console))
+        records = runner.run(prepared, executor, shown, retry=retry, layers=layers)
+    written = reporting.write(prepared.results)
+    console.print(screen.leaderboard(prepared.results, console))
     screen.summary(records, written, console)
     return any(record.status == "failed" for record in records)
 
@@ -80,31 +69,28 @@ def plan(path: Path, cache: Path, only: str | None, folder: Path, on: Mapping[st
     from bench.forecast import suite as looking
     from bench.forecast.calibration_cache import Finder
 
-    console, suite = screen.console(), reading.read(path)
-    arms, workers = _chosen(suite, only), on["workers"] or _workers(on["device"])
+    console = screen.console()
     card = gpus.find(on["card"], gpus.cards(on["cards"])) if on["card"] else None
     with screen.preparing(console) as progress:
-        splits = runner.data(suite, cache, progress)
-        layers = prepare(suite, arms, splits, cache, progress)
-        store, where = DryStore(cache, progress), runner.Where(folder / suite.spec.suite, cache, machine.device(on["device"]))
-        kept = {} if card else runner.kept(suite, arms, splits, where, retry=False)  # nothing here was made on a card of the table
-        made = None if card else partial(runner.made, suite, where, progress)
-        planned = looking.forecasts(suite, arms, splits, store, progress, made)
-        data = "-".join(found.fingerprint for found in splits.values())
-        finder = Finder(cache, where.device, workers, suite.profilers, data, on["again"])
+        prepared = prepare.load(path, results=folder, cache=cache, device=on["device"], only=only, progress=progress)
+        workers = on["workers"] or processes.concurrency(prepared.device)
+        layers = prepare.fetch(prepared, progress)
+        store = DryStore(cache, progress)
+        kept = {} if card else runner.kept(prepared, retry=False)  # nothing here was made on a card of the table
+        planned = looking.forecasts(prepared, store, progress, reuse=not card)
+        finder = Finder(cache, prepared.device, workers, prepared.suite.profilers, prepared.data_fingerprint, on["again"])
         device: Device | None = None
         if card:
             device = looking.on_card(card, on["training"], on["generating"], finder, planned, store, progress)
         elif on["rehearse"]:
             device = looking.here(finder, planned, store, progress)
-    ahead = looking.look(suite, planned, device, 1 if card else workers, kept)
-    console.print(
-        f"{suite.spec.suite}: {len(arms)} arms, {suite.spec.start_labels} labels owned, compute paid by {suite.spec.prices.meter}"
-    )
-    for block in (*layers, *([] if card else _slow(suite, on["device"])), *terminal.blocks(ahead)):
+    ahead = looking.look(prepared.suite, planned, device, 1 if card else workers, kept)
+    spec = prepared.suite.spec
+    console.print(f"{spec.suite}: {len(prepared.arms)} arms, {spec.start_labels} labels owned, compute paid by {spec.prices.meter}")
+    for block in (*layers, *([] if card else prepare.warnings(prepared)), *terminal.blocks(ahead)):
         console.print(block)
     if device and not card:
-        saved.write(where.results, ahead.written)
+        saved.write(prepared.results, ahead.written)
     looking.refuse_above(ahead, max_usd)
 
 
@@ -225,7 +211,7 @@ def compare(paths: tuple[Path, Path], folder_of_results: Path, metrics: tuple[st
     shown = comparison.blocks(found, *map(str, paths))
     console.print(tables.terminal(shown, console.width))
     if out:
-        tables.write(out, tables.markdown("Two results compared", shown))
+        write_text(out, tables.markdown("Two results compared", shown))
     return found.got_worse
 
 
@@ -238,9 +224,9 @@ def leaderboard(paths: Sequence[Path], folder_of_results: Path, rank_by: str, be
     shown = [*merged.blocks(found), *(f"Left out: {why}." for why in left_out)]
     console.print(tables.terminal(shown, console.width))
     if csv:
-        tables.write(csv, merged.frame(found).to_csv(index=False))
+        write_text(csv, merged.frame(found).to_csv(index=False))
     if markdown:
-        tables.write(markdown, tables.markdown("Leaderboard", shown))
+        write_text(markdown, tables.markdown("Leaderboard", shown))
 
 
 def init(data: Path, cache: Path, **said: Any) -> None:
@@ -254,41 +240,8 @@ def _results(folder: Path, folder_of_results: Path) -> Path:
     return folder_of_results / reading.read(folder).spec.suite if folder.is_file() else folder
 
 
-def _refuse_above(
-    max_usd: float,
-    suite: Suite,
-    arms: Sequence[Arm],
-    splits: Mapping[str, Splits],
-    where: runner.Where,
-    kept: Mapping[str, Record | None],
-    progress: Progress,
-) -> None:
+def _refuse_above(max_usd: float, prepared: PreparedSuite, kept: Mapping[str, Record | None], progress: Progress) -> None:
     from bench.forecast import suite as looking
 
-    made = partial(runner.made, suite, where, progress)
-    planned = looking.forecasts(suite, arms, splits, DryStore(where.cache, progress), progress, made)
-    looking.refuse_above(looking.look(suite, planned, None, 1, kept), max_usd)
-
-
-def _slow(suite: Suite, device: str) -> list[str]:
-    """A warning where the suite asks of this CPU what it can hardly do."""
-    if suite.spec.precision == "fp32" or machine.device(device) != "cpu" or (times := machine.bf16_slowdown()) < SLOW:
-        return []
-    return [f"warning: this CPU has no bf16 in hardware, and multiplies {times:.0f} times slower in it; `precision: fp32` is faster here"]
-
-
-def _workers(device: str) -> int:
-    """One process a core that this process may use, each of one thread; a GPU takes one."""
-    cores = processes.cores()
-    return 1 if machine.device(device) == "cuda" else min(cores, WORKERS_AT_MOST)
-
-
-def _chosen(suite: Suite, only: str | None) -> tuple[Arm, ...]:
-    arms = planning.arms(suite)
-    if not only:
-        return arms
-    chosen = planning.only(arms, only)
-    if not chosen:
-        near = registry.nearest(only, tuple(arm.id for arm in arms))
-        raise BenchError(f"no arm matches '{only}'" + (f"; the nearest is '{near}'" if near else ""))
-    return chosen
+    planned = looking.forecasts(prepared, DryStore(prepared.cache, progress), progress, reuse=True)
+    looking.refuse_above(looking.look(prepared.suite, planned, None, 1, kept), max_usd)

@@ -23,9 +23,10 @@ from bench import registry
 from bench import report as reporting
 from bench.contracts import Part
 from bench.errors import BenchError
-from bench.execution.ledger import Record
+from bench.execution.record import Record
 from bench.results import table as results
 from bench.suite.arms import Arm
+from bench.system.names import nearest
 
 SECONDS_BETWEEN_BOARDS = 30.0
 WIDTH_OF_A_FILE = 150
@@ -168,7 +169,7 @@ def one_part(name: str, where: Console) -> None:
     """The settings of a part, on every shelf that has one of that name. Raises BenchError where none has."""
     shelves = [shelf for shelf in registry.SHELVES if name in registry.names(shelf)]
     if not shelves:
-        near = registry.nearest(name, tuple(n for shelf in registry.SHELVES for n in registry.names(shelf)))
+        near = nearest(name, tuple(n for shelf in registry.SHELVES for n in registry.names(shelf)))
         raise BenchError(f"no part '{name}'; " + (f"did you mean '{near}'?" if near else "`bench list` names them all"))
     for shelf in shelves:
         kind = registry.find(shelf, name)

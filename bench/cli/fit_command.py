@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from bench.cli import console as screen
-from bench.system import garbage
+from bench.system.garbage import gc_disabled
 
 
 def fit(model: str, card: str | None, cards: Path | None, batch: int, asked: Mapping[str, Any]) -> None:
     """Print what fits which card."""
-    with garbage.away():
+    with gc_disabled():
         _fit(model, card, cards, batch, asked)
         gc.freeze()  # nor does it go over all that is still there when the process ends
 

@@ -39,6 +39,20 @@ class Tally(Protocol):
         ...
 
 
+class NoTally:
+    """A Tally without a limit that counts nothing: for reading and forecasting."""
+
+    def room_for(self, flops: float, items: int = 0) -> bool:  # noqa: ARG002
+        return True
+
+    def fraction(self) -> float:
+        return 0.0
+
+    def advance(self, flops: float, items: int = 0) -> None: ...
+
+    def sold(self, prompt_tokens: int, output_tokens: int) -> None: ...
+
+
 @dataclass(frozen=True)
 class Workbench:
     """What a recipe may use while it makes something."""

@@ -32,6 +32,10 @@ Progress = Callable[[str, float, float], None]
 """Called as (what, done, total) while something takes long."""
 
 
+def no_progress(what: str, done: float, total: float) -> None:
+    """A Progress that shows nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Example:
     """One document and, where somebody wrote one, its label."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import DataError
-from bench.system.files import made_once
+from bench.system.files import build_once
 from bench.system.hub_mirror import DATA, folder_of, hub_cache, is_listed, missing_from, snapshot_of
 
 HUB_TIMEOUT_S = 10
@@ -40,7 +40,7 @@ class DataSet:
             )
         what = json.dumps([self.path, self.name, self.revision, dict(self.splits)])
         kept = cache / "hub" / hashlib.sha256(what.encode()).hexdigest()[:16]
-        made_once(kept, self._fetch)
+        build_once(kept, self._fetch)
         from datasets import load_from_disk
 
         loaded: Mapping[str, Any] = load_from_disk(str(kept))

@@ -7,10 +7,10 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from bench.contracts import Example, content_hash
 from bench.errors import DataError
+from bench.system.names import nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,8 @@ def need_columns(where: str, wanted: Sequence[str], present: Sequence[str]) -> N
     """Raises DataError, with the nearest name, where a column is not there."""
     for column in wanted:
         if column not in present:
-            near = get_close_matches(column, present, n=1)
-            hint = f"did you mean '{near[0]}'? " if near else ""
+            near = nearest(column, present)
+            hint = f"did you mean '{near}'? " if near else ""
             raise DataError(f"{where}: no column '{column}'; {hint}it has {', '.join(present)}")
 
 

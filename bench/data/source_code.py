@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from bench.contracts import Progress
-from bench.system.files import made_once
+from bench.system.files import build_once
 
 PACKAGES = (
     *("torch", "transformers", "pandas", "numpy", "datasets", "pyarrow", "sympy", "networkx", "huggingface_hub"),
@@ -53,7 +53,7 @@ def documented_objects(packages: dict[str, str], cache: Path, progress: Progress
     folder = cache / "source_code" / f"extractor-{EXTRACTOR}-python-{platform.python_version()}"
     for done, (package, package_version) in enumerate(packages.items()):
         progress(f"reading the source of {package}", done, len(packages))
-        kept = made_once(folder / f"{package}-{package_version}.jsonl", partial(_extract, package))
+        kept = build_once(folder / f"{package}-{package_version}.jsonl", partial(_extract, package))
         with kept.open(encoding="utf-8") as lines:
             yield from (DocumentedObject(*json.loads(line)) for line in lines)
     progress("reading source", len(packages), len(packages))

@@ -32,10 +32,11 @@ from bench.contracts import (
     Workbench,
     fingerprint,
 )
-from bench.data.overlap import without
+from bench.data.held_out import without
 from bench.errors import MeasureError, NotEnough, OverBudget
-from bench.execution.ledger import LIMITED, Ledger, Purse
-from bench.execution.store import Allowance, Store, Workshop
+from bench.execution.ledger import LIMITED, Ledger
+from bench.execution.purse import Purse
+from bench.execution.store import Allowance, Workshop
 from bench.suite.arms import Arm, named
 from bench.suite.prices import FORESEEN, UNITS
 from bench.suite.suite_file import POOL, Suite
@@ -208,11 +209,6 @@ class ArmJob(Job):
             if charge.paid_by == "purse" and not known_before and not self._purse.fits(charge.usd):
                 self._cut_off(charge.kind, self.left_usd() / charge.unit_price_usd, charge.unit, charge.unit_price_usd, phase)
             self._purse.pay(charge)
-
-
-def store_of(suite: Suite, arm: Arm, results: Path, cache: Path, device: str, progress: Progress) -> Store:
-    """Where what this arm has made is kept. Raises CheckpointError where one of its models is not at hand."""
-    return Store(results / "store", cache, device, suite.profilers, progress, models_fingerprint(suite, arm, cache))
 
 
 def inputs_fingerprint(suite: Suite, arm: Arm, cache: Path, progress: Progress) -> str:

@@ -1,44 +1,134 @@
-"""What arms need, at hand before anything is spent: models, texts, metrics that can score."""
+"""A suite that is about to run or to be planned, and what its arms need before anything is spent: data, models, texts, metrics."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.contracts import Checkpoint, Progress, Splits, Text
+from bench.errors import BenchError, DataError
+from bench.execution.job import models_fingerprint
+from bench.execution.store import Store
 from bench.suite import arms as planning
+from bench.suite import suite_file
 from bench.suite.arms import Arm
 from bench.suite.suite_file import Suite
+from bench.system import machine
+from bench.system.names import nearest
+
+SLOW = 2.0
+"""A run warns of bf16 where it takes this many times as long as fp32, or longer."""
 
 
-def prepare(suite: Suite, arms: Sequence[Arm], splits: Mapping[str, Splits], cache: Path, progress: Progress) -> list[str]:
-    """Have the models, texts and metrics of these arms at hand; which layers their compact models keep, in words.
+@dataclass(frozen=True, kw_only=True)
+class PreparedSuite:
+    """A suite with its arms and data, and the places where it works."""
 
-    Raises BenchError where one cannot be had, or a compact shape is no part of the model it is cut from.
+    suite: Suite
+    arms: tuple[Arm, ...]
+    """The arms chosen, in running order."""
+    splits: Mapping[str, Splits]
+    """Label of a task -> its data."""
+    results: Path
+    """The suite's own results folder."""
+    cache: Path
+    """Folder for data and checkpoints that are made once."""
+    device: str
+    """'cpu' or 'cuda'."""
+
+    @property
+    def data_fingerprint(self) -> str:
+        """Fingerprints of all tasks' data."""
+        return "-".join(splits.fingerprint for splits in self.splits.values())
+
+    @property
+    def store_folder(self) -> Path:
+        """Folder of the artifacts; it does not exist before the first run."""
+        return self.results / "store"
+
+    def store(self, arm: Arm, progress: Progress) -> Store:
+        """Return the store that keeps what this arm makes. Raises CheckpointError where one of its models is missing."""
+        models = models_fingerprint(self.suite, arm, self.cache)
+        return Store(self.store_folder, self.cache, self.device, self.suite.profilers, progress, models)
+
+
+def load(path: Path, *, results: Path, cache: Path, device: str, only: str | None, progress: Progress) -> PreparedSuite:
+    """Read a suite file and the data of its tasks.
+
+    `results` is the folder that holds the results folders of all suites. `device` is 'auto', 'cpu' or 'cuda'.
+    `only` is a pattern that arm ids have to match; None chooses all arms.
+    Raises SuiteError, BenchError where no arm matches or the device is missing, and DataError.
     """
+    suite = suite_file.read(path)
+    return PreparedSuite(
+        suite=suite,
+        arms=_chosen(suite, only),
+        splits=read_data(suite, cache, progress),
+        results=(results / suite.spec.suite).absolute(),
+        cache=cache,
+        device=machine.device(device),
+    )
+
+
+def _chosen(suite: Suite, only: str | None) -> tuple[Arm, ...]:
+    arms = planning.arms(suite)
+    if not only:
+        return arms
+    chosen = planning.only(arms, only)
+    if not chosen:
+        near = nearest(only, tuple(arm.id for arm in arms))
+        raise BenchError(f"no arm matches '{only}'" + (f"; the nearest is '{near}'" if near else ""))
+    return chosen
+
+
+def read_data(suite: Suite, cache: Path, progress: Progress) -> dict[str, Splits]:
+    """Read the data of every task. Raises DataError where a task has no test examples or too few labels."""
+    found = {label: task.splits(cache, progress) for label, task in suite.tasks.items()}
+    for label, splits in found.items():
+        if not splits.test:
+            raise DataError(f"task '{label}' has no test examples")
+        if len(splits.train) < suite.spec.start_labels:
+            raise DataError(f"task '{label}' holds {len(splits.train)} labels to train on, start_labels asks for {suite.spec.start_labels}")
+    return found
+
+
+def fetch(prepared: PreparedSuite, progress: Progress) -> list[str]:
+    """Fetch the models, texts and metrics of the arms; return a line for each stack of layers that a compact model cuts.
+
+    Raises BenchError where one cannot be had, or where a compact shape does not fit the model that it is cut from.
+    """
+    suite, arms = prepared.suite, prepared.arms
     for metric in suite.metrics.values():
         metric.prepare()
         for task in dict.fromkeys(arm.task_label for arm in arms):
-            metric.check([example.target or "" for example in splits[task].test])
+            metric.check([example.target or "" for example in prepared.splits[task].test])
     used = dict.fromkeys([suite.large, *(part for arm in arms for _, _, part in planning.named(suite, arm.cell.strategy))])
     for done, part in enumerate(used):
         progress("models and texts", done, len(used))
         if isinstance(part, Text):
-            part.documents(cache, progress)
+            part.documents(prepared.cache, progress)
         elif isinstance(part, Checkpoint):
-            part.folder(cache)
+            part.folder(prepared.cache)
     progress("models and texts", len(used), len(used))
-    return list(dict.fromkeys(_layers_kept(suite, arms, cache)))
+    return list(dict.fromkeys(_layers_kept(prepared)))
 
 
-def _layers_kept(suite: Suite, arms: Sequence[Arm], cache: Path) -> Iterator[str]:
-    """A line for every stack of a compact model that does not keep all layers."""
+def _layers_kept(prepared: PreparedSuite) -> Iterator[str]:
     from bench.training.checkpoints import read_config
     from bench.training.shrinking import describe
 
-    own = {arm.cell.strategy.compact: f"compact model of {arm.cell.label}" for arm in arms}
+    suite = prepared.suite
+    own = {arm.cell.strategy.compact: f"compact model of {arm.cell.label}" for arm in prepared.arms}
     for compact, user in {suite.spec.compact: "compact model", **own}.items():
         if compact is None:
             continue
         model = suite.models[compact.model] if compact.model else suite.large
-        yield from (f"{user}, {line}" for line in describe(read_config(model.folder(cache)), compact))
+        yield from (f"{user}, {line}" for line in describe(read_config(model.folder(prepared.cache)), compact))
+
+
+def warnings(prepared: PreparedSuite) -> list[str]:
+    """Return a warning where this CPU computes in the suite's precision much slower than in fp32."""
+    if prepared.suite.spec.precision == "fp32" or prepared.device != "cpu" or (times := machine.bf16_slowdown()) < SLOW:
+        return []
+    return [f"warning: this CPU has no bf16 in hardware, and multiplies {times:.0f} times slower in it; `precision: fp32` is faster here"]

@@ -11,25 +11,22 @@ import json
 import shutil
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from filelock import FileLock, Timeout
-
-from bench.contracts import Executor, Part, Progress, Splits
-from bench.errors import BenchError, DataError
+from bench.contracts import Executor, Part, no_progress
+from bench.errors import BenchError
 from bench.execution import ledger
-from bench.execution.job import inputs_fingerprint, store_of
-from bench.execution.ledger import Ending, Record
-from bench.execution.store import Store
+from bench.execution.job import inputs_fingerprint
+from bench.execution.prepare import PreparedSuite
+from bench.execution.record import Ending, Record, read_record, write_record
 from bench.suite import arms as planning
 from bench.suite.arms import Arm
-from bench.suite.suite_file import Suite
-from bench.system import machine
+from bench.system.files import exclusive_lock, write_json
 
 
 class Screen(Protocol):
@@ -40,49 +37,20 @@ class Screen(Protocol):
     def ended(self, record: Record) -> None: ...
 
 
-@dataclass(frozen=True)
-class Where:
-    """Places of one run. results: the suite's own folder."""
+def run(prepared: PreparedSuite, executor: Executor, screen: Screen, *, retry: bool, layers: Sequence[str] | None = None) -> list[Record]:
+    """Bring every arm to its record; return all records in the order of the arms.
 
-    results: Path
-    cache: Path
-    device: str = "auto"
-
-
-def data(suite: Suite, cache: Path, progress: Progress) -> dict[str, Splits]:
-    """The data of every task, read once before anything is spent. Raises DataError."""
-    found = {label: task.splits(cache, progress) for label, task in suite.tasks.items()}
-    for label, splits in found.items():
-        if not splits.test:
-            raise DataError(f"task '{label}' has no test examples")
-        if len(splits.train) < suite.spec.start_labels:
-            raise DataError(f"task '{label}' holds {len(splits.train)} labels to train on, start_labels asks for {suite.spec.start_labels}")
-    return found
-
-
-def run(
-    suite: Suite,
-    arms: Sequence[Arm],
-    splits: Mapping[str, Splits],
-    where: Where,
-    executor: Executor,
-    screen: Screen,
-    retry: bool,
-    layers: Sequence[str] | None = None,
-) -> list[Record]:
-    """Bring every arm to its record; all records, in the order of `arms`.
-
-    An arm that is sealed is left alone, unless its data changed, or it failed and `retry` is set.
-    layers: those that compact models keep, for the report; None: as it was written down before.
+    An arm that has a record does not run again, unless its data changed, or it failed and `retry` is set.
+    `layers` says for the report which layers compact models keep; None keeps what an earlier run wrote.
     Raises BenchError where another process runs in the same folder.
     """
-    where.results.mkdir(parents=True, exist_ok=True)
-    with _alone(where.results):
+    results = prepared.results
+    with _run_lock(results):
         if layers is None:
-            layers = _layers_before(where.results)
-        (where.results / "suite.yaml").write_text(suite.text, encoding="utf-8")
-        ledger.write_whole(where.results / "suite.json", _question(suite, splits, layers))
-        return _run(suite, arms, splits, where, executor, screen, retry)
+            layers = _layers_before(results)
+        (results / "suite.yaml").write_text(prepared.suite.text, encoding="utf-8")
+        write_json(results / "suite.json", _question(prepared, layers))
+        return _run(prepared, executor, screen, retry)
 
 
 def _layers_before(results: Path) -> list[str]:
@@ -90,60 +58,53 @@ def _layers_before(results: Path) -> list[str]:
     return list(json.loads(path.read_text(encoding="utf-8")).get("layers", [])) if path.exists() else []
 
 
-def _run(
-    suite: Suite, arms: Sequence[Arm], splits: Mapping[str, Splits], where: Where, executor: Executor, screen: Screen, retry: bool
-) -> list[Record]:
-    seal = _Sealer(suite, {arm.id: arm for arm in arms}, where.results, screen)
-    sealed = {arm_id: record for arm_id, record in kept(suite, arms, splits, where, retry).items() if record}
-    screen.planned(where.results, arms, sealed)
-    open_ = [arm.id for arm in arms if arm.id not in sealed]
+def _run(prepared: PreparedSuite, executor: Executor, screen: Screen, retry: bool) -> list[Record]:
+    results = prepared.results
+    seal = _Sealer(prepared, screen)
+    sealed = {arm_id: record for arm_id, record in kept(prepared, retry).items() if record}
+    screen.planned(results, prepared.arms, sealed)
+    open_ = [arm.id for arm in prepared.arms if arm.id not in sealed]
     for arm_id in open_:
-        _clear(where.results / arm_id)
-    command = [sys.executable, "-P", "-m", "bench.execution.worker", str(where.results / "suite.yaml")]  # -P: not from the current folder
+        _clear(results / arm_id)
+    worker = [sys.executable, "-P", "-m", "bench.execution.worker"]  # -P: not from the current folder
+    places = [str(results), str(prepared.cache), prepared.device]
     executor.run(
-        {arm_id: [*command, arm_id, str(where.results), str(where.cache), where.device] for arm_id in open_},
-        {arm_id: where.results / arm_id / "worker.log" for arm_id in open_},
+        {arm_id: [*worker, str(results / "suite.yaml"), arm_id, *places] for arm_id in open_},
+        {arm_id: results / arm_id / "worker.log" for arm_id in open_},
         seal,
     )
-    return [record for arm in arms if (record := ledger.sealed(where.results / arm.id))]
+    return [record for arm in prepared.arms if (record := read_record(results / arm.id))]
 
 
-def kept(suite: Suite, arms: Sequence[Arm], splits: Mapping[str, Splits], where: Where, retry: bool) -> dict[str, Record | None]:
-    """Arm id -> the record of an arm that need not run again, else None: its data, checkpoints and texts are what they were."""
+def kept(prepared: PreparedSuite, retry: bool) -> dict[str, Record | None]:
+    """Map each arm id to its record, or to None where the arm has to run.
+
+    A record counts as long as the arm's data, checkpoints and texts are unchanged. With `retry`, the record of a failed arm does not count.
+    """
     seen: dict[tuple[Part, ...], str] = {}
 
     def inputs(arm: Arm) -> str:
-        uses = tuple(part for _, _, part in planning.named(suite, arm.cell.strategy))
+        uses = tuple(part for _, _, part in planning.named(prepared.suite, arm.cell.strategy))
         if uses not in seen:
-            seen[uses] = _inputs(suite, arm, where.cache)
+            seen[uses] = _inputs(prepared, arm)
         return seen[uses]
 
     def record(arm: Arm) -> Record | None:
-        found = ledger.sealed(where.results / arm.id)
+        found = read_record(prepared.results / arm.id)
         if found is None or (retry and found.status == "failed"):
             return None
-        same = found.data_fingerprint in ("", splits[arm.task_label].fingerprint)
+        same = found.data_fingerprint in ("", prepared.splits[arm.task_label].fingerprint)
         return found if same and found.inputs_fingerprint in ("", inputs(arm) or found.inputs_fingerprint) else None
 
-    return {arm.id: record(arm) for arm in arms}
+    return {arm.id: record(arm) for arm in prepared.arms}
 
 
-def made(suite: Suite, where: Where, progress: Progress, arm: Arm) -> Store | None:
-    """Where what an arm had made is kept; None before the first run."""
-    if not (where.results / "store").exists():
-        return None
-    return store_of(suite, arm, where.results, where.cache, machine.device(where.device), progress)
-
-
-def _inputs(suite: Suite, arm: Arm, cache: Path) -> str:
-    """'' where a checkpoint or text is not at hand any more: then nothing says that it changed."""
+def _inputs(prepared: PreparedSuite, arm: Arm) -> str:
+    """Fingerprint of an arm's checkpoints and texts; '' where one is missing now, so that nothing tells whether it changed."""
     try:
-        return inputs_fingerprint(suite, arm, cache, _silently)
+        return inputs_fingerprint(prepared.suite, arm, prepared.cache, no_progress)
     except BenchError:
         return ""
-
-
-def _silently(what: str, done: float, total: float) -> None: ...
 
 
 def _clear(folder: Path) -> None:
@@ -153,9 +114,9 @@ def _clear(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def _question(suite: Suite, splits: Mapping[str, Splits], layers: Sequence[str]) -> dict[str, Any]:
-    """What a report needs to know of the suite, so that it need not build parts."""
-    spec = suite.spec
+def _question(prepared: PreparedSuite, layers: Sequence[str]) -> dict[str, Any]:
+    """Return what a report needs to know of the suite, so that the report builds no parts."""
+    suite, spec = prepared.suite, prepared.suite.spec
     same = spec.model_dump(mode="json", include={"suite", "question", "start_labels", "budgets_usd", "seeds", "pays", "prices", "compact"})
     return {
         **same,
@@ -167,7 +128,7 @@ def _question(suite: Suite, splits: Mapping[str, Splits], layers: Sequence[str])
         "layers": list(layers),
         "sunk": f"The making of {suite.large.title} is sunk cost, charged to nobody.",
         "lead": {label: next(iter(task.trivial_rules(())), "") for label, task in suite.tasks.items()},
-        "notes": {label: list(found.notes) for label, found in splits.items()},
+        "notes": {label: list(found.notes) for label, found in prepared.splits.items()},
         "label_usd": {label: spec.prices.label_usd if task.label_usd is None else task.label_usd for label, task in suite.tasks.items()},
         "arms": [arm.id for arm in planning.arms(suite)],
     }
@@ -181,30 +142,29 @@ def _described(part: Part) -> str:
 
 @dataclass
 class _Sealer:
-    """Called as each process ends: writes the record from what the process said, or from how it died."""
+    """Writes the record of an arm when its process ends, from what the process wrote or from how it died."""
 
-    suite: Suite
-    arms: Mapping[str, Arm]
-    results: Path
+    prepared: PreparedSuite
     screen: Screen
 
     def __post_init__(self) -> None:
         self._began = _now()
+        self._arms = {arm.id: arm for arm in self.prepared.arms}
 
     def __call__(self, arm_id: str, exit_status: int) -> None:
-        folder = self.results / arm_id
-        record = self._record(self.arms[arm_id], _ending(folder, exit_status))
-        ledger.seal(folder, record)
+        folder = self.prepared.results / arm_id
+        record = self._record(self._arms[arm_id], _ending(folder, exit_status))
+        write_record(folder, record)
         (folder / "progress.json").unlink(missing_ok=True)
         self.screen.ended(record)
 
     def _record(self, arm: Arm, ending: Ending) -> Record:
         return Record(
             arm=arm.id,
-            suite=self.suite.spec.suite,
+            suite=self.prepared.suite.spec.suite,
             task=arm.task_label,
             strategy=arm.cell.label,
-            use=self.suite.spec.strategies[arm.cell.label].use,
+            use=self.prepared.suite.spec.strategies[arm.cell.label].use,
             setting=arm.cell.setting,
             settings=arm.settings,
             budget_usd=arm.budget_usd,
@@ -244,8 +204,8 @@ def clean(results: Path) -> int:
     """
     if not (results / "suite.json").exists():
         raise BenchError(f"{results}: holds no results")
-    with _alone(results):
-        kept = {record.student for path in results.iterdir() if (record := ledger.sealed(path))}
+    with _run_lock(results):
+        kept = {record.student for path in results.iterdir() if (record := read_record(path))}
         freed = 0
         for made in (results / "store").glob("*/*"):
             if made.is_dir() and str((made / "artifact").relative_to(results)) not in kept:
@@ -254,15 +214,13 @@ def clean(results: Path) -> int:
         return freed
 
 
-@contextmanager
-def _alone(results: Path) -> Iterator[None]:
-    lock = FileLock(results / "run.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise BenchError(f"another bench run is at work in {results}") from None
-    with lock:
-        yield
+def _run_lock(results: Path) -> AbstractContextManager[None]:
+    """Lock a results folder for one `bench run` or `bench clean`. Raises BenchError if another process holds the lock."""
+
+    def refuse() -> None:
+        raise BenchError(f"another bench run is at work in {results}")
+
+    return exclusive_lock(results / "run.lock", refuse)
 
 
 def _now() -> str:

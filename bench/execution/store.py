@@ -14,7 +14,6 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -22,11 +21,10 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Protocol
 
-from filelock import FileLock, Timeout
-
-from bench.contracts import Bill, Instrument, Meter, Profiler, Progress, Reading, Recipe, Tally, Workbench, identify
+from bench.contracts import Bill, Instrument, Meter, NoTally, Profiler, Progress, Reading, Recipe, Tally, Workbench, identify
 from bench.errors import MeasureError
 from bench.system import machine
+from bench.system.files import atomic_write, exclusive_lock, write_json
 
 SCHEMA = 1
 
@@ -151,20 +149,6 @@ class Workshop(Protocol):
         ...
 
 
-class _NoTally:
-    """For reading and forecasting, which take nothing."""
-
-    def room_for(self, flops: float, items: int = 0) -> bool:  # noqa: ARG002
-        return True
-
-    def fraction(self) -> float:
-        return 0.0
-
-    def advance(self, flops: float, items: int = 0) -> None: ...
-
-    def sold(self, prompt_tokens: int, output_tokens: int) -> None: ...
-
-
 class Store:
     """Artifacts under one folder, shared by all arms of a results folder."""
 
@@ -175,7 +159,7 @@ class Store:
         decides = json.dumps([models, *(identify(profiler) for profiler in profilers.values())], sort_keys=True)
         self.folder = folder / f"{device}-{hashlib.sha256(decides.encode()).hexdigest()[:8]}"
         self.cache, self.device, self.profilers, self.progress = cache, device, profilers, progress
-        self.bench = self._bench(_NoTally())
+        self.bench = self._bench(NoTally())
 
     def artifact(self, recipe: Recipe) -> Path:
         """Folder of what was made."""
@@ -197,43 +181,26 @@ class Store:
         """Make it unless it is made; raises OverBudget where it does not fit the allowance, and then keeps nothing."""
         if bill := self.bill(recipe):
             return bill, True
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with self._alone(recipe):
+
+        def say_that_it_waits() -> None:
+            self.progress("waiting for an arm that makes the same", 0, 1)
+
+        with exclusive_lock(self.folder / f"{recipe.key}.lock", say_that_it_waits):
             if bill := self.bill(recipe):
                 return bill, True
             return self._make(recipe, allowance), False
 
-    @contextmanager
-    def _alone(self, recipe: Recipe) -> Iterator[None]:
-        lock = FileLock(self.folder / f"{recipe.key}.lock")
-        try:
-            lock.acquire(timeout=0.2)
-        except Timeout:
-            self.progress("waiting for an arm that makes the same", 0, 1)
-            lock.acquire()
-        try:
-            yield
-        finally:
-            lock.release()
-
     def _make(self, recipe: Recipe, allowance: Allowance) -> Bill:
-        making = self.folder / f"{recipe.key}.making"
-        shutil.rmtree(making, ignore_errors=True)
-        (making / "artifact").mkdir(parents=True)
-        try:
+        with atomic_write(self.folder / recipe.key) as making:
+            (making / "artifact").mkdir(parents=True)
             with window(self.profilers, self.device) as seen:
                 meters = Meters(allowance, seen.kwh_so_far)
                 recipe.make(making / "artifact", self._bench(meters))
-        except BaseException:
-            shutil.rmtree(making, ignore_errors=True)
-            raise
-        if meters.set_up_s is not None:
-            seen.readings.append(Reading("set_up", meters.set_up_s, "s", "counter"))
-        used = (meters.items, meters.prompt_tokens, meters.output_tokens)
-        bill = Bill(meters.flops, seen.wall_s, seen.kwh(), tuple(seen.readings), *used)
-        kept = {"schema": SCHEMA, "recipe": recipe.identity(), **asdict(bill)}
-        (making / "bill.json").write_text(json.dumps(kept, indent=1, allow_nan=False), encoding="utf-8")
-        making.replace(self.folder / recipe.key)
+            if meters.set_up_s is not None:
+                seen.readings.append(Reading("set_up", meters.set_up_s, "s", "counter"))
+            used = (meters.items, meters.prompt_tokens, meters.output_tokens)
+            bill = Bill(meters.flops, seen.wall_s, seen.kwh(), tuple(seen.readings), *used)
+            write_json(making / "bill.json", {"schema": SCHEMA, "recipe": recipe.identity(), **asdict(bill)})
         return bill
 
     def _bench(self, tally: Tally) -> Workbench:
@@ -247,7 +214,7 @@ class DryStore:
     """
 
     def __init__(self, cache: Path, progress: Progress) -> None:
-        self.bench = Workbench(cache, "cpu", lambda recipe: Path(recipe.key), _NoTally(), progress)
+        self.bench = Workbench(cache, "cpu", lambda recipe: Path(recipe.key), NoTally(), progress)
         self._made: Store | None = None
         self._bills: dict[str, Bill] = {}
 

@@ -22,10 +22,14 @@ from typing import Any
 from bench.contracts import PARENT_PIPE, Example, Score
 from bench.errors import BenchError, OverBudget, Stop
 from bench.execution.evaluation import Evaluation
-from bench.execution.job import ArmJob, inputs_fingerprint, store_of
-from bench.execution.ledger import Ending, Ledger, Purse, write_whole
+from bench.execution.job import ArmJob, inputs_fingerprint
+from bench.execution.ledger import Ledger
+from bench.execution.prepare import PreparedSuite
+from bench.execution.purse import Purse
+from bench.execution.record import Ending
 from bench.suite import arms, suite_file
 from bench.system import machine
+from bench.system.files import atomic_write, write_json
 
 
 class ProgressFile:
@@ -39,7 +43,7 @@ class ProgressFile:
         if what == self._what and done < total and now - self._at < 0.5:
             return
         self._what, self._at = what, now
-        write_whole(self._path, {"what": what, "done": done, "total": total})
+        write_json(self._path, {"what": what, "done": done, "total": total})
 
 
 def run(suite_path: Path, arm_id: str, results: Path, cache: Path, device: str) -> Ending:
@@ -61,7 +65,8 @@ def run(suite_path: Path, arm_id: str, results: Path, cache: Path, device: str) 
         for profiler in loaded.profilers.values():
             profiler.prepare()
         about["inputs_fingerprint"] = inputs_fingerprint(loaded, arm, cache, progress)
-        store = store_of(loaded, arm, results, cache, where, progress)
+        prepared = PreparedSuite(suite=loaded, arms=(arm,), splits={arm.task_label: splits}, results=results, cache=cache, device=where)
+        store = prepared.store(arm, progress)
         job = ArmJob(loaded, arm, splits, purse, store, ledger)
         outcome = arm.cell.strategy.run(job)
         evaluation = Evaluation(loaded, arm, splits, job, outcome)
@@ -89,8 +94,7 @@ def _write_predictions(
     path: Path, examples: Sequence[Example], predictions: Mapping[str, Sequence[str]], scores: Mapping[str, Sequence[Score]]
 ) -> None:
     """One line a test document: what each subject said of it, and what that scored."""
-    part = path.with_suffix(".part")
-    with part.open("w", encoding="utf-8") as lines:
+    with atomic_write(path) as part, part.open("w", encoding="utf-8") as lines:
         for i, example in enumerate(examples):
             row = {
                 "id": example.id,
@@ -100,7 +104,6 @@ def _write_predictions(
                 "scores": {s: {x.name: x.per_example[i] for x in found if x.per_example} for s, found in scores.items()},
             }
             lines.write(json.dumps(row) + "\n")
-    part.replace(path)
 
 
 def _end_with_parent() -> None:
@@ -120,7 +123,7 @@ def main(arguments: Sequence[str]) -> None:
         _end_with_parent()
     suite_path, arm_id, results, cache, device = arguments
     ending = run(Path(suite_path), arm_id, Path(results), Path(cache), device)
-    write_whole(Path(results) / arm_id / "outcome.json", asdict(ending))
+    write_json(Path(results) / arm_id / "outcome.json", asdict(ending))
 
 
 if __name__ == "__main__":

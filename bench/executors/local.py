@@ -11,17 +11,16 @@ from pathlib import Path
 from pydantic import Field
 
 from bench.contracts import PARENT_PIPE, Executor
-
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+from bench.system import processes
 
 
 class Local(Executor):
     """Runs each command as a child, at most `workers` at a time, and leaves none behind."""
 
-    workers: int = Field(default=2, ge=1)
-    """Processes at a time."""
+    workers: int = Field(default_factory=processes.concurrency, ge=1)
+    """Processes at a time; by default one per core that this process may use, at most 8."""
     one_thread: bool = True
-    """One thread each: threads that share a core slow each other down many times over, processes do not."""
+    """Whether each process has one thread. Threads that share a core slow each other down many times over, processes do not."""
 
     def run(self, commands: Mapping[str, Sequence[str]], logs: Mapping[str, Path], ended: Callable[[str, int], None]) -> None:
         waiting, running = dict(commands), dict[str, subprocess.Popen[bytes]]()
@@ -43,6 +42,6 @@ class Local(Executor):
 
     def _start(self, command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
         log.parent.mkdir(parents=True, exist_ok=True)
-        environment = {**os.environ, PARENT_PIPE: "1", **(ONE_THREAD if self.one_thread else {})}
+        environment = {**os.environ, PARENT_PIPE: "1", **(processes.ONE_THREAD if self.one_thread else {})}
         with log.open("ab") as sink:
             return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=sink, stderr=sink, env=environment)  # noqa: S603

@@ -9,7 +9,8 @@ from bench.contracts import Charge, Example, Splits
 from bench.errors import BenchError
 from bench.execution.evaluation import Evaluation
 from bench.execution.job import ArmJob, Work
-from bench.execution.ledger import LIMITED, Purse
+from bench.execution.ledger import LIMITED
+from bench.execution.purse import Purse
 from bench.execution.store import DryStore
 from bench.suite.arms import Arm
 from bench.suite.suite_file import Suite

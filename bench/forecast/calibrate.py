@@ -21,7 +21,7 @@ from typing import Any
 
 import psutil
 
-from bench.contracts import Example, Profiler, Recipe, Workbench, identify
+from bench.contracts import Example, Profiler, Recipe, Workbench, identify, no_progress
 from bench.errors import OverBudget
 from bench.execution.store import DryStore, window
 from bench.training.recipes import ModelRecipe
@@ -117,7 +117,7 @@ class Stopwatch:
 
 def rehearse(recipe: Recipe, folder: Path, device: str, profilers: Mapping[str, Profiler]) -> Pace:
     """Time a kind of work here and now. folder: the cache. Raises BenchError where it cannot be done at all."""
-    dry = DryStore(folder, _silently).bench
+    dry = DryStore(folder, no_progress).bench
     short = recipe.rehearsal(STEP_FLOPS[device], dry)
     with tempfile.TemporaryDirectory() as made:
         stage = _Stage(Path(made), folder, device)
@@ -154,10 +154,7 @@ class _Stage:
                 self.make(needed, Stopwatch())
         self.artifact(recipe).mkdir(exist_ok=True)
         with suppress(OverBudget):  # the clock has ended what may not stop early
-            recipe.make(self.artifact(recipe), Workbench(self.cache, self.device, self.artifact, watch, _silently))
+            recipe.make(self.artifact(recipe), Workbench(self.cache, self.device, self.artifact, watch, no_progress))
 
     def artifact(self, recipe: Recipe) -> Path:
         return self.folder / recipe.key
-
-
-def _silently(what: str, done: float, total: float) -> None: ...

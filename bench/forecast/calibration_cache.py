@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -22,12 +20,11 @@ from typing import Any
 
 from bench.contracts import Profiler, Progress, Recipe, Workbench
 from bench.errors import BenchError
-from bench.executors.local import ONE_THREAD
 from bench.forecast.calibrate import Pace, kind, rehearse
 from bench.forecast.memory.of_recipe import at_once, peak_bytes, texts
 from bench.forecast.memory.simulate import Kernels
-from bench.system import machine
-from bench.system.files import made_once
+from bench.system import machine, processes
+from bench.system.files import build_once
 from bench.training.recipes import ModelRecipe
 
 REASON = "reason"
@@ -76,7 +73,7 @@ class Finder:
             if REASON in answer:
                 self.reasons[one.partition("-")[0]] = str(answer[REASON])
             else:
-                made_once(folder / f"{one}.json", partial(_write, answer))
+                build_once(folder / f"{one}.json", partial(_write, answer))
             progress(what, done, len(missing))
         return {one: _read(folder / f"{one}.json") for one in work}
 
@@ -101,7 +98,7 @@ def _at_once(work: Mapping[str, Callable[[], dict[str, Any]]], workers: int) -> 
     if not workers:
         yield from ((one, _try(find)) for one, find in work.items())
         return
-    with _one_thread(), ProcessPoolExecutor(min(workers, len(work)), multiprocessing.get_context("spawn")) as pool:
+    with processes.one_thread(), ProcessPoolExecutor(min(workers, len(work)), multiprocessing.get_context("spawn")) as pool:
         futures = {one: pool.submit(_try, find) for one, find in work.items()}
         yield from ((one, _answer(future)) for one, future in futures.items())
 
@@ -118,17 +115,6 @@ def _try(find: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         return find()
     except (BenchError, MemoryError, RuntimeError, OSError) as error:  # torch's out-of-memory errors are RuntimeErrors
         return {REASON: f"{type(error).__name__}: {error}"}
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in ONE_THREAD}
-    os.environ.update(ONE_THREAD)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 def _conditions(device: str, workers: int) -> str:

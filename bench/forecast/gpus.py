@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from bench import published
 from bench.errors import BenchError
+from bench.system.names import near
 
 GIB = 2**30
 
@@ -72,9 +72,9 @@ def find(name: str, table: tuple[Card, ...]) -> Card:
     plain = {_plain(card.name): card for card in table}
     if card := plain.get(_plain(name)):
         return card
-    near = difflib.get_close_matches(_plain(name), plain, n=3, cutoff=0.4)
-    names = [plain[one].name for one in near] or [card.name for card in table]
-    raise BenchError(f"no card '{name}'; {'the nearest are' if near else 'there are'} {', '.join(names)}, or say a size such as 16GB")
+    close = near(_plain(name), plain, at_most=3, cutoff=0.4)
+    names = [plain[one].name for one in close] or [card.name for card in table]
+    raise BenchError(f"no card '{name}'; {'the nearest are' if close else 'there are'} {', '.join(names)}, or say a size such as 16GB")
 
 
 def _plain(name: str) -> str:

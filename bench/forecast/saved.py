@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.execution.ledger import write_whole
+from bench.system.files import write_json
 
 SCHEMA = 1
 FILE = "forecast.json"
@@ -50,7 +50,7 @@ def write(results: Path, foreseen: Written) -> None:
     before = read(results)
     arms = {**(before.arms if before else {}), **foreseen.arms}
     kept: dict[str, Any] = {"schema": SCHEMA, "device": foreseen.device, "made": foreseen.made}
-    write_whole(results / FILE, {**kept, "arms": {arm: asdict(one) for arm, one in arms.items()}})
+    write_json(results / FILE, {**kept, "arms": {arm: asdict(one) for arm, one in arms.items()}})
 
 
 def read(results: Path) -> Written | None:

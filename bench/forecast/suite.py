@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -10,10 +10,11 @@ from typing import Any
 
 import psutil
 
-from bench.contracts import Progress, Recipe, Splits
+from bench.contracts import Progress, Recipe
 from bench.errors import BenchError
-from bench.execution.ledger import Record
-from bench.execution.store import DryStore, Store
+from bench.execution.prepare import PreparedSuite
+from bench.execution.record import Record
+from bench.execution.store import DryStore
 from bench.forecast import totals
 from bench.forecast.arm import Forecast, forecast
 from bench.forecast.calibration_cache import Finder, rehearsed
@@ -64,20 +65,15 @@ class Ahead:
         return Written(self.device.title if self.device else "", datetime.now(UTC).isoformat(timespec="seconds"), found)
 
 
-def forecasts(
-    suite: Suite,
-    arms: Sequence[Arm],
-    splits: Mapping[str, Splits],
-    store: DryStore,
-    progress: Progress,
-    made: Callable[[Arm], Store | None] | None = None,
-) -> dict[Arm, Forecast]:
-    """What each arm will buy and cost. made: where what an arm had made before is kept."""
+def forecasts(prepared: PreparedSuite, store: DryStore, progress: Progress, *, reuse: bool) -> dict[Arm, Forecast]:
+    """Forecast what each arm buys and costs. With `reuse`, what lies in the results folder already counts as it was measured."""
+    reuse = reuse and prepared.store_folder.exists()
     found = {}
-    for done, arm in enumerate(arms):
-        progress("planning arms", done, len(arms))
-        found[arm] = forecast(suite, arm, splits[arm.task_label], store.over(made(arm)) if made else store)
-    progress("planning arms", len(arms), len(arms))
+    for done, arm in enumerate(prepared.arms):
+        progress("planning arms", done, len(prepared.arms))
+        over = store.over(prepared.store(arm, progress)) if reuse else store
+        found[arm] = forecast(prepared.suite, arm, prepared.splits[arm.task_label], over)
+    progress("planning arms", len(prepared.arms), len(prepared.arms))
     return found
 
 
@@ -88,7 +84,7 @@ def look(
     workers: int,
     kept: Mapping[str, Record | None] = MappingProxyType({}),
 ) -> Ahead:
-    """Put together what is known. kept: by an arm's id, how it ended; None, or none: it is still to run."""
+    """Put the forecast of a suite together. `kept` maps an arm id to its record; an arm without one is still to run."""
     records = {arm: record for arm in planned if (record := kept.get(arm.id))}
     where = device or Nowhere()
     alone, shared = totals.alone(suite, planned, where), totals.shared(suite, planned, where)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from bench.execution.job import Work
-from bench.execution.ledger import Record
+from bench.execution.record import Record
 from bench.forecast.arm import Forecast
 from bench.forecast.device import Device, Taken, added
 from bench.suite.arms import Arm

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.contracts import Compact
+from bench.contracts import Compact, no_progress
 from bench.data.tables import Format
 from bench.errors import DataError
 from bench.init.budgets import Costs, Device, Spending, costs, spending
@@ -86,8 +86,7 @@ def device(large: Large) -> Device:
 
     if machine.device("auto") == "cuda" or large.on_hub:
         return Device("an A100 on a public cloud", 1.875, 3e13, 1, GPU_HOURS, is_gpu=True)
-    cores = processes.cores()
-    return Device("a core of a rented CPU machine", 0.05, 9e10, min(cores, 8), CPU_HOURS, is_gpu=False)
+    return Device("a core of a rented CPU machine", 0.05, 9e10, processes.concurrency(), CPU_HOURS, is_gpu=False)
 
 
 def divided(path: Path, told: Format | None, choice: Choice, look: Look, cache: Path) -> Divided:
@@ -109,16 +108,13 @@ def divided(path: Path, told: Format | None, choice: Choice, look: Look, cache: 
             lead_words=look.typical_label_words,
         )
         try:
-            found = task.splits(cache, _quietly)
+            # Reading is quick, and a progress bar would cover the questions.
+            found = task.splits(cache, no_progress)
         except DataError as error:
             failed = error
             continue
         return Divided(task, *(len(part) for part in (found.train, found.dev, found.test, found.unlabelled)))
     raise failed
-
-
-def _quietly(what: str, done: float, total: float) -> None:
-    """Reading is quick, and a bar would stand in the way of questions."""
 
 
 def settle(choice: Choice, look: Look, large: Large, rows: Divided, on: Device, label_usd: float, budgets: Sequence[float]) -> Settings:

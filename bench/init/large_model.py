@@ -17,6 +17,7 @@ from bench.init.yaml_text import shown
 from bench.models.folder import Folder
 from bench.models.hub import FILES, Hub
 from bench.system.hub_mirror import HUB_ID, MODELS, folder_of, hub_cache, snapshot_of
+from bench.system.names import nearest
 from bench.training.shapes import Family, Shape, config, shape_of
 
 PUBLISHED: tuple[tuple[str, Family, str], ...] = (
@@ -78,7 +79,7 @@ def large(name: str, cache: Path) -> Large:
     repository, _, revision = name.partition("@")
     if re.fullmatch(HUB_ID, repository) and "/" in repository:
         return _hub(repository, revision, cache)
-    near = registry.nearest(name, registry.names("models"))
+    near = nearest(name, registry.names("models"))
     hint = f"; did you mean '{near}'?" if near else ""
     raise BenchError(f"--model {shown(name)}: expected a part of models/, a folder, or an id of the hub such as google/pegasus-large{hint}")
 

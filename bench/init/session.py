@@ -19,6 +19,7 @@ from bench.init.profile_text import figures
 from bench.init.read_file import Table
 from bench.suite import arms as plan
 from bench.suite import suite_file as suites
+from bench.system.files import atomic_write
 
 LABEL_USD = 0.10
 """Where nobody says what a label costs. Kang, Xu, Ritter 2023 paid 0.13 to 0.37 (suites/papers/)."""
@@ -113,17 +114,13 @@ def _choice(table: Table, wanted: Wanted, tell: Callable[[str], None]) -> Choice
 
 @contextmanager
 def _read_from(table: Table, rows_copy: Path) -> Iterator[tuple[Path, Format | None]]:
-    """What `files` is to read. A copy gets its name once all went well, and else is removed."""
+    """The file that `files` reads. A copy gets its final name after the block, and is removed if the block fails."""
     if not table.why_copy:
         yield table.file, table.told
         return
-    part = rows_copy.with_name(f"{rows_copy.name}.part")
-    try:
+    with atomic_write(rows_copy) as part:
         read_file.copy(table, part)
         yield part, "jsonl"
-        part.replace(rows_copy)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _settle(choice: Choice, seen: Look, model: Large, rows: Divided, wanted: Wanted, tell: Callable[[str], None]) -> Settings:
@@ -143,14 +140,9 @@ def _settle(choice: Choice, seen: Look, model: Large, rows: Divided, wanted: Wan
 
 def _save(out: Path, text: str) -> int:
     """Write the suite, once it reads as one; its arms."""
-    part = out.with_name(f"{out.name}.part")
-    try:
+    with atomic_write(out) as part:
         part.write_text(text, encoding="utf-8")
-        arms = plan.arms(suites.read(part))
-        part.replace(out)
-    finally:
-        part.unlink(missing_ok=True)
-    return len(arms)
+        return len(plan.arms(suites.read(part)))
 
 
 def _troubles(table: Table, rows_copy: Path) -> tuple[str, ...]:

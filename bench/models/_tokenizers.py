@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from bench.contracts import no_progress
 from bench.data.source_code import documented_objects, installed
 from bench.errors import CheckpointError
-from bench.system.files import made_once
+from bench.system.files import build_once
 from bench.training.shapes import Family
 
 SENTINELS = tuple(f"<extra_id_{i}>" for i in range(100))
@@ -46,7 +47,7 @@ def from_docstrings(family: Family, vocabulary: int, cache: Path) -> Any:
     Raises CheckpointError where they give fewer tokens.
     """
     path = cache / "models" / f"tokenizer-{key(family, vocabulary)}.json"
-    made = made_once(path, functools.partial(_learn_from_docstrings, family, vocabulary, cache))
+    made = build_once(path, functools.partial(_learn_from_docstrings, family, vocabulary, cache))
     return _wrapped(made.read_text(encoding="utf-8"), family)
 
 
@@ -59,16 +60,13 @@ def learnt(family: Family, vocabulary: int, texts: Iterable[str]) -> Any:
 
 
 def _learn_from_docstrings(family: Family, vocabulary: int, cache: Path, path: Path) -> None:
-    library = documented_objects(installed(("python",)), cache, _silently)
+    library = documented_objects(installed(("python",)), cache, no_progress)
     tokenizer = _learn(family, vocabulary, (found.docstring for found in library))
     if tokenizer.get_vocab_size() != vocabulary:
         raise CheckpointError(
             f"{vocabulary} tokens are asked for, the docstrings of Python's standard library give {tokenizer.get_vocab_size()}"
         )
     tokenizer.save(str(path))
-
-
-def _silently(what: str, done: float, total: float) -> None: ...
 
 
 def _learn(family: Family, vocabulary: int, texts: Iterable[str]) -> Any:

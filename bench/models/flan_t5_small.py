@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.contracts import Checkpoint
 from bench.errors import CheckpointError
-from bench.system.files import made_once
+from bench.system.files import build_once
 
 if TYPE_CHECKING:
     import torch
@@ -43,7 +43,7 @@ class FlanT5Small(Checkpoint):
     def folder(self, cache: Path) -> Path:
         from bench.training.checkpoints import check_folder
 
-        return check_folder(made_once(cache / "models" / "flan-t5-small-0.2.0", _convert))
+        return check_folder(build_once(cache / "models" / "flan-t5-small-0.2.0", _convert))
 
 
 def _convert(folder: Path) -> None:

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from bench.contracts import Checkpoint
 from bench.models import _tokenizers
-from bench.system.files import made_once
+from bench.system.files import build_once
 from bench.training.shapes import VERSION, Family, Shape, build
 
 TEXT = """
@@ -64,7 +64,7 @@ class Random(Checkpoint):
 
         decides = f"{VERSION} {self.model_dump_json()} {TEXT} {_tokenizers.key(self._vocabulary_of, self.vocabulary)}"
         name = f"random-{self.family}-{hashlib.sha256(decides.encode()).hexdigest()[:16]}"
-        return check_folder(made_once(cache / "models" / name, self._make))
+        return check_folder(build_once(cache / "models" / name, self._make))
 
     @property
     def _vocabulary_of(self) -> Family:

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from bench.contracts import Checkpoint
 from bench.errors import CheckpointError
 from bench.models import _tokenizers
-from bench.system.files import made_once
+from bench.system.files import build_once
 from bench.training.shapes import DIMENSIONS, VERSION, Family, Shape, build, shape_of
 
 
@@ -73,7 +73,7 @@ class Shaped(Checkpoint):
 
         decides = f"{VERSION} {self.shape} {self.seed} {_tokenizers.key(self.family, self.vocabulary)}"
         name = f"shape-{self.family}-{hashlib.sha256(decides.encode()).hexdigest()[:16]}"
-        return check_folder(made_once(cache / "models" / name, lambda folder: self._make(folder, cache)))
+        return check_folder(build_once(cache / "models" / name, lambda folder: self._make(folder, cache)))
 
     def _make(self, folder: Path, cache: Path) -> None:
         import torch

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.contracts import Checkpoint
 from bench.errors import CheckpointError
-from bench.system.files import made_once
+from bench.system.files import build_once
 
 if TYPE_CHECKING:
     import torch
@@ -55,7 +55,7 @@ class SmolLM2(Checkpoint):
     def folder(self, cache: Path) -> Path:
         from bench.training.checkpoints import check_folder
 
-        return check_folder(made_once(cache / "models" / "smollm2-135m-instruct-0.1.2", _convert))
+        return check_folder(build_once(cache / "models" / "smollm2-135m-instruct-0.1.2", _convert))
 
 
 def _convert(folder: Path) -> None:

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from bench.contracts import Direction, Instrument, Profiler, Reading
 from bench.errors import MeasureError
-from bench.system import machine
+from bench.system import machine, nvml
 
 
 class Memory(Profiler):
@@ -65,7 +65,7 @@ class _Peak:
 class _Watch:
     def __init__(self, polling_s: float) -> None:
         self._polling_s = polling_s
-        self._gpu: machine.Gpu | MeasureError = MeasureError("never started")
+        self._gpu: nvml.Gpu | MeasureError = MeasureError("never started")
         self._allocator: str = "never started"
         self._thread: threading.Thread | None = None
         self._ended = threading.Event()
@@ -81,7 +81,7 @@ class _Watch:
         machine.synchronise("cuda")
         self._allocator = _reset_allocator()
         try:
-            self._gpu = machine.Gpu()
+            self._gpu = nvml.Gpu()
         except MeasureError as none:
             self._gpu = none
         self._baseline.sample()
@@ -95,7 +95,7 @@ class _Watch:
             self._ended.set()
             self._thread.join()
             self._sample()
-        if isinstance(self._gpu, machine.Gpu):
+        if isinstance(self._gpu, nvml.Gpu):
             self._gpu.close()
         return [peak.reading() for peak in (*self._peaks, self._baseline)] + _allocator_peaks(self._allocator)
 
@@ -107,7 +107,7 @@ class _Watch:
         for peak in self._peaks:
             peak.sample()
 
-    def _driver(self) -> machine.Gpu:
+    def _driver(self) -> nvml.Gpu:
         if isinstance(self._gpu, MeasureError):
             raise self._gpu
         return self._gpu

@@ -39,7 +39,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.system import garbage
+from bench.system import files
+from bench.system.garbage import gc_disabled
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from bench.results.table import Results
 
 
-@garbage.away()
+@gc_disabled()
 def write(folder: Path, quotes: Quotes | None = None, use: Use | None = None, out: Path | None = None, read: Results | None = None) -> Path:
     """Read the arms in `folder` (`results/<suite>/`); write its tables, plots, report.md and report.html to `out`.
 
@@ -81,16 +82,15 @@ def write(folder: Path, quotes: Quotes | None = None, use: Use | None = None, ou
         archive.write(folder, read.records, read.examples)
     trade_offs = [trade_off for one in boards if (trade_off := pareto.trade_off(one))]
     plots = budget.plots(boards, metrics, trade_offs, out)
-    with processes.beside(partial(budget.draw, plots)):
+    with processes.run_in_background(partial(budget.draw, plots)):
         matters = priced(asked, leaderboard.boards(asked, metrics) if quotes else boards, quotes, use)
         maps = matters.plots(out) if matters else {}
-        with processes.beside(partial(budget.draw, maps)):
+        with processes.run_in_background(partial(budget.draw, maps)):
             text = markdown.page(found, everything, metrics, boards, trade_offs, [*plots], matters, [*maps])
-    part = out / "report.md.part"
-    part.write_text(text, encoding="utf-8")
     told, drawn = (matters.fields, matters.maps) if matters else ((), ())
     html.write(Material(folder, found, everything, metrics, boards, told, drawn, use), text, out)
-    return part.replace(out / "report.md")
+    files.write_text(out / "report.md", text)
+    return out / "report.md"
 
 
 def fields(found: Results, task: str | None = None, quotes: Quotes | None = None) -> list[Field]:

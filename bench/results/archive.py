@@ -20,8 +20,9 @@ import pyarrow
 import pyarrow.parquet
 
 from bench.errors import BenchError
-from bench.execution.ledger import Record
+from bench.execution.record import Record
 from bench.results.examples import Examples, once
+from bench.system.files import atomic_write
 
 FILE = "scores.parquet"
 
@@ -40,7 +41,7 @@ ROWS = pyarrow.schema(
 
 
 def write(folder: Path, records: Mapping[str, Record], examples: Mapping[str, Examples]) -> None:
-    """Write scores.parquet, whole or not at all; where there is too much of it, none is left."""
+    """Write scores.parquet by an atomic write. If it would hold more than MOST scores, remove it instead."""
     count = sum(len(found.ids) * len(found.scores) for found in examples.values())
     if not records or count > MOST:
         (folder / FILE).unlink(missing_ok=True)
@@ -49,9 +50,8 @@ def write(folder: Path, records: Mapping[str, Record], examples: Mapping[str, Ex
     columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in ROWS]
     kept = json.dumps([asdict(record) for record in records.values()])
     table = pyarrow.table(columns, schema=ROWS.with_metadata({"records": kept}))
-    part = folder / f"{FILE}.part"
-    pyarrow.parquet.write_table(table, part, compression="zstd")
-    part.replace(folder / FILE)
+    with atomic_write(folder / FILE) as part:
+        pyarrow.parquet.write_table(table, part, compression="zstd")
 
 
 def read(folder: Path) -> tuple[dict[str, Record], dict[str, Examples]]:

@@ -21,13 +21,14 @@ import pyarrow.csv
 
 from bench.errors import BenchError
 from bench.execution import ledger
-from bench.execution.ledger import Record
+from bench.execution.record import Record, read_record
 from bench.forecast import saved
 from bench.forecast.saved import Written
 from bench.results import archive
 from bench.results import examples as scored
 from bench.results.examples import Examples
-from bench.system import garbage
+from bench.system.files import atomic_write
+from bench.system.garbage import gc_disabled
 
 
 class Column(NamedTuple):
@@ -111,7 +112,7 @@ class _Arm:
     examples: Examples | None = None
 
 
-@garbage.away()
+@gc_disabled()
 def read(folder: Path) -> Results:
     """Read `results/<suite>/`, also while it is being written, or when only its tables are kept. Raises BenchError."""
     if not folder.is_dir():
@@ -160,12 +161,10 @@ def _text(folder: Path) -> str:
 
 
 def save(results: Results, folder: Path) -> None:
-    """Write table.parquet and table.csv, each whole or not at all."""
-    parquet, csv = folder / "table.parquet", folder / "table.csv"
-    results.table.to_parquet(parquet.with_suffix(".parquet.part"), index=False)
-    pyarrow.csv.write_csv(pyarrow.Table.from_pandas(results.table, preserve_index=False), csv.with_suffix(".csv.part"), CSV)
-    for path in (parquet, csv):
-        path.with_suffix(path.suffix + ".part").replace(path)
+    """Write table.parquet and table.csv by atomic writes, of which neither starts to replace before both are written."""
+    with atomic_write(folder / "table.csv") as csv, atomic_write(folder / "table.parquet") as parquet:
+        results.table.to_parquet(parquet, index=False)
+        pyarrow.csv.write_csv(pyarrow.Table.from_pandas(results.table, preserve_index=False), csv, CSV)
 
 
 def arms(table: pd.DataFrame) -> pd.DataFrame:
@@ -231,12 +230,12 @@ def _arm(folder: Path, suite: str) -> _Arm:
     """All of one arm. A file that cannot be understood makes it a failed one; its rows are then left out."""
     shared, record = {"suite": suite, "arm": folder.name}, {"row": "record", "quantity": "spent", "unit": "USD", "direction": "lower"}
     try:
-        sealed = ledger.sealed(folder)
+        sealed = read_record(folder)
         rows = [_row(row) for row in ledger.rows(folder)]
         if sealed is None:
             reason = "still running, or cut off" if rows else "not started"
             return _Arm({**shared, "status": "unfinished"}, [{**record, "reason": reason}, *rows])
-        ended = {**record, "reason": sealed.reason, "value": _number(sealed.spent_usd)}
+        ended = {**record, "reason": sealed.reason, "value": number_or_nan(sealed.spent_usd)}
         predictions = folder / "predictions.jsonl"
         examples = scored.read(predictions) if sealed.status == "done" and predictions.exists() else None
         return _Arm({**_identity(sealed), "arm": folder.name}, [ended, *rows], sealed, examples)
@@ -272,10 +271,10 @@ def _row(row: Mapping[str, Any]) -> dict[str, Any]:
         return {"row": kind, **kept, **amount, "usd": usd, "unit_price_usd": price}
     if kind == "score":
         kept = {name: str(row[name]) for name in ("subject", "unit", "direction")} | {"reason": str(row.get("reason", ""))}
-        return {"row": kind, **kept, "quantity": str(row["name"]), "value": _number(row["value"])}
+        return {"row": kind, **kept, "quantity": str(row["name"]), "value": number_or_nan(row["value"])}
     if kind == "reading":
         kept = {name: str(row[name]) for name in ("phase", "quantity", "unit", "direction", "source", "reason")}
-        return {"row": kind, **kept, "value": _number(row["value"]), "shared": bool(row["shared"])}
+        return {"row": kind, **kept, "value": number_or_nan(row["value"]), "shared": bool(row["shared"])}
     if kind == "fact":
         name = str(row["name"])
         unit = next((unit for end, unit in FACT_UNITS.items() if name.endswith(end)), "1")
@@ -283,8 +282,8 @@ def _row(row: Mapping[str, Any]) -> dict[str, Any]:
     raise ValueError(f"ledger row of unknown kind {kind!r}")
 
 
-def _number(value: float | None) -> float:
-    """What was not measured is missing."""
+def number_or_nan(value: float | None) -> float:
+    """Return a number as it stands in a table, in which NaN is what was not measured."""
     return math.nan if value is None else float(value)
 
 

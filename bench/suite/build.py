@@ -14,6 +14,7 @@ from bench import registry
 from bench.contracts import Part
 from bench.suite import parse_yaml
 from bench.suite.parse_yaml import Where, dotted
+from bench.system.names import nearest
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -30,7 +31,7 @@ class Builder:
 
     def unknown(self, path: Where, what: str, name: str, known: tuple[str, ...]) -> None:
         """A name that nothing has; says the nearest, or all there are."""
-        near = registry.nearest(name, known)
+        near = nearest(name, known)
         self.fault(path, f"{what}; did you mean '{near}'?" if near else f"{what}; there are: {', '.join(known) or 'none'}")
 
     def build(self, model: type[M], value: Any, path: Where) -> M | None:

@@ -1,26 +1,97 @@
-"""Files and folders that are made once, whoever asks first."""
+"""Files that are written whole, built once, or locked.
+
+atomic_write     yield a temporary path, then move it to its final place; `write_text` and `write_json` use it
+build_once       build a file or folder unless it is there
+exclusive_lock   hold a lock file, which one process has at a time
+"""
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 
-def made_once(path: Path, make: Callable[[Path], object]) -> Path:
-    """`path`, after `make` has written it where it was not there yet: whole or not at all.
+@contextmanager
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Yield `NAME.part` beside `path`, and move what the block writes there to `path` when the block ends.
 
-    Of two processes that want it one makes it, the other waits. One that is killed leaves a `.part`, which the next removes.
+    A reader sees the old content or the new content, never a mixture. What was written is synced to disk before the
+    move, so a power failure leaves no truncated file under the final name. Where the block fails, the part is removed.
+    A process that is killed leaves its part behind, and the next writer removes it.
+
+    The block writes a file, or a folder if there is none at `path` yet. One process writes a path at a time.
     """
-    if path.exists():
-        return path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{path}.lock"):
-        if not path.exists():
-            part = path.with_name(f"{path.name}.part")
-            shutil.rmtree(part) if part.is_dir() else part.unlink(missing_ok=True)
-            make(part)
-            part.replace(path)
+    part = path.with_name(f"{path.name}.part")
+    _remove(part)
+    try:
+        yield part
+        _sync(part)
+        part.replace(path)
+    except BaseException:
+        _remove(part)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text by `atomic_write`."""
+    with atomic_write(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON object by `atomic_write`. Raises ValueError for NaN and infinity, which JSON lacks."""
+    write_text(path, json.dumps(value, indent=1, allow_nan=False))
+
+
+def build_once(path: Path, build: Callable[[Path], object]) -> Path:
+    """Return `path` after `build` has written it by `atomic_write`, unless it was there before.
+
+    If two processes want it, one builds it and the other waits.
+    """
+    if not path.exists():
+        with exclusive_lock(path.with_name(f"{path.name}.lock")):
+            if not path.exists():
+                with atomic_write(path) as part:
+                    build(part)
     return path
+
+
+@contextmanager
+def exclusive_lock(path: Path, held_elsewhere: Callable[[], object] | None = None) -> Iterator[None]:
+    """Hold the lock file `path` inside the block. The operating system frees it when the process ends.
+
+    held_elsewhere: called if another process holds the lock. It raises to give up; if it returns, the lock is waited for.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    with suppress(Timeout):
+        lock.acquire(blocking=False)
+    if not lock.is_locked:
+        if held_elsewhere:
+            held_elsewhere()
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _sync(written: Path) -> None:
+    for path in written.rglob("*") if written.is_dir() else (written,):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

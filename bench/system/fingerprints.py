@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 
-from filelock import FileLock
+from bench.system.files import exclusive_lock, write_text
 
 DECIDE = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")
 """Files that decide what a model says."""
@@ -27,11 +26,8 @@ def _of_file(path: Path, memory: Path) -> str:
     if key not in known:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{memory}.lock"):
-            part = memory.with_suffix(f".{os.getpid()}.part")
-            part.write_text(json.dumps(_read(memory) | {key: found}), encoding="utf-8")
-            part.replace(memory)
+        with exclusive_lock(memory.with_name(f"{memory.name}.lock")):
+            write_text(memory, json.dumps(_read(memory) | {key: found}))
         return found
     return known[key]
 

@@ -1,4 +1,4 @@
-"""Python's garbage collector, kept away where it only takes time."""
+"""Python's garbage collector, disabled where it costs time or changes what is measured."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def away() -> Iterator[None]:
-    """So what is held does not hang on when it comes by, and a fifth of the time of pretended steps and of imports is saved."""
-    collects = gc.isenabled()
+def gc_disabled() -> Iterator[None]:
+    """Disables garbage collection, so tensor lifetimes are deterministic, and simulation and imports run about 20 % faster."""
+    enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if collects:
+        if enabled:
             gc.enable()

@@ -1,5 +1,8 @@
-"""Work on several processes. They are forked, as importing all again would take longer than the work; where that is not safe, as on macOS,
-one thing is done after the other."""
+"""How many processes work at a time, how many threads each has, and work on several processes.
+
+Processes are forked, because importing everything again would take longer than the work. Where forking is not safe, as on
+macOS, one thing is done after the other.
+"""
 
 from __future__ import annotations
 
@@ -11,19 +14,59 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
-MOST = 4
-"""So many processes, where nobody said how many."""
+AT_MOST = 8
+"""Processes at a time on a CPU, however many cores it has: each holds a model, its optimizer state and the data in memory."""
+
+ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+"""Environment of a process that works beside others; see `concurrency`."""
 
 
 def cores() -> int:
-    """Those that this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def concurrency(device: str = "cpu") -> int:
+    """Return how many processes work at a time on a device: one on a GPU; on a CPU one per core, at most `AT_MOST`.
+
+    Each process of several runs with `ONE_THREAD`. Models are small here, so a second thread of a process gains little,
+    and two busy threads that share a core wait for each other: they are up to 50 times slower than one thread per process.
+    Two processes on one GPU would share its memory, and each would distort the other's measured time and energy.
+
+    device: 'cpu' or 'cuda', as `machine.device` returns it.
+    """
+    return 1 if device == "cuda" else min(cores(), AT_MOST)
+
+
 @contextmanager
-def at_once(work: Sequence[Callable[[], Any]], workers: int | None = None) -> Iterator[Iterator[Any]]:
-    """What each piece of work gives, in order, on so many processes (None: one a core, at most MOST)."""
-    workers = min(workers or min(cores(), MOST), len(work))
+def one_thread() -> Iterator[None]:
+    """Set `ONE_THREAD` in this process's environment inside the block, for the processes that start there."""
+    before = {name: os.environ.get(name) for name in ONE_THREAD}
+    os.environ.update(ONE_THREAD)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def limit_numpy_threads() -> None:
+    """Give numpy one thread in this process, unless the environment says otherwise. Call it before numpy is imported.
+
+    Its matrices are small in `bench`, so its threads would wait for each other, and keep other processes from their core.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", ONE_THREAD["OPENBLAS_NUM_THREADS"])
+
+
+@contextmanager
+def parallel_map(work: Sequence[Callable[[], Any]], workers: int | None = None) -> Iterator[Iterator[Any]]:
+    """Yield the results of `work`, in order, computed by several processes. workers: None for `concurrency()`, at most 4."""
+    workers = min(workers or min(concurrency(), 4), len(work))
     if workers < 2 or not _forks():
         yield (one() for one in work)
         return
@@ -32,16 +75,16 @@ def at_once(work: Sequence[Callable[[], Any]], workers: int | None = None) -> It
 
 
 @contextmanager
-def beside(work: Callable[[], Any]) -> Iterator[None]:
-    """Do work that leaves files, and gives nothing, while the block runs; both are done at its end.
+def run_in_background(work: Callable[[], Any]) -> Iterator[None]:
+    """Do work that writes files and returns nothing while the block runs. Both are done when the block ends.
 
-    Where the other process fails, the work is done here, and what was wrong with it is raised.
+    If the work fails in its process, it is done again in this one, which raises the error.
     """
     if cores() < 2 or not _forks():
         yield
         work()
         return
-    other = multiprocessing.get_context("fork").Process(target=_quietly, args=(work,))
+    other = multiprocessing.get_context("fork").Process(target=_exit_1_on_error, args=(work,))
     other.start()
     try:
         yield
@@ -59,8 +102,8 @@ def _do(work: Callable[[], Any]) -> Any:
     return work()
 
 
-def _quietly(work: Callable[[], Any]) -> None:
+def _exit_1_on_error(work: Callable[[], Any]) -> None:
     try:
         work()
-    except BaseException:  # told by the one who asked, who does it again
+    except BaseException:  # the parent does the work again, and raises the error
         sys.exit(1)

@@ -15,8 +15,8 @@ from bench.contracts import Example, Progress, Splits, Task, content_hash, finge
 from bench.data.source_code import EXTRACTOR, PACKAGES, DocumentedObject, documented_objects, installed
 from bench.data.splitting import divide
 from bench.errors import DataError
-from bench.system.files import made_once
-from bench.tasks._likeness import first_of_their_kind
+from bench.system.files import build_once
+from bench.tasks._near_duplicates import first_of_their_kind
 
 TEST, DEV, POOL = 0.08, 0.04, 0.40
 """Shares of the pairs, by content hash; the rest is train."""
@@ -66,7 +66,7 @@ class MadeFromSource(Task):
         packages = installed(self.packages)
         made_by = json.dumps([type(self).__qualname__, EXTRACTOR, self.cleaning, self.packages, packages])
         name = f"{type(self).__name__.lower()}-{hashlib.sha256(made_by.encode()).hexdigest()[:16]}.jsonl"
-        kept = made_once(cache / "source_code" / name, lambda path: self._write(path, packages, cache, progress))
+        kept = build_once(cache / "source_code" / name, lambda path: self._write(path, packages, cache, progress))
         with kept.open(encoding="utf-8") as lines:
             notes = tuple(json.loads(next(lines)))
             return [Example(*json.loads(line)) for line in lines], notes

@@ -11,8 +11,8 @@ from pydantic import Field
 from bench.contracts import Example, Rule
 from bench.data.source_code import DocumentedObject
 from bench.tasks._docstring_text import first_sentence, is_prose, stands_in, words_of
-from bench.tasks._likeness import first_of_their_kind
 from bench.tasks._made_from_source import MadeFromSource
+from bench.tasks._near_duplicates import first_of_their_kind
 from bench.tasks._trivial_rules import first_content_words, first_words
 
 MOST_CHARACTERS = 800

@@ -26,11 +26,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlsplit
 
-from filelock import FileLock
 from pydantic import AfterValidator, Field
 
 from bench.contracts import Part, Progress
 from bench.errors import BenchError
+from bench.system.files import exclusive_lock
 from bench.training.llm_prompt import Messages, Prompt, Sampling
 from bench.training.llm_responses import Reply, Responses
 
@@ -115,7 +115,7 @@ def ask(endpoint: Endpoint, bodies: Sequence[bytes], folder: Path, progress: Pro
     """
     folder.mkdir(parents=True, exist_ok=True)
     progress("waiting for a turn at the endpoint", 0, len(bodies))
-    with FileLock(folder.parent / f"{hashlib.sha256(endpoint.base_url.encode()).hexdigest()[:16]}.lock"):
+    with exclusive_lock(folder.parent / f"{hashlib.sha256(endpoint.base_url.encode()).hexdigest()[:16]}.lock"):
         kept = Responses(folder / "responses.jsonl")
         missing = [body for body in dict.fromkeys(bodies) if body not in kept]
         if missing:

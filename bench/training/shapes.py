@@ -13,13 +13,13 @@ sizes a kv of 32: their configs say 64. Cheap to import: torch and transformers 
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from bench.errors import CheckpointError
+from bench.system.names import nearest
 
 Family = Literal["t5", "t5_v1_1", "mt5", "pegasus", "bart"]
 
@@ -142,8 +142,8 @@ def _modifier(family: Family, name: str, modifier: str) -> dict[str, int]:
 
 
 def _hint(word: str, known: Iterable[str], rest: str) -> str:
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"did you mean '{near[0]}{rest}'?" if near else f"there are: {', '.join(known)}"
+    near = nearest(word, known)
+    return f"did you mean '{near}{rest}'?" if near else f"there are: {', '.join(known)}"
 
 
 def config(shape: Shape, vocabulary: int | None = None) -> Any:

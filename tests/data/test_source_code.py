@@ -1,5 +1,6 @@
 import pytest
 
+from bench.contracts import no_progress
 from bench.data.source_code import DocumentedObject, documented_objects, installed
 
 MODULE = '''"""Of the module."""
@@ -40,19 +41,19 @@ def package(tmp_path, monkeypatch):
     return tmp_path / "stacks"
 
 
-def test_objects_are_read_wherever_they_stand_and_nothing_is_imported(package, tmp_path, quiet):
+def test_objects_are_read_wherever_they_stand_and_nothing_is_imported(package, tmp_path):
     versions = installed(("stacks", "no_such_package"))
     assert versions == {"stacks": "1.2"}
-    found = {o.name: o for o in documented_objects(versions, tmp_path / "cache", quiet)}
+    found = {o.name: o for o in documented_objects(versions, tmp_path / "cache", no_progress)}
     assert list(found) == ["Stack", "push", "later", "inner"]
     assert found["push"] == DocumentedObject("push", ["thing", "twice"], "Put it on top.", '        pattern = "\\d"\n        return thing')
     assert found["later"].parameters == ["x"]
     assert found["inner"].body.strip() == "return y"
 
 
-def test_a_package_is_read_once_and_again_at_another_version(package, tmp_path, quiet):
+def test_a_package_is_read_once_and_again_at_another_version(package, tmp_path):
     def read(package_version):
-        return [o.name for o in documented_objects({"stacks": package_version}, tmp_path / "cache", quiet)]
+        return [o.name for o in documented_objects({"stacks": package_version}, tmp_path / "cache", no_progress)]
 
     assert len(read("1.2")) == 4
     (package / "__init__.py").write_text("")

@@ -12,12 +12,15 @@ from click.testing import CliRunner, Result
 
 from bench.cli import main
 from bench.contracts import Charge, Reading, Score
-from bench.execution import ledger, worker
-from bench.execution.ledger import Ending, Ledger, Purse, Record
+from bench.execution import worker
+from bench.execution.ledger import Ledger
+from bench.execution.purse import Purse
+from bench.execution.record import Ending, Record, read_record
 from bench.executors.local import Local
 from bench.suite import arms as planning
 from bench.suite import suite_file
 from bench.suite.arms import Arm
+from bench.system.files import write_json
 from tests.report.arms import write_predictions
 
 SUITE = "suites/smoke.yaml"
@@ -42,7 +45,7 @@ def arms_of(suite: Path) -> dict[str, Arm]:
 
 def records(results: Path) -> dict[str, Record]:
     """Arm id -> record, of the arms of a results folder that have ended."""
-    found = {path.name: ledger.sealed(path) for path in sorted(results.iterdir()) if (path / "record.json").exists()}
+    found = {path.name: read_record(path) for path in sorted(results.iterdir()) if (path / "record.json").exists()}
     return {name: record for name, record in found.items() if record}
 
 
@@ -125,5 +128,5 @@ class FakeWorker:
         if isinstance(ending, Killed):
             log.write_text(ending.log)
             return ending.exit_status
-        ledger.write_whole(results / arm.id / "outcome.json", asdict(ending))
+        write_json(results / arm.id / "outcome.json", asdict(ending))
         return 0

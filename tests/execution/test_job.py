@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.contracts import Example, Progress, Recipe, Splits, Text, Workbench
+from bench.contracts import Example, Progress, Recipe, Splits, Text, Workbench, no_progress
 from bench.errors import NotEnough, OverBudget
 from bench.execution.job import ArmJob
-from bench.execution.ledger import Ledger, Purse, rows
+from bench.execution.ledger import Ledger, rows
+from bench.execution.purse import Purse
 from bench.execution.store import DryStore, Store
 from bench.suite import arms, suite_file
-from tests.execution.test_store import Steps, quiet
+from tests.execution.test_store import Steps
 from tests.suite.test_suite import GOOD
 
 TRAIN = tuple(Example(str(i), f"document {i}", f"label {i}") for i in range(100))
@@ -32,7 +33,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> suite_file.Suite:
 def job(loaded: suite_file.Suite, folder: Path, budget: float = 1.0, seed: int = 1) -> ArmJob:
     arm = replace(arms.arms(loaded)[0], budget_usd=budget, seed=seed)
     ledger = Ledger(folder / f"arm-{budget}-{seed}")
-    return ArmJob(loaded, arm, SPLITS, Purse(budget, ledger), Store(folder / "store", folder, "cpu", {}, quiet), ledger)
+    return ArmJob(loaded, arm, SPLITS, Purse(budget, ledger), Store(folder / "store", folder, "cpu", {}, no_progress), ledger)
 
 
 def test_labels_are_bought_for_a_share_of_the_budget_and_paid(loaded: suite_file.Suite, tmp_path: Path) -> None:
@@ -244,7 +245,7 @@ def test_a_text_holds_no_document_of_dev_or_test(tmp_path: Path) -> None:
     named = priced(tmp_path, "meter: flops")
     text = replace(named, texts={"own": Documents()})
     held_out = Splits(TRAIN, TRAIN[:3], (Example("d", "Said  ONCE"),), (Example("t", "said twice"),), "fingerprint")
-    arm = ArmJob(text, arms.arms(named)[0], held_out, Purse(1.0), DryStore(tmp_path, quiet))
+    arm = ArmJob(text, arms.arms(named)[0], held_out, Purse(1.0), DryStore(tmp_path, no_progress))
     assert [e.source for e in arm.text("own")] == ["said thrice"]
     assert arm.text("pool") == TRAIN[:3]
 

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from bench.contracts import Charge, Reading, Score
 from bench.errors import OverBudget
 from bench.execution import ledger
-from bench.execution.ledger import Ledger, Purse, Record
+from bench.execution.ledger import Ledger
+from bench.execution.purse import Purse
+from bench.execution.record import Record, read_record, write_record
 
 
 def charge(quantity: float, price: float = 1.0, paid_by: str = "purse") -> Charge:
@@ -87,9 +89,9 @@ def test_a_record_survives_the_disk(tmp_path: Path) -> None:
         status="infeasible", reason="no money", spent_usd=0.5, facts={"labels_owned": 3.0}, data_fingerprint="f", machine={}, started="",
         ended="", student="",
     )  # fmt: skip
-    assert ledger.sealed(tmp_path) is None
-    ledger.seal(tmp_path, record)
-    assert ledger.sealed(tmp_path) == record
+    assert read_record(tmp_path) is None
+    write_record(tmp_path, record)
+    assert read_record(tmp_path) == record
     assert not list(tmp_path.glob("*.part"))
 
 

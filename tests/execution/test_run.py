@@ -6,21 +6,21 @@ import signal
 import subprocess
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
 import pandas as pd
 import psutil
 import pytest
 
-from bench.execution import ledger, runner
+from bench.contracts import no_progress
+from bench.execution import ledger, prepare
 from bench.execution.store import DryStore
 from bench.forecast.arm import Forecast
 from bench.forecast.suite import forecasts
-from bench.suite import arms as plan
 from bench.suite import suite_file
+from bench.suite.arms import Arm
 from tests.execution.fake_worker import SUITE, bench, in_this_process, instead, records
-from tests.execution.test_store import quiet
+from tests.prepared import prepared
 
 
 @pytest.fixture(scope="session")
@@ -57,12 +57,11 @@ def outcome(folder: Path) -> dict[str, tuple[list[object], list[object], str]]:
     return result
 
 
-def foreseen(cache: Path, results: Path | None = None) -> dict[plan.Arm, Forecast]:
+def foreseen(cache: Path, results: Path | None = None) -> dict[Arm, Forecast]:
     """What each arm will take; results: a folder whose store is asked for what was made before."""
     loaded = suite_file.read(Path(SUITE))
-    splits = runner.data(loaded, cache, quiet)
-    made = partial(runner.made, loaded, runner.Where(results, cache, "cpu"), quiet) if results else None
-    return dict(forecasts(loaded, plan.arms(loaded), splits, DryStore(cache, quiet), quiet, made))
+    ready = prepared(loaded, prepare.read_data(loaded, cache, no_progress), cache=cache, results=results)
+    return dict(forecasts(ready, DryStore(cache, no_progress), no_progress, reuse=bool(results)))
 
 
 def test_every_arm_is_done_and_none_spent_more_than_its_budget(smoke: Path) -> None:

@@ -12,7 +12,8 @@ from click.testing import Result
 from filelock import FileLock
 
 from bench.execution import ledger
-from bench.execution.ledger import Ending, Ledger
+from bench.execution.ledger import Ledger
+from bench.execution.record import Ending
 from bench.suite.arms import Arm
 from tests.execution.fake_worker import STARTED, SUITE, FakeWorker, Killed, arms_of, bench, done, instead, records, spend, spent_usd
 

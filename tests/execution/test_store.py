@@ -8,12 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.contracts import Bill, Instrument, Limit, Part, Profiler, Reading, Recipe, Workbench
+from bench.contracts import Bill, Instrument, Limit, Part, Profiler, Reading, Recipe, Workbench, no_progress
 from bench.errors import OverBudget
 from bench.execution.store import Allowance, DryStore, Meters, Store, window
-
-
-def quiet(what: str, done: float, total: float) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -63,7 +60,7 @@ class Broken(Recipe):
 
 
 def store(folder: Path, profilers: dict[str, Profiler] | None = None) -> Store:
-    return Store(folder / "store", folder / "cache", "cpu", profilers or {}, quiet)
+    return Store(folder / "store", folder / "cache", "cpu", profilers or {}, no_progress)
 
 
 FREE = Allowance("flops")
@@ -202,7 +199,7 @@ def test_the_bill_keeps_what_the_instruments_saw(tmp_path: Path) -> None:
 
 
 def test_a_dry_store_forecasts_and_makes_nothing(tmp_path: Path) -> None:
-    dry = DryStore(tmp_path, quiet)
+    dry = DryStore(tmp_path, no_progress)
     assert dry.bill_for(Steps(7), FREE)[0].flops == 70
     assert dry.bill_for(Steps(7, limit=Limit("flops", 25.0)), Allowance("flops", 25.0))[0].flops == 20
     assert dry.value(Steps(7)) == 7
@@ -216,7 +213,7 @@ def test_a_dry_store_forecasts_and_makes_nothing(tmp_path: Path) -> None:
 def test_a_dry_store_over_a_store_tells_what_is_made_there_as_it_is(tmp_path: Path) -> None:
     real = store(tmp_path)
     real.bill_for(Steps(3), FREE)
-    dry = DryStore(tmp_path, quiet)
+    dry = DryStore(tmp_path, no_progress)
     assert dry.bill_for(Steps(7), FREE) == (Bill(70.0, 0.0, 0.0, ()), False)
     over = dry.over(real)
     assert over.bill_for(Steps(3), FREE) == (real.bill(Steps(3)), True)

@@ -11,7 +11,8 @@ import psutil
 import pytest
 
 from bench.contracts import PARENT_PIPE
-from bench.executors.local import ONE_THREAD, Local
+from bench.executors.local import Local
+from bench.system.processes import ONE_THREAD
 
 ALONE = "import os, time; os.mkdir('busy'); time.sleep(0.05); os.rmdir('busy')"
 """Fails where another one runs at the same time."""

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.contracts import Example, Splits
-from bench.execution.ledger import Record
+from bench.contracts import Example, Splits, no_progress
+from bench.execution.record import Record
 from bench.execution.store import DryStore
 from bench.forecast.calibrate import Pace
 from bench.forecast.device import Here
@@ -17,7 +17,7 @@ from bench.forecast.totals import Planned
 from bench.suite import arms as plan
 from bench.suite import suite_file
 from bench.suite.suite_file import Suite
-from tests.execution.test_store import quiet
+from tests.prepared import prepared
 
 PACE = Pace(1.0, 1e-9, 3, 36.0, 1000)
 
@@ -69,7 +69,8 @@ def read(folder: Path, text: str = SUITE) -> Suite:
 def planned(loaded: Suite, cache: Path, only: str = "*") -> Planned:
     """Forecasts of the arms whose id matches."""
     arms = plan.only(plan.arms(loaded), only)
-    return forecasts(loaded, arms, dict.fromkeys(loaded.tasks, SPLITS), DryStore(cache, quiet), quiet)
+    ready = prepared(loaded, dict.fromkeys(loaded.tasks, SPLITS), cache=cache, arms=arms)
+    return forecasts(ready, DryStore(cache, no_progress), no_progress, reuse=False)
 
 
 def here(arms: Planned, room: float = math.inf) -> Here:

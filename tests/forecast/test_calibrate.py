@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.contracts import Recipe
+from bench.contracts import Recipe, no_progress
 from bench.execution.store import DryStore
 from bench.forecast import calibrate
 from bench.forecast.calibrate import Pace, Stopwatch, kind, rehearse
@@ -14,7 +14,7 @@ from bench.profilers.energy import Energy
 from bench.profilers.wall import Wall
 from bench.suite.suite_file import Suite
 from bench.training.recipes import Finetuned, Trained
-from tests.execution.test_store import Steps, quiet
+from tests.execution.test_store import Steps
 from tests.forecast.conftest import SUITE, planned, read
 
 
@@ -101,7 +101,7 @@ def test_every_kind_of_work_of_every_strategy_can_be_rehearsed(cache: Path, fold
 
 
 def test_a_rehearsal_is_short_and_knows_no_trained_model(cache: Path, folder: Path) -> None:
-    bench = DryStore(cache, quiet).bench
+    bench = DryStore(cache, no_progress).bench
     (forecast,) = planned(read(folder), cache, "*sft*4usd.seed1*").values()
     trained = [work.recipe for work in forecast.works if isinstance(work.recipe, Finetuned)]
     assert len(trained) == 2
@@ -115,7 +115,7 @@ def test_a_rehearsal_is_short_and_knows_no_trained_model(cache: Path, folder: Pa
 
 
 def test_nothing_is_trained_for_a_rehearsal_of_something_else(cache: Path, folder: Path) -> None:
-    bench = DryStore(cache, quiet).bench
+    bench = DryStore(cache, no_progress).bench
 
     def needs(recipe: Recipe) -> Iterator[Recipe]:
         for needed in recipe.inputs():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.contracts import Recipe, Workbench
+from bench.contracts import Recipe, Workbench, no_progress
 from bench.errors import BenchError
 from bench.execution.store import DryStore
 from bench.forecast import calibration_cache
@@ -18,7 +18,7 @@ from bench.training.generated import Predictions
 from bench.training.recipes import Finetuned
 from bench.training.soft_labels import Distilled
 from bench.training.speed import InferenceSpeed
-from tests.execution.test_store import Steps, quiet
+from tests.execution.test_store import Steps
 from tests.forecast.conftest import planned, read
 
 
@@ -46,27 +46,27 @@ def test_a_pace_is_found_once_and_anew_where_that_is_asked(tmp_path: Path, monke
 
     monkeypatch.setattr(calibration_cache, "rehearse", rehearse)
     recipe = Steps(3)
-    first = finder(tmp_path).paces([recipe], quiet)
-    assert first == finder(tmp_path).paces([recipe], quiet) == {recipe.key: Pace(1, 1.0, 3, None, 5)}
-    assert finder(tmp_path, again=True).paces([recipe], quiet) == {recipe.key: Pace(2, 1.0, 3, None, 5)}
-    assert finder(tmp_path, data="other").paces([recipe], quiet) == {recipe.key: Pace(3, 1.0, 3, None, 5)}
+    first = finder(tmp_path).paces([recipe], no_progress)
+    assert first == finder(tmp_path).paces([recipe], no_progress) == {recipe.key: Pace(1, 1.0, 3, None, 5)}
+    assert finder(tmp_path, again=True).paces([recipe], no_progress) == {recipe.key: Pace(2, 1.0, 3, None, 5)}
+    assert finder(tmp_path, data="other").paces([recipe], no_progress) == {recipe.key: Pace(3, 1.0, 3, None, 5)}
     assert len(calls) == 3
 
 
 def test_work_that_cannot_be_rehearsed_has_no_pace_and_does_not_stop_the_rest(tmp_path: Path) -> None:
-    found = finder(tmp_path).paces([Impossible(), Steps(2)], quiet)
+    found = finder(tmp_path).paces([Impossible(), Steps(2)], no_progress)
     assert found[Impossible().key] is None
     assert found[Steps(2).key] is not None
 
 
 def test_work_is_rehearsed_in_processes_of_its_own_as_many_as_will_run(tmp_path: Path) -> None:
     recipes = [Steps(2, "one"), Steps(2, "two"), Steps(2, "three")]
-    found = finder(tmp_path, workers=2).paces(recipes, quiet)
+    found = finder(tmp_path, workers=2).paces(recipes, no_progress)
     assert all((pace := found[recipe.key]) is not None and pace.steps == 2 for recipe in recipes)
 
 
 def test_the_peak_is_that_of_the_longest_texts_and_the_batch(cache: Path, folder: Path) -> None:
-    bench = DryStore(cache, quiet).bench
+    bench = DryStore(cache, no_progress).bench
     (forecast,) = planned(read(folder), cache, "*every_step*4usd.seed1*").values()
     recipes = [work.recipe for work in forecast.works]
     (teacher,) = [r for r in recipes if type(r) is Finetuned]
@@ -87,20 +87,20 @@ def test_the_peak_is_that_of_the_longest_texts_and_the_batch(cache: Path, folder
 
 
 def test_peaks_are_remembered_and_of_work_without_one_nothing_is_told(tmp_path: Path, cache: Path, folder: Path) -> None:
-    bench = DryStore(cache, quiet).bench
+    bench = DryStore(cache, no_progress).bench
     (forecast,) = planned(read(folder), cache, "*annotate*4usd.seed1*").values()
     recipes = [work.recipe for work in forecast.works]
     kept = Finder(cache, "cpu", 0, {}, str(tmp_path))
-    first = kept.peaks(recipes, "cpu", bench, quiet)
-    assert first == kept.peaks(recipes, "cpu", bench, quiet)
+    first = kept.peaks(recipes, "cpu", bench, no_progress)
+    assert first == kept.peaks(recipes, "cpu", bench, no_progress)
     assert {type(r).__name__ for r in recipes if first[r.key] is None} == {"Pretrained", "Shrunk"}
 
 
 def test_arms_with_fewer_examples_than_a_batch_have_a_peak_of_their_own(tmp_path: Path, cache: Path, folder: Path) -> None:
-    bench = DryStore(cache, quiet).bench
+    bench = DryStore(cache, no_progress).bench
     (forecast,) = planned(read(folder), cache, "*annotate*4usd.seed1*").values()
     whole = next(work.recipe for work in forecast.works if isinstance(work.recipe, Finetuned))
     few = replace(whole, examples=whole.examples[:2])
     assert texts(whole, bench) == texts(few, bench)
-    found = Finder(cache, "cpu", 0, {}, str(tmp_path)).peaks([whole, few], "cpu", bench, quiet)
+    found = Finder(cache, "cpu", 0, {}, str(tmp_path)).peaks([whole, few], "cpu", bench, no_progress)
     assert 0 < (found[few.key] or 0) < (found[whole.key] or 0)

@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from bench import published
 from bench.cli import main
+from bench.contracts import no_progress
 from bench.errors import BenchError
 from bench.forecast import gpus
 from bench.forecast.fit.options import Setting
@@ -36,7 +37,7 @@ def bench(*arguments: str) -> Result:
 def answered(card: Card | None = None, batch: int = 1, **setting: object) -> Answer:
     asked = Asked(Texts(32, 8), Setting(**setting), batch, card=card, context_bytes=0.5 * GIB)
     with begun(architectures.find(TINY), asked, workers=1) as finish:
-        return finish(lambda what, done, total: None)
+        return finish(no_progress)
 
 
 @pytest.fixture(scope="module")

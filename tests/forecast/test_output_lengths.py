@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.contracts import Example, Recipe, Workbench
+from bench.contracts import Example, Recipe, Workbench, no_progress
 from bench.execution.ledger import LIMITED
 from bench.execution.store import DryStore
 from bench.forecast.device import OnCard
@@ -15,7 +15,6 @@ from bench.forecast.output_lengths import Lengths, expected_longest, likely_shar
 from bench.forecast.totals import Planned
 from bench.training.generated import Outputs
 from bench.training.recipes import Finetuned
-from tests.execution.test_store import quiet
 from tests.forecast.conftest import DOCUMENTS, planned, read
 
 
@@ -46,7 +45,7 @@ def test_the_longest_of_some_draws_is_on_average_what_drawing_them_gives() -> No
 
 
 def test_outputs_take_the_less_the_shorter_the_labels_and_never_more_than_is_allowed(arms: Planned, cache: Path) -> None:
-    recipe, bench = replace(outputs(arms), max_target_tokens=30), DryStore(cache, quiet).bench
+    recipe, bench = replace(outputs(arms), max_target_tokens=30), DryStore(cache, no_progress).bench
     shares = [likely_share(recipe, labels(words), bench) for words in (1, 5, 60)]
     assert 0 < shares[0] < shares[1] < shares[2] == 1.0
     flops, sources = recipe.model.flop_model(cache), recipe.sources(bench)
@@ -54,11 +53,11 @@ def test_outputs_take_the_less_the_shorter_the_labels_and_never_more_than_is_all
 
 
 def test_without_labels_outputs_are_as_long_as_allowed(arms: Planned, cache: Path) -> None:
-    assert likely_share(outputs(arms), (), DryStore(cache, quiet).bench) == 1.0
+    assert likely_share(outputs(arms), (), DryStore(cache, no_progress).bench) == 1.0
 
 
 def test_a_larger_batch_waits_for_a_longer_output(arms: Planned, cache: Path) -> None:
-    recipe, bench = replace(outputs(arms), max_target_tokens=30), DryStore(cache, quiet).bench
+    recipe, bench = replace(outputs(arms), max_target_tokens=30), DryStore(cache, no_progress).bench
     mixed = labels(2)[:25] + labels(12)[25:]
     alone, together = (
         likely_share(replace(recipe, decoding=recipe.decoding.model_copy(update={"batch_size": size})), mixed, bench) for size in (1, 16)
@@ -67,7 +66,7 @@ def test_a_larger_batch_waits_for_a_longer_output(arms: Planned, cache: Path) ->
 
 
 def test_what_is_learnt_from_a_model_is_as_long_as_labels_are_and_bought_labels_are_what_they_are(arms: Planned, cache: Path) -> None:
-    bench = DryStore(cache, quiet).bench
+    bench = DryStore(cache, no_progress).bench
     (forecast,) = arms.values()
     shares = likely_shares(arms.values(), bench)
     teacher, student = (work.recipe for work in forecast.works if isinstance(work.recipe, Finetuned))
@@ -81,7 +80,7 @@ def test_what_is_learnt_from_a_model_is_as_long_as_labels_are_and_bought_labels_
 
 def test_time_is_reckoned_by_the_share_and_dollars_by_all_of_it(arms: Planned, cache: Path) -> None:
     (forecast,) = arms.values()
-    shares = likely_shares(arms.values(), DryStore(cache, quiet).bench)
+    shares = likely_shares(arms.values(), DryStore(cache, no_progress).bench)
     writing = [work for work in forecast.works if isinstance(work.recipe, Outputs)]
     assert writing
     assert all(0 < shares[work.recipe.key] < 1 for work in writing)
@@ -94,11 +93,11 @@ def test_time_is_reckoned_by_the_share_and_dollars_by_all_of_it(arms: Planned, c
 
 def test_work_that_money_ends_is_reckoned_in_full_since_of_shorter_outputs_more_are_made(arms: Planned, cache: Path) -> None:
     limited = [replace(forecast, facts={**forecast.facts, LIMITED: 1}) for forecast in arms.values()]
-    assert likely_shares(limited, DryStore(cache, quiet).bench) == {}
+    assert likely_shares(limited, DryStore(cache, no_progress).bench) == {}
 
 
 def test_what_is_made_and_what_a_model_says_that_learnt_from_no_labels_is_left_alone(arms: Planned, cache: Path) -> None:
-    bench = DryStore(cache, quiet).bench
+    bench = DryStore(cache, no_progress).bench
     made = [replace(forecast, works=tuple(replace(work, shared=True) for work in forecast.works)) for forecast in arms.values()]
     assert likely_shares(made, bench) == {}
     recipe = outputs(arms)

@@ -16,7 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bench.cli import main
-from bench.contracts import Splits
+from bench.contracts import Splits, no_progress
 from bench.execution.store import DryStore
 from bench.forecast.arm import forecast
 from bench.init.yaml_text import scalar, shown
@@ -85,7 +85,7 @@ def save(name: str, rows: Sequence[dict[str, object]] = ROWS) -> str:
 
 def splits(found: suite_file.Suite, cache: Path) -> Splits:
     (task,) = found.tasks.values()
-    return task.splits(cache, lambda what, done, total: None)
+    return task.splits(cache, no_progress)
 
 
 READ_AS_THEY_ARE = ["mine.csv", "mine.tsv", "mine.jsonl", "mine.json", "mine.parquet", "mine.csv.gz", "mine.jsonl.gz"]
@@ -227,7 +227,7 @@ def test_what_is_bought_is_there_to_buy_and_the_comments_say_how_much(cache: Pat
     """By the forecast that `bench plan` shows: no arm stops, and each buys what its comment says."""
     found = written(cache, save("mine.csv"), "--label-usd", "0.5")
     rows, text = splits(found, cache), Path("mine.yaml").read_text()
-    store = DryStore(cache, lambda what, done, total: None)
+    store = DryStore(cache, no_progress)
     forecasts = {arm: forecast(found, arm, rows, store) for arm in arms.arms(found)}
     assert [forecast.stops for forecast in forecasts.values()] == [""] * len(forecasts)
     for label, before in (("annotate", ""), ("sft", ""), ("distill", "none bought, or ")):

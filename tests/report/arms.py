@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.contracts import Charge, Reading, Score
-from bench.execution.ledger import Ledger, Purse, Record, seal
+from bench.execution.ledger import Ledger
+from bench.execution.purse import Purse
+from bench.execution.record import Record, write_record
 
 FLOP_USD = 1.875 / 3600 / 1e14
 
@@ -77,7 +79,7 @@ def write_arm(
         *times,
         "",  # type: ignore[arg-type]
     )
-    seal(folder, record)
+    write_record(folder, record)
     return folder
 
 

@@ -4,17 +4,18 @@ import json
 from pathlib import Path
 from typing import Any
 
-from bench.contracts import Example, Outcome, Splits
+from bench.contracts import Example, Outcome, Splits, no_progress
 from bench.execution import worker
 from bench.execution.job import ArmJob
-from bench.execution.ledger import Ending, Ledger, Purse, rows
+from bench.execution.ledger import Ledger, rows
+from bench.execution.purse import Purse
+from bench.execution.record import Ending
 from bench.execution.store import Store
 from bench.suite import arms
 from bench.suite import suite_file as suite
 from bench.suite.arms import Arm
 from bench.suite.suite_file import Suite
 from bench.training.checkpoints import load
-from tests.execution.test_store import quiet
 from tests.training.fake_endpoint import FakeEndpoint
 
 WORDS = ["red", "blue", "green", "small", "cat", "dog", "bird", "tree", "river", "stone"]
@@ -63,7 +64,7 @@ def arm(folder: Path, settings: dict[str, Any], **replaced: str) -> tuple[Suite,
 def run(folder: Path, cache: Path, settings: dict[str, Any], name: str = "arm", splits: Splits = SPLITS, **replaced: str) -> Outcome:
     loaded, planned = arm(folder, settings, **replaced)
     ledger = Ledger(folder / name)
-    store = Store(folder / f"store-of-{name}", cache, "cpu", {}, quiet)
+    store = Store(folder / f"store-of-{name}", cache, "cpu", {}, no_progress)
     outcome = planned.cell.strategy.run(ArmJob(loaded, planned, splits, Purse(planned.budget_usd, ledger), store, ledger))
     load(store.artifact(outcome.student))
     return outcome

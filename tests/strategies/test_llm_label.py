@@ -6,16 +6,16 @@ from typing import Any
 import pytest
 
 from bench import registry
-from bench.contracts import Example, Part, Splits
+from bench.contracts import Example, Part, Splits, no_progress
 from bench.errors import BenchError, CheckpointError, NotEnough, OverBudget
 from bench.execution.job import ArmJob
-from bench.execution.ledger import Purse, rows
+from bench.execution.ledger import rows
+from bench.execution.purse import Purse
 from bench.execution.store import DryStore
 from bench.forecast.arm import forecast
 from bench.models.random import Random
 from bench.training.checkpoints import load_tokenizer
 from bench.training.llm_prompt import Prompt
-from tests.execution.test_store import quiet
 from tests.strategies.llm_arms import POOL, SPLITS, TRAIN, arm, artifacts, at, charges, predictions, run, scores, whole
 from tests.training.fake_endpoint import FakeEndpoint, completion, echo, fails, says
 
@@ -50,7 +50,7 @@ def test_the_prompt_shows_the_first_labels_owned_and_the_document_as_far_as_a_st
     prompt = {"few_shot": 2, "system": "Be brief.", "instruction": "Say it: {source}"}
     run(tmp_path, cache, {**at(fake), "prompt": prompt}, splits=Splits(TRAIN, (long,), (), (), "fingerprint"))
     loaded, planned = arm(tmp_path, at(fake))
-    first = ArmJob(loaded, planned, SPLITS, Purse(4.0), DryStore(cache, quiet)).labels(0.0)[:2]
+    first = ArmJob(loaded, planned, SPLITS, Purse(4.0), DryStore(cache, no_progress)).labels(0.0)[:2]
     (request,) = fake.requests
     *told, last = request["messages"]
     assert told == [
@@ -138,7 +138,7 @@ def test_a_student_that_cannot_be_made_is_told_before_anything_is_asked(fake: Fa
 def test_a_plan_asks_nothing_and_reckons_with_more_than_is_paid(fake: FakeEndpoint, cache: Path, tmp_path: Path) -> None:
     fake.otherwise = lambda request: completion("a label", prompt_tokens=len(request["messages"][0]["content"]) // 2)
     loaded, planned = arm(tmp_path, at(fake))
-    foreseen = forecast(loaded, planned, SPLITS, DryStore(cache, quiet))
+    foreseen = forecast(loaded, planned, SPLITS, DryStore(cache, no_progress))
     assert not fake.requests
     assert not foreseen.stops
     assert foreseen.facts["pseudo_labels"] == len(POOL)
@@ -151,7 +151,7 @@ def test_a_script_that_the_large_model_cannot_read_is_not_reckoned_as_cheap(cach
     chinese = Splits(TRAIN, (Example("zh", "红猫站在河边" * 50),), (), (), "fingerprint")
     settings = {"endpoint": {"base_url": "http://127.0.0.1:9/v1", "model": "tiny"}, "prompt": {"system": "猫" * 600}}
     loaded, planned = arm(tmp_path, settings)
-    foreseen = forecast(loaded, planned, chinese, DryStore(cache, quiet))
+    foreseen = forecast(loaded, planned, chinese, DryStore(cache, no_progress))
     assert foreseen.facts["prompt_tokens"] >= 600
 
 

@@ -5,15 +5,16 @@ from pathlib import Path
 import pytest
 import torch
 
+from bench.contracts import no_progress
 from bench.errors import CheckpointError
 from bench.execution.job import ArmJob
-from bench.execution.ledger import Purse, rows
+from bench.execution.ledger import rows
+from bench.execution.purse import Purse
 from bench.execution.store import DryStore
 from bench.models.random import Random
 from bench.suite import arms, suite_file
 from bench.training.checkpoints import load, load_tokenizer, save
 from bench.training.llm_prompt import Prompt
-from tests.execution.test_store import quiet
 from tests.strategies.llm_arms import POOL, SPLITS, arm, artifacts, charges, predictions, run, scores, whole
 
 
@@ -67,7 +68,7 @@ def test_a_local_llm_reads_its_own_chat_template_or_one_plain_text(template: str
     prompt = {"few_shot": 1, "system": "Be brief.", "instruction": "{source} = {target}"}
     outcome = run(tmp_path, cache, {"teacher": "own", "prompt": prompt}, FOLDER=str(own))
     loaded, planned = arm(tmp_path, {"teacher": "own"}, FOLDER=str(own))
-    (shot,) = ArmJob(loaded, planned, SPLITS, Purse(4.0), DryStore(cache, quiet)).labels(0.0)[:1]
+    (shot,) = ArmJob(loaded, planned, SPLITS, Purse(4.0), DryStore(cache, no_progress)).labels(0.0)[:1]
     texts = [read.replace("SHOT", shot.source).replace("LABEL", shot.target or "").replace("DOCUMENT", e.source) for e in POOL]
     assert outcome.facts["prompt_tokens"] == sum(len(load_tokenizer(own)(text).input_ids) for text in texts)
 
@@ -92,7 +93,7 @@ def test_a_local_llm_answers_the_test_documents_as_it_is_asked_and_is_scored(cac
     assert ending.facts["teacher_parameters"] == sum(p.numel() for p in model.parameters())
     loaded = suite_file.read(tmp_path / "tiny.yaml")
     (planned,) = arms.arms(loaded)
-    job = ArmJob(loaded, planned, planned.task.splits(cache, quiet), Purse(4.0), DryStore(cache, quiet))
+    job = ArmJob(loaded, planned, planned.task.splits(cache, no_progress), Purse(4.0), DryStore(cache, no_progress))
     shots = job.labels(0.0)[:1]
     for row in predictions(folder):
         ids = tokenizer(prompt.plain(shots, row["source"]), return_tensors="pt")

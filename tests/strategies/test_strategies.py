@@ -9,10 +9,10 @@ import pytest
 from pydantic import ValidationError
 
 from bench import registry
-from bench.contracts import Example, Outcome, Recipe, Splits
+from bench.contracts import Example, Outcome, Recipe, Splits, no_progress
 from bench.errors import BenchError, NotEnough, OverBudget
 from bench.execution.job import ArmJob
-from bench.execution.ledger import Purse
+from bench.execution.purse import Purse
 from bench.execution.store import DryStore, Store
 from bench.forecast.arm import forecast
 from bench.suite import arms, suite_file
@@ -22,7 +22,6 @@ from bench.training.checkpoints import load
 from bench.training.recipes import Finetuned, ModelRecipe, Pretrained, Shrunk
 from bench.training.shrinking import layer_counts
 from bench.training.soft_labels import Distilled
-from tests.execution.test_store import quiet
 
 WORDS = ["red", "blue", "green", "small", "large", "round", "square", "cat", "dog", "bird", "house", "tree", "river", "stone", "cloud"]
 DOCUMENTS = [f"the {a} {b} stood by the {c}" for a in WORDS[:7] for b in WORDS[7:10] for c in WORDS[10:]]
@@ -79,7 +78,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def store(cache: Path, tmp_path: Path) -> Store:
-    return Store(tmp_path / "store", cache, "cpu", {}, quiet)
+    return Store(tmp_path / "store", cache, "cpu", {}, no_progress)
 
 
 def arm(folder: Path, tried: str, **changes: object) -> tuple[Suite, Arm]:
@@ -137,7 +136,7 @@ class Told(DryStore):
     """A forecast that knows what a run found out, so that nothing but prices is foreseen."""
 
     def __init__(self, store: Store) -> None:
-        super().__init__(store.cache, quiet)
+        super().__init__(store.cache, no_progress)
         self._store = store
 
     def value(self, recipe: Recipe) -> object:
@@ -157,7 +156,7 @@ def flops(charges: tuple[object, ...] | list[object]) -> dict[str, float]:
 def test_the_plan_is_what_the_run_takes_where_no_output_is_guessed(tried: str, store: Store, tmp_path: Path) -> None:
     loaded, planned = arm(tmp_path, tried)
     _, purse = run(loaded, planned, store)
-    blind = forecast(loaded, planned, SPLITS, DryStore(store.cache, quiet))
+    blind = forecast(loaded, planned, SPLITS, DryStore(store.cache, no_progress))
     told = forecast(loaded, planned, SPLITS, Told(store))
     taken = flops(purse.charges)
     generated = {"pseudo_labelling"} if tried in TAUGHT_ON_THE_POOL else set()
@@ -201,7 +200,7 @@ def test_where_distributions_are_kept_money_is_set_aside_for_them(cache: Path, t
     found = {}
     for folder, tried in ((tmp_path / "cached", "kd+pl"), (tmp_path / "every_step", "kd+pl, Kang")):
         folder.mkdir()
-        outcome, purse = run(*arm(folder, tried, speed="2e+5"), Store(folder / "store", cache, "cpu", {}, quiet))
+        outcome, purse = run(*arm(folder, tried, speed="2e+5"), Store(folder / "store", cache, "cpu", {}, no_progress))
         found[tried] = outcome.facts["pseudo_labels"]
         assert flops(purse.charges)["student_training"] > 0
     assert 0 < found["kd+pl"] < found["kd+pl, Kang"] == len(POOL)
@@ -215,7 +214,7 @@ def test_where_money_is_short_the_student_learns_from_as_much_of_the_pool_as_tha
     assert 0 < outcome.facts["pseudo_labels"] < len(POOL)
     assert taught_on(outcome.student) == outcome.student.examples
     assert flops(purse.charges)["student_training"] > 0
-    assert not forecast(loaded, planned, SPLITS, DryStore(store.cache, quiet)).stops
+    assert not forecast(loaded, planned, SPLITS, DryStore(store.cache, no_progress)).stops
 
 
 def test_distributions_are_kept_chunk_by_chunk_those_over_the_labels_first(
@@ -257,7 +256,7 @@ def test_by_the_item_distributions_cost_nothing_and_the_money_goes_into_outputs(
     assert len(items) > 2
     read = {e.id for part in outcome.student.taught_by[:-1] for e in part.examples}
     assert len(read) == outcome.facts["pseudo_labels"] == sum(items)
-    assert forecast(loaded, planned, SPLITS, DryStore(store.cache, quiet)).facts == {
+    assert forecast(loaded, planned, SPLITS, DryStore(store.cache, no_progress)).facts == {
         **outcome.facts,
         "labels_owned": 16,
         "labels_bought": 20,
@@ -307,7 +306,7 @@ def test_what_cannot_be_is_told_before_the_teacher_is_paid(
     with pytest.raises(BenchError, match=message):
         planned.cell.strategy.run(ArmJob(loaded, planned, SPLITS, purse, store))
     assert "teacher_tuning" not in {charge.phase for charge in purse.charges}
-    assert re.search(message, forecast(loaded, planned, SPLITS, DryStore(store.cache, quiet)).stops)
+    assert re.search(message, forecast(loaded, planned, SPLITS, DryStore(store.cache, no_progress)).stops)
 
 
 def test_pretraining_is_not_paid_where_there_is_no_label_to_train_on(store: Store, tmp_path: Path) -> None:
@@ -322,7 +321,7 @@ def test_a_teacher_that_the_money_does_not_cover_is_not_tuned_in_part(store: Sto
     loaded, planned = arm(tmp_path, "sft", speed="1e+4")
     with pytest.raises(OverBudget, match="teacher tuning costs"):
         run(loaded, planned, store)
-    assert "teacher tuning costs" in forecast(loaded, planned, SPLITS, DryStore(store.cache, quiet)).stops
+    assert "teacher tuning costs" in forecast(loaded, planned, SPLITS, DryStore(store.cache, no_progress)).stops
 
 
 def test_a_student_is_trained_as_long_as_the_money_lasts(store: Store, tmp_path: Path) -> None:
@@ -361,7 +360,7 @@ def test_a_teacher_that_knows_the_task_already_is_taken_as_it_comes(strategy: st
     cell = replace(planned.cell, strategy=planned.cell.strategy.model_copy(update={"teacher": None}))
     planned = replace(planned, cell=cell)
     purse = Purse(planned.budget_usd)
-    job = ArmJob(loaded, planned, SPLITS, purse, Store(tmp_path / "store", cache, "cpu", {}, quiet))
+    job = ArmJob(loaded, planned, SPLITS, purse, Store(tmp_path / "store", cache, "cpu", {}, no_progress))
     outcome = planned.cell.strategy.run(job)
     assert isinstance(outcome.teacher, Pretrained)
     assert outcome.teacher.checkpoint == loaded.large

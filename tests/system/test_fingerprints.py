@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from bench.contracts import Example, Splits
+from bench.contracts import Example, Splits, no_progress
 from bench.execution import runner
 from bench.execution.job import inputs_fingerprint, models_fingerprint
-from bench.execution.ledger import Record, seal
+from bench.execution.record import Record, write_record
 from bench.execution.store import DryStore
 from bench.forecast.arm import forecast
 from bench.models.random import Random
 from bench.suite import arms as plan
 from bench.suite.suite_file import Suite
 from bench.system.fingerprints import of_folder
-from tests.execution.test_store import quiet
+from tests.prepared import prepared
 from tests.suite.test_suite import GOOD, read
 
 
@@ -57,15 +57,16 @@ def with_text(tmp_path: Path, words: str) -> Suite:
 
 def test_an_arm_is_run_again_where_a_text_it_reads_has_changed_and_others_are_not(tmp_path: Path) -> None:
     found = with_text(tmp_path, "one text")
-    arms, where = plan.arms(found), runner.Where(tmp_path / "results", tmp_path / "cache")
     splits = {"own": Splits((), (), (), (), "data")}
+    ready = prepared(found, splits, cache=tmp_path / "cache", results=tmp_path / "results")
+    arms = ready.arms
     for arm in arms:
-        (where.results / arm.id).mkdir(parents=True)
-        inputs = inputs_fingerprint(found, arm, where.cache, quiet)
-        seal(where.results / arm.id, Record(arm.id, *[""] * 5, {}, 1.0, 1, "done", "", 0.0, {}, "data", {}, "", "", "", inputs))
-    assert all(runner.kept(found, arms, splits, where, retry=False).values())
+        (ready.results / arm.id).mkdir(parents=True)
+        inputs = inputs_fingerprint(found, arm, ready.cache, no_progress)
+        write_record(ready.results / arm.id, Record(arm.id, *[""] * 5, {}, 1.0, 1, "done", "", 0.0, {}, "data", {}, "", "", "", inputs))
+    assert all(runner.kept(ready, retry=False).values())
     changed = with_text(tmp_path, "another text, and longer")
-    kept = runner.kept(changed, arms, splits, where, retry=False)
+    kept = runner.kept(replace(ready, suite=changed), retry=False)
     assert {arm.cell.label for arm in arms if not kept[arm.id]} == {"further"}
 
 
@@ -80,6 +81,6 @@ def test_the_store_of_other_weights_is_another(tmp_path: Path) -> None:
 def test_an_arm_that_cannot_be_says_so_in_the_plan_and_the_others_are_planned(tmp_path: Path) -> None:
     found = read(tmp_path, GOOD.replace("compact: {decoder_layers: 1}", "compact: {model: small}\nmodels: {small: {use: random}}"))
     train = tuple(Example(str(i), f"document {i}", "label") for i in range(50))
-    stops = [forecast(found, arm, Splits(train, (), (), (), "f"), DryStore(tmp_path, quiet)).stops for arm in plan.arms(found)]
+    stops = [forecast(found, arm, Splits(train, (), (), (), "f"), DryStore(tmp_path, no_progress)).stops for arm in plan.arms(found)]
     assert "compact.model" in stops[-1]
     assert not stops[0]

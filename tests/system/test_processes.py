@@ -1,14 +1,16 @@
-"""Work on several processes."""
+"""How many processes work at a time, and work on several of them."""
 
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from bench.executors.local import Local
 from bench.system import processes
 
 forks = pytest.mark.skipif(sys.platform != "linux", reason="work is forked on Linux alone")
@@ -24,27 +26,58 @@ def fail(path: Path) -> None:
     raise ValueError("no")
 
 
+@pytest.mark.parametrize(("device", "cores", "expected"), [("cpu", 1, 1), ("cpu", 5, 5), ("cpu", 64, 8), ("cuda", 64, 1)])
+def test_a_cpu_takes_a_process_per_core_up_to_a_limit_and_a_gpu_one(
+    device: str, cores: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "cores", lambda: cores)
+    assert processes.concurrency(device) == expected
+
+
+def test_the_local_executor_runs_as_many_processes_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "cores", lambda: 3)
+    assert Local().workers == processes.concurrency() == 3
+
+
+def test_children_have_one_thread_and_the_environment_is_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    before = dict(os.environ)
+    with processes.one_thread():
+        code = f"import os; print([os.environ[name] for name in {[*processes.ONE_THREAD]}])"
+        told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert told.split() == str([*processes.ONE_THREAD.values()]).split()
+    assert os.environ == before
+
+
+def test_numpy_has_one_thread_unless_the_user_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    for said, expected in (("6", "6"), (None, "1")):
+        monkeypatch.setenv("OPENBLAS_NUM_THREADS", said) if said else monkeypatch.delenv("OPENBLAS_NUM_THREADS")
+        processes.limit_numpy_threads()
+        assert os.environ["OPENBLAS_NUM_THREADS"] == expected
+
+
 def test_what_each_piece_of_work_gives_comes_in_order() -> None:
-    with processes.at_once([partial(pow, 2, power) for power in range(6)], workers=2) as found:
+    with processes.parallel_map([partial(pow, 2, power) for power in range(6)], workers=2) as found:
         assert [*found] == [1, 2, 4, 8, 16, 32]
 
 
 def test_one_worker_works_in_this_process() -> None:
-    with processes.at_once([os.getpid, os.getpid], workers=1) as found:
+    with processes.parallel_map([os.getpid, os.getpid], workers=1) as found:
         assert {*found} == {os.getpid()}
 
 
 @forks
 def test_work_beside_a_block_is_another_process_s_and_done_at_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "cores", lambda: 2)
-    with processes.beside(partial(leave, tmp_path / "pid")):
+    with processes.run_in_background(partial(leave, tmp_path / "pid")):
         pass
     assert int((tmp_path / "pid").read_text()) != os.getpid()
 
 
 def test_on_one_core_work_is_done_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "cores", lambda: 1)
-    with processes.beside(partial(leave, tmp_path / "pid")):
+    with processes.run_in_background(partial(leave, tmp_path / "pid")):
         assert not (tmp_path / "pid").exists()
     assert int((tmp_path / "pid").read_text()) == os.getpid()
 
@@ -54,7 +87,7 @@ def test_work_that_fails_there_is_done_here_and_says_what_was_wrong(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(processes, "cores", lambda: 2)
-    with pytest.raises(ValueError, match="no"), processes.beside(partial(fail, tmp_path / "tries")):
+    with pytest.raises(ValueError, match="no"), processes.run_in_background(partial(fail, tmp_path / "tries")):
         pass
     assert (tmp_path / "tries").read_text() == "tried\ntried\n"
     assert capfd.readouterr().err == ""

@@ -1,5 +1,6 @@
 import pytest
 
+from bench.contracts import no_progress
 from bench.tasks.docstrings import Docstrings
 from bench.tasks.names import Names
 
@@ -13,9 +14,4 @@ def source_cache(tmp_path_factory):
 def made(request, source_cache):
     """A made task and its splits, over the packages that are really installed."""
     task = request.param()
-    return task, task.splits(source_cache, lambda what, done, total: None)
-
-
-@pytest.fixture
-def quiet():
-    return lambda what, done, total: None
+    return task, task.splits(source_cache, no_progress)

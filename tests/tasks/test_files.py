@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from bench.contracts import Example, fingerprint
+from bench.contracts import Example, fingerprint, no_progress
 from bench.errors import DataError
 from bench.tasks.files import Files
 
@@ -30,14 +30,14 @@ def write(name, rows=ROWS):
     return name
 
 
-def read(quiet, tmp_path, train="train.csv", **settings):
-    return Files(**{"train": train, "source": "text", "target": "label", **settings}).splits(tmp_path, quiet)
+def read(tmp_path, train="train.csv", **settings):
+    return Files(**{"train": train, "source": "text", "target": "label", **settings}).splits(tmp_path, no_progress)
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.csv", "a.tsv", "a.parquet", "a.jsonl.gz", "a.csv.gz"])
-def test_every_format_gives_the_same_splits(name, quiet, tmp_path):
-    splits = read(quiet, tmp_path, write(name))
-    reference = read(quiet, tmp_path, write("reference.csv"))
+def test_every_format_gives_the_same_splits(name, tmp_path):
+    splits = read(tmp_path, write(name))
+    reference = read(tmp_path, write("reference.csv"))
     assert splits == reference
     assert (len(splits.unlabelled), len(splits.train) + len(splits.dev) + len(splits.test)) == (100, 200)
     assert {(e.source, e.target) for e in (*splits.train, *splits.dev, *splits.test)} == {(r["text"], r["label"]) for r in ROWS[:200]}
@@ -45,73 +45,73 @@ def test_every_format_gives_the_same_splits(name, quiet, tmp_path):
     assert splits.notes == ()
 
 
-def test_na_and_null_are_words_and_quotes_and_commas_survive(quiet, tmp_path):
+def test_na_and_null_are_words_and_quotes_and_commas_survive(tmp_path):
     (tmp_path / "train.csv").write_bytes(b'\xef\xbb\xbftext,label\r\nx,NA\r\n"a ""b"", c\r\nd",null\r\nnan,None\r\n')
     (tmp_path / "more.csv").write_text("text,label\ny,1.50\n")
-    splits = read(quiet, tmp_path, dev="more.csv", test=write("test.csv", [{"text": "z", "label": "007"}]))
+    splits = read(tmp_path, dev="more.csv", test=write("test.csv", [{"text": "z", "label": "007"}]))
     assert [(e.source, e.target) for e in splits.train] == [("x", "NA"), ('a "b", c\r\nd', "null"), ("nan", "None")]
     assert [e.target for e in (*splits.dev, *splits.test)] == ["1.50", "007"]
 
 
-def test_numbers_in_json_and_parquet_become_text(quiet, tmp_path):
+def test_numbers_in_json_and_parquet_become_text(tmp_path):
     for name in ("train.jsonl", "train.parquet"):
-        splits = read(quiet, tmp_path, write(name, [{"text": f"t {i}", "label": i} for i in range(40)]))
+        splits = read(tmp_path, write(name, [{"text": f"t {i}", "label": i} for i in range(40)]))
         assert {e.target for e in (*splits.train, *splits.dev, *splits.test)} == {str(i) for i in range(40)}
 
 
-def test_a_row_stays_in_its_split_when_others_are_added(quiet, tmp_path):
-    before = read(quiet, tmp_path, write("few.csv", ROWS[:100]))
-    after = read(quiet, tmp_path, write("many.csv", ROWS))
+def test_a_row_stays_in_its_split_when_others_are_added(tmp_path):
+    before = read(tmp_path, write("few.csv", ROWS[:100]))
+    after = read(tmp_path, write("many.csv", ROWS))
     assert set(before.test) <= set(after.test)
     assert set(before.dev) <= set(after.dev)
     assert set(before.train) <= set(after.train)
 
 
-def test_blank_and_repeated_sources_are_left_out_and_counted(quiet, tmp_path):
+def test_blank_and_repeated_sources_are_left_out_and_counted(tmp_path):
     extra = [
         {"text": "  ", "label": "x"},
         {"text": ROWS[0]["text"].upper(), "label": "another"},
         {"text": ROWS[1]["text"], "label": "label 1"},
     ]
-    splits = read(quiet, tmp_path, write("train.csv", ROWS + extra))
+    splits = read(tmp_path, write("train.csv", ROWS + extra))
     assert splits.notes == (
         "Rows left out for a blank source: 1.",
         "Rows left out for a repeated source: 2.",
         "Of the repeated sources 1 had another target than the row kept.",
     )
-    assert splits.fingerprint == read(quiet, tmp_path, write("clean.csv")).fingerprint
+    assert splits.fingerprint == read(tmp_path, write("clean.csv")).fingerprint
 
 
-def test_no_source_of_test_stands_in_dev_or_train_or_the_pool(quiet, tmp_path):
+def test_no_source_of_test_stands_in_dev_or_train_or_the_pool(tmp_path):
     write("train.csv", ROWS)
     write("dev.csv", ROWS[10:40])
     write("test.csv", [*ROWS[:20], {"text": ROWS[250]["text"], "label": "now labelled"}])
-    splits = read(quiet, tmp_path, dev="dev.csv", test="test.csv")
+    splits = read(tmp_path, dev="dev.csv", test="test.csv")
     assert [len(part) for part in (splits.test, splits.dev, splits.train, splits.unlabelled)] == [21, 20, 160, 99]
     sources = [e.source for part in (splits.test, splits.dev, splits.train, splits.unlabelled) for e in part]
     assert len(set(sources)) == len(sources)
 
 
-def test_of_the_same_source_the_labelled_row_is_kept(quiet, tmp_path):
-    splits = read(quiet, tmp_path, write("train.csv", [{"text": ROWS[0]["text"], "label": ""}, *ROWS]))
-    assert splits.fingerprint == read(quiet, tmp_path, write("clean.csv")).fingerprint
+def test_of_the_same_source_the_labelled_row_is_kept(tmp_path):
+    splits = read(tmp_path, write("train.csv", [{"text": ROWS[0]["text"], "label": ""}, *ROWS]))
+    assert splits.fingerprint == read(tmp_path, write("clean.csv")).fingerprint
 
 
-def test_rows_of_the_test_file_without_a_target_are_left_out(quiet, tmp_path):
+def test_rows_of_the_test_file_without_a_target_are_left_out(tmp_path):
     write("train.csv")
-    splits = read(quiet, tmp_path, test=write("test.csv", [{"text": "a", "label": "b"}, {"text": "c", "label": None}]))
+    splits = read(tmp_path, test=write("test.csv", [{"text": "a", "label": "b"}, {"text": "c", "label": None}]))
     assert len(splits.test) == 1
     assert splits.notes == ("Rows left out for no target, in test: 1.",)
 
 
-def test_ids_come_from_their_column(quiet, tmp_path):
-    splits = read(quiet, tmp_path, write("train.csv", [{"nr": f"n{i}", **row} for i, row in enumerate(ROWS)]), id="nr")
+def test_ids_come_from_their_column(tmp_path):
+    splits = read(tmp_path, write("train.csv", [{"nr": f"n{i}", **row} for i, row in enumerate(ROWS)]), id="nr")
     assert {e.id for e in splits.unlabelled} == {f"n{i}" for i in range(200, 300)}
 
 
-def test_fifteen_thousand_rows_of_which_500_are_labelled(quiet, tmp_path):
+def test_fifteen_thousand_rows_of_which_500_are_labelled(tmp_path):
     rows = [{"text": f'No. {i}, "quoted",\nin two lines', "label": f"label {i}" if i < 500 else ""} for i in range(15_000)]
-    splits = read(quiet, tmp_path, write("train.csv", rows))
+    splits = read(tmp_path, write("train.csv", rows))
     assert len(splits.unlabelled) == 14_500
     assert len(splits.train) + len(splits.dev) + len(splits.test) == 500
     assert 25 < len(splits.test) < 80
@@ -147,14 +147,14 @@ BAD = {
 
 
 @pytest.mark.parametrize(("content", "settings", "message"), BAD.values(), ids=BAD)
-def test_a_bad_file_gets_one_clear_line(content, settings, message, quiet, tmp_path):
+def test_a_bad_file_gets_one_clear_line(content, settings, message, tmp_path):
     if content is not None:
         (tmp_path / "train.csv").write_bytes(content)
     with pytest.raises(DataError, match=f"^{message}$"):
-        read(quiet, tmp_path, **settings)
+        read(tmp_path, **settings)
 
 
-def test_a_folder_an_unknown_suffix_and_a_false_gz_are_refused(quiet, tmp_path):
+def test_a_folder_an_unknown_suffix_and_a_false_gz_are_refused(tmp_path):
     (tmp_path / "folder.csv").mkdir()
     (tmp_path / "train.xlsx").write_bytes(b"PK")
     (tmp_path / "train.csv.gz").write_bytes(b"text,label\n")
@@ -166,19 +166,19 @@ def test_a_folder_an_unknown_suffix_and_a_false_gz_are_refused(quiet, tmp_path):
         "cut.csv.gz": "cut.csv.gz: cannot be read: .*",
     }.items():
         with pytest.raises(DataError, match=f"^{message}$"):
-            read(quiet, tmp_path, name)
+            read(tmp_path, name)
 
 
-def test_a_parquet_column_of_lists_is_refused(quiet, tmp_path):
+def test_a_parquet_column_of_lists_is_refused(tmp_path):
     write("train.parquet", [{"text": ["a"], "label": "b"}])
     with pytest.raises(DataError, match=r"^train.parquet: column 'text' holds list<.*>, not text$"):
-        read(quiet, tmp_path, "train.parquet")
+        read(tmp_path, "train.parquet")
 
 
-def test_rows_of_json_without_the_target_are_the_pool(quiet, tmp_path):
+def test_rows_of_json_without_the_target_are_the_pool(tmp_path):
     lines = [{"text": row["text"], **({"label": row["label"]} if row["label"] else {})} for row in ROWS]
     (tmp_path / "train.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
-    assert read(quiet, tmp_path, "train.jsonl") == read(quiet, tmp_path, write("train.csv"))
+    assert read(tmp_path, "train.jsonl") == read(no_progress, tmp_path, write("train.csv"))
 
 
 def test_fractions_that_leave_nothing_to_train_on_are_refused():
@@ -204,19 +204,19 @@ def test_the_rules_are_the_lead_and_the_first_sentence():
         ("nul\0.csv", None, "cannot be read"),
     ],
 )
-def test_what_other_programs_write_gets_one_line_too(tmp_path, quiet, name, content, expected):
+def test_what_other_programs_write_gets_one_line_too(tmp_path, name, content, expected):
     path = tmp_path / name
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(DataError, match=expected) as caught:
-        Files(train=str(path), source="a", target="b").splits(tmp_path, quiet)
+        Files(train=str(path), source="a", target="b").splits(tmp_path, no_progress)
     assert "\n" not in str(caught.value)
 
 
-def test_a_nan_of_pandas_is_a_missing_label_and_not_a_word(tmp_path, quiet):
+def test_a_nan_of_pandas_is_a_missing_label_and_not_a_word(tmp_path):
     path = tmp_path / "nan.jsonl"
     path.write_text("".join(f'{{"a": "document {i}", "b": {"NaN" if i % 2 else json.dumps(f"label {i}")}}}\n' for i in range(40)))
-    splits = Files(train=str(path), source="a", target="b").splits(tmp_path, quiet)
+    splits = Files(train=str(path), source="a", target="b").splits(tmp_path, no_progress)
     assert len(splits.unlabelled) == 20
     assert all(example.target != "NaN" for example in splits.train + splits.dev + splits.test)
 
@@ -226,15 +226,15 @@ def test_source_and_target_are_two_columns():
         Files(train="x.csv", source="a", target="a")
 
 
-def test_labels_can_be_hidden_to_make_a_pool_and_each_part_can_be_capped(tmp_path, quiet):
+def test_labels_can_be_hidden_to_make_a_pool_and_each_part_can_be_capped(tmp_path):
     rows = "".join(f"document {i},label {i}\n" for i in range(400))
     (tmp_path / "own.csv").write_text(f"text,label\n{rows}")
-    whole = Files(train=str(tmp_path / "own.csv"), source="text", target="label", pool_fraction=0.5).splits(tmp_path, quiet)
+    whole = Files(train=str(tmp_path / "own.csv"), source="text", target="label", pool_fraction=0.5).splits(tmp_path, no_progress)
     assert 150 < len(whole.unlabelled) < 250
     assert all(e.target is None for e in whole.unlabelled)
     assert len(whole.train) + len(whole.unlabelled) + len(whole.dev) + len(whole.test) == 400
     caps = {"train_examples": 7, "pool_examples": 5, "dev_examples": 3, "test_examples": 2}
-    some = Files(train=str(tmp_path / "own.csv"), source="text", target="label", pool_fraction=0.5, **caps).splits(tmp_path, quiet)
+    some = Files(train=str(tmp_path / "own.csv"), source="text", target="label", pool_fraction=0.5, **caps).splits(tmp_path, no_progress)
     assert (len(some.train), len(some.unlabelled), len(some.dev), len(some.test)) == (7, 5, 3, 2)
     assert set(some.train) < set(whole.train)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from bench import published
+from bench.contracts import no_progress
 from bench.metrics.classification import Classification
 from bench.metrics.entity_types import LABELS, EntityTypes
 from bench.metrics.squad import Squad
@@ -71,8 +72,8 @@ def test_the_lowest_cell_of_wlp_is_what_empty_outputs_score():
     assert found["span_f1"] == 0
 
 
-def test_wlp_is_split_and_says_what_it_leaves_out(tmp_path, quiet):
-    splits = Wlp(folder=str(DATA / "wlp")).splits(tmp_path, quiet)
+def test_wlp_is_split_and_says_what_it_leaves_out(tmp_path):
+    splits = Wlp(folder=str(DATA / "wlp")).splits(tmp_path, no_progress)
     assert [len(part) for part in (splits.train, splits.unlabelled, splits.dev, splits.test)] == [3_865, 4_921, 1_021, 3_433]
     assert splits.notes == (
         "Rows left out for a repeated source: 4,572.",
@@ -82,20 +83,20 @@ def test_wlp_is_split_and_says_what_it_leaves_out(tmp_path, quiet):
     assert not {e.source for e in splits.test} & {e.source for e in (*splits.train, *splits.dev, *splits.unlabelled)}
 
 
-def test_a_dictionary_of_a_thousand_sentences_scores_as_its_docstring_says(tmp_path, quiet):
+def test_a_dictionary_of_a_thousand_sentences_scores_as_its_docstring_says(tmp_path):
     task = Wlp(folder=str(DATA / "wlp"))
-    splits = task.splits(tmp_path, quiet)
+    splits = task.splits(tmp_path, no_progress)
     dictionary = task.trivial_rules(splits.train[:1000])["dictionary"]
     found = points(EntityTypes(), [dictionary(e.source) for e in splits.test], [e.target for e in splits.test])
     assert found["entity_type_f1"] == pytest.approx(39.1, abs=0.05)
     assert found["span_f1"] == pytest.approx(52.5, abs=0.05)
 
 
-def test_one_file_of_fever_and_of_questions_is_enough(tmp_path, quiet):
-    fever = Fever(folder=str(DATA / "fever"), train="fever_dev_all.json", test=None).splits(tmp_path, quiet)
+def test_one_file_of_fever_and_of_questions_is_enough(tmp_path):
+    fever = Fever(folder=str(DATA / "fever"), train="fever_dev_all.json", test=None).splits(tmp_path, no_progress)
     assert fever.notes[0] == "Rows left out for a repeated source: 200."
     task = NaturalQuestions(folder=str(DATA / "nq"), train="nq_dev_all.json", test=None)
-    splits = task.splits(tmp_path, quiet)
+    splits = task.splits(tmp_path, no_progress)
     assert splits.notes == ()
     answer = task.trivial_rules(splits.train)["commonest answer"]
     found = points(Squad(), [answer(e.source) for e in splits.test], [e.target for e in splits.test])

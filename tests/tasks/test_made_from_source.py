@@ -9,9 +9,9 @@ from itertools import combinations
 
 import pytest
 
-from bench.contracts import fingerprint
+from bench.contracts import fingerprint, no_progress
 from bench.errors import DataError
-from bench.tasks._likeness import alike, word_pairs
+from bench.tasks._near_duplicates import alike, word_pairs
 from bench.tasks.docstrings import Docstrings
 from bench.tasks.names import Names
 
@@ -70,29 +70,29 @@ def test_the_fingerprint_is_that_of_the_splits(made):
     assert s.fingerprint == fingerprint(s.train, s.unlabelled, s.dev, s.test)
 
 
-def test_asking_again_reads_nothing_anew_and_gives_the_same(made, source_cache, quiet):
+def test_asking_again_reads_nothing_anew_and_gives_the_same(made, source_cache):
     task, s = made
     before = {f: f.stat().st_mtime_ns for f in source_cache.rglob("*.jsonl")}
-    assert task.splits(source_cache, quiet) == s
+    assert task.splits(source_cache, no_progress) == s
     assert {f: f.stat().st_mtime_ns for f in source_cache.rglob("*.jsonl")} == before
 
 
-def test_a_smaller_test_set_is_the_beginning_of_the_larger_and_caps_the_pool(made, source_cache, quiet):
+def test_a_smaller_test_set_is_the_beginning_of_the_larger_and_caps_the_pool(made, source_cache):
     task, s = made
-    fewer = type(task)(test_examples=100, dev_examples=50, pool_examples=1_000).splits(source_cache, quiet)
+    fewer = type(task)(test_examples=100, dev_examples=50, pool_examples=1_000).splits(source_cache, no_progress)
     assert (fewer.test, fewer.dev, fewer.unlabelled) == (s.test[:100], s.dev[:50], s.unlabelled[:1_000])
     assert fewer.train == s.train
 
 
-def test_sentences_of_docstrings_are_no_near_duplicates_either(source_cache, quiet):
-    s = Docstrings().splits(source_cache, quiet)
+def test_sentences_of_docstrings_are_no_near_duplicates_either(source_cache):
+    s = Docstrings().splits(source_cache, no_progress)
     assert not any(alike(a, b) for a, b in combinations([word_pairs(e.target) for e in s.test], 2))
 
 
 @pytest.mark.parametrize("task", [Names, Docstrings])
-def test_another_package_moves_no_pair(task, source_cache, quiet):
-    few = where(small(task, SMALL).splits(source_cache, quiet))
-    many = where(small(task, LARGER).splits(source_cache, quiet))
+def test_another_package_moves_no_pair(task, source_cache):
+    few = where(small(task, SMALL).splits(source_cache, no_progress))
+    many = where(small(task, LARGER).splits(source_cache, no_progress))
     shared = few.keys() & many.keys()
     assert len(shared) > 100
     assert len(many) > len(few)
@@ -101,9 +101,9 @@ def test_another_package_moves_no_pair(task, source_cache, quiet):
 
 def test_processes_with_other_hash_seeds_make_the_same_pairs(tmp_path):
     code = (
-        "import sys, pathlib; from bench.tasks.names import Names\n"
+        "import sys, pathlib; from bench.contracts import no_progress; from bench.tasks.names import Names\n"
         "class Small(Names): packages = ('networkx', 'jinja2')\n"
-        "print(Small(test_examples=20, dev_examples=10).splits(pathlib.Path(sys.argv[1]), lambda *a: None).fingerprint)"
+        "print(Small(test_examples=20, dev_examples=10).splits(pathlib.Path(sys.argv[1]), no_progress).fingerprint)"
     )
     made = [
         subprocess.run(
@@ -118,14 +118,14 @@ def test_processes_with_other_hash_seeds_make_the_same_pairs(tmp_path):
     assert made[0] == made[1] != ""
 
 
-def test_a_package_that_is_not_installed_is_named_in_the_notes(source_cache, quiet):
-    notes = small(Names, (*SMALL, "no_such_package")).splits(source_cache, quiet).notes
+def test_a_package_that_is_not_installed_is_named_in_the_notes(source_cache):
+    notes = small(Names, (*SMALL, "no_such_package")).splits(source_cache, no_progress).notes
     assert "Not installed here: no_such_package." in notes
 
 
-def test_too_few_pairs_are_refused_in_one_line(source_cache, quiet):
+def test_too_few_pairs_are_refused_in_one_line(source_cache):
     with pytest.raises(DataError, match=r"^names: 5000 test and 10 dev pairs are asked for, the installed packages give \d+ and \d+$"):
-        type("Names", (Names,), {"packages": SMALL})(test_examples=5_000, dev_examples=10).splits(source_cache, quiet)
+        type("Names", (Names,), {"packages": SMALL})(test_examples=5_000, dev_examples=10).splits(source_cache, no_progress)
 
 
 def test_what_is_kept_is_whole_lines_of_json(made, source_cache):

@@ -5,13 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.contracts import Text
+from bench.contracts import Text, no_progress
 from bench.errors import DataError
 from bench.texts.files import Files
 from bench.texts.hub import Hub
-
-
-def quiet(what: str, done: float, total: float) -> None: ...
 
 
 @pytest.fixture
@@ -28,18 +25,18 @@ def test_blank_and_repeated_texts_are_left_out_and_a_cap_takes_always_the_same(f
         path = folder / "train.jsonl" if kind == "files" else folder
         return (Files if kind == "files" else Hub)(path=str(path), **settings)  # type: ignore[arg-type]
 
-    found = text().documents(tmp_path, quiet)
+    found = text().documents(tmp_path, no_progress)
     assert {e.source.casefold() for e in found} == {"one", "two", "three"}
     assert len(found) == 3
-    capped = text(most_documents=2).documents(tmp_path, quiet)
-    assert capped == text(most_documents=2).documents(tmp_path, quiet)
+    capped = text(most_documents=2).documents(tmp_path, no_progress)
+    assert capped == text(most_documents=2).documents(tmp_path, no_progress)
     assert set(capped) < set(found)
     with pytest.raises(DataError, match="no column 'txt'; did you mean 'text'"):
-        text(column="txt").documents(tmp_path, quiet)
+        text(column="txt").documents(tmp_path, no_progress)
     with pytest.raises(DataError, match="list"):
-        text(column="n").documents(tmp_path, quiet)
+        text(column="n").documents(tmp_path, no_progress)
 
 
 def test_a_data_set_of_the_hub_needs_a_revision(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="`revision` is needed"):
-        Hub(path="owner/none").documents(tmp_path, quiet)
+        Hub(path="owner/none").documents(tmp_path, no_progress)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.contracts import Example, Recipe, Workbench
+from bench.contracts import Example, Recipe, Workbench, no_progress
 from bench.models.random import Random
 from bench.training.batches import Encoded, encode, plan_batches
 from bench.training.checkpoints import load
@@ -67,7 +67,7 @@ class Shop:
     made: dict[str, Counter] = field(default_factory=dict)
 
     def bench(self, tally: Counter | None = None) -> Workbench:
-        return Workbench(self.cache, "cpu", self.artifact, tally or Counter(), lambda what, done, total: None)
+        return Workbench(self.cache, "cpu", self.artifact, tally or Counter(), no_progress)
 
     def artifact(self, recipe: Recipe) -> Path:
         return self.folder / recipe.key
@@ -170,7 +170,7 @@ def run(checkpoint, cache, encoded):
             device="cpu",
             seed=seed,
             tally=tally,
-            progress=lambda what, done, total: None,
+            progress=no_progress,
             may_stop_early=may_stop_early,
             items=len(encoded),
         )

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from bench.contracts import Compact, Decoding, Example
+from bench.contracts import Compact, Decoding, Example, no_progress
 from bench.errors import OverBudget
 from bench.models.shape import Shaped
 from bench.training.batches import collate, encode_sources
@@ -40,7 +40,7 @@ def run(checkpoint, cache, examples, counter):
             device="cpu",
             flops=flop_model(model.config),
             tally=tally,
-            progress=lambda what, done, total: None,
+            progress=no_progress,
             may_stop_early=may_stop_early,
         )
         return dict(outputs), tally, sources

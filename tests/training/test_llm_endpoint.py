@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from bench.contracts import no_progress
 from bench.errors import BenchError
 from bench.training.llm_endpoint import Clock, Endpoint, ask
 from bench.training.llm_prompt import Prompt, Sampling
@@ -45,7 +46,7 @@ class Still(Clock):
 def asked(fake: FakeEndpoint, folder: Path, documents: list[str], clock: Clock | None = None, **settings: Any) -> list[Reply]:
     endpoint = Endpoint(base_url=fake.url, model="tiny", **{"concurrency": 1, **settings})
     bodies = [endpoint.body(PROMPT.messages((), document), PROMPT, SAMPLING) for document in documents]
-    return ask(endpoint, bodies, endpoint.folder(folder, SAMPLING), lambda what, done, total: None, clock or Still())
+    return ask(endpoint, bodies, endpoint.folder(folder, SAMPLING), no_progress, clock or Still())
 
 
 def lines(folder: Path) -> list[Any]:
@@ -102,7 +103,7 @@ def test_another_model_or_request_is_asked_anew(setting: dict[str, Any], fake: F
     asked(fake, tmp_path, ["one two three"])
     endpoint = Endpoint(**{"base_url": fake.url, "model": "tiny", **setting})
     body = endpoint.body(PROMPT.messages((), "one two three"), PROMPT, SAMPLING)
-    ask(endpoint, [body], endpoint.folder(tmp_path, SAMPLING), lambda what, done, total: None)
+    ask(endpoint, [body], endpoint.folder(tmp_path, SAMPLING), no_progress)
     assert len(fake.requests) == 2
 
 
@@ -161,7 +162,7 @@ def test_what_may_pass_is_tried_again(lost: Any, fake: FakeEndpoint, tmp_path: P
 def test_an_endpoint_that_is_not_there_is_told_in_one_line(fake: FakeEndpoint, tmp_path: Path) -> None:
     endpoint = Endpoint(base_url="http://127.0.0.1:9/v1", model="tiny", attempts=2)
     with pytest.raises(BenchError, match=r"http://127\.0\.0\.1:9/v1/chat/completions: 2 attempts failed, the last: ConnectError") as error:
-        ask(endpoint, [b"{}"], tmp_path, lambda what, done, total: None, Still())
+        ask(endpoint, [b"{}"], tmp_path, no_progress, Still())
     assert "\n" not in str(error.value)
 
 

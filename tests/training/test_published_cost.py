@@ -11,12 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from bench.contracts import Example, Splits
+from bench.contracts import Example, Splits, no_progress
 from bench.execution.store import DryStore
 from bench.forecast.arm import Forecast, forecast
 from bench.published import rows
 from bench.suite import arms, suite_file
-from tests.execution.test_store import quiet
 
 SCALE = 100
 
@@ -58,7 +57,7 @@ def cell(folder: Path, task: str, strategy: str, labels: int, budget: float, poo
     train = tuple(Example(str(i), f"document {i}", "a label") for i in range(200))
     unlabelled = tuple(Example(f"u{i}", f"document {i}") for i in range(pool // SCALE))
     arm = next(a for a in arms.arms(loaded) if a.cell.label == strategy)
-    return forecast(loaded, arm, Splits(train, unlabelled, (), (), "fingerprint"), DryStore(folder, quiet))
+    return forecast(loaded, arm, Splits(train, unlabelled, (), (), "fingerprint"), DryStore(folder, no_progress))
 
 
 def spent(found: Forecast) -> float:

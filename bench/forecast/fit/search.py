@@ -153,7 +153,7 @@ def begun(named: Named, asked: Asked, workers: int | None = None) -> Iterator[Ca
         partial(options.steps, architecture, asked.texts, [replace(asked.setting, divided=True)]),
         partial(generation_peak, architecture, Decoding(beams=asked.beams), asked.setting.precision, asked.texts),
     ]
-    with processes.at_once(work, workers) as results:
+    with processes.parallel_map(work, workers) as results:
 
         def finish(progress: Progress) -> Answer:
             options.look_at_optimizers(architecture, possible)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any, get_args
 from bench.errors import BenchError, CheckpointError
 from bench.forecast.memory.peak import Architecture
 from bench.system.hub_mirror import HUB_ID, MODELS, folder_of, missing_from
+from bench.system.names import nearest
 from bench.training.checkpoints import FAMILIES
 from bench.training.shapes import SIZES, UNTIED, Family, config, shape_of
 
@@ -117,8 +117,8 @@ def _shape(model: str, family: str, name: str) -> Named:
     try:
         return Named(f"{family} {name}", of_shape(family, name), "the published dimensions")  # type: ignore[arg-type]
     except CheckpointError as error:
-        near = difflib.get_close_matches(model, EXAMPLES, n=1, cutoff=0.5)
-        hint = f"; did you mean {near[0]}?" if near else "; or say a hub id such as google/pegasus-large, or a folder"
+        near = nearest(model, EXAMPLES)
+        hint = f"; did you mean {near}?" if near else "; or say a hub id such as google/pegasus-large, or a folder"
         raise BenchError(f"no model '{model}': no such folder, and {error}{hint}") from None
 
 
@@ -133,8 +133,8 @@ def _of_hub(model: str) -> Architecture:
     except CheckpointError:
         raise
     except Exception as error:  # the hub's refusals, the network's
-        near = difflib.get_close_matches(model, EXAMPLES, n=1, cutoff=0.6)
-        hint = f"did you mean {near[0]}? Else put" if near else "put"
+        near = nearest(model, EXAMPLES, cutoff=0.6)
+        hint = f"did you mean {near}? Else put" if near else "put"
         raise BenchError(
             f"{model}: {missing_from(MODELS)}; its config is not to be had from the hub ({type(error).__name__}); {hint} its config.json "
             f"into DIR/{model} and say --models DIR, or name a shape such as pegasus:16-4 (families: {', '.join(SIZES)})"

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from bench.contracts import Decoding, Precision
+from bench.contracts import Decoding, NoTally, Precision, no_progress
 from bench.forecast.memory.optimizer_state import Kept, kept_by_optimizer
 from bench.forecast.memory.simulate import Kernels, empty_model, pretending
 from bench.forecast.memory.tracker import USES, Allocations, Bytes, Moment, Use
@@ -143,8 +143,8 @@ def step_moments(architecture: Architecture, tuning: Tuning, precision: Precisio
                     precision=precision,
                     device="cpu",
                     seed=0,
-                    tally=_Unlimited(),
-                    progress=_silently,
+                    tally=NoTally(),
+                    progress=no_progress,
                     may_stop_early=False,
                 )
         finally:
@@ -153,28 +153,8 @@ def step_moments(architecture: Architecture, tuning: Tuning, precision: Precisio
     return Step(tuple(seen[:-1]), learning, seen[-1])
 
 
-def _silently(what: str, done: float, total: float) -> None:
-    """Progress that nobody sees."""
-
-
 class _Enough(Exception):
     """All that was to be run has been."""
-
-
-class _Unlimited:
-    """A tally without a limit that counts nothing."""
-
-    def room_for(self, flops: float, items: int = 0) -> bool:  # noqa: ARG002
-        return True
-
-    def fraction(self) -> float:
-        return 0.0
-
-    def advance(self, flops: float, items: int = 0) -> None:
-        """Nothing is paid for."""
-
-    def sold(self, prompt_tokens: int, output_tokens: int) -> None:
-        """Nothing is bought."""
 
 
 def _empty(architecture: Architecture, config: Any, counted: Allocations) -> Any:

@@ -23,7 +23,7 @@ import torch
 
 from bench.forecast.memory.fake_ops import outputs
 from bench.forecast.memory.tracker import Allocations
-from bench.system import garbage
+from bench.system.garbage import gc_disabled
 from bench.training.checkpoints import head_is_tied, model_class, untie
 
 Kernels = Literal["cuda", "cpu"]
@@ -43,7 +43,7 @@ def pretending(kernels: Kernels, batch: int, vocabulary: int, told: int = 0, imp
             import_module(name)
     counted = _Pretended(batch, vocabulary, told)
     with ExitStack() as modes:
-        modes.enter_context(garbage.away())
+        modes.enter_context(gc_disabled())
         modes.enter_context(patch.object(torch.Tensor, "tolist", _listed))  # torch reads where numbers would lie
         for place, name, other in _ON_CUDA if kernels == "cuda" else ():
             modes.enter_context(patch.object(place, name, other))

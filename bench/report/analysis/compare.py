@@ -10,7 +10,6 @@ compared, so that with nothing changed at most one comparison in twenty tells of
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from bench.report.analysis.format import score
 from bench.report.analysis.leaderboard import Board, Line, Metric
 from bench.report.markdown import conjoined, count
 from bench.results.table import Results
+from bench.system.names import nearest
 
 COSTS = {
     "spent USD": "usd spent",
@@ -162,11 +162,9 @@ def _why_none(before: Sequence[Cell], after: Sequence[Cell]) -> str:
         budgets = [_names(side, "budget_usd") for side in (before, after)]
         return f"with the task {conjoined(sorted(tasks))}, A has budgets of {budgets[0]} USD, B of {budgets[1]} USD"
     others = {cell.setting for cell in after}
-    near = [
-        (name, close[0]) for name in sorted({cell.setting for cell in before}) if (close := difflib.get_close_matches(name, others, n=1))
-    ]
-    nearest = f"; the nearest are '{near[0][0]}' and '{near[0][1]}'" if near else ""
-    return f"A has the settings {_names(before, 'setting')}, B {_names(after, 'setting')}{nearest}"
+    alike = ((name, nearest(name, others)) for name in sorted({cell.setting for cell in before}))
+    hint = next((f"; the nearest are '{name}' and '{other}'" for name, other in alike if other), "")
+    return f"A has the settings {_names(before, 'setting')}, B {_names(after, 'setting')}{hint}"
 
 
 def _names(cells: Sequence[Cell], field: str) -> str:

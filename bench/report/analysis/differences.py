@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from bench.execution.ledger import Record
+from bench.execution.record import Record
 from bench.report.analysis import leaderboard
 from bench.report.markdown import DASH, NAMED
 from bench.results.table import Results

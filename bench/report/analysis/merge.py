@@ -6,7 +6,6 @@ said why. A setting is ranked among those of its own suite and budget only: thos
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +17,7 @@ from bench.report.analysis.format import score
 from bench.report.analysis.leaderboard import Board, Line, Metric
 from bench.report.analysis.significance import Estimate
 from bench.results.table import Results
+from bench.system.names import nearest
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def together(found: Mapping[str, Results], rank_by: str, only_best: bool, progre
 def _check(found: Mapping[str, Results], rank_by: str) -> None:
     known = sorted({metric.name for one in found.values() for metric in leaderboard.metrics(one)})
     if rank_by and rank_by not in known:
-        near = next(iter(difflib.get_close_matches(rank_by, known, n=1)), "")
+        near = nearest(rank_by, known)
         raise BenchError(f"no metric '{rank_by}'; " + (f"did you mean '{near}'?" if near else f"there are: {', '.join(known) or 'none'}"))
 
 

@@ -21,6 +21,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.system import files
+
 if TYPE_CHECKING:
     from bench.report.html.payload import Material
 
@@ -29,12 +31,11 @@ BYTES = 5_900_000
 
 
 def write(given: Material, text: str, out: Path) -> Path:
-    """Write report.html to `out`, whole or not at all. text, out: of report.md and its folder. Returns the path."""
+    """Write report.html to `out` by an atomic write. text, out: content of report.md, and its folder. Returns the path."""
     from bench.report.html import layout, payload, template
 
     texts = layout.texts(given.found.suite, given.folder.name, text, out)
     room = BYTES - len(template.page(texts, "").encode())
     page = template.page(texts, payload.payload(given, room))
-    part = out / "report.html.part"
-    part.write_text(page, encoding="utf-8")
-    return part.replace(out / "report.html")
+    files.write_text(out / "report.html", page)
+    return out / "report.html"

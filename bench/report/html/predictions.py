@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.execution.ledger import Record
+from bench.execution.record import Record
 from bench.report.analysis.leaderboard import Board, Metric, label
 from bench.report.analysis.significance import Floats
 from bench.report.html.escape import script_json, shortened

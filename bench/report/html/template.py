@@ -14,7 +14,7 @@ from functools import cache
 from importlib import resources
 
 LIBRARIES = ("d3.min.js", "plot.umd.min.js")
-SCRIPTS = ("statistics.js", "pricing.js", "elements.js", "charts.js", "decision.js", "arms.js", "report.js")
+SCRIPTS = ("statistics.js", "pricing.js", "elements.js", "sliders.js", "charts.js", "decision.js", "arms.js", "report.js")
 
 
 def page(texts: Mapping[str, str], payload: str) -> str:

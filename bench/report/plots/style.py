@@ -18,6 +18,7 @@ import numpy as np
 from bench.report.analysis.leaderboard import Board, Metric
 from bench.report.analysis.significance import Estimate, Floats
 from bench.report.markdown import plain
+from bench.system.files import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -77,13 +78,11 @@ def path(folder: Path, kind: str, task: str) -> Path:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a picture, whole or not at all."""
+    """Write a picture by an atomic write."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    part = path.with_suffix(".png.part")
-    with warnings.catch_warnings():
+    with atomic_write(path) as part, warnings.catch_warnings():
         # A character that the font lacks is drawn as a box; the report has the text.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         # Not figure.savefig: with a layout to be found it draws everything twice.
         FigureCanvasAgg(figure).print_png(part, metadata={"Software": None})  # type: ignore[no-untyped-call]
-    part.replace(path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich import box
 from rich.cells import cell_len
@@ -27,13 +26,6 @@ def markdown(title: str, blocks: Sequence[Block]) -> str:
     for block in blocks:
         texts += [escape(block)] if isinstance(block, str) else [f"## {escape(block.title)}", _markdown(block)]
     return "\n\n".join(texts) + "\n"
-
-
-def write(path: Path, text: str) -> None:
-    """Whole or not at all."""
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
 
 
 def terminal(blocks: Sequence[Block], width: int) -> RenderableType:

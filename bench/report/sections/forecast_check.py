@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.forecast.saved import Foreseen
 from bench.report.markdown import escape, number, table
-from bench.results.table import Results
+from bench.results.table import Results, number_or_nan
 from bench.suite.prices import FORESEEN
 
 PROMISED = 0.25
@@ -41,7 +41,7 @@ class _Pair:
     @property
     def ratio(self) -> float:
         """Time predicted, over measured."""
-        return _number(self.said.seconds) / self.seconds if self.seconds else math.nan
+        return number_or_nan(self.said.seconds) / self.seconds if self.seconds else math.nan
 
 
 def section(found: Results) -> list[str]:
@@ -73,11 +73,7 @@ def _pairs(found: Results) -> Iterator[_Pair]:
 
 
 def _cell(cells: dict[Any, Any], name: str) -> float:
-    return _number(cells.get(name))
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else float(value)
+    return number_or_nan(cells.get(name))
 
 
 def _time(pairs: Sequence[_Pair]) -> Iterator[str]:
@@ -90,11 +86,11 @@ def _time(pairs: Sequence[_Pair]) -> Iterator[str]:
 
 
 def _dollars(pairs: Sequence[_Pair]) -> Iterator[str]:
-    sure = [pair for pair in pairs if pair.said.exact and not math.isnan(_number(pair.said.usd) - pair.usd)]
+    sure = [pair for pair in pairs if pair.said.exact and not math.isnan(number_or_nan(pair.said.usd) - pair.usd)]
     if sure:
-        same = sum(abs(_number(pair.said.usd) - pair.usd) < 1e-6 for pair in sure)
+        same = sum(abs(number_or_nan(pair.said.usd) - pair.usd) < 1e-6 for pair in sure)
         yield f"Dollars were predicted to the millionth in {same} of the {len(sure)} arms in which nothing depends on what a model says."
-    over = [_number(pair.said.usd) - pair.usd for pair in pairs if not pair.said.exact]
+    over = [number_or_nan(pair.said.usd) - pair.usd for pair in pairs if not pair.said.exact]
     if over and not any(map(math.isnan, over)):
         yield f"In the other {len(over)} what was predicted is a ceiling, USD {min(over):.2f} to {max(over):.2f} above what was spent."
 
@@ -109,8 +105,8 @@ def _row(pair: _Pair, known: bool) -> list[str]:
         number(pair.ratio),
         ceiling + number(said.usd),
         number(pair.usd),
-        number(_number(said.kwh) * 1000),
+        number(number_or_nan(said.kwh) * 1000),
         number(pair.kwh * 1000),
-        number(_number(said.peak_bytes) / 2**30),
+        number(number_or_nan(said.peak_bytes) / 2**30),
         number(pair.peak_bytes / 2**30),
     ]

@@ -13,9 +13,9 @@ import importlib
 import pkgutil
 from pathlib import Path
 
-from bench import registry
 from bench.errors import BenchError
 from bench.results.published._write import EQUALS_CLASS_SHARE, Cell, Work, write
+from bench.system.names import nearest
 
 __all__ = ["EQUALS_CLASS_SHARE", "Cell", "Work", "find", "names", "published"]
 
@@ -28,7 +28,7 @@ def names() -> tuple[str, ...]:
 def find(name: str) -> Work:
     """One published work. Raises BenchError where it is not carried; says the nearest name."""
     if name not in names():
-        near = registry.nearest(name, names())
+        near = nearest(name, names())
         raise BenchError(f"no published work '{name}'; " + (f"did you mean '{near}'?" if near else f"there are: {', '.join(names())}"))
     found: Work = importlib.import_module(f"{__name__}.{name}").work()
     return found

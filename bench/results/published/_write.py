@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.contracts import Charge, Score
-from bench.execution.ledger import Ledger, Purse, Record, seal, write_whole
+from bench.execution.ledger import Ledger
+from bench.execution.purse import Purse
+from bench.execution.record import Record, write_record
+from bench.system.files import write_json
 
 EQUALS_CLASS_SHARE = "equals_class_share"
 """Fact of an arm whose score is printed as the share of one class of its test set would be: that share, in points."""
@@ -63,7 +66,7 @@ def write(work: Work, name: str, folder: Path) -> Path:
         shutil.rmtree(folder / cell.arm, ignore_errors=True)
         _write(cell, name, folder / cell.arm)
     about = {"source": work.source, "told": list(work.told)}
-    write_whole(folder / "suite.json", {**work.suite, "suite": name, "published": about, "arms": [cell.arm for cell in work.cells]})
+    write_json(folder / "suite.json", {**work.suite, "suite": name, "published": about, "arms": [cell.arm for cell in work.cells]})
     return folder
 
 
@@ -76,7 +79,7 @@ def _write(cell: Cell, suite: str, folder: Path) -> None:
         for metric, points in scores.items():
             ledger.score(subject, Score(metric, points, "points", "higher"))
     ledger.facts(cell.facts)
-    seal(folder, _record(cell, suite, None if cell.charges is None else purse.spent_usd))
+    write_record(folder, _record(cell, suite, None if cell.charges is None else purse.spent_usd))
 
 
 def _record(cell: Cell, suite: str, spent_usd: float | None) -> Record:

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from statistics import median_low
 
 from bench.contracts import Bill, Charge, Phase
-from bench.execution.ledger import LIMITED, Purse
+from bench.execution.ledger import LIMITED
+from bench.execution.purse import Purse
 from bench.published import rows
 from bench.results.published._write import EQUALS_CLASS_SHARE, Cell, Work
 from bench.suite.prices import ItemPrices, Pays, PriceBook

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.contracts import Example
-from bench.data.overlap import without
+from bench.data.held_out import without
 
 
 def documents(*texts: str) -> tuple[Example, ...]:

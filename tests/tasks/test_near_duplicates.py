@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.tasks._likeness import LIKENESS, alike, first_of_their_kind, word_pairs
+from bench.tasks._near_duplicates import LIKENESS, alike, first_of_their_kind, word_pairs
 
 texts = st.lists(st.lists(st.sampled_from("abcd"), max_size=12).map(" ".join), max_size=12)
 

@@ -1,0 +1,81 @@
+"""How an arm ended: written last, by atomic replace, by the process that started the arm's process."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from bench.errors import BenchError
+from bench.execution.ledger import SCHEMA
+from bench.system.files import write_json
+
+Status = Literal["done", "infeasible", "skipped", "failed"]
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How the process of an arm ended, for the parent to seal: the content of outcome.json."""
+
+    status: Status
+    reason: str = ""
+    spent_usd: float = 0.0
+    facts: dict[str, float] = field(default_factory=dict)
+    data_fingerprint: str = ""
+    inputs_fingerprint: str = ""
+    machine: dict[str, Any] = field(default_factory=dict)
+    student: str = ""
+    started: str = ""
+
+
+@dataclass(frozen=True)
+class Record:
+    """How an arm ended, and under which conditions."""
+
+    arm: str
+    suite: str
+    task: str
+    strategy: str
+    """The label in the suite."""
+    use: str
+    """The part behind the label."""
+    setting: str
+    """What tells this arm from others of its strategy, such as 'label_share=0.5'; empty where there is one setting."""
+    settings: dict[str, Any]
+    budget_usd: float
+    seed: int
+    status: Status
+    reason: str
+    spent_usd: float | None
+    """None: not known, as where only scores were published."""
+    facts: dict[str, float]
+    data_fingerprint: str
+    """Of the task's splits."""
+    machine: dict[str, Any]
+    started: str
+    ended: str
+    student: str
+    """Folder of the compact model, relative to the results folder; empty where there is none."""
+    inputs_fingerprint: str = ""
+    """Of the checkpoints and texts that the arm uses; empty where they could not be had."""
+    schema: int = SCHEMA
+
+
+def write_record(folder: Path, record: Record) -> None:
+    """Write record.json, last of all."""
+    write_json(folder / "record.json", asdict(record))
+
+
+def read_record(folder: Path) -> Record | None:
+    """The record of an arm that has ended, else None. Raises BenchError where it is damaged, or of another version."""
+    path = folder / "record.json"
+    if not path.exists():
+        return None
+    try:
+        record = Record(**json.loads(path.read_text(encoding="utf-8")))
+    except (TypeError, ValueError) as error:
+        raise BenchError(f"{path}: cannot be read ({error}); remove its folder to run the arm again") from error
+    if record.schema != SCHEMA:
+        raise BenchError(f"{path}: of schema {record.schema}, this version reads {SCHEMA}; remove its folder to run the arm again")
+    return record

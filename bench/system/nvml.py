@@ -1,0 +1,79 @@
+"""The NVIDIA driver's own instruments (NVML): energy, memory and identity of the one GPU that torch uses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench.errors import MeasureError
+
+
+class Nvml:
+    """The driver's own instruments, from the package nvidia-ml-py. Raises MeasureError where there is no driver."""
+
+    def __init__(self) -> None:
+        import pynvml
+
+        self._pynvml = pynvml
+        self.ask("nvmlInit")
+
+    def ask(self, function: str, *arguments: Any) -> Any:
+        """Call an NVML function by name. Raises MeasureError with NVML's own words, such as 'Not Supported' under MIG."""
+        try:
+            return getattr(self._pynvml, function)(*arguments)
+        except self._pynvml.NVMLError as error:
+            raise MeasureError(f"{function}: {error}") from None
+
+    def close(self) -> None:
+        """NVML counts its users, so this leaves others' handles alive."""
+        self.ask("nvmlShutdown")
+
+
+class Gpu:
+    """The one GPU that torch calls 'cuda', seen by its driver. All but `close` raise MeasureError where there is no answer.
+
+    It is found by its UUID: NVML counts the GPUs in another order than torch unless CUDA_DEVICE_ORDER is PCI_BUS_ID.
+    """
+
+    def __init__(self) -> None:
+        import torch
+
+        if not torch.cuda.is_available():
+            raise MeasureError("torch sees no GPU here")
+        self._nvml = Nvml()
+        self._slice = False
+        try:
+            self._handle = self._find(str(torch.cuda.get_device_properties(torch.cuda.current_device()).uuid))
+        except MeasureError:
+            self.close()
+            raise
+
+    def _find(self, uuid: str) -> Any:
+        try:
+            return self._nvml.ask("nvmlDeviceGetHandleByUUID", f"GPU-{uuid}")
+        except MeasureError:
+            self._slice = True
+            return self._nvml.ask("nvmlDeviceGetHandleByUUID", f"MIG-{uuid}")
+
+    def index(self) -> int:
+        """NVML's number of it, codecarbon's as well: its UUID would not do, codecarbon 3.3 strips the G of 'GPU-' and finds nothing."""
+        if self._slice:
+            raise MeasureError("a slice of a GPU (MIG) has no number and no energy of its own")
+        return int(self._nvml.ask("nvmlDeviceGetIndex", self._handle))
+
+    def energy_kwh(self) -> float:
+        """Counted since the driver was loaded. The counter moves every 10 to 100 ms."""
+        return float(self._nvml.ask("nvmlDeviceGetTotalEnergyConsumption", self._handle)) / 3.6e9
+
+    def used_bytes(self) -> int:
+        """Of the whole device, other processes included."""
+        return int(self._nvml.ask("nvmlDeviceGetMemoryInfo", self._handle).used)
+
+    def bytes_by_process(self) -> dict[int, int]:
+        """Process id -> bytes. Empty or without this process in a container that has process ids of its own."""
+        processes = self._nvml.ask("nvmlDeviceGetComputeRunningProcesses", self._handle)
+        if any(p.usedGpuMemory is None for p in processes):
+            raise MeasureError("the driver tells no memory by process (Windows, WSL)")
+        return {p.pid: p.usedGpuMemory for p in processes}
+
+    def close(self) -> None:
+        self._nvml.close()

@@ -1,6 +1,0 @@
-import pytest
-
-
-@pytest.fixture
-def quiet():
-    return lambda what, done, total: None

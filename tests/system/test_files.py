@@ -1,0 +1,155 @@
+"""Files that are written whole, built once, or locked, also when processes are killed or meet."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from bench.system import files
+
+KILLED_WHILE_WRITING = """
+import os, signal, sys
+from pathlib import Path
+from bench.system.files import atomic_write
+with atomic_write(Path(sys.argv[1])) as part:
+    part.write_text("new, but cut o")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+BUILDS_ONCE = """
+import os, sys, time
+from pathlib import Path
+from bench.system.files import build_once
+folder, other = Path(sys.argv[1]), sys.argv[3]
+def build(part):
+    with (folder / "builds").open("a") as builds:
+        builds.write("built\\n")
+    while not (folder / f"{other} came").exists():
+        time.sleep(0.01)
+    time.sleep(0.2)
+    part.mkdir()
+    (part / "who").write_text(sys.argv[2])
+(folder / f"{sys.argv[2]} came").touch()
+print((build_once(folder / "built", build) / "who").read_text())
+"""
+
+HOLDS_A_LOCK = """
+import sys
+from pathlib import Path
+from bench.system.files import exclusive_lock
+with exclusive_lock(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def python(code: str, *arguments: object) -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, "-c", code, *map(str, arguments)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+@contextmanager
+def held(path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that holds a lock until its input ends."""
+    with python(HOLDS_A_LOCK, path) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        try:
+            yield holder
+        finally:
+            holder.kill()
+
+
+def test_a_writer_killed_in_the_middle_leaves_the_old_file_whole(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("old")
+    with python(KILLED_WHILE_WRITING, path) as writer:
+        assert writer.wait() == -signal.SIGKILL
+    assert path.read_text() == "old"
+    files.write_text(path, "néw")
+    assert path.read_text(encoding="utf-8") == "néw"
+    assert [*tmp_path.iterdir()] == [path]
+
+
+def test_a_block_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("old")
+
+    def write_half() -> None:
+        with files.atomic_write(path) as part:
+            part.write_text("half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write_half()
+    assert path.read_text() == "old"
+    assert [*tmp_path.iterdir()] == [path]
+
+
+def test_every_file_is_synced_before_the_move(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: dict[int, bool] = {}
+    folder = tmp_path / "model"
+    monkeypatch.setattr(os, "fsync", lambda file: synced.update({os.fstat(file).st_ino: folder.exists()}))
+    with files.atomic_write(folder) as part:
+        (part / "inner").mkdir(parents=True)
+        for name in ("a", "inner/b"):
+            (part / name).write_text(name)
+    assert synced == {(folder / name).stat().st_ino: False for name in ("a", "inner/b")}
+
+
+def test_json_has_no_nan(tmp_path: Path) -> None:
+    files.write_json(tmp_path / "a.json", {"x": [1, "é"]})
+    assert (tmp_path / "a.json").read_text() == '{\n "x": [\n  1,\n  "\\u00e9"\n ]\n}'
+    with pytest.raises(ValueError, match="JSON"):
+        files.write_json(tmp_path / "a.json", {"x": math.nan})
+    assert (tmp_path / "a.json").read_text().startswith("{")
+
+
+def test_two_processes_build_once(tmp_path: Path) -> None:
+    with python(BUILDS_ONCE, tmp_path, "a", "b") as a, python(BUILDS_ONCE, tmp_path, "b", "a") as b:
+        told = [process.communicate()[0] for process in (a, b)]
+    assert (tmp_path / "builds").read_text() == "built\n"
+    assert told[0] == told[1] != ""
+
+
+def test_what_is_there_is_not_built_again(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "built"
+    assert files.build_once(path, lambda part: part.write_text("first")) == path
+    files.build_once(path, lambda part: part.write_text("second"))
+    assert path.read_text() == "first"
+
+
+def test_a_lock_held_elsewhere_is_refused(tmp_path: Path) -> None:
+    def refuse() -> None:
+        raise BlockingIOError
+
+    with held(tmp_path / "run.lock"), pytest.raises(BlockingIOError), files.exclusive_lock(tmp_path / "run.lock", refuse):
+        pytest.fail("the lock was given to two processes")
+    with files.exclusive_lock(tmp_path / "run.lock", refuse):
+        pass
+
+
+def test_a_lock_held_elsewhere_is_waited_for(tmp_path: Path) -> None:
+    with held(tmp_path / "run.lock") as holder:
+        alive: list[object] = []
+
+        def release() -> None:
+            alive.append(holder.poll())
+            holder.kill()
+
+        with files.exclusive_lock(tmp_path / "run.lock", release):
+            assert holder.wait() == -signal.SIGKILL
+        assert alive == [None]
+
+
+def test_a_lock_is_free_after_its_block(tmp_path: Path) -> None:
+    for _ in range(2):
+        with files.exclusive_lock(tmp_path / "deep" / "run.lock", lambda: pytest.fail("not freed")):
+            pass

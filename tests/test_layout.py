@@ -1,0 +1,55 @@
+"""The layout: what lies at the top of bench, and that the README shows it."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+BENCH = ROOT / "bench"
+NOT_COUNTED = {"__init__.py", "__pycache__", "py.typed"}
+NAMES_OF_THE_API = {"run", "plan", "fit", "read", "price"}
+
+
+def tree_of_the_readme() -> list[str]:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```\n(bench/\n.*?)```", text, flags=re.DOTALL)
+    return [line for line in block.splitlines() if line]
+
+
+def on_disk(folder: Path) -> set[str]:
+    return {path.name + "/" * path.is_dir() for path in folder.iterdir() if path.name not in NOT_COUNTED}
+
+
+def test_the_tree_of_the_readme_is_what_lies_in_bench() -> None:
+    shown = {line.split()[0] for line in tree_of_the_readme() if line.startswith("  ")}
+    assert shown == on_disk(BENCH)
+    assert len(shown) <= 24
+
+
+def test_the_other_folders_of_the_readme_exist() -> None:
+    others = [line.split()[0] for line in tree_of_the_readme() if not line.startswith(" ")]
+    assert all((ROOT / name).is_dir() for name in others)
+
+
+def test_files_that_the_architecture_page_names_exist() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = text.split("## Where to look")[1]
+    named = re.findall(r"`([\w*]+/[\w/*]*(?:\.\w+)?)`", table)
+    assert len(named) > 25
+    assert [name for name in named if not list(BENCH.glob(name.rstrip("/")))] == []
+
+
+def test_importing_bench_loads_nothing_but_the_version_and_leaves_names_free() -> None:
+    code = "import sys; before = set(sys.modules); import bench; print(sorted(set(sys.modules) - before)); print(sorted(vars(bench)))"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    loaded, names = map(ast.literal_eval, told.splitlines())
+    assert loaded == ["bench"]
+    assert {name for name in names if not name.startswith("__")} == set()
+    assert not NAMES_OF_THE_API & {name.removesuffix(".py").rstrip("/") for name in on_disk(BENCH)}
+
+
+def test_no_file_of_bench_is_longer_than_300_lines() -> None:
+    long = {path.name: n for path in BENCH.rglob("*.py") if (n := len(path.read_text(encoding="utf-8").splitlines())) > 300}
+    assert long == {}
