@@ -85,9 +85,11 @@ def test_two_workers_run_two_commands_at_a_time() -> None:
 def test_each_process_uses_one_thread_unless_told_otherwise(one_thread: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ONE_THREAD:
         monkeypatch.setenv(name, "inherited")
-    run({"told": python(f"import os; print([os.environ[name] for name in {list(ONE_THREAD)} + ['{PARENT_PIPE}']])")}, one_thread=one_thread)
-    threads = ["1", "1", "false"] if one_thread else ["inherited"] * 3
-    assert Path("logs/told/worker.log").read_text().strip() == str([*threads, "1"])
+    names = [*ONE_THREAD, PARENT_PIPE]
+    run({"told": python(f"import os; print(*(os.environ[name] for name in {names}))")}, one_thread=one_thread)
+    told = dict(zip(names, Path("logs/told/worker.log").read_text().split(), strict=True))
+    assert told == {**(ONE_THREAD if one_thread else dict.fromkeys(ONE_THREAD, "inherited")), PARENT_PIPE: "1"}
+    assert ONE_THREAD["OMP_NUM_THREADS"] == "1"
 
 
 def test_where_the_work_is_broken_off_no_process_is_left() -> None:
