@@ -1,4 +1,4 @@
-"""Rehearsals of tiny models: one thread does that faster than several that wait for one another."""
+"""A tiny suite, and what a forecast of it gives."""
 
 from __future__ import annotations
 
@@ -18,9 +18,6 @@ from bench.suite import arms as plan
 from bench.suite import suite_file
 from bench.suite.suite_file import Suite
 from tests.prepared import prepared
-from tests.threads import one_thread
-
-__all__ = ["one_thread"]
 
 PACE = Pace(1.0, 1e-9, 3, 36.0, 1000)
 

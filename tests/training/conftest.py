@@ -19,9 +19,6 @@ from bench.training.loop import Planned, train
 from bench.training.objectives import LabelObjective
 from bench.training.recipes import Pretrained
 from bench.training.settings import Tuning
-from tests.threads import one_thread
-
-__all__ = ["one_thread"]
 
 ENCODER_DECODERS = ("t5", "t5_v1_1", "mt5", "bart", "pegasus")
 FAMILIES = (*ENCODER_DECODERS, "llama")

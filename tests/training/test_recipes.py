@@ -14,9 +14,11 @@ from bench.training.recipes import Finetuned, Pretrained, Shrunk, Tuning
 from bench.training.shrinking import layer_counts
 from bench.training.speed import InferenceSpeed
 
-encoder_decoders = pytest.mark.parametrize("family", ["t5", "t5_v1_1", "mt5", "bart", "pegasus"], indirect=True)
 one_family = pytest.mark.parametrize("family", ["pegasus"], indirect=True)
 """For what does not depend on the family."""
+
+two_families = pytest.mark.parametrize("family", ["pegasus", "llama"], indirect=True)
+"""For what differs between encoder-decoders and decoder-only models alone."""
 
 QUICK = Tuning(epochs=1, batch_size=4)
 
@@ -31,12 +33,14 @@ def _pseudo_labels(teacher, examples, **changes):
     return PseudoLabels(model=teacher, examples=examples, **{**fields, **changes})
 
 
+@two_families
 def test_a_pretrained_artifact_copies_no_weights(shop, pretrained, checkpoint, cache):
     assert not list(shop.make(pretrained).iterdir())
     assert pretrained.folder(shop.bench()) == checkpoint.folder(cache)
     assert pretrained.forecast_flops(shop.bench()) == 0
 
 
+@two_families
 def test_a_shrunk_model_has_the_compact_shape_and_says_whose_layers_it_kept(shop, pretrained):
     folder = shop.make(Shrunk(pretrained, Compact(decoder_layers=2)))
     encoder_layers, _ = layer_counts(pretrained.config(shop.cache))
@@ -47,6 +51,7 @@ def test_a_shrunk_model_has_the_compact_shape_and_says_whose_layers_it_kept(shop
     }
 
 
+@two_families
 def test_shapes_are_known_before_anything_is_made(shop, pretrained, cache, examples):
     once = Shrunk(pretrained, Compact(decoder_layers=(0, 2, 2)))
     twice = Shrunk(_finetuned(once, examples), Compact(decoder_layers=1))
@@ -73,8 +78,11 @@ def test_what_is_untrained_has_the_same_architecture_and_no_training(shop, pretr
     assert student.untrained.config(shop.cache).to_dict() == student.config(shop.cache).to_dict()
 
 
-@pytest.mark.parametrize("freeze", ["none", "embeddings", "encoder"])
-@encoder_decoders
+@pytest.mark.parametrize(
+    ("family", "freeze"),
+    [*((family, freeze) for family in ("t5_v1_1", "llama") for freeze in ("none", "embeddings")), ("pegasus", "encoder")],
+    indirect=["family"],
+)
 def test_the_forecast_of_a_training_is_what_it_tallies(shop, pretrained, examples, freeze):
     recipe = _finetuned(Shrunk(pretrained, Compact(decoder_layers=2)), examples, tuning=Tuning(epochs=2, batch_size=5, freeze=freeze))
     forecast = recipe.forecast_flops(shop.bench())
@@ -82,6 +90,7 @@ def test_the_forecast_of_a_training_is_what_it_tallies(shop, pretrained, example
     assert forecast == sum(shop.made[recipe.key].steps) > 0
 
 
+@two_families
 def test_a_training_is_the_same_to_the_bit_when_made_twice(shop, pretrained, examples, tmp_path):
     recipe = _finetuned(pretrained, examples, tuning=Tuning(epochs=1, batch_size=4, dropout=0.1))
     first = shop.make(recipe)
@@ -133,6 +142,7 @@ def test_labels_are_pretended_to_be_as_long_as_allowed_also_of_short_documents(s
     assert {len(e.target) for e in encode(pretrained.folder(shop.bench()), pretended, "", 32, 6)} == {6}
 
 
+@two_families
 def test_pseudo_labels_are_what_the_teacher_says(shop, pretrained, examples):
     pool = tuple(Example(e.id, e.source) for e in examples)
     recipe = _pseudo_labels(pretrained, pool)
@@ -217,7 +227,7 @@ def test_predictions_forecast_a_ceiling(shop, pretrained, examples):
     assert sum(shop.made[recipe.key].steps) <= recipe.forecast_flops(shop.bench())
 
 
-@pytest.mark.parametrize("family", ["pegasus", "llama"], indirect=True)
+@two_families
 def test_a_rehearsal_of_outputs_makes_them_as_long_as_they_are_forecast(shop, pretrained, examples):
     short = tuple(Example(e.id, e.source, "it") for e in examples)
     teacher = _finetuned(pretrained, short, tuning=Tuning(epochs=20, batch_size=4, learning_rate=1e-2, freeze="none"))

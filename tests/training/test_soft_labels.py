@@ -65,6 +65,7 @@ def loss(data):
     return loss
 
 
+@two_families
 def test_soft_labels_are_the_teachers_distributions_at_each_label_token(shop, teacher, examples, data):
     recipe = _soft_labels(teacher, examples, top_k=3)
     kept = recipe.read(shop.make(recipe))
@@ -80,6 +81,7 @@ def test_soft_labels_are_the_teachers_distributions_at_each_label_token(shop, te
     assert (kept.tokens.dtype, kept.log_probs.dtype) == (torch.int32, torch.float32)
 
 
+@two_families
 def test_soft_labels_made_in_parts_are_those_made_at_once(shop, teacher, examples):
     parts = [_soft_labels(teacher, part, top_k=3) for part in (examples[:5], examples[5:6], examples[6:])]
     joined, whole = SoftTargets.joined([part.read(shop.make(part)) for part in parts]), _soft_labels(teacher, examples, top_k=3)
@@ -108,6 +110,7 @@ def test_soft_labels_are_made_whole_or_not_at_all(shop, teacher, examples):
     assert not list(shop.artifact(recipe).iterdir())
 
 
+@two_families
 def test_kept_distributions_over_the_whole_vocabulary_teach_what_the_teacher_teaches_in_every_step(shop, teacher, student, examples, loss):
     soft_labels = _soft_labels(teacher, examples, top_k=WHOLE_VOCABULARY)
     targets = soft_labels.read(shop.make(soft_labels))
@@ -143,6 +146,7 @@ def test_the_forecast_of_a_distillation_is_what_it_tallies(shop, teacher, studen
         assert forecast == sum(shop.made[recipe.key].steps) > 0
 
 
+@two_families
 def test_the_teacher_runs_whole_and_not_behind_the_students_encoder(shop, teacher, pretrained, loss, data):
     """With equally deep encoders the published code hands the student's encoder output to the teacher's decoder."""
     model, the_teacher = load(pretrained.folder(shop.bench()))[0], load(teacher.folder(shop.bench()))[0]
@@ -192,6 +196,7 @@ def test_hidden_states_after_the_last_layer_are_supervised(shop, teacher, studen
         assert max(p.grad.abs().max().item() for p in layer.parameters() if p.grad is not None) > 0
 
 
+@two_families
 def test_a_student_that_is_its_teacher_has_the_same_hidden_states(shop, pretrained, loss):
     model, teacher = (load(pretrained.folder(shop.bench()))[0] for _ in range(2))
     objective = TeacherObjective(HIDDEN_ALONE, 0.0, pretrained.flop_model(shop.cache), teacher)

@@ -110,6 +110,7 @@ def test_a_model_tuned_with_adapters_is_cut_and_tuned_as_any_other_at_the_flops_
     assert not any("lora" in name for name in load(folder)[0].state_dict())
 
 
+@two_families
 def test_activations_computed_twice_give_the_same_model_at_the_same_flops(run, close, caplog):
     tuning = Tuning(epochs=1, batch_size=4, dropout=0.1)
     kept, _, tally = run(tuning)
