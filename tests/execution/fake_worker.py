@@ -64,10 +64,19 @@ def in_this_process(commands: Mapping[str, Sequence[str]], logs: Mapping[str, Pa
 def spend(arm: Arm, book: Ledger) -> Purse:
     """Writes the charges of an arm that buys five labels and trains with half of its budget."""
     purse = Purse(arm.budget_usd, book)
-    purse.pay(Charge("labels", 5, "label", 0.2, "purse", "labels"))
-    purse.pay(Charge("compute", arm.budget_usd / 2 / FLOP_USD, "FLOP", FLOP_USD, "purse", "student_training"))
-    purse.pay(Charge("compute", 60.0, "s", 0.01, "other meter", "student_training"))
-    purse.pay(Charge("compute", 1e9, "FLOP", FLOP_USD, "free", "evaluation"))
+    purse.pay(Charge(kind="labels", quantity=5, unit="label", unit_price_usd=0.2, paid_by="purse", phase="labels"))
+    purse.pay(
+        Charge(
+            kind="compute",
+            quantity=arm.budget_usd / 2 / FLOP_USD,
+            unit="FLOP",
+            unit_price_usd=FLOP_USD,
+            paid_by="purse",
+            phase="student_training",
+        )
+    )
+    purse.pay(Charge(kind="compute", quantity=60.0, unit="s", unit_price_usd=0.01, paid_by="other meter", phase="student_training"))
+    purse.pay(Charge(kind="compute", quantity=1e9, unit="FLOP", unit_price_usd=FLOP_USD, paid_by="free", phase="evaluation"))
     return purse
 
 
@@ -92,7 +101,9 @@ def done(arm: Arm, results: Path) -> Ending:
     for made in (student, teacher):
         made.mkdir(parents=True, exist_ok=True)
         (made / "model.safetensors").write_bytes(b"weights")
-    return Ending("done", "", purse.spent_usd, facts, student=str(student.relative_to(results)), started=STARTED)
+    return Ending(
+        status="done", reason="", spent_usd=purse.spent_usd, facts=facts, student=str(student.relative_to(results)), started=STARTED
+    )
 
 
 @dataclass

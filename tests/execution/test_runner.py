@@ -188,7 +188,7 @@ def test_a_damaged_ledger_of_an_arm_that_died_is_told_and_the_arm_is_sealed(run:
 
 
 def test_what_an_earlier_attempt_said_of_its_end_is_not_taken_for_the_next_ones(run: Run, folder: Path) -> None:
-    _, started = run(lambda arm, results: Ending("failed", "no memory"), *TWO)
+    _, started = run(lambda arm, results: Ending(status="failed", reason="no memory"), *TWO)
     assert {record.reason for record in records(folder).values()} == {"no memory"}
     _, again = run(lambda arm, results: Killed(-9), *TWO, "--retry")
     assert again == started
@@ -199,7 +199,7 @@ def test_what_an_earlier_attempt_said_of_its_end_is_not_taken_for_the_next_ones(
 def test_arms_that_cannot_be_are_rows_with_their_reason_and_no_failures(run: Run, folder: Path, status: str) -> None:
     def ends(arm: Arm, results: Path) -> Ending:
         Ledger(results / arm.id)
-        return Ending(status, "the reason of this arm", 0.25)  # type: ignore[arg-type]
+        return Ending(status=status, reason="the reason of this arm", spent_usd=0.25)  # type: ignore[arg-type]
 
     result, started = run(ends, *TWO)
     assert result.exit_code == 0, result.output

@@ -67,7 +67,7 @@ class Shop:
     made: dict[str, Counter] = field(default_factory=dict)
 
     def bench(self, tally: Counter | None = None) -> Workbench:
-        return Workbench(self.cache, "cpu", self.artifact, tally or Counter(), no_progress)
+        return Workbench(cache=self.cache, device="cpu", artifact=self.artifact, tally=tally or Counter(), progress=no_progress)
 
     def artifact(self, recipe: Recipe) -> Path:
         return self.folder / recipe.key

@@ -28,6 +28,18 @@ def _finetuned(base, examples, **changes):
     return Finetuned(base=base, examples=examples, **{**fields, **changes})
 
 
+def _predictions(model, examples, prefix, max_target_tokens, decoding):
+    return Predictions(
+        model=model,
+        examples=examples,
+        prefix=prefix,
+        max_source_tokens=32,
+        max_target_tokens=max_target_tokens,
+        decoding=decoding,
+        precision="fp32",
+    )
+
+
 def _pseudo_labels(teacher, examples, **changes):
     fields = {"prefix": "", "max_source_tokens": 32, "max_target_tokens": 6, "decoding": Decoding(batch_size=4), "precision": "fp32"}
     return PseudoLabels(model=teacher, examples=examples, **{**fields, **changes})
@@ -121,7 +133,7 @@ def test_a_tuned_model_learns_what_it_is_shown(shop, examples):
     tuning = Tuning(epochs=150, batch_size=4, learning_rate=1e-2, freeze="none")
     few = examples[:4]
     model = _finetuned(Pretrained(Random(encoder_layers=1, decoder_layers=1)), few, tuning=tuning)
-    recipe = Predictions(model, few, "sum: ", 32, 12, Decoding(), "fp32")
+    recipe = _predictions(model, few, prefix="sum: ", max_target_tokens=12, decoding=Decoding())
     assert recipe.read(shop.make(recipe)) == [e.target for e in few]
 
 
@@ -147,7 +159,7 @@ def test_pseudo_labels_are_what_the_teacher_says(shop, pretrained, examples):
     pool = tuple(Example(e.id, e.source) for e in examples)
     recipe = _pseudo_labels(pretrained, pool)
     folder = shop.make(recipe)
-    predictions = Predictions(pretrained, pool, "", 32, 6, Decoding(batch_size=4), "fp32")
+    predictions = _predictions(pretrained, pool, prefix="", max_target_tokens=6, decoding=Decoding(batch_size=4))
     said = dict(zip((e.id for e in pool), predictions.read(shop.make(predictions)), strict=True))
     labels = recipe.read(folder)
     assert {e.id: e.target for e in labels} == said
@@ -222,7 +234,7 @@ def test_training_on_pseudo_labels_goes_through_every_family(shop, pretrained, e
 
 @one_family
 def test_predictions_forecast_a_ceiling(shop, pretrained, examples):
-    recipe = Predictions(pretrained, examples, "", 32, 6, Decoding(batch_size=4), "fp32")
+    recipe = _predictions(pretrained, examples, prefix="", max_target_tokens=6, decoding=Decoding(batch_size=4))
     assert len(recipe.read(shop.make(recipe))) == len(examples)
     assert sum(shop.made[recipe.key].steps) <= recipe.forecast_flops(shop.bench())
 
@@ -231,7 +243,7 @@ def test_predictions_forecast_a_ceiling(shop, pretrained, examples):
 def test_a_rehearsal_of_outputs_makes_them_as_long_as_they_are_forecast(shop, pretrained, examples):
     short = tuple(Example(e.id, e.source, "it") for e in examples)
     teacher = _finetuned(pretrained, short, tuning=Tuning(epochs=20, batch_size=4, learning_rate=1e-2, freeze="none"))
-    recipe = Predictions(teacher, examples, "", 32, 6, Decoding(batch_size=4), "fp32")
+    recipe = _predictions(teacher, examples, prefix="", max_target_tokens=6, decoding=Decoding(batch_size=4))
     shop.make(recipe)
     assert sum(shop.made[recipe.key].steps) < 0.9 * recipe.forecast_flops(shop.bench())  # they end early
     rehearsal = recipe.rehearsal(math.inf, shop.bench())
@@ -242,7 +254,16 @@ def test_a_rehearsal_of_outputs_makes_them_as_long_as_they_are_forecast(shop, pr
 
 @one_family
 def test_speed_is_measured_for_both_shapes_at_the_flops_forecast(shop, pretrained):
-    recipe = InferenceSpeed(pretrained, Shrunk(pretrained, Compact(decoder_layers=1)), 8, 5, 3, 2, "fp32", Decoding(batch_size=2))
+    recipe = InferenceSpeed(
+        large=pretrained,
+        student=Shrunk(pretrained, Compact(decoder_layers=1)),
+        source_tokens=8,
+        target_tokens=5,
+        documents=3,
+        rounds=2,
+        precision="fp32",
+        decoding=Decoding(batch_size=2),
+    )
     speed = recipe.read(shop.make(recipe))
     assert set(speed) == {"large_ms", "student_ms", "large_flops", "student_flops"}
     assert min(speed.values()) > 0
@@ -254,7 +275,16 @@ def test_speed_is_measured_for_both_shapes_at_the_flops_forecast(shop, pretraine
 def test_a_student_of_another_origin_and_a_smaller_vocabulary_is_timed_as_well(shop, pretrained):
     other = Pretrained(Random(family="t5", vocabulary=400, decoder_layers=1))
     assert other.config(shop.cache).vocab_size < pretrained.config(shop.cache).vocab_size
-    recipe = InferenceSpeed(pretrained, other, 8, 5, 3, 1, "fp32", Decoding(batch_size=2))
+    recipe = InferenceSpeed(
+        large=pretrained,
+        student=other,
+        source_tokens=8,
+        target_tokens=5,
+        documents=3,
+        rounds=1,
+        precision="fp32",
+        decoding=Decoding(batch_size=2),
+    )
     assert min(recipe.read(shop.make(recipe)).values()) > 0
 
 

@@ -94,7 +94,7 @@ def test_the_same_seed_gives_the_same_adapters_and_leaves_the_global_generator_a
 def test_a_teacher_can_be_learnt_from_with_adapters(run, checkpoint, cache, same):
     teacher = load(checkpoint.folder(cache))[0]
     settings = Distillation(teacher_outputs="every_step", hidden_weight=1.0)
-    objective = TeacherObjective(settings, 0.0, flop_model(teacher.config), teacher)
+    objective = TeacherObjective(settings=settings, smoothing=0.0, teacher_flops=flop_model(teacher.config), teacher=teacher)
     model, training, _ = run(ADAPTERS, objective=objective)
     assert training.steps_made == 6
     assert not same(model, teacher)
