@@ -9,7 +9,7 @@ run: .venv/run
 	$(BIN)/bench run suites/pegasus.yaml
 
 test: .venv/test browser
-	$(BIN)/pytest
+	$(BIN)/pytest -n logical --dist worksteal
 
 test-llm: .venv/test .venv/llm/done
 	BENCH_LLM_PYTHON=$(CURDIR)/.venv/llm/bin/python $(BIN)/pytest tests/llm

@@ -90,11 +90,15 @@ def _write(folder: Path, cell: Cell, generator: np.random.Generator) -> None:
 def _charges(cell: Cell, labels: int) -> list[dict[str, Any]]:
     flop_usd = HOUR_USD / 3600 / SPEED
     flops = (cell.budget_usd - labels * LABEL_USD) / flop_usd / 2
-    bought = [Charge("labels", labels, "label", LABEL_USD, "purse", "labels")] if labels else []
+    bought = (
+        [Charge(kind="labels", quantity=labels, unit="label", unit_price_usd=LABEL_USD, paid_by="purse", phase="labels")] if labels else []
+    )
     for phase in ("teacher_tuning", "student_training"):
-        bought.append(Charge("compute", flops, "FLOP", flop_usd, "purse", phase))
-        bought.append(Charge("compute", flops / SPEED, "s", HOUR_USD / 3600, "other meter", phase))
-        bought.append(Charge("compute", flops / 1e16, "kWh", 0.0, "other meter", phase))
+        bought.append(Charge(kind="compute", quantity=flops, unit="FLOP", unit_price_usd=flop_usd, paid_by="purse", phase=phase))
+        bought.append(
+            Charge(kind="compute", quantity=flops / SPEED, unit="s", unit_price_usd=HOUR_USD / 3600, paid_by="other meter", phase=phase)
+        )
+        bought.append(Charge(kind="compute", quantity=flops / 1e16, unit="kWh", unit_price_usd=0.0, paid_by="other meter", phase=phase))
     return [{"row": "charge", **asdict(charge), "usd": charge.usd} for charge in bought]
 
 
@@ -125,9 +129,26 @@ def _prediction(scores: dict[str, Any], place: int) -> dict[str, Any]:
 
 
 def _record(cell: Cell, facts: dict[str, float]) -> Record:
-    setting, times = f"label_share={cell.share:g}", ("2026-01-01T00:00:00+00:00", "2026-01-01T00:01:00+00:00")
-    which = (cell.name, "many", cell.task, cell.strategy, "distill", setting, {"label_share": cell.share}, cell.budget_usd, cell.seed)
-    return Record(*which, "done", "", cell.budget_usd, facts, "f00", {"cpu": "made up", "gpus": []}, *times, "")
+    return Record(
+        arm=cell.name,
+        suite="many",
+        task=cell.task,
+        strategy=cell.strategy,
+        use="distill",
+        setting=f"label_share={cell.share:g}",
+        settings={"label_share": cell.share},
+        budget_usd=cell.budget_usd,
+        seed=cell.seed,
+        status="done",
+        reason="",
+        spent_usd=cell.budget_usd,
+        facts=facts,
+        data_fingerprint="f00",
+        machine={"cpu": "made up", "gpus": []},
+        started="2026-01-01T00:00:00+00:00",
+        ended="2026-01-01T00:01:00+00:00",
+        student="",
+    )
 
 
 def _lines(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -115,7 +115,13 @@ def ranking(suite: Floats) -> Ranking:
     """Of scores, settings x seeds x examples; settings are called by their place."""
     means = suite.mean(axis=(1, 2))
     order = np.argsort(-means)
-    return Ranking(tuple(map(str, order)), means[order], significance.means(suite[order], RESAMPLES), *suite.shape[1:])
+    return Ranking(
+        names=tuple(map(str, order)),
+        means=means[order],
+        draws=significance.means(suite[order], RESAMPLES),
+        seeds=suite.shape[1],
+        examples=suite.shape[2],
+    )
 
 
 def _calls(suite: Floats, ahead: float) -> tuple[bool, bool, float]:

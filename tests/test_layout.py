@@ -53,3 +53,20 @@ def test_importing_bench_loads_nothing_but_the_version_and_leaves_names_free() -
 def test_no_file_of_bench_is_longer_than_300_lines() -> None:
     long = {path.name: n for path in BENCH.rglob("*.py") if (n := len(path.read_text(encoding="utf-8").splitlines())) > 300}
     assert long == {}
+
+
+POSITIONS_ALLOWED = {"Score", "Reading", "Splits", "Outcome"}
+"""Values that parts of other packages construct: their fields keep their positions."""
+
+
+def test_dataclasses_with_more_than_three_fields_are_keyword_only() -> None:
+    positional = []
+    for path in sorted(BENCH.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.ClassDef) or node.name in POSITIONS_ALLOWED:
+                continue
+            (*decorators,) = (ast.unparse(decorator) for decorator in node.decorator_list)
+            fields = [field for field in node.body if isinstance(field, ast.AnnAssign) and "ClassVar" not in ast.unparse(field.annotation)]
+            if any(one.startswith("dataclass") and "kw_only" not in one for one in decorators) and len(fields) > 3:
+                positional.append(f"{path.stem}.{node.name}")
+    assert positional == []

@@ -14,7 +14,6 @@ from typing import Any
 
 import huggingface_hub
 import pytest
-import torch
 from pydantic import ValidationError
 
 from bench.contracts import Part, no_progress
@@ -27,6 +26,7 @@ from bench.forecast.arm import forecast
 from bench.models.random import Random
 from bench.registry import name_of
 from bench.suite import arms, suite_file
+from bench.suite.arms import Arm
 from bench.suite.suite_file import Suite
 from bench.tasks._class_labels import ClassLabels
 from bench.tasks._json_lines_folder import JsonLinesFolder
@@ -147,10 +147,6 @@ def without_network(machine: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     monkeypatch.setenv("BENCH_MODELS", str(machine / "models"))
     monkeypatch.setenv("BENCH_DATA", str(machine / "data-sets"))
     monkeypatch.chdir(machine)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 # --- a suite in small ------------------------------------------------------------------------------------------------
@@ -185,14 +181,54 @@ def in_small_tokens(task: Any) -> Any:
     return task.model_copy(update={"max_source_tokens": 32, "max_target_tokens": 6})
 
 
-FIRST_OF_EACH = [
-    (name, label) for name, loaded in SUITES.items() for label in dict.fromkeys(cell.label for cell in loaded.cells) if label != ASKED
-]
+def first_of_each(name: str) -> dict[str, Arm]:
+    """Strategy label -> its first arm, in the order in which the small suite runs them."""
+    found: dict[str, Arm] = {}
+    for arm in arms.arms(small(SUITES[name])):
+        found.setdefault(arm.cell.label, arm)
+    return {label: arm for label, arm in found.items() if label != ASKED}
+
+
+def training(name: str, arm: Arm) -> tuple[object, ...]:
+    """What decides how an arm trains, apart from the rows it reads: strategy, settings, families of models, meter."""
+    loaded = SUITES[name]
+    families = [tiny(part.model) for part in (loaded.large, *loaded.models.values()) if hasattr(part, "model")]
+    settings = arm.cell.strategy.model_dump_json(exclude={"label_share"})
+    return type(arm.cell.strategy), settings, str(families), str(loaded.spec.compact), loaded.spec.precision, loaded.spec.prices.meter
+
+
+def not_first() -> list[tuple[str, str]]:
+    """Suite and label of every strategy that is not a suite's first arm, and does not train as one before it."""
+    first = {name: next(iter(first_of_each(name).values())) for name in SUITES}
+    seen, found = {training(name, arm) for name, arm in first.items()}, []
+    for name in SUITES:
+        for label, arm in first_of_each(name).items():
+            if (trains := training(name, arm)) not in seen:
+                seen.add(trains)
+                found.append((name, label))
+    return found
 
 
 def steps_made(store: Store, recipe: ModelRecipe) -> int:
     made: int = json.loads((store.artifact(recipe) / "training.json").read_text())["steps_made"]
     return made
+
+
+def two_steps(loaded: Suite, arm: Arm, machine: Path) -> None:
+    """Trains as the arm does, unless that is in the store, and checks what came of it."""
+    store = Store(
+        machine / "results" / "store", machine / "cache", "cpu", {}, no_progress, models_fingerprint(loaded, arm, machine / "cache")
+    )
+    purse = Purse(arm.budget_usd)
+    outcome = arm.cell.strategy.run(ArmJob(loaded, arm, arm.task.splits(machine / "cache", no_progress), purse, store))
+    assert isinstance(outcome.student, ModelRecipe)
+    assert steps_made(store, outcome.student) == 2
+    assert outcome.facts.get("pretraining_steps_made", 2) == 2
+    assert purse.spent_usd <= arm.budget_usd
+    if isinstance(outcome.teacher, Finetuned):
+        assert steps_made(store, outcome.teacher) == 2
+    student, _ = load(store.artifact(outcome.student))
+    assert layer_counts(student.config) == layer_counts(outcome.student.config(machine / "cache"))
 
 
 # --- every suite, every strategy in it -------------------------------------------------------------------------------
@@ -213,32 +249,28 @@ def test_a_model_is_pinned_to_a_commit_or_its_header_says_how_to_bring_it(name: 
     assert "hour" in header
 
 
-@pytest.mark.parametrize(("name", "label"), FIRST_OF_EACH)
+@pytest.mark.parametrize(("name", "label"), not_first())
 def test_a_full_suite_runs_two_steps_of_each_strategy_from_folders(name: str, label: str, machine: Path) -> None:
-    loaded = small(SUITES[name])
-    planned = next(found for found in arms.arms(loaded) if found.cell.label == label)
-    models = models_fingerprint(loaded, planned, machine / "cache")
-    store = Store(machine / "results" / "store", machine / "cache", "cpu", {}, no_progress, models)
-    purse = Purse(planned.budget_usd)
-    outcome = planned.cell.strategy.run(ArmJob(loaded, planned, planned.task.splits(machine / "cache", no_progress), purse, store))
-    assert isinstance(outcome.student, ModelRecipe)
-    assert steps_made(store, outcome.student) == 2
-    assert outcome.facts.get("pretraining_steps_made", 2) == 2
-    assert purse.spent_usd <= planned.budget_usd
-    if isinstance(outcome.teacher, Finetuned):
-        assert steps_made(store, outcome.teacher) == 2
-    student, _ = load(store.artifact(outcome.student))
-    assert layer_counts(student.config) == layer_counts(outcome.student.config(machine / "cache"))
+    """But for first arms, which the next test runs, and for what trains as a strategy of another suite does."""
+    two_steps(small(SUITES[name]), first_of_each(name)[label], machine)
 
 
 @pytest.mark.parametrize("name", SUITES)
 def test_the_first_arm_of_a_full_suite_is_done_with_its_scores(name: str, machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also what comes after the training: outputs on the test documents, metrics, and the speed of large and compact model."""
+    """Also what comes after its two steps: outputs on the test documents, metrics, and the speed of large and compact model."""
     loaded = small(SUITES[name])
     ending, folder = first_arm(name, loaded, machine, monkeypatch)
     scored = {row["name"] for row in ledger.rows(folder) if row["row"] == "score" and row["subject"] == "student"}
     assert loaded.spec.rank_by in scored
     assert ending.facts["student_parameters"] > 0
+    two_steps(loaded, arms.arms(loaded)[0], machine)
+
+
+def test_every_strategy_of_every_full_suite_trains_here_or_as_another_one_does() -> None:
+    here = [*not_first(), *((name, next(iter(first_of_each(name)))) for name in SUITES)]
+    trained = {training(name, first_of_each(name)[label]) for name, label in here}
+    assert len(here) > 30
+    assert {training(name, arm) for name in SUITES for arm in first_of_each(name).values()} == trained
 
 
 @pytest.mark.parametrize("name", SUITES)

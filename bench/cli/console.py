@@ -74,7 +74,7 @@ def markdown(text: str) -> RenderableType:
     return Markdown(text, hyperlinks=False)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class RunScreen:
     """A runner.Screen: live in a terminal, a line for each arm and a leaderboard now and then elsewhere."""
 

@@ -116,12 +116,12 @@ def plan(
         kept = {} if card else runner.kept(prepared, retry=False)  # no finished arm was made on another GPU
         planned = forecast.forecasts(prepared, store, progress, reuse=not card)
         finder = Finder(
-            prepared.cache,
-            prepared.device,
-            workers,
-            prepared.suite.profilers,
-            prepared.data_fingerprint,
-            recalibrate,
+            cache=prepared.cache,
+            device=prepared.device,
+            workers=workers,
+            profilers=prepared.suite.profilers,
+            data=prepared.data_fingerprint,
+            again=recalibrate,
         )
         model: Device | None = None
         if card:

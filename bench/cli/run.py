@@ -74,7 +74,7 @@ def run(
     if layers is not None:
         for line in (*layers, *prepare.warnings(prepared)):
             screen.print(line)
-    with console.RunScreen(screen) as shown:
+    with console.RunScreen(console=screen) as shown:
         executor = Local(workers=workers or processes.concurrency(prepared.device))
         records = runner.run(prepared, executor, shown, retry=retry, layers=layers)
     written = reporting.write(prepared.results)

@@ -53,7 +53,7 @@ class NoTally:
     def sold(self, prompt_tokens: int, output_tokens: int) -> None: ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Workbench:
     """What a recipe may use while it makes something."""
 

@@ -94,7 +94,7 @@ PaidBy = Literal["purse", "free", "other meter"]
 """Who bears a charge; 'other meter': the quantity is kept for re-pricing, the suite pays by another meter."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Charge:
     """A quantity and its price. Dollars are derived, so that other prices re-price old results."""
 
@@ -111,7 +111,7 @@ class Charge:
         return round(self.quantity * self.unit_price_usd, 9)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Bill:
     """What making an artifact took. kwh None: not measured. Tokens are those that an endpoint counted, and sells."""
 

@@ -18,7 +18,7 @@ HUB_TIMEOUT_S = 10
 """How long the Hub may take to answer before it counts as out of reach."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DataSet:
     """What to load. splits: the name under which each is handed back -> its name in the data set."""
 

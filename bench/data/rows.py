@@ -13,7 +13,7 @@ from bench.errors import DataError
 from bench.system.names import nearest
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
     """A row as it was read. where: file or split, and the row's number in it."""
 

@@ -32,7 +32,7 @@ _NOT_READ = ("test", "site-packages", "dist-packages")
 _GENERATED = "This file was automatically generated from"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class DocumentedObject:
     """A class or function with a docstring. body: its source after the docstring, at most 2,000 characters."""
 
@@ -55,7 +55,9 @@ def documented_objects(packages: dict[str, str], cache: Path, progress: Progress
         progress(f"reading the source of {package}", done, len(packages))
         kept = build_once(folder / f"{package}-{package_version}.jsonl", partial(_extract, package))
         with kept.open(encoding="utf-8") as lines:
-            yield from (DocumentedObject(*json.loads(line)) for line in lines)
+            for line in lines:
+                name, parameters, docstring, body = json.loads(line)
+                yield DocumentedObject(name=name, parameters=parameters, docstring=docstring, body=body)
     progress("reading source", len(packages), len(packages))
 
 
@@ -98,7 +100,7 @@ def _objects_in(file: Path) -> Iterator[DocumentedObject]:
     for node in _statements(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and (docstring := ast.get_docstring(node)):
             body = "\n".join(lines[node.body[0].end_lineno : node.end_lineno])
-            yield DocumentedObject(node.name, _parameters(node), docstring, body[:_BODY_CHARACTERS])
+            yield DocumentedObject(name=node.name, parameters=_parameters(node), docstring=docstring, body=body[:_BODY_CHARACTERS])
 
 
 def _statements(node: ast.AST) -> Iterator[ast.AST]:

@@ -154,7 +154,9 @@ def _need_each_once(file: str, columns: Columns, present: Sequence[str]) -> None
 
 
 def _row(where: str, columns: Columns, cells: Mapping[str, str | None]) -> Row:
-    return Row(where, cells[columns.source] or "", cells[columns.target], (cells[columns.id] or "") if columns.id else None)
+    return Row(
+        where=where, source=cells[columns.source] or "", target=cells[columns.target], id=(cells[columns.id] or "") if columns.id else None
+    )
 
 
 def _first_line(error: Exception) -> str:

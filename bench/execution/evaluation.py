@@ -24,7 +24,7 @@ TIMED_DOCUMENTS, TIMED_ROUNDS = 16, 3
 """Inference is timed on so many documents, so many times over."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """Everything that scoring one arm needs. outcome: what its strategy handed back."""
 

@@ -43,7 +43,7 @@ from bench.suite.suite_file import POOL, Suite
 from bench.system.fingerprints import of_folder
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Work:
     """Something that an arm had made, and what that took.
 
@@ -101,7 +101,11 @@ class ArmJob(Job):
         if owned + wanted > len(self._train):
             raise NotEnough(f"{owned} labels owned and {wanted} bought make {owned + wanted}, the data holds {len(self._train)}")
         if wanted > bought:
-            self._purse.pay(Charge("labels", wanted - bought, "label", self._label_usd, "purse", "labels"))
+            self._purse.pay(
+                Charge(
+                    kind="labels", quantity=wanted - bought, unit="label", unit_price_usd=self._label_usd, paid_by="purse", phase="labels"
+                )
+            )
             self._bought = wanted
         self.facts |= {"labels_owned": owned, "labels_bought": self._bought}
         return self._drawn()[: owned + self._bought]
@@ -142,7 +146,7 @@ class ArmJob(Job):
             recipe, allowance = self._fitted(recipe, phase, shorten, at_most_usd)
             bill, shared = self._metered(recipe, allowance, phase)
         self._pay(recipe, bill, phase)
-        self._works[recipe.key] = Work(phase, recipe, bill, shared)
+        self._works[recipe.key] = Work(phase=phase, recipe=recipe, bill=bill, shared=shared)
         if self._ledger:
             for reading in bill.readings:
                 self._ledger.reading(phase, reading, shared)
@@ -162,7 +166,7 @@ class ArmJob(Job):
         return prices.unit_price_usd(prices.meter, self._task_label, phase)
 
     def _cut_off(self, kind: str, amount: float, unit: str, price_usd: float, phase: Phase) -> None:
-        self._purse.pay(Charge(f"{kind} cut off", amount, unit, price_usd, "purse", phase))
+        self._purse.pay(Charge(kind=f"{kind} cut off", quantity=amount, unit=unit, unit_price_usd=price_usd, paid_by="purse", phase=phase))
 
     def _fitted(self, recipe: R, phase: Phase, shorten: bool, at_most_usd: float | None) -> tuple[R, Allowance]:
         """The recipe, shortened where it has to be and may be, and what it may use of the meter."""

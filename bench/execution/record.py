@@ -14,7 +14,7 @@ from bench.system.files import write_json
 Status = Literal["done", "infeasible", "skipped", "failed"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Ending:
     """How the process of an arm ended, for the parent to seal: the content of outcome.json."""
 
@@ -29,7 +29,7 @@ class Ending:
     started: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Record:
     """How an arm ended, and under which conditions."""
 

@@ -184,7 +184,7 @@ def _ending(folder: Path, exit_status: int) -> Ending:
         spent = sum(row["usd"] for row in ledger.rows(folder) if row["row"] == "charge" and row["paid_by"] == "purse")
     except BenchError as error:
         reason += f"; {error}"
-    return Ending("failed", reason, round(spent, 9))
+    return Ending(status="failed", reason=reason, spent_usd=round(spent, 9))
 
 
 def _how_it_died(folder: Path, exit_status: int) -> str:

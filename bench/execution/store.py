@@ -37,7 +37,7 @@ class Allowance:
     amount: float | None = None
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Meters:
     """A Tally: counts FLOPs and time of one piece of work, and holds it to its allowance at every step.
 
@@ -194,17 +194,24 @@ class Store:
         with atomic_write(self.folder / recipe.key) as making:
             (making / "artifact").mkdir(parents=True)
             with window(self.profilers, self.device) as seen:
-                meters = Meters(allowance, seen.kwh_so_far)
+                meters = Meters(allowance=allowance, energy_so_far=seen.kwh_so_far)
                 recipe.make(making / "artifact", self._bench(meters))
             if meters.set_up_s is not None:
                 seen.readings.append(Reading("set_up", meters.set_up_s, "s", "counter"))
-            used = (meters.items, meters.prompt_tokens, meters.output_tokens)
-            bill = Bill(meters.flops, seen.wall_s, seen.kwh(), tuple(seen.readings), *used)
+            bill = Bill(
+                flops=meters.flops,
+                wall_s=seen.wall_s,
+                kwh=seen.kwh(),
+                readings=tuple(seen.readings),
+                items=meters.items,
+                prompt_tokens=meters.prompt_tokens,
+                output_tokens=meters.output_tokens,
+            )
             write_json(making / "bill.json", {"schema": SCHEMA, "recipe": recipe.identity(), **asdict(bill)})
         return bill
 
     def _bench(self, tally: Tally) -> Workbench:
-        return Workbench(self.cache, self.device, self.artifact, tally, self.progress)
+        return Workbench(cache=self.cache, device=self.device, artifact=self.artifact, tally=tally, progress=self.progress)
 
 
 class DryStore:
@@ -214,7 +221,7 @@ class DryStore:
     """
 
     def __init__(self, cache: Path, progress: Progress) -> None:
-        self.bench = Workbench(cache, "cpu", lambda recipe: Path(recipe.key), NoTally(), progress)
+        self.bench = Workbench(cache=cache, device="cpu", artifact=lambda recipe: Path(recipe.key), tally=NoTally(), progress=progress)
         self._made: Store | None = None
         self._bills: dict[str, Bill] = {}
 
@@ -228,8 +235,16 @@ class DryStore:
         if self._made and (bill := self._made.bill(recipe)):
             return bill, True
         if recipe.key not in self._bills:
-            flops, items = recipe.forecast_flops(self.bench), recipe.forecast_items(self.bench)
-            self._bills[recipe.key] = Bill(flops, 0.0, 0.0, (), items, *recipe.forecast_tokens(self.bench))
+            prompt_tokens, output_tokens = recipe.forecast_tokens(self.bench)
+            self._bills[recipe.key] = Bill(
+                flops=recipe.forecast_flops(self.bench),
+                wall_s=0.0,
+                kwh=0.0,
+                readings=(),
+                items=recipe.forecast_items(self.bench),
+                prompt_tokens=prompt_tokens,
+                output_tokens=output_tokens,
+            )
         return self._bills[recipe.key], False
 
     def value(self, recipe: Recipe) -> object:

@@ -69,7 +69,7 @@ def run(suite_path: Path, arm_id: str, results: Path, cache: Path, device: str) 
         store = prepared.store(arm, progress)
         job = ArmJob(loaded, arm, splits, purse, store, ledger)
         outcome = arm.cell.strategy.run(job)
-        evaluation = Evaluation(loaded, arm, splits, job, outcome)
+        evaluation = Evaluation(suite=loaded, arm=arm, splits=splits, job=job, outcome=outcome)
         predictions = evaluation.predictions()
         scores = evaluation.scores(predictions, evaluation.log_probs())
         _write_predictions(folder / "predictions.jsonl", splits.test, predictions, scores)
@@ -79,15 +79,21 @@ def run(suite_path: Path, arm_id: str, results: Path, cache: Path, device: str) 
                 ledger.score(subject, score)
         ledger.facts(facts)
         student = str(store.artifact(outcome.student).relative_to(results))
-        return Ending("done", "", purse.spent_usd, facts, student=student, **about)
+        return Ending(status="done", reason="", spent_usd=purse.spent_usd, facts=facts, student=student, **about)
     except Stop as stop:
         facts = job.facts if job else {}
         ledger.facts(facts)
-        return Ending("infeasible" if isinstance(stop, OverBudget) else "skipped", str(stop), purse.spent_usd, facts, **about)
+        return Ending(
+            status="infeasible" if isinstance(stop, OverBudget) else "skipped",
+            reason=str(stop),
+            spent_usd=purse.spent_usd,
+            facts=facts,
+            **about,
+        )
     except Exception as error:
         traceback.print_exc()
         reason = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
-        return Ending("failed", " ".join(reason.split()), purse.spent_usd, **about)
+        return Ending(status="failed", reason=" ".join(reason.split()), spent_usd=purse.spent_usd, **about)
 
 
 def _write_predictions(

@@ -31,12 +31,14 @@ class Local(Executor):
                     running[name] = self._start(waiting.pop(name), logs[name])
                 time.sleep(0.1)
                 for name in [n for n, process in running.items() if process.poll() is not None]:
-                    ended(name, running.pop(name).returncode)
+                    process = running.pop(name)
+                    process.communicate()  # closes the pipe to it
+                    ended(name, process.returncode)
         finally:
             for process in running.values():
                 process.kill()
             for process in running.values():
-                process.wait()
+                process.communicate()
 
     def _start(self, command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
         log.parent.mkdir(parents=True, exist_ok=True)

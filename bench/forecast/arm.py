@@ -18,7 +18,7 @@ from bench.training.generated import Outputs
 from bench.training.recipes import Trained
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Forecast:
     """What an arm will buy and cost, if every output that is not made yet is as long as allowed. What seconds and kWh of work cost is not
     known before it is done.
@@ -67,9 +67,16 @@ def forecast(suite: Suite, arm: Arm, splits: Splits, store: DryStore) -> Forecas
     try:
         outcome = arm.cell.strategy.run(job)
         facts = dict(outcome.facts)
-        for recipe in Evaluation(suite, arm, splits, job, outcome).recipes():
+        for recipe in Evaluation(suite=suite, arm=arm, splits=splits, job=job, outcome=outcome).recipes():
             job.make(recipe, "evaluation")
     except BenchError as error:  # one arm that cannot be must not hide what the others cost
         stops = str(error)
     steps = sum(work.recipe.steps(job.bench) for work in job.works if isinstance(work.recipe, Trained))
-    return Forecast({**job.facts, **facts}, tuple(purse.charges), job.works, steps, stops, job.start_labels() or splits.dev)
+    return Forecast(
+        facts={**job.facts, **facts},
+        charges=tuple(purse.charges),
+        works=job.works,
+        steps=steps,
+        stops=stops,
+        labels=job.start_labels() or splits.dev,
+    )

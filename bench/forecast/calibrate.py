@@ -36,7 +36,7 @@ NO_PACE = ("limit", "seed")
 """Fields of a recipe that its pace does not depend on."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Pace:
     """How fast a kind of work goes.
 
@@ -78,7 +78,7 @@ def _told(value: Any) -> Any:
     return None if isinstance(value, Example) else identify(value)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Stopwatch:
     """A Tally that lets work go on for some seconds, and notes when each step was done."""
 
@@ -131,7 +131,13 @@ def rehearse(recipe: Recipe, folder: Path, device: str, profilers: Mapping[str, 
             stage.make(short, watch)
     pace, kwh = watch.seconds_per_flop, seen.kwh()
     around = max(0.0, seen.wall_s - pace * sum(watch.flops))
-    return Pace(around, pace, len(watch.flops), None if kwh is None else 3.6e6 * kwh / seen.wall_s, resident)
+    return Pace(
+        around_s=around,
+        seconds_per_flop=pace,
+        steps=len(watch.flops),
+        watts=None if kwh is None else 3.6e6 * kwh / seen.wall_s,
+        resident_bytes=resident,
+    )
 
 
 @cache
@@ -154,7 +160,10 @@ class _Stage:
                 self.make(needed, Stopwatch())
         self.artifact(recipe).mkdir(exist_ok=True)
         with suppress(OverBudget):  # the clock has ended what may not stop early
-            recipe.make(self.artifact(recipe), Workbench(self.cache, self.device, self.artifact, watch, no_progress))
+            recipe.make(
+                self.artifact(recipe),
+                Workbench(cache=self.cache, device=self.device, artifact=self.artifact, tally=watch, progress=no_progress),
+            )
 
     def artifact(self, recipe: Recipe) -> Path:
         return self.folder / recipe.key

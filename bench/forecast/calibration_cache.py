@@ -30,7 +30,7 @@ REASON = "reason"
 """Key of an answer that is none."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Finder:
     """Finds out about work on one device. workers: processes at a time; 0: in this one. data: of the tasks, by their fingerprints."""
 

@@ -67,7 +67,7 @@ class Nowhere:
         return Taken(None, None, None)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Here:
     """This device. paces, peaks: by the recipe's key; None, or none: not known. Of work that is done it tells what was measured."""
 
@@ -104,7 +104,7 @@ def _took(work: Work) -> Taken:
     return Taken(work.bill.wall_s, work.bill.kwh, read.get("gpu_peak_allocated") or read.get("peak_rss"))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OnCard:
     """A card of the table.
 

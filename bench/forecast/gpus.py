@@ -17,7 +17,7 @@ GIB = 2**30
 SIZE = r"(\d+(?:\.\d+)?)\s*(?:gb|gib|g)"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Card:
     """A card of the table, or a size alone.
 
@@ -62,13 +62,20 @@ def _rows(file: Path) -> list[dict[str, str]]:
 
 def _card(row: Mapping[str, str]) -> Card:
     price, speed, watts = (float(text) if text else None for text in (row["usd_per_hour"], row["bf16_flops_per_second"], row.get("watts")))
-    return Card(row["card"], float(row["memory_gib"]) * GIB, price, speed, speed is not None, watts)
+    return Card(
+        name=row["card"],
+        memory_bytes=float(row["memory_gib"]) * GIB,
+        usd_per_hour=price,
+        bf16_flops_per_second=speed,
+        computes_bf16=speed is not None,
+        watts=watts,
+    )
 
 
 def find(name: str, table: tuple[Card, ...]) -> Card:
     """A card by its name, or of a size such as '16GB', which is taken for GiB as makers do. Raises BenchError with the nearest."""
     if size := re.fullmatch(SIZE, name.strip(), re.IGNORECASE):
-        return Card(name, float(size[1]) * GIB)
+        return Card(name=name, memory_bytes=float(size[1]) * GIB)
     plain = {_plain(card.name): card for card in table}
     if card := plain.get(_plain(name)):
         return card

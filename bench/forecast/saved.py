@@ -14,7 +14,7 @@ SCHEMA = 1
 FILE = "forecast.json"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Foreseen:
     """Of one arm, all of its work counted as if no other had done any. None: not foreseen.
 
@@ -29,7 +29,7 @@ class Foreseen:
     peak_bytes: float | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Written:
     """device: where, and what was assumed. made: when, UTC. arms: by id; of a suite that has changed, those of before as well.
 
@@ -62,6 +62,6 @@ def read(results: Path) -> Written | None:
         kept = json.loads(path.read_text(encoding="utf-8"))
         if kept["schema"] != SCHEMA:
             raise ValueError(f"schema {kept['schema']}, this version reads {SCHEMA}")
-        return Written(str(kept["device"]), str(kept["made"]), {arm: Foreseen(**one) for arm, one in kept["arms"].items()})
+        return Written(device=str(kept["device"]), made=str(kept["made"]), arms={arm: Foreseen(**one) for arm, one in kept["arms"].items()})
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        return Written("", "", {}, f"{path.name} cannot be read ({error}); `bench plan` writes it anew")
+        return Written(device="", made="", arms={}, problem=f"{path.name} cannot be read ({error}); `bench plan` writes it anew")

@@ -30,7 +30,7 @@ from bench.suite.suite_file import Suite
 from bench.system import machine
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Ahead:
     """device: None where only quantities and dollars were asked for; then no time, energy or memory is foreseen.
 
@@ -61,8 +61,15 @@ class Ahead:
             planned = self.planned[arm]
             usd = total.at_most_usd if known and not planned.exact else total.usd
             if not (planned.stops or planned.begun or arm in self.records):
-                found[arm.id] = Foreseen(usd, planned.exact, planned.steps, *vars(total.taken).values())
-        return Written(self.device.title if self.device else "", datetime.now(UTC).isoformat(timespec="seconds"), found)
+                found[arm.id] = Foreseen(
+                    usd=usd,
+                    exact=planned.exact,
+                    steps=planned.steps,
+                    seconds=total.taken.seconds,
+                    kwh=total.taken.kwh,
+                    peak_bytes=total.taken.peak_bytes,
+                )
+        return Written(device=self.device.title if self.device else "", made=datetime.now(UTC).isoformat(timespec="seconds"), arms=found)
 
 
 def forecasts(prepared: PreparedSuite, store: DryStore, progress: Progress, *, reuse: bool) -> dict[Arm, Forecast]:
@@ -88,7 +95,16 @@ def look(
     records = {arm: record for arm in planned if (record := kept.get(arm.id))}
     where = device or Nowhere()
     alone, shared = totals.alone(suite, planned, where), totals.shared(suite, planned, where)
-    return Ahead(suite, planned, device, alone, shared, workers, records, totals.to_go(suite, planned, where, records))
+    return Ahead(
+        suite=suite,
+        planned=planned,
+        device=device,
+        alone=alone,
+        shared=shared,
+        workers=workers,
+        records=records,
+        to_go=totals.to_go(suite, planned, where, records),
+    )
 
 
 def here(finder: Finder, planned: Mapping[Arm, Forecast], store: DryStore, progress: Progress) -> Here:
@@ -100,7 +116,15 @@ def here(finder: Finder, planned: Mapping[Arm, Forecast], store: DryStore, progr
     name = facts["cpu"] if cpu else facts["gpus"][0]["name"] if facts["gpus"] else "GPU"
     room = psutil.virtual_memory().total / max(1, finder.workers) if cpu else _gpu_bytes()
     processes = f"{finder.workers} process" + "es" * (finder.workers != 1)
-    return Here(f"{name}, {processes} at a time", room, paces, peaks, cpu, likely_shares(planned.values(), store.bench), finder.reasons)
+    return Here(
+        title=f"{name}, {processes} at a time",
+        room_bytes=room,
+        paces=paces,
+        peaks=peaks,
+        process_counts=cpu,
+        likely=likely_shares(planned.values(), store.bench),
+        reasons=finder.reasons,
+    )
 
 
 def on_card(
@@ -110,7 +134,15 @@ def on_card(
     if not card.computes_bf16 and any(getattr(recipe, "precision", "") == "bf16" for recipe in _recipes(planned)):
         raise BenchError(f"{card.name} has no bf16 in hardware; say `precision: fp32` in the suite, or take another card")
     peaks = finder.peaks(_recipes(planned), "cuda", store.bench, progress)
-    return OnCard(card, training, generating, CONTEXT_BYTES, KEPT_FREE, peaks, likely_shares(planned.values(), store.bench))
+    return OnCard(
+        card=card,
+        training=training,
+        generating=generating,
+        context_bytes=CONTEXT_BYTES,
+        kept_free=KEPT_FREE,
+        peaks=peaks,
+        likely=likely_shares(planned.values(), store.bench),
+    )
 
 
 def _recipes(planned: Mapping[Arm, Forecast]) -> list[Recipe]:

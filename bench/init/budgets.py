@@ -33,7 +33,7 @@ MARGIN = 1.2
 """Compute is estimated for mean lengths, so a budget has room for more."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Device:
     """What computes, and what it costs: assumed, except the speed of a core, which is that of results/reference/pegasus."""
 
@@ -54,7 +54,7 @@ class Device:
         return flops / self.flops_per_second / self.workers / 3600
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Costs:
     """FLOPs an example: of tuning, over all epochs, and of answering."""
 
@@ -96,7 +96,7 @@ def costs(config: Any, compact: Compact, methods: Methods, decoding: Decoding, s
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Spending:
     """How money is spent. train: labels to learn from, of which `start` are owned and the rest can be bought. costs: None where nobody
     knows what the model computes."""
@@ -174,16 +174,56 @@ class Spending:
 def spending(train: int, pool: int, label_usd: float, budgets: Sequence[float], costs: Costs | None, flop_usd: float) -> Spending:
     """Labels to own, and the budgets where none are given: the larger one buys what there is to buy, and has enough for computing."""
     if budgets:
-        return Spending(train, pool, _owned(train, label_usd, max(budgets)), label_usd, tuple(sorted(set(budgets))), costs, flop_usd)
+        return Spending(
+            train=train,
+            pool=pool,
+            start=_owned(train, label_usd, max(budgets)),
+            label_usd=label_usd,
+            budgets=tuple(sorted(set(budgets))),
+            costs=costs,
+            flop_usd=flop_usd,
+        )
     if label_usd == 0:
-        needs = max((flops for _, _, flops in Spending(train, pool, train, 0, (1.0,), costs, flop_usd)._arms(1.0)), default=0.0)
-        return Spending(train, pool, train, 0, (nice(MARGIN * needs * flop_usd) or 10.0,), costs, flop_usd)
+        needs = max(
+            (
+                flops
+                for _, _, flops in Spending(
+                    train=train, pool=pool, start=train, label_usd=0, budgets=(1.0,), costs=costs, flop_usd=flop_usd
+                )._arms(1.0)
+            ),
+            default=0.0,
+        )
+        return Spending(
+            train=train,
+            pool=pool,
+            start=train,
+            label_usd=0,
+            budgets=(nice(MARGIN * needs * flop_usd) or 10.0,),
+            costs=costs,
+            flop_usd=flop_usd,
+        )
     start = train - math.floor(train * (1 - OWNED))
     large = nice((train - start) * label_usd / LABEL_SHARE, down=True) or 1.0
-    found = Spending(train, pool, start, label_usd, (nice(large * SMALL_BUDGET), large), costs, flop_usd)
+    found = Spending(
+        train=train,
+        pool=pool,
+        start=start,
+        label_usd=label_usd,
+        budgets=(nice(large * SMALL_BUDGET), large),
+        costs=costs,
+        flop_usd=flop_usd,
+    )
     while found.short():
         large = nice(large * 1.25)
-        found = Spending(train, pool, start, label_usd, (nice(large * SMALL_BUDGET), large), costs, flop_usd)
+        found = Spending(
+            train=train,
+            pool=pool,
+            start=start,
+            label_usd=label_usd,
+            budgets=(nice(large * SMALL_BUDGET), large),
+            costs=costs,
+            flop_usd=flop_usd,
+        )
     return found
 
 

@@ -42,7 +42,7 @@ CPU_HOURS, GPU_HOURS = 2.0, 24.0
 """Within which a suite is meant to end."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Divided:
     """How `files` splits the rows, as it said itself."""
 
@@ -58,7 +58,7 @@ class Divided:
         return self.task.pool_fraction > 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """All that the suite says, and the figures it rests on. hours: of the whole suite, on `device`; None where nobody knows."""
 
@@ -85,8 +85,17 @@ def device(large: Large) -> Device:
     from bench.system import machine
 
     if machine.device("auto") == "cuda" or large.on_hub:
-        return Device("an A100 on a public cloud", 1.875, 3e13, 1, GPU_HOURS, is_gpu=True)
-    return Device("a core of a rented CPU machine", 0.05, 9e10, processes.concurrency(), CPU_HOURS, is_gpu=False)
+        return Device(
+            name="an A100 on a public cloud", hour_usd=1.875, flops_per_second=3e13, workers=1, hours_at_most=GPU_HOURS, is_gpu=True
+        )
+    return Device(
+        name="a core of a rented CPU machine",
+        hour_usd=0.05,
+        flops_per_second=9e10,
+        workers=processes.concurrency(),
+        hours_at_most=CPU_HOURS,
+        is_gpu=False,
+    )
 
 
 def divided(path: Path, told: Format | None, choice: Choice, look: Look, cache: Path) -> Divided:
@@ -113,7 +122,7 @@ def divided(path: Path, told: Format | None, choice: Choice, look: Look, cache: 
         except DataError as error:
             failed = error
             continue
-        return Divided(task, *(len(part) for part in (found.train, found.dev, found.test, found.unlabelled)))
+        return Divided(task=task, train=len(found.train), dev=len(found.dev), test=len(found.test), pool=len(found.unlabelled))
     raise failed
 
 
@@ -134,7 +143,19 @@ def settle(choice: Choice, look: Look, large: Large, rows: Divided, on: Device, 
     caps["pool_examples"] = (pool, rows.pool)
     limits = {"max_source_tokens": source, "max_target_tokens": target}
     task = rows.task.model_copy(update=limits | {name: used for name, (used, there_are) in caps.items() if used < there_are})
-    return Settings(choice, look, large, small, why, how, task, rows, spent, on, flops)
+    return Settings(
+        choice=choice,
+        look=look,
+        large=large,
+        compact=small,
+        why_compact=why,
+        methods=how,
+        task=task,
+        divided=rows,
+        spending=spent,
+        device=on,
+        flops=flops,
+    )
 
 
 def _sizes(rows: Divided, cap: int | None) -> tuple[int, int, int, int]:

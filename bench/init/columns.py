@@ -30,7 +30,7 @@ KEYS = frozenset(
 """Words in the names of columns that are neither."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Column:
     """What a column holds. words: of the cells that are not blank, the median. distinct: different cells, blank ones aside."""
 
@@ -56,7 +56,7 @@ class Column:
         return max(found, default=0) + (100 if found and len(self.parts) == 1 else 0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Choice:
     """The two columns, and why; unclear: others would do as well."""
 
@@ -76,7 +76,7 @@ def columns(table: Table) -> dict[str, Column]:
 def _column(name: str, cells: Sequence[str | None]) -> Column:
     filled = [cell for cell in cells if cell and cell.strip()]
     words = float(median(len(cell.split()) for cell in filled)) if filled else 0.0
-    return Column(name, len(filled), len(cells) - len(filled), len(set(filled)), words)
+    return Column(name=name, filled=len(filled), empty=len(cells) - len(filled), distinct=len(set(filled)), words=words)
 
 
 def choose(table: Table, source: str | None, target: str | None) -> Choice:
@@ -88,7 +88,15 @@ def choose(table: Table, source: str | None, target: str | None) -> Choice:
     documents = {name: column for name, column in found.items() if name != target and column.filled}
     chosen, why, unclear = (source, "as you said", False) if source is not None else _document(table, documents)
     labels = {name: column for name, column in found.items() if name != chosen}
-    return Choice(chosen, why, unclear, *((target, "as you said", False) if target is not None else _label(table, labels)))
+    label, why_label, label_unclear = (target, "as you said", False) if target is not None else _label(table, labels)
+    return Choice(
+        source=chosen,
+        why_source=why,
+        source_unclear=unclear,
+        target=label,
+        why_target=why_label,
+        target_unclear=label_unclear,
+    )
 
 
 def _document(table: Table, columns: Mapping[str, Column]) -> tuple[str, str, bool]:

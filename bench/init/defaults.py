@@ -13,7 +13,7 @@ LONG = 256
 """Documents of more tokens are trained on in batches of half the size."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Methods:
     """Tuning of the teacher, of a compact model on labels, of a distilled and of a shrunk one; decoding; and whose settings they are."""
 
@@ -31,7 +31,9 @@ def methods(large: Large, source_tokens: int) -> Methods:
     if large.family in ("pegasus", "bart"):
         tuning = Tuning(epochs=5, batch_size=batch, learning_rate=3e-4, optimizer="adafactor", label_smoothing=0.1, dropout=0.1)
         decoding = Decoding(beams=4, length_penalty=0.8, batch_size=32)
-        return Methods(tuning, tuning, tuning, tuning, decoding, "suites/papers/pegasus-large.yaml")
+        return Methods(
+            teacher=tuning, student=tuning, distilled=tuning, shrunk=tuning, decoding=decoding, whose="suites/papers/pegasus-large.yaml"
+        )
     rate = 2e-4 if large.layers and not large.layers[0] else 1e-3  # a decoder-only model is tuned more gently
     tuning = Tuning(epochs=3, batch_size=batch, learning_rate=rate)
     frozen = tuning.model_copy(update={"freeze": "encoder"}) if rate == 1e-3 else tuning

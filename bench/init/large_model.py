@@ -31,7 +31,7 @@ PUBLISHED: tuple[tuple[str, Family, str], ...] = (
 """Hub ids -> family and name of their published shape."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Large:
     """The large model. config: of transformers; None where nobody here knows it. tokenizer: its folder, if it is here; else `lacking` says
     why not. on_hub: it has to be had from there, or under `--models`."""
@@ -92,7 +92,7 @@ def _part(name: str, cache: Path) -> Large:
     try:
         return _here(name, {}, part, part.folder(cache))
     except CheckpointError as error:
-        return Large(name, {}, part.title, lacking=str(error))
+        return Large(use=name, settings={}, title=part.title, lacking=str(error))
 
 
 def _hub(repository: str, revision: str, cache: Path) -> Large:
@@ -106,13 +106,19 @@ def _hub(repository: str, revision: str, cache: Path) -> Large:
     if found := next(filter(None, copies), None):
         return _here("hub", settings, part, found)
     shape = _published(repository)
-    return Large("hub", settings, repository, config(shape) if shape else None, lacking=f"{repository} is not on this machine")
+    return Large(
+        use="hub",
+        settings=settings,
+        title=repository,
+        config=config(shape) if shape else None,
+        lacking=f"{repository} is not on this machine",
+    )
 
 
 def _here(use: str, settings: Mapping[str, str], part: Checkpoint, folder: Path) -> Large:
     from bench.training.checkpoints import read_config
 
-    return Large(use, settings, part.title, read_config(folder), folder)
+    return Large(use=use, settings=settings, title=part.title, config=read_config(folder), tokenizer=folder)
 
 
 def _published(repository: str) -> Shape | None:

@@ -41,7 +41,7 @@ class Classes:
         return self.counts[0] / sum(self.counts)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Look:
     """Figures of a file. labelled, unlabelled: different documents with a label, and without; what is repeated counts once.
 

@@ -41,7 +41,7 @@ NAME_CHARACTERS = 100
 Cells = dict[str, list[str | None]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Table:
     """A file's columns as text.
 
@@ -107,7 +107,15 @@ def _text_table(file: Path, data: bytes, suffix: str) -> Table:
     table = _separated(file, text, usual) if usual else _json(file, text, suffix)
     named = f"{table.kind}, {'UTF-8' if encoding == 'utf-8' else encoding}"
     troubles = (trouble,) if trouble else ()
-    return Table(file, named, table.cells, table.told, table.not_text, troubles + table.troubles, table.why_copy or why_copy)
+    return Table(
+        file=file,
+        kind=named,
+        cells=table.cells,
+        told=table.told,
+        not_text=table.not_text,
+        troubles=troubles + table.troubles,
+        why_copy=table.why_copy or why_copy,
+    )
 
 
 def _separated(file: Path, text: str, usual: str) -> Table:
@@ -126,7 +134,15 @@ def _separated(file: Path, text: str, usual: str) -> Table:
         troubles.append(f"its fields are separated by {DELIMITERS[delimiter]}")
     why_copy = "" if delimiter in for_files else f"its fields are separated by {DELIMITERS[delimiter]}"
     told = for_files.get(delimiter) if delimiter != usual else None
-    return Table(file, for_files.get(delimiter, "csv").upper(), cells, told, not_text, tuple(troubles), why_copy)
+    return Table(
+        file=file,
+        kind=for_files.get(delimiter, "csv").upper(),
+        cells=cells,
+        told=told,
+        not_text=not_text,
+        troubles=tuple(troubles),
+        why_copy=why_copy,
+    )
 
 
 def _header(text: str, delimiter: str) -> list[str]:
@@ -157,10 +173,12 @@ def _json(file: Path, text: str, suffix: str) -> Table:
     records = _records_of(whole) if whole is not None else None
     if records is not None:
         cells, not_text = _columns([(f"{file}, object {i}", record) for i, record in enumerate(records, 1)])
-        return Table(file, "JSON", cells, None, not_text, why_copy="it is one JSON value, not a JSON object a line")
+        return Table(
+            file=file, kind="JSON", cells=cells, told=None, not_text=not_text, why_copy="it is one JSON value, not a JSON object a line"
+        )
     lines = [(f"{file}, line {number}", line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     cells, not_text = _columns([(where, _parsed(where, line)) for where, line in lines])
-    return Table(file, "JSON lines", cells, None if KINDS[suffix] else "jsonl", not_text)
+    return Table(file=file, kind="JSON lines", cells=cells, told=None if KINDS[suffix] else "jsonl", not_text=not_text)
 
 
 def _records_of(whole: Any) -> list[Any] | None:
@@ -221,4 +239,4 @@ def _parquet(file: Path, data: bytes) -> Table:
             not_text[name] = f"holds {table[name].type}, not text"
         except UnicodeDecodeError as error:
             not_text[name] = f"holds text that is not UTF-8 (byte 0x{error.object[error.start]:02x})"
-    return Table(file, "Parquet", cells, None, not_text)
+    return Table(file=file, kind="Parquet", cells=cells, told=None, not_text=not_text)

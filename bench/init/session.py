@@ -25,7 +25,7 @@ LABEL_USD = 0.10
 """Where nobody says what a label costs. Kang, Xu, Ritter 2023 paid 0.13 to 0.37 (suites/papers/)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Wanted:
     """What was said on the command line; None or empty: not said. ask: whether there is somebody to ask for what was not."""
 

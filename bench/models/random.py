@@ -85,7 +85,7 @@ class Random(Checkpoint):
         if self.family == "llama":
             return self._llama(tokenizer)
         stacks = {"el": self.encoder_layers, "dl": self.decoder_layers}
-        shape = Shape(self.family, **stacks, dm=self.width, ff=self.feed_forward, kv=self.width // self.heads, nh=self.heads)
+        shape = Shape(family=self.family, **stacks, dm=self.width, ff=self.feed_forward, kv=self.width // self.heads, nh=self.heads)
         return build(shape, len(tokenizer))
 
     def _llama(self, tokenizer: Any) -> Any:

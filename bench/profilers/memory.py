@@ -39,7 +39,7 @@ class Memory(Profiler):
         return _Watch(self.polling_s)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _Peak:
     """The greatest value that `read` gave; the last reason why it gave none."""
 
@@ -69,12 +69,14 @@ class _Watch:
         self._allocator: str = "never started"
         self._thread: threading.Thread | None = None
         self._ended = threading.Event()
-        self._baseline = _Peak("gpu_device_baseline", "bytes", lambda: self._driver().used_bytes(), "none", reason="never started")
+        self._baseline = _Peak(
+            quantity="gpu_device_baseline", unit="bytes", read=lambda: self._driver().used_bytes(), direction="none", reason="never started"
+        )
         self._peaks = (
-            _Peak("peak_rss", "bytes", _resident_bytes, reason="never started"),
-            _Peak("gpu_process_memory", "bytes", lambda: self._processes()[os.getpid()], reason="never started"),
-            _Peak("gpu_device_memory", "bytes", lambda: self._driver().used_bytes(), reason="never started"),
-            _Peak("gpu_foreign_processes", "processes", lambda: len(self._processes()) - 1, reason="never started"),
+            _Peak(quantity="peak_rss", unit="bytes", read=_resident_bytes, reason="never started"),
+            _Peak(quantity="gpu_process_memory", unit="bytes", read=lambda: self._processes()[os.getpid()], reason="never started"),
+            _Peak(quantity="gpu_device_memory", unit="bytes", read=lambda: self._driver().used_bytes(), reason="never started"),
+            _Peak(quantity="gpu_foreign_processes", unit="processes", read=lambda: len(self._processes()) - 1, reason="never started"),
         )
 
     def start(self) -> None:

@@ -88,7 +88,11 @@ def write(folder: Path, quotes: Quotes | None = None, use: Use | None = None, ou
         with processes.run_in_background(partial(budget.draw, maps)):
             text = markdown.page(found, everything, metrics, boards, trade_offs, [*plots], matters, [*maps])
     told, drawn = (matters.fields, matters.maps) if matters else ((), ())
-    html.write(Material(folder, found, everything, metrics, boards, told, drawn, use), text, out)
+    html.write(
+        Material(folder=folder, found=found, everything=everything, metrics=metrics, boards=boards, fields=told, maps=drawn, use=use),
+        text,
+        out,
+    )
     files.write_text(out / "report.md", text)
     return out / "report.md"
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 import pyarrow.csv
@@ -26,49 +26,10 @@ from bench.forecast import saved
 from bench.forecast.saved import Written
 from bench.results import archive
 from bench.results import examples as scored
+from bench.results.columns import COLUMNS, FACT_UNITS
 from bench.results.examples import Examples
 from bench.system.files import atomic_write
 from bench.system.garbage import gc_disabled
-
-
-class Column(NamedTuple):
-    """dtype: a pandas dtype; missing numbers are NaN (float64) or NA (Int64, boolean), missing text is ''."""
-
-    dtype: str
-    meaning: str
-
-
-COLUMNS: dict[str, Column] = {
-    "suite": Column("str", "name of the suite"),
-    "task": Column("str", "label of the task; '' where the record cannot be read"),
-    "strategy": Column("str", "label of the strategy"),
-    "use": Column("str", "the part behind that label"),
-    "setting": Column("str", "what tells this arm from others of its strategy"),
-    "settings": Column("str", "all settings of the strategy, JSON"),
-    "label_share": Column("float64", "part of the budget meant for labels, 0 to 1"),
-    "budget_usd": Column("float64", "dollars added"),
-    "seed": Column("Int64", "seed of the arm"),
-    "arm": Column("str", "id of the arm: the name of its folder"),
-    "status": Column("str", "done, infeasible, skipped, failed, or unfinished (no record)"),
-    "row": Column("str", "record (value: dollars spent), charge, score, reading or fact"),
-    "phase": Column("str", "charge, reading: the work it belongs to"),
-    "subject": Column("str", "score: student, teacher or 'floor: NAME'"),
-    "quantity": Column("str", "what was counted or measured: the charge's kind, the score's, reading's or fact's name"),
-    "value": Column("float64", "the number, in `unit`; missing where nothing was measured"),
-    "unit": Column("str", "unit of `value`"),
-    "direction": Column("str", "which way is better: higher, lower or none"),
-    "source": Column("str", "reading: counter, polled, modelled, assumed or computed"),
-    "shared": Column("boolean", "reading: whether another arm had done the work before"),
-    "reason": Column("str", "record: why there is no score; score, reading: why there is no value"),
-    "unit_price_usd": Column("float64", "charge: dollars for one unit"),
-    "usd": Column("float64", "charge: dollars, exactly as in the ledger; missing on all other rows"),
-    "paid_by": Column("str", "charge: purse, free or other meter"),
-}
-"""The table, long form: one row for each number, every arm at least with its `record` row."""
-
-FACT_UNITS = {"_ms": "ms", "_flops": "FLOP", "_parameters": "parameters", "_steps": "steps", "_usd": "USD", "labels": "labels"}
-"""Unit of a fact by the end of its name; anything else is a plain count."""
-
 
 CSV = pyarrow.csv.WriteOptions(quoting_style="needed")
 """Six times faster than pandas, which counts with thousands of arms."""
@@ -77,7 +38,7 @@ AT_ONCE = 500
 """Arms whose rows are held one by one; as a table they take a tenth of that memory."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Results:
     """Everything a report is made from.
 
@@ -102,7 +63,7 @@ class Results:
         return arms(self.table)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Arm:
     """shared: columns that all rows have in common."""
 
@@ -152,7 +113,19 @@ def _kept(folder: Path, suite: Mapping[str, Any]) -> Results | None:
     except (KeyError, ValueError, TypeError, OSError) as error:
         raise BenchError(f"{path}: not a table of this version ({type(error).__name__}: {str(error)[:80]})") from None
     records, examples = archive.read(folder)
-    return Results(table, examples, {**from_table, **records}, suite, _text(folder), saved.read(folder), kept=True) if from_table else None
+    return (
+        Results(
+            table=table,
+            examples=examples,
+            records={**from_table, **records},
+            suite=suite,
+            suite_text=_text(folder),
+            foreseen=saved.read(folder),
+            kept=True,
+        )
+        if from_table
+        else None
+    )
 
 
 def _text(folder: Path) -> str:
@@ -234,16 +207,16 @@ def _arm(folder: Path, suite: str) -> _Arm:
         rows = [_row(row) for row in ledger.rows(folder)]
         if sealed is None:
             reason = "still running, or cut off" if rows else "not started"
-            return _Arm({**shared, "status": "unfinished"}, [{**record, "reason": reason}, *rows])
+            return _Arm(shared={**shared, "status": "unfinished"}, rows=[{**record, "reason": reason}, *rows])
         ended = {**record, "reason": sealed.reason, "value": number_or_nan(sealed.spent_usd)}
         predictions = folder / "predictions.jsonl"
         examples = scored.read(predictions) if sealed.status == "done" and predictions.exists() else None
-        return _Arm({**_identity(sealed), "arm": folder.name}, [ended, *rows], sealed, examples)
+        return _Arm(shared={**_identity(sealed), "arm": folder.name}, rows=[ended, *rows], record=sealed, examples=examples)
     except BenchError as error:
         reason = str(error)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         reason = f"{type(error).__name__}: {error}"
-    return _Arm({**shared, "status": "failed"}, [{**record, "reason": f"cannot be read: {reason}"}])
+    return _Arm(shared={**shared, "status": "failed"}, rows=[{**record, "reason": f"cannot be read: {reason}"}])
 
 
 def _identity(record: Record) -> dict[str, Any]:

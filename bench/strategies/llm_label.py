@@ -95,7 +95,15 @@ class LlmLabel(Strategy):
         if len(shots) < self.prompt.few_shot:
             raise NotEnough(f"the prompt shows {self.prompt.few_shot} examples, {len(shots)} labels are owned")
         if (endpoint := self.endpoint) is not None:
-            return lambda chunk: EndpointLabels(endpoint, self.sampling, self.prompt, shots, chunk, job.large, cut)
+            return lambda chunk: EndpointLabels(
+                endpoint=endpoint,
+                sampling=self.sampling,
+                prompt=self.prompt,
+                shots=shots,
+                examples=chunk,
+                tokenizer=job.large,
+                max_source_tokens=cut,
+            )
         model = self._model(job)
         assert model is not None
         return lambda chunk: PromptedLabels(

@@ -16,7 +16,7 @@ from bench.contracts.part import names_used
 from bench.suite.suite_file import Cell, Suite
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Arm:
     """One cell: task x strategy (with its settings) x budget x seed.
 
@@ -99,4 +99,4 @@ def _arm(suite: Suite, label: str, task: Task, cell: Cell, budget: float, seed: 
     digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:8]
     setting = re.sub(r"[^\w.,=+-]", "", cell.setting)
     readable = ".".join(filter(None, [label, cell.label, f"{budget:g}usd", f"seed{seed}", setting[:80]]))
-    return Arm(f"{readable}-{digest}", label, task, cell, budget, seed)
+    return Arm(id=f"{readable}-{digest}", task_label=label, task=task, cell=cell, budget_usd=budget, seed=seed)

@@ -38,7 +38,7 @@ for _tag, _pattern, _first in (
 _CoreLoader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(node.value))  # not octal where it begins with 0
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Text:
     """What a text says. value: None where it is no YAML. faults: (line, what is wrong)."""
 

@@ -65,8 +65,15 @@ class PriceBook(Part):
     def compute_charges(self, bill: Bill, task: str, phase: str, paid_by: PaidBy) -> list[Charge]:
         """One charge for each meter that counted something; only the suite's meter is paid."""
         set_up = self.set_up_usd(task, phase)
-        return [Charge("set-up", 1, "teacher", set_up, paid_by, phase)] * (set_up > 0) + [
-            Charge("compute", quantity, unit, self.unit_price_usd(m, task, phase), paid_by if m == self.meter else "other meter", phase)
+        return [Charge(kind="set-up", quantity=1, unit="teacher", unit_price_usd=set_up, paid_by=paid_by, phase=phase)] * (set_up > 0) + [
+            Charge(
+                kind="compute",
+                quantity=quantity,
+                unit=unit,
+                unit_price_usd=self.unit_price_usd(m, task, phase),
+                paid_by=paid_by if m == self.meter else "other meter",
+                phase=phase,
+            )
             for m, unit in UNITS.items()
             if (quantity := bill.quantity(m))
         ]
@@ -77,7 +84,11 @@ class PriceBook(Part):
             "prompt tokens": (prompt_tokens, self.usd_per_1m_prompt_tokens),
             "output tokens": (output_tokens, self.usd_per_1m_output_tokens),
         }
-        return [Charge(kind, count, "token", price / 1e6, paid_by, phase) for kind, (count, price) in sold.items() if count]
+        return [
+            Charge(kind=kind, quantity=count, unit="token", unit_price_usd=price / 1e6, paid_by=paid_by, phase=phase)
+            for kind, (count, price) in sold.items()
+            if count
+        ]
 
 
 Payer = Literal["purse", "free"]

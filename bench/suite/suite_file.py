@@ -93,7 +93,7 @@ class Cell:
     strategy: Strategy
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Suite:
     """A question, ready to be planned: the file's fields, with real parts."""
 
@@ -143,7 +143,9 @@ class _Reader:
             self._check_names(spec, cells)
         if builder.text.faults or spec is None or not isinstance(large, Checkpoint):
             raise SuiteError([f"{self.file}:{line}: {fault}" for line, fault in sorted(dict.fromkeys(builder.text.faults))])
-        return Suite(text, spec, large, tasks, cells, metrics, profilers, models, texts)
+        return Suite(
+            text=text, spec=spec, large=large, tasks=tasks, cells=cells, metrics=metrics, profilers=profilers, models=models, texts=texts
+        )
 
     def _cells(self, entries: Any) -> Iterator[Cell]:
         for label, use in (entries if isinstance(entries, dict) else {}).items():

@@ -73,7 +73,7 @@ class JsonLinesFolder(Capped):
         target = "source" if name == "pool" else "target"  # a pool need not have targets
         rows = read_table(path, "jsonl", Columns("source", target, None))
         progress(f"reading {path}", 1, 1)
-        return [Row(row.where, row.source, None) for row in rows] if name == "pool" else rows
+        return [Row(where=row.where, source=row.source, target=None) for row in rows] if name == "pool" else rows
 
     def _divided(self, sifted: Sifted) -> Mapping[str, Sequence[Example]]:
         test, dev, hidden, train = divide(sifted.labelled["train"], self._shares())

@@ -72,7 +72,7 @@ class Hub(Capped):
         return {"test": self.test_split, "dev": self.dev_split, "train": self.train_split}
 
     def _data_set(self) -> DataSet:
-        return DataSet(self.path, self.name, self.revision, tuple(self._split_names().items()))
+        return DataSet(path=self.path, name=self.name, revision=self.revision, splits=tuple(self._split_names().items()))
 
     def _rows(self, name: str, split: Any) -> list[Row]:
         where = f"{self.path}, split '{self._split_names()[name]}'"
@@ -86,4 +86,4 @@ class Hub(Capped):
             ]
         except TypeError as e:
             raise DataError(f"{where}: a cell of '{self.source}' or '{self.target}' {e}") from e
-        return [Row(f"{where}, row {i}", s or "", t) for i, (s, t) in enumerate(zip(sources, targets, strict=True))]
+        return [Row(where=f"{where}, row {i}", source=s or "", target=t) for i, (s, t) in enumerate(zip(sources, targets, strict=True))]

@@ -35,7 +35,7 @@ class Hub(Text):
     def documents(self, cache: Path, progress: Progress) -> tuple[Example, ...]:
         """See Text.documents."""
         progress(f"loading {self.path}", 0, 1)
-        found = DataSet(self.path, self.name, self.revision, (("text", self.split),)).load(cache)["text"]
+        found = DataSet(path=self.path, name=self.name, revision=self.revision, splits=(("text", self.split),)).load(cache)["text"]
         need_columns(f"{self.path}, split '{self.split}'", (self.column,), found.column_names)
         try:
             texts = [text for value in found[self.column] if (text := text_of(value)) and text.strip()]

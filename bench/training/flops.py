@@ -65,7 +65,7 @@ class Linears:
         return self.flops + 2 * rank * self.inputs
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Adaptable:
     """What adapters are beside: all linear layers of a stack, and of these the first layer's queries, keys and values."""
 
@@ -76,7 +76,7 @@ class Adaptable:
     decoder_first: Linears = Linears()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FlopModel:
     """Coefficients, in FLOPs, for s source and t target tokens of one example.
 
@@ -176,19 +176,21 @@ def _count(config_json: str) -> FlopModel:
     encoder = _Stack() if causal else _walk(model.get_encoder())
     decoder = _walk(model.get_decoder())
     return FlopModel(
-        encoder.linear.flops,
-        encoder.pairs,
-        decoder.cross.flops,
-        decoder.linear.flops,
-        decoder.pairs,
-        decoder.cross_pairs,
-        _linear(model.get_output_embeddings()).flops,
-        causal,
-        Adaptable(encoder.linear, encoder.first, decoder.cross, decoder.linear, decoder.first),
+        encoder=encoder.linear.flops,
+        encoder_pairs=encoder.pairs,
+        cross=decoder.cross.flops,
+        decoder=decoder.linear.flops,
+        decoder_pairs=decoder.pairs,
+        cross_pairs=decoder.cross_pairs,
+        head=_linear(model.get_output_embeddings()).flops,
+        causal=causal,
+        adaptable=Adaptable(
+            encoder=encoder.linear, encoder_first=encoder.first, cross=decoder.cross, decoder=decoder.linear, decoder_first=decoder.first
+        ),
     )
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _Stack:
     """linear: all but cross keys and values. first: of these, the first layer's queries, keys and values. pairs: of self-attention."""
 

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Forward:
     """What a model says of a batch.
 
@@ -43,14 +43,14 @@ def _encoder_decoder(model: Any, batch: Mapping[str, Tensor], hidden_states: boo
         use_cache=False,
     )
     encoder, decoder = _after_layers(out.encoder_hidden_states), _after_layers(out.decoder_hidden_states)
-    return Forward(out.logits, labels, encoder, decoder, batch["attention_mask"])
+    return Forward(logits=out.logits, labels=labels, encoder_states=encoder, decoder_states=decoder, source_mask=batch["attention_mask"])
 
 
 def _causal(model: Any, batch: Mapping[str, Tensor], hidden_states: bool) -> Forward:
     mask = batch["attention_mask"]
     out = model(input_ids=batch["input_ids"], attention_mask=mask, output_hidden_states=hidden_states, use_cache=False)
     states = tuple(state[:, :-1] for state in _after_layers(out.hidden_states))
-    return Forward(out.logits[:, :-1], batch["labels"][:, 1:], (), states, mask)
+    return Forward(logits=out.logits[:, :-1], labels=batch["labels"][:, 1:], encoder_states=(), decoder_states=states, source_mask=mask)
 
 
 def _after_layers(states: tuple[Tensor, ...] | None) -> tuple[Tensor, ...]:

@@ -21,7 +21,7 @@ REHEARSED_BATCHES = 3
 """Of a generation that is only timed."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Outputs(Recipe):
     """What `model` generates for documents. min_target_tokens: that an output has at least; 0 but for timing."""
 

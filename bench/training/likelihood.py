@@ -23,7 +23,7 @@ LogProbs = list[list[float]]
 """References x their tokens, natural logarithms."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class References(Recipe):
     """What `model` makes of every label token of `examples`."""
 

@@ -33,7 +33,7 @@ fewer than one for so many bytes (a tokenizer that does not know a script writes
 LABELS, INVALID = "pseudo_labels.jsonl", "invalid.jsonl"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Labelling:
     """Labels for documents, in their order, and what was said and used for them. invalid: answers that are not among the labels."""
 
@@ -44,7 +44,7 @@ class Labelling:
     output_tokens: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EndpointLabels(Recipe):
     """What an LLM behind an endpoint says of documents, as labels.
 
@@ -104,7 +104,7 @@ class PromptedLabels(Outputs):
         _write(folder, self.prompt, pairs)
 
     def _reply(self, prompt_tokens: int, output: Output) -> Reply:
-        return Reply(output.text, output.ended, prompt_tokens, output.tokens)
+        return Reply(text=output.text, finished=output.ended, prompt_tokens=prompt_tokens, output_tokens=output.tokens)
 
     def sources(self, bench: Workbench) -> tuple[tuple[int, ...], ...]:
         folder = self.model.tokenizer_folder(bench.cache, 0)
@@ -175,7 +175,7 @@ def _write(folder: Path, prompt: Prompt, answered: Iterable[tuple[Example, Reply
 def _read(folder: Path) -> Labelling:
     counts = json.loads((folder / "labelling.json").read_text(encoding="utf-8"))
     wanted = {f.name: counts[f.name] for f in dataclasses.fields(Labelling) if f.name != "examples"}
-    return Labelling(tuple(Example(**row) for row in _rows(folder / LABELS)), **wanted)
+    return Labelling(examples=tuple(Example(**row) for row in _rows(folder / LABELS)), **wanted)
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
@@ -185,7 +185,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
 def _pretended(prompt: Prompt, examples: tuple[Example, ...], words: int, prompt_tokens: int, output_tokens: int) -> Labelling:
     longest = max(prompt.answers, key=len, default="")
     labelled = tuple(Example(e.id, e.source, longest or own_words(e.source, words)) for e in examples)
-    return Labelling(labelled, len(examples), 0, prompt_tokens, output_tokens)
+    return Labelling(examples=labelled, documents=len(examples), invalid=0, prompt_tokens=prompt_tokens, output_tokens=output_tokens)
 
 
 @functools.lru_cache(maxsize=8)  # a forecast and the work after it ask for the same

@@ -15,7 +15,7 @@ from pydantic import BaseModel, BeforeValidator, NonNegativeInt, ValidationError
 from bench.errors import BenchError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Reply:
     """What an LLM answered. finished: it ended by itself. retries: attempts that were lost before.
 
@@ -87,7 +87,11 @@ class _Row(BaseModel):
 
     def reply(self) -> Reply:
         """Raises BenchError where the response cannot be used."""
-        return Reply("", False, 0, 0, self.retries) if self.refused else read_reply(self.response, self.retries)
+        return (
+            Reply(text="", finished=False, prompt_tokens=0, output_tokens=0, retries=self.retries)
+            if self.refused
+            else read_reply(self.response, self.retries)
+        )
 
 
 class _Message(BaseModel):
@@ -120,4 +124,10 @@ def read_reply(response: str, retries: int = 0) -> Reply:
         raise BenchError("the endpoint sends no `usage`, so its tokens cannot be counted and paid")
     choice = completion.choices[0] if completion.choices else _Choice(message=_Message(), finish_reason="content_filter")
     finished = choice.finish_reason not in ("length", "content_filter")
-    return Reply(choice.message.content or "", finished, completion.usage.prompt_tokens, completion.usage.completion_tokens, retries)
+    return Reply(
+        text=choice.message.content or "",
+        finished=finished,
+        prompt_tokens=completion.usage.prompt_tokens,
+        output_tokens=completion.usage.completion_tokens,
+        retries=retries,
+    )

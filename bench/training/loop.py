@@ -71,7 +71,7 @@ class Planned:
         return self.batches[step]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Training:
     """What became of a training. loss: mean of the last tenth of the steps."""
 
@@ -154,7 +154,7 @@ def train(
             progress("training", step + 1, order.steps)
     model.eval()
     last = losses[-math.ceil(len(losses) / 10) :]
-    return Training(order.steps, len(losses), seen, math.fsum(last) / len(last))
+    return Training(steps_planned=order.steps, steps_made=len(losses), examples_seen=seen, loss=math.fsum(last) / len(last))
 
 
 @contextmanager

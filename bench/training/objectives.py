@@ -67,7 +67,7 @@ class LabelObjective:
         return of.labels * label_loss(out.logits, out.labels, self.smoothing)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TeacherObjective:
     """The labels, and what a teacher makes of the same inputs, run in every step: KD of Shleifer and Rush 2020.
 

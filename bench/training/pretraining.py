@@ -22,7 +22,7 @@ from bench.training.recipes import Trained
 from bench.training.settings import Tuning
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Blends:
     """An Order: examples drawn with replacement from texts by weight, by one set of weights and, from `switch_at` on, by another.
 
@@ -59,7 +59,7 @@ def switch_point(tuning: Tuning, rate_share: float) -> float:
     return high
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FurtherPretrained(Trained):
     """A model that went on with its pretraining.
 
@@ -98,7 +98,16 @@ class FurtherPretrained(Trained):
             raise DataError(f"text {empty[0] + 1} of {len(sizes)} to go on pretraining with holds nothing that this model can learn from")
         epoch = math.ceil(sum(sizes[i] for i in read) / self.tuning.batch_size)
         steps = max(self.tuning.epochs * epoch, self.tuning.min_steps)
-        return Blends(data, sizes, self.general, self.task_like, self.switch_at, self.tuning.batch_size, steps, self.seed)
+        return Blends(
+            data=data,
+            sizes=sizes,
+            general=self.general,
+            task_like=self.task_like,
+            switch_at=self.switch_at,
+            batch_size=self.tuning.batch_size,
+            steps=steps,
+            seed=self.seed,
+        )
 
 
 @lru_cache(maxsize=8)  # a forecast and the training after it ask for the same

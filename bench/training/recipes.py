@@ -133,7 +133,7 @@ class Shrunk(ModelRecipe):
         write_json(folder / "shrinking.json", {"encoder": asdict(encoder), "decoder": asdict(decoder)})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Trained(ModelRecipe):
     """A model that `base` becomes by training; `training.json` beside it holds loop.Training."""
 
@@ -199,7 +199,7 @@ class Trained(ModelRecipe):
         write_json(folder / "training.json", asdict(result))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Finetuned(Trained):
     """A model trained on labelled examples."""
 

@@ -72,7 +72,7 @@ MODIFIERS = {"nl": ("el", "dl")} | {dimension: (dimension,) for dimension in DIM
 """Letters in a name -> the dimensions they set."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Shape:
     """All dimensions of a model but its vocabulary. Raises CheckpointError where no model of the family can have them."""
 
@@ -111,7 +111,7 @@ def shape_of(family: Family, name: str | None = None, **changes: int) -> Shape:
     if missing:
         raise CheckpointError(f"a {family} shape needs a name, or every dimension; missing: {', '.join(missing)}")
     kv = sizes["dm"] // max(sizes["nh"], 1) if family in HEADS_SHARE_THE_WIDTH else 64
-    return Shape(family, **({"kv": kv} | sizes))
+    return Shape(family=family, **({"kv": kv} | sizes))
 
 
 def _named(family: Family, name: str) -> dict[str, int]:

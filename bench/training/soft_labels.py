@@ -21,7 +21,7 @@ from bench.training.recipes import Finetuned, ModelRecipe
 from bench.training.settings import Distillation
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SoftLabels(Recipe):
     """What `teacher` makes of every label token of `examples`, given the tokens before it: its `top_k` likeliest tokens.
 
@@ -96,7 +96,7 @@ class Distilled(Finetuned):
             kept = [part.read(bench.artifact(part)) for part in self.taught_by] if ready else []
             return CachedObjective(settings, smoothing, SoftTargets.joined(kept) if ready else None)
         network = load(teacher.folder(bench))[0].to(bench.device) if ready else None
-        return TeacherObjective(settings, smoothing, teacher.flop_model(bench.cache), network)
+        return TeacherObjective(settings=settings, smoothing=smoothing, teacher_flops=teacher.flop_model(bench.cache), teacher=network)
 
 
 def check_taught(student: ModelRecipe, teacher: ModelRecipe, hidden: bool, cache: Path) -> None:

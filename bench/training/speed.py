@@ -20,7 +20,7 @@ from bench.training.generation import generate_batch, generation_config
 from bench.training.recipes import ModelRecipe, smaller_batch, write_json
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class InferenceSpeed(Recipe):
     """Milliseconds and FLOPs an example that the large model and a student take to generate exactly `target_tokens` tokens.
 

@@ -66,7 +66,10 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
         scores = {"student": {"rouge2": [1.0 + place, 2.0, 3.0, 5.0]}, f"floor: {said}": {"rouge2": [0.5] * 4}}
         facts = {"student_parameters": 5e6 * (1 + place), "student_ms": 5.0 + place, "labels_bought": 9.0}
         where: dict[str, Any] = {"task": said, "machine": {said: said}, "facts": facts, "seed": seed}
-        charges = [Charge("labels", 9, "label", 0.05, "purse", "labels"), *study.compute(2.0, "student_training")]
+        charges = [
+            Charge(kind="labels", quantity=9, unit="label", unit_price_usd=0.05, paid_by="purse", phase="labels"),
+            *study.compute(2.0, "student_training"),
+        ]
         arm = write_arm(folder, f"a{place}{seed}", scores, strategy=f"{said} {place}", charges=charges, **where)
         line = {"id": said, "source": said, "reference": said, "predictions": dict.fromkeys(scores, said)}
         lines = [line | {"id": f"{said}{i}", "scores": {who: {"rouge2": v["rouge2"][i]} for who, v in scores.items()}} for i in range(4)]

@@ -46,7 +46,9 @@ def test_objects_are_read_wherever_they_stand_and_nothing_is_imported(package, t
     assert versions == {"stacks": "1.2"}
     found = {o.name: o for o in documented_objects(versions, tmp_path / "cache", no_progress)}
     assert list(found) == ["Stack", "push", "later", "inner"]
-    assert found["push"] == DocumentedObject("push", ["thing", "twice"], "Put it on top.", '        pattern = "\\d"\n        return thing')
+    assert found["push"] == DocumentedObject(
+        name="push", parameters=["thing", "twice"], docstring="Put it on top.", body='        pattern = "\\d"\n        return thing'
+    )
     assert found["later"].parameters == ["x"]
     assert found["inner"].body.strip() == "return y"
 

@@ -17,7 +17,7 @@ from bench.execution.record import Record, read_record, write_record
 
 
 def charge(quantity: float, price: float = 1.0, paid_by: str = "purse") -> Charge:
-    return Charge("compute", quantity, "s", price, paid_by, "student_training")  # type: ignore[arg-type]
+    return Charge(kind="compute", quantity=quantity, unit="s", unit_price_usd=price, paid_by=paid_by, phase="student_training")  # type: ignore[arg-type]
 
 
 def test_ten_labels_of_ten_cents_fit_into_one_dollar_and_an_eleventh_does_not() -> None:

@@ -1,6 +1,5 @@
-"""The whole line on tiny random models: `bench run suites/smoke.yaml`, as a user types it."""
+"""Arms of suites/smoke.yaml, whose tiny random models are really trained: in this process, and in their own where a run is killed."""
 
-import json
 import os
 import shutil
 import signal
@@ -15,17 +14,13 @@ import pytest
 
 from bench.contracts import no_progress
 from bench.execution import ledger, prepare
-from bench.execution.record import Record, read_record
 from bench.execution.store import DryStore
+from bench.forecast.arm import Forecast
 from bench.forecast.suite import forecasts
 from bench.suite import suite_file
+from bench.suite.arms import Arm
+from tests.execution.fake_worker import SUITE, bench, in_this_process, instead, records
 from tests.prepared import prepared
-
-SUITE = "suites/smoke.yaml"
-
-
-def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "bench", *arguments], capture_output=True, text=True, timeout=400)
 
 
 @pytest.fixture(scope="session")
@@ -37,30 +32,23 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def smoke(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
     """Results of an undisturbed run."""
     folder = tmp_path_factory.mktemp("results")
-    done = bench("run", SUITE, "--results", str(folder), "--cache", str(cache))
-    assert done.returncode == 0, done.stdout + done.stderr
+    with pytest.MonkeyPatch.context() as patch:
+        instead(patch, in_this_process)
+        done = bench("run", SUITE, "--results", folder, "--cache", cache)
+    assert done.exit_code == 0, done.output
     return folder / "smoke"
 
 
-def arms(folder: Path) -> dict[str, Record]:
-    found = {path.name: read_record(path) for path in sorted(folder.iterdir()) if (path / "record.json").exists()}
-    return {name: record for name, record in found.items() if record}
-
-
-def workers_of(running: "subprocess.Popen[str]") -> list[psutil.Process]:
-    """The processes of arms that a run has started, as soon as there is one."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if found := [p for p in psutil.Process(running.pid).children() if "bench.execution.worker" in " ".join(p.cmdline())]:
-            return found
-        time.sleep(0.05)
-    raise AssertionError("no arm was started within a minute")
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arms run in this process."""
+    instead(monkeypatch, in_this_process)
 
 
 def outcome(folder: Path) -> dict[str, tuple[list[object], list[object], str]]:
     """Scores, FLOP charges and predictions of every arm: what must not depend on when or how it ran."""
     result = {}
-    for name in arms(folder):
+    for name in records(folder):
         rows = ledger.rows(folder / name)
         scores: list[object] = [(r["subject"], r["name"], r["value"]) for r in rows if r["row"] == "score"]
         exact = [r for r in rows if r["row"] == "charge" and r["unit"] in ("FLOP", "label")]
@@ -69,17 +57,24 @@ def outcome(folder: Path) -> dict[str, tuple[list[object], list[object], str]]:
     return result
 
 
+def foreseen(cache: Path, results: Path | None = None) -> dict[Arm, Forecast]:
+    """What each arm will take; results: a folder whose store is asked for what was made before."""
+    loaded = suite_file.read(Path(SUITE))
+    ready = prepared(loaded, prepare.read_data(loaded, cache, no_progress), cache=cache, results=results)
+    return dict(forecasts(ready, DryStore(cache, no_progress), no_progress, reuse=bool(results)))
+
+
 def test_every_arm_is_done_and_none_spent_more_than_its_budget(smoke: Path) -> None:
-    records = arms(smoke)
-    assert len(records) == 8
-    assert {record.status for record in records.values()} == {"done"}
-    assert all(0 < record.spent_usd <= record.budget_usd for record in records.values())
+    found = records(smoke)
+    assert len(found) == 8
+    assert {record.status for record in found.values()} == {"done"}
+    assert all(0 < record.spent_usd <= record.budget_usd for record in found.values())
 
 
 def test_the_table_holds_the_ledgers_dollars_to_the_cent(smoke: Path) -> None:
     table = pd.read_parquet(smoke / "table.parquet")
     charges = table[(table["row"] == "charge") & (table["paid_by"] == "purse")]
-    for name, record in arms(smoke).items():
+    for name, record in records(smoke).items():
         of_ledger = sum(r["usd"] for r in ledger.rows(smoke / name) if r["row"] == "charge" and r["paid_by"] == "purse")
         assert charges[charges["arm"] == name]["usd"].sum() == pytest.approx(of_ledger, abs=1e-9)
         assert record.spent_usd == pytest.approx(of_ledger, abs=1e-9)
@@ -88,24 +83,24 @@ def test_the_table_holds_the_ledgers_dollars_to_the_cent(smoke: Path) -> None:
 
 def test_every_arm_has_a_line_in_the_report_and_the_plots_are_there(smoke: Path) -> None:
     report = (smoke / "report.md").read_text()
-    assert all(name in report for name in arms(smoke))
+    assert all(name in report for name in records(smoke))
     assert list(smoke.glob("*.png"))
 
 
 def test_compact_models_are_kept_where_the_records_say(smoke: Path) -> None:
-    for record in arms(smoke).values():
+    for record in records(smoke).values():
         assert (smoke / record.student / "model.safetensors").exists()
 
 
 def test_teachers_and_floors_are_scored_beside_the_students(smoke: Path) -> None:
-    rows = [row for name in arms(smoke) if ".sft." in name for row in ledger.rows(smoke / name)]
+    rows = [row for name in records(smoke) if ".sft." in name for row in ledger.rows(smoke / name)]
     subjects = {row["subject"] for row in rows if row["row"] == "score"}
     assert {"student", "teacher"} < subjects
     assert any(subject.startswith("floor: ") for subject in subjects)
 
 
 def test_work_that_arms_share_was_done_once_and_paid_by_each(smoke: Path) -> None:
-    both = [name for name in arms(smoke) if "distill" in name and "label_share=0.0-" in name]
+    both = [name for name in records(smoke) if "distill" in name and "label_share=0.0-" in name]
     assert len(both) == 2
     bills = [[r["usd"] for r in ledger.rows(smoke / n) if r["row"] == "charge" and r["phase"] == "teacher_tuning"] for n in both]
     assert bills[0] == bills[1]
@@ -114,10 +109,8 @@ def test_work_that_arms_share_was_done_once_and_paid_by_each(smoke: Path) -> Non
 
 
 def test_dollars_by_flops_are_foreseen_exactly_and_where_a_model_speaks_as_a_ceiling(smoke: Path, cache: Path) -> None:
-    loaded = suite_file.read(Path(SUITE))
-    ready, store = prepared(loaded, prepare.read_data(loaded, cache, no_progress), cache=cache), DryStore(cache, no_progress)
-    kept = arms(smoke)
-    for arm, forecast in forecasts(ready, store, no_progress, reuse=False).items():
+    kept = records(smoke)
+    for arm, forecast in foreseen(cache).items():
         spent = kept[arm.id].spent_usd
         assert spent is not None
         assert forecast.exact == (arm.cell.label != "distill")
@@ -136,13 +129,10 @@ def test_what_a_model_has_said_and_a_store_keeps_makes_dollars_by_flops_exact_in
     """The teachers' outputs are there, and nothing that came of them, as when a run was stopped before its students."""
     folder = tmp_path / "smoke"
     shutil.copytree(smoke, folder)
-    kept = arms(folder)
+    kept = records(folder)
     for student in {record.student for record in kept.values()}:
         shutil.rmtree((folder / student).parent)
-    loaded = suite_file.read(Path(SUITE))
-    ready = prepared(loaded, prepare.read_data(loaded, cache, no_progress), cache=cache, results=folder)
-    found = forecasts(ready, DryStore(cache, no_progress), no_progress, reuse=True)
-    for arm, forecast in found.items():
+    for arm, forecast in foreseen(cache, folder).items():
         assert forecast.exact
         assert forecast.usd == pytest.approx(kept[arm.id].spent_usd, abs=1e-9)
         open_ = [work for work in forecast.works if work.phase == "student_training" and work.bill.flops]
@@ -155,12 +145,12 @@ def test_a_plan_says_what_of_a_run_has_ended_and_what_is_left(smoke: Path, cache
     shutil.copytree(smoke, folder)
     command = ["plan", SUITE, "--results", str(tmp_path), "--cache", str(cache), "--no-calibrate"]
     whole = bench(*command, "--max-usd", "0")
-    assert whole.returncode == 0, whole.stderr
+    assert whole.exit_code == 0, whole.stderr
     assert "All arms have ended: `bench run` has nothing to do." in whole.stdout
     for path in [*folder.glob("*.annotate.4usd*"), *folder.glob("*.annotate.8usd*")]:
         shutil.rmtree(path)
     begun = bench(*command, "--max-usd", "0.5")
-    assert begun.returncode == 2
+    assert begun.exit_code == 2
     assert "6 of 8 arms have ended, and what was made is kept. To go, shared work done once: $0.80." in begun.stdout
 
 
@@ -168,13 +158,13 @@ def test_what_a_plan_foresaw_stands_beside_what_was_measured(smoke: Path, cache:
     folder = tmp_path / "results" / "smoke"
     command = ["plan", SUITE, "--results", str(folder.parent), "--cache", str(cache), "--only"]
     planned = bench(*command, "*4usd*")
-    assert planned.returncode == 0, planned.stdout + planned.stderr
+    assert planned.exit_code == 0, planned.output
     shutil.copytree(smoke, folder, ignore=shutil.ignore_patterns("store"), dirs_exist_ok=True)
     assert "Predicted and measured" not in (folder / "report.md").read_text()
-    foreseen = (folder / "forecast.json").read_text()
-    assert bench(*command, "*").returncode == 0  # of arms that have ended nothing is foreseen any more
-    assert (folder / "forecast.json").read_text() == foreseen
-    assert bench("report", str(folder)).returncode == 0
+    kept = (folder / "forecast.json").read_text()
+    assert bench(*command, "*").exit_code == 0  # arms that have ended are not forecast any more
+    assert (folder / "forecast.json").read_text() == kept
+    assert bench("report", str(folder)).exit_code == 0
     section = (folder / "report.md").read_text().split("## Predicted and measured\n")[1].split("\n## ")[0]
     assert sum(line.startswith("| stories") for line in section.splitlines()) == 4
     assert "Dollars were predicted to the millionth in 2 of the 2 arms in which nothing depends on what a model says." in section
@@ -183,6 +173,8 @@ def test_what_a_plan_foresaw_stands_beside_what_was_measured(smoke: Path, cache:
 
 
 def test_a_second_run_does_no_work(smoke: Path, cache: Path) -> None:
+    """What the processes of arms say of their data and models is what the runner compares them with."""
+
     def made() -> dict[Path, int]:
         return {
             path: path.stat().st_mtime_ns
@@ -192,108 +184,50 @@ def test_a_second_run_does_no_work(smoke: Path, cache: Path) -> None:
 
     before = made()
     again = bench("run", SUITE, "--results", str(smoke.parent), "--cache", str(cache))
-    assert again.returncode == 0
+    assert again.exit_code == 0
     assert "8 of them ended before" in again.stdout
     assert made() == before
 
 
-def test_a_run_killed_in_the_middle_goes_on_to_the_same_end(smoke: Path, cache: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "bench", "run", SUITE, "--results", str(tmp_path), "--cache", str(cache), "--workers", "2"]
-    running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    folder = tmp_path / "smoke"
-    deadline = time.monotonic() + 120
-    while not (arms(folder) if folder.exists() else None) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    workers = psutil.Process(running.pid).children(recursive=True)
-    os.kill(running.pid, signal.SIGKILL)
-    running.wait()
-    _, alive = psutil.wait_procs(workers, timeout=30)
-    assert not alive, "a killed run left a worker behind"
-    ended_before = arms(folder)
-    assert 0 < len(ended_before) < 8
-    assert bench("run", SUITE, "--results", str(tmp_path), "--cache", str(cache)).returncode == 0
-    assert outcome(folder) == outcome(smoke)
-    assert {name: record for name, record in arms(folder).items() if name in ended_before} == ended_before
-
-
-def test_an_arm_that_dies_is_a_failed_row_and_the_others_go_on(cache: Path, tmp_path: Path) -> None:
+def test_an_arm_that_runs_out_of_dollars_or_labels_is_a_row_with_its_reason(here: None, cache: Path, tmp_path: Path) -> None:
     broken = Path(SUITE).read_text().replace("suite: smoke", "suite: broken")
     broken = broken.replace("sft: {use: sft, with: {label_share: 0.8, ", "sft: {use: sft, with: {label_share: 1.0, ")
     broken = broken.replace("budgets_usd: [4, 8]", "budgets_usd: [4, 80]")
     path = tmp_path / "broken.yaml"
     path.write_text(broken)
     done = bench("run", str(path), "--results", str(tmp_path), "--cache", str(cache), "--only", "*sft*")
-    assert done.returncode == 0, done.stdout + done.stderr
-    statuses = {record.budget_usd: (record.status, record.reason) for record in arms(tmp_path / "broken").values()}
+    assert done.exit_code == 0, done.output
+    statuses = {record.budget_usd: (record.status, record.reason) for record in records(tmp_path / "broken").values()}
     assert statuses[4.0][0] == "infeasible"
     assert statuses[80.0][0] == "skipped"
     report = (tmp_path / "broken" / "report.md").read_text()
     assert statuses[4.0][1].replace("$", "&#36;") in report
 
 
-def test_a_worker_killed_by_a_signal_is_a_failed_row_that_retry_runs_again(cache: Path, tmp_path: Path) -> None:
-    arguments = ["run", SUITE, "--results", str(tmp_path), "--cache", str(cache), "--only", "*annotate.4usd*"]
-    command = [sys.executable, "-m", "bench", *arguments]
-    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    workers = workers_of(running)
-    workers[0].kill()
-    output, _ = running.communicate(timeout=120)
-    assert running.returncode == 1, output
-    (record,) = arms(tmp_path / "smoke").values()
-    assert record.status == "failed"
-    assert record.reason.startswith("killed by SIGKILL")
-    assert record.arm in (tmp_path / "smoke" / "report.md").read_text()
-    assert bench(*arguments, "--retry").returncode == 0
-    (record,) = arms(tmp_path / "smoke").values()
-    assert record.status == "done"
-
-
-def test_ctrl_c_stops_the_workers_and_says_how_to_go_on(cache: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "bench", "run", SUITE, "--results", str(tmp_path), "--cache", str(cache)]
-    # in the background of a shell that is no terminal's, Ctrl-C is ignored, and children inherit that
-    heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
-    running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, **heard)
-    workers = workers_of(running)
-    running.send_signal(signal.SIGINT)
-    _, said = running.communicate(timeout=60)
-    assert running.returncode == 130
-    assert "goes on from there" in said
-    _, alive = psutil.wait_procs(workers, timeout=30)
-    assert not alive
-    assert not arms(tmp_path / "smoke")
-
-
 def test_clean_keeps_compact_models_and_reports_and_frees_the_rest(smoke: Path, tmp_path: Path) -> None:
     folder = tmp_path / "smoke"
     shutil.copytree(smoke, folder, symlinks=True)
     done = bench("clean", str(folder))
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.stderr
     left = {path.parent.parent for path in folder.glob("store/*/*/artifact/model.safetensors")}
-    assert left == {(folder / record.student).parent for record in arms(folder).values()}
-    assert arms(folder) == arms(smoke)
-    assert bench("report", str(folder)).returncode == 0
-    assert bench("clean", str(tmp_path)).returncode == 2
-
-
-def test_suite_json_tells_the_report_all_it_needs(smoke: Path) -> None:
-    asked = json.loads((smoke / "suite.json").read_text())
-    assert asked["primary_metric"] == "rouge2"
-    assert len(asked["arms"]) == 8
-    assert asked["pays"]["evaluation"] == "free"
+    assert left == {(folder / record.student).parent for record in records(folder).values()}
+    assert records(folder) == records(smoke)
+    assert bench("report", str(folder)).exit_code == 0
+    assert bench("clean", str(tmp_path)).exit_code == 2
 
 
 @pytest.mark.parametrize(("meter", "prices"), [("wall", "device_hour_usd: 360"), ("energy", "kwh_usd: 50000")])
-def test_a_suite_that_pays_by_a_measured_meter_overspends_nothing(cache: Path, tmp_path: Path, meter: str, prices: str) -> None:
+def test_a_suite_that_pays_by_a_measured_meter_overspends_nothing(here: None, cache: Path, tmp_path: Path, meter: str, prices: str) -> None:
     text = Path(SUITE).read_text().replace("device_hour_usd: 1.875, meter: flops", f"{prices}, meter: {meter}")
     (tmp_path / "metered.yaml").write_text(text.replace("budgets_usd: [4, 8]", "budgets_usd: [8]"))
     done = bench("run", str(tmp_path / "metered.yaml"), "--results", str(tmp_path), "--cache", str(cache))
-    assert done.returncode == 0, done.stdout + done.stderr
-    records = arms(tmp_path / "smoke")
-    assert len(records) == 4
-    assert {record.status for record in records.values()} <= {"done", "infeasible"}
-    assert any(record.status == "done" for record in records.values())
+    assert done.exit_code == 0, done.output
+    found = records(tmp_path / "smoke")
+    assert len(found) == 4
+    assert {record.status for record in found.values()} <= {"done", "infeasible"}
+    assert any(record.status == "done" for record in found.values())
     unit = {"wall": "s", "energy": "kWh"}[meter]
-    for name, record in records.items():
+    for name, record in found.items():
         paid = [r for r in ledger.rows(tmp_path / "smoke" / name) if r["row"] == "charge" and r["paid_by"] == "purse"]
         assert {r["unit"] for r in paid} <= {"label", unit}
         assert record.spent_usd <= record.budget_usd
@@ -305,4 +239,28 @@ def test_the_likelihood_of_the_references_is_known_of_models_and_of_token_freque
     subjects = found.groupby("subject")["value"].min()
     assert set(subjects.index) == {"student", "teacher", "floor: token frequencies"}
     assert subjects.gt(0).all()
-    assert found.loc[found["subject"] == "student", "arm"].nunique() == len(arms(smoke))
+    assert found.loc[found["subject"] == "student", "arm"].nunique() == len(records(smoke))
+
+
+def test_a_run_killed_in_the_middle_goes_on_to_the_same_end(smoke: Path, cache: Path, tmp_path: Path) -> None:
+    """Arms in processes of their own, as a user runs them; two of the four share a teacher."""
+    command = [sys.executable, "-m", "bench", "run", SUITE, "--results", str(tmp_path), "--cache", str(cache)]
+    command += ["--only", "*distill*", "--workers", "2"]
+    folder = tmp_path / "smoke"
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
+        while not (folder.exists() and records(folder)):
+            assert running.poll() is None, "the run ended before it could be killed"
+            time.sleep(0.1)
+        workers = psutil.Process(running.pid).children(recursive=True)
+        os.kill(running.pid, signal.SIGKILL)
+    _, alive = psutil.wait_procs(workers, timeout=60)
+    assert workers
+    assert not alive, "a killed run left a worker behind"
+    ended_before = records(folder)
+    assert 0 < len(ended_before) < 4
+    again = subprocess.run(command, capture_output=True, text=True)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert {name: record for name, record in records(folder).items() if name in ended_before} == ended_before
+    undisturbed = {name: found for name, found in outcome(smoke).items() if "distill" in name}
+    assert len(undisturbed) == 4
+    assert outcome(folder) == undisturbed

@@ -116,17 +116,17 @@ def test_by_the_clock_work_stops_before_a_step_like_the_longest_would_overrun(tm
 
 
 def test_the_tally_tells_how_much_of_its_allowance_is_used() -> None:
-    meters = Meters(Allowance("flops", 40))
+    meters = Meters(allowance=Allowance("flops", 40))
     assert meters.room_for(40)
     assert not meters.room_for(41)
     meters.advance(30)
     assert meters.fraction() == 0.75
     assert not meters.room_for(11)
-    assert Meters(Allowance("flops")).fraction() == 0.0
+    assert Meters(allowance=Allowance("flops")).fraction() == 0.0
 
 
 def test_items_are_counted_beside_flops_and_held_to_an_allowance_of_their_own() -> None:
-    meters = Meters(Allowance("items", 5))
+    meters = Meters(allowance=Allowance("items", 5))
     assert meters.room_for(1e9, 5)
     assert not meters.room_for(0, 6)
     meters.advance(10, 4)
@@ -214,12 +214,12 @@ def test_a_dry_store_over_a_store_tells_what_is_made_there_as_it_is(tmp_path: Pa
     real = store(tmp_path)
     real.bill_for(Steps(3), FREE)
     dry = DryStore(tmp_path, no_progress)
-    assert dry.bill_for(Steps(7), FREE) == (Bill(70.0, 0.0, 0.0, ()), False)
+    assert dry.bill_for(Steps(7), FREE) == (Bill(flops=70.0, wall_s=0.0, kwh=0.0, readings=()), False)
     over = dry.over(real)
     assert over.bill_for(Steps(3), FREE) == (real.bill(Steps(3)), True)
     assert over.value(Steps(3)) == real.value(Steps(3))
     assert over.value(Steps(7)) == 7
-    assert dry.bill_for(Steps(3), FREE) == (Bill(30.0, 0.0, 0.0, ()), False)
+    assert dry.bill_for(Steps(3), FREE) == (Bill(flops=30.0, wall_s=0.0, kwh=0.0, readings=()), False)
     assert over.over(None).bill_for(Steps(3), FREE)[1] is False
 
 

@@ -1,4 +1,4 @@
-"""Rehearsals of tiny models: one thread does that faster than several that wait for one another."""
+"""A tiny suite, and what a forecast of it gives."""
 
 from __future__ import annotations
 
@@ -18,11 +18,9 @@ from bench.suite import arms as plan
 from bench.suite import suite_file
 from bench.suite.suite_file import Suite
 from tests.prepared import prepared
-from tests.threads import one_thread
+from tests.records import record
 
-__all__ = ["one_thread"]
-
-PACE = Pace(1.0, 1e-9, 3, 36.0, 1000)
+PACE = Pace(around_s=1.0, seconds_per_flop=1e-9, steps=3, watts=36.0, resident_bytes=1000)
 
 WORDS = ["red", "blue", "green", "small", "large", "round", "square", "cat", "dog", "bird", "house", "tree", "river", "stone", "cloud"]
 DOCUMENTS = [f"the {a} {b} stood by the {c}" for a in WORDS[:7] for b in WORDS[7:10] for c in WORDS[10:]]
@@ -78,9 +76,8 @@ def planned(loaded: Suite, cache: Path, only: str = "*") -> Planned:
 
 def here(arms: Planned, room: float = math.inf) -> Here:
     keys = [work.recipe.key for forecast in arms.values() for work in forecast.works if work.bill.flops]
-    return Here("a machine", room, dict.fromkeys(keys, PACE), dict.fromkeys(keys, 5000), process_counts=True)
+    return Here(title="a machine", room_bytes=room, paces=dict.fromkeys(keys, PACE), peaks=dict.fromkeys(keys, 5000), process_counts=True)
 
 
 def ended(arm: plan.Arm) -> Record:
-    named = (arm.id, "tiny", "own", "sft", "sft", "", {}, arm.budget_usd, arm.seed)
-    return Record(*named, "done", "", 1.0, facts={}, data_fingerprint="", machine={}, started="", ended="", student="")
+    return record(arm=arm.id, budget_usd=arm.budget_usd, seed=arm.seed)

@@ -78,7 +78,7 @@ def test_work_of_known_length_is_never_found_quicker_than_it_is(cache: Path) -> 
 
 
 def test_what_is_not_steps_is_added_once_whatever_the_amount() -> None:
-    assert Pace(3.0, 0.5, 4, None, 0).seconds(10.0) == 8.0
+    assert Pace(around_s=3.0, seconds_per_flop=0.5, steps=4, watts=None, resident_bytes=0).seconds(10.0) == 8.0
 
 
 def test_power_is_told_where_an_instrument_tells_energy(cache: Path) -> None:

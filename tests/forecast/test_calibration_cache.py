@@ -33,7 +33,7 @@ class Impossible(Recipe):
 
 
 def finder(cache: Path, again: bool = False, workers: int = 0, data: str = "data") -> Finder:
-    return Finder(cache, "cpu", workers, {}, data, again)
+    return Finder(cache=cache, device="cpu", workers=workers, profilers={}, data=data, again=again)
 
 
 def test_a_pace_is_found_once_and_anew_where_that_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,14 +41,22 @@ def test_a_pace_is_found_once_and_anew_where_that_is_asked(tmp_path: Path, monke
 
     def rehearse(recipe: Recipe, cache: Path, device: str, profilers: Mapping[str, object]) -> Pace:
         calls.append(recipe)
-        return Pace(len(calls), 1.0, 3, None, 5)
+        return Pace(around_s=len(calls), seconds_per_flop=1.0, steps=3, watts=None, resident_bytes=5)
 
     monkeypatch.setattr(calibration_cache, "rehearse", rehearse)
     recipe = Steps(3)
     first = finder(tmp_path).paces([recipe], no_progress)
-    assert first == finder(tmp_path).paces([recipe], no_progress) == {recipe.key: Pace(1, 1.0, 3, None, 5)}
-    assert finder(tmp_path, again=True).paces([recipe], no_progress) == {recipe.key: Pace(2, 1.0, 3, None, 5)}
-    assert finder(tmp_path, data="other").paces([recipe], no_progress) == {recipe.key: Pace(3, 1.0, 3, None, 5)}
+    assert (
+        first
+        == finder(tmp_path).paces([recipe], no_progress)
+        == {recipe.key: Pace(around_s=1, seconds_per_flop=1.0, steps=3, watts=None, resident_bytes=5)}
+    )
+    assert finder(tmp_path, again=True).paces([recipe], no_progress) == {
+        recipe.key: Pace(around_s=2, seconds_per_flop=1.0, steps=3, watts=None, resident_bytes=5)
+    }
+    assert finder(tmp_path, data="other").paces([recipe], no_progress) == {
+        recipe.key: Pace(around_s=3, seconds_per_flop=1.0, steps=3, watts=None, resident_bytes=5)
+    }
     assert len(calls) == 3
 
 
@@ -92,7 +100,7 @@ def test_peaks_are_remembered_and_of_work_without_one_nothing_is_told(tmp_path: 
     bench = DryStore(cache, no_progress).bench
     (forecast,) = planned(read(folder), cache, "*annotate*4usd.seed1*").values()
     recipes = [work.recipe for work in forecast.works]
-    kept = Finder(cache, "cpu", 0, {}, str(tmp_path))
+    kept = Finder(cache=cache, device="cpu", workers=0, profilers={}, data=str(tmp_path))
     first = kept.peaks(recipes, "cpu", bench, no_progress)
     assert first == kept.peaks(recipes, "cpu", bench, no_progress)
     assert {type(r).__name__ for r in recipes if first[r.key] is None} == {"Pretrained", "Shrunk"}
@@ -104,5 +112,5 @@ def test_arms_with_fewer_examples_than_a_batch_have_a_peak_of_their_own(tmp_path
     whole = next(work.recipe for work in forecast.works if isinstance(work.recipe, Finetuned))
     few = replace(whole, examples=whole.examples[:2])
     assert recipe_lengths(whole, bench) == recipe_lengths(few, bench)
-    found = Finder(cache, "cpu", 0, {}, str(tmp_path)).peaks([whole, few], "cpu", bench, no_progress)
+    found = Finder(cache=cache, device="cpu", workers=0, profilers={}, data=str(tmp_path)).peaks([whole, few], "cpu", bench, no_progress)
     assert 0 < (found[few.key] or 0) < (found[whole.key] or 0)

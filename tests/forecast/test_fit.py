@@ -40,7 +40,7 @@ def answered(card: Card | None = None, batch: int = 1, **setting: object) -> Ans
 
 @pytest.fixture(scope="module")
 def answer() -> Answer:
-    return answered(Card("tight", 0.7 * GIB))
+    return answered(Card(name="tight", memory_bytes=0.7 * GIB))
 
 
 def text(answer: Answer) -> str:
@@ -227,7 +227,7 @@ def test_the_page_names_every_part_the_largest_batches_and_the_students(answer: 
 
 
 def test_a_card_without_bf16_is_offered_fp32_alone() -> None:
-    found = answered(Card("old", 2 * GIB, computes_bf16=False), precision="fp32")
+    found = answered(Card(name="old", memory_bytes=2 * GIB, computes_bf16=False), precision="fp32")
     assert {row.setting.precision for row in found.rows} == {"fp32"}
     assert "old has no bf16 in hardware" in text(found)
 
@@ -241,24 +241,28 @@ def test_where_what_was_asked_does_not_fit_the_fewest_changes_that_make_it_fit_a
     beyond = replace(answer, query=replace(answer.query, batch=most + 1))
     told = text(beyond)
     assert f"As asked, a batch of {most + 1} does not fit; it does with micro_batch_size {parts} (the same step); or " in told
-    near = beyond.nearest_that_fit(Card("tight", 0.7 * GIB))
+    near = beyond.nearest_that_fit(Card(name="tight", memory_bytes=0.7 * GIB))
     assert all(len(row.setting.changes(answer.query.setting)) == 1 and row.peak.total(most + 1) <= room for row in near)
     assert "checkpointing (+" in told
 
 
 def test_a_card_without_bf16_has_room_for_fp32(answer: Answer) -> None:
-    old, new = Card("old", 1 * GIB, computes_bf16=False), Card("new", 2 * GIB)
-    narrow = replace(answer, query=replace(answer.query, card=Card("none", 0.5 * GIB)))
+    old, new = Card(name="old", memory_bytes=1 * GIB, computes_bf16=False), Card(name="new", memory_bytes=2 * GIB)
+    narrow = replace(answer, query=replace(answer.query, card=Card(name="none", memory_bytes=0.5 * GIB)))
     with pytest.raises(BenchError, match="the smallest card that has room is old"):
         refuse_what_never_fits(narrow, (old, new))
 
 
 def test_a_batch_that_never_fits_names_the_least_it_takes_and_the_smallest_card(answer: Answer) -> None:
-    table = (Card("small", 1 * GIB), Card("large", 10 * GIB, 1.25), Card("larger", 20 * GIB, 0.5))
+    table = (
+        Card(name="small", memory_bytes=1 * GIB),
+        Card(name="large", memory_bytes=10 * GIB, usd_per_hour=1.25),
+        Card(name="larger", memory_bytes=20 * GIB, usd_per_hour=0.5),
+    )
     refuse_what_never_fits(answer, table)  # one example fits
-    refuse_what_never_fits(answered(Card("tight", 0.7 * GIB), batch=2000), table)  # in micro-batches it does
+    refuse_what_never_fits(answered(Card(name="tight", memory_bytes=0.7 * GIB), batch=2000), table)  # in micro-batches it does
     with pytest.raises(BenchError) as refused:
-        refuse_what_never_fits(answered(Card("none", 0.5 * GIB), batch=2000), table)
+        refuse_what_never_fits(answered(Card(name="none", memory_bytes=0.5 * GIB), batch=2000), table)
     said = str(refused.value)
     assert "the smallest card that has room is large (10.0 GiB, 1.25 USD an hour)" in said
     assert "not even a batch of 1 fits" in said

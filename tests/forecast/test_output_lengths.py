@@ -84,7 +84,14 @@ def test_time_is_reckoned_by_the_share_and_dollars_by_all_of_it(arms: Planned, c
     writing = [work for work in forecast.works if isinstance(work.recipe, Outputs)]
     assert writing
     assert all(0 < shares[work.recipe.key] < 1 for work in writing)
-    device = OnCard(Card("card", 4 * GIB, 1.0, 1e6), 0.5, 0.1, 100.0, 0.5, likely=shares)
+    device = OnCard(
+        card=Card(name="card", memory_bytes=4 * GIB, usd_per_hour=1.0, bf16_flops_per_second=1e6),
+        training=0.5,
+        generating=0.1,
+        context_bytes=100.0,
+        kept_free=0.5,
+        likely=shares,
+    )
     for work in writing:
         assert device.takes(work).seconds == pytest.approx(shares[work.recipe.key] * work.bill.flops / 1e5)
     paid = sum(work.bill.flops for work in forecast.works if work.phase == "pseudo_labelling")

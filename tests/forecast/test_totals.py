@@ -80,7 +80,11 @@ def test_where_money_is_metered_it_is_estimated_by_time_or_energy_and_the_budget
     assert found.shared.at_most_usd == 8.0
     arm, one = next(iter(arms.items()))
     trained = [replace(work, shared=True) for work in one.works if work.phase == "student_training"]
-    done = replace(one, charges=(Charge("compute", 0.5, "", 1.0, "purse", "student_training"),), works=tuple(trained))
+    done = replace(
+        one,
+        charges=(Charge(kind="compute", quantity=0.5, unit="", unit_price_usd=1.0, paid_by="purse", phase="student_training"),),
+        works=tuple(trained),
+    )
     assert look(by_meter, {arm: done}, here(arms), 1).alone[arm].usd == 0.5  # what is made has its charges
     assert look(by_meter, arms, None, 1).shared.usd is None
 
@@ -114,7 +118,12 @@ def test_to_go_are_arms_that_have_not_ended_but_for_work_that_is_made_and_labels
 
 
 def test_of_work_that_is_made_what_was_measured_is_told(tiny: Suite, arms: Planned) -> None:
-    bill = Bill(5.0, 12.5, 0.25, (Reading("gpu_peak_allocated", None, "bytes", "counter"), Reading("peak_rss", 7e9, "bytes", "polled")))
+    bill = Bill(
+        flops=5.0,
+        wall_s=12.5,
+        kwh=0.25,
+        readings=(Reading("gpu_peak_allocated", None, "bytes", "counter"), Reading("peak_rss", 7e9, "bytes", "polled")),
+    )
     work = replace(next(iter(arms.values())).works[-1], bill=bill, shared=True)
     assert here(arms).takes(work) == Taken(12.5, 0.25, 7e9)
 
@@ -126,11 +135,11 @@ def test_arms_that_do_not_fit_are_named(tiny: Suite, arms: Planned) -> None:
 
 def on_card(arms: Planned, card: Card) -> OnCard:
     keys = [work.recipe.key for forecast in arms.values() for work in forecast.works if work.bill.flops]
-    return OnCard(card, 0.5, 0.1, 100.0, 0.5, dict.fromkeys(keys, 50))
+    return OnCard(card=card, training=0.5, generating=0.1, context_bytes=100.0, kept_free=0.5, peaks=dict.fromkeys(keys, 50))
 
 
 def test_on_a_card_time_is_flops_at_a_share_of_its_speed(tiny: Suite, arms: Planned) -> None:
-    card = Card("card", 4 * GIB, 1.0, 1e6, watts=360.0)
+    card = Card(name="card", memory_bytes=4 * GIB, usd_per_hour=1.0, bf16_flops_per_second=1e6, watts=360.0)
     arm, forecast = next(iter(arms.items()))
     found = look(tiny, {arm: forecast}, on_card(arms, card), 1)
     writes = ("Predictions", "InferenceSpeed")
@@ -161,10 +170,13 @@ def test_durations_are_short_to_read() -> None:
 
 
 def test_a_forecast_is_read_as_it_was_written_and_arms_of_before_stay(tmp_path: Path) -> None:
-    first, second = Foreseen(1.5, True, 10, 3.0, None, 7.0), Foreseen(None, False, 2, None, None, None)
-    saved.write(tmp_path / "suite", Written("here", "2026-11-26T10:00:00+00:00", {"a": first}))
-    saved.write(tmp_path / "suite", Written("there", "2026-11-26T11:00:00+00:00", {"b": second}))
-    assert saved.read(tmp_path / "suite") == Written("there", "2026-11-26T11:00:00+00:00", {"a": first, "b": second})
+    first, second = (
+        Foreseen(usd=1.5, exact=True, steps=10, seconds=3.0, kwh=None, peak_bytes=7.0),
+        Foreseen(usd=None, exact=False, steps=2, seconds=None, kwh=None, peak_bytes=None),
+    )
+    saved.write(tmp_path / "suite", Written(device="here", made="2026-11-26T10:00:00+00:00", arms={"a": first}))
+    saved.write(tmp_path / "suite", Written(device="there", made="2026-11-26T11:00:00+00:00", arms={"b": second}))
+    assert saved.read(tmp_path / "suite") == Written(device="there", made="2026-11-26T11:00:00+00:00", arms={"a": first, "b": second})
     assert saved.read(tmp_path) is None
 
 
@@ -184,7 +196,7 @@ def test_what_is_written_is_what_each_arm_takes_alone(tiny: Suite, arms: Planned
     assert set(kept.arms) == {arm.id for arm in arms if arm.seed == 1}
     for arm, total in found.alone.items():
         if arm.seed == 1:
-            assert kept.arms[arm.id] == Foreseen(total.usd, True, arms[arm].steps, *vars(total.taken).values())
+            assert kept.arms[arm.id] == Foreseen(usd=total.usd, exact=True, steps=arms[arm].steps, **vars(total.taken))
 
 
 def test_an_arm_of_which_something_was_done_before_is_no_forecast_to_be_held_against_what_was_measured(tiny: Suite, arms: Planned) -> None:

@@ -4,8 +4,6 @@ import gzip
 import json
 import random
 import re
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,6 +20,7 @@ from bench.forecast.arm import forecast
 from bench.init.yaml_text import scalar, shown
 from bench.models.random import Random
 from bench.suite import arms, parse_yaml, suite_file
+from tests.execution.fake_worker import bench, in_this_process, instead, records
 
 MADE = random.Random(0)
 WORDS = "the old café on Main Street sold warm bread and cold milk while rain fell slowly over a quiet town".split()  # noqa: SIM905 - a sentence reads better
@@ -408,11 +407,11 @@ def test_in_a_terminal_what_the_file_does_not_say_is_asked(cache: Path, monkeypa
     assert "?" not in again.stdout
 
 
-def test_the_suite_runs(cache: Path) -> None:
+def test_the_suite_runs(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From the file to a score, as a user types it: one arm, on a model that knows nothing."""
     assert init(cache, save("mine.csv", CLASSES), "--budget-usd", "2").exit_code == 0
-    command = [sys.executable, "-m", "bench", "run", "mine.yaml", "--cache", str(cache), "--only", "mine.annotate.2usd.seed1"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=400)
-    assert done.returncode == 0, done.stdout + done.stderr
-    (record,) = Path("results/mine").glob("*/record.json")
-    assert json.loads(record.read_text())["status"] == "done"
+    instead(monkeypatch, in_this_process)
+    done = bench("run", "mine.yaml", "--cache", cache, "--only", "mine.annotate.2usd.seed1")
+    assert done.exit_code == 0, done.output
+    (record,) = records(Path("results/mine")).values()
+    assert record.status == "done"

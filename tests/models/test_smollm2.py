@@ -21,10 +21,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model_and_tokenizer(folder):
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield load(folder)
-    torch.set_num_threads(before)
+    return load(folder)
 
 
 @installed

@@ -10,7 +10,8 @@ from typing import Any
 from bench.contracts import Charge, Reading, Score
 from bench.execution.ledger import Ledger
 from bench.execution.purse import Purse
-from bench.execution.record import Record, write_record
+from bench.execution.record import write_record
+from tests.records import record
 
 FLOP_USD = 1.875 / 3600 / 1e14
 
@@ -58,28 +59,28 @@ def write_arm(
     where = dict(
         machine if machine is not None else {"cpu": "a 2-core box", "packages": {"torch": "2.13.0"}, "gpus": [], "no_gpu": "no driver"}
     )
-    times = ("2026-01-01T00:00:00+00:00", "2026-01-01T00:01:00+00:00")
-    spent, kept = purse.spent_usd, dict(facts or {})
-    record = Record(
-        name,
-        "example",
-        task,
-        strategy,
-        strategy,
-        setting,
-        {"label_share": label_share, **(settings or {})},
-        budget_usd,
-        seed,
-        status,
-        reason,
-        spent,
-        kept,
-        "f00",
-        where,
-        *times,
-        "",  # type: ignore[arg-type]
+    write_record(
+        folder,
+        record(
+            arm=name,
+            suite="example",
+            task=task,
+            strategy=strategy,
+            use=strategy,
+            setting=setting,
+            settings={"label_share": label_share, **(settings or {})},
+            budget_usd=budget_usd,
+            seed=seed,
+            status=status,
+            reason=reason,
+            spent_usd=purse.spent_usd,
+            facts=dict(facts or {}),
+            data_fingerprint="f00",
+            machine=where,
+            started="2026-01-01T00:00:00+00:00",
+            ended="2026-01-01T00:01:00+00:00",
+        ),
     )
-    write_record(folder, record)
     return folder
 
 

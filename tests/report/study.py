@@ -36,9 +36,9 @@ def compute(usd: float, phase: str) -> list[Charge]:
     """Dollars of FLOPs, the seconds and kWh they took beside them."""
     flops = usd / FLOP_USD
     return [
-        Charge("compute", flops, "FLOP", FLOP_USD, "purse", phase),
-        Charge("compute", flops / 2e9, "s", DEVICE_HOUR_USD / 3600, "other meter", phase),
-        Charge("compute", flops / 1e13, "kWh", 0.0, "other meter", phase),
+        Charge(kind="compute", quantity=flops, unit="FLOP", unit_price_usd=FLOP_USD, paid_by="purse", phase=phase),
+        Charge(kind="compute", quantity=flops / 2e9, unit="s", unit_price_usd=DEVICE_HOUR_USD / 3600, paid_by="other meter", phase=phase),
+        Charge(kind="compute", quantity=flops / 1e13, unit="kWh", unit_price_usd=0.0, paid_by="other meter", phase=phase),
     ]
 
 
@@ -51,7 +51,7 @@ def write(root: Path, *, seeds: int = 3, examples: int = 100, noise: float = 8.0
     for seed in range(seeds):
         for budget in BUDGETS:
             labels = round(0.9 * budget / LABEL_USD)
-            bought = Charge("labels", labels, "label", LABEL_USD, "purse", "labels")
+            bought = Charge(kind="labels", quantity=labels, unit="label", unit_price_usd=LABEL_USD, paid_by="purse", phase="labels")
             charges = {"annotate": [bought, *compute(0.1 * budget, "student_training")], "distill": compute(2.0, "teacher_tuning")}
             truth = {"annotate": annotated(labels), "distill": DISTILLED}
             facts = {"annotate": {"labels_bought": labels, LIMITED: 1}, "distill": {"labels_bought": 0}}

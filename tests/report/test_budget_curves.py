@@ -87,7 +87,7 @@ def test_where_labels_alone_are_dearer_a_point_stands_for_the_budget_it_spends_t
 def test_a_setting_that_lacks_a_seed_is_left_out(tmp_path: Path) -> None:
     found = study.write(tmp_path)
     table = found.table[~found.table["arm"].isin(["distill-10-0", "distill-40-0", "distill-160-0"])]
-    short = Results(table, found.examples, found.records, found.suite)
+    short = Results(table=table, examples=found.examples, records=found.records, suite=found.suite)
     (field,) = budget_curves.fields(short, leaderboard.boards(short, leaderboard.metrics(short)))
     assert [curve.name for curve in field.curves] == ["annotate"]
     assert field.left_out == ("distill",)
@@ -95,7 +95,7 @@ def test_a_setting_that_lacks_a_seed_is_left_out(tmp_path: Path) -> None:
 
 def test_a_score_of_the_whole_test_set_has_a_mean_and_no_interval(tmp_path: Path) -> None:
     found = study.write(tmp_path)
-    bare = Results(found.table, {}, found.records, found.suite)
+    bare = Results(table=found.table, examples={}, records=found.records, suite=found.suite)
     (field,) = budget_curves.fields(bare, leaderboard.boards(bare, leaderboard.metrics(bare)))
     best, other = field.at(160, field.offers(field.asked))
     assert best.mean > other.mean
@@ -117,7 +117,7 @@ def test_by_another_meter_points_cost_what_that_meter_counted(found: Results) ->
 def test_a_setting_whose_work_the_meter_did_not_count_is_left_out(tmp_path: Path) -> None:
     found = study.write(tmp_path)
     uncounted = (found.table["strategy"] == "distill") & (found.table["unit"] == "kWh")
-    without = Results(found.table[~uncounted], found.examples, found.records, found.suite)
+    without = Results(table=found.table[~uncounted], examples=found.examples, records=found.records, suite=found.suite)
     energy = repricing.asked(without).changed({}, meter="energy", kwh_usd=0.5)
     (field,) = budget_curves.fields(without, leaderboard.boards(without, leaderboard.metrics(without)), energy)
     assert [curve.name for curve in field.curves] == ["annotate"]

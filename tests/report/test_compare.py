@@ -60,7 +60,7 @@ def bench(*arguments: object) -> Result:
 
 
 def estimate(mean: float, low: float, high: float, p: float = 0.04) -> Estimate:
-    return Estimate(mean, low, high, 2, 60, p)
+    return Estimate(mean=mean, low=low, high=high, seeds=2, examples=60, p=p)
 
 
 def test_a_folder_beside_itself_is_identical_and_nothing_is_unlike(tmp_path: Path) -> None:
@@ -102,9 +102,9 @@ def test_another_draw_of_the_same_is_within_noise(tmp_path: Path) -> None:
 
 def test_what_is_beyond_noise_alone_is_not_so_among_many() -> None:
     cell, metric = Cell("docstrings", 10.0, "sft"), Metric("rouge2", "points", "higher")
-    barely = Change(cell, metric, 0.0, 1.0, estimate(1.0, 0.1, 1.9))
-    nothing = Change(cell, metric, 0.0, 0.0, estimate(0.0, -0.9, 0.9, 1.0))
-    unknown = Change(cell, metric, 0.0, 9.0, estimate(9.0, math.nan, math.nan, math.nan))
+    barely = Change(cell=cell, metric=metric, before=0.0, after=1.0, difference=estimate(1.0, 0.1, 1.9))
+    nothing = Change(cell=cell, metric=metric, before=0.0, after=0.0, difference=estimate(0.0, -0.9, 0.9, 1.0))
+    unknown = Change(cell=cell, metric=metric, before=0.0, after=9.0, difference=estimate(9.0, math.nan, math.nan, math.nan))
     assert [one.beyond for one in beyond_noise([unknown, barely])] == [False, True]
     assert [one.beyond for one in beyond_noise([barely, *[nothing] * 9])] == [False] * 10
 
@@ -202,7 +202,7 @@ def test_a_rule_that_scores_otherwise_on_the_same_data_tells_of_the_counting(tmp
 
 def test_costs_are_means_over_the_seeds_that_both_sides_have_done(tmp_path: Path) -> None:
     def arm(folder: str, seed: int, dollars: float, kwh: float | None) -> None:
-        charge = Charge("labels", dollars, "label", 1.0, "purse", "student_training")
+        charge = Charge(kind="labels", quantity=dollars, unit="label", unit_price_usd=1.0, paid_by="purse", phase="student_training")
         reading = Reading("energy", kwh, "kWh", "modelled", reason="" if kwh else "no meter")
         write_arm(tmp_path / folder, f"s{seed}", drawn(5.0, seed), strategy="sft", seed=seed, charges=[charge], readings=[reading])
 

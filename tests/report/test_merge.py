@@ -149,7 +149,7 @@ def test_what_differs_within_one_table_is_named(tmp_path: Path) -> None:
 
 
 def test_cells_hold_what_was_measured_and_a_dash_for_what_was_not(tmp_path: Path) -> None:
-    charge = Charge("labels", 4.0, "label", 1.0, "purse", "student_training")
+    charge = Charge(kind="labels", quantity=4.0, unit="label", unit_price_usd=1.0, paid_by="purse", phase="student_training")
     energy = Reading("energy", 0.002, "kWh", "modelled")
     folder = write(
         tmp_path, "one", {"sft": 9.0}, charges=[charge], readings=[energy], facts={"student_parameters": 61e6, "student_ms": 39.2}

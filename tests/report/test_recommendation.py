@@ -67,7 +67,7 @@ def test_of_what_was_run_with_less_money_the_best_can_be_done_again_and_it_says_
 def test_where_nothing_was_run_with_so_much_money_it_does_not_say_that_the_money_is_too_little(tmp_path: Path) -> None:
     found = study.write(tmp_path)
     table = found.table[found.table["strategy"] == "annotate"]
-    (field,) = report.fields(Results(table, found.examples, found.records, found.suite))
+    (field,) = report.fields(Results(table=table, examples=found.examples, records=found.records, suite=found.suite))
     said = _said(field, 1000)
     assert "nothing was run with so much money." in said
     assert "What **annotate** did with 160 USD costs 160.00 USD" in said
@@ -96,7 +96,7 @@ def test_one_task_can_be_asked_for_and_another_is_refused(found: Results) -> Non
 def test_names_are_shown_and_do_nothing(tmp_path: Path) -> None:
     found = study.write(tmp_path)
     table = found.table.assign(strategy=found.table["strategy"].replace("annotate", "<script>*a*"))
-    (field,) = report.fields(Results(table, found.examples, found.records, found.suite))
+    (field,) = report.fields(Results(table=table, examples=found.examples, records=found.records, suite=found.suite))
     assert "**&lt;script&gt;\\*a\\***" in _said(field, 160)
 
 

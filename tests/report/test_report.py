@@ -36,8 +36,15 @@ def write_run(folder: Path) -> None:
                     budget_usd=budget_usd,
                     seed=seed,
                     charges=[
-                        Charge("labels", 20, "label", 0.05, "purse", "student_training"),
-                        Charge("compute", 2.25 / FLOP_USD, "FLOP", FLOP_USD, "purse", "student_training"),
+                        Charge(kind="labels", quantity=20, unit="label", unit_price_usd=0.05, paid_by="purse", phase="student_training"),
+                        Charge(
+                            kind="compute",
+                            quantity=2.25 / FLOP_USD,
+                            unit="FLOP",
+                            unit_price_usd=FLOP_USD,
+                            paid_by="purse",
+                            phase="student_training",
+                        ),
                     ],
                     readings=[Reading("wall", 12.0, "s", "counter"), Reading("gpu_peak", None, "bytes", "counter", reason="no GPU here")],
                     facts={
@@ -123,9 +130,9 @@ def test_dollars_stand_by_kind_and_what_was_never_measured_has_a_reason_and_no_c
 
 def test_continued_pretraining_and_an_endpoints_tokens_are_dollars_like_any_other(tmp_path: Path) -> None:
     charges = [
-        Charge("compute", 2e3, "s", 0.001, "purse", "continued_pretraining"),
-        Charge("prompt tokens", 4000, "token", 2e-4, "purse", "pseudo_labelling"),
-        Charge("output tokens", 1000, "token", 7e-4, "purse", "pseudo_labelling"),
+        Charge(kind="compute", quantity=2e3, unit="s", unit_price_usd=0.001, paid_by="purse", phase="continued_pretraining"),
+        Charge(kind="prompt tokens", quantity=4000, unit="token", unit_price_usd=2e-4, paid_by="purse", phase="pseudo_labelling"),
+        Charge(kind="output tokens", quantity=1000, unit="token", unit_price_usd=7e-4, paid_by="purse", phase="pseudo_labelling"),
     ]
     write_arm(tmp_path, "a", equal(3.0), charges=charges)
     dollars = section(report.write(tmp_path).read_text(encoding="utf-8"), "Where the dollars went")

@@ -82,7 +82,7 @@ def test_what_the_meter_did_not_count_is_unknown_and_not_free(tmp_path: Path) ->
 
 def test_work_that_was_cut_off_is_known_in_its_own_unit_alone(tmp_path: Path) -> None:
     write_suite(tmp_path, prices={**study.PRICES, "meter": "wall"})
-    cut_off = Charge("compute cut off", 100.0, "s", 0.001, "purse", "student_training")
+    cut_off = Charge(kind="compute cut off", quantity=100.0, unit="s", unit_price_usd=0.001, paid_by="purse", phase="student_training")
     write_arm(tmp_path, "a", charges=[cut_off, *(c for c in study.compute(1.0, "teacher_tuning") if c.unit != "s")])
     found = results.read(tmp_path)
     assert pd.isna(repricing.reprice(found, repricing.asked(found).changed({}, meter="flops")).table["value"].iloc[0])
@@ -130,8 +130,15 @@ def test_arms_whose_work_money_set_are_named_with_what_it_set(tmp_path: Path) ->
 
 def test_arms_that_took_no_step_can_be_counted_by_the_meter_they_were_run_by(tmp_path: Path) -> None:
     write_suite(tmp_path, prices=study.PRICES)
-    loaded = Charge("compute", 0.01, "s", 0.001, "other meter", "student_training")  # reading a checkpoint takes seconds and no FLOP
-    write_arm(tmp_path, "a", status="infeasible", charges=[Charge("labels", 3, "label", 0.05, "purse", "labels"), loaded])
+    loaded = Charge(
+        kind="compute", quantity=0.01, unit="s", unit_price_usd=0.001, paid_by="other meter", phase="student_training"
+    )  # reading a checkpoint takes seconds and no FLOP
+    write_arm(
+        tmp_path,
+        "a",
+        status="infeasible",
+        charges=[Charge(kind="labels", quantity=3, unit="label", unit_price_usd=0.05, paid_by="purse", phase="labels"), loaded],
+    )
     found = results.read(tmp_path)
     again = repricing.reprice(found, repricing.asked(found).changed({"": 0.1}))
     assert _spent(again)["a"] == pytest.approx(0.3)

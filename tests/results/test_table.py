@@ -15,11 +15,11 @@ from tests.report.arms import FLOP_USD, write_arm, write_suite
 SCORES = {"student": {"rouge2": [1.0, 2.0, 6.0]}, "teacher": {"rouge2": [4.0, 5.0, 6.0]}, "floor: lead": {"rouge2": [0.0, 1.0, 2.0]}}
 
 CHARGES = (
-    Charge("labels", 7, "label", 0.1, "purse", "student_training"),
-    Charge("compute", 1.23456789e16, "FLOP", FLOP_USD, "purse", "teacher_tuning"),
-    Charge("compute", 2.5e15, "FLOP", FLOP_USD, "purse", "student_training"),
-    Charge("compute", 3.0e15, "FLOP", FLOP_USD, "free", "evaluation"),
-    Charge("compute", 12.5, "s", 0.000521, "other meter", "student_training"),
+    Charge(kind="labels", quantity=7, unit="label", unit_price_usd=0.1, paid_by="purse", phase="student_training"),
+    Charge(kind="compute", quantity=1.23456789e16, unit="FLOP", unit_price_usd=FLOP_USD, paid_by="purse", phase="teacher_tuning"),
+    Charge(kind="compute", quantity=2.5e15, unit="FLOP", unit_price_usd=FLOP_USD, paid_by="purse", phase="student_training"),
+    Charge(kind="compute", quantity=3.0e15, unit="FLOP", unit_price_usd=FLOP_USD, paid_by="free", phase="evaluation"),
+    Charge(kind="compute", quantity=12.5, unit="s", unit_price_usd=0.000521, paid_by="other meter", phase="student_training"),
 )
 
 READINGS = (
@@ -112,9 +112,9 @@ def test_a_score_that_was_not_measured_is_missing_and_says_why(tmp_path: Path) -
 
 def test_charges_of_every_phase_and_kind_are_dollars_of_their_phase(tmp_path: Path) -> None:
     charges = (
-        Charge("compute", 2e3, "s", 0.001, "purse", "continued_pretraining"),
-        Charge("prompt tokens", 4000, "token", 2e-4, "purse", "pseudo_labelling"),
-        Charge("output tokens", 1000, "token", 7e-4, "purse", "pseudo_labelling"),
+        Charge(kind="compute", quantity=2e3, unit="s", unit_price_usd=0.001, paid_by="purse", phase="continued_pretraining"),
+        Charge(kind="prompt tokens", quantity=4000, unit="token", unit_price_usd=2e-4, paid_by="purse", phase="pseudo_labelling"),
+        Charge(kind="output tokens", quantity=1000, unit="token", unit_price_usd=7e-4, paid_by="purse", phase="pseudo_labelling"),
     )
     write_arm(tmp_path, "a", charges=charges, facts={"student_flops": 3e9})
     found = results.read(tmp_path)

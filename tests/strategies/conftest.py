@@ -1,14 +1,11 @@
-"""Whole arms of tiny models are trained here: one thread does that faster than several that wait for one another."""
+"""A fake endpoint, and a cache of models."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.threads import one_thread
 from tests.training.fake_endpoint import FakeEndpoint, serving
-
-__all__ = ["one_thread"]
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from bench.contracts import Example, Splits, no_progress
 from bench.execution import runner
 from bench.execution.job import inputs_fingerprint, models_fingerprint
-from bench.execution.record import Record, write_record
+from bench.execution.record import write_record
 from bench.execution.store import DryStore
 from bench.forecast.arm import forecast
 from bench.models.random import Random
@@ -17,6 +17,7 @@ from bench.suite import arms as plan
 from bench.suite.suite_file import Suite
 from bench.system.fingerprints import of_folder
 from tests.prepared import prepared
+from tests.records import record
 from tests.suite.test_suite import GOOD, read
 
 
@@ -63,7 +64,7 @@ def test_an_arm_is_run_again_where_a_text_it_reads_has_changed_and_others_are_no
     for arm in arms:
         (ready.results / arm.id).mkdir(parents=True)
         inputs = inputs_fingerprint(found, arm, ready.cache, no_progress)
-        write_record(ready.results / arm.id, Record(arm.id, *[""] * 5, {}, 1.0, 1, "done", "", 0.0, {}, "data", {}, "", "", "", inputs))
+        write_record(ready.results / arm.id, record(arm=arm.id, data_fingerprint="data", inputs_fingerprint=inputs))
     assert all(runner.kept(ready, retry=False).values())
     changed = with_text(tmp_path, "another text, and longer")
     kept = runner.kept(replace(ready, suite=changed), retry=False)

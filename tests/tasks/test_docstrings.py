@@ -7,7 +7,7 @@ BODY = "    total = sum(weights)\n    if total == zero:\n        raise ValueErro
 
 
 def pair(name="scale_weights", parameters=("weights", "maxSize"), docstring="Make all weights sum to one.", body=BODY):
-    return Docstrings().pair(DocumentedObject(name, list(parameters), docstring, body))
+    return Docstrings().pair(DocumentedObject(name=name, parameters=list(parameters), docstring=docstring, body=body))
 
 
 def test_the_document_is_the_words_of_name_and_parameters_and_then_the_body():

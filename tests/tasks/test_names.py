@@ -5,7 +5,7 @@ from bench.tasks.names import Names
 
 
 def named(name, docstring="Ask the server politely for more."):
-    return Names().pair(DocumentedObject(name, [], docstring, ""))
+    return Names().pair(DocumentedObject(name=name, parameters=[], docstring=docstring, body=""))
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,6 @@ from bench.training.loop import Planned, train
 from bench.training.objectives import LabelObjective
 from bench.training.recipes import Pretrained
 from bench.training.settings import Tuning
-from tests.threads import one_thread
-
-__all__ = ["one_thread"]
 
 ENCODER_DECODERS = ("t5", "t5_v1_1", "mt5", "bart", "pegasus")
 FAMILIES = (*ENCODER_DECODERS, "llama")
@@ -70,7 +67,7 @@ class Shop:
     made: dict[str, Counter] = field(default_factory=dict)
 
     def bench(self, tally: Counter | None = None) -> Workbench:
-        return Workbench(self.cache, "cpu", self.artifact, tally or Counter(), no_progress)
+        return Workbench(cache=self.cache, device="cpu", artifact=self.artifact, tally=tally or Counter(), progress=no_progress)
 
     def artifact(self, recipe: Recipe) -> Path:
         return self.folder / recipe.key

@@ -14,6 +14,8 @@ from tests.training.conftest import ENCODER_DECODERS
 
 encoder_decoders = pytest.mark.parametrize("family", ENCODER_DECODERS, indirect=True)
 
+two_families = pytest.mark.parametrize("family", ["t5_v1_1", "llama"], indirect=True)
+
 lengths = st.lists(st.tuples(st.integers(1, 9), st.integers(1, 5)), min_size=1, max_size=40)
 
 
@@ -62,6 +64,7 @@ def test_nothing_to_train_on_is_a_fault():
         plan_batches([], 4, 1, 0, 0)
 
 
+@two_families
 def test_an_example_without_target_is_a_fault(checkpoint, cache):
     with pytest.raises(DataError, match="example e1 has no target"):
         encode(checkpoint.folder(cache), (Example("e1", "text"),), "", 8, 8)

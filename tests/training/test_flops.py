@@ -12,7 +12,7 @@ from bench.training.losses import label_loss
 from bench.training.settings import Lora
 from bench.training.shrinking import shrink, shrunk_config
 from bench.training.trainable import adapted, freeze
-from tests.training.conftest import ENCODER_DECODERS, smollm2_135m
+from tests.training.conftest import ENCODER_DECODERS, FAMILIES, smollm2_135m
 
 SOURCE, TARGET = 11, 7
 
@@ -59,7 +59,7 @@ def test_training_flops_with_a_frozen_encoder_are_those_torch_counts(model):
     assert _flops(model).training(SOURCE, TARGET, "encoder") == _training_counted(model)
 
 
-@pytest.mark.parametrize("rank", [1, 8])
+@pytest.mark.parametrize(("family", "rank"), [*((family, 8) for family in FAMILIES), ("t5_v1_1", 1), ("llama", 1)], indirect=["family"])
 def test_training_flops_with_adapters_are_those_torch_counts(model, rank):
     freeze(model, "embeddings")
     adapted(model, Lora(rank=rank), "embeddings")
@@ -73,10 +73,12 @@ def test_training_flops_with_adapters_in_the_decoder_alone_are_those_torch_count
     assert _flops(model).training(SOURCE, TARGET, "encoder", 4) == _training_counted(model)
 
 
-@pytest.mark.parametrize("frozen", ["embeddings", "encoder"])
+@pytest.mark.parametrize(
+    ("family", "frozen"),
+    [*((family, "embeddings") for family in FAMILIES), *((family, "encoder") for family in ENCODER_DECODERS)],
+    indirect=["family"],
+)
 def test_adapters_flops_forward_are_those_torch_counts(model, frozen):
-    if frozen == "encoder" and not model.config.is_encoder_decoder:
-        frozen = "embeddings"
     adapted(model, Lora(rank=3), frozen)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         forward(model, _batch(model, (SOURCE, TARGET)))

@@ -16,6 +16,9 @@ TARGET = 6
 one_family = pytest.mark.parametrize("family", ["bart"], indirect=True)
 """For what does not depend on the family."""
 
+two_families = pytest.mark.parametrize("family", ["bart", "llama"], indirect=True)
+"""For what differs between encoder-decoders and decoder-only models alone."""
+
 BY_FOUR = Decoding(batch_size=4)
 
 
@@ -45,6 +48,7 @@ def run(checkpoint, cache, examples, counter):
     return run
 
 
+@two_families
 @pytest.mark.parametrize("beams", [1, 3])
 def test_every_source_gets_its_output_whatever_it_is_batched_with(run, examples, beams):
     batched, _, _ = run(Decoding(batch_size=4, beams=beams))
@@ -53,12 +57,14 @@ def test_every_source_gets_its_output_whatever_it_is_batched_with(run, examples,
     assert batched == alone
 
 
+@two_families
 def test_outputs_are_no_longer_than_allowed_and_hold_no_special_tokens(run):
     for output in run()[0].values():
         assert 1 <= output.tokens <= TARGET
         assert not {"<pad>", "</s>", "<s>"} & set(output.text.split())
 
 
+@two_families
 def test_what_is_tallied_are_the_flops_of_the_tokens_generated(run, checkpoint, cache):
     outputs, tally, sources = run()
     model, _ = load(checkpoint.folder(cache))

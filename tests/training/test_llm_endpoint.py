@@ -56,7 +56,7 @@ def lines(folder: Path) -> list[Any]:
 
 def test_a_request_is_a_chat_completion_with_the_decoding_that_the_suite_states(fake: FakeEndpoint, tmp_path: Path) -> None:
     (reply,) = asked(fake, tmp_path, ["the red cat sat"])
-    assert reply == Reply("red cat", finished=True, prompt_tokens=100, output_tokens=5, retries=0)
+    assert reply == Reply(text="red cat", finished=True, prompt_tokens=100, output_tokens=5, retries=0)
     assert fake.requests == [
         {
             "path": "/v1/chat/completions",
@@ -177,7 +177,7 @@ def test_a_refusal_is_not_tried_again_and_the_rest_is_not_sent(fake: FakeEndpoin
 def test_a_document_that_is_refused_is_left_out_and_kept_where_others_are_answered(status: int, fake: FakeEndpoint, tmp_path: Path) -> None:
     fake.script = [fails(status, "too long"), echo]
     first, second = asked(fake, tmp_path, ["one two three", "four five six"])
-    assert (first, second.text) == (Reply("", False, 0, 0), "five six")
+    assert (first, second.text) == (Reply(text="", finished=False, prompt_tokens=0, output_tokens=0), "five six")
     assert asked(fake, tmp_path, ["one two three", "four five six"]) == [first, second]
     assert len(fake.requests) == 2
 
@@ -193,7 +193,10 @@ def test_an_answer_that_says_nothing_but_counts_its_tokens_is_paid_and_not_asked
     broken = completion("two x")[2].replace("two x", "two \\ud83d")
     fake.script = [fails(200, json.dumps(nothing)), fails(200, broken)]
     replies = asked(fake, tmp_path, ["one two three", "four five six"])
-    assert replies == [Reply("", False, 100, 5), Reply("two \ufffd", True, 100, 5)]
+    assert replies == [
+        Reply(text="", finished=False, prompt_tokens=100, output_tokens=5),
+        Reply(text="two \ufffd", finished=True, prompt_tokens=100, output_tokens=5),
+    ]
     assert asked(fake, tmp_path, ["one two three", "four five six"]) == replies
     assert len(fake.requests) == 2
 
@@ -236,7 +239,7 @@ def test_an_answer_in_another_form_is_told_and_kept(fake: FakeEndpoint, tmp_path
 @pytest.mark.parametrize(("finish", "finished"), [("stop", True), ("length", False), ("content_filter", False)])
 def test_an_answer_that_was_cut_off_is_known_as_such(finish: str, finished: bool, fake: FakeEndpoint, tmp_path: Path) -> None:
     fake.script = [says(None, finish)]
-    assert asked(fake, tmp_path, ["one two three"])[0] == Reply("", finished, 100, 5)
+    assert asked(fake, tmp_path, ["one two three"])[0] == Reply(text="", finished=finished, prompt_tokens=100, output_tokens=5)
 
 
 def test_requests_leave_evenly_spaced(fake: FakeEndpoint, tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ def test_steps_cost_the_flops_of_their_real_tokens(checkpoint, cache):
     flops = flop_model(load(folder)[0].config)
     shapes = [(len(e.source), len(e.target)) for e in data]
     assert step_flops(data, flops, Tuning(freeze="none"), LabelObjective()) == sum(3 * flops.forward(s, t) for s, t in shapes)
-    taught = TeacherObjective(Distillation(teacher_outputs="every_step"), 0.0, flops)
+    taught = TeacherObjective(settings=Distillation(teacher_outputs="every_step"), smoothing=0.0, teacher_flops=flops)
     assert step_flops(data, flops, Tuning(freeze="none"), taught) == sum(4 * flops.forward(s, t) for s, t in shapes)
 
 

@@ -45,7 +45,16 @@ def test_the_blend_switches_where_the_rate_has_fallen_to_a_fifth() -> None:
 
 def test_examples_are_drawn_by_the_weights_of_the_blend_that_is_read() -> None:
     parts = [(10, lambda i, rng: i), (30, lambda i, rng: i), (5, lambda i, rng: i)]
-    order = Blends(Corrupted(parts, 0), (10, 30, 5), (3.0, 1.0, 0.0), (0.0, 0.0, 1.0), 0.7, 8, 1000, seed=0)
+    order = Blends(
+        data=Corrupted(parts, 0),
+        sizes=(10, 30, 5),
+        general=(3.0, 1.0, 0.0),
+        task_like=(0.0, 0.0, 1.0),
+        switch_at=0.7,
+        batch_size=8,
+        steps=1000,
+        seed=0,
+    )
 
     def read(steps: range, done: float) -> Counter[int]:
         places = [position % 45 for step in steps for position in order.batch(step, done)]

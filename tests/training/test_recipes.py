@@ -14,9 +14,11 @@ from bench.training.recipes import Finetuned, Pretrained, Shrunk, Tuning
 from bench.training.shrinking import layer_counts
 from bench.training.speed import InferenceSpeed
 
-encoder_decoders = pytest.mark.parametrize("family", ["t5", "t5_v1_1", "mt5", "bart", "pegasus"], indirect=True)
 one_family = pytest.mark.parametrize("family", ["pegasus"], indirect=True)
 """For what does not depend on the family."""
+
+two_families = pytest.mark.parametrize("family", ["pegasus", "llama"], indirect=True)
+"""For what differs between encoder-decoders and decoder-only models alone."""
 
 QUICK = Tuning(epochs=1, batch_size=4)
 
@@ -26,17 +28,31 @@ def _finetuned(base, examples, **changes):
     return Finetuned(base=base, examples=examples, **{**fields, **changes})
 
 
+def _predictions(model, examples, prefix, max_target_tokens, decoding):
+    return Predictions(
+        model=model,
+        examples=examples,
+        prefix=prefix,
+        max_source_tokens=32,
+        max_target_tokens=max_target_tokens,
+        decoding=decoding,
+        precision="fp32",
+    )
+
+
 def _pseudo_labels(teacher, examples, **changes):
     fields = {"prefix": "", "max_source_tokens": 32, "max_target_tokens": 6, "decoding": Decoding(batch_size=4), "precision": "fp32"}
     return PseudoLabels(model=teacher, examples=examples, **{**fields, **changes})
 
 
+@two_families
 def test_a_pretrained_artifact_copies_no_weights(shop, pretrained, checkpoint, cache):
     assert not list(shop.make(pretrained).iterdir())
     assert pretrained.folder(shop.bench()) == checkpoint.folder(cache)
     assert pretrained.forecast_flops(shop.bench()) == 0
 
 
+@two_families
 def test_a_shrunk_model_has_the_compact_shape_and_says_whose_layers_it_kept(shop, pretrained):
     folder = shop.make(Shrunk(pretrained, Compact(decoder_layers=2)))
     encoder_layers, _ = layer_counts(pretrained.config(shop.cache))
@@ -47,6 +63,7 @@ def test_a_shrunk_model_has_the_compact_shape_and_says_whose_layers_it_kept(shop
     }
 
 
+@two_families
 def test_shapes_are_known_before_anything_is_made(shop, pretrained, cache, examples):
     once = Shrunk(pretrained, Compact(decoder_layers=(0, 2, 2)))
     twice = Shrunk(_finetuned(once, examples), Compact(decoder_layers=1))
@@ -73,8 +90,11 @@ def test_what_is_untrained_has_the_same_architecture_and_no_training(shop, pretr
     assert student.untrained.config(shop.cache).to_dict() == student.config(shop.cache).to_dict()
 
 
-@pytest.mark.parametrize("freeze", ["none", "embeddings", "encoder"])
-@encoder_decoders
+@pytest.mark.parametrize(
+    ("family", "freeze"),
+    [*((family, freeze) for family in ("t5_v1_1", "llama") for freeze in ("none", "embeddings")), ("pegasus", "encoder")],
+    indirect=["family"],
+)
 def test_the_forecast_of_a_training_is_what_it_tallies(shop, pretrained, examples, freeze):
     recipe = _finetuned(Shrunk(pretrained, Compact(decoder_layers=2)), examples, tuning=Tuning(epochs=2, batch_size=5, freeze=freeze))
     forecast = recipe.forecast_flops(shop.bench())
@@ -82,6 +102,7 @@ def test_the_forecast_of_a_training_is_what_it_tallies(shop, pretrained, example
     assert forecast == sum(shop.made[recipe.key].steps) > 0
 
 
+@two_families
 def test_a_training_is_the_same_to_the_bit_when_made_twice(shop, pretrained, examples, tmp_path):
     recipe = _finetuned(pretrained, examples, tuning=Tuning(epochs=1, batch_size=4, dropout=0.1))
     first = shop.make(recipe)
@@ -112,7 +133,7 @@ def test_a_tuned_model_learns_what_it_is_shown(shop, examples):
     tuning = Tuning(epochs=150, batch_size=4, learning_rate=1e-2, freeze="none")
     few = examples[:4]
     model = _finetuned(Pretrained(Random(encoder_layers=1, decoder_layers=1)), few, tuning=tuning)
-    recipe = Predictions(model, few, "sum: ", 32, 12, Decoding(), "fp32")
+    recipe = _predictions(model, few, prefix="sum: ", max_target_tokens=12, decoding=Decoding())
     assert recipe.read(shop.make(recipe)) == [e.target for e in few]
 
 
@@ -133,11 +154,12 @@ def test_labels_are_pretended_to_be_as_long_as_allowed_also_of_short_documents(s
     assert {len(e.target) for e in encode(pretrained.folder(shop.bench()), pretended, "", 32, 6)} == {6}
 
 
+@two_families
 def test_pseudo_labels_are_what_the_teacher_says(shop, pretrained, examples):
     pool = tuple(Example(e.id, e.source) for e in examples)
     recipe = _pseudo_labels(pretrained, pool)
     folder = shop.make(recipe)
-    predictions = Predictions(pretrained, pool, "", 32, 6, Decoding(batch_size=4), "fp32")
+    predictions = _predictions(pretrained, pool, prefix="", max_target_tokens=6, decoding=Decoding(batch_size=4))
     said = dict(zip((e.id for e in pool), predictions.read(shop.make(predictions)), strict=True))
     labels = recipe.read(folder)
     assert {e.id: e.target for e in labels} == said
@@ -212,16 +234,16 @@ def test_training_on_pseudo_labels_goes_through_every_family(shop, pretrained, e
 
 @one_family
 def test_predictions_forecast_a_ceiling(shop, pretrained, examples):
-    recipe = Predictions(pretrained, examples, "", 32, 6, Decoding(batch_size=4), "fp32")
+    recipe = _predictions(pretrained, examples, prefix="", max_target_tokens=6, decoding=Decoding(batch_size=4))
     assert len(recipe.read(shop.make(recipe))) == len(examples)
     assert sum(shop.made[recipe.key].steps) <= recipe.forecast_flops(shop.bench())
 
 
-@pytest.mark.parametrize("family", ["pegasus", "llama"], indirect=True)
+@two_families
 def test_a_rehearsal_of_outputs_makes_them_as_long_as_they_are_forecast(shop, pretrained, examples):
     short = tuple(Example(e.id, e.source, "it") for e in examples)
     teacher = _finetuned(pretrained, short, tuning=Tuning(epochs=20, batch_size=4, learning_rate=1e-2, freeze="none"))
-    recipe = Predictions(teacher, examples, "", 32, 6, Decoding(batch_size=4), "fp32")
+    recipe = _predictions(teacher, examples, prefix="", max_target_tokens=6, decoding=Decoding(batch_size=4))
     shop.make(recipe)
     assert sum(shop.made[recipe.key].steps) < 0.9 * recipe.forecast_flops(shop.bench())  # they end early
     rehearsal = recipe.rehearsal(math.inf, shop.bench())
@@ -232,7 +254,16 @@ def test_a_rehearsal_of_outputs_makes_them_as_long_as_they_are_forecast(shop, pr
 
 @one_family
 def test_speed_is_measured_for_both_shapes_at_the_flops_forecast(shop, pretrained):
-    recipe = InferenceSpeed(pretrained, Shrunk(pretrained, Compact(decoder_layers=1)), 8, 5, 3, 2, "fp32", Decoding(batch_size=2))
+    recipe = InferenceSpeed(
+        large=pretrained,
+        student=Shrunk(pretrained, Compact(decoder_layers=1)),
+        source_tokens=8,
+        target_tokens=5,
+        documents=3,
+        rounds=2,
+        precision="fp32",
+        decoding=Decoding(batch_size=2),
+    )
     speed = recipe.read(shop.make(recipe))
     assert set(speed) == {"large_ms", "student_ms", "large_flops", "student_flops"}
     assert min(speed.values()) > 0
@@ -244,7 +275,16 @@ def test_speed_is_measured_for_both_shapes_at_the_flops_forecast(shop, pretraine
 def test_a_student_of_another_origin_and_a_smaller_vocabulary_is_timed_as_well(shop, pretrained):
     other = Pretrained(Random(family="t5", vocabulary=400, decoder_layers=1))
     assert other.config(shop.cache).vocab_size < pretrained.config(shop.cache).vocab_size
-    recipe = InferenceSpeed(pretrained, other, 8, 5, 3, 1, "fp32", Decoding(batch_size=2))
+    recipe = InferenceSpeed(
+        large=pretrained,
+        student=other,
+        source_tokens=8,
+        target_tokens=5,
+        documents=3,
+        rounds=1,
+        precision="fp32",
+        decoding=Decoding(batch_size=2),
+    )
     assert min(recipe.read(shop.make(recipe)).values()) > 0
 
 

@@ -56,7 +56,7 @@ def test_the_config_is_the_truth_where_the_name_is_not():
 
 
 def test_a_name_can_be_changed_and_a_shape_can_be_ones_own():
-    assert shape_of("t5", "small-nl16", dl=4, kv=32) == Shape("t5", el=16, dl=4, dm=512, ff=2048, kv=32, nh=8)
+    assert shape_of("t5", "small-nl16", dl=4, kv=32) == Shape(family="t5", el=16, dl=4, dm=512, ff=2048, kv=32, nh=8)
     assert shape_of("t5", el=2, dl=1, dm=32, ff=64, nh=2).kv == 64
     assert shape_of("bart", el=2, dl=1, dm=32, ff=64, nh=2).kv == 16
 

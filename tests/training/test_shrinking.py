@@ -6,12 +6,14 @@ from bench.errors import CheckpointError
 from bench.published import rows
 from bench.training.checkpoints import load, save, sinusoids
 from bench.training.shrinking import describe, layer_counts, layers_to_keep, shrink, shrunk_config, supervised_layers
+from tests.training.conftest import FAMILIES
 
 TABLE = rows("shleifer2020_layers")
 
 with_encoder = pytest.mark.parametrize("family", ["t5", "t5_v1_1", "mt5", "bart", "pegasus"], indirect=True)
 without_encoder = pytest.mark.parametrize("family", ["llama"], indirect=True)
 first_layer_is_special = pytest.mark.parametrize("family", ["t5", "t5_v1_1", "mt5"], indirect=True)
+two_families = pytest.mark.parametrize("family", ["t5_v1_1", "llama"], indirect=True)
 any_layer_first = pytest.mark.parametrize("family", ["bart", "pegasus", "llama"], indirect=True)
 
 
@@ -98,6 +100,7 @@ def test_a_compact_shape_keeps_all_layers_where_it_says_nothing(model_and_tokeni
         (Compact(decoder_layers=(0, 4)), "no layer 4"),
     ],
 )
+@two_families
 def test_layers_that_are_not_there_are_refused(model_and_tokenizer, compact, message):
     with pytest.raises(CheckpointError, match=message):
         shrunk_config(model_and_tokenizer[0].config, compact)
@@ -124,10 +127,11 @@ def _generated(model, tokenizer) -> torch.Tensor:
     return model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=12, min_new_tokens=12, do_sample=False)
 
 
-SHAPES = [Compact(decoder_layers=2), Compact(decoder_layers=(0, 2, 2, 3)), Compact(decoder_layers=(0,))]
+COUNT, NAMED, ONE = Compact(decoder_layers=2), Compact(decoder_layers=(0, 2, 2, 3)), Compact(decoder_layers=(0,))
+SHAPES = [*((family, NAMED) for family in FAMILIES), *((family, shape) for family in ("t5", "llama") for shape in (COUNT, ONE))]
 
 
-@pytest.mark.parametrize("compact", SHAPES, ids=lambda compact: str(compact.decoder_layers))
+@pytest.mark.parametrize(("family", "compact"), SHAPES, indirect=["family"], ids=str)
 def test_a_shrunk_model_is_the_same_after_a_save_and_a_reload(model_and_tokenizer, family, tmp_path, logits, compact):
     model, tokenizer = model_and_tokenizer
     both = compact if family == "llama" else compact.model_copy(update={"encoder_layers": (0, 1, 3, 3)})

@@ -65,6 +65,7 @@ def loss(data):
     return loss
 
 
+@two_families
 def test_soft_labels_are_the_teachers_distributions_at_each_label_token(shop, teacher, examples, data):
     recipe = _soft_labels(teacher, examples, top_k=3)
     kept = recipe.read(shop.make(recipe))
@@ -80,6 +81,7 @@ def test_soft_labels_are_the_teachers_distributions_at_each_label_token(shop, te
     assert (kept.tokens.dtype, kept.log_probs.dtype) == (torch.int32, torch.float32)
 
 
+@two_families
 def test_soft_labels_made_in_parts_are_those_made_at_once(shop, teacher, examples):
     parts = [_soft_labels(teacher, part, top_k=3) for part in (examples[:5], examples[5:6], examples[6:])]
     joined, whole = SoftTargets.joined([part.read(shop.make(part)) for part in parts]), _soft_labels(teacher, examples, top_k=3)
@@ -108,12 +110,15 @@ def test_soft_labels_are_made_whole_or_not_at_all(shop, teacher, examples):
     assert not list(shop.artifact(recipe).iterdir())
 
 
+@two_families
 def test_kept_distributions_over_the_whole_vocabulary_teach_what_the_teacher_teaches_in_every_step(shop, teacher, student, examples, loss):
     soft_labels = _soft_labels(teacher, examples, top_k=WHOLE_VOCABULARY)
     targets = soft_labels.read(shop.make(soft_labels))
     model, the_teacher = load(shop.make(student))[0], load(teacher.folder(shop.bench()))[0]
     cached = loss(CachedObjective(EVERY_STEP, 0.1, targets), model)
-    every_step = loss(TeacherObjective(EVERY_STEP, 0.1, teacher.flop_model(shop.cache), the_teacher), model)
+    every_step = loss(
+        TeacherObjective(settings=EVERY_STEP, smoothing=0.1, teacher_flops=teacher.flop_model(shop.cache), teacher=the_teacher), model
+    )
     assert cached.item() == pytest.approx(every_step.item(), abs=1e-4)
     gradients = [torch.autograd.grad(x, model.get_output_embeddings().weight)[0] for x in (cached, every_step)]
     assert torch.allclose(*gradients, atol=1e-5)
@@ -143,6 +148,7 @@ def test_the_forecast_of_a_distillation_is_what_it_tallies(shop, teacher, studen
         assert forecast == sum(shop.made[recipe.key].steps) > 0
 
 
+@two_families
 def test_the_teacher_runs_whole_and_not_behind_the_students_encoder(shop, teacher, pretrained, loss, data):
     """With equally deep encoders the published code hands the student's encoder output to the teacher's decoder."""
     model, the_teacher = load(pretrained.folder(shop.bench()))[0], load(teacher.folder(shop.bench()))[0]
@@ -150,7 +156,11 @@ def test_the_teacher_runs_whole_and_not_behind_the_students_encoder(shop, teache
     with torch.no_grad():
         own, its = forward(model, batch), forward(the_teacher, batch)
         expected = 0.8 * distillation_loss(own.logits, its.logits, own.labels, 2.0) + 0.2 * label_loss(own.logits, own.labels)
-        found = loss(TeacherObjective(EVERY_STEP, 0.0, teacher.flop_model(shop.cache), the_teacher), model, (0, 1, 2, 3))
+        found = loss(
+            TeacherObjective(settings=EVERY_STEP, smoothing=0.0, teacher_flops=teacher.flop_model(shop.cache), teacher=the_teacher),
+            model,
+            (0, 1, 2, 3),
+        )
     assert found.item() == pytest.approx(expected.item(), abs=1e-5)
 
 
@@ -161,10 +171,10 @@ def test_the_losses_of_a_steps_parts_and_their_gradients_add_up_to_those_of_the_
     soft_labels = _soft_labels(teacher, examples)
     kept = CachedObjective(Distillation(), 0.1, soft_labels.read(shop.make(soft_labels)))
     taught = TeacherObjective(
-        Distillation(teacher_outputs="every_step", hidden_weight=3.0),
-        0.1,
-        teacher.flop_model(shop.cache),
-        load(teacher.folder(shop.bench()))[0],
+        settings=Distillation(teacher_outputs="every_step", hidden_weight=3.0),
+        smoothing=0.1,
+        teacher_flops=teacher.flop_model(shop.cache),
+        teacher=load(teacher.folder(shop.bench()))[0],
     )
     objective = {"labels": LabelObjective(0.1), "kept": kept, "every step": taught}[way]
     model = load(shop.make(student))[0]
@@ -187,14 +197,17 @@ def _last_layers(model):
 def test_hidden_states_after_the_last_layer_are_supervised(shop, teacher, student, loss):
     """The published code compares states before each layer, so that the last one learns nothing from them."""
     model, the_teacher = load(shop.make(student))[0], load(teacher.folder(shop.bench()))[0]
-    loss(TeacherObjective(HIDDEN_ALONE, 0.0, teacher.flop_model(shop.cache), the_teacher), model).backward()
+    loss(
+        TeacherObjective(settings=HIDDEN_ALONE, smoothing=0.0, teacher_flops=teacher.flop_model(shop.cache), teacher=the_teacher), model
+    ).backward()
     for layer in _last_layers(model):
         assert max(p.grad.abs().max().item() for p in layer.parameters() if p.grad is not None) > 0
 
 
+@two_families
 def test_a_student_that_is_its_teacher_has_the_same_hidden_states(shop, pretrained, loss):
     model, teacher = (load(pretrained.folder(shop.bench()))[0] for _ in range(2))
-    objective = TeacherObjective(HIDDEN_ALONE, 0.0, pretrained.flop_model(shop.cache), teacher)
+    objective = TeacherObjective(settings=HIDDEN_ALONE, smoothing=0.0, teacher_flops=pretrained.flop_model(shop.cache), teacher=teacher)
     assert loss(objective, model).item() == pytest.approx(0, abs=1e-9)
     with torch.no_grad():
         for weight in _last_layers(teacher)[0].parameters():
@@ -209,7 +222,9 @@ def test_a_student_comes_nearer_to_its_teacher(shop, pretrained, student, exampl
     teacher = Finetuned(base=pretrained, examples=examples, tuning=tuning, seed=0, **READ)
     kd = Distillation(logit_weight=1.0, label_weight=0.0, teacher_outputs=outputs)
     taught = _distilled(student, (_soft_labels(teacher, examples),) if outputs == "cached" else teacher, examples, kd, tuning=tuning)
-    distance = TeacherObjective(kd, 0.0, teacher.flop_model(shop.cache), load(shop.make(teacher))[0])
+    distance = TeacherObjective(
+        settings=kd, smoothing=0.0, teacher_flops=teacher.flop_model(shop.cache), teacher=load(shop.make(teacher))[0]
+    )
     before, after = (loss(distance, load(shop.make(model))[0]).item() for model in (student, taught))
     assert after < 0.5 * before
 

@@ -94,7 +94,7 @@ def test_the_same_seed_gives_the_same_adapters_and_leaves_the_global_generator_a
 def test_a_teacher_can_be_learnt_from_with_adapters(run, checkpoint, cache, same):
     teacher = load(checkpoint.folder(cache))[0]
     settings = Distillation(teacher_outputs="every_step", hidden_weight=1.0)
-    objective = TeacherObjective(settings, 0.0, flop_model(teacher.config), teacher)
+    objective = TeacherObjective(settings=settings, smoothing=0.0, teacher_flops=flop_model(teacher.config), teacher=teacher)
     model, training, _ = run(ADAPTERS, objective=objective)
     assert training.steps_made == 6
     assert not same(model, teacher)
@@ -110,6 +110,7 @@ def test_a_model_tuned_with_adapters_is_cut_and_tuned_as_any_other_at_the_flops_
     assert not any("lora" in name for name in load(folder)[0].state_dict())
 
 
+@two_families
 def test_activations_computed_twice_give_the_same_model_at_the_same_flops(run, close, caplog):
     tuning = Tuning(epochs=1, batch_size=4, dropout=0.1)
     kept, _, tally = run(tuning)

@@ -17,7 +17,7 @@ RANK = Lora().rank
 """Rank of the adapters that are tried where the query names none."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Setting:
     """One way to train a model."""
 
@@ -113,8 +113,12 @@ def _is_candidate(one: Setting, asked: Setting) -> bool:
 def all_settings(asked: Setting, architecture: Architecture) -> tuple[Setting, ...]:
     """Return all settings with the dropout and the LoRA rank of the query. A model without an encoder has none that freezes it."""
     freezes = [one for one in get_args(Freeze) if one != "encoder" or architecture.config.is_encoder_decoder]
-    ways = product(get_args(Precision), optimizers(), freezes, (False, True), (asked.dropout,), (0, asked.lora or RANK))
-    return tuple(one for way in ways if not (one := Setting(*way)).lora or one.freeze != "none")
+    ways = product(get_args(Precision), optimizers(), freezes, (False, True), (0, asked.lora or RANK))
+    return tuple(
+        Setting(precision=precision, optimizer=optimizer, freeze=freeze, checkpointing=checkpointing, dropout=asked.dropout, lora=lora)
+        for precision, optimizer, freeze, checkpointing, lora in ways
+        if not lora or freeze != "none"
+    )
 
 
 def optimizers() -> tuple[Optimizer, ...]:

@@ -60,7 +60,7 @@ class Row:
     """FLOPs for one example, including those that checkpointing computes twice."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Student:
     """A model with some of the decoder layers, trained in the setting of the query."""
 
@@ -139,7 +139,7 @@ def what_fits(model: NamedModel, query: FitQuery, progress: Progress, workers: i
         micro_batches=found[micro_batches],
         generation=found[generation],
         students=tuple(
-            Student(layers, kept, parameters(student), found[step])
+            Student(layers=layers, kept=kept, parameters=parameters(student), peak=found[step])
             for (student, layers, kept), step in zip(smaller, student_steps, strict=True)
         ),
     )

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench.report.analysis.significance import Floats
+from bench.results.table import Results
 
 TEACHER_FACTS = {"teacher_parameters": "student_parameters", "large_ms": "student_ms", "large_flops": "student_flops"}
 """Size of the teacher, and what was measured of the large model -> the words used for the student."""
@@ -43,3 +44,15 @@ def of_lines(arms: pd.DataFrame) -> dict[str, dict[str, float]]:
     counted = arms[done | ~arms["name"].isin(arms.loc[done, "name"])].drop(columns=["seed", "label_share"])
     means = counted.groupby("name").mean(numeric_only=True).to_dict("index")
     return {str(line): {str(name): value for name, value in of.items() if not math.isnan(value)} for line, of in means.items()}
+
+
+def taught_by(found: Results, arm: str) -> tuple[str, bool]:
+    """Return the name of what taught an arm's student, and whether that is the large model."""
+    settings = found.records[arm].settings if arm in found.records else {}
+    endpoint, teacher = settings.get("endpoint"), settings.get("teacher", {})
+    if isinstance(endpoint, dict):
+        return f"{endpoint.get('model', 'an LLM')}, prompted", False
+    if isinstance(teacher, str):
+        return f"{found.suite.get('models', {}).get(teacher, teacher)}, prompted", False
+    large = str(found.suite.get("large", "the large model"))
+    return (large if teacher is None else f"{large}, tuned"), True

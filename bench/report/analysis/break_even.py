@@ -33,7 +33,7 @@ SPAN, STEPS = 64.0, 193
 """Prices looked at: from the asked one divided by this to its product, in so many steps of equal ratio; the middle one is the asked one."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BreakEven:
     """Where two settings tie at a budget, as one price moves and the others stay.
 
@@ -104,7 +104,17 @@ def _break_even(field: Field, budget_usd: float, moved: Moved, moving: _Moving, 
     spread = significance.spread_of_sums(weights[: len(ones)] - weights[len(ones) :], points, field.seeds, field.examples)
     low, high = _interval(prices, gaps, spread)
     other = names[1] if crossing is not None else names[0]
-    return BreakEven(budget_usd, moved, names[0], other, crossing, low, high, float(prices[0]), float(prices[-1]))
+    return BreakEven(
+        budget_usd=budget_usd,
+        moved=moved,
+        below=names[0],
+        above=other,
+        usd=crossing,
+        low=low,
+        high=high,
+        least=float(prices[0]),
+        most=float(prices[-1]),
+    )
 
 
 def _crossing(prices: Floats, gaps: Floats) -> float | None:

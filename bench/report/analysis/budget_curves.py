@@ -18,6 +18,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -38,7 +39,7 @@ Quantities = Mapping[str, float]
 """What is sold, or FIXED -> how much of it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Point:
     """What a setting did with one budget, the mean over its seeds.
 
@@ -113,7 +114,7 @@ class Place(NamedTuple):
     point: Point
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Offer:
     """A setting at some prices. places: by budget. covered: those that hold for every budget that covers their cost, as they were run."""
 
@@ -149,7 +150,7 @@ class Offer:
         return Mixture(self.name, tuple(Part(weight, scale, place.point) for weight, scale, place in parts), dollars)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Curve:
     """One setting of a task. points: by the budget that they were run with."""
 
@@ -163,10 +164,12 @@ class Curve:
         rates = quotes.rates(self.task)
         places = [_place(point, rates) for point in self.points]
         covered = tuple(place for place in places if not place.point.elastic)
-        return Offer(self.name, self.strategy, tuple(sorted(places, key=lambda place: place.budget_usd)), covered)
+        return Offer(
+            name=self.name, strategy=self.strategy, places=tuple(sorted(places, key=lambda place: place.budget_usd)), covered=covered
+        )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Field:
     """The curves of one task, comparable to each other: over the same seeds and examples.
 
@@ -194,7 +197,7 @@ class Field:
     def ranking(self, mixtures: Sequence[Mixture]) -> Ranking:
         """Of some, best first, as a board ranks its settings."""
         names, means = tuple(mixture.name for mixture in mixtures), np.array([mixture.mean for mixture in mixtures])
-        return Ranking(names, self.sign * means, self.sign * draws(mixtures), self.seeds, self.examples)
+        return Ranking(names=names, means=self.sign * means, draws=self.sign * draws(mixtures), seeds=self.seeds, examples=self.examples)
 
     def reached(self, mixture: Mixture) -> Estimate:
         """Its score."""
@@ -257,26 +260,37 @@ def _field(
     if not lines:
         return None
     samples = [line.samples[primary.name] for _, line in lines]
-    seeds, examples = _shared([s.index for s in samples]), _shared([s.columns for s in samples])
+    seeds, examples = (reduce(pd.Index.intersection, axis) for axis in ([s.index for s in samples], [s.columns for s in samples]))
     if seeds.empty or examples.empty:
         return None
     points: dict[str, list[Point]] = {}
     for (board, line), found in zip(lines, samples, strict=True):
         sample = cut(found, [seeds, examples])
         paid = money[task, board.budget_usd, line.name]
-        point = Point(board.budget_usd, *paid, float(sample.mean()), significance.means(sample, resamples))
+        point = Point(
+            budget_usd=board.budget_usd,
+            quantities=paid.quantities,
+            asked_usd=paid.asked_usd,
+            elastic=paid.elastic,
+            mean=float(sample.mean()),
+            draws=significance.means(sample, resamples),
+        )
         points.setdefault(line.name, []).append(point)
-    curves = tuple(Curve(name, strategies[name], task, tuple(of_name)) for name, of_name in sorted(points.items()))
+    curves = tuple(
+        Curve(name=name, strategy=strategies[name], task=task, points=tuple(of_name)) for name, of_name in sorted(points.items())
+    )
     every = {line.name for board in boards for line in board.settings}
     budgets = tuple(board.budget_usd for board in boards)
-    return Field(task, primary, curves, len(seeds), len(examples), asked, budgets, tuple(sorted(every - set(points))))
-
-
-def _shared(indexes: Sequence[pd.Index]) -> pd.Index:
-    shared = indexes[0]
-    for index in indexes[1:]:
-        shared = shared.intersection(index)
-    return shared
+    return Field(
+        task=task,
+        metric=primary,
+        curves=curves,
+        seeds=len(seeds),
+        examples=len(examples),
+        asked=asked,
+        budgets_usd=budgets,
+        left_out=tuple(sorted(every - set(points))),
+    )
 
 
 def _place(point: Point, rates: Mapping[Sold, float]) -> Place:

@@ -26,7 +26,7 @@ class Cell:
     setting: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Change:
     """before, after: means over what was compared, in the metric's unit. difference: after - before.
 
@@ -71,9 +71,16 @@ def change(cell: Cell, metric: Metric, before: Line, after: Line, unpaired: str)
     paired = None if unpaired else significance.difference(second, first)
     if paired is None:
         one, other = before.scores[metric.name], after.scores[metric.name]
-        return Change(cell, metric, one.mean, other.mean, independent(one, other), unpaired or "no seed and test example in common")
+        return Change(
+            cell=cell,
+            metric=metric,
+            before=one.mean,
+            after=other.mean,
+            difference=independent(one, other),
+            unpaired=unpaired or "no seed and test example in common",
+        )
     first, second = first.align(second, join="inner")
-    return Change(cell, metric, _mean(first), _mean(second), paired, identical=first.equals(second))
+    return Change(cell=cell, metric=metric, before=_mean(first), after=_mean(second), difference=paired, identical=first.equals(second))
 
 
 def _mean(sample: pd.DataFrame) -> float:
@@ -94,7 +101,14 @@ def independent(before: Estimate, after: Estimate) -> Estimate:
     half = mean - low if mean > 0 else high - mean
     p = math.erfc(TWO_SIDED * abs(mean) / half / math.sqrt(2)) if half > 0 else float(mean == 0)
     tested = before.tested and after.tested
-    return Estimate(mean, low, high, min(before.seeds, after.seeds), min(before.examples, after.examples), p if tested else math.nan)
+    return Estimate(
+        mean=mean,
+        low=low,
+        high=high,
+        seeds=min(before.seeds, after.seeds),
+        examples=min(before.examples, after.examples),
+        p=p if tested else math.nan,
+    )
 
 
 def beyond_noise(changes: Sequence[Change]) -> list[Change]:

@@ -47,7 +47,7 @@ ROUNDING = 1e-9
 """Means over different numbers of equal scores differ by less."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OneSided:
     """Seeds of a setting that one side alone has. whole: it has nothing of that setting on the other side.
 
@@ -62,7 +62,7 @@ class OneSided:
     alike: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Turn:
     """An arm that ended otherwise than before. reason: why there is no score, on the side that has none."""
 
@@ -73,7 +73,7 @@ class Turn:
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
     """What came of it. cells: the settings that both sides have.
 
@@ -141,13 +141,13 @@ def compare(before: Results, after: Results, only: Sequence[str], progress: Prog
     changes = beyond_noise([*_changes(both, metrics, first, second, progress)])
     differing = [*differences.unlike(first.found, second.found), *_floors(metrics, first, second)]
     return Comparison(
-        tuple(both),
-        tuple(sorted(differing, key=differences.gravest_first)),
-        tuple(_one_sided(first, second)),
-        tuple(turn for cell in both for turn in _turns(cell, first, second)),
-        tuple(changes),
-        {cell: _costs(first.arms[cell], second.arms[cell]) for cell in both},
-        tuple(_notes(first, second, changes)),
+        cells=tuple(both),
+        unlike=tuple(sorted(differing, key=differences.gravest_first)),
+        one_sided=tuple(_one_sided(first, second)),
+        turns=tuple(turn for cell in both for turn in _turns(cell, first, second)),
+        changes=tuple(changes),
+        costs={cell: _costs(first.arms[cell], second.arms[cell]) for cell in both},
+        notes=tuple(_notes(first, second, changes)),
     )
 
 
@@ -201,7 +201,12 @@ def _floors(metrics: Sequence[Metric], first: _Side, second: _Side) -> Iterator[
         one, other = lines[0][task, rule], lines[1][task, rule]
         for name in [metric.name for metric in metrics if metric.name in one.samples and metric.name in other.samples]:
             if not _close(one.samples[name], other.samples[name]):
-                yield Unlike("scoring", f"{name} of the rule '{rule}' in {task}", score(one.scores[name]), score(other.scores[name]))
+                yield Unlike(
+                    kind="scoring",
+                    what=f"{name} of the rule '{rule}' in {task}",
+                    before=score(one.scores[name]),
+                    after=score(other.scores[name]),
+                )
 
 
 def _close(before: pd.DataFrame, after: pd.DataFrame) -> bool:
@@ -218,7 +223,9 @@ def _one_sided(first: _Side, second: _Side) -> Iterator[OneSided]:
             alone = {seed: status for seed, (status, _) in here.statuses(cell).items() if seed not in elsewhere}
             if alone:
                 alike = "" if elsewhere else _alike(cell, here, there)
-                yield OneSided(cell, new, not elsewhere, tuple(sorted(alone)), Counter(alone.values()), alike)
+                yield OneSided(
+                    cell=cell, new=new, whole=not elsewhere, seeds=tuple(sorted(alone)), ended=Counter(alone.values()), alike=alike
+                )
 
 
 def _alike(cell: Cell, here: _Side, there: _Side) -> str:
@@ -232,7 +239,7 @@ def _turns(cell: Cell, first: _Side, second: _Side) -> Iterator[Turn]:
     for seed in sorted(before.keys() & after.keys()):
         (one, why), (other, why_now) = before[seed], after[seed]
         if one != other:
-            yield Turn(cell, seed, one, other, why_now or why)
+            yield Turn(cell=cell, seed=seed, before=one, after=other, reason=why_now or why)
 
 
 def _costs(before: pd.DataFrame, after: pd.DataFrame) -> dict[str, tuple[float, float]]:

@@ -25,7 +25,7 @@ BUDGETS, FACTORS = 12, (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0, 2.0, 4.0, 8.0, 16.0)
 """Columns of a decision map; its rows are these times the price of a label that was asked."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Verdict:
     """What is told of one budget at given prices.
 
@@ -63,7 +63,7 @@ def verdict(field: Field, budget_usd: float, quotes: Quotes, offers: Sequence[Of
     ranking = field.ranking(near)
     ahead = tuple(ranking.difference(near[0].name, other.name) for other in near[1:])
     tied = tuple(other for other, estimate in zip(near[1:], ahead, strict=True) if not estimate.apart)
-    return Verdict(budget_usd, quotes, candidates, ahead, tied, untold)
+    return Verdict(budget_usd=budget_usd, quotes=quotes, candidates=candidates, ahead=ahead, tied=tied, untold=untold)
 
 
 def covered(field: Field, budget_usd: float, quotes: Quotes) -> tuple[str, Point, float] | None:
@@ -76,7 +76,7 @@ def covered(field: Field, budget_usd: float, quotes: Quotes) -> tuple[str, Point
     return max((one for one in found if one[2] <= budget_usd), key=lambda one: (field.sign * one[1].mean, -one[2]), default=None)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DecisionMap:
     """Verdicts over budgets and prices of a label.
 
@@ -111,7 +111,11 @@ def decision_map(field: Field, quotes: Quotes) -> DecisionMap | None:
     told = {usd: row for usd, row in rows.items() if any(len(cell.candidates) > 1 for cell in row)}
     columns = [place for place in range(len(budgets)) if any(len(row[place].candidates) > 1 for row in told.values())]
     verdicts = tuple(tuple(row[place] for place in columns) for row in told.values())
-    return DecisionMap(field, tuple(told), tuple(budgets[place] for place in columns), verdicts) if verdicts else None
+    return (
+        DecisionMap(field=field, label_usd=tuple(told), budgets_usd=tuple(budgets[place] for place in columns), verdicts=verdicts)
+        if verdicts
+        else None
+    )
 
 
 def _row(field: Field, budgets: Sequence[float], quotes: Quotes) -> tuple[Verdict, ...]:

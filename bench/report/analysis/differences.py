@@ -53,7 +53,7 @@ OF_A_MACHINE = ("cpu", "cores", "logical_cores", "threads", "gpus")
 FINGERPRINT_DIGITS = 12
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Unlike:
     """One thing that is not the same. before, after: as they read, a dash where there is none; kind: key of EFFECTS."""
 
@@ -86,7 +86,7 @@ def _fingerprints(before: Results, after: Results) -> Iterator[Unlike]:
     first, second = data(before), data(after)
     for task in sorted(first.keys() & second.keys()):
         if first[task] and second[task] and first[task] != second[task]:
-            yield Unlike("data", f"data of {task}", joined(_short(first[task])), joined(_short(second[task])))
+            yield Unlike(kind="data", what=f"data of {task}", before=joined(_short(first[task])), after=joined(_short(second[task])))
 
 
 def _short(prints: Iterable[str]) -> list[str]:
@@ -103,9 +103,9 @@ def _suites(before: Results, after: Results) -> Iterator[Unlike]:
                     {label: one[label] for label in one if label in other},
                     {label: other[label] for label in other if label in one},
                 )
-            for path, said in _changed(_values(flat(one, key)), _values(flat(other, key))):
+            for path, (said, said_after) in _changed(_values(flat(one, key)), _values(flat(other, key))):
                 if path not in SAID_ELSEWHERE:
-                    yield Unlike(kind, path, *said)
+                    yield Unlike(kind=kind, what=path, before=said, after=said_after)
 
 
 def _parsed(text: str) -> Mapping[str, Any]:
@@ -150,9 +150,9 @@ def _strategies(before: Results, after: Results) -> Iterator[Unlike]:
         for name in both:
             for what in _changed(_values(chain.from_iterable(map(of, first[name]))), _values(chain.from_iterable(map(of, second[name])))):
                 found.setdefault(what, []).append(name)
-        for (path, said), names in found.items():
+        for (path, (said, said_after)), names in found.items():
             of_what = f"all {len(both)} settings" if len(names) == len(both) > 1 else joined(names)
-            yield Unlike(kind, f"{path} of {of_what}", *said)
+            yield Unlike(kind=kind, what=f"{path} of {of_what}", before=said, after=said_after)
 
 
 def _by_setting(found: Results) -> dict[str, list[Record]]:
@@ -174,8 +174,8 @@ def _inputs(record: Record) -> Iterator[tuple[str, Any]]:
 def _machines(before: Results, after: Results) -> Iterator[Unlike]:
     metered = {found.suite.get("meter") for found in (before, after)} & {"wall", "energy"}
     for kind, names in (("version", OF_A_VERSION), ("paying machine" if metered else "machine", OF_A_MACHINE)):
-        for what, said in _changed(_values(_facts(before, names)), _values(_facts(after, names))):
-            yield Unlike(kind, what, *said)
+        for what, (said, said_after) in _changed(_values(_facts(before, names)), _values(_facts(after, names))):
+            yield Unlike(kind=kind, what=what, before=said, after=said_after)
 
 
 def _facts(found: Results, names: Iterable[str]) -> Iterator[tuple[str, Any]]:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from bench.report.analysis import ranking, significance
-from bench.report.analysis.arm_facts import TeacherFacts, of_lines
+from bench.report.analysis.arm_facts import TeacherFacts, of_lines, taught_by
 from bench.report.analysis.ranking import Ranking
 from bench.report.analysis.samples import WHOLE, Scores, by_line, scores
 from bench.report.analysis.significance import Estimate
@@ -45,7 +45,7 @@ class Metric:
         return f"{self.name} ({self.unit}){ARROWS.get(self.direction, '')}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Line:
     """One line of a board.
 
@@ -74,7 +74,7 @@ class Line:
         return self.seeds >= self.wanted_seeds
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Board:
     """One task at one budget.
 
@@ -194,7 +194,9 @@ def boards(found: Results, shown: Sequence[Metric], resamples: int = significanc
         for budget, group in of_task.groupby("budget_usd"):
             settings = _settings(group, scorer)
             references = (*_teachers(found, settings, group, scorer), *floors)
-            drawn.append(Board(str(task), float(str(budget)), shown[0], settings, references, lead))
+            drawn.append(
+                Board(task=str(task), budget_usd=float(str(budget)), primary=shown[0], settings=settings, references=references, lead=lead)
+            )
     return drawn
 
 
@@ -248,7 +250,15 @@ class _Scorer:
     def _line(
         self, name: str, kind: Kind, samples: Mapping[str, pd.DataFrame], scores: Mapping[str, Estimate], statuses: Mapping[str, int]
     ) -> Line:
-        return Line(name, kind, scores, samples, statuses, {}, seeds=len(samples.get(self.metrics[0].name, ())))
+        return Line(
+            name=name,
+            kind=kind,
+            scores=scores,
+            samples=samples,
+            statuses=statuses,
+            facts={},
+            seeds=len(samples.get(self.metrics[0].name, ())),
+        )
 
     def _estimates(self, samples: Sequence[pd.DataFrame]) -> list[Estimate]:
         """A metric of the whole test set has a mean over seeds and no interval."""
@@ -277,22 +287,10 @@ def _teachers(found: Results, settings: Sequence[Line], arms: pd.DataFrame, scor
         names, one = tuple(sorted(line.name for line in group)), group[0].teacher
         if one:
             of_group = np.sort(np.concatenate([places[name] for name in names]))
-            who, is_large = _who(found, str(arms.index[of_group[0]]))
+            who, is_large = taught_by(found, str(arms.index[of_group[0]]))
             known = facts.means(of_group, is_large)
             lines.append(replace(one, name=f"teacher of {_listed(names)}", taught=names, facts=known, who=who))
     return sorted(lines, key=scorer.rank)
-
-
-def _who(found: Results, arm: str) -> tuple[str, bool]:
-    """What taught an arm's student, and whether that is the large model."""
-    settings = found.records[arm].settings if arm in found.records else {}
-    endpoint, teacher = settings.get("endpoint"), settings.get("teacher", {})
-    if isinstance(endpoint, dict):
-        return f"{endpoint.get('model', 'an LLM')}, prompted", False
-    if isinstance(teacher, str):
-        return f"{found.suite.get('models', {}).get(teacher, teacher)}, prompted", False
-    large = str(found.suite.get("large", "the large model"))
-    return (large if teacher is None else f"{large}, tuned"), True
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -20,7 +20,7 @@ from bench.results.table import Results
 from bench.system.names import nearest
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Entry:
     """One setting at one budget of one folder. folder: what that is called. machine: what its arms ran on, '' where not known.
 
@@ -36,7 +36,7 @@ class Entry:
     behind: Estimate | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Group:
     """What may be compared. data: fingerprints of what the arms saw; one, or they may not be compared with each other either.
 
@@ -102,7 +102,7 @@ def _entries(folder: str, found: Results, drawn: Board) -> Iterator[Entry]:
     machines, best = _machines(found, drawn), next(iter(drawn.scored), None)
     for line in drawn.settings:
         behind = drawn.difference(best, line) if best and line is not best else None
-        yield Entry(folder, drawn, line, machines.get(line.name, ""), drawn.rank(line), behind)
+        yield Entry(folder=folder, board=drawn, line=line, machine=machines.get(line.name, ""), rank=drawn.rank(line), behind=behind)
 
 
 def _machines(found: Results, drawn: Board) -> dict[str, str]:
@@ -120,7 +120,13 @@ def _group(task: str, metric: Metric, data: tuple[str, ...], entries: Iterable[E
     for entry in kept:
         for line in entry.board.floors:
             floors.setdefault((line.name, score(line.scores.get(metric.name))), (line, set()))[1].add(entry.folder)
-    return Group(task, metric, data, tuple(kept), tuple((line, tuple(sorted(folders))) for line, folders in floors.values()))
+    return Group(
+        task=task,
+        metric=metric,
+        data=data,
+        entries=tuple(kept),
+        floors=tuple((line, tuple(sorted(folders))) for line, folders in floors.values()),
+    )
 
 
 def _best_first(entry: Entry) -> tuple[float, bool, bool, float, str, str]:

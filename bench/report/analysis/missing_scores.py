@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bench.results.table import Results
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Missing:
     """One metric, and one reason for which some arms lack it. arms: how many; of: how many it was asked for.
 
@@ -33,7 +33,13 @@ def missing(found: Results) -> list[Missing]:
     asked = {str(metric): int(arms) for metric, arms in scores.groupby("quantity")["arm"].nunique().items()}
     lacking = scores[scores["value"].isna()]
     return [
-        Missing(str(metric), str(reason) or "no reason given", rows["arm"].nunique(), asked[str(metric)], frozenset(rows["task"]))
+        Missing(
+            metric=str(metric),
+            reason=str(reason) or "no reason given",
+            arms=rows["arm"].nunique(),
+            of=asked[str(metric)],
+            tasks=frozenset(rows["task"]),
+        )
         for (metric, reason), rows in lacking.groupby(["quantity", "reason"])
     ]
 

@@ -20,7 +20,7 @@ ROUNDING = 1e-9
 """Means over different numbers of equal costs differ by so much."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Axis:
     """A cost of one answer. fact: column of `results.arms` that holds it, less is better. shown: that cost -> figure under `title`.
 
@@ -40,13 +40,13 @@ class Axis:
 
 
 AXES = (
-    Axis("parameters", "parameters (millions) ↓", "student_parameters", lambda parameters: parameters / 1e6),
-    Axis("FLOPs", "GFLOP per example ↓", "student_flops", lambda flops: flops / 1e9),
-    Axis("speed", "examples per second ↑", "student_ms", lambda ms: 1000 / ms, TIMING_SLACK),
+    Axis(name="parameters", title="parameters (millions) ↓", fact="student_parameters", shown=lambda parameters: parameters / 1e6),
+    Axis(name="FLOPs", title="GFLOP per example ↓", fact="student_flops", shown=lambda flops: flops / 1e9),
+    Axis(name="speed", title="examples per second ↑", fact="student_ms", shown=lambda ms: 1000 / ms, slack=TIMING_SLACK),
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Place:
     """Where a setting stands on one axis. rank: of its cost, 1 is the least.
 
@@ -92,7 +92,7 @@ class TradeOff:
         return " ".join(said)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Point:
     """One setting on one axis. quality: more is better."""
 
@@ -133,7 +133,7 @@ def _points(board: Board, axis: Axis, lines: Sequence[Line]) -> Iterator[_Point]
     sign = -1 if board.primary.direction == "lower" else 1
     for line in lines:
         if cost := axis.cost(line):
-            yield _Point(line.name, sign * line.scores[board.primary.name].mean, cost, axis.slack)
+            yield _Point(name=line.name, quality=sign * line.scores[board.primary.name].mean, cost=cost, slack=axis.slack)
 
 
 def _spread(points: Sequence[_Point]) -> bool:
@@ -144,7 +144,7 @@ def _spread(points: Sequence[_Point]) -> bool:
 def _places(points: Sequence[_Point], by: Mapping[str, _Point | None], surely: set[tuple[str, str]]) -> Iterator[tuple[str, Place]]:
     costs = sorted(point.cost for point in points)
     for point in points:
-        place = Place(point.cost, 1 + bisect_left(costs, point.cost / (1 + point.slack)))
+        place = Place(cost=point.cost, rank=1 + bisect_left(costs, point.cost / (1 + point.slack)))
         if better := by[point.name]:
             place = replace(place, by=better.name, how=better.ahead(point), surely=(better.name, point.name) in surely)
         yield point.name, place

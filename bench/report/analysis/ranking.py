@@ -40,7 +40,7 @@ CLOSE = 1e-5
 """So near to itself, as a share, a detectable difference is found."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Ranking:
     """Settings compared on the seeds and examples that all of them have a score for.
 
@@ -83,7 +83,10 @@ class Ranking:
         means = self.means[first] - self.means[others]
         lows, highs = significance.interval(means, found)
         rows = zip(others, means.tolist(), lows.tolist(), highs.tolist(), strict=True)
-        return [Estimate(mean, low, high, self.seeds, self.examples, self._p(first, other)) for other, mean, low, high in rows]
+        return [
+            Estimate(mean=mean, low=low, high=high, seeds=self.seeds, examples=self.examples, p=self._p(first, other))
+            for other, mean, low, high in rows
+        ]
 
     def _p(self, first: int, second: int) -> float:
         if not self.tested:
@@ -131,13 +134,17 @@ def ranking(samples: Mapping[str, pd.DataFrame], higher_is_better: bool = True, 
         if all(map(len, shared)):
             common, kept[name] = shared, sample
     if not kept:
-        return Ranking((), np.zeros(0), np.zeros((0, 0)), 0, 0)
+        return Ranking(names=(), means=np.zeros(0), draws=np.zeros((0, 0)), seeds=0, examples=0)
     sign = 1.0 if higher_is_better else -1.0
     scores = sign * np.stack([cut(sample, common) for sample in kept.values()])
     means = scores.mean(axis=(1, 2))
     order = np.argsort(-means, kind="stable")
     return Ranking(
-        tuple(np.array([*kept], dtype=object)[order]), means[order], significance.means(scores, resamples)[order], *scores.shape[1:]
+        names=tuple(np.array([*kept], dtype=object)[order]),
+        means=means[order],
+        draws=significance.means(scores, resamples)[order],
+        seeds=scores.shape[1],
+        examples=scores.shape[2],
     )
 
 

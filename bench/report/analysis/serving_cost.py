@@ -29,7 +29,7 @@ class Use:
         return self.requests_a_month * self.months
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Served:
     """One setting with its use in the sum; dollars.
 
@@ -68,7 +68,15 @@ def served(board: Board, quotes: Quotes) -> list[Served]:
     for line in board.scored:
         made, answer = line.facts.get("usd spent"), _answer_usd(line, "student", board.task, quotes)
         if made is not None and answer is not None:
-            found.append(Served(line, made, answer, _answer_usd(line, "large", board.task, quotes), _teacher_usd(line)))
+            found.append(
+                Served(
+                    line=line,
+                    made=made,
+                    answer=answer,
+                    large_answer=_answer_usd(line, "large", board.task, quotes),
+                    large_made=_teacher_usd(line),
+                )
+            )
     return found
 
 

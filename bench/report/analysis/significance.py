@@ -69,7 +69,7 @@ class Spread(NamedTuple):
     freedom: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Estimate:
     """A mean with its 95 % interval, in the unit of the scores; low and high are NaN where there is nothing to draw again from.
 
@@ -102,7 +102,7 @@ class Estimate:
 
     def __neg__(self) -> Estimate:
         """The same difference, seen from the other side."""
-        return Estimate(0.0 - self.mean, 0.0 - self.high, 0.0 - self.low, self.seeds, self.examples, self.p)
+        return Estimate(mean=0.0 - self.mean, low=0.0 - self.high, high=0.0 - self.low, seeds=self.seeds, examples=self.examples, p=self.p)
 
 
 def estimate(scores: Floats, resamples: int = RESAMPLES) -> Estimate:
@@ -208,7 +208,7 @@ def _of_many(draws: Floats, many: Floats, seeds: int, examples: int) -> list[Est
     lows, highs = interval(many, found)
     p_values = p_value(many, found) if seeds > 1 else np.full(len(many), math.nan)
     rows = zip(many.tolist(), lows.tolist(), highs.tolist(), p_values.tolist(), strict=True)
-    return [Estimate(mean, low, high, seeds, examples, p) for mean, low, high, p in rows]
+    return [Estimate(mean=mean, low=low, high=high, seeds=seeds, examples=examples, p=p) for mean, low, high, p in rows]
 
 
 def interval(mean: Floats | float, found: Spread, level: float = LEVEL) -> tuple[Floats, Floats]:

@@ -11,7 +11,7 @@ from typing import Any
 from bench.report.analysis.leaderboard import Board, Line
 from bench.report.analysis.pareto import AXES, Axis
 
-ENERGY = Axis("energy", "kWh of the whole arm ↓", "energy (kWh)", lambda kwh: kwh, 0.05)
+ENERGY = Axis(name="energy", title="kWh of the whole arm ↓", fact="energy (kWh)", shown=lambda kwh: kwh, slack=0.05)
 """Of all work that the arm needed, measured or modelled; not of one answer."""
 
 TITLES = {"parameters": "parameters", "FLOPs": "FLOP for one answer", "speed": "milliseconds for one answer", "energy": "kWh to make it"}

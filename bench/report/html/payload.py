@@ -27,7 +27,7 @@ SHARES = (1.0, 0.5, 0.2, 0.05)
 """Of what is shown at most, where names are so long that all of it would not fit."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Material:
     """What a page is made from, at the prices that the report is for.
 

@@ -33,7 +33,7 @@ as far as settings that cannot be told apart could stand above it. With one seed
 A setting without a score for a seed that others have one for is *incomplete*: it stands below the others, whatever its mean."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Contest:
     """Who is compared at one budget. rivals: the others with scores for the same seeds; tied: those that chance may have put behind."""
 
@@ -66,7 +66,9 @@ def _contest(board: Board) -> _Contest | None:
     if not board.scored:
         return None
     best, *rivals = board.compared
-    return _Contest(board, best, tuple(rivals), tuple(line for line in rivals if _tied(board.difference(best, line))))
+    return _Contest(
+        board=board, best=best, rivals=tuple(rivals), tied=tuple(line for line in rivals if _tied(board.difference(best, line)))
+    )
 
 
 def _tied(estimate: Estimate | None) -> bool:

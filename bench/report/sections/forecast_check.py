@@ -27,7 +27,7 @@ HEADS = (
 COUNTED = "Each arm as if it had done all of its work itself, evaluation included: work that another arm had done before counts here again."
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Pair:
     """One arm that is done. Missing numbers are NaN."""
 
@@ -69,7 +69,14 @@ def _pairs(found: Results) -> Iterator[_Pair]:
         if said := found.foreseen.arms.get(str(arm)):
             peak = _cell(cells, "gpu_peak_allocated (bytes)")
             peak = _cell(cells, "peak_rss (bytes)") if math.isnan(peak) else peak
-            yield _Pair(str(arm), said, _cell(cells, "wall (s)"), _cell(cells, "usd spent"), _cell(cells, "energy (kWh)"), peak)
+            yield _Pair(
+                arm=str(arm),
+                said=said,
+                seconds=_cell(cells, "wall (s)"),
+                usd=_cell(cells, "usd spent"),
+                kwh=_cell(cells, "energy (kWh)"),
+                peak_bytes=peak,
+            )
 
 
 def _cell(cells: dict[Any, Any], name: str) -> float:

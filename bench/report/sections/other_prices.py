@@ -26,7 +26,7 @@ from bench.results.table import Results
 ARMS_NAMED = 12
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Priced:
     """The results at some prices.
 
@@ -80,7 +80,9 @@ def priced(found: Results, boards: Sequence[Board], quotes: Quotes | None = None
     told = fields(found, boards, None if quotes == asked else quotes)
     maps = [drawn for field in told if (drawn := mapped(field, quotes))]
     ties = {field.task: break_evens(field, field.budgets_usd, quotes) for field in told}
-    return Priced(asked, quotes, at_quotes, told, maps, ties, repricing.set_by_money(found), use)
+    return Priced(
+        asked=asked, quotes=quotes, boards=at_quotes, fields=told, maps=maps, ties=ties, set_by_money=repricing.set_by_money(found), use=use
+    )
 
 
 def _changes(asked: Quotes, quotes: Quotes) -> str:

@@ -19,7 +19,7 @@ EQUALS_CLASS_SHARE = "equals_class_share"
 """Fact of an arm whose score is printed as the share of one class of its test set would be: that share, in points."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Cell:
     """One figure, or several of one model.
 
@@ -45,7 +45,7 @@ class Cell:
         return ".".join(re.sub(r"[^\w=+-]+", "-", part) for part in named if part)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Work:
     """What one work published.
 

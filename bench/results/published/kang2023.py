@@ -42,9 +42,9 @@ def work() -> Work:
     cells, book = rows("kang2023_cells"), _book()
     labels = {_task(row): float(row["usd_per_label"]) for row in cells}
     return Work(
-        SOURCE,
-        TOLD,
-        {
+        source=SOURCE,
+        told=TOLD,
+        suite={
             "question": "N labels are owned, B dollars are added: more labels for T5-Small, or T5-XXL and its distillation into it?",
             "primary_metric": METRIC,
             "seeds": [0],
@@ -58,7 +58,7 @@ def work() -> Work:
             "lead": {_task(row): f"always {max(shares, key=shares.__getitem__)}" for row in cells if (shares := _classes(row["task"]))},
             "notes": {_task(row): _notes(row) for row in cells},
         },
-        tuple(_cell(row, book) for row in cells),
+        cells=tuple(_cell(row, book) for row in cells),
     )
 
 
@@ -108,7 +108,7 @@ def _labels(row: Mapping[str, str]) -> tuple[Charge, ...]:
     """As many as the added dollars buy."""
     usd = float(row["usd_per_label"])
     count = math.floor(round(float(row["added_usd"]) / usd, 9))
-    return (Charge("labels", count, "label", usd, "purse", "labels"),)
+    return (Charge(kind="labels", quantity=count, unit="label", unit_price_usd=usd, paid_by="purse", phase="labels"),)
 
 
 def _distillation(row: Mapping[str, str], book: PriceBook) -> tuple[Charge, ...]:

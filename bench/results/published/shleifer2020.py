@@ -27,15 +27,15 @@ def work() -> Work:
     cards = rows("shleifer2020_cards")
     teachers = {card["dataset"]: card for card in cards if _is_teacher(card)}
     return Work(
-        SOURCE,
-        TOLD,
-        {
+        source=SOURCE,
+        told=TOLD,
+        suite={
             "question": "How small and fast may a summariser be, and what does it lose against the teacher that it was cut from?",
             "primary_metric": "rouge2",
             "seeds": [0],
             "large": "bart-large",
         },
-        tuple(_cell(card, teachers[card["dataset"]]) for card in cards),
+        cells=tuple(_cell(card, teachers[card["dataset"]]) for card in cards),
     )
 
 

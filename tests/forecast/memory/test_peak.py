@@ -17,7 +17,7 @@ KIB = 1024
 
 
 def architecture(family: str = "t5", vocabulary: int = 4096) -> Architecture:
-    shape = Shape(family, el=2, dl=3, dm=64, ff=192, kv=32, nh=2)
+    shape = Shape(family=family, el=2, dl=3, dm=64, ff=192, kv=32, nh=2)
     return Architecture(config(shape, vocabulary), family not in UNTIED)
 
 

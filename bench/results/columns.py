@@ -1,0 +1,44 @@
+"""The columns of the table: their types and what they mean."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Column(NamedTuple):
+    """dtype: a pandas dtype; missing numbers are NaN (float64) or NA (Int64, boolean), missing text is ''."""
+
+    dtype: str
+    meaning: str
+
+
+COLUMNS: dict[str, Column] = {
+    "suite": Column("str", "name of the suite"),
+    "task": Column("str", "label of the task; '' where the record cannot be read"),
+    "strategy": Column("str", "label of the strategy"),
+    "use": Column("str", "the part behind that label"),
+    "setting": Column("str", "what tells this arm from others of its strategy"),
+    "settings": Column("str", "all settings of the strategy, JSON"),
+    "label_share": Column("float64", "part of the budget meant for labels, 0 to 1"),
+    "budget_usd": Column("float64", "dollars added"),
+    "seed": Column("Int64", "seed of the arm"),
+    "arm": Column("str", "id of the arm: the name of its folder"),
+    "status": Column("str", "done, infeasible, skipped, failed, or unfinished (no record)"),
+    "row": Column("str", "record (value: dollars spent), charge, score, reading or fact"),
+    "phase": Column("str", "charge, reading: the work it belongs to"),
+    "subject": Column("str", "score: student, teacher or 'floor: NAME'"),
+    "quantity": Column("str", "what was counted or measured: the charge's kind, the score's, reading's or fact's name"),
+    "value": Column("float64", "the number, in `unit`; missing where nothing was measured"),
+    "unit": Column("str", "unit of `value`"),
+    "direction": Column("str", "which way is better: higher, lower or none"),
+    "source": Column("str", "reading: counter, polled, modelled, assumed or computed"),
+    "shared": Column("boolean", "reading: whether another arm had done the work before"),
+    "reason": Column("str", "record: why there is no score; score, reading: why there is no value"),
+    "unit_price_usd": Column("float64", "charge: dollars for one unit"),
+    "usd": Column("float64", "charge: dollars, exactly as in the ledger; missing on all other rows"),
+    "paid_by": Column("str", "charge: purse, free or other meter"),
+}
+"""The table, long form: one row for each number, every arm at least with its `record` row."""
+
+FACT_UNITS = {"_ms": "ms", "_flops": "FLOP", "_parameters": "parameters", "_steps": "steps", "_usd": "USD", "labels": "labels"}
+"""Unit of a fact by the end of its name; anything else is a plain count."""

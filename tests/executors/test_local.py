@@ -1,0 +1,119 @@
+"""Processes on this machine: as many at a time as asked for, their ends told, and none left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+import pytest
+
+from bench.contracts import PARENT_PIPE
+from bench.executors.local import Local
+from bench.system.processes import ONE_THREAD
+
+ALONE = "import os, time; os.mkdir('busy'); time.sleep(0.05); os.rmdir('busy')"
+"""Fails where another one runs at the same time."""
+
+TOGETHER = """
+import pathlib, sys, time
+pathlib.Path(sys.argv[1]).touch()
+while not pathlib.Path(sys.argv[2]).exists():
+    time.sleep(0.01)
+"""
+"""Ends when the other one has been started."""
+
+WAIT = "import os, pathlib, sys; pathlib.Path(sys.argv[1]).write_text(str(os.getpid())); os.read(0, 1)"
+"""Writes its process number, and waits until nobody can write to it any more."""
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def python(code: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-S", "-c", code, *arguments]
+
+
+def run(commands: dict[str, Sequence[str]], **settings: object) -> dict[str, int]:
+    """Name -> exit status."""
+    ended: dict[str, int] = {}
+    Local(**settings).run(commands, {name: Path("logs") / name / "worker.log" for name in commands}, ended.__setitem__)  # type: ignore[arg-type]
+    return ended
+
+
+def gone(*pids: Path) -> bool:
+    """Whether the processes that wrote these files have ended."""
+    processes = [psutil.Process(pid) for path in pids if psutil.pid_exists(pid := int(path.read_text()))]
+    return not psutil.wait_procs(processes, timeout=60)[1]
+
+
+def test_how_each_command_ended_is_told_by_its_name() -> None:
+    killed = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    assert run({"good": python(""), "bad": python("raise SystemExit(3)"), "killed": python(killed)}) == {"good": 0, "bad": 3, "killed": -9}
+
+
+def test_no_commands_are_no_processes() -> None:
+    assert run({}) == {}
+
+
+def test_what_a_command_prints_and_its_errors_are_added_to_its_own_log() -> None:
+    for _ in range(2):
+        run(
+            {
+                "one": python("import sys; print('said'); sys.stdout.flush(); print('wrong', file=sys.stderr)"),
+                "other": python("print('else')"),
+            }
+        )
+    assert Path("logs/one/worker.log").read_text().split() == ["said", "wrong"] * 2
+    assert Path("logs/other/worker.log").read_text().split() == ["else"] * 2
+
+
+def test_one_worker_runs_one_command_at_a_time_in_their_order() -> None:
+    ended = run({str(i): python(ALONE) for i in range(4)}, workers=1)
+    assert list(ended.items()) == [(str(i), 0) for i in range(4)]
+
+
+def test_two_workers_run_two_commands_at_a_time() -> None:
+    assert run({"a": python(TOGETHER, "a", "b"), "b": python(TOGETHER, "b", "a"), "c": python("")}, workers=2) == {"a": 0, "b": 0, "c": 0}
+
+
+@pytest.mark.parametrize("one_thread", [True, False])
+def test_each_process_uses_one_thread_unless_told_otherwise(one_thread: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ONE_THREAD:
+        monkeypatch.setenv(name, "inherited")
+    names = [*ONE_THREAD, PARENT_PIPE]
+    run({"told": python(f"import os; print(*(os.environ[name] for name in {names}))")}, one_thread=one_thread)
+    told = dict(zip(names, Path("logs/told/worker.log").read_text().split(), strict=True))
+    assert told == {**(ONE_THREAD if one_thread else dict.fromkeys(ONE_THREAD, "inherited")), PARENT_PIPE: "1"}
+    assert ONE_THREAD["OMP_NUM_THREADS"] == "1"
+
+
+def test_where_the_work_is_broken_off_no_process_is_left() -> None:
+    def stop(name: str, status: int) -> None:
+        raise KeyboardInterrupt
+
+    first = python(TOGETHER, "a", "pid")
+    with pytest.raises(KeyboardInterrupt):
+        Local(workers=2).run({"first": first, "waiting": python(WAIT, "pid")}, {n: Path(n) for n in ("first", "waiting")}, stop)
+    assert gone(Path("pid"))
+
+
+def test_a_parent_that_is_killed_leaves_no_process() -> None:
+    """Children read from a pipe that no other process holds open, so that they see the end of their parent."""
+    code = f"""
+import sys
+from pathlib import Path
+from bench.executors.local import Local
+commands = {{name: [sys.executable, "-S", "-c", {WAIT!r}, name] for name in ("one", "two")}}
+Local(workers=2).run(commands, {{name: Path(name + ".log") for name in commands}}, lambda *_: None)
+"""
+    whole = f"import sys; sys.path[:] = {sys.path!r}\n{code}"
+    with subprocess.Popen([sys.executable, "-c", whole]) as parent:
+        while not all(Path(name).exists() and Path(name).read_text() for name in ("one", "two")):
+            assert parent.poll() is None
+        os.kill(parent.pid, signal.SIGKILL)
+    assert gone(Path("one"), Path("two"))
