@@ -15,7 +15,6 @@ import click
 
 from bench import __version__
 from bench.errors import BenchError
-from bench.system.names import nearest
 
 COMMANDS = (
     "init",
@@ -56,9 +55,11 @@ class _Commands(click.Group):
         ctx: click.Context,
         args: list[str],
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0]
-        if name not in COMMANDS and (near := nearest(name, COMMANDS)):
-            ctx.fail(f"No such command '{name}'. Did you mean '{near}'?")
+        if args[0] not in COMMANDS:
+            from bench.system.names import nearest
+
+            if near := nearest(args[0], COMMANDS):
+                ctx.fail(f"No such command '{args[0]}'. Did you mean '{near}'?")
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -10,7 +10,6 @@ import multiprocessing
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -70,6 +69,8 @@ def parallel_map(work: Sequence[Callable[[], Any]], workers: int | None = None) 
     if workers < 2 or not _forks():
         yield (one() for one in work)
         return
+    from concurrent.futures import ProcessPoolExecutor
+
     with ProcessPoolExecutor(workers, multiprocessing.get_context("fork")) as pool:
         yield pool.map(_do, work)
 
