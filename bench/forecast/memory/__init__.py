@@ -6,7 +6,8 @@
     find(model)                       a hub id, folder or shape -> NamedModel with its Architecture
     recipe_lengths, recipe_peak_bytes a recipe of a suite -> the lengths that decide its peak, and the peak
 
-A workload is a `TrainingStep` or a `Generation`. Other packages import names from here and nothing from the modules within:
+A workload is a `TrainingStep` or a `Generation`. Other packages import names from here and nothing from the
+modules within:
 
     workload, snapshots       what is asked, what is answered
     peak                      divides the work, and adds up step and optimizer

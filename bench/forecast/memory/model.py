@@ -22,7 +22,8 @@ def parameters(architecture: Architecture) -> int:
 
 
 def with_dropout(config: Any, dropout: float | None) -> Any:
-    """Return a copy of the config with this dropout rate, as `checkpoints.load` sets it; None keeps its own rate."""
+    """Return a copy of the config with this dropout rate, as `checkpoints.load` sets it; None changes
+    nothing."""
     copied = copy.deepcopy(config)
     for name in DROPOUTS:
         if dropout is not None and hasattr(copied, name):
@@ -31,7 +32,10 @@ def with_dropout(config: Any, dropout: float | None) -> Any:
 
 
 def prime_batch(config: Any, lengths: SequenceLengths) -> int:
-    """Return a batch size that divides neither a dimension of the model nor a length, so that it marks what grows with the batch."""
+    """Return a batch size that divides neither a dimension of the model nor a length.
+
+    So a dimension that is a multiple of it grows with the batch.
+    """
     numbers = {value for value in config.to_dict().values() if isinstance(value, int) and value > 1}
     numbers |= {lengths.source, lengths.target, lengths.source + lengths.target}
     return next(prime for prime in PRIMES if all(number % prime for number in numbers))

@@ -18,7 +18,8 @@ from bench.system import processes
 def peak(workload: Workload) -> Peak:
     """Return the peak memory of a workload, by running it without numbers.
 
-    Raises CheckpointError where `freeze` does not suit the model, and BenchError where the optimizer is not installed.
+    Raises CheckpointError where `freeze` does not suit the model, and BenchError where the optimizer is not
+    installed.
     """
     return _finished(workload, _simulated(workload))
 
@@ -26,8 +27,8 @@ def peak(workload: Workload) -> Peak:
 def peaks(workloads: Iterable[Workload], progress: Progress, workers: int | None = None) -> dict[Workload, Peak]:
     """Return the peak memory of each workload, in their order. Raises as `peak`.
 
-    Training steps that differ only in their optimizer share one simulation. Simulations run in parallel processes, which are forked
-    before `progress` is called for the first time.
+    Training steps that differ only in their optimizer share one simulation. Simulations run in parallel
+    processes, which are forked before `progress` is called for the first time.
 
     Args:
         workloads: Each counts once.
