@@ -6,6 +6,8 @@ import copy
 from itertools import chain
 from typing import Any
 
+import torch
+
 from bench.forecast.memory.simulate import simulate, weightless_model
 from bench.forecast.memory.tracker import AllocationTracker
 from bench.forecast.memory.workload import Architecture, SequenceLengths
@@ -19,6 +21,13 @@ def parameters(architecture: Architecture) -> int:
     """Return the number of trainable parameters. A tied parameter counts once."""
     with simulate("cpu"):
         return count_parameters(weightless_model(architecture.config, architecture.tied))
+
+
+def parameter_shapes(architecture: Architecture) -> tuple[torch.Size, ...]:
+    """Return the shapes of the parameters. A tied parameter counts once."""
+    with simulate("cpu"):
+        model = weightless_model(architecture.config, architecture.tied)
+        return tuple(parameter.shape for parameter in model.parameters())
 
 
 def with_dropout(config: Any, dropout: float | None) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 from bench.contracts import Recipe, Workbench
 from bench.forecast.memory.architectures import of_folder
 from bench.forecast.memory.model import parameters
-from bench.forecast.memory.peak import peak
+from bench.forecast.memory.predict import peak
 from bench.forecast.memory.workload import Architecture, Generation, Kernels, SequenceLengths, TrainingStep
 from bench.training.generated import Outputs
 from bench.training.recipes import ModelRecipe, Trained
