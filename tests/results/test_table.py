@@ -10,6 +10,7 @@ from bench.contracts import Charge, Reading
 from bench.errors import BenchError
 from bench.execution.ledger import rows
 from bench.results import table as results
+from bench.results.columns import COLUMNS, Column
 from tests.report.arms import FLOP_USD, write_arm, write_suite
 
 SCORES = {"student": {"rouge2": [1.0, 2.0, 6.0]}, "teacher": {"rouge2": [4.0, 5.0, 6.0]}, "floor: lead": {"rouge2": [0.0, 1.0, 2.0]}}
@@ -33,7 +34,7 @@ def dtypes(frame: pd.DataFrame) -> dict[str, str]:
     return {name: str(dtype) for name, dtype in frame.dtypes.items()}
 
 
-def declared(columns: dict[str, results.Column]) -> dict[str, str]:
+def declared(columns: dict[str, Column]) -> dict[str, str]:
     return {name: column.dtype for name, column in columns.items()}
 
 
@@ -42,7 +43,7 @@ def test_the_table_has_the_declared_columns_and_dtypes_whatever_was_measured(tmp
     write_arm(tmp_path, "a", SCORES, charges=CHARGES, readings=READINGS, facts={"labels_bought": 7})
     full = results.read(tmp_path)
     for found in (empty, full):
-        assert dtypes(found.table) == declared(results.COLUMNS)
+        assert dtypes(found.table) == declared(COLUMNS)
     assert empty.table.empty
     assert set(full.table["row"]) == {"record", "charge", "score", "reading", "fact"}
 
@@ -241,7 +242,7 @@ def test_a_saved_table_reads_back_the_same(tmp_path: Path) -> None:
 
 def test_an_empty_folder_can_be_saved(tmp_path: Path) -> None:
     results.save(results.read(tmp_path), tmp_path)
-    assert dtypes(pd.read_parquet(tmp_path / "table.parquet")) == declared(results.COLUMNS)
+    assert dtypes(pd.read_parquet(tmp_path / "table.parquet")) == declared(COLUMNS)
 
 
 def test_a_folder_that_is_not_there_or_a_damaged_suite_is_one_line(tmp_path: Path) -> None:

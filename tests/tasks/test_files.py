@@ -178,7 +178,7 @@ def test_a_parquet_column_of_lists_is_refused(tmp_path):
 def test_rows_of_json_without_the_target_are_the_pool(tmp_path):
     lines = [{"text": row["text"], **({"label": row["label"]} if row["label"] else {})} for row in ROWS]
     (tmp_path / "train.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
-    assert read(tmp_path, "train.jsonl") == read(no_progress, tmp_path, write("train.csv"))
+    assert read(tmp_path, "train.jsonl") == read(tmp_path, write("train.csv"))
 
 
 def test_fractions_that_leave_nothing_to_train_on_are_refused():

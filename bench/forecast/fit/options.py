@@ -66,7 +66,10 @@ class Setting:
         return TrainingStep(architecture=architecture, settings=self.tuning, precision=self.precision, lengths=lengths)
 
     def flops(self, architecture: Architecture, lengths: SequenceLengths) -> float:
-        """Return the model FLOPs of an example. With checkpointing, layers that a gradient passes run their forward pass twice."""
+        """Return the model FLOPs of an example.
+
+        With checkpointing, layers that a gradient passes run their forward pass twice.
+        """
         model, source, target = flop_model(architecture.config), lengths.source, lengths.target
         cost = model.training(source, target, self.freeze, self.lora)
         if not self.checkpointing:
@@ -80,7 +83,8 @@ class Setting:
 def check(asked: Setting, card: Card | None) -> None:
     """Raise BenchError where the setting is impossible.
 
-    That is where its optimizer is not installed, LoRA goes with nothing frozen, or the card does not compute in its precision.
+    That is where its optimizer is not installed, LoRA goes with nothing frozen, or the card does not compute
+    in its precision.
     """
     if card and not card.computes_bf16 and asked.precision == "bf16":
         raise BenchError(f"{card.name} has no bf16 in hardware: --precision fp32, or another card")
@@ -90,10 +94,10 @@ def check(asked: Setting, card: Card | None) -> None:
 
 
 def candidate_settings(asked: Setting, architecture: Architecture, computes_bf16: bool) -> tuple[Setting, ...]:
-    """Return the settings to compare: those in the precision of the query, and the query itself in the other precision.
+    """Return the settings to compare: those in the query's precision, and the query in the other precision.
 
-    To answer within seconds, two kinds are left out: LoRA with another optimizer or freeze than the query has, and checkpointing with
-    nothing frozen unless the query asks for it.
+    To answer within seconds, two kinds are left out: LoRA with another optimizer or freeze than the query
+    has, and checkpointing with nothing frozen unless the query asks for it.
     """
     possible = [one for one in all_settings(asked, architecture) if one.precision == "fp32" or computes_bf16]
     like = (asked.freeze, asked.checkpointing, asked.lora)
@@ -111,7 +115,10 @@ def _is_candidate(one: Setting, asked: Setting) -> bool:
 
 
 def all_settings(asked: Setting, architecture: Architecture) -> tuple[Setting, ...]:
-    """Return all settings with the dropout and the LoRA rank of the query. A model without an encoder has none that freezes it."""
+    """Return all settings with the dropout and the LoRA rank of the query.
+
+    A model without an encoder has none that freezes it.
+    """
     freezes = [one for one in get_args(Freeze) if one != "encoder" or architecture.config.is_encoder_decoder]
     ways = product(get_args(Precision), optimizers(), freezes, (False, True), (0, asked.lora or RANK))
     return tuple(

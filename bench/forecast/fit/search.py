@@ -13,15 +13,16 @@ from bench.forecast.memory import Architecture, Category, Generation, NamedModel
 from bench.training.shrinking import Kept, kept_layers, layer_counts, shrunk_config
 
 CONTEXT_BYTES = 0.5 * GIB
-"""Bytes assumed for the CUDA context and for cuBLAS, which tensors cannot use. 426 MiB were measured for the context with torch 2.10
-on an RTX 6000 Ada (unslothai/unsloth-zoo pull request 1053), 300 to 400 MB elsewhere (pytorch issues 107667 and 109888); cuBLAS
-takes 8 MiB, on Hopper 32 (CUDABlas.cpp)."""
+"""Bytes assumed for the CUDA context and for cuBLAS, which tensors cannot use. 426 MiB were measured for the
+context with torch 2.10 on an RTX 6000 Ada (unslothai/unsloth-zoo pull request 1053), 300 to 400 MB elsewhere
+(pytorch issues 107667 and 109888); cuBLAS takes 8 MiB, on Hopper 32 (CUDABlas.cpp)."""
 
 KEPT_FREE = 0.05
 """Fraction of a card's memory assumed lost to fragmentation. It is a cautious guess, not a measurement."""
 
 PARTS_OF_A_DECODER = (2, 4)
-"""Students keep a half or a quarter of the decoder: 8 and 4 of 16 layers, 6 and 3 of 12 (Shleifer and Rush 2020)."""
+"""Students keep a half or a quarter of the decoder: 8 and 4 of 16 layers, 6 and 3 of 12 (Shleifer and Rush
+2020)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +83,8 @@ class Answer:
     rows: tuple[Row, ...]
     """Settings that were compared, including that of the query."""
     micro_batches: Peak
-    """Peak of the setting of the query with its batch divided into micro-batches, by the examples of one micro-batch."""
+    """Peak of the setting of the query with its batch divided into micro-batches, by the examples of one
+    micro-batch."""
     generation: Peak
     students: tuple[Student, ...]
 
@@ -100,7 +102,7 @@ class Answer:
         return self.row.peak.at(batch)
 
     def fits(self, row: Row, card: Card) -> bool:
-        """Return whether the batch of the query fits a card, which also has to compute in the precision of the row."""
+        """Return whether the query's batch fits a card that can compute in the precision of the row."""
         possible = card.computes_bf16 or row.setting.precision == "fp32"
         return possible and row.peak.total(self.query.batch) <= self.query.room_on(card)
 
@@ -118,7 +120,8 @@ class Answer:
 def what_fits(model: NamedModel, query: FitQuery, progress: Progress, workers: int | None = None) -> Answer:
     """Simulate the settings worth comparing, and the students, in parallel processes.
 
-    Raises BenchError where the model has fewer positions than the sequences have tokens, or where the setting is impossible.
+    Raises BenchError where the model has fewer positions than the sequences have tokens, or where the setting
+    is impossible.
     """
     options.check(query.setting, query.card)
     _check_positions(model, query.lengths)
@@ -154,7 +157,10 @@ def _check_positions(model: NamedModel, lengths: SequenceLengths) -> None:
 
 
 def _students(architecture: Architecture) -> list[tuple[Architecture, str, Kept]]:
-    """Return students with the whole encoder and a part of the decoder, by the published tables: model, layers, layers kept."""
+    """Return students with the whole encoder and a part of the decoder, by the published tables.
+
+    Each is a model, the number of its layers, and the decoder layers that it keeps.
+    """
     encoder, decoder = layer_counts(architecture.config)
     found = []
     for count in dict.fromkeys(decoder // part for part in PARTS_OF_A_DECODER if decoder // part):
@@ -165,9 +171,10 @@ def _students(architecture: Architecture) -> list[tuple[Architecture, str, Kept]
 
 
 def refuse_what_never_fits(answer: Answer, table: tuple[Card, ...]) -> None:
-    """Raise BenchError where the batch fits the card in no setting, and no micro-batch of it does in the setting of the query.
+    """Raise BenchError where the batch fits in no setting, and no micro-batch fits in the query's setting.
 
-    The error names the least memory that the batch takes, and the smallest card of the table that has room for it.
+    The error names the least memory that the batch takes, and the smallest card of the table that has room
+    for it.
     """
     query, room = answer.query, answer.query.room
     least = answer.least()

@@ -6,10 +6,11 @@
     find(model)                       a hub id, folder or shape -> NamedModel with its Architecture
     recipe_lengths, recipe_peak_bytes a recipe of a suite -> the lengths that decide its peak, and the peak
 
-A workload is a `TrainingStep` or a `Generation`. Other packages import names from here and nothing from the modules within:
+A workload is a `TrainingStep` or a `Generation`. Other packages import names from here and nothing from the
+modules within:
 
     workload, snapshots       what is asked, what is answered
-    peak                      divides the work, and adds up step and optimizer
+    predict                   divides the work, and adds up step and optimizer
     training_step, generation, optimizer_state, model      what is simulated
     simulate, fake_ops, tracker                            how: tensors without numbers, and what they hold
     architectures, of_recipe                               where workloads come from
@@ -18,7 +19,7 @@ A workload is a `TrainingStep` or a `Generation`. Other packages import names fr
 from bench.forecast.memory.architectures import NamedModel, find
 from bench.forecast.memory.model import parameters
 from bench.forecast.memory.of_recipe import examples_at_once, recipe_lengths, recipe_peak_bytes
-from bench.forecast.memory.peak import peak, peaks
+from bench.forecast.memory.predict import peak, peaks
 from bench.forecast.memory.snapshots import CATEGORIES, Category, Peak
 from bench.forecast.memory.workload import Architecture, Generation, Kernels, SequenceLengths, TrainingStep, Workload
 

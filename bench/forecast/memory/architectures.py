@@ -1,4 +1,7 @@
-"""Finds the architecture of a model that the command line names. No weights are read, and most models need no network."""
+"""Finds the architecture of a model that the command line names.
+
+No weights are read, and most models need no network.
+"""
 
 from __future__ import annotations
 
@@ -62,9 +65,11 @@ class NamedModel:
 
 
 def find(model: str) -> NamedModel:
-    """Find a model by name: as a folder, a copy under --models, a published id, `FAMILY:SHAPE` or a T5 shape, or on the hub.
+    """Find a model by name.
 
-    The first of these that exists counts. Raises BenchError with one line that says what was searched for.
+    The name is a folder, a copy under --models, a published id, `FAMILY:SHAPE` or a T5 shape, or an id on the
+    hub. The first of these that exists counts. Raises BenchError with one line that says what was searched
+    for.
     """
     if (folder := Path(model)).is_dir():
         return NamedModel(model, of_folder(folder), "its config.json")
@@ -80,7 +85,10 @@ def find(model: str) -> NamedModel:
 
 
 def of_shape(family: Family, name: str) -> Architecture:
-    """Return a published shape with its family's vocabulary. Raises CheckpointError where there is no such shape."""
+    """Return a published shape with its family's vocabulary.
+
+    Raises CheckpointError where there is no such shape.
+    """
     return Architecture(config(shape_of(family, name)), tied=family not in UNTIED)
 
 

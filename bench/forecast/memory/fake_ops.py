@@ -1,12 +1,12 @@
 """Runs operations on tensors that have shape, type and storage size, and no numbers.
 
-FakeTensorMode says what an operation returns. It is asked once for each kind of arguments, since the layers of a model repeat the
-same operations. A kind is the shape, strides, type and storage offset of every tensor, and the value of everything else; that
-suffices for strided tensors on one device.
+FakeTensorMode says what an operation returns. It is asked once for each kind of arguments, since the layers
+of a model repeat the same operations. A kind is the shape, strides, type and storage offset of every tensor,
+and the value of everything else; that suffices for strided tensors on one device.
 
-A tensor without numbers is a plain CPU tensor whose storage has a size and no memory. It is faster than a fake tensor of torch,
-which answers every question about its device in Python. `numpy`, `tolist` and the like raise RuntimeError. To compute with such
-a tensor outside a simulation ends the process.
+A tensor without numbers is a plain CPU tensor whose storage has a size and no memory. It is faster than a
+fake tensor of torch, which answers every question about its device in Python. `numpy`, `tolist` and the like
+raise RuntimeError. To compute with such a tensor outside a simulation ends the process.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ class _Output(NamedTuple):
     """Description of a tensor that an operation returns."""
 
     alias_of: int
-    """Index of the earlier tensor it is, or whose storage it shares (arguments first, then outputs); -1 for a new tensor."""
+    """Index of the earlier tensor it is, or whose storage it shares (arguments first, then outputs); -1 for a
+    new tensor."""
     is_same: bool
     """Whether it is that earlier tensor itself."""
     is_changed: bool

@@ -1,4 +1,4 @@
-"""Memory of generation: `generate_batch` runs in a simulation for a few tokens, and the rest is extrapolated."""
+"""Memory of generation: `generate_batch` is simulated for a few tokens, and the rest is extrapolated."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from bench.forecast.memory.workload import Generation
 from bench.training.generation import generate_batch, generation_config
 
 SIMULATED_TOKENS = 4
-"""Tokens that are simulated. The first two differ from all others; each later token adds the same keys and values."""
+"""Tokens that are simulated. The first two differ from all others; each later token adds the same keys and
+values."""
 
 
 def simulate_generation(generation: Generation) -> Peak:

@@ -6,6 +6,8 @@ import copy
 from itertools import chain
 from typing import Any
 
+import torch
+
 from bench.forecast.memory.simulate import simulate, weightless_model
 from bench.forecast.memory.tracker import AllocationTracker
 from bench.forecast.memory.workload import Architecture, SequenceLengths
@@ -21,8 +23,16 @@ def parameters(architecture: Architecture) -> int:
         return count_parameters(weightless_model(architecture.config, architecture.tied))
 
 
+def parameter_shapes(architecture: Architecture) -> tuple[torch.Size, ...]:
+    """Return the shapes of the parameters. A tied parameter counts once."""
+    with simulate("cpu"):
+        model = weightless_model(architecture.config, architecture.tied)
+        return tuple(parameter.shape for parameter in model.parameters())
+
+
 def with_dropout(config: Any, dropout: float | None) -> Any:
-    """Return a copy of the config with this dropout rate, as `checkpoints.load` sets it; None keeps its own rate."""
+    """Return a copy of the config with this dropout rate, as `checkpoints.load` sets it; None changes
+    nothing."""
     copied = copy.deepcopy(config)
     for name in DROPOUTS:
         if dropout is not None and hasattr(copied, name):
@@ -31,7 +41,10 @@ def with_dropout(config: Any, dropout: float | None) -> Any:
 
 
 def prime_batch(config: Any, lengths: SequenceLengths) -> int:
-    """Return a batch size that divides neither a dimension of the model nor a length, so that it marks what grows with the batch."""
+    """Return a batch size that divides neither a dimension of the model nor a length.
+
+    So a dimension that is a multiple of it grows with the batch.
+    """
     numbers = {value for value in config.to_dict().values() if isinstance(value, int) and value > 1}
     numbers |= {lengths.source, lengths.target, lengths.source + lengths.target}
     return next(prime for prime in PRIMES if all(number % prime for number in numbers))

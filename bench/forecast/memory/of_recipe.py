@@ -8,7 +8,7 @@ from typing import Any
 from bench.contracts import Recipe, Workbench
 from bench.forecast.memory.architectures import of_folder
 from bench.forecast.memory.model import parameters
-from bench.forecast.memory.peak import peak
+from bench.forecast.memory.predict import peak
 from bench.forecast.memory.workload import Architecture, Generation, Kernels, SequenceLengths, TrainingStep
 from bench.training.generated import Outputs
 from bench.training.recipes import ModelRecipe, Trained
@@ -35,9 +35,10 @@ def recipe_lengths(recipe: Recipe, bench: Workbench) -> SequenceLengths | None:
 
 
 def recipe_peak_bytes(recipe: Recipe, lengths: SequenceLengths, cache: Path, kernels: Kernels) -> int:
-    """Return the peak memory of tensors in bytes. Raises BenchError where the family of the model is not known.
+    """Return the peak memory of tensors in bytes.
 
     lengths: those of `recipe_lengths`. cache: folder of the cache, which holds the checkpoints.
+    Raises BenchError where the family of the model is not known.
     """
     if isinstance(recipe, Trained):
         architecture = _architecture(recipe, cache)
@@ -54,7 +55,10 @@ def recipe_peak_bytes(recipe: Recipe, lengths: SequenceLengths, cache: Path, ker
 
 
 def examples_at_once(recipe: Recipe) -> int:
-    """Return the most examples in memory at a time: a batch, or all where they are fewer; 0 where no peak is forecast."""
+    """Return the most examples in memory at a time: a batch, or all where they are fewer.
+
+    0 where no peak is forecast.
+    """
     if isinstance(recipe, InferenceSpeed):
         return min(recipe.documents, recipe.decoding.batch_size)
     if not isinstance(recipe, Trained | Outputs):
@@ -75,7 +79,10 @@ def _generation_bytes(model: ModelRecipe, recipe: Outputs | InferenceSpeed, leng
 
 
 def _teacher_bytes(recipe: Trained, cache: Path) -> int:
-    """Return the bytes of a teacher's weights, where one runs in every step. Its activations are freed before the student's peak."""
+    """Return the bytes of a teacher's weights, where one runs in every step.
+
+    Its activations are freed before the student's peak.
+    """
     runs = isinstance(recipe, Distilled) and isinstance(recipe.taught_by, ModelRecipe)
     return BYTES_A_PARAMETER * parameters(_architecture(recipe.taught_by, cache)) if runs else 0  # type: ignore[attr-defined]
 

@@ -31,8 +31,9 @@ class OptimizerMemory:
 def optimizer_memory(shapes: Sequence[torch.Size], optimizer: Optimizer) -> OptimizerMemory:
     """Memory of an optimizer for trained parameters of these shapes.
 
-    Parameters do not depend on each other, so one and two parameters of each shape are simulated: their difference is what each
-    parameter adds, and the rest is shared. Raises BenchError where the optimizer is not installed.
+    Parameters do not depend on each other, so one and two parameters of each shape are simulated: their
+    difference is what each parameter adds, and the rest is shared. Raises BenchError where the optimizer is
+    not installed.
     """
     check_optimizer(optimizer)
     counts = Counter(shapes)

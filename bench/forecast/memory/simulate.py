@@ -1,14 +1,16 @@
 """A model without weights, and code that runs without computing anything.
 
-Everything runs as in a real step, operation by operation; `fake_ops` says what an operation returns. Shapes, types and lifetimes
-of all tensors are the real ones, and no number is stored. Where code asks for a number, the answer is given here:
+Everything runs as in a real step, operation by operation; `fake_ops` says what an operation returns. Shapes,
+types and lifetimes of all tensors are the real ones, and no number is stored. Where code asks for a number,
+the answer is given here:
 
     a loss                              1.0
     which tokens of labels count        all that a label has in each example: no label is padded
     whether a search for beams goes on  yes
 
-Attention masks are made as for documents of different lengths; transformers leaves out the mask of a batch without padding.
-A GPU is simulated on the CPU, since torch without CUDA cannot run its operations: `_ON_CUDA` holds the differences.
+Attention masks are made as for documents of different lengths; transformers leaves out the mask of a batch
+without padding. A GPU is simulated on the CPU, since torch without CUDA cannot run its operations: `_ON_CUDA`
+holds the differences.
 """
 
 from __future__ import annotations
@@ -41,7 +43,8 @@ def simulate(
         batch: As of `AllocationTracker`.
         vocabulary: As of `AllocationTracker`.
         label_tokens: Tokens of every label.
-        imports: Modules that the block would import. They are imported first, since tensors that they make are to be real.
+        imports: Modules that the block would import. They are imported first, since tensors that they make
+            are to be real.
     """
     with patch.object(torch, "compile", _uncompiled):  # bitsandbytes compiles when it is imported, which takes seconds
         for name in imports:
@@ -56,7 +59,10 @@ def simulate(
 
 
 def weightless_model(config: Any, tied: bool) -> Any:
-    """Build a model of the config without weights; call it within `simulate`. tied: whether its output layer is the embedding."""
+    """Build a model of the config without weights; call it within `simulate`.
+
+    tied: whether its output layer is the embedding.
+    """
     from transformers.initialization import no_init_weights
 
     with no_init_weights():
@@ -93,7 +99,10 @@ class MemorySimulation(AllocationTracker):  # type: ignore[no-untyped-call]
         return out
 
     def _without_masks(self, indices: Sequence[torch.Tensor | None]) -> list[torch.Tensor | None]:
-        """Replace each mask of labels, (batch, tokens), by the positions that it selects, two tensors of (batch * label tokens)."""
+        """Replace each mask of labels, (batch, tokens), by the positions that it selects.
+
+        The positions are two tensors of shape (batch * label tokens).
+        """
         positions: list[torch.Tensor | None] = []
         for index in indices:
             if index is None or index.dtype != torch.bool:
@@ -106,8 +115,8 @@ class MemorySimulation(AllocationTracker):  # type: ignore[no-untyped-call]
 _AS_NUMBER = aten._local_scalar_dense.default
 
 _FALSE = {id(one) for one in (aten.any.default, aten.all.default, aten.eq.Scalar)}
-"""Operations whose answer is no: is a special token wrong, is no token padded, is no output unfinished. They are found by id, since
-torch computes the hash of an operation in Python."""
+"""Operations whose answer is no: is a special token wrong, is no token padded, is no output unfinished. They
+are found by id, since torch computes the hash of an operation in Python."""
 
 _INDEXING: Mapping[int, Any] = {
     id(aten.index.Tensor): aten.index.Tensor,

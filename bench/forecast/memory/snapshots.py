@@ -44,7 +44,7 @@ class MemorySnapshot:
 
     @classmethod
     def of(cls, sizes: Iterable[Sequence[int]]) -> MemorySnapshot:
-        """Build a snapshot from (fixed, per example) bytes, one pair a category in the order of CATEGORIES."""
+        """Build a snapshot from (fixed, per example) bytes for each of CATEGORIES, in their order."""
         return cls({category: Bytes(*size) for category, size in zip(CATEGORIES, sizes, strict=True)})
 
     @property

@@ -15,23 +15,26 @@ from bench.forecast.memory.snapshots import CATEGORIES, Category, MemorySnapshot
 _ADD, _COPY = torch.ops.aten.add.Tensor, torch.ops.aten._to_copy.default
 
 BLOCK = 512
-"""CUDA's caching allocator in torch rounds up to multiples of so many bytes (kMinBlockSize, c10/cuda/CUDACachingAllocator.h)."""
+"""CUDA's caching allocator in torch rounds up to multiples of so many bytes (kMinBlockSize,
+c10/cuda/CUDACachingAllocator.h)."""
 
 
 class AllocationTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the storage of every tensor that an operation makes while this mode is entered, from its creation until it is freed.
+    """Counts the storage of every tensor that an operation makes while this mode is entered.
 
-    A storage counts once, however many tensors view it. Memory that a kernel takes and frees internally is not seen.
+    A storage counts from its creation until it is freed, once however many tensors view it. Memory that a
+    kernel takes and frees internally is not seen.
     """
 
     def __init__(self, batch: int = 0, vocabulary: int = 0) -> None:
         """Start with nothing held.
 
         Args:
-            batch: Examples of the batch that runs. A tensor with a dimension that is a multiple of it is taken to grow with the batch,
-                so one run gives the memory of every batch. Use a prime that divides no dimension of the model. 0: nothing grows.
-            vocabulary: A tensor whose last dimension is this size counts as logits. Any other tensor counts as activations, unless it
-                is a copy of a parameter in another type or `mark` says otherwise.
+            batch: Examples of the batch that runs. A tensor with a dimension that is a multiple of it is
+                taken to grow with the batch, so one run gives the memory of every batch. Use a prime that
+                divides no dimension of the model. 0: nothing grows.
+            vocabulary: A tensor whose last dimension is this size counts as logits. Any other tensor counts
+                as activations, unless it is a copy of a parameter in another type or `mark` says otherwise.
         """
         super().__init__()  # type: ignore[no-untyped-call]
         self._batch, self._vocabulary = batch, vocabulary
@@ -72,7 +75,10 @@ class AllocationTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._hold(tensor, category)
 
     def take_snapshots(self) -> tuple[MemorySnapshot, ...]:
-        """Return the moments since the last call at which most was held: for every batch size, one of them is the peak."""
+        """Return the moments since the last call at which most was held.
+
+        For every batch size, one of them is the peak.
+        """
         self._count_sum()
         seen, self._front = self._front, ParetoFront()
         self._front.add(self._fixed, self._per_example, self._now.values())
@@ -135,8 +141,8 @@ class AllocationTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
 def _sums_gradients() -> bool:
     """Return whether autograd is adding up the gradients that reach one tensor.
 
-    Without a dispatch mode autograd adds in place, unless the first summand is a view. Under a mode it adds out of place
-    (can_accumulate_inplace in torch/csrc/autograd/input_buffer.cpp). So the sum is counted only after the summand that it
-    replaces is freed.
+    Without a dispatch mode autograd adds in place, unless the first summand is a view. Under a mode it adds
+    out of place (can_accumulate_inplace in torch/csrc/autograd/input_buffer.cpp). So the sum is counted only
+    after the summand that it replaces is freed.
     """
     return not torch.is_grad_enabled() and torch._C._current_graph_task_id() != -1

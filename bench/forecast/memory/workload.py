@@ -1,4 +1,4 @@
-"""The work whose memory is simulated: one training step, or the generation of one batch, by a model without weights."""
+"""The work whose memory is simulated: a training step, or generation for one batch, without weights."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ Kernels = Literal["cuda", "cpu"]
 
 @dataclass(frozen=True, eq=False)
 class Architecture:
-    """A model without its weights. An architecture equals only itself, since a transformers config has no hash."""
+    """A model without its weights.
+
+    An architecture equals only itself, since a transformers config has no hash.
+    """
 
     config: Any
     """Config of transformers."""
@@ -38,8 +41,9 @@ class TrainingStep:
 
     architecture: Architecture
     settings: Tuning
-    """Memory depends on optimizer, freeze, dropout, label_smoothing, lora and checkpointing. It also depends on whether the batch is
-    divided into micro-batches: the batch of a peak is then the number of examples of one micro-batch."""
+    """Memory depends on optimizer, freeze, dropout, label_smoothing, lora and checkpointing. It also depends
+    on whether the batch is divided into micro-batches: the batch of a peak is then the number of examples of
+    one micro-batch."""
     precision: Precision
     lengths: SequenceLengths
     kernels: Kernels = "cuda"

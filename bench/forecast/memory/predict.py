@@ -8,6 +8,7 @@ from functools import partial
 
 from bench.contracts import Progress
 from bench.forecast.memory.generation import simulate_generation
+from bench.forecast.memory.model import parameter_shapes
 from bench.forecast.memory.optimizer_state import optimizer_memory
 from bench.forecast.memory.snapshots import Peak
 from bench.forecast.memory.training_step import StepMemory, simulate_step
@@ -18,7 +19,8 @@ from bench.system import processes
 def peak(workload: Workload) -> Peak:
     """Return the peak memory of a workload, by running it without numbers.
 
-    Raises CheckpointError where `freeze` does not suit the model, and BenchError where the optimizer is not installed.
+    Raises CheckpointError where `freeze` does not suit the model, and BenchError where the optimizer is not
+    installed.
     """
     return _finished(workload, _simulated(workload))
 
@@ -26,8 +28,8 @@ def peak(workload: Workload) -> Peak:
 def peaks(workloads: Iterable[Workload], progress: Progress, workers: int | None = None) -> dict[Workload, Peak]:
     """Return the peak memory of each workload, in their order. Raises as `peak`.
 
-    Training steps that differ only in their optimizer share one simulation. Simulations run in parallel processes, which are forked
-    before `progress` is called for the first time.
+    Training steps that differ only in their optimizer share one simulation. Simulations run in parallel
+    processes, which are forked before `progress` is called for the first time.
 
     Args:
         workloads: Each counts once.
@@ -40,6 +42,7 @@ def peaks(workloads: Iterable[Workload], progress: Progress, workers: int | None
         sharing.setdefault(_without_optimizer(workload), []).append(workload)
     groups, found, done = _groups(sharing), dict[Workload, Peak](), 0
     with processes.parallel_map([partial(_simulated_group, group) for group in groups], workers) as results:
+        _simulate_optimizers(asked)  # while other processes simulate the steps
         for group, simulated in zip(groups, results, strict=True):
             for one, memory in zip(group, simulated, strict=True):
                 found |= {workload: _finished(workload, memory) for workload in sharing[one]}
@@ -77,6 +80,17 @@ def _simulated_group(group: Sequence[Workload]) -> list[StepMemory | Peak]:
 
 def _simulated(workload: Workload) -> StepMemory | Peak:
     return simulate_generation(workload) if isinstance(workload, Generation) else simulate_step(workload)
+
+
+def _simulate_optimizers(workloads: Iterable[Workload]) -> None:
+    """Simulate the optimizers for the shapes of the first model, which are remembered.
+
+    Smaller students of the model have the same shapes.
+    """
+    steps = [one for one in workloads if isinstance(one, TrainingStep)]
+    shapes = parameter_shapes(steps[0].architecture) if steps else ()
+    for optimizer in dict.fromkeys(step.settings.optimizer for step in steps):
+        optimizer_memory(shapes, optimizer)
 
 
 def _finished(workload: Workload, simulated: StepMemory | Peak) -> Peak:
