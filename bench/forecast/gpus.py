@@ -16,6 +16,14 @@ GIB = 2**30
 
 SIZE = r"(\d+(?:\.\d+)?)\s*(?:gb|gib|g)"
 
+CONTEXT_BYTES = 0.5 * GIB
+"""Bytes assumed for the CUDA context and for cuBLAS, which tensors cannot use. 426 MiB were measured for the
+context with torch 2.10 on an RTX 6000 Ada (unslothai/unsloth-zoo pull request 1053), 300 to 400 MB elsewhere
+(pytorch issues 107667 and 109888); cuBLAS takes 8 MiB, on Hopper 32 (CUDABlas.cpp)."""
+
+KEPT_FREE = 0.05
+"""Fraction of a card's memory assumed lost to fragmentation. It is a cautious guess, not a measurement."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Card:

@@ -19,8 +19,7 @@ from bench.forecast import totals
 from bench.forecast.arm import Forecast, forecast
 from bench.forecast.calibration_cache import Finder, rehearsed
 from bench.forecast.device import Device, Here, Nowhere, OnCard
-from bench.forecast.fit.search import CONTEXT_BYTES, KEPT_FREE
-from bench.forecast.gpus import Card
+from bench.forecast.gpus import CONTEXT_BYTES, KEPT_FREE, Card
 from bench.forecast.output_lengths import likely_shares
 from bench.forecast.saved import Foreseen, Written
 from bench.forecast.totals import Total

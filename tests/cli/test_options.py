@@ -158,11 +158,11 @@ def test_an_unknown_option_or_command_names_the_nearest_of_today() -> None:
 
 
 def test_defaults_of_fit_are_those_of_the_forecast() -> None:
-    from bench.forecast.fit import search
+    from bench.forecast import gpus
 
     found = parsed("fit", "t5:small")
-    assert found["context_gib"] * search.GIB == search.CONTEXT_BYTES
-    assert found["fragmentation"] == search.KEPT_FREE
+    assert found["context_gib"] * gpus.GIB == gpus.CONTEXT_BYTES
+    assert found["fragmentation"] == gpus.KEPT_FREE
 
 
 HEAVY = ("torch", "transformers", "pandas", "pydantic", "matplotlib", "rich", "numpy", "pyarrow")

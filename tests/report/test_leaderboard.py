@@ -7,7 +7,7 @@ from bench import report
 from bench.report.analysis import leaderboard as board
 from bench.report.analysis import significance
 from bench.report.analysis.active_arms import current
-from bench.report.sections import format
+from bench.report.sections import cells
 from bench.results import table
 from tests.report.arms import Scores, write_arm, write_suite
 from tests.report.reading import section
@@ -60,7 +60,7 @@ def test_each_setting_has_its_own_teacher_and_equal_teachers_share_a_line(tmp_pa
     assert small.references[1].facts == {"student_parameters": 77e6, "student_ms": 60.0}
     own = {line.name: line.teacher and line.teacher.scores["rouge2"].mean for line in small.settings}
     assert own == {"annotate": None, "distill (label_share=0.8)": 8.0, "distill": 6.0, "sft": 6.0}
-    behind = {line.name: format.behind_teacher(small, line) for line in small.settings}
+    behind = {line.name: cells.behind_teacher(small, line) for line in small.settings}
     assert behind["sft"] == "3.00 [3.00, 3.00]"
     assert behind["annotate"] == "–"
     assert [line.name for line in large.references if line.kind == "teacher"] == ["teacher of distill"]
@@ -105,8 +105,8 @@ def test_a_setting_that_lacks_a_seed_stands_below_those_that_have_it(tmp_path: P
     (found,) = boards(tmp_path)
     assert [(line.name, line.complete) for line in found.settings] == [("annotate", True), ("sft", False)]
     assert found.settings[1].scores["rouge2"].mean > found.settings[0].scores["rouge2"].mean
-    assert "incomplete (1 of 2 seeds)" in format.statuses(found.settings[1])
-    assert "incomplete" not in format.statuses(found.settings[0])
+    assert "incomplete (1 of 2 seeds)" in cells.statuses(found.settings[1])
+    assert "incomplete" not in cells.statuses(found.settings[0])
 
 
 def test_the_lead_baseline_is_the_floor_that_the_suite_names_or_else_the_first_by_name(tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_ranks_stand_where_they_were_tested_and_nowhere_else(tmp_path: Path, val
                 (folder / "predictions.jsonl").unlink()
     write_arm(tmp_path, "new0", constant(9.0), strategy="new")
     (found,) = boards(tmp_path)
-    shown = {line.name: format.rank(found, line) for line in (*found.settings, *found.references)}
+    shown = {line.name: cells.rank(found, line) for line in (*found.settings, *found.references)}
     if values == "by example":
         assert shown == {"sft": "1", "annotate": "2–3", "distill": "2–3", "new": "–", "lead": ""}
     else:

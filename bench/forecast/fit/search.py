@@ -8,17 +8,9 @@ from bench.contracts import Compact, Decoding, Progress
 from bench.errors import BenchError
 from bench.forecast.fit import options
 from bench.forecast.fit.options import Setting
-from bench.forecast.gpus import GIB, Card
+from bench.forecast.gpus import CONTEXT_BYTES, GIB, KEPT_FREE, Card
 from bench.forecast.memory import Architecture, Category, Generation, NamedModel, Peak, SequenceLengths, parameters, peaks
 from bench.training.shrinking import Kept, kept_layers, layer_counts, shrunk_config
-
-CONTEXT_BYTES = 0.5 * GIB
-"""Bytes assumed for the CUDA context and for cuBLAS, which tensors cannot use. 426 MiB were measured for the
-context with torch 2.10 on an RTX 6000 Ada (unslothai/unsloth-zoo pull request 1053), 300 to 400 MB elsewhere
-(pytorch issues 107667 and 109888); cuBLAS takes 8 MiB, on Hopper 32 (CUDABlas.cpp)."""
-
-KEPT_FREE = 0.05
-"""Fraction of a card's memory assumed lost to fragmentation. It is a cautious guess, not a measurement."""
 
 PARTS_OF_A_DECODER = (2, 4)
 """Students keep a half or a quarter of the decoder: 8 and 4 of 16 layers, 6 and 3 of 12 (Shleifer and Rush

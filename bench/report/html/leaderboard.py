@@ -10,7 +10,7 @@ from bench.report.analysis.significance import Estimate
 from bench.report.html.pareto import ENERGY, fronts
 from bench.report.html.quantities import Amounts
 from bench.report.render.markdown import ALWAYS_LEADING
-from bench.report.sections.format import rank, statuses
+from bench.report.sections.cells import rank, statuses
 
 FACTS = ("labels_bought", "pseudo_labels", "student_parameters", "student_ms", "student_flops", "speed_up", "usd spent", ENERGY.fact)
 

@@ -14,7 +14,7 @@ from bench.report.markdown import DASH, escape, fence, number, table
 from bench.report.plots import budget
 from bench.report.sections import forecast_check, pareto, published, tables
 from bench.report.sections.answer import answer
-from bench.report.sections.format import behind, behind_teacher, rank, reached, statuses
+from bench.report.sections.cells import behind, behind_teacher, rank, reached, statuses
 from bench.report.sections.other_prices import Priced
 from bench.report.sections.provenance import data, machines, models, money
 from bench.results.table import Results

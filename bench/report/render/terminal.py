@@ -15,7 +15,7 @@ from bench.report.analysis.active_arms import current
 from bench.report.analysis.leaderboard import Board, Line, Metric
 from bench.report.analysis.missing_scores import missing
 from bench.report.markdown import DASH, number, plain
-from bench.report.sections.format import behind, rank, reached, statuses
+from bench.report.sections.cells import behind, rank, reached, statuses
 from bench.results.table import Results
 
 RESAMPLES = 500

@@ -16,7 +16,7 @@ from bench.report.analysis.missing_scores import Missing
 from bench.report.analysis.pareto import TradeOff
 from bench.report.analysis.significance import Estimate
 from bench.report.markdown import NAMED, conjoined, count, escape, listed
-from bench.report.sections.format import ended
+from bench.report.sections.cells import ended
 
 NAMED_AT_ONCE = 3
 """So many tied settings are named in the one sentence; the points below it name more, and the leaderboard all."""

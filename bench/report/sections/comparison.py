@@ -12,7 +12,7 @@ from bench.report.analysis.differences import EFFECTS
 from bench.report.analysis.format import score
 from bench.report.analysis.significance import LEVEL
 from bench.report.markdown import DASH, count, number
-from bench.report.sections.format import ended
+from bench.report.sections.cells import ended
 from bench.report.sections.sheet import Block, Column, Sheet
 
 MATCHED = """Arms are matched by task, strategy, setting, budget and seed, not by their ids: an id holds a hash of all that decides the

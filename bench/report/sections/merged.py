@@ -11,7 +11,7 @@ from bench.report.analysis.format import score
 from bench.report.analysis.leaderboard import Line, Metric
 from bench.report.analysis.merge import Entry, Group, Together
 from bench.report.markdown import DASH, number
-from bench.report.sections.format import ended, reached
+from bench.report.sections.cells import ended, reached
 from bench.report.sections.sheet import Block, Column, Sheet
 
 HOW_TO_READ = """↑: higher is better, ↓: lower is better. Scores are means over seeds and test examples with 95 % intervals. Rank, and

@@ -9,7 +9,7 @@ import pandas as pd
 from bench.report.analysis.leaderboard import FLOOR, Board, label
 from bench.report.analysis.pareto import TradeOff
 from bench.report.markdown import conjoined, count, escape
-from bench.report.sections.format import ended
+from bench.report.sections.cells import ended
 from bench.results.published import EQUALS_CLASS_SHARE
 from bench.results.table import Results
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from bench.report.analysis.leaderboard import ARROWS, Board, Line, Metric
 from bench.report.markdown import DASH, escape, number, table
 from bench.report.plots.budget import PURPOSES
-from bench.report.sections.format import reached
+from bench.report.sections.cells import reached
 from bench.results.table import Results
 
 SCALES = {"bytes": (2**20, "MiB"), "kWh": (1e-3, "Wh"), "FLOP": (1e12, "TFLOP")}
