@@ -7,13 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.contracts import Example, Progress, Recipe, Splits, Text, Workbench, no_progress
-from bench.errors import NotEnough, OverBudget
+from bench.contracts import Example, Outcome, Progress, Recipe, Splits, Text, Workbench, no_progress
+from bench.errors import BenchError, NotEnough, OverBudget
+from bench.execution.evaluation import Evaluation
 from bench.execution.job import ArmJob
 from bench.execution.ledger import Ledger, rows
 from bench.execution.purse import Purse
 from bench.execution.store import DryStore, Store
+from bench.models.random import Random
 from bench.suite import arms, suite_file
+from bench.training.recipes import Pretrained
 from tests.execution.test_store import Steps
 from tests.suite.test_suite import GOOD
 
@@ -269,3 +272,16 @@ def test_the_labels_owned_are_the_first_drawn_whatever_is_bought(loaded: suite_f
     buyer = job(loaded, tmp_path, budget=2.0)
     assert buyer.start_labels() == buyer.labels(0.5)[:10]
     assert len(buyer.start_labels()) == 10
+
+
+def test_a_student_that_the_arm_did_not_make_or_that_is_no_model_is_not_scored(loaded: suite_file.Suite, tmp_path: Path) -> None:
+    own = job(loaded, tmp_path)
+    made = own.make(Pretrained(Random()), "student_training")
+
+    def scored(student: Recipe) -> Evaluation:
+        return Evaluation(suite=loaded, arm=arms.arms(loaded)[0], splits=SPLITS, job=own, outcome=Outcome(student))
+
+    assert scored(made).models == {"student": made}
+    for student in (Pretrained(Random(seed=1)), own.make(Steps(1), "student_training")):
+        with pytest.raises(BenchError):
+            _ = scored(student).models
