@@ -1,12 +1,11 @@
 """How many processes work at a time, how many threads each has, and work on several processes.
 
 Processes are forked, because importing everything again would take longer than the work. Where forking is not safe, as on
-macOS, one thing is done after the other.
+macOS, one thing is done after the other. `multiprocessing` is imported where it is used, so that `bench --help` stays quick.
 """
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -69,6 +68,7 @@ def parallel_map(work: Sequence[Callable[[], Any]], workers: int | None = None) 
     if workers < 2 or not _forks():
         yield (one() for one in work)
         return
+    import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
 
     with ProcessPoolExecutor(workers, multiprocessing.get_context("fork")) as pool:
@@ -85,6 +85,8 @@ def run_in_background(work: Callable[[], Any]) -> Iterator[None]:
         yield
         work()
         return
+    import multiprocessing
+
     other = multiprocessing.get_context("fork").Process(target=_exit_1_on_error, args=(work,))
     other.start()
     try:
