@@ -248,10 +248,10 @@ def test_a_run_killed_in_the_middle_goes_on_to_the_same_end(smoke: Path, cache: 
     command += ["--only", "*distill*", "--workers", "2"]
     folder = tmp_path / "smoke"
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
-        while not (folder.exists() and records(folder)):
+        workers: list[psutil.Process] = []
+        while not (folder.exists() and records(folder) and (workers := psutil.Process(running.pid).children(recursive=True))):
             assert running.poll() is None, "the run ended before it could be killed"
             time.sleep(0.1)
-        workers = psutil.Process(running.pid).children(recursive=True)
         os.kill(running.pid, signal.SIGKILL)
     _, alive = psutil.wait_procs(workers, timeout=60)
     assert workers
