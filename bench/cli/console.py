@@ -33,7 +33,7 @@ WIDTH_OF_A_FILE = 150
 
 
 def console() -> Console:
-    """As wide as the terminal; wide enough for the tables where output goes to a file."""
+    """Return a console as wide as the terminal, or wide enough for the tables where output goes to a file."""
     found = Console(highlight=False, markup=False)
     return found if found.is_terminal else Console(width=WIDTH_OF_A_FILE, highlight=False, markup=False)
 

@@ -90,7 +90,7 @@ class TokenMetric(Metric):
     """How likely a model finds the references: for models too, that do not say anything of use yet."""
 
     def score(self, predictions: Sequence[str], references: Sequence[str]) -> list[Score]:  # noqa: ARG002
-        """Of what was said nothing is told."""
+        """Generated text is not scored; see `score_tokens`."""
         return []
 
     @abstractmethod

@@ -94,7 +94,7 @@ class Evaluation:
 
     @cached_property
     def _references(self) -> dict[str, References]:
-        """Of no model where no metric asks."""
+        """References by model; empty where no metric asks for likelihoods."""
         if not any(isinstance(metric, TokenMetric) for metric in self.suite.metrics.values()):
             return {}
         return {name: References.of(self.job, model, self.splits.test) for name, model in self.models.items()}

@@ -216,14 +216,14 @@ class ArmJob(Job):
 
 
 def inputs_fingerprint(suite: Suite, arm: Arm, cache: Path, progress: Progress) -> str:
-    """Of the checkpoints and texts that an arm uses: their names do not say what a folder holds today. Raises BenchError."""
+    """Fingerprint of the checkpoints and texts that an arm uses: their names do not say what a folder holds today. Raises BenchError."""
     texts = [part for names, _, part in named(suite, arm.cell.strategy) if names.under == "texts"]
     contents = [fingerprint(text.documents(cache, progress)) for text in texts if isinstance(text, Text)]
     return hashlib.sha256(" ".join([models_fingerprint(suite, arm, cache), *contents]).encode()).hexdigest()[:16]
 
 
 def models_fingerprint(suite: Suite, arm: Arm, cache: Path) -> str:
-    """Of the checkpoints alone. Raises CheckpointError."""
+    """Fingerprint of the checkpoints alone. Raises CheckpointError."""
     models = [suite.large, *(part for names, _, part in named(suite, arm.cell.strategy) if names.under == "models")]
     return "-".join(dict.fromkeys(of_folder(model.folder(cache), cache) for model in models if isinstance(model, Checkpoint)))
 

@@ -51,14 +51,14 @@ class Record:
     """None: not known, as where only scores were published."""
     facts: dict[str, float]
     data_fingerprint: str
-    """Of the task's splits."""
+    """Fingerprint of the task's splits."""
     machine: dict[str, Any]
     started: str
     ended: str
     student: str
     """Folder of the compact model, relative to the results folder; empty where there is none."""
     inputs_fingerprint: str = ""
-    """Of the checkpoints and texts that the arm uses; empty where they could not be had."""
+    """Fingerprint of the checkpoints and texts that the arm uses; empty where they could not be had."""
     schema: int = SCHEMA
 
 

@@ -52,7 +52,7 @@ class Pace:
     resident_bytes: int
 
     def seconds(self, flops: float) -> float:
-        """Of work that takes so many FLOPs."""
+        """Seconds that work of so many FLOPs takes."""
         return self.around_s + flops * self.seconds_per_flop
 
 

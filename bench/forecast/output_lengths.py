@@ -43,7 +43,7 @@ class Lengths:
 
     labels: tuple[Example, ...]
     said: frozenset[str]
-    """By their texts."""
+    """Their texts."""
 
     @classmethod
     def of(cls, labels: Sequence[Example], recipes: Sequence[Recipe]) -> Lengths:
