@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench.contracts import Splits
-from bench.execution.prepare import PreparedSuite
+from bench.execution.prepared_suite import PreparedSuite
 from bench.suite import arms as planning
 from bench.suite.arms import Arm
 from bench.suite.suite_file import Suite

@@ -111,7 +111,7 @@ def plan(
             progress=progress,
         )
         workers = workers or processes.concurrency(prepared.device)
-        layers = prepare.fetch(prepared, progress)
+        fetched = prepare.fetch(prepared, progress)
         store = DryStore(prepared.cache, progress)
         kept = {} if card else runner.kept(prepared, retry=False)  # no finished arm was made on another GPU
         planned = forecast.forecasts(prepared, store, progress, reuse=not card)
@@ -140,7 +140,7 @@ def plan(
     spec = prepared.suite.spec
     owned = f"{spec.start_labels} labels owned"
     screen.print(f"{spec.suite}: {len(prepared.arms)} arms, {owned}, compute paid by {spec.prices.meter}")
-    for block in (*layers, *([] if card else prepare.warnings(prepared)), *terminal.blocks(ahead)):
+    for block in (*fetched.layers, *fetched.warnings, *([] if card else prepare.warnings(prepared)), *terminal.blocks(ahead)):
         screen.print(block)
     if model and not card:
         saved.write(prepared.results, ahead.written)

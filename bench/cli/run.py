@@ -52,7 +52,7 @@ def run(
     from bench.executors.local import Local
     from bench.system import processes
 
-    screen, layers = console.console(), None
+    screen, fetched = console.console(), None
     with console.preparing(screen) as progress:
         prepared = prepare.load(
             suite,
@@ -64,19 +64,19 @@ def run(
         )
         kept = runner.kept(prepared, retry)
         if None in kept.values():
-            layers = prepare.fetch(prepared, progress)
+            fetched = prepare.fetch(prepared, progress)
             if max_usd is not None:
                 from bench.forecast import suite as forecast
 
                 store = DryStore(prepared.cache, progress)
                 planned = forecast.forecasts(prepared, store, progress, reuse=True)
                 forecast.refuse_above(forecast.look(prepared.suite, planned, None, 1, kept), max_usd)
-    if layers is not None:
-        for line in (*layers, *prepare.warnings(prepared)):
+    if fetched is not None:
+        for line in (*fetched.layers, *fetched.warnings, *prepare.warnings(prepared)):
             screen.print(line)
     with console.RunScreen(console=screen) as shown:
         executor = Local(workers=workers or processes.concurrency(prepared.device))
-        records = runner.run(prepared, executor, shown, retry=retry, layers=layers)
+        records = runner.run(prepared, executor, shown, retry=retry, layers=fetched.layers if fetched else None)
     written = reporting.write(prepared.results)
     screen.print(console.leaderboard(prepared.results, screen))
     console.summary(records, written, screen)

@@ -21,6 +21,7 @@ from bench.contracts.bases import (
     Text,
     TokenMetric,
 )
+from bench.contracts.normal_form import is_blank, normal_form
 from bench.contracts.part import Compact, Decoding, Layers, ModelLabel, Names, Part, Precision, TextLabel
 from bench.contracts.recipe import NoTally, R, Recipe, Tally, Workbench, identify
 from bench.contracts.strategy import Job, Outcome, Strategy
@@ -86,5 +87,7 @@ __all__ = [
     "content_hash",
     "fingerprint",
     "identify",
+    "is_blank",
     "no_progress",
+    "normal_form",
 ]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.contracts import Checkpoint, Progress, Splits, Text
 from bench.errors import BenchError, DataError
-from bench.execution.job import models_fingerprint
-from bench.execution.store import Store
+from bench.execution import checks
+from bench.execution.prepared_suite import PreparedSuite
 from bench.suite import arms as planning
 from bench.suite import suite_file
 from bench.suite.arms import Arm
@@ -19,38 +19,6 @@ from bench.system.names import nearest
 
 SLOW = 2.0
 """A run warns of bf16 where it takes this many times as long as fp32, or longer."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PreparedSuite:
-    """A suite with its arms and data, and the places where it works."""
-
-    suite: Suite
-    arms: tuple[Arm, ...]
-    """The arms chosen, in running order."""
-    splits: Mapping[str, Splits]
-    """Label of a task -> its data."""
-    results: Path
-    """The suite's own results folder."""
-    cache: Path
-    """Folder for data and checkpoints that are made once."""
-    device: str
-    """'cpu' or 'cuda'."""
-
-    @property
-    def data_fingerprint(self) -> str:
-        """Fingerprints of all tasks' data."""
-        return "-".join(splits.fingerprint for splits in self.splits.values())
-
-    @property
-    def store_folder(self) -> Path:
-        """Folder of the artifacts; it does not exist before the first run."""
-        return self.results / "store"
-
-    def store(self, arm: Arm, progress: Progress) -> Store:
-        """Return the store that keeps what this arm makes. Raises CheckpointError where one of its models is missing."""
-        models = models_fingerprint(self.suite, arm, self.cache)
-        return Store(self.store_folder, self.cache, self.device, self.suite.profilers, progress, models)
 
 
 def load(path: Path, *, results: Path, cache: Path, device: str, only: str | None, progress: Progress) -> PreparedSuite:
@@ -93,16 +61,25 @@ def read_data(suite: Suite, cache: Path, progress: Progress) -> dict[str, Splits
     return found
 
 
-def fetch(prepared: PreparedSuite, progress: Progress) -> list[str]:
-    """Fetch the models, texts and metrics of the arms; return a line for each stack of layers that a compact model cuts.
+@dataclass(frozen=True, kw_only=True)
+class Fetched:
+    """What is known of a suite once its models, texts and metrics are there."""
 
-    Raises BenchError where one cannot be had, or where a compact shape does not fit the model that it is cut from.
+    layers: tuple[str, ...]
+    """A line for each stack of layers that a compact model cuts."""
+    warnings: tuple[str, ...]
+    """What the checks found, one line each."""
+
+
+def fetch(prepared: PreparedSuite, progress: Progress) -> Fetched:
+    """Fetch the models, texts and metrics of the arms, then run all checks.
+
+    Raises BenchError where one cannot be had, where a compact shape does not fit the model that it is cut from,
+    and with every fault that the checks find.
     """
     suite, arms = prepared.suite, prepared.arms
     for metric in suite.metrics.values():
         metric.prepare()
-        for task in dict.fromkeys(arm.task_label for arm in arms):
-            metric.check([example.target or "" for example in prepared.splits[task].test])
     used = dict.fromkeys([suite.large, *(part for arm in arms for _, _, part in planning.named(suite, arm.cell.strategy))])
     for done, part in enumerate(used):
         progress("models and texts", done, len(used))
@@ -111,7 +88,7 @@ def fetch(prepared: PreparedSuite, progress: Progress) -> list[str]:
         elif isinstance(part, Checkpoint):
             part.folder(prepared.cache)
     progress("models and texts", len(used), len(used))
-    return list(dict.fromkeys(_layers_kept(prepared)))
+    return Fetched(layers=tuple(dict.fromkeys(_layers_kept(prepared))), warnings=tuple(checks.run(prepared)))
 
 
 def _layers_kept(prepared: PreparedSuite) -> Iterator[str]:

@@ -22,7 +22,7 @@ from bench.contracts import Executor, Part, no_progress
 from bench.errors import BenchError
 from bench.execution import ledger
 from bench.execution.job import inputs_fingerprint
-from bench.execution.prepare import PreparedSuite
+from bench.execution.prepared_suite import PreparedSuite
 from bench.execution.record import Ending, Record, read_record, write_record
 from bench.suite import arms as planning
 from bench.suite.arms import Arm

@@ -24,7 +24,7 @@ from bench.errors import BenchError, OverBudget, Stop
 from bench.execution.evaluation import Evaluation
 from bench.execution.job import ArmJob, inputs_fingerprint
 from bench.execution.ledger import Ledger
-from bench.execution.prepare import PreparedSuite
+from bench.execution.prepared_suite import PreparedSuite
 from bench.execution.purse import Purse
 from bench.execution.record import Ending
 from bench.suite import arms, suite_file

@@ -12,7 +12,7 @@ import psutil
 
 from bench.contracts import Progress, Recipe
 from bench.errors import BenchError
-from bench.execution.prepare import PreparedSuite
+from bench.execution.prepared_suite import PreparedSuite
 from bench.execution.record import Record
 from bench.execution.store import DryStore
 from bench.forecast import totals

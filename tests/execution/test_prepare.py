@@ -34,7 +34,7 @@ def test_a_model_or_text_that_an_arm_names_is_fetched_before_it_runs_and_refused
     with pytest.raises(BenchError, match=str(tmp_path / "none")):
         prepare.fetch(ready, no_progress)
     others = [arm for arm in ready.arms if arm.cell.label == "annotate"]
-    assert prepare.fetch(prepared(ready.suite, SPLITS, cache=tmp_path / "cache", arms=others), no_progress)
+    assert prepare.fetch(prepared(ready.suite, SPLITS, cache=tmp_path / "cache", arms=others), no_progress).layers
 
 
 def test_a_task_needs_test_examples_and_as_many_labels_as_are_owned_at_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,30 @@
+"""What can be known before money is spent is checked before money is spent.
+
+A check is a function of a prepared suite. It stands in a file of this folder and in the tuple CHECKS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from bench.errors import BenchError
+from bench.execution.checks.finding import Finding
+from bench.execution.checks.references import references_can_be_scored
+from bench.execution.prepared_suite import PreparedSuite
+
+Check = Callable[[PreparedSuite], Iterator[Finding]]
+
+CHECKS: tuple[Check, ...] = (references_can_be_scored,)
+"""Run in this order, once the models, texts and metrics are there."""
+
+
+def run(prepared: PreparedSuite) -> list[str]:
+    """Run all checks; return what the user should know, one line each, each line once.
+
+    Raises BenchError with all faults at once, one line each, where the suite cannot give a true number.
+    """
+    found = [finding for check in CHECKS for finding in check(prepared)]
+    faults = list(dict.fromkeys(finding.text for finding in found if finding.refuses))
+    if faults:
+        raise BenchError("\n".join(faults))
+    return list(dict.fromkeys(finding.text for finding in found))

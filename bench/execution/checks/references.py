@@ -1,0 +1,19 @@
+"""Checks that every metric can score the references of every task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bench.errors import BenchError
+from bench.execution.checks.finding import Finding
+from bench.execution.prepared_suite import PreparedSuite
+
+
+def references_can_be_scored(prepared: PreparedSuite) -> Iterator[Finding]:
+    """Ask each metric about the test references of each task that an arm uses."""
+    for metric in prepared.suite.metrics.values():
+        for task in dict.fromkeys(arm.task_label for arm in prepared.arms):
+            try:
+                metric.check([example.target or "" for example in prepared.splits[task].test])
+            except BenchError as error:
+                yield Finding(str(error), refuses=True)

@@ -1,0 +1,45 @@
+"""A suite with its arms and data, ready to run or to be planned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.contracts import Progress, Splits
+from bench.execution.job import models_fingerprint
+from bench.execution.store import Store
+from bench.suite.arms import Arm
+from bench.suite.suite_file import Suite
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedSuite:
+    """A suite with its arms and data, and the places where it works."""
+
+    suite: Suite
+    arms: tuple[Arm, ...]
+    """The arms chosen, in running order."""
+    splits: Mapping[str, Splits]
+    """Label of a task -> its data."""
+    results: Path
+    """The suite's own results folder."""
+    cache: Path
+    """Folder for data and checkpoints that are made once."""
+    device: str
+    """'cpu' or 'cuda'."""
+
+    @property
+    def data_fingerprint(self) -> str:
+        """Fingerprints of all tasks' data."""
+        return "-".join(splits.fingerprint for splits in self.splits.values())
+
+    @property
+    def store_folder(self) -> Path:
+        """Folder of the artifacts; it does not exist before the first run."""
+        return self.results / "store"
+
+    def store(self, arm: Arm, progress: Progress) -> Store:
+        """Return the store that keeps what this arm makes. Raises CheckpointError where one of its models is missing."""
+        models = models_fingerprint(self.suite, arm, self.cache)
+        return Store(self.store_folder, self.cache, self.device, self.suite.profilers, progress, models)
