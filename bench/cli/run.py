@@ -76,7 +76,7 @@ def run(
             screen.print(line)
     with console.RunScreen(console=screen) as shown:
         executor = Local(workers=workers or processes.concurrency(prepared.device))
-        records = runner.run(prepared, executor, shown, retry=retry, layers=fetched.layers if fetched else None)
+        records = runner.run(prepared, executor, shown, retry=retry, fetched=fetched)
     written = reporting.write(prepared.results)
     screen.print(console.leaderboard(prepared.results, screen))
     console.summary(records, written, screen)

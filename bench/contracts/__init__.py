@@ -21,7 +21,7 @@ from bench.contracts.bases import (
     Text,
     TokenMetric,
 )
-from bench.contracts.normal_form import is_blank, normal_form
+from bench.contracts.normal_form import Form, is_blank, nfkc_form, normal_form
 from bench.contracts.part import Compact, Decoding, Layers, ModelLabel, Names, Part, Precision, TextLabel
 from bench.contracts.recipe import NoTally, R, Recipe, Tally, Workbench, identify
 from bench.contracts.strategy import Job, Outcome, Strategy
@@ -54,6 +54,7 @@ __all__ = [
     "Direction",
     "Example",
     "Executor",
+    "Form",
     "Instrument",
     "Job",
     "Layers",
@@ -88,6 +89,7 @@ __all__ = [
     "fingerprint",
     "identify",
     "is_blank",
+    "nfkc_form",
     "no_progress",
     "normal_form",
 ]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, Self
 
 from pydantic import Field
 
+from bench.contracts.normal_form import Form
 from bench.contracts.part import Part
 from bench.contracts.values import Example, Progress, Reading, Score, Splits
 
@@ -20,6 +21,9 @@ class Task(Part, ABC):
     """Documents, their labels, and the trivial rules that any model has to beat."""
 
     shelf: ClassVar[str] = "tasks"
+
+    classes: ClassVar[tuple[str, ...]] = ()
+    """Names of the classes that the labels are; empty where labels are texts, or only the data tell."""
 
     prefix: str = ""
     """Put before every source that a model reads, such as 'summarize: '."""
@@ -80,6 +84,10 @@ class Metric(Part, ABC):
 
     def check(self, references: Sequence[str]) -> None:
         """Called with the references of every task before anything is spent. Raises BenchError where they cannot be scored."""
+
+    def in_form(self, form: Form) -> Self:  # noqa: ARG002
+        """Return this metric with the texts among its settings, such as classes, in the form that `score` is given texts in."""
+        return self
 
     @abstractmethod
     def score(self, predictions: Sequence[str], references: Sequence[str]) -> list[Score]:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
 
 INVISIBLE = dict.fromkeys(map(ord, "\u200b\u2060\ufeff"))
 """Zero-width space, word joiner and byte order mark: they are no part of any word."""
+
+Form = Callable[[str], str]
+"""A text -> the form in which it is compared."""
 
 JOINERS = "\u200c\u200d"
 """Zero-width non-joiner and joiner: they belong to words in Persian and Indic scripts."""
@@ -14,6 +18,11 @@ JOINERS = "\u200c\u200d"
 def normal_form(text: str) -> str:
     """Return the text in Unicode NFC, without the characters in INVISIBLE. Case and white space stay."""
     return text if text.isascii() else unicodedata.normalize("NFC", text.translate(INVISIBLE))
+
+
+def nfkc_form(text: str) -> str:
+    """Return the normal form in Unicode NFKC, for tokenizers that apply it: a circled digit is a digit, a ligature is its letters."""
+    return text if text.isascii() else unicodedata.normalize("NFKC", normal_form(text))
 
 
 def is_blank(text: str) -> bool:

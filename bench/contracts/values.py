@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from bench.contracts.normal_form import normal_form
+
 Source = Literal["counter", "polled", "modelled", "assumed", "computed"]
 """How a number was got: read off a counter, polled now and then, modelled from other numbers, assumed, or computed."""
 
@@ -139,5 +141,5 @@ def fingerprint(*groups: Sequence[Example]) -> str:
 
 
 def content_hash(source: str) -> str:
-    """sha256 of a text, case and white space aside, in hex."""
-    return hashlib.sha256(" ".join(source.casefold().split()).encode()).hexdigest()
+    """sha256 of the normal form of a text, case and white space aside, in hex."""
+    return hashlib.sha256(" ".join(normal_form(source).casefold().split()).encode()).hexdigest()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from bench.contracts import Example
+from bench.contracts import Example, normal_form
 
 SHINGLE = 6
 """Words by which a passage is looked for before it is compared as a whole."""
@@ -45,4 +45,4 @@ def _holds_one(words: Words, index: Mapping[Words, list[Words]], lengths: Sequen
 
 
 def _words(text: str) -> Words:
-    return tuple(re.findall(r"[^\W_]+", text.casefold()))
+    return tuple(re.findall(r"[^\W_]+", normal_form(text).casefold()))

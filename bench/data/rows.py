@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.contracts import Example, content_hash
+from bench.contracts import Example, content_hash, is_blank, normal_form
 from bench.errors import DataError
 from bench.system.names import nearest
 
@@ -58,11 +58,11 @@ def need_columns(where: str, wanted: Sequence[str], present: Sequence[str]) -> N
 
 
 def sift(groups: Mapping[str, Sequence[Row]], pool_from: str) -> Sifted:
-    """Take out rows with a blank source, and repeated sources (case and white space aside).
+    """Make examples of rows; take out rows with a blank source, and rows whose source `content_hash` finds in another row.
 
-    Of a repeated source the first row is kept, going through the groups in the order given, labelled rows first: so with test,
-    dev, train in this order no source of test stands in train. Rows without a target become the pool where they come
-    from the group `pool_from`, else they are left out. Raises DataError where ids are blank or repeated.
+    Groups are gone through in the order given, labelled rows first, and the first row of a repeated source is kept. With test, dev, train
+    in this order no source of test stands in train. Rows without a target become the pool if they come from the group `pool_from`;
+    others are left out. Targets are put in normal form; sources stay as they are. Raises DataError where ids are blank or repeated.
     """
     first: dict[str, Row] = {}
     left_out: Counter[str] = Counter()
@@ -73,25 +73,32 @@ def sift(groups: Mapping[str, Sequence[Row]], pool_from: str) -> Sifted:
     ordered += [(name, row) for name, rows in groups.items() for row in rows if not _has_target(row)]
     for name, row in ordered:
         key = content_hash(row.source)
-        if not row.source.strip():
+        if is_blank(row.source):
             left_out["a blank source"] += 1
         elif not _has_target(row) and name != pool_from:
             left_out[f"no target, in {name}"] += 1
         elif key in first:
             left_out["a repeated source"] += 1
-            conflicts += _has_target(row) and row.target != first[key].target
+            conflicts += _has_target(row) and _target(row) != _target(first[key])
         else:
             first[key] = row
-            example = Example(key[:16] if row.id is None else row.id, row.source, row.target if _has_target(row) else None)
+            example = Example(key[:16] if row.id is None else row.id, row.source, _target(row))
             (unlabelled if example.target is None else labelled[name]).append(example)
     _refuse_repeated_ids(list(first.values()))
     notes = [f"Rows left out for {reason}: {count:,}." for reason, count in left_out.items()]
     notes += [f"Of the repeated sources {conflicts:,} had another target than the row kept."] if conflicts else []
+    invisible = sum(not _has_target(row) and bool((row.target or "").strip()) for _, row in ordered)
+    notes += [f"Targets of nothing but invisible characters, read as no target: {invisible:,}."] if invisible else []
     return Sifted(labelled, unlabelled, tuple(notes))
 
 
 def _has_target(row: Row) -> bool:
-    return row.target is not None and row.target.strip() != ""
+    return not is_blank(row.target or "")
+
+
+def _target(row: Row) -> str | None:
+    """The target in normal form; None where nobody wrote one."""
+    return normal_form(row.target or "") if _has_target(row) else None
 
 
 def _refuse_repeated_ids(rows: Sequence[Row]) -> None:

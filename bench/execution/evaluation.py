@@ -9,16 +9,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from bench.contracts import Example, Outcome, Recipe, Score, Splits, TokenMetric, Workbench
+from bench.contracts import Example, Form, Outcome, Recipe, Score, Splits, TokenMetric, Workbench
 from bench.errors import BenchError
 from bench.execution.job import ArmJob
 from bench.suite.arms import Arm
 from bench.suite.suite_file import Suite
-from bench.training.checkpoints import count_parameters, load
+from bench.training.checkpoints import count_parameters, load, load_tokenizer
 from bench.training.generated import Predictions
 from bench.training.likelihood import LogProbs, References
 from bench.training.recipes import ModelRecipe, Pretrained
 from bench.training.speed import InferenceSpeed
+from bench.training.text_coverage import comparison_form
 
 TIMED_DOCUMENTS, TIMED_ROUNDS = 16, 3
 """Inference is timed on so many documents, so many times over."""
@@ -66,16 +67,25 @@ class Evaluation:
         return made | {"floor: token frequencies": recipes["student"].by_frequency(self.job.start_labels(), self.job.bench)}
 
     def scores(self, predictions: Mapping[str, Sequence[str]], log_probs: Mapping[str, LogProbs]) -> dict[str, list[Score]]:
-        """Subject -> what every metric gave, of texts and of likelihoods."""
-        references = [example.target or "" for example in self.splits.test]
+        """Return what every metric gives each subject, of texts and of likelihoods.
+
+        References and the outputs of all subjects are compared in one form, that of the student's tokenizer.
+        """
+        form = self._form()
+        references = [form(example.target or "") for example in self.splits.test]
+        compared = {subject: [form(output) for output in outputs] for subject, outputs in predictions.items()}
         found: dict[str, list[Score]] = {subject: [] for subject in (*predictions, *log_probs)}
         for metric in self.suite.metrics.values():
-            for subject, outputs in predictions.items():
-                found[subject] += metric.score(outputs, references)
+            for subject, outputs in compared.items():
+                found[subject] += metric.in_form(form).score(outputs, references)
             if isinstance(metric, TokenMetric):
                 for subject, tokens in log_probs.items():
                     found[subject] += metric.score_tokens(tokens)
         return found
+
+    def _form(self) -> Form:
+        folder = self.models["student"].origin.checkpoint.folder(self.job.bench.cache)
+        return comparison_form(load_tokenizer(folder))
 
     def facts(self, bench: Workbench) -> dict[str, float]:
         """Sizes of the models, and milliseconds and FLOPs an example of the large and the compact one."""

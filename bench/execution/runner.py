@@ -22,6 +22,7 @@ from bench.contracts import Executor, Part, no_progress
 from bench.errors import BenchError
 from bench.execution import ledger
 from bench.execution.job import inputs_fingerprint
+from bench.execution.prepare import Fetched
 from bench.execution.prepared_suite import PreparedSuite
 from bench.execution.record import Ending, Record, read_record, write_record
 from bench.suite import arms as planning
@@ -37,25 +38,25 @@ class Screen(Protocol):
     def ended(self, record: Record) -> None: ...
 
 
-def run(prepared: PreparedSuite, executor: Executor, screen: Screen, *, retry: bool, layers: Sequence[str] | None = None) -> list[Record]:
+def run(prepared: PreparedSuite, executor: Executor, screen: Screen, *, retry: bool, fetched: Fetched | None = None) -> list[Record]:
     """Bring every arm to its record; return all records in the order of the arms.
 
     An arm that has a record does not run again, unless its data changed, or it failed and `retry` is set.
-    `layers` says for the report which layers compact models keep; None keeps what an earlier run wrote.
+    `fetched` says for the report which layers compact models keep and what the checks found; None keeps what an earlier run wrote.
     Raises BenchError where another process runs in the same folder.
     """
     results = prepared.results
     with _run_lock(results):
-        if layers is None:
-            layers = _layers_before(results)
+        found = _fetched_before(results) if fetched is None else fetched
         (results / "suite.yaml").write_text(prepared.suite.text, encoding="utf-8")
-        write_json(results / "suite.json", _question(prepared, layers))
+        write_json(results / "suite.json", _question(prepared, found))
         return _run(prepared, executor, screen, retry)
 
 
-def _layers_before(results: Path) -> list[str]:
+def _fetched_before(results: Path) -> Fetched:
     path = results / "suite.json"
-    return list(json.loads(path.read_text(encoding="utf-8")).get("layers", [])) if path.exists() else []
+    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return Fetched(layers=tuple(before.get("layers", ())), warnings=tuple(before.get("warnings", ())))
 
 
 def _run(prepared: PreparedSuite, executor: Executor, screen: Screen, retry: bool) -> list[Record]:
@@ -114,7 +115,7 @@ def _clear(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def _question(prepared: PreparedSuite, layers: Sequence[str]) -> dict[str, Any]:
+def _question(prepared: PreparedSuite, fetched: Fetched) -> dict[str, Any]:
     """Return what a report needs to know of the suite, so that the report builds no parts."""
     suite, spec = prepared.suite, prepared.suite.spec
     same = spec.model_dump(mode="json", include={"suite", "question", "start_labels", "budgets_usd", "seeds", "pays", "prices", "compact"})
@@ -125,7 +126,8 @@ def _question(prepared: PreparedSuite, layers: Sequence[str]) -> dict[str, Any]:
         "large": suite.large.title,
         "models": {label: model.title for label, model in suite.models.items()},
         "texts": {label: _described(text) for label, text in suite.texts.items()},
-        "layers": list(layers),
+        "layers": list(fetched.layers),
+        "warnings": list(fetched.warnings),
         "sunk": f"The making of {suite.large.title} is sunk cost, charged to nobody.",
         "lead": {label: next(iter(task.trivial_rules(())), "") for label, task in suite.tasks.items()},
         "notes": {label: list(found.notes) for label, found in prepared.splits.items()},

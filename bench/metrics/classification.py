@@ -8,13 +8,13 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from bench.contracts import Direction, Metric, Score
+from bench.contracts import Direction, Form, Metric, Score, is_blank, normal_form
 from bench.errors import BenchError
 from bench.metrics._ratio_of_sums import f1, score
 
 
 class Classification(Metric):
-    """Classes as text: an output is a class if it is the class's name, white space at its ends aside. 0 to 100 points.
+    """Classes as text: an output is a class if it is the class's name in normal form, white space at its ends aside. 0 to 100 points.
 
     - `accuracy`: share of right outputs. An output that names no class is wrong, whatever the reference.
     - `micro_f1`: 2 x right / (outputs that name a class + references). Equal to accuracy where every output names one; above
@@ -39,8 +39,10 @@ class Classification(Metric):
     """Take upper and lower case as one, by Unicode case folding."""
 
     @model_validator(mode="after")
-    def _no_class_twice(self) -> Self:
-        if len({self._normal(name) for name in self.classes}) < len(self.classes):
+    def _each_class_once(self) -> Self:
+        if any(map(is_blank, self.classes)):
+            raise ValueError("a class holds nothing that can be seen")
+        if len({self.compared(name) for name in self.classes}) < len(self.classes):
             raise ValueError("a class is named twice")
         return self
 
@@ -48,16 +50,19 @@ class Classification(Metric):
     def score_names(self) -> tuple[str, ...]:
         return "accuracy", "micro_f1", "macro_f1", "invalid_rate"
 
+    def in_form(self, form: Form) -> Self:
+        return self.model_copy(update={"classes": tuple(map(form, self.classes))})
+
     def check(self, references: Sequence[str]) -> None:
-        classes = {self._normal(name) for name in self.classes}
-        strange = next((reference for reference in references if self._normal(reference) not in classes), None)
+        classes = {self.compared(name) for name in self.classes}
+        strange = next((reference for reference in references if self.compared(reference) not in classes), None)
         if strange is not None:
             raise BenchError(f"metric 'classification': the reference '{strange}' is none of the classes {', '.join(self.classes)}")
 
     def score(self, predictions: Sequence[str], references: Sequence[str]) -> list[Score]:
         self.check(references)
-        pairs = [(self._normal(p), self._normal(r)) for p, r in zip(predictions, references, strict=True)]
-        classes = [self._normal(name) for name in self.classes]
+        pairs = [(self.compared(p), self.compared(r)) for p, r in zip(predictions, references, strict=True)]
+        classes = [self.compared(name) for name in self.classes]
         by_example = [[pair] for pair in pairs]
         return [
             _rate("accuracy", [p == r for p, r in pairs], "higher"),
@@ -66,8 +71,10 @@ class Classification(Metric):
             _rate("invalid_rate", [p not in classes for p, _ in pairs], "lower"),
         ]
 
-    def _normal(self, text: str) -> str:
-        return text.strip().casefold() if self.ignore_case else text.strip()
+    def compared(self, text: str) -> str:
+        """Return the form in which this metric compares a text with its classes."""
+        text = normal_form(text).strip()
+        return text.casefold() if self.ignore_case else text
 
 
 def _rate(name: str, hits: Sequence[bool], direction: Direction) -> Score:

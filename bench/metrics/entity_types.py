@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
-from bench.contracts import Metric, Score
+from bench.contracts import Form, Metric, Score
 from bench.metrics._ratio_of_sums import Ratio, f1, score
 
 LABELS = (
@@ -54,6 +54,9 @@ class EntityTypes(Metric):
     @property
     def score_names(self) -> tuple[str, ...]:
         return "entity_type_f1", "entity_type_macro_f1", "span_f1", "unparsed_rate"
+
+    def in_form(self, form: Form) -> Self:
+        return self.model_copy(update={"labels": tuple(map(form, self.labels))})
 
     def score(self, predictions: Sequence[str], references: Sequence[str]) -> list[Score]:
         labels = frozenset(label.casefold() for label in self.labels)

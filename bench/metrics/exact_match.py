@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import fmean
 
-from bench.contracts import Metric, Score
+from bench.contracts import Metric, Score, normal_form
 
 
 class ExactMatch(Metric):
-    """Share of predictions equal to their reference once both are normalised as set below; 0 to 100 points."""
+    """Share of predictions equal to their reference, both in normal form and normalised as set below; 0 to 100 points."""
 
     ignore_case: bool = True
     """Take upper and lower case as one, by Unicode case folding."""
@@ -26,6 +26,7 @@ class ExactMatch(Metric):
         return [Score("exact_match", fmean(points), "points", "higher", points)]
 
     def _normal(self, text: str) -> str:
+        text = normal_form(text)
         if self.ignore_case:
             text = text.casefold()
         return " ".join(text.split()) if self.ignore_whitespace else text

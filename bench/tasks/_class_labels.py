@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from bench.contracts import Example, Progress, Rule, Splits
+from bench.contracts import Example, Progress, Rule, Splits, normal_form
 from bench.errors import DataError
 from bench.tasks._json_lines_folder import JsonLinesFolder
 from bench.tasks._trivial_rules import constant
@@ -22,12 +22,13 @@ class ClassLabels(JsonLinesFolder):
     def splits(self, cache: Path, progress: Progress) -> Splits:
         """See Task.splits. Raises DataError where a target is no class."""
         splits = super().splits(cache, progress)
+        classes = set(map(normal_form, self.classes))
         for example in (*splits.train, *splits.dev, *splits.test):
-            if example.target not in self.classes:
+            if example.target not in classes:
                 raise DataError(f"{self.folder}: the target '{example.target}' is none of the classes {', '.join(self.classes)}")
         return splits
 
     def trivial_rules(self, train: Sequence[Example]) -> Mapping[str, Rule]:
         """The commonest class of `train`; the first one where there is none."""
         counts = Counter(example.target for example in train)
-        return {"majority class": constant(max(self.classes, key=lambda name: counts[name]))}
+        return {"majority class": constant(max(self.classes, key=lambda name: counts[normal_form(name)]))}

@@ -12,13 +12,15 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from itertools import pairwise
 
+from bench.contracts import normal_form
+
 LIKENESS = 0.7
 """Two texts are near duplicates from this Jaccard similarity of their word pairs on."""
 
 
 def word_pairs(text: str) -> frozenset[tuple[str, str]]:
     """Neighbouring words in lower case; the edges of the text count as words."""
-    words = ["", *re.findall(r"[^\W_]+", text.lower()), ""]
+    words = ["", *re.findall(r"[^\W_]+", normal_form(text).lower()), ""]
     return frozenset(pairwise(words))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from bench.contracts import Example, Progress, Text, content_hash
+from bench.contracts import Example, Progress, Text, content_hash, is_blank
 from bench.data.splitting import lowest_hashes
 from bench.data.tables import Columns, Format, read_table
 
@@ -28,5 +28,5 @@ class Files(Text):
         progress(f"reading {self.path}", 0, 1)
         rows = read_table(self.path, self.format, Columns(self.column, self.column, None))
         progress(f"reading {self.path}", 1, 1)
-        once = {content_hash(row.source): row.source for row in rows if row.source.strip()}
+        once = {content_hash(row.source): row.source for row in rows if not is_blank(row.source)}
         return lowest_hashes([Example(key[:16], text) for key, text in once.items()], self.most_documents)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from bench.contracts import Example, Progress, Text, content_hash
+from bench.contracts import Example, Progress, Text, content_hash, is_blank
 from bench.data.hub import DataSet
 from bench.data.rows import need_columns, text_of
 from bench.data.splitting import lowest_hashes
@@ -38,7 +38,7 @@ class Hub(Text):
         found = DataSet(path=self.path, name=self.name, revision=self.revision, splits=(("text", self.split),)).load(cache)["text"]
         need_columns(f"{self.path}, split '{self.split}'", (self.column,), found.column_names)
         try:
-            texts = [text for value in found[self.column] if (text := text_of(value)) and text.strip()]
+            texts = [text for value in found[self.column] if not is_blank(text := text_of(value) or "")]
         except TypeError as error:
             raise DataError(f"{self.path}, split '{self.split}': a cell of '{self.column}' {error}") from error
         progress(f"loading {self.path}", 1, 1)

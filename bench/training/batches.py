@@ -54,12 +54,21 @@ def encode(folder: Path, examples: tuple[Example, ...], prefix: str, max_source_
 
 
 def encode_targets(folder: Path, texts: list[str], max_tokens: int) -> list[tuple[int, ...]]:
-    """Token ids of labels, the end token included, cut at the limit."""
-    tokenizer = load_tokenizer(folder)
-    if read_config(folder).is_encoder_decoder:
+    """Return the token ids of labels by the tokenizer in `folder`, end token included, cut at the limit."""
+    return target_ids(load_tokenizer(folder), read_config(folder).is_encoder_decoder, texts, max_tokens)
+
+
+def target_ids(tokenizer: Any, encoder_decoder: bool, texts: list[str], max_tokens: int) -> list[tuple[int, ...]]:
+    """Return the token ids of labels, end token included, cut at the limit."""
+    if encoder_decoder:
         return [tuple(ids) for ids in tokenizer(text_target=texts, truncation=True, max_length=max_tokens)["input_ids"]]
     rows = tokenizer(texts, add_special_tokens=False, truncation=True, max_length=max_tokens - 1)["input_ids"]
     return [(*ids, tokenizer.eos_token_id) for ids in rows]
+
+
+def decode(tokenizer: Any, rows: Sequence[Sequence[int]]) -> list[str]:
+    """Return the texts that generated token ids stand for, without special tokens and without white space at their ends."""
+    return [text.strip() for text in tokenizer.batch_decode(rows, skip_special_tokens=True)]
 
 
 @functools.lru_cache(maxsize=4)

@@ -16,7 +16,7 @@ import torch
 
 from bench.contracts import Decoding, Precision, Progress, Tally
 from bench.errors import OverBudget
-from bench.training.batches import pad
+from bench.training.batches import decode, pad
 from bench.training.checkpoints import STARTS_AND_ENDS
 from bench.training.flops import FlopModel
 
@@ -111,9 +111,8 @@ def generate_batch(
         generated = model.generate(input_ids=ids, attention_mask=mask, generation_config=config, **_cache(model))
     given = ids.shape[1] if causal else 1  # the decoder's start
     rows = [_until_end(row, config.eos_token_id) for row in generated[:, given:].tolist()]
-    texts = tokenizer.batch_decode(rows, skip_special_tokens=True)
     ended = [bool(row) and row[-1] in config.eos_token_id for row in rows]
-    return [Output(text.strip(), len(row), end) for text, row, end in zip(texts, rows, ended, strict=True)]
+    return [Output(text, len(row), end) for text, row, end in zip(decode(tokenizer, rows), rows, ended, strict=True)]
 
 
 def _cache(model: Any) -> dict[str, Any]:

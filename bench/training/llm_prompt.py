@@ -11,7 +11,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from bench.contracts import Example, Part
+from bench.contracts import Example, Part, is_blank, normal_form
 
 SOURCE, TARGET = "{source}", "{target}"
 
@@ -65,16 +65,16 @@ class Prompt(Part):
 
     def judge(self, text: str, finished: bool) -> tuple[str, Verdict]:
         """(label, what it is worth) of an answer. finished: it ended by itself, not because it was as long as allowed."""
-        answer = text.strip()
+        answer = normal_form(text).strip()
         if self.stop_at_newline:
             answer, newline, _ = answer.partition("\n")
             answer, finished = answer.rstrip(), finished or bool(newline)
-        if not answer:
+        if is_blank(answer):
             return "", "empty"
         if not finished:
             return answer, "cut_off"
         if self.answers:
-            named = {_bare(a): a for a in self.answers}.get(_bare(answer))
+            named = {_bare(a): normal_form(a) for a in self.answers}.get(_bare(answer))
             return (named, "valid") if named else (answer, "no_class")
         return answer, "valid"
 
@@ -91,4 +91,4 @@ class Sampling(Part):
 
 
 def _bare(answer: str) -> str:
-    return answer.casefold().strip(" .\"'`*")
+    return normal_form(answer).casefold().strip(" .\"'`*")

@@ -41,3 +41,9 @@ def test_whatever_stands_around_it_it_is_found(before: list[str], held_out: list
 def test_what_does_not_hold_it_is_kept(text: list[str], held_out: list[str]) -> None:
     holds = f" {' '.join(held_out)} " in f" {' '.join(text)} "
     assert bool(without(documents(" ".join(text)), documents(" ".join(held_out)))) != holds
+
+
+def test_a_document_spelt_in_another_normal_form_is_found() -> None:
+    held_out = documents("the caf\u00e9 served re\u0301sume\u0301s")
+    assert not without(documents("He said: the cafe\u0301 served r\u00e9sum\u00e9s."), held_out)
+    assert without(documents("He said: the cafe served resumes."), held_out)

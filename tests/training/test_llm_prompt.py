@@ -69,3 +69,13 @@ def test_an_answer_may_have_lines_where_the_prompt_says_so() -> None:
 )
 def test_an_answer_is_one_of_the_classes_or_none(text: str, judged: tuple[str, str]) -> None:
     assert Prompt(answers=("SUPPORTS", "REFUTES")).judge(text, True) == judged
+
+
+@pytest.mark.parametrize("spelt", ["caf\u00e9", "Cafe\u0301.", "\ufeffcaf\u00e9\u200b"])
+@pytest.mark.parametrize("name", ["caf\u00e9", "cafe\u0301"])
+def test_an_answer_names_a_class_in_whatever_form_both_are_spelt(spelt: str, name: str) -> None:
+    assert Prompt(answers=(name, "tea")).judge(spelt, finished=True) == ("caf\u00e9", "valid")
+
+
+def test_an_answer_of_nothing_that_can_be_seen_is_empty() -> None:
+    assert Prompt().judge("\u200b\u200d", finished=True) == ("", "empty")

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator
 from bench.errors import BenchError
 from bench.execution.checks.finding import Finding
 from bench.execution.checks.references import references_can_be_scored
+from bench.execution.checks.text_coverage import texts_survive_tokenizers
 from bench.execution.prepared_suite import PreparedSuite
 
 Check = Callable[[PreparedSuite], Iterator[Finding]]
 
-CHECKS: tuple[Check, ...] = (references_can_be_scored,)
+CHECKS: tuple[Check, ...] = (references_can_be_scored, texts_survive_tokenizers)
 """Run in this order, once the models, texts and metrics are there."""
 
 

@@ -74,7 +74,9 @@ def models(suite: Mapping[str, Any]) -> list[str]:
 
 
 def data(found: Results) -> list[str]:
-    notes = [f"- {escape(task)}: {escape(note)}" for task, said in found.suite.get("notes", {}).items() for note in said]
+    """What was known of the data and the models before the run, and which data the arms saw."""
+    notes = [f"- {escape(warning)}" for warning in found.suite.get("warnings", [])]
+    notes += [f"- {escape(task)}: {escape(note)}" for task, said in found.suite.get("notes", {}).items() for note in said]
     prints = sorted({(r.task, r.data_fingerprint) for r in found.records.values() if r.data_fingerprint})
     notes += [f"- {escape(task)}: fingerprint {escape(fingerprint)}" for task, fingerprint in prints]
     changed = sorted(task for task, count in Counter(task for task, _ in prints).items() if count > 1)

@@ -1,0 +1,17 @@
+"""How texts of other people and shares are shown in a line."""
+
+from __future__ import annotations
+
+
+def shown(text: str, at_most: int = 40) -> str:
+    """Return a text in quotes, on one line, without anything that a terminal or a comment would obey; a long one is cut."""
+    cut = text if len(text) <= at_most else f"{text[: at_most - 3]}..."
+    return "'" + "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut) + "'"
+
+
+def percent(share: float) -> str:
+    """Return a share in percent, to a tenth; never 100 % where it is not all, nor 0 % where it is not none."""
+    told = f"{100 * share:.1f}".removesuffix(".0")
+    if told == "100" and share < 1:
+        return "over 99.9 %"
+    return "under 0.1 %" if told == "0" and share > 0 else f"{told} %"
