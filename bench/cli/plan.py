@@ -113,7 +113,7 @@ def plan(
         workers = workers or processes.concurrency(prepared.device)
         fetched = prepare.fetch(prepared, progress)
         store = DryStore(prepared.cache, progress)
-        kept = {} if card else runner.kept(prepared, retry=False)  # no finished arm was made on another GPU
+        kept = {} if card else runner.kept(prepared, retry=False, progress=progress)  # no finished arm was made on another GPU
         planned = forecast.forecasts(prepared, store, progress, reuse=not card)
         finder = Finder(
             cache=prepared.cache,

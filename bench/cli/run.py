@@ -62,7 +62,7 @@ def run(
             only=only,
             progress=progress,
         )
-        kept = runner.kept(prepared, retry)
+        kept = runner.kept(prepared, retry, progress)
         if None in kept.values():
             fetched = prepare.fetch(prepared, progress)
             if max_usd is not None:

@@ -22,7 +22,7 @@ from bench.contracts.bases import (
     TokenMetric,
 )
 from bench.contracts.normal_form import Form, is_blank, nfkc_form, normal_form
-from bench.contracts.part import Compact, Decoding, Layers, ModelLabel, Names, Part, Precision, TextLabel
+from bench.contracts.part import Compact, ContentPath, Decoding, Layers, ModelLabel, Names, Part, Precision, TextLabel, paths_used
 from bench.contracts.recipe import NoTally, R, Recipe, Tally, Workbench, identify
 from bench.contracts.strategy import Job, Outcome, Strategy
 from bench.contracts.values import (
@@ -50,6 +50,7 @@ __all__ = [
     "Charge",
     "Checkpoint",
     "Compact",
+    "ContentPath",
     "Decoding",
     "Direction",
     "Example",
@@ -92,4 +93,5 @@ __all__ = [
     "nfkc_form",
     "no_progress",
     "normal_form",
+    "paths_used",
 ]

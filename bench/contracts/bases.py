@@ -82,6 +82,10 @@ class Metric(Part, ABC):
         """Called once before anything is spent. Raises BenchError where `score` could not work."""
         return
 
+    def folder(self) -> Path | None:
+        """Return the local folder whose files decide the scores, whether or not it is there; None where the metric reads none."""
+        return None
+
     def check(self, references: Sequence[str]) -> None:
         """Called with the references of every task before anything is spent. Raises BenchError where they cannot be scored."""
 

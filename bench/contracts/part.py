@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+
+Mark = TypeVar("Mark")
 
 
 class Part(BaseModel):
@@ -28,6 +30,21 @@ class Part(BaseModel):
         package, file = cls.__module__.partition(".")[0], cls.__module__.rpartition(".")[2]
         return f"{package}/{cls.shelf}/{file}.{cls.__qualname__}" if cls.shelf else cls.__qualname__
 
+    _known_as: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    def known_as(self, paths: Mapping[str, str]) -> Self:
+        """Return this part, to be identified by other paths than those it reads: setting -> path under which the same content is known."""
+        part = self.model_copy()
+        part._known_as = dict(paths)
+        return part
+
+    def identity(self) -> dict[str, Any]:
+        """Return the settings that tell this part from others, as JSON.
+
+        Settings that are None are left out. A setting that is added later, with the default None, changes no key.
+        """
+        return self.model_dump(mode="json", exclude_none=True) | self._known_as
+
 
 @dataclass(frozen=True)
 class Names:
@@ -42,21 +59,36 @@ def names_used(part: Part) -> Iterator[tuple[tuple[str, ...], Names, str]]:
         value = getattr(part, field)
         if isinstance(value, Part):
             yield from (((field, *path), names, label) for path, names, label in names_used(value))
-        for names in _marks((info.annotation, *info.metadata)):
+        for names in _marks(Names, (info.annotation, *info.metadata)):
             labels = [value] if isinstance(value, str) else list(value or ())
             yield from (((field,), names, label) for label in labels)
 
 
-def _marks(types: tuple[Any, ...]) -> Iterator[Names]:
+@dataclass(frozen=True)
+class ContentAt:
+    """Marks a setting that is the path of a file or folder: what lies there counts, and not where it lies."""
+
+
+def paths_used(part: Part) -> Iterator[tuple[str, str]]:
+    """(setting, path) for every setting of a part that is the path of a file or folder."""
+    for field, info in type(part).model_fields.items():
+        if any(_marks(ContentAt, (info.annotation, *info.metadata))) and (path := getattr(part, field)):
+            yield field, path
+
+
+def _marks(kind: type[Mark], types: tuple[Any, ...]) -> Iterator[Mark]:
     for inner in types:
-        if isinstance(inner, Names):
+        if isinstance(inner, kind):
             yield inner
         else:
-            yield from _marks(get_args(inner))
+            yield from _marks(kind, get_args(inner))
 
 
 ModelLabel = Annotated[str, Names("models")]
 TextLabel = Annotated[str, Names("texts")]
+
+ContentPath = Annotated[str, ContentAt()]
+"""Path of a file or folder that a part reads."""
 
 Layers = Annotated[int, Field(ge=1)] | Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
 """How many layers to keep, or which ones, counted from 0; a layer named twice is copied twice. Under a strategy's settings, where a

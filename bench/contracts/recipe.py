@@ -139,14 +139,11 @@ R = TypeVar("R", bound=Recipe)
 
 
 def identify(value: Any) -> Any:
-    """Turn a value into JSON that is equal exactly where the values mean the same: recipes by key, texts by hash, parts by `kind`.
-
-    Settings that are None are left out. A setting that is added later, with the default None, changes no key.
-    """
+    """Turn a value into JSON that is equal exactly where the values mean the same: recipes by key, texts by hash, parts by `kind`."""
     if isinstance(value, Recipe):
         return value.key
     if isinstance(value, Part):
-        return {"part": value.kind(), **value.model_dump(mode="json", exclude_none=True)}
+        return {"part": value.kind(), **value.identity()}
     if isinstance(value, tuple) and value and isinstance(value[0], Example):
         return fingerprint(value)
     if isinstance(value, tuple):

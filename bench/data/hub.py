@@ -12,6 +12,7 @@ from typing import Any
 
 from bench.errors import DataError
 from bench.system.files import build_once
+from bench.system.fingerprints import ALL, of_folder
 from bench.system.hub_mirror import DATA, folder_of, hub_cache, is_listed, missing_from, snapshot_of
 
 HUB_TIMEOUT_S = 10
@@ -32,7 +33,8 @@ class DataSet:
         hub's cache on this machine, else from the Hub; what the last two gave is kept in bench's cache. Raises DataError."""
         folder = folder_of(self.path, DATA) or Path(self.path)
         if folder.is_dir():
-            return self._read(str(folder), None, cache / "hub" / "folders")
+            # `datasets` knows a local file by its path and mtime, so each content gets a cache of its own.
+            return self._read(str(folder), None, cache / "hub" / "folders" / of_folder(folder, cache, decide=ALL))
         if self.revision is None:
             raise DataError(
                 f"{self.path}: `revision` is needed (a commit or a tag), unless the path is a folder; "

@@ -31,9 +31,11 @@ from bench.contracts import (
     TextLabel,
     Workbench,
     fingerprint,
+    no_progress,
 )
 from bench.data.held_out import without
 from bench.errors import MeasureError, NotEnough, OverBudget
+from bench.execution.known_paths import content
 from bench.execution.ledger import LIMITED, Ledger
 from bench.execution.purse import Purse
 from bench.execution.store import Allowance, Workshop
@@ -219,13 +221,20 @@ def inputs_fingerprint(suite: Suite, arm: Arm, cache: Path, progress: Progress) 
     """Fingerprint of the checkpoints and texts that an arm uses: their names do not say what a folder holds today. Raises BenchError."""
     texts = [part for names, _, part in named(suite, arm.cell.strategy) if names.under == "texts"]
     contents = [fingerprint(text.documents(cache, progress)) for text in texts if isinstance(text, Text)]
-    return hashlib.sha256(" ".join([models_fingerprint(suite, arm, cache), *contents]).encode()).hexdigest()[:16]
+    return hashlib.sha256(" ".join([models_fingerprint(suite, arm, cache, progress), *contents]).encode()).hexdigest()[:16]
 
 
-def models_fingerprint(suite: Suite, arm: Arm, cache: Path) -> str:
+def metrics_fingerprint(suite: Suite, cache: Path, progress: Progress) -> str:
+    """Fingerprint of the folders that the metrics read; '' where they read none, or one is missing."""
+    contents = [content(folder, cache, progress) for metric in suite.metrics.values() if (folder := metric.folder())]
+    return hashlib.sha256(" ".join(contents).encode()).hexdigest()[:16] if contents and all(contents) else ""
+
+
+def models_fingerprint(suite: Suite, arm: Arm, cache: Path, progress: Progress = no_progress) -> str:
     """Fingerprint of the checkpoints alone. Raises CheckpointError."""
     models = [suite.large, *(part for names, _, part in named(suite, arm.cell.strategy) if names.under == "models")]
-    return "-".join(dict.fromkeys(of_folder(model.folder(cache), cache) for model in models if isinstance(model, Checkpoint)))
+    folders = [model.folder(cache) for model in models if isinstance(model, Checkpoint)]
+    return "-".join(dict.fromkeys(of_folder(folder, cache, progress) for folder in folders))
 
 
 @lru_cache(maxsize=8)  # a plan asks for the same text in every arm

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.contracts import Checkpoint, Progress, Splits, Text
 from bench.errors import BenchError, DataError
-from bench.execution import checks
+from bench.execution import checks, known_paths
 from bench.execution.prepared_suite import PreparedSuite
 from bench.suite import arms as planning
 from bench.suite import suite_file
@@ -29,11 +29,13 @@ def load(path: Path, *, results: Path, cache: Path, device: str, only: str | Non
     Raises SuiteError, BenchError where no arm matches or the device is missing, and DataError.
     """
     suite = suite_file.read(path)
+    folder = (results / suite.spec.suite).absolute()
+    suite = known_paths.known(suite, folder, cache, progress)
     return PreparedSuite(
         suite=suite,
         arms=_chosen(suite, only),
         splits=read_data(suite, cache, progress),
-        results=(results / suite.spec.suite).absolute(),
+        results=folder,
         cache=cache,
         device=machine.device(device),
     )

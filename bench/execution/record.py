@@ -24,6 +24,7 @@ class Ending:
     facts: dict[str, float] = field(default_factory=dict)
     data_fingerprint: str = ""
     inputs_fingerprint: str = ""
+    metrics_fingerprint: str = ""
     machine: dict[str, Any] = field(default_factory=dict)
     student: str = ""
     started: str = ""
@@ -59,6 +60,8 @@ class Record:
     """Folder of the compact model, relative to the results folder; empty where there is none."""
     inputs_fingerprint: str = ""
     """Fingerprint of the checkpoints and texts that the arm uses; empty where they could not be had."""
+    metrics_fingerprint: str = ""
+    """Fingerprint of the folders that metrics read; empty where they read none, or one is missing."""
     schema: int = SCHEMA
 
 

@@ -18,10 +18,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from bench.contracts import Executor, Part, no_progress
+from bench import registry
+from bench.contracts import Executor, Part, Progress, no_progress
 from bench.errors import BenchError
-from bench.execution import ledger
-from bench.execution.job import inputs_fingerprint
+from bench.execution import known_paths, ledger
+from bench.execution.job import inputs_fingerprint, metrics_fingerprint
 from bench.execution.prepare import Fetched
 from bench.execution.prepared_suite import PreparedSuite
 from bench.execution.record import Ending, Record, read_record, write_record
@@ -49,6 +50,7 @@ def run(prepared: PreparedSuite, executor: Executor, screen: Screen, *, retry: b
     with _run_lock(results):
         found = _fetched_before(results) if fetched is None else fetched
         (results / "suite.yaml").write_text(prepared.suite.text, encoding="utf-8")
+        known_paths.remember(prepared.suite, results, prepared.cache)
         write_json(results / "suite.json", _question(prepared, found))
         return _run(prepared, executor, screen, retry)
 
@@ -77,33 +79,41 @@ def _run(prepared: PreparedSuite, executor: Executor, screen: Screen, retry: boo
     return [record for arm in prepared.arms if (record := read_record(results / arm.id))]
 
 
-def kept(prepared: PreparedSuite, retry: bool) -> dict[str, Record | None]:
+def kept(prepared: PreparedSuite, retry: bool, progress: Progress = no_progress) -> dict[str, Record | None]:
     """Map each arm id to its record, or to None where the arm has to run.
 
-    A record counts as long as the arm's data, checkpoints and texts are unchanged. With `retry`, the record of a failed arm does not count.
+    A record counts as long as the arm's data, checkpoints, texts and metrics are unchanged. With `retry`, the record of a failed arm does
+    not count.
     """
     seen: dict[tuple[Part, ...], str] = {}
+    metrics = metrics_fingerprint(prepared.suite, prepared.cache, progress)
 
     def inputs(arm: Arm) -> str:
         uses = tuple(part for _, _, part in planning.named(prepared.suite, arm.cell.strategy))
         if uses not in seen:
-            seen[uses] = _inputs(prepared, arm)
+            seen[uses] = _inputs(prepared, arm, progress)
         return seen[uses]
 
     def record(arm: Arm) -> Record | None:
         found = read_record(prepared.results / arm.id)
         if found is None or (retry and found.status == "failed"):
             return None
-        same = found.data_fingerprint in ("", prepared.splits[arm.task_label].fingerprint)
-        return found if same and found.inputs_fingerprint in ("", inputs(arm) or found.inputs_fingerprint) else None
+        data = _unchanged(found.data_fingerprint, prepared.splits[arm.task_label].fingerprint)
+        same = data and _unchanged(found.metrics_fingerprint, metrics) and _unchanged(found.inputs_fingerprint, inputs(arm))
+        return found if same else None
 
     return {arm.id: record(arm) for arm in prepared.arms}
 
 
-def _inputs(prepared: PreparedSuite, arm: Arm) -> str:
+def _unchanged(before: str, now: str) -> bool:
+    """Whether two fingerprints are equal. One that is empty was not known, and nothing tells that it changed."""
+    return before == now or not before or not now
+
+
+def _inputs(prepared: PreparedSuite, arm: Arm, progress: Progress) -> str:
     """Fingerprint of an arm's checkpoints and texts; '' where one is missing now, so that nothing tells whether it changed."""
     try:
-        return inputs_fingerprint(prepared.suite, arm, prepared.cache, no_progress)
+        return inputs_fingerprint(prepared.suite, arm, prepared.cache, progress)
     except BenchError:
         return ""
 
@@ -138,8 +148,8 @@ def _question(prepared: PreparedSuite, fetched: Fetched) -> dict[str, Any]:
 
 def _described(part: Part) -> str:
     """'files: path=..., column=...': a part and its settings in a line."""
-    described = planning.describe(part)
-    return f"{described['use']}: " + ", ".join(f"{name}={value}" for name, value in described["with"].items())
+    settings = part.model_dump(mode="json", exclude_none=True)
+    return f"{registry.name_of(part)}: " + ", ".join(f"{name}={value}" for name, value in settings.items())
 
 
 @dataclass

@@ -21,8 +21,9 @@ from typing import Any
 
 from bench.contracts import PARENT_PIPE, Example, Score
 from bench.errors import BenchError, OverBudget, Stop
+from bench.execution import known_paths
 from bench.execution.evaluation import Evaluation
-from bench.execution.job import ArmJob, inputs_fingerprint
+from bench.execution.job import ArmJob, inputs_fingerprint, metrics_fingerprint
 from bench.execution.ledger import Ledger
 from bench.execution.prepared_suite import PreparedSuite
 from bench.execution.purse import Purse
@@ -49,7 +50,7 @@ class ProgressFile:
 def run(suite_path: Path, arm_id: str, results: Path, cache: Path, device: str) -> Ending:
     """Run one arm; every way it can end is an Ending, but for the process being killed."""
     folder = results / arm_id
-    loaded = suite_file.read(suite_path)
+    loaded = known_paths.known(suite_file.read(suite_path), results, cache)
     arm = next(a for a in arms.arms(loaded) if a.id == arm_id)
     progress, ledger = ProgressFile(folder), Ledger(folder)
     purse = Purse(arm.budget_usd, ledger)
@@ -65,6 +66,7 @@ def run(suite_path: Path, arm_id: str, results: Path, cache: Path, device: str) 
         for profiler in loaded.profilers.values():
             profiler.prepare()
         about["inputs_fingerprint"] = inputs_fingerprint(loaded, arm, cache, progress)
+        about["metrics_fingerprint"] = metrics_fingerprint(loaded, cache, progress)
         prepared = PreparedSuite(suite=loaded, arms=(arm,), splits={arm.task_label: splits}, results=results, cache=cache, device=where)
         store = prepared.store(arm, progress)
         job = ArmJob(loaded, arm, splits, purse, store, ledger)

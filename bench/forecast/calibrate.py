@@ -21,7 +21,7 @@ from typing import Any
 
 import psutil
 
-from bench.contracts import Example, Profiler, Recipe, Workbench, identify, no_progress
+from bench.contracts import Checkpoint, Example, Profiler, Recipe, Workbench, identify, no_progress
 from bench.errors import OverBudget
 from bench.execution.store import DryStore, window
 from bench.training.recipes import ModelRecipe
@@ -76,6 +76,12 @@ def _told(value: Any) -> Any:
     if isinstance(value, tuple):
         return _told(value[0]) if value else None
     return None if isinstance(value, Example) else identify(value)
+
+
+def checkpoints(recipe: Recipe) -> tuple[Checkpoint, ...]:
+    """Return the checkpoints that a recipe and its inputs name, each once. What lies there decides the pace, and not the name."""
+    own = [value for f in dataclasses.fields(recipe) if isinstance(value := getattr(recipe, f.name), Checkpoint)]
+    return tuple(dict.fromkeys([*own, *(model for needed in recipe.inputs() for model in checkpoints(needed))]))
 
 
 @dataclass(kw_only=True)

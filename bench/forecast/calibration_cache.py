@@ -20,10 +20,11 @@ from typing import Any
 
 from bench.contracts import Profiler, Progress, Recipe, Workbench
 from bench.errors import BenchError
-from bench.forecast.calibrate import Pace, kind, rehearse
+from bench.forecast.calibrate import Pace, checkpoints, kind, rehearse
 from bench.forecast.memory import Kernels, SequenceLengths, examples_at_once, recipe_lengths, recipe_peak_bytes
 from bench.system import machine, processes
 from bench.system.files import build_once
+from bench.system.fingerprints import of_folder
 from bench.training.recipes import ModelRecipe
 
 REASON = "reason"
@@ -60,7 +61,8 @@ class Finder:
         return {recipe.key: (found[kinds[recipe.key]] or {}).get("bytes") if recipe.key in kinds else None for recipe in recipes}
 
     def _kind(self, recipe: Recipe, conditions: str) -> str:
-        return kind(recipe, f"{self.data} {conditions}")
+        models = [of_folder(model.folder(self.cache), self.cache) for model in checkpoints(recipe)]
+        return kind(recipe, " ".join([self.data, *models, conditions]))
 
     def _found(self, work: Mapping[str, Callable[[], dict[str, Any]]], what: str, progress: Progress) -> dict[str, dict[str, Any] | None]:
         folder = self.cache / "foresight"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from bench.contracts import Direction, Metric, Score
+from bench.contracts import ContentPath, Direction, Metric, Score
 from bench.errors import BenchError
 from bench.metrics._self_bleu import self_bleu
 from bench.system import machine
@@ -39,7 +39,7 @@ class BertIbleu(Metric):
     arXiv 2010.12885), whose beta is 4.
     """
 
-    model: str = Field(default="microsoft/deberta-xlarge-mnli", min_length=1)
+    model: ContentPath = Field(default="microsoft/deberta-xlarge-mnli", min_length=1)
     """The encoder: a folder in the transformers layout with *.safetensors, or the hub id of a copy under `--models`."""
     layer: int = Field(default=40, ge=0)
     """Which layer's states are compared; 0 is before the first. Of the default model bert-score takes the 40th of 48."""
@@ -53,6 +53,10 @@ class BertIbleu(Metric):
     @property
     def score_names(self) -> tuple[str, ...]:
         return "bert_ibleu", "bert_score", "self_bleu"
+
+    def folder(self) -> Path:
+        """The encoder's folder, whether or not it is there."""
+        return folder_of(self.model, MODELS) or Path(self.model).expanduser()
 
     def prepare(self) -> None:
         if not self._absence():
@@ -74,12 +78,9 @@ class BertIbleu(Metric):
             return 0.0
         return (self.beta + 1) / (self.beta / bert_score + 1 / (1 - self_bleu))
 
-    def _folder(self) -> Path:
-        return folder_of(self.model, MODELS) or Path(self.model).expanduser()
-
     def _absence(self) -> str:
         """Why there is no encoder; empty where there is one."""
-        folder = self._folder()
+        folder = self.folder()
         if not folder.is_dir():
             return f"no encoder: there is no folder '{self.model}', {missing_from(MODELS)}"
         if not any(folder.glob("*.safetensors")):
@@ -90,9 +91,9 @@ class BertIbleu(Metric):
         from bench.metrics._bert_score import Encoder
 
         try:
-            return Encoder(self._folder(), self.layer, device)
+            return Encoder(self.folder(), self.layer, device)
         except Exception as error:  # transformers, safetensors and tokenizers raise what they like
-            raise BenchError(f"metric 'bert_ibleu': {self._folder()} cannot be used: {' '.join(str(error).split())}") from error
+            raise BenchError(f"metric 'bert_ibleu': {self.folder()} cannot be used: {' '.join(str(error).split())}") from error
 
 
 def _mean(name: str, values: Sequence[float], direction: Direction = "higher") -> Score:

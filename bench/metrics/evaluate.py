@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import Field, JsonValue
 
-from bench.contracts import Direction, Metric, Score
+from bench.contracts import ContentPath, Direction, Metric, Score
 from bench.errors import BenchError
 
 
@@ -25,7 +25,7 @@ class Evaluate(Metric):
     Raises BenchError where the metric cannot be loaded, fails, or gives no such number.
     """
 
-    path: str
+    path: ContentPath
     """A folder NAME with NAME.py in it, such as './metrics/bertscore', or a name on the hub. A folder of that name goes first."""
     key: str | None = None
     """Which number of the result; may be left out where there is one."""
@@ -42,6 +42,9 @@ class Evaluate(Metric):
     def score_names(self) -> tuple[str, ...]:
         name = Path(self.path).stem
         return (name if self.key in (None, name) else f"{name}.{self.key}",)
+
+    def folder(self) -> Path | None:
+        return Path(self.path) if Path(self.path).is_dir() else None
 
     def prepare(self) -> None:
         with tempfile.TemporaryDirectory() as scratch:

@@ -6,16 +6,16 @@ from pathlib import Path
 
 from pydantic import Field
 
-from bench.contracts import Checkpoint
+from bench.contracts import Checkpoint, ContentPath
 
 
 class Folder(Checkpoint):
     """A local folder in the transformers layout: config.json, *.safetensors, tokenizer files.
 
-    It is known by its path: a model that changes in place goes unnoticed by what was made from it before.
+    It is known by the content of these files. A results folder goes on where the same model lies at another path.
     """
 
-    path: str = Field(min_length=1)
+    path: ContentPath = Field(min_length=1)
     """The folder, absolute or relative to where `bench` runs."""
 
     @property

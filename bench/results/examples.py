@@ -36,11 +36,12 @@ def once(ids: tuple[str, ...]) -> tuple[str, ...]:
 
 def read(path: Path) -> Examples:
     """Of a predictions.jsonl. Raises OSError, KeyError, TypeError, ValueError or AttributeError where it is not what it should be."""
-    return _read(path, path.stat().st_mtime_ns)
+    now = path.stat()
+    return _read(path, (now.st_size, now.st_mtime_ns, now.st_ctime_ns, now.st_ino))
 
 
 @cache  # unbounded: arms are read in order, so that a smaller one would forget each before it is asked for again
-def _read(path: Path, changed_ns: int) -> Examples:  # noqa: ARG001 - the time of change keys the cache
+def _read(path: Path, now: tuple[int, ...]) -> Examples:  # noqa: ARG001 - the state of the file keys the cache
     """Remembered, as the leaderboard is drawn again after every arm."""
     lines = json.loads(b"[%s]" % b",".join(line for line in path.read_bytes().split(b"\n") if line))  # at once: twice as fast
     ids = tuple(sys.intern(str(line["id"])) for line in lines)

@@ -66,9 +66,8 @@ def only(planned: Sequence[Arm], pattern: str) -> tuple[Arm, ...]:
 
 
 def describe(part: Part) -> dict[str, Any]:
-    """A part, to tell it from others: its settings with defaults, missing ones left out, so that one which is added later and may be
-    missing makes no other arm of an old one."""
-    return {"use": registry.name_of(part), "with": part.model_dump(mode="json", exclude_none=True)}
+    """Name a part and its settings, to tell it from others."""
+    return {"use": registry.name_of(part), "with": part.identity()}
 
 
 def named(suite: Suite, strategy: Strategy) -> Iterator[tuple[Names, str, Part]]:

@@ -1,40 +1,92 @@
-"""What a folder of weights holds, in 16 hex digits: two folders under one name are told apart."""
+"""What files hold, as hashes: two models under one name are told apart, and one model under two names is known again.
+
+The hash of a file is remembered in `cache/hashes.json`, under its path. Size, times, inode and device only decide whether the
+remembered hash still holds. The kernel sets ctime at every change, also where somebody sets mtime back.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import os
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from bench.system.files import exclusive_lock, write_text
+
+Progress = Callable[[str, float, float], None]
 
 DECIDE = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")
 """Files that decide what a model says."""
 
+ALL = ("[!.]*", "[!.]*/**/*")
+"""All files at whatever depth, but for hidden ones at the top."""
 
-def of_folder(folder: Path, cache: Path) -> str:
-    """sha256 over names and contents. Remembered under `cache` by path, size and time of change, as it takes seconds a gigabyte."""
-    files = sorted({path for pattern in DECIDE for path in folder.glob(pattern) if path.is_file()})
-    hashes = [(path.name, _of_file(path.resolve(), cache / "fingerprints.json")) for path in files]
+RACY_NS = 2_000_000_000
+"""A file whose ctime is younger than this may change again within one tick of the file system's clock, and keep its times.
+Its hash is not remembered. The coarsest clock in use ticks every 2 s (FAT). git calls such files racily clean."""
+
+REPORTED_BYTES = 1 << 26
+"""Hashing reports its progress after each 64 MiB."""
+
+
+def of_folder(folder: Path, cache: Path, progress: Progress | None = None, decide: Sequence[str] = DECIDE) -> str:
+    """16 hex digits of sha256 over the names and contents of the files in `folder` that match a pattern of `decide`."""
+    files = sorted({path for pattern in decide for path in folder.glob(pattern) if path.is_file()})
+    hashes = [(path.relative_to(folder).as_posix(), of_file(path, cache, progress)) for path in files]
     return hashlib.sha256(json.dumps(hashes).encode()).hexdigest()[:16]
 
 
-def _of_file(path: Path, memory: Path) -> str:
-    seen = path.stat()
-    key = f"{path} {seen.st_size} {seen.st_mtime_ns}"
-    known = _read(memory)
-    if key not in known:
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+def of_file(path: Path, cache: Path, progress: Progress | None = None) -> str:
+    """sha256 of a file's content in hex. A large file takes about a second a gigabyte, once."""
+    path, memory = path.resolve(), cache / "hashes.json"
+    begun, seen = time.time_ns(), _seen(path)
+    known = _read(memory).get(str(path))
+    if isinstance(known, dict) and known.get("seen") == seen:
+        return str(known["sha256"])
+    with _Reported(path, progress) as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # typeshed asks for more than it reads
+    if begun - seen["ctime_ns"] >= RACY_NS:
         with exclusive_lock(memory.with_name(f"{memory.name}.lock")):
-            write_text(memory, json.dumps(_read(memory) | {key: found}))
-        return found
-    return known[key]
+            write_text(memory, json.dumps(_read(memory) | {str(path): {"seen": seen, "sha256": found}}))
+    return found
 
 
-def _read(memory: Path) -> dict[str, str]:
+def _seen(path: Path) -> dict[str, int]:
+    """What tells, without reading a file, that it may have changed."""
+    stat = os.stat(path)
+    return {
+        "size": stat.st_size,
+        "mtime_ns": stat.st_mtime_ns,
+        "ctime_ns": stat.st_ctime_ns,
+        "inode": stat.st_ino,
+        "device": stat.st_dev,
+    }
+
+
+class _Reported(io.FileIO):
+    """A file that reports how much of it was read, in MB."""
+
+    def __init__(self, path: Path, progress: Progress | None) -> None:
+        super().__init__(path)
+        self._what, self._progress, self._size = f"hashing {path.name}", progress, path.stat().st_size
+        self._done = self._told = 0
+
+    def readinto(self, buffer: Any) -> int:
+        count = super().readinto(buffer) or 0
+        self._done += count
+        if self._progress and (self._done - self._told >= REPORTED_BYTES or (self._told and not count)):
+            self._told = self._done
+            self._progress(self._what, self._done / 1e6, self._size / 1e6)
+        return count
+
+
+def _read(memory: Path) -> dict[str, Any]:
     try:
-        known: dict[str, str] = json.loads(memory.read_text(encoding="utf-8"))
+        known = json.loads(memory.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return known
+    return known if isinstance(known, dict) else {}

@@ -8,7 +8,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from bench.contracts import Example, Progress, Splits
+from bench.contracts import ContentPath, Example, Progress, Splits
 from bench.data.rows import Row, Sifted, sift
 from bench.data.splitting import divide
 from bench.data.tables import Columns, read_table
@@ -27,7 +27,7 @@ class JsonLinesFolder(Capped):
     hashes are taken.
     """
 
-    folder: str = Field(min_length=1)
+    folder: ContentPath = Field(min_length=1)
     """The folder of the files, absolute or relative to where `bench` runs."""
     train: str
     """File of the labelled examples."""

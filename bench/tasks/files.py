@@ -9,7 +9,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from bench.contracts import Example, Progress, Rule, Splits
+from bench.contracts import ContentPath, Example, Progress, Rule, Splits
 from bench.data.rows import sift
 from bench.data.splitting import divide
 from bench.data.tables import Columns, Format, read_table
@@ -30,11 +30,11 @@ class Files(Capped):
     Limits: near duplicates are not looked for. All files are read into memory. CSV and TSV quote with '"'.
     """
 
-    train: str
+    train: ContentPath
     """Path of the training file."""
-    dev: str | None = None
+    dev: ContentPath | None = None
     """Path of the development file. Missing: `dev_fraction` of the labelled rows of `train`."""
-    test: str | None = None
+    test: ContentPath | None = None
     """Path of the test file. Missing: `test_fraction` of the labelled rows of `train`."""
     source: str
     """Column of the documents."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
-from bench.contracts import Example, Progress, Rule, Splits
+from bench.contracts import ContentPath, Example, Progress, Rule, Splits
 from bench.data.hub import DataSet
 from bench.data.rows import Row, need_columns, sift, text_of
 from bench.data.splitting import divide
@@ -30,7 +30,7 @@ class Hub(Capped):
     local folder of CSV files `datasets` takes 'NA' and 'null' for missing; the task `files` does not.
     """
 
-    path: str
+    path: ContentPath
     """'owner/name' on the Hub, or a folder of data files."""
     name: str | None = None
     """The dataset's configuration."""

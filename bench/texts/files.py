@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from bench.contracts import Example, Progress, Text, content_hash, is_blank
+from bench.contracts import ContentPath, Example, Progress, Text, content_hash, is_blank
 from bench.data.splitting import lowest_hashes
 from bench.data.tables import Columns, Format, read_table
 
@@ -14,7 +14,7 @@ from bench.data.tables import Columns, Format, read_table
 class Files(Text):
     """A column of a JSON-lines, CSV, TSV or Parquet file, in UTF-8, `.gz` or not. Blank and repeated texts are left out."""
 
-    path: str
+    path: ContentPath
     """The file, absolute or relative to where `bench` runs."""
     column: str = "text"
     """Column of the texts."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from bench.contracts import Example, Progress, Text, content_hash, is_blank
+from bench.contracts import ContentPath, Example, Progress, Text, content_hash, is_blank
 from bench.data.hub import DataSet
 from bench.data.rows import need_columns, text_of
 from bench.data.splitting import lowest_hashes
@@ -19,7 +19,7 @@ class Hub(Text):
     Blank and repeated texts are left out.
     """
 
-    path: str
+    path: ContentPath
     """'owner/name' on the Hub, or a folder of data files."""
     name: str | None = None
     """The data set's configuration."""

@@ -1,6 +1,11 @@
 """Two folders under one name are told apart by what they hold."""
 
+import hashlib
+import mmap
+import os
 import shutil
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +20,7 @@ from bench.forecast.arm import forecast
 from bench.models.random import Random
 from bench.suite import arms as plan
 from bench.suite.suite_file import Suite
-from bench.system.fingerprints import of_folder
+from bench.system.fingerprints import of_file, of_folder
 from tests.prepared import prepared
 from tests.records import record
 from tests.suite.test_suite import GOOD, read
@@ -38,11 +43,91 @@ def test_a_folder_is_known_by_the_names_and_contents_of_what_decides(folder: Pat
     (folder / "model.safetensors").write_bytes(b"weighty")
     assert of_folder(folder, tmp_path / "cache") != before
 
+@pytest.fixture
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file counts as old enough at once."""
+    monkeypatch.setattr("bench.system.fingerprints.RACY_NS", 0)
 
-def test_a_file_is_hashed_once_as_long_as_it_does_not_change(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+
+def test_a_file_is_hashed_once_as_long_as_it_does_not_change(
+    folder: Path, tmp_path: Path, settled: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = of_folder(folder, tmp_path / "cache")
     monkeypatch.setattr("hashlib.file_digest", lambda *_: pytest.fail("hashed again"))
     assert of_folder(folder, tmp_path / "cache") == before
+
+
+def test_a_file_that_has_just_changed_is_hashed_again(folder: Path, tmp_path: Path) -> None:
+    """It may change within one tick of the clock, and then nothing but its content tells."""
+    weights, cache = folder / "model.safetensors", tmp_path / "cache"
+    before = of_file(weights, cache)
+    assert not (cache / "hashes.json").exists()
+    weights.write_bytes(b"weighty")
+    assert of_file(weights, cache) != before
+
+
+def _overwritten(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
+def _replaced(path: Path, content: bytes) -> None:
+    other = path.with_name("other")
+    other.write_bytes(content)
+    other.replace(path)
+
+
+def _mapped(path: Path, content: bytes) -> None:
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as mapped:
+        mapped[:] = content
+        mapped.flush()
+
+
+@pytest.mark.parametrize("change", [_overwritten, _replaced, _mapped])
+def test_a_file_replaced_by_one_of_its_size_and_time_has_another_hash_and_once_changed_back_the_first(
+    folder: Path, tmp_path: Path, settled: None, change: Callable[[Path, bytes], None]
+) -> None:
+    weights, cache = folder / "model.safetensors", tmp_path / "cache"
+    before, of_before = weights.stat(), of_folder(folder, cache)
+    seen = []
+    for content in (b"WEIGHTS", b"weights"):
+        time.sleep(0.02)  # a tick of the file system's clock; the times of younger files are not trusted
+        change(weights, content)
+        os.utime(weights, ns=(before.st_atime_ns, before.st_mtime_ns))
+        assert (weights.stat().st_size, weights.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+        seen.append(of_folder(folder, cache))
+    assert seen[0] != of_before
+    assert seen[1] == of_before
+
+
+def test_a_file_that_is_touched_or_given_other_rights_keeps_its_hash(folder: Path, tmp_path: Path, settled: None) -> None:
+    weights, cache = folder / "model.safetensors", tmp_path / "cache"
+    before = of_folder(folder, cache)
+    os.utime(weights, ns=(1, 1))
+    weights.chmod(0o600)
+    assert of_folder(folder, cache) == before
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"PATH": 1}', '{"PATH": {"sha256": "0"}}'])
+def test_a_damaged_memory_is_no_memory(folder: Path, tmp_path: Path, settled: None, damage: str) -> None:
+    weights, cache = folder / "model.safetensors", tmp_path / "cache"
+    cache.mkdir()
+    (cache / "hashes.json").write_text(damage.replace("PATH", str(weights)))
+    assert of_file(weights, cache) == hashlib.sha256(b"weights").hexdigest()
+
+
+def test_hashing_a_large_file_reports_how_much_is_done(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.system.fingerprints.REPORTED_BYTES", 1000)
+    (folder / "model.safetensors").write_bytes(bytes(2_000_000))
+    told: list[tuple[str, float, float]] = []
+    of_folder(folder, tmp_path / "cache", lambda *progress: told.append(progress))
+    assert {what for what, _, _ in told} == {"hashing model.safetensors"}
+    assert told[-1][1:] == (2.0, 2.0)
+    assert [done for _, done, _ in told] == sorted(done for _, done, _ in told)
+
+
+def test_the_fingerprint_of_a_folder_is_that_of_earlier_versions(folder: Path, tmp_path: Path) -> None:
+    """Records hold it: the arms of an old results folder have not to run again."""
+    assert of_folder(folder, tmp_path / "cache") == "fcac31d289f587c9"
 
 
 TEXTS = """

@@ -1,0 +1,84 @@
+"""Files and folders that a suite names, known by their content.
+
+    results/<suite>/paths.json      hash of a content -> the paths under which arms of this folder know it
+
+An arm's id and a recipe's key hold the paths of the suite. Where a suite names another path and the same content lies there, its parts are
+identified by the path that the results folder knows. Its arms have ended then, and its artifacts are made.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from bench.contracts import Part, Progress, no_progress, paths_used
+from bench.suite.suite_file import Suite
+from bench.system.files import write_json
+from bench.system.fingerprints import ALL, DECIDE, of_file, of_folder
+
+FILE = "paths.json"
+
+SHELVES = ("models", "texts", "tasks", "metrics")
+"""Shelves of a suite whose parts name files."""
+
+P = TypeVar("P", bound=Part)
+
+
+def content(path: str | Path, cache: Path, progress: Progress = no_progress) -> str:
+    """Hash of a file; of what decides in a model's folder; of all files in another folder. '' where nothing is there."""
+    there = Path(path).expanduser()
+    try:
+        if not there.is_dir():
+            return of_file(there, cache, progress)
+        return of_folder(there, cache, progress, DECIDE if (there / "config.json").exists() else ALL)
+    except OSError:
+        return ""
+
+
+def known(suite: Suite, results: Path, cache: Path, progress: Progress = no_progress) -> Suite:
+    """Return the suite with its parts identified by the paths that the results folder knows.
+
+    A path that the suite itself names stays its own, and a path that held several contents identifies none of them.
+    """
+    before = _read(results)
+    if not before:
+        return suite
+    named = {path for part in _parts(suite) for _, path in paths_used(part)}
+    held = Counter(path for paths in before.values() for path in paths)
+
+    def identified(part: P) -> P:
+        knows = {setting: (path, before.get(content(path, cache, progress), [])) for setting, path in paths_used(part)}
+        others = {setting: [p for p in paths if p not in named and held[p] == 1] for setting, (path, paths) in knows.items() if path not in paths}
+        return part.known_as({setting: paths[0] for setting, paths in others.items() if paths})
+
+    shelves = {shelf: {label: identified(part) for label, part in getattr(suite, shelf).items()} for shelf in SHELVES}
+    return replace(suite, large=identified(suite.large), **shelves)
+
+
+def remember(suite: Suite, results: Path, cache: Path) -> None:
+    """Write down what lies at the paths by which the parts of a known suite are identified."""
+    before = _read(results)
+    found = {there: list(paths) for there, paths in before.items()}
+    for part in _parts(suite):
+        for setting, path in paths_used(part):
+            if part.identity()[setting] == path and (there := content(path, cache)):
+                found[there] = list(dict.fromkeys([*found.get(there, []), path]))
+    if found != before:
+        write_json(results / FILE, found)
+
+
+def _parts(suite: Suite) -> Iterator[Part]:
+    yield suite.large
+    for shelf in SHELVES:
+        yield from getattr(suite, shelf).values()
+
+
+def _read(results: Path) -> dict[str, list[str]]:
+    try:
+        return dict(json.loads((results / FILE).read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return {}
