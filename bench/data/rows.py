@@ -38,7 +38,7 @@ class Sifted:
 def text_of(value: object) -> str | None:
     """Return a cell as text: numbers and truth values as JSON writes them, but 1.0 as '1', so that equal numbers are one text.
 
-    NaN, which pandas writes where a value is missing, is none. Raises TypeError where the cell holds a list, an object, or half a character.
+    NaN, which pandas writes where a value is missing, is none. Raises TypeError for a list, an object, or half a character.
     """
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None

@@ -80,13 +80,14 @@ def with_near_duplicate(texts: Sequence[str], among: Iterable[str]) -> set[int]:
 
 
 def near_duplicates_of_test(splits: Splits, cache: Path) -> tuple[str, ...]:
-    """Return a note on the test documents that have a near duplicate in train or the pool; none where there is none. It is kept in `cache`."""
+    """Return a note on the test documents that have a near duplicate in train or the pool, where there are some.
+
+    The count is kept in `cache`, so that each arm need not compare all texts again.
+    """
     seen = [*splits.train, *splits.unlabelled]
     characters = sum(len(e.source) for e in (*splits.test, *seen))
     if characters > CHARACTERS_AT_MOST:
-        return (
-            f"Near duplicates between test and train were not looked for: there are {characters:,} characters of text, which is too many.",
-        )
+        return (f"Near duplicates of test documents were not looked for: {characters:,} characters of text are too many.",)
 
     def count(part: Path) -> None:
         found = with_near_duplicate([e.source for e in splits.test], (e.source for e in seen))

@@ -16,7 +16,7 @@ from bench.data.splitting import divide
 from bench.data.tables import ColumnName, Columns, TableSettings, read_rows
 from bench.errors import DataError
 from bench.tasks._capped import Capped
-from bench.tasks._near_duplicates import near_duplicates_of_test
+from bench.tasks._near_duplicates import near_duplicates_of_test as near_duplicates_of_test
 from bench.tasks._trivial_rules import constant, first_sentence, first_words
 
 
@@ -93,7 +93,8 @@ class Files(TableSettings, Capped):
         """Rows of each part, and notes on them. Raises DataError with the faults of all files."""
         columns, files = Columns(self.source, self.target, self.id), self._files()
         groups: dict[str, list[Row]] = {}
-        notes, faults = [], []
+        notes: list[str] = []
+        faults: list[str] = []
         for done, (name, (path, field)) in enumerate(files.items()):
             progress(f"reading {path}", done, len(files))
             try:

@@ -120,7 +120,7 @@ def _walk(value: Any, steps: Sequence[Step]) -> Any:
             if step == _ALL:
                 inner = (_walk(element, steps[at + 1 :]) for element in value)
                 return _Elements(leaf for found in inner for leaf in (found if isinstance(found, _Elements) else [found]))
-            value = value[step] if -len(value) <= step < len(value) else None
+            value = value[int(step)] if -len(value) <= int(step) < len(value) else None
         elif isinstance(value, dict):
             value = value.get(step)
         else:

@@ -66,9 +66,14 @@ def suffix_of(file: str) -> str:
     return Path(re.sub(r"(?i)\.gz$", "", file)).suffix.lower()
 
 
+def binary_format(data: bytes) -> Format | None:
+    """Return Parquet or Arrow where the bytes say so."""
+    return next((name for magic, name in _READABLE if data.startswith(magic) and (name == "arrow" or data.endswith(magic))), None)
+
+
 def format_of(file: str, data: bytes, told: Format | None) -> Format:
     """Return the format as it is told, else by suffix. Raises DataError where the bytes are of another one."""
-    found = next((name for magic, name in _READABLE if data.startswith(magic) and (name == "arrow" or data.endswith(magic))), None)
+    found = binary_format(data)
     suffix = suffix_of(file)
     if told is None and suffix not in SUFFIXES:
         raise DataError(f"{file}: the suffix '{suffix}' is not one of {', '.join(SUFFIXES)}; set `format`{f' to {found}' if found else ''}")

@@ -33,6 +33,8 @@ def decode(file: str, data: bytes, settings: TableSettings) -> tuple[str, tuple[
         shown = "UTF-8" if encoding == "utf-8" else encoding
         remedy = "set `encoding`, such as cp1252" if settings.encoding is None else "set another `encoding`"
         raise DataError(f"{file}: line {line} is not {shown} (byte 0x{data[e.start]:02x}); {remedy}") from e
+    if not text.strip():
+        raise DataError(f"{file}: the file is empty")
     return text, _nul_characters(file, data, text)
 
 

@@ -1,4 +1,7 @@
-"""CSV and TSV by the csv module, strictly: pandas fills short rows with blanks, and pyarrow takes an unclosed quote for the rest of the file."""
+"""CSV and TSV, strictly, by the csv module.
+
+pandas fills short rows with blanks, and pyarrow takes an unclosed quote for the rest of the file.
+"""
 
 from __future__ import annotations
 
@@ -170,8 +173,9 @@ class _Rows:
         )
 
     def _proper_quotes(self, text: str) -> int:
-        """How many rows have a field that has to be quoted, as it holds a mark, a delimiter, or a line end, and are one row for sure."""
-        needs, reader, last, count = re.compile(f'["\r\n{re.escape(self.how.delimiter)}]'), self.how.records(text), 0, 0
+        """Count signs that marks do quote: rows with a field that holds a mark, a delimiter or a line end, and two fields quoted in a row."""
+        needs, reader, last = re.compile(f'["\r\n{re.escape(self.how.delimiter)}]'), self.how.records(text), 0
+        count = text.count(f'"{self.how.delimiter}"')
         for record in reader:
             line, last = last + 1, reader.line_num
             count += any(map(needs.search, record)) and not (last > line and _looks_like_rows(record, self.how.delimiter))

@@ -163,11 +163,8 @@ def _inside(value: Any) -> str:
     """What a value holds, for an error."""
     if not isinstance(value, dict):
         return f"there is a {type(value).__name__}"
-    told = [
-        f"'{name}' ({len(inner):,} {'rows' if isinstance(inner, list) else 'entries'})"
-        for name, inner in value.items()
-        if isinstance(inner, list | dict)
-    ]
+    inside = {name: inner for name, inner in value.items() if isinstance(inner, list | dict)}
+    told = [f"'{name}' ({len(inner):,} {'rows' if isinstance(inner, list) else 'entries'})" for name, inner in inside.items()]
     return f"it holds {_shown_as(told)}" if told else f"it holds {_shown([*value])}"
 
 

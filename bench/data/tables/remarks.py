@@ -15,6 +15,8 @@ NULL_WORDS = frozenset(("nan", "none", "null", "n/a", "na", "nil", "#n/a", "<na>
 CLASSES_AT_MOST = 1000
 """With more different labels they are texts, and nobody compares them as numbers."""
 
+_TYPES = {bool: "true or false", int: "numbers", float: "numbers"}
+
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?")
 
 
@@ -39,11 +41,7 @@ def _null_words(table: Table, name: str, labels: Sequence[str | None]) -> Iterat
 
 
 def _types(table: Table, name: str, values: Sequence[Any]) -> Iterator[str]:
-    found = Counter(
-        "true or false" if kind is bool else "numbers" if kind in (int, float) else "text"
-        for kind in map(type, values)
-        if kind is not type(None)
-    )
+    found = Counter(_TYPES.get(kind, "text") for kind in map(type, values) if kind is not type(None))
     if len(found) > 1:
         shown = ", ".join(f"{kind} {count:,}" for kind, count in found.most_common())
         yield f"{table.file}: '{name}' mixes types ({shown}). Equal numbers are one label, and so is the same number as text."
