@@ -14,18 +14,23 @@ from bench.cli.options import FILE, PATH, cache_option, models_option, option
 @click.argument("data", metavar="DATA", type=PATH)
 @option(
     "--source-column",
+    "source_columns",
     old=["--source"],
     metavar="NAME",
+    multiple=True,
     show_default="by names and lengths",
-    help="Column of the documents.",
+    help="Column of the documents, or a part such as 'references[0]' (repeatable: columns are joined).",
 )
 @option(
     "--target-column",
+    "target_columns",
     old=["--target"],
     metavar="NAME",
+    multiple=True,
     show_default="by names and lengths",
-    help="Column of the labels.",
+    help="Column of the labels, or a part such as 'answers.text[0]' (repeatable: columns are joined).",
 )
+@option("--field", metavar="NAME", help="List of rows in a JSON value, such as 'data' or 'data.train'.")
 @option("--label-usd", metavar="USD", type=float, help="Price of one label in dollars.")
 @option(
     "--budget-usd",
@@ -55,8 +60,9 @@ from bench.cli.options import FILE, PATH, cache_option, models_option, option
 @models_option
 def init(
     data: Path,
-    source_column: str | None,
-    target_column: str | None,
+    source_columns: tuple[str, ...],
+    target_columns: tuple[str, ...],
+    field: str | None,
     label_usd: float | None,
     budgets_usd: tuple[float, ...],
     model: str,
@@ -67,14 +73,15 @@ def init(
 ) -> None:
     """Write a suite for your own data file, every choice explained.
 
-    DATA is a CSV, TSV, JSON lines, JSON or Parquet file.
+    DATA is a CSV, TSV, JSON lines, JSON, Parquet or Arrow file.
     """
     from bench.cli import console
     from bench.init import session
 
     wanted = session.Wanted(
-        source=source_column,
-        target=target_column,
+        source=source_columns,
+        target=target_columns,
+        field=field,
         label_usd=label_usd,
         budgets=budgets_usd,
         model=model,

@@ -12,6 +12,9 @@ from bench.contracts import Example, content_hash, is_blank, normal_form
 from bench.errors import DataError
 from bench.system.names import nearest
 
+_EXACT = 2**53
+"""Whole numbers below this are exact as floats."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
@@ -33,9 +36,9 @@ class Sifted:
 
 
 def text_of(value: object) -> str | None:
-    """A cell as text; numbers and truth values as JSON writes them; NaN, which is how pandas says missing, is none.
+    """Return a cell as text: numbers and truth values as JSON writes them, but 1.0 as '1', so that equal numbers are one text.
 
-    Raises TypeError where it holds lists, objects, or half a character.
+    NaN, which pandas writes where a value is missing, is none. Raises TypeError for a list, an object, or half a character.
     """
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
@@ -43,6 +46,8 @@ def text_of(value: object) -> str | None:
         if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
             raise TypeError("holds half a character (a lone surrogate)")
         return value
+    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
+        return str(int(value))
     if isinstance(value, bool | int | float):
         return json.dumps(value)
     raise TypeError(f"holds {type(value).__name__}, not text")

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.contracts import Compact, no_progress
-from bench.data.tables import Format
 from bench.errors import DataError
 from bench.init.budgets import Costs, Device, Spending, costs, spending
 from bench.init.columns import Choice
@@ -15,8 +14,9 @@ from bench.init.defaults import Methods, compact, methods
 from bench.init.large_model import Large
 from bench.init.lengths import Lengths
 from bench.init.profile import Look
+from bench.init.read_file import Table
 from bench.system import processes
-from bench.tasks.files import Files
+from bench.tasks.files import Files, near_duplicates_of_test
 
 SOURCE_LIMITS = (32, 48, 64, 128, 256, 384, 512)
 TARGET_LIMITS = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
@@ -51,6 +51,8 @@ class Divided:
     dev: int
     test: int
     pool: int
+    notes: tuple[str, ...]
+    """Near duplicates of test documents."""
 
     @property
     def hides(self) -> bool:
@@ -98,7 +100,7 @@ def device(large: Large) -> Device:
     )
 
 
-def divided(path: Path, told: Format | None, choice: Choice, look: Look, cache: Path) -> Divided:
+def divided(table: Table, choice: Choice, look: Look, cache: Path) -> Divided:
     """Have the rows split by `files`, with enough for test. Raises DataError as it does."""
     hide = HIDDEN if look.unlabelled < POOL_AT_LEAST * look.labelled else 0.0
     tested, developed = (
@@ -107,10 +109,10 @@ def divided(path: Path, told: Format | None, choice: Choice, look: Look, cache: 
     )
     for dev in (developed, 0.15, 0.2, 0.3):  # of few rows none may fall to dev
         task = Files(
-            train=str(path),
+            **table.settings,
+            train=str(table.file),
             source=choice.source,
             target=choice.target,
-            format=told,
             test_fraction=tested,
             dev_fraction=dev,
             pool_fraction=hide,
@@ -122,7 +124,14 @@ def divided(path: Path, told: Format | None, choice: Choice, look: Look, cache: 
         except DataError as error:
             failed = error
             continue
-        return Divided(task=task, train=len(found.train), dev=len(found.dev), test=len(found.test), pool=len(found.unlabelled))
+        return Divided(
+            task=task,
+            train=len(found.train),
+            dev=len(found.dev),
+            test=len(found.test),
+            pool=len(found.unlabelled),
+            notes=near_duplicates_of_test(found, cache),
+        )
     raise failed
 
 

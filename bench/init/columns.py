@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
 from bench.data.rows import need_columns
+from bench.data.tables import ColumnName
+from bench.data.tables.columns import parts
 from bench.errors import BenchError, DataError
+from bench.init.column_names import DOCUMENTS, KEYS, LABELS, words_of
 from bench.init.read_file import Table
 from bench.init.yaml_text import shown
-
-DOCUMENTS = (
-    *("document", "article", "source", "text", "body", "content", "story", "input", "passage", "dialogue", "dialog", "transcript"),
-    *("review", "question", "sentence", "comment", "message", "post", "tweet", "description", "context", "prompt", "abstract"),
-)
-"""Names of columns of documents, the likeliest first."""
-
-LABELS = (
-    *("summary", "highlights", "label", "target", "headline", "title", "class", "category", "sentiment", "answer", "output", "response"),
-    *("reference", "intent", "topic", "stars", "rating", "tldr", "gist", "abstract"),
-)
-"""Names of columns of labels, the likeliest first."""
-
-KEYS = frozenset(
-    ("id", "ids", "uid", "uuid", "guid", "key", "index", "idx", "nr", "no", "number", "url", "link", "date", "time", "timestamp")
-)
-"""Words in the names of columns that are neither."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +27,8 @@ class Column:
 
     @property
     def parts(self) -> list[str]:
-        """The words of its name, in lower case: 'articleText', 'article_text' -> article, text."""
-        return re.findall(r"[^\W_\d]+|\d+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", self.name).lower())
+        """The words of its name."""
+        return words_of(self.name)
 
     @property
     def is_key(self) -> bool:
@@ -60,10 +45,10 @@ class Column:
 class Choice:
     """The two columns, and why; unclear: others would do as well."""
 
-    source: str
+    source: ColumnName
     why_source: str
     source_unclear: bool
-    target: str
+    target: ColumnName
     why_target: str
     target_unclear: bool
 
@@ -79,15 +64,26 @@ def _column(name: str, cells: Sequence[str | None]) -> Column:
     return Column(name=name, filled=len(filled), empty=len(cells) - len(filled), distinct=len(set(filled)), words=words)
 
 
-def choose(table: Table, source: str | None, target: str | None) -> Choice:
-    """The two columns, of which either or both may be given. Raises BenchError."""
+def choose(table: Table, source: ColumnName | None, target: ColumnName | None) -> Choice:
+    """Choose the two columns, of which either or both may be given. Raises BenchError."""
     found = columns(table)
-    need_columns(str(table.file), [name for name in (source, target) if name is not None], [*found])
+    need_columns(str(table.file), [part for name in (source, target) if name is not None for part in parts(name)], [*found])
     if source is not None and source == target:
         raise BenchError("--source-column and --target-column are the same column")
-    documents = {name: column for name, column in found.items() if name != target and column.filled}
+    if table.known and source is None and target is None:
+        known = table.known
+        return Choice(
+            source=known.source,
+            why_source=known.why,
+            source_unclear=False,
+            target=known.target,
+            why_target="by its name",
+            target_unclear=False,
+        )
+    given = {*parts(source or ()), *parts(target or ())}
+    documents = {name: column for name, column in found.items() if name not in given and column.filled}
     chosen, why, unclear = (source, "as you said", False) if source is not None else _document(table, documents)
-    labels = {name: column for name, column in found.items() if name != chosen}
+    labels = {name: column for name, column in found.items() if name not in parts(chosen)}
     label, why_label, label_unclear = (target, "as you said", False) if target is not None else _label(table, labels)
     return Choice(
         source=chosen,
@@ -97,6 +93,11 @@ def choose(table: Table, source: str | None, target: str | None) -> Choice:
         why_target=why_label,
         target_unclear=label_unclear,
     )
+
+
+def named(name: ColumnName) -> str:
+    """Return the name of a column for a reader, in quotes; names of columns that are joined with a plus between them."""
+    return " + ".join(shown(part) for part in parts(name))
 
 
 def _document(table: Table, columns: Mapping[str, Column]) -> tuple[str, str, bool]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from bench.contracts.values import content_hash
 from bench.errors import DataError
-from bench.init.columns import NO_LABELS, Choice
+from bench.init.columns import NO_LABELS, Choice, named
 from bench.init.large_model import Large
 from bench.init.lengths import Lengths, tokens, words
 from bench.init.read_file import Table
@@ -74,7 +74,7 @@ def look(table: Table, choice: Choice, large: Large) -> Look:
     """The figures of a table by its two columns, in the tokens of a model. Raises DataError where there is too little to learn from."""
     labels: dict[str, str] = {}
     documents: dict[str, str] = {}
-    conflicting, rows = 0, list(zip(table.cells[choice.source], table.cells[choice.target], strict=True))
+    conflicting, rows = 0, list(zip(table.texts(choice.source), table.texts(choice.target), strict=True))
     for document, label in sorted(rows, key=lambda row: not _filled(row[1])):  # as `files`: of repeated documents a labelled one is kept
         if not _filled(document):
             continue
@@ -89,7 +89,7 @@ def look(table: Table, choice: Choice, large: Large) -> Look:
     _enough(table, choice, len(labels))
     texts, targets = [*documents.values()], [*labels.values()]
     if len({target.strip().casefold() for target in targets}) == 1:
-        raise DataError(f"{table.file}: every label in {shown(choice.target)} is {shown(targets[0])}, so there is nothing to learn")
+        raise DataError(f"{table.file}: every label in {named(choice.target)} is {shown(targets[0])}, so there is nothing to learn")
     return Look(
         rows=len(rows),
         labelled=len(labels),
@@ -121,7 +121,7 @@ def classes(labels: Sequence[str]) -> Classes | None:
 
 
 def _enough(table: Table, choice: Choice, labelled: int) -> None:
-    source, target = shown(choice.source), shown(choice.target)
+    source, target = named(choice.source), named(choice.target)
     if not labelled:
         raise DataError(f"{table.file}: no row has both a document in {source} and a label in {target}. {NO_LABELS}")
     if labelled < LABELS_AT_LEAST:

@@ -20,6 +20,13 @@ def column(what: str, names: Sequence[str], guess: str) -> str:
     return names[picked - 1]
 
 
+def is_header(fields: Sequence[str], why: str) -> bool:
+    """Whether the first row of a file holds names of columns."""
+    click.echo(f"The first row is {', '.join(map(shown, fields))}. It looks like data, as {why}.")
+    found: bool = click.confirm("Does it hold the names of the columns?", default=False)
+    return found
+
+
 def label_usd(guess: float) -> float:
     """What a label costs."""
     found: float = click.prompt("What does one label cost you, in dollars?", default=f"{guess:g}", value_proc=_price)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench.data.tables import Format
+from bench.data.tables import ColumnName
+from bench.data.tables.columns import parts
 from bench.errors import BenchError
 from bench.init import choose, columns, prompts, read_file, write_suite, yaml_text
 from bench.init.choose import Divided, Settings
@@ -29,8 +29,9 @@ LABEL_USD = 0.10
 class Wanted:
     """What was said on the command line; None or empty: not said. ask: whether there is somebody to ask for what was not."""
 
-    source: str | None = None
-    target: str | None = None
+    source: tuple[str, ...] = ()
+    target: tuple[str, ...] = ()
+    field: str | None = None
     label_usd: float | None = None
     budgets: tuple[float, ...] = ()
     model: str = "flan_t5_small"
@@ -46,28 +47,21 @@ def write(data: Path, wanted: Wanted, cache: Path, tell: Callable[[str], None]) 
     """
     name = yaml_text.label(Path(data.name.removesuffix(".gz")).stem)
     out = wanted.out or Path(f"{name}.yaml")
-    rows_copy = out.with_name(f"{out.stem}.rows.jsonl")
     _may_write(out, wanted.force, data)
     _check_dollars(wanted)
-    table = read_file.read(data)
+    table = read_file.read(data, (*wanted.source, *wanted.target), wanted.field, prompts.is_header if wanted.ask else None)
     _tell_columns(table, tell)
     choice = _choice(table, wanted, tell)
-    if table.why_copy:
-        _may_write(rows_copy, wanted.force, data)
-    with _read_from(table, rows_copy) as (path, told):
-        model = large(wanted.model, cache)
-        seen = look(table, choice, model)
-        rows = choose.divided(path, told, choice, seen, cache)
-        if table.why_copy:
-            rows = replace(rows, task=rows.task.model_copy(update={"train": str(rows_copy), "format": None}))
-        for line in figures(seen, model):
-            tell(line)
-        found = _settle(choice, seen, model, rows, wanted, tell)
-        arms = _save(out, write_suite.suite(name, data, _troubles(table, rows_copy), found))
+    model = large(wanted.model, cache)
+    seen = look(table, choice, model)
+    rows = choose.divided(table, choice, seen, cache)
+    notes = (*table.remarks(choice.target), *rows.notes)
+    for line in (*notes, *figures(seen, model)):
+        tell(line)
+    found = _settle(choice, seen, model, rows, wanted, tell)
+    arms = _save(out, write_suite.suite(name, table, notes, found))
     for short in found.spending.short():
         tell(f"Too little: {short}.")
-    if table.why_copy:
-        tell(f"wrote {rows_copy}, a copy of the rows, as {table.why_copy}")
     tell(f"wrote {out}: {arms} arms. Next: bench plan {shlex.quote(str(out))}, then bench run {shlex.quote(str(out))}")
     return out
 
@@ -90,37 +84,31 @@ def _tell_columns(table: Table, tell: Callable[[str], None]) -> None:
     for column in columns.columns(table).values():
         words = f", half of them {column.words:g} words or fewer" if column.filled else ""
         tell(f"  {yaml_text.shown(column.name)}: {column.filled:,} filled, {column.empty:,} empty, {column.distinct:,} different{words}")
-    for name, why in (table.not_text or {}).items():
+    for name, why in table.not_text.items():
         tell(f"  {yaml_text.shown(name)}: left out, as it {why}")
     for trouble in table.troubles:
         tell(trouble)
 
 
 def _choice(table: Table, wanted: Wanted, tell: Callable[[str], None]) -> Choice:
-    choice = columns.choose(table, wanted.source, wanted.target)
+    target = _one_or_joined(wanted.target)
+    choice = columns.choose(table, _one_or_joined(wanted.source), target)
     if wanted.ask and choice.source_unclear:
-        source = prompts.column("documents", [*table.cells], choice.source)
-        choice = replace(columns.choose(table, source, wanted.target), why_source="as you said")
+        source = prompts.column("documents", [*table.cells], str(choice.source))
+        choice = replace(columns.choose(table, source, target), why_source="as you said")
     if wanted.ask and choice.target_unclear:
-        target = prompts.column("labels", [name for name in table.cells if name != choice.source], choice.target)
+        target = prompts.column("labels", [name for name in table.cells if name not in parts(choice.source)], str(choice.target))
         choice = replace(choice, target=target, why_target="as you said", target_unclear=False)
     for what, name, why, unclear, option in (
         ("documents", choice.source, choice.why_source, choice.source_unclear, "--source-column"),
         ("labels", choice.target, choice.why_target, choice.target_unclear, "--target-column"),
     ):
-        tell(f"{what}: {yaml_text.shown(name)}, {why}" + (f" (others would do: {option})" if unclear else ""))
+        tell(f"{what}: {columns.named(name)}, {why}" + (f" (others would do: {option})" if unclear else ""))
     return choice
 
 
-@contextmanager
-def _read_from(table: Table, rows_copy: Path) -> Iterator[tuple[Path, Format | None]]:
-    """The file that `files` reads. A copy gets its final name after the block, and is removed if the block fails."""
-    if not table.why_copy:
-        yield table.file, table.told
-        return
-    with atomic_write(rows_copy) as part:
-        read_file.copy(table, part)
-        yield part, "jsonl"
+def _one_or_joined(names: tuple[str, ...]) -> ColumnName | None:
+    return (names if len(names) > 1 else names[0]) if names else None
 
 
 def _settle(choice: Choice, seen: Look, model: Large, rows: Divided, wanted: Wanted, tell: Callable[[str], None]) -> Settings:
@@ -143,8 +131,3 @@ def _save(out: Path, text: str) -> int:
     with atomic_write(out) as part:
         part.write_text(text, encoding="utf-8")
         return len(plan.arms(suites.read(part)))
-
-
-def _troubles(table: Table, rows_copy: Path) -> tuple[str, ...]:
-    copied = (f"A copy of the rows is read, {yaml_text.shown(rows_copy.name)}: {table.why_copy}.",) if table.why_copy else ()
-    return tuple(f"{trouble[0].upper()}{trouble[1:]}." for trouble in table.troubles) + copied

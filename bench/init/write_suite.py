@@ -12,15 +12,23 @@ from bench.contracts import Part
 from bench.init.budgets import LABEL_SHARE, SHARE_BESIDE_A_TEACHER, Spending
 from bench.init.choose import SEEDS, Settings
 from bench.init.profile_text import figures, percent
+from bench.init.read_file import Table
 from bench.init.yaml_text import scalar, shown
 
 WIDTH = 140
 """Of a comment that has lines to itself."""
 
 
-def suite(name: str, file: Path, troubles: tuple[str, ...], found: Settings) -> str:
-    """The text of a suite called `name` over `file`. troubles: what stood in the way of reading the file."""
-    blocks = [_head(file, troubles, found), _question(name, found), _models(found), _task(name, found), _strategies(found), _money(found)]
+def suite(name: str, table: Table, notes: tuple[str, ...], found: Settings) -> str:
+    """Return the text of a suite called `name` over a file. notes: what a reader should know about the labels and the splits."""
+    blocks = [
+        _head(table, notes, found),
+        _question(name, found),
+        _models(found),
+        _task(name, table, found),
+        _strategies(found),
+        _money(found),
+    ]
     return "\n".join("\n".join(line.rstrip() for line in block) + "\n" for block in [*blocks, _scores(found)])
 
 
@@ -38,9 +46,10 @@ def _line(text: str, why: str = "") -> list[str]:
     return [both] if len(both) <= WIDTH else [*_comment(why, text[: len(text) - len(text.lstrip())]), text]
 
 
-def _head(file: Path, troubles: tuple[str, ...], found: Settings) -> list[str]:
-    lines = [f"Written by `bench init` from {shown(file.name)}; every line is yours to change."]
-    return [line for text in (*lines, *troubles, *figures(found.look, found.large)) for line in _comment(text)]
+def _head(table: Table, notes: tuple[str, ...], found: Settings) -> list[str]:
+    lines = [f"Written by `bench init` from {shown(table.file.name)}; every line is yours to change."]
+    troubles = [f"{trouble[0].upper()}{trouble[1:]}." for trouble in table.troubles]
+    return [line for text in (*lines, *troubles, *notes, *figures(found.look, found.large)) for line in _comment(text)]
 
 
 def _question(name: str, found: Settings) -> list[str]:
@@ -63,13 +72,13 @@ def _models(found: Settings) -> list[str]:
     return [*named, *_line(f"compact: {{{said}}}", found.why_compact)]
 
 
-def _task(name: str, found: Settings) -> list[str]:
+def _task(name: str, table: Table, found: Settings) -> list[str]:
     task, choice = found.task, found.choice
     said: dict[str, tuple[str, str]] = {
         "train": (scalar(task.train), "relative to where bench runs" if not Path(task.train).is_absolute() else ""),
-        "format": (task.format or "", "the suffix does not say it"),
-        "source": (scalar(task.source), f"the documents: {choice.why_source}"),
-        "target": (scalar(task.target), f"the labels: {choice.why_target}"),
+        **{name: (_told(value), table.why[name]) for name, value in table.settings.items()},
+        "source": (_told(task.source), f"the documents: {choice.why_source}"),
+        "target": (_told(task.target), f"the labels: {choice.why_target}"),
         "max_source_tokens": (str(task.max_source_tokens), _source_reason(found)),
         "max_target_tokens": (str(task.max_target_tokens), _target_reason(found)),
         "test_fraction": (f"{task.test_fraction:g}", _test_reason(found)),
@@ -79,8 +88,16 @@ def _task(name: str, found: Settings) -> list[str]:
         "lead_words": (str(task.lead_words), "a floor: the first words of the document, as many as the median label has"),
     }
     left_out = {"pool_fraction"} if not found.divided.hides else set()
+    left_out |= {part for part in ("test_fraction", "dev_fraction") if part.replace("fraction", "field") in table.settings}
     lines = [_line(f"      {key}: {value}", why) for key, (value, why) in said.items() if value and key not in left_out]
     return ["tasks:", f"  {scalar(name)}:", "    use: files", "    with:", *(line for both in lines for line in both)]
+
+
+def _told(value: Any) -> str:
+    """A setting on one line of YAML."""
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_told, value))}]"
+    return scalar(value) if isinstance(value, str) else json.dumps(value)
 
 
 CAPS = {"train_examples": "train", "pool_examples": "pool", "dev_examples": "dev", "test_examples": "test"}

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from bench.contracts import ContentPath, Example, Progress, Splits
 from bench.data.rows import Row, Sifted, sift
 from bench.data.splitting import divide
-from bench.data.tables import Columns, read_table
+from bench.data.tables import Columns, TableSettings, read_rows
 from bench.errors import DataError
 from bench.tasks._capped import Capped
 
@@ -71,7 +71,7 @@ class JsonLinesFolder(Capped):
         path = str(Path(self.folder).expanduser() / file)
         progress(f"reading {path}", 0, 1)
         target = "source" if name == "pool" else "target"  # a pool need not have targets
-        rows = read_table(path, "jsonl", Columns("source", target, None))
+        rows, _ = read_rows(path, TableSettings(format="jsonl"), Columns("source", target))
         progress(f"reading {path}", 1, 1)
         return [Row(where=row.where, source=row.source, target=None) for row in rows] if name == "pool" else rows
 

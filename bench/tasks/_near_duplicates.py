@@ -6,16 +6,24 @@ each 6,000, and misses some.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from pathlib import Path
+
+from bench.contracts import Splits
+from bench.system.files import build_once
 
 from bench.contracts import normal_form
 
 LIKENESS = 0.7
 """Two texts are near duplicates from this Jaccard similarity of their word pairs on."""
+
+CHARACTERS_AT_MOST = 150_000_000
+"""Near duplicates of test are looked for in no more text than this."""
 
 
 def word_pairs(text: str) -> frozenset[tuple[str, str]]:
@@ -51,3 +59,45 @@ def first_of_their_kind(texts: Sequence[str]) -> list[int]:
             for pair in prefix:
                 kept_by_pair[pair].append(i)
     return kept
+
+
+def with_near_duplicate(texts: Sequence[str], among: Iterable[str]) -> set[int]:
+    """Indices of the texts that have a near duplicate among others.
+
+    A set of n word pairs shares at least t n with each set that is alike, so one of any n - ceil(t n) + 1 of its pairs is shared:
+    only these are looked up. The rarest are taken.
+    """
+    sets = [word_pairs(text) for text in texts]
+    frequency = Counter(pair for pairs in sets for pair in pairs)
+    by_pair: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for i, pairs in enumerate(sets):
+        for pair in sorted(pairs, key=lambda p: (frequency[p], p))[: len(pairs) - math.ceil(LIKENESS * len(pairs)) + 1]:
+            by_pair[pair].append(i)
+    found: set[int] = set()
+    for text in among:
+        other = word_pairs(text)
+        candidates = {i for pair in by_pair.keys() & other for i in by_pair[pair]}
+        found.update(i for i in candidates - found if alike(sets[i], other))
+    return found
+
+
+def near_duplicates_of_test(splits: Splits, cache: Path) -> tuple[str, ...]:
+    """Return a note on the test documents that have a near duplicate in train or the pool, where there are some.
+
+    The count is kept in `cache`, so that each arm need not compare all texts again.
+    """
+    seen = [*splits.train, *splits.unlabelled]
+    characters = sum(len(e.source) for e in (*splits.test, *seen))
+    if characters > CHARACTERS_AT_MOST:
+        return (f"Near duplicates of test documents were not looked for: {characters:,} characters of text are too many.",)
+
+    def count(part: Path) -> None:
+        found = with_near_duplicate([e.source for e in splits.test], (e.source for e in seen))
+        part.write_text(json.dumps({"near_duplicates": len(found)}), encoding="utf-8")
+
+    kept = build_once(cache / "near_duplicates" / f"{splits.fingerprint[:32]}.json", count)
+    number = json.loads(kept.read_text(encoding="utf-8"))["near_duplicates"]
+    if not number:
+        return ()
+    said = f"{number:,} of {len(splits.test):,} test documents have a near duplicate in train or the pool"
+    return (f"{said} (similarity of word pairs {LIKENESS:g} or more); they stay in test, and scores on them may be too high.",)

@@ -4,30 +4,35 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
 from pydantic import Field, model_validator
 
 from bench.contracts import ContentPath, Example, Progress, Rule, Splits
-from bench.data.rows import sift
+from bench.data.rows import Row, sift
 from bench.data.splitting import divide
-from bench.data.tables import Columns, Format, read_table
+from bench.data.tables import ColumnName, Columns, TableSettings, read_rows
 from bench.errors import DataError
 from bench.tasks._capped import Capped
+from bench.tasks._near_duplicates import near_duplicates_of_test as near_duplicates_of_test
 from bench.tasks._trivial_rules import constant, first_sentence, first_words
 
 
-class Files(Capped):
-    """Documents and labels from JSON-lines, CSV, TSV or Parquet files, in UTF-8, `.gz` or not. Relative paths start at the
-    current directory.
+class Files(TableSettings, Capped):
+    """Documents and labels from CSV, TSV, JSON lines, JSON, Parquet or Arrow files, `.gz` or not. Relative paths start at the current
+    directory; `~` is the home folder.
 
     Rows of `train` without a target are the unlabelled pool, with those whose labels `pool_fraction` hides. Test and dev are files of
     their own, or are split off the labelled rows of `train` by the hash of the source, so that a row stays where it is when
     others are added. Blank and repeated sources are left out and counted in the notes; no source of test stands in dev, train or the
-    pool. Where a cap is set, the examples with the lowest hashes are taken.
+    pool. Test documents that have a near duplicate in train or the pool stay, and are counted in the notes. Where a cap is set, the
+    examples with the lowest hashes are taken.
 
-    Limits: near duplicates are not looked for. All files are read into memory. CSV and TSV quote with '"'.
+    A column may be a part of one: `references[0]`, `references[*]` (all elements, joined), `answer.text`.
+
+    Limits: all files are read into memory.
     """
 
     train: ContentPath
@@ -36,14 +41,18 @@ class Files(Capped):
     """Path of the development file. Missing: `dev_fraction` of the labelled rows of `train`."""
     test: ContentPath | None = None
     """Path of the test file. Missing: `test_fraction` of the labelled rows of `train`."""
-    source: str
-    """Column of the documents."""
-    target: str
+    train_field: str | None = None
+    """Where the rows are in a JSON value, such as `data` or `data.train`. Missing: it holds one list of rows."""
+    dev_field: str | None = None
+    """The same for dev; without a path in `dev` the file is that of `train`."""
+    test_field: str | None = None
+    """The same for test; without a path in `test` the file is that of `train`."""
+    source: ColumnName
+    """Column of the documents; several in a list are joined, as in `[instruction, input]`."""
+    target: ColumnName
     """Column of the labels; blank or null where nobody wrote one."""
     id: str | None = None
     """Column of the rows' ids. Missing: made from the source."""
-    format: Format | None = None
-    """Format of all files. Missing: by suffix."""
     test_fraction: float = Field(default=0.1, gt=0, lt=1)
     """Share of the labelled rows for test, where no file is given."""
     dev_fraction: float = Field(default=0.1, gt=0, lt=1)
@@ -61,25 +70,45 @@ class Files(Capped):
             raise ValueError("test_fraction, dev_fraction and pool_fraction leave nothing to train on")
         return self
 
-    def splits(self, cache: Path, progress: Progress) -> Splits:  # noqa: ARG002 - reading is quick, nothing is kept
+    def splits(self, cache: Path, progress: Progress) -> Splits:
         """See Task.splits."""
-        columns = Columns(self.source, self.target, self.id)
-        given = {name: path for name, path in (("test", self.test), ("dev", self.dev), ("train", self.train)) if path}
-        groups = {}
-        for done, (name, path) in enumerate(given.items()):
-            progress(f"reading {path}", done, len(given))
-            groups[name] = read_table(path, self.format, columns)
-        progress("reading files", len(given), len(given))
+        groups, notes = self._rows(progress)
         sifted = sift(groups, pool_from="train")
-        for name, path in given.items():
+        for name, (path, _) in self._files().items():
             if not sifted.labelled[name]:
                 raise DataError(f"{path}: no row has both a source and a target of its own")
         parts = self._divided(sifted.labelled)
         hidden = [Example(e.id, e.source) for e in parts.pop("hidden")]
-        return self.capped(**parts, pool=[*sifted.unlabelled, *hidden], notes=sifted.notes)
+        found = self.capped(**parts, pool=[*sifted.unlabelled, *hidden], notes=(*notes, *sifted.notes))
+        return replace(found, notes=(*found.notes, *near_duplicates_of_test(found, cache)))
+
+    def _files(self) -> dict[str, tuple[str, str | None]]:
+        """Name of a part -> its file, and where in it the rows are."""
+        test = self.test or (self.train if self.test_field else None)
+        dev = self.dev or (self.train if self.dev_field else None)
+        files = {"test": (test, self.test_field), "dev": (dev, self.dev_field), "train": (self.train, self.train_field)}
+        return {name: (path, field) for name, (path, field) in files.items() if path}
+
+    def _rows(self, progress: Progress) -> tuple[dict[str, list[Row]], list[str]]:
+        """Rows of each part, and notes on them. Raises DataError with the faults of all files."""
+        columns, files = Columns(self.source, self.target, self.id), self._files()
+        groups: dict[str, list[Row]] = {}
+        notes: list[str] = []
+        faults: list[str] = []
+        for done, (name, (path, field)) in enumerate(files.items()):
+            progress(f"reading {path}", done, len(files))
+            try:
+                groups[name], said = read_rows(path, self, columns, field)
+                notes += said
+            except DataError as e:
+                faults.append(str(e))
+        progress("reading files", len(files), len(files))
+        if faults:
+            raise DataError("\n".join(dict.fromkeys(faults)))
+        return groups, notes
 
     def _divided(self, labelled: Mapping[str, list[Example]]) -> dict[str, list[Example]]:
-        shares = (0.0 if self.test else self.test_fraction, 0.0 if self.dev else self.dev_fraction, self.pool_fraction)
+        shares = (0.0 if "test" in labelled else self.test_fraction, 0.0 if "dev" in labelled else self.dev_fraction, self.pool_fraction)
         test, dev, hidden, train = divide(labelled["train"], shares)
         parts = {"test": labelled.get("test", test), "dev": labelled.get("dev", dev), "train": train}
         for name, part in parts.items():

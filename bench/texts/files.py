@@ -8,25 +8,27 @@ from pydantic import Field
 
 from bench.contracts import ContentPath, Example, Progress, Text, content_hash, is_blank
 from bench.data.splitting import lowest_hashes
-from bench.data.tables import Columns, Format, read_table
+from bench.data.tables import ColumnName, TableSettings, read, texts
+from bench.data.tables.columns import roots
 
 
-class Files(Text):
-    """A column of a JSON-lines, CSV, TSV or Parquet file, in UTF-8, `.gz` or not. Blank and repeated texts are left out."""
+class Files(TableSettings, Text):
+    """Reads a column of a CSV, TSV, JSON lines, JSON, Parquet or Arrow file, `.gz` or not. Blank and repeated texts are left out."""
 
     path: ContentPath
-    """The file, absolute or relative to where `bench` runs."""
-    column: str = "text"
-    """Column of the texts."""
-    format: Format | None = None
-    """Format of the file. Missing: by suffix."""
+    """The file, absolute or relative to where `bench` runs; `~` is the home folder."""
+    column: ColumnName = "text"
+    """Column of the texts, as the `source` of the task `files`."""
+    field: str | None = None
+    """Where in a JSON value the rows are, such as `data` or `data.train`. Missing: it holds one list of rows."""
     most_documents: int | None = Field(default=None, ge=1)
     """Documents taken: those with the lowest hashes. Missing: all."""
 
     def documents(self, cache: Path, progress: Progress) -> tuple[Example, ...]:  # noqa: ARG002 - reading is quick, nothing is kept
         """See Text.documents. Raises DataError where the file cannot be read."""
         progress(f"reading {self.path}", 0, 1)
-        rows = read_table(self.path, self.format, Columns(self.column, self.column, None))
+        table = read(self.path, self, self.field, wanted=roots(self.column))
+        found = texts(table, self.column, self.joined_by)
         progress(f"reading {self.path}", 1, 1)
-        once = {content_hash(row.source): row.source for row in rows if not is_blank(row.source)}
+        once = {content_hash(text): text for text in found if not is_blank(text or "")}
         return lowest_hashes([Example(key[:16], text) for key, text in once.items()], self.most_documents)

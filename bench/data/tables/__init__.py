@@ -1,0 +1,104 @@
+"""Files of rows -> columns of text, strictly. `bench init`, the task `files` and the text `files` all read by `read`.
+
+settings    the settings that say how a file is read
+content     bytes; files that are something else than their name says
+decoding    bytes -> text
+delimited   CSV and TSV
+header      whether a first row is data
+json_rows   JSON lines, and JSON values that hold rows
+arrow       Parquet and Arrow
+table       what a reader returns
+columns     names of columns, of their parts, and of several that are joined
+remarks     what a reader should know about labels
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+from bench.data.rows import Row
+from bench.data.tables.arrow import read_arrow, read_parquet
+from bench.data.tables.columns import ColumnName, parts, raw_values, roots, texts
+from bench.data.tables.content import format_of, load
+from bench.data.tables.decoding import decode
+from bench.data.tables.delimited import read_delimited
+from bench.data.tables.json_rows import JSON, JSON_LINES, read_json, read_json_lines
+from bench.data.tables.remarks import remarks
+from bench.data.tables.settings import Format, TableSettings
+from bench.data.tables.table import Table
+from bench.errors import DataError
+
+__all__ = ["ColumnName", "Columns", "Format", "Table", "TableSettings", "label_remarks", "read", "read_rows", "texts"]
+
+
+class Columns(NamedTuple):
+    """Names of the columns to read."""
+
+    source: ColumnName
+    target: ColumnName
+    id: str | None = None
+
+
+def read(file: str, settings: TableSettings, field: str | None = None, wanted: Collection[str] | None = None) -> Table:
+    """Read a file. `~` is the home folder, `.gz` is unpacked.
+
+    field: where in a JSON value the rows are. wanted: the columns that will be asked for; None: any.
+    Raises DataError, which names the file and where possible the line.
+    """
+    data = load(file)
+    kind = format_of(file, data, settings.format)
+    if field is not None and kind != "json":
+        raise DataError(f"{file}: `field` names a list in a JSON value, and the format is {kind}; set `format: json` or leave it out")
+    table = _read(file, data, kind, settings, field, wanted)
+    if not table.rows:
+        raise DataError(f"{file}: the file holds no rows")
+    return table
+
+
+def _read(file: str, data: bytes, kind: Format, settings: TableSettings, field: str | None, wanted: Collection[str] | None) -> Table:
+    if kind == "parquet":
+        return read_parquet(file, data)
+    if kind == "arrow":
+        return read_arrow(file, data)
+    text, notes = decode(file, data, settings)
+    if kind == "jsonl":
+        table = read_json_lines(file, text)
+    elif kind == "json":
+        table = read_json(file, text, field)
+    else:
+        table = read_delimited(file, text, "," if kind == "csv" else "\t", settings, wanted)
+    return table.with_notes(notes)
+
+
+def read_rows(file: str, settings: TableSettings, columns: Columns, field: str | None = None) -> tuple[list[Row], tuple[str, ...]]:
+    """Read the rows of a file, cells as text just as they stand there: 'NA' and 'null' are words. Also return notes on them.
+
+    Raises DataError with a line for each column that cannot be read.
+    """
+    names = [name for name in dict.fromkeys(columns) if name is not None]
+    table = read(file, settings, field, wanted=set().union(*map(roots, names)))
+    cells, faults = {}, []
+    for name in names:
+        try:
+            cells[name] = texts(table, name, settings.joined_by)
+        except DataError as e:
+            faults.append(str(e))
+    if faults:
+        raise DataError("\n".join(dict.fromkeys(faults)))
+    ids = cells[columns.id] if columns.id else [None] * table.rows
+    place = f"{file}, {table.unit} "
+    rows = [
+        Row(where=f"{place}{number}", source=source or "", target=target, id=None if columns.id is None else mark or "")
+        for number, source, target, mark in zip(table.numbers, cells[columns.source], cells[columns.target], ids, strict=True)
+    ]
+    return rows, (*table.notes, *label_remarks(table, columns.target, cells[columns.target]))
+
+
+def label_remarks(table: Table, name: ColumnName, labels: list[str | None]) -> tuple[str, ...]:
+    """Return what a reader should know about a column of labels, a sentence each."""
+    if len(parts(name)) > 1:
+        return ()
+    (only,) = parts(name)
+    values = raw_values(table, only) if table.kind in (JSON, JSON_LINES) else labels  # other formats have one type in a column
+    return tuple(remarks(table, only, values, labels))

@@ -1,0 +1,97 @@
+"""Parquet and Arrow files, with the class names that `datasets` writes into them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bench.data.tables.table import Table
+from bench.errors import DataError
+
+
+def read_parquet(file: str, data: bytes) -> Table:
+    """Read the schema; a column is read when it is asked for. Raises DataError."""
+    import pyarrow as pa
+    import pyarrow.parquet as parquet
+
+    try:
+        opened = parquet.ParquetFile(pa.BufferReader(data))
+        schema, rows = opened.schema_arrow, opened.metadata.num_rows
+    except (pa.ArrowException, OSError) as e:
+        raise DataError(f"{file}: not readable as Parquet: {_first_line(e)}") from e
+    return _table(file, "Parquet", schema, rows, lambda name: opened.read(columns=[name])[name])
+
+
+def read_arrow(file: str, data: bytes) -> Table:
+    """Read an Arrow file or stream, such as `datasets` and Feather write. Raises DataError."""
+    import pyarrow as pa
+
+    try:
+        opened = pa.ipc.open_file if data.startswith(b"ARROW1") else pa.ipc.open_stream
+        table = opened(pa.BufferReader(data)).read_all()
+    except (pa.ArrowException, OSError) as e:
+        raise DataError(f"{file}: not readable as Arrow: {_first_line(e)}") from e
+    return _table(file, "Arrow", table.schema, table.num_rows, lambda name: table[name])
+
+
+def _table(file: str, kind: str, schema: Any, rows: int, column: Any) -> Table:
+    features = _features(schema)
+
+    def values(name: str) -> Sequence[Any]:
+        import pyarrow as pa
+
+        try:
+            found = _plain(column(name))
+        except pa.ArrowException as e:
+            raise DataError(f"{file}: column '{name}' holds {schema.field(name).type}, not text") from e
+        except UnicodeDecodeError as e:
+            raise DataError(f"{file}: column '{name}' holds text that is not UTF-8 (byte 0x{e.object[e.start]:02x})") from e
+        return [_named(value, features[name]) for value in found] if name in features else found
+
+    return Table(file=file, kind=kind, names=schema.names, numbers=range(1, rows + 1), unit="row", values=values)
+
+
+def _plain(column: Any) -> list[Any]:
+    """Python values of a column: numbers, dates and the like as the text that Arrow gives them, NaN as None."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        column, kind = column.cast(kind.value_type), kind.value_type
+    if pa.types.is_nested(kind) or pa.types.is_boolean(kind) or pa.types.is_integer(kind):
+        return list(column.to_pylist())
+    if pa.types.is_floating(kind):
+        wide = column.cast(pa.float32()) if pa.types.is_float16(kind) else column
+        column = pc.add(pc.if_else(pc.is_nan(wide), pa.scalar(None, wide.type), wide), pa.scalar(0.0, wide.type))  # -0.0 becomes 0.0
+    return list(column.cast(pa.string()).to_pylist())
+
+
+def _features(schema: Any) -> Mapping[str, Any]:
+    """Name of a column -> its feature, where classes with names are in it."""
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+    except (KeyError, TypeError, ValueError):
+        return {}
+    return {name: feature for name, feature in features.items() if "ClassLabel" in json.dumps(feature)}
+
+
+def _named(value: Any, feature: Any) -> Any:
+    """A value with the names of classes instead of their numbers. -1 is a label that nobody gave."""
+    if value is None or feature is None:
+        return value
+    if isinstance(feature, list):
+        return [_named(inner, feature[0]) for inner in value]
+    if feature.get("_type") == "ClassLabel":
+        names = feature.get("names") or ()
+        return None if value == -1 else names[value] if isinstance(value, int) and 0 <= value < len(names) else value
+    if isinstance(value, list):
+        return [_named(inner, feature.get("feature")) for inner in value]
+    if isinstance(value, dict):
+        return {name: _named(inner, feature.get(name) or (feature.get("feature") or {}).get(name)) for name, inner in value.items()}
+    return value
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0]

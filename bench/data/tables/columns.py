@@ -1,0 +1,140 @@
+"""Names of columns: of one, of a part of one such as `references[0]` or `answer.text`, or of several that are joined.
+
+a.b     the part `b` of an object
+a[0]    an element of a list; a[-1] is the last one
+a[*]    all elements of a list, joined
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from bench.data.rows import need_columns, text_of
+from bench.data.tables.table import Table
+from bench.errors import DataError
+
+ColumnName = str | tuple[str, ...]
+"""A name, or several whose texts are joined."""
+
+_STEP = re.compile(r"\.([^.\[\]]+)|\[(-?\d+|\*)\]")
+_ALL = "*"
+
+Step = str | int
+
+
+def parts(name: ColumnName) -> tuple[str, ...]:
+    """Return the names of the columns that are joined."""
+    return (name,) if isinstance(name, str) else name
+
+
+def shown(name: ColumnName) -> str:
+    """Return a name for a reader."""
+    return " + ".join(parts(name))
+
+
+def roots(name: ColumnName) -> set[str]:
+    """Return every name that the column may have in the file: `a.b[0]` is a part of `a.b` or of `a`."""
+    return {part[:end] for part in parts(name) for end in (*(step.start() for step in _STEP.finditer(part)), len(part))}
+
+
+def raw_values(table: Table, name: str) -> Sequence[Any]:
+    """Return one value a row, not yet text. Raises DataError where there is no such column, or its name comes twice."""
+    root, steps = _resolve(table, name)
+    if (count := list(table.names).count(root)) > 1:
+        raise DataError(f"{table.file}: {count} columns are named '{root}'")
+    values = table.values(root)
+    if not steps:
+        return values
+    found = []
+    for row, value in enumerate(values):
+        try:
+            found.append(_walk(value, steps))
+        except TypeError as e:
+            raise DataError(f"{table.where(row)}: there is no '{name}': {e}") from e
+    return found
+
+
+def texts(table: Table, name: ColumnName, joined_by: str) -> list[str | None]:
+    """Return one text a row, None where there is none. Raises DataError where values are not text."""
+    columns = [_texts(table, part, joined_by) for part in parts(name)]
+    if len(columns) == 1:
+        return columns[0]
+    return [_joined(cells, joined_by) for cells in zip(*columns, strict=True)]
+
+
+def _texts(table: Table, name: str, joined_by: str) -> list[str | None]:
+    values = raw_values(table, name)
+    try:
+        return [value if type(value) is str and value.isascii() else _text(value, joined_by) for value in values]
+    except TypeError:
+        return [_text_or_fault(table, name, row, value, joined_by) for row, value in enumerate(values)]
+
+
+def _text_or_fault(table: Table, name: str, row: int, value: Any, joined_by: str) -> str | None:
+    try:
+        return _text(value, joined_by)
+    except TypeError as e:
+        remedy = f"; name a part of it, such as {_parts_of(name, value)}" if isinstance(value, list | dict) and value else ""
+        raise DataError(f"{table.where(row)}: column '{name}' {e}{remedy}") from e
+
+
+class _Elements(list[Any]):
+    """All elements of a list, to be joined."""
+
+
+def _text(value: Any, joined_by: str) -> str | None:
+    return _joined([text_of(inner) for inner in value], joined_by) if isinstance(value, _Elements) else text_of(value)
+
+
+def _joined(cells: Sequence[str | None], joined_by: str) -> str | None:
+    filled = [cell for cell in cells if cell and not cell.isspace()]
+    return joined_by.join(filled) if filled else None
+
+
+def _resolve(table: Table, name: str) -> tuple[str, tuple[Step, ...]]:
+    """The column that is there, and the steps into its values; the longest name that is there wins."""
+    for step in (None, *reversed([*_STEP.finditer(name)])):
+        root, rest = (name, "") if step is None else (name[: step.start()], name[step.start() :])
+        if root in table.names and "".join(found[0] for found in _STEP.finditer(rest)) == rest:
+            found_steps = (found[1] or (found[2] if found[2] == _ALL else int(found[2])) for found in _STEP.finditer(rest))
+            return root, tuple(found_steps)
+    if table.names and name not in table.names and (hint := table.hint()):
+        try:
+            need_columns(table.file, [name], table.names)
+        except DataError as e:
+            raise DataError(f"{e}; {hint}") from None
+    need_columns(table.file, [name], table.names)
+    raise AssertionError(name)
+
+
+def _walk(value: Any, steps: Sequence[Step]) -> Any:
+    """The part of a value; None where a list is too short or an object lacks it. Raises TypeError."""
+    for at, step in enumerate(steps):
+        if value is None:
+            return None
+        if step == _ALL or isinstance(step, int):
+            if not isinstance(value, list):
+                raise TypeError(f"found {type(value).__name__}, not a list")
+            if step == _ALL:
+                inner = (_walk(element, steps[at + 1 :]) for element in value)
+                return _Elements(leaf for found in inner for leaf in (found if isinstance(found, _Elements) else [found]))
+            value = value[int(step)] if -len(value) <= int(step) < len(value) else None
+        elif isinstance(value, dict):
+            value = value.get(step)
+        else:
+            raise TypeError(f"found {type(value).__name__}, not an object")
+    return value
+
+
+def _parts_of(name: str, value: Any) -> str:
+    """How a part is named that is text: the first one, and all of them joined."""
+    one, every = name, name
+    while isinstance(value, list | dict) and value:
+        if isinstance(value, list):
+            value, one, every = value[0], f"{one}[0]", f"{every}[*]"
+        else:
+            key = next((key for key in ("content", "text", "value") if key in value), next(iter(value)))
+            value, one, every = value[key], f"{one}.{key}", f"{every}.{key}"
+    return f"`{one}`" + (f", or all joined, `{every}`" if every != one else "")

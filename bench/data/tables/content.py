@@ -1,0 +1,117 @@
+"""The bytes of a file; files that are something else than their name says."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.data.tables.settings import SUFFIXES, Format
+from bench.errors import DataError
+
+_BINARY: tuple[tuple[bytes, str, str], ...] = (
+    (rb"\x1f\x8b", "gzip-compressed bytes", "rename it to {file}.gz, or unpack it with gunzip"),
+    (rb"BZh[1-9]1AY&SY", "bzip2-compressed bytes", "unpack it with bunzip2"),
+    (rb"\xfd7zXZ\x00", "xz-compressed bytes", "unpack it with unxz"),
+    (rb"\x28\xb5\x2f\xfd", "zstd-compressed bytes", "unpack it with zstd -d"),
+    (rb"\x04\x22\x4d\x18", "lz4-compressed bytes", "unpack it with lz4 -d"),
+    (rb"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it with 7z x"),
+    (rb"Rar!\x1a\x07", "a rar archive", "unpack it with unrar x"),
+    (rb"(?s).{257}ustar", "a tar archive", "unpack it with tar -xf, and name one file"),
+    (rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel workbook (xls)", "save the sheet as CSV, in UTF-8"),
+    (rb"FEA1\x00", "Feather of version 1", "write it again as Parquet"),
+    (rb"SQLite format 3\x00", "a SQLite database", 'export the table: sqlite3 -header -csv {file} "select ..." > train.csv'),
+    (rb"\x80[\x02-\x05]", "a Python pickle, which is never loaded as it can run code", "where you trust it, write it again as Parquet"),
+    (rb"\x93NUMPY", "a NumPy array", "write it again as CSV or Parquet"),
+    (rb"\x89HDF\r\n\x1a\n", "an HDF5 file", "write the table again as CSV or Parquet"),
+    (rb"Obj\x01", "an Avro file", "write it again as Parquet"),
+    (rb"ORC[\x00-\x1f\x80-\xff]", "an ORC file", "write it again as Parquet"),
+    (rb"%PDF-", "a PDF document", "export its text as CSV or JSON lines"),
+    (rb"version https://git-lfs", "a pointer of Git LFS, not the file itself", "fetch the file with git lfs pull"),
+    (rb"(?i)(\xef\xbb\xbf)?\s*<(!doctype html|html)", "a web page", "download the file itself, not the page that shows it"),
+    (rb"(\xef\xbb\xbf)?\s*<\?xml", "XML", "write the rows again as CSV or JSON lines"),
+)
+"""(pattern at the start of the bytes, what the file is, what to do)."""
+
+_SAVE_SHEET = "save the sheet as CSV, in UTF-8"
+_READABLE: tuple[tuple[bytes, Format], ...] = ((b"PAR1", "parquet"), (b"ARROW1\0\0", "arrow"), (b"\xff\xff\xff\xff", "arrow"))
+
+
+def load(file: str) -> bytes:
+    """Return the bytes of a file, `.gz` unpacked. `~` is the home folder. Raises DataError."""
+    path = Path(os.path.expanduser(file))
+    try:
+        if path.is_dir():
+            raise DataError(f"{file}: {_folder(path)}")
+        data = path.read_bytes()
+        data = gzip.decompress(data) if path.suffix.lower() == ".gz" else data
+    except FileNotFoundError:
+        raise DataError(f"{file}: no such file (relative paths start at {Path.cwd()})") from None
+    except (OSError, EOFError, ValueError, zlib.error) as e:
+        raise DataError(f"{file}: cannot be read: {getattr(e, 'strerror', None) or e}") from e
+    if not data.strip():
+        raise DataError(f"{file}: the file is empty")
+    for what, remedy in _something_else(data):
+        raise DataError(f"{file}: holds {what}; {remedy.format(file=file)}")
+    return data
+
+
+def suffix_of(file: str) -> str:
+    """Return the suffix, in lower case, without `.gz`."""
+    return Path(re.sub(r"(?i)\.gz$", "", file)).suffix.lower()
+
+
+def binary_format(data: bytes) -> Format | None:
+    """Return Parquet or Arrow where the bytes say so."""
+    return next((name for magic, name in _READABLE if data.startswith(magic) and (name == "arrow" or data.endswith(magic))), None)
+
+
+def format_of(file: str, data: bytes, told: Format | None) -> Format:
+    """Return the format as it is told, else by suffix. Raises DataError where the bytes are of another one."""
+    found = binary_format(data)
+    suffix = suffix_of(file)
+    if told is None and suffix not in SUFFIXES:
+        raise DataError(f"{file}: the suffix '{suffix}' is not one of {', '.join(SUFFIXES)}; set `format`{f' to {found}' if found else ''}")
+    taken = told or SUFFIXES[suffix]
+    if found and found != taken:
+        raise DataError(f"{file}: holds {found.capitalize()}, not {taken.upper()}; set `format` to {found}, or give it that suffix")
+    return taken
+
+
+def _something_else(data: bytes) -> Iterator[tuple[str, str]]:
+    yield from ((what, remedy) for pattern, what, remedy in _BINARY if re.match(pattern, data[:512]))
+    if data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        yield _zip(data)
+
+
+def _zip(data: bytes) -> tuple[str, str]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            names = archive.namelist()
+            kind = archive.read("mimetype") if "mimetype" in names else b""
+    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError):
+        return "a damaged zip archive", "download or pack it again"
+    if any(name.startswith("xl/") for name in names):
+        return "an Excel workbook (xlsx)", _SAVE_SHEET
+    if b"opendocument.spreadsheet" in kind:
+        return "an OpenDocument spreadsheet (ods)", _SAVE_SHEET
+    shown = ", ".join(ascii(name)[1:-1] for name in names[:3])
+    return f"a zip archive of {len(names):,} files ({shown}{', ...' if len(names) > 3 else ''})", "unpack it with unzip, and name one file"
+
+
+def _folder(path: Path) -> str:
+    """What a folder is, and what to do."""
+    names = sorted(entry.name for entry in path.iterdir())
+    parts = [name for name in names if name.startswith("part-")]
+    if parts or "_SUCCESS" in names:
+        ended = "" if "_SUCCESS" in names else ", and it did not finish: there is no _SUCCESS"
+        remedy = "join them into one file (JSON lines: cat FOLDER/part-* > train.jsonl; CSV: keep one header line)"
+        return f"is a folder that Spark wrote, of {len(parts):,} files part-*{ended}; {remedy}"
+    data = [name for name in names if suffix_of(name) in SUFFIXES and name not in ("dataset_info.json", "state.json", "dataset_dict.json")]
+    shown = f"; name one of its files: {', '.join(data[:5])}{', ...' if len(data) > 5 else ''}" if data else ""
+    return f"is a folder, not a file{shown}"

@@ -1,0 +1,49 @@
+"""Bytes -> text, strictly."""
+
+from __future__ import annotations
+
+import codecs
+
+from bench.data.tables.settings import TableSettings
+from bench.errors import DataError
+
+MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+"""Byte order marks. The first ones begin with later ones."""
+
+MARK = "\ufeff"
+
+
+def encoding_of(data: bytes) -> str:
+    """Return the encoding that the byte order mark says, else UTF-8."""
+    return next((name for mark, name in MARKS if data.startswith(mark)), "utf-8")
+
+
+def decode(file: str, data: bytes, settings: TableSettings) -> tuple[str, tuple[str, ...]]:
+    """Return the text, and notes on it. Raises DataError, naming the line, where the bytes are in another encoding."""
+    encoding = settings.encoding or encoding_of(data)
+    try:
+        text = data.decode(encoding, settings.encoding_errors).removeprefix(MARK)
+    except UnicodeDecodeError as e:
+        line = data[: e.start].decode(encoding, "ignore").count("\n") + 1
+        shown = "UTF-8" if encoding == "utf-8" else encoding
+        remedy = "set `encoding`, such as cp1252" if settings.encoding is None else "set another `encoding`"
+        raise DataError(f"{file}: line {line} is not {shown} (byte 0x{data[e.start]:02x}); {remedy}") from e
+    if not text.strip():
+        raise DataError(f"{file}: the file is empty")
+    return text, _nul_characters(file, data, text)
+
+
+def _nul_characters(file: str, data: bytes, text: str) -> tuple[str, ...]:
+    count = text.count("\0")
+    if not count:
+        return ()
+    line = text.count("\n", 0, text.index("\0")) + 1
+    if 4 * count > len(text):
+        likely = "utf-16-le" if data[1:2] == b"\0" else "utf-16-be"
+        raise DataError(f"{file}, line {line}: {count:,} of {len(text):,} characters are NUL; set `encoding`, most likely {likely}")
+    return (f"{file}: {count:,} NUL characters stand in the text, the first on line {line:,}.",)

@@ -1,0 +1,212 @@
+"""CSV and TSV, strictly, by the csv module.
+
+pandas fills short rows with blanks, and pyarrow takes an unclosed quote for the rest of the file.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from bench.data.tables.header import why_data
+from bench.data.tables.settings import DELIMITERS, TableSettings
+from bench.data.tables.table import Table
+from bench.errors import DataError
+
+_EXCEL_SEPARATOR = re.compile(r'"?sep=([^"\r\n])"?', re.IGNORECASE)
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_NO_QUOTES = "set `quotes: none` where quotation marks are only characters"
+
+
+class Layout(NamedTuple):
+    """Where the header begins, and what stands between fields."""
+
+    skipped: int
+    """Lines before the header."""
+    delimiter: str
+    quotes: bool
+    """Whether '"' quotes fields."""
+
+    def records(self, text: str) -> Any:
+        """Return a reader of the csv module that stands before the header. Its `line_num` lacks the lines skipped."""
+        lines = io.StringIO(text, newline="")
+        for _ in range(self.skipped):
+            next(lines, "")
+        return csv.reader(lines, delimiter=self.delimiter, strict=True, quoting=csv.QUOTE_MINIMAL if self.quotes else csv.QUOTE_NONE)
+
+
+def layout(text: str, usual: str, settings: TableSettings) -> Layout:
+    """Return the layout by the settings, by a first line such as `sep=;` that Excel obeys, else with the usual delimiter."""
+    lines = io.StringIO(text[:1_000_000] if settings.skip_lines < 100 else text, newline="")
+    for _ in range(settings.skip_lines):
+        next(lines, "")
+    said = _EXCEL_SEPARATOR.fullmatch(next(lines, "").rstrip("\r\n"))
+    delimiter = settings.delimiter or (said[1] if said else usual)
+    return Layout(settings.skip_lines + bool(said), delimiter, settings.quotes != "none")
+
+
+def read_delimited(file: str, text: str, usual: str, settings: TableSettings, wanted: Collection[str] | None = None) -> Table:
+    """Read all rows. Each must be as long as the header; blank lines are no rows.
+
+    usual: the delimiter where nothing else says one. wanted: the columns whose cells are kept; None: all of them.
+    Raises DataError, naming the line, where rows do not fit or a quoted field looks like swallowed rows.
+    """
+    csv.field_size_limit(max(csv.field_size_limit(), len(text)))
+    how = layout(text, usual, settings)
+    read = _Rows(file, how)
+    read.all(text, settings.names, wanted)
+    read.check(text, settings)
+    header, kept, cells = read.header, read.kept, read.cells
+
+    def values(name: str) -> Sequence[str]:
+        at = kept.index(header.index(name))
+        return [row[at] for row in cells]
+
+    kind = {",": "CSV", "\t": "TSV"}.get(how.delimiter, f"CSV with {DELIMITERS.get(how.delimiter, repr(how.delimiter))}")
+    hint = _hint(text, read, settings)
+    return Table(file=file, kind=kind, names=header, numbers=read.lines, unit="line", values=values, notes=read.notes, hint=hint)
+
+
+@dataclass
+class _Rows:
+    """The rows of one file while they are read."""
+
+    file: str
+    how: Layout
+    header: Sequence[str] = ()
+    header_line: int = 0
+    kept: list[int] = field(default_factory=list)
+    cells: list[list[str]] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+    misfits: list[tuple[int, int]] = field(default_factory=list)
+    """(line, fields) of the rows that are longer or shorter than the header."""
+    repeats: list[int] = field(default_factory=list)
+    """Lines of the rows that repeat the header."""
+    swallowed: list[tuple[int, int]] = field(default_factory=list)
+    """First and last line of the rows that may be several."""
+    notes: tuple[str, ...] = ()
+
+    def all(self, text: str, names: Sequence[str] | None, wanted: Collection[str] | None) -> None:
+        """Read the header and all rows."""
+        reader = self.how.records(text)
+        try:
+            self._header(reader, names)
+            self.kept = [at for at, name in enumerate(self.header) if wanted is None or name in wanted]
+            self._rows(reader, repeated=[] if names else [*self.header])
+        except csv.Error as e:
+            raise DataError(self._broken(e, self.how.skipped + reader.line_num)) from e
+
+    def _header(self, reader: Any, names: Sequence[str] | None) -> None:
+        if names:
+            self.header = names
+            return
+        for record in reader:
+            if record:
+                self.header, self.header_line = record, self.how.skipped + reader.line_num
+                return
+
+    def _rows(self, reader: Any, repeated: list[str]) -> None:
+        """The hot loop: a million rows go through it."""
+        width, kept, whole, skipped = len(self.header), self.kept, len(self.kept) == len(self.header), self.how.skipped
+        cells, lines = self.cells, self.lines
+        last = self.last = skipped + reader.line_num
+        for record in reader:
+            line, last = last + 1, skipped + reader.line_num
+            self.last = last
+            if len(record) != width:
+                if record:
+                    self.misfits.append((line, len(record)))
+                continue
+            if last > line and _looks_like_rows(record, self.how.delimiter):
+                self.swallowed.append((line, last))
+            if record == repeated:
+                self.repeats.append(line)
+                continue
+            cells.append(record if whole else [record[at] for at in kept])
+            lines.append(line)
+
+    def _broken(self, error: csv.Error, at: int) -> str:
+        """What the csv module could not read, and where it began."""
+        if "unexpected end of data" in str(error):
+            return f"{self.file}, line {self.last + 1}: a quotation mark opens here and never closes; {_NO_QUOTES}"
+        if "expected after" in str(error):
+            return f"{self.file}, line {at}: {error}; inside quotes a mark is written twice. Or {_NO_QUOTES}"
+        return f"{self.file}, line {at}: {error}"
+
+    last: int = 0
+    """The last line that was read whole."""
+
+    def check(self, text: str, settings: TableSettings) -> None:
+        """Raise DataError where rows do not fit the header or are likely to be several; else note what a reader should know."""
+        if self.misfits:
+            raise DataError(self._misfits(settings))
+        notes = []
+        if self.repeats:
+            others = f", {len(self.repeats):,} in all" if len(self.repeats) > 1 else ""
+            notes.append(f"{self.file}: line {self.repeats[0]:,} repeats the header{others}; such rows are left out.")
+        if self.swallowed:
+            told = self._swallowed()
+            if settings.quotes is None and len(self.swallowed) > self._proper_quotes(text):
+                raise DataError(f"{told}. Set `quotes: none` if these marks are only characters, or `quotes: double` if they do quote")
+            notes.append(f"{told}, which is read as one field each.")
+        self.notes = tuple(notes)
+
+    def _misfits(self, settings: TableSettings) -> str:
+        (line, fields), *others = self.misfits
+        width = "`names` has" if settings.names else "the header has"
+        told = f"{self.file}, line {line}: {fields} fields, {width} {len(self.header)}"
+        told += f"; {len(others):,} more rows do not fit, the next on line {others[0][0]:,}" if others else ""
+        if not self.lines and not settings.names and len(self.header) == 1:
+            return f"{told}; if line {self.header_line} is no header, set `skip_lines: {self.header_line}`"
+        return told
+
+    def _swallowed(self) -> str:
+        count, (first, last) = len(self.swallowed), self.swallowed[0]
+        rows = sum(end - start for start, end in self.swallowed)
+        return (
+            f"{self.file}, line {first}: a quotation mark opens here and closes on line {last}, and each line between looks like a row; "
+            f"{count:,} such marks take in {rows:,} more lines"
+        )
+
+    def _proper_quotes(self, text: str) -> int:
+        """Count signs that marks do quote: rows with a field that holds a mark, a delimiter or a line end, and two fields quoted in a row."""
+        needs, reader, last = re.compile(f'["\r\n{re.escape(self.how.delimiter)}]'), self.how.records(text), 0
+        count = text.count(f'"{self.how.delimiter}"')
+        for record in reader:
+            line, last = last + 1, reader.line_num
+            count += any(map(needs.search, record)) and not (last > line and _looks_like_rows(record, self.how.delimiter))
+        return count
+
+
+def _looks_like_rows(record: Sequence[str], delimiter: str) -> bool:
+    """Whether each line of a record would be a whole row if quotation marks were only characters.
+
+    A mark inside a field was written twice, and a delimiter before a space belongs to a sentence: so writes who quotes.
+    """
+    whole = delimiter.join(record)
+    if len(record) < 2 or '"' in whole or f"{delimiter} " in whole:
+        return False
+    return all(line.count(delimiter) == len(record) - 1 for line in _LINE_END.split(whole))
+
+
+def _hint(text: str, read: _Rows, settings: TableSettings) -> Callable[[], str]:
+    """What may be wrong where a column is not found."""
+
+    def hint() -> str:
+        if settings.names:
+            return ""
+        if len(read.header) == 1:
+            other = next((d for d in DELIMITERS if d in read.header[0] and d != read.how.delimiter), None)
+            if read.header[0].lstrip().startswith(("{", "[")):
+                return "line 1 looks like JSON: set `format: jsonl` or `format: json`"
+            if other:
+                return f"its fields look separated by {DELIMITERS[other]}: set `delimiter: {other!r}`"
+        rows = [record for record, _ in zip(read.how.records(text), range(1001), strict=False) if len(record) == len(read.header)][1:]
+        why = why_data(read.header, rows)
+        return f"line {read.header_line} looks like data, as {why}: set `names`, the names of the columns" if why else ""
+
+    return hint

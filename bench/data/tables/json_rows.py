@@ -1,0 +1,203 @@
+"""JSON lines, and JSON values that hold rows."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bench.data.tables.table import Table
+from bench.errors import DataError
+
+JSON, JSON_LINES = "JSON", "JSON lines"
+"""Kinds of tables."""
+
+_AT_MOST_SHOWN = 6
+_TABLES_AT_MOST = 10
+"""An object of more tables than splits ever are is an object of rows."""
+
+
+class _SameKeyTwice(ValueError):
+    pass
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise _SameKeyTwice(f"{next(name for name in names if names.count(name) > 1)!a} stands twice in an object")
+    return found
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object)
+
+
+def read_json_lines(file: str, text: str) -> Table:
+    """Read an object on each line. Raises DataError, naming the first bad line and the count."""
+    lines = text.split("\n") if "\n" in text else text.split("\r")
+    records, numbers, faults = [], [], []
+    for number, line in enumerate(lines, 1):
+        if not line or line.isspace():
+            continue
+        try:
+            record = _DECODER.decode(line)
+        except (ValueError, RecursionError) as e:
+            faults.append(f"{file}, line {number}: {_reason(e)}")
+            continue
+        if isinstance(record, dict):
+            records.append(record)
+            numbers.append(number)
+        else:
+            faults.append(f"{file}, line {number}: expected an object {{...}}, found {type(record).__name__}")
+    if faults:
+        others = f" ({len(faults) - 1:,} more lines are faulty)" if len(faults) > 1 else ""
+        raise DataError(f"{faults[0]}{others}{_if_whole(text)}")
+    return _table(file, JSON_LINES, records, numbers, "line", ())
+
+
+def read_json(file: str, text: str, path: str | None) -> Table:
+    """Read one JSON value that holds rows, or else a JSON object on each line.
+
+    path: where in the value the rows are, such as 'data' or 'data.train'; None: it holds no others.
+    """
+    try:
+        value = _DECODER.decode(text)
+    except (ValueError, RecursionError) as e:
+        first, _, rest = text.lstrip().partition("\n")
+        if path is None and rest.strip() and _is_object(first):
+            return read_json_lines(file, text)
+        line = f", line {e.lineno}" if isinstance(e, json.JSONDecodeError) else ""
+        raise DataError(f"{file}{line}: {_reason(e)}") from e
+    for name in path.split(".") if path else ():
+        if not isinstance(value, dict) or name not in value:
+            raise DataError(f"{file}: holds nothing called '{name}' of `{path}`; {_inside(value)}")
+        value = value[name]
+    records, notes = _records(file, value, path)
+    for number, record in enumerate(records, 1):
+        if not isinstance(record, dict):
+            raise DataError(f"{file}, object {number}: expected an object {{...}}, found {type(record).__name__}")
+    return _table(file, JSON, records, range(1, len(records) + 1), "object", notes)
+
+
+def lists_in(text: str) -> dict[str, int]:
+    """Return the names of the lists of rows in a JSON object -> how many rows each has; empty where the text is no JSON object."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return _lists(value) if isinstance(value, dict) else {}
+
+
+def _table(file: str, kind: str, records: Sequence[Mapping[str, Any]], numbers: Sequence[int], unit: str, notes: tuple[str, ...]) -> Table:
+    return Table(
+        file=file,
+        kind=kind,
+        names=list(dict.fromkeys(key for record in records for key in record)),
+        numbers=numbers,
+        unit=unit,
+        values=lambda name: [record.get(name) for record in records],
+        notes=notes,
+    )
+
+
+def _records(file: str, value: Any, path: str | None) -> tuple[Sequence[Any], tuple[str, ...]]:
+    """The rows of a value in any of the usual shapes, and notes."""
+    if isinstance(value, list):
+        return value, ()
+    if not isinstance(value, dict):
+        raise DataError(f"{file}: expected rows, found {type(value).__name__}")
+    if (columns := columns_as_rows(value)) is not None:
+        return columns, ()
+    scalars = [name for name, inner in value.items() if not isinstance(inner, list | dict)]
+    if len(scalars) == len(value):
+        return [value] if value else [], ()
+    lists = _lists(value) or ({name: 0 for name in value if name not in scalars} if len(value) - len(scalars) == 1 else {})
+    if len(lists) == 1:
+        (name,) = lists
+        found, notes = _records(file, value[name], path)
+        others = [other for other in value if other != name]
+        return found, ((f"{file}: the rows are those of '{name}'; not read: {_shown(others)}.",) if others else ()) + notes
+    if not lists and not scalars and all(isinstance(inner, dict) for inner in value.values()):
+        return [*value.values()], ()
+    without = {name: inner for name, inner in value.items() if name not in scalars}
+    if scalars and (columns := columns_as_rows(without)) is not None:
+        return columns, (f"{file}: the columns are the lists of equal length; not read: {_shown(scalars)}.",)
+    option = "`field` (in the task: `train_field`, `dev_field`, `test_field`; of `bench init`: --field)"
+    raise DataError(f"{file}: which are the rows{f' in {path}' if path else ''}? {_inside(value)}; name one with {option}")
+
+
+def _lists(value: Mapping[str, Any]) -> dict[str, int]:
+    """Names of what may be read as rows of its own: lists of objects, and objects that hold columns."""
+    lists = {name: len(inner) for name, inner in value.items() if _is_rows(inner)}
+    tables = {name: len(rows) for name, inner in value.items() if isinstance(inner, dict) and (rows := columns_as_rows(inner))}
+    are_rows = _numbered(value) or len(tables) > _TABLES_AT_MOST  # rows that hold lists look like tables
+    return lists if are_rows else lists | tables
+
+
+def columns_as_rows(value: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    """Return the rows of an object that holds columns, in one of the ways of pandas; None where it holds none."""
+    if value.keys() == {"columns", "index", "data"} and isinstance(value["data"], list):  # orient='split'
+        return [dict(zip(value["columns"], row, strict=True)) for row in value["data"]]
+    columns = [*value.values()]
+    if columns and all(isinstance(column, list) and column and not _is_rows(column) for column in columns):
+        return [dict(zip(value, row, strict=True)) for row in zip(*columns, strict=True)] if len({*map(len, columns)}) == 1 else None
+    if columns and all(isinstance(column, dict) and column for column in columns) and not _numbered(value):  # orient='columns'
+        by_number = all(map(_numbered, columns))
+        same = len(columns[0]) > len(columns) and all(column.keys() == columns[0].keys() for column in columns)
+        if by_number or (same and not any(isinstance(cell, list | dict) for column in columns for cell in column.values())):
+            rows = dict.fromkeys(key for column in columns for key in column)
+            return [{name: column[key] for name, column in value.items() if key in column} for key in rows]
+    return None
+
+
+def _is_rows(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
+
+
+def _numbered(value: Mapping[str, Any]) -> bool:
+    return bool(value) and all(key.isdecimal() for key in value)
+
+
+def _inside(value: Any) -> str:
+    """What a value holds, for an error."""
+    if not isinstance(value, dict):
+        return f"there is a {type(value).__name__}"
+    inside = {name: inner for name, inner in value.items() if isinstance(inner, list | dict)}
+    told = [f"'{name}' ({len(inner):,} {'rows' if isinstance(inner, list) else 'entries'})" for name, inner in inside.items()]
+    return f"it holds {_shown_as(told)}" if told else f"it holds {_shown([*value])}"
+
+
+def _shown(names: Sequence[str]) -> str:
+    return _shown_as([f"'{name}'" for name in names])
+
+
+def _shown_as(told: Sequence[str]) -> str:
+    more = f" and {len(told) - _AT_MOST_SHOWN:,} more" if len(told) > _AT_MOST_SHOWN else ""
+    return ", ".join(told[:_AT_MOST_SHOWN]) + more
+
+
+def _is_object(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"not JSON: {error.msg} at column {error.colno}"
+    if isinstance(error, _SameKeyTwice):
+        return str(error)
+    return f"JSON that cannot be read: {str(error).strip().splitlines()[0]}"
+
+
+def _if_whole(text: str) -> str:
+    """What to do where a file of JSON lines is one JSON value."""
+    if not re.match(r"\s*[\[{]", text):
+        return ""
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return ""
+    return "; the file is one JSON value: set `format: json`"

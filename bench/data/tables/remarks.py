@@ -1,0 +1,61 @@
+"""What a reader should know about labels: words for 'missing', values of several types, numbers that are spelt differently."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from bench.data.tables.table import Table
+
+NULL_WORDS = frozenset(("nan", "none", "null", "n/a", "na", "nil", "#n/a", "<na>", "#na", "-nan", "nat", "n.a.", "missing", "undefined"))
+"""Words that programs write for a missing value, in lower case."""
+
+CLASSES_AT_MOST = 1000
+"""With more different labels they are texts, and nobody compares them as numbers."""
+
+_TYPES = {bool: "true or false", int: "numbers", float: "numbers"}
+
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?")
+
+
+def remarks(table: Table, name: str, values: Sequence[Any], labels: Sequence[str | None]) -> Iterator[str]:
+    """Yield sentences on a column of labels. values: as they stand in the file. labels: the same as text."""
+    yield from _null_words(table, name, labels)
+    yield from _types(table, name, values)
+    yield from _spellings(table, name, labels)
+
+
+def _null_words(table: Table, name: str, labels: Sequence[str | None]) -> Iterator[str]:
+    found: Counter[str] = Counter(label.strip() for label in labels if label and len(label) < 20 and label.strip().lower() in NULL_WORDS)
+    if not found:
+        return
+    filled = sum(label is not None and not label.isspace() and label != "" for label in labels)
+    first = next(row for row, label in enumerate(labels) if label and label.strip() in found)
+    shown = ", ".join(f"'{word}' {count:,}" for word, count in found.most_common(6))
+    yield (
+        f"{table.where(first)}: '{name}' says '{(labels[first] or '').strip()}', and {found.total():,} of {filled:,} labels are such words "
+        f"({shown}). They are read as words; empty these cells if they mean that there is no label."
+    )
+
+
+def _types(table: Table, name: str, values: Sequence[Any]) -> Iterator[str]:
+    found = Counter(_TYPES.get(kind, "text") for kind in map(type, values) if kind is not type(None))
+    if len(found) > 1:
+        shown = ", ".join(f"{kind} {count:,}" for kind, count in found.most_common())
+        yield f"{table.file}: '{name}' mixes types ({shown}). Equal numbers are one label, and so is the same number as text."
+
+
+def _spellings(table: Table, name: str, labels: Sequence[str | None]) -> Iterator[str]:
+    different = {label.strip() for label in set(labels) if label}
+    if len(different) > CLASSES_AT_MOST:
+        return
+    by_value: dict[float, list[str]] = {}
+    for label in sorted(different):
+        if _NUMBER.fullmatch(label):
+            by_value.setdefault(float(label), []).append(label)
+    several = [spelt for spelt in by_value.values() if len(spelt) > 1]
+    if several:
+        shown = " and ".join(f"'{label}'" for label in several[0])
+        yield f"{table.file}: '{name}' spells {len(several):,} numbers in several ways, such as {shown}. They are different labels."

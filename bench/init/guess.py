@@ -1,0 +1,239 @@
+"""The settings that the task `files` needs to read a file, guessed from its bytes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from bench.data import tables
+from bench.data.tables.content import binary_format, format_of, load, suffix_of
+from bench.data.tables.decoding import decode
+from bench.data.tables.delimited import layout
+from bench.data.tables.header import why_data
+from bench.data.tables.json_rows import columns_as_rows, lists_in
+from bench.data.tables.settings import DELIMITERS, SUFFIXES, Format, TableSettings
+from bench.errors import DataError
+from bench.init.column_names import DEV, TEST, TRAIN, is_usual
+from bench.init.encodings import guess_encoding
+
+RECORDS_LOOKED_AT = 300
+RECTANGULAR = 0.9
+"""Share of the first records with the same number of fields, from which on a delimiter is believed."""
+
+LINES_BEFORE_HEADER = 20
+
+TEXT_SUFFIXES = ("", ".txt", ".text", ".tab", ".dat", ".data")
+"""Suffixes of text in any format."""
+
+NOT_BY_SUFFIX = "the suffix does not say it"
+
+IsHeader = Callable[[list[str], str], bool]
+"""Asks somebody whether a first row holds names: (its fields, why it looks like data)."""
+
+
+@dataclass
+class Guessed:
+    """A file, read with the settings that it needs."""
+
+    file: Path
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Settings of `files`, and `train_field`, `dev_field`, `test_field`, that are not the default."""
+    why: dict[str, str] = field(default_factory=dict)
+    """Setting -> what it rests on."""
+    troubles: list[str] = field(default_factory=list)
+    """What a reader should know, a sentence each."""
+
+    def set(self, name: str, value: Any, why: str, trouble: str = "") -> None:
+        """Add a setting."""
+        self.settings[name], self.why[name] = value, why
+        if trouble:
+            self.troubles.append(trouble)
+
+    def read(self, **other: Any) -> tables.Table:
+        """Read the file as strictly as `files`, with the settings so far and others."""
+        told = {name: value for name, value in (self.settings | other).items() if name in TableSettings.model_fields}
+        return tables.read(str(self.file), TableSettings(**told), self.settings.get("train_field"))
+
+
+def guess(file: Path, field: str | None = None, is_header: IsHeader | None = None) -> tuple[Guessed, tables.Table]:
+    """Return the settings, and the table that they give. Raises DataError where no setting reads the file.
+
+    field: where in a JSON value the rows are. is_header: asks somebody; None: nobody is there.
+    """
+    found, data = Guessed(file), load(str(file))
+    if field is not None:
+        found.set("train_field", field, "as you said")
+    by_suffix = SUFFIXES.get(suffix_of(str(file)))
+    if binary := binary_format(data):
+        if binary != by_suffix:
+            found.set("format", binary, NOT_BY_SUFFIX)
+        return found, found.read()
+    if by_suffix in ("parquet", "arrow"):
+        return found, found.read()
+    if by_suffix is None and suffix_of(str(file)) not in TEXT_SUFFIXES:
+        format_of(str(file), data, None)
+    text = _text(found, data)
+    return found, found.read() if _is_json(found, text, by_suffix) else _delimited(found, text, by_suffix, is_header)
+
+
+def _text(found: Guessed, data: bytes) -> str:
+    guessed = guess_encoding(data)
+    if guessed.encoding:
+        found.set("encoding", guessed.encoding, "a guess: look at some rows")
+    if guessed.damaged:
+        found.set("encoding_errors", "replace", "damaged places are read as U+FFFD")
+    if guessed.trouble:
+        found.troubles.append(guessed.trouble)
+    told = {name: value for name, value in found.settings.items() if name.startswith("encoding")}
+    return decode(str(found.file), data, TableSettings(**told))[0]
+
+
+def _is_json(found: Guessed, text: str, by_suffix: Format | None) -> bool:
+    """Whether it is JSON; sets the format and the lists to read where the suffix does not say them."""
+    if by_suffix not in ("json", "jsonl") and not text.lstrip().startswith(("{", "[")):
+        return False
+    whole = _is_one_value(text)
+    if by_suffix not in ("json", "jsonl"):
+        first = text.lstrip().splitlines()[0]
+        if not whole and not first.rstrip().endswith("}"):
+            return False
+        found.set("format", "json" if whole else "jsonl", NOT_BY_SUFFIX)
+    elif by_suffix == "jsonl" and whole:
+        found.set("format", "json", "it is one JSON value, not an object on each line", "it is one JSON value, not an object on each line")
+    if whole and "train_field" not in found.settings:
+        _splits(found, lists_in(text))
+    return True
+
+
+def _is_one_value(text: str) -> bool:
+    """Whether a text is a list or an object, and not just the one row of JSON lines."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    if isinstance(value, dict):
+        return "\n" in text.strip() or bool(lists_in(text)) or columns_as_rows(value) is not None
+    return isinstance(value, list)
+
+
+def _splits(found: Guessed, lists: dict[str, int]) -> None:
+    """Take the lists of a JSON object that are named like splits."""
+    if len(lists) < 2:
+        return
+    for option, usual in (("train_field", TRAIN), ("dev_field", DEV), ("test_field", TEST)):
+        name = next((name for name in lists if name.lower() in usual), None)
+        if name is None and option == "train_field":
+            return
+        if name is not None:
+            found.set(option, name, f"{lists[name]:,} rows")
+    shown = ", ".join(f"'{name}' ({rows:,} rows)" for name, rows in lists.items())
+    found.troubles.append(f"it holds several lists of rows: {shown}; train, dev and test are taken by name, others are not read")
+
+
+def _delimited(found: Guessed, text: str, by_suffix: Format | None, is_header: IsHeader | None) -> tables.Table:
+    usual = "\t" if by_suffix == "tsv" else ","
+    by_layout = layout(text, usual, TableSettings())
+    delimiter = by_layout.delimiter if by_layout.skipped else _delimiter(text, usual)
+    if by_suffix is None or delimiter != usual:
+        kind = {",": "csv", "\t": "tsv"}.get(delimiter)
+        known = NOT_BY_SUFFIX if by_suffix is None else f"its fields are separated by {DELIMITERS.get(delimiter, delimiter)}"
+        if by_suffix is None or kind:
+            found.set("format", kind or "csv", known, "" if by_suffix is None else known)
+        if not kind and not by_layout.skipped:
+            separated = f"its fields are separated by {DELIMITERS[delimiter]}"
+            found.set("delimiter", delimiter, separated, separated)
+    if skipped := _lines_before_header(text, delimiter):
+        first = text.lstrip().splitlines()[0]
+        found.set("skip_lines", skipped, "no header", f"{skipped:,} lines before the header are not read; the first is {first[:60]!a}")
+    return _headed(found, _quoted(found), is_header)
+
+
+def _records(text: str, delimiter: str, quotes: str = "double", skip: int = 0) -> Iterator[list[str]]:
+    """The first records, as far as they can be read."""
+    settings = TableSettings(delimiter=delimiter, quotes="none" if quotes == "none" else "double", skip_lines=skip)
+    try:
+        yield from islice(filter(None, layout(text, delimiter, settings).records(text)), RECORDS_LOOKED_AT)
+    except csv.Error:
+        return
+
+
+def _widths(text: str, delimiter: str, quotes: str = "double") -> tuple[int, float, bool]:
+    """The commonest number of fields of a record, the share of records that have it, and whether the first one has it."""
+    widths = [len(record) for record in _records(text, delimiter, quotes)] or [1]
+    width, count = Counter(widths).most_common(1)[0]
+    return width, count / len(widths), widths[0] == width
+
+
+def _regular(text: str, delimiter: str) -> float:
+    """How regular a table the delimiter gives, from 0 to 1. A header that does not fit the rows halves it."""
+    found = [_widths(text, delimiter, quotes) for quotes in ("double", "none")]
+    return max(share * (1.0 if fits else 0.5) if width > 1 else 0.0 for width, share, fits in found)
+
+
+def _delimiter(text: str, usual: str) -> str:
+    regular = {delimiter: _regular(text, delimiter) for delimiter in (usual, *DELIMITERS)}
+    return usual if regular[usual] >= RECTANGULAR else max(regular, key=lambda delimiter: regular[delimiter])
+
+
+def _lines_before_header(text: str, delimiter: str) -> int:
+    """How many lines without any delimiter, such as a comment, stand before the rows."""
+    width, _, fits = _widths(text, delimiter)
+    if width < 2 or fits:
+        return 0
+    for skip, line in enumerate(islice(io.StringIO(text, newline=""), LINES_BEFORE_HEADER + 1)):
+        if len(next(_records(text, delimiter, skip=skip), [])) == width:
+            return skip
+        if not line.startswith("#") and any(other in line for other in DELIMITERS):
+            return 0
+    return 0
+
+
+def _quoted(found: Guessed) -> tables.Table:
+    """The table; with quotation marks that are only characters, where it cannot be read otherwise."""
+    try:
+        return found.read()
+    except DataError as error:
+        try:
+            table = found.read(quotes="none")
+        except DataError:
+            raise error from None
+        if _are_quoted(table):
+            raise
+        why = str(error).split(". Set `")[0].split("; set `")[0].removeprefix(f"{found.file}, ")
+        found.set(
+            "quotes",
+            "none",
+            "quotation marks are only characters",
+            f"quotation marks are only characters, as quotes they do not fit: {why}",
+        )
+        return table
+
+
+def _are_quoted(table: tables.Table) -> bool:
+    """Whether most cells with a quotation mark, of a table that was read as if it quoted nothing, begin and end with one."""
+    marked = [cell for name in table.names for cell in (table.values(name) if list(table.names).count(name) == 1 else ()) if '"' in cell]
+    return 2 * sum(len(cell) > 1 and cell[0] == cell[-1] == '"' for cell in marked) > len(marked)
+
+
+def _headed(found: Guessed, table: tables.Table, is_header: IsHeader | None) -> tables.Table:
+    """The table; with names by position, where the first row is data."""
+    names = list(table.names)
+    columns = [table.values(name)[:RECORDS_LOOKED_AT] for name in names if names.count(name) == 1]
+    rows = [list(row) for row in zip(*columns, strict=True)]
+    why = why_data([name for name in names if names.count(name) == 1], rows)
+    if not why and len(set(names)) < len(names) and not is_usual(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        why = f"{twice!a} would be the name of {names.count(twice)} columns"
+    if not why or is_usual(names) or (is_header is not None and is_header(names, why)):
+        return table
+    made = tuple(f"column_{i}" for i in range(1, len(names) + 1))
+    told = f"the first row looks like data, as {why}; it is read as a row, and the columns are called {made[0]} to {made[-1]}"
+    found.set("names", made, "the first row is data; without this line it holds the names", told)
+    return found.read()
