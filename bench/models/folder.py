@@ -1,4 +1,4 @@
-"""A model folder of your own."""
+"""A checkpoint in a local folder."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from bench.contracts import Checkpoint
 class Folder(Checkpoint):
     """A local folder in the transformers layout: config.json, *.safetensors, tokenizer files.
 
-    It is known by its path: a model that changes in place goes unnoticed by what was made from it before.
+    The folder is identified by its path. If its model changes in place, artifacts that were made from it
+    before are not made again.
     """
 
     path: str = Field(min_length=1)
-    """The folder, absolute or relative to where `bench` runs."""
+    """The folder, absolute or relative to the folder in which `bench` runs."""
 
     @property
     def title(self) -> str:
