@@ -1,4 +1,4 @@
-"""Text from a file of your own."""
+"""Text from a local file."""
 
 from __future__ import annotations
 
@@ -12,19 +12,22 @@ from bench.data.tables import Columns, Format, read_table
 
 
 class Files(Text):
-    """A column of a JSON-lines, CSV, TSV or Parquet file, in UTF-8, `.gz` or not. Blank and repeated texts are left out."""
+    """A column of a JSON-lines, CSV, TSV or Parquet file, in UTF-8, with or without `.gz`.
+
+    Blank and repeated texts are left out.
+    """
 
     path: str
-    """The file, absolute or relative to where `bench` runs."""
+    """The file, absolute or relative to the folder in which `bench` runs."""
     column: str = "text"
-    """Column of the texts."""
+    """Name of the column that holds the texts."""
     format: Format | None = None
-    """Format of the file. Missing: by suffix."""
+    """Format of the file. Missing: chosen by its suffix."""
     most_documents: int | None = Field(default=None, ge=1)
-    """Documents taken: those with the lowest hashes. Missing: all."""
+    """Number of documents to take: those with the lowest hashes. Missing: all."""
 
-    def documents(self, cache: Path, progress: Progress) -> tuple[Example, ...]:  # noqa: ARG002 - reading is quick, nothing is kept
-        """See Text.documents. Raises DataError where the file cannot be read."""
+    def documents(self, cache: Path, progress: Progress) -> tuple[Example, ...]:  # noqa: ARG002 - reading is quick, so nothing is cached
+        """Return the documents; see Text.documents. Raises DataError where the file cannot be read."""
         progress(f"reading {self.path}", 0, 1)
         rows = read_table(self.path, self.format, Columns(self.column, self.column, None))
         progress(f"reading {self.path}", 1, 1)
