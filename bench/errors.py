@@ -1,9 +1,9 @@
-"""Everything that bench raises on purpose.
+"""Every error that bench raises on purpose.
 
 BenchError                  base: its message is one clear line for the user, never a traceback
 ├── SuiteError              the suite file is wrong; carries every fault at once
 ├── DataError               a task's data is missing, empty, ragged, or too small for what the suite asks
-├── CheckpointError         a pretrained model is missing, pickled, needs remote code, or is of an unknown family
+├── CheckpointError         a pretrained model is missing, pickled, needs remote code, or has an unknown family
 ├── MeasureError            an instrument that the suite pays by gives no number here
 └── Stop                    an arm ends without a score, and that is a result
     ├── OverBudget          a charge does not fit into the purse                   -> record `infeasible`
@@ -16,10 +16,7 @@ class BenchError(Exception):
 
 
 class SuiteError(BenchError):
-    """A suite that cannot run.
-
-    faults: one line each, `file:line: path: what was expected`.
-    """
+    """A suite that cannot run. `faults` has one line each: `file:line: path: what was expected`."""
 
     def __init__(self, faults: list[str]) -> None:
         super().__init__("\n".join(faults))
@@ -27,11 +24,11 @@ class SuiteError(BenchError):
 
 
 class DataError(BenchError):
-    """The data of a task cannot be used as it is."""
+    """The data of a task cannot be used."""
 
 
 class CheckpointError(BenchError):
-    """A pretrained checkpoint cannot be had, or may not be loaded."""
+    """A pretrained checkpoint is not available, or may not be loaded."""
 
 
 class MeasureError(BenchError):
@@ -39,12 +36,12 @@ class MeasureError(BenchError):
 
 
 class Stop(BenchError):
-    """An arm ends here, without a score: a result, not a failure."""
+    """An arm ends here without a score. This is a result, not a failure."""
 
 
 class OverBudget(Stop):
-    """A charge does not fit into what is left in the purse."""
+    """A charge is higher than what is left in the purse."""
 
 
 class NotEnough(Stop):
-    """The data holds fewer labels than the money would buy."""
+    """The data cannot supply what the money would buy, such as labels."""

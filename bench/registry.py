@@ -1,4 +1,4 @@
-"""Shelf and file name -> class. A part is found by its file name; other people's packages add parts by entry points.
+"""Finds parts by shelf and name. A part's name is its file name. Other packages add parts by entry points.
 
 [project.entry-points."bench.strategies"]
 my_strategy = "my_package.my_module:MyStrategy"
@@ -27,14 +27,14 @@ _BASES: tuple[type[Part], ...] = (
     contracts.Executor,
 )
 SHELVES: dict[str, type[Part]] = {base.shelf: base for base in _BASES}
-"""Shelf -> what its parts derive from."""
+"""Shelf -> base class of its parts."""
 
 FORMER_NAMES = {"models": ("zoo",)}
-"""Shelf -> its names in earlier versions; packages that use them in their entry points keep working."""
+"""Shelf -> its names in earlier versions. Packages that use these in their entry points keep working."""
 
 
 class UnknownPart(BenchError):
-    """No such part on the shelf; says the nearest name that is there."""
+    """No such part on the shelf. The message suggests the most similar name."""
 
     def __init__(self, shelf: str, name: str) -> None:
         near = nearest(name, names(shelf))
@@ -43,7 +43,7 @@ class UnknownPart(BenchError):
 
 
 def names(shelf: str) -> tuple[str, ...]:
-    """Names of all parts on a shelf, sorted. Files whose name starts with '_' are no parts."""
+    """Return the names of all parts on a shelf, sorted. Files whose name starts with '_' are not parts."""
     package = importlib.import_module(f"bench.{shelf}")
     own = {m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_")}
     return tuple(sorted(own | {entry.name for entry in _entry_points(shelf)}))
@@ -51,13 +51,16 @@ def names(shelf: str) -> tuple[str, ...]:
 
 @cache
 def _entry_points(shelf: str) -> tuple[EntryPoint, ...]:
-    """Parts that other packages add to a shelf; reading them takes 20 ms."""
+    """Return the parts that other packages add to a shelf. Reading them takes 20 ms."""
     return tuple(entry for group in (shelf, *FORMER_NAMES.get(shelf, ())) for entry in entry_points(group=f"bench.{group}"))
 
 
 @cache
 def find(shelf: str, name: str) -> type[Part]:
-    """The class behind a name. Raises UnknownPart."""
+    """Return the class behind a name.
+
+    Raises UnknownPart where there is none. Raises BenchError where its file does not hold exactly one part.
+    """
     if name not in names(shelf):
         raise UnknownPart(shelf, name)
     for entry in _entry_points(shelf):
@@ -73,7 +76,7 @@ def find(shelf: str, name: str) -> type[Part]:
 
 
 def name_of(part: Part) -> str:
-    """The name under which the class of a part is found."""
+    """Return the name under which the class of a part is found."""
     for shelf, base in SHELVES.items():
         if isinstance(part, base):
             return next(n for n in names(shelf) if find(shelf, n) is type(part))

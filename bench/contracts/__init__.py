@@ -1,10 +1,12 @@
-"""All that an author of a part needs, on one page.
+"""Everything that the author of a part needs.
 
-A part is a file on a shelf (`tasks/`, `strategies/`, `metrics/`, `profilers/`, `models/`, `texts/`, `executors/`) that holds one class
-derived from one of the bases below. It is found by its file name; adding it edits no other file.
+A part is a file on a shelf (`tasks/`, `strategies/`, `metrics/`, `profilers/`, `models/`, `texts/`,
+`executors/`). The file holds one class, derived from one of the bases below. It is found by its file name;
+adding it changes no other file.
 
-A part is a frozen, strict value: its fields are its settings, documented under the field, unit in the name. Making one
-touches no file, network or device. What costs something happens in the one method that its base names.
+A part is a frozen, strict value. Its fields are its settings, documented under the field, with the unit in
+the name. Constructing a part touches no file, network or device. Expensive work happens in the one method
+that its base names.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a part derives from: Task, Checkpoint, Text, Metric, Profiler, Executor; `strategy.py` has Strategy."""
+"""Base classes of parts: Task, Checkpoint, Text, Metric, Profiler, Executor. `strategy.py` has Strategy."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from bench.contracts.part import Part
 from bench.contracts.values import Example, Progress, Reading, Score, Splits
 
 Rule = Callable[[str], str]
-"""A trivial rule: source -> prediction, without any model."""
+"""A baseline that needs no model: source -> prediction."""
 
 
 class Task(Part, ABC):
-    """Documents, their labels, and the trivial rules that any model has to beat."""
+    """Documents, their labels, and baselines that any model has to beat."""
 
     shelf: ClassVar[str] = "tasks"
 
@@ -26,60 +26,65 @@ class Task(Part, ABC):
     """Names of the classes that the labels are; empty where labels are texts, or only the data tell."""
 
     prefix: str = ""
-    """Put before every source that a model reads, such as 'summarize: '."""
+    """Text put before every source that a model reads, such as 'summarize: '."""
     max_source_tokens: int = Field(default=512, ge=4)
-    """Sources are cut here, counted in the model's own tokens."""
+    """Longest source, in the model's own tokens. Longer ones are cut."""
     max_target_tokens: int = Field(default=64, ge=2)
-    """Labels are cut, and generation stops, here."""
+    """Longest label, in the model's own tokens. Longer ones are cut, and generation stops here."""
     label_usd: float | None = Field(default=None, ge=0)
     """Price of one label of this task in dollars, where it differs from the suite's."""
 
     @abstractmethod
     def splits(self, cache: Path, progress: Progress) -> Splits:
-        """Read the data. Slow work is kept under `cache`. Raises DataError."""
+        """Read the data. Results of slow work are kept under `cache`. Raises DataError."""
 
     @abstractmethod
     def trivial_rules(self, train: Sequence[Example]) -> Mapping[str, Rule]:
-        """Name -> rule; the first is the lead baseline. train: labelled examples, for a rule such as 'the commonest label'."""
+        """Return name -> baseline. The first one is the main baseline, such as the lead of the document.
+
+        `train` holds labelled examples, for a baseline such as 'the most frequent label'.
+        """
 
 
 class Checkpoint(Part, ABC):
-    """A pretrained large model. Its making is sunk cost, charged to nobody."""
+    """A pretrained large model. Making it is sunk cost, which nobody pays."""
 
     shelf: ClassVar[str] = "models"
 
     @abstractmethod
     def folder(self, cache: Path) -> Path:
-        """A local folder in the transformers layout (config.json, *.safetensors, tokenizer). Raises CheckpointError."""
+        """Return a local folder in the transformers layout: config.json, *.safetensors, tokenizer. Raises
+        CheckpointError."""
 
     @property
     @abstractmethod
     def title(self) -> str:
-        """What a reader calls it, e.g. 'google/pegasus-large'."""
+        """Name for readers, such as 'google/pegasus-large'."""
 
 
 class Text(Part, ABC):
-    """Plain text to go on pretraining with. A suite names it under `texts`."""
+    """Plain text for continued pretraining. A suite names it under `texts`."""
 
     shelf: ClassVar[str] = "texts"
 
     @abstractmethod
     def documents(self, cache: Path, progress: Progress) -> tuple[Example, ...]:
-        """Documents without targets. Slow work is kept under `cache`. Raises DataError."""
+        """Return documents without targets. Results of slow work are kept under `cache`. Raises DataError."""
 
 
 class Metric(Part, ABC):
-    """Predictions and references -> scores."""
+    """Computes scores from predictions and references."""
 
     shelf: ClassVar[str] = "metrics"
 
     @property
     @abstractmethod
     def score_names(self) -> tuple[str, ...]:
-        """Names of the scores that `score` gives, known beforehand."""
+        """Names of the scores that `score` returns."""
 
     def prepare(self) -> None:
-        """Called once before anything is spent. Raises BenchError where `score` could not work."""
+        """Prepare to score. Called once before anything is spent. Raises BenchError where `score` could not
+        work."""
         return
 
     def folder(self) -> Path | None:
@@ -87,7 +92,10 @@ class Metric(Part, ABC):
         return None
 
     def check(self, references: Sequence[str]) -> None:
-        """Called with the references of every task before anything is spent. Raises BenchError where they cannot be scored."""
+        """Check the references of a task. Called for every task before anything is spent.
+
+        Raises BenchError where they cannot be scored.
+        """
 
     def in_form(self, form: Form) -> Self:  # noqa: ARG002
         """Return this metric with the texts among its settings, such as classes, in the form that `score` is given texts in."""
@@ -95,24 +103,32 @@ class Metric(Part, ABC):
 
     @abstractmethod
     def score(self, predictions: Sequence[str], references: Sequence[str]) -> list[Score]:
-        """Equally long sequences, at least one each. The same input always gives the same output."""
+        """Return scores. Both sequences have the same length, 1 or more. The same input always gives the same
+        output."""
 
 
 class TokenMetric(Metric):
-    """How likely a model finds the references: for models too, that do not say anything of use yet."""
+    """Computes scores from the likelihood of the references. It suits models whose generated text is not yet
+    useful."""
 
     def score(self, predictions: Sequence[str], references: Sequence[str]) -> list[Score]:  # noqa: ARG002
-        """Generated text is not scored; see `score_tokens`."""
+        """Return nothing: generated text is not scored; see `score_tokens`."""
         return []
 
     @abstractmethod
     def score_tokens(self, log_probs: Sequence[Sequence[float]]) -> list[Score]:
-        """log_probs: of each reference, the natural logarithm of each of its tokens' probability, the end token included, given the
-        document and the tokens before it; at least one reference, at least one token each."""
+        """Return scores for one or more references, each with one or more tokens.
+
+        `log_probs` has one list for each reference: the natural logarithm of the probability of each token,
+        including the end token. The probability is given the document and the tokens before it.
+        """
 
 
 class Instrument(Protocol):
-    """Started and stopped once. `stop` is also called when the work in the window failed."""
+    """Measures one window of work. It is started and stopped once.
+
+    `stop` is also called when the work in the window failed.
+    """
 
     def start(self) -> None: ...
 
@@ -125,27 +141,30 @@ class Profiler(Part, ABC):
     shelf: ClassVar[str] = "profilers"
 
     def prepare(self) -> None:
-        """Warm up whatever the first window would otherwise pay for."""
+        """Do what would otherwise slow down the first window."""
         return
 
     @abstractmethod
     def instrument(self) -> Instrument:
-        """A fresh instrument for one window."""
+        """Return a new instrument for one window."""
 
 
 PARENT_PIPE = "BENCH_PARENT_PIPE"
-"""Environment variable that an executor sets where a process gets a pipe from it as standard input: when that closes, the
-executor is gone, and the process ends too."""
+"""Environment variable that an executor sets for a process whose standard input is a pipe from the executor.
+
+When the pipe closes, the executor is gone, and the process ends too.
+"""
 
 
 class Executor(Part, ABC):
-    """Where fresh processes run."""
+    """A place where fresh processes run."""
 
     shelf: ClassVar[str] = "executors"
 
     @abstractmethod
     def run(self, commands: Mapping[str, Sequence[str]], logs: Mapping[str, Path], ended: Callable[[str, int], None]) -> None:
-        """Run every command (id -> argv), its output to its log; call ended(id, exit status) as each ends.
+        """Run every command (id -> argv) with its output in its log. Call ended(id, exit status) as each
+        ends.
 
-        A negative status is the number of the signal that killed it.
+        A negative status is the number of the signal that killed the process.
         """

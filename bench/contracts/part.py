@@ -1,4 +1,4 @@
-"""What every part is, and the settings that several parts share."""
+"""The base class of every part, and settings that several parts share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Part(BaseModel):
     """A frozen, strict value whose fields are its settings."""
 
     shelf: ClassVar[str] = ""
-    """Folder of `bench/` where parts of this kind lie; empty for settings that several parts share."""
+    """Folder of `bench/` that holds parts of this kind. Empty for settings that several parts share."""
 
     model_config = ConfigDict(
         frozen=True, strict=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True, validate_default=True
@@ -23,9 +23,10 @@ class Part(BaseModel):
 
     @classmethod
     def kind(cls) -> str:
-        """Name this class for artifact keys, such as 'bench/models/random.Random'.
+        """Return the name of this class in artifact keys, such as 'bench/models/random.Random'.
 
-        The name holds the package, shelf, file and class, and no folder in between. A file that moves inside its package keeps the key.
+        The name holds the package, shelf, file and class, but no folder in between. A file that moves inside
+        its package keeps its key.
         """
         package, file = cls.__module__.partition(".")[0], cls.__module__.rpartition(".")[2]
         return f"{package}/{cls.shelf}/{file}.{cls.__qualname__}" if cls.shelf else cls.__qualname__
@@ -48,13 +49,14 @@ class Part(BaseModel):
 
 @dataclass(frozen=True)
 class Names:
-    """Marks a setting whose value is a label of the suite: under `models`, or under `texts`."""
+    """Marks a setting whose value is a label of the suite."""
 
     under: Literal["models", "texts"]
+    """The section of the suite that has the label."""
 
 
 def names_used(part: Part) -> Iterator[tuple[tuple[str, ...], Names, str]]:
-    """(path of the setting, what it names, label) for every label of the suite that the settings of a part name."""
+    """Yield (path of the setting, what it names, label) for every label of the suite in a part's settings."""
     for field, info in type(part).model_fields.items():
         value = getattr(part, field)
         if isinstance(value, Part):
@@ -91,31 +93,38 @@ ContentPath = Annotated[str, ContentAt()]
 """Path of a file or folder that a part reads."""
 
 Layers = Annotated[int, Field(ge=1)] | Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
-"""How many layers to keep, or which ones, counted from 0; a layer named twice is copied twice. Under a strategy's settings, where a
-list is a grid, `[[0, 4, 7]]` names three layers."""
+"""How many layers to keep, or which ones, counted from 0. A layer named twice is copied.
+
+In a strategy's settings a list is a grid, so there `[[0, 4, 7]]` names three layers.
+"""
 
 
 class Compact(Part):
-    """The compact model: how many layers of the large one it keeps; missing: all of them. Or another pretrained model."""
+    """The compact model: some layers of the large model, or another pretrained model.
+
+    Missing numbers of layers mean all layers.
+    """
 
     encoder_layers: Layers | None = None
-    """Encoder layers kept: a number, or which ones."""
+    """Encoder layers to keep: a number, or a list of layers counted from 0. Missing: all."""
     decoder_layers: Layers | None = None
-    """Decoder layers kept: a number, or which ones."""
+    """Decoder layers to keep: a number, or a list of layers counted from 0. Missing: all."""
     model: ModelLabel | None = None
-    """A label under `models`: the compact model is that checkpoint, whole or of these layers, and is not cut from the large one."""
+    """A label under `models`. The compact model is then that checkpoint, or the kept layers of it, and is not
+    cut from the large model."""
 
 
 class Decoding(Part):
-    """How outputs are generated, the same for every model of a suite."""
+    """Settings of generation, the same for every model of a suite."""
 
     beams: int = Field(default=1, ge=1)
-    """Beam width; 1 is greedy."""
+    """Beam width. 1 is greedy decoding."""
     length_penalty: float = 1.0
     """Exponent of the length in a beam's score."""
     batch_size: int = Field(default=64, ge=1)
-    """Documents decoded at a time."""
+    """Documents generated at a time."""
 
 
 Precision = Literal["bf16", "fp32"]
-"""bf16 is autocast over fp32 weights. Never fp16: Pegasus and T5 overflow (transformers #12225, #11461)."""
+"""Numeric precision. 'bf16' is autocast over fp32 weights. fp16 is not offered: Pegasus and T5 overflow in it
+(transformers #12225, #11461)."""

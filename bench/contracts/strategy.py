@@ -1,4 +1,4 @@
-"""A way to spend the budget, the job that it sees, and what it hands back."""
+"""The base class of strategies, the job that a strategy sees, and the outcome that it returns."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bench.contracts.values import Example, Phase
 
 
 class Job(ABC):
-    """All that a strategy sees of an arm. There is no test split in it."""
+    """Everything that a strategy sees of an arm. It does not include the test split."""
 
     task: Task
     unlabelled: tuple[Example, ...]
@@ -29,70 +29,81 @@ class Job(ABC):
 
     @abstractmethod
     def seed_for(self, purpose: str) -> int:
-        """A seed that depends on the arm's seed and the purpose alone: the same for every strategy and budget."""
+        """Return a seed that depends only on the arm's seed and the purpose. It is the same for every
+        strategy and budget."""
 
     @abstractmethod
     def labels(self, share: float) -> tuple[Example, ...]:
-        """Buy labels for `share` of the budget; the starting labels and the bought ones, in drawing order.
+        """Buy labels for `share` of the budget. Return the starting labels and the bought ones, in drawing
+        order.
 
-        Smaller purchases are prefixes of larger ones. Raises NotEnough, OverBudget.
+        Smaller purchases are prefixes of larger ones. Raises NotEnough and OverBudget.
         """
 
     @abstractmethod
     def model(self, label: ModelLabel) -> Checkpoint:
-        """A pretrained model that the suite names under `models`."""
+        """Return a pretrained model that the suite names under `models`."""
 
     @abstractmethod
     def text(self, label: TextLabel) -> tuple[Example, ...]:
-        """A text that the suite names under `texts`, without what holds a document of dev or test; or `pool`, the unlabelled pool."""
+        """Return a text that the suite names under `texts`, or with `pool` the unlabelled pool.
+
+        Text that contains a document of dev or test is left out.
+        """
 
     @abstractmethod
     def left_usd(self) -> float:
-        """Dollars left in the purse."""
+        """Return the dollars left in the purse."""
 
     @abstractmethod
     def check(self, recipe: Recipe) -> None:
-        """Raises BenchError where it cannot be made, whatever it may cost: of a student, before its teacher is paid."""
+        """Raise BenchError where the recipe cannot be made at any price.
+
+        Use it for a student before its teacher is paid for.
+        """
 
     @abstractmethod
     def make(self, recipe: R, phase: Phase, shorten: bool = False, at_most_usd: float | None = None) -> R:
-        """Have it made, or find it made, and pay for it either way; the recipe as it was made.
+        """Make an artifact, or find it, and pay for it in both cases. Return the recipe as it was made.
 
-        at_most_usd: of the money left, what this may take; None: all of it.
-        shorten: where that does not cover it, make as much of it as it buys; the recipe made then has a `limit`.
-        Raises OverBudget where the charge, or with `shorten` its first step, does not fit.
+        `at_most_usd` is the part of the money left that it may take. None: all of it. With `shorten`, an
+        artifact that costs more is made as far as the money goes, and the returned recipe has a `limit`.
+        Raises OverBudget where the charge does not fit, or with `shorten` its first step.
         """
 
     @abstractmethod
     def read(self, recipe: Recipe) -> Any:
-        """What was made, as `recipe.read` gives it."""
+        """Return the content of an artifact, as `recipe.read` does."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a strategy hands back.
-
-    facts: figures for the table, such as labels and pseudo-labels used.
-    answers: how the teacher answers, where it does not read documents as the student does, or is no model of ours: documents
-    without labels -> a recipe whose artifact reads as one text for each, in order.
-    """
+    """What a strategy returns."""
 
     student: Recipe
+    """The compact model."""
     teacher: Recipe | None = None
+    """The model that taught the student, if there is one."""
     facts: Mapping[str, float] = field(default_factory=dict)
+    """Numbers for the table, such as the number of pseudo-labels used."""
     answers: Callable[[tuple[Example, ...]], Recipe] | None = None
+    """Documents without labels -> a recipe whose artifact reads as one text for each, in order.
+
+    It is set where the teacher does not read documents as the student does, or is not a model on this
+    machine.
+    """
 
 
 class Strategy(Part, ABC):
-    """A way to spend the money."""
+    """A way to spend the budget."""
 
     shelf: ClassVar[str] = "strategies"
 
     label_share: float = Field(default=0.0, ge=0, le=1)
-    """Part of the budget that buys labels, before the rest buys compute. A list in a suite is a grid."""
+    """Part of the budget that buys labels. The rest buys compute afterwards. A list in a suite is a grid."""
     compact: Compact | None = None
-    """The compact model of this strategy, where it is not the suite's."""
+    """The compact model of this strategy, where it differs from the suite's."""
 
     @abstractmethod
     def run(self, job: Job) -> Outcome:
-        """Spend the purse; the compact model. Raises Stop."""
+        """Spend the purse and return the compact model. Raises Stop."""

@@ -1,1 +1,1 @@
-"""Where fresh processes run, one a file."""
+"""Ways to run fresh processes, one per file."""

@@ -1,4 +1,4 @@
-"""Processes on this machine, some at a time."""
+"""Runs processes on this machine, several at a time."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from bench.system import processes
 
 
 class Local(Executor):
-    """Runs each command as a child, at most `workers` at a time, and leaves none behind."""
+    """Runs each command as a child process, at most `workers` at a time, and leaves no process behind."""
 
     workers: int = Field(default_factory=processes.concurrency, ge=1)
-    """Processes at a time; by default one per core that this process may use, at most 8."""
+    """Processes at a time. By default one per core that this process may use, at most 8."""
     one_thread: bool = True
-    """Whether each process has one thread. Threads that share a core slow each other down many times over, processes do not."""
+    """Whether each process has one thread. Threads that share a core slow each other down many times over.
+    Processes do not."""
 
     def run(self, commands: Mapping[str, Sequence[str]], logs: Mapping[str, Path], ended: Callable[[str, int], None]) -> None:
         waiting, running = dict(commands), dict[str, subprocess.Popen[bytes]]()
@@ -32,7 +33,7 @@ class Local(Executor):
                 time.sleep(0.1)
                 for name in [n for n, process in running.items() if process.poll() is not None]:
                     process = running.pop(name)
-                    process.communicate()  # closes the pipe to it
+                    process.communicate()  # closes the pipe to the process
                     ended(name, process.returncode)
         finally:
             for process in running.values():

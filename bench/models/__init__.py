@@ -1,1 +1,1 @@
-"""Pretrained checkpoints: what they are, whence they come, how they are checked."""
+"""Pretrained checkpoints, one part per file."""

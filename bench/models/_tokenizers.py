@@ -1,4 +1,4 @@
-"""Byte-level BPE tokenizers with the special tokens of each family, learnt on the spot."""
+"""Byte-level BPE tokenizers with the special tokens of each family, trained when they are first needed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bench.system.files import build_once
 from bench.training.shapes import Family
 
 SENTINELS = tuple(f"<extra_id_{i}>" for i in range(100))
-"""What stands for the gaps of T5's span corruption."""
+"""Tokens that mark the gaps of T5's span corruption."""
 
 SPECIAL_TOKENS: dict[Family, tuple[str, ...]] = {
     "t5": ("<pad>", "</s>", "<unk>", *SENTINELS),
@@ -26,25 +26,30 @@ SPECIAL_TOKENS: dict[Family, tuple[str, ...]] = {
     "pegasus": ("<pad>", "</s>", "<mask_1>", "<mask_2>", "<unk>"),
     "bart": ("<s>", "<pad>", "</s>", "<unk>", "<mask>"),
 }
-"""In the order of their ids. Those of padding, start and end are the published ones, which the configs have."""
+"""Special tokens of each family, in the order of their ids.
+
+The ids of padding, start and end tokens are the published ones, because the configs name these ids.
+"""
 
 MASKS = {"pegasus": "<mask_2>", "bart": "<mask>"}
-"""What stands for a word; Pegasus' <mask_1> stands for a sentence (Zhang et al. 2020, section 3)."""
+"""The token that stands for a masked word. Pegasus' <mask_1> stands for a masked sentence (Zhang et al. 2020,
+section 3)."""
 
 VERSION = 2
-"""Raised whenever the same settings come to give another tokenizer."""
+"""Raised whenever the same settings come to give a different tokenizer."""
 
 
 def key(family: Family, vocabulary: int) -> str:
-    """16 hex digits of sha256 of all that decides what `from_docstrings` gives."""
+    """Return 16 hex digits of a sha256 over everything that decides what `from_docstrings` gives."""
     made_by = json.dumps([VERSION, SPECIAL_TOKENS[family], vocabulary, platform.python_version()])
     return hashlib.sha256(made_by.encode()).hexdigest()[:16]
 
 
 def from_docstrings(family: Family, vocabulary: int, cache: Path) -> Any:
-    """A tokenizer of exactly `vocabulary` tokens, learnt once from the docstrings of Python's standard library.
+    """Return a tokenizer of exactly `vocabulary` tokens, trained once on the docstrings of Python's standard
+    library.
 
-    Raises CheckpointError where they give fewer tokens.
+    Raises CheckpointError where the docstrings give fewer tokens.
     """
     path = cache / "models" / f"tokenizer-{key(family, vocabulary)}.json"
     made = build_once(path, functools.partial(_learn_from_docstrings, family, vocabulary, cache))
@@ -52,9 +57,10 @@ def from_docstrings(family: Family, vocabulary: int, cache: Path) -> Any:
 
 
 def learnt(family: Family, vocabulary: int, texts: Iterable[str]) -> Any:
-    """A tokenizer of at most `vocabulary` tokens, fewer where the texts hold no more. Writes any text, byte by byte if need be.
+    """Return a tokenizer of at most `vocabulary` tokens, or of fewer where the texts hold no more.
 
-    As in the real families, BART puts <s> before a text, and all of them </s> behind it.
+    It can encode any text, byte by byte where necessary. As in the real families, BART puts <s> before a
+    text, and all of them put </s> after it.
     """
     return _wrapped(_learn(family, vocabulary, texts).to_str(), family)
 

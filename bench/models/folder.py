@@ -1,4 +1,4 @@
-"""A model folder of your own."""
+"""A checkpoint in a local folder."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from bench.contracts import Checkpoint, ContentPath
 class Folder(Checkpoint):
     """A local folder in the transformers layout: config.json, *.safetensors, tokenizer files.
 
-    It is known by the content of these files. A results folder goes on where the same model lies at another path.
+    The folder is identified by the content of these files. A results folder continues if the same model is at another path.
     """
 
     path: ContentPath = Field(min_length=1)
-    """The folder, absolute or relative to where `bench` runs."""
+    """The folder, absolute or relative to the folder in which `bench` runs."""
 
     @property
     def title(self) -> str:

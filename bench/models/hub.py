@@ -1,4 +1,4 @@
-"""A model of the Hugging Face hub, at a pinned revision, or a local copy of it."""
+"""A model of the Hugging Face hub at a pinned revision, or a local copy of it."""
 
 from __future__ import annotations
 
@@ -12,25 +12,26 @@ from bench.errors import CheckpointError
 from bench.system.hub_mirror import HUB_ID, MODELS, folder_of, hub_cache, missing_from, snapshot_of
 
 FILES = ["*.json", "*.safetensors", "*.model", "*.txt"]
-"""Configs, weights that cannot run code, tokenizers."""
+"""Configs, weights that cannot run code, and tokenizers."""
 
 HUB_TIMEOUT_S = 10
-"""How long the hub may take to answer before it counts as out of reach."""
+"""Seconds within which the hub has to answer. After that it counts as unreachable."""
 
 
 class Hub(Checkpoint):
-    """A repository of the hub: taken from the folder that `--models` names, else from the hub's cache on this machine, else
-    from bench's cache, else downloaded once into bench's cache.
+    """A repository of the Hugging Face hub.
 
-    A folder of your own has no revision: under `--models` it is taken as it is, and nothing checks that it is what `revision`
-    names. Where weights change there, an arm knows it by their content.
+    It is taken from the first place that has it: the folder that `--models` names, the hub's cache on this
+    machine, bench's cache. Otherwise it is downloaded once into bench's cache. A folder under `--models` has
+    no revision: it is taken as it is, and nothing checks that it matches `revision`. Where weights change
+    there, an arm recognises it by their content.
     """
 
     model: str = Field(pattern=HUB_ID)
     """Repository, such as 'google-t5/t5-small'."""
     revision: str | None = Field(default=None, pattern=r"^[0-9a-f]{40}$")
-    """Commit of the repository, 40 hex digits: a branch or a tag could come to mean something else. Needed, except under `--models`,
-    where it is not checked."""
+    """Commit of the repository, 40 hex digits. Branches and tags are refused, because they can change.
+    Required, except under `--models`, where it is not checked."""
 
     @property
     def title(self) -> str:
@@ -55,7 +56,8 @@ class Hub(Checkpoint):
         return check_folder(self._download(cache / "hub", self.revision, "; ".join(lacking)))
 
     def _cached(self, place: Path, revision: str) -> Path:
-        """Raises CheckpointError where a cache lacks the snapshot, or a shard of its weights."""
+        """Return the snapshot in a cache. Raises CheckpointError where the cache lacks it, or a shard of its
+        weights."""
         snapshot = snapshot_of("model", self.model, revision, place, FILES)
         if snapshot is None:
             raise CheckpointError(f"not in {place}")
@@ -70,9 +72,9 @@ class Hub(Checkpoint):
 
         what = f"{self.model} at {revision[:8]}"
         try:
-            HfApi().model_info(self.model, revision=revision, timeout=HUB_TIMEOUT_S)  # a download alone retries for half a minute
+            HfApi().model_info(self.model, revision=revision, timeout=HUB_TIMEOUT_S)  # a download alone would retry for half a minute
             folder = Path(snapshot_download(self.model, revision=revision, allow_patterns=FILES, cache_dir=cache))
-        except Exception as error:  # The hub's refusals, the disk's, the network's, whose library has changed between versions.
+        except Exception as error:  # errors of the hub, the disk and the network, whose library has changed between versions
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
             raise CheckpointError(
                 f"{what}: {lacking}; not to be had from the hub ({reason}). Without a network, put a copy into DIR/{self.model} "

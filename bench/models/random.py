@@ -1,4 +1,4 @@
-"""A tiny model that knows nothing, made on the spot: for tests, and to try a suite out."""
+"""A tiny untrained model, made when it is first needed: for tests, and for trying out a suite."""
 
 from __future__ import annotations
 
@@ -23,18 +23,19 @@ again after the last step. Convert a string to an integer, with leading and trai
 its configuration to disk, so that it can be loaded later without the network. Test whether two graphs have the same
 nodes and edges. Open a connection to the server and wait for a response, at most as many seconds as the timeout says.
 """
-"""What the tokenizer's merges are learnt from; any text can be written with them, byte by byte where need be."""
+"""The text on which the tokenizer is trained. It can encode any text, byte by byte where necessary."""
 
 
 class Random(Checkpoint):
-    """A random model of a real architecture, with a byte-level BPE tokenizer of its own."""
+    """A model of a real architecture with random weights, and a byte-level BPE tokenizer of its own."""
 
     family: Family | Literal["llama"] = "t5"
-    """'t5' ties input and output embeddings, 't5_v1_1' (as Flan-T5) and 'mt5' do not and have gated feed-forward layers; 'bart'
-    learns positions, 'pegasus' has sinusoidal ones and starts its outputs from the padding token; 'llama' is decoder-only, with
-    half as many heads for keys as for queries, and has no padding token."""
+    """Architecture. 't5' ties input and output embeddings. 't5_v1_1' (as Flan-T5) and 'mt5' do not, and have
+    gated feed-forward layers. 'bart' has learned positions. 'pegasus' has sinusoidal positions and starts its
+    outputs from the padding token. 'llama' is decoder-only, has half as many key heads as query heads, and
+    has no padding token."""
     encoder_layers: int = Field(default=4, ge=1)
-    """Layers of the encoder; 'llama' has none."""
+    """Layers of the encoder. 'llama' has none."""
     decoder_layers: int = Field(default=4, ge=1)
     """Layers of the decoder."""
     width: int = Field(default=32, ge=8, multiple_of=8)
@@ -44,9 +45,9 @@ class Random(Checkpoint):
     heads: int = Field(default=2, ge=1, le=8)
     """Attention heads."""
     vocabulary: int = Field(default=512, ge=400, le=1024)
-    """Tokens that the tokenizer learns at most: 256 bytes, the family's special ones (T5's are 103), and pieces of words."""
+    """Most tokens of the tokenizer: 256 bytes, the family's special tokens (103 for T5), and pieces of words."""
     seed: int = Field(default=0, ge=0)
-    """Of the weights."""
+    """Seed of the random weights."""
 
     @model_validator(mode="after")
     def _heads_share_the_width(self) -> Self:
@@ -106,7 +107,7 @@ class Random(Checkpoint):
         return LlamaForCausalLM(config)
 
     def _tokenizer(self) -> Any:
-        """Those of decoder-only models put no end token behind a text."""
+        """Return the tokenizer. That of a decoder-only model adds no end token to a text."""
         tokenizer = _tokenizers.learnt(self._vocabulary_of, self.vocabulary, [TEXT])
         if self.family == "llama":
             tokenizer.backend_tokenizer.post_processor = None

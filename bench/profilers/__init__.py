@@ -1,1 +1,1 @@
-"""Instruments, one a file: each sees a window of work and hands back readings with unit and source."""
+"""Instruments, one per file: each measures a window of work and returns readings with unit and source."""

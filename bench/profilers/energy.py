@@ -1,4 +1,4 @@
-"""Energy: codecarbon's estimate part by part, and the GPU's own counter beside it."""
+"""Energy: codecarbon's estimate for CPU, memory and GPU, and the GPU's own counter."""
 
 from __future__ import annotations
 
@@ -17,26 +17,37 @@ from bench.system import machine, nvml
 
 
 class Energy(Profiler):
-    """kWh of the window by codecarbon, offline: `cpu_energy`, `ram_energy`, `gpu_energy`, and `energy`, their sum.
+    """kWh of the window by codecarbon, offline: `cpu_energy`, `ram_energy`, `gpu_energy`, and their sum
+    `energy`.
 
-    CPU: 'counter' where codecarbon may read RAPL (root only on most machines; the whole package, whatever `tracking` says),
-        'modelled' where it multiplies load by the rated power of a known CPU, or by 4 W a thread.
-    RAM: always 'assumed': 5 W for each memory module that such a size would have, at least 10 W. Nobody measures it.
-    GPU: 'counter', or 'polled' power where the driver has no counter; the one GPU that torch uses, all of it, also while idle.
-    `energy` counts as 'modelled', since RAM is in it. External checks of such tools found errors up to 40 % (arXiv 2509.22092).
-    `gpu_energy_counter` is the same GPU by NVML's counter, read by us at both edges.
+    CPU: the source is 'counter' where codecarbon may read RAPL. On most machines only root may; RAPL counts
+    the whole package, whatever `tracking` is set to. Otherwise it is 'modelled': load times the rated power
+    of a known CPU, or times 4 W per thread.
 
-    CO2 is left to the reader: kWh times the grid's intensity. Nothing is written and nobody is asked over the network.
-    The GPU readings, and where there is a GPU also `energy`, have no value where codecarbon cannot see it.
-    Cost: about 0.1 % of a core at one sample a second; the first start of a process 2 s, which `prepare` takes upon itself.
+    RAM: the source is always 'assumed': 5 W for each memory module that such a size would have, at least 10
+    W. It is never measured.
+
+    GPU: the source is 'counter', or 'polled' power where the driver has no counter. It covers the one GPU
+    that torch uses, all of it, also while it is idle. `gpu_energy_counter` is the same GPU by NVML's counter,
+    read by bench at the start and the end.
+
+    `energy` counts as 'modelled', because RAM is part of it. External checks of such tools found errors of up
+    to 40 % (arXiv 2509.22092). CO2 is not computed: multiply kWh by the grid's intensity. Nothing is written,
+    and no request goes over the network. Where there is a GPU that codecarbon does not see, neither the GPU
+    readings nor `energy` have a value.
+
+    Cost: about 0.1 % of a core at one sample per second. The first start in a process takes 2 s; `prepare`
+    does it beforehand.
     """
 
     country_iso_code: str = Field(default="USA", pattern="^[A-Z]{3}$")
-    """Three-letter country of the grid. No reading depends on it: it is there for whoever works out CO2."""
+    """Three-letter country code of the grid. No reading depends on it. It is recorded for those who compute
+    CO2."""
     sampling_s: float = Field(default=1.0, ge=0.1, le=60)
     """Seconds between two samples."""
     tracking: Literal["process", "machine"] = "process"
-    """What the models of CPU and RAM count: this process and its children, or all that runs here, other arms included."""
+    """What the models of CPU and RAM count: 'process' is this process and its children, 'machine' is
+    everything that runs here, including other arms."""
 
     def prepare(self) -> None:
         first = self.instrument()
@@ -48,10 +59,11 @@ class Energy(Profiler):
 
 
 class _Meter:
-    """Can also be asked in between: `so_far`.
+    """An instrument that can also be read while it runs, by `so_far`.
 
-    codecarbon adds up power times the time since the last sample, and takes no care that only one thread does so: where its own
-    sampling thread met `stop`, a window of one second counted as two. So its thread is put off for good, and one of ours asks.
+    codecarbon adds up power times the time since the last sample, and does not make sure that only one thread
+    does so. Where its own sampling thread met `stop`, a window of one second counted as two. Therefore its
+    thread is put off forever, and a thread of bench takes the samples.
     """
 
     def __init__(self, settings: Energy) -> None:
@@ -72,9 +84,11 @@ class _Meter:
         self._thread.start()
 
     def so_far(self) -> float | None:
-        """kWh since the start, from a sample at most a quarter of a second old; None where it cannot be told. Takes up to 5 ms.
+        """Return the kWh since the start, from a sample at most a quarter of a second old. None where it is
+        unknown. Takes up to 5 ms.
 
-        Not fresher than that, since what codecarbon models leaves out the milliseconds that a sample takes: 2 % at this rate.
+        Samples are not fresher than this because codecarbon's model leaves out the milliseconds that a sample
+        takes: 2 % at this rate.
         """
         if self._tracker is None:
             return None
@@ -98,7 +112,7 @@ class _Meter:
         self._tracker.stop()
         logging.getLogger("codecarbon").removeFilter(self._hush)
         counted = self._counter.stop()
-        # codecarbon swallows its own errors: it then has no such attribute, and to take that for 0 would be a lie.
+        # codecarbon swallows its own errors and then lacks this attribute; 0 would be a false reading
         seen = getattr(self._tracker, "final_emissions_data", None)
         if seen is None:
             return [*_nothing(f"codecarbon gave up: {self._hush.error or 'it does not say why'}"), counted]
@@ -111,12 +125,12 @@ class _Meter:
         return [self._cpu(seen), _ram(seen), self._gpu(seen)]
 
     def _total(self, parts: list[Reading]) -> float | None:
-        """None where a part is missing; a GPU that is not there takes nothing."""
+        """Return the sum, or None where a part is missing. A GPU that does not exist uses no energy."""
         values = [part.value for part in parts if self._counter.present or part.quantity != "gpu_energy"]
         return None if None in values else math.fsum(value for value in values if value is not None)
 
     def _cpu(self, seen: Any) -> Reading:
-        # No public attribute says how the CPU is read; these are the descriptions that codecarbon logs.
+        # No public attribute states how the CPU is read; these are the descriptions that codecarbon logs.
         found = [part for part in self._tracker._conf.get("hardware", ()) if part.startswith(("CPU(", "Apple", "Raspberry"))]
         if not found:
             return _missing("cpu_energy", "codecarbon can neither read nor model this CPU")
@@ -137,7 +151,7 @@ QUANTITIES: dict[str, Source] = {"energy": "modelled", "cpu_energy": "modelled",
 _FRESH_S = 0.25
 
 _NEVER_S = 1e6
-"""Eleven days: codecarbon's own sampling thread shall not come to it."""
+"""Eleven days, so that codecarbon's own sampling thread never takes a sample."""
 
 _CPU_SOURCES: dict[str, Source] = {"CPU(Intel Rapl)": "counter", "CPU(Windows Emi)": "counter", "CPU(Cpu Load)": "modelled"}
 
@@ -157,9 +171,10 @@ def _missing(quantity: str, reason: str) -> Reading:
 
 
 class _GpuCounter:
-    """NVML's energy counter at both edges.
+    """NVML's energy counter, read at the start and the end of the window.
 
-    present: whether there is a GPU to count. gpu_ids: codecarbon's number of it. reason: why the counter tells nothing, else ''.
+    present: whether there is a GPU to count. gpu_ids: codecarbon's index of the GPU. reason: why there is no
+    value, or ''.
     """
 
     def __init__(self) -> None:
@@ -195,7 +210,7 @@ class _GpuCounter:
 
 
 class _Latest:
-    """What codecarbon calls with its totals at every flush and at the end."""
+    """The output handler that codecarbon calls with its totals at every flush and at the end."""
 
     total: Any = None
     at = -math.inf
@@ -204,11 +219,14 @@ class _Latest:
         self.total, self.at = total, time.monotonic()
 
     def exit(self) -> None:
-        """Nothing to close."""
+        """Do nothing; there is nothing to close."""
 
 
 class _Hush(logging.Filter):
-    """codecarbon logs to stderr, at any level while it is constructed. Drops it all, but keeps the first error that it swallowed."""
+    """A filter that drops codecarbon's log messages, which go to stderr at any level while it is constructed.
+
+    It keeps the first error that codecarbon swallowed.
+    """
 
     error = ""
 
@@ -219,7 +237,10 @@ class _Hush(logging.Filter):
 
 
 def _tracker(settings: Energy, latest: _Latest, gpu_ids: list[int]) -> Any:
-    """Every parameter is given: what is left out, codecarbon takes from CODECARBON_* and from .codecarbon.config."""
+    """Return a tracker with every parameter set.
+
+    codecarbon takes parameters that are left out from CODECARBON_* variables and from .codecarbon.config.
+    """
     from codecarbon import OfflineEmissionsTracker
 
     return OfflineEmissionsTracker(
@@ -240,7 +261,7 @@ def _tracker(settings: Energy, latest: _Latest, gpu_ids: list[int]) -> Any:
         api_endpoint="",
         api_key="",
         emissions_endpoint=None,
-        # Not None: that would let a stray CODECARBON_CO2_SIGNAL_API_TOKEN in, and then codecarbon asks a server.
+        # Not None: with a stray CODECARBON_CO2_SIGNAL_API_TOKEN codecarbon would then ask a server.
         electricitymaps_api_token="",
         project_name="bench",
         experiment_id="",

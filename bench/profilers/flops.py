@@ -8,18 +8,19 @@ from bench.contracts import Instrument, Profiler, Reading
 
 
 class Flops(Profiler):
-    """Executed FLOPs of matrix products, convolutions and attention on the thread of the window, by torch's FlopCounterMode.
+    """Executed FLOPs of matrix products, convolutions and attention, by torch's FlopCounterMode.
 
-    Not what the purse pays by: the purse's model FLOPs are a formula over the tokens of the examples, the same on every
-    machine, while here padding, discarded beams and recomputation count too. Norms, softmax and the like count as nothing in both.
+    Only the thread of the window is counted. The purse does not pay by these FLOPs. It pays by model FLOPs: a
+    formula over the tokens of the examples, the same on every machine. Executed FLOPs also include padding,
+    discarded beams and recomputation. Neither includes norms, softmax and the like.
 
-    To be switched on by hand, in a run whose times are not used: every operator goes through Python. Measured on one
-    thread: a training step of flan-t5-small's shape (8 x 80 tokens) took 1.1 times as long, of a two-layer model of width 64
-    2.4 to 4.7 times.
+    Use it only in a run whose times are not used, because every operator then goes through Python. Measured
+    on one thread: a training step of flan-t5-small's shape (8 x 80 tokens) took 1.1 times as long. A step of
+    a two-layer model of width 64 took 2.4 to 4.7 times as long.
     """
 
     def prepare(self) -> None:
-        """The first operator that is counted loads torch's compiler, for seconds."""
+        """Count one operator now, because the first one loads torch's compiler, which takes seconds."""
         import torch
 
         with _counter():

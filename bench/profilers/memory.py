@@ -1,4 +1,4 @@
-"""Memory at its peak: resident set, torch's allocator, and what the GPU's driver sees."""
+"""Peak memory: resident set, torch's allocator, and what the GPU's driver reports."""
 
 from __future__ import annotations
 
@@ -16,14 +16,23 @@ from bench.system import machine, nvml
 
 
 class Memory(Profiler):
-    """Peaks within the window, in bytes, of this process alone unless said otherwise.
+    """Peaks within the window, in bytes, of this process alone unless stated otherwise.
 
-    peak_rss: resident set, polled, with a sample at both edges; a shorter spike between two samples is missed.
-    gpu_peak_allocated, gpu_peak_reserved: torch's allocator on its current GPU; without the CUDA context and library workspaces.
-        The allocator has one peak, which the start of a window resets: windows must not overlap.
-    gpu_process_memory: what the driver (NVML) ascribes to this process, the context included; managed memory is not in it.
-    gpu_device_memory, gpu_device_baseline: what the whole device holds at its peak and at the start, other processes included.
-    gpu_foreign_processes: most others seen on the device at a time; where there are any, the device's numbers are not this arm's alone.
+    peak_rss: resident set, polled, with a sample at the start and the end. A short spike between two samples
+    is missed.
+
+    gpu_peak_allocated, gpu_peak_reserved: torch's allocator on its current GPU, without the CUDA context and
+    library workspaces. The allocator has one peak, which the start of a window resets. Therefore windows must
+    not overlap.
+
+    gpu_process_memory: what the driver (NVML) assigns to this process, including the context. Managed memory
+    is not part of it.
+
+    gpu_device_memory, gpu_device_baseline: what the whole device holds at its peak and at the start,
+    including other processes.
+
+    gpu_foreign_processes: the largest number of other processes seen on the device at a time. Where it is
+    above 0, the device's numbers include work that is not this arm's.
 
     Polling ten times a second takes 0.3 % of a core for RSS alone and about 1.5 % with NVML.
     """
@@ -32,7 +41,7 @@ class Memory(Profiler):
     """Seconds between two samples."""
 
     def prepare(self) -> None:
-        """Loads torch, and wakes its GPU."""
+        """Load torch and initialise its GPU."""
         _reset_allocator()
 
     def instrument(self) -> Instrument:
@@ -41,7 +50,7 @@ class Memory(Profiler):
 
 @dataclass(kw_only=True)
 class _Peak:
-    """The greatest value that `read` gave; the last reason why it gave none."""
+    """The largest value that `read` returned, or the last reason why it returned none."""
 
     quantity: str
     unit: str
@@ -126,7 +135,7 @@ def _resident_bytes() -> int:
 
 
 def _reset_allocator() -> str:
-    """Start a new peak. Why there is none, else ''."""
+    """Start a new peak. Return why there is none, or ''."""
     import torch
 
     if not torch.cuda.is_available():

@@ -1,4 +1,4 @@
-"""Time: what a clock on the wall shows, and what the processors of this process worked."""
+"""Time: elapsed time, and the CPU time of this process."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from bench.system import machine
 
 
 class Wall(Profiler):
-    """Seconds on a monotonic clock, and CPU seconds of this process over all its threads (children not included).
+    """Seconds on a monotonic clock, and CPU seconds of this process over all its threads, without children.
 
-    The GPU, where this process has touched one, is idle at both edges.
+    A GPU that this process has used is idle at both ends of the window.
     """
 
     def instrument(self) -> Instrument:

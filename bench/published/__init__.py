@@ -1,4 +1,5 @@
-"""Figures that others published, for tests, prices and reports to be held against. README.md says whence each comes."""
+"""Figures that others published, to compare tests, prices and reports with. README.md names the source of
+each."""
 
 from __future__ import annotations
 
@@ -7,6 +8,9 @@ from importlib.resources import files
 
 
 def rows(name: str) -> list[dict[str, str]]:
-    """The rows of one file, column -> cell as printed there; name: without '.csv', such as 'kang2023_cells'."""
+    """Return the rows of one file, each column -> cell as printed there.
+
+    `name` is the file name without '.csv', such as 'kang2023_cells'.
+    """
     text = (files(__name__) / f"{name}.csv").read_text(encoding="utf-8")
     return list(csv.DictReader(text.splitlines()))

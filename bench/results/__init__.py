@@ -1,1 +1,1 @@
-"""Ledgers -> one table; the same at other prices; figures that others published."""
+"""Stage 3: ledgers -> one table; the same table at other prices; figures that others published."""

@@ -1,7 +1,8 @@
-"""What a results folder keeps when the folders of its arms are gone, as in results/reference: scores.parquet, beside table.parquet.
+"""scores.parquet: scores by example and run records, kept beside table.parquet when the arms' folders are
+deleted.
 
-It holds every score example by example, so that intervals can be had without predictions, and the records, so that machines and data are
-known. A row is one subject and metric of one arm; the records are JSON in the file's metadata.
+results/reference is such a folder. Scores by example allow intervals without predictions. Records hold
+machine and data. A row is one subject and metric of one arm. The records are JSON in the file's metadata.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from bench.system.files import atomic_write
 FILE = "scores.parquet"
 
 MOST = 3_000_000
-"""So many scores at most are kept, some MB; with more, a folder needs those of its arms."""
+"""Most scores that are kept, some MB. With more, a results folder needs the folders of its arms."""
 
 ROWS = pyarrow.schema(
     {
@@ -55,7 +56,8 @@ def write(folder: Path, records: Mapping[str, Record], examples: Mapping[str, Ex
 
 
 def read(folder: Path) -> tuple[dict[str, Record], dict[str, Examples]]:
-    """Records and examples by arm; none where there is no such file. Raises BenchError where it cannot be read."""
+    """Return records and examples by arm, or none where there is no such file. Raises BenchError where it
+    cannot be read."""
     path = folder / FILE
     if not path.exists():
         return {}, {}
@@ -74,7 +76,7 @@ def read(folder: Path) -> tuple[dict[str, Record], dict[str, Examples]]:
 
 
 def records(table: pd.DataFrame) -> dict[str, Record]:
-    """As much of the records as the table itself says: neither machines nor data."""
+    """Return records made from the table alone. They lack machines and data."""
     facts = table[table["row"] == "fact"]
     by_arm: dict[str, dict[str, float]] = {}
     for arm, name, value in zip(facts["arm"], facts["quantity"], facts["value"], strict=True):

@@ -1,4 +1,4 @@
-"""The columns of the table: their types and what they mean."""
+"""The columns of the table: types and meanings."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 
 class Column(NamedTuple):
-    """dtype: a pandas dtype; missing numbers are NaN (float64) or NA (Int64, boolean), missing text is ''."""
+    """One column of the table."""
 
     dtype: str
+    """A pandas dtype. A missing number is NaN (float64) or NA (Int64, boolean). A missing text is ''."""
     meaning: str
 
 
@@ -38,7 +39,7 @@ COLUMNS: dict[str, Column] = {
     "usd": Column("float64", "charge: dollars, exactly as in the ledger; missing on all other rows"),
     "paid_by": Column("str", "charge: purse, free or other meter"),
 }
-"""The table, long form: one row for each number, every arm at least with its `record` row."""
+"""The table in long form: one row for each number. Every arm has at least its `record` row."""
 
 FACT_UNITS = {"_ms": "ms", "_flops": "FLOP", "_parameters": "parameters", "_steps": "steps", "_usd": "USD", "labels": "labels"}
-"""Unit of a fact by the end of its name; anything else is a plain count."""
+"""End of a fact's name -> its unit. Any other fact is a plain count."""

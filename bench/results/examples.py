@@ -1,4 +1,4 @@
-"""Scores of one arm, example by example, as predictions.jsonl holds them."""
+"""Scores of one arm by example, as predictions.jsonl holds them."""
 
 from __future__ import annotations
 
@@ -15,35 +15,39 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Examples:
-    """Scores of one arm, example by example.
-
-    ids: of the test examples. scores: (subject, metric) -> a score for each id, in the unit of the score, shape (examples,);
-    subjects are those of the table: student, teacher or 'floor: NAME'.
-    """
+    """Scores of one arm by example."""
 
     ids: tuple[str, ...]
+    """Ids of the test examples."""
     scores: Mapping[tuple[str, str], NDArray[np.float64]]
+    """(subject, metric) -> a score for each id, in the unit of the score, shape (examples,).
+
+    Subjects are those of the table: student, teacher or 'floor: NAME'.
+    """
 
 
 _SEEN: dict[tuple[str, ...], tuple[str, ...]] = {}
-"""Ids of test examples, kept once: all arms of a task have the same."""
+"""Tuples of test example ids. Each is kept once, because all arms of a task have the same ids."""
 
 
 def once(ids: tuple[str, ...]) -> tuple[str, ...]:
-    """The same ids, kept once."""
+    """Return the stored tuple that equals `ids`."""
     return _SEEN.setdefault(ids, ids)
 
 
 def read(path: Path) -> Examples:
-    """Of a predictions.jsonl. Raises OSError, KeyError, TypeError, ValueError or AttributeError where it is not what it should be."""
+    """Read a predictions.jsonl.
+
+    Raises OSError, KeyError, TypeError, ValueError or AttributeError where the file is not as expected.
+    """
     now = path.stat()
     return _read(path, (now.st_size, now.st_mtime_ns, now.st_ctime_ns, now.st_ino))
 
 
-@cache  # unbounded: arms are read in order, so that a smaller one would forget each before it is asked for again
-def _read(path: Path, now: tuple[int, ...]) -> Examples:  # noqa: ARG001 - the state of the file keys the cache
-    """Remembered, as the leaderboard is drawn again after every arm."""
-    lines = json.loads(b"[%s]" % b",".join(line for line in path.read_bytes().split(b"\n") if line))  # at once: twice as fast
+@cache  # unbounded: arms are read in order, so a smaller cache would drop each arm before it is read again
+def _read(path: Path, now: tuple[int, ...]) -> Examples:  # noqa: ARG001 - the state of the file is part of the cache key
+    """Read a predictions.jsonl. The result is cached, because the leaderboard is drawn again after every arm."""
+    lines = json.loads(b"[%s]" % b",".join(line for line in path.read_bytes().split(b"\n") if line))  # one call is twice as fast
     ids = tuple(sys.intern(str(line["id"])) for line in lines)
     if len(set(ids)) < len(ids):
         raise ValueError(f"{path.name} holds an example twice")

@@ -1,4 +1,4 @@
-"""Several results folders at once: read, and told apart by name."""
+"""Reads several results folders at once, and gives each a distinct name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.results.table import Results
 
 
 def read(folder: Path) -> Results:
-    """Raises BenchError where there is no such folder, or no arm in it has ended."""
+    """Read one folder. Raises BenchError where it does not exist, or where no arm in it has ended."""
     found = table.read(folder)
     if not found.records:
         raise BenchError(why_empty(folder, found))
@@ -21,7 +21,7 @@ def read(folder: Path) -> Results:
 
 
 def why_empty(folder: Path, found: Results) -> str:
-    """What is there instead of arms that have ended."""
+    """Return why no arm in the folder has ended, and what it holds instead."""
     inside = sorted(str(path.parent.relative_to(folder)) for path in folder.glob("*/suite.json"))
     records = found.table[found.table["row"] == "record"]
     failed = records.loc[records["status"] == "failed", "reason"]
@@ -39,9 +39,12 @@ def why_empty(folder: Path, found: Results) -> str:
 
 
 def read_all(folders: Sequence[Path], progress: Progress) -> tuple[dict[str, Results], list[str]]:
-    """Each folder once, by the name of its suite, or by its path where several are of one suite, sorted; which were left out, and why.
+    """Return (name -> results, sorted by name) and one line for each folder that was left out, with the
+    reason.
 
-    Left out is one in which no arm has ended. Raises BenchError where there is no such folder, or where all would be left out.
+    A folder given twice is read once. Its name is that of its suite, or its path where several folders have
+    one suite. A folder in which no arm has ended is left out. Raises BenchError where a folder does not
+    exist, or where all would be left out.
     """
     distinct = {folder.resolve(): folder for folder in folders}
     found: dict[Path, Results] = {}

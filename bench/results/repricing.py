@@ -1,8 +1,9 @@
-"""Stage 4: the same work at other prices, without doing it again.
+"""Computes the cost of finished work at other prices, without running it again.
 
-A ledger keeps quantities with a price beside each, so what an arm did can be counted at any prices, exactly. What it would have
-done at them is another question: money set how many labels it bought, and perhaps how long it trained. `set_by_money` names
-those arms, and `bench.report.analysis.budget_curves` says what can still be told between budgets that were run.
+A ledger keeps quantities, each with a price. What an arm did can therefore be priced exactly at any prices.
+What it would have done at other prices is a different question: money decided how many labels it bought, and
+perhaps how long it trained. `set_by_money` finds those arms. `bench.report.analysis.budget_curves` estimates
+what lies between the budgets that were run.
 """
 
 from __future__ import annotations
@@ -30,31 +31,33 @@ PRICES: dict[Sold, str] = {
     "prompt_tokens": "usd_per_1m_prompt_tokens",
     "output_tokens": "usd_per_1m_output_tokens",
 }
-"""What is sold -> its price in the price book; tokens by the million."""
+"""What is sold -> its price in the price book. Tokens are sold by the million."""
 
 FIXED = "fixed_usd"
-"""Column of `quantities`: dollars that no price here changes, as those published by the item."""
+"""Column of `quantities`: dollars that no price here changes, such as those published per item."""
 
 METERS: dict[str, Meter] = {unit: meter for meter, unit in UNITS.items()}
 
 
 @dataclass(frozen=True)
 class Quotes:
-    """Prices to count by. book: all but labels, and the meter that compute is paid by. label_usd: dollars for one label, by task."""
+    """Prices at which arms are evaluated."""
 
     book: PriceBook
+    """All prices except those of labels, and the meter by which compute is paid."""
     label_usd: Mapping[str, float]
+    """Task -> dollars for one label."""
 
     def price(self, sold: Sold, task: str) -> float:
-        """Dollars for one label, hour, kWh, or million tokens."""
+        """Return the dollars for one label, hour, kWh, or million tokens."""
         return self.label_usd.get(task, self.book.label_usd) if sold == "label" else float(getattr(self.book, PRICES[sold]))
 
     def rates(self, task: str) -> dict[Sold, float]:
-        """Every price, for one task."""
+        """Return every price for one task."""
         return {sold: self.price(sold, task) for sold in PRICES}
 
     def at(self, sold: Sold, usd: float) -> Quotes:
-        """The same, with one price changed; of labels for every task."""
+        """Return these quotes with one price changed. The price of a label changes for every task."""
         book = self.book.model_copy(update={PRICES[sold]: usd})
         return Quotes(book, dict.fromkeys(self.label_usd, usd) if sold == "label" else self.label_usd)
 
@@ -69,9 +72,10 @@ class Quotes:
         meter: Meter | None = None,
         device_flops_per_second: float | None = None,
     ) -> Quotes:
-        """The same with other prices: of labels by task, '' for all tasks; None leaves a price of the book as it was.
+        """Return these quotes with other prices.
 
-        Raises BenchError where a price is below 0, or a task is not in the results.
+        `label_usd` maps a task to a price; '' means all tasks. None keeps a price. Raises BenchError where a
+        price is below 0, or where a task is not in the results.
         """
         unknown = sorted(set(label_usd) - {"", *self.label_usd})
         if unknown:
@@ -94,7 +98,7 @@ class Quotes:
 
 
 def asked(found: Results) -> Quotes:
-    """The prices at which the arms were run. Raises BenchError where the results do not say."""
+    """Return the prices at which the arms were run. Raises BenchError where the results do not hold them."""
     if not isinstance(found.suite.get("prices"), Mapping):
         raise BenchError("these results do not say at which prices they were run (suite.json); run the suite once more with this version")
     book = _book({**found.suite["prices"]}, "suite.json")
@@ -111,10 +115,13 @@ def _book(prices: Mapping[str, Any], where: str) -> PriceBook:
 
 
 def reprice(found: Results, quotes: Quotes) -> Results:
-    """The same results at `quotes`: unit prices, dollars, payers and what was spent; scores, readings and budgets stay.
+    """Return the same results at `quotes`.
 
-    An arm whose ledger lacks the quantity that the meter of `quotes` counts has spent an unknown amount: missing.
-    suite['prices'] and suite['label_usd'] become those of `quotes`; suite['asked'] holds those that the arms were run at.
+    Unit prices, dollars, payers and the dollars spent change. Scores, readings and budgets stay. Where an
+    arm's ledger lacks the quantity that the meter of `quotes` counts, its dollars spent are unknown: missing.
+    suite['prices'] and suite['label_usd'] become those of `quotes`. suite['asked'] holds those at which the
+    arms were run.
+
     Raises BenchError where no arm's ledger counts what that meter counts.
     """
     before = asked(found)
@@ -134,7 +141,7 @@ def reprice(found: Results, quotes: Quotes) -> Results:
 
 
 def _priced(found: Results, charges: pd.DataFrame, quotes: Quotes) -> pd.DataFrame:
-    """Unit price and payer of each charge."""
+    """Return the unit price and the payer of each charge."""
     pays = Pays.model_validate(dict(found.suite.get("pays", {})))
     keys = ["task", "phase", "quantity", "unit", "unit_price_usd", "paid_by"]
     told = {key: _price_and_payer(quotes, pays, *key) for key in charges[keys].drop_duplicates().itertuples(index=False, name=None)}
@@ -153,11 +160,11 @@ def _price_and_payer(quotes: Quotes, pays: Pays, task: str, phase: str, kind: st
     if unit in METERS:
         meter = METERS[unit]
         return book.unit_price_usd(meter, task, phase), of_phase if meter == book.meter else "other meter"
-    return usd, of_phase if book.meter == "items" else "other meter"  # a teacher's set-up, published with the price of items
+    return usd, of_phase if book.meter == "items" else "other meter"  # a teacher's set-up, published with the prices per item
 
 
 def _unknown(charges: pd.DataFrame, quotes: Quotes) -> set[str]:
-    """Arms of which a part of the work was not counted by the meter of `quotes`."""
+    """Return the arms whose work was not wholly counted by the meter of `quotes`."""
     work = charges[charges["unit"].isin(METERS)]
     unit = UNITS[quotes.book.meter]
     counted = work[work["unit"] == unit]
@@ -165,7 +172,7 @@ def _unknown(charges: pd.DataFrame, quotes: Quotes) -> set[str]:
         others = " or ".join(sorted({METERS[found] for found in work["unit"]}))
         raise BenchError(f"meter {quotes.book.meter}: no arm's ledger counts its unit, {unit}; take {others}")
     unknown = set(work.loc[work["quantity"].str.endswith("cut off") & (work["unit"] != unit), "arm"])
-    if quotes.book.meter == "energy":  # seconds are known of every piece of work, kWh where there was an instrument
+    if quotes.book.meter == "energy":  # seconds are known for every piece of work, kWh only where there was an instrument
         pieces = work[work["unit"] == UNITS["wall"]].groupby(["arm", "phase"]).size()
         measured = counted.groupby(["arm", "phase"]).size().reindex(pieces.index, fill_value=0)
         unknown |= {str(arm) for arm, _ in pieces.index[pieces > measured]}
@@ -173,9 +180,11 @@ def _unknown(charges: pd.DataFrame, quotes: Quotes) -> set[str]:
 
 
 def quantities(found: Results) -> pd.DataFrame:
-    """Arm x what its purse pays for at the prices of `found`: labels, device hours, kWh, millions of tokens, and FIXED dollars.
+    """Return a table: arm x the quantities that its purse pays for at the prices of `found`.
 
-    The product with the prices (`Quotes.price`) is what the arm spends, rounding aside; so dollars are linear in every price.
+    The quantities are labels, device hours, kWh, millions of tokens, and FIXED dollars. Times the prices
+    (`Quotes.price`) they give what the arm spends, except for rounding. Dollars are therefore linear in every
+    price.
     """
     quotes, table = asked(found), found.table
     paid = table[(table["row"] == "charge") & (table["paid_by"] == "purse")]
@@ -195,9 +204,11 @@ def quantities(found: Results) -> pd.DataFrame:
 
 
 def set_by_money(found: Results) -> dict[str, str]:
-    """Arm -> in what money set its work, so that at other prices it would have done more or less; '' of no arm.
+    """Return arm -> how money limited its work, for the arms whose work it limited.
 
-    Labels are bought for a share of the budget; LIMITED is a fact of arms since 2026-11: older ones do not say how they were trained.
+    At other prices such an arm would have done more or less. It bought labels for a share of its budget, or
+    its training, labelling or distillation was cut short. The second is known from the fact LIMITED, which
+    arms have since 2026-11. For older arms it is unknown.
     """
     facts = found.table[(found.table["row"] == "fact") & (found.table["value"] > 0)]
     bought = facts.loc[facts["quantity"] == "labels_bought"].groupby("arm")["value"].max()

@@ -1,9 +1,10 @@
-"""Stage 4: the ledgers of a results folder -> one tidy table.
+"""The ledgers of a results folder -> one tidy table.
 
     results/<suite>/<arm>/{ledger.jsonl, record.json, predictions.jsonl}  ->  Results(table, examples, records, suite)
 
-Nothing is averaged here: the table holds one row for each number as it was written down. What cannot be read is a row too:
-an arm with a damaged file is `failed`, one without a record is `unfinished` (not started, running, or cut off).
+Nothing is averaged here: the table has one row for each number that was recorded. What cannot be read is a
+row too. An arm with a damaged file is `failed`. An arm without a record is `unfinished`: not started,
+running, or cut off.
 """
 
 from __future__ import annotations
@@ -32,42 +33,43 @@ from bench.system.files import atomic_write
 from bench.system.garbage import gc_disabled
 
 CSV = pyarrow.csv.WriteOptions(quoting_style="needed")
-"""Six times faster than pandas, which counts with thousands of arms."""
+"""Options of pyarrow's CSV writer. It is six times faster than pandas', which matters with thousands of arms."""
 
 AT_ONCE = 500
-"""Arms whose rows are held one by one; as a table they take a tenth of that memory."""
+"""Number of arms whose rows are held as Python objects at a time. As a table they take a tenth of that memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Results:
-    """Everything a report is made from.
-
-    table: long form, see COLUMNS. examples: arm -> scores example by example, of the arms that are done.
-    records: arm -> record, where it could be read.
-    suite: suite.json, {} where there is none. suite_text: suite.yaml as it was run, '' where there is none.
-    kept: whether the folders of the arms are gone, and all is from table.parquet and `archive`.
-    """
+    """Everything that a report is made from."""
 
     table: pd.DataFrame
+    """The table in long form, see COLUMNS."""
     examples: Mapping[str, Examples]
+    """Arm -> scores by example, for the arms that are done."""
     records: Mapping[str, Record]
+    """Arm -> record, where it could be read."""
     suite: Mapping[str, Any]
+    """Content of suite.json; {} where there is none."""
     suite_text: str = ""
+    """suite.yaml as it was run; '' where there is none."""
     foreseen: Written | None = None
-    """What `bench plan` foresaw of the arms, where it was asked before."""
+    """Forecasts that `bench plan` saved for the arms, where it was run before."""
     kept: bool = False
+    """Whether the folders of the arms are gone, and everything comes from table.parquet and `archive`."""
 
     @cached_property
     def by_arm(self) -> pd.DataFrame:
-        """`arms` of the table, made once: not to be changed in place."""
+        """The result of `arms` for this table, computed once. Do not change it in place."""
         return arms(self.table)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Arm:
-    """shared: columns that all rows have in common."""
+    """What one arm adds to the table."""
 
     shared: dict[str, Any]
+    """Columns in which all rows are equal."""
     rows: list[dict[str, Any]]
     record: Record | None = None
     examples: Examples | None = None
@@ -75,7 +77,7 @@ class _Arm:
 
 @gc_disabled()
 def read(folder: Path) -> Results:
-    """Read `results/<suite>/`, also while it is being written, or when only its tables are kept. Raises BenchError."""
+    """Read `results/<suite>/`. It may still be written, or hold only its tables. Raises BenchError."""
     if not folder.is_dir():
         raise BenchError(f"{folder}: no such results folder")
     suite = _suite(folder / "suite.json")
@@ -103,7 +105,10 @@ def read(folder: Path) -> Results:
 
 
 def _kept(folder: Path, suite: Mapping[str, Any]) -> Results | None:
-    """What the tables in a folder say; None where there are none, or no arm in them has ended. Raises BenchError."""
+    """Return what the tables of a folder hold, or None where there are none or no arm in them has ended.
+
+    Raises BenchError where they cannot be read.
+    """
     path = folder / "table.parquet"
     if not path.exists():
         return None
@@ -134,19 +139,22 @@ def _text(folder: Path) -> str:
 
 
 def save(results: Results, folder: Path) -> None:
-    """Write table.parquet and table.csv by atomic writes, of which neither starts to replace before both are written."""
+    """Write table.parquet and table.csv atomically. Neither is replaced before both are written."""
     with atomic_write(folder / "table.csv") as csv, atomic_write(folder / "table.parquet") as parquet:
         results.table.to_parquet(parquet, index=False)
         pyarrow.csv.write_csv(pyarrow.Table.from_pandas(results.table, preserve_index=False), csv, CSV)
 
 
 def arms(table: pd.DataFrame) -> pd.DataFrame:
-    """One row for each arm, by arm id; what an arm does not have is missing.
+    """Return one row for each arm, indexed by arm id. What an arm does not have is missing.
 
-    Columns: those that identify an arm, status, reason; `usd spent` and `usd PURPOSE` from the purse (labels, or the phase that
-    compute was for), `usd not from the purse`; `student METRIC`, `teacher METRIC`, `floor: NAME METRIC`; facts by name, as
-    `fact: NAME` where another column is called so; readings as `QUANTITY (UNIT)`, see `readings`; `speed_up`, how many times
-    faster than the large model the student is.
+    suite, task, ..., status, reason     identify the arm and how it ended
+    usd spent, usd PURPOSE               from the purse; PURPOSE is labels, or the phase of compute
+    usd not from the purse
+    student METRIC, teacher METRIC, floor: NAME METRIC
+    FACT                                 `fact: FACT` where another column has this name
+    QUANTITY (UNIT)                      readings, see `readings`
+    speed_up                             how many times faster the student is than the large model
     """
     identity = ["suite", "task", "strategy", "use", "setting", "label_share", "budget_usd", "seed", "status", "reason"]
     view = table[table["row"] == "record"].set_index("arm")[identity]
@@ -156,15 +164,16 @@ def arms(table: pd.DataFrame) -> pd.DataFrame:
     view = view.join(_wide(facts, facts["quantity"]).rename(columns=lambda name: f"fact: {name}" if name in taken else name))
     if {"large_ms", "student_ms"} <= set(view.columns):
         view["speed_up"] = view["large_ms"] / view["student_ms"]
-    # Python's own strings: a report goes over them one by one, for which those of Arrow have to be made anew each time.
+    # Python strings: a report reads them one by one, and Arrow would make each string anew.
     view.index = view.index.astype(object)
     return view.astype({name: object for name, dtype in view.dtypes.items() if dtype == "str"})
 
 
 def readings(table: pd.DataFrame) -> pd.DataFrame:
-    """Arm x `QUANTITY (UNIT)`.
+    """Return arm x `QUANTITY (UNIT)`.
 
-    Times, energy and FLOPs are summed over phases, and missing where one phase is; of memory and all else it is the greatest.
+    Times, energy and FLOPs are summed over phases, and are missing where one phase is. For memory and
+    everything else it is the greatest value.
     """
     rows = table[table["row"] == "reading"]
     names, added = rows["quantity"] + " (" + rows["unit"] + ")", rows["unit"].isin(["s", "kWh", "J", "FLOP"])
@@ -175,7 +184,10 @@ def readings(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _dollars(table: pd.DataFrame) -> pd.DataFrame:
-    """Arm x purpose, summed with compensation (as pandas sums groups) and rounded to a billionth, as the purse does it."""
+    """Return arm x purpose in dollars, rounded to a billionth as the purse does it.
+
+    pandas sums groups with compensation, so rounding errors do not add up.
+    """
     charges = table[table["row"] == "charge"]
     purse = charges[charges["paid_by"] == "purse"]
     purpose = "usd " + purse["phase"].where(purse["quantity"] != "labels", "labels")
@@ -200,7 +212,8 @@ def _suite(path: Path) -> dict[str, Any]:
 
 
 def _arm(folder: Path, suite: str) -> _Arm:
-    """All of one arm. A file that cannot be understood makes it a failed one; its rows are then left out."""
+    """Return everything of one arm. A file that cannot be understood makes it a failed arm without further
+    rows."""
     shared, record = {"suite": suite, "arm": folder.name}, {"row": "record", "quantity": "spent", "unit": "USD", "direction": "lower"}
     try:
         sealed = read_record(folder)
@@ -220,7 +233,8 @@ def _arm(folder: Path, suite: str) -> _Arm:
 
 
 def _identity(record: Record) -> dict[str, Any]:
-    """The columns that all rows of an arm share. Raises ValueError or TypeError where a field is not what it should be."""
+    """Return the columns that all rows of an arm share. Raises ValueError or TypeError where a field has a
+    wrong type."""
     names = ("suite", "task", "strategy", "use", "setting", "status", "reason", "data_fingerprint")
     words = [getattr(record, name) for name in names]
     if not all(isinstance(word, str) for word in words) or not isinstance(record.machine, dict):
@@ -235,7 +249,7 @@ def _identity(record: Record) -> dict[str, Any]:
 
 
 def _row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A ledger's row in the words of the table. Raises KeyError, TypeError or ValueError."""
+    """Return a ledger's row with the names of the table. Raises KeyError, TypeError or ValueError."""
     kind = row["row"]
     if kind == "charge":
         kept = {name: str(row[name]) for name in ("phase", "unit", "paid_by")}
@@ -256,12 +270,12 @@ def _row(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def number_or_nan(value: float | None) -> float:
-    """Return a number as it stands in a table, in which NaN is what was not measured."""
+    """Return the number, or NaN where nothing was measured."""
     return math.nan if value is None else float(value)
 
 
 def _frame(arms: Iterable[_Arm]) -> pd.DataFrame:
-    """A frame with exactly the columns and dtypes of COLUMNS, whatever the rows hold or lack."""
+    """Return a frame with exactly the columns and dtypes of COLUMNS, for any rows."""
     found = list(arms)
     columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
     for name, values in columns.items():

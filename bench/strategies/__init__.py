@@ -1,1 +1,1 @@
-"""Ways to spend the money, one a file."""
+"""Ways to spend the budget, one per file."""

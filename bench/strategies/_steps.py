@@ -1,4 +1,4 @@
-"""The steps that strategies are composed of."""
+"""Steps from which strategies are composed."""
 
 from __future__ import annotations
 
@@ -12,33 +12,39 @@ from bench.training.settings import Distillation, Tuning, check_optimizer
 from bench.training.soft_labels import Distilled, SoftLabels
 
 CHUNK = 250
-"""Pseudo-labels made at a time: each chunk is an artifact, so budgets share their first chunks and a killed run keeps them."""
+"""Pseudo-labels made at a time. Each chunk is an artifact, so budgets share their first chunks, and a killed
+run keeps them."""
 
 OUTPUTS_SHARE = 0.4
-"""Part of the money left that may go into a chunk's outputs where soft labels of them follow, so that those fit too: they take about
-as much again, up to 1.4 times in a decoder-only model, which computes logits for the document as well. Bites where money runs out."""
+"""Part of the remaining money for a chunk's outputs where soft labels of them follow, so that both fit.
+
+Soft labels cost about as much as the outputs, and up to 1.4 times as much in a decoder-only model, which
+computes logits for the document as well. The share only matters where the money runs out.
+"""
 
 
 def check_installed(*tunings: Tuning | None) -> None:
-    """Raises BenchError where one of them needs an optimiser that is not installed: said first, before labels are bought."""
+    """Raise BenchError where an optimiser is not installed. Call it before labels are bought."""
     for tuning in filter(None, tunings):
         check_optimizer(tuning.optimizer)
 
 
 def large(job: Job) -> ModelRecipe:
-    """The pretrained large model, as it is."""
+    """Return the pretrained large model, unchanged."""
     return job.make(Pretrained(job.large), "student_training")
 
 
 def compact(job: Job, base: ModelRecipe) -> ModelRecipe:
-    """`cut`, made."""
+    """Make the compact model that `cut` describes."""
     return job.make(cut(job, base), "student_training")
 
 
 def cut(job: Job, base: ModelRecipe) -> ModelRecipe:
-    """The layers of `base` that the compact shape keeps; where it names a model of its own, that one, or layers of that. Not made yet.
+    """Return a recipe for the layers of `base` that the compact shape keeps.
 
-    Raises CheckpointError where a model of its own is named and `base` is a trained one: the one is not cut from the other.
+    Where the shape names a model, it is that model, or layers of it. Nothing is made yet. Raises
+    CheckpointError where the shape names a model and `base` is a trained one, because the first is not cut
+    from the second.
     """
     shape = job.compact
     if shape.model is not None:
@@ -53,17 +59,19 @@ def cut(job: Job, base: ModelRecipe) -> ModelRecipe:
 
 
 def teacher(job: Job, examples: tuple[Example, ...], tuning: Tuning | None) -> ModelRecipe:
-    """The large model fine-tuned, not made yet; without settings as it comes, where it knows the task already."""
+    """Return a recipe for the fine-tuned large model. Without settings it is the large model itself, which
+    then knows the task already."""
     return finetuned(job, large(job), examples, tuning, "teacher_tuning") if tuning else large(job)
 
 
 def tune(job: Job, base: ModelRecipe, examples: tuple[Example, ...], tuning: Tuning, phase: Phase) -> ModelRecipe:
-    """`base` fine-tuned. The teacher is tuned in full or not at all; the student stops early where the money ends."""
+    """Make `base` fine-tuned. A student stops early where the money ends. A teacher is tuned completely or
+    not at all."""
     return job.make(finetuned(job, base, examples, tuning, phase), phase, shorten=phase == "student_training")
 
 
 def finetuned(job: Job, base: ModelRecipe, examples: tuple[Example, ...], tuning: Tuning, phase: Phase) -> ModelRecipe:
-    """`base` fine-tuned, not made yet. Raises NotEnough where there is no example."""
+    """Return a recipe for `base` fine-tuned. Raises NotEnough where there is no example."""
     return Finetuned(base=base, tuning=tuning, seed=job.seed_for(phase), **_read_as_the_task_says(job, examples))
 
 
@@ -75,13 +83,17 @@ def distilled(
     tuning: Tuning,
     kd: Distillation,
 ) -> ModelRecipe:
-    """`base` trained on labels and on what a teacher makes of the same inputs, not made yet. Raises NotEnough where there is no example."""
+    """Return a recipe for `base` trained on labels and on a teacher's distributions.
+
+    Raises NotEnough where there is no example.
+    """
     data, seed = _read_as_the_task_says(job, examples), job.seed_for("student_training")
     return Distilled(base=base, tuning=tuning, seed=seed, taught_by=taught_by, distillation=kd, **data)
 
 
 def _read_as_the_task_says(job: Job, examples: tuple[Example, ...]) -> dict[str, Any]:
-    """Fields that every recipe has that learns from labelled examples. Raises NotEnough where there is none."""
+    """Return the fields of every recipe that learns from labelled examples. Raises NotEnough where there is
+    none."""
     if not examples:
         raise NotEnough("there is not a single label to train on")
     return {"examples": examples, **as_the_task_says(job)}
@@ -90,7 +102,8 @@ def _read_as_the_task_says(job: Job, examples: tuple[Example, ...]) -> dict[str,
 def soft_labels(
     job: Job, teacher: ModelRecipe, examples: tuple[Example, ...], kd: Distillation, at_most_usd: float | None = None
 ) -> SoftLabels:
-    """What `teacher` makes of every label token of `examples`. Raises OverBudget where not all of it fits."""
+    """Make the distributions of `teacher` at every label token of `examples`. Raises OverBudget where not all
+    of them fit."""
     recipe = SoftLabels(teacher=teacher, temperature=kd.temperature, top_k=kd.top_k, **_read_as_the_task_says(job, examples))
     return job.make(recipe, "pseudo_labelling", at_most_usd=at_most_usd)
 
@@ -98,10 +111,10 @@ def soft_labels(
 def pseudo_label(
     job: Job, teacher: ModelRecipe, at_most_usd: float, keep: Distillation | None = None
 ) -> tuple[tuple[Example, ...], tuple[SoftLabels, ...]]:
-    """The pool, in its order, labelled by `teacher` as far as the money goes; with `keep`, its soft labels of them as well.
+    """Label the pool with `teacher`, in the pool's order, as far as the money goes.
 
-    With `keep` each chunk is paid for twice, outputs first; one whose soft labels do not fit is left out, and is the last.
-    Raises OverBudget where the money buys none.
+    With `keep`, soft labels are made as well, and each chunk is paid for twice, outputs first. A chunk whose
+    soft labels do not fit is left out and ends the work. Raises OverBudget where the money buys no label.
     """
     labelled: tuple[Example, ...] = ()
     kept: tuple[SoftLabels, ...] = ()
@@ -122,6 +135,6 @@ def pseudo_label(
         labelled += said
         if len(outputs) < len(chunk) and not keep:
             break
-        done = {example.id for example in outputs}  # of a chunk cut short not the first ones: a batch begins with the longest
+        done = {example.id for example in outputs}  # a batch begins with the longest, so a chunk cut short did not do its first documents
         waiting = tuple(example for example in chunk if example.id not in done) + waiting[CHUNK:]
     return labelled, kept

@@ -1,7 +1,9 @@
-"""Spend on labels: the compact model, cut from the untuned large one, learns from all labels owned and bought.
+"""Spends on labels: the compact model, cut from the untuned large one, learns from all labels owned and
+bought.
 
-Source: strategy "Ann." of Kang, Xu, Ritter 2023 (Distill or Annotate?, arXiv 2305.01645). Theirs counts the student's
-training as free; here the suite says who pays for it. Where `compact.model` names a pretrained model, that one learns instead.
+Source: strategy "Ann." of Kang, Xu, Ritter 2023 (Distill or Annotate?, arXiv 2305.01645). They count the
+student's training as free. Here the suite sets who pays for it. Where `compact.model` names a pretrained
+model, that model learns instead.
 """
 
 from __future__ import annotations
@@ -13,12 +15,12 @@ from bench.training.settings import Tuning
 
 
 class Annotate(Strategy):
-    """Buy labels, fine-tune the compact model on them."""
+    """Buy labels, and fine-tune the compact model on them."""
 
     label_share: float = Field(default=0.9, ge=0, le=1)
-    """Part of the budget that buys labels; the rest trains."""
+    """Part of the budget that buys labels. The rest pays for training."""
     student: Tuning = Tuning()
-    """How the compact model is trained."""
+    """Settings of the compact model's training."""
 
     def run(self, job: Job) -> Outcome:
         from bench.strategies import _steps

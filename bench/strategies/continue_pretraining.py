@@ -1,8 +1,10 @@
-"""Spend on pretraining: the compact model goes on with its pretraining, then learns from all labels owned and bought.
+"""Spends on pretraining: continues the compact model's pretraining, then fine-tunes it on all labels owned
+and bought.
 
-Sources: Parmar et al. 2024 (Reuse, Don't Retrain, sections 4 and 5): start at the rate at which pretraining ended, no warm-up, cosine
-to a hundredth, general text first and task-like text once the rate has fallen to a fifth. Bai, Ritter, Xu 2021 (Pre-train or Annotate?):
-labels and pretraining out of one purse.
+Sources: Parmar et al. 2024 (Reuse, Don't Retrain, sections 4 and 5) start at the rate at which pretraining
+ended, without warm-up. The rate falls as a cosine to a hundredth. General text comes first, and task-like
+text once the rate has fallen to a fifth. Bai, Ritter, Xu 2021 (Pre-train or Annotate?) pay labels and
+pretraining from one purse.
 """
 
 from __future__ import annotations
@@ -17,31 +19,36 @@ from bench.training.settings import Tuning
 Weight = Annotated[float, Field(ge=0)]
 
 RECIPE = Tuning(epochs=1, learning_rate=1e-4, warmup_share=0.0, schedule="cosine", final_rate_share=0.01, freeze="none")
-"""Parmar et al.: no warm-up, cosine to a hundredth. The rate has to be the one at which the checkpoint's pretraining ended."""
+"""Settings of Parmar et al.: no warm-up, cosine to a hundredth.
+
+Set the learning rate to the one at which the checkpoint's pretraining ended.
+"""
 
 
 class ContinuePretraining(Strategy):
-    """Go on pretraining the compact model with part of the money, fine-tune it on labels with the rest."""
+    """Continue the compact model's pretraining with part of the money, and fine-tune it on labels with the
+    rest."""
 
     label_share: float = Field(default=0.0, ge=0, le=1)
-    """Part of the budget that buys labels; the rest pays pretraining and training."""
+    """Part of the budget that buys labels. The rest pays for pretraining and fine-tuning."""
     pretraining_share: float = Field(default=0.5, gt=0, lt=1)
-    """Part of the money left after the labels that pretraining may take; the rest trains on the labels."""
+    """Part of the money left after the labels that pretraining may take. The rest pays for fine-tuning."""
     general: dict[TextLabel, Weight] = Field(default={"pool": 1.0}, min_length=1)
-    """Blend read first: text -> weight. `pool` is the task's unlabelled pool, others stand under `texts`."""
+    """Blend of texts that is read first: text -> weight. `pool` is the task's unlabelled pool; others are
+    named under `texts`."""
     task_like: dict[TextLabel, Weight] = Field(default={"pool": 1.0}, min_length=1)
-    """Blend read last: text -> weight."""
+    """Blend of texts that is read last: text -> weight."""
     switch_at_rate: float = Field(default=0.2, ge=0, le=1)
-    """The second blend is read once the rate has fallen to this share of the highest (Parmar et al.: a fifth)."""
+    """Share of the highest learning rate at which the second blend starts (Parmar et al.: a fifth)."""
     switch_at: float | None = Field(default=None, ge=0, le=1)
-    """The share of the pretraining from which the second blend is read, where the rate does not say it."""
+    """Share of the pretraining at which the second blend starts. Missing: set by `switch_at_rate`."""
     tokens: int = Field(default=128, ge=8)
-    """Length of a piece of text, counted in the model's own tokens."""
+    """Length of a piece of text, in the model's own tokens."""
     pretraining: Tuning = RECIPE
-    """How it goes on pretraining. Pieces of text are drawn with replacement; `epochs` times their number are as many draws as it makes
-    at most, or `min_steps` steps where those are more."""
+    """Settings of the pretraining. Pieces of text are drawn with replacement. The number of draws is at most
+    `epochs` times the number of pieces, or `min_steps` steps where that is more."""
     student: Tuning = Tuning()
-    """How it is trained on the labels afterwards."""
+    """Settings of the fine-tuning on labels."""
 
     @model_validator(mode="after")
     def _it_can_be_told_what_is_read_when(self) -> Self:

@@ -1,12 +1,13 @@
-"""Spend on a teacher: tune the large model on the labels, train the compact model on what it says.
+"""Spends on a teacher: tunes the large model on the labels, then trains the compact model on its outputs.
 
-Sources: "pseudo-labels" (PL) and "direct knowledge distillation" (KD) of Shleifer and Rush 2020 (Pre-trained Summarization
-Distillation, arXiv 2010.13002), after Kim and Rush 2016 and Hinton et al. 2015; strategy "Dist." of Kang, Xu, Ritter 2023 (Distill or
-Annotate?, arXiv 2305.01645), in which teacher and distillation are paid from the added budget.
+Sources: "pseudo-labels" (PL) and "direct knowledge distillation" (KD) of Shleifer and Rush 2020 (Pre-trained
+Summarization Distillation, arXiv 2010.13002), after Kim and Rush 2016 and Hinton et al. 2015. Strategy
+"Dist." of Kang, Xu, Ritter 2023 (Distill or Annotate?, arXiv 2305.01645), in which teacher and distillation
+are paid from the added budget.
 
     method    the student reads             and learns
     pl        pool, labels where `gold`     the teacher's outputs as if they were labels
-    kd        labels                        the labels, and the teacher's next-token distributions given them (Shleifer and Rush)
+    kd        labels                        the labels, and the teacher's distributions given them (Shleifer and Rush)
     kd+pl     pool, labels where `gold`     the teacher's outputs, and its distributions given them
 
 Kang et al. is kd+pl with gold false, kd.logit_weight 1 and kd.label_weight 0.
@@ -28,28 +29,30 @@ if TYPE_CHECKING:
 
 
 class Distill(Strategy):
-    """Tune the large model, train the compact model on its outputs, its next-token distributions, or both."""
+    """Tune the large model, and train the compact model on its outputs, its distributions, or both."""
 
     label_share: float = Field(default=0.0, ge=0, le=1)
-    """Part of the budget that buys labels; the rest pays teacher, pseudo-labels and training."""
+    """Part of the budget that buys labels. The rest pays for teacher, pseudo-labels and training."""
     pseudo_share: float = Field(default=0.5, gt=0, le=1)
-    """Part of the money left that the teacher's work on the pool may take; the rest trains the student. Left is what remains once the
-    teacher is tuned and, where they are cached, its distributions over the labels are made. Its work on the pool is its outputs and,
-    with method 'kd+pl' and cached outputs, its distributions over those."""
+    """Part of the remaining money that the teacher's work on the pool may take. The rest trains the student.
+    What remains is counted after the teacher is tuned and, where they are cached, its distributions over the
+    labels are made. The work on the pool is its outputs and, with method 'kd+pl' and cached outputs, its
+    distributions over them."""
     method: Literal["pl", "kd", "kd+pl"] = "pl"
-    """'pl': learn the teacher's outputs on the pool. 'kd': learn its next-token distributions on the labels, the pool is not used.
-    'kd+pl': learn its outputs on the pool and its distributions over them."""
+    """'pl': learn the teacher's outputs on the pool. 'kd': learn its next-token distributions on the labels,
+    without the pool. 'kd+pl': learn its outputs on the pool and its distributions over them."""
     kd: Distillation = Distillation()
-    """How distributions are learnt; counts only with the methods that do."""
+    """Settings of learning from distributions. Used only with methods 'kd' and 'kd+pl'."""
     start_from: Literal["pretrained", "teacher"] = "pretrained"
-    """What the compact model is cut from: the untuned large model (Kang et al.), or the model that `compact.model` names; or the
-    tuned teacher (Shleifer and Rush)."""
+    """What the compact model is cut from. 'pretrained': the untuned large model (Kang et al.), or the model
+    that `compact.model` names. 'teacher': the tuned teacher (Shleifer and Rush)."""
     gold: bool = True
-    """Whether the labels are trained on together with the pool."""
+    """Whether the student also trains on the labels, together with the pool."""
     teacher: Tuning | None = Tuning()
-    """How the large model is tuned; null where it is a checkpoint that knows the task already, and is the teacher as it comes."""
+    """Settings of the large model's tuning. null: it is a checkpoint that knows the task already, and is the
+    teacher without tuning."""
     student: Tuning = Tuning()
-    """How the compact model is trained."""
+    """Settings of the compact model's training."""
 
     @model_validator(mode="after")
     def _settings_go_with_the_method(self) -> Self:

@@ -1,7 +1,7 @@
-"""Shrink and fine-tune: tune the large model on the labels, copy some of its layers, fine-tune those again.
+"""Shrink and fine-tune: tunes the large model on the labels, copies some of its layers, and fine-tunes these.
 
-Source: "shrink and fine-tune" of Shleifer and Rush 2020 (Pre-trained Summarization Distillation, arXiv 2010.13002); layers by their
-tables (make_student.py).
+Source: "shrink and fine-tune" of Shleifer and Rush 2020 (Pre-trained Summarization Distillation, arXiv
+2010.13002). The layers come from their tables (make_student.py).
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from bench.training.settings import Tuning
 
 
 class Sft(Strategy):
-    """Tune the large model, shrink it, fine-tune what is left on the same labels."""
+    """Tune the large model, shrink it, and fine-tune the remaining layers on the same labels."""
 
     label_share: float = Field(default=0.8, ge=0, le=1)
-    """Part of the budget that buys labels; the rest tunes and trains."""
+    """Part of the budget that buys labels. The rest pays for tuning and training."""
     teacher: Tuning | None = Tuning()
-    """How the large model is tuned; null where it is a checkpoint that knows the task already, and is the teacher as it comes."""
+    """Settings of the large model's tuning. null: it is a checkpoint that knows the task already, and is the
+    teacher without tuning."""
     student: Tuning = Tuning()
-    """How the shrunk model is trained."""
+    """Settings of the shrunk model's training."""
 
     def run(self, job: Job) -> Outcome:
         from bench.strategies import _steps

@@ -1,1 +1,1 @@
-"""The question: YAML -> a suite of real parts -> its arms."""
+"""Stage 1: a YAML file -> a suite of real parts -> its arms."""

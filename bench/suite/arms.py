@@ -1,4 +1,4 @@
-"""Stage 2: a Suite -> its arms. Pure: nothing is read, made or measured here."""
+"""Makes the arms of a Suite. Nothing is read, made or measured here."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from bench.suite.suite_file import Cell, Suite
 
 @dataclass(frozen=True, kw_only=True)
 class Arm:
-    """One cell: task x strategy (with its settings) x budget x seed.
-
-    id: a readable name, then the hash of all that decides the outcome, so that a changed suite never meets old results.
-    """
+    """One cell: task x strategy (with its settings) x budget x seed."""
 
     id: str
+    """A readable name, then a hash of everything that decides the outcome.
+
+    A changed suite therefore never reuses old results.
+    """
     task_label: str
     task: Task
     cell: Cell
@@ -31,24 +32,24 @@ class Arm:
     seed: int
 
     def __hash__(self) -> int:
-        """By its id: parts that hold a mapping have no hash."""
+        """Hash by the id, because parts that hold a mapping have no hash."""
         return hash(self.id)
 
     @property
     def column(self) -> str:
-        """Strategy and setting as a reader sees them, such as 'distill (label_share=0.5)'."""
+        """Strategy and setting as shown in reports, such as 'distill (label_share=0.5)'."""
         return f"{self.cell.label} ({self.cell.setting})" if self.cell.setting else self.cell.label
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The strategy's settings, defaults included."""
+        """The strategy's settings, including defaults."""
         return self.cell.strategy.model_dump(mode="json")
 
 
 def arms(suite: Suite) -> tuple[Arm, ...]:
-    """All arms in running order: the smallest budget first, and neighbours of different seeds.
+    """Return all arms in running order: the smallest budget first, and neighbours with different seeds.
 
-    Neighbours run at the same time; those of one seed would often wait for the same artifact.
+    Neighbours run at the same time. Those of one seed would often wait for the same artifact.
     """
     spec = suite.spec
     return tuple(
@@ -61,17 +62,17 @@ def arms(suite: Suite) -> tuple[Arm, ...]:
 
 
 def only(planned: Sequence[Arm], pattern: str) -> tuple[Arm, ...]:
-    """Arms whose id matches a shell pattern such as '*distill*seed1*'."""
+    """Return the arms whose id matches a shell pattern such as '*distill*seed1*'."""
     return tuple(arm for arm in planned if fnmatchcase(arm.id, pattern) or fnmatchcase(arm.id, f"*{pattern}*"))
 
 
 def describe(part: Part) -> dict[str, Any]:
-    """Name a part and its settings, to tell it from others."""
+    """Return the identity of a part: its name, and its settings including defaults."""
     return {"use": registry.name_of(part), "with": part.identity()}
 
 
 def named(suite: Suite, strategy: Strategy) -> Iterator[tuple[Names, str, Part]]:
-    """Parts under `models` and `texts` that an arm uses; those of other arms may change."""
+    """Yield the parts under `models` and `texts` that an arm uses. Parts that it does not use may change."""
     for part in (suite.spec.compact, strategy):
         for _, names, label in names_used(part):
             if found := getattr(suite, names.under).get(label):
@@ -79,7 +80,7 @@ def named(suite: Suite, strategy: Strategy) -> Iterator[tuple[Names, str, Part]]
 
 
 DECIDE = {"compact", "start_labels", "prices", "pays", "precision", "decoding"}
-"""What of a suite decides how each of its arms ends."""
+"""Fields of a suite that decide the outcome of every arm."""
 
 
 def _arm(suite: Suite, label: str, task: Task, cell: Cell, budget: float, seed: int) -> Arm:

@@ -1,4 +1,4 @@
-"""Plain values of a suite file -> real parts, with every fault collected where it stands."""
+"""Builds real parts from the plain values of a suite file, and collects every fault with its place."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass
 class Builder:
-    """Builds one file's parts, and collects what is wrong with them."""
+    """Builds the parts of one file, and collects the faults in them."""
 
     text: parse_yaml.Text
 
     def fault(self, path: Where, message: str) -> None:
-        """Something is wrong at `path`."""
+        """Record a fault at `path`."""
         self.text.faults.append((self.text.line(path), f"{dotted(path)}: {message}"))
 
     def unknown(self, path: Where, what: str, name: str, known: tuple[str, ...]) -> None:
-        """A name that nothing has; says the nearest, or all there are."""
+        """Record a name that does not exist. The message suggests the nearest known name, or lists all."""
         near = nearest(name, known)
         self.fault(path, f"{what}; did you mean '{near}'?" if near else f"{what}; there are: {', '.join(known) or 'none'}")
 
     def build(self, model: type[M], value: Any, path: Where) -> M | None:
-        """A strict model from plain values; its faults are collected."""
+        """Build a strict model from plain values. Its faults are collected."""
         try:
             return model.model_validate_json(json.dumps(value))
         except ValidationError as error:
@@ -54,7 +54,8 @@ class Builder:
             self.fault(where, f"{expected}, got {json.dumps(fault['input'], default=str)[:60]}")
 
     def part(self, shelf: str, use: Any, path: Where) -> Part | None:
-        """A part from `{use, with}`; malformed entries were reported with the file's fields."""
+        """Build a part from `{use, with}`. A malformed entry gives None; it was reported with the file's
+        fields."""
         kind = self._class(shelf, use, path)
         return self.build(kind, use.get("with") or {}, (*path, "with")) if kind else None
 
@@ -68,12 +69,12 @@ class Builder:
             return None
 
     def shelf(self, shelf: str, entries: Any, key: str) -> dict[str, Any]:
-        """LABEL -> part, of the entries that could be built."""
+        """Return LABEL -> part for the entries that could be built."""
         built = {label: self.part(shelf, use, (key, label)) for label, use in (entries if isinstance(entries, dict) else {}).items()}
         return {label: part for label, part in built.items() if part}
 
     def grid(self, shelf: str, use: Any, path: Where) -> Iterator[tuple[str, Part]]:
-        """(what tells it apart, part) for every combination of the lists under `with`."""
+        """Yield (varied settings, part) for every combination of the lists under `with`."""
         kind, inside = self._class(shelf, use, path), (*path, "with")
         seen: list[Part] = []
         for setting, values, moved in _grid(use.get("with") or {}, self, inside) if kind else ():
@@ -88,7 +89,7 @@ class Builder:
 
 @dataclass
 class _Moved:
-    """While a grid's cell is built, its paths point at the lines of the values chosen."""
+    """Maps paths to the lines of the chosen values while one cell of a grid is built."""
 
     lines: dict[Where, int]
     moved: dict[Where, int]
@@ -106,7 +107,8 @@ class _Moved:
 
 
 def _grid(values: dict[str, Any], builder: Builder, path: Where) -> Iterator[tuple[str, dict[str, Any], dict[Where, int]]]:
-    """(what tells it apart, settings, lines) for every combination of the lists in `values`, also of nested ones."""
+    """Yield (varied settings, all settings, lines) for every combination of the lists in `values`, nested
+    ones included."""
     axes = list(_lists(values, ()))
     for at, choices in axes:
         if not choices:
@@ -136,7 +138,7 @@ def _put(values: dict[str, Any], at: tuple[str, ...], value: Any) -> None:
 
 
 def _settings(model: type[BaseModel], loc: tuple[str | int, ...]) -> list[str]:
-    """Field names, as written in YAML, of the model that stands at `loc` inside `model`."""
+    """Return the field names, as written in YAML, of the model at `loc` inside `model`."""
     for step in loc:
         info = model.model_fields.get(str(step))
         inner = _models(info.annotation) if info else []
@@ -146,7 +148,7 @@ def _settings(model: type[BaseModel], loc: tuple[str | int, ...]) -> list[str]:
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:
-    """Models named in a type such as `Tuning | None` or `dict[str, Use]`."""
+    """Return the models named in a type such as `Tuning | None` or `dict[str, Use]`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [model for inner in get_args(annotation) for model in _models(inner)]

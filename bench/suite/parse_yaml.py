@@ -1,7 +1,7 @@
-"""YAML text -> plain values, the line of each, and the faults of the text itself.
+"""Reads YAML text as plain values, with the line of each value and the faults of the text itself.
 
-The 1.2 core schema: `5e-4` is a number, `no` and `2024-01-01` are text, and nothing but null, truth values, numbers, text, lists
-and mappings can be written. A key written twice is a fault.
+It follows the YAML 1.2 core schema: `5e-4` is a number, `no` and `2024-01-01` are text. Only null, booleans,
+numbers, text, lists and mappings are allowed. A duplicate key is a fault.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ Where = tuple[str | int, ...]
 """Keys and positions from the root to a value."""
 
 VALUES_AT_MOST = 100_000
-"""Aliases may repeat text; a few lines of them can spell billions of values."""
+"""Most values in a file. Aliases repeat text, so a few lines of them could expand to billions of values."""
 
 
 CORE_TAGS = {f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float", "str", "seq", "map")}
 
 
 class _CoreLoader(yaml.SafeLoader):
-    """null, true/false, int, float; all else is text."""
+    """A loader that knows null, true/false, int and float, and reads everything else as text."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's own name and type
 
@@ -35,20 +35,25 @@ for _tag, _pattern, _first in (
     ("float", r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$|^[-+]?\.(?:inf|nan)$", list("-+.0123456789")),
 ):
     _CoreLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), _first)
-_CoreLoader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(node.value))  # not octal where it begins with 0
+_CoreLoader.add_constructor(
+    "tag:yaml.org,2002:int", lambda _, node: int(node.value)
+)  # int() reads 010 as ten; YAML 1.1 would read it as octal
 
 
 @dataclass(kw_only=True)
 class Text:
-    """What a text says. value: None where it is no YAML. faults: (line, what is wrong)."""
+    """The content of a YAML text."""
 
     value: Any = None
+    """Plain values. None where the text is not YAML."""
     lines: dict[Where, int] = field(default_factory=dict)
+    """Path -> line on which the value is written."""
     faults: list[tuple[int, str]] = field(default_factory=list)
+    """(line, what is wrong)."""
     _count: int = 0
 
     def line(self, where: Where) -> int:
-        """Line of a value, or of the nearest one around it that was written."""
+        """Return the line of a value, or of the innermost value around it that was written."""
         written = (where[:n] for n in range(len(where), -1, -1) if where[:n] in self.lines)
         return self.lines.get(next(written, ()), 1)
 
@@ -58,7 +63,7 @@ class _TooMuch(Exception):
 
 
 def parse(text: str) -> Text:
-    """Read a text; whatever is wrong with it is in `faults`."""
+    """Read a text. Everything that is wrong with it is in `faults`."""
     found = Text()
     try:
         loader = _CoreLoader(text)
@@ -77,7 +82,7 @@ def parse(text: str) -> Text:
 
 
 def dotted(where: Where) -> str:
-    """A path as people write it: `strategies.annotate.with.label_share[1]`."""
+    """Return a path as people write it: `strategies.annotate.with.label_share[1]`."""
     return "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in where).lstrip(".") or "suite"
 
 

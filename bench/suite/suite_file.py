@@ -1,4 +1,5 @@
-"""Stage 1: YAML text -> a Suite of real parts, or every fault at once with file, line, path and the nearest right name."""
+"""Reads a suite file: YAML text -> a Suite of real parts, or every fault at once with file, line, path and
+nearest name."""
 
 from __future__ import annotations
 
@@ -25,9 +26,9 @@ class Use(Part):
     """A part and its settings: `{use: NAME, with: {...}}`."""
 
     use: str
-    """The part's file name on its shelf."""
+    """File name of the part on its shelf, without '.py'."""
     settings: dict[str, Any] = Field(default={}, alias="with")
-    """Its settings."""
+    """Settings of the part."""
 
 
 Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=40)]
@@ -46,56 +47,59 @@ class SuiteText(Part):
     """A suite file, field by field."""
 
     suite: Label
-    """Name of the suite; results go to `results/<suite>/`."""
+    """Name of the suite. Results go to `results/<suite>/`."""
     question: str = Field(min_length=1)
-    """What the suite answers, for the reader of the report."""
+    """The question that the suite answers, for readers of the report."""
     large: Use
-    """The pretrained large model, from `models/`: the teacher, and what the compact model is cut from."""
+    """The pretrained large model, from `models/`. It is the teacher, and the compact model is cut from it."""
     compact: Compact = Compact()
-    """The compact model, the same for every strategy that does not name its own."""
+    """The compact model, for every strategy that does not name its own."""
     models: dict[Label, Use] = Field(default={})
-    """LABEL -> part from `models/`: further pretrained models that a strategy or `compact` names."""
+    """LABEL -> part from `models/`: further pretrained models, which a strategy or `compact` may name."""
     texts: dict[Label, Use] = Field(default={})
-    """LABEL -> part from `texts/`: what a strategy goes on pretraining with; `pool` is the task's unlabelled pool."""
+    """LABEL -> part from `texts/`: text for continued pretraining. The label `pool` always means the task's
+    unlabelled pool."""
     tasks: dict[Label, Use] = Field(min_length=1)
     """LABEL -> part from `tasks/`."""
     strategies: dict[Label, Use] = Field(min_length=1)
-    """LABEL -> part from `strategies/`; a list under `with` is a grid."""
+    """LABEL -> part from `strategies/`. A list under `with` is a grid: one arm for each of its values."""
     start_labels: int = Field(ge=0)
-    """Labels owned at the start; they cost nothing."""
+    """Number of labels owned at the start. They cost nothing."""
     budgets_usd: Annotated[tuple[Dollars, ...], AfterValidator(_distinct)] = Field(min_length=1)
-    """Dollars added, one arm for each."""
+    """Dollars added to the start labels. Each budget makes an arm of its own."""
     seeds: Annotated[tuple[Seed, ...], AfterValidator(_distinct)] = Field(min_length=1)
-    """Each draws its own labels, batches and dropout; differences are paired by seed."""
+    """Random seeds. Each draws its own labels, batches and dropout. Differences between strategies are paired
+    by seed."""
     prices: PriceBook
-    """What things cost."""
+    """Prices of labels, compute and tokens."""
     pays: Pays = Pays()
-    """Who pays for what."""
+    """Who pays for each kind of work: the purse or nobody."""
     precision: Precision = "fp32"
-    """Arithmetic of training and generation: 'fp32' is fast on every machine; 'bf16' is faster on GPUs and CPUs that have it in
-    hardware, and many times slower on CPUs that have not, which a run says before it begins."""
+    """Numeric precision of training and generation. 'fp32' is fast on every machine. 'bf16' is faster on GPUs
+    and CPUs with bf16 hardware, and many times slower on other CPUs; a run then warns before it begins."""
     decoding: Decoding = Decoding()
-    """How outputs are generated."""
+    """Settings of generation."""
     metrics: dict[Label, Use] = Field(default={"rouge": Use(use="rouge")}, min_length=1)
     """LABEL -> part from `metrics/`."""
     rank_by: str = "rouge2"
-    """The score that the leaderboard is sorted by."""
+    """The score by which the leaderboard is sorted."""
     profilers: dict[Label, Use] = Field(default={name: Use(use=name) for name in ("wall", "memory", "energy")})
     """LABEL -> part from `profilers/`."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One setting of a strategy. setting: the grid's fields that tell it from its neighbours, '' where there is no grid."""
+    """One setting of a strategy."""
 
     label: str
     setting: str
+    """The varied settings of the grid, such as 'label_share=0.5'; '' without a grid."""
     strategy: Strategy
 
 
 @dataclass(frozen=True, kw_only=True)
 class Suite:
-    """A question, ready to be planned: the file's fields, with real parts."""
+    """A suite that is ready to be planned: the file's fields, and real parts."""
 
     text: str
     spec: SuiteText
@@ -123,7 +127,7 @@ def read(path: Path) -> Suite:
 
 @dataclass
 class _Reader:
-    """Puts one file's suite together."""
+    """Assembles the suite of one file."""
 
     file: str
     builder: Builder
@@ -175,7 +179,7 @@ class _Reader:
             self.builder.unknown(("rank_by",), f"no metric gives '{spec.rank_by}'", spec.rank_by, tuple(givers))
 
     def _check_names(self, spec: SuiteText, cells: tuple[Cell, ...]) -> None:
-        """Every label that a part names has to be there; 'pool' is the unlabelled pool."""
+        """Check that every label that a part names exists. 'pool' is the unlabelled pool."""
         if POOL in spec.texts:
             self.builder.fault(("texts", POOL), "this name is the task's unlabelled pool; choose another")
         users: list[tuple[Where, Part]] = [(("compact",), spec.compact)]

@@ -1,1 +1,1 @@
-"""The machine, processes, files and copies of the hub: what every other package stands on."""
+"""Machine, processes, files and copies of the hub. Every other package may use these."""

@@ -9,7 +9,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def gc_disabled() -> Iterator[None]:
-    """Disables garbage collection, so tensor lifetimes are deterministic, and simulation and imports run about 20 % faster."""
+    """Disable garbage collection inside the block.
+
+    Tensor lifetimes are then deterministic, and simulation and imports run about 20 % faster.
+    """
     enabled = gc.isenabled()
     gc.disable()
     try:

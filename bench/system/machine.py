@@ -1,4 +1,5 @@
-"""Facts of the host, its packages and its device. Nothing here is heavy to import, and nothing asks the network."""
+"""Facts about the host, its packages and its device. Importing this module is cheap, and nothing uses the
+network."""
 
 from __future__ import annotations
 
@@ -18,9 +19,10 @@ PACKAGES = ("bench", "torch", "transformers", "datasets", "evaluate", "rouge-sco
 
 
 def facts() -> dict[str, Any]:
-    """The conditions of a measurement, as JSON. No host name, user name or path is in it; what cannot be told is None.
+    """Return the conditions of a measurement, as JSON. What is unknown is None.
 
-    threads: what OpenMP, and so torch, was told to use; None where nobody said.
+    It includes no host name, user name or path. `threads` is the number of threads set for OpenMP, and
+    therefore for torch, or None where it is not set.
     """
     import psutil
 
@@ -67,7 +69,7 @@ def _graphics() -> dict[str, Any]:
 
 
 def _memory_bytes(nvml: Nvml, handle: Any) -> int | None:
-    """None on GPUs that share the host's memory: they answer NotSupported."""
+    """Return the memory of a GPU, or None where it shares the host's memory: then NVML answers NotSupported."""
     try:
         return int(nvml.ask("nvmlDeviceGetMemoryInfo", handle).total)
     except MeasureError:
@@ -75,7 +77,10 @@ def _memory_bytes(nvml: Nvml, handle: Any) -> int | None:
 
 
 def device(name: str) -> str:
-    """'auto', 'cpu' or 'cuda' -> 'cpu' or 'cuda'. Raises BenchError for other names, and for 'cuda' where there is none."""
+    """Return 'cpu' or 'cuda' for 'auto', 'cpu' or 'cuda'.
+
+    Raises BenchError for other names, and for 'cuda' where there is no GPU.
+    """
     if name not in ("auto", "cpu", "cuda"):
         raise BenchError(f"no device '{name}'; there are: auto, cpu, cuda")
     if name == "cpu":
@@ -90,7 +95,8 @@ def device(name: str) -> str:
 
 
 def bf16_supported(device: str) -> bool:
-    """Whether bf16 autocast runs without emulation on a GPU. On a CPU it always runs, if not always faster."""
+    """Return whether the device runs bf16 autocast. A GPU has to do so without emulation. A CPU always can,
+    but it is not always faster."""
     if device == "cpu":
         return True
     import torch
@@ -99,7 +105,7 @@ def bf16_supported(device: str) -> bool:
 
 
 def synchronise(device: str) -> None:
-    """Wait until the device is idle. A GPU that this process never touched is idle, and is not woken."""
+    """Wait until the device is idle. A GPU that this process never used is idle, and is not initialised."""
     torch = sys.modules.get("torch")
     if device != "cpu" and torch is not None and torch.cuda.is_initialized():
         torch.cuda.synchronize()
@@ -107,10 +113,11 @@ def synchronise(device: str) -> None:
 
 @cache
 def bf16_slowdown() -> float:
-    """How many times as long this CPU takes for a bf16 matrix product as in fp32: under 1 where it has bf16 in hardware.
+    """Return how many times as long this CPU takes for a bf16 matrix product as for one in fp32.
 
-    Measured, on 256 x 256 numbers, for some hundredths of a second: flags of CPUs have other names everywhere, and those that only
-    emulate take 50 times as long.
+    The result is under 1 where the CPU has bf16 in hardware. It is measured on 256 x 256 numbers in some
+    hundredths of a second, because CPU flags have different names on each platform. CPUs that only emulate
+    bf16 take 50 times as long.
     """
     import torch
 
@@ -120,7 +127,7 @@ def bf16_slowdown() -> float:
 
 
 def _seconds_of_product(numbers: Any) -> float:
-    """The quickest of three, after one that lays things out."""
+    """Return the shortest of three times, after one product that is not counted."""
     _ = numbers @ numbers
     seconds = []
     for _ in range(3):

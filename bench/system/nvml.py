@@ -8,7 +8,7 @@ from bench.errors import MeasureError
 
 
 class Nvml:
-    """The driver's own instruments, from the package nvidia-ml-py. Raises MeasureError where there is no driver."""
+    """A connection to NVML, by the package nvidia-ml-py. Raises MeasureError where there is no driver."""
 
     def __init__(self) -> None:
         import pynvml
@@ -17,21 +17,25 @@ class Nvml:
         self.ask("nvmlInit")
 
     def ask(self, function: str, *arguments: Any) -> Any:
-        """Call an NVML function by name. Raises MeasureError with NVML's own words, such as 'Not Supported' under MIG."""
+        """Call an NVML function by name.
+
+        Raises MeasureError with NVML's own message, such as 'Not Supported' under MIG.
+        """
         try:
             return getattr(self._pynvml, function)(*arguments)
         except self._pynvml.NVMLError as error:
             raise MeasureError(f"{function}: {error}") from None
 
     def close(self) -> None:
-        """NVML counts its users, so this leaves others' handles alive."""
+        """Close this connection. NVML counts its users, so handles of others stay valid."""
         self.ask("nvmlShutdown")
 
 
 class Gpu:
-    """The one GPU that torch calls 'cuda', seen by its driver. All but `close` raise MeasureError where there is no answer.
+    """The one GPU that torch calls 'cuda', as its driver sees it.
 
-    It is found by its UUID: NVML counts the GPUs in another order than torch unless CUDA_DEVICE_ORDER is PCI_BUS_ID.
+    It is found by its UUID, because NVML orders GPUs differently from torch unless CUDA_DEVICE_ORDER is
+    PCI_BUS_ID. All methods but `close` raise MeasureError where the driver gives no answer.
     """
 
     def __init__(self) -> None:
@@ -55,21 +59,25 @@ class Gpu:
             return self._nvml.ask("nvmlDeviceGetHandleByUUID", f"MIG-{uuid}")
 
     def index(self) -> int:
-        """NVML's number of it, codecarbon's as well: its UUID would not do, codecarbon 3.3 strips the G of 'GPU-' and finds nothing."""
+        """Return NVML's index of the GPU, which is also codecarbon's.
+
+        The UUID cannot be used: codecarbon 3.3 strips the G of 'GPU-' and then finds nothing.
+        """
         if self._slice:
             raise MeasureError("a slice of a GPU (MIG) has no number and no energy of its own")
         return int(self._nvml.ask("nvmlDeviceGetIndex", self._handle))
 
     def energy_kwh(self) -> float:
-        """Counted since the driver was loaded. The counter moves every 10 to 100 ms."""
+        """Return the kWh since the driver was loaded. The counter moves every 10 to 100 ms."""
         return float(self._nvml.ask("nvmlDeviceGetTotalEnergyConsumption", self._handle)) / 3.6e9
 
     def used_bytes(self) -> int:
-        """Of the whole device, other processes included."""
+        """Return the used memory of the whole device, including other processes."""
         return int(self._nvml.ask("nvmlDeviceGetMemoryInfo", self._handle).used)
 
     def bytes_by_process(self) -> dict[int, int]:
-        """Process id -> bytes. Empty or without this process in a container that has process ids of its own."""
+        """Return process id -> bytes. In a container with its own process ids it is empty, or lacks this
+        process."""
         processes = self._nvml.ask("nvmlDeviceGetComputeRunningProcesses", self._handle)
         if any(p.usedGpuMemory is None for p in processes):
             raise MeasureError("the driver tells no memory by process (Windows, WSL)")

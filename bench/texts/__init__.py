@@ -1,1 +1,1 @@
-"""Plain text to go on pretraining with, one source a file."""
+"""Plain text for continued pretraining, one source per file."""

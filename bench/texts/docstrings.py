@@ -12,19 +12,19 @@ from bench.data.splitting import lowest_hashes
 
 
 class Docstrings(Text):
-    """Whole docstrings of the packages that are installed anyway, about 60,000, read from their source and never imported.
+    """Whole docstrings of the installed packages, about 60,000, read from source that is never imported.
 
-    The tasks `names` and `docstrings` cut documents and labels from the same text: what holds a document, or a label of four words
-    or more, of their dev and test splits is left out by the job.
+    The tasks `names` and `docstrings` cut documents and labels from the same text. The job removes every text
+    that contains a document of their dev and test splits, or a label of four or more words.
     """
 
     least_words: int = Field(default=20, ge=1)
-    """Shorter ones are left out."""
+    """Fewest words of a text. Shorter ones are left out."""
     most_documents: int | None = Field(default=None, ge=1)
-    """Documents taken: those with the lowest hashes. Missing: all."""
+    """Number of documents to take: those with the lowest hashes. Missing: all."""
 
     def documents(self, cache: Path, progress: Progress) -> tuple[Example, ...]:
-        """See Text.documents."""
+        """Return the documents; see Text.documents."""
         texts = (" ".join(found.docstring.split()) for found in documented_objects(installed(PACKAGES), cache, progress))
         long_enough = {content_hash(text): text for text in texts if len(text.split()) >= self.least_words}
         return lowest_hashes([Example(key[:16], text) for key, text in long_enough.items()], self.most_documents)

@@ -1,4 +1,4 @@
-"""Text from a file of your own."""
+"""Text from a local file."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Files(TableSettings, Text):
     field: str | None = None
     """Where in a JSON value the rows are, such as `data` or `data.train`. Missing: it holds one list of rows."""
     most_documents: int | None = Field(default=None, ge=1)
-    """Documents taken: those with the lowest hashes. Missing: all."""
+    """Number of documents to take: those with the lowest hashes. Missing: all."""
 
-    def documents(self, cache: Path, progress: Progress) -> tuple[Example, ...]:  # noqa: ARG002 - reading is quick, nothing is kept
-        """See Text.documents. Raises DataError where the file cannot be read."""
+    def documents(self, cache: Path, progress: Progress) -> tuple[Example, ...]:  # noqa: ARG002 - reading is quick, so nothing is cached
+        """Return the documents; see Text.documents. Raises DataError where the file cannot be read."""
         progress(f"reading {self.path}", 0, 1)
         table = read(self.path, self, self.field, wanted=roots(self.column))
         found = texts(table, self.column, self.joined_by)

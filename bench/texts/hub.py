@@ -14,26 +14,27 @@ from bench.errors import DataError
 
 
 class Hub(Text):
-    """One column of one split, without remote code; from the folder that `--data` names, a cache, or the Hub, as the task `hub`.
+    """One column of one split of a data set, loaded without remote code.
 
-    Blank and repeated texts are left out.
+    It is taken from the folder that `--data` names, a cache, or the Hub, as in the task `hub`. Blank and
+    repeated texts are left out.
     """
 
     path: ContentPath
     """'owner/name' on the Hub, or a folder of data files."""
     name: str | None = None
-    """The data set's configuration."""
+    """Configuration of the data set."""
     revision: str | None = None
-    """Commit or tag. Needed, except for a folder."""
+    """Commit or tag. Required, except for a folder."""
     split: str = "train"
     """Split to read."""
     column: str = "text"
-    """Column of the texts."""
+    """Name of the column that holds the texts."""
     most_documents: int | None = Field(default=None, ge=1)
-    """Documents taken: those with the lowest hashes. Missing: all."""
+    """Number of documents to take: those with the lowest hashes. Missing: all."""
 
     def documents(self, cache: Path, progress: Progress) -> tuple[Example, ...]:
-        """See Text.documents."""
+        """Return the documents; see Text.documents."""
         progress(f"loading {self.path}", 0, 1)
         found = DataSet(path=self.path, name=self.name, revision=self.revision, splits=(("text", self.split),)).load(cache)["text"]
         need_columns(f"{self.path}, split '{self.split}'", (self.column,), found.column_names)

@@ -1,1 +1,2 @@
-"""What strategies compose: models, shrinking, FLOPs, batches, losses, the one loop, generation, and the recipes made of them."""
+"""What strategies compose: models, shrinking, FLOPs, batches, losses, one training loop, generation, and
+recipes."""

@@ -1,7 +1,7 @@
-"""Plain text -> something to learn from it: what a family's pretraining made of text.
+"""Pretraining examples made from plain text, in the way of each model family.
 
-Each function takes one piece of text and a generator of random numbers, and gives an Encoded: what the model reads, and what it
-has to write.
+Each function takes one piece of text and a random number generator, and returns an Encoded: the model's input
+and its target.
 """
 
 from __future__ import annotations
@@ -21,20 +21,23 @@ from bench.training.batches import Encoded
 from bench.training.checkpoints import load_tokenizer, read_config
 
 NOISE_DENSITY, MEAN_SPAN = 0.15, 3.0
-"""Share of the tokens that are taken out, and the mean length of a gap: T5's (Raffel et al. 2020, section 3.3.4)."""
+"""Share of the tokens that are removed, and mean length of a gap, as in T5 (Raffel et al. 2020, section
+3.3.4)."""
 
 GAP_SHARE = 0.3
-"""Share of the sentences that are taken out, at least one: Pegasus-base's (Zhang et al. 2020, section 6.1)."""
+"""Share of the sentences that are removed, at least one, as in Pegasus-base (Zhang et al. 2020, section 6.1).
+"""
 
 Corrupt = Callable[[int, random.Random], Encoded]
 """(number of the piece, generator) -> example."""
 
 
 def pieces(folder: Path, documents: Sequence[Example], tokens: int) -> tuple[int, Corrupt]:
-    """How many pieces of at most `tokens` tokens the documents make, and how each becomes an example.
+    """Return the number of pieces of at most `tokens` tokens, and a function that makes an example of each.
 
-    T5 and mT5 fill gaps in running text, Pegasus writes the sentences that were taken out of a document, a decoder-only model
-    writes on. Raises CheckpointError for other families, or where the tokenizer lacks what marks a gap.
+    T5 and mT5 fill gaps in running text. Pegasus writes the sentences that were removed from a document. A
+    decoder-only model continues the text. Raises CheckpointError for other families, and where the tokenizer
+    lacks the tokens that mark a gap.
     """
     family, tokenizer = read_config(folder).model_type, load_tokenizer(folder)
     if family == "pegasus":
@@ -59,7 +62,8 @@ def _sentinels(tokenizer: Any, folder: Path) -> tuple[int, ...]:
 
 
 def _running_text(tokenizer: Any, documents: Sequence[Example], tokens: int) -> list[list[int]]:
-    """All documents in a row, an end token after each, cut into pieces; a last, shorter one is dropped where it is not the only."""
+    """Return all documents joined, each with an end token, and cut into pieces. A shorter last piece is
+    dropped unless it is the only one."""
     encoded = tokenizer([e.source for e in documents], add_special_tokens=False)["input_ids"]
     stream = list(chain.from_iterable([*ids, tokenizer.eos_token_id] for ids in encoded))
     whole = len(stream) // tokens * tokens or len(stream)
@@ -67,10 +71,12 @@ def _running_text(tokenizer: Any, documents: Sequence[Example], tokens: int) -> 
 
 
 def span_corruption(tokens: Sequence[int], rng: random.Random, sentinels: Sequence[int], end: int) -> Encoded:
-    """Gaps of random lengths at random places, each marked by a sentinel; the target holds what stood there, after its sentinel.
+    """Cut gaps of random lengths at random places. A sentinel marks each gap, and the target holds the
+    removed tokens after their sentinel.
 
-    As in T5's preprocessors.random_spans_noise_mask: the number of noise tokens and of gaps is fixed by the length; both the
-    noise and the rest are cut at random into as many parts; the text begins with a part that stays.
+    This follows T5's preprocessors.random_spans_noise_mask. The length of the text fixes the number of
+    removed tokens and of gaps. Removed and kept tokens are both cut at random into that number of parts. The
+    text begins with a kept part.
     """
     noise = min(max(round(len(tokens) * NOISE_DENSITY), 1), len(tokens) - 1)
     gaps = min(max(round(noise / MEAN_SPAN), 1), len(sentinels) - 1, len(tokens) - noise)
@@ -86,7 +92,7 @@ def span_corruption(tokens: Sequence[int], rng: random.Random, sentinels: Sequen
 
 
 def _parts(total: int, count: int, rng: random.Random) -> list[int]:
-    """`total` cut at random into `count` parts of at least 1."""
+    """Cut `total` at random into `count` parts of at least 1."""
     cuts = sorted(rng.sample(range(1, total), count - 1))
     return [b - a for a, b in pairwise([0, *cuts, total])]
 
@@ -99,7 +105,7 @@ def _gap_sentences(tokenizer: Any, documents: Sequence[Example], tokens: int) ->
     encoded = [tokenizer(sentences, add_special_tokens=False)["input_ids"] for sentences in split]
     end = tokenizer.eos_token_id
 
-    def example(i: int, rng: random.Random) -> Encoded:  # noqa: ARG001 - which sentences go is no matter of chance
+    def example(i: int, rng: random.Random) -> Encoded:  # noqa: ARG001 - chance does not decide which sentences are removed
         source = chain.from_iterable([mask] if at in gaps[i] else ids for at, ids in enumerate(encoded[i]))
         target = chain.from_iterable(encoded[i][at] for at in sorted(gaps[i]))
         return Encoded((*list(source)[: tokens - 1], end), (*list(target)[: tokens - 1], end))
@@ -108,9 +114,11 @@ def _gap_sentences(tokenizer: Any, documents: Sequence[Example], tokens: int) ->
 
 
 def principal_sentences(sentences: Sequence[str]) -> frozenset[int]:
-    """The sentences that say most of what the others say: by ROUGE-1 F1 against the rest, each by itself.
+    """Return the positions of the principal sentences: those with the highest ROUGE-1 F1 against the rest of
+    the document.
 
-    'Ind-Orig' of Zhang et al. 2020 (PEGASUS, section 3.1.1). Of equal ones the first.
+    Each sentence is scored independently: 'Ind-Orig' of Zhang et al. 2020 (PEGASUS, section 3.1.1). Ties go
+    to the first sentence.
     """
     words = [Counter(re.findall(r"\w+", sentence.lower())) for sentence in sentences]
     everything = sum(words, Counter())
@@ -124,7 +132,7 @@ def principal_sentences(sentences: Sequence[str]) -> frozenset[int]:
 
 
 class Corrupted:
-    """Examples that are made when they are looked at: number i is piece i modulo `count` of all pieces, corrupted in its own way."""
+    """Examples that are made on access. Example i is piece i modulo `count`, with a corruption of its own."""
 
     def __init__(self, parts: Sequence[tuple[int, Corrupt]], seed: int) -> None:
         self._parts, self._seed = parts, seed
@@ -132,14 +140,14 @@ class Corrupted:
 
     @property
     def count(self) -> int:
-        """Pieces in all parts."""
+        """Number of pieces in all parts."""
         return self._starts[-1]
 
     def piece(self, part: int, place: int) -> int:
-        """Number of a part's piece."""
+        """Return the overall number of a piece of one part."""
         return self._starts[part] + place
 
     def __getitem__(self, i: int) -> Encoded:
         number = i % self.count
         part = next(p for p, start in enumerate(self._starts[1:]) if number < start)
-        return self._parts[part][1](number - self._starts[part], random.Random(f"{self._seed}:{i}"))  # noqa: S311 - no secret
+        return self._parts[part][1](number - self._starts[part], random.Random(f"{self._seed}:{i}"))  # noqa: S311 - not used for security

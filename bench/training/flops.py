@@ -1,16 +1,18 @@
-"""Model FLOPs of an encoder-decoder or a decoder-only model, from its config alone.
+"""Model FLOPs of an encoder-decoder or a decoder-only model, computed from its config alone.
 
-The convention of PaLM (Chowdhery et al. 2022, appendix B): what the model needs, not what the hardware did. Two FLOPs for
-each multiply-add of the linear layers and of the two attention products (no discount for the causal mask); padding,
-recomputation, normalisation, softmax and the optimiser do not count. So a figure depends on shapes and on the numbers of
-real tokens only, and is the same on every machine.
+The convention is that of PaLM (Chowdhery et al. 2022, appendix B): count what the model needs, not what the
+hardware did. Each multiply-add of the linear layers and of the two attention products counts as two FLOPs.
+The causal mask brings no discount. Padding, recomputation, normalisation, softmax and the optimiser do not
+count. Therefore a figure depends only on shapes and on the numbers of real tokens, and is the same on every
+machine.
 
     forward          encoder(s) + cross keys and values(s) + decoder(s, t) + head(t)
     training         3 x where weights learn: forward, gradient of the inputs, gradient of the weights
                      embeddings frozen: head 2 x (its inputs still need their gradient)
                      encoder frozen: encoder 1 x; cross keys and values 2 x (their inputs need no gradient)
-                     LoRA: weights 2 x (forward, gradient of the inputs), their adapters 3 x, head 2 x; 1 x less for both where no input
-                     needs a gradient: queries, keys and values of first layers, cross keys and values beside a frozen encoder
+                     LoRA: weights 2 x (forward, gradient of the inputs), their adapters 3 x, head 2 x;
+                     1 x less for both where no input needs a gradient: queries, keys and values of first
+                     layers, cross keys and values beside a frozen encoder
     generation       encoder once; then, for each beam, cross keys and values once and t cached steps of one token
 
 A decoder-only model reads source and target as one text in its decoder:
@@ -19,7 +21,7 @@ A decoder-only model reads source and target as one text in its decoder:
     training         as above, and no encoder to freeze
     generation       for each beam decoder(s), then t - 1 cached steps of one token, and t times the head
 
-Rotary positions are no layer and do not count.
+Rotary positions are not a layer and do not count.
 """
 
 from __future__ import annotations
@@ -42,75 +44,87 @@ VALUES = ("v", "v_proj")
 
 @dataclass(frozen=True)
 class Linears:
-    """Linear layers, per token. flops: of their weights. inputs, outputs: numbers that go into and come out of them, summed over layers:
-    an adapter of rank r makes 2 r FLOPs of each of them forward."""
+    """Totals over a set of linear layers, per token."""
 
     flops: int = 0
+    """FLOPs of the weights in one forward pass."""
     inputs: int = 0
+    """Input features, summed over the layers. A LoRA adapter of rank r adds 2 r forward FLOPs for each."""
     outputs: int = 0
+    """Output features, summed over the layers. A LoRA adapter of rank r adds 2 r forward FLOPs for each."""
 
     def __add__(self, other: Linears) -> Linears:
         return Linears(self.flops + other.flops, self.inputs + other.inputs, self.outputs + other.outputs)
 
     def adapters(self, rank: int) -> int:
-        """FLOPs of adapters forward."""
+        """Return the forward FLOPs of LoRA adapters of this rank."""
         return 2 * rank * (self.inputs + self.outputs)
 
     def adapted(self, rank: int) -> int:
-        """FLOPs forward and backward with adapters, where inputs need their gradient."""
+        """Return the forward and backward FLOPs of weights and adapters, where the inputs need a gradient."""
         return 2 * self.flops + 3 * self.adapters(rank)
 
     def gradient_of_inputs(self, rank: int) -> int:
-        """Of these, what is left out where they do not."""
+        """Return the part of `adapted` that is saved where the inputs need no gradient."""
         return self.flops + 2 * rank * self.inputs
 
 
 @dataclass(frozen=True, kw_only=True)
 class Adaptable:
-    """What adapters are beside: all linear layers of a stack, and of these the first layer's queries, keys and values."""
+    """The linear layers that get LoRA adapters."""
 
     encoder: Linears = Linears()
+    """All linear layers of the encoder."""
     encoder_first: Linears = Linears()
+    """Queries, keys and values of the encoder's first layer, which `encoder` includes."""
     cross: Linears = Linears()
+    """Keys and values of cross-attention."""
     decoder: Linears = Linears()
+    """The other linear layers of the decoder."""
     decoder_first: Linears = Linears()
+    """Queries, keys and values of the decoder's first layer, which `decoder` includes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FlopModel:
-    """Coefficients, in FLOPs, for s source and t target tokens of one example.
-
-    encoder: per source token. encoder_pairs: per (source, source) pair. cross: keys and values, per source token.
-    decoder: the other linear layers, per target token. decoder_pairs: per (target, target) pair, cross_pairs: per
-    (target, source) pair. head: output layer, per target token. causal: decoder-only; then target is source and target, and the
-    encoder's and cross coefficients are 0. adaptable: what LoRA needs to know beside.
-    """
+    """Coefficients, in FLOPs, for s source and t target tokens of one example."""
 
     encoder: int
+    """Per source token. 0 for a decoder-only model."""
     encoder_pairs: int
+    """Per (source, source) pair of tokens. 0 for a decoder-only model."""
     cross: int
+    """Keys and values of cross-attention, per source token. 0 for a decoder-only model."""
     decoder: int
+    """The other linear layers of the decoder, per target token."""
     decoder_pairs: int
+    """Per (target, target) pair of tokens."""
     cross_pairs: int
+    """Per (target, source) pair of tokens. 0 for a decoder-only model."""
     head: int
+    """Output layer, per target token."""
     causal: bool = False
+    """Whether the model is decoder-only. Its target is then source and target together."""
     adaptable: Adaptable = Adaptable()
+    """The layers that LoRA adapts."""
 
     def forward(self, source: int, target: int) -> int:
-        """One pass over one example, all target positions at once."""
+        """Return the FLOPs of one forward pass over one example, with all target positions at once."""
         source, target = self._stacks(source, target)
         return self._encode(source) + self.cross * source + self._decode(source, target) + self.head * target
 
     def adapters(self, source: int, target: int, freeze: Freeze, rank: int) -> int:
-        """Of LoRA's adapters in one pass over one example, beside `forward`."""
+        """Return the FLOPs of the LoRA adapters in one forward pass over one example. `forward` does not
+        include them."""
         source, target = self._stacks(source, target)
         encoder = 0 if freeze == "encoder" else self.adaptable.encoder.adapters(rank)
         return (encoder + self.adaptable.cross.adapters(rank)) * source + self.adaptable.decoder.adapters(rank) * target
 
     def training(self, source: int, target: int, freeze: Freeze = "none", rank: int = 0) -> int:
-        """Forward and backward of one example. rank: of LoRA's adapters, 0 where weights themselves learn.
+        """Return the FLOPs of the forward and backward pass of one example.
 
-        Raises CheckpointError where the encoder is to be frozen and there is none.
+        `rank` is the rank of LoRA's adapters, or 0 where the weights themselves are trained. Raises
+        CheckpointError where the encoder is to be frozen and the model has none.
         """
         check_freeze(freeze, self.causal)
         source, target = self._stacks(source, target)
@@ -140,9 +154,12 @@ class FlopModel:
         )
 
     def generation(self, source: int, target: float, beams: int = 1) -> float:
-        """Generate `target` tokens, one at least, the end token among them, with a key-value cache. An estimate may be fractional."""
+        """Return the FLOPs of generating `target` tokens with a key-value cache.
+
+        `target` is 1 or more and includes the end token. It may be a fraction where it is an estimate.
+        """
         if self.causal:
-            steps = target - 1  # reading the source gives the first token
+            steps = target - 1  # the pass over the source gives the first token
             pairs = self.decoder_pairs * (source + target / 2) * steps
             return beams * (self._decode(0, source) + self.decoder * steps + pairs + self.head * target)
         steps = (self.decoder + self.head + self.cross_pairs * source) * target
@@ -150,7 +167,7 @@ class FlopModel:
         return self._encode(source) + beams * (self.cross * source + steps + pairs)
 
     def _stacks(self, source: int, target: int) -> tuple[int, int]:
-        """Tokens that go through the encoder and the decoder."""
+        """Return how many tokens go through the encoder and how many through the decoder."""
         return (0, source + target) if self.causal else (source, target)
 
     def _encode(self, source: int) -> int:
@@ -161,7 +178,7 @@ class FlopModel:
 
 
 def flop_model(config: Any) -> FlopModel:
-    """Coefficients of the architecture `config`; no weights are made."""
+    """Return the coefficients of the architecture in `config`, without making any weights."""
     return _count(config.to_json_string(use_diff=False))
 
 
@@ -192,13 +209,18 @@ def _count(config_json: str) -> FlopModel:
 
 @dataclass(kw_only=True)
 class _Stack:
-    """linear: all but cross keys and values. first: of these, the first layer's queries, keys and values. pairs: of self-attention."""
+    """Totals over the layers of one stack."""
 
     linear: Linears = Linears()
+    """All linear layers but the keys and values of cross-attention."""
     first: Linears = Linears()
+    """Queries, keys and values of the first layer, which `linear` includes."""
     pairs: int = 0
+    """FLOPs of self-attention per pair of tokens."""
     cross: Linears = Linears()
+    """Keys and values of cross-attention."""
     cross_pairs: int = 0
+    """FLOPs of cross-attention per pair of tokens."""
 
 
 def _walk(stack: Any) -> _Stack:
@@ -208,7 +230,7 @@ def _walk(stack: Any) -> _Stack:
             continue
         *parents, name = path.split(".")
         is_cross = any(parent in CROSS_ATTENTION for parent in parents)
-        # queries x keys and weights x values: as many heads as queries have, where several of them share their keys too
+        # queries x keys and weights x values: count the heads of the queries, which may share their keys
         products = 4 * module.out_features if name in QUERIES else 0
         if is_cross:
             found.cross_pairs += products

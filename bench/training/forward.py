@@ -1,4 +1,4 @@
-"""One pass of a model over a batch, the same for encoder-decoders and decoder-only models."""
+"""One forward pass of a model over a batch, the same for encoder-decoder and decoder-only models."""
 
 from __future__ import annotations
 
@@ -11,31 +11,41 @@ from torch import Tensor
 
 @dataclass(frozen=True, kw_only=True)
 class Forward:
-    """What a model says of a batch.
-
-    logits: (batch, target, vocabulary); labels: (batch, target), -100 where there is none; logits[:, i] predicts labels[:, i].
-    For a decoder-only model `target` is one position less than its whole text: nothing comes before the first token.
-    encoder_states, decoder_states: the state after each layer, (batch, tokens, width); () unless asked for. The last one is what
-    leaves the stack, after its final norm where the family has one (T5, mT5, Pegasus, Llama, Qwen2). Decoder states are those
-    that the logits come from, position by position. A decoder-only model has no encoder states.
-    source_mask: (batch, tokens read at once), 1 where a real token stands; of a decoder-only model that is its whole text.
-    """
+    """The output of a model for one batch."""
 
     logits: Tensor
+    """(batch, target, vocabulary). logits[:, i] predicts labels[:, i].
+
+    For a decoder-only model `target` is one position shorter than the whole text, because nothing predicts
+    the first token.
+    """
     labels: Tensor
+    """(batch, target), -100 where there is no label."""
     encoder_states: tuple[Tensor, ...]
+    """The state after each encoder layer, each (batch, tokens, width); () unless requested.
+
+    The last one is the output of the stack, after its final norm where the family has one (T5, mT5, Pegasus,
+    Llama, Qwen2). A decoder-only model has no encoder states.
+    """
     decoder_states: tuple[Tensor, ...]
+    """The state after each decoder layer, like `encoder_states`. Position by position, the logits are
+    computed from these."""
     source_mask: Tensor
+    """(batch, tokens that are read at once), 1 at real tokens. In a decoder-only model this is the whole
+    text."""
 
 
 def forward(model: Any, batch: Mapping[str, Tensor], hidden_states: bool = False) -> Forward:
-    """batch: as `collate` gives it, on the model's device. The caller decides on autocast, gradients and dropout."""
+    """Run the model on a batch made by `collate`, on the model's device.
+
+    The caller decides on autocast, gradients and dropout.
+    """
     return (_encoder_decoder if model.config.is_encoder_decoder else _causal)(model, batch, hidden_states)
 
 
 def _encoder_decoder(model: Any, batch: Mapping[str, Tensor], hidden_states: bool) -> Forward:
     labels = batch["labels"]
-    out = model(  # given the labels, it would compute a loss of its own as well
+    out = model(  # without labels: given them, the model would compute a loss of its own as well
         input_ids=batch["input_ids"],
         attention_mask=batch["attention_mask"],
         decoder_input_ids=model.prepare_decoder_input_ids_from_labels(labels),
@@ -54,5 +64,5 @@ def _causal(model: Any, batch: Mapping[str, Tensor], hidden_states: bool) -> For
 
 
 def _after_layers(states: tuple[Tensor, ...] | None) -> tuple[Tensor, ...]:
-    """Without the first of transformers' tuple, which is what goes into the first layer."""
+    """Drop the first of transformers' states, which is the input of the first layer."""
     return tuple(states[1:]) if states else ()

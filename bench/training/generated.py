@@ -1,4 +1,4 @@
-"""What models say: pseudo-labels for training, predictions for scoring."""
+"""Text that models generate: pseudo-labels for training, predictions for scoring."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from bench.training.generation import Output, generate
 from bench.training.recipes import ModelRecipe, as_the_task_says, smaller_batch, some, write_json
 
 REHEARSED_BATCHES = 3
-"""Of a generation that is only timed."""
+"""Batches that a calibration generates."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs(Recipe):
-    """What `model` generates for documents. min_target_tokens: that an output has at least; 0 but for timing."""
+    """The texts that `model` generates for documents."""
 
     model: ModelRecipe
     examples: tuple[Example, ...]
@@ -33,21 +33,22 @@ class Outputs(Recipe):
     decoding: Decoding
     precision: Precision
     min_target_tokens: int = field(default=0, kw_only=True)
+    """Fewest tokens of an output. Above 0 only in a calibration."""
 
     @classmethod
     def of(cls, job: Job, model: ModelRecipe, examples: tuple[Example, ...]) -> Self:
-        """As the job's task and suite say."""
+        """Build the recipe with the settings of the job's task and suite."""
         return cls(model=model, examples=examples, decoding=job.decoding, **as_the_task_says(job))
 
     def forecast_flops(self, bench: Workbench) -> float:
-        """A ceiling: every output as long as allowed."""
+        """Return an upper bound: every output is as long as allowed."""
         return math.fsum(self._foreseen(bench))
 
     def forecast_items(self, bench: Workbench) -> int:
         return len(self._foreseen(bench))
 
     def rehearsal(self, step_flops: float, bench: Workbench) -> Self:
-        """With outputs as long as allowed, as they are forecast."""
+        """Return a small version to time, in which every output is as long as allowed."""
         size = self.decoding.batch_size
         size = smaller_batch(size, size * math.fsum(self._ceilings(bench)) / max(1, len(self.examples)), step_flops)
         decoding = self.decoding.model_copy(update={"batch_size": size})
@@ -56,25 +57,25 @@ class Outputs(Recipe):
         return replace(self, model=self.model.untrained, decoding=decoding, examples=few, limit=None, min_target_tokens=longest)
 
     def _foreseen(self, bench: Workbench) -> list[float]:
-        """FLOPs of each document that is reached within the limit."""
+        """Return the FLOPs of each document that fits the limit."""
         return within(self._ceilings(bench), self.limit)
 
     def _ceilings(self, bench: Workbench) -> list[float]:
-        """FLOPs of each document, if its output were as long as allowed."""
+        """Return the FLOPs of each document if its output is as long as allowed."""
         flops, beams = self.model.flop_model(bench.cache), self.decoding.beams
         return [flops.generation(len(source), self.max_target_tokens, beams) for source in self.sources(bench)]
 
     def sources(self, bench: Workbench) -> tuple[tuple[int, ...], ...]:
-        """Token ids of what is read of each document."""
+        """Return the token ids that the model reads of each document."""
         folder = self.model.tokenizer_folder(bench.cache, self.max_source_tokens, self.max_target_tokens)
         return encode_sources(folder, self.examples, self.prefix, self.max_source_tokens)
 
     def _network(self, bench: Workbench) -> tuple[Any, Any]:
-        """(model, tokenizer) as they are to generate."""
+        """Return the model and the tokenizer that generate."""
         return load(self.model.folder(bench))
 
     def _generate(self, bench: Workbench) -> Iterator[tuple[int, Output]]:
-        """(position, output) of the documents, in whatever order they are made."""
+        """Yield (position of the document, output) in the order in which outputs are made."""
         network, tokenizer = self._network(bench)
         return generate(
             network.to(bench.device),
@@ -94,7 +95,7 @@ class Outputs(Recipe):
 
 @dataclass(frozen=True)
 class PseudoLabels(Outputs):
-    """A teacher's outputs for unlabelled documents, as labels; `labelling.json` beside them counts them."""
+    """A teacher's outputs for unlabelled documents, used as labels. `labelling.json` beside them counts them."""
 
     def make(self, folder: Path, bench: Workbench) -> None:
         made = tokens = empty = 0
@@ -108,19 +109,22 @@ class PseudoLabels(Outputs):
         write_json(folder / "labelling.json", {"documents": made, "empty": empty, "tokens": tokens})
 
     def read(self, folder: Path) -> tuple[Example, ...]:
-        """The documents with their labels; '' where the teacher said nothing."""
+        """Return the documents with their labels. A label is '' where the teacher generated nothing."""
         lines = (folder / "pseudo_labels.jsonl").read_text(encoding="utf-8").split("\n")
         return tuple(Example(**json.loads(line)) for line in lines if line)
 
     def pretend(self, bench: Workbench) -> tuple[Example, ...]:
-        """As many documents as the limit allows, each labelled with as many of its own words as an output may have tokens."""
+        """Return placeholder labels for as many documents as the limit allows.
+
+        Each label consists of the document's own words, as many as an output may have tokens.
+        """
         reached = self.examples[: len(self._foreseen(bench))]
         return tuple(Example(e.id, e.source, own_words(e.source, self.max_target_tokens)) for e in reached)
 
 
 @dataclass(frozen=True)
 class Predictions(Outputs):
-    """A model's outputs for documents, in order: for evaluation."""
+    """A model's outputs for documents, in the documents' order, to be scored."""
 
     def make(self, folder: Path, bench: Workbench) -> None:
         outputs = dict(self._generate(bench))
@@ -132,14 +136,15 @@ class Predictions(Outputs):
 
 
 def own_words(document: str, count: int) -> str:
-    """So many words of a document, from its first one, and over again where it has fewer."""
+    """Return the first `count` words of a document, repeated from its start where it has fewer."""
     return " ".join(itertools.islice(itertools.cycle(document.split() or ["-"]), count))
 
 
 def within(steps: Sequence[float], limit: Limit | None) -> list[float]:
-    """FLOPs of the first steps, or documents, that fit a limit in FLOPs or items; seconds and kWh are not known beforehand.
+    """Return the FLOPs of the first steps, or documents, that fit a limit in FLOPs or items.
 
-    Raises OverBudget where none fits.
+    A limit in seconds or kWh is not applied, because these are not known beforehand. Raises OverBudget where
+    not even the first step fits.
     """
     costs = steps if limit is None or limit.meter != "items" else [1.0] * len(steps)
     ceiling = limit.amount if limit and limit.meter in ("flops", "items") else math.inf

@@ -1,9 +1,10 @@
-"""Texts from a model.
+"""Generates text from a model.
 
-Nothing of a checkpoint's own generation settings is kept but the tokens that an output starts and ends with: decoder start,
-bos, eos, pad, and forced bos (a BART tuned to begin with it knows no other way). Dropped are lengths, beams, penalties and
-bans: facebook/bart-large-cnn brings min_length 56 and no_repeat_ngram_size 3, with which a task of ten-word labels cannot be
-answered and models of different origin cannot be compared. The suite's `Decoding` says how all of them decode.
+From a checkpoint's own generation settings only the start and end tokens are kept: decoder start, bos, eos,
+pad and forced bos. A BART that was tuned to begin with its forced bos needs it. Lengths, beams, penalties and
+bans are dropped. For example facebook/bart-large-cnn brings min_length 56 and no_repeat_ngram_size 3. With
+these a task of ten-word labels cannot be answered, and models of different origin cannot be compared. The
+suite's `Decoding` sets how all models decode.
 """
 
 from __future__ import annotations
@@ -21,17 +22,22 @@ from bench.training.checkpoints import STARTS_AND_ENDS
 from bench.training.flops import FlopModel
 
 WINDOW = 8
-"""Batches whose sources are sorted by length together. Work that may end early sorts within one batch only, so that it ends with
-a prefix of the documents and not with the longest ones."""
+"""Number of batches whose sources are sorted by length together.
+
+Work that may stop early sorts within one batch only. Then it ends with a prefix of the documents, and not
+with the longest ones.
+"""
 
 
 @dataclass(frozen=True)
 class Output:
-    """One text. tokens: generated ones, the end token among them. ended: by itself, not because it was as long as allowed."""
+    """One generated text."""
 
     text: str
     tokens: int
+    """Number of generated tokens, including the end token."""
     ended: bool
+    """Whether the model ended the text itself, and did not run into the longest allowed length."""
 
 
 def generate(
@@ -49,10 +55,12 @@ def generate(
     may_stop_early: bool,
     min_target_tokens: int = 0,
 ) -> Iterator[tuple[int, Output]]:
-    """(position, output) of tokenised sources, batch by batch; every position once, unless the work ends early.
+    """Yield (position, output) for tokenised sources, batch by batch. Every position comes once, unless the
+    work stops early.
 
-    A batch starts only where there is room for it at full length; then what it really generated is tallied. Where a batch
-    does not fit any more, half of it is tried, and so on. Raises OverBudget where work that may not stop early has no room.
+    A batch starts only where there is room for it at full length. Then the tally counts the tokens that it
+    really generated. Where a batch does not fit, half of it is tried, and so on. Raises OverBudget where work
+    that may not stop early has no room.
     """
     config = generation_config(model, decoding, max_target_tokens, min_target_tokens)
     size, done = decoding.batch_size, 0
@@ -76,13 +84,13 @@ def generate(
 
 
 def _windows(sources: Sequence[Sequence[int]], width: int) -> Iterator[list[int]]:
-    """Positions of the sources, `width` at a time, longest first within each."""
+    """Yield the positions of the sources, `width` at a time, longest first within each window."""
     for start in range(0, len(sources), width):
         yield sorted(range(start, min(start + width, len(sources))), key=lambda i: (-len(sources[i]), i))
 
 
 def generation_config(model: Any, decoding: Decoding, max_tokens: int, min_tokens: int = 0) -> Any:
-    """Deterministic decoding of at most `max_tokens` new tokens."""
+    """Return a configuration for deterministic decoding of at most `max_tokens` new tokens."""
     from transformers import GenerationConfig
 
     starts_and_ends = {name: getattr(model.generation_config, name) for name in STARTS_AND_ENDS}
@@ -100,25 +108,27 @@ def generation_config(model: Any, decoding: Decoding, max_tokens: int, min_token
 def generate_batch(
     model: Any, tokenizer: Any, sources: Sequence[Sequence[int]], config: Any, precision: Precision, device: str
 ) -> list[Output]:
-    """Texts for one batch of tokenised sources, in order; `model` is on `device`.
+    """Return the generated texts for one batch of tokenised sources, in order. `model` is on `device`.
 
-    What a decoder-only model reads is padded on the left, so that all outputs go on from the same place, and is cut off from them.
+    Sources of a decoder-only model are padded on the left, so that all outputs continue from the same
+    position. The source is then cut off from the output.
     """
     causal = not model.config.is_encoder_decoder
     ids = pad(sources, model.config.pad_token_id, left=causal).to(device)
     mask = pad([[1] * len(s) for s in sources], 0, left=causal).to(device)
     with torch.inference_mode(), torch.autocast(device.partition(":")[0], dtype=torch.bfloat16, enabled=precision == "bf16"):
         generated = model.generate(input_ids=ids, attention_mask=mask, generation_config=config, **_cache(model))
-    given = ids.shape[1] if causal else 1  # the decoder's start
+    given = ids.shape[1] if causal else 1  # the decoder's start token
     rows = [_until_end(row, config.eos_token_id) for row in generated[:, given:].tolist()]
     ended = [bool(row) and row[-1] in config.eos_token_id for row in rows]
     return [Output(text, len(row), end) for text, row, end in zip(decode(tokenizer, rows), rows, ended, strict=True)]
 
 
 def _cache(model: Any) -> dict[str, Any]:
-    """Keys and values to come, where `generate` would make too little room for them.
+    """Return an empty key-value cache where `generate` would make one with too few layers.
 
-    transformers 5.23 makes room for as many layers as T5's encoder has; a decoder that is deeper then ends in an IndexError.
+    transformers 5.23 makes one layer of cache for each encoder layer of T5. A deeper decoder then fails with
+    an IndexError.
     """
     from transformers import DynamicCache, EncoderDecoderCache
 

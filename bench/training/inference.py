@@ -1,4 +1,4 @@
-"""A model over examples without training it, those of like length together."""
+"""Runs a model over examples without training it; examples of similar length share a batch."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from bench.training.forward import Forward, forward
 from bench.training.recipes import ModelRecipe, smaller_batch, some
 
 BATCH = 16
-"""Examples that the model sees at a time."""
+"""Examples in a batch."""
 
 REHEARSED_BATCHES = 4
-"""Of passes that are only timed."""
+"""Batches that a calibration runs."""
 
 Kept = TypeVar("Kept")
 
@@ -31,9 +31,9 @@ def passes(
     what: str,
     keep: Callable[[Forward], Sequence[Kept]],
 ) -> Iterator[tuple[int, Kept]]:
-    """(position, what is kept of it) of the examples; `keep` gives one for each example of a batch.
+    """Yield (position, kept value) for the examples. `keep` returns one value for each example of a batch.
 
-    Raises OverBudget where a batch does not fit; what was yielded before is then no use.
+    Raises OverBudget where a batch does not fit. What was yielded before is then incomplete and of no use.
     """
     flops = recipe.flop_model(bench.cache)
     model = load(recipe.folder(bench))[0].to(bench.device)
@@ -52,7 +52,7 @@ def passes(
 
 
 def fewer(examples: tuple[Example, ...], flops: float, step_flops: float) -> tuple[Example, ...]:
-    """Some of the examples, for a rehearsal. flops: of a pass over all of them."""
+    """Return a sample of the examples for a calibration. `flops` is the cost of a pass over all of them."""
     each = flops / max(1, len(examples))
     batch = smaller_batch(BATCH, BATCH * each, step_flops)
     return some(examples, REHEARSED_BATCHES * batch if batch == BATCH else batch)

@@ -1,4 +1,5 @@
-"""How likely models find the references: the probability of each of their tokens, given the document and the tokens before it."""
+"""The likelihood of the references: the probability of each token, given the document and the tokens before
+it."""
 
 from __future__ import annotations
 
@@ -20,12 +21,12 @@ from bench.training.inference import fewer, passes
 from bench.training.recipes import ModelRecipe, as_the_task_says, write_json
 
 LogProbs = list[list[float]]
-"""References x their tokens, natural logarithms."""
+"""Natural logarithms of probabilities, one list of tokens for each reference."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class References(Recipe):
-    """What `model` makes of every label token of `examples`."""
+    """The probability that `model` gives to every label token of `examples`."""
 
     model: ModelRecipe
     examples: tuple[Example, ...]
@@ -36,11 +37,11 @@ class References(Recipe):
 
     @classmethod
     def of(cls, job: Job, model: ModelRecipe, examples: tuple[Example, ...]) -> Self:
-        """As the job's task and suite say."""
+        """Build the recipe with the settings of the job's task and suite."""
         return cls(model=model, examples=examples, **as_the_task_says(job))
 
     def forecast_flops(self, bench: Workbench) -> float:
-        """One forward pass for each example."""
+        """Return the FLOPs of one forward pass for each example."""
         flops = self.model.flop_model(bench.cache)
         return float(sum(flops.forward(len(e.source), len(e.target)) for e in self._data(bench)))
 
@@ -56,7 +57,11 @@ class References(Recipe):
         return list(json.loads((folder / "log_probs.json").read_text(encoding="utf-8")))
 
     def by_frequency(self, labels: Sequence[Example], bench: Workbench) -> LogProbs:
-        """The same by whoever knows nothing but how often each token stands in `labels`; each counts once more than it stands there."""
+        """Return the log-probabilities of a unigram baseline, which knows only how often each token occurs in
+        `labels`.
+
+        Add-one smoothing: each token of the vocabulary counts once more than it occurs.
+        """
         vocabulary = int(read_config(self._tokenizer(bench)).vocab_size)
         targets = encode(self._tokenizer(bench), tuple(labels), self.prefix, self.max_source_tokens, self.max_target_tokens)
         counts = Counter(token for e in targets for token in e.target)

@@ -1,21 +1,21 @@
 """The one training loop.
 
     train(model, data, order, ..., objective)        one call, one model, in place
-      │
-      ├── freeze, adapters, checkpointing, optimiser     what is frozen has no gradient and no optimiser state
-      ├── for each step:
-      │     ├── order.batch(step, done)              done: share used up, of the steps or of the money, whichever is further
-      │     ├── tally.room_for(flops)                no room: the loop ends here
-      │     ├── learning_rate(tuning, done)          a rise, then a fall to its end
-      │     ├── for each part that is in memory at a time: all of the batch, or tuning.micro_batch_size
-      │     │     └── objective.loss, backward       bf16 autocast or fp32; a teacher's logits where the objective has one
-      │     ├── clip, step
-      │     ├── tally.advance(flops)
-      │     └── progress("training", step, steps)
-      └── adapters merged                            what was trained is a plain model again
+         │
+         ├── freeze, adapters, checkpointing, optimiser     what is frozen has no gradient and no optimiser state
+         ├── for each step:
+         │     ├── order.batch(step, done)              done: share used of the steps or the money, the greater one
+         │     ├── tally.room_for(flops)                no room: the loop ends here
+         │     ├── learning_rate(tuning, done)          a rise, then a fall to its end
+         │     ├── for each part that is in memory at a time: all of the batch, or tuning.micro_batch_size
+         │     │     └── objective.loss, backward       bf16 autocast or fp32; runs a teacher where there is one
+         │     ├── clip, step
+         │     ├── tally.advance(flops)
+         │     └── progress("training", step, steps)
+         └── adapters merged                            what was trained is a plain model again
 
-The rate is a function of how much is used up, so a run that ends because the money does ends at its lowest rate as well
-(budgeted training: Li, Yumer and Ramanan, ICLR 2020).
+The learning rate is a function of the share used up. A run that ends because its money ends therefore also
+ends at its lowest rate (budgeted training: Li, Yumer and Ramanan, ICLR 2020).
 """
 
 from __future__ import annotations
@@ -39,27 +39,27 @@ from bench.training.trainable import learning
 
 
 class Data(Protocol):
-    """Examples by position."""
+    """Examples, looked up by position."""
 
     def __getitem__(self, i: int, /) -> Encoded: ...
 
 
 class Order(Protocol):
-    """Which examples each step sees."""
+    """Decides which examples each step trains on."""
 
     @property
     def steps(self) -> int:
-        """Steps at most."""
+        """Return the largest number of steps."""
         ...
 
     def batch(self, step: int, done: float) -> Sequence[int]:
-        """Positions in the data. done: the share used up before this step."""
+        """Return the positions in the data for this step. `done` is the share used up before the step."""
         ...
 
 
 @dataclass(frozen=True)
 class Planned:
-    """Batches laid down beforehand."""
+    """An order whose batches are fixed beforehand."""
 
     batches: Sequence[Sequence[int]]
 
@@ -73,24 +73,27 @@ class Planned:
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """What became of a training. loss: mean of the last tenth of the steps."""
+    """Summary of a finished training."""
 
     steps_planned: int
     steps_made: int
     examples_seen: int
     loss: float
+    """Mean over the last tenth of the steps."""
 
 
 def step_flops(batch: Sequence[Encoded], student: FlopModel, tuning: Tuning, objective: Objective) -> float:
-    """Model FLOPs of one step: forward and backward of the student, and what the objective takes."""
+    """Return the model FLOPs of one step: forward and backward of the student, and what the objective adds."""
     own = sum(student.training(len(e.source), len(e.target), tuning.freeze, tuning.rank) for e in batch)
     return objective.extra_flops(batch) + own
 
 
 def forecast_steps(data: Data, order: Order, tuning: Tuning, flops: FlopModel, objective: Objective, limit: Limit | None) -> list[float]:
-    """FLOPs of each step that `train` makes within a limit in FLOPs; of all steps where there is no such limit.
+    """Return the FLOPs of each step that `train` makes within a limit in FLOPs, or of all steps without such
+    a limit.
 
-    Raises OverBudget where the first step does not fit; BenchError where the optimiser is not installed.
+    Raises OverBudget where the first step does not fit. Raises BenchError where the optimiser is not
+    installed.
     """
     check_optimizer(tuning.optimizer)
     ceiling = limit.amount if limit and limit.meter == "flops" else math.inf
@@ -124,11 +127,13 @@ def train(
     may_stop_early: bool,
     items: int = 0,
 ) -> Training:
-    """Train `model` in place, and leave it on `device` in eval mode. On one CPU thread the same seed gives the same bits.
+    """Train `model` in place, and leave it on `device` in eval mode.
 
-    items: labels that this training uses, for a meter that counts them; they are used with the first step.
-    Raises OverBudget where the first step does not fit, or a later one of a training that may not stop early; BenchError
-    where the loss is no longer a number, or the optimiser is not installed.
+    On one CPU thread the same seed gives the same bits. `items` is the number of labels that this training
+    uses, for a meter that counts labels. They count as used with the first step.
+
+    Raises OverBudget where the first step does not fit, or where a later one does not and the training may
+    not stop early. Raises BenchError where the loss is not finite, or the optimiser is not installed.
     """
     model.to(device).train()
     losses: list[float] = []
@@ -136,7 +141,8 @@ def train(
     with _seeded(seed, device), learning(model, tuning):
         optimizer = optimizer_of(model, tuning)
         for step in range(order.steps):
-            # without a limit the money left must not show in the result: the recipe's key does not hold it
+            # without a limit the remaining money must not influence the result: the recipe's key does not
+            # hold it
             done = max(step / order.steps, tally.fraction() if may_stop_early else 0.0)
             positions = order.batch(step, done)
             batch = [data[i] for i in positions]
@@ -159,14 +165,17 @@ def train(
 
 @contextmanager
 def _seeded(seed: int, device: str) -> Iterator[None]:
-    """What is drawn in here, adapters and dropout, follows from the seed; the order of batches was drawn before."""
+    """Seed all random draws inside: adapters and dropout. The order of batches was drawn before."""
     with torch.random.fork_rng(devices=[torch.device(device)] if device.startswith("cuda") else []):
         torch.manual_seed(seed)
         yield
 
 
 def learning_rate(tuning: Tuning, done: float, step: float = 0.0) -> float:
-    """Rate where the share `done` is used up and the next step, of the share `step` as planned, begins."""
+    """Return the rate for the next step, where the share `done` is used up.
+
+    `step` is the planned share of one step.
+    """
     rising = (done + step) / tuning.warmup_share if tuning.warmup_share else 1.0
     left = (1 - done) / (1 - tuning.warmup_share)
     shape = {"linear": left, "cosine": (1 - math.cos(math.pi * min(1.0, left))) / 2, "constant": 1.0}[tuning.schedule]
@@ -182,13 +191,16 @@ def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 def _gradients(
     model: Any, positions: Sequence[int], batch: Sequence[Encoded], tuning: Tuning, objective: Objective, precision: Precision, device: str
 ) -> float:
-    """Add up those of a step, part by part of its batch; its loss, no number where that of a part is none."""
+    """Add up the gradients of one step, part by part of its batch, and return its loss.
+
+    The loss is not finite where that of a part is not.
+    """
     total, causal = 0.0, not model.config.is_encoder_decoder
     size = tuning.micro_batch_size or len(batch)
     for start in range(0, len(batch), size):
         part = batch[start : start + size]
         of = share(part, batch, causal)
-        if not of.labels and size < len(batch):  # a mean over nothing is no number
+        if not of.labels and size < len(batch):  # a mean over no tokens is undefined
             continue
         with torch.autocast(device.partition(":")[0], dtype=torch.bfloat16, enabled=precision == "bf16"):
             loss = objective.loss(model, positions[start : start + size], collate(part, model.config, device), of)

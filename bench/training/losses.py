@@ -1,4 +1,4 @@
-"""What training makes small."""
+"""Loss functions of training."""
 
 from __future__ import annotations
 
@@ -11,20 +11,22 @@ from bench.training.batches import IGNORED
 
 
 def label_loss(logits: torch.Tensor, labels: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
-    """Cross-entropy per label token, averaged; logits (batch, target, vocabulary), labels (batch, target).
+    """Return the mean cross-entropy per label token. logits: (batch, target, vocabulary); labels: (batch,
+    target).
 
-    Padded positions (-100) are left out, also of the average and of the smoothing.
+    Padded positions (-100) count neither in the mean nor in the smoothing.
     """
     told = labels != IGNORED
     return cross_entropy(logits[told].float(), labels[told], label_smoothing=smoothing)
 
 
 def distillation_loss(student: torch.Tensor, teacher: torch.Tensor, labels: torch.Tensor, temperature: float) -> torch.Tensor:
-    """KL(teacher || student) per label token at `temperature`, times its square (Hinton et al. 2015), averaged.
+    """Return KL(teacher || student) at `temperature`, averaged over label tokens, times temperature squared
+    (Hinton et al. 2015).
 
-    Positions are masked by the labels. The published code masks by decoder inputs, and so gives T5 and Pegasus, which
-    start from the padding token, no signal for their first token (seq2seq-distillation), or it does not mask at all (Kang
-    et al. 2023, run_t5.py).
+    The labels mask the positions. The published code differs in two ways. seq2seq-distillation masks by
+    decoder inputs, which gives T5 and Pegasus no signal for their first token, because they start from the
+    padding token. Kang et al. 2023 (run_t5.py) do not mask at all.
     """
     told = labels != IGNORED
     learnt = log_softmax(student[told].float() / temperature, dim=-1)
@@ -33,9 +35,11 @@ def distillation_loss(student: torch.Tensor, teacher: torch.Tensor, labels: torc
 
 
 def top_log_probs(logits: torch.Tensor, tokens: torch.Tensor, temperature: float) -> torch.Tensor:
-    """Log-probabilities at `temperature` of k tokens, and in a last column of all others together.
+    """Return log-probabilities at `temperature` of k tokens, and in a last column of all other tokens
+    together.
 
-    logits (n, vocabulary), tokens (n, k) -> (n, k + 1); (n, k) where the k tokens are the whole vocabulary.
+    logits (n, vocabulary), tokens (n, k) -> (n, k + 1). The result is (n, k) where the k tokens are the whole
+    vocabulary.
     """
     scaled = logits.float() / temperature
     named = scaled.gather(-1, tokens)
@@ -48,10 +52,12 @@ def top_log_probs(logits: torch.Tensor, tokens: torch.Tensor, temperature: float
 def cached_distillation_loss(
     student: torch.Tensor, tokens: torch.Tensor, log_probs: torch.Tensor, labels: torch.Tensor, temperature: float
 ) -> torch.Tensor:
-    """`distillation_loss` against a teacher of whom only `top_log_probs` of its k likeliest tokens were kept.
+    """Return `distillation_loss` against a teacher of which only `top_log_probs` of its k likeliest tokens
+    were kept.
 
-    student (batch, target, vocabulary), labels (batch, target); tokens and log_probs: a row for each label token, batch row by
-    batch row. Never more than the loss over the whole vocabulary (data processing inequality), and equal to it where k is that.
+    student: (batch, target, vocabulary); labels: (batch, target). tokens and log_probs have one row for each
+    label token, in the order of the batch's rows. The result is never more than the loss over the whole
+    vocabulary (data processing inequality), and equals it where k is the whole vocabulary.
     """
     learnt = top_log_probs(student[labels != IGNORED], tokens, temperature)
     return kl_div(learnt, log_probs, reduction="batchmean", log_target=True) * temperature**2
@@ -60,12 +66,15 @@ def cached_distillation_loss(
 def hidden_loss(
     student: Sequence[torch.Tensor], teacher: Sequence[torch.Tensor], layers: Sequence[int], told: torch.Tensor, normalize: bool
 ) -> torch.Tensor:
-    """Mean squared difference of states (batch, tokens, width) over the tokens `told` (batch, tokens), summed over layers.
+    """Return the mean squared difference of hidden states over the tokens `told`, summed over layers.
 
-    student, teacher: the states after each layer, the last one included; layers: the teacher's for each of the student's.
-    normalize: of each token, over its width, to mean 0 and variance 1. Source: calc_hidden_loss of Shleifer and Rush 2020,
-    seq2seq-distillation/distillation.py, which compares the states before each layer, so that what the last layer does is
-    never supervised, and normalises over the whole batch with its padding.
+    student, teacher: the states after each layer, including the last, each (batch, tokens, width). layers:
+    the teacher's layer for each of the student's. told: (batch, tokens), true where a token counts.
+    normalize: scale each token's states to mean 0 and variance 1 over the width.
+
+    Source: calc_hidden_loss of Shleifer and Rush 2020 (seq2seq-distillation/distillation.py). Their code
+    compares the states before each layer, so the output of the last layer is never supervised. It also
+    normalises over the whole batch, including its padding.
     """
     differences = []
     for own, layer in zip(student, layers, strict=True):

@@ -1,4 +1,4 @@
-"""What one training step makes small, and what finding that out takes beside the student's own work."""
+"""Objectives of training: the loss of one step, and the FLOPs that it needs beside the student's own."""
 
 from __future__ import annotations
 
@@ -18,44 +18,52 @@ from bench.training.shrinking import supervised_layers
 
 @dataclass(frozen=True)
 class Share:
-    """What of a step's real tokens a part of its batch holds: of the documents', and of those that a label is predicted for."""
+    """The share of a batch's real tokens that one part of the batch holds."""
 
     sources: float = 1.0
+    """Share of the document tokens."""
     labels: float = 1.0
+    """Share of the predicted label tokens."""
 
 
 WHOLE = Share()
 
 
 def share(part: Sequence[Encoded], whole: Sequence[Encoded], causal: bool) -> Share:
-    """Losses are means over tokens, so the parts of a batch that is divided count by their tokens, not by their examples."""
+    """Return the share of the batch `whole` that is in `part`.
+
+    Losses are means over tokens. Therefore the parts of a divided batch are weighted by their tokens, not by
+    their examples.
+    """
     (sources, labels), (all_sources, all_labels) = _tokens(part, causal), _tokens(whole, causal)
     return Share(sources / max(1, all_sources), labels / max(1, all_labels))
 
 
 def _tokens(batch: Sequence[Encoded], causal: bool) -> tuple[int, int]:
-    first = sum(not e.source for e in batch) if causal else 0  # nothing comes before the first token of a text
+    first = sum(not e.source for e in batch) if causal else 0  # nothing predicts the first token of a text
     return sum(len(e.source) for e in batch), sum(len(e.target) for e in batch) - first
 
 
 class Objective(Protocol):
-    """The loss of a step."""
+    """The loss of a training step."""
 
     def extra_flops(self, batch: Sequence[Encoded]) -> float:
-        """Model FLOPs of a step beside the student's forward and backward. Known without any weights."""
+        """Return the model FLOPs of a step beside the student's forward and backward. No weights are needed."""
         ...
 
     def loss(self, model: Any, positions: Sequence[int], batch: Mapping[str, torch.Tensor], of: Share = WHOLE) -> torch.Tensor:
-        """A scalar. positions: of the examples in the data; batch: the same as `collate` gives them, on the model's device.
+        """Return the loss as a scalar.
 
-        of: the share of the step that they are; the losses of a step's parts add up to the loss of the whole.
+        positions: of the examples in the data. batch: the same examples, made by `collate`, on the model's
+        device. of: the share of the step's batch that they are. The losses of a step's parts add up to the
+        loss of the whole batch.
         """
         ...
 
 
 @dataclass(frozen=True)
 class LabelObjective:
-    """Cross-entropy of the labels, smoothed or not."""
+    """Cross-entropy of the labels, with or without label smoothing."""
 
     smoothing: float = 0.0
 
@@ -69,17 +77,19 @@ class LabelObjective:
 
 @dataclass(frozen=True, kw_only=True)
 class TeacherObjective:
-    """The labels, and what a teacher makes of the same inputs, run in every step: KD of Shleifer and Rush 2020.
+    """Cross-entropy of the labels plus distillation from a teacher that runs in every step: KD of Shleifer
+    and Rush 2020.
 
-    The teacher runs whole. Where both encoders are equally deep the published code hands the student's encoder output to the
-    teacher's decoder, which is right only as long as that encoder is frozen and the teacher's own.
-    teacher: on the student's device, in eval mode; None in a forecast, which takes no loss.
+    The teacher always runs whole. Where both encoders have the same depth, the published code passes the
+    student's encoder output to the teacher's decoder. This is right only as long as that encoder is frozen
+    and is the teacher's own.
     """
 
     settings: Distillation
     smoothing: float
     teacher_flops: FlopModel
     teacher: Any | None = None
+    """The model on the student's device, in eval mode. None in a forecast, which computes no loss."""
 
     def extra_flops(self, batch: Sequence[Encoded]) -> float:
         return sum(self.teacher_flops.forward(len(e.source), len(e.target)) for e in batch)
@@ -99,35 +109,38 @@ class TeacherObjective:
 
 
 class SoftTargets(NamedTuple):
-    """A teacher's distributions at each label token of a set of examples, kept once.
-
-    tokens (label tokens, k) int32: its likeliest; log_probs (label tokens, k + 1): theirs, and of all others together; or k of
-    the whole vocabulary. starts (examples + 1): the rows of example i are starts[i] to starts[i + 1].
-    """
+    """A teacher's distributions at each label token of a set of examples, computed once and kept."""
 
     tokens: torch.Tensor
+    """(label tokens, k) int32: the teacher's k likeliest tokens."""
     log_probs: torch.Tensor
+    """(label tokens, k + 1): their log-probabilities, and that of all other tokens together.
+
+    The shape is (label tokens, k) where k is the whole vocabulary.
+    """
     starts: torch.Tensor
+    """(examples + 1): the rows of example i are starts[i] to starts[i + 1]."""
 
     @classmethod
     def joined(cls, parts: Sequence[SoftTargets]) -> SoftTargets:
-        """Of the examples of all parts, one after the other. The same teacher made them, with the same k."""
+        """Join the examples of all parts, in order. One teacher made all of them, with the same k."""
         tokens, log_probs = torch.cat([part.tokens for part in parts]), torch.cat([part.log_probs for part in parts])
         lengths = torch.cat([part.starts.diff() for part in parts])
         return cls(tokens, log_probs, torch.cat([lengths.new_zeros(1), lengths.cumsum(0)]))
 
     def rows(self, positions: Sequence[int]) -> torch.Tensor:
-        """Rows of these examples, one after the other."""
+        """Return the row numbers of these examples, one example after the other."""
         return torch.cat([torch.arange(int(self.starts[i]), int(self.starts[i + 1])) for i in positions])
 
 
 @dataclass(frozen=True)
 class CachedObjective:
-    """The labels, and what was kept of a teacher's distributions. targets: None in a forecast, which takes no loss."""
+    """Cross-entropy of the labels plus distillation from a teacher's cached distributions."""
 
     settings: Distillation
     smoothing: float
     targets: SoftTargets | None = None
+    """The teacher's distributions. None in a forecast, which computes no loss."""
 
     def extra_flops(self, batch: Sequence[Encoded]) -> float:  # noqa: ARG002
         return 0.0
@@ -142,14 +155,17 @@ class CachedObjective:
 
 
 def _labels_and(settings: Distillation, learnt: Forward, smoothing: float) -> torch.Tensor:
-    """The label loss by its weight, to add to."""
+    """Return the weighted label loss, to which other terms are added."""
     if not settings.label_weight:
         return learnt.logits.new_zeros((), dtype=torch.float32)
     return settings.label_weight * label_loss(learnt.logits, learnt.labels, smoothing)
 
 
 def _hidden(learnt: Forward, taught: Forward, normalize: bool, of: Share) -> torch.Tensor:
-    """Of both stacks, over the real tokens of documents and labels; a causal model has the second one alone."""
+    """Return the hidden loss of both stacks over the real tokens of documents and labels.
+
+    A causal model has the decoder only.
+    """
     stacks = [(learnt.decoder_states, taught.decoder_states, learnt.labels != IGNORED, of.labels)]
     if learnt.encoder_states:
         stacks.append((learnt.encoder_states, taught.encoder_states, learnt.source_mask.bool(), of.sources))

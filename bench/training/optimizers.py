@@ -1,4 +1,4 @@
-"""Optimisers by their names in a suite."""
+"""Optimisers, by their names in a suite."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from bench.training.settings import Tuning, check_optimizer
 
 
 def optimizer_of(model: Any, tuning: Tuning) -> torch.optim.Optimizer:
-    """For the parameters that learn; matrices decay, norms and biases do not. Raises BenchError where its library is not installed."""
+    """Return an optimiser for the parameters that are trained.
+
+    Matrices have weight decay; norms and biases have none. Raises BenchError where the optimiser's library is
+    not installed.
+    """
     check_optimizer(tuning.optimizer)
     learning = [p for p in model.parameters() if p.requires_grad]
     groups = [

@@ -1,6 +1,7 @@
-"""Going on with a checkpoint's pretraining, on one blend of texts and then on another.
+"""Continued pretraining of a checkpoint, first on one blend of texts and then on another.
 
-Source: Parmar et al. 2024, "Reuse, Don't Retrain: A Recipe for Continued Pretraining of Language Models" (arXiv 2407.07263).
+Source: Parmar et al. 2024, "Reuse, Don't Retrain: A Recipe for Continued Pretraining of Language Models"
+(arXiv 2407.07263).
 """
 
 from __future__ import annotations
@@ -24,23 +25,24 @@ from bench.training.settings import Tuning
 
 @dataclass(frozen=True, kw_only=True)
 class Blends:
-    """An Order: examples drawn with replacement from texts by weight, by one set of weights and, from `switch_at` on, by another.
-
-    weights: one for each part of the data. switch_at: share used up; 1 and more: never.
-    """
+    """An Order that draws examples with replacement from weighted texts, and changes the weights once."""
 
     data: Corrupted
     sizes: tuple[int, ...]
+    """Number of pieces in each text."""
     general: tuple[float, ...]
+    """Weight of each text before `switch_at`."""
     task_like: tuple[float, ...]
+    """Weight of each text from `switch_at` on."""
     switch_at: float
+    """Share used up at which the weights change. With 1 or more they never change."""
     batch_size: int
     steps: int
     seed: int
 
     def batch(self, step: int, done: float) -> list[int]:
-        """Positions in the data; the number of the step decides the draw, so nothing depends on what was drawn before."""
-        rng = random.Random(f"{self.seed}:{step}")  # noqa: S311 - no secret
+        """Return positions in the data. The draw depends on the step's number alone, not on earlier draws."""
+        rng = random.Random(f"{self.seed}:{step}")  # noqa: S311 - not used for security
         weights = self.task_like if done >= self.switch_at else self.general
         parts = rng.choices(range(len(self.sizes)), weights, k=self.batch_size)
         places = [self.data.piece(part, rng.randrange(self.sizes[part])) for part in parts]
@@ -49,7 +51,10 @@ class Blends:
 
 
 def switch_point(tuning: Tuning, rate_share: float) -> float:
-    """Share used up at which the rate has fallen to `rate_share` of the highest; 1 where it never does. By halving, to 1e-9."""
+    """Return the share used up at which the learning rate has fallen to `rate_share` of its highest value.
+
+    Return 1 where it never falls so low. Found by bisection, to 1e-9.
+    """
     low, high = tuning.warmup_share, 1.0
     if learning_rate(tuning, high) > rate_share * tuning.learning_rate:
         return 1.0
@@ -61,23 +66,28 @@ def switch_point(tuning: Tuning, rate_share: float) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class FurtherPretrained(Trained):
-    """A model that went on with its pretraining.
+    """A model whose pretraining was continued.
 
-    texts: by which `general` and `task_like` weigh, in the same order. tokens: length of a piece of text.
-    It ends after as many draws as tuning.epochs times the pieces of the texts that have a weight, but after tuning.min_steps steps
-    at least; or at its limit. Draws are with replacement: some pieces come more often, others never.
+    Training ends after tuning.epochs times as many draws as there are pieces in the texts with a weight, and
+    after at least tuning.min_steps steps. It ends earlier at its limit. Draws are with replacement, so some
+    pieces come more than once and others never.
     """
 
     version: ClassVar[int] = 2
 
     texts: tuple[tuple[Example, ...], ...]
+    """The documents of each text."""
     general: tuple[float, ...]
+    """Weight of each text before `switch_at`."""
     task_like: tuple[float, ...]
+    """Weight of each text from `switch_at` on."""
     switch_at: float
+    """Share used up at which the weights change."""
     tokens: int
+    """Length of a piece of text, in tokens."""
 
     def read(self, folder: Path) -> Mapping[str, float]:
-        """Fields of loop.Training."""
+        """Return the fields of loop.Training."""
         training: Mapping[str, float] = json.loads((folder / "training.json").read_text(encoding="utf-8"))
         return training
 
@@ -110,6 +120,6 @@ class FurtherPretrained(Trained):
         )
 
 
-@lru_cache(maxsize=8)  # a forecast and the training after it ask for the same
+@lru_cache(maxsize=8)  # a forecast and the training after it ask for the same pieces
 def _pieces(folder: Path, documents: tuple[Example, ...], tokens: int) -> Any:
     return pieces(folder, documents, tokens)

@@ -1,4 +1,4 @@
-"""What strategies have made: models, by loading, shrinking and fine-tuning."""
+"""Recipes for models: load, shrink, fine-tune."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ from bench.training.settings import Tuning
 from bench.training.shrinking import shrink, shrunk_config
 
 REHEARSED_STEPS = 12
-"""Of a training that is only timed."""
+"""Steps that a calibration trains."""
 
 __all__ = ["Finetuned", "ModelRecipe", "Pretrained", "Shrunk", "Trained", "Tuning", "as_the_task_says"]
 
 
 def as_the_task_says(job: Job) -> dict[str, Any]:
-    """Fields of every recipe that reads documents and labels: how they are cut, and how exactly is computed."""
+    """Return the fields that every recipe over documents and labels has: how text is cut, and the numeric
+    precision."""
     return {
         "prefix": job.task.prefix,
         "max_source_tokens": job.task.max_source_tokens,
@@ -39,36 +40,39 @@ def as_the_task_says(job: Job) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class ModelRecipe(Recipe):
-    """A recipe whose artifact is a model folder. Its architecture and tokenizer are known before anything is made."""
+    """A recipe whose artifact is a model folder. Its architecture and tokenizer are known before anything is
+    made."""
 
     @property
     @abstractmethod
     def untrained(self) -> ModelRecipe:
-        """The same architecture before any training of ours: the pretrained model, or layers of it."""
+        """The same architecture before any training by bench: the pretrained model, or some of its layers."""
 
     @property
     def origin(self) -> Pretrained:
-        """The pretrained model that all of this comes from."""
+        """The pretrained model from which this model is made."""
         return self.untrained.origin
 
     def config(self, cache: Path) -> Any:
-        """The transformers config. Raises CheckpointError where layers are to be kept that the origin does not have."""
+        """Return the transformers config. Raises CheckpointError where layers are to be kept that the origin
+        does not have."""
         return self.untrained.config(cache)
 
     def folder(self, bench: Workbench) -> Path:
-        """Where the model is, once it was made."""
+        """Return the folder of the model. It has to be made first."""
         return bench.artifact(self)
 
     def flop_model(self, cache: Path) -> FlopModel:
-        """FLOPs of this architecture. Raises CheckpointError as `config`."""
+        """Return the FLOP coefficients of this architecture. Raises CheckpointError as `config` does."""
         return flop_model(self.config(cache))
 
     def tokenizer_folder(self, cache: Path, source_tokens: int, target_tokens: int = 0) -> Path:
-        """Where the tokenizer is. Raises CheckpointError where the model has fewer positions than such texts need."""
+        """Return the folder of the tokenizer. Raises CheckpointError where the model has too few positions
+        for such texts."""
         folder = self.origin.checkpoint.folder(cache)
         config = read_config(folder)
         needs = max(source_tokens, target_tokens) if config.is_encoder_decoder else source_tokens + target_tokens
-        positions = getattr(config, "max_position_embeddings", None)  # T5's are relative, and end nowhere
+        positions = getattr(config, "max_position_embeddings", None)  # T5 has relative positions, without a limit
         if positions and needs > positions:
             raise CheckpointError(f"{self.origin.checkpoint.title} has {positions} positions, the task asks for {needs} tokens")
         return folder
@@ -76,7 +80,7 @@ class ModelRecipe(Recipe):
 
 @dataclass(frozen=True)
 class Pretrained(ModelRecipe):
-    """A checkpoint as it comes. Its files stay where they are, so there is nothing to make."""
+    """A checkpoint as published. Its files stay where they are, so nothing is made."""
 
     checkpoint: Checkpoint
 
@@ -103,7 +107,8 @@ class Pretrained(ModelRecipe):
 
 @dataclass(frozen=True)
 class Shrunk(ModelRecipe):
-    """A model of which some layers are kept; `shrinking.json` beside it says which, and by whose table."""
+    """A model that keeps some layers of another. `shrinking.json` beside it states which ones, and by which
+    rule."""
 
     base: ModelRecipe
     compact: Compact
@@ -120,7 +125,7 @@ class Shrunk(ModelRecipe):
         return shrunk_config(self.base.config(cache), self.compact)
 
     def forecast_flops(self, bench: Workbench) -> float:
-        self.config(bench.cache)  # layers that are not there are told before anything is paid
+        self.config(bench.cache)  # raises here, before anything is paid, where layers do not exist
         return 0.0
 
     def rehearsal(self, step_flops: float, bench: Workbench) -> ModelRecipe:  # noqa: ARG002
@@ -135,7 +140,7 @@ class Shrunk(ModelRecipe):
 
 @dataclass(frozen=True, kw_only=True)
 class Trained(ModelRecipe):
-    """A model that `base` becomes by training; `training.json` beside it holds loop.Training."""
+    """The model that training makes of `base`. `training.json` beside it holds loop.Training."""
 
     base: ModelRecipe
     tuning: Tuning
@@ -144,10 +149,11 @@ class Trained(ModelRecipe):
 
     @abstractmethod
     def plan(self, bench: Workbench) -> tuple[Data, Order]:
-        """What is learnt from, and in which order."""
+        """Return the training data and the order in which it is used."""
 
     def objective(self, bench: Workbench, ready: bool) -> Objective:  # noqa: ARG002
-        """What each step makes small. ready: with all that its loss needs, which a forecast does without."""
+        """Return the loss of each step. With `ready` false, what only the loss itself needs is left out: a
+        forecast does without."""
         return LabelObjective(self.tuning.label_smoothing)
 
     @property
@@ -155,16 +161,20 @@ class Trained(ModelRecipe):
         return self.base.untrained
 
     def forecast_flops(self, bench: Workbench) -> float:
-        """Exactly what `make` tallies."""
+        """Return exactly the FLOPs that `make` tallies."""
         return math.fsum(self._costs(bench))
 
     def steps(self, bench: Workbench) -> int:
-        """Steps that it makes within a limit in FLOPs."""
+        """Return the number of steps within a limit in FLOPs."""
         return len(self._costs(bench))
 
     def _costs(self, bench: Workbench) -> list[float]:
-        """FLOPs of each step; remembered, since a purse, a store and a plan ask for the same, and it may take seconds."""
-        known: dict[Path, list[float]] = self.__dict__.setdefault("_costs_by_cache", {})  # as cached_property keeps its value
+        """Return the FLOPs of each step.
+
+        The result is cached, because a purse, a store and a plan all ask for it, and computing it may take
+        seconds.
+        """
+        known: dict[Path, list[float]] = self.__dict__.setdefault("_costs_by_cache", {})  # kept in the instance, as cached_property does
         if bench.cache not in known:
             data, order = self.plan(bench)
             objective = self.objective(bench, ready=False)
@@ -222,22 +232,23 @@ class Finetuned(Trained):
 
 
 UNTIL_TOLD = Limit("wall", math.inf)
-"""Of work that may stop early, and does so where the tally has no room for more."""
+"""A limit without a number: the work may stop early, and does so where the tally has no more room."""
 
 
 def smaller_batch(batch: int, flops: float, at_most: float) -> int:
-    """Where a batch takes so many FLOPs: how many of its examples take no more than `at_most`; one at least."""
+    """Return how many examples of a batch take no more FLOPs than `at_most`; at least 1. The whole batch
+    takes `flops`."""
     return batch if flops <= at_most else max(1, math.floor(batch * at_most / flops))
 
 
 def some(examples: tuple[Example, ...], count: int) -> tuple[Example, ...]:
-    """At most so many, drawn at random but always the same, in their order."""
+    """Return at most `count` examples in their order. The random draw is always the same."""
     if len(examples) <= count:
         return examples
-    drawn = sorted(random.Random(0).sample(range(len(examples)), count))  # noqa: S311 - no secret
+    drawn = sorted(random.Random(0).sample(range(len(examples)), count))  # noqa: S311 - not used for security
     return tuple(examples[i] for i in drawn)
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a small file beside what was made."""
+    """Write a small JSON file beside an artifact."""
     path.write_text(json.dumps(value, allow_nan=False), encoding="utf-8")

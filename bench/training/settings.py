@@ -1,4 +1,4 @@
-"""How a model is trained, as settings."""
+"""Settings of training."""
 
 from __future__ import annotations
 
@@ -11,89 +11,103 @@ from bench.contracts import Part
 from bench.errors import BenchError, CheckpointError
 
 Freeze = Literal["none", "embeddings", "encoder"]
-"""What fine-tuning leaves as it is; 'encoder' freezes the embeddings as well."""
+"""The parts of the model that fine-tuning does not change. 'encoder' freezes the embeddings as well."""
 
 Optimizer = Literal["adamw", "adafactor", "adamw_8bit"]
-"""How gradients become steps, and what is remembered of them."""
+"""Optimisers by name."""
 
 
 def check_freeze(freeze: Freeze, causal: bool) -> None:
-    """Raises CheckpointError where the encoder is to be frozen and the model, which is `causal`, has none."""
+    """Raise CheckpointError where the encoder is to be frozen and the model is decoder-only (`causal`)."""
     if causal and freeze == "encoder":
         raise CheckpointError("freeze: encoder: a decoder-only model has no encoder; expected `embeddings` or `none`")
 
 
 def is_installed(optimizer: Optimizer) -> bool:
-    """Whether the library that it comes from is there; that of the others always is."""
+    """Return whether the optimiser's library is installed. Only that of 'adamw_8bit' is optional."""
     return optimizer != "adamw_8bit" or find_spec("bitsandbytes") is not None
 
 
 def check_optimizer(optimizer: Optimizer) -> None:
-    """Raises BenchError where its library is not installed."""
+    """Raise BenchError where the optimiser's library is not installed."""
     if not is_installed(optimizer):
         raise BenchError(f"optimizer: {optimizer} needs bitsandbytes, which is not installed; `pip install bitsandbytes`, or take `adamw`")
 
 
 class Lora(Part):
-    """Low-rank adaptation (Hu et al. 2021, arXiv 2106.09685): a pair of narrow matrices beside each linear layer learns, and every weight
-    of the model itself stays as it is. When the training is over their product is added to the weights, and the model is a plain one.
+    """Low-rank adaptation (LoRA, Hu et al. 2021, arXiv 2106.09685).
 
-    All linear layers of encoder and decoder have such a pair, as Dettmers et al. 2023 (QLoRA, arXiv 2305.14314, section 4) found needed to
-    come up to training everything; Hu et al. took queries and values alone. The output layer has none.
+    Each linear layer gets a pair of narrow matrices, and only these are trained. After training their product
+    is added to the layer's weights, and the result is a plain model.
+
+    All linear layers of encoder and decoder are adapted. Dettmers et al. 2023 (QLoRA, arXiv 2305.14314,
+    section 4) found this necessary to match full fine-tuning. Hu et al. adapted queries and values alone. The
+    output layer is not adapted.
     """
 
     rank: int = Field(default=8, ge=1)
-    """Numbers between the two matrices of a pair. Hu et al. compare 1 to 64 (section 7.2); more take more memory and FLOPs."""
+    """Inner dimension of a pair of matrices. Hu et al. compare 1 to 64 (section 7.2). A higher rank takes
+    more memory and FLOPs."""
     alpha: float = Field(default=16.0, gt=0)
-    """What the pair adds is multiplied by alpha / rank."""
+    """Scale of the adapters: the output of a pair is multiplied by alpha / rank."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Dropout rate of what goes into a pair."""
+    """Dropout rate at the input of a pair."""
 
 
 class Tuning(Part):
-    """Settings of one training. The defaults suit small T5 models and a few hundred to a few thousand examples."""
+    """Settings of one training. The defaults suit small T5 models and a few hundred to a few thousand
+    examples."""
 
     epochs: int = Field(default=3, ge=1)
-    """Times that every example is seen."""
+    """Number of times that every example is seen."""
     min_steps: int = Field(default=0, ge=0)
-    """Small sets get further epochs until so many steps are made."""
+    """Fewest training steps. A small data set is seen in further epochs until this number is reached."""
     batch_size: int = Field(default=8, ge=1)
-    """Examples a step."""
+    """Examples in a training step."""
     micro_batch_size: int | None = Field(default=None, ge=1)
-    """Examples in memory at a time: a step adds up the gradients of its batch, so many examples after so many (gradient accumulation). The
-    same result but for rounding and dropout's draws, in less memory and, on a GPU, more time; charges by FLOPs stay the same. Missing: the
-    whole batch at once."""
+    """Examples in memory at a time (gradient accumulation). Missing: the whole batch at once.
+
+    A step adds up the gradients of its batch over parts of this size. The result is the same except for
+    rounding and dropout's draws. It takes less memory and, on a GPU, more time. Charges by FLOPs stay the
+    same.
+    """
     learning_rate: float = Field(default=1e-3, gt=0)
-    """Highest rate. T5 is tuned at 1e-4 to 1e-3 (Raffel et al. 2020, section 3.1.2: 1e-3); BART and Pegasus students at 3e-5
-    to 3e-4 (Shleifer and Rush 2020, make scripts)."""
+    """Highest learning rate. T5 is tuned at 1e-4 to 1e-3 (Raffel et al. 2020, section 3.1.2: 1e-3). BART and
+    Pegasus students are tuned at 3e-5 to 3e-4 (Shleifer and Rush 2020, make scripts)."""
     warmup_share: float = Field(default=0.05, ge=0, lt=1)
-    """Share of the steps, or of the money, over which the rate rises from 0, before it falls."""
+    """Share of the steps, or of the money, over which the learning rate rises from 0 to its highest value."""
     schedule: Literal["linear", "cosine", "constant"] = "linear"
-    """How the rate falls after that: in a straight line, as half a cosine, or not at all."""
+    """Shape of the learning rate's fall after warm-up: a straight line, half a cosine, or no fall."""
     final_rate_share: float = Field(default=0.0, ge=0, le=1)
-    """Share of the highest rate at which it ends."""
+    """Learning rate at the end, as a share of the highest one."""
     weight_decay: float = Field(default=0.0, ge=0)
-    """Decoupled decay of matrices; norms and biases have none."""
+    """Decoupled weight decay of matrices. Norms and biases have none."""
     optimizer: Optimizer = "adamw"
-    """'adafactor' keeps no first moment: 8 instead of 16 bytes a parameter (Shazeer and Stern 2018); Pegasus' own choice.
-    'adamw_8bit' keeps both moments in 8 bits, block by block: some 10 bytes a parameter (Dettmers et al. 2022, arXiv 2110.02861); it needs
-    bitsandbytes, which leaves what has fewer than 4,096 numbers in 32 bits."""
+    """Optimiser. Bytes per parameter include weight and gradient. 'adamw' keeps two moments in 32 bits: 16 bytes.
+    'adafactor' keeps no first moment: 8 bytes (Shazeer and Stern 2018); Pegasus was trained with it.
+    'adamw_8bit' keeps both moments in 8 bits, block by block: about 10 bytes (Dettmers et al. 2022, arXiv
+    2110.02861). It needs bitsandbytes, which keeps tensors of fewer than 4,096 numbers in 32 bits."""
     clip_norm: float = Field(default=1.0, gt=0)
     """Gradients are scaled down to this Euclidean norm."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    """Probability spread over the vocabulary; Pegasus was tuned with 0.1 (Zhang et al. 2020, appendix C)."""
+    """Probability spread evenly over the vocabulary. Pegasus was tuned with 0.1 (Zhang et al. 2020, appendix
+    C)."""
     dropout: float | None = Field(default=0.0, ge=0, lt=1)
-    """Dropout rate in place of the checkpoint's own; missing: its own (mostly 0.1, which takes 10 % more time on a CPU)."""
+    """Dropout rate, instead of the checkpoint's own. Missing: the checkpoint's own, mostly 0.1, which takes
+    10 % more time on a CPU."""
     freeze: Freeze = "embeddings"
-    """What stays as it is: 'none'; 'embeddings' (with positions and output layer, whether or not that is the embedding too);
-    'encoder' (and embeddings). Shleifer and Rush freeze both for students with a whole encoder. With `lora` all weights stay, and
-    'encoder' says that only the decoder gets adapters."""
+    """Weights that are not trained: 'none'; 'embeddings', together with positions and the output layer,
+    whether or not it is tied to the embeddings; 'encoder', together with the embeddings. Shleifer and Rush
+    freeze both for students with a whole encoder. With `lora` all weights are frozen, and 'encoder' means
+    that only the decoder gets adapters."""
     lora: Lora | None = None
-    """Train adapters of low rank instead of the weights, then add them to these, so that what comes out is a plain model: `{rank: 8}`, also
-    with `alpha` (16; what is learnt counts alpha / rank times) and `dropout` (0). Missing: train the weights. Not with freeze 'none'."""
+    """Train low-rank adapters instead of the weights, then merge them, so that the result is a plain model.
+    Example: `{rank: 8}`, also with `alpha` (16; adapters are scaled by alpha / rank) and `dropout` (0).
+    Missing: train the weights. Not allowed with freeze 'none'."""
     checkpointing: bool = False
-    """Keep no activations within layers and compute them a second time on the way back (Chen et al. 2016, arXiv 1604.06174): less memory,
-    up to a third more time, the same result but for rounding. Charges by FLOPs stay the same: they are the model's."""
+    """Whether to recompute the activations within layers in the backward pass instead of keeping them (Chen
+    et al. 2016, arXiv 1604.06174). It takes less memory and up to a third more time. The result is the same
+    except for rounding. Charges by FLOPs stay the same, because they count the model's FLOPs."""
 
     @property
     def at_once(self) -> int:
@@ -102,7 +116,7 @@ class Tuning(Part):
 
     @property
     def rank(self) -> int:
-        """Of the adapters; 0 without."""
+        """Rank of the adapters; 0 without LoRA."""
         return self.lora.rank if self.lora else 0
 
     @model_validator(mode="after")
@@ -113,28 +127,33 @@ class Tuning(Part):
 
 
 class Distillation(Part):
-    """How a student learns what its teacher makes of the same inputs: knowledge distillation (KD).
+    """Settings of knowledge distillation (KD): a student learns the output of a teacher for the same inputs.
 
-    The loss is the sum of its terms by their weights. Where not said otherwise, the defaults are those of Shleifer and Rush 2020
-    (seq2seq-distillation/distillation.py). With logit_weight 1 and label_weight 0 it is that of Kang, Xu, Ritter 2023 (run_t5.py).
+    The loss is the weighted sum of its terms. Unless stated otherwise, the defaults are those of Shleifer and
+    Rush 2020 (seq2seq-distillation/distillation.py). With logit_weight 1 and label_weight 0 the loss is that
+    of Kang, Xu, Ritter 2023 (run_t5.py).
     """
 
     logit_weight: float = Field(default=0.8, ge=0)
-    """Of the divergence of the student's next-token distributions from the teacher's (their alpha_ce)."""
+    """Weight of the divergence of the student's next-token distributions from the teacher's (their alpha_ce).
+    """
     label_weight: float = Field(default=0.2, ge=0)
-    """Of the cross-entropy of the labels (alpha_mlm)."""
+    """Weight of the cross-entropy of the labels (their alpha_mlm)."""
     hidden_weight: float = Field(default=0.0, ge=0)
-    """Of the mean squared difference of hidden states, summed over layers (alpha_hid). 3 in train_distilbart_xsum.sh."""
+    """Weight of the mean squared difference of hidden states, summed over layers (their alpha_hid; 3 in
+    train_distilbart_xsum.sh)."""
     temperature: float = Field(default=2.0, gt=0)
-    """Divides the logits before the softmax; 2 in Kang et al. as well."""
+    """Divisor of the logits before the softmax. Kang et al. use 2 as well."""
     normalize_hidden: bool = True
-    """Whether each token's states are brought to mean 0 and variance 1 before they are compared. Off in their scripts for BART;
-    for Pegasus, on and with supervised layers, it made 20 points of ROUGE (transformers #6834)."""
+    """Whether to scale each token's hidden states to mean 0 and variance 1 before they are compared. Their
+    scripts for BART turn it off. For Pegasus, on and with supervised layers, it made 20 points of ROUGE
+    (transformers #6834)."""
     teacher_outputs: Literal["cached", "every_step"] = "cached"
-    """'cached': the teacher sees each example once and its likeliest tokens are kept; 'every_step': it runs in every step, as in
-    the published code of both papers."""
+    """'cached': the teacher sees each example once, and its likeliest tokens are kept. 'every_step': the
+    teacher runs in every step, as in the published code of both papers."""
     top_k: int = Field(default=32, ge=1)
-    """Tokens kept at each place of a cached label; the others are kept as one. Not of the papers, which cache nothing."""
+    """Tokens kept at each position of a cached label. All others are kept as one sum. The papers have no such
+    setting, because they cache nothing."""
 
     @model_validator(mode="after")
     def _is_possible(self) -> Self:

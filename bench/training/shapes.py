@@ -1,14 +1,15 @@
-"""Shapes of encoder-decoders by their published names, and what a model of one is made of.
+"""Shapes of encoder-decoders by their published names, and models built from them.
 
-Names as in Tay et al. 2021, "Scale Efficiently" (arXiv 2109.10686): a size, then what differs from it.
+Names follow Tay et al. 2021, "Scale Efficiently" (arXiv 2109.10686): a size, then what differs from it.
 
     small-nl16        T5 small with 16 layers in both stacks
     small-el16-dl4    16 layers in the encoder, 4 in the decoder
     base-ff2000       also dm (width), kv (size of a head), nh (heads)
-    16-4, 12-6        Pegasus-large, BART-large with so many layers in encoder and decoder (Shleifer and Rush 2020)
+    16-4, 12-6        Pegasus-large, BART-large with this many layers in encoder and decoder (Shleifer and Rush 2020)
 
-A model's config is the truth, not its name (`NOT_AS_NAMED`), and not the table on the models' cards, which gives the small
-sizes a kv of 32: their configs say 64. Cheap to import: torch and transformers come in where a model is built.
+Dimensions come from the published configs. A model's name may be wrong (see `NOT_AS_NAMED`). The table on the
+model cards is wrong too: it gives the small sizes a kv of 32, and their configs have 64. This module is cheap
+to import: torch and transformers are imported only where a model is built.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ from bench.system.names import nearest
 Family = Literal["t5", "t5_v1_1", "mt5", "pegasus", "bart"]
 
 UNTIED: tuple[Family, ...] = ("t5_v1_1", "mt5")
-"""Families with an output layer of their own."""
+"""Families whose output layer is not tied to the embeddings."""
 
 HEADS_SHARE_THE_WIDTH: tuple[Family, ...] = ("pegasus", "bart")
-"""Families whose kv is dm / nh; that of T5 is chosen, and 64 in every published size."""
+"""Families in which kv is dm / nh. For T5, kv is chosen, and is 64 in every published size."""
 
 VOCABULARY: dict[Family, int] = {"t5": 32128, "t5_v1_1": 32128, "mt5": 250112, "pegasus": 96103, "bart": 50265}
 """Rows of the published embeddings."""
@@ -58,13 +59,15 @@ SIZES: dict[Family, dict[str, dict[str, int]]] = {
     "pegasus": {"large": _size(16, 1024, 4096, 16)},
     "bart": {"large": _size(12, 1024, 4096, 16)},
 }
-"""Dimensions in the configs of google/t5-efficient-*, google/t5-v1_1-*, google/mt5-*, google/pegasus-large, facebook/bart-large."""
+"""Dimensions in the configs of google/t5-efficient-*, google/t5-v1_1-*, google/mt5-*, google/pegasus-large,
+facebook/bart-large."""
 
 NOT_AS_NAMED: dict[tuple[Family, str], dict[str, int]] = {("t5", "tiny-el12"): {"dl": 12}}
-"""What a config has other than its name says: google/t5-efficient-tiny-el12 has 12 layers in its decoder too."""
+"""Dimensions in which a config differs from its name: google/t5-efficient-tiny-el12 has 12 layers in its
+decoder too."""
 
 VERSION = 1
-"""Raised whenever the same shape comes to be another model."""
+"""Raised whenever the same shape comes to mean a different model."""
 
 DIMENSIONS = ("el", "dl", "dm", "ff", "kv", "nh")
 
@@ -74,7 +77,8 @@ MODIFIERS = {"nl": ("el", "dl")} | {dimension: (dimension,) for dimension in DIM
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """All dimensions of a model but its vocabulary. Raises CheckpointError where no model of the family can have them."""
+    """All dimensions of a model except its vocabulary. Raises CheckpointError where no model of the family
+    can have them."""
 
     family: Family
     el: int
@@ -97,14 +101,15 @@ class Shape:
             raise CheckpointError(f"{self.family} {self}: its heads share the width, so kv times nh is dm")
 
     def __str__(self) -> str:
-        """Such as 'el16-dl4-dm512-ff2048-kv64-nh8'."""
+        """Return a text such as 'el16-dl4-dm512-ff2048-kv64-nh8'."""
         return "-".join(f"{dimension}{getattr(self, dimension)}" for dimension in DIMENSIONS)
 
 
 def shape_of(family: Family, name: str | None = None, **changes: int) -> Shape:
-    """The shape of a published name, such as 'small-nl16', then changed; without a name, `changes` give all but kv.
+    """Return the shape of a published name, such as 'small-nl16', with `changes` applied.
 
-    changes: el, dl, dm, ff, kv, nh. Raises CheckpointError where the name is unknown or the shape impossible.
+    `changes` may set el, dl, dm, ff, kv and nh. Without a name they have to set all but kv. Raises
+    CheckpointError where the name is unknown or the shape impossible.
     """
     sizes = ({} if name is None else _named(family, name)) | changes
     missing = [dimension for dimension in DIMENSIONS if dimension not in ("kv", *sizes)]
@@ -147,9 +152,10 @@ def _hint(word: str, known: Iterable[str], rest: str) -> str:
 
 
 def config(shape: Shape, vocabulary: int | None = None) -> Any:
-    """The transformers config: published architecture and special token ids, dropout as transformers sets it.
+    """Return the transformers config: published architecture and special token ids, and dropout as
+    transformers sets it.
 
-    vocabulary: rows of the embedding; None: as published.
+    `vocabulary` is the number of rows of the embedding. None: as published.
     """
     from transformers import BartConfig, MT5Config, PegasusConfig, T5Config
 
@@ -168,7 +174,7 @@ def config(shape: Shape, vocabulary: int | None = None) -> Any:
         num_decoder_layers=shape.dl,
         num_heads=shape.nh,
         feed_forward_proj="gated-gelu" if gated else "relu",
-        tie_word_embeddings=not gated,  # False switches T5's scaling of the decoder's output off; the untying is `untie`
+        tie_word_embeddings=not gated,  # False turns off T5's scaling of the decoder's output; `untie` does the untying itself
         decoder_start_token_id=0,
     )
 
@@ -187,7 +193,8 @@ def _like_bart(shape: Shape) -> dict[str, int]:
 
 
 def build(shape: Shape, vocabulary: int | None = None) -> Any:
-    """A model of the shape, randomly set from torch's global generator, tied as its family is."""
+    """Build a model of the shape, with random weights from torch's global generator. Weights are tied as in
+    its family."""
     from transformers import AutoModelForSeq2SeqLM
 
     from bench.training.checkpoints import untie
@@ -199,7 +206,7 @@ def build(shape: Shape, vocabulary: int | None = None) -> Any:
 
 
 def parameters(shape: Shape, vocabulary: int | None = None) -> int:
-    """How many parameters such a model learns; no weights are made."""
+    """Return the number of trainable parameters of such a model, without making any weights."""
     import torch
 
     from bench.training.checkpoints import count_parameters

@@ -1,8 +1,9 @@
-"""Keep some layers of a large model, in place: the first half of shrink and fine-tune (SFT).
+"""Keeps some layers of a large model, in place: the first half of shrink and fine-tune (SFT).
 
-Shleifer and Rush 2020, "Pre-trained Summarization Distillation" (arXiv 2010.13002), and their make_student.py:
-copy maximally spaced layers, always the first one. Which ones is a table that they made by hand, for stacks of 6, 12 and 16.
-Of any other pair they copy the first n with a warning; here those are evenly spaced, and `describe` says so aloud.
+Source: Shleifer and Rush 2020, "Pre-trained Summarization Distillation" (arXiv 2010.13002), and their
+make_student.py. They copy maximally spaced layers, always including the first one. A table that they made by
+hand gives these layers for stacks of 6, 12 and 16. For any other pair their code copies the first n layers
+with a warning. Here these are evenly spaced, and `describe` reports it.
 """
 
 from __future__ import annotations
@@ -20,10 +21,14 @@ from bench.contracts import Compact, Layers
 from bench.errors import CheckpointError
 
 FIRST_LAYER_IS_SPECIAL = ("t5", "mt5")
-"""Families whose layer 0 alone holds the relative positions that all layers of its stack use."""
+"""Families in which only layer 0 holds the relative positions that all layers of its stack use."""
 
 Rule = Literal["all", "published", "evenly spaced", "named"]
-"""Why these layers: none is left out, the authors' table has the pair, it has not, or the suite names them one by one."""
+"""Why these layers are kept.
+
+'all': no layer is left out. 'published': the authors' table has the pair. 'evenly spaced': the table does not
+have it. 'named': the suite lists the layers.
+"""
 
 SAID: dict[Rule, str] = {
     "all": "all of them",
@@ -35,29 +40,31 @@ SAID: dict[Rule, str] = {
 
 @dataclass(frozen=True)
 class Kept:
-    """Layers kept of one stack of `of` layers, counted from 0, and by which rule."""
+    """Layers kept of one stack, counted from 0, and the rule that chose them."""
 
     layers: tuple[int, ...]
     of: int
+    """Number of layers of the whole stack."""
     rule: Rule
 
     def __str__(self) -> str:
-        """Such as 'layers 0 4 7 of 8 (evenly spaced: the published table has no such pair)'."""
+        """Return a text such as 'layers 0 4 7 of 8 (evenly spaced: the published table has no such pair)'."""
         return f"layers {' '.join(map(str, self.layers))} of {self.of} ({SAID[self.rule]})"
 
 
 @functools.cache
 def _table(column: str) -> dict[tuple[int, int], tuple[int, ...]]:
-    """(layers of the teacher, of the student) -> layers in that column; pairs for which it is empty are left out."""
+    """Return a column of the published table: (teacher's layers, student's layers) -> layers. Empty cells are
+    left out."""
     cells = {(int(r["teacher_layers"]), int(r["student_layers"])): r[column].split() for r in published.rows("shleifer2020_layers")}
     return {pair: tuple(map(int, cell)) for pair, cell in cells.items() if cell}
 
 
 def layers_to_keep(teacher: int, wanted: Layers | None) -> Kept:
-    """Which of `teacher` layers a stack keeps. Raises CheckpointError where it has no such layers.
+    """Return which of `teacher` layers a stack keeps. Raises CheckpointError where it has no such layers.
 
-    wanted: how many, which ones, or None: all. A number is looked up in the published table; a pair that it has not is evenly
-    spaced with the first and the last layer kept.
+    `wanted` is how many, or which ones, or None for all. A number is looked up in the published table. A pair
+    that is not in the table is evenly spaced, and keeps the first and the last layer.
     """
     if wanted is None or wanted == teacher:
         return Kept(tuple(range(teacher)), teacher, "all")
@@ -74,10 +81,12 @@ def layers_to_keep(teacher: int, wanted: Layers | None) -> Kept:
 
 
 def supervised_layers(teacher: int, student: int) -> tuple[int, ...]:
-    """The teacher's layer by which each layer of the student is supervised; both stacks of so many layers.
+    """Return, for each layer of the student, the teacher's layer that supervises it. Both numbers count
+    layers.
 
-    As many layers: each by its own. Else by the published table (LAYERS_TO_SUPERVISE of make_student.py); pairs that it has not
-    are evenly spaced and end at the last one, where the published code raises KeyError.
+    With equal numbers each layer supervises its own copy. Otherwise the published table decides
+    (LAYERS_TO_SUPERVISE of make_student.py). Pairs that are not in it are evenly spaced and end at the last
+    layer, where the published code raises KeyError.
     """
     if teacher == student:
         return tuple(range(teacher))
@@ -86,26 +95,29 @@ def supervised_layers(teacher: int, student: int) -> tuple[int, ...]:
 
 
 def layer_counts(config: Any) -> tuple[int, int]:
-    """(encoder, decoder) layers of a config; a causal model is all decoder."""
+    """Return the numbers of (encoder, decoder) layers in a config. A causal model has decoder layers only."""
     return tuple(getattr(config, name) if name else 0 for name in _names(config))  # type: ignore[return-value]
 
 
 def set_layer_counts(config: Any, encoder_layers: int, decoder_layers: int) -> None:
-    """Write the counts into a config, in the names its family uses."""
+    """Write the numbers of layers into a config, under the names that its family uses."""
     for name, count in zip(_names(config), (encoder_layers, decoder_layers), strict=True):
         if name:
             setattr(config, name, count)
 
 
 def _names(config: Any) -> tuple[str, str]:
-    """What a config calls its numbers of encoder and decoder layers; '' for an encoder that it has not."""
+    """Return the names of a config's numbers of encoder and decoder layers; '' where there is no encoder."""
     if not config.is_encoder_decoder:
         return "", "num_hidden_layers"
     return ("num_layers", "num_decoder_layers") if hasattr(config, "num_decoder_layers") else ("encoder_layers", "decoder_layers")
 
 
 def kept_layers(config: Any, compact: Compact) -> tuple[Kept, Kept]:
-    """What `compact` keeps of encoder and decoder of a model of this config. Raises CheckpointError where it cannot."""
+    """Return what `compact` keeps of encoder and decoder of a model with this config.
+
+    Raises CheckpointError where the model does not have the layers.
+    """
     encoder, decoder = layer_counts(config)
     if not encoder and compact.encoder_layers is not None:
         raise CheckpointError(f"compact asks for encoder layers, and a {config.model_type} model has no encoder")
@@ -123,14 +135,14 @@ def _kept(config: Any, stack: str, has: int, wanted: Layers | None) -> Kept:
 
 
 def describe(config: Any, compact: Compact) -> tuple[str, ...]:
-    """A line for each stack that does not stay as it is, such as 'decoder: layers 0 4 7 of 8 (evenly spaced: the published table
-    has no such pair)'."""
+    """Return a line for each stack that loses layers, such as 'decoder: layers 0 4 7 of 8 (evenly spaced: the
+    published table has no such pair)'."""
     stacks = zip(("encoder", "decoder"), kept_layers(config, compact), strict=True)
     return tuple(f"{stack}: {kept}" for stack, kept in stacks if kept.rule != "all")
 
 
 def shrunk_config(config: Any, compact: Compact) -> Any:
-    """The config of a model of which `compact` keeps some layers; the one given stays as it is."""
+    """Return the config of a model that keeps some layers by `compact`. The given config is not changed."""
     shrunk = copy.deepcopy(config)
     _write_layers(shrunk, *kept_layers(config, compact))
     return shrunk
@@ -138,21 +150,22 @@ def shrunk_config(config: Any, compact: Compact) -> Any:
 
 def _write_layers(config: Any, encoder: Kept, decoder: Kept) -> None:
     set_layer_counts(config, len(encoder.layers), len(decoder.layers))
-    if kinds := getattr(config, "layer_types", None):  # Qwen2 lists what each layer attends to, and checks the number
+    if kinds := getattr(config, "layer_types", None):  # Qwen2 lists the kind of attention of each layer, and checks the number of entries
         config.layer_types = [kinds[i] for i in decoder.layers]
 
 
 def shrink(model: Any, compact: Compact) -> tuple[Kept, Kept]:
-    """Keep the layers of `model` that `compact` asks for, in place; what was kept of encoder and decoder.
+    """Keep only the layers of `model` that `compact` asks for, in place. Return what was kept of encoder and
+    decoder.
 
-    A layer named twice is copied. Raises CheckpointError as `kept_layers`.
+    A layer named twice is copied. Raises CheckpointError as `kept_layers` does.
     """
     encoder, decoder = kept_layers(model.config, compact)
     _write_layers(model.config, encoder, decoder)
     stacks = [(model.get_decoder(), decoder)] + ([(model.get_encoder(), encoder)] if encoder.of else [])
     for stack, kept in stacks:
         _keep(stack, kept.layers)
-        if stack.config is not model.config:  # T5's stacks hold copies, in which num_layers is the stack's own count
+        if stack.config is not model.config:  # T5's stacks hold copies of the config, in which num_layers is the stack's own count
             set_layer_counts(stack.config, len(kept.layers), len(decoder.layers))
     return encoder, decoder
 
@@ -166,4 +179,4 @@ def _keep(stack: Any, chosen: Sequence[int]) -> None:
     for position, layer in enumerate(kept):
         for module in layer.modules():
             if getattr(module, "layer_idx", None) is not None:
-                module.layer_idx = position  # its place in the key-value cache
+                module.layer_idx = position  # index in the key-value cache

@@ -1,4 +1,4 @@
-"""A teacher's next-token distributions, kept once per example, and the student that learns them."""
+"""A teacher's next-token distributions, computed once per example, and the student that learns from them."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ from bench.training.settings import Distillation
 
 @dataclass(frozen=True, kw_only=True)
 class SoftLabels(Recipe):
-    """What `teacher` makes of every label token of `examples`, given the tokens before it: its `top_k` likeliest tokens.
+    """The `top_k` likeliest tokens of `teacher` at every label token of `examples`, given the tokens before
+    it.
 
-    Made whole or not at all, also within a limit: a student needs those of every example. Log-probabilities are kept in fp32,
-    8 bytes a token with its id.
+    They are made for all examples or not at all, even within a limit, because a student needs them for every
+    example. Log-probabilities are kept in fp32: 8 bytes for each kept token, including its id.
     """
 
     teacher: ModelRecipe
@@ -39,7 +40,7 @@ class SoftLabels(Recipe):
     precision: Precision
 
     def forecast_flops(self, bench: Workbench) -> float:
-        """Exactly what `make` tallies: one forward pass of the teacher for each example."""
+        """Return exactly the FLOPs that `make` tallies: one forward pass of the teacher for each example."""
         flops = self.teacher.flop_model(bench.cache)
         return float(sum(flops.forward(len(e.source), len(e.target)) for e in self._data(bench)))
 
@@ -61,7 +62,7 @@ class SoftLabels(Recipe):
         return encode(folder, self.examples, self.prefix, self.max_source_tokens, self.max_target_tokens)
 
     def _distributions(self, out: Forward) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """(tokens, log-probabilities) of each example of a batch."""
+        """Return (tokens, log-probabilities) for each example of a batch."""
         told = out.labels != IGNORED
         logits = out.logits[told].float()
         tokens = logits.topk(min(self.top_k, logits.shape[-1])).indices
@@ -72,13 +73,16 @@ class SoftLabels(Recipe):
 
 @dataclass(frozen=True)
 class Distilled(Finetuned):
-    """A student trained on labels and on what a teacher makes of the same inputs.
+    """A student trained on labels and on a teacher's distributions for the same inputs.
 
-    taught_by: soft labels that one teacher made of the examples, part by part, in the same order; or the teacher itself, which then
-    runs in every step. The forecast raises what `check_taught` raises, whether or not the teacher has been made.
+    The forecast raises what `check_taught` raises, whether or not the teacher has been made.
     """
 
     taught_by: tuple[SoftLabels, ...] | ModelRecipe
+    """The soft labels, or a teacher that runs in every step.
+
+    Soft labels come from one teacher and cover the examples part by part, in the same order.
+    """
     distillation: Distillation
 
     def rehearsal(self, step_flops: float, bench: Workbench) -> Self:
@@ -100,9 +104,10 @@ class Distilled(Finetuned):
 
 
 def check_taught(student: ModelRecipe, teacher: ModelRecipe, hidden: bool, cache: Path) -> None:
-    """Whether the one can learn the other's distributions, and its hidden states where `hidden`. Neither has to be made.
+    """Check that the student can learn from the teacher. Neither model has to be made.
 
-    Raises BenchError where their vocabularies differ, or for hidden states their widths.
+    Raises BenchError where their vocabularies differ, or, with `hidden`, where the widths of their hidden
+    states differ.
     """
     if teacher.origin == student.origin:
         return

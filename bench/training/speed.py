@@ -1,4 +1,4 @@
-"""How fast a student generates, beside the large model."""
+"""Generation speed of a student and of the large model."""
 
 from __future__ import annotations
 
@@ -22,19 +22,23 @@ from bench.training.recipes import ModelRecipe, smaller_batch, write_json
 
 @dataclass(frozen=True, kw_only=True)
 class InferenceSpeed(Recipe):
-    """Milliseconds and FLOPs an example that the large model and a student take to generate exactly `target_tokens` tokens.
+    """Milliseconds and FLOPs per example that the large model and a student need to generate exactly
+    `target_tokens` tokens.
 
-    Both in one process, in turn, `rounds` times over the same `documents` random documents of `source_tokens` tokens, after a
-    round that is not counted; the median round. Both depend on the architecture alone: pass `recipe.untrained`, so that all arms
-    with a student of one architecture share a timing.
+    Both models run in one process, in turn, `rounds` times over the same random documents. A first round is
+    not counted. The result is the median round. Speed depends on the architecture alone: pass
+    `recipe.untrained`, so that all arms whose students have one architecture share a timing.
     """
 
     large: ModelRecipe
     student: ModelRecipe
     source_tokens: int
+    """Tokens of each random document."""
     target_tokens: int
     documents: int
+    """Number of random documents."""
     rounds: int
+    """Number of rounds that are counted."""
     precision: Precision
     decoding: Decoding
 
@@ -56,7 +60,7 @@ class InferenceSpeed(Recipe):
         write_json(folder / "speed.json", {"large_ms": large, "student_ms": student, "large_flops": flops[0], "student_flops": flops[1]})
 
     def read(self, folder: Path) -> dict[str, float]:
-        """large_ms, student_ms, large_flops and student_flops, per example."""
+        """Return large_ms, student_ms, large_flops and student_flops, each per example."""
         speed: dict[str, float] = json.loads((folder / "speed.json").read_text(encoding="utf-8"))
         return speed
 
@@ -71,7 +75,7 @@ class InferenceSpeed(Recipe):
             generate_batch(model, tokenizer, sources[at : at + self.decoding.batch_size], config, self.precision, device)
 
     def _flops(self, bench: Workbench) -> tuple[float, float]:
-        """Of one example, large model and student."""
+        """Return the FLOPs per example of the large model and the student."""
         large, student = (
             model.flop_model(bench.cache).generation(self.source_tokens, self.target_tokens, self.decoding.beams)
             for model in (self.large, self.student)
@@ -80,7 +84,7 @@ class InferenceSpeed(Recipe):
 
 
 def _random_documents(tokenizers: Sequence[Any], documents: int, tokens: int) -> list[list[int]]:
-    """Of ordinary tokens that all tokenizers have; always the same."""
+    """Return documents of ordinary tokens that all tokenizers have. They are always the same."""
     ordinary = set(range(min(map(len, tokenizers)))).difference(*(tokenizer.all_special_ids for tokenizer in tokenizers))
     drawn = torch.randint(len(ordinary), (documents, tokens), generator=torch.Generator().manual_seed(0))
     sources: list[list[int]] = torch.tensor(sorted(ordinary))[drawn].tolist()

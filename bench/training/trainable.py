@@ -1,4 +1,4 @@
-"""What of a model learns in a training, and in which way: frozen parts, adapters, activations computed twice."""
+"""Which parts of a model are trained, and how: frozen parts, adapters, recomputed activations."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from bench.training.settings import Freeze, Lora, Tuning, check_freeze
 
 @contextmanager
 def learning(model: Any, tuning: Tuning) -> Iterator[None]:
-    """Inside, the model learns as the settings say. After that it is a plain one: adapters are added to its weights.
+    """Set the model up for training by these settings. On exit it is a plain model again, with adapters
+    merged.
 
-    Adapters are drawn from torch's generator. Left with an error, the model is as it was when that came.
-    Raises CheckpointError where the encoder is to be frozen and the model has none.
+    Adapters are initialised from torch's generator. After an error inside, the model is left as it was at
+    that moment. Raises CheckpointError where the encoder is to be frozen and the model has none.
     """
     freeze(model, tuning.freeze)
     with ExitStack() as ways:
@@ -28,7 +29,7 @@ def learning(model: Any, tuning: Tuning) -> Iterator[None]:
 
 
 def freeze(model: Any, what: Freeze) -> None:
-    """Stop gradients of the embeddings, positions and output layer, or of these and the encoder.
+    """Freeze embeddings, positions and output layer, or these and the encoder.
 
     Raises CheckpointError where the encoder is to be frozen and the model has none.
     """
@@ -44,9 +45,10 @@ def freeze(model: Any, what: Freeze) -> None:
 
 
 def adapted(model: Any, lora: Lora, frozen: Freeze) -> Any:
-    """Put adapters into the model, in place, and freeze all else; gives what can merge them (peft's LoraModel).
+    """Add adapters to the model in place and freeze everything else. Return peft's LoraModel, which can merge
+    them.
 
-    The model keeps its class, config and methods, so that objectives need not know.
+    The model keeps its class, config and methods, so objectives need not know about adapters.
     """
     from peft import LoraConfig, LoraModel
 
@@ -62,7 +64,7 @@ def _adapting(model: Any, lora: Lora, frozen: Freeze) -> Iterator[None]:
     from peft.helpers import disable_input_dtype_casting
 
     adapters = adapted(model, lora, frozen)
-    with disable_input_dtype_casting(model):  # autocast decides; peft would keep a copy more of what goes into each layer
+    with disable_input_dtype_casting(model):  # autocast decides the dtype; peft would keep another copy of each layer's input
         yield
     adapters.merge_and_unload()
 
@@ -73,11 +75,14 @@ def _stacks(model: Any) -> tuple[Any, ...]:
 
 @contextmanager
 def _computing_twice(model: Any) -> Iterator[None]:
-    """Checkpointing that does not re-enter autograd: that would need gradients of frozen embeddings, so activations of a frozen encoder."""
+    """Turn on checkpointing without re-entering autograd.
+
+    Re-entering would need gradients of frozen embeddings, and therefore activations of a frozen encoder.
+    """
     keeps_keys = model.config.use_cache
     model.activation_checkpointing_enable({"use_reentrant": False})
     model.disable_input_require_grads()
-    model.config.use_cache = False  # or transformers warns, although `forward` asks for none
+    model.config.use_cache = False  # otherwise transformers warns, although `forward` asks for no cache
     yield
     model.config.use_cache = keeps_keys
     model.activation_checkpointing_disable()

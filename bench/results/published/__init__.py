@@ -1,10 +1,11 @@
-"""Stage 3, where nothing is run: figures that others published -> a results folder, the same as a run leaves behind.
+"""Published figures -> a results folder like one that a run writes. Nothing is run.
 
-_cells          one figure is one arm; writes its folder
-kang2023        labels or a teacher, six tasks, four budgets, two stocks of labels
-shleifer2020    the model cards of the distilled BARTs
+    _write          one figure is one arm; writes its folder
+    kang2023        labels or a teacher, six tasks, four budgets, two numbers of labels owned
+    shleifer2020    the model cards of the distilled BARTs
 
-One file for each published work, found by its name, with one function `work() -> Work`. Files that start with '_' are no works.
+Each published work has a file, found by its name, with one function `work() -> Work`. Files that start with
+'_' are not works.
 """
 
 from __future__ import annotations
@@ -21,12 +22,13 @@ __all__ = ["EQUALS_CLASS_SHARE", "Cell", "Work", "find", "names", "published"]
 
 
 def names() -> tuple[str, ...]:
-    """Of the published works that are carried, sorted."""
+    """Return the names of the published works, sorted."""
     return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")))
 
 
 def find(name: str) -> Work:
-    """One published work. Raises BenchError where it is not carried; says the nearest name."""
+    """Return one published work. Raises BenchError where there is none of this name; the message suggests the
+    nearest."""
     if name not in names():
         near = nearest(name, names())
         raise BenchError(f"no published work '{name}'; " + (f"did you mean '{near}'?" if near else f"there are: {', '.join(names())}"))
@@ -35,6 +37,9 @@ def find(name: str) -> Work:
 
 
 def published(name: str, results: Path) -> Path:
-    """Write the folder `results/published-NAME/`, anew where there is one; its path. Raises BenchError for a name that is not carried."""
+    """Write the folder `results/published-NAME/` and return its path. An older one is replaced.
+
+    Raises BenchError for an unknown name.
+    """
     work = find(name)
     return write(work, f"published-{name}", results / f"published-{name}")

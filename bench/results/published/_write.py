@@ -1,4 +1,4 @@
-"""One published figure is one arm: its folder is written through the ledger, purse and record that a run uses."""
+"""Writes each published figure as one arm, through the ledger, purse and record of a run."""
 
 from __future__ import annotations
 
@@ -16,51 +16,55 @@ from bench.execution.record import Record, write_record
 from bench.system.files import write_json
 
 EQUALS_CLASS_SHARE = "equals_class_share"
-"""Fact of an arm whose score is printed as the share of one class of its test set would be: that share, in points."""
+"""Name of a fact: the score of this arm equals, as printed, the share of one class in its test set.
+
+Its value is that share, in points.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One figure, or several of one model.
-
-    scores: subject -> metric -> points, more is better; none where `infeasible` says why there is none.
-    charges: what the dollars bought; together within the budget; None: no dollars were published. facts: as of an arm that was run.
-    """
+    """One arm: one published figure, or several of one model."""
 
     task: str
     strategy: str
     budget_usd: float
     scores: Mapping[str, Mapping[str, float]]
+    """subject -> metric -> points, more is better. Empty where `infeasible` gives the reason."""
     facts: Mapping[str, float]
+    """As for an arm that was run."""
     charges: tuple[Charge, ...] | None = ()
+    """What the dollars bought, within the budget in total. None: no dollars were published."""
     use: str = ""
     setting: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     infeasible: str = ""
+    """Reason why there is no score, or ''."""
 
     @property
     def arm(self) -> str:
-        """Name of its folder."""
+        """Name of the arm's folder."""
         named = (self.task, self.strategy, f"{self.budget_usd:g}usd", self.setting)
         return ".".join(re.sub(r"[^\w=+-]+", "-", part) for part in named if part)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """What one work published.
-
-    source: who, what, where. told: what a reader must know of the figures, a sentence each: which were printed, which derived.
-    suite: the other fields of suite.json, see `bench.execution.runner`. cells: in the order of the arms.
-    """
+    """The figures of one published work."""
 
     source: str
+    """Authors, title and place of publication."""
     told: tuple[str, ...]
+    """What a reader must know about the figures, one sentence each: which were printed, which derived."""
     suite: Mapping[str, Any]
+    """The other fields of suite.json; see `bench.execution.runner`."""
     cells: tuple[Cell, ...]
+    """In the order of the arms."""
 
 
 def write(work: Work, name: str, folder: Path) -> Path:
-    """Write `folder`; what was there before goes. Raises OverBudget where the charges of a cell are more than its budget."""
+    """Write `folder` and replace the arms in it. Raises OverBudget where the charges of a cell exceed its
+    budget."""
     folder.mkdir(parents=True, exist_ok=True)
     for cell in work.cells:
         shutil.rmtree(folder / cell.arm, ignore_errors=True)
@@ -83,7 +87,10 @@ def _write(cell: Cell, suite: str, folder: Path) -> None:
 
 
 def _record(cell: Cell, suite: str, spent_usd: float | None) -> Record:
-    """Nothing was run: no machine, no times, no data that was read here. How many runs a figure stands for is not said: one seed."""
+    """Return a record without machine, times and data, because nothing was run.
+
+    The number of runs behind a figure is unknown, so the record has one seed.
+    """
     return Record(
         arm=cell.arm,
         suite=suite,

@@ -1,9 +1,11 @@
-"""Kang, Xu, Ritter 2023, Distill or Annotate?: 48 cells, each with labels and with distillation, out of the same added dollars.
+"""Kang, Xu, Ritter 2023, Distill or Annotate?: 48 cells, each with annotation and distillation for the same
+added dollars.
 
-A task is a data set and the number of labels owned, since budgets, and what tuning the teacher costs, go with both. Scores and the
-prices of a label and of a GPU-hour are printed; what compute costs by the item is derived (`bench/published/README.md`), and so is
-every count: dollars divided by a price, as `bench plan` of suites/papers/kang2023-*.yaml would buy. Compute is counted twice, by the
-item, which is what is paid, and in GPU-seconds at their price, so that the figures can be counted at another price of a GPU.
+A task is a data set together with the number of labels owned, because budgets and the cost of tuning the
+teacher depend on both. The paper prints scores and the prices of a label and of a GPU-hour. Compute costs per
+item are derived (`bench/published/README.md`). Counts are derived too: dollars divided by a price, as `bench
+plan` of suites/papers/kang2023-*.yaml would buy. Compute is counted twice: by the item, which is paid, and in
+GPU-seconds at their price. The figures can therefore be recomputed at another price of a GPU.
 """
 
 from __future__ import annotations
@@ -34,11 +36,11 @@ TOLD = (
 METRIC, STUDENT, TEACHER = "score", ("t5-v1.1", "small"), ("t5-v1.1", "xxl")
 
 Classes = Mapping[str, float]
-"""Class -> what a model that always answers it would score, in points."""
+"""Class -> score, in points, of a model that always predicts it."""
 
 
 def work() -> Work:
-    """A folder's worth: 12 tasks x 4 budgets x 2 strategies."""
+    """Return the published work: 12 tasks x 4 budgets x 2 strategies."""
     cells, book = rows("kang2023_cells"), _book()
     labels = {_task(row): float(row["usd_per_label"]) for row in cells}
     return Work(
@@ -67,7 +69,10 @@ def _task(row: Mapping[str, str]) -> str:
 
 
 def _book() -> PriceBook:
-    """Prices by task. The one price of a label that a price book asks for is none of theirs in particular: each task has its own."""
+    """Return the prices by task.
+
+    A price book needs one price of a label. It is not meaningful here, because each task has its own.
+    """
     compute = {row["task"]: row for row in rows("kang2023_compute")}
     (set_up,) = (float(row["usd"]) for row in rows("kang2023_set_up"))
     (hour_usd,) = {float(row["usd_per_gpu_hour"]) for row in compute.values()}
@@ -105,14 +110,17 @@ def _cell(row: Mapping[str, str], book: PriceBook) -> Cell:
 
 
 def _labels(row: Mapping[str, str]) -> tuple[Charge, ...]:
-    """As many as the added dollars buy."""
+    """Return a charge for as many labels as the added dollars buy."""
     usd = float(row["usd_per_label"])
     count = math.floor(round(float(row["added_usd"]) / usd, 9))
     return (Charge(kind="labels", quantity=count, unit="label", unit_price_usd=usd, paid_by="purse", phase="labels"),)
 
 
 def _distillation(row: Mapping[str, str], book: PriceBook) -> tuple[Charge, ...]:
-    """The teacher, tuned on the labels owned, and as many documents as the rest pays for; nothing where there is no rest."""
+    """Return charges for a teacher tuned on the labels owned, and for as many documents as the rest pays for.
+
+    The result is empty where no money is left for documents.
+    """
     purse, task = Purse(float(row["added_usd"])), _task(row)
     teacher = _compute(book, task, "teacher_tuning", int(row["start_labels"]))
     left_usd = purse.left_usd - _paid(teacher)
@@ -121,7 +129,10 @@ def _distillation(row: Mapping[str, str], book: PriceBook) -> tuple[Charge, ...]
 
 
 def _compute(book: PriceBook, task: str, phase: Phase, items: int) -> tuple[Charge, ...]:
-    """Paid by the item; the seconds beside it are those that the same dollars buy at the price of a GPU-hour."""
+    """Return the charges of compute, paid by the item.
+
+    The seconds beside them are what the same dollars buy at the price of a GPU-hour.
+    """
     usd = items * book.unit_price_usd("items", task, phase) + book.set_up_usd(task, phase)
     bill = Bill(flops=0, wall_s=usd / book.unit_price_usd("wall", task, phase), kwh=None, items=items)
     return tuple(book.compute_charges(bill, task, phase, "purse"))
@@ -158,12 +169,12 @@ def _parameters(family: str, shape: str) -> float:
 
 
 def _classes(task: str) -> Classes:
-    """Of the classes that were counted; none where labels are no classes."""
+    """Return the classes that were counted. Empty where labels are not classes."""
     return {row["class"]: 100 * int(row["count"]) / int(row["test_rows"]) for row in rows("kang2023_classes") if row["task"] == task}
 
 
 def _flag(row: Mapping[str, str]) -> dict[str, float]:
-    """The share of a class that, rounded as the score is printed, is the score."""
+    """Return the share of a class that equals the score when rounded like it, as a fact."""
     decimals = len(row["score"].partition(".")[2])
     equal = [points for points in _classes(row["task"]).values() if f"{points:.{decimals}f}" == row["score"]]
     return {EQUALS_CLASS_SHARE: equal[0]} if equal else {}

@@ -1,6 +1,8 @@
-"""Shleifer & Rush 2020, Pre-trained Summarization Distillation: the model cards of BART and its students on two data sets.
+"""Shleifer & Rush 2020, Pre-trained Summarization Distillation: the model cards of BART and its students on
+two data sets.
 
-Every model is an arm, the teacher too; students carry the scores of their teacher, as those of a run do. No dollars were published.
+Every model is an arm, including the teacher. Students carry the scores of their teacher, as in a run. No
+dollars were published.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ TOLD = (
 
 
 def work() -> Work:
-    """A folder's worth: 2 tasks, a teacher and its students each."""
+    """Return the published work: 2 tasks, each with a teacher and its students."""
     cards = rows("shleifer2020_cards")
     teachers = {card["dataset"]: card for card in cards if _is_teacher(card)}
     return Work(
