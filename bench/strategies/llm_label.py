@@ -7,12 +7,13 @@ budget); Ding et al. 2023, Is GPT-3 a Good Data Annotator?. The teacher is promp
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, model_validator
 
 from bench.contracts import Example, Job, ModelLabel, Outcome, Strategy
-from bench.errors import NotEnough, OverBudget
+from bench.errors import BenchError, NotEnough, OverBudget
 from bench.training.llm_endpoint import Endpoint
 from bench.training.llm_prompt import Prompt, Sampling
 from bench.training.settings import Tuning
@@ -66,7 +67,7 @@ class LlmLabel(Strategy):
         if labels:
             job.check(_steps.finetuned(job, base, labels, self.student, "student_training"))
         ask = self._asking(job, labels)
-        labellings = _label(job, ask, self.pseudo_share * job.left_usd())
+        labellings = _label(job, ask, self.prompt, self.pseudo_share * job.left_usd())
         pseudo = tuple(example for labelling in labellings for example in labelling.examples)
         student = _steps.tune(job, base, pseudo + (labels if self.gold else ()), self.student, "student_training")
         facts = {
@@ -75,6 +76,9 @@ class LlmLabel(Strategy):
             "prompt_tokens": sum(labelling.prompt_tokens for labelling in labellings),
             "output_tokens": sum(labelling.output_tokens for labelling in labellings),
         }
+        thoughts = [labelling.thought_tokens for labelling in labellings]
+        if None not in thoughts:
+            facts["thought_tokens"] = sum(filter(None, thoughts))
         return Outcome(student, self._model(job), facts, self._answers(ask))
 
     def _model(self, job: Job) -> Pretrained | None:
@@ -85,7 +89,9 @@ class LlmLabel(Strategy):
     def _answers(self, ask: Ask) -> Callable[[tuple[Example, ...]], Answers] | None:
         from bench.training.llm_labels import Answers
 
-        return (lambda documents: Answers(ask(documents))) if self.teacher or self.score_teacher else None
+        if not (self.teacher or self.score_teacher):
+            return None
+        return lambda documents: Answers(replace(ask(documents), to_the_end=True))
 
     def _asking(self, job: Job, labels: tuple[Example, ...]) -> Ask:
         """Documents -> the recipe of their labels."""
@@ -111,20 +117,23 @@ class LlmLabel(Strategy):
             examples=chunk,
             prefix="",
             max_source_tokens=cut,
-            max_target_tokens=self.sampling.max_output_tokens,
+            max_target_tokens=self.sampling.max_tokens,
             decoding=job.decoding.model_copy(update={"beams": 1}),
             precision=job.precision,
             prompt=self.prompt,
             shots=shots,
+            sampling=self.sampling,
         )
 
 
-def _label(job: Job, ask: Ask, at_most_usd: float) -> list[Labelling]:
-    """The pool, in its order, as far as the money goes, chunk by chunk. Raises OverBudget where it buys no label.
+def _label(job: Job, ask: Ask, prompt: Prompt, at_most_usd: float) -> list[Labelling]:
+    """Label the pool, in its order, as far as the money goes, chunk by chunk.
 
     Tokens are bought whole or not at all: where a chunk of them does not fit, half of it is tried, and so on.
+    Raises OverBudget where the money buys no label, and BenchError where more than half of the answers are the same text.
     """
     from bench.strategies._steps import CHUNK
+    from bench.training.llm_thoughts import monotone
 
     labellings: list[Labelling] = []
     stop_at, start, size = job.left_usd() - at_most_usd, 0, min(CHUNK, len(job.unlabelled))
@@ -140,6 +149,9 @@ def _label(job: Job, ask: Ask, at_most_usd: float) -> list[Labelling]:
                 raise
             break
         labellings.append(job.read(made))
+        answers = [answer for labelling in labellings for answer in labelling.answers]
+        if reason := labellings[-1].monotone or monotone(prompt, answers):
+            raise BenchError(f"no more labels are bought: {reason}")
         if labellings[-1].documents < len(recipe.examples):
             break
         start += size

@@ -11,7 +11,7 @@ import functools
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,28 +20,40 @@ from bench.contracts import Checkpoint, Example, Recipe, Workbench
 from bench.errors import CheckpointError, OverBudget
 from bench.training.checkpoints import load_tokenizer
 from bench.training.generated import Outputs, own_words
-from bench.training.generation import Output
 from bench.training.llm_endpoint import Endpoint, ask
 from bench.training.llm_prompt import Messages, Prompt, Sampling
 from bench.training.llm_responses import Reply
+from bench.training.llm_thoughts import LOOK_EVERY, judge, leaves_open, may_think, monotone
 from bench.training.recipes import write_json
 
 OTHER_TOKENIZER, TOKENS_A_MESSAGE, BYTES_A_TOKEN = 1.3, 20, 3
 """An endpoint's tokenizer is not known: so many times the tokens of the large model's, so many more for each message, and never
 fewer than one for so many bytes (a tokenizer that does not know a script writes one unknown token for a whole word)."""
 
+TAG_TOKENS = 16
+"""Tokens at the end of a prompt that are searched for an open tag."""
+
 LABELS, INVALID = "pseudo_labels.jsonl", "invalid.jsonl"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Labelling:
-    """Labels for documents, in their order, and what was said and used for them. invalid: answers that are not among the labels."""
+    """Labels for documents, in their order, and what was said and used for them."""
 
     examples: tuple[Example, ...]
+    """The documents with a valid answer, which is their label."""
+    answers: tuple[str, ...] = ()
+    """What was said of each document, valid or not, without thoughts. '' where nothing was. In no order."""
+    monotone: str = ""
+    """Why no further document was asked about; '' if another reason ended the work."""
     documents: int
     invalid: int
+    """Answers that are not among the labels."""
     prompt_tokens: int
     output_tokens: int
+    """Tokens generated, thoughts included."""
+    thought_tokens: int | None = None
+    """Tokens of thoughts among them. None where an endpoint does not count them apart."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +71,11 @@ class EndpointLabels(Recipe):
     examples: tuple[Example, ...]
     tokenizer: Checkpoint
     max_source_tokens: int
+    to_the_end: bool = False
+    """Whether all documents are asked about, whatever the answers are."""
 
     on_device = False
+    version = 2
 
     def forecast_flops(self, bench: Workbench) -> float:  # noqa: ARG002
         return 0.0
@@ -68,14 +83,20 @@ class EndpointLabels(Recipe):
     def forecast_tokens(self, bench: Workbench) -> tuple[int, int]:
         said = [message["content"] for messages in self._conversations(bench) for message in messages]
         counts = _token_ceilings(self.tokenizer.folder(bench.cache), tuple(dict.fromkeys(said)))
-        return sum(counts[text] for text in said), len(self.examples) * self.sampling.max_output_tokens
+        return sum(counts[text] for text in said), len(self.examples) * self.sampling.max_tokens
 
     def make(self, folder: Path, bench: Workbench) -> None:
         bodies = [self.endpoint.body(messages, self.prompt, self.sampling) for messages in self._conversations(bench)]
-        replies = ask(self.endpoint, bodies, self.endpoint.folder(bench.cache, self.sampling), bench.progress)
+        opened = False if self.sampling.max_thought_tokens == 0 else None
+        place = self.endpoint.folder(bench.cache, self.sampling)
+
+        def enough(replies: Sequence[Reply]) -> bool:
+            return bool(_monotone(self.prompt, replies, opened))
+
+        replies = ask(self.endpoint, bodies, place, bench.progress, enough=None if self.to_the_end else enough)
         for reply in replies:
             bench.tally.sold(reply.prompt_tokens, reply.output_tokens)
-        _write(folder, self.prompt, zip(self.examples, replies, strict=True))
+        _write(folder, self.prompt, self.examples[: len(replies)], replies, opened)
 
     def _conversations(self, bench: Workbench) -> list[Messages]:
         shots, examples = (_cut(self.tokenizer.folder(bench.cache), e, self.max_source_tokens) for e in (self.shots, self.examples))
@@ -95,16 +116,32 @@ class PromptedLabels(Outputs):
 
     prompt: Prompt
     shots: tuple[Example, ...]
+    sampling: Sampling
+    to_the_end: bool = False
+    """Whether all documents are asked about, whatever the answers are."""
+
+    version = 2
 
     def make(self, folder: Path, bench: Workbench) -> None:
-        sources, outputs = self.sources(bench), dict(self._generate(bench))
-        if not outputs and self.examples:
+        sources, opened = self.sources(bench), self._opened(bench)
+        replies: dict[int, Reply] = {}
+        for position, output in self._generate(bench):
+            replies[position] = Reply(
+                text=output.text, finished=output.ended, prompt_tokens=len(sources[position]), output_tokens=output.tokens
+            )
+            look = len(replies) % LOOK_EVERY == 0 and not self.to_the_end
+            if look and _monotone(self.prompt, list(replies.values()), opened):
+                break
+        if not replies and self.examples:
             raise OverBudget("the first pseudo-label does not fit into what is left")
-        pairs = ((self.examples[i], self._reply(len(sources[i]), output)) for i, output in sorted(outputs.items()))
-        _write(folder, self.prompt, pairs)
+        order = sorted(replies)
+        asked, said = [self.examples[i] for i in order], [replies[i] for i in order]
+        _write(folder, self.prompt, asked, said, opened)
 
-    def _reply(self, prompt_tokens: int, output: Output) -> Reply:
-        return Reply(text=output.text, finished=output.ended, prompt_tokens=prompt_tokens, output_tokens=output.tokens)
+    def _opened(self, bench: Workbench) -> bool:
+        """Whether the prompt ends with an open tag, so that the model begins with thoughts."""
+        tokenizer = load_tokenizer(self.model.tokenizer_folder(bench.cache, 0))
+        return any(leaves_open(tokenizer.decode(source[-TAG_TOKENS:])) for source in self.sources(bench)[:1])
 
     def sources(self, bench: Workbench) -> tuple[tuple[int, ...], ...]:
         folder = self.model.tokenizer_folder(bench.cache, 0)
@@ -115,7 +152,9 @@ class PromptedLabels(Outputs):
 
     def _network(self, bench: Workbench) -> tuple[Any, Any]:
         network, tokenizer = super()._network(bench)
-        if self.prompt.stop_at_newline:
+        limit = self.sampling.max_thought_tokens
+        thinks = may_think(tokenizer) if limit is None else limit > 0
+        if self.prompt.stop_at_newline and not thinks:
             network.generation_config.eos_token_id = _ends(network.generation_config.eos_token_id, tokenizer)
         return network, tokenizer
 
@@ -126,7 +165,7 @@ class PromptedLabels(Outputs):
         """As many documents as the limit allows, each labelled with its own words, or with the longest class."""
         reached = self.examples[: len(self._foreseen(bench))]
         said = sum(map(len, self.sources(bench)[: len(reached)]))
-        return _pretended(self.prompt, reached, self.max_target_tokens, said, len(reached) * self.max_target_tokens)
+        return _pretended(self.prompt, reached, self.sampling.max_output_tokens, said, len(reached) * self.max_target_tokens)
 
 
 @dataclass(frozen=True)
@@ -134,7 +173,7 @@ class Answers(Recipe):
     """What an LLM says of documents, in their order: for evaluation.
 
     What would be no label counts as what it says, as it does for a student: an answer cut off or of no class as it stands, an
-    empty one as ''.
+    empty one as ''. So does one without anything behind its thoughts.
     """
 
     labels: EndpointLabels | PromptedLabels
@@ -143,9 +182,9 @@ class Answers(Recipe):
         return 0.0
 
     def make(self, folder: Path, bench: Workbench) -> None:
-        made, judge = bench.artifact(self.labels), self.labels.prompt.judge
+        made = bench.artifact(self.labels)
         said = {row["id"]: row["target"] for row in _rows(made / LABELS)}
-        said |= {row["id"]: judge(row["answer"], finished=True)[0] for row in _rows(made / INVALID)}
+        said |= {row["id"]: row["says"] for row in _rows(made / INVALID)}
         write_json(folder / "predictions.json", [said[example.id] for example in self.labels.examples])
 
     def read(self, folder: Path) -> list[str]:
@@ -153,29 +192,39 @@ class Answers(Recipe):
         return predictions
 
 
-def _write(folder: Path, prompt: Prompt, answered: Iterable[tuple[Example, Reply]]) -> None:
-    """The labels; what was said instead; labelling.json, the counts."""
+def _monotone(prompt: Prompt, replies: Sequence[Reply], opened: bool | None) -> str:
+    return monotone(prompt, [label for label, _ in judge(prompt, replies, opened)])
+
+
+def _write(folder: Path, prompt: Prompt, examples: Sequence[Example], replies: Sequence[Reply], opened: bool | None) -> None:
+    """Write the labels; what was said instead; labelling.json, the counts. opened: as in `judge`."""
+    judged = judge(prompt, replies, opened)
     seen: Counter[str] = Counter(documents=0, invalid=0, empty=0, retries=0, prompt_tokens=0, output_tokens=0)
     with (
         (folder / LABELS).open("w", encoding="utf-8") as labels,
         (folder / INVALID).open("w", encoding="utf-8") as refused,
     ):
-        for example, reply in answered:
-            label, verdict = prompt.judge(reply.text, reply.finished)
+        for example, reply, (label, verdict) in zip(examples, replies, judged, strict=True):
             if verdict == "valid":
                 labels.write(json.dumps({"id": example.id, "source": example.source, "target": label}) + "\n")
             else:
-                refused.write(json.dumps({"id": example.id, "answer": reply.text, "verdict": verdict}) + "\n")
+                says = prompt.judge(label, finished=True)[0]
+                refused.write(json.dumps({"id": example.id, "answer": reply.text, "says": says, "verdict": verdict}) + "\n")
                 seen.update({verdict: 1, "invalid": 1})
             used = {"prompt_tokens": reply.prompt_tokens, "output_tokens": reply.output_tokens, "retries": reply.retries}
             seen.update({"documents": 1, **used})
-    write_json(folder / "labelling.json", seen)
+    counted = [reply.thought_tokens for reply in replies if reply.output_tokens]
+    thoughts = sum(n for n in counted if n is not None) if None not in counted else None
+    counts = {**seen, "thought_tokens": thoughts, "monotone": monotone(prompt, [label for label, _ in judged])}
+    write_json(folder / "labelling.json", counts)
 
 
 def _read(folder: Path) -> Labelling:
     counts = json.loads((folder / "labelling.json").read_text(encoding="utf-8"))
-    wanted = {f.name: counts[f.name] for f in dataclasses.fields(Labelling) if f.name != "examples"}
-    return Labelling(examples=tuple(Example(**row) for row in _rows(folder / LABELS)), **wanted)
+    valid, invalid = _rows(folder / LABELS), _rows(folder / INVALID)
+    wanted = {f.name: counts[f.name] for f in dataclasses.fields(Labelling) if f.name in counts}
+    answers = (*(row["target"] for row in valid), *(row["says"] for row in invalid))
+    return Labelling(examples=tuple(Example(**row) for row in valid), answers=answers, **wanted)
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

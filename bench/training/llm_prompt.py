@@ -18,7 +18,7 @@ SOURCE, TARGET = "{source}", "{target}"
 Messages = list[dict[str, str]]
 """A conversation as chat completions take it: `role` and `content` of each message."""
 
-Verdict = Literal["valid", "empty", "cut_off", "no_class"]
+Verdict = Literal["valid", "empty", "cut_off", "no_class", "thoughts_only"]
 """What an answer is worth; only a valid one is trained on."""
 
 
@@ -33,7 +33,7 @@ class Prompt(Part):
     few_shot: int = Field(default=0, ge=0)
     """Labels owned that are shown before the document: the first ones, in drawing order."""
     stop_at_newline: bool = True
-    """Whether an answer is its first line alone."""
+    """Whether an answer is its first line alone. Thoughts before the answer do not count as lines."""
     answers: tuple[str, ...] = ()
     """The classes, if the task has any: another answer is invalid; case, quotes and a full stop aside. A list in a suite is a
     grid, so `[[entailed, refuted]]`."""
@@ -85,9 +85,18 @@ class Sampling(Part):
     temperature: float | None = Field(default=0.0, ge=0)
     """0 takes the likeliest token; missing: not sent to an endpoint, which then takes its own."""
     max_output_tokens: int = Field(default=64, ge=1)
-    """Answers are cut off here, and then are invalid. Plans and purses reckon with so many for each document."""
+    """Tokens of an answer. A longer one is cut off, and is then invalid. Plans and purses reckon with this many for each document."""
+    max_thought_tokens: int | None = Field(default=None, ge=0)
+    """Tokens that a reasoning model may think before it answers. They are sent, reckoned and paid on top of `max_output_tokens`.
+    0: the model does not think, so an endpoint is told to stop at a newline. Missing: the model may think, within
+    `max_output_tokens`; an endpoint is not told to stop, and answers are cut here."""
     seed: int | None = 0
     """Sent along, the same for every arm; missing: not sent, for endpoints that do not know it."""
+
+    @property
+    def max_tokens(self) -> int:
+        """Tokens of thoughts and answer together."""
+        return self.max_output_tokens + (self.max_thought_tokens or 0)
 
 
 def _bare(answer: str) -> str:

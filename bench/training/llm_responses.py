@@ -6,9 +6,9 @@ import hashlib
 import json
 import os
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, NonNegativeInt, ValidationError
 
@@ -17,16 +17,25 @@ from bench.errors import BenchError
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """What an LLM answered. finished: it ended by itself. retries: attempts that were lost before.
-
-    A request that was refused, or an answer that says nothing though its tokens are counted, is a text of '' that is not finished.
-    """
+    """What an LLM answered. The text is '' and not finished if the request was refused, or if nothing was said for the tokens counted."""
 
     text: str
+    """The answer, with thoughts in it unless the server takes them out."""
     finished: bool
+    """Whether it ended by itself."""
     prompt_tokens: int
     output_tokens: int
+    """Tokens generated, thoughts included."""
+    thought_tokens: int | None = None
+    """Tokens of thoughts among them; None: not counted apart."""
+    thoughts_apart: bool = False
+    """Whether the server sent thoughts beside the text."""
     retries: int = 0
+    """Attempts that were lost before."""
+
+
+REFUSAL = Reply(text="", finished=False, prompt_tokens=0, output_tokens=0)
+"""What a request that was refused counts as."""
 
 
 class Responses:
@@ -73,8 +82,11 @@ def _hash(body: bytes) -> str:
 
 
 def _whole_characters(text: object) -> object:
-    """Half a character, which JSON can spell and no file can hold, becomes the sign for an unknown one."""
+    """Replace half a character, which JSON can spell and no file can hold, by the sign for an unknown one."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if isinstance(text, str) else text
+
+
+_Text = Annotated[str, BeforeValidator(_whole_characters)]
 
 
 class _Row(BaseModel):
@@ -86,16 +98,33 @@ class _Row(BaseModel):
     refused: bool = False
 
     def reply(self) -> Reply:
-        """Raises BenchError where the response cannot be used."""
-        return (
-            Reply(text="", finished=False, prompt_tokens=0, output_tokens=0, retries=self.retries)
-            if self.refused
-            else read_reply(self.response, self.retries)
-        )
+        """Raises BenchError if the response cannot be used."""
+        return replace(REFUSAL, retries=self.retries) if self.refused else read_reply(self.response, self.retries)
+
+
+class _Part(BaseModel):
+    """A part of an answer that is sent as a list, as Mistral's reasoning models do."""
+
+    type: str
+    text: _Text = ""
 
 
 class _Message(BaseModel):
-    content: Annotated[str | None, BeforeValidator(_whole_characters)] = None
+    """An answer. Thoughts are in `reasoning_content`, in `reasoning`, in parts of the type `thinking`, or in the text."""
+
+    content: _Text | list[_Part] | None = None
+    reasoning_content: Any = None
+    reasoning: Any = None
+
+    @property
+    def text(self) -> str:
+        parts = self.content if isinstance(self.content, list) else [_Part(type="text", text=self.content or "")]
+        return "".join(part.text for part in parts if part.type == "text")
+
+    @property
+    def thoughts_apart(self) -> bool:
+        parts = self.content if isinstance(self.content, list) else []
+        return bool(self.reasoning_content or self.reasoning or any(part.type == "thinking" for part in parts))
 
 
 class _Choice(BaseModel):
@@ -103,9 +132,20 @@ class _Choice(BaseModel):
     finish_reason: str | None = None
 
 
+class _Details(BaseModel):
+    reasoning_tokens: NonNegativeInt | None = None
+
+
 class _Usage(BaseModel):
     prompt_tokens: NonNegativeInt
     completion_tokens: NonNegativeInt
+    total_tokens: NonNegativeInt | None = None
+    completion_tokens_details: _Details | None = None
+
+    @property
+    def output_tokens(self) -> int:
+        """All tokens generated. Gemini and Grok leave thoughts out of `completion_tokens`, though not out of `total_tokens`."""
+        return max(self.completion_tokens, (self.total_tokens or 0) - self.prompt_tokens)
 
 
 class _Completion(BaseModel):
@@ -114,7 +154,7 @@ class _Completion(BaseModel):
 
 
 def read_reply(response: str, retries: int = 0) -> Reply:
-    """What a raw chat completion says. Raises BenchError where it is none, or does not count its tokens."""
+    """Return what a raw chat completion says. Raises BenchError if it is none, or does not count its tokens."""
     try:
         completion = _Completion.model_validate(json.loads(response))
     except ValidationError as error:
@@ -123,11 +163,13 @@ def read_reply(response: str, retries: int = 0) -> Reply:
     if completion.usage is None:
         raise BenchError("the endpoint sends no `usage`, so its tokens cannot be counted and paid")
     choice = completion.choices[0] if completion.choices else _Choice(message=_Message(), finish_reason="content_filter")
-    finished = choice.finish_reason not in ("length", "content_filter")
+    details = completion.usage.completion_tokens_details
     return Reply(
-        text=choice.message.content or "",
-        finished=finished,
+        text=choice.message.text,
+        finished=choice.finish_reason not in ("length", "content_filter"),
         prompt_tokens=completion.usage.prompt_tokens,
-        output_tokens=completion.usage.completion_tokens,
+        output_tokens=completion.usage.output_tokens,
+        thought_tokens=details.reasoning_tokens if details else None,
+        thoughts_apart=choice.message.thoughts_apart,
         retries=retries,
     )

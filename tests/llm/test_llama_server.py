@@ -57,7 +57,7 @@ strategies:
     with:
       TEACHER
       prompt: {system: Shorten the text to a few words., instruction: "{source}", few_shot: 2}
-      sampling: {max_output_tokens: 24}
+      sampling: {max_output_tokens: 24, max_thought_tokens: 0}
       student: {epochs: 1}
 start_labels: 2
 budgets_usd: [4]

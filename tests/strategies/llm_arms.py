@@ -21,7 +21,8 @@ from tests.training.fake_endpoint import FakeEndpoint
 WORDS = ["red", "blue", "green", "small", "cat", "dog", "bird", "tree", "river", "stone"]
 TEXTS = [f"the {a} {b} stood by the {c}" for a in WORDS[:4] for b in WORDS[4:7] for c in WORDS[7:]]
 TRAIN = tuple(Example(f"t{i}", text, " ".join(text.split()[1:3])) for i, text in enumerate(TEXTS[:16]))
-POOL = tuple(Example(f"p{i}", text) for i, text in enumerate(TEXTS[16:]))
+POOL = tuple(Example(f"p{i}", text) for i, text in enumerate(TEXTS[16:35]))
+"""One document fewer than LOOK_EVERY: a random model, which says the same of all of them, labels them to the end."""
 SPLITS = Splits(TRAIN, POOL, (), (), "fingerprint")
 
 SUITE = """
@@ -86,11 +87,11 @@ def artifacts(folder: Path, file: str, name: str = "arm") -> list[Any]:
     return [json.loads(line) for path in found for line in path.read_text().splitlines()]
 
 
-def whole(folder: Path, cache: Path, settings: dict[str, Any]) -> tuple[Ending, Path]:
+def whole(folder: Path, cache: Path, settings: dict[str, Any], pool: tuple[Example, ...] = POOL) -> tuple[Ending, Path]:
     """An arm from its data to its scores: how it ended, and its folder."""
     data = folder / "data.csv"
     labelled = "".join(f"{text} {i} times,{' '.join(text.split()[1:3])}\n" for text in TEXTS for i in range(4))
-    data.write_text("a,b\n" + labelled + "".join(f"{example.source},\n" for example in POOL))
+    data.write_text("a,b\n" + labelled + "".join(f"{example.source},\n" for example in pool))
     path = suite_file(folder, settings, TRAIN=str(data))
     (planned,) = arms.arms(suite.read(path))
     return worker.run(path, planned.id, folder / "results", cache, "cpu"), folder / "results" / planned.id

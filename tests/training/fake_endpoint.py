@@ -35,6 +35,21 @@ def echo(request: dict[str, Any]) -> Response:
     return completion(" ".join(request["messages"][-1]["content"].split()[1:3]))
 
 
+def thinks(thoughts: str = "<think>\nThe user wants a few words.\nI look at the first ones.\n</think>\n\n") -> Behaviour:
+    """Thoughts first, then as `echo`; a word is a token. Obeys `stop` and `max_tokens`, within thoughts as well."""
+
+    def answer(request: dict[str, Any]) -> Response:
+        text = thoughts + " ".join(request["messages"][-1]["content"].split()[1:3])
+        for stop in request.get("stop", ()):
+            text = text.split(stop)[0]
+        words = text.split(" ")
+        cut = len(words) > request["max_tokens"]
+        text = " ".join(words[: request["max_tokens"]])
+        return completion(text, output_tokens=len(text.split(" ")), finish="length" if cut else "stop")
+
+    return answer
+
+
 def hang(request: dict[str, Any]) -> None:
     return None
 

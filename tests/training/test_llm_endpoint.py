@@ -65,9 +65,24 @@ def test_a_request_is_a_chat_completion_with_the_decoding_that_the_suite_states(
             "temperature": 0.0,
             "max_tokens": 16,
             "seed": 0,
-            "stop": ["\n"],
         }
     ]
+
+
+@pytest.mark.parametrize(("thoughts", "stop", "length"), [(None, None, 9), (0, ["\n"], 9), (500, None, 509)])
+def test_an_endpoint_is_told_to_stop_only_where_its_model_does_not_think(thoughts: int | None, stop: Any, length: int) -> None:
+    endpoint = Endpoint(base_url="http://localhost/v1", model="m")
+    for prompt, expected in ((Prompt(), stop), (Prompt(stop_at_newline=False), None)):
+        body = json.loads(endpoint.body([], prompt, Sampling(max_output_tokens=9, max_thought_tokens=thoughts)))
+        assert (body.get("stop"), body["max_tokens"]) == (expected, length)
+
+
+def test_another_limit_of_thoughts_finds_the_same_answers_on_disk_where_the_request_is_the_same(fake: FakeEndpoint, tmp_path: Path) -> None:
+    endpoint, prompt = Endpoint(base_url=fake.url, model="tiny"), Prompt(stop_at_newline=False)
+    for sampling in (Sampling(), Sampling(max_thought_tokens=0), Sampling(max_output_tokens=40, max_thought_tokens=24)):
+        body = endpoint.body(prompt.messages((), "one two three"), prompt, sampling)
+        assert ask(endpoint, [body], endpoint.folder(tmp_path, sampling), no_progress)[0].text == "two three"
+    assert len(fake.requests) == 2  # the third has another folder
 
 
 def test_what_an_endpoint_does_not_know_is_not_sent() -> None:
@@ -240,6 +255,108 @@ def test_an_answer_in_another_form_is_told_and_kept(fake: FakeEndpoint, tmp_path
 def test_an_answer_that_was_cut_off_is_known_as_such(finish: str, finished: bool, fake: FakeEndpoint, tmp_path: Path) -> None:
     fake.script = [says(None, finish)]
     assert asked(fake, tmp_path, ["one two three"])[0] == Reply(text="", finished=finished, prompt_tokens=100, output_tokens=5)
+
+
+def message(response: Response, message: dict[str, Any], usage: dict[str, Any] | None = None) -> Behaviour:
+    """The response with another message, and other counts."""
+    changed = json.loads(response[2])
+    changed["choices"][0]["message"] = {"role": "assistant", **message}
+    changed["usage"] |= usage or {}
+    return lambda request: (200, {}, json.dumps(changed))
+
+
+TEXT = {"type": "text", "text": "cats"}
+
+
+@pytest.mark.parametrize(
+    ("sent", "text", "apart"),
+    [
+        ({"content": "cats", "reasoning_content": "Hm.\nSo."}, "cats", True),
+        ({"content": "cats", "reasoning": "Hm."}, "cats", True),
+        ({"content": None, "reasoning": "Hm.", "reasoning_details": [{"type": "reasoning.text", "text": "Hm."}]}, "", True),
+        ({"content": "cats", "reasoning": None, "refusal": None}, "cats", False),
+        (
+            {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}, {"type": "text", "text": "cats"}]},
+            "cats",
+            True,
+        ),
+        ({"content": [{"type": "text", "text": "ca"}, {"type": "text", "text": "ts"}]}, "cats", False),
+    ],
+)
+def test_thoughts_beside_the_answer_are_no_part_of_it(
+    sent: dict[str, Any], text: str, apart: bool, fake: FakeEndpoint, tmp_path: Path
+) -> None:
+    fake.script = [message(completion("", output_tokens=9), sent)]
+    (reply,) = asked(fake, tmp_path, ["one two three"])
+    assert (reply.text, reply.thoughts_apart, reply.output_tokens) == (text, apart, 9)
+
+
+@pytest.mark.parametrize(
+    ("usage", "output", "thoughts"),
+    [
+        ({"completion_tokens": 90, "total_tokens": 190, "completion_tokens_details": {"reasoning_tokens": 80}}, 90, 80),
+        ({"completion_tokens": 10, "total_tokens": 190, "completion_tokens_details": {"reasoning_tokens": 80}}, 90, 80),
+        ({"completion_tokens": 10, "total_tokens": 190}, 90, None),
+        ({"completion_tokens": 90, "total_tokens": None, "completion_tokens_details": None}, 90, None),
+    ],
+)
+def test_thoughts_are_paid_also_where_they_are_counted_in_the_total_alone(
+    usage: dict[str, Any], output: int, thoughts: int | None, fake: FakeEndpoint, tmp_path: Path
+) -> None:
+    fake.script = [message(completion(""), {"content": "cats"}, usage)]
+    (reply,) = asked(fake, tmp_path, ["one two three"])
+    assert (reply.prompt_tokens, reply.output_tokens, reply.thought_tokens) == (100, output, thoughts)
+
+
+def stopped(fake: FakeEndpoint, folder: Path, documents: list[str], at: int, concurrency: int = 1) -> list[Reply]:
+    """Replies of an endpoint that is not asked on once `at` answers are there."""
+    endpoint = Endpoint(base_url=fake.url, model="tiny", concurrency=concurrency)
+    bodies = [endpoint.body(PROMPT.messages((), document), PROMPT, SAMPLING) for document in documents]
+    place = endpoint.folder(folder, SAMPLING)
+    return ask(endpoint, bodies, place, no_progress, Still(), enough=lambda replies: len(replies) >= at)
+
+
+@pytest.mark.parametrize(("at", "asked_for"), [(1, 20), (20, 20), (21, 40), (61, 70)])
+def test_nothing_more_is_asked_once_the_answers_are_enough(at: int, asked_for: int, fake: FakeEndpoint, tmp_path: Path) -> None:
+    documents = [f"a number {i}" for i in range(70)]
+    replies = stopped(fake, tmp_path, documents, at)
+    assert [reply.text for reply in replies] == [f"number {i}" for i in range(asked_for)]
+    assert fake.documents() == documents[:asked_for]
+    assert stopped(fake, tmp_path, documents, at) == replies
+    assert len(fake.requests) == asked_for
+
+
+def test_several_at_once_overshoot_by_what_is_under_way_and_that_is_returned(fake: FakeEndpoint, tmp_path: Path) -> None:
+    documents = [f"a number {i}" for i in range(70)]
+    replies = stopped(fake, tmp_path, documents, 20, concurrency=4)
+    assert 20 <= len(replies) == len(fake.requests) <= 20 + 4 * 4
+    assert [reply.text for reply in replies] == [f"number {i}" for i in range(len(replies))]
+
+
+def test_a_request_that_hangs_holds_the_others_up_before_they_have_run_far_ahead(fake: FakeEndpoint, tmp_path: Path) -> None:
+    far_ahead, seen = threading.Event(), []
+
+    def first(request: dict[str, Any]) -> Response:
+        far_ahead.wait(timeout=60)
+        seen.append(len(fake.requests))
+        return echo(request)
+
+    def other(request: dict[str, Any]) -> Response:
+        if len(fake.requests) == 16:
+            far_ahead.set()
+        return echo(request)
+
+    fake.script, fake.otherwise = [first], other
+    documents = [f"a number {i}" for i in range(70)]
+    assert [reply.text for reply in asked(fake, tmp_path, documents, concurrency=4)] == [f"number {i}" for i in range(70)]
+    assert seen == [16]
+
+
+def test_where_every_document_of_the_first_ones_is_refused_no_further_one_is_sent(fake: FakeEndpoint, tmp_path: Path) -> None:
+    fake.otherwise = fails(400, "unknown parameter")
+    with pytest.raises(BenchError, match="HTTP 400: unknown parameter"):
+        stopped(fake, tmp_path, [f"a number {i}" for i in range(70)], 20)
+    assert len(fake.requests) == 20
 
 
 def test_requests_leave_evenly_spaced(fake: FakeEndpoint, tmp_path: Path) -> None:

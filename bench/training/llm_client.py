@@ -1,0 +1,147 @@
+"""Requests to one endpoint: spaced out, and sent again where an attempt is lost.
+
+Back-off is exponential with full jitter (Brooker 2015, Exponential Backoff And Jitter, AWS Architecture Blog).
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+from bench.errors import BenchError
+
+if TYPE_CHECKING:
+    import httpx2
+
+FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 60.0
+"""Ceilings of the first and of any later back-off."""
+LONGEST_RETRY_AFTER_S = 600.0
+"""An endpoint that wants to be left alone for longer ends the arm; a later run goes on from there."""
+
+SHORTEST_SECRET = 12
+"""A shorter key is a placeholder of a local server, such as EMPTY: striking that word out would change answers."""
+
+REFUSED = (400, 413, 422)
+"""What an endpoint says of a document that it will not take: its content, or its length; or of a request that it does not know."""
+
+
+@dataclass
+class Clock:
+    """What waiting is measured by. sleep: returns early, and True, once nobody waits for an answer any more."""
+
+    now: Callable[[], float] = time.monotonic
+    given_up: threading.Event = field(default_factory=threading.Event)
+
+    def sleep(self, seconds: float) -> bool:
+        return self.given_up.wait(seconds)
+
+
+class Refused(Exception):
+    """The endpoint does not take this request: its content, or its length."""
+
+    def __init__(self, reason: str, response: str) -> None:
+        super().__init__(reason)
+        self.response = response
+
+
+class GivenUp(Exception):
+    """Another request failed, so this one is not waited for."""
+
+
+class _Lost(Exception):
+    """An attempt that may succeed if it is made again. after_s: how long the endpoint wants to be left alone."""
+
+    def __init__(self, reason: str, after_s: float = 0.0) -> None:
+        super().__init__(reason)
+        self.after_s = after_s
+
+
+class Client:
+    """Asks one endpoint, from several threads."""
+
+    def __init__(self, url: str, *, key: str, attempts: int, requests_per_minute: float | None, http: httpx2.Client, clock: Clock) -> None:
+        """key: '' if none is sent. attempts: tries for one request."""
+        self.clock, self._url, self._key, self._http = clock, url, key, http
+        self._attempts, self._gap_s = attempts, 60 / requests_per_minute if requests_per_minute else 0.0
+        self._jitter, self._lock, self._free_at = random.Random(), threading.Lock(), clock.now()  # noqa: S311 - no secret
+
+    def answer(self, body: bytes) -> tuple[str, int]:
+        """(raw response, attempts lost before it). Raises BenchError."""
+        for lost in range(self._attempts):
+            self._wait_for_turn()
+            try:
+                return self._post(body), lost
+            except _Lost as error:
+                reason = str(error)
+                if error.after_s > LONGEST_RETRY_AFTER_S:
+                    raise BenchError(f"{self._url}: {reason}, and asks to wait {error.after_s:.0f} s; run again then") from None
+                if lost + 1 < self._attempts:
+                    self._back_off(lost, error.after_s)
+        raise BenchError(f"{self._url}: {self._attempts} attempts failed, the last: {reason}; answers so far are kept, run again")
+
+    def _wait_for_turn(self) -> None:
+        """Space the requests out evenly."""
+        with self._lock:
+            now = self.clock.now()
+            turn = max(now, self._free_at)
+            self._free_at = turn + self._gap_s
+        self._sleep(turn - now)
+
+    def _back_off(self, lost: int, after_s: float) -> None:
+        """Full jitter for this request; where the endpoint says how long, all of them wait."""
+        with self._lock:
+            self._free_at = max(self._free_at, self.clock.now() + after_s)
+        self._sleep(self._jitter.uniform(0, min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**lost)))
+
+    def _sleep(self, seconds: float) -> None:
+        if seconds > 0 and self.clock.sleep(seconds):
+            raise GivenUp
+
+    def _post(self, body: bytes) -> str:
+        import httpx2
+
+        try:
+            response = self._http.post(self._url, content=body)
+        except httpx2.RequestError as error:
+            raise _Lost(f"{type(error).__name__} {self._without_key(str(error))}".strip()) from None
+        text = self._without_key(response.text)
+        if response.status_code in (408, 429) or response.status_code >= 500:
+            raise _Lost(f"HTTP {response.status_code}", _retry_after_s(response.headers.get("retry-after", "")))
+        reason = f"{self._url}: HTTP {response.status_code}: {' '.join(text.split())[:200]}"
+        if response.status_code in REFUSED:
+            raise Refused(reason, text)
+        if response.status_code != 200:
+            raise BenchError(reason)
+        if not _is_json(text):
+            raise _Lost("HTTP 200 without JSON")
+        return text
+
+    def _without_key(self, text: str) -> str:
+        return text.replace(self._key, "***") if len(self._key) >= SHORTEST_SECRET else text
+
+
+def _retry_after_s(header: str) -> float:
+    """Seconds that a Retry-After header asks for, given as such or as a date (RFC 9110, 10.2.3); 0 where it says neither."""
+    try:
+        return max(0.0, float(header))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):
+        return 0.0
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,93 @@
+"""Where the thoughts of a reasoning model end and its answer begins.
+
+Servers send thoughts in three ways. vLLM with a reasoning parser, llama.cpp, SGLang, Ollama, DeepSeek and OpenRouter put them into
+a field beside the answer, `reasoning_content` or `reasoning`. Mistral sends a list of parts. Any server without a parser leaves
+them in the text, between tags; where the chat template opens the tag, only the closing one is in the text.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from bench.training.llm_prompt import Prompt, Verdict
+from bench.training.llm_responses import Reply
+
+TAGS = {
+    "<think>": "</think>",  # DeepSeek R1, Qwen3, SmolLM3 and many others
+    "<thought>": "</thought>",  # EXAONE
+    "<seed:think>": "</seed:think>",  # Seed-OSS
+    "[THINK]": "[/THINK]",  # Magistral
+    "◁think▷": "◁/think▷",  # Kimi
+    "<|START_THINKING|>": "<|END_THINKING|>",  # Command A Reasoning
+}
+"""What opens thoughts -> what closes them."""
+
+LOOK_EVERY = 20
+"""Answers after which `monotone` decides whether more are bought."""
+
+LONGEST_SHOWN = 80
+"""Characters of an answer that an error shows."""
+
+
+def leaves_open(text: str) -> bool:
+    """Whether a prompt ends with an open tag: then the output begins inside thoughts."""
+    return text.rstrip().endswith(tuple(TAGS))
+
+
+def may_think(tokenizer: Any) -> bool:
+    """Whether a tag stands in the vocabulary or in the chat template of a model."""
+    vocabulary, template = tokenizer.get_vocab(), str(tokenizer.chat_template or "")
+    return any(tag in vocabulary or tag in template for pair in TAGS.items() for tag in pair)
+
+
+def answer(text: str) -> str | None:
+    """Return what follows the last closing tag, or the whole text without tags; None if the thoughts do not end."""
+    end = max((text.rfind(tag) + len(tag) for tag in TAGS.values() if tag in text), default=0)
+    rest = text[end:].lstrip()
+    return None if rest.startswith(tuple(TAGS)) else rest
+
+
+def judge(prompt: Prompt, replies: Sequence[Reply], opened: bool | None = None) -> list[tuple[str, Verdict]]:
+    """Return (label, what it is worth) of the replies of one model, in order.
+
+    opened: whether the prompt ends with an open tag, so that a reply without a closing tag is all thoughts.
+    None if this is not known, as at an endpoint. Then the replies tell:
+
+    - If one has a closing tag and no opening one, the prompt opens it.
+    - If all were cut off, nothing tells. The first line of a reply may then be a thought, and is no label.
+    """
+    in_doubt = opened is None and not any(r.thoughts_apart or _closes(r.text) or (r.finished and r.text.strip()) for r in replies)
+    if opened is None:
+        opened = any(_closes(r.text) and not r.text.lstrip().startswith(tuple(TAGS)) for r in replies)
+
+    def one(reply: Reply) -> tuple[str, Verdict]:
+        said, plain = answer(reply.text), not reply.thoughts_apart and not _closes(reply.text)
+        if said is None or (opened and plain and said):
+            return "", "thoughts_only"
+        label, verdict = prompt.judge(said, reply.finished)
+        if verdict == "valid" and in_doubt and not prompt.answers:  # a class is an answer, whatever follows it
+            return "", "thoughts_only"
+        return label, "thoughts_only" if verdict == "empty" and not plain else verdict
+
+    return [one(reply) for reply in replies]
+
+
+def monotone(prompt: Prompt, labels: Sequence[str]) -> str:
+    """Say that more than half of the answers are the same text. '' if they are not, or are fewer than LOOK_EVERY.
+
+    labels: '' for an answer that is empty or all thoughts. Where the prompt has classes, the same label is normal, and only '' counts.
+    """
+    text, count = Counter(labels).most_common(1)[0] if labels and not prompt.answers else ("", sum(not label for label in labels))
+    if len(labels) < LOOK_EVERY or 2 * count <= len(labels):
+        return ""
+    seen = f"{count} of the first {len(labels)} answers"
+    if text:
+        shown = text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
+        return f"{seen} are the same text, {shown!r}: change the prompt, or name the classes in prompt.answers if this is one"
+    return f"{seen} are empty or hold thoughts alone: give thoughts room in sampling.max_thought_tokens, or set it to 0 if the LLM has none"
+
+
+def _closes(text: str) -> bool:
+    return any(tag in text for tag in TAGS.values())
