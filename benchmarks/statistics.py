@@ -1,9 +1,9 @@
-"""What the statistics of a report keep of what they promise: the tables of docs/statistics.md, by simulation.
+"""How often the intervals and tests of a report are right: the tables of docs/statistics.md, by simulation.
 
-    python -m benchmarks.statistics          some minutes on one core
+    python -m benchmarks.statistics          about a minute on one core
 
-Suites are drawn from crossed random effects: score = setting + example + seed + setting x example + setting x seed + what is left,
-as spreads that were measured on real results, as ROUGE-like scores with many zeros, or as right and wrong answers.
+Suites are simulated from crossed random effects: score = setting + example + seed + setting x example + setting x seed + residual. Their
+standard deviations were measured on real results, or scores are ROUGE-like with many zeros, or right and wrong answers.
 """
 
 from __future__ import annotations
@@ -19,28 +19,27 @@ from bench.report.analysis import significance
 from bench.report.analysis.ranking import Ranking
 from bench.report.analysis.significance import Floats
 
-RESAMPLES = 300
-"""Fewer than in a report, to be quick; the variance between examples is then right to 8 %."""
-
 Kind = Literal["normal", "many zeros", "right or wrong"]
 
 
 @dataclass(frozen=True)
 class World:
-    """Standard deviations, in points. examples: shared by all settings. Of one setting: own_seeds, own_examples and cells.
-
-    unlike: so many times as much the first setting differs from seed to seed. shared: the part of the variance between seeds that all
-    but the first have in common, as where one teacher taught them.
-    """
+    """Standard deviations of the random effects, in points."""
 
     name: str
     examples: float
+    """Between examples, shared by all settings."""
     own_seeds: float
+    """Between seeds, for each setting separately."""
     own_examples: float
+    """Between examples, for each setting separately."""
     cells: float
+    """Of the residual."""
     kind: Kind = "normal"
     unlike: float = 1.0
+    """Factor on `own_seeds` for the first setting."""
     shared: float = 0.0
+    """The part of the variance between seeds that all but the first setting have in common, as where one teacher taught them."""
 
     def suites(self, generator: np.random.Generator, number: int, settings: int, seeds: int, examples: int) -> Floats:
         """Scores, (number, settings, seeds, examples); no setting is better than another."""
@@ -65,40 +64,41 @@ WORLDS = (
     World("half are zero", 18.0, 1.0, 4.0, 13.0, "many zeros"),
     World("right or wrong", 18.0, 1.0, 4.0, 13.0, "right or wrong"),
 )
-"""The first three as in results of suites/distillation.yaml and suites/shapes.yaml on `names`, two seeds each."""
+"""The first three were measured on results of suites/distillation.yaml and suites/shapes.yaml on `names`, two seeds each."""
 
 STRAINED = (
     World("one setting's seeds differ 3 times as much", 15.0, 2.0, 3.2, 10.0, unlike=3.0),
     World("all but one share 9/10 of their luck", 15.0, 2.0, 3.2, 10.0, shared=0.9),
 )
-"""What the correction assumes, that settings are alike and apart in how much seeds matter, is wrong in these."""
+"""Here the correction's assumption is wrong: settings do not vary equally and independently between seeds."""
 
 
 class Called(NamedTuple):
-    """Shares of suites. winner: one is called ahead of all, falsely where none is. wrongly: anything that is not so is called sure.
-    found: the share that is called sure of the pairs that differ in truth.
-    """
+    """Shares of suites."""
 
     winner: float
+    """One setting is called significantly better than all others."""
     wrongly: float
+    """At least one difference is called significant and is not true."""
     found: float
+    """Share of the true differences that are called significant."""
 
 
 def coverage(world: World, seeds: int, examples: int, number: int, *, paired: bool, seed: int = 0) -> float:
-    """How often a 95 % interval holds the truth: of the mean of one setting, or of the difference of two.
+    """How often a 95 % interval holds the truth, for the mean of one setting or for the difference of two.
 
-    The true mean is the mean of all suites drawn, which is known so many times better than that of one.
+    The mean of all simulated suites stands for the true mean: it is far more precise than that of one.
     """
     scores = world.suites(np.random.default_rng(seed), number, 2 if paired else 1, seeds, examples)
     sample = scores[:, 0] - scores[:, 1] if paired else scores[:, 0]
     means = sample.mean(axis=(1, 2))
-    low, high = significance.interval(means, significance.spread(significance.means(sample, RESAMPLES), seeds, examples))
+    low, high = significance.interval(means, significance.spread(significance.effects(sample)))
     truth = 0.0 if paired else means.mean()
     return float(((low <= truth) & (truth <= high)).mean())
 
 
 def calls(world: World, settings: int, seeds: int, examples: int, number: int, ahead: float = 0.0, seed: int = 0) -> Called:
-    """What a report calls in suites where the first setting is better by `ahead`, and no other differs from another."""
+    """What a report calls significant in suites where the first setting is better by `ahead`, and the others are equal."""
     scores = world.suites(np.random.default_rng(seed), number, settings, seeds, examples)
     scores[:, 0] += ahead
     winner, wrongly, found = (np.array(column) for column in zip(*(_calls(suite, ahead) for suite in scores), strict=True))
@@ -106,29 +106,23 @@ def calls(world: World, settings: int, seeds: int, examples: int, number: int, a
 
 
 def promised(world: World, settings: int, seeds: int, examples: int, number: int, seed: int = 0) -> float:
-    """The difference that a report says it would find 4 times in 5, in points; the mean of what it says of many suites."""
+    """The difference that a report says it finds 4 times in 5, in points; the mean over many suites."""
     suites = world.suites(np.random.default_rng(seed), number, settings, seeds, examples)
     return float(np.mean([ranking(suite).detectable() for suite in suites]))
 
 
 def ranking(suite: Floats) -> Ranking:
-    """Of scores, settings x seeds x examples; settings are called by their place."""
+    """Ranks scores, settings x seeds x examples. A setting's name is its place."""
     means = suite.mean(axis=(1, 2))
     order = np.argsort(-means)
-    return Ranking(
-        names=tuple(map(str, order)),
-        means=means[order],
-        draws=significance.means(suite[order], RESAMPLES),
-        seeds=suite.shape[1],
-        examples=suite.shape[2],
-    )
+    return Ranking(names=tuple(map(str, order)), means=means[order], effects=significance.effects(suite[order]))
 
 
 def _calls(suite: Floats, ahead: float) -> tuple[bool, bool, float]:
     ranked = ranking(suite)
-    sure = ranked.p_values < significance.LEVEL
-    right = sure[ranked.places["0"]].sum() if ahead else 0
-    return bool(sure[0, 1:].all()), bool(sure.sum() > right), float(right / (len(suite) - 1))
+    significant = ranked.p_values < significance.LEVEL
+    right = significant[ranked.places["0"]].sum() if ahead else 0
+    return bool(significant[0, 1:].all()), bool(significant.sum() > right), float(right / (len(suite) - 1))
 
 
 SIZES = ((2, 200), (2, 1000), (3, 100), (3, 200), (3, 1000), (5, 200))

@@ -1,34 +1,11 @@
-"""Stage 5: what a person reads. Imports no part and no torch.
+"""Stage 4: the table of results becomes what people read. Imports no part and no torch.
 
-stats        mean, interval and p-value over seeds and test examples
-samples      scores, seeds x examples, of every setting
-ranking      which settings are surely better than which, and what could have been found
-board        task and budget -> settings from best to worst, with the teachers and the floors
-current      which arms count
-facts        what is known of a line beside its scores
-axes         quality against parameters, FLOPs and speed: the Pareto front, and what is inefficient
-missing      scores that no metric could give, and why
-answer       who is ahead, in words
-cells        what stands in one cell of the leaderboard
-tables       dollars, readings, facts, all metrics: a line for each setting
-foreseen     what `bench plan` said of each arm, beside what was measured
-conditions   how money is counted, the models and texts, the data, the machines
-figures      the plots: quality against dollars; where the dollars went
-pareto       the plot of quality against the cost axes
-drawing      what the plots share
-curves       quality over dollars at any prices, between the budgets that were run
-decision     who is best for a budget; the decision map: the same over budgets and prices of a label
-decision_map its picture and table
-breakeven    the price at which two strategies are worth the same
-serving      making a model and then using it
-recommend    what to do, in a paragraph
-priced       all that depends on prices, put together
-markdown     text that is nobody's -> Markdown that shows it and does nothing else
-page         report.md
-web          report.html
-screen       the same leaderboard in the terminal
-published    figures of papers, where they are what is reported
-across       two results compared; several in one leaderboard
+analysis/  computes: leaderboards, intervals and p-values, curves over budgets, decisions, comparisons of results
+sections/  the parts of a report, as Markdown
+plots/     its pictures
+render/    report.md, and the leaderboard in the terminal
+html/      report.html
+markdown   text from anybody -> Markdown that shows it and does nothing else
 """
 
 from __future__ import annotations

@@ -55,9 +55,11 @@ def test_between_two_budgets_the_budget_is_spent_as_around_it_and_never_more(fie
         assert _at(field, budget)["annotate"].amount("label") == pytest.approx(0.9 * budget / label_usd, rel=1e-3)
 
 
-def test_draws_are_interpolated_as_the_means_are(field: Field) -> None:
-    ten, twenty, forty = budget_curves.draws([_at(field, budget)["annotate"] for budget in (10, 20, 40)])
-    np.testing.assert_allclose(twenty, (ten + forty) / 2)
+def test_effects_are_interpolated_as_the_means_are(field: Field) -> None:
+    weights, effects = field.weighted([_at(field, budget)["annotate"] for budget in (10, 20, 40)])
+    for part in effects.parts:
+        ten, twenty, forty = weights @ part
+        np.testing.assert_allclose(twenty, (ten + forty) / 2, atol=1e-12)
 
 
 @pytest.mark.parametrize("budget", [9.9, 161])

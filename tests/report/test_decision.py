@@ -27,7 +27,7 @@ def test_a_verdict_names_the_setting_that_is_truly_better(field: Field, budget: 
     verdict = decision.verdict(field, budget, field.asked)
     assert verdict.best
     assert verdict.best.name == best
-    assert verdict.sure
+    assert verdict.has_winner
 
 
 def test_where_two_are_worth_the_same_neither_is_named_alone(field: Field) -> None:
@@ -35,14 +35,14 @@ def test_where_two_are_worth_the_same_neither_is_named_alone(field: Field) -> No
     verdict = decision.verdict(field, tie, field.asked)
     assert len(verdict.candidates) == 2
     assert [mixture.name for mixture in verdict.tied] != []
-    assert not verdict.sure
+    assert not verdict.has_winner
 
 
 def test_of_a_setting_that_was_not_run_with_such_a_budget_nothing_is_told(field: Field) -> None:
     verdict = decision.verdict(field, 5.0, field.asked)
     assert [mixture.name for mixture in verdict.candidates] == ["distill"]
-    assert verdict.untold == ("annotate",)
-    assert not verdict.sure
+    assert verdict.not_covered == ("annotate",)
+    assert not verdict.has_winner
 
 
 def test_the_map_flips_where_labels_get_cheap(field: Field) -> None:

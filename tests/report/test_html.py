@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 from bench import report
 from bench.report.analysis import budget_curves, leaderboard, pareto, significance
 from bench.report.analysis.leaderboard import Board
-from bench.report.html import curves as live
-from bench.report.html import escape, prose, quantities
+from bench.report.html import curves, escape, prose, quantities
 from bench.report.html import pareto as fronts
 from bench.results import repricing, table
 from bench.results.repricing import FIXED
@@ -153,21 +152,28 @@ def test_amounts_times_prices_are_the_dollars_of_every_line_at_these_prices(tmp_
             assert usd == pytest.approx(line.facts["usd spent"], abs=1e-6)
 
 
-def test_spreads_say_of_every_combination_of_points_what_the_draws_say(tmp_path: Path) -> None:
+def test_covariances_of_points_give_the_variances_of_every_combination_of_their_scores(tmp_path: Path) -> None:
     found = study.write(tmp_path, seeds=3, examples=40)
-    (field,) = budget_curves.fields(found, boards(found))
+    one_board = boards(found)
+    (field,) = budget_curves.fields(found, one_board)
     points = [point for curve in field.curves for point in curve.points]
-    held = live.spreads(points, field.seeds, field.examples)
+    held = curves.covariances(field, points)
     assert held
     weights = np.array([0.3, 0.7, 0.0, -0.2, -0.8, 0.0])
-    square = np.zeros((6, 6))
-    read = {}
-    for name in ("seeds", "examples", "whole"):
+    square, read = np.zeros((6, 6)), []
+    for name in ("seeds", "examples"):
         square[np.tril_indices(6)] = np.frombuffer(base64.b64decode(held[name]), "<f4")
-        read[name] = np.array(weights @ (square + np.tril(square, -1).T) @ weights)
-    drawn = significance.spread(np.sum([w * p.draws for w, p in zip(weights, points, strict=True)], axis=0), field.seeds, field.examples)
-    again = significance.components((read["seeds"], read["examples"], read["whole"]), field.seeds, field.examples)
-    assert [again.seeds, again.examples] == pytest.approx([drawn.seeds, drawn.examples], rel=1e-4)
+        read.append(weights @ (square + np.tril(square, -1).T) @ weights)
+    samples = {(board.budget_usd, line.name): line.samples["rouge2"] for board in one_board for line in board.settings}
+    scores = [samples[point.budget_usd, curve.name].to_numpy() for curve in field.curves for point in curve.points]
+    expected = significance.spread(significance.effects(np.tensordot(weights, np.stack(scores), 1)))
+    assert read == pytest.approx([expected.seeds, expected.examples], rel=1e-4)
+
+
+@pytest.mark.parametrize(("seeds", "examples"), [(3, 3), (1, 3)])
+def test_without_intervals_the_page_holds_no_covariances(tmp_path: Path, seeds: int, examples: int) -> None:
+    study.write(tmp_path, seeds=seeds, examples=examples)
+    assert payload(written(tmp_path))["tasks"][0]["spread"] is None
 
 
 def test_fronts_are_those_of_the_cost_axes(tmp_path: Path) -> None:

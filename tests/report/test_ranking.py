@@ -6,7 +6,7 @@ import pytest
 
 from bench.report.analysis import ranking
 from bench.report.analysis.ranking import LOOKED_AT, Ranking
-from bench.report.analysis.significance import LEVEL
+from bench.report.analysis.significance import LEVEL, Effects
 
 
 def samples(means: list[float], seeds: int = 3, examples: int = 60, noise: float = 6.0, luck: float = 0.5) -> dict[str, pd.DataFrame]:
@@ -24,7 +24,7 @@ def ranges(found: Ranking) -> dict[str, tuple[int, int]]:
     return {name: found.rank(name) for name in sorted(found.names)}
 
 
-def test_a_setting_ranks_below_those_surely_better_and_above_those_surely_worse() -> None:
+def test_a_setting_ranks_below_those_significantly_better_and_above_those_significantly_worse() -> None:
     assert ranges(ranking.ranking(samples([30.0, 10.0, 10.1, 0.0]))) == {"s0": (1, 1), "s1": (2, 3), "s2": (2, 3), "s3": (4, 4)}
 
 
@@ -36,31 +36,35 @@ def test_of_a_score_of_which_less_is_better_the_least_ranks_first() -> None:
 
 @pytest.mark.parametrize("settings", [5, 9, 20])
 def test_ranks_never_contradict_each_other(settings: int) -> None:
-    """One surely better is above on both ends; two that cannot be told apart share a rank."""
+    """One that is significantly better is above on both ends; two without a significant difference share a rank."""
     found = ranking.ranking(samples([1.2 * place for place in range(settings)]))
-    sure = found.p_values < LEVEL
-    assert sure.any()
+    significant = found.p_values < LEVEL
+    assert significant.any()
     for better, worse in ((a, b) for b in range(settings) for a in range(b)):
         (first, last), (below_first, below_last) = found.rank(found.names[better]), found.rank(found.names[worse])
-        if sure[better, worse]:
+        if significant[better, worse]:
             assert first < below_first
             assert last < below_last
         else:
             assert max(first, below_first) <= min(last, below_last)
 
 
-def test_what_follows_from_two_sure_statements_is_sure() -> None:
-    """Examples tell the first and the last apart badly; either is told from the second, whose single cells differ more than they."""
-    by_example, by_cell = 2 * np.array([[1.0, 1, -1, -1]] * 2), 3 * np.array([[1.0, -1, 1, -1], [-1, 1, -1, 1]])
-    means, away = np.array([2.0, 1.0, 0.0]), np.stack([by_example, by_cell, -by_example])
-    draws = means[:, None] + away.reshape(3, -1)
-    p = ranking.corrected(means, draws, seeds=2, examples=50)
-    assert ranking.corrected(means[[0, 2]], draws[[0, 2]], seeds=2, examples=50)[0, 1] > 0.5
+def test_what_follows_from_two_significant_differences_is_significant() -> None:
+    """The difference of the first and the last varies much between examples; those to the second do not, less the variance of cells."""
+    means = np.array([2.0, 1.0, 0.0])
+    effects = Effects(
+        seeds=np.zeros((3, 2)),
+        examples=np.array([[2.0, 0.0], [0.0, 0.0], [-2.0, 0.0]]),  # the sum of squares of the first less the last is 16
+        cells=np.array([[0.0, 0.0], [3.0, 0.0], [0.0, 0.0]]),  # more than the 4 by example of either less the second
+        shape=(2, 50),
+    )
+    p = ranking.corrected(means, effects)
+    assert ranking.corrected(means[[0, 2]], effects.map(lambda part: part[[0, 2]]))[0, 1] > 0.5
     assert p[0, 2] == max(p[0, 1], p[1, 2]) < 0.001
 
 
 def test_a_pairs_spread_over_seeds_is_never_taken_for_less_than_the_average_pairs() -> None:
-    """Two settings whose seeds happen to agree are no surer than the others of the board let them be."""
+    """Two settings whose seeds agree by chance do not become significant by that."""
     found = samples([1.0, 0.0, 0.5, 0.5], noise=0.1, luck=3.0)
     luck = found["s0"].mean(axis=1) - found["s1"].mean(axis=1)
     found["s1"] = found["s1"].add(luck - luck.mean(), axis=0)
@@ -89,11 +93,11 @@ def test_settings_are_compared_on_the_seeds_and_examples_that_all_have_and_one_w
 
 
 @pytest.mark.parametrize(("seeds", "examples"), [(1, 60), (3, 2)])
-def test_nothing_is_sure_with_one_seed_or_next_to_no_examples(seeds: int, examples: int) -> None:
+def test_nothing_is_significant_with_one_seed_or_hardly_any_examples(seeds: int, examples: int) -> None:
     found = ranking.ranking(samples([90.0, 0.0], seeds, examples))
     assert not found.tested
     assert ranges(found) == {"s0": (1, 2), "s1": (1, 2)}
-    assert not found.difference("s0", "s1").apart
+    assert not found.difference("s0", "s1").significant
     assert math.isnan(found.detectable())
 
 
@@ -103,13 +107,13 @@ def test_nothing_is_found_on_an_empty_board_and_one_setting_alone_is_first() -> 
     assert math.isnan(ranking.ranking(samples([3.0])).detectable())
 
 
-def test_of_very_many_settings_the_best_are_told_from_all_and_the_others_are_not_told_apart() -> None:
+def test_of_very_many_settings_only_pairs_with_one_of_the_best_are_tested() -> None:
     count = LOOKED_AT + 20
     found = ranking.ranking(samples([100.0 * (count - place) for place in range(count)], examples=8))
     assert found.rank("s0") == (1, 1)
     assert found.rank(f"s{LOOKED_AT - 1}") == (LOOKED_AT, LOOKED_AT)
     assert found.rank(f"s{count - 1}") == (LOOKED_AT + 1, count)
-    assert not found.difference(f"s{count - 2}", f"s{count - 1}").apart
+    assert not found.difference(f"s{count - 2}", f"s{count - 1}").significant
 
 
 def test_the_difference_that_could_have_been_found_shrinks_with_more_seeds_and_examples_and_grows_with_the_settings() -> None:

@@ -170,7 +170,7 @@ def test_one_class_alone_is_a_floor_where_labels_are_classes(text: str) -> None:
 def test_nothing_published_has_an_interval(found: Results) -> None:
     boards = leaderboard.boards(found, leaderboard.metrics(found))
     assert len(boards) == 48
-    assert not any(estimate.sure for one in boards for line in one.settings for estimate in line.scores.values())
+    assert not any(estimate.has_interval for one in boards for line in one.settings for estimate in line.scores.values())
 
 
 def test_the_report_says_that_nothing_was_run_and_shows_no_machine(text: str) -> None:

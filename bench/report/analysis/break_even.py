@@ -1,9 +1,9 @@
 """Break-even prices: the label price, and the device price, at which two strategies reach the same score at a budget.
 
-Each strategy enters with the setting that is best at that budget and at the prices asked. Its score is interpolated over the price
-between the budgets that were run, and never beyond them (`budget_curves`). The interval holds every price at which the 95 % interval
-of the difference holds 0 (Fieller 1954, Some problems in interval estimation, Journal of the Royal Statistical Society B 16(2),
-175-185). It is open on a side where it reaches the end of what was run.
+Each strategy enters with its best setting at that budget and at the prices of the run. Its score at another price is interpolated between
+the budgets that were run, without extrapolation (`budget_curves`). The interval holds every price at which the 95 % interval of the
+difference includes 0 (Fieller 1954, Some problems in interval estimation, Journal of the Royal Statistical Society B 16(2), 175-185). It is
+open on a side where it reaches the end of what was run.
 """
 
 from __future__ import annotations
@@ -17,44 +17,45 @@ from typing import Literal
 import numpy as np
 
 from bench.report.analysis import significance
-from bench.report.analysis.budget_curves import Curve, Field, Mixture, Offer, weighted
+from bench.report.analysis.budget_curves import Curve, Field, Mixture, Offer
 from bench.report.analysis.significance import Floats, Spread
 from bench.results.repricing import Quotes
 
 Moved = Literal["label", "device_hour"]
 
 MOVED: dict[Moved, str] = {"label": "a label", "device_hour": "a device hour"}
-"""Prices that are moved, in words."""
+"""The prices that change, one at a time, and their names in text."""
 
 STRATEGIES = 4
-"""So many are compared with each other."""
+"""How many of the best strategies are compared with each other."""
 
 SPAN, STEPS = 64.0, 193
-"""Prices looked at: from the asked one divided by this to its product, in so many steps of equal ratio; the middle one is the asked one."""
+"""Prices looked at: from the price of the run divided by SPAN to that price times SPAN, in STEPS of equal ratio."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BreakEven:
-    """Where two settings tie at a budget, as one price moves and the others stay.
-
-    usd: the price at which the means are equal; None: they are not, between `least` and `most`, the prices of which something is told.
-    low, high: 95 % interval; -inf or inf where it is open; nan where they are surely apart at every price told, or nothing is sure.
-    below, above: who is better at lower and at higher prices; the same name where usd is None.
-    """
+    """The price at which two settings tie at a budget, while the other prices stay."""
 
     budget_usd: float
     moved: Moved
     below: str
+    """The better setting at lower prices."""
     above: str
+    """The better setting at higher prices; the same as `below` where `usd` is None."""
     usd: float | None
+    """The price at which both means are equal. None: there is none between `least` and `most`."""
     low: float
+    """95 % interval of the price; -inf or inf where it is open. NaN where the difference is significant at every price, or there is no
+    interval."""
     high: float
     least: float
+    """The lowest and the highest price at which both settings have a score."""
     most: float
 
 
 def break_evens(field: Field, budgets_usd: Sequence[float], quotes: Quotes) -> list[BreakEven]:
-    """Of every two of the best strategies of which something is told at each budget, and each price that they pay."""
+    """One for each budget, for every two of the best strategies with a score there, and for each price that they pay."""
     curves = {curve.name: curve for curve in field.curves}
     moves = {moved: _Moving(field.task, quotes, moved) for moved in MOVED if quotes.price(moved, field.task) > 0}
     found = []
@@ -68,7 +69,7 @@ def break_evens(field: Field, budgets_usd: Sequence[float], quotes: Quotes) -> l
 
 
 class _Moving:
-    """A price as it moves. usd: what it is, the asked one in the middle."""
+    """One price that changes. usd: its values; that of the run is in the middle."""
 
     def __init__(self, task: str, quotes: Quotes, moved: Moved) -> None:
         self.usd: Floats = quotes.price(moved, task) * SPAN ** np.linspace(-1, 1, STEPS)
@@ -76,13 +77,13 @@ class _Moving:
         self._offers: dict[str, list[Offer]] = {}
 
     def scores(self, curve: Curve, budget_usd: float) -> list[Mixture | None]:
-        """What it reaches with a budget at each price."""
+        """The score of a setting with a budget at each price."""
         if curve.name not in self._offers:
             self._offers[curve.name] = [curve.offer(quotes) for quotes in self._quotes]
         return [offer.at(budget_usd) for offer in self._offers[curve.name]]
 
     def both(self, first: Curve, second: Curve, budget_usd: float) -> tuple[Floats, list[Mixture], list[Mixture]]:
-        """Prices, and scores of both, where both are told: around the asked price, without a hole."""
+        """Prices, and scores of both settings, in the range around the price of the run where both have a score."""
         pairs = [*zip(self.scores(first, budget_usd), self.scores(second, budget_usd), strict=True)]
         middle, holes = len(pairs) // 2, np.array([place for place, pair in enumerate(pairs) if None in pair], dtype=np.int64)
         start, end = max(holes[holes <= middle], default=-1) + 1, min(holes[holes > middle], default=len(pairs))
@@ -91,7 +92,7 @@ class _Moving:
 
 
 def _break_even(field: Field, budget_usd: float, moved: Moved, moving: _Moving, first: Curve, second: Curve) -> BreakEven | None:
-    """None where the price moves neither of them, or nearly nothing is told."""
+    """None where neither pays that price, or both have a score at one price at most."""
     if not any(point.quantities[moved] for curve in (first, second) for point in curve.points):
         return None
     prices, ones, twos = moving.both(first, second, budget_usd)
@@ -100,8 +101,8 @@ def _break_even(field: Field, budget_usd: float, moved: Moved, moving: _Moving, 
     gaps = field.sign * np.array([one.mean - two.mean for one, two in zip(ones, twos, strict=True)])
     names = (first.name, second.name) if gaps[0] >= 0 else (second.name, first.name)
     crossing = _crossing(prices, gaps)
-    weights, points = weighted([*ones, *twos])
-    spread = significance.spread_of_sums(weights[: len(ones)] - weights[len(ones) :], points, field.seeds, field.examples)
+    weights, effects = field.weighted([*ones, *twos])
+    spread = significance.spread_of_sums(weights[: len(ones)] - weights[len(ones) :], effects)
     low, high = _interval(prices, gaps, spread)
     other = names[1] if crossing is not None else names[0]
     return BreakEven(
@@ -118,7 +119,7 @@ def _break_even(field: Field, budget_usd: float, moved: Moved, moving: _Moving, 
 
 
 def _crossing(prices: Floats, gaps: Floats) -> float | None:
-    """The price nearest to the middle at which the gap changes its sign, interpolated; None where it does not."""
+    """The price nearest to the middle at which the gap changes its sign, interpolated; None where it never does."""
     changes = np.flatnonzero(np.sign(gaps[:-1]) != np.sign(gaps[1:]))
     if not len(changes):
         return None
@@ -128,7 +129,7 @@ def _crossing(prices: Floats, gaps: Floats) -> float | None:
 
 
 def _interval(prices: Floats, gaps: Floats, spread: Spread) -> tuple[float, float]:
-    """The prices at which the two cannot be told apart, from the least to the greatest; open where that is the end of what was run."""
+    """The lowest and the highest price without a significant difference; open where that is the end of what was run."""
     low, high = significance.interval(gaps, spread)
     tied = np.flatnonzero((low <= 0) & (high >= 0))
     if not len(tied):

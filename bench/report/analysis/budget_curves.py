@@ -1,14 +1,15 @@
-"""Quality as a function of dollars, at any prices: what can be told from the arms that were run, and not more.
+"""Quality as a function of dollars, at any prices, as far as the arms that were run show it.
 
-A setting was run at a few budgets; each is a point: what its purse paid for, and what it reached. At other prices a point costs
-something else, and stands for another budget:
+A setting was run at a few budgets. Each is a point: what its purse paid for, and the score it reached. At other prices a point costs
+something else and stands for another budget:
 
-    money set its work (labels bought, training cut short)   the budget of which it spends the same share as it did of its own
-    it did not                                               any budget that covers its cost: more money would have changed nothing
+    a budget that limited the work       the budget of which the work takes the same share as it did of its own
+    (labels bought, training cut short)
+    a budget that did not                every budget that covers its cost: more money would have changed nothing
 
-Between two points scores are interpolated, linear in the logarithm of the budget, and so are the shares of the budget that labels and
-compute take; beyond the first and the last nothing is told.
-At the prices that were asked, a point stands for the very budget it was run with.
+Between two points, scores are interpolated linearly in the logarithm of the budget, and so are the shares of the budget that go to labels
+and to compute. There is no extrapolation beyond the first and the last point. At the prices of the run a point stands for the budget
+it was run with.
 """
 
 from __future__ import annotations
@@ -27,33 +28,33 @@ import pandas as pd
 from bench.report.analysis import significance
 from bench.report.analysis.leaderboard import Board, Metric, label
 from bench.report.analysis.ranking import Ranking, cut
-from bench.report.analysis.significance import Estimate, Floats
+from bench.report.analysis.significance import Effects, Estimate, Floats
 from bench.results import repricing
 from bench.results.repricing import FIXED, Quotes, Sold
 from bench.results.table import Results
 
 ROUNDING = 1e-9
-"""Budgets that differ by less are the same."""
+"""Budgets whose relative difference is smaller are the same."""
 
 Quantities = Mapping[str, float]
-"""What is sold, or FIXED -> how much of it."""
+"""What is sold, or FIXED -> its amount."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """What a setting did with one budget, the mean over its seeds.
-
-    quantities: what its purse pays for, by the meter of the prices looked at. asked_usd: what it cost at those it was run at.
-    elastic: whether money set its work.
-    draws: of the mean score (`stats.means`), over the seeds and examples that all points of the task share.
-    """
+    """What a setting did with one budget, the mean over its seeds."""
 
     budget_usd: float
     quantities: Quantities
+    """What its purse paid for, by the meter of the prices looked at."""
     asked_usd: float
+    """Its cost at the prices it was run at."""
     elastic: bool
+    """Whether the budget limited its work."""
     mean: float
-    draws: Floats
+    """Its score, over the seeds and examples that all points of the task share."""
+    place: int
+    """Its row in `Field.effects`."""
 
     def cost(self, rates: Mapping[Sold, float]) -> float:
         """Dollars at these prices."""
@@ -61,24 +62,27 @@ class Point:
 
 
 class Part(NamedTuple):
-    """Of a mixture. weight: how much the point counts. scale: how much more the budget buys than the one that the point stands for."""
+    """A point's share in a mixture."""
 
     weight: float
     scale: float
+    """The budget, divided by the budget that the point stands for."""
     point: Point
 
 
 @dataclass(frozen=True)
 class Mixture:
-    """A score at a budget, and how it was got: parts whose weights are 1 in all. dollars: at the prices asked for."""
+    """The score of a setting at a budget: one point, or two between which it is interpolated."""
 
     name: str
     parts: tuple[Part, ...]
+    """Their weights sum to 1."""
     dollars: float
+    """Its cost at the prices looked at."""
 
     @property
     def measured(self) -> bool:
-        """Whether it is a point itself."""
+        """Whether it is a point, not interpolated."""
         return len(self.parts) == 1
 
     @property
@@ -86,45 +90,32 @@ class Mixture:
         return math.fsum(part.weight * part.point.mean for part in self.parts)
 
     def amount(self, what: str) -> float:
-        """Of what its purse pays for, such as labels."""
+        """How much its purse buys of something, such as labels."""
         return math.fsum(part.weight * part.scale * part.point.quantities[what] for part in self.parts)
 
 
-def draws(mixtures: Sequence[Mixture]) -> Floats:
-    """Of their means, (mixtures, draws)."""
-    weights, points = weighted(mixtures)
-    return weights @ points
-
-
-def weighted(mixtures: Sequence[Mixture]) -> tuple[Floats, Floats]:
-    """Weights, (mixtures, points), and the draws of the points that they are made of, (points, draws)."""
-    points = {id(part.point): part.point for mixture in mixtures for part in mixture.parts}
-    places, weights = {key: place for place, key in enumerate(points)}, np.zeros((len(mixtures), len(points)))
-    for row, mixture in zip(weights, mixtures, strict=True):
-        for part in mixture.parts:
-            row[places[id(part.point)]] += part.weight
-    return weights, np.stack([point.draws for point in points.values()]) if points else np.zeros((0, 0))
-
-
 class Place(NamedTuple):
-    """Of a point at some prices. budget_usd: that it stands for. cost: dollars."""
+    """A point at some prices."""
 
     budget_usd: float
+    """The budget it stands for."""
     cost: float
+    """Its cost in dollars."""
     point: Point
 
 
 @dataclass(frozen=True, kw_only=True)
 class Offer:
-    """A setting at some prices. places: by budget. covered: those that hold for every budget that covers their cost, as they were run."""
+    """A setting at some prices."""
 
     name: str
-    strategy: str
     places: tuple[Place, ...]
+    """By budget."""
     covered: tuple[Place, ...]
+    """Those whose budget did not limit the work: each holds for every budget that covers its cost."""
 
     def at(self, budget_usd: float) -> Mixture | None:
-        """Its score for a budget; None where that is outside of what was run."""
+        """Its score at a budget; None outside the range that was run."""
         room = budget_usd * (1 + ROUNDING)
         for place in reversed(self.covered):
             if place.cost <= room:
@@ -141,7 +132,7 @@ class Offer:
 
     @property
     def range(self) -> tuple[float, float]:
-        """The least and the greatest budget of which something is told."""
+        """The smallest and the largest budget with a score."""
         return self.places[0].budget_usd, math.inf if self.covered else self.places[-1].budget_usd
 
     def _mixed(self, *parts: tuple[float, float, Place]) -> Mixture:
@@ -152,56 +143,78 @@ class Offer:
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
-    """One setting of a task. points: by the budget that they were run with."""
+    """One setting of a task."""
 
     name: str
     strategy: str
     task: str
     points: tuple[Point, ...]
+    """By the budget they were run with."""
 
     def offer(self, quotes: Quotes) -> Offer:
-        """It at `quotes`."""
+        """The setting at `quotes`."""
         rates = quotes.rates(self.task)
         places = [_place(point, rates) for point in self.points]
         covered = tuple(place for place in places if not place.point.elastic)
-        return Offer(
-            name=self.name, strategy=self.strategy, places=tuple(sorted(places, key=lambda place: place.budget_usd)), covered=covered
-        )
+        return Offer(name=self.name, places=tuple(sorted(places, key=lambda place: place.budget_usd)), covered=covered)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
-    """The curves of one task, comparable to each other: over the same seeds and examples.
-
-    left_out: settings that lack a seed that others have, or have no score. budgets_usd: those that were run.
-    """
+    """The curves of one task, which can be compared: all are over the same seeds and examples."""
 
     task: str
     metric: Metric
     curves: tuple[Curve, ...]
-    seeds: int
-    examples: int
+    effects: Effects
+    """Effects behind the mean scores of all points."""
     asked: Quotes
+    """The prices of the run."""
     budgets_usd: tuple[float, ...]
+    """The budgets that were run."""
     left_out: tuple[str, ...]
+    """Settings without a score for every seed, or without any score."""
+
+    @property
+    def seeds(self) -> int:
+        return self.effects.shape[0]
+
+    @property
+    def examples(self) -> int:
+        return self.effects.shape[1]
 
     def offers(self, quotes: Quotes) -> list[Offer]:
         """Every setting at these prices."""
         return [curve.offer(quotes) for curve in self.curves]
 
     def at(self, budget_usd: float, offers: Sequence[Offer]) -> list[Mixture]:
-        """What is told of that budget, best first."""
+        """The settings with a score at that budget, best first."""
         found = [mixture for offer in offers if (mixture := offer.at(budget_usd))]
         return sorted(found, key=lambda mixture: (-self.sign * mixture.mean, mixture.name))
 
     def ranking(self, mixtures: Sequence[Mixture]) -> Ranking:
-        """Of some, best first, as a board ranks its settings."""
+        """Ranks mixtures, best first, as a board ranks its settings."""
         names, means = tuple(mixture.name for mixture in mixtures), np.array([mixture.mean for mixture in mixtures])
-        return Ranking(names=names, means=self.sign * means, draws=self.sign * draws(mixtures), seeds=self.seeds, examples=self.examples)
+        weights, effects = self.weighted(mixtures)
+        return Ranking(names=names, means=self.sign * means, effects=effects.map(lambda part: self.sign * weights @ part))
+
+    def weighted(self, mixtures: Sequence[Mixture]) -> tuple[Floats, Effects]:
+        """Weights, (mixtures, points), and the effects of the points that the mixtures consist of."""
+        places = sorted({part.point.place for mixture in mixtures for part in mixture.parts})
+        weights = np.zeros((len(mixtures), len(places)))
+        for row, mixture in zip(weights, mixtures, strict=True):
+            for part in mixture.parts:
+                row[places.index(part.point.place)] += part.weight
+        return weights, self.effects.map(lambda part: part[places])
 
     def reached(self, mixture: Mixture) -> Estimate:
-        """Its score."""
-        return significance.of_draws(draws([mixture])[0], mixture.mean, self.seeds, self.examples)
+        """The score of a mixture, with its interval."""
+        weights, effects = self.weighted([mixture])
+        return significance.estimate_of(mixture.mean, effects.map(lambda part: weights[0] @ part))
+
+    def measured(self, point: Point) -> Estimate:
+        """The score of a point, with its interval."""
+        return significance.estimate_of(point.mean, self.effects.map(lambda part: part[point.place]))
 
     @property
     def sign(self) -> int:
@@ -209,10 +222,10 @@ class Field:
         return -1 if self.metric.direction == "lower" else 1
 
 
-def fields(found: Results, boards: Sequence[Board], quotes: Quotes | None = None, resamples: int = significance.RESAMPLES) -> list[Field]:
-    """One for each task that has a score. found, boards: at the prices that were asked; quotes: others, whose meter counts.
+def fields(found: Results, boards: Sequence[Board], quotes: Quotes | None = None) -> list[Field]:
+    """One for each task that has a score.
 
-    A setting of which an arm's work was not counted by that meter is left out.
+    found, boards: at the prices of the run. quotes: other prices. A setting is left out if their meter did not count the work of an arm.
     """
     view = found.by_arm
     done = view[view["status"] == "done"].copy()
@@ -223,7 +236,7 @@ def fields(found: Results, boards: Sequence[Board], quotes: Quotes | None = None
     return [
         field
         for task, of_task in itertools.groupby(boards, key=lambda board: board.task)
-        if (field := _field(task, [*of_task], money, strategies, asked, resamples))
+        if (field := _field(task, [*of_task], money, strategies, asked))
     ]
 
 
@@ -234,7 +247,7 @@ class _Money(NamedTuple):
 
 
 def _money(found: Results, done: pd.DataFrame, at: Results) -> dict[tuple[str, float, str], _Money]:
-    """(task, budget, setting) -> means over its arms. at: the same results at the prices looked at."""
+    """(task, budget, setting) -> means over its arms. at: `found` at the prices looked at."""
     if done.empty:
         return {}
     keys = [done["task"], done["budget_usd"], done["name"]]
@@ -248,12 +261,7 @@ def _money(found: Results, done: pd.DataFrame, at: Results) -> dict[tuple[str, f
 
 
 def _field(
-    task: str,
-    boards: Sequence[Board],
-    money: Mapping[tuple[str, float, str], _Money],
-    strategies: Mapping[str, str],
-    asked: Quotes,
-    resamples: int,
+    task: str, boards: Sequence[Board], money: Mapping[tuple[str, float, str], _Money], strategies: Mapping[str, str], asked: Quotes
 ) -> Field | None:
     primary = boards[0].primary
     lines = [(board, line) for board in boards for line in board.scored if line.complete and (task, board.budget_usd, line.name) in money]
@@ -263,32 +271,23 @@ def _field(
     seeds, examples = (reduce(pd.Index.intersection, axis) for axis in ([s.index for s in samples], [s.columns for s in samples]))
     if seeds.empty or examples.empty:
         return None
+    scores = np.stack([cut(sample, [seeds, examples]) for sample in samples])
     points: dict[str, list[Point]] = {}
-    for (board, line), found in zip(lines, samples, strict=True):
-        sample = cut(found, [seeds, examples])
+    for place, (board, line) in enumerate(lines):
         paid = money[task, board.budget_usd, line.name]
-        point = Point(
-            budget_usd=board.budget_usd,
-            quantities=paid.quantities,
-            asked_usd=paid.asked_usd,
-            elastic=paid.elastic,
-            mean=float(sample.mean()),
-            draws=significance.means(sample, resamples),
-        )
+        point = Point(budget_usd=board.budget_usd, mean=float(scores[place].mean()), place=place, **paid._asdict())
         points.setdefault(line.name, []).append(point)
     curves = tuple(
         Curve(name=name, strategy=strategies[name], task=task, points=tuple(of_name)) for name, of_name in sorted(points.items())
     )
     every = {line.name for board in boards for line in board.settings}
-    budgets = tuple(board.budget_usd for board in boards)
     return Field(
         task=task,
         metric=primary,
         curves=curves,
-        seeds=len(seeds),
-        examples=len(examples),
+        effects=significance.effects(scores),
         asked=asked,
-        budgets_usd=budgets,
+        budgets_usd=tuple(board.budget_usd for board in boards),
         left_out=tuple(sorted(every - set(points))),
     )
 

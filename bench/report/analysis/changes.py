@@ -48,7 +48,7 @@ class Change:
         if self.identical:
             return "identical"
         if not self.difference.tested:
-            return "untested: one seed" if self.difference.sure else "no interval"
+            return "untested: one seed" if self.difference.has_interval else "no interval"
         return f"{self._way} beyond noise" if self.beyond else "within noise"
 
     @property

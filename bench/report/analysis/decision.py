@@ -1,7 +1,7 @@
 """What to buy: the best setting for a budget at given prices, and where the answer flips.
 
-A verdict names a setting only where it is ahead of all others of which something is told there, corrected for their number;
-else it says which cannot be told apart. Of a setting that was not run with such a budget, at these prices, nothing is told.
+A verdict has a winner only where one setting is significantly better than all others with a score there, corrected for their number.
+Otherwise it lists those that are not significantly worse. A setting has no score where it was not run with such a budget at these prices.
 """
 
 from __future__ import annotations
@@ -19,57 +19,57 @@ from bench.report.analysis.significance import Estimate
 from bench.results.repricing import Quotes
 
 ON_A_MAP = 12
-"""So many of the best are compared with each other in a field of the map."""
+"""How many of the best settings are compared with each other in a cell of the map."""
 
 BUDGETS, FACTORS = 12, (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0, 2.0, 4.0, 8.0, 16.0)
-"""Columns of a decision map; its rows are these times the price of a label that was asked."""
+"""Columns of a decision map. Its rows are the price of a label at the run times these factors."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What is told of one budget at given prices.
-
-    candidates: best first. ahead: by how much the best is better than each of the next; p-values are corrected, as on a board. tied: of
-    these, those that cannot be told from the best. untold: settings of which nothing is told there.
-    """
+    """The best setting for one budget at given prices."""
 
     budget_usd: float
     quotes: Quotes
     candidates: tuple[Mixture, ...]
+    """Settings with a score there, best first."""
     ahead: tuple[Estimate, ...]
+    """By how much the best is better than each of the next; p-values are corrected, as on a board."""
     tied: tuple[Mixture, ...]
-    untold: tuple[str, ...]
+    """Those that are not significantly worse than the best."""
+    not_covered: tuple[str, ...]
+    """Settings without a score there."""
 
     @property
     def best(self) -> Mixture | None:
         return self.candidates[0] if self.candidates else None
 
     @property
-    def sure(self) -> bool:
-        """Whether one setting is ahead of another, and of all."""
+    def has_winner(self) -> bool:
+        """Whether there are several settings and one is significantly better than all others."""
         return len(self.candidates) > 1 and not self.tied
 
 
 def verdict(field: Field, budget_usd: float, quotes: Quotes, offers: Sequence[Offer] | None = None, compared: int = LOOKED_AT) -> Verdict:
-    """Who is best with that budget at these prices.
+    """The best setting with that budget at these prices.
 
-    offers: those of `field` at `quotes`, where they are at hand. compared: so many of the best are compared with each other.
+    offers: those of `field` at `quotes`, where they are known already. compared: how many of the best are compared with each other.
     """
     offers = field.offers(quotes) if offers is None else offers
     candidates = tuple(field.at(budget_usd, offers))
-    told = {mixture.name for mixture in candidates}
-    untold = tuple(offer.name for offer in offers if offer.name not in told) + field.left_out
+    names = {mixture.name for mixture in candidates}
+    not_covered = tuple(offer.name for offer in offers if offer.name not in names) + field.left_out
     near = candidates[:compared]
     ranking = field.ranking(near)
     ahead = tuple(ranking.difference(near[0].name, other.name) for other in near[1:])
-    tied = tuple(other for other, estimate in zip(near[1:], ahead, strict=True) if not estimate.apart)
-    return Verdict(budget_usd=budget_usd, quotes=quotes, candidates=candidates, ahead=ahead, tied=tied, untold=untold)
+    tied = tuple(other for other, estimate in zip(near[1:], ahead, strict=True) if not estimate.significant)
+    return Verdict(budget_usd=budget_usd, quotes=quotes, candidates=candidates, ahead=ahead, tied=tied, not_covered=not_covered)
 
 
 def covered(field: Field, budget_usd: float, quotes: Quotes) -> tuple[str, Point, float] | None:
-    """The best of what was run that costs no more than that, and so can be done again: setting, point, dollars; None where nothing is.
+    """The best point that costs no more than the budget, so that it can be repeated: setting, point, dollars; None where there is none.
 
-    It stands for a smaller budget, so that more than that may come of this one; of how much more nothing is told.
+    The point stands for a smaller budget. This one may reach more, but how much more is not known.
     """
     rates = quotes.rates(field.task)
     found = [(curve.name, point, point.cost(rates)) for curve in field.curves for point in curve.points]
@@ -78,41 +78,41 @@ def covered(field: Field, budget_usd: float, quotes: Quotes) -> tuple[str, Point
 
 @dataclass(frozen=True, kw_only=True)
 class DecisionMap:
-    """Verdicts over budgets and prices of a label.
-
-    label_usd: ascending. budgets_usd: ascending. verdicts: by price, then by budget.
-    """
+    """Verdicts over budgets and prices of a label."""
 
     field: Field
     label_usd: tuple[float, ...]
+    """Ascending."""
     budgets_usd: tuple[float, ...]
+    """Ascending."""
     verdicts: tuple[tuple[Verdict, ...], ...]
+    """By price, then by budget."""
 
     @cached_property
     def winners(self) -> tuple[str, ...]:
-        """Settings that are best, alone or not, in some cell where at least two are told; in alphabetical order."""
+        """Settings with the best mean in a cell where at least two have a score; in alphabetical order."""
         cells = [verdict for row in self.verdicts for verdict in row]
         return tuple(sorted({cell.best.name for cell in cells if cell.best and len(cell.candidates) > 1}))
 
     @property
     def flips(self) -> bool:
-        """Whether the answer depends on budget or price."""
-        return len({cell.best.name for row in self.verdicts for cell in row if cell.best and cell.sure}) > 1
+        """Whether the winner depends on budget or price."""
+        return len({cell.best.name for row in self.verdicts for cell in row if cell.best and cell.has_winner}) > 1
 
 
 def decision_map(field: Field, quotes: Quotes) -> DecisionMap | None:
-    """None where labels cost nothing, or not two settings are told anywhere; prices and budgets at which none are, are left out."""
+    """None where labels cost nothing, or no cell has two settings with a score. Prices and budgets without such a cell are left out."""
     price = quotes.price("label", field.task)
     if price <= 0:
         return None
     prices = tuple(price * factor for factor in FACTORS)
     budgets = _budgets(field, [quotes.at("label", usd) for usd in prices])
     rows = {usd: _row(field, budgets, quotes.at("label", usd)) for usd in prices}
-    told = {usd: row for usd, row in rows.items() if any(len(cell.candidates) > 1 for cell in row)}
-    columns = [place for place in range(len(budgets)) if any(len(row[place].candidates) > 1 for row in told.values())]
-    verdicts = tuple(tuple(row[place] for place in columns) for row in told.values())
+    kept = {usd: row for usd, row in rows.items() if any(len(cell.candidates) > 1 for cell in row)}
+    columns = [place for place in range(len(budgets)) if any(len(row[place].candidates) > 1 for row in kept.values())]
+    verdicts = tuple(tuple(row[place] for place in columns) for row in kept.values())
     return (
-        DecisionMap(field=field, label_usd=tuple(told), budgets_usd=tuple(budgets[place] for place in columns), verdicts=verdicts)
+        DecisionMap(field=field, label_usd=tuple(kept), budgets_usd=tuple(budgets[place] for place in columns), verdicts=verdicts)
         if verdicts
         else None
     )
@@ -124,7 +124,7 @@ def _row(field: Field, budgets: Sequence[float], quotes: Quotes) -> tuple[Verdic
 
 
 def _budgets(field: Field, quotes: Sequence[Quotes]) -> tuple[float, ...]:
-    """From the least to the greatest budget of which two settings are told at some price, the budgets that were run among them."""
+    """From the smallest to the largest budget at which two settings have a score at some price; those that were run are among them."""
     ranges = [sorted(offer.range for offer in field.offers(at)) for at in quotes]
     lows = [found[1][0] for found in ranges if len(found) > 1]
     highs = [high for found in ranges for _, high in found if math.isfinite(high)]

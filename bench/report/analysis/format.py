@@ -10,7 +10,7 @@ def score(estimate: Estimate | None) -> str:
     """'mean [low, high]'; only the mean where there is no interval."""
     if estimate is None:
         return DASH
-    interval = f" [{estimate.low:z.2f}, {estimate.high:z.2f}]" if estimate.sure else ""
+    interval = f" [{estimate.low:z.2f}, {estimate.high:z.2f}]" if estimate.has_interval else ""
     return f"{estimate.mean:z.2f}{interval}"
 
 

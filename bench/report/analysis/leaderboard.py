@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import starmap
 from typing import Literal
 
 import numpy as np
@@ -120,7 +119,7 @@ class Board:
         pairs, see `ranking`; else for the number of comparisons of its kind, which is Holm's first and strictest step.
         """
         metric = metric or self.primary
-        key = (*_pair(better, worse), metric.name)
+        key = (better.kind, better.name, worse.kind, worse.name, metric.name)
         if key not in self._differences:  # every part of a report asks for them
             self._differences[key] = self._difference(better, worse, metric)
         return self._differences[key]
@@ -134,17 +133,8 @@ class Board:
             return None
         if metric == self.primary and self._ranked(better) and self._ranked(worse):
             return self.ranking.difference(better.name, worse.name)
-        known = self._at_hand if metric == self.primary else {}
-        found = known.get(_pair(better, worse)) or significance.difference(*_by_worth(better, worse, metric))
+        found = significance.difference(*_by_worth(better, worse, metric))
         return found and replace(found, p=float(np.minimum(found.p * self._family(better, worse), 1)))
-
-    @cached_property
-    def _at_hand(self) -> dict[tuple[str, ...], Estimate | None]:
-        """Each setting and its own teachers, the best and each that is to be beaten: found together, which is quicker."""
-        pairs = [(line.teacher, line) for line in self.scored if line.teacher]
-        pairs += [(best, line) for best in self.scored[:1] for line in self.references]
-        pairs = [pair for pair in pairs if all(self.primary.name in line.samples for line in pair)]
-        return dict(zip(starmap(_pair, pairs), significance.differences([_by_worth(*pair, self.primary) for pair in pairs]), strict=True))
 
     def _ranked(self, line: Line) -> bool:
         return line.kind == "setting" and line.name in self.ranking.places
@@ -154,10 +144,6 @@ class Board:
         if first.kind == second.kind:
             return math.comb(len(self.scored), 2) or 1
         return len(self.scored) * (len(self.floors) + 1) or 1
-
-
-def _pair(better: Line, worse: Line) -> tuple[str, ...]:
-    return better.kind, better.name, worse.kind, worse.name
 
 
 def _by_worth(better: Line, worse: Line, metric: Metric) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -179,7 +165,7 @@ def label(strategy: str, setting: str) -> str:
     return f"{strategy} ({setting})" if setting else strategy
 
 
-def boards(found: Results, shown: Sequence[Metric], resamples: int = significance.RESAMPLES) -> list[Board]:
+def boards(found: Results, shown: Sequence[Metric]) -> list[Board]:
     """One board for each task and budget, for the metrics `shown`; the first of them ranks."""
     arms = found.by_arm
     arms = arms[arms["task"].ne("")]
@@ -188,7 +174,7 @@ def boards(found: Results, shown: Sequence[Metric], resamples: int = significanc
         shown = [Metric(str(found.suite.get("primary_metric", "score")), "", "none")]
     drawn = []
     for task, of_task in arms.groupby("task"):
-        scorer = _Scorer(scores(found, of_task.index, [metric.name for metric in shown]), shown, resamples)
+        scorer = _Scorer(scores(found, of_task.index, [metric.name for metric in shown]), shown)
         floors = sorted((_floor(subject, of_task, scorer) for subject in _floors(found, of_task)), key=scorer.rank)
         lead = _lead(str(found.suite.get("lead", {}).get(task, "")), floors)
         for budget, group in of_task.groupby("budget_usd"):
@@ -228,14 +214,13 @@ class _Scorer:
 
     scores: Scores
     metrics: Sequence[Metric]
-    resamples: int
 
     def lines(self, kind: Kind, subject: str, arms: pd.DataFrame, names: pd.Series[str]) -> list[Line]:
         """Scores of one subject over `arms`, of which those that are done count; names: of the line of each."""
         done = arms["status"] == "done"
         found = {m.name: by_line(self.scores, subject, m.name, arms[done], names[done]) for m in self.metrics}
         samples = {name: {metric: of[name] for metric, of in found.items() if name in of} for name in names.unique()}
-        estimates = {metric: dict(zip(of, self._estimates([*of.values()]), strict=True)) for metric, of in found.items()}
+        estimates = {metric: {name: _estimate(sample) for name, sample in of.items()} for metric, of in found.items()}
         statuses: dict[str, Counter[str]] = {name: Counter() for name in samples}
         for name, status in zip(names.tolist(), arms["status"].tolist(), strict=True):  # quicker than to go over the columns
             statuses[name][status] += 1
@@ -260,10 +245,11 @@ class _Scorer:
             seeds=len(samples.get(self.metrics[0].name, ())),
         )
 
-    def _estimates(self, samples: Sequence[pd.DataFrame]) -> list[Estimate]:
-        """A metric of the whole test set has a mean over seeds and no interval."""
-        found = significance.estimates([sample.to_numpy() for sample in samples], self.resamples)
-        return [replace(e, examples=0) if s.shape[1] == 1 and s.columns[0] == WHOLE else e for s, e in zip(samples, found, strict=True)]
+
+def _estimate(sample: pd.DataFrame) -> Estimate:
+    """A metric of the whole test set has a mean over seeds and no interval."""
+    found = significance.estimate(sample.to_numpy())
+    return replace(found, examples=0) if sample.shape[1] == 1 and sample.columns[0] == WHOLE else found
 
 
 def _settings(arms: pd.DataFrame, scorer: _Scorer) -> tuple[Line, ...]:

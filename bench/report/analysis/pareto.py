@@ -124,7 +124,7 @@ def trade_off(board: Board) -> TradeOff | None:
         return None
     by = {axis: {p.name: next((other for other in found if other.dominates(p)), None) for p in found} for axis, found in points.items()}
     pairs = {(better.name, name) for found in by.values() for name, better in found.items() if better}
-    surely = {pair for pair in pairs if board.ranking.surely(*pair)}
+    surely = {pair for pair in pairs if board.ranking.significantly_better(*pair)}
     return TradeOff(board, lines, {axis: dict(_places(found, by[axis], surely)) for axis, found in points.items()})
 
 

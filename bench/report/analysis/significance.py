@@ -1,33 +1,41 @@
-"""Means, their 95 % intervals and p-values, over seeds and test examples together. docs/statistics.md says why, and what it reaches.
+"""Means with 95 % intervals and p-values, over seeds and test examples together. docs/statistics.md says how often they are right.
 
-Scores of one setting form an array, seeds x examples: a crossed layout, as every seed's model is scored on the same examples.
+Scores of one setting form an array, seeds x examples. Every seed's model is scored on the same examples, so seeds and examples are crossed.
 
-    sample  seeds x examples      the scores, or a paired difference of two settings' scores
-      | means                     the weights hang on the shape alone: draws of a sum are the sum of the draws
-    draws   seeds x RESAMPLES     the mean, with one seed counting more at a time and the examples drawn again; fewer that vary alike
-      | spread                    draws over seeds, over examples and over single cells -> variances of the mean
+    scores     seeds x examples     the scores, or the paired difference of two settings' scores
+      | effects                     effects of seeds, of examples and of single cells
+    Effects
+      | spread                      sums of squares: unbiased variances of the mean, one for each source
     Spread
-      | interval, p_value         the normal tail, averaged over what the variance between so few seeds may be in truth
+      | interval, p_value           the normal distribution, averaged over what the variance between so few seeds may be
     low, high, p
 
-The draws are those of the pigeonhole bootstrap, which draws seeds and examples again independently of each other (Owen 2007, The
-pigeonhole bootstrap, Annals of Applied Statistics 1(2), 386-411), with two changes. Seeds are not drawn, but each of the few counts
-more in turn. And as the bootstrap counts the spread of single cells three times over (Owen and Eckles 2012, Bootstrapping data
-arrays of arbitrary order, same journal 6(3), 895-927), variances are read from its parts, as in an analysis of variance, and not
-from the quantiles of the whole.
+The estimator is the analysis of variance of the two-way crossed layout of random effects, with one score in each cell:
 
-Two, three or five seeds show badly how much seeds differ: their variance has seeds - 1 degrees of freedom, while that between
-examples is as good as known. The distribution of such a sum is that of Behrens and Fisher (Fisher 1935, The fiducial argument in
-statistical inference, Annals of Eugenics 6, 391-398). A p-value is taken from it as it is, and so errs to the safe side. It is too
-wide where both variances are alike; intervals weigh small variances between seeds more, see CENTRED.
+    score = mean + seed + example + cell        with the variances S, E and C, over s seeds and e examples
 
-The weights come from a fixed local generator: results repeat, and settings that are compared meet the same draws.
+The mean over all cells has the variance S/s + E/e + C/(s e). Three sums of squares estimate it:
+
+    source      estimate                                         expected value
+    by seed     sum((mean of a seed - mean)^2) / (s (s - 1))     S/s + C/(s e)
+    by example  sum((mean of an example - mean)^2) / (e (e - 1)) E/e + C/(s e)
+    cells       sum(residual^2) / (s (s - 1) e (e - 1))          C/(s e)
+
+These are the mean squares divided by s e. Their expected values hold for every distribution of the effects (Cornfield and Tukey 1956,
+Average values of mean squares in factorials, Annals of Mathematical Statistics 27(4), 907-949; Searle, Casella and McCulloch 1992,
+Variance components, Wiley, chapter 4). Hence by seed + (by example - cells) is an unbiased estimate of the variance of the mean. The
+estimate in brackets can be negative by chance; it is then taken as 0.
+
+Few seeds estimate the variance between seeds badly: with seeds - 1 degrees of freedom. The variance between examples is known far better.
+The sum of two such terms has the distribution of Behrens and Fisher (Fisher 1935, The fiducial argument in statistical inference,
+Annals of Eugenics 6, 391-398). p-values come from it as it is, and are conservative. Intervals from it would be too wide where both
+variances are similar, so intervals give more weight to small variances between seeds; see CENTRED.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -38,102 +46,111 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-RESAMPLES = 1000
-"""So often the examples are drawn again: their variance is then right to 4.5 %, the width of an interval to about 2 %."""
-
 LEVEL = 0.05
-"""Of tests, and of what intervals leave out."""
+"""Significance level of tests; intervals leave out the same share."""
 
 FEWEST_EXAMPLES = 4
-"""With fewer there is no interval."""
+"""With fewer examples there is no interval: Student's t with examples - 1 degrees of freedom has no finite variance then."""
 
 CENTRED, SAFE = 0.5, 0.0
-"""Prior of the variance between seeds, A, beside that between examples, B: 1/A (1 + B/A)^this. 0 is Behrens and Fisher's, which covers
-95 % or more; with 0.5 it is 93 to 97 % whatever A and B, and 92 to 98 % with two seeds (tests/report/test_simulation.py)."""
+"""Exponents k of the prior 1/A (1 + B/A)^k, where A is the variance between seeds and B that from examples. k = 0 is the prior of Behrens
+and Fisher and covers 95 % or more. k = 0.5 covers 93 to 97 % whatever A and B are, and 92 to 98 % with two seeds
+(tests/report/test_simulation.py)."""
 
-TOGETHER, NODES = 64, 64
+NODES = 64
 ROUNDING = 1e-18
-"""Variances under this, in squared units of the score, are those of floating point."""
+"""A smaller variance, in squared units of the score, is floating-point noise."""
 
 
-class Spread(NamedTuple):
-    """Variance of a mean by where it comes from, in squared units of the score; of one mean, or of many as arrays of one shape.
+@dataclass(frozen=True, kw_only=True)
+class Effects:
+    """Estimated effects behind one mean, or behind many along the leading axes.
 
-    seeds: what differs from seed to seed, estimated with `freedom` degrees of freedom. examples: what examples add to that.
-    cells: the part of `seeds` that more examples would lessen, as it belongs to single cells.
+    They are scaled: a sum of squares is the variance of the mean from that source, and a sum of products is the covariance of two means.
+    They are linear in the scores: the effects of a difference, or of any linear combination of means, are that combination of effects.
     """
 
     seeds: Floats
+    """(..., seeds): mean of a seed less the mean of all."""
     examples: Floats
+    """(..., examples): mean of an example less the mean of all."""
     cells: Floats
+    """(..., seeds x examples): what is left of each score, the residual."""
+    shape: tuple[int, int]
+    """How many seeds and how many examples there are."""
+
+    @property
+    def parts(self) -> tuple[Floats, Floats, Floats]:
+        return self.seeds, self.examples, self.cells
+
+    def map(self, change: Callable[[Floats], Floats]) -> Effects:
+        """The same linear change of all three, such as a choice of rows or a product with weights."""
+        return Effects(seeds=change(self.seeds), examples=change(self.examples), cells=change(self.cells), shape=self.shape)
+
+
+class Spread(NamedTuple):
+    """Variance of a mean by source, in squared units of the score; of one mean, or of many as arrays of one shape."""
+
+    seeds: Floats
+    """Variance between seeds, estimated with `freedom` degrees of freedom."""
+    examples: Floats
+    """What the choice of examples adds to that."""
+    cells: Floats
+    """The part of `seeds` that more examples would reduce, because it belongs to single cells."""
     freedom: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """A mean with its 95 % interval, in the unit of the scores; low and high are NaN where there is nothing to draw again from.
-
-    seeds, examples: how many there were. One seed: the interval is over examples alone and says nothing about seeds.
-    p: of a difference, how likely so great a one is where there is none in truth; corrected where a board made it. NaN with one
-    seed, or without an interval.
-    """
+    """A mean with its 95 % interval, in the unit of the scores."""
 
     mean: float
     low: float
+    """NaN without an interval; `high` too."""
     high: float
     seeds: int
+    """How many there were. With one seed the interval is over examples alone and says nothing about other seeds."""
     examples: int
     p: float = math.nan
+    """Two-sided p-value of a mean that is 0 in truth; corrected for many comparisons where a board made it. NaN with one seed, or without
+    an interval."""
 
     @property
-    def apart(self) -> bool:
-        """Whether it is surely not 0: for differences. Never with one seed."""
+    def significant(self) -> bool:
+        """Whether the mean differs significantly from 0. Never with one seed."""
         return self.p < LEVEL
 
     @property
-    def sure(self) -> bool:
-        """Whether there is an interval."""
+    def has_interval(self) -> bool:
         return not math.isnan(self.low)
 
     @property
     def tested(self) -> bool:
-        """Whether there was enough to tell chance from a difference: at least two seeds, and values by example."""
+        """Whether there is a p-value: at least two seeds, and scores by example."""
         return not math.isnan(self.p)
 
     def __neg__(self) -> Estimate:
-        """The same difference, seen from the other side."""
+        """The difference with its two sides swapped."""
         return Estimate(mean=0.0 - self.mean, low=0.0 - self.high, high=0.0 - self.low, seeds=self.seeds, examples=self.examples, p=self.p)
 
 
-def estimate(scores: Floats, resamples: int = RESAMPLES) -> Estimate:
-    """Mean, interval and p-value of scores, seeds x examples, at least one each, none missing."""
-    return estimates([scores], resamples)[0]
+def estimate(scores: Floats) -> Estimate:
+    """Mean, interval and p-value of scores, seeds x examples, at least one of each, none missing."""
+    return estimate_of(float(scores.mean()), effects(scores))
 
 
-def estimates(samples: Sequence[Floats], resamples: int = RESAMPLES) -> list[Estimate]:
-    """`estimate` of many samples; those of one shape are drawn together, which is quicker."""
-    found: dict[int, Estimate] = {}
-    shapes: dict[tuple[int, ...], list[int]] = {}
-    for place, sample in enumerate(samples):
-        shapes.setdefault(sample.shape, []).append(place)
-    for shape, places in shapes.items():
-        for start in range(0, len(places), TOGETHER):
-            some = places[start : start + TOGETHER]
-            scores = np.stack([samples[place] for place in some])
-            found |= zip(some, _of_many(means(scores, resamples), scores.mean(axis=(1, 2)), *shape), strict=True)
-    return [found[place] for place in range(len(samples))]
+def estimate_of(mean: float, found: Effects) -> Estimate:
+    """Interval and p-value of a mean from the effects behind it."""
+    (seeds, examples), variance = found.shape, spread(found)
+    low, high = interval(mean, variance)
+    p = float(p_value(np.array(mean), variance)) if seeds > 1 else math.nan
+    return Estimate(mean=mean, low=float(low), high=float(high), seeds=seeds, examples=examples, p=p)
 
 
-def difference(better: pd.DataFrame, worse: pd.DataFrame, resamples: int = RESAMPLES) -> Estimate | None:
-    """The mean of `paired`."""
-    return differences([(better, worse)], resamples)[0]
-
-
-def differences(pairs: Sequence[tuple[pd.DataFrame, pd.DataFrame]], resamples: int = RESAMPLES) -> list[Estimate | None]:
-    """`difference` of many pairs; those of one shape are drawn together, which is quicker."""
-    gaps = [paired(*pair) for pair in pairs]
-    found = iter(estimates([gap.to_numpy() for gap in gaps if gap is not None], resamples))
-    return [None if gap is None else next(found) for gap in gaps]
+def difference(better: pd.DataFrame, worse: pd.DataFrame) -> Estimate | None:
+    """Estimate of the mean of `paired`."""
+    gaps = paired(better, worse)
+    return None if gaps is None else estimate(gaps.to_numpy())
 
 
 def paired(better: pd.DataFrame, worse: pd.DataFrame) -> pd.DataFrame | None:
@@ -146,79 +163,59 @@ def paired(better: pd.DataFrame, worse: pd.DataFrame) -> pd.DataFrame | None:
     return pd.DataFrame(gaps, better.index, better.columns)
 
 
-def means(scores: Floats, resamples: int = RESAMPLES) -> Floats:
-    """Draws of the mean: (..., seeds, examples) -> (..., seeds x draws), seed by seed; their mean is the mean of the scores.
+def effects(scores: Floats) -> Effects:
+    """Effects behind the means of scores, (..., seeds, examples)."""
+    *many, seeds, examples = scores.shape
+    of_seeds, of_examples = math.sqrt(seeds * max(seeds - 1, 1)), math.sqrt(examples * max(examples - 1, 1))
+    centred = scores - scores.mean(axis=(-2, -1), keepdims=True)
+    by_seed, by_example = centred.mean(axis=-1, keepdims=True), centred.mean(axis=-2, keepdims=True)
+    residuals = centred - by_seed - by_example
+    return Effects(
+        seeds=by_seed[..., 0] / of_seeds,
+        examples=by_example[..., 0, :] / of_examples,
+        cells=residuals.reshape(*many, seeds * examples) / (of_seeds * of_examples),
+        shape=(seeds, examples),
+    )
 
-    A draw is a weighted mean of all scores. Its weights depend on the shape alone, so that draws of a difference, or of any other
-    linear combination, of samples of one shape are that combination of their draws. They are for `spread`: it needs all of them,
-    in this order, and their quantiles are no interval. To keep fewer, ask for fewer.
+
+def spread(found: Effects) -> Spread:
+    """Variances of means from the effects behind them."""
+    return components([np.square(part).sum(axis=-1) for part in found.parts], found.shape)
+
+
+def spread_of_sums(weights: Floats, found: Effects) -> Spread:
+    """Variances of linear combinations of means. weights: (sums, means). found: effects behind the means."""
+    return components([(weights @ matrix * weights).sum(axis=-1) for matrix in covariances(found)], found.shape)
+
+
+def covariances(found: Effects) -> tuple[Floats, Floats, Floats]:
+    """Covariances of means by seed, by example and of cells, each (means, means). Their diagonals are the sums of squares of `spread`."""
+    seeds, examples, cells = (part @ part.T for part in found.parts)
+    return seeds, examples, cells
+
+
+def components(squares: Sequence[Floats], shape: tuple[int, int]) -> Spread:
+    """Variances of means from the three sums of squares in the module's docstring. shape: seeds, examples.
+
+    The variance from examples is NaN with fewer than FEWEST_EXAMPLES. Otherwise it is at least 0, and `widened`.
     """
-    *outer, seeds, examples = scores.shape
-    drawn = scores @ _weights(examples, resamples)
-    if seeds > 1:
-        centre = drawn.mean(axis=-2, keepdims=True)
-        drawn = centre + (drawn - centre) / math.sqrt(seeds - 1)
-    return drawn.reshape(*outer, -1)
+    (by_seed, by_example, cells), (seeds, examples) = squares, shape
+    return Spread(by_seed, np.maximum(by_example - cells, 0) * widened(examples), cells, max(seeds - 1, 1))
 
 
-def spread(draws: Floats, seeds: int, examples: int) -> Spread:
-    """Variances of a mean from its draws, (..., seeds x resamples), as `means` gives them: unbiased, and examples' at least 0.
-
-    examples: how many were drawn again; NaN where they were fewer than FEWEST_EXAMPLES. Their variance is widened to that of
-    Student's t with examples - 1 degrees of freedom.
-    """
-    table = draws.reshape(*draws.shape[:-1], seeds, -1)
-    by_seed = table.mean(axis=-1).var(axis=-1)
-    return components((by_seed, table.mean(axis=-2).var(axis=-1), table.var(axis=(-2, -1))), seeds, examples)
-
-
-def spread_of_sums(weights: Floats, draws: Floats, seeds: int, examples: int) -> Spread:
-    """`spread` of linear combinations of means: weights, (sums, means), and the draws of the means, (means, seeds x resamples)."""
-    return components(tuple((weights @ part * weights).sum(axis=-1) for part in covariances(draws, seeds)), seeds, examples)
-
-
-def covariances(draws: Floats, seeds: int) -> tuple[Floats, Floats, Floats]:
-    """Of the draws of several means: between seeds, between draws of the examples, and of all of them together; each (means, means)."""
-    by_seed, by_example, whole = (part @ part.T / part.shape[1] for part in parts(draws, seeds))
-    return by_seed, by_example, whole
-
-
-def parts(draws: Floats, seeds: int) -> tuple[Floats, Floats, Floats]:
-    """Draws of several means by seed, by draw of the examples, and all of them: each (means, ...), less the mean."""
-    table = draws.reshape(len(draws), seeds, -1)
-    centred = table - table.mean(axis=(1, 2), keepdims=True)
-    return centred.mean(axis=2), centred.mean(axis=1), centred.reshape(len(draws), -1)
-
-
-def components(variances: tuple[Floats, Floats, Floats], seeds: int, examples: int) -> Spread:
-    """From the variances of draws between seeds, between draws of the examples, and of all of them together; see `spread`."""
-    by_seed, by_example, whole = variances
-    cells = np.maximum(whole - by_seed - by_example, 0)
-    widened = (examples - 1) / (examples - 3) if examples >= FEWEST_EXAMPLES else math.nan
-    return Spread(by_seed, np.maximum(by_example - cells, 0) * widened, cells, max(seeds - 1, 1))
-
-
-def of_draws(draws: Floats, mean: float, seeds: int, examples: int) -> Estimate:
-    """The same from the draws of a mean, as `means` gives them, or from one linear combination of such draws and of their means."""
-    return _of_many(draws[None], np.array([mean]), seeds, examples)[0]
-
-
-def _of_many(draws: Floats, many: Floats, seeds: int, examples: int) -> list[Estimate]:
-    found = spread(draws, seeds, examples)
-    lows, highs = interval(many, found)
-    p_values = p_value(many, found) if seeds > 1 else np.full(len(many), math.nan)
-    rows = zip(many.tolist(), lows.tolist(), highs.tolist(), p_values.tolist(), strict=True)
-    return [Estimate(mean=mean, low=low, high=high, seeds=seeds, examples=examples, p=p) for mean, low, high, p in rows]
+def widened(examples: int) -> float:
+    """Variance of Student's t with examples - 1 degrees of freedom; NaN where it has none."""
+    return (examples - 1) / (examples - 3) if examples >= FEWEST_EXAMPLES else math.nan
 
 
 def interval(mean: Floats | float, found: Spread, level: float = LEVEL) -> tuple[Floats, Floats]:
-    """Low and high of means; `level` is left out."""
+    """Low and high ends around means; `level` is the share left out."""
     half = half_width(found, level)
     return mean - half, mean + half
 
 
 def half_width(found: Spread, level: float = LEVEL, prior: float = CENTRED) -> Floats:
-    """Half an interval. It is read from a table over the seeds' share of the variance, right to a thousandth."""
+    """Half the width of an interval, from a table over the share of the variance that lies between seeds; exact to a thousandth."""
     angles, widths = _critical(found.freedom, level, prior)
     whole = np.maximum(found.seeds + found.examples, ROUNDING)
     half: Floats = np.sqrt(whole) * np.interp(np.arcsin(np.sqrt(np.clip(found.seeds / whole, 0, 1))), angles, widths)
@@ -226,7 +223,7 @@ def half_width(found: Spread, level: float = LEVEL, prior: float = CENTRED) -> F
 
 
 def p_value(mean: Floats, found: Spread, prior: float = SAFE) -> Floats:
-    """How likely a mean so far from 0, on either side, is where it is 0 in truth; NaN where the spread is."""
+    """Probability of a mean at least so far from 0, on either side, if it is 0 in truth; NaN where the spread is NaN."""
     times, weights = mixture(found.freedom)
     seeds, examples = np.maximum(found.seeds, ROUNDING)[..., None], found.examples[..., None]
     weights = weights * (1 + examples / (seeds * times)) ** prior
@@ -236,10 +233,11 @@ def p_value(mean: Floats, found: Spread, prior: float = SAFE) -> Floats:
 
 
 def holm(p_values: Floats, family: int | None = None) -> Floats:
-    """p-values corrected for their number, in their order: those under LEVEL hold all together but for LEVEL of all times.
+    """p-values corrected for their number, in their order: all that are under LEVEL are right together in 1 - LEVEL of all cases.
 
-    family: how many comparisons there are, where some are left out that are not claimed (Holm 1979, A simple sequentially
-    rejective multiple test procedure, Scandinavian Journal of Statistics 6(2), 65-70). Whatever hangs together with what.
+    family: how many comparisons there are, where some are left out and no claim is made about them. The correction holds whatever the
+    dependence between comparisons (Holm 1979, A simple sequentially rejective multiple test procedure, Scandinavian Journal of
+    Statistics 6(2), 65-70).
     """
     order = np.argsort(p_values, kind="stable")
     stricter = (family or len(p_values)) - np.arange(len(p_values))
@@ -249,15 +247,15 @@ def holm(p_values: Floats, family: int | None = None) -> Floats:
 
 
 def erfc(values: Floats) -> Floats:
-    """Both tails of the normal distribution beyond sqrt(2) times a value; numpy has no complementary error function."""
+    """Complementary error function: both tails of the normal distribution beyond sqrt(2) times a value. numpy has none."""
     return np.fromiter(map(math.erfc, values.ravel().tolist()), np.float64, values.size).reshape(values.shape)
 
 
 @lru_cache(maxsize=64)
 def mixture(freedom: int) -> tuple[Floats, Floats]:
-    """How many times what it seems to be a variance may be that is known with so many degrees of freedom, and the weights of that.
+    """Ratios of a true variance to its estimate with so many degrees of freedom, and the weight of each.
 
-    Nodes of freedom / chi-square at even steps of its logarithm: sums over them are right to a thousandth, also for far tails.
+    The ratios are freedom / chi-square at even steps of its logarithm. Sums over them are exact to a thousandth, also in far tails.
     """
     logs = np.linspace(-20 / freedom - 4 / math.sqrt(freedom), 3 / math.sqrt(freedom), NODES)
     weights = np.exp(freedom * (logs - np.exp(2 * logs) / 2 + 0.5))
@@ -266,7 +264,7 @@ def mixture(freedom: int) -> tuple[Floats, Floats]:
 
 @lru_cache(maxsize=256)
 def _critical(freedom: int, level: float, prior: float) -> tuple[Floats, Floats]:
-    """Half-widths where the variance is 1 and sin^2 of the angle its share between seeds; by bisection."""
+    """Half-widths at variance 1, by bisection, where sin^2 of the angle is the share of the variance between seeds."""
     angles = np.linspace(0, math.pi / 2, 65)
     found = Spread(np.sin(angles) ** 2, np.cos(angles) ** 2, np.zeros(65), freedom)
     logs = np.array([np.full(65, -3.0), np.full(65, 30.0)])
@@ -275,25 +273,3 @@ def _critical(freedom: int, level: float, prior: float) -> tuple[Floats, Floats]
         wider = p_value(np.exp(middle), found, prior) > level
         logs = np.where([wider, ~wider], middle, logs)
     return angles, np.exp(logs.mean(axis=0))
-
-
-@lru_cache(maxsize=4)
-def _weights(examples: int, resamples: int) -> Floats:
-    """Weights of examples, examples x draws; each column sums to 1, each row to what equal weights would.
-
-    Stretched, as both drawing again and centring the draws take from the variance.
-    """
-    drawn = np.random.default_rng(20070107).multinomial(examples, [1 / examples] * examples, resamples).T / examples
-    apart = drawn - drawn.mean(axis=1, keepdims=True)
-    apart *= math.sqrt(examples / max(examples - 1, 1) * resamples / (resamples - 1))
-    return 1 / examples + (_fewer(apart) if 2 * examples <= resamples else apart)
-
-
-def _fewer(draws: Floats) -> Floats:
-    """As many draws as examples, with the means, 0, and the covariances of these: nothing else of them is ever asked for."""
-    examples, resamples = draws.shape
-    variances, directions = np.linalg.eigh(draws @ draws.T / resamples)
-    roots = directions * np.sqrt(np.maximum(variances, 0) * examples)
-    unlike = np.linalg.qr(np.column_stack([np.ones(examples), np.eye(examples)[:, 1:]]))[0]
-    found: Floats = roots[:, 1:] @ unlike[:, 1:].T  # the first root is 0, as weights sum to 1; the first column would not sum to 0
-    return found

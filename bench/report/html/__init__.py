@@ -1,19 +1,19 @@
 """report.html: the report as one page that asks for nothing: no server, no request, under 6 MB.
 
-text       text that is nobody's -> text that shows and does nothing else
-prose      the sections of report.md as HTML
-places     which of them stands where
-amounts    what the purse of each line paid for: dollars at any prices
-live       the curves, with their draws: quality at any budget and prices
-lines      the leaderboard
-fronts     quality against what a model costs
-examples   what the models wrote
-endings    every arm that has no score, and why
-payload    all of these as one JSON document
-fill       page.html, report.css, the scripts and the payload -> the page
+escape       text from anybody -> text that shows and does nothing else
+prose        the sections of report.md as HTML
+layout       which of them stands where
+quantities   what the purse of each line paid for: dollars at any prices
+curves       quality at any budget and prices, with the covariances that intervals need
+leaderboard  the leaderboard
+pareto       quality against what a model costs
+predictions  what the models wrote
+failed_arms  every arm that has no score, and why
+payload      all of these as one JSON document
+template     page.html, report.css, the scripts and the payload -> the page
 
-In the page: statistics.js and pricing.js compute, as `bench.report.analysis.ranking` and `curves` do; elements.js, arms.js, decision.js and
-charts.js show, the last with the libraries in vendor/; report.js is the page.
+In the page, statistics.js and pricing.js compute what `bench.report.analysis.ranking` and `budget_curves` compute. elements.js, arms.js,
+decision.js and charts.js show it, the last with the libraries in vendor/. report.js is the page.
 """
 
 from __future__ import annotations

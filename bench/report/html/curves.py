@@ -1,8 +1,8 @@
 """The curves of `analysis.budget_curves` for the sliders of the page, with the same points and the same statistics.
 
-Every score at any budget is a linear combination of at most two points, and a comparison one of at most four. All that an interval or
-a p-value needs of it are three variances (`significance.spread`), and those follow from the variances and covariances of the points. So the
-page holds these, and no draws: it says to the last digit what Python says, and is small.
+Every score at any budget is a linear combination of at most two points, and a comparison is one of at most four. An interval or a p-value
+needs its variances between seeds and from examples (`significance.spread`). Both follow from the covariances of the points. The page holds
+two matrices of these, so it is small and computes what Python computes, up to the rounding of 32-bit floats.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from bench.report.analysis.significance import Floats
 from bench.report.html.quantities import Amounts
 
 COVARIANCES = 80_000
-"""All pairs of points of a page, task by task; with more points the page moves only those of the best settings."""
+"""The largest number of pairs of points on a page. With more points the sliders move only those of the best settings."""
 
 FACTS = ("labels_bought", "pseudo_labels", "student_parameters", "student_flops", "student_ms", "large_flops", "large_ms")
-"""What a setting is known for, beside scores and dollars."""
+"""What is known about a setting beside scores and dollars."""
 
 Facts = Mapping[tuple[float, str], Mapping[str, float]]
 """(budget, setting) -> its facts."""
@@ -68,12 +68,12 @@ def _task(boards: Sequence[Board], field: Field | None, amounts: Amounts, kept: 
         "settings": sorted(settings, key=lambda setting: str(setting["name"])),
         "shown": [*moved],
         "not_compared": list(field.left_out),
-        "spread": spreads([point for _, point in points], field.seeds, field.examples),
+        "spread": covariances(field, [point for _, point in points]),
     }
 
 
 def _points(field: Field, kept: Collection[str], most: int) -> list[tuple[str, Point]]:
-    """(setting, point) of the best settings, as many as there is room for, at least of one."""
+    """(setting, point) of the best settings, as many as there is room for; at least those of one setting."""
     curves = {curve.name: curve for curve in field.curves}
     found: list[tuple[str, Point]] = []
     for name in kept:
@@ -85,8 +85,8 @@ def _points(field: Field, kept: Collection[str], most: int) -> list[tuple[str, P
 
 
 def _point(name: str, point: Point, place: int, field: Field, amounts: Amounts, facts: Facts) -> dict[str, Any]:
-    """asked_usd: what it cost at the prices that were asked. bought: by purpose, at the meter of now."""
-    reached = significance.of_draws(point.draws, point.mean, field.seeds, field.examples)
+    """asked_usd: its cost at the prices of the run. bought: by purpose, at the present meter."""
+    reached = field.measured(point)
     return {
         "place": place,
         "budget": point.budget_usd,
@@ -100,19 +100,17 @@ def _point(name: str, point: Point, place: int, field: Field, amounts: Amounts, 
     }
 
 
-def spreads(points: Sequence[Point], seeds: int, examples: int) -> dict[str, Any] | None:
-    """What `stats` needs of any combination of points; None where there are no intervals.
+def covariances(field: Field, points: Sequence[Point]) -> dict[str, str] | None:
+    """Covariances of points between seeds and from examples: of each the lower triangle, row by row. None without intervals.
 
-    seeds, examples, whole: covariances of the points' draws, averaged over draws of the examples, over seeds, and not at all: the lower
-    triangle, row by row. widened: by so much `stats.components` widens what examples add.
+    Those from examples are less those of cells, and widened, as in `significance.components`. Only the clipping at 0 remains to be done.
     """
-    if examples < significance.FEWEST_EXAMPLES or not points:
+    if field.examples < significance.FEWEST_EXAMPLES or not points:
         return None
-    found = significance.covariances(np.stack([point.draws for point in points]), seeds)
-    triangles = [packed(of[np.tril_indices(len(points))]) for of in found]
-    nothing, one = np.zeros(()), np.ones(())
-    widened = float(significance.components((nothing, one, nothing), seeds, examples).examples)
-    return {**dict(zip(("seeds", "examples", "whole"), triangles, strict=True)), "widened": widened}
+    places = [point.place for point in points]
+    by_seed, by_example, cells = significance.covariances(field.effects.map(lambda part: part[places]))
+    triangle = np.tril_indices(len(points))
+    return {"seeds": packed(by_seed[triangle]), "examples": packed(((by_example - cells) * significance.widened(field.examples))[triangle])}
 
 
 def packed(values: Floats) -> str:
@@ -121,7 +119,7 @@ def packed(values: Floats) -> str:
 
 
 def _as_run(boards: Sequence[Board], kept: Collection[str]) -> list[dict[str, Any]]:
-    """Without prices: what each setting reached with each budget, and nothing between them."""
+    """Without prices: the score of each setting at each budget that was run, and none between them."""
     points: dict[str, list[dict[str, Any]]] = {name: [] for name in kept}
     for board in boards:
         for line in board.scored:

@@ -70,4 +70,4 @@ def compared(found: Estimate | None) -> dict[str, Any] | None:
     """A difference: estimate, whether it could be tested, its corrected p-value, and whether two settings are tied."""
     if found is None:
         return None
-    return {"estimate": estimate(found), "tested": found.tested, "p": found.p, "tied": found.tested and not found.apart}
+    return {"estimate": estimate(found), "tested": found.tested, "p": found.p, "tied": found.tested and not found.significant}

@@ -1,6 +1,6 @@
 "use strict";
-/* What a setting reaches with a budget at given prices: the sums of bench/report/curves.py, decision.py and serving.py, on the same
-   points. Pure functions; prices: what is sold -> dollars, labels at the price of the task. */
+/* The score of a setting with a budget at given prices, as budget_curves.py, decision.py and serving_cost.py in bench/report/analysis
+   compute it, on the same points. Pure functions. prices: what is sold -> dollars, labels at the price of the task. */
 const pricing = (() => {
   const CLOSE = 1e-9;
 
@@ -19,7 +19,7 @@ const pricing = (() => {
 
   const close = (a, b) => Math.abs(a - b) <= CLOSE * Math.max(Math.abs(a), Math.abs(b));
 
-  /* A score at a budget, of one point or between two; null outside of what was run. */
+  /* A score at a budget, of one point or interpolated between two; null outside the range that was run. */
   function at(setting, budget, prices) {
     const covered = setting.points.filter((p) => !p.elastic && dollars(p.bought, prices) <= budget * (1 + CLOSE));
     if (covered.length) return mixed(setting, [[1, 1, covered.at(-1)]], prices);
@@ -54,8 +54,8 @@ const pricing = (() => {
   const terms = (mixture, sign = 1) => mixture.parts.map(([weight, , point]) => [sign * weight, point.place]);
   const estimate = (mixture, task) => statistics.estimate(mixture.mean, terms(mixture), task);
 
-  /* Settings of which something is told there, best first; each but the first with `behind`, what it is behind the best by. Those
-     beyond the first `compared` are not compared, as in decision.verdict. */
+  /* Settings with a score there, best first; each but the first with `behind`, by how much it is behind the best. Those beyond the first
+     `compared` are not compared, as in decision.verdict. */
   function ranked(task, budget, prices, compared = task.looked_at) {
     const sign = task.metric.direction === "lower" ? -1 : 1;
     const found = task.settings.map((setting) => at(setting, budget, prices)).filter(Boolean);
@@ -64,13 +64,13 @@ const pricing = (() => {
     const behind = statistics.ranked(near.map((one) => sign * one.mean), near.map((one) => terms(one)), task);
     near.slice(1).forEach((one, i) => (one.behind = behind[i]));
     for (const one of found.slice(compared)) {
-      const apart = statistics.estimate(sign * (found[0].mean - one.mean), [...terms(found[0]), ...terms(one, -1)], task);
-      one.behind = {estimate: apart, tested: behind[0].tested, p: null, tied: false};
+      const gap = statistics.estimate(sign * (found[0].mean - one.mean), [...terms(found[0]), ...terms(one, -1)], task);
+      one.behind = {estimate: gap, tested: behind[0].tested, p: null, tied: false};
     }
     return found;
   }
 
-  /* The best of what was run that costs no more than that: {setting, point, usd}, as decision.covered; undefined where nothing is. */
+  /* The best point that costs no more than the budget: {setting, point, usd}, as decision.covered; undefined where there is none. */
   function covered(task, budget, prices) {
     const sign = task.metric.direction === "lower" ? -1 : 1;
     const every = task.settings.flatMap((setting) => setting.points.map((point) => ({setting, point, usd: dollars(point.bought, prices)})));

@@ -1,6 +1,6 @@
 "use strict";
-/* Intervals, p-values and ties, as bench/report/stats.py and ranking.py have them: the same formulas on the same variances. Every score
-   is a combination of points, and so is every difference; terms: [weight, place of the point]. */
+/* Intervals, p-values and ties: the formulas of significance.py and ranking.py in bench/report/analysis, on the same variances. Every score
+   is a linear combination of points, and so is every difference. terms: [weight, place of the point]. */
 const statistics = (() => {
   const LEVEL = 0.05, ROUNDING = 1e-18, CENTRED = 0.5, SAFE = 0, NODES = 64, ANGLES = 65;
   const unpacked = new WeakMap(), mixtures = new Map(), criticals = new Map();
@@ -8,23 +8,20 @@ const statistics = (() => {
   const sum = (values) => values.reduce((a, b) => a + b, 0);
   const known = (memory, key, make) => memory.get(key) ?? memory.set(key, make()).get(key);
 
-  /* Covariances of points, the lower triangle of each part; a DataView, as a typed array would take the byte order of the machine. */
-  function covariances(spread) {
+  /* Covariances of points between seeds and from examples, a lower triangle each. A typed array would use the byte order of the machine. */
+  function covariances(held) {
     const read = (text) => {
       const view = new DataView(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
       return Float32Array.from({length: view.byteLength / 4}, (_, i) => view.getFloat32(4 * i, true));
     };
-    return known(unpacked, spread, () => [spread.seeds, spread.examples, spread.whole].map(read));
+    return known(unpacked, held, () => [held.seeds, held.examples].map(read));
   }
 
   const cell = (i, j) => (i >= j ? (i * (i + 1)) / 2 + j : (j * (j + 1)) / 2 + i);
   const covariance = (one, other, held) => sum(one.flatMap(([w, i]) => other.map(([v, j]) => w * v * held[cell(i, j)])));
 
-  /* Variances by seed, by draw of the examples, and of all together -> by where they come from. */
-  function components([bySeed, byExample, whole], task, freedom) {
-    const cells = Math.max(whole - bySeed - byExample, 0);
-    return {seeds: bySeed, examples: Math.max(byExample - cells, 0) * task.spread.widened, freedom: Math.max(freedom, 1)};
-  }
+  /* Variance of a mean by source, estimated with so many degrees of freedom; an estimate below 0 counts as 0. */
+  const spread = ([seeds, examples], freedom) => ({seeds: Math.max(0, seeds), examples: Math.max(0, examples), freedom: Math.max(freedom, 1)});
 
   const FIT = [
     0.17087277, -0.82215223, 1.48851587, -1.13520398, 0.27886807, -0.18628806, 0.09678418, 0.37409196, 1.00002368, -1.26551223,
@@ -35,7 +32,7 @@ const statistics = (() => {
     return t * Math.exp(-x * x + FIT.reduce((value, factor) => value * t + factor));
   }
 
-  /* How many times what it seems to be a variance may be that is known with so many degrees of freedom: [times, weight]. */
+  /* Ratios of a true variance to its estimate with so many degrees of freedom: [ratio, weight]. */
   function mixture(freedom) {
     return known(mixtures, freedom, () => {
       const low = -20 / freedom - 4 / Math.sqrt(freedom), high = 3 / Math.sqrt(freedom);
@@ -55,7 +52,7 @@ const statistics = (() => {
     return tails / whole;
   }
 
-  /* Half-widths where the variance is 1 and sin^2 of the angle its share between seeds; by bisection. */
+  /* Half-widths at variance 1, by bisection, where sin^2 of the angle is the share of the variance between seeds. */
   function critical(freedom) {
     const width = (_, i) => {
       const angle = (Math.PI / 2) * (i / (ANGLES - 1)), found = {seeds: Math.sin(angle) ** 2, examples: Math.cos(angle) ** 2, freedom};
@@ -79,14 +76,13 @@ const statistics = (() => {
 
   const around = (mean, found) => [mean, mean - halfWidth(found), mean + halfWidth(found)];
 
-  /* [mean, low, high] of a combination by itself; the last two are null without an interval. */
+  /* [mean, low, high] of one combination; the last two are null without an interval. */
   function estimate(mean, terms, task) {
     if (!task.spread) return [mean, null, null];
-    const parts = covariances(task.spread).map((held) => Math.max(0, covariance(terms, terms, held)));
-    return around(mean, components(parts, task, task.seeds - 1));
+    return around(mean, spread(covariances(task.spread).map((held) => covariance(terms, terms, held)), task.seeds - 1));
   }
 
-  /* As stats.holm; of all comparisons there are. */
+  /* p-values corrected for their number, as significance.holm does. */
   function holm(values) {
     const order = values.map((_, i) => i).sort((a, b) => values[a] - values[b]), found = [];
     let most = 0;
@@ -94,16 +90,17 @@ const statistics = (() => {
     return found;
   }
 
-  /* As ranking.Ranking: what each of some settings is behind the best by. means: best first, more is better; terms: of each.
-     Returns for each but the first {estimate, tested, p, tied}; p is corrected for all pairs, its spread never under the average pair's. */
+  /* By how much each setting is behind the best, as ranking.Ranking computes it. means: best first, more is better; terms: of each.
+     Returns {estimate, tested, p, tied} for each but the first. p is corrected for all pairs; the variance between seeds of a pair is never
+     less than that of the average pair. */
   function ranked(means, terms, task) {
     const count = means.length, tested = task.spread != null && task.seeds > 1;
     if (!task.spread) return means.slice(1).map((mean) => ({estimate: [means[0] - mean, null, null], tested, p: null, tied: false}));
     const held = covariances(task.spread).map((part) => terms.map((one) => terms.map((other) => covariance(one, other, part))));
     const average = held.map((part) => (2 * (sum(part.map((row, i) => row[i])) - sum(part.flat()) / count)) / Math.max(count - 1, 1));
-    const pooled = components(average, task, (count - 1) * (task.seeds - 1));
+    const pooled = spread(average, (count - 1) * (task.seeds - 1));
     const pair = (i, j) => {
-      const own = components(held.map((part) => Math.max(0, part[i][i] + part[j][j] - 2 * part[i][j])), task, 1);
+      const own = spread(held.map((part) => part[i][i] + part[j][j] - 2 * part[i][j]), 1);
       return {seeds: Math.max(own.seeds, pooled.seeds), examples: own.examples, freedom: pooled.freedom};
     };
     const p = tested ? corrected(count, (i, j) => pValue(means[i] - means[j], pair(i, j))) : null;
@@ -113,7 +110,7 @@ const statistics = (() => {
     });
   }
 
-  /* Corrected p-values that i is better than j, and with what follows from others: as sure as the least sure one of a chain. */
+  /* Corrected p-values that i is better than j. The p-value of a conclusion is at most the largest one of the chain that leads to it. */
   function corrected(count, of) {
     const pairs = [];
     for (let i = 0; i < count; i++) for (let j = i + 1; j < count; j++) pairs.push([i, j]);

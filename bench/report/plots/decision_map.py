@@ -25,7 +25,7 @@ def cell(verdict: Verdict, letters: dict[str, str]) -> str:
     """'A'; 'A?' where the best setting is not alone; a dash where fewer than two were run."""
     if not verdict.best or len(verdict.candidates) < 2:
         return DASH
-    return letters[verdict.best.name] + ("" if verdict.sure else "?")
+    return letters[verdict.best.name] + ("" if verdict.has_winner else "?")
 
 
 def draw(found: DecisionMap, path: Path) -> None:
@@ -55,8 +55,8 @@ def _field(axes: Axes, column: int, row: int, verdict: Verdict, letters: dict[st
     colour = COLOURS[list(letters).index(verdict.best.name) % len(COLOURS)]
     full, hatched = Rectangle((column, row), 1, 1, facecolor=colour, edgecolor="white"), Rectangle((column, row), 1, 1, hatch="///")
     hatched.set(facecolor="white", edgecolor=colour)
-    axes.add_patch(full if verdict.sure else hatched)
-    ink = "white" if verdict.sure else "black"
+    axes.add_patch(full if verdict.has_winner else hatched)
+    ink = "white" if verdict.has_winner else "black"
     axes.text(column + 0.5, row + 0.5, cell(verdict, letters), ha="center", va="center", color=ink, fontsize=11, fontweight="bold")
 
 

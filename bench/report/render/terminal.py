@@ -18,9 +18,6 @@ from bench.report.markdown import DASH, number, plain
 from bench.report.sections.cells import behind, rank, reached, statuses
 from bench.results.table import Results
 
-RESAMPLES = 500
-"""Enough for a look in passing; the report draws more."""
-
 MEDIUM, WIDE = 100, 150
 """Columns from which on a second metric is shown, and from which on size, speed and the distance to the best."""
 
@@ -29,7 +26,7 @@ def leaderboard(found: Results, width: int) -> RenderableType:
     """A table for each task and budget, and how many arms have ended how."""
     found = current(found)
     metrics = boarding.metrics(found)[: 2 if width >= MEDIUM else 1]
-    boards = boarding.boards(found, metrics, RESAMPLES)
+    boards = boarding.boards(found, metrics)
     ended = Counter(found.table.loc[found.table["row"] == "record", "status"])
     counts = ", ".join(f"{count} {status}" for status, count in sorted(ended.items())) or "none has ended yet"
     unranked = metrics[0].name if metrics and not any(board.scored for board in boards) else ""

@@ -24,13 +24,14 @@ NAMED_AT_ONCE = 3
 TOO_SMALL = 1e-6
 """Differences so small are those of rounding."""
 
-LEADS = """↑: higher is better, ↓: lower is better. Scores are means over seeds and test examples with 95 % intervals (pigeonhole
-bootstrap over both together); an interval is for one score or one comparison, with one seed it says nothing about other seeds.
+LEADS = """↑: higher is better, ↓: lower is better. Scores are means over seeds and test examples with 95 % intervals (analysis of
+variance over both together). An interval is for one score or one comparison; with one seed it says nothing about other seeds.
 *Behind the best* is paired: the same seeds and the same test examples on both sides. Its p-value, *ahead* and *tied* are corrected for
-all pairs of settings at that budget (Holm): where no setting differs from another, at most 1 such table in 20 calls one ahead. Tied means
-p 0.05 or more, which can be so where the interval leaves out 0. A *rank* is 1 + the number of settings that are surely better, or a range
-as far as settings that cannot be told apart could stand above it. With one seed nothing is tested, and nobody is called ahead.
-A setting without a score for a seed that others have one for is *incomplete*: it stands below the others, whatever its mean."""
+all pairs of settings at that budget (Holm). Where no setting differs from another, at most 1 such table in 20 calls one ahead. Tied
+means a p-value of 0.05 or more; the interval may still exclude 0. A *rank* is 1 + the number of settings that are significantly better.
+It is a range where further settings may be better without a significant difference. With one seed nothing is tested, and no setting is
+called ahead. A setting is *incomplete* where it lacks a score for a seed that others have. It stands below the others, whatever its
+mean."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +76,7 @@ def _tied(estimate: Estimate | None) -> bool:
     """Whether two settings cannot be told apart; where nothing can be tested only equal means are a tie."""
     if estimate is None:
         return True
-    return not estimate.apart if estimate.tested else estimate.mean == 0
+    return not estimate.significant if estimate.tested else estimate.mean == 0
 
 
 def _nothing(board: Board, missing: Sequence[Missing]) -> str:
@@ -126,7 +127,7 @@ def _relation(ahead: Estimate | None) -> str:
         return "not to be compared with"
     if not ahead.tested:
         return "with the same mean as" if ahead.mean == 0 else f"with a {'better' if ahead.mean > 0 else 'worse'} mean than"
-    if not ahead.apart:
+    if not ahead.significant:
         return "not told apart from"
     return "better than" if ahead.mean > 0 else "worse than"
 
@@ -158,7 +159,7 @@ def _power(board: Board) -> list[str]:
 def _caveats(board: Board, best: Line) -> list[str]:
     reached = best.scores[board.primary.name]
     said = ["One seed only: another seed may change the order, so nobody is called ahead."] if reached.seeds == 1 else []
-    if not reached.sure:
+    if not reached.has_interval:
         none = "is only one test example" if reached.examples else "are no values by example"
         said += [f"There {none}, so no interval: how much of a difference is chance is not known."]
     if not best.complete:
@@ -201,7 +202,7 @@ def _compared(ahead: Estimate | None) -> tuple[str, str]:
     if not ahead.tested:
         verb = "has a better mean than" if ahead.mean > 0 else "has no better mean than"
         return verb, f" by {score(ahead)}" if ahead.mean > 0 else f" (short by {score(-ahead)})"
-    if not ahead.apart:
+    if not ahead.significant:
         return "cannot be told apart from", f" (difference {score(ahead)})"
     return ("beats", f" by {score(ahead)}") if ahead.mean > 0 else ("is worse than", f" by {score(-ahead)}")
 

@@ -30,7 +30,7 @@ def behind(board: Board, line: Line) -> str:
     estimate = board.difference(board.scored[0], line)
     if estimate is None or not estimate.tested:
         return score(estimate)
-    return f"{score(estimate)}, {chance(estimate)}{'' if estimate.apart else ', tied'}"
+    return f"{score(estimate)}, {chance(estimate)}{'' if estimate.significant else ', tied'}"
 
 
 def behind_teacher(board: Board, line: Line) -> str:

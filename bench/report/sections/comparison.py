@@ -77,7 +77,7 @@ def _changes(changes: Sequence[Change]) -> Iterator[Sheet]:
 
 def _row(one: Change) -> tuple[str, ...]:
     gap = one.difference
-    over = count(gap.seeds, "seed") + (f", {count(gap.examples, 'example')}" if gap.sure else "")
+    over = count(gap.seeds, "seed") + (f", {count(gap.examples, 'example')}" if gap.has_interval else "")
     over += f"; not paired: {one.unpaired}" if one.unpaired else ""
     return (*_where(one.cell), one.verdict, over, number(one.before), number(one.after), "0" if one.identical else score(gap))
 
@@ -110,7 +110,7 @@ def _how_to_read(found: Comparison) -> Iterator[str]:
             f"Beyond noise: told from no change at {LEVEL:.0%} over all {count(tested, 'comparison')} together (Holm), so that an interval "
             "may leave out 0 and the change still be within noise. Identical: every score of every example is the same, to the bit."
         )
-    if any(not one.difference.sure and not one.identical for one in found.changes):
+    if any(not one.difference.has_interval and not one.identical for one in found.changes):
         yield "No interval: there are no scores by example, so that nothing says how much of a difference is noise."
     if any(found.costs.values()):
         yield (

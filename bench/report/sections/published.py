@@ -55,7 +55,7 @@ def _ahead(found: Results, boards: Sequence[Board]) -> list[str]:
     pairs = zip(found.table["strategy"], found.table["setting"], strict=True)
     strategies = {label(strategy, setting): strategy for strategy, setting in dict.fromkeys(pairs)}
     cells = [board for board in boards if board.scored and len({strategies[line.name] for line in board.settings}) > 1]
-    cells = [board for board in cells if not any(line.scores[board.primary.name].sure for line in board.scored)]
+    cells = [board for board in cells if not any(line.scores[board.primary.name].has_interval for line in board.scored)]
     won: dict[str, list[Board]] = {}
     for board in cells:
         won.setdefault(_first(board, strategies), []).append(board)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from bench.report.analysis import significance
 from bench.report.analysis.break_even import MOVED, BreakEven, break_evens
 from bench.report.analysis.budget_curves import Field, Mixture
 from bench.report.analysis.decision import Verdict, covered, verdict
@@ -38,7 +37,7 @@ def _asked(told: Verdict, field: Field) -> str:
 
 def _what_to_do(told: Verdict, field: Field) -> str:
     best = told.candidates[0]
-    doing = "take" if told.sure else "the best guess is" if len(told.candidates) > 1 else "something is told of one setting alone,"
+    doing = "take" if told.has_winner else "the best guess is" if len(told.candidates) > 1 else "something is told of one setting alone,"
     name = escape(field.metric.name)
     how = "as it was run" if best.measured else f"interpolated between budgets of {_budgets(best)} USD"
     return (
@@ -66,10 +65,10 @@ def _runner_up(told: Verdict) -> str:
     if len(told.candidates) < 2:
         return ""
     second, gap = told.candidates[1], told.ahead[0]
-    unsure = second in told.tied
-    words = "which cannot be told apart from it" if unsure and gap.sure else "of which no interval is known" if unsure else "which is worse"
+    tie = "which cannot be told apart from it" if gap.has_interval else "of which no interval is known"
+    words = tie if second in told.tied else "which is worse"
     others = [mixture.name for mixture in told.tied if mixture is not second]
-    also = f"; nor can {listed(others, 3)}" if others and gap.sure else ""
+    also = f"; nor can {listed(others, 3)}" if others and gap.has_interval else ""
     return f"Runner-up: {escape(second.name)}, {words} (behind by {score(gap)}, for {number(second.dollars)} USD{also})."
 
 
@@ -79,7 +78,7 @@ def _as_it_was_run(told: Verdict, field: Field) -> Iterator[str]:
     if not found or (told.best and field.sign * (found[1].mean - told.best.mean) <= 0):
         return
     name, point, usd = found
-    reached = score(significance.of_draws(point.draws, point.mean, field.seeds, field.examples))
+    reached = score(field.measured(point))
     said = f"What **{escape(name)}** did with {point.budget_usd:g} USD costs {number(usd)} USD at these prices"
     yield f"{said}, and reached {reached}: the same can be done again, with {number(told.budget_usd - usd)} USD left over."
 
@@ -103,11 +102,11 @@ def _flip(tie: BreakEven, best: str) -> str:
 
 def _more(told: Verdict, field: Field) -> str:
     """The further arms that would settle it."""
-    if told.untold and not told.sure:
-        others = listed(list(told.untold), 3)
+    if told.not_covered and not told.has_winner:
+        others = listed(list(told.not_covered), 3)
         return f"To settle it, run {others} with about {told.budget_usd:g} USD (`budgets_usd`): so far nothing is told of that."
     if told.tied:
-        return _seeds(told, field) if told.ahead[0].sure else NOT_TO_BE_SETTLED
+        return _seeds(told, field) if told.ahead[0].has_interval else NOT_TO_BE_SETTLED
     return ""
 
 
