@@ -52,7 +52,9 @@ def known(suite: Suite, results: Path, cache: Path, progress: Progress = no_prog
 
     def identified(part: P) -> P:
         knows = {setting: (path, before.get(content(path, cache, progress), [])) for setting, path in paths_used(part)}
-        others = {setting: [p for p in paths if p not in named and held[p] == 1] for setting, (path, paths) in knows.items() if path not in paths}
+        others = {
+            setting: [p for p in paths if p not in named and held[p] == 1] for setting, (path, paths) in knows.items() if path not in paths
+        }
         return part.known_as({setting: paths[0] for setting, paths in others.items() if paths})
 
     shelves = {shelf: {label: identified(part) for label, part in getattr(suite, shelf).items()} for shelf in SHELVES}

@@ -43,6 +43,7 @@ def test_a_folder_is_known_by_the_names_and_contents_of_what_decides(folder: Pat
     (folder / "model.safetensors").write_bytes(b"weighty")
     assert of_folder(folder, tmp_path / "cache") != before
 
+
 @pytest.fixture
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """A file counts as old enough at once."""
