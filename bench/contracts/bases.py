@@ -91,11 +91,12 @@ class Metric(Part, ABC):
         """Return the local folder whose files decide the scores, whether or not it is there; None where the metric reads none."""
         return None
 
-    def check(self, references: Sequence[str]) -> None:
-        """Check the references of a task. Called for every task before anything is spent.
+    def check(self, references: Sequence[str]) -> Sequence[str]:  # noqa: ARG002
+        """Check the references of a task, and return warnings, one line each. Called for every task before anything is spent.
 
-        Raises BenchError where they cannot be scored.
+        Raises BenchError where the references cannot be scored.
         """
+        return ()
 
     def in_form(self, form: Form) -> Self:  # noqa: ARG002
         """Return this metric with the texts among its settings, such as classes, in the form that `score` is given texts in."""

@@ -67,17 +67,17 @@ class Splits:
 
 @dataclass(frozen=True)
 class Score:
-    """What a metric gave. per_example: one value for each prediction, in order; None for corpus metrics.
-
-    value None: not measured, and `reason` says why.
-    """
+    """What a metric gave, and for each prediction where it can."""
 
     name: str
     value: float | None
+    """None: not measured. A mean is over the examples that have a value."""
     unit: str
     direction: Direction
-    per_example: tuple[float, ...] | None = None
+    per_example: tuple[float | None, ...] | None = None
+    """One value for each prediction, in order; None for one that cannot be scored. None instead of all: a corpus metric."""
     reason: str = ""
+    """Why the value, or some of `per_example`, is missing."""
 
 
 @dataclass(frozen=True)

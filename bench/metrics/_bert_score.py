@@ -67,6 +67,15 @@ class Encoder:
         return [_Text(i[m], s[m], x[m]) for i, s, x, m in zip(ids, states, special, mask, strict=True)]
 
 
+def unknown_share(folder: Path, texts: Sequence[str]) -> float:
+    """Return the share of tokens, special ones aside, that the tokenizer in a folder writes as its unknown token; 0 to 1."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    ids = [token for text in texts for token in tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]]
+    return ids.count(tokenizer.unk_token_id) / max(len(ids), 1)
+
+
 def bert_score(encoder: Encoder, outputs: Sequence[str], references: Sequence[str], idf: bool, batch_size: int) -> list[float]:
     """BERTScore F1 of every pair, not rescaled, -1 to 1; 0 where either has no token of its own.
 

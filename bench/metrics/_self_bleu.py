@@ -6,6 +6,9 @@ import re
 import sys
 from collections.abc import Sequence
 
+WORDS = 4
+"""Longest sequence of words that is compared; a text with fewer words has a BLEU of 0, also against itself."""
+
 _SPLITS = (
     (re.compile(r"([\{-\~\[-\` -\&\(-\+\:-\@\/])"), r" \1 "),  # punctuation, but for ' , - .
     (re.compile(r"([^0-9])([\.,])"), r"\1 \2 "),  # . and , unless a digit goes before

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from bench.contracts import ContentPath, Direction, Metric, Score
 from bench.errors import BenchError
-from bench.metrics._self_bleu import self_bleu
+from bench.metrics._self_bleu import WORDS, self_bleu, tokens
 from bench.system import machine
 from bench.system.hub_mirror import MODELS, folder_of, missing_from
 
@@ -31,8 +31,8 @@ class BertIbleu(Metric):
     `prepare` raises BenchError.
 
     Two traps. Self-BLEU is not smoothed, so it is 0 where no four words in a row are kept, and a copy of a source of under
-    four words scores as the best of paraphrases. And BERTScore of unrelated texts is far above 0: from one encoder to
-    another scores do not compare. Kang, Xu, Ritter 2023 (run_t5.py) do the same, except that they add 1e-5 to both scores, and
+    four words scores as the best of paraphrases; `check` counts those. And BERTScore of unrelated texts is far above 0: from one
+    encoder to another scores do not compare. Kang, Xu, Ritter 2023 (run_t5.py) do the same, except that they add 1e-5 to both scores, and
     that an empty output becomes the words 'no prediction', and is scored as those.
 
     Source: Niu, Yavuz, Zhou, Keskar, Wang, Xiong 2021, Unsupervised Paraphrasing with Pretrained Language Models (EMNLP,
@@ -61,6 +61,26 @@ class BertIbleu(Metric):
     def prepare(self) -> None:
         if not self._absence():
             self._encoder("cpu")  # a look at its files; the process that starts the arms keeps off the GPU
+
+    def check(self, references: Sequence[str]) -> list[str]:
+        short = [reference for reference in references if len(tokens(reference)) < WORDS]
+        told = f"metric 'bert_ibleu': {len(short):,} of {len(references):,} references have fewer than {WORDS} words between spaces"
+        if 2 * len(short) > len(references):
+            raise BenchError(
+                f"{told} (the first is {short[0][:40]!r}), so that copies would pass for the best paraphrases; use another metric"
+            )
+        warnings = [f"{told}; a copy of one passes for the best of paraphrases"] if short else []
+        if self._absence():
+            return warnings
+        from bench.metrics._bert_score import unknown_share
+
+        unknown = unknown_share(self._folder(), references)
+        if unknown > 0.5:
+            raise BenchError(
+                f"metric 'bert_ibleu': the encoder {self._folder()} does not know {unknown:.0%} of the tokens of the references; "
+                "set `model` to one that knows their script"
+            )
+        return warnings
 
     def score(self, predictions: Sequence[str], references: Sequence[str]) -> list[Score]:
         copied = [self_bleu(p, r) for p, r in zip(predictions, references, strict=True)]

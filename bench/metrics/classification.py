@@ -53,11 +53,12 @@ class Classification(Metric):
     def in_form(self, form: Form) -> Self:
         return self.model_copy(update={"classes": tuple(map(form, self.classes))})
 
-    def check(self, references: Sequence[str]) -> None:
+    def check(self, references: Sequence[str]) -> Sequence[str]:
         classes = {self.compared(name) for name in self.classes}
         strange = next((reference for reference in references if self.compared(reference) not in classes), None)
         if strange is not None:
             raise BenchError(f"metric 'classification': the reference '{strange}' is none of the classes {', '.join(self.classes)}")
+        return ()
 
     def score(self, predictions: Sequence[str], references: Sequence[str]) -> list[Score]:
         self.check(references)

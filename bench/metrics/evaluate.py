@@ -14,6 +14,9 @@ from pydantic import Field, JsonValue
 from bench.contracts import ContentPath, Direction, Metric, Score
 from bench.errors import BenchError
 
+CHECKED = 8
+"""References that a metric is tried on before anything is spent."""
+
 
 class Evaluate(Metric):
     """One number out of the result of a metric of `evaluate`; a corpus value, without values by example.
@@ -49,6 +52,26 @@ class Evaluate(Metric):
     def prepare(self) -> None:
         with tempfile.TemporaryDirectory() as scratch:
             self._load(scratch)
+
+    def check(self, references: Sequence[str]) -> Sequence[str]:
+        """Refuse a metric that gives copies of some references what it gives empty texts: it drops all that they hold.
+
+        Raises BenchError also where the metric fails on copies, as it would after the money is spent.
+        """
+        some = [reference for reference in references if reference][:CHECKED]
+        if not some:
+            return ()
+        copied = self.score(some, some)[0].value
+        try:
+            empty = self.score([""] * len(some), some)[0].value
+        except BenchError:  # a metric may refuse empty texts
+            return ()
+        if copied == empty and self.direction != "none":
+            raise BenchError(
+                f"metric '{self.path}' gives copies of {len(some)} references what it gives empty texts, {copied:g}, as if it dropped all "
+                f"their letters (the first is {some[0][:40]!r}); set its tokenizer under `options`, or use chrf"
+            )
+        return ()
 
     def score(self, predictions: Sequence[str], references: Sequence[str]) -> list[Score]:
         if len(predictions) != len(references):

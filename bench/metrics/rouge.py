@@ -3,63 +3,97 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
-from statistics import fmean
-from types import SimpleNamespace
-from typing import TYPE_CHECKING
 
 from bench.contracts import Metric, Score
-
-if TYPE_CHECKING:
-    from rouge_score.rouge_scorer import RougeScorer
+from bench.errors import BenchError
+from bench.metrics._means import mean
+from bench.metrics._tokenizers import Tokenizer, coverage, lines, tokenizer
 
 VARIANTS = ("rouge1", "rouge2", "rougeL", "rougeLsum")
 
+WHO = "metric 'rouge'"
+
+SHOWN = 40
+"""Characters of a reference that a message shows."""
+
 
 class Rouge(Metric):
-    """ROUGE-1, -2, -L and -Lsum by the package rouge-score: the mean over examples of the F1 measure, 0 to 100 points.
+    """ROUGE-1, -2, -L and -Lsum by the package rouge-score-rs: the mean over examples of the F1 measure, 0 to 100 points.
 
-    The plain mean, not the bootstrap's middle value that `evaluate` reports: that one moves with NumPy's global seed
+    With the tokenizer `latin` every value is that of the package rouge-score 0.1.2, to the last bit. It is the plain mean, not
+    the bootstrap's middle value that `evaluate` reports: that one moves with NumPy's global seed
     (https://github.com/huggingface/datasets/issues/361). No random number is drawn here.
 
-    Sentences, which rougeLsum wants apart, are lines; rougeL takes no notice of them, and on CNN/DailyMail the two differ by
-    ten points (https://github.com/huggingface/transformers/issues/6808). The `<n>` that Pegasus writes for a new line is made one
-    in predictions and references (https://github.com/huggingface/transformers/issues/6844). Nothing splits text without lines.
+    The tokenizers:
 
-    A trap: letters outside a-z and digits outside 0-9 are dropped, so that a Russian text has no words at all and scores 0 even
-    against itself, and 'café' is 'caf'.
+    - `latin` keeps runs of a-z and 0-9, in lower case. The published figures use it. It drops every other letter, so that 'café'
+      is 'caf' and a Russian text has no words. `check` refuses references that lose most of their letters.
+    - `unicode` keeps the words that UAX #29 finds in any script. An ideograph is a word, and so is each character of Thai or Lao.
+    - `characters` keeps each character of any script, combining marks included. It suits scripts without spaces.
+
+    The last two compare text after NFKC and full case folding. All three drop punctuation, symbols and emoji. A reference of which
+    nothing is left has no score. A reference of one token has no pair of tokens, so that its rouge2 is 0, as in rouge-score.
+
+    Only rougeLsum sees sentences; rougeL takes no notice of them, and on CNN/DailyMail the two differ by ten points
+    (https://github.com/huggingface/transformers/issues/6808). Under `latin` sentences are lines, as published; under the others they
+    also end at full stops. The `<n>` that Pegasus writes for a new line is made one in predictions and references
+    (https://github.com/huggingface/transformers/issues/6844).
 
     Source: Lin 2004, ROUGE: A Package for Automatic Evaluation of Summaries (https://aclanthology.org/W04-1013); what goes
     wrong where settings are left unsaid: Grusky 2023, Rogue Scores (https://aclanthology.org/2023.acl-long.107).
     """
 
     stemmer: bool = True
-    """Strip endings by Porter's stemmer first. The published figures of Pegasus and BART do; `evaluate` does not by default."""
+    """Strip English endings by Porter's stemmer first; only `latin` does. The published figures of Pegasus and BART do; `evaluate` does not
+    by default."""
+    tokenizer: Tokenizer = "latin"
+    """What is counted: `latin`, `unicode` or `characters`."""
 
     @property
     def score_names(self) -> tuple[str, ...]:
         return VARIANTS
 
+    def check(self, references: Sequence[str]) -> list[str]:
+        if self.tokenizer == "latin":
+            found = coverage(references)
+            if 2 * found.dropped > found.letters:
+                raise BenchError(self._drops(references, found.suited, f"{found.dropped_share:.0%} of the letters of the references"))
+        counts = self._counts(references)
+        if not any(counts):
+            raise BenchError(f"{WHO}: no reference holds a letter or digit (the first is {_shown(references[0])}); use exact_match or chrf")
+        empty = [reference for reference, count in zip(references, counts, strict=True) if not count]
+        warnings = [f"{WHO}: {_empty(empty, references)} (the first is {_shown(empty[0])})"] if empty else []
+        if self.tokenizer == "latin" and found.suited != "latin":
+            damaged = f"letters from {found.damaged_share:.0%} of the words of the references"
+            warnings.append(self._drops(references, found.suited, damaged))
+        return warnings
+
     def score(self, predictions: Sequence[str], references: Sequence[str]) -> list[Score]:
-        scorer = _scorer(self.stemmer)
-        pairs = zip(predictions, references, strict=True)
-        found = [scorer.score(target=_lines(reference), prediction=_lines(prediction)) for prediction, reference in pairs]
-        return [_mean(variant, tuple(100 * float(each[variant].fmeasure) for each in found)) for variant in VARIANTS]
+        from rouge_score_rs.rouge_scorer import RougeScorer
+
+        scorer = RougeScorer(list(VARIANTS), tokenizer=tokenizer(self.tokenizer, self.stemmer))
+        counts = self._counts(references)
+        pairs = zip(self._lines(predictions), self._lines(references), counts, strict=True)
+        found = [scorer.score(reference, prediction) if count else None for prediction, reference, count in pairs]
+        reason = _empty([reference for reference, count in zip(references, counts, strict=True) if not count], references)
+        return [mean(variant, [100 * each[variant].fmeasure if each else None for each in found], reason) for variant in VARIANTS]
+
+    def _counts(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text."""
+        tokenize = tokenizer(self.tokenizer, self.stemmer).tokenize
+        return [len(tokenize(text)) for text in self._lines(texts)]
+
+    def _lines(self, texts: Sequence[str]) -> list[str]:
+        return [lines(text.replace("<n>", "\n"), self.tokenizer) for text in texts]
+
+    def _drops(self, references: Sequence[str], suited: Tokenizer, what: str) -> str:
+        first = next(reference for reference in references if coverage([reference]).dropped)
+        return f"{WHO}: the tokenizer 'latin' drops {what}, e.g. of {_shown(first)}; write {{use: rouge, with: {{tokenizer: {suited}}}}}"
 
 
-def _lines(text: str) -> str:
-    return text.replace("<n>", "\n")
+def _empty(empty: Sequence[str], references: Sequence[str]) -> str:
+    return f"{len(empty):,} of {len(references):,} references hold no letter or digit that is counted, and are left out"
 
 
-def _mean(name: str, points: tuple[float, ...]) -> Score:
-    return Score(name, fmean(points), "points", "higher", points)
-
-
-@cache
-def _scorer(stemmer: bool) -> RougeScorer:
-    """The package's own scorer and words; each word is stemmed but once, which takes a quarter of the time."""
-    from rouge_score import rouge_scorer, tokenize, tokenizers
-
-    porter = SimpleNamespace(stem=cache(tokenizers.porter.PorterStemmer().stem)) if stemmer else None
-    words = SimpleNamespace(tokenize=lambda text: tokenize.tokenize(text, porter))
-    return rouge_scorer.RougeScorer(list(VARIANTS), tokenizer=words)
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= SHOWN else f"{text[:SHOWN]}...")

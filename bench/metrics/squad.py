@@ -6,9 +6,11 @@ import re
 import string
 from collections import Counter
 from collections.abc import Sequence
-from statistics import fmean
 
 from bench.contracts import Metric, Score
+from bench.errors import BenchError
+from bench.metrics._means import mean
+from bench.metrics._tokenizers import coverage
 
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
@@ -16,9 +18,9 @@ _PUNCTUATION = str.maketrans("", "", string.punctuation)
 class Squad(Metric):
     """Short answers against one reference each: exact match, and F1 over words; means over examples, 0 to 100 points.
 
-    Both after SQuAD's own normalisation: lower case, without ASCII punctuation, without the articles a, an and the, white
-    space as one space. As in version 1.1 of the official script, F1 is 0 where no word is shared, also where neither
-    has any word, as in 'The' against 'the', which match exactly.
+    Both follow SQuAD's own normalisation: lower case, without ASCII punctuation, without the articles a, an and the, white
+    space as one space. Letters of all scripts stay, and so does punctuation outside ASCII. A reference of which nothing is left, such as
+    'The', has no score; version 1.1 of the official script gives it an F1 of 0, and matches it with any other text that leaves nothing.
 
     Source: Rajpurkar et al. 2016, SQuAD (arXiv 1606.05250), section 6.1, and its evaluate-v1.1.py. There the best of several
     references counts; Kang, Xu, Ritter 2023 give but one to a question, so scores are lower than where all are known.
@@ -28,11 +30,28 @@ class Squad(Metric):
     def score_names(self) -> tuple[str, ...]:
         return "squad_em", "squad_f1"
 
+    def check(self, references: Sequence[str]) -> list[str]:
+        empty = [reference for reference in references if not _words(reference)]
+        if len(empty) == len(references):
+            raise BenchError(f"metric 'squad': no reference holds a word besides articles (the first is {empty[0]!r}); use exact_match")
+        warnings = [f"metric 'squad': {_without_words(len(empty), len(references))} (the first is {empty[0]!r})"] if empty else []
+        if coverage(references).suited == "characters":
+            warnings.append(
+                "metric 'squad': the references set no spaces between words, so squad_f1 takes each for one word; "
+                "{use: rouge, with: {tokenizer: characters}} or {use: chrf} give partial credit"
+            )
+        return warnings
+
     def score(self, predictions: Sequence[str], references: Sequence[str]) -> list[Score]:
         pairs = [(_words(p), _words(r)) for p, r in zip(predictions, references, strict=True)]
-        exact = tuple(100.0 * (p == r) for p, r in pairs)
-        f1 = tuple(100 * _f1(p, r) for p, r in pairs)
-        return [Score(name, fmean(points), "points", "higher", points) for name, points in (("squad_em", exact), ("squad_f1", f1))]
+        exact = [100.0 * (p == r) if r else None for p, r in pairs]
+        f1 = [100 * _f1(p, r) if r else None for p, r in pairs]
+        reason = _without_words(exact.count(None), len(exact))
+        return [mean("squad_em", exact, reason), mean("squad_f1", f1, reason)]
+
+
+def _without_words(count: int, of: int) -> str:
+    return f"{count:,} of {of:,} references hold no word besides articles, and are left out"
 
 
 def _words(text: str) -> list[str]:

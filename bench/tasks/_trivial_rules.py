@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from bench.contracts import Rule
+from bench.data import segmentation
 
 STOP_WORDS = frozenset(
     (
@@ -22,12 +23,8 @@ def constant(text: str) -> Rule:
 
 
 def first_words(count: int) -> Rule:
-    """The lead baseline."""
-
-    def rule(source: str) -> str:
-        return " ".join(source.split()[:count])
-
-    return rule
+    """The lead baseline; in a script without spaces, such as Chinese, each character is a word."""
+    return lambda source: segmentation.first_words(source, count)
 
 
 def first_content_words(count: int) -> Rule:
@@ -41,5 +38,5 @@ def first_content_words(count: int) -> Rule:
 
 
 def first_sentence(source: str) -> str:
-    """Up to the first full stop, question or exclamation mark before a space, or the first line break after some text."""
-    return re.split(r"(?<=[.!?])\s+|\n", source.strip(), maxsplit=1)[0]
+    """The first sentence, or the first line where that is shorter. See `bench.data.segmentation.sentences`."""
+    return next(iter(segmentation.sentences(source)), "")

@@ -133,3 +133,19 @@ def test_an_encoder_that_lacks_tensors_is_refused_and_not_filled_with_random_one
 def test_layers_differ(encoder):
     by_layer = [scores(encoder, layer=layer)["bert_score"].value for layer in range(4)]
     assert all(abs(a - b) > 0.1 for a, b in pairwise(by_layer))
+
+
+def test_sources_of_which_a_copy_cannot_be_seen_are_refused(encoder):
+    metric = BertIbleu(model=str(encoder), layer=2)
+    assert metric.check(SOURCES) == []
+    assert len(metric.check([*SOURCES, "a cat"])) == 1
+    for few in (["a cat", "the dog"], ["今天天气很好。明天也很好。", "他买了三本书。她也买了三本书。"]):
+        with pytest.raises(BenchError, match="2 of 2"):
+            metric.check(few)
+
+
+def test_sources_that_the_encoder_cannot_read_are_refused(encoder):
+    text = ["сад школа зима рынок совет праздник"]
+    with pytest.raises(BenchError, match="100%"):
+        BertIbleu(model=str(encoder), layer=2).check(text)
+    assert BertIbleu(model="no/such-folder").check(text) == []

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from bench.contracts import Metric, TokenMetric
+from bench.errors import BenchError
 from bench.registry import find, names
 
 PREDICTIONS = ["the cat sat on the mat", "a dog", "Birds sing", "no overlap here", "add [Action] a cat [Reagent]"]
@@ -40,7 +41,7 @@ def _scores(metric):
 
 
 def test_the_shelf_holds_the_promised_metrics():
-    promised = {"rouge", "exact_match", "evaluate", "classification", "entity_types", "squad", "bert_ibleu", "log_perplexity"}
+    promised = {"rouge", "exact_match", "evaluate", "classification", "entity_types", "squad", "bert_ibleu", "log_perplexity", "chrf"}
     assert set(names("metrics")) >= promised
 
 
@@ -79,7 +80,8 @@ def test_every_score_has_a_name_a_unit_a_direction_and_a_value_for_each_example_
         assert score.direction in ("higher", "lower", "none")
         if score.per_example is not None:
             assert len(score.per_example) == len(PREDICTIONS)
-            assert score.value == pytest.approx(sum(score.per_example) / len(PREDICTIONS))
+            there = [value for value in score.per_example if value is not None]
+            assert score.value == pytest.approx(sum(there) / len(there))
 
 
 @every_metric
@@ -101,3 +103,27 @@ def test_ragged_input_is_refused(metric):
 def test_one_example_is_enough(metric):
     text = "cat [Device]" if "span_f1" in metric.score_names else "a cat"
     assert metric.score([text], [text])[0].value == pytest.approx(100, abs=1e-4)
+
+
+SCRIPTS = {
+    "russian": ("совет праздник урожай рынок голос", "мост зима школа фермер поезд"),
+    "hindi": ("भारत की राजधानी नई दिल्ली है", "मुझे चाय बहुत पसंद नहीं"),
+    "thai": ("กรุงเทพ เป็น เมืองหลวง ของ ไทย", "ฉัน ชอบ กิน ข้าว ผัด"),
+    "chinese": ("今天天气很好。", "他买了三本书。"),
+    "persian": ("می‌خواهم کتاب‌ها را امروز بخوانم", "هوا در تهران سرد نیست"),
+    "vietnamese": ("bảo tàng mở cửa hôm nay", "bão tặng mờ cưa hôm này"),
+    "korean": ("서울은 대한민국의 큰 수도 이다", "나는 오늘 책을 한권 샀다"),
+}
+
+
+@every_metric_of_texts
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_metric_tells_a_copy_from_another_text_or_says_that_it_cannot(metric, script):
+    entity = " [Action]" if "span_f1" in metric.score_names else ""
+    text, other = (words + entity for words in SCRIPTS[script])
+    try:
+        said = metric.check([text, other])
+    except BenchError:
+        return
+    both = zip(metric.score([text, other], [text, other]), metric.score([other, text], [text, other]), strict=True)
+    assert said or max(abs(copied.value - wrong.value) for copied, wrong in both) > 40

@@ -1,5 +1,6 @@
 import os
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -56,3 +57,32 @@ def test_a_hub_name_without_network_gives_one_line_that_says_so(toy, monkeypatch
     with pytest.raises(BenchError, match=r"^metric 'no-such-metric' cannot be loaded: [^\n]*a name needs the hub, a folder does not$"):
         Evaluate(path="no-such-metric").score(["a"], ["a"])
     assert os.listdir(tmp_path) == []
+
+
+def test_a_metric_that_drops_all_letters_is_refused_and_others_are_not(toy, tmp_path, blind):
+    assert Evaluate(path=blind).check(["the cat", "a dog"]) == ()
+    with pytest.raises(BenchError, match="сад школа"):
+        Evaluate(path=blind).check(["сад школа", "совет праздник"])
+    assert Evaluate(path=blind, direction="none").check(["сад школа"]) == ()
+    assert Evaluate(path=toy, key="toy").check(["сад школа"]) == ()  # it refuses empty texts
+
+
+def test_a_metric_that_fails_on_copies_is_refused_before_anything_is_spent(toy):
+    with pytest.raises(BenchError, match="key must name"):
+        Evaluate(path=toy).check(["a"])
+
+
+@pytest.fixture
+def blind(tmp_path, toy):
+    """A metric that sees a to z only."""
+    folder = tmp_path / "blind"
+    folder.mkdir()
+    text = (Path(toy) / "toy.py").read_text()
+    start = text.index("    def _compute")
+    body = """    def _compute(self, predictions, references):
+        import re
+        seen = [re.sub("[^a-z]", "", p) == re.sub("[^a-z]", "", r) != "" for p, r in zip(predictions, references)]
+        return {"blind": 100.0 * sum(seen) / len(seen)}
+"""
+    (folder / "blind.py").write_text(text[:start].replace("Toy", "Blind") + body)
+    return str(folder)

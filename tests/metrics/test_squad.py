@@ -1,5 +1,6 @@
 import pytest
 
+from bench.errors import BenchError
 from bench.metrics.squad import Squad
 
 
@@ -11,8 +12,9 @@ from bench.metrics.squad import Squad
         ("dog dog", "dog", 0, 100 * 2 / 3),
         ("1,998", "1998", 100, 100),  # punctuation goes without a space left
         ("theatre", "atre", 0, 0),  # an article is a whole word
+        ("今天", "今天", 100, 100),
+        ("北京市", "北京", 0, 0),  # no spaces, one word
         ("", "x", 0, 0),
-        ("The", "the", 100, 0),  # the official F1 is 0 where no word is left
     ],
 )
 def test_answers_are_compared_as_squad_does(prediction, reference, exact, f1):
@@ -25,3 +27,19 @@ def test_scores_are_means_over_examples():
     assert (exact.value, exact.per_example) == (50, (100, 0))
     assert f1.value == pytest.approx((100 + 100 * 2 / 3) / 2)
     assert (f1.unit, f1.direction) == ("points", "higher")
+
+
+@pytest.mark.parametrize("reference", ["The", "!!!", "a the"])
+def test_a_reference_without_a_word_has_no_score_whatever_is_said(reference):
+    for score in Squad().score([reference, "???", "dog"], [reference, reference, "dog"]):
+        assert score.per_example == (None, None, 100)
+        assert (score.value, bool(score.reason)) == (100, True)
+    assert all(score.value is None and score.reason for score in Squad().score([reference], [reference]))
+
+
+def test_references_without_words_are_counted_and_scripts_without_spaces_are_said():
+    assert Squad().check(["a dog", "сад школа"]) == []
+    assert ["1 of 2" in line for line in Squad().check(["a dog", "the"])] == [True]
+    assert len(Squad().check(["今天天气", "很好"])) == 1
+    with pytest.raises(BenchError, match="no reference"):
+        Squad().check(["the", "!"])

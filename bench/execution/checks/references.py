@@ -13,7 +13,8 @@ def references_can_be_scored(prepared: PreparedSuite) -> Iterator[Finding]:
     """Ask each metric about the test references of each task that an arm uses."""
     for metric in prepared.suite.metrics.values():
         for task in dict.fromkeys(arm.task_label for arm in prepared.arms):
+            references = [example.target or "" for example in prepared.splits[task].test]
             try:
-                metric.check([example.target or "" for example in prepared.splits[task].test])
+                yield from (Finding(f"task '{task}': {warning}", refuses=False) for warning in metric.check(references))
             except BenchError as error:
-                yield Finding(str(error), refuses=True)
+                yield Finding(f"task '{task}': {error}", refuses=True)

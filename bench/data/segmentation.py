@@ -1,0 +1,50 @@
+"""Sentences and words of text in any script."""
+
+from __future__ import annotations
+
+import regex
+
+SPACELESS = r"[[\p{scx=Han}\p{scx=Hiragana}\p{scx=Katakana}\p{Line_Break=Complex_Context}]&&[\p{L}\p{M}]]"
+"""Letters and marks of the scripts that set no spaces between words: Chinese, Japanese, Thai, Lao, Khmer, Burmese and their relatives."""
+
+_FULL_STOP = r"[[\p{Sentence_Terminal}]--[.!?\u2024\uFE52\uFF0E]]"
+"""Unicode's Sentence_Terminal without those that also stand inside numbers and names."""
+
+_CLOSING = r"""[\p{Pe}\p{Pf}"']"""
+"""Brackets and quotation marks that belong to the sentence before them, five at most."""
+
+_BOUNDARY = regex.compile(
+    rf"""
+      (?<=[.!?])\s+                                                                # Latin: a full stop before a space
+    | \n
+    | (?<=[.!?])(?={SPACELESS})                                                    # no space follows where a script has none
+    | (?<={_FULL_STOP}{_CLOSING}{{0,5}})(?!{_FULL_STOP}|{_CLOSING}|[!?])\s*              # other scripts need no space
+    | (?<=[\u2024\uFE52\uFF0E]{_CLOSING}{{0,5}})(?!{_CLOSING}|[\p{{Latin}}\p{{N}}])\s*   # as in 3.5, but full width
+    """,
+    regex.VERBOSE | regex.VERSION1,
+)
+
+_SPACELESS = regex.compile(SPACELESS, regex.VERSION1)
+_WORD = regex.compile(rf"\p{{P}}*(?={SPACELESS})\X\p{{P}}*|[[^\s]--{SPACELESS}]+", regex.VERSION1)
+
+
+def sentences(text: str) -> list[str]:
+    """Split text at line breaks and behind full stops, question and exclamation marks of any script.
+
+    The marks are those with Unicode's property Sentence_Terminal (UAX #44). `.`, `!` and `?` end a sentence before a space only.
+    Thai and Lao have no full stop, so that only lines tell their sentences apart.
+    """
+    return [sentence for part in _BOUNDARY.split(text) if (sentence := part.strip())]
+
+
+def word_count(text: str) -> int:
+    """Count words: runs between white space; in a script without spaces each character is one."""
+    return sum(1 for _ in _WORD.finditer(text)) if _SPACELESS.search(text) else len(text.split())
+
+
+def first_words(text: str, count: int) -> str:
+    """Return the first words as `word_count` counts them, with single spaces where the text has white space."""
+    if not _SPACELESS.search(text):
+        return " ".join(text.split()[:count])
+    ends = [word.end() for word in _WORD.finditer(text)]
+    return " ".join(text[: ends[count - 1]].split() if count <= len(ends) else text.split())

@@ -1,0 +1,81 @@
+"""chrF: overlap of character sequences between a prediction and its reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from statistics import fmean
+
+from pydantic import Field
+
+from bench.contracts import Metric, Score, normal_form
+from bench.metrics._means import mean
+
+Counts = list[int]
+"""For each length of a sequence: how many the prediction has, how many the reference has, how many they share."""
+
+
+class Chrf(Metric):
+    """chrF by sacreBLEU: F-score of character sequences, in any script; 0 to 100 points.
+
+    - `chrf`: sacreBLEU's corpus score, which adds up the counts of all examples first. Published figures are this one. Its values by
+      example are jackknife values: their mean is the score, and their spread is that of the score. One alone may lie outside 0 to 100.
+    - `chrf_sentence`: the mean over examples of sacreBLEU's sentence score.
+
+    Both texts are brought to the normal form (NFC, no zero-width space) first; sacreBLEU takes them as they are. Punctuation, symbols and
+    emoji count as any other character. With `word_order: 2` this is chrF++.
+
+    Sources: Popović 2015, chrF (https://aclanthology.org/W15-3049); Popović 2017, chrF++ (https://aclanthology.org/W17-4770); Post 2018, A
+    Call for Clarity in Reporting BLEU Scores (arXiv 1804.08771).
+    """
+
+    char_order: int = Field(default=6, ge=1)
+    """Longest character sequence."""
+    word_order: int = Field(default=0, ge=0)
+    """Longest word sequence; 2 makes it chrF++. Words are split at white space."""
+    beta: int = Field(default=2, ge=1)
+    """Recall weighs beta squared times as much as precision."""
+    lowercase: bool = False
+    """Take upper and lower case as one."""
+    whitespace: bool = False
+    """Count white space as characters."""
+    eps_smoothing: bool = False
+    """Average over all sequence lengths, also over those longer than the texts, as Moses and NLTK do. Then a short copy is below 100."""
+
+    @property
+    def score_names(self) -> tuple[str, ...]:
+        return "chrf", "chrf_sentence"
+
+    def score(self, predictions: Sequence[str], references: Sequence[str]) -> list[Score]:
+        from sacrebleu.metrics.chrf import CHRF
+
+        if len(predictions) != len(references):
+            raise ValueError(f"{len(predictions)} predictions for {len(references)} references")
+        sacrebleu = CHRF(**self.model_dump())
+        texts, wanted = [*map(normal_form, predictions)], [*map(normal_form, references)]
+        counts: list[Counts] = sacrebleu._extract_corpus_statistics(texts, [wanted])
+        kept = [bool(reference.strip()) for reference in wanted]
+        reason = f"{kept.count(False):,} of {len(kept):,} references hold no character, and are left out"
+
+        def f_score(found: Counts) -> float:
+            return sacrebleu._compute_score_from_stats(found).score
+
+        corpus = iter(jackknife([found for found, keep in zip(counts, kept, strict=True) if keep], f_score))
+        return [
+            mean("chrf", [next(corpus) if keep else None for keep in kept], reason),
+            mean("chrf_sentence", [f_score(found) if keep else None for found, keep in zip(counts, kept, strict=True)], reason),
+        ]
+
+
+def jackknife(counts: Sequence[Counts], value: Callable[[Counts], float]) -> list[float]:
+    """Values by example of a score of summed counts; their mean is the score, and their spread gives its standard error.
+
+    Each is the score, plus (examples - 1) times how much less the others score without it than they do on average.
+
+    Source: Efron, Stein 1981, The Jackknife Estimate of Variance (Annals of Statistics 9).
+    """
+    sums = [sum(column) for column in zip(*counts, strict=True)]
+    if len(counts) < 2:
+        return [value(sums) for _ in counts]
+    without = [value([total - own for total, own in zip(sums, found, strict=True)]) for found in counts]
+    average, score = fmean(without), value(sums)
+    return [score + (len(counts) - 1) * (average - other) for other in without]
