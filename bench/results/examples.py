@@ -20,7 +20,7 @@ class Examples:
     ids: tuple[str, ...]
     """Ids of the test examples."""
     scores: Mapping[tuple[str, str], NDArray[np.float64]]
-    """(subject, metric) -> a score for each id, in the unit of the score, shape (examples,).
+    """(subject, metric) -> a score for each id, in the unit of the score, shape (examples,); NaN where an example has none.
 
     Subjects are those of the table: student, teacher or 'floor: NAME'.
     """

@@ -11,12 +11,16 @@ from bench.contracts import Charge, Reading, Score
 from bench.execution.ledger import Ledger
 from bench.execution.purse import Purse
 from bench.execution.record import write_record
+from bench.metrics._means import mean
 from tests.records import record
 
 FLOP_USD = 1.875 / 3600 / 1e14
 
-Scores = Mapping[str, Mapping[str, Sequence[float]]]
-"""subject -> metric -> one value for each example."""
+Scores = Mapping[str, Mapping[str, Sequence[float | None]]]
+"""subject -> metric -> one value for each example; None where it has none."""
+
+NO_TOKEN = "some references hold no token"
+"""The reason for a value of None."""
 
 
 def write_arm(
@@ -49,7 +53,7 @@ def write_arm(
         ledger.reading("student_training", reading)
     for subject, found in (scores or {}).items():
         for metric, values in found.items():
-            ledger.score(subject, Score(metric, sum(values) / len(values), "points", "higher"))
+            ledger.score(subject, mean(metric, values, NO_TOKEN))
         for metric, why in (missing or {}).items():
             ledger.score(subject, Score(metric, None, "points", "higher", reason=why))
     for fact, value in (facts or {}).items():

@@ -2,12 +2,17 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from bench import report
-from tests.report.arms import Scores, write_arm, write_suite
+from bench.report.analysis import leaderboard as boarding
+from bench.report.analysis.missing_scores import missing
+from bench.results import archive, table
+from tests.report.arms import NO_TOKEN, Scores, write_arm, write_suite
 from tests.report.reading import cells, equal, section, shown
+from tests.report.test_html import payload
 
 WHY = "no encoder: there is no folder 'deberta|x'"
 SHOWN = r"no encoder: there is no folder 'deberta\|x'"
@@ -80,3 +85,57 @@ def test_a_setting_that_lacks_the_ranking_score_for_a_seed_is_incomplete(tmp_pat
     assert cells(board, "distill")[1] == "–"
     assert "Not compared, for want of a seed that others have: sft. Without a score in rouge2: distill (1 done)." in text
     assert "- rouge2, in 1 of 5 arms: no reason given" in board
+
+
+def lacking(value: float, other: float | None = None) -> Scores:
+    """Twelve examples, of which two have no score."""
+    return {"student": {"rouge2": [None, *[value] * 5, *[value if other is None else other] * 5, None]}, "floor: copy": {"rouge2": [1.0] * 12}}
+
+
+@pytest.fixture
+def partly(tmp_path: Path) -> Path:
+    for seed in (0, 1):
+        write_arm(tmp_path, f"a{seed}", lacking(4.0, 6.0), seed=seed)
+        write_arm(tmp_path, f"b{seed}", lacking(2.0), seed=seed, strategy="sft")
+    report.write(tmp_path)
+    return tmp_path
+
+
+def test_examples_without_a_score_are_in_no_mean_no_difference_and_no_sample(partly: Path) -> None:
+    found = table.read(partly)
+    (board,) = boarding.boards(found, boarding.metrics(found)[:1])
+    first, second = board.settings
+    assert (first.scores["rouge2"].mean, second.scores["rouge2"].mean) == (5, 2)
+    assert (first.scores["rouge2"].seeds, first.scores["rouge2"].examples) == (2, 10)
+    assert first.samples["rouge2"].shape == (2, 10)
+    difference = board.difference(first, second)
+    assert difference is not None
+    assert (difference.mean, difference.examples) == (3, 10)
+    (floor,) = board.floors
+    assert (floor.scores["rouge2"].mean, floor.scores["rouge2"].examples) == (1, 12)
+    assert set(found.table.loc[found.table["row"] == "score", "value"]) == {5, 2, 1}
+
+
+def test_the_report_says_why_some_examples_have_no_score(partly: Path) -> None:
+    assert section((partly / "report.md").read_text(encoding="utf-8"), "Leaderboard").count(NO_TOKEN) == 1
+    (told,) = missing(table.read(partly))
+    assert (told.metric, told.reason, told.arms, told.of) == ("rouge2", NO_TOKEN, 4, 4)
+
+
+def test_a_missing_score_of_an_example_is_missing_in_the_kept_scores_too(partly: Path) -> None:
+    _, kept = archive.read(partly)
+    before = table.read(partly).examples
+    for arm in ("a0", "a1", "b0", "b1"):
+        values = kept[arm].scores["student", "rouge2"]
+        assert np.isnan(values[[0, 11]]).all()
+        assert not np.isnan(values[1:11]).any()
+        assert np.array_equal(values, before[arm].scores["student", "rouge2"], equal_nan=True)
+
+
+def test_an_example_without_a_score_is_no_worst_or_best_one_of_the_page(partly: Path) -> None:
+    shown = payload((partly / "report.html").read_text(encoding="utf-8"))["predictions"]
+    assert {one["arm"] for one in shown["arms"]} == {"a0", "a1", "b0", "b1"}
+    for one in shown["arms"]:
+        names = {shown["documents"][card["document"]]["id"] for card in one["cards"]}
+        assert not names & {"e0", "e11"}
+        assert len(names) >= 5

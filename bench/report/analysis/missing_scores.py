@@ -1,4 +1,4 @@
-"""Scores that no metric could give, and why: they are missing everywhere, never 0."""
+"""Scores that no metric could give, or not for all examples, and why: they are missing everywhere, never 0."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from bench.results.table import Results
 
 @dataclass(frozen=True, kw_only=True)
 class Missing:
-    """One metric, and one reason for which some arms lack it. arms: how many; of: how many it was asked for.
-
-    tasks: of those arms.
-    """
+    """One metric, and one reason for which it has no score, or not for all examples, in some arms."""
 
     metric: str
     reason: str
     arms: int
+    """Arms with this reason."""
     of: int
+    """Arms that were asked for a score in this metric."""
     tasks: frozenset[str]
+    """Tasks of the arms with this reason."""
 
     @property
     def sentence(self) -> str:
@@ -31,7 +31,7 @@ def missing(found: Results) -> list[Missing]:
     """By metric and reason, over the arms that are done."""
     scores = found.table[(found.table["row"] == "score") & (found.table["status"] == "done")]
     asked = {str(metric): int(arms) for metric, arms in scores.groupby("quantity")["arm"].nunique().items()}
-    lacking = scores[scores["value"].isna()]
+    lacking = scores[scores["value"].isna() | scores["reason"].ne("")]
     return [
         Missing(
             metric=str(metric),

@@ -73,9 +73,10 @@ def _arms(found: Results, boards: Sequence[Board]) -> Iterator[str]:
 
 
 def _picked(scores: Floats, sign: int, each: int) -> dict[int, str]:
-    """Place of an example -> what it is of; of equal scores the first in the file, so that arms tend to show the same ones."""
-    order = [int(place) for place in np.argsort(sign * scores, kind="stable")]
-    best = [int(place) for place in np.argsort(-sign * scores, kind="stable")][:each]
+    """Place of an example -> 'worst', 'median' or 'best'. Of equal scores the first in the file is taken; one without a score never is."""
+    there = np.flatnonzero(~np.isnan(scores))
+    order = [int(place) for place in there[np.argsort(sign * scores[there], kind="stable")]]
+    best = [int(place) for place in there[np.argsort(-sign * scores[there], kind="stable")]][:each]
     middle = max(0, (len(order) - each) // 2)
     wanted = {"worst": order[:each], "median": order[middle : middle + each], "best": best}
     return {place: which for which, places in reversed(wanted.items()) for place in places}
