@@ -17,7 +17,7 @@ _BOUNDARY = regex.compile(
     rf"""
       (?<=[.!?])\s+                                                                # Latin: a full stop before a space
     | \n
-    | (?<=[.!?])(?={SPACELESS})                                                    # no space follows where a script has none
+    | (?<=[.!?]{_CLOSING}{{0,5}})\s*(?={SPACELESS})                                  # no space follows where a script has none
     | (?<={_FULL_STOP}{_CLOSING}{{0,5}})(?!{_FULL_STOP}|{_CLOSING}|[!?])\s*              # other scripts need no space
     | (?<=[\u2024\uFE52\uFF0E]{_CLOSING}{{0,5}})(?!{_CLOSING}|[\p{{Latin}}\p{{N}}])\s*   # as in 3.5, but full width
     """,

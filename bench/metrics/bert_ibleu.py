@@ -74,10 +74,10 @@ class BertIbleu(Metric):
             return warnings
         from bench.metrics._bert_score import unknown_share
 
-        unknown = unknown_share(self._folder(), references)
+        unknown = unknown_share(self.folder(), references)
         if unknown > 0.5:
             raise BenchError(
-                f"metric 'bert_ibleu': the encoder {self._folder()} does not know {unknown:.0%} of the tokens of the references; "
+                f"metric 'bert_ibleu': the encoder {self.folder()} does not know {unknown:.0%} of the tokens of the references; "
                 "set `model` to one that knows their script"
             )
         return warnings

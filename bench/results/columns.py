@@ -34,7 +34,9 @@ COLUMNS: dict[str, Column] = {
     "direction": Column("str", "which way is better: higher, lower or none"),
     "source": Column("str", "reading: counter, polled, modelled, assumed or computed"),
     "shared": Column("boolean", "reading: whether another arm had done the work before"),
-    "reason": Column("str", "record: why there is no score; reading: why there is no value; score: why there is none, or none for some examples"),
+    "reason": Column(
+        "str", "record: why there is no score; reading: why there is no value; score: why it, or that of some examples, is missing"
+    ),
     "unit_price_usd": Column("float64", "charge: dollars for one unit"),
     "usd": Column("float64", "charge: dollars, exactly as in the ledger; missing on all other rows"),
     "paid_by": Column("str", "charge: purse, free or other meter"),

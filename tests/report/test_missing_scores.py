@@ -89,7 +89,10 @@ def test_a_setting_that_lacks_the_ranking_score_for_a_seed_is_incomplete(tmp_pat
 
 def lacking(value: float, other: float | None = None) -> Scores:
     """Twelve examples, of which two have no score."""
-    return {"student": {"rouge2": [None, *[value] * 5, *[value if other is None else other] * 5, None]}, "floor: copy": {"rouge2": [1.0] * 12}}
+    return {
+        "student": {"rouge2": [None, *[value] * 5, *[value if other is None else other] * 5, None]},
+        "floor: copy": {"rouge2": [1.0] * 12},
+    }
 
 
 @pytest.fixture
