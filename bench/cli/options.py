@@ -62,6 +62,16 @@ class Finite(click.FloatRange):
         return found if math.isfinite(found) else self.fail(f"{value} is not a finite number.", param, ctx)
 
 
+class UserPath(click.Path):
+    """A path in which `~` is the home folder, also where no shell has replaced it, as in `--out=~/mine.yaml`."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(path_type=Path, **settings)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return super().convert(os.path.expanduser(value), param, ctx)
+
+
 option = functools.partial(click.option, cls=Option)
 """`click.option`, with `old=[...]` for names that are accepted and not shown."""
 
@@ -69,9 +79,9 @@ DOLLARS = Finite(min=0)
 POSITIVE = Finite(min=0, min_open=True)
 FRACTION = Finite(min=0, max=1, min_open=True)
 COUNT = click.IntRange(min=1)
-PATH = click.Path(path_type=Path)
-FILE = click.Path(path_type=Path, dir_okay=False)
-FOLDER = click.Path(path_type=Path, file_okay=False)
+PATH = UserPath()
+FILE = UserPath(dir_okay=False)
+FOLDER = UserPath(file_okay=False)
 
 suite_argument = click.argument("suite", metavar="SUITE", type=PATH)
 results_argument = click.argument("results", metavar="RESULTS", type=PATH)
@@ -116,9 +126,9 @@ def _copies_option(name: str, variable: Variable, of_what: str) -> Callable[[Com
     def name_folder(_: click.Context, __: click.Parameter, folder: Path | None) -> None:
         if folder is None:
             return
-        if not folder.expanduser().is_dir():
+        if not folder.is_dir():
             raise BenchError(f"{name} or {variable}: there is no folder {folder}")
-        os.environ[variable] = str(folder.expanduser().absolute())
+        os.environ[variable] = str(folder.absolute())
 
     return option(
         name,
@@ -158,6 +168,6 @@ gpus_option = option(
     "--gpus",
     old=["--cards"],
     metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    type=UserPath(dir_okay=False, exists=True),
     help="CSV table of GPUs and prices to use instead of the published one.",
 )

@@ -31,7 +31,7 @@ class DataSet:
     def load(self, cache: Path) -> Mapping[str, Any]:
         """Name -> `datasets.Dataset`. From the folder that `--data` names, else from bench's cache, else from a whole snapshot in the
         hub's cache on this machine, else from the Hub; what the last two gave is kept in bench's cache. Raises DataError."""
-        folder = folder_of(self.path, DATA) or Path(self.path)
+        folder = folder_of(self.path, DATA) or Path(self.path).expanduser()
         if folder.is_dir():
             # `datasets` knows a local file by its path and mtime, so each content gets a cache of its own.
             return self._read(str(folder), None, cache / "hub" / "folders" / of_folder(folder, cache, decide=ALL))

@@ -219,7 +219,8 @@ def _quoted(found: Guessed) -> tables.Table:
 def _are_quoted(table: tables.Table) -> bool:
     """Whether most cells with a quotation mark, of a table that was read as if it quoted nothing, begin and end with one."""
     marked = [cell for name in table.names for cell in (table.values(name) if list(table.names).count(name) == 1 else ()) if '"' in cell]
-    return 2 * sum(len(cell) > 1 and cell[0] == cell[-1] == '"' for cell in marked) > len(marked)
+    quoted = [cell for cell in marked if len(cell) > 1 and cell[0] == cell[-1] == '"']
+    return 2 * len(quoted) > len(marked)
 
 
 def _headed(found: Guessed, table: tables.Table, is_header: IsHeader | None) -> tables.Table:

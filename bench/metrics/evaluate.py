@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from numbers import Real
@@ -29,7 +30,8 @@ class Evaluate(Metric):
     """
 
     path: ContentPath
-    """A folder NAME with NAME.py in it, such as './metrics/bertscore', or a name on the hub. A folder of that name goes first."""
+    """A folder NAME with NAME.py in it, such as './metrics/bertscore', or a name on the hub. A folder of that name goes first.
+    `~` is the home folder."""
     key: str | None = None
     """Which number of the result; may be left out where there is one."""
     direction: Direction = "higher"
@@ -88,7 +90,7 @@ class Evaluate(Metric):
         import evaluate
 
         try:
-            return evaluate.load(self.path, revision=self.revision, keep_in_memory=True, cache_dir=scratch, seed=0)
+            return evaluate.load(os.path.expanduser(self.path), revision=self.revision, keep_in_memory=True, cache_dir=scratch, seed=0)
         except Exception as error:  # whatever a script, the hub's client or an HTTP library may raise
             hint = "; a name needs the hub, a folder does not" if isinstance(error, OSError) else ""
             raise BenchError(f"metric '{self.path}' cannot be loaded: {_line(error)}{hint}") from error

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from bench.cli import main
 from bench.contracts import Splits, no_progress
+from bench.data.tables import TableSettings
 from bench.execution.store import DryStore
 from bench.forecast.arm import forecast
 from bench.init.yaml_text import scalar, shown
@@ -102,25 +103,35 @@ def test_a_suite_over_a_file_of_any_kind_reads_its_rows(name: str, cache: Path) 
 
 
 OTHERWISE = {
-    "semicolons": ("mine.csv", pd.DataFrame(ROWS).to_csv(index=False, sep=";").encode(), "separated by semicolons"),
-    "cp1252": ("mine.csv", pd.DataFrame(ROWS).to_csv(index=False).encode("cp1252"), "the first bad byte is 0xe9, on line 2"),
-    "utf-16": ("mine.tsv", pd.DataFrame(ROWS).to_csv(index=False, sep="\t").encode("utf-16"), "utf_16 reads it"),
-    "an array": ("mine.json", json.dumps(ROWS, indent=1).encode(), "one JSON value"),
-    "an array called lines": ("mine.jsonl", json.dumps(ROWS).encode(), "one JSON value"),
-    "a list in an object": ("mine.json", json.dumps({"version": 1, "data": ROWS}).encode(), "one JSON value"),
-    "columns": ("mine.json", pd.DataFrame(ROWS).to_json().encode(), "one JSON value"),
+    "semicolons": ("mine.csv", pd.DataFrame(ROWS).to_csv(index=False, sep=";").encode(), {"delimiter": ";"}),
+    "cp1252": ("mine.csv", pd.DataFrame(ROWS).to_csv(index=False).encode("cp1252"), {"encoding": "cp1252"}),
+    "utf-16": ("mine.tsv", pd.DataFrame(ROWS).to_csv(index=False, sep="\t").encode("utf-16"), {}),
+    "utf-16 without a mark": ("mine.csv", pd.DataFrame(ROWS).to_csv(index=False).encode("utf-16-le"), {"encoding": "utf-16-le"}),
+    "tabs in a text file": ("mine.txt", pd.DataFrame(ROWS).to_csv(index=False, sep="\t").encode(), {"format": "tsv"}),
+    "bars in a text file": ("mine.txt", pd.DataFrame(ROWS).to_csv(index=False, sep="|").encode(), {"format": "csv", "delimiter": "|"}),
+    "a comment first": ("mine.csv", b"# exported by a program\n" + pd.DataFrame(ROWS).to_csv(index=False).encode(), {"skip_lines": 1}),
+    "an array": ("mine.json", json.dumps(ROWS, indent=1).encode(), {}),
+    "an array called lines": ("mine.jsonl", json.dumps(ROWS).encode(), {"format": "json"}),
+    "an array called csv": ("mine.csv", json.dumps(ROWS).encode(), {"format": "json"}),
+    "lines called csv": ("mine.csv", "\n".join(map(json.dumps, ROWS)).encode(), {"format": "jsonl"}),
+    "a list in an object": ("mine.json", json.dumps({"version": 1, "data": ROWS}).encode(), {}),
+    "columns": ("mine.json", pd.DataFrame(ROWS).to_json().encode(), {}),
+    "old line ends": ("mine.csv", pd.DataFrame(ROWS).to_csv(index=False, lineterminator="\r").encode(), {}),
 }
 
 
-@pytest.mark.parametrize(("name", "content", "why"), OTHERWISE.values(), ids=OTHERWISE)
-def test_what_the_task_files_does_not_read_is_copied_into_what_it_does(name: str, content: bytes, why: str, cache: Path) -> None:
+@pytest.mark.parametrize(("name", "content", "settings"), OTHERWISE.values(), ids=OTHERWISE)
+def test_what_the_task_files_has_to_be_told_is_written_into_the_suite(
+    name: str, content: bytes, settings: dict[str, object], cache: Path
+) -> None:
     Path(name).write_bytes(content)
-    result = init(cache, name)
-    assert result.exit_code == 0, result.output
-    assert why in result.stdout
-    assert why in Path("mine.yaml").read_text().replace("\n# ", " ")
-    rows = splits(suite_file.read(Path("mine.yaml")), cache)
+    found = written(cache, name)
+    task = found.tasks["mine"].model_dump()
+    told = {key: task[key] for key, field in TableSettings.model_fields.items() if task[key] != field.default}
+    assert told == settings
+    rows = splits(found, cache)
     assert {e.source for e in (*rows.train, *rows.unlabelled, *rows.dev, *rows.test)} == set(TEXTS)
+    assert sorted(path.name for path in Path().iterdir()) == sorted([name, "mine.yaml"])
     assert Path(name).read_bytes() == content
 
 
@@ -339,11 +350,11 @@ BAD = {
     "few labels": ("mine.csv", csv(*(f"doc {i},{i}" for i in range(29))), "mine.csv: only 29 different documents have a label in 'label'"),
     "one label": ("mine.csv", csv(*(f"doc {i},Yes" for i in range(50))), "mine.csv: every label in 'label' is 'Yes'"),
     "ragged": ("mine.csv", csv("a,b", "c,d,e"), "mine.csv, line 3: 3 fields, the header has 2"),
-    "unclosed quote": ("mine.csv", csv('a,"b', "c,d"), "mine.csv, line 3: unexpected end of data"),
+    "unclosed quote": ("mine.csv", csv('a,"b', "c,d,e"), "mine.csv, line 2: a quotation mark opens here and never closes"),
     "not JSON": ("mine.jsonl", b'{"a": "b", "c": "d"}\n{"a"\n', "mine.jsonl, line 2: not JSON"),
     "not Parquet": ("mine.parquet", b"text,label", "mine.parquet: not readable as Parquet"),
     "not gzip": ("mine.csv.gz", b"text,label", "mine.csv.gz: cannot be read"),
-    "another kind": ("mine.xlsx", b"PK", "mine.xlsx: the suffix '.xlsx' is not one of .csv"),
+    "another kind": ("mine.xlsx", b"PK", "mine.xlsx: the suffix '.xlsx' is not one of .jsonl"),
     "missing": ("other.csv", b"", "mine.csv: no such file"),
 }
 

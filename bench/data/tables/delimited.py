@@ -173,7 +173,7 @@ class _Rows:
         )
 
     def _proper_quotes(self, text: str) -> int:
-        """Count signs that marks do quote: rows with a field that holds a mark, a delimiter or a line end, and two fields quoted in a row."""
+        """Count signs that marks do quote: fields that hold a mark, a delimiter or a line end, and neighbours that are both quoted."""
         needs, reader, last = re.compile(f'["\r\n{re.escape(self.how.delimiter)}]'), self.how.records(text), 0
         count = text.count(f'"{self.how.delimiter}"')
         for record in reader:

@@ -29,7 +29,7 @@ DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
 
 def _encoding(name: str) -> str:
     try:
-        b"".decode(name)
+        b"a".decode(name, "ignore")
     except (LookupError, ValueError):
         raise ValueError(f"Python knows no text encoding '{name}'; common ones are utf-8, utf-16, cp1252, latin-1, gb18030") from None
     return name

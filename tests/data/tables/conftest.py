@@ -1,0 +1,42 @@
+"""Reading a file that a test writes."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.data.rows import Row
+from bench.data.tables import Columns, TableSettings, read_rows
+
+CASES = Path(__file__).parents[2] / "cases"
+"""Small inputs that must not go wrong silently."""
+
+Reader = Callable[..., tuple[list[tuple[str, str | None]], tuple[str, ...]]]
+
+
+@pytest.fixture
+def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Reader:
+    """Write a file and read two columns of it: (source, target) of each row, and the notes."""
+    monkeypatch.chdir(tmp_path)
+
+    def read(
+        content: bytes | str, name: str = "own.csv", source: Any = "text", target: Any = "label", field: str | None = None, **told: Any
+    ):
+        Path(name).write_bytes(content if isinstance(content, bytes) else content.encode())
+        found, notes = read_rows(name, TableSettings(**told), Columns(source, target), field)
+        return pairs(found), notes
+
+    return read
+
+
+def pairs(found: list[Row]) -> list[tuple[str, str | None]]:
+    return [(row.source, row.target) for row in found]
+
+
+def case(
+    path: str, source: Any, target: Any, field: str | None = None, **told: Any
+) -> tuple[list[tuple[str, str | None]], tuple[str, ...]]:
+    """Read two columns of a file in tests/cases."""
+    found, notes = read_rows(str(CASES / path), TableSettings(**told), Columns(source, target), field)
+    return pairs(found), notes
