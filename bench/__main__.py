@@ -1,4 +1,4 @@
-"""Run `python -m bench`, which is the command `bench`."""
+"""Entry point of `python -m bench`, the same command as `bench`."""
 
 from bench.cli import main
 

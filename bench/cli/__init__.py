@@ -2,8 +2,8 @@
 
 Heavy imports stay inside the function of a command, so that help is quick.
 
-Exit status: 0 every arm has its record, 1 some arms failed, or something got worse
-(`compare --fail-on-change`), 2 the suite, its data or the command is wrong, 130 stopped by Ctrl-C.
+Exit status: 0 every arm has its record, 1 some arms failed or scores got worse (`compare --fail-on-change`),
+2 the suite, its data or the command is wrong, 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ COMMANDS = (
     "list",
     "clean",
 )
-"""All commands in order of use. A command is the function of the same name in the module of the same name."""
+"""All commands in order of use. Each is a function in a module; both have the command's name."""
 
 RESERVED = ("import", "list")
-"""Names that mean something else in Python: their modules and functions end in an underscore."""
+"""Names that are reserved in Python or hide a built-in. Their modules and functions end in an underscore."""
 
 
 class _Commands(click.Group):
@@ -74,7 +74,7 @@ class _Commands(click.Group):
             if isinstance(error, click.NoSuchOption):
                 _suggest_only_new_names(error)
             click.echo(f"{where}: {error.format_message()} See {where} --help.", err=True)
-        except OSError as error:  # a full disk, a folder that may not be written
+        except OSError as error:  # such as a full disk, or a folder without permission to write
             click.echo(f"{error.filename or 'bench'}: {error.strerror or error}", err=True)
         except KeyboardInterrupt:
             click.echo("stopped; finished work is kept, and the same command continues from there", err=True)

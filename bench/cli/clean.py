@@ -1,4 +1,4 @@
-"""`bench clean`: disk space that no compact model needs."""
+"""`bench clean`: frees disk space by deleting models that no result needs."""
 
 from __future__ import annotations
 

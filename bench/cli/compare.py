@@ -1,4 +1,4 @@
-"""`bench compare`: what changed from one results folder to another."""
+"""`bench compare`: the changes from one results folder to another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person sees in the terminal: progress, the leaderboard so far, the plan, the parts."""
+"""Terminal output: progress, the leaderboard so far, the plan, the parts."""
 
 from __future__ import annotations
 
@@ -62,21 +62,22 @@ def preparing(console: Console) -> Iterator[Any]:
 
 
 def leaderboard(folder: Path, where: Console) -> RenderableType:
-    """The leaderboard of a results folder. A run goes on where it cannot be drawn."""
+    """Return the leaderboard of a results folder, or a line with the reason where it cannot be drawn."""
     try:
         return reporting.terminal(results.read(folder), where.width)
-    except Exception as error:  # whatever it is, arms are running
+    except Exception as error:  # no error here may stop a run, because arms are running
         return Text(f"no leaderboard: {type(error).__name__}: {error}")
 
 
 def markdown(text: str) -> RenderableType:
-    """A paragraph of a report."""
+    """Return a paragraph of a report, rendered from Markdown."""
     return Markdown(text, hyperlinks=False)
 
 
 @dataclass(kw_only=True)
 class RunScreen:
-    """A runner.Screen: live in a terminal, a line for each arm and a leaderboard now and then elsewhere."""
+    """A runner.Screen. In a terminal it is live. Elsewhere it prints a line for each arm, and a leaderboard
+    at times."""
 
     console: Console
     _arms: Sequence[Arm] = ()
@@ -113,7 +114,11 @@ class RunScreen:
             self.console.print(self._board)
 
     def _draw(self, at_least_s: float) -> bool:
-        """Draw the board anew where the last time is long enough ago: while it is drawn no process is started."""
+        """Draw the leaderboard again if enough time has passed since the last time. Return whether it was
+        drawn.
+
+        No process is started while it is drawn.
+        """
         begun = time.monotonic()
         due = begun - self._drawn > max(at_least_s, 20 * self._drawing_s)
         if due:
@@ -152,7 +157,7 @@ def _progress(folder: Path) -> dict[str, Any] | None:
 
 
 def summary(records: Sequence[Record], report: Path, where: Console) -> None:
-    """How many arms ended how, why those that failed did, and where the report is."""
+    """Print how many arms ended in each status, why arms failed, and where the report is."""
     counts = Counter(record.status for record in records)
     where.print(f"{len(records)} arms: " + ", ".join(f"{n} {status}" for status, n in counts.items()))
     for record in records:
@@ -162,7 +167,7 @@ def summary(records: Sequence[Record], report: Path, where: Console) -> None:
 
 
 def every_part(where: Console) -> None:
-    """All parts, shelf by shelf."""
+    """Print all parts, shelf by shelf."""
     for shelf in registry.SHELVES:
         where.print(f"\n{shelf}/", style="bold")
         table = Table(box=None, show_header=False, padding=(0, 1))
@@ -172,7 +177,10 @@ def every_part(where: Console) -> None:
 
 
 def one_part(name: str, where: Console) -> None:
-    """The settings of a part, on every shelf that has one of that name. Raises BenchError where none has."""
+    """Print the settings of the part on every shelf that has one of this name.
+
+    Raises BenchError where no shelf has one.
+    """
     shelves = [shelf for shelf in registry.SHELVES if name in registry.names(shelf)]
     if not shelves:
         near = nearest(name, tuple(n for shelf in registry.SHELVES for n in registry.names(shelf)))

@@ -1,4 +1,4 @@
-"""`bench fit`: what fits which GPU."""
+"""`bench fit`: predicts the GPU memory that a model needs, and what fits a given GPU."""
 
 from __future__ import annotations
 
@@ -158,4 +158,4 @@ def fit(
         search.refuse_what_never_fits(found, table)
         for block in terminal.blocks(found):
             screen.print(block)
-        gc.freeze()  # so that the end of the process does not go over all objects once more
+        gc.freeze()  # otherwise the process visits all objects once more when it ends

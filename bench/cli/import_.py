@@ -1,4 +1,4 @@
-"""`bench import`: results that were not measured here."""
+"""`bench import`: results folders made from published figures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`bench init`: a data file of your own -> a suite."""
+"""`bench init`: a data file -> a suite."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def init(
     force: bool,
     cache: Path,
 ) -> None:
-    """Write a suite for your own data file, every choice explained.
+    """Write a suite for your own data file, and explain every choice in it.
 
     DATA is a CSV, TSV, JSON lines, JSON, Parquet or Arrow file.
     """
@@ -94,5 +94,5 @@ def init(
 
 
 def _has_terminal() -> bool:
-    """Whether somebody can type an answer."""
+    """Return whether the user can type an answer."""
     return sys.stdin.isatty()

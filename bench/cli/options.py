@@ -24,7 +24,7 @@ Command = Callable[..., None]
 
 
 class Option(click.Option):
-    """An option with `old` names, which are accepted and never shown."""
+    """An option with `old` names, which are accepted but not shown."""
 
     def __init__(self, declared: Sequence[str], old: Sequence[str] = (), **settings: Any) -> None:
         super().__init__([*declared, *old], **settings)
@@ -35,14 +35,14 @@ class Option(click.Option):
         self.secondary_opts = [name for name in self.secondary_opts if name not in hidden]
 
     def get_help_extra(self, ctx: click.Context) -> OptionHelpExtra:
-        """A default in words stands as it is; click would put it in brackets."""
+        """Show a default in words without the brackets that click would add."""
         extra = super().get_help_extra(ctx)
         if isinstance(self.show_default, str):
             extra["default"] = self.show_default
         return extra
 
     def add_to_parser(self, parser: Any, ctx: click.Context) -> None:
-        """Let the parser know all names."""
+        """Register all names with the parser, the old ones included."""
         shown = self.opts, self.secondary_opts
         self.opts, self.secondary_opts = (
             [*self.opts, *self.old_opts],
@@ -55,7 +55,7 @@ class Option(click.Option):
 
 
 class Finite(click.FloatRange):
-    """A number in a range that is neither infinite nor nan."""
+    """A number in a range, neither infinite nor NaN."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         found = float(super().convert(value, param, ctx))
@@ -73,7 +73,7 @@ class UserPath(click.Path):
 
 
 option = functools.partial(click.option, cls=Option)
-"""`click.option`, with `old=[...]` for names that are accepted and not shown."""
+"""`click.option` with `old=[...]` for names that are accepted but not shown."""
 
 DOLLARS = Finite(min=0)
 POSITIVE = Finite(min=0, min_open=True)
@@ -96,7 +96,7 @@ results_option = option(
 
 
 def results_folder(results: Path, parent: Path) -> Path:
-    """The results folder itself, or the one that a suite file writes to."""
+    """Return the results folder itself, or the one that a suite file writes to."""
     if not results.is_file():
         return results
     from bench.suite import suite_file
@@ -121,7 +121,10 @@ cache_option = option(
 
 
 def _copies_option(name: str, variable: Variable, of_what: str) -> Callable[[Command], Command]:
-    """An option that names a folder of copies, also for processes that start here; see `system/hub_mirror.py`."""
+    """Return an option that names a folder of copies.
+
+    Processes that start here see the folder too; see `system/hub_mirror.py`.
+    """
 
     def name_folder(_: click.Context, __: click.Parameter, folder: Path | None) -> None:
         if folder is None:

@@ -1,4 +1,4 @@
-"""`bench plan`: what a suite will buy, cost and take."""
+"""`bench plan`: forecasts what a suite buys, costs and takes."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def plan(
     parent: Path,
     cache: Path,
 ) -> None:
-    """Forecast what each arm of SUITE buys, costs and takes.
+    """Forecast what each arm of SUITE buys, what it costs and how long it takes.
 
     SUITE is a YAML file. No arm is run and nothing is paid.
     """
@@ -113,7 +113,8 @@ def plan(
         workers = workers or processes.concurrency(prepared.device)
         fetched = prepare.fetch(prepared, progress)
         store = DryStore(prepared.cache, progress)
-        kept = {} if card else runner.kept(prepared, retry=False, progress=progress)  # no finished arm was made on another GPU
+        # No finished arm ran on that other GPU.
+        kept = {} if card else runner.kept(prepared, retry=False, progress=progress)
         planned = forecast.forecasts(prepared, store, progress, reuse=not card)
         finder = Finder(
             cache=prepared.cache,

@@ -46,7 +46,7 @@ def price(
 ) -> None:
     """Show RESULTS at other prices, without running anything.
 
-    What is not given keeps its price. The new report goes into a folder of its own.
+    A price that is not given does not change. The new report goes into a folder of its own.
 
     RESULTS is a results folder, or the suite file that wrote it.
     """

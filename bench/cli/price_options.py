@@ -1,4 +1,4 @@
-"""Prices on the command line, which `price` and `recommend` share."""
+"""Price options of the command line, shared by `price` and `recommend`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def _by_task(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict[str, float]:
-    """Turn '0.05' (all tasks) and 'names=0.05' (one task) into dollars by task, with '' for all tasks."""
+    """Parse '0.05' (all tasks) and 'names=0.05' (one task) to dollars by task. The key '' means all tasks."""
     found = {}
     for text in given:
         task, _equals, usd = text.rpartition("=")
@@ -30,10 +30,10 @@ def _by_task(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> d
 
 @dataclass(frozen=True, kw_only=True)
 class OtherPrices:
-    """Prices given on the command line; None, or no label price: as the arms were run."""
+    """Prices given on the command line. None, or no label price: the prices at which the arms were run."""
 
     label_usd: dict[str, float]
-    """Dollars for one label, by task; '' for all tasks."""
+    """Dollars for one label, by task. The key '' means all tasks."""
     gpu_hour_usd: float | None
     kwh_usd: float | None
     prompt_usd_per_1m_tokens: float | None
@@ -42,7 +42,7 @@ class OtherPrices:
     flops_per_second: float | None
 
     def quotes(self, found: Results) -> Quotes:
-        """Return the prices of the arms with these in their place. Raises BenchError where one is wrong."""
+        """Return the prices of the arms, replaced by the given ones. Raises BenchError where one is wrong."""
         from bench.results import repricing
 
         return repricing.asked(found).changed(
@@ -56,7 +56,7 @@ class OtherPrices:
         )
 
     def notes(self, found: Results, quotes: Quotes) -> list[str]:
-        """Lines about results without intervals, and about prices that have no effect."""
+        """Return notes about missing intervals, and about prices that have no effect."""
         meter = quotes.book.meter
         lines = []
         if found.kept and not found.examples:

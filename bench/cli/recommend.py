@@ -1,4 +1,4 @@
-"""`bench recommend`: what to do with a budget."""
+"""`bench recommend`: how to spend a budget."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from bench.cli.price_options import OtherPrices, price_options
 def recommend(results: Path, parent: Path, budget_usd: float, task: str | None, prices: OtherPrices) -> None:
     """Recommend how to spend a budget, based on RESULTS.
 
-    Says how certain that is, and which price would change it. What is not given keeps its price.
+    State how certain this is, and which price would change it. A price that is not given does not change.
 
     RESULTS is a results folder, or the suite file that wrote it.
     """

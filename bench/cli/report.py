@@ -1,4 +1,4 @@
-"""`bench report`: the report of a results folder, written again."""
+"""`bench report`: writes the report of a results folder again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.errors import BenchError
 @results_argument
 @results_option
 def report(results: Path, parent: Path) -> None:
-    """Write the report of RESULTS again, from what its arms kept.
+    """Write the report of RESULTS again, from the files that its arms kept.
 
     RESULTS is a results folder, or the suite file that wrote it.
     """

@@ -1,4 +1,4 @@
-"""`bench run`: every arm of a suite."""
+"""`bench run`: runs every arm of a suite."""
 
 from __future__ import annotations
 

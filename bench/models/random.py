@@ -45,7 +45,7 @@ class Random(Checkpoint):
     heads: int = Field(default=2, ge=1, le=8)
     """Attention heads."""
     vocabulary: int = Field(default=512, ge=400, le=1024)
-    """Most tokens of the tokenizer: 256 bytes, the family's special tokens (103 for T5), and pieces of words."""
+    """Largest number of tokens in the tokenizer: 256 bytes, the family's special tokens (103 for T5), and pieces of words."""
     seed: int = Field(default=0, ge=0)
     """Seed of the random weights."""
 

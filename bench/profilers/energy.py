@@ -17,8 +17,9 @@ from bench.system import machine, nvml
 
 
 class Energy(Profiler):
-    """kWh of the window by codecarbon, offline: `cpu_energy`, `ram_energy`, `gpu_energy`, and their sum
-    `energy`.
+    """Energy of the window in kWh by codecarbon, offline: CPU, RAM and GPU, and their sum.
+
+    The readings are called `cpu_energy`, `ram_energy`, `gpu_energy`, and `energy` for the sum.
 
     CPU: the source is 'counter' where codecarbon may read RAPL. On most machines only root may; RAPL counts
     the whole package, whatever `tracking` is set to. Otherwise it is 'modelled': load times the rated power

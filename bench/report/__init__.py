@@ -1,11 +1,11 @@
-"""Stage 4: the table of results becomes what people read. Imports no part and no torch.
+"""Stage 4: the report that people read. Nothing here imports a part or torch.
 
-analysis/  computes: leaderboards, intervals and p-values, curves over budgets, decisions, comparisons of results
-sections/  the parts of a report, as Markdown
-plots/     its pictures
-render/    report.md, and the leaderboard in the terminal
-html/      report.html
-markdown   text from anybody -> Markdown that shows it and does nothing else
+analysis/    significance and ranking, leaderboards, Pareto fronts, curves over dollars, decisions, comparisons
+sections/    what the analysis found, section by section, as text and tables
+plots/       PNG files
+render/      report.md, and the leaderboard in the terminal
+html/        report.html
+markdown.py  untrusted text -> Markdown that is safe
 """
 
 from __future__ import annotations
@@ -30,11 +30,14 @@ if TYPE_CHECKING:
 
 @gc_disabled()
 def write(folder: Path, quotes: Quotes | None = None, use: Use | None = None, out: Path | None = None, read: Results | None = None) -> Path:
-    """Read the arms in `folder` (`results/<suite>/`); write its tables, plots, report.md and report.html to `out`.
+    """Read the arms in `folder` (`results/<suite>/`), and write tables, plots, report.md and report.html to
+    `out`.
 
-    quotes: other prices to count by than those that were asked. use: how much the compact model will be used. out: `folder` by default.
-    read: the results in `folder`, where they have been read already.
-    Returns the path of report.md. Raises BenchError where there is no such folder, or a price cannot be counted by.
+    quotes: other prices than those at which the arms were run. use: how much the compact model will be used.
+    out: `folder` by default. read: the results in `folder`, if they have been read already.
+
+    Returns the path of report.md. Raises BenchError where there is no such folder, or where a price cannot be
+    applied.
     """
     from bench.report import html
     from bench.report.analysis import leaderboard, pareto
@@ -49,7 +52,7 @@ def write(folder: Path, quotes: Quotes | None = None, use: Use | None = None, ou
     read, out = read or table.read(folder), out or folder
     out.mkdir(parents=True, exist_ok=True)
     everything = repricing.reprice(read, quotes) if quotes else read
-    with ThreadPoolExecutor(1) as aside:  # pyarrow writes without holding up the rest
+    with ThreadPoolExecutor(1) as aside:  # pyarrow writes while the rest continues
         saved = aside.submit(table.save, everything, out)
         asked, found = current(read), current(everything)
         metrics = leaderboard.metrics(found)
@@ -75,9 +78,10 @@ def write(folder: Path, quotes: Quotes | None = None, use: Use | None = None, ou
 
 
 def fields(found: Results, task: str | None = None, quotes: Quotes | None = None) -> list[Field]:
-    """Quality over dollars, task by task. quotes: other prices to look at than those that were asked.
+    """Return curves of quality over dollars, one for each task.
 
-    Raises BenchError where no arm has a score, or there is no such task.
+    `quotes` are other prices than those at which the arms were run. Raises BenchError where no arm has a
+    score, or where there is no such task.
     """
     from bench.errors import BenchError
     from bench.report.analysis import budget_curves, leaderboard
@@ -93,7 +97,8 @@ def fields(found: Results, task: str | None = None, quotes: Quotes | None = None
 
 
 def terminal(results: Results, width: int | None = None) -> RenderableType:
-    """The leaderboard, for rich, in `width` columns, those of the terminal by default; also while arms are still running."""
+    """Return the leaderboard for rich, in `width` columns, by default those of the terminal. Arms may still
+    be running."""
     from bench.report.render import terminal as screen
 
     return screen.leaderboard(results, width or shutil.get_terminal_size().columns)

@@ -1,4 +1,4 @@
-"""Text from suites, data and models -> Markdown that shows it as it is and does nothing else."""
+"""Escapes text from suites, data and models, so that Markdown shows it unchanged."""
 
 from __future__ import annotations
 
@@ -8,22 +8,25 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 DASH = "–"
-"""Stands for what is missing."""
+"""Stands for a missing value."""
 
 NAMED = 10
-"""A sentence names so many; the leaderboard names all."""
+"""Largest number of names in a sentence. The leaderboard has all."""
 
 
 def plain(text: object) -> str:
-    """One line without control, format or half characters, so that no text moves the cursor or turns the direction of reading."""
+    """Return one line without control, format or surrogate characters.
+
+    No text can then move the cursor or turn the reading direction.
+    """
     line = str(text)
-    if line.isascii() and line.isprintable():  # as nearly all are, and a report of thousands of arms asks for all of them
+    if line.isascii() and line.isprintable():  # fast path: nearly all texts are ASCII, and a report of thousands of arms has very many
         return " ".join(line.split())
     return " ".join("".join(" " if unicodedata.category(c)[0] == "C" else c for c in line).split())
 
 
 def escape(text: object) -> str:
-    """One line in which no character is markup: neither Markdown's, nor HTML's, nor GitHub's mathematics."""
+    """Return one line in which no character is markup of Markdown, HTML, or GitHub's mathematics."""
     return _escaped(plain(text))
 
 
@@ -36,34 +39,35 @@ def _escaped(line: str) -> str:
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]], numbers_from: int = 1) -> str:
-    """A table of cells that are Markdown already; columns from `numbers_from` on are set to the right."""
+    """Return a table of cells that are Markdown already. Columns from `numbers_from` on are aligned to the
+    right."""
     rule = ["---" if place < numbers_from else "--:" for place in range(len(heads))]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (heads, rule, *rows))
 
 
 def fence(text: str, language: str) -> str:
-    """A code block that its text cannot end."""
+    """Return a code block that its text cannot end."""
     marks = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
     lines = ("".join(c if c == "\t" or unicodedata.category(c)[0] != "C" else " " for c in line) for line in text.splitlines())
     return "\n".join([marks + language, *lines, marks])
 
 
 def number(value: float | None, digits: int = 2) -> str:
-    """Rounded, with thousands set apart; a dash where it is missing."""
+    """Return a rounded number with thousands separators, or a dash where it is missing."""
     return DASH if value is None or value != value else f"{value:,.{digits}f}"
 
 
 def count(number: int, what: str) -> str:
-    """'1 seed', '2 seeds'."""
+    """Return text such as '1 seed', '2 seeds'."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def listed(names: Sequence[str], at_most: int = NAMED) -> str:
-    """'a, b and c', 'a, b and 7 more'; Markdown. '' for none."""
+    """Return Markdown such as 'a, b and c' or 'a, b and 7 more'; '' for no names."""
     shown = [*map(escape, names[:at_most]), *([f"{len(names) - at_most:,} more"] if len(names) > at_most else [])]
     return conjoined(shown)
 
 
 def conjoined(texts: Sequence[str]) -> str:
-    """'a', 'a and b', 'a, b and c'."""
+    """Return text such as 'a', 'a and b', 'a, b and c'."""
     return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)

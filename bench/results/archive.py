@@ -28,7 +28,7 @@ from bench.system.files import atomic_write
 FILE = "scores.parquet"
 
 MOST = 3_000_000
-"""Most scores that are kept, some MB. With more, a results folder needs the folders of its arms."""
+"""Largest number of scores that are kept: some MB. With more, a results folder needs the folders of its arms."""
 
 ROWS = pyarrow.schema(
     {

@@ -26,8 +26,7 @@ Set the learning rate to the one at which the checkpoint's pretraining ended.
 
 
 class ContinuePretraining(Strategy):
-    """Continue the compact model's pretraining with part of the money, and fine-tune it on labels with the
-    rest."""
+    """Continue the compact model's pretraining with part of the money, and fine-tune it with the rest."""
 
     label_share: float = Field(default=0.0, ge=0, le=1)
     """Part of the budget that buys labels. The rest pays for pretraining and fine-tuning."""

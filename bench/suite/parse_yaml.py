@@ -16,7 +16,7 @@ Where = tuple[str | int, ...]
 """Keys and positions from the root to a value."""
 
 VALUES_AT_MOST = 100_000
-"""Most values in a file. Aliases repeat text, so a few lines of them could expand to billions of values."""
+"""Largest number of values in a file. Aliases repeat text, so a few lines of them could expand to billions of values."""
 
 
 CORE_TAGS = {f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float", "str", "seq", "map")}

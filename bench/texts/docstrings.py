@@ -19,7 +19,7 @@ class Docstrings(Text):
     """
 
     least_words: int = Field(default=20, ge=1)
-    """Fewest words of a text. Shorter ones are left out."""
+    """Smallest number of words in a text. Shorter ones are left out."""
     most_documents: int | None = Field(default=None, ge=1)
     """Number of documents to take: those with the lowest hashes. Missing: all."""
 

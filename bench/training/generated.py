@@ -33,7 +33,7 @@ class Outputs(Recipe):
     decoding: Decoding
     precision: Precision
     min_target_tokens: int = field(default=0, kw_only=True)
-    """Fewest tokens of an output. Above 0 only in a calibration."""
+    """Smallest number of tokens in an output. Above 0 only in a calibration."""
 
     @classmethod
     def of(cls, job: Job, model: ModelRecipe, examples: tuple[Example, ...]) -> Self:

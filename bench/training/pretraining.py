@@ -25,7 +25,7 @@ from bench.training.settings import Tuning
 
 @dataclass(frozen=True, kw_only=True)
 class Blends:
-    """An Order that draws examples with replacement from weighted texts, and changes the weights once."""
+    """A training order that draws examples with replacement from weighted texts, and changes the weights once."""
 
     data: Corrupted
     sizes: tuple[int, ...]
@@ -68,9 +68,9 @@ def switch_point(tuning: Tuning, rate_share: float) -> float:
 class FurtherPretrained(Trained):
     """A model whose pretraining was continued.
 
-    Training ends after tuning.epochs times as many draws as there are pieces in the texts with a weight, and
-    after at least tuning.min_steps steps. It ends earlier at its limit. Draws are with replacement, so some
-    pieces come more than once and others never.
+    The number of draws is tuning.epochs times the number of pieces in the texts with a weight, or
+    tuning.min_steps steps where that is more. A limit ends training earlier. Draws are with replacement, so
+    some pieces come more than once and others never.
     """
 
     version: ClassVar[int] = 2

@@ -14,7 +14,7 @@ Freeze = Literal["none", "embeddings", "encoder"]
 """The parts of the model that fine-tuning does not change. 'encoder' freezes the embeddings as well."""
 
 Optimizer = Literal["adamw", "adafactor", "adamw_8bit"]
-"""Optimisers by name."""
+"""Names of the optimisers."""
 
 
 def check_freeze(freeze: Freeze, causal: bool) -> None:
@@ -61,7 +61,7 @@ class Tuning(Part):
     epochs: int = Field(default=3, ge=1)
     """Number of times that every example is seen."""
     min_steps: int = Field(default=0, ge=0)
-    """Fewest training steps. A small data set is seen in further epochs until this number is reached."""
+    """Smallest number of training steps. A small data set is seen in further epochs until this number is reached."""
     batch_size: int = Field(default=8, ge=1)
     """Examples in a training step."""
     micro_batch_size: int | None = Field(default=None, ge=1)

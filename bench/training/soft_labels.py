@@ -75,7 +75,7 @@ class SoftLabels(Recipe):
 class Distilled(Finetuned):
     """A student trained on labels and on a teacher's distributions for the same inputs.
 
-    The forecast raises what `check_taught` raises, whether or not the teacher has been made.
+    A forecast raises the errors of `check_taught`, even before the teacher is made.
     """
 
     taught_by: tuple[SoftLabels, ...] | ModelRecipe

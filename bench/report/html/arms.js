@@ -1,5 +1,5 @@
 "use strict";
-/* What the models wrote, and every arm that has no score. */
+/* Texts that the models generated, and every arm that has no score. */
 
 function predictions({arms, documents, left_out: leftOut}) {
   $("predictions-said").textContent = leftOut;

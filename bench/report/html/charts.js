@@ -1,14 +1,14 @@
 "use strict";
-/* The charts, drawn by Observable Plot. Each comes as {chart, table}: table is [heads, rows], the same in words. */
+/* Charts, drawn by Observable Plot. Each is {chart, table}; the table [heads, rows] has the same content as text. */
 const charts = (() => {
-  /* Okabe and Ito 2008, as bench/report/drawing.py; every setting has a marker of its own as well. */
+  /* Okabe and Ito 2008, as in bench/report/plots/style.py. Every setting also has a marker of its own. */
   const COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D00"];
   const turned = (turns) => ({draw: (context, size) => triangle(context, size, turns)});
   const MARKERS = ["circle", "square", "triangle", "diamond", turned(2), "cross", "times", turned(3), turned(1), "star"];
   const PURPOSES = ["labels", "continued_pretraining", "teacher_tuning", "pseudo_labelling", "student_training", "evaluation"];
   const TIP = {title: "title", fontSize: 12, lineHeight: 1.3, lineWidth: 28};
 
-  /* turns: quarters, clockwise from pointing up. */
+  /* turns: number of quarter turns, clockwise, from pointing up. */
   function triangle(context, size, turns) {
     const radius = Math.sqrt(size / 1.3);
     [0, 1, 2].forEach((corner) => {
@@ -27,12 +27,12 @@ const charts = (() => {
   function drawn(options, width) {
     const style = {background: "transparent", fontSize: "12px", fontFamily: "inherit"};
     const chart = Plot.plot({width, marginBottom: 46, style, ...options});
-    chart.setAttribute("role", "img"); /* One picture with one name: what Plot calls its parts is for nobody. */
+    chart.setAttribute("role", "img"); /* One image with one name; labels of its parts would only disturb. */
     chart.querySelectorAll("[aria-label]").forEach((part) => part.removeAttribute("aria-label"));
     return chart;
   }
 
-  /* Dots with intervals, one kind for each setting; rows: {name, place, at, y, low, high, title}. */
+  /* Draws dots with intervals, in one style for each setting. rows: {name, place, at, y, low, high, title}. */
   function dots(rows, joined = false) {
     const stroke = (d) => colour(d.place), point = {x: "at", y: "y", stroke};
     const measured = rows.filter((d) => d.low != null);
@@ -44,8 +44,8 @@ const charts = (() => {
     ];
   }
 
-  /* Moves dots aside a little, so that intervals at one place do not cover each other; more where there is one place only.
-     Returns how the axis reaches around them. */
+  /* Shifts dots a little, so that intervals at one place do not cover each other. With a single place the shift is larger.
+     Returns the type and the domain of the axis. */
   function aside(rows, count, apart = Math.min(0.035, 0.008 * count)) {
     const xs = rows.map((d) => d.x), low = Math.min(...xs), high = Math.max(...xs);
     const log = high / low >= 8, one = high / low < 1.01;
@@ -58,7 +58,7 @@ const charts = (() => {
     return {type: "linear", domain: one ? [low * 0.6, high * 1.4] : [low - 0.05 * span, high + 0.05 * span]};
   }
 
-  /* points: {name, place, x: budget it stands for, y, low, high, open: for every greater one too, budget, dollars, said}. */
+  /* points: {name, place, x: budget that it stands for, y, low, high, open: stands for greater budgets too, budget, dollars, said}. */
   function quality({points, count, floors, metric, budget, width}) {
     const {type, domain} = aside(points, count);
     const near = budget > domain[0] / 100 && budget < domain[1] * 100;
@@ -84,7 +84,7 @@ const charts = (() => {
     return {chart, table: [heads, rows]};
   }
 
-  /* rows: {name, budget, purpose, usd}: a bar for each setting and budget, whole: 100 %. */
+  /* rows: {name, budget, purpose, usd}. Draws a bar of 100 % for each setting and budget. */
   function allocation({rows, names, width}) {
     const purposes = PURPOSES.filter((purpose) => rows.some((d) => d.purpose === purpose));
     const bars = d3.flatRollup(rows, (parts) => parts, (d) => d.name, (d) => d.budget);
@@ -115,7 +115,7 @@ const charts = (() => {
     return {chart, purposes: purposes.map((purpose) => [words(purpose), fill(purpose)]), table: [heads, bars.map(line)]};
   }
 
-  /* rows: {name, place, x: cost, y, low, high, front, said}; the line joins those on the front. */
+  /* rows: {name, place, x: cost, y, low, high, front, said}. A line joins the points on the front. */
   function front({rows, title, metric, width}) {
     const {type, domain} = aside(rows, 1, 0), line = d3.sort(rows.filter((d) => d.front), (d) => d.x);
     const chart = drawn({
@@ -128,7 +128,7 @@ const charts = (() => {
     return {chart, table: [["setting", title, metric.title, "on the front"], cells]};
   }
 
-  /* A marker alone, for legends. */
+  /* A single marker, for legends. */
   function swatch(place) {
     const kind = marker(place), path = d3.path();
     (typeof kind === "string" ? d3[`symbol${kind[0].toUpperCase()}${kind.slice(1)}`] : kind).draw(path, 42);

@@ -1,8 +1,9 @@
 """The curves of `analysis.budget_curves` for the sliders of the page, with the same points and the same statistics.
 
-Every score at any budget is a linear combination of at most two points, and a comparison is one of at most four. An interval or a p-value
-needs its variances between seeds and from examples (`significance.spread`). Both follow from the covariances of the points. The page holds
-two matrices of these, so it is small and computes what Python computes, up to the rounding of 32-bit floats.
+Every score at any budget is a linear combination of at most two points, and a comparison is one of at most four. An interval
+or a p-value needs its variances between seeds and from examples (`significance.spread`). Both follow from the
+covariances of the points. The page holds two matrices of these. It is therefore small, and computes what Python
+computes, up to the rounding of 32-bit floats.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from bench.report.analysis.significance import Floats
 from bench.report.html.quantities import Amounts
 
 COVARIANCES = 80_000
-"""The largest number of pairs of points on a page. With more points the sliders move only those of the best settings."""
+"""Largest number of pairs of points on a page. With more points the sliders move only those of the best settings."""
 
 FACTS = ("labels_bought", "pseudo_labels", "student_parameters", "student_flops", "student_ms", "large_flops", "large_ms")
 """What is known about a setting beside scores and dollars."""
@@ -38,7 +39,7 @@ def tasks(
     kept: Mapping[str, Collection[str]],
     covariances: int = COVARIANCES,
 ) -> list[dict[str, Any]]:
-    """One for each task of `kept`, which names the settings shown, best first."""
+    """Return one entry for each task in `kept`, which maps it to the settings shown, best first."""
     by_task = {field.task: field for field in fields}
     most = int(math.sqrt(2 * covariances / max(1, len(kept))))
     return [_task([b for b in boards if b.task == task], by_task.get(task), amounts, names, most) for task, names in kept.items()]
@@ -73,7 +74,7 @@ def _task(boards: Sequence[Board], field: Field | None, amounts: Amounts, kept: 
 
 
 def _points(field: Field, kept: Collection[str], most: int) -> list[tuple[str, Point]]:
-    """(setting, point) of the best settings, as many as there is room for; at least those of one setting."""
+    """Return (setting, point) of the best settings, as many as fit, but at least those of one setting."""
     curves = {curve.name: curve for curve in field.curves}
     found: list[tuple[str, Point]] = []
     for name in kept:
@@ -85,7 +86,10 @@ def _points(field: Field, kept: Collection[str], most: int) -> list[tuple[str, P
 
 
 def _point(name: str, point: Point, place: int, field: Field, amounts: Amounts, facts: Facts) -> dict[str, Any]:
-    """asked_usd: its cost at the prices of the run. bought: by purpose, at the present meter."""
+    """Return one point of a curve.
+
+    asked_usd: its cost at the prices of the run. bought: what its purse paid for, by purpose, at the present meter.
+    """
     reached = field.measured(point)
     return {
         "place": place,
@@ -114,12 +118,12 @@ def covariances(field: Field, points: Sequence[Point]) -> dict[str, str] | None:
 
 
 def packed(values: Floats) -> str:
-    """Little-endian 32-bit floats, base64."""
+    """Return the values as little-endian 32-bit floats in base64."""
     return base64.b64encode(values.astype("<f4").tobytes()).decode()
 
 
 def _as_run(boards: Sequence[Board], kept: Collection[str]) -> list[dict[str, Any]]:
-    """Without prices: the score of each setting at each budget that was run, and none between them."""
+    """Return, without prices, the score of each setting at each budget that was run, and none between them."""
     points: dict[str, list[dict[str, Any]]] = {name: [] for name in kept}
     for board in boards:
         for line in board.scored:

@@ -1,7 +1,7 @@
 "use strict";
-/* What to buy: the decision map at the prices chosen, as bench/report/decision.py, and what could be done again. */
+/* The decision map at the chosen prices, as in bench/report/analysis/decision.py, and a better setting run with less money. */
 const decision = (() => {
-  /* What is better than anything told of this budget, and costs less. */
+  /* A setting that was run with less money, is better than the best one here, and costs no more than this budget. */
   function asItWasRun(best, now, prices) {
     const found = pricing.covered(now.task, now.budget, prices), sign = now.task.metric.direction === "lower" ? -1 : 1;
     if (!found || (best && sign * (found.point.mean - best.mean) <= 0)) return [];
@@ -10,7 +10,7 @@ const decision = (() => {
     return [el("p", {}, `${did}: the same can be done again, with ${usd(now.budget - found.usd)} USD left over.`)];
   }
 
-  /* Of one budget at one price of a label: {name, sure}; null where fewer than two settings are told. */
+  /* The best setting for one budget and one label price: {name, sure}; null where fewer than two settings have a score. */
   function cell(task, budget, prices) {
     const found = pricing.ranked(task, budget, prices, task.map.compared);
     if (found.length < 2) return null;
@@ -25,7 +25,7 @@ const decision = (() => {
     const place = places.get(found.name), node = el("td", {class: `${found.sure ? "sure" : "unsure"}${here ? " here" : ""}`});
     node.append(letters.get(found.name), found.sure ? "" : "?");
     node.title = found.sure ? `${found.name} is ahead` : `${found.name}, not told from another`;
-    node.style.setProperty("--field", place == null ? "var(--soft)" : charts.colour(place)); /* Not an attribute, which the policy would stop. */
+    node.style.setProperty("--field", place == null ? "var(--soft)" : charts.colour(place)); /* The policy would block a style attribute. */
     return node;
   }
 

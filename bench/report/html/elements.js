@@ -1,8 +1,8 @@
 "use strict";
-/* Elements, numbers in words, and tables that sort. Text reaches the page as text nodes only: nothing here reads HTML. */
+/* Elements, formatted numbers, and sortable tables. Text reaches the page as text nodes only; nothing here parses HTML. */
 const $ = (id) => document.getElementById(id);
 
-/* An element; children are nodes, or text. */
+/* Makes an element. Children are nodes or text. */
 function el(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) if (value != null && value !== false) node.setAttribute(name, value);
@@ -29,26 +29,26 @@ const listed = (names) => (names.length > 4 ? `${names.slice(0, 3).join(", ")} a
 
 const nothing = (id, why) => $(id).replaceChildren(el("p", {class: "note"}, why));
 
-/* How far behind: with the p-value, and whether that is a tie. */
+/* The difference to the best, with its p-value, and whether the two tie. */
 function behindOf(found) {
   if (!found) return "–";
   const p = missing(found.p) ? "" : found.p < 0.001 ? " p < 0.001" : ` p ${found.p.toPrecision(2)}`;
   return el("span", {}, score(found.estimate), el("small", {}, p), found.tested ? (found.tied ? tag("tied") : "") : tag("not tested"));
 }
 
-/* value(row): what sorts; show(row): text or node; text: set to the left; live: moves with the prices. */
+/* value(row): sort key. show(row): text or node. text: aligned to the left. live: changes with the prices. */
 const column = (title, value, show = value, more = {}) => ({title, value, show, ...more});
 const TEXT = {text: true}, LIVE = {live: true};
 
 function compared(column, sign) {
   return ({row: a}, {row: b}) => {
     const [x, y] = [column.value(a), column.value(b)];
-    if (missing(x) || missing(y)) return missing(x) - missing(y); /* What is missing comes last, whichever way. */
+    if (missing(x) || missing(y)) return missing(x) - missing(y); /* Missing values come last in both orders. */
     return sign * (typeof x === "string" ? x.localeCompare(y, "en", {numeric: true}) : x - y);
   };
 }
 
-/* {node, refresh(): shows live columns anew, filter(keep): hides other rows} */
+/* Returns {node, refresh(): redraws live columns, filter(keep): hides other rows}. */
 function table(caption, columns, rows) {
   const side = (one) => (one.text ? null : "number");
   const lines = rows.map((row) => {
@@ -75,7 +75,7 @@ function table(caption, columns, rows) {
   };
 }
 
-/* What a chart shows, in words; rows of texts, of which those that are numbers sort as such. */
+/* The content of a chart as a table. Cells are texts; those that are numbers sort as numbers. */
 function sameAsTable(caption, [heads, rows]) {
   const sorts = (text) => (Number.isNaN(parseFloat(text)) ? text : parseFloat(text.replaceAll(",", "")));
   const columns = heads.map((title, i) => column(title, (row) => sorts(row[i]), (row) => row[i], {text: i === 0}));

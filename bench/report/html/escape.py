@@ -1,7 +1,8 @@
-"""Text that is nobody's -> text in a page, where it shows and does nothing else.
+"""Escapes untrusted text for a page.
 
-Names, reasons and model output are hostile: they reach the page as characters of text nodes, never as markup, and characters that
-would not show, or would move others about, are written out: U+202E, which turns the direction of reading, becomes ⟨U+202E⟩.
+Names, reasons and model output may be hostile. They reach the page as characters of text nodes, never as
+markup. Characters that are invisible, or that move others about, are written out. For example U+202E, which
+turns the reading direction, becomes ⟨U+202E⟩.
 """
 
 from __future__ import annotations
@@ -13,14 +14,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 JOINERS = "\u200c\u200d"
-"""Are not drawn and belong to words, in Persian as in emoji: they stay."""
+"""Invisible characters that stay, because they belong to words in Persian and to emoji."""
 
 ESCAPED = {c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
-"""In JSON inside of a page: no character can end the element that holds it, or begin another."""
+"""Characters escaped in JSON inside a page. Without them no text can end its element, or begin another."""
 
 
 def visible(text: object) -> str:
-    """The same, with control, format, half and unassigned characters written out as ⟨U+XXXX⟩; line ends and tabs stay."""
+    """Return the text with control, format, surrogate and unassigned characters written as ⟨U+XXXX⟩.
+
+    Line ends and tabs stay.
+    """
     said = str(text)
     if said.isprintable():
         return said
@@ -35,19 +39,19 @@ def _shown(character: str) -> str:
 
 
 def shortened(text: object, characters: int) -> str:
-    """The first so many characters, visible, and how many more there were."""
+    """Return the first `characters` characters, made visible, and state how many more there were."""
     said = str(text)
     more = len(said) - characters
     return visible(said) if more <= 0 else f"{visible(said[:characters])}… ({more:,} more characters)"
 
 
 def clean(value: Any) -> Any:
-    """What JSON can hold: text visible, numbers to 7 digits that count, None for what is missing. Base64 comes through as it is."""
+    """Return a value that JSON can hold: visible text, finite numbers, None for what is missing."""
     if isinstance(value, str):
         return visible(value)
     if isinstance(value, bool) or value is None:
         return value
-    if not isinstance(value, float | int):  # most are numbers, and abc's classes are slow to ask
+    if not isinstance(value, float | int):  # most values are numbers, and checks against abc's classes are slow
         if isinstance(value, Mapping):
             return {visible(name): clean(inner) for name, inner in value.items()}
         if isinstance(value, Sequence):
@@ -59,8 +63,8 @@ def clean(value: Any) -> Any:
 
 
 def script_json(value: Any) -> str:
-    """JSON for the inside of a <script> of type application/json."""
+    """Return JSON for the inside of a <script> of type application/json."""
     text = json.dumps(clean(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    for character, escaped in ESCAPED.items():  # many times as quick as str.translate
+    for character, escaped in ESCAPED.items():  # many times as fast as str.translate
         text = text.replace(character, escaped)
     return text

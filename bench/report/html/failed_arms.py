@@ -1,4 +1,4 @@
-"""Every arm that has no score, and why."""
+"""Every arm that has no score, and the reason."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ LISTED, REASON_CHARACTERS = 800, 400
 
 
 def endings(found: Results, everything: Results, primary: Metric | None, listed: int = LISTED) -> dict[str, Any]:
-    """found: the arms that the suite holds, everything: also those that it no longer does. counts: of `found`, how many ended how."""
+    """Return the arms that have no score, and the number of arms in each status.
+
+    `found` has the arms that the suite holds; the numbers count these. `everything` also has arms that it no
+    longer holds.
+    """
     view = everything.by_arm
     column = f"student {primary.name}" if primary else ""
     reasons = missing_scores.of_students(everything, primary.name) if primary else {}

@@ -1,4 +1,4 @@
-"""Which section of report.md stands where on the page."""
+"""Decides where on the page each section of report.md stands."""
 
 from __future__ import annotations
 
@@ -18,19 +18,23 @@ EARLY = ("At these prices", "Published figures")
 """Sections that belong to the answer."""
 
 TIES = "Which to buy"
-"""Of it the page shows where strategies tie; its map is drawn anew at the reader's prices."""
+"""A section from which the page keeps only the break-even table. Its map is redrawn at the reader's prices."""
 
 TIED, AS_COUNTED = "where two strategies are worth the same", "At the prices that this report was made for; sliders do not move these."
 
 MANY = 6
-"""More points than this are folded up."""
+"""A list with more points than this is folded."""
 
 TABLES = ("Cost axes", "With its use in the sum", "Memory, time, energy", "Predicted and measured", "Other facts", "All metrics")
 CONDITIONS = ("How money is counted", "Models and texts", "Data", "Machine and versions")
 
 
 def texts(suite: Mapping[str, Any], folder: str, text: str, out: Path) -> dict[str, str]:
-    """Place in page.html -> HTML. folder: its name, for a suite without one. text, out: of report.md and its folder."""
+    """Return placeholder in page.html -> HTML.
+
+    `folder` is the name of the results folder, used for a suite without a name. `text` is the content of
+    report.md, and `out` its folder.
+    """
     found = prose.sections(text)
     blocks = prose.paragraphs(found.get("Answer", ""))
     headline = [block for block in blocks if block.startswith("**")] or blocks[:1]

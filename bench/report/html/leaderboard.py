@@ -1,4 +1,4 @@
-"""The leaderboard for the page: a line for each setting, teacher and floor of each board."""
+"""The leaderboard for the page: a line for each setting, teacher and baseline of each task and budget."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ FACTS = ("labels_bought", "pseudo_labels", "student_parameters", "student_ms", "
 
 
 def shown_metrics(metrics: Sequence[Metric]) -> list[Metric]:
-    """Those that the leaderboard has room for, as in report.md."""
+    """Return the metrics for which the leaderboard has room, as in report.md."""
     return [metric for place, metric in enumerate(metrics) if place < 2 or metric.name in ALWAYS_LEADING]
 
 
 def boards(
     found: Sequence[Board], metrics: Sequence[Metric], amounts: Amounts, kept: Mapping[str, Collection[str]]
 ) -> list[dict[str, Any]]:
-    """kept: task -> settings shown."""
+    """Return one entry for each leaderboard. `kept` maps a task to the settings shown."""
     return [_board(board, metrics, amounts, kept[board.task]) for board in found]
 
 
@@ -62,12 +62,13 @@ def _setting(board: Board, line: Line, metrics: Sequence[Metric], amounts: Amoun
 
 
 def estimate(found: Estimate | None) -> list[float] | None:
-    """[mean, low, high]; the last two are missing where there is no interval."""
+    """Return [mean, low, high]. The last two are missing where there is no interval."""
     return [found.mean, found.low, found.high] if found else None
 
 
 def compared(found: Estimate | None) -> dict[str, Any] | None:
-    """A difference: estimate, whether it could be tested, its corrected p-value, and whether two settings are tied."""
+    """Return a difference: its estimate, whether it was tested, its corrected p-value, and whether the two
+    settings tie."""
     if found is None:
         return None
     return {"estimate": estimate(found), "tested": found.tested, "p": found.p, "tied": found.tested and not found.significant}

@@ -1,4 +1,4 @@
-"""All that the page's script works with, as one JSON document."""
+"""All data of the page's script, as one JSON document."""
 
 from __future__ import annotations
 
@@ -18,36 +18,43 @@ from bench.report.html.quantities import Amounts
 from bench.results.table import Results
 
 LINES, LEAST_SETTINGS = 1000, 10
-"""So many settings, each budget counted by itself, are on a page: of each task the best at the greatest budget, at least so many."""
+"""Largest number of settings on a page, each budget counted by itself, and smallest number for a task.
+
+For each task the page shows the settings that are best at the greatest budget.
+"""
 
 PREDICTIONS_SHARE = 0.6
-"""Of the room, at most; a page with fewer opens sooner."""
+"""Largest share of the free bytes for predictions. With fewer a page opens sooner."""
 
 SHARES = (1.0, 0.5, 0.2, 0.05)
-"""Of what is shown at most, where names are so long that all of it would not fit."""
+"""Shares of the usual amount to try in turn, where long names would make the page too large."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Material:
-    """What a page is made from, at the prices that the report is for.
-
-    folder: of the arms. found: those that the suite holds; everything: also those that it no longer does. fields: their curves, none
-    where the results do not say their prices. maps: their decision maps, which the page draws anew. use: how much the compact model
-    will be used, where somebody said.
-    """
+    """Everything from which a page is made, at the prices of the report."""
 
     folder: Path
+    """Folder of the arms."""
     found: Results
+    """The arms that the suite holds."""
     everything: Results
+    """Also the arms that the suite no longer holds."""
     metrics: Sequence[Metric]
     boards: Sequence[Board]
     fields: Sequence[Field]
+    """Curves by task. Empty where the results do not hold their prices."""
     maps: Sequence[DecisionMap] = ()
+    """Their decision maps, which the page redraws."""
     use: Use | None = None
+    """How much the compact model will be used, if it is known."""
 
 
 def payload(given: Material, room: int) -> str:
-    """JSON, escaped for the inside of a <script>, of about `room` bytes at most; what was left out for its size is said in it."""
+    """Return JSON, escaped for the inside of a <script>, of at most about `room` bytes.
+
+    It states what was left out for its size.
+    """
     known, prices = _priced(given.found)
     for share in SHARES:
         found = _numbers(given, known, share) | {"prices": prices}
@@ -59,7 +66,7 @@ def payload(given: Material, room: int) -> str:
 
 
 def _numbers(given: Material, known: Amounts, share: float) -> dict[str, Any]:
-    """All but prices and predictions. share: of what is shown at most."""
+    """Return everything except prices and predictions. `share` is the part of the usual amount to show."""
     kept = _kept(given.boards, int(share * LINES))
     shown = leaderboard.shown_metrics(given.metrics)
     return {
@@ -80,13 +87,13 @@ def _tasks(given: Material, known: Amounts, kept: Mapping[str, Collection[str]],
 
 
 def _grid(given: Material, task: str) -> dict[str, Any] | None:
-    """Budgets and label prices of a task's decision map; None where it has none."""
+    """Return budgets and label prices of a task's decision map, or None where it has no map."""
     maps = [found for found in given.maps if found.field.task == task]
     return {"budgets": maps[0].budgets_usd, "label_usd": maps[0].label_usd, "compared": ON_A_MAP} if maps else None
 
 
 def _priced(found: Results) -> tuple[Amounts, dict[str, Any]]:
-    """What was bought, and the prices; without prices, why there are none."""
+    """Return what was bought, and the prices. Without prices, return the reason why there are none."""
     try:
         known = quantities.by_line(found)
         return known, quantities.prices(found, known)
@@ -95,7 +102,7 @@ def _priced(found: Results) -> tuple[Amounts, dict[str, Any]]:
 
 
 def _kept(boards: Sequence[Board], lines: int) -> dict[str, list[str]]:
-    """Task -> settings shown, the best at the greatest budget first."""
+    """Return task -> settings shown, starting with the best at the greatest budget."""
     each = max(LEAST_SETTINGS, lines // max(1, len(boards)))
     kept: dict[str, dict[str, None]] = {}
     for board in sorted(boards, key=lambda board: (board.task, -board.budget_usd)):
@@ -104,7 +111,7 @@ def _kept(boards: Sequence[Board], lines: int) -> dict[str, list[str]]:
 
 
 def _left_out(boards: Sequence[Board], kept: dict[str, list[str]]) -> list[str]:
-    """A sentence for each task of which not all settings are on the page."""
+    """Return a sentence for each task with settings that the page does not show."""
     every = {task: {line.name for board in boards if board.task == task for line in board.settings} for task in kept}
     return [
         f"{task}: this page shows the best {len(kept[task]):,} of {len(names):,} settings; report.md has all."

@@ -1,4 +1,5 @@
-"""What the models wrote: of each arm the worst, the median and the best test examples, beside source and reference."""
+"""Texts that the models generated: of each arm the worst, median and best test examples, with source and
+reference."""
 
 from __future__ import annotations
 
@@ -17,15 +18,20 @@ from bench.results.examples import Examples
 from bench.results.table import Results
 
 MOST_ARMS, FEW_ARMS, OF_EACH = 600, 120, 3
-"""Of so many arms at most predictions are shown: three of the worst, the median and the best of each, or one with more than a few."""
+"""Limits of the predictions: arms in all, arms that may each show several examples, and these examples.
+
+Up to FEW_ARMS arms show OF_EACH of the worst, of the median and of the best examples each. With more arms
+each shows one of each kind.
+"""
 
 SOURCE_CHARACTERS, TEXT_CHARACTERS = 700, 500
 
 
 def predictions(folder: Path, found: Results, boards: Sequence[Board], room: int) -> dict[str, Any]:
-    """Of the arms that fit into `room` bytes of JSON, those of the best settings first; each document once, whoever it was for.
+    """Return the predictions that fit into `room` bytes of JSON, those of the best settings first.
 
-    Raises nothing: what is not shown, and why, is said in `left_out`.
+    Each document is held once, however many arms show it. Raises nothing: `left_out` states what is not
+    shown, and why.
     """
     metrics = {board.task: board.primary for board in boards}
     arms = [
@@ -50,7 +56,10 @@ def predictions(folder: Path, found: Results, boards: Sequence[Board], room: int
 
 
 def _told_apart(arms: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
-    """Every document once; the cards of the arms, changed in place, hold its number."""
+    """Return every document once, and replace documents by their numbers in `arms`, in place.
+
+    The documents of an arm are in its cards. A card is one example with its predictions and scores.
+    """
     places: dict[tuple[str, ...], int] = {}
     for one in arms:
         for card in one["cards"]:
@@ -63,7 +72,7 @@ def _scored(found: Results, arm: str, metric: Metric) -> bool:
 
 
 def _arms(found: Results, boards: Sequence[Board]) -> Iterator[str]:
-    """Arms that are done, by place of their setting on its board, the greatest budgets first."""
+    """Yield the arms that are done, by the rank of their setting, greatest budgets first."""
     places = {(b.task, b.budget_usd, line.name): place for b in boards for place, line in enumerate(b.settings)}
     known = [(arm, record) for arm, record in found.records.items() if record.status == "done"]
     keys = {arm: places.get((r.task, r.budget_usd, label(r.strategy, r.setting))) for arm, r in known}
@@ -73,7 +82,10 @@ def _arms(found: Results, boards: Sequence[Board]) -> Iterator[str]:
 
 
 def _picked(scores: Floats, sign: int, each: int) -> dict[int, str]:
-    """Place of an example -> 'worst', 'median' or 'best'. Of equal scores the first in the file is taken; one without a score never is."""
+    """Return position of an example -> 'worst', 'median' or 'best'. An example without a score is never taken.
+
+    With equal scores the first in the file is taken, so that arms tend to show the same examples.
+    """
     there = np.flatnonzero(~np.isnan(scores))
     order = [int(place) for place in there[np.argsort(sign * scores[there], kind="stable")]]
     best = [int(place) for place in there[np.argsort(-sign * scores[there], kind="stable")]][:each]
@@ -83,7 +95,8 @@ def _picked(scores: Floats, sign: int, each: int) -> dict[int, str]:
 
 
 def _lines(folder: Path, examples: Examples, picked: Mapping[int, str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Raises ValueError where the file has changed since its scores were read."""
+    """Yield (which, line of the file) for the picked examples. Raises ValueError where the file has changed
+    since it was read."""
     lines = [line for line in (folder / "predictions.jsonl").read_text(encoding="utf-8").split("\n") if line]
     order = {"worst": 0, "median": 1, "best": 2}
     for place, which in sorted(picked.items(), key=lambda item: (order[item[1]], item[0])):
@@ -94,7 +107,10 @@ def _lines(folder: Path, examples: Examples, picked: Mapping[int, str]) -> Itera
 
 
 def _arm(folder: Path, record: Record, examples: Examples, metric: Metric, each: int) -> dict[str, Any]:
-    """Raises OSError, KeyError, TypeError, ValueError or AttributeError where its predictions are not what they should be."""
+    """Return the predictions of one arm.
+
+    Raises OSError, KeyError, TypeError, ValueError or AttributeError where its file is not as expected.
+    """
     picked = _picked(examples.scores["student", metric.name], -1 if metric.direction == "lower" else 1, each)
     return {
         "arm": folder.name,

@@ -11,7 +11,7 @@ const pricing = (() => {
 
   /* ---- curves ---------------------------------------------------------------------------------------------------------------- */
 
-  /* The budget for which a point stands. */
+  /* The budget that a point stands for at these prices. */
   function standsFor(point, prices) {
     const costs = dollars(point.bought, prices);
     return point.elastic && point.asked_usd > 0 ? (point.budget * costs) / point.asked_usd : costs;
@@ -36,7 +36,7 @@ const pricing = (() => {
     return null;
   }
 
-  /* parts: how much a point counts, by how much what it buys is scaled, the point. */
+  /* parts: [weight of a point, scale of what it buys, the point]. */
   function mixed(setting, parts, prices) {
     const weighted = (value) => sum(parts.map(([weight, , point]) => weight * value(point)));
     const scaled = (value) => sum(parts.map(([weight, scale, point]) => weight * scale * value(point)));
@@ -80,20 +80,21 @@ const pricing = (() => {
 
   /* ---- use ------------------------------------------------------------------------------------------------------------------- */
 
-  /* One answer, by FLOPs where compute is paid by them, else by time; who: student or large. */
+  /* Dollars for one answer: by FLOPs where compute is paid by FLOPs, else by time. who: student or large. */
   function answerUsd(fact, who, prices, all) {
     const flops = fact(`${who}_flops`), ms = fact(`${who}_ms`);
     if (all.meter === "flops" && flops != null) return (flops * prices.device_hour) / 3600 / all.device_flops_per_second;
     return ms == null ? null : (ms / 1000) * (prices.device_hour / 3600);
   }
 
-  /* Answers from which the other one is the cheaper of the two; 0: at once, Infinity: never. */
+  /* Number of answers from which the other one is cheaper. 0: at once. Infinity: never. */
   function breakEven(made, answer, otherMade, otherAnswer) {
     if (otherMade <= made) return otherAnswer <= answer ? 0 : Infinity;
     return otherAnswer < answer ? (otherMade - made) / (answer - otherAnswer) : Infinity;
   }
 
-  /* A setting with its use in the sum; null where an answer's cost is not known. paysFrom: against the large model, tuned on its labels. */
+  /* The cost of a setting including its use; null where the cost of an answer is unknown. paysFrom: number of answers from which it is
+     cheaper than the large model, tuned on the same labels. */
   function served(one, prices, all) {
     const answer = answerUsd(one.fact, "student", prices, all), large = answerUsd(one.fact, "large", prices, all);
     if (answer == null) return null;

@@ -1,7 +1,8 @@
-"""The sections of report.md as HTML: what is said there once is said here in the same words.
+"""Renders the sections of report.md as HTML, so that both state the same in the same words.
 
-report.md escapes what comes from data. Here, besides, no rule of Markdown is on that could make a link, take raw HTML, or fetch a
-picture: the only pictures are those that the report drew itself, put in as data.
+report.md escapes everything that comes from data. In addition, no Markdown rule is on here that could make a
+link, accept raw HTML, or fetch a picture. The only pictures are those that the report drew itself, embedded
+as data.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 SECTION_CHARACTERS = 40_000
-"""A longer section is cut between two lines; report.md has the rest."""
+"""Largest number of characters in a section. A longer one is cut between two lines; report.md has the rest."""
 
 PICTURES_BYTES = 1_000_000
-"""All pictures together; what does not fit is not put in, and lies beside the page."""
+"""Largest size of all pictures together, in bytes. Those that do not fit are not embedded, and lie beside the page."""
 
 CUT = "Cut here, for the size of this page; report.md has the rest."
 
@@ -28,20 +29,20 @@ CELLS: dict[str, dict[str, str | int | float]] = {"th_open": {"scope": "col"}, "
 
 
 def sections(text: str) -> dict[str, str]:
-    """Title -> Markdown of each section of report.md; '' holds what stands before the first."""
-    prose, heading, suite = text.partition("\n## The suite\n")  # the last one: it quotes a file that may hold lines like headings
+    """Return title -> Markdown for each section of report.md. The key '' holds what stands before the first."""
+    prose, heading, suite = text.partition("\n## The suite\n")  # the suite comes last: it quotes a file that may hold lines like headings
     parts = re.split(r"^## (.*)\n", prose, flags=re.MULTILINE)
     found = {"": parts[0], **dict(zip(parts[1::2], parts[2::2], strict=True))}
     return {title: body.strip() for title, body in found.items()} | ({"The suite": suite.strip()} if heading else {})
 
 
 def paragraphs(markdown: str) -> list[str]:
-    """Its blocks, as `page.page` joins them."""
+    """Return the blocks of the text, as `markdown.page` joins them."""
     return [block for block in markdown.split("\n\n") if block]
 
 
 def pictures(markdown: str, folder: Path) -> dict[str, Path]:
-    """Those that are named there and fit, by file name."""
+    """Return the pictures that the text names and that fit, by file name."""
     found, room = {}, PICTURES_BYTES
     for name in dict.fromkeys(re.findall(r"\]\(([\w-]+\.png)\)", markdown)):
         path = folder / name
@@ -52,7 +53,7 @@ def pictures(markdown: str, folder: Path) -> dict[str, Path]:
 
 
 def html(markdown: str, pictures: Mapping[str, Path] | None = None) -> str:
-    """pictures: file name -> file; any other picture is only named."""
+    """Return the text as HTML. `pictures` maps file name -> file. Any other picture is replaced by its name."""
     reader = MarkdownIt("zero", {"html": False})
     reader.enable(["heading", "list", "table", "fence", "blockquote", "emphasis", "escape", "entity", "backticks", "newline", "image"])
     tokens = reader.parse(_cut(markdown))
@@ -60,7 +61,7 @@ def html(markdown: str, pictures: Mapping[str, Path] | None = None) -> str:
         if token.type in CELLS:
             token.attrs = _cell(token)
         token.children = token.children and [_picture(child, pictures or {}) for child in token.children]
-    # No text can hold these tags: its '<' are escaped by now.
+    # No text can hold these tags, because its '<' are already escaped.
     drawn = str(reader.renderer.render(tokens, reader.options, {}))
     return drawn.replace("<table>", SCROLLED).replace("</table>", "</table></div>").replace("<pre>", '<pre tabindex="0">')
 
@@ -74,13 +75,14 @@ def _cut(markdown: str) -> str:
 
 
 def _cell(token: Token) -> dict[str, str | int | float]:
-    """Markdown-it aligns by style attributes, which the page's policy forbids."""
+    """Return attributes that align a cell by a class. Markdown-it's style attributes are forbidden by the
+    page's policy."""
     kind: dict[str, str | int | float] = {"class": "number"} if "right" in str(token.attrs.get("style", "")) else {}
     return {**CELLS[token.type], **kind}
 
 
 def _picture(token: Token, pictures: Mapping[str, Path]) -> Token:
-    """With the picture as data, or its name in words."""
+    """Return the token with its picture embedded as data, or replaced by its name."""
     if token.type != "image":
         return token
     path = pictures.get(str(token.attrs.get("src", "")))

@@ -1,4 +1,4 @@
-"""What the purse of each line paid for, by purpose: dollars are these amounts times prices, which is what the sliders move."""
+"""What the purse of each setting paid for, by purpose. Sliders multiply these amounts by prices."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ from bench.results import repricing
 from bench.results.table import Results
 
 Key = tuple[str, float, str]
-"""task, budget, name of the setting."""
+"""(task, budget, name of the setting)."""
 
 Amounts = Mapping[Key, Mapping[str, Mapping[str, float]]]
-"""Key -> purpose (labels, or the phase that compute was for) -> what is sold -> how much of it; nothing that is 0."""
+"""Key -> purpose -> what is sold -> amount. A purpose is labels, or a phase of compute. Amounts of 0 are left
+out."""
 
 
 def by_line(found: Results) -> Amounts:
-    """Means over the arms that are done, or over all of a line where none is, as `Line.facts` are.
+    """Return means over the arms that are done, or over all arms of a line where none is. `Line.facts` are
+    means of the same.
 
-    Raises BenchError where the results do not say at which prices they were run.
+    Raises BenchError where the results do not hold the prices at which they were run.
     """
     records = found.table[(found.table["row"] == "record") & found.table["task"].ne("")].set_index("arm")
     names = [label(s, t) for s, t in zip(records["strategy"], records["setting"], strict=True)]
@@ -40,14 +42,14 @@ def by_line(found: Results) -> Amounts:
 
 
 def _by_purpose(found: Results) -> dict[str, pd.DataFrame]:
-    """Of the arms that paid for it."""
+    """Return purpose -> amounts of the arms that paid for it."""
     paid = found.table[(found.table["row"] == "charge") & (found.table["paid_by"] == "purse")]
     purpose = paid["phase"].where(paid["quantity"] != "labels", "labels")
     return {str(name): repricing.quantities(replace(found, table=of_purpose)) for name, of_purpose in paid.groupby(purpose)}
 
 
 def prices(found: Results, amounts: Amounts) -> dict[str, Any]:
-    """The prices asked, and which of them any line's dollars depend on."""
+    """Return the prices of the results, and which of them change the dollars of any line."""
     quotes = repricing.asked(found)
     others = [sold for sold in repricing.PRICES if sold != "label"]
     return {

@@ -1,9 +1,9 @@
 "use strict";
-/* The page: what is chosen, and the sections that follow from it. */
+/* The page: the choices of the reader, and the sections that depend on them. */
 (() => {
   const data = JSON.parse($("payload").textContent);
   const PRICED = data.prices.label != null;
-  const SHOWN = 20; /* Settings in a chart: more could not be read. */
+  const SHOWN = 20; /* Largest number of settings in a chart; more would not be readable. */
   const SOLD = {
     label: "One label", device_hour: "Device hour", kwh: "kWh", prompt_tokens: "1 M prompt tokens", output_tokens: "1 M output tokens",
   };
@@ -18,7 +18,7 @@
   const boards = () => data.boards.filter((board) => board.task === now.task.name);
   const points = () => now.task.settings.flatMap((setting) => setting.points.map((point) => ({setting, point})));
   const answers = () => points().some(({point}) => point.facts.student_ms != null || point.facts.student_flops != null);
-  /* Task -> the settings that have a colour and a marker of their own, by name, with their place. */
+  /* Task -> the settings with a colour and a marker: name -> index, in alphabetical order. */
   const places = new Map(data.tasks.map((task) => [task, new Map(task.shown.slice(0, SHOWN).sort().map((name, i) => [name, i]))]));
 
   let controls = [];
@@ -176,7 +176,7 @@
     const {metric} = now.task, shown = places.get(now.task);
     const dots = points().filter(({setting}) => shown.has(setting.name)).map(({setting: {name}, point}) => {
       const {mean: y, low, high, budget} = point, open = !point.elastic, text = said([y, low, high]);
-      const x = (PRICED && pricing.standsFor(point, prices())) || budget; /* What costs nothing stands where it was run. */
+      const x = (PRICED && pricing.standsFor(point, prices())) || budget; /* A point without cost stands at the budget it was run with. */
       const stands = `stands for ${charts.figure(x)} USD${open ? " and more" : ""}`;
       const title = `${name}\n${metric.name} ${text}\nrun with ${plain(budget)} USD, ${stands}`;
       const dollars = PRICED ? pricing.dollars(point.bought, prices()) : null;
@@ -201,7 +201,7 @@
     const drawn = charts.allocation({rows, names, width: width("allocation-chart")});
     const key = drawn.purposes.map(([name, fill]) => {
       const box = el("span", {class: "box"});
-      box.style.background = fill; /* Not an attribute, which the policy would stop. */
+      box.style.background = fill; /* The policy would block a style attribute. */
       return el("li", {}, box, name);
     });
     const note = `${tooMany()}Means over arms, at your prices; on the right what was spent in all.`;
@@ -277,7 +277,7 @@
     $("controls").addEventListener("submit", (event) => event.preventDefault());
     let wide = document.body.clientWidth;
     new ResizeObserver(() => {
-      if (document.body.clientWidth === wide) return; /* Only higher: a table has opened, or a chart was drawn. */
+      if (document.body.clientWidth === wide) return; /* Only the height changed: a table was opened, or a chart was drawn. */
       wide = document.body.clientWidth;
       update();
     }).observe(document.body);
@@ -289,7 +289,7 @@
   if (now.task) { listen(); start(); }
   else for (const id of ["prices", "now", "leaderboard", "quality", "allocation", "fronts", "answering", "map"]) $(id).hidden = true;
 
-  let unfolded = []; /* On paper nothing is folded up but what charts say in words. */
+  let unfolded = []; /* On paper everything is unfolded except the tables of charts. */
   addEventListener("beforeprint", () => {
     unfolded = [...document.querySelectorAll("details:not(.same):not([open])")];
     for (const one of unfolded) one.open = true;

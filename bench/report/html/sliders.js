@@ -1,6 +1,6 @@
 "use strict";
-/* A number and a slider for the same thing; the slider is logarithmic, with 0 at its left end.
-   changed: is called when either has moved. */
+/* A number field and a slider for one quantity. The slider is logarithmic, with 0 at its left end.
+   changed is called when either has moved. */
 function control(id, title, unit, {least, most, zero = true, get, set, changed}) {
   const number = el("input", {id, type: "number", min: zero ? 0 : least, step: "any", inputmode: "decimal"});
   const slider = el("input", {type: "range", min: 0, max: 1000, step: 1, "aria-label": `${title}, slider`});

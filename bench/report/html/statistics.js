@@ -26,7 +26,8 @@ const statistics = (() => {
   const FIT = [
     0.17087277, -0.82215223, 1.48851587, -1.13520398, 0.27886807, -0.18628806, 0.09678418, 0.37409196, 1.00002368, -1.26551223,
   ];
-  /* Both tails of the normal distribution beyond sqrt(2) x, x from 0 on; relative error under 1.2e-7 (Press et al., Numerical Recipes). */
+  /* Probability of both tails of the normal distribution beyond sqrt(2) x, for x >= 0. Relative error under 1.2e-7 (Press et al., Numerical
+     Recipes). */
   function erfc(x) {
     const t = 1 / (1 + 0.5 * x);
     return t * Math.exp(-x * x + FIT.reduce((value, factor) => value * t + factor));

@@ -1,7 +1,7 @@
-"""Template, style, scripts and payload -> one page that asks for nothing.
+"""Assembles template, style, scripts and payload to one page that makes no request.
 
-The policy in the page forbids every request, and every script and style but those whose hashes it names: should hostile text get out
-of its text node after all, a browser still runs none of it.
+The policy in the page forbids every request. It also forbids every script and style except those whose hashes
+it names. If hostile text escaped its text node, a browser would still not run it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ SCRIPTS = ("statistics.js", "pricing.js", "elements.js", "sliders.js", "charts.j
 
 
 def page(texts: Mapping[str, str], payload: str) -> str:
-    """The whole page. texts: name of a place in page.html -> HTML that is safe; payload: of `text.script_json`."""
+    """Return the whole page.
+
+    `texts` maps a placeholder in page.html to HTML that is safe. `payload` comes from `escape.script_json`.
+    """
     style = _file("report.css")
     scripts = [_libraries(), "\n".join(_file(name) for name in SCRIPTS)]
     found = {
@@ -29,7 +32,7 @@ def page(texts: Mapping[str, str], payload: str) -> str:
         "payload": payload,
         "script": scripts[1],
     }
-    # One pass: what is put in is not looked at again, so that no text can name a place.
+    # One pass: what is inserted is not searched again, so no text can name a placeholder.
     return re.sub(r"\{\{(\w+)\}\}", lambda place: found[place[1]], _file("page.html"))
 
 

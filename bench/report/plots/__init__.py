@@ -1,1 +1,1 @@
-"""Analysis -> pictures."""
+"""Plots drawn from the analysis."""

@@ -1,4 +1,5 @@
-"""The plots: quality against dollars, where the dollars went; and, from `pareto`, quality against what an answer costs."""
+"""Plots of quality against dollars, and of where the dollars went. `pareto` adds quality against the cost of
+an answer."""
 
 from __future__ import annotations
 
@@ -19,11 +20,15 @@ if TYPE_CHECKING:
 
 PURPOSES = ["labels", "continued_pretraining", "teacher_tuning", "pseudo_labelling", "student_training", "evaluation"]
 SETTINGS_SHOWN, BUDGETS_SHOWN = 20, 12
-"""No plot shows more: the best settings, and the greatest budgets. More could not be read, and would in the end not be drawn."""
+"""Largest number of settings and of budgets in a plot: the best settings, and the greatest budgets. More would not be
+readable."""
 
 
 def plots(boards: Sequence[Board], metrics: Sequence[Metric], trade_offs: Sequence[TradeOff], folder: Path) -> dict[Path, Plot]:
-    """PNG files, and what draws each, for each task that has a score: quality, dollars, and the Pareto fronts where there are any."""
+    """Return PNG path -> function that draws it, for each task with a score.
+
+    The plots are quality, dollars, and Pareto fronts where there are any.
+    """
     found: dict[Path, Plot] = {}
     for task in sorted({board.task for board in boards}):
         of_task = [board for board in boards if board.task == task][-BUDGETS_SHOWN:]
@@ -37,13 +42,13 @@ def plots(boards: Sequence[Board], metrics: Sequence[Metric], trade_offs: Sequen
 
 
 def draw(plots: Mapping[Path, Plot]) -> None:
-    """All of them."""
+    """Draw all plots."""
     for path, plot in plots.items():
         plot(path)
 
 
 def left_out(boards: Sequence[Board]) -> list[str]:
-    """A sentence for each task of which the plots do not show everything."""
+    """Return a sentence for each task whose plots do not show everything."""
     said = []
     for task in sorted({board.task for board in boards}):
         of_task = [board for board in boards if board.task == task]
@@ -58,18 +63,18 @@ def left_out(boards: Sequence[Board]) -> list[str]:
 
 
 def _best_first(boards: Sequence[Board]) -> list[str]:
-    """Names of settings by their place at the greatest budget at which they are."""
+    """Return the names of settings by their rank at the greatest budget at which they were run."""
     return list(dict.fromkeys(line.name for board in reversed(boards) for line in board.settings))
 
 
 def _shown(boards: Sequence[Board]) -> list[str]:
-    """The settings that have a colour and a marker of their own, by name."""
+    """Return the settings that have a colour and a marker, sorted by name."""
     scored = {line.name for board in boards for line in board.scored}
     return sorted([name for name in _best_first(boards) if name in scored][:SETTINGS_SHOWN])
 
 
 def quality(boards: Sequence[Board], metrics: Sequence[Metric], path: Path) -> None:
-    """Scores against dollars added, one panel for each metric; boards of one task, by budget."""
+    """Draw scores against dollars added, one panel for each metric. The boards are of one task, by budget."""
     names = _shown(boards)
     figure = style.figure(5.6)
     panels = figure.subplots(1, len(metrics), squeeze=False)[0]
@@ -85,7 +90,8 @@ def quality(boards: Sequence[Board], metrics: Sequence[Metric], path: Path) -> N
 
 
 def dollars(boards: Sequence[Board], path: Path) -> None:
-    """Mean dollars from the purse by purpose, a bar for each setting, a panel for each budget; boards of one task."""
+    """Draw mean dollars from the purse by purpose: a bar for each setting, a panel for each budget. The
+    boards are of one task."""
     columns = min(4, len(boards))
     rows = -(-len(boards) // columns)
     names = _best_first(boards)[:SETTINGS_SHOWN][::-1]
@@ -103,7 +109,7 @@ def dollars(boards: Sequence[Board], path: Path) -> None:
 
 
 def _curve(axes: Axes, boards: Sequence[Board], metric: Metric, name: str, place: int, of: int) -> None:
-    """One setting over the budgets, moved aside a little so that intervals do not cover each other."""
+    """Draw one setting over the budgets, shifted a little so that intervals do not cover each other."""
     found = _scores(boards, metric, "setting", name)
     axes.errorbar(
         [_aside(budget, (place - (of - 1) / 2) / of, boards) for budget, _ in found],
@@ -120,7 +126,8 @@ def _curve(axes: Axes, boards: Sequence[Board], metric: Metric, name: str, place
 
 
 def _references(axes: Axes, boards: Sequence[Board], metric: Metric, names: Sequence[str]) -> None:
-    """The teachers of the settings shown, in the colour and marker of the first they taught, and the floors."""
+    """Draw the baselines, and the teachers of the settings shown, in the style of the first setting that each
+    taught."""
     teachers = {line.name: line.taught for board in boards for line in board.references if line.kind == "teacher"}
     for name, taught in teachers.items():
         place = next((place for place, setting in enumerate(names) if setting in taught), None)
@@ -141,7 +148,7 @@ def _references(axes: Axes, boards: Sequence[Board], metric: Metric, names: Sequ
 
 
 def _scores(boards: Sequence[Board], metric: Metric, kind: Kind, name: str) -> list[tuple[float, Estimate]]:
-    """(budget, score) of one line wherever it has one."""
+    """Return (budget, score) of one line, where it has a score."""
     lines = [(b.budget_usd, line) for b in boards for line in (*b.settings, *b.references) if (line.kind, line.name) == (kind, name)]
     return [(budget, line.scores[metric.name]) for budget, line in lines if metric.name in line.scores]
 
@@ -151,7 +158,7 @@ def _logarithmic(boards: Sequence[Board]) -> bool:
 
 
 def _aside(budget: float, share: float, boards: Sequence[Board]) -> float:
-    """`budget`, moved by a part of the smallest gap between budgets; share from -0.5 to 0.5."""
+    """Return `budget` shifted by a part of the smallest gap between budgets. `share` is from -0.5 to 0.5."""
     budgets = [board.budget_usd for board in boards]
     if _logarithmic(boards):
         gap = min(b / a for a, b in itertools.pairwise(budgets))

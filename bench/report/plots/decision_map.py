@@ -1,4 +1,4 @@
-"""The decision map as a picture."""
+"""The decision map as a plot."""
 
 from __future__ import annotations
 
@@ -16,20 +16,21 @@ if TYPE_CHECKING:
 
 
 def names(found: DecisionMap) -> dict[str, str]:
-    """Setting -> its letter (AA and on after Z)."""
+    """Return setting -> its letter (AA and on after Z)."""
     letters = [*ascii_uppercase, *(a + b for a in ascii_uppercase for b in ascii_uppercase)]
     return dict(zip(found.winners, letters, strict=False))
 
 
 def cell(verdict: Verdict, letters: dict[str, str]) -> str:
-    """'A'; 'A?' where the best setting is not alone; a dash where fewer than two were run."""
+    """Return 'A', or 'A?' where the best setting ties with another, or a dash where fewer than two were run."""
     if not verdict.best or len(verdict.candidates) < 2:
         return DASH
     return letters[verdict.best.name] + ("" if verdict.has_winner else "?")
 
 
 def draw(found: DecisionMap, path: Path) -> None:
-    """A field for each budget and price; hatched where the best is not alone, white where nothing is told."""
+    """Draw a cell for each budget and price. It is hatched where the best setting ties, and white where
+    nothing was compared."""
     letters = names(found)
     figure = style.figure(5.6)
     axes = figure.subplots()

@@ -1,4 +1,4 @@
-"""The plot of quality against what an answer costs, an axis of cost in each panel, with the Pareto front."""
+"""Plots quality against the cost of an answer, one panel for each cost axis, with the Pareto front."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def draw(trade_offs: Sequence[TradeOff], names: Sequence[str], path: Path) -> None:
-    """The primary score against each cost axis, a row for each budget, with the Pareto front; trade-offs of one task.
+    """Draw the primary score against each cost axis, a row for each budget. The trade-offs are of one task.
 
-    names: the settings that have a colour and a marker; the others are small grey points.
+    `names` are the settings that have a colour and a marker. Others are small grey points.
     """
     figure = style.figure(1.0)
     rows = figure.subplots(len(trade_offs), len(AXES), squeeze=False)
@@ -35,7 +35,7 @@ def draw(trade_offs: Sequence[TradeOff], names: Sequence[str], path: Path) -> No
 
 
 def _front(axes: Axes, found: TradeOff, axis: Axis, names: Sequence[str]) -> None:
-    """One panel: a point for each setting, and what the front reaches."""
+    """Draw one panel: a point for each setting, and the Pareto front."""
     primary, places = found.board.primary, found.places[axis]
     at = {line.name: (axis.shown(places[line.name].cost), line.scores[primary.name]) for line in found.lines if line.name in places}
     for name in sorted(at.keys() & set(names)):
@@ -43,7 +43,7 @@ def _front(axes: Axes, found: TradeOff, axis: Axis, names: Sequence[str]) -> Non
     if others := [point for name, point in at.items() if name not in names]:
         axes.plot([x for x, _ in others], [score.mean for _, score in others], ".", color="0.6", label="other settings", zorder=1)
     front = sorted((at[line.name][0], at[line.name][1].mean) for line in found.front(axis))
-    reach = "steps-pre" if axis.shown(1) > axis.shown(2) else "steps-post"  # whoever may pay more, reaches no less
+    reach = "steps-pre" if axis.shown(1) > axis.shown(2) else "steps-post"  # a step line: who may pay more reaches no less
     axes.plot(*zip(*front, strict=True), color="black", linewidth=1.0, drawstyle=reach, label="Pareto front", zorder=1)
     style.floors(axes, found.board, primary)
     shown = [x for x, _ in at.values()]
@@ -67,7 +67,7 @@ def _logarithmic(axes: Axes) -> None:
 
 
 def _point(axes: Axes, name: str, place: int, at: float, score: Estimate, hollow: bool) -> None:
-    """One setting in the colour and marker of its place."""
+    """Draw one setting in the colour and marker of its place."""
     colour = COLOURS[place % len(COLOURS)]
     axes.errorbar(
         [at],

@@ -1,7 +1,7 @@
-"""What the plots share: colours, markers, the legend, text that shows and does nothing else, files that are whole.
+"""What the plots share: colours, markers, the legend, safe text, atomic writes.
 
-Colours are those of Okabe and Ito (2008, Color Universal Design), which people with any common colour vision tell apart; every
-setting has its own marker too, so that a plot reads in black and white.
+The colours are those of Okabe and Ito (2008, Color Universal Design), which remain distinct with any common
+form of colour blindness. Every setting has its own marker too, so a plot can be read in black and white.
 """
 
 from __future__ import annotations
@@ -29,22 +29,23 @@ MARKERS = ["o", "s", "^", "D", "v", "P", "X", "<", ">", "h"]
 FLOOR_DASHES = [(0, (5, 2)), (0, (2, 2)), (0, (6, 2, 1, 2)), (0, (1, 3))]
 INCHES_WIDE, DOTS_PER_INCH = 12.0, 100
 Plot = Callable[[Path], None]
-"""Draws a picture, and writes it where it is told to."""
+"""Draws a plot and writes it to the given path."""
 
 LEGEND_CHARACTERS = 160
-"""So many stand in one line of a legend; a marker takes the room of six."""
+"""Largest number of characters in one line of a legend. A marker takes the room of six characters."""
 
 
 def figure(inches_high: float) -> Figure:
-    """A picture 1,200 pixels wide."""
-    # Not pyplot: it keeps every figure, and asks the environment for a window.
+    """Return an empty figure, 1,200 pixels wide."""
+    # pyplot would keep every figure, and ask the environment for a window.
     from matplotlib.figure import Figure
 
     return Figure(figsize=(INCHES_WIDE, inches_high), dpi=DOTS_PER_INCH, layout="constrained")
 
 
 def legend(figure: Figure, panels: Iterable[Axes], names: Sequence[str], inches_high: float) -> None:
-    """Below the panels, what is in any of them once, the settings first; the figure is made so high that there is room for it."""
+    """Draw one legend below the panels, settings first, each entry once. The figure is made higher to make
+    room."""
     found = {label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     handles = dict(sorted(found.items(), key=lambda item: item[0] not in map(text, names)))
     columns = max(1, min(4, len(handles), LEGEND_CHARACTERS // (6 + max(map(len, handles)))))
@@ -53,36 +54,42 @@ def legend(figure: Figure, panels: Iterable[Axes], names: Sequence[str], inches_
 
 
 def floors(axes: Axes, board: Board, metric: Metric) -> None:
-    """A level line for each floor of a board."""
+    """Draw a horizontal line for each baseline of a board."""
     for floor, dashes in zip(board.floors, itertools.cycle(FLOOR_DASHES), strict=False):
         if metric.name in floor.scores:
             axes.axhline(floor.scores[metric.name].mean, color="0.45", linestyle=dashes, linewidth=1.4, label=text(f"floor: {floor.name}"))
 
 
 def bars(scores: Sequence[Estimate]) -> Floats:
-    """How far intervals reach below and above their means, 2 x scores; NaN, for which nothing is drawn, where there is none."""
+    """Return how far intervals reach below and above their means: shape (2, scores).
+
+    The value is NaN, for which nothing is drawn, where there is no interval.
+    """
     reach = np.array([[score.mean - score.low for score in scores], [score.high - score.mean for score in scores]])
-    not_below: Floats = np.maximum(reach, 0)  # of equal scores the interval has no width, and rounding may put the mean beside it
+    not_below: Floats = np.maximum(reach, 0)  # with equal scores the interval has no width, and rounding may put the mean outside it
     return not_below
 
 
 def text(said: str) -> str:
-    """Without mathematics, and never hidden from the legend, as a label that starts with '_' would be."""
+    """Return text for a plot, without mathematics.
+
+    A label that starts with '_' would be left out of the legend, so it gets a space in front.
+    """
     line = plain(said).replace("$", r"\$")
     return f" {line}" if line.startswith("_") else line
 
 
 def path(folder: Path, kind: str, task: str) -> Path:
-    """KIND-TASK.png."""
+    """Return the path KIND-TASK.png."""
     return folder / f"{kind}-{re.sub(r'[^A-Za-z0-9_-]', '-', task)}.png"
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a picture by an atomic write."""
+    """Write a figure as PNG by an atomic write."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     with atomic_write(path) as part, warnings.catch_warnings():
-        # A character that the font lacks is drawn as a box; the report has the text.
+        # A character that the font lacks is drawn as a box. The report has the text.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        # Not figure.savefig: with a layout to be found it draws everything twice.
+        # figure.savefig would draw everything twice, because the layout has to be found first.
         FigureCanvasAgg(figure).print_png(part, metadata={"Software": None})  # type: ignore[no-untyped-call]

@@ -1,1 +1,1 @@
-"""Sections -> report.md and the terminal."""
+"""Renders sections as report.md and in the terminal."""

@@ -1,4 +1,4 @@
-"""report.md: the answer, the leaderboard, where the dollars went, every arm, and under which conditions."""
+"""Renders report.md: the answer, the leaderboard, where the dollars went, every arm, and the conditions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bench.report.sections.provenance import data, machines, models, money
 from bench.results.table import Results
 
 ALWAYS_LEADING = ("rouge2", "rougeL")
-"""In the leaderboard wherever they are given, as in the tables of Shleifer and Rush 2020."""
+"""Metrics that the leaderboard shows wherever they exist, as the tables of Shleifer and Rush 2020 do."""
 
 MILLISECONDS = """*ms per example* is the time per document in batches of up to 16 random documents of the greatest length that the
 task allows, each of which generates exactly the greatest number of output tokens; large and compact model timed in turn in one
@@ -37,10 +37,10 @@ def page(
     money_matters: Priced | None = None,
     maps: Sequence[Path] = (),
 ) -> str:
-    """The whole report as Markdown.
+    """Return the whole report as Markdown.
 
-    everything: also the arms that the suite no longer holds, which are only listed. money_matters: None where no prices are known;
-    maps: its pictures.
+    `everything` also has the arms that the suite no longer holds, which are only listed. `money_matters` is
+    None where no prices are known. `maps` are its pictures.
     """
     lacking = missing_scores.missing(found)
     leading = [metric for place, metric in enumerate(metrics) if place < 2 or metric.name in ALWAYS_LEADING]
@@ -111,7 +111,7 @@ def _leader(board: Board, line: Line, metrics: Sequence[Metric], name: str, taug
 
 
 def _own_teacher(board: Board, line: Line) -> list[str]:
-    """The mean of a setting's own teachers, and how far it is behind them."""
+    """Return the mean score of a setting's own teachers, and how far the setting is behind them."""
     if line.kind != "setting":
         return ["", ""]
     mean = line.teacher.scores.get(board.primary.name) if line.teacher else None

@@ -1,4 +1,4 @@
-"""Tables and paragraphs -> the terminal, or Markdown."""
+"""Renders tables and paragraphs for the terminal, or as Markdown."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from bench.report.markdown import escape, plain, table
 from bench.report.sections.sheet import Block, Sheet
 
 BETWEEN = 3
-"""Columns of a terminal between two of a table."""
+"""Terminal columns between two columns of a table."""
 
 LEAST_TEXT = 18
-"""A column of text may be folded to so many characters."""
+"""Smallest width to which a column of text may be folded, in terminal columns."""
 
 
 def markdown(title: str, blocks: Sequence[Block]) -> str:
-    """A whole page."""
+    """Return a whole page of Markdown."""
     texts = [f"# {escape(title)}"]
     for block in blocks:
         texts += [escape(block)] if isinstance(block, str) else [f"## {escape(block.title)}", _markdown(block)]
@@ -29,7 +29,7 @@ def markdown(title: str, blocks: Sequence[Block]) -> str:
 
 
 def terminal(blocks: Sequence[Block], width: int) -> RenderableType:
-    """The same, for rich, in `width` columns."""
+    """Return the blocks for rich, within `width` terminal columns."""
     drawn: list[RenderableType] = []
     for block in blocks:
         drawn += [Text(plain(block)) if isinstance(block, str) else _terminal(block, width), Text()]
@@ -59,7 +59,7 @@ def _terminal(sheet: Sheet, width: int) -> Table:
 
 
 def _kept(sheet: Sheet, width: int) -> list[int]:
-    """Places of the columns for which there is room."""
+    """Return the positions of the columns that fit."""
     needs = [max(cell_len(plain(cell)) for cell in (c.head, *cells)) for c, *cells in zip(sheet.columns, *sheet.rows, strict=True)]
     needs = [BETWEEN + (need if c.figure else min(need, LEAST_TEXT)) for c, need in zip(sheet.columns, needs, strict=True)]
     kept = list(range(len(needs)))

@@ -1,4 +1,4 @@
-"""The leaderboard in the terminal, also in the middle of a run."""
+"""Renders the leaderboard in the terminal, also during a run."""
 
 from __future__ import annotations
 
@@ -19,11 +19,14 @@ from bench.report.sections.cells import behind, rank, reached, statuses
 from bench.results.table import Results
 
 MEDIUM, WIDE = 100, 150
-"""Columns from which on a second metric is shown, and from which on size, speed and the distance to the best."""
+"""Terminal widths from which more is shown.
+
+From MEDIUM on it is a second metric. From WIDE on it is also size, speed and the distance to the best.
+"""
 
 
 def leaderboard(found: Results, width: int) -> RenderableType:
-    """A table for each task and budget, and how many arms have ended how."""
+    """Return a table for each task and budget, and the number of arms in each status."""
     found = current(found)
     metrics = boarding.metrics(found)[: 2 if width >= MEDIUM else 1]
     boards = boarding.boards(found, metrics)

@@ -1,1 +1,1 @@
-"""Analysis -> what a reader sees, section by section."""
+"""Sections of a report, made from the analysis."""

@@ -1,4 +1,4 @@
-"""The answer in words: one sentence on what came out, then how sure that is, against the floors and against the teachers."""
+"""The answer in words: the result in a sentence, its certainty, and comparisons with baselines and teachers."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from bench.report.markdown import NAMED, conjoined, count, escape, listed
 from bench.report.sections.cells import ended
 
 NAMED_AT_ONCE = 3
-"""So many tied settings are named in the one sentence; the points below it name more, and the leaderboard all."""
+"""Largest number of tied settings in the one sentence. The points below it name more, and the leaderboard names all."""
 
 TOO_SMALL = 1e-6
-"""Differences so small are those of rounding."""
+"""Smaller differences are rounding errors."""
 
 LEADS = """↑: higher is better, ↓: lower is better. Scores are means over seeds and test examples with 95 % intervals (analysis of
 variance over both together). An interval is for one score or one comparison; with one seed it says nothing about other seeds.
@@ -36,16 +36,19 @@ mean."""
 
 @dataclass(frozen=True, kw_only=True)
 class _Contest:
-    """Who is compared at one budget. rivals: the others with scores for the same seeds; tied: those that chance may have put behind."""
+    """The comparison of settings at one budget."""
 
     board: Board
     best: Line
     rivals: tuple[Line, ...]
+    """The other settings with scores for the same seeds."""
     tied: tuple[Line, ...]
+    """Rivals that are not significantly worse than the best."""
 
 
 def answer(boards: Sequence[Board], metrics: Sequence[Metric], trade_offs: Sequence[TradeOff], missing: Sequence[Missing]) -> list[str]:
-    """Markdown: a sentence for each task, a point for each task and budget, a sentence on the teachers of each task, how to read it."""
+    """Return Markdown: a sentence for each task, a point for each task and budget, a sentence on teachers,
+    and how to read it."""
     if not boards:
         return ["No arm has ended yet."]
     contests = [(board, _contest(board)) for board in boards]
@@ -73,14 +76,17 @@ def _contest(board: Board) -> _Contest | None:
 
 
 def _tied(estimate: Estimate | None) -> bool:
-    """Whether two settings cannot be told apart; where nothing can be tested only equal means are a tie."""
+    """Return whether two settings tie: their difference is not significant.
+
+    Where nothing can be tested, only equal means tie.
+    """
     if estimate is None:
         return True
     return not estimate.significant if estimate.tested else estimate.mean == 0
 
 
 def _nothing(board: Board, missing: Sequence[Missing]) -> str:
-    """Why no setting has a score."""
+    """Return why no setting has a score."""
     statuses = sum((Counter(line.statuses) for line in board.settings), Counter())
     name = board.primary.name
     reasons = sorted({found.reason for found in missing if found.metric == name and board.task in found.tasks})
@@ -90,7 +96,7 @@ def _nothing(board: Board, missing: Sequence[Missing]) -> str:
 
 
 def _outcome(contest: _Contest) -> str:
-    """'sft is ahead (rouge2 5.00 [4.00, 6.00]), better than the best floor (1.00 [0.50, 1.50]) and worse than its teacher (...)'."""
+    """Return text such as 'sft is ahead (rouge2 5.00 [4.00, 6.00]), better than the best floor (...)'."""
     board, best = contest.board, contest.best
     first = [best, *contest.tied][:NAMED_AT_ONCE]
     means = conjoined([score(line.scores[board.primary.name]) for line in first])
@@ -112,7 +118,7 @@ def _verb(contest: _Contest) -> str:
 
 
 def _beside(board: Board, best: Line) -> str:
-    """How the best setting stands to the best floor and to its own teacher."""
+    """Return how the best setting compares with the best baseline and with its own teacher."""
     name = board.primary.name
     others = {"the best floor": next(iter(board.floors), None), "its teacher": best.teacher}
     verdicts: dict[str, list[str]] = {}
@@ -147,7 +153,7 @@ def _details(contest: _Contest, metrics: Sequence[Metric]) -> list[str]:
 
 
 def _power(board: Board) -> list[str]:
-    """How great a difference had to be to be found, and what more seeds or examples would do."""
+    """Return the smallest difference that would be found, and how more seeds or examples would change it."""
     ranked, unit = board.ranking, board.primary.unit
     found = ranked.detectable()
     if not found > TOO_SMALL:
@@ -175,7 +181,7 @@ def _caveats(board: Board, best: Line) -> list[str]:
 
 
 def _floors(board: Board, metrics: Sequence[Metric], best: Line) -> list[str]:
-    """Against the lead baseline, and against the best floor where that is another."""
+    """Return comparisons with the lead baseline, and with the best baseline where that is another one."""
     if not board.floors:
         return []
     top, lead = board.floors[0], next(floor for floor in board.floors if floor.name == board.lead)
@@ -185,7 +191,10 @@ def _floors(board: Board, metrics: Sequence[Metric], best: Line) -> list[str]:
 
 
 def _against(board: Board, metrics: Sequence[Metric], subject: str, line: Line, what: str, other: Line) -> str:
-    """'It beats WHAT in rouge2 by 2.00 [1.00, 3.00]; it is worse ...': metrics of one verdict together; '' without any."""
+    """Return text such as 'It beats WHAT in rouge2 by 2.00 [1.00, 3.00]; it is worse ...'.
+
+    Metrics with the same verdict share a clause. The result is '' without any metric.
+    """
     verdicts: dict[str, list[str]] = {}
     for metric in metrics:
         if metric.name in line.samples and metric.name in other.samples:
@@ -196,7 +205,7 @@ def _against(board: Board, metrics: Sequence[Metric], subject: str, line: Line, 
 
 
 def _compared(ahead: Estimate | None) -> tuple[str, str]:
-    """A verb, and by how much."""
+    """Return a verb, and by how much."""
     if ahead is None:
         return "cannot be compared with", " (no seed and example in common)"
     if not ahead.tested:
@@ -208,7 +217,8 @@ def _compared(ahead: Estimate | None) -> tuple[str, str]:
 
 
 def _teachers(boards: Sequence[Board]) -> str:
-    """Whether the teachers of one task beat their students: the mean paired difference over all settings and budgets."""
+    """Return whether the teachers of a task beat their students: the mean paired difference over all settings
+    and budgets."""
     primary = boards[0].primary
     found = [gap for board in boards for line in board.scored if (gap := _gap(line, primary)) is not None]
     by_seed = pd.concat(found, join="inner") if found else pd.DataFrame()
@@ -220,7 +230,7 @@ def _teachers(boards: Sequence[Board]) -> str:
 
 
 def _gap(line: Line, metric: Metric) -> pd.DataFrame | None:
-    """By how much a setting's teachers are better, seeds x examples."""
+    """Return by how much a setting's teachers are better, shape (seeds, examples)."""
     if line.teacher is None or metric.name not in line.teacher.samples:
         return None
     teacher, student = line.teacher.samples[metric.name], line.samples[metric.name]

@@ -1,4 +1,4 @@
-"""What stands in one cell of the leaderboard, in the report and in the terminal alike."""
+"""Cells of the leaderboard, the same in the report and in the terminal."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from bench.report.markdown import DASH, count
 
 
 def reached(line: Line, metric: Metric) -> str:
-    """The score of a line, with the number of its seeds where the line has another number of them."""
+    """Return the score of a line. The number of seeds is added where it differs from that of the line."""
     found = line.scores.get(metric.name)
     return score(found) + (f" ({count(found.seeds, 'seed')})" if found and found.seeds != line.seeds else "")
 
 
 def rank(board: Board, line: Line) -> str:
-    """'1', or '2–4' where it may be any of these; '' of what is no setting."""
+    """Return '1', or '2–4' where the rank may be any of these. A line that is not a setting has ''."""
     found = board.rank(line)
     if found is None:
         return DASH if line.kind == "setting" else ""
@@ -24,7 +24,7 @@ def rank(board: Board, line: Line) -> str:
 
 
 def behind(board: Board, line: Line) -> str:
-    """How far behind the best setting, paired, with the corrected p-value, and whether that is a tie."""
+    """Return the paired difference to the best setting, with its corrected p-value, and whether the two tie."""
     if not board.scored or line is board.scored[0]:
         return DASH
     estimate = board.difference(board.scored[0], line)
@@ -34,21 +34,21 @@ def behind(board: Board, line: Line) -> str:
 
 
 def behind_teacher(board: Board, line: Line) -> str:
-    """How far a setting is behind its own teachers, paired: negative where the student is better."""
+    """Return how far a setting is behind its own teachers, paired. It is negative where the student is better."""
     return score(board.difference(line.teacher, line)) if line.teacher else DASH
 
 
 def statuses(line: Line) -> str:
-    """How many arms ended how, and whether the line lacks seeds that others have."""
+    """Return how many arms ended in each status, and whether the line lacks seeds that others have."""
     return ", ".join([*ended(line.statuses), *lack(line)])
 
 
 def ended(statuses: Mapping[str, int]) -> list[str]:
-    """'2 done', '1 failed'."""
+    """Return texts such as '2 done', '1 failed'."""
     return [f"{number} {status}" for status, number in sorted(statuses.items())]
 
 
 def lack(line: Line) -> list[str]:
-    """Said of a line that has a score for some of the seeds only; else nothing."""
+    """Return a remark where a line has a score for only some of the seeds, else nothing."""
     short = line.seeds and not line.complete
     return [f"incomplete ({line.seeds} of {line.wanted_seeds} seeds)"] if short else []

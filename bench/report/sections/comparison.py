@@ -1,4 +1,4 @@
-"""A comparison, as a person reads it."""
+"""The comparison of two results folders, as tables and paragraphs."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ WHERE = (Column("task"), Column("strategy (setting)"), Column("budget (USD)"))
 
 
 def blocks(found: Comparison, before: str, after: str) -> list[Block]:
-    """before, after: what the two folders are called."""
+    """Return the tables and paragraphs. `before` and `after` are the names of the two folders."""
     sheets = [_unlike(found), _one_sided(found), _turns(found), *_changes(found.changes), _costs(found)]
     shown = [sheet for sheet in sheets if sheet.rows]
     return [f"A: {before}. B: {after}.", _summary(found), *shown, *found.notes, *_how_to_read(found), MATCHED]
 
 
 def _summary(found: Comparison) -> str:
-    """'Of 12 settings on both sides ...': what changed, in one paragraph."""
+    """Return what changed, in one paragraph that begins with the number of settings on both sides."""
     said = [f"{count(len(found.cells), 'setting')} on both sides, each budget counted by itself."]
     for metric, of_metric in groupby(found.changes, key=lambda one: one.metric):
         verdicts = Counter(one.verdict for one in of_metric)
@@ -68,7 +68,7 @@ def _turns(found: Comparison) -> Sheet:
 
 
 def _changes(changes: Sequence[Change]) -> Iterator[Sheet]:
-    """A table for each metric."""
+    """Yield a table for each metric."""
     figures = [Column(head, figure=True) for head in ("A", "B", "B - A")]
     columns = (*WHERE, Column("verdict"), Column("compared", spare=1), *figures)
     for metric, of_metric in groupby(changes, key=lambda one: one.metric):
@@ -83,7 +83,7 @@ def _row(one: Change) -> tuple[str, ...]:
 
 
 def _costs(found: Comparison) -> Sheet:
-    """Ratios, of what is known of any setting."""
+    """Return a table of cost ratios, with a column for each cost that is known for any setting."""
     names = [name for name in COSTS if any(name in costs for costs in found.costs.values())]
     columns = (*WHERE, *(Column(name, figure=True, spare=place) for place, name in enumerate(names)))
     rows = [(*_where(cell), *(_ratio(costs.get(name)) for name in names)) for cell, costs in found.costs.items() if costs]
@@ -91,7 +91,7 @@ def _costs(found: Comparison) -> Sheet:
 
 
 def _ratio(pair: tuple[float, float] | None) -> str:
-    """'same' is exact; of nothing there is no ratio."""
+    """Return a ratio of two costs. 'same' means exactly equal. A cost of 0 has no ratio."""
     if pair is None:
         return DASH
     before, after = pair

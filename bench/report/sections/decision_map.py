@@ -1,4 +1,4 @@
-"""The decision map as a table, and the prices at which two strategies are worth the same."""
+"""The decision map as a table, and the prices at which two strategies break even."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ money did not hold back stands for every budget that covers it. Compute stays at
 
 
 def section(maps: Sequence[DecisionMap], even: Sequence[tuple[str, Sequence[BreakEven]]], plots: Sequence[Path]) -> list[str]:
-    """Markdown. even: task -> where two strategies tie."""
+    """Return Markdown. `even` maps a task to its break-even points."""
     texts = [text for found in maps for text in _table(found)]
     texts += [f"![{escape(path.stem)}]({path.name})" for path in plots]
     texts += [HOW_TO_READ] if maps else []
@@ -63,7 +63,8 @@ def _break_evens(ties: Sequence[BreakEven]) -> str:
 
 
 def interval(tie: BreakEven) -> str:
-    """'[0.04, 0.2]'; an end beyond what was run is said to lie under or over that."""
+    """Return an interval such as '[0.04, 0.2]'. An end outside of what was run is shown as under or over the
+    limit."""
     return DASH if math.isnan(tie.low) else f"[{_end(tie.low, tie)}, {_end(tie.high, tie)}]"
 
 

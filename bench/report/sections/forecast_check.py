@@ -1,4 +1,4 @@
-"""What `bench plan` said of each arm before it ran, beside what was measured."""
+"""The forecast of `bench plan` for each arm, beside what was measured."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.results.table import Results, number_or_nan
 from bench.suite.prices import FORESEEN
 
 PROMISED = 0.25
-"""Of the time, within which a forecast is to be."""
+"""Forecast run time should be within this share of the measured time."""
 
 HEADS = (
     "arm",
@@ -29,7 +29,7 @@ COUNTED = "Each arm as if it had done all of its work itself, evaluation include
 
 @dataclass(frozen=True, kw_only=True)
 class _Pair:
-    """One arm that is done. Missing numbers are NaN."""
+    """Forecast and measurement of one arm that is done. Missing numbers are NaN."""
 
     arm: str
     said: Foreseen
@@ -40,12 +40,16 @@ class _Pair:
 
     @property
     def ratio(self) -> float:
-        """Time predicted, over measured."""
+        """Forecast time divided by measured time."""
         return number_or_nan(self.said.seconds) / self.seconds if self.seconds else math.nan
 
 
 def section(found: Results) -> list[str]:
-    """Paragraphs; none where nothing was foreseen, no such arm is done, or results are counted at other prices than those foreseen."""
+    """Return paragraphs that compare forecast and measurement.
+
+    There are none where nothing was forecast, where no such arm is done, and where results are shown at other
+    prices than those of the forecast.
+    """
     if found.foreseen is None or "asked" in found.suite:
         return []
     if found.foreseen.problem:
@@ -54,7 +58,7 @@ def section(found: Results) -> list[str]:
     if not pairs:
         return []
     when = f"Foreseen by `bench plan` at {escape(found.foreseen.made)}, on {escape(found.foreseen.device)}."
-    known = found.suite.get("meter") in FORESEEN  # else dollars are the time or energy of the table, at its price
+    known = found.suite.get("meter") in FORESEEN  # with other meters, dollars are the time or energy of the table at its price
     return [
         " ".join([when, *_time(pairs), *(_dollars(pairs) if known else [])]),
         table(HEADS, [_row(pair, known) for pair in pairs]),

@@ -1,4 +1,4 @@
-"""Several results folders together, as a person reads them, and as rows for other programs."""
+"""Several results folders in one leaderboard: tables for readers, rows for other programs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FACTS = {
 
 
 def blocks(found: Together) -> list[Block]:
-    """A table for each group, what stands apart and why, and how to read it."""
+    """Return a table for each group, what is kept separate and why, and how to read it."""
     return [*map(_sheet, found.groups), *found.notes, HOW_TO_READ]
 
 
@@ -65,18 +65,19 @@ def _row(entry: Entry, metric: Metric) -> tuple[str, ...]:
 
 
 def _rank(rank: tuple[int, int] | None) -> str:
-    """'2' or '1-3'."""
+    """Return '2' or '1-3'."""
     return DASH if rank is None else "-".join(map(str, dict.fromkeys(rank)))
 
 
 def _floor(line: Line, folders: Sequence[str], metric: Metric, columns: int) -> tuple[str, ...]:
-    """A rule without a model has no budget, and costs nothing that is counted."""
+    """Return the row of a baseline without a model. It has no budget and no cost."""
     cells = [DASH, f"floor: {line.name}", ", ".join(folders), "", "", "", reached(line, metric)]
     return (*cells, *[""] * (columns - len(cells)))
 
 
 def frame(found: Together) -> pd.DataFrame:
-    """A row for each setting, numbers as they are; what is missing is missing. Floors have no row."""
+    """Return a row for each setting, with unrounded numbers. What is missing is missing. Baselines have no
+    row."""
     return pd.DataFrame([_record(group, entry) for group in found.groups for entry in group.entries])
 
 

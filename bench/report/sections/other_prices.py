@@ -1,4 +1,5 @@
-"""All of a report that depends on prices: who is best for which budget, where strategies tie, what use costs."""
+"""Everything in a report that depends on prices: the best setting for each budget, break-even points, cost of
+use."""
 
 from __future__ import annotations
 
@@ -28,19 +29,20 @@ ARMS_NAMED = 12
 
 @dataclass(frozen=True, kw_only=True)
 class Priced:
-    """The results at some prices.
-
-    asked: those that the arms were run at. boards: at `quotes`. ties: task -> where two strategies are worth the same, at each budget.
-    set_by_money: arm -> in what money set its work, which would be another at other prices.
-    """
+    """The results at given prices."""
 
     asked: Quotes
+    """Prices at which the arms were run."""
     quotes: Quotes
+    """Prices at which the results are evaluated."""
     boards: Sequence[Board]
+    """Leaderboards at `quotes`."""
     fields: Sequence[Field]
     maps: Sequence[DecisionMap]
     ties: Mapping[str, Sequence[BreakEven]]
+    """Task -> break-even points of two strategies, at each budget."""
     set_by_money: Mapping[str, str]
+    """Arm -> how money limited its work. At other prices it would have done other work."""
     use: Use | None = None
 
     @property
@@ -48,19 +50,19 @@ class Priced:
         return self.quotes != self.asked
 
     def plots(self, folder: Path) -> dict[Path, Plot]:
-        """The picture of each decision map, and what draws it."""
+        """Return the path of each decision map -> the function that draws it."""
         return {style.path(folder, "decision", found.field.task): partial(picture.draw, found) for found in self.maps}
 
     def decision(self, plots: Sequence[Path]) -> list[str]:
-        """Markdown."""
+        """Return Markdown: decision maps and break-even points."""
         return decision_map.section(self.maps, [*self.ties.items()], plots)
 
     def use_section(self) -> list[str]:
-        """Markdown."""
+        """Return Markdown: the cost of using the models."""
         return serving_cost.section(self.boards, self.quotes, self.use)
 
     def at_these_prices(self) -> list[str]:
-        """Markdown: only where prices are not those that were asked."""
+        """Return Markdown on what other prices change; empty at the prices at which the arms were run."""
         if not self.changed:
             return []
         verdicts = [f"- {recommendation.paragraph(field, budget, self.quotes)}" for field in self.fields for budget in field.budgets_usd]
@@ -68,7 +70,11 @@ class Priced:
 
 
 def priced(found: Results, boards: Sequence[Board], quotes: Quotes | None = None, use: Use | None = None) -> Priced | None:
-    """found, boards: at the prices that were asked; quotes: others. None where the results do not say their prices."""
+    """Evaluate the results at `quotes`, or at the prices of the arms by default.
+
+    `found` and `boards` are at the prices of the arms. The result is None where the results do not hold their
+    prices.
+    """
     from bench.report.analysis import leaderboard as boarding
 
     try:
@@ -86,7 +92,7 @@ def priced(found: Results, boards: Sequence[Board], quotes: Quotes | None = None
 
 
 def _changes(asked: Quotes, quotes: Quotes) -> str:
-    """Which prices are others than those that were asked."""
+    """Return the prices that differ from those at which the arms were run."""
     before, now = asked.book.model_dump(exclude={"label_usd"}), quotes.book.model_dump(exclude={"label_usd"})
     moved = [f"{escape(name)} {escape(before[name])} → {escape(now[name])}" for name in now if before[name] != now[name]]
     labels = [(task, asked.label_usd[task], usd) for task, usd in quotes.label_usd.items()]
@@ -98,7 +104,7 @@ def _changes(asked: Quotes, quotes: Quotes) -> str:
 
 
 def _stopped(set_by_money: Mapping[str, str]) -> list[str]:
-    """Which arms would have done something else at these prices."""
+    """Return the arms that would have done other work at these prices."""
     if not set_by_money:
         return ["No arm was stopped by the old prices: each would have done the same."]
     named = [f"- {escape(arm)}: {escape(what)}" for arm, what in list(set_by_money.items())[:ARMS_NAMED]]

@@ -1,4 +1,4 @@
-"""Quality against cost, on three axes: a table for each board."""
+"""Quality against cost on three axes: a table for each task and budget."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Efficiently)."""
 
 
 def section(trade_offs: Sequence[TradeOff]) -> list[str]:
-    """Markdown: a table for each board, and how to read it; nothing where there is none."""
+    """Return Markdown: a table for each board, and how to read it; empty where there is none."""
     texts = []
     for found in trade_offs:
         board, axes = found.board, list(found.places)
@@ -40,7 +40,7 @@ def _row(found: TradeOff, line: Line) -> list[str]:
 
 
 def _reference(found: TradeOff, line: Line) -> list[str]:
-    """A teacher: what it reaches and costs, beside the compact models."""
+    """Return the row of a teacher: its score and its costs."""
     return [f"*{escape(line.name)}*", score(line.scores.get(found.board.primary.name)), *_costs(found, line), *("" for _ in found.places)]
 
 
@@ -49,5 +49,6 @@ def _costs(found: TradeOff, line: Line) -> list[str]:
 
 
 def _figure(value: float) -> str:
-    """Three digits that count, or all before the point and one after it."""
+    """Return a number with three significant digits, or, from 10 on, with all digits before the point and one
+    after it."""
     return number(value, 1) if value >= 10 else f"{value:.3g}"

@@ -1,4 +1,4 @@
-"""Under which conditions: how money is counted, which models and texts were used, what the data is, which machines the arms ran on."""
+"""The conditions of the results: how money is counted, models and texts, data, machines."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _compute(suite: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _item_prices(suite: Mapping[str, Any]) -> Iterator[str]:
-    """They count only where compute is paid by the item."""
+    """Yield the prices per item. They matter only where compute is paid by the item."""
     by_task = suite.get("prices", {}).get("usd_per_1k_items", {}) if suite.get("meter") == "items" else {}
     for task, prices in by_task.items():
         yield f"Price, {escape(task)}: " + ", ".join(f"{_dollars(usd)} {ITEMS.get(phase, escape(phase))}" for phase, usd in prices.items())
@@ -61,7 +61,7 @@ def _payer(payer: object) -> str:
 
 
 def models(suite: Mapping[str, Any]) -> list[str]:
-    """Which models and texts there were, and which layers of a model were kept."""
+    """Return the models and texts that were used, and the layers that were kept."""
     shape = {name: kept for name, kept in suite.get("compact", {}).items() if name != "model" or kept is not None}
     lines = [f"Large model: {escape(suite['large'])}"] if suite.get("large") else []
     lines += (
@@ -85,7 +85,7 @@ def data(found: Results) -> list[str]:
 
 
 def machines(found: Results) -> list[str]:
-    """Every machine once, with the number of arms it ran."""
+    """Return every machine once, with the number of arms that ran on it."""
     seen = Counter(tuple(_machine(record.machine)) for record in found.records.values() if record.machine)
     blocks = []
     for facts, arms in seen.most_common():
@@ -94,7 +94,7 @@ def machines(found: Results) -> list[str]:
 
 
 def _machine(facts: Mapping[str, Any]) -> Iterator[str]:
-    """A line for each fact that is known."""
+    """Yield a line for each fact that is known."""
     gpus, packages = facts.get("gpus"), facts.get("packages")
     yield from _flat({name: value for name, value in facts.items() if name not in ("gpus", "no_gpu", "packages") and value is not None})
     if gpus is not None:
@@ -110,7 +110,7 @@ def _gpu(gpu: Mapping[str, Any]) -> str:
 
 
 def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[str]:
-    """'name: value' for each leaf, names joined by dots."""
+    """Yield 'name: value' for each leaf, with nested names joined by dots."""
     for name, value in values.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{before}{name}.")

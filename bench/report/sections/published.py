@@ -1,4 +1,5 @@
-"""Figures that somebody published: whence they come, who is ahead in how many cells, and which scores one class alone would reach."""
+"""Published figures: their source, which strategy is ahead in how many cells, and scores that equal the share
+of one class."""
 
 from __future__ import annotations
 
@@ -22,26 +23,27 @@ HOW_TIMED = "*ms per example* is as published; what was timed, and on which mach
 COSTS = "Here costs are as published: whatever is said above of how an answer is measured, what was timed is for the source to say."
 
 NAMED = 20
-"""So many cells are named one by one."""
+"""Largest number of cells that are named one by one."""
 
 
 def is_published(found: Results) -> bool:
-    """Whether the arms are figures of others, brought in by `bench import published`."""
+    """Return whether the arms are published figures, written by `bench import published`."""
     return isinstance(found.suite.get("published"), Mapping)
 
 
 def how_timed(found: Results) -> str:
-    """Said of times in place of how a run measures them; '' for results of runs."""
+    """Return how the times of published figures were measured; '' for results of runs."""
     return HOW_TIMED if is_published(found) else ""
 
 
 def costs(found: Results, trade_offs: Sequence[TradeOff]) -> list[str]:
-    """The same of the cost axes, where there are any."""
+    """Return the same remark for the cost axes, where there are any."""
     return [COSTS] if is_published(found) and trade_offs else []
 
 
 def section(found: Results, boards: Sequence[Board]) -> list[str]:
-    """Markdown: the source, the count of cells, the scores that say nothing; nothing for results of runs."""
+    """Return Markdown: the source, the count of cells, and scores that are not informative. Empty for results
+    of runs."""
     if not is_published(found):
         return []
     about = found.suite["published"]
@@ -51,7 +53,10 @@ def section(found: Results, boards: Sequence[Board]) -> list[str]:
 
 
 def _ahead(found: Results, boards: Sequence[Board]) -> list[str]:
-    """In how many cells, a task at a budget each, which strategy has the best mean; only cells where two could be compared."""
+    """Return in how many cells each strategy has the best mean. A cell is a task at a budget.
+
+    Only cells with at least two strategies count.
+    """
     pairs = zip(found.table["strategy"], found.table["setting"], strict=True)
     strategies = {label(strategy, setting): strategy for strategy, setting in dict.fromkeys(pairs)}
     cells = [board for board in boards if board.scored and len({strategies[line.name] for line in board.settings}) > 1]
@@ -69,7 +74,10 @@ def _ahead(found: Results, boards: Sequence[Board]) -> list[str]:
 
 
 def _first(board: Board, strategies: Mapping[str, str]) -> str:
-    """The strategy with the best mean, '' where several have it. One without a score, for want of money, is behind."""
+    """Return the strategy with the best mean, or '' where several share it.
+
+    A strategy without a score, because it could not be paid, is not ahead.
+    """
     best = board.scored[0].scores[board.primary.name].mean
     names = {strategies[line.name] for line in board.scored if line.scores[board.primary.name].mean == best}
     return names.pop() if len(names) == 1 else ""
@@ -86,7 +94,7 @@ def _cell(board: Board) -> str:
 
 
 def _constants(found: Results) -> list[str]:
-    """Scores that are printed as the share of one class would be."""
+    """Return the scores that, as printed, equal the share of one class."""
     lines = [*_flags(found.table)]
     if not lines:
         return []
@@ -97,7 +105,7 @@ def _constants(found: Results) -> list[str]:
 
 
 def _flags(table: pd.DataFrame) -> Iterator[str]:
-    """'- FEVER: annotate at 50, 75 and 100 USD: 49.7; always SUPPORTS 49.71'."""
+    """Yield lines such as '- FEVER: annotate at 50, 75 and 100 USD: 49.7; always SUPPORTS 49.71'."""
     flags = table[(table["row"] == "fact") & (table["quantity"] == EQUALS_CLASS_SHARE)]
     scores = table[(table["row"] == "score") & table["arm"].isin(flags["arm"])]
     for (task, strategy, share), rows in flags.groupby(["task", "strategy", "value"], sort=False):

@@ -1,4 +1,4 @@
-"""What to do with so much money, in a paragraph: the best setting, how sure that is, and what would change the answer."""
+"""The recommendation for a budget in one paragraph: the best setting, its certainty, and what would change it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from bench.report.sections.decision_map import interval
 from bench.results.repricing import FIXED, PRICES, Quotes
 
 SEEDS_AT_MOST = 30
-"""More seeds than this are no advice."""
+"""A larger number of seeds is not recommended."""
 
 NOT_TO_BE_SETTLED = "To settle it, both would have to be run with two seeds or more, and with scores kept example by example."
 
 
 def paragraph(field: Field, budget_usd: float, quotes: Quotes) -> str:
-    """Markdown."""
+    """Return the paragraph as Markdown."""
     told = verdict(field, budget_usd, quotes)
     if told.best is None:
         nothing = "was run with so much money" if covered(field, budget_usd, quotes) else "was run that such a budget covers"
@@ -51,7 +51,7 @@ def _budgets(mixture: Mixture) -> str:
 
 
 def _allocation(mixture: Mixture, quotes: Quotes, field: Field) -> str:
-    """'buy 720 labels for 72.00 USD, and 2.91 USD of compute: 74.91 USD in all'."""
+    """Return text such as 'buy 720 labels for 72.00 USD and 2.91 USD of compute; 74.91 USD in all'."""
     labels = mixture.amount("label")
     usd = {sold: mixture.amount(sold) * quotes.price(sold, field.task) for sold in PRICES}
     compute, tokens = usd["device_hour"] + usd["kwh"], usd["prompt_tokens"] + usd["output_tokens"]
@@ -73,7 +73,8 @@ def _runner_up(told: Verdict) -> str:
 
 
 def _as_it_was_run(told: Verdict, field: Field) -> Iterator[str]:
-    """What is better than anything told of this budget, and costs less: it was run with a smaller one."""
+    """Yield a setting run with a smaller budget that is better than the best one here, and costs less than
+    this budget."""
     found = covered(field, told.budget_usd, told.quotes)
     if not found or (told.best and field.sign * (found[1].mean - told.best.mean) <= 0):
         return
@@ -84,7 +85,7 @@ def _as_it_was_run(told: Verdict, field: Field) -> Iterator[str]:
 
 
 def _what_would_change_it(told: Verdict, field: Field) -> Iterator[str]:
-    """The nearest price of each kind at which another strategy is as good."""
+    """Yield, for each kind of price, the nearest price at which another strategy is as good."""
     best = told.candidates[0].name
     ties = [tie for tie in break_evens(field, [told.budget_usd], told.quotes) if tie.usd is not None and best in (tie.below, tie.above)]
     for moved in MOVED:
@@ -101,7 +102,7 @@ def _flip(tie: BreakEven, best: str) -> str:
 
 
 def _more(told: Verdict, field: Field) -> str:
-    """The further arms that would settle it."""
+    """Return which further arms would settle the question."""
     if told.not_covered and not told.has_winner:
         others = listed(list(told.not_covered), 3)
         return f"To settle it, run {others} with about {told.budget_usd:g} USD (`budgets_usd`): so far nothing is told of that."
@@ -111,7 +112,10 @@ def _more(told: Verdict, field: Field) -> str:
 
 
 def _seeds(told: Verdict, field: Field) -> str:
-    """As many seeds as bring the interval down to the difference, if that is the true one: its width falls with their square root."""
+    """Return how many seeds would make the difference significant, if it is the true one.
+
+    The width of the interval falls with the square root of the number of seeds.
+    """
     gap = told.ahead[0]
     half = (gap.high - gap.low) / 2
     wanted = field.seeds * (half / gap.mean) ** 2 if gap.mean else math.inf

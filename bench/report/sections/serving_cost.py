@@ -1,4 +1,4 @@
-"""Making a model and then using it: a table for each board."""
+"""The cost of making a model and then using it: a table for each task and budget."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.report.markdown import DASH, escape, number, table
 from bench.results.repricing import Quotes
 
 ANSWERS = (1e4, 1e6, 1e8)
-"""How many answers the report looks at where nobody said."""
+"""Numbers of answers in the report, where the user gave none."""
 
 HOW_TO_READ = """An answer's cost is computed for one example of the greatest length that the task allows, on a device that is kept busy:
 from FLOPs where compute is paid by them, else from time. *Cheaper than the large model*: against tuning that on the same labels and
@@ -21,7 +21,7 @@ having it answer; a dash where the setting tunes none. Quality is not in these s
 
 
 def section(boards: Sequence[Board], quotes: Quotes, use: Use | None = None) -> list[str]:
-    """Markdown: a table for each board; nothing where no cost of an answer is known."""
+    """Return Markdown: a table for each board; empty where no cost of an answer is known."""
     counts = (use.answers,) if use else ANSWERS
     texts = []
     for board in boards:
@@ -57,7 +57,10 @@ def _from(answers: float | None) -> str:
 
 
 def _a_point(board: Board, one: Served, least: Served) -> str:
-    """Dollars that each point above the one that is cheapest to make costs; only where it is better."""
+    """Return the dollars for each point of score above the setting that is cheapest to make.
+
+    It is a dash where the setting is not better.
+    """
     gain = board.difference(one.line, least.line) if one is not least else None
     return number((one.made - least.made) / gain.mean) if gain and gain.mean > 0 else DASH
 

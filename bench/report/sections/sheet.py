@@ -1,4 +1,4 @@
-"""A table and its words as values, for `render.tables` to show."""
+"""A table as values, which `render.tables` shows."""
 
 from __future__ import annotations
 
@@ -7,19 +7,22 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Column:
-    """figure: its cells are numbers made by the report, and are set to the right; all other cells are anybody's text.
-
-    spare: in a terminal that is too narrow those with the greatest go first; 0: it stays. Markdown has all of them.
-    """
+    """One column of a table."""
 
     head: str
     figure: bool = False
+    """Whether its cells are numbers made by the report, aligned to the right. Other cells are untrusted text."""
     spare: int = 0
+    """Columns with the largest value are dropped first where the terminal is too narrow. 0: never dropped.
+
+    Markdown has all columns.
+    """
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """A table under a title. Cells and title are text as it was found, neither escaped nor cut; figures stand behind texts."""
+    """A table with a title. Cells and title are raw text, neither escaped nor cut. Columns of numbers follow
+    those of text."""
 
     title: str
     columns: tuple[Column, ...]
@@ -27,4 +30,4 @@ class Sheet:
 
 
 Block = Sheet | str
-"""A table, or a paragraph of text as it was found."""
+"""A table, or a paragraph of raw text."""

@@ -11,17 +11,17 @@ from bench.report.sections.cells import reached
 from bench.results.table import Results
 
 SCALES = {"bytes": (2**20, "MiB"), "kWh": (1e-3, "Wh"), "FLOP": (1e12, "TFLOP")}
-"""Units of readings that are easier to read in another one."""
+"""Unit of readings -> a unit that is easier to read, and its size."""
 
 OF_ONE_ANSWER = {"FLOP": (1e9, "GFLOP")}
-"""The same of facts."""
+"""The same for facts."""
 
 SHOWN = frozenset({"labels_owned", "labels_bought", "pseudo_labels", "student_parameters", "teacher_parameters", "student_ms"})
-"""Facts that stand in the leaderboard, or in how money is counted."""
+"""Facts that the leaderboard or the section on money already shows."""
 
 
 def dollars(boards: Sequence[Board]) -> list[str]:
-    """What the purse paid for."""
+    """Return a table of what the purse paid for."""
     purposes = [*PURPOSES, "spent", "not from the purse"]
     keys = [key for p in purposes if any((key := f"usd {p}") in line.facts for line in _lines(boards))]
     heads = [f"{key[4:].replace('_', ' ')} (USD)" for key in keys]
@@ -30,7 +30,7 @@ def dollars(boards: Sequence[Board]) -> list[str]:
 
 
 def measured(found: Results, boards: Sequence[Board]) -> list[str]:
-    """What the profilers saw, and why they did not see more."""
+    """Return a table of the profilers' readings, and the reasons for missing ones."""
     read = found.table[found.table["row"] == "reading"].drop_duplicates(["quantity", "unit"])
     if read.empty or not boards:
         return []
@@ -50,7 +50,7 @@ def measured(found: Results, boards: Sequence[Board]) -> list[str]:
 
 
 def other_facts(found: Results, boards: Sequence[Board], shown: Sequence[str]) -> list[str]:
-    """Every fact that is not shown elsewhere: in the leaderboard, or as `shown` says."""
+    """Return a table of the facts that are not shown elsewhere: in the leaderboard, or by `shown`."""
     facts = found.table[found.table["row"] == "fact"].drop_duplicates("quantity")
     named = {str(name): str(unit) for name, unit in zip(facts["quantity"], facts["unit"], strict=True)}
     left = [name for name in named if name not in {*SHOWN, *shown} and any(_fact(line, name) is not None for line in _lines(boards))]
@@ -61,7 +61,7 @@ def other_facts(found: Results, boards: Sequence[Board], shown: Sequence[str]) -
 
 
 def all_metrics(boards: Sequence[Board], metrics: Sequence[Metric]) -> str:
-    """Also those that the leaderboard has no room for."""
+    """Return a table of all metrics, including those without room in the leaderboard."""
     return _table(boards, [escape(metric.title) for metric in metrics], lambda line: [reached(line, metric) for metric in metrics])
 
 
@@ -70,7 +70,7 @@ def _lines(boards: Sequence[Board]) -> list[Line]:
 
 
 def _table(boards: Sequence[Board], heads: Sequence[str], cells: Callable[[Line], list[str]]) -> str:
-    """With a column for the task where there are several."""
+    """Return a table, with a column for the task where there are several."""
     rows = [[escape(b.task), escape(line.name), f"{b.budget_usd:.2f}", *cells(line)] for b in boards for line in b.settings]
     own = 1 if len({row[0] for row in rows}) < 2 else 0
     return table(["task", "strategy (setting)", "budget (USD)", *heads][own:], [row[own:] for row in rows], numbers_from=2 - own)
@@ -83,12 +83,13 @@ def _reading(line: Line, quantity: str, unit: str) -> str:
 
 
 def _fact(line: Line, name: str) -> float | None:
-    """A fact that is called as another column of `results.arms` is has a name of its own there."""
+    """Return a fact. Where `results.arms` has another column of its name, the fact's column is called 'fact:
+    NAME'."""
     return line.facts.get(f"fact: {name}", line.facts.get(name))
 
 
 def _figure(value: float | None, scale: float) -> str:
-    """Whole numbers as they are, others to four digits that count."""
+    """Return a whole number as it is, and any other with four significant digits."""
     if value is None:
         return DASH
     whole = abs(value / scale) >= 1000 or (value / scale).is_integer()

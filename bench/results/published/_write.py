@@ -32,7 +32,7 @@ class Cell:
     scores: Mapping[str, Mapping[str, float]]
     """subject -> metric -> points, more is better. Empty where `infeasible` gives the reason."""
     facts: Mapping[str, float]
-    """As for an arm that was run."""
+    """Facts with the names that the arms of a run use."""
     charges: tuple[Charge, ...] | None = ()
     """What the dollars bought, within the budget in total. None: no dollars were published."""
     use: str = ""
@@ -59,7 +59,7 @@ class Work:
     suite: Mapping[str, Any]
     """The other fields of suite.json; see `bench.execution.runner`."""
     cells: tuple[Cell, ...]
-    """In the order of the arms."""
+    """The figures, in the order of the arms."""
 
 
 def write(work: Work, name: str, folder: Path) -> Path:
