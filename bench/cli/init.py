@@ -71,7 +71,7 @@ def init(
     force: bool,
     cache: Path,
 ) -> None:
-    """Write a suite for your own data file, and explain every choice in it.
+    """Write a suite for a data file, with every choice explained.
 
     DATA is a CSV, TSV, JSON lines, JSON, Parquet or Arrow file.
     """

@@ -86,7 +86,7 @@ def plan(
     parent: Path,
     cache: Path,
 ) -> None:
-    """Forecast what each arm of SUITE buys, what it costs and how long it takes.
+    """Forecast the purchases, cost and time of each arm of SUITE.
 
     SUITE is a YAML file. No arm is run and nothing is paid.
     """

@@ -14,7 +14,7 @@ from bench.errors import BenchError
 @results_argument
 @results_option
 def report(results: Path, parent: Path) -> None:
-    """Write the report of RESULTS again, from the files that its arms kept.
+    """Write the report of RESULTS again, from its arms' files.
 
     RESULTS is a results folder, or the suite file that wrote it.
     """

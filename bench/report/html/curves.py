@@ -105,9 +105,10 @@ def _point(name: str, point: Point, place: int, field: Field, amounts: Amounts, 
 
 
 def covariances(field: Field, points: Sequence[Point]) -> dict[str, str] | None:
-    """Covariances of points between seeds and from examples: of each the lower triangle, row by row. None without intervals.
+    """Return covariances of points between seeds and from examples. None where there are no intervals.
 
-    Those from examples are less those of cells, and widened, as in `significance.components`. Only the clipping at 0 remains to be done.
+    Each is the lower triangle, row by row. Those from examples are reduced by those of cells, and widened, as in
+    `significance.components`. Only negative values remain to be set to 0.
     """
     if field.examples < significance.FEWEST_EXAMPLES or not points:
         return None
