@@ -5,7 +5,17 @@ torch and numpy read these variables once, and this module is imported before th
 """
 
 import os
+from pathlib import Path
+
+import pytest
 
 from bench.system.processes import ONE_THREAD
 
 os.environ.update(ONE_THREAD)
+
+
+@pytest.fixture(scope="session")
+def flan_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cache in which flan-t5-small is converted once, for all processes of this run of pytest."""
+    base = tmp_path_factory.getbasetemp()
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "flan"

@@ -21,7 +21,7 @@ from bench.tasks.files import Files, near_duplicates_of_test
 SOURCE_LIMITS = (32, 48, 64, 128, 256, 384, 512)
 TARGET_LIMITS = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 DOCUMENTS_FIT, LABELS_FIT = 0.95, 0.99
-"""The smallest limits are taken at which this share of the texts is read whole; the last one where none does."""
+"""The smallest limits are taken at which this share of the texts is read whole; the last one where none does, or nothing can be said."""
 
 TEST_WANTED, DEV_WANTED = 1000, 200
 TEST_SHARES, DEV_SHARES = (0.05, 0.25), (0.02, 0.1)
@@ -186,4 +186,6 @@ def _source_limit(lengths: Lengths, large: Large) -> int:
 
 
 def _limit(lengths: Lengths, limits: Sequence[int], share: float) -> int:
+    if lengths.unknown:
+        return limits[-1]
     return next((limit for limit in limits if lengths.within(limit) >= share), limits[-1])

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from bench.contracts import is_blank, normal_form
 from bench.data.rows import need_columns
 from bench.data.tables import ColumnName
 from bench.data.tables.columns import parts
 from bench.errors import BenchError, DataError
 from bench.init.column_names import DOCUMENTS, KEYS, LABELS, words_of
 from bench.init.read_file import Table
-from bench.init.yaml_text import shown
+from bench.system.one_line import shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +60,7 @@ def columns(table: Table) -> dict[str, Column]:
 
 
 def _column(name: str, cells: Sequence[str | None]) -> Column:
-    filled = [cell for cell in cells if cell and cell.strip()]
+    filled = [normal_form(cell) for cell in cells if cell and not is_blank(cell)]
     words = float(median(len(cell.split()) for cell in filled)) if filled else 0.0
     return Column(name=name, filled=len(filled), empty=len(cells) - len(filled), distinct=len(set(filled)), words=words)
 

@@ -13,11 +13,11 @@ from pydantic import ValidationError
 from bench import registry
 from bench.contracts import Checkpoint
 from bench.errors import BenchError, CheckpointError
-from bench.init.yaml_text import shown
 from bench.models.folder import Folder
 from bench.models.hub import FILES, Hub
 from bench.system.hub_mirror import HUB_ID, MODELS, folder_of, hub_cache, snapshot_of
 from bench.system.names import nearest
+from bench.system.one_line import shown
 from bench.training.shapes import Family, Shape, config, shape_of
 
 PUBLISHED: tuple[tuple[str, Family, str], ...] = (

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from bench.contracts.values import content_hash
 
@@ -17,19 +16,24 @@ CHARACTERS_A_TOKEN = 5
 """The same where words are long, or not set apart by spaces; above the 4.0 to 4.8 of those texts, so that words decide there."""
 
 COUNTED_AT_MOST = 2000
-"""Texts that are shown to a tokenizer, those with the lowest hashes: some seconds of one core where each has 500 words."""
+"""Different texts that are shown to a tokenizer, those with the lowest hashes: some seconds of one core where each has 500 words."""
 
 SHARES = (0.5, 0.9, 0.95, 0.99, 1.0)
 """Percentiles that are told."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Lengths:
-    """Sorted lengths of texts. of: how many texts there are, of which these are some or all. estimated: by ratio, not counted."""
+    """Lengths of texts."""
 
     sorted: tuple[int, ...]
+    """Lengths of all texts or of some, the shortest first."""
     of: int
+    """Texts that there are."""
     estimated: bool = False
+    """Whether they are estimated by ratio, not counted."""
+    unknown: bool = False
+    """Whether most of the text is unknown tokens of the model, so that no limit may rest on these lengths."""
 
     def percentile(self, share: float) -> int:
         """The smallest length that this share of the texts does not go beyond."""
@@ -50,6 +54,8 @@ class Lengths:
     @property
     def how(self) -> str:
         """How the figures were got, where they are not those of every text."""
+        if self.unknown:
+            return "estimated, as most of the text is unknown tokens of this model"
         if self.estimated:
             return f"estimated at {TOKENS_A_WORD} tokens a word, or one for {CHARACTERS_A_TOKEN} characters"
         return f"counted in {len(self.sorted):,} of {self.of:,}" if len(self.sorted) < self.of else ""
@@ -57,16 +63,15 @@ class Lengths:
 
 def words(texts: Sequence[str]) -> Lengths:
     """Lengths in words, split at white space."""
-    return Lengths(tuple(sorted(len(text.split()) for text in texts)), len(texts))
+    return Lengths(sorted=tuple(sorted(len(text.split()) for text in texts)), of=len(texts))
 
 
-def tokens(texts: Sequence[str], tokenizer: Path | None) -> Lengths:
-    """Lengths in tokens, end token included, by the tokenizer in a folder; without one, estimated. Raises CheckpointError."""
-    if tokenizer is None:
+def tokens(texts: Sequence[str], count: Callable[[list[str]], list[int]] | None, unknown: bool = False) -> Lengths:
+    """Return lengths in tokens, by a function that counts the tokens of each text; estimated where there is none, or most are unknown."""
+    if count is None or unknown:
         guesses = (max(TOKENS_A_WORD * len(text.split()), len(text) / CHARACTERS_A_TOKEN) for text in texts)
-        return Lengths(tuple(sorted(math.ceil(guess) + 1 for guess in guesses)), len(texts), estimated=True)
-    from bench.training.checkpoints import load_tokenizer
-
-    some = texts if len(texts) <= COUNTED_AT_MOST else sorted(texts, key=content_hash)[:COUNTED_AT_MOST]
-    rows = load_tokenizer(tokenizer)(list(some), verbose=False)["input_ids"] if some else []
-    return Lengths(tuple(sorted(map(len, rows))), len(texts))
+        return Lengths(sorted=tuple(sorted(math.ceil(guess) + 1 for guess in guesses)), of=len(texts), estimated=True, unknown=unknown)
+    different = [*dict.fromkeys(texts)]
+    some = different if len(different) <= COUNTED_AT_MOST else sorted(different, key=content_hash)[:COUNTED_AT_MOST]
+    counted = dict(zip(some, count(some), strict=True))
+    return Lengths(sorted=tuple(sorted(counted[text] for text in texts if text in counted)), of=len(texts))

@@ -3,66 +3,63 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from bench.contracts.values import content_hash
+from bench.contracts import content_hash, is_blank, normal_form
+from bench.data.classes import Classes, classes
 from bench.errors import DataError
 from bench.init.columns import NO_LABELS, Choice, named
 from bench.init.large_model import Large
 from bench.init.lengths import Lengths, tokens, words
 from bench.init.read_file import Table
-from bench.init.yaml_text import shown
+from bench.system.one_line import shown
+
+if TYPE_CHECKING:
+    from bench.training.text_coverage import Coverage, LabelLoss, TextLoss
 
 LABELS_AT_LEAST = 30
 """Fewer cannot be split into labels to own, to buy, to tune on and to be scored on."""
 
-CLASSES_AT_MOST = 200
-EXAMPLES_A_CLASS = 10
-CLASS_WORDS_AT_MOST = 10
-"""Labels are classes where they are no more than so many, stand in so many rows each on average, and are no longer than that."""
+LOOKED_AT = 512
+"""Tokens of a document or label in which unknown ones are looked for."""
 
 WORD = re.compile(r"[^\W_]+")
 
 
-@dataclass(frozen=True)
-class Classes:
-    """Labels that are classes. names: as written most often, the commonest first. counts: labelled documents of each."""
-
-    names: tuple[str, ...]
-    counts: tuple[int, ...]
-    spellings: int
-    """Ways of writing that differ from the names, in case or white space at the ends, and count as the same."""
-
-    @property
-    def majority(self) -> float:
-        """Share of the commonest class: what always saying it would score."""
-        return self.counts[0] / sum(self.counts)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """Figures of a file. labelled, unlabelled: different documents with a label, and without; what is repeated counts once.
-
-    blank: rows without a document. repeated: rows whose document stood before, case and white space aside; conflicting: those of them
-    that have another label than the first. in_document: labelled documents in which the label stands word for word.
-    replaced: labelled or not, documents with the character that stands for broken ones.
-    """
+    """Figures of a file. Documents are different ones: what is repeated counts once."""
 
     rows: int
     labelled: int
+    """Documents with a label."""
     unlabelled: int
+    """Documents without a label."""
     blank: int
+    """Rows without a document."""
     repeated: int
+    """Rows whose document stands in an earlier row, case, white space and normal form aside."""
     conflicting: int
+    """Those of them whose label is not that of the first row."""
     in_document: int
+    """Labelled documents in which the label stands word for word."""
     replaced: int
+    """Documents with U+FFFD, the character that stands for broken ones."""
+    invisible: int
+    """Labels of nothing but invisible characters, which are none."""
+    spellings: int
+    """Ways of writing a label that differ from another way by normal form alone."""
     classes: Classes | None
     document_words: Lengths
     label_words: Lengths
     document_tokens: Lengths
     label_tokens: Lengths
+    document_loss: TextLoss | None
+    """What the model cannot read; None where its tokenizer is not at hand."""
+    label_loss: LabelLoss | None
+    """What the model cannot write; None where its tokenizer is not at hand."""
 
     @property
     def typical_label_words(self) -> int:
@@ -71,25 +68,17 @@ class Look:
 
 
 def look(table: Table, choice: Choice, large: Large) -> Look:
-    """The figures of a table by its two columns, in the tokens of a model. Raises DataError where there is too little to learn from."""
-    labels: dict[str, str] = {}
-    documents: dict[str, str] = {}
-    conflicting, rows = 0, list(zip(table.texts(choice.source), table.texts(choice.target), strict=True))
-    for document, label in sorted(rows, key=lambda row: not _filled(row[1])):  # as `files`: of repeated documents a labelled one is kept
-        if not _filled(document):
-            continue
-        key = content_hash(document or "")
-        if key in documents:
-            conflicting += _filled(label) and label != labels.get(key)
-            continue
-        documents[key] = document or ""
-        if _filled(label):
-            labels[key] = label or ""
-    blank = sum(not _filled(document) for document, _ in rows)
-    _enough(table, choice, len(labels))
+    """Return the figures of a table by its two columns, in the tokens of a model. Raises DataError where there is too little to learn."""
+    rows = [(document or "", label or "") for document, label in zip(table.texts(choice.source), table.texts(choice.target), strict=True)]
+    documents, spelt, conflicting = _first_of_each(rows)
+    blank = sum(is_blank(document) for document, _ in rows)
+    _enough(table, choice, len(spelt))
+    labels = {key: normal_form(label) for key, label in spelt.items()}
     texts, targets = [*documents.values()], [*labels.values()]
     if len({target.strip().casefold() for target in targets}) == 1:
         raise DataError(f"{table.file}: every label in {named(choice.target)} is {shown(targets[0])}, so there is nothing to learn")
+    coverage = _coverage(large)
+    document_loss, label_text = (coverage.of_texts(each, LOOKED_AT) if coverage else None for each in (texts, targets))
     return Look(
         rows=len(rows),
         labelled=len(labels),
@@ -99,25 +88,46 @@ def look(table: Table, choice: Choice, large: Large) -> Look:
         conflicting=conflicting,
         in_document=sum(_stands_in(label, documents[key]) for key, label in labels.items()),
         replaced=sum("\ufffd" in text for text in texts),
+        invisible=sum(is_blank(label) and label.strip() != "" for _, label in rows),
+        spellings=len({*spelt.values()}) - len({*targets}),
         classes=classes(targets),
         document_words=words(texts),
         label_words=words(targets),
-        document_tokens=tokens(texts, large.tokenizer),
-        label_tokens=tokens(targets, large.tokenizer),
+        document_tokens=tokens(texts, coverage.source_tokens if coverage else None, bool(document_loss and document_loss.mostly_unknown)),
+        label_tokens=tokens(targets, coverage.target_tokens if coverage else None, bool(label_text and label_text.mostly_unknown)),
+        document_loss=document_loss,
+        label_loss=coverage.of_labels(targets) if coverage else None,
     )
 
 
-def classes(labels: Sequence[str]) -> Classes | None:
-    """The classes that labels are; None where they are texts."""
-    spelt: dict[str, Counter[str]] = {}
-    for label in labels:
-        spelt.setdefault(label.strip().casefold(), Counter())[label.strip()] += 1
-    too_many = len(spelt) > CLASSES_AT_MOST or len(spelt) * EXAMPLES_A_CLASS > len(labels)
-    if too_many or max(len(name.split()) for name in spelt) > CLASS_WORDS_AT_MOST:
+def _coverage(large: Large) -> Coverage | None:
+    """Return what measures the model's tokenizer; None where that is not at hand."""
+    if large.tokenizer is None:
         return None
-    ordered = sorted(spelt.values(), key=lambda c: (-c.total(), c.most_common(1)[0][0]))
-    others = sum(len(c) - 1 for c in ordered)
-    return Classes(tuple(c.most_common(1)[0][0] for c in ordered), tuple(c.total() for c in ordered), others)
+    from bench.training.text_coverage import Coverage
+
+    return Coverage(large.tokenizer)
+
+
+def _first_of_each(rows: Sequence[tuple[str, str]]) -> tuple[dict[str, str], dict[str, str], int]:
+    """Return documents and labels by content hash, and how many repeated documents have another label than the first one.
+
+    The task `files` does the same: of repeated documents it keeps the first one that has a label.
+    """
+    documents: dict[str, str] = {}
+    labels: dict[str, str] = {}
+    conflicting = 0
+    for document, label in sorted(rows, key=lambda row: is_blank(row[1])):
+        if is_blank(document):
+            continue
+        key = content_hash(document)
+        if key in documents:
+            conflicting += not is_blank(label) and normal_form(label) != normal_form(labels.get(key, ""))
+            continue
+        documents[key] = document
+        if not is_blank(label):
+            labels[key] = label
+    return documents, labels, conflicting
 
 
 def _enough(table: Table, choice: Choice, labelled: int) -> None:
@@ -126,10 +136,6 @@ def _enough(table: Table, choice: Choice, labelled: int) -> None:
         raise DataError(f"{table.file}: no row has both a document in {source} and a label in {target}. {NO_LABELS}")
     if labelled < LABELS_AT_LEAST:
         raise DataError(f"{table.file}: only {labelled} different documents have a label in {target}, too few to split. {NO_LABELS}")
-
-
-def _filled(cell: str | None) -> bool:
-    return cell is not None and cell.strip() != ""
 
 
 def _stands_in(label: str, document: str) -> bool:

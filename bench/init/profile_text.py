@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from bench.init.large_model import Large
 from bench.init.lengths import SHARES, Lengths
 from bench.init.profile import Look
-from bench.init.yaml_text import shown
+from bench.system.one_line import percent, shown
+
+REFUSED = "; `bench plan` and `bench run` refuse this: choose another --model, such as smollm2, or other labels"
+"""What follows where a model cannot read most of the text, or cannot write classes."""
 
 
 def figures(look: Look, large: Large) -> list[str]:
@@ -20,15 +23,19 @@ def figures(look: Look, large: Large) -> list[str]:
     ]
     if not large.tokenizer:
         said.append(f"Tokens are estimates, as the model's tokenizer is not at hand: {' '.join(large.lacking.split())}.")
-    return said + list(_oddities(look))
+    return said + list(_oddities(look)) + list(_losses(look, large))
 
 
 def _oddities(look: Look) -> Iterator[str]:
     if look.repeated:
         others = f"; {look.conflicting:,} of them have another label than the row that is kept" if look.conflicting else ""
-        yield f"Left out: {look.repeated:,} rows whose document stands in another row, case and white space aside{others}."
+        yield f"Left out: {look.repeated:,} rows whose document stands in another row; case, white space and normal form aside{others}."
     if look.blank:
         yield f"Left out: {look.blank:,} rows without a document."
+    if look.invisible:
+        yield f"{look.invisible:,} labels hold nothing but invisible characters, and count as none."
+    if look.spellings:
+        yield f"{look.spellings:,} spellings of labels differ from others in Unicode normal form only, and count as the same."
     if look.in_document:
         of_all = percent(look.in_document / look.labelled)
         yield f"The label stands word for word in {look.in_document:,} of {look.labelled:,} documents ({of_all})."
@@ -39,6 +46,15 @@ def _oddities(look: Look) -> Iterator[str]:
         yield f"The labels are {len(kinds.names)} classes; always saying {always} is right for {percent(kinds.majority)} of them."
         if kinds.spellings:
             yield f"{kinds.spellings:,} more ways of writing them differ in case or white space only, and count as the same."
+
+
+def _losses(look: Look, large: Large) -> Iterator[str]:
+    """Yield what the model cannot read and write, and whether such a suite is refused."""
+    read, written = look.document_loss, look.label_loss
+    if read and read.holding:
+        yield f"{large.title}: {read.sentence('documents')}{REFUSED if read.mostly_unknown else ''}."
+    if written and written.lost:
+        yield f"{large.title}: {written.sentence()}{REFUSED if look.classes or written.mostly_lost else ''}."
 
 
 def _spread(lengths: Lengths, unit: str) -> str:
@@ -54,11 +70,3 @@ def _how(lengths: Lengths) -> str:
 def _longer(lengths: Lengths, limit: int) -> str:
     about = "about " if lengths.how else ""
     return f"{about}{lengths.longer(limit):,} documents ({percent(1 - lengths.within(limit))})"
-
-
-def percent(share: float) -> str:
-    """To a tenth; never 100 % where it is not all, nor 0 % where it is not none."""
-    told = f"{100 * share:.1f}".removesuffix(".0")
-    if told == "100" and share < 1:
-        return "over 99.9 %"
-    return "under 0.1 %" if told == "0" and share > 0 else f"{told} %"

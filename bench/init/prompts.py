@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import click
 
 from bench.errors import BenchError
-from bench.init.yaml_text import shown
+from bench.system.one_line import shown
 
 
 def column(what: str, names: Sequence[str], guess: str) -> str:

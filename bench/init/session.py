@@ -20,6 +20,7 @@ from bench.init.read_file import Table
 from bench.suite import arms as plan
 from bench.suite import suite_file as suites
 from bench.system.files import atomic_write
+from bench.system.one_line import shown
 
 LABEL_USD = 0.10
 """Where nobody says what a label costs. Kang, Xu, Ritter 2023 paid 0.13 to 0.37 (suites/papers/)."""
@@ -80,12 +81,12 @@ def _check_dollars(wanted: Wanted) -> None:
 
 
 def _tell_columns(table: Table, tell: Callable[[str], None]) -> None:
-    tell(f"{yaml_text.shown(table.file.name)}: {table.kind}, {table.rows:,} rows")
+    tell(f"{shown(table.file.name)}: {table.kind}, {table.rows:,} rows")
     for column in columns.columns(table).values():
         words = f", half of them {column.words:g} words or fewer" if column.filled else ""
-        tell(f"  {yaml_text.shown(column.name)}: {column.filled:,} filled, {column.empty:,} empty, {column.distinct:,} different{words}")
+        tell(f"  {shown(column.name)}: {column.filled:,} filled, {column.empty:,} empty, {column.distinct:,} different{words}")
     for name, why in table.not_text.items():
-        tell(f"  {yaml_text.shown(name)}: left out, as it {why}")
+        tell(f"  {shown(name)}: left out, as it {why}")
     for trouble in table.troubles:
         tell(trouble)
 

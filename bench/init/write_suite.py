@@ -11,9 +11,10 @@ from typing import Any
 from bench.contracts import Part
 from bench.init.budgets import LABEL_SHARE, SHARE_BESIDE_A_TEACHER, Spending
 from bench.init.choose import SEEDS, Settings
-from bench.init.profile_text import figures, percent
+from bench.init.profile_text import figures
 from bench.init.read_file import Table
-from bench.init.yaml_text import scalar, shown
+from bench.init.yaml_text import scalar
+from bench.system.one_line import percent, shown
 
 WIDTH = 140
 """Of a comment that has lines to itself."""
@@ -103,8 +104,14 @@ def _told(value: Any) -> str:
 CAPS = {"train_examples": "train", "pool_examples": "pool", "dev_examples": "dev", "test_examples": "test"}
 
 
+UNSIZED = "not sized by the data, as most of the text is unknown tokens of this model"
+"""Why a limit is the largest one."""
+
+
 def _source_reason(found: Settings) -> str:
     lengths, limit = found.look.document_tokens, found.task.max_source_tokens
+    if lengths.unknown:
+        return UNSIZED
     about = "about " if lengths.how else ""
     fits = lengths.within(limit)
     said = f"{about}{percent(fits)} of the documents fit"
@@ -115,6 +122,8 @@ def _source_reason(found: Settings) -> str:
 
 def _target_reason(found: Settings) -> str:
     lengths, limit = found.look.label_tokens, found.task.max_target_tokens
+    if lengths.unknown:
+        return UNSIZED
     return f"{'about ' if lengths.how else ''}{percent(lengths.within(limit))} of the labels fit"
 
 

@@ -20,12 +20,6 @@ def scalar(text: str) -> str:
     return dumped.removesuffix("...\n").removesuffix("\n")
 
 
-def shown(text: str, at_most: int = 40) -> str:
-    """A text in quotes, on one line, without anything that a terminal or a comment would obey; a long one is cut."""
-    cut = text if len(text) <= at_most else f"{text[: at_most - 3]}..."
-    return "'" + "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut) + "'"
-
-
 def label(name: str) -> str:
     """A name that a suite and its tasks may have: letters, digits, '-' and '_', 40 at most."""
     kept = "".join(c if c.isascii() and c.isalnum() else "-" for c in name)

@@ -109,13 +109,18 @@ class Coverage:
         self._tokenizer = load_tokenizer(folder)
         self._encoder_decoder = bool(read_config(folder).is_encoder_decoder)
         self.form = comparison_form(self._tokenizer)
+        self._vanishing: dict[str, bool] = {}
 
     def loosely(self, text: str) -> str:
         """Return the form in which a label is compared with what it becomes: case and white space are taken aside as well."""
         return " ".join(self.form(text).casefold().split())
 
-    def tokens(self, labels: Sequence[str]) -> list[int]:
-        """Return how many tokens each label takes, end token included."""
+    def source_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Return how many tokens each document takes, uncut."""
+        return [len(ids) for ids in self._tokenizer([*texts], verbose=False)["input_ids"]] if texts else []
+
+    def target_tokens(self, labels: Sequence[str]) -> list[int]:
+        """Return how many tokens each label takes, end token included, uncut."""
         return [len(ids) for ids in self._encoded(labels)]
 
     def written(self, labels: Sequence[str]) -> list[str]:
@@ -145,7 +150,7 @@ class Coverage:
         for text, (ids, spans) in zip(some, self._spans([prefix + text for text in some], max_tokens), strict=True):
             whole = prefix + text
             read = whole if len(ids) < max_tokens else whole[: max(end for _, end in spans)]
-            lost = [read[at] for at in sorted(_unknown(read, ids, spans, self._tokenizer.unk_token_id)) if at >= len(prefix)]
+            lost = [read[at] for at in sorted(self._unknown(read, ids, spans)) if at >= len(prefix)]
             unknown.update(lost)
             characters += len("".join(read[len(prefix) :].split()))
             holding += bool(lost)
@@ -157,24 +162,27 @@ class Coverage:
             characters=tuple(character for character, _ in unknown.most_common(EXAMPLES)),
         )
 
+    def _unknown(self, text: str, ids: Sequence[int], spans: Sequence[tuple[int, int]]) -> set[int]:
+        """Return the positions of unknown characters. spans: start and end of each token in the text.
+
+        Some tokenizers drop what they do not know. Their spans show that something is missing, and not what: each character is tried.
+        """
+        covered = {at for span in spans for at in range(*span)}
+        found = {at for token, span in zip(ids, spans, strict=True) if token == self._tokenizer.unk_token_id for at in range(*span)}
+        if len(covered) < len(text) and not all(is_blank(text[at]) for at in set(range(len(text))) - covered):
+            found |= {at for at, character in enumerate(text) if self._vanishes(character)}
+        return {at for at in found if not is_blank(text[at])}
+
+    def _vanishes(self, character: str) -> bool:
+        if character not in self._vanishing:
+            self._vanishing[character] = not self.written([character])[0]
+        return self._vanishing[character]
+
     def _spans(self, texts: list[str], max_tokens: int) -> Iterator[tuple[list[int], list[tuple[int, int]]]]:
         """Yield the token ids of each text, and where in the text each token starts and ends."""
         if texts:
             encoded = self._tokenizer(texts, truncation=True, max_length=max_tokens, return_offsets_mapping=True)
             yield from zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)
-
-
-def _unknown(text: str, ids: Sequence[int], spans: Sequence[tuple[int, int]], unknown_id: int | None) -> set[int]:
-    """Return the positions of the characters that no known token stands for. spans: start and end of each token in the text."""
-    found: set[int] = set()
-    at = 0
-    for token, (start, end) in zip(ids, spans, strict=True):
-        found.update(range(at, start))
-        if token == unknown_id:
-            found.update(range(start, end))
-        at = max(at, end)
-    found.update(range(at, len(text)))
-    return {position for position in found if not is_blank(text[position])}
 
 
 def _some(texts: Sequence[str]) -> list[str]:

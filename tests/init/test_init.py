@@ -18,9 +18,10 @@ from bench.contracts import Splits, no_progress
 from bench.data.tables import TableSettings
 from bench.execution.store import DryStore
 from bench.forecast.arm import forecast
-from bench.init.yaml_text import scalar, shown
+from bench.init.yaml_text import scalar
 from bench.models.random import Random
 from bench.suite import arms, parse_yaml, suite_file
+from bench.system.one_line import shown
 from tests.execution.fake_worker import bench, in_this_process, instead, records
 
 MADE = random.Random(0)

@@ -69,3 +69,23 @@ def test_a_reference_of_no_class_is_told_before_anything_is_spent():
     with pytest.raises(BenchError, match="'REFUTES' is none of the classes REFUTE, SUPPORTS"):
         metric.check(["SUPPORTS", "REFUTES"])
     metric.check(["supports"])
+
+
+def test_a_class_is_itself_in_whatever_normal_form_it_is_spelt():
+    for spelt in ("caf\u00e9", "cafe\u0301", "\ufeffCaf\u00e9\u200b"):
+        for named in ("caf\u00e9", "cafe\u0301"):
+            metric = Classification(classes=(named, "cafe"))
+            assert metric.score([spelt, "cafe"], ["cafe\u0301", "cafe"])[0].value == 100
+    with pytest.raises(ValidationError, match="named twice"):
+        Classification(classes=("caf\u00e9", "cafe\u0301"))
+
+
+def test_a_class_of_nothing_that_can_be_seen_is_refused():
+    for name in ("", "\u200b", " \u200d"):
+        with pytest.raises(ValidationError, match="nothing that can be seen"):
+            Classification(classes=("yes", name))
+
+
+def test_classes_follow_the_texts_into_another_form():
+    metric = Classification(classes=("m\u00b2", "km"), ignore_case=False)
+    assert metric.in_form(str.upper).model_dump() == {"classes": ("M\u00b2", "KM"), "ignore_case": False}

@@ -27,3 +27,8 @@ def test_case_is_folded_as_unicode_says():
 def test_the_score_is_the_share_of_matches_in_points():
     (score,) = ExactMatch().score(["a", "b", "c", "d"], ["a", "x", "c", "d"])
     assert (score.value, score.unit, score.per_example) == (75, "points", (100, 0, 100, 100))
+
+
+def test_texts_are_compared_in_normal_form():
+    metric = ExactMatch(ignore_case=False, ignore_whitespace=False)
+    assert metric.score(["cafe\u0301\u200b", "cafe"], ["caf\u00e9", "caf\u00e9"])[0].per_example == (100, 0)

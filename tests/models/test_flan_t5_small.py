@@ -18,8 +18,8 @@ installed = pytest.mark.skipif(find_spec(PACKAGE) is None, reason=f"{PACKAGE} is
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return FlanT5Small().folder(tmp_path_factory.mktemp("cache"))
+def folder(flan_cache):
+    return FlanT5Small().folder(flan_cache)
 
 
 @installed

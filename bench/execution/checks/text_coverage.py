@@ -85,12 +85,12 @@ def _faults(coverage: Coverage, names: Sequence[str], compared: Form, labels: La
     written = list(zip(names, coverage.written(names), strict=True))
     lost = [pair for pair, form in zip(written, forms, strict=True) if compared(coverage.form(pair[1])) != form]
     if lost:
-        share = f"{len(lost)} of {len(names)} classes, and with them {labels.counted},"
-        yield f"{share} cannot be written: {said(lost)}; {ANOTHER_MODEL}, or rename the classes"
+        counted = f"{len(lost)} of {len(names)} classes cannot be written, nor {labels.counted}"
+        yield f"{counted}: {said(lost)}; {ANOTHER_MODEL}, or rename the classes"
     for form, count in Counter(forms).items():
         if count > 1:
             same = " and ".join(shown(name) for name, other in zip(names, forms, strict=True) if other == form)
             yield f"the classes {same} are one to its tokenizer, which applies Unicode NFKC: rename one of them"
-    tokens, longest = max(zip(coverage.tokens(names), names, strict=True))
+    tokens, longest = max(zip(coverage.target_tokens(names), names, strict=True))
     if limit is not None and tokens > limit:
         yield f"the class {shown(longest)} takes {tokens} tokens: `max_target_tokens: {limit}` cuts it, set {tokens} or more"
