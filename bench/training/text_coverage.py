@@ -6,6 +6,7 @@ Tokenizers that fall back on bytes know every character.
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ MEASURED = 1000
 
 EXAMPLES = 3
 """Characters or labels that are shown."""
+
+BEFORE = 15
+"""Characters that are shown before the first difference."""
 
 MOST = 0.5
 """From a share above this on, most of a text is unknown."""
@@ -69,13 +73,15 @@ class LabelLoss:
     """Labels looked at."""
     lost: int
     """Those of them that do not survive being encoded and decoded."""
+    words_lost: int
+    """Those of them that lose a letter or digit, not only punctuation."""
     examples: tuple[tuple[str, str], ...]
     """The commonest of these labels, and what they become."""
 
     @property
     def mostly_lost(self) -> bool:
-        """Whether less than half of the labels survive."""
-        return self.lost > MOST * self.labels
+        """Whether less than half of the labels keep their letters and digits."""
+        return self.words_lost > MOST * self.labels
 
     @property
     def counted(self) -> str:
@@ -88,8 +94,14 @@ class LabelLoss:
 
 
 def said(lost: Sequence[tuple[str, str]]) -> str:
-    """Say what texts become, the first few of them."""
-    return ", ".join(f"{shown(text)} becomes {shown(again)}" for text, again in lost[:EXAMPLES])
+    """Say what texts become, the first few of them; long ones from shortly before the first difference."""
+    starts = [max(0, _first_difference(text, again) - BEFORE) for text, again in lost[:EXAMPLES]]
+    return ", ".join(f"{shown(text[at:])} becomes {shown(again[at:])}" for at, (text, again) in zip(starts, lost, strict=False))
+
+
+def _first_difference(text: str, other: str) -> int:
+    pairs = enumerate(zip(text, other, strict=False))
+    return next((at for at, (one, two) in pairs if one != two), min(len(text), len(other)))
 
 
 def comparison_form(tokenizer: Any) -> Form:
@@ -136,10 +148,12 @@ class Coverage:
         some = _some([*counts])
         pairs = zip(some, self.written(some), strict=True)
         lost = sorted((pair for pair in pairs if self.loosely(pair[0]) != self.loosely(pair[1])), key=lambda pair: -counts[pair[0]])
+        of_words = (label for label, again in lost if _word_characters(self.loosely(label)) != _word_characters(self.loosely(again)))
         return LabelLoss(
             of=len(labels),
             labels=sum(counts[label] for label in some),
             lost=sum(counts[label] for label, _ in lost),
+            words_lost=sum(counts[label] for label in of_words),
             examples=tuple(lost[:EXAMPLES]),
         )
 
@@ -183,6 +197,11 @@ class Coverage:
         if texts:
             encoded = self._tokenizer(texts, truncation=True, max_length=max_tokens, return_offsets_mapping=True)
             yield from zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)
+
+
+def _word_characters(text: str) -> str:
+    """Return the letters, marks and digits of a text."""
+    return "".join(character for character in text if unicodedata.category(character)[0] in "LMN")
 
 
 def _some(texts: Sequence[str]) -> list[str]:

@@ -151,10 +151,14 @@ def test_texts_as_labels_are_refused_where_most_are_lost_and_else_counted(with_l
     faults, (warning,) = with_lacking(splits(few))
     assert faults == []
     assert "4 of 20 labels (20 %)" in warning
-    most = [f"label <{i}>" if i % 5 else f"label {i}" for i in range(20)]
+    most = [f"se\u00f1or {i}" if i % 5 else f"label <{i}>" for i in range(20)]
     (fault,), warnings = with_lacking(splits(most))
-    assert "16 of 20 labels (80 %)" in fault
+    assert "20 of 20 labels (100 %)" in fault
     assert warnings == []
+    punctuation = [f"`label` <{i}>" for i in range(20)]
+    faults, (warning,) = with_lacking(splits(punctuation))
+    assert faults == []
+    assert "20 of 20 labels (100 %)" in warning
 
 
 def test_documents_are_refused_where_most_of_their_text_is_unknown_and_else_counted(with_lacking: Looked, with_bytes: Looked) -> None:

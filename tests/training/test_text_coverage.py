@@ -61,8 +61,19 @@ def test_a_label_survives_in_another_case_spacing_and_compatible_spelling(cache:
 
 def test_lost_labels_are_counted_as_often_as_they_are_written(lacking: Coverage) -> None:
     found = lacking.of_labels(["<=50K"] * 3 + ["50K"] * 5 + ["a~b"] * 2 + ["a</s>b"])
-    assert (found.of, found.labels, found.lost, found.mostly_lost) == (11, 11, 6, True)
+    assert (found.of, found.labels, found.lost, found.words_lost, found.mostly_lost) == (11, 11, 6, 1, False)
     assert found.examples == (("<=50K", "=50K"), ("a~b", "ab"), ("a</s>b", "a b"))
+
+
+def test_labels_are_mostly_lost_where_more_than_half_lose_a_letter_or_digit(lacking: Coverage) -> None:
+    assert not lacking.of_labels(["se\u00f1or", "`a` <b>", "a"]).mostly_lost
+    assert lacking.of_labels(["se\u00f1or", "\u65e5", "a"]).mostly_lost
+
+
+def test_the_example_of_a_long_label_shows_what_is_lost(lacking: Coverage) -> None:
+    found = lacking.of_labels(["a " * 100 + "<b>" + " c" * 100])
+    assert "<b> c" in found.sentence()
+    assert len(found.sentence()) < 200
 
 
 def test_a_long_label_is_not_cut(lacking: Coverage) -> None:

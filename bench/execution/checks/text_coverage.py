@@ -60,7 +60,7 @@ def _findings(prepared: PreparedSuite, label: str, coverage: Coverage, limit: in
     faults = [fault for names, compared in sets for fault in _faults(coverage, names, compared, written, limit)]
     yield from ((fault, True) for fault in dict.fromkeys(faults))
     if written.lost and not faults:
-        remedy = f"; {ANOTHER_MODEL}, or labels that it can write" if written.mostly_lost else ", so no model can get them wholly right"
+        remedy = f"; {ANOTHER_MODEL}, or labels that it can write" if written.mostly_lost else ", so it cannot get them wholly right"
         yield written.sentence() + remedy, written.mostly_lost
     documents = [example.source for example in (*splits.train, *splits.unlabelled, *splits.dev, *splits.test)]
     read = coverage.of_texts(documents, task.max_source_tokens, task.prefix)
