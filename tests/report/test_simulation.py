@@ -1,4 +1,4 @@
-"""What the report promises about being sure, checked on simulated suites; docs/statistics.md has the longer tables."""
+"""How often intervals and tests are right, on simulated suites; docs/statistics.md has the longer tables."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_intervals_over_3_seeds_and_200_examples_cover_the_truth_93_to_97_times_
 
 @pytest.mark.parametrize("paired", [False, True], ids=["means", "paired differences"])
 @pytest.mark.parametrize(("seeds", "examples", "number"), [(3, 100, 3000), (3, 1000, 600), (5, 200, 3000)])
-def test_intervals_over_other_numbers_do_so_too(seeds: int, examples: int, number: int, paired: bool) -> None:
+def test_intervals_over_other_numbers_of_seeds_and_examples_cover_it_as_often(seeds: int, examples: int, number: int, paired: bool) -> None:
     assert 0.93 <= coverage(WORLDS[2], seeds, examples, number, paired=paired) <= 0.97
 
 
@@ -35,23 +35,23 @@ def test_where_no_setting_is_better_a_winner_is_called_in_at_most_5_of_100_suite
 
 @pytest.mark.parametrize("seeds", [2, 3])
 @pytest.mark.parametrize("world", WORLDS[1:], ids=lambda world: world.name)
-def test_so_it_is_whatever_the_scores_are_like(world: World, seeds: int) -> None:
+def test_the_same_holds_whatever_the_scores_are_like(world: World, seeds: int) -> None:
     called = calls(world, settings=2, seeds=seeds, examples=200, number=1000)  # of two a winner is called most often
     assert called.winner <= 0.05
     assert calls(world, settings=4, seeds=seeds, examples=200, number=300).wrongly <= 0.05
 
 
 @pytest.mark.parametrize("world", STRAINED, ids=lambda world: world.name)
-def test_no_more_winners_are_called_where_seeds_matter_unlike_much_or_settings_share_their_luck(world: World) -> None:
+def test_the_same_holds_where_settings_do_not_vary_equally_or_independently_between_seeds(world: World) -> None:
     assert calls(world, settings=4, seeds=2, examples=200, number=500).winner <= 0.05
 
 
-def test_where_one_setting_is_better_the_others_are_called_sure_no_more_often_and_it_is_found_as_often_as_the_report_says() -> None:
+def test_a_setting_that_is_better_is_found_as_often_as_the_report_says_and_nothing_false_more_often() -> None:
     ahead = promised(MEASURED, settings=6, seeds=3, examples=200, number=100)
     called = calls(MEASURED, settings=6, seeds=3, examples=200, number=400, ahead=ahead, seed=1)
     assert called.wrongly <= 0.05
     assert 0.7 <= called.found <= 0.9
 
 
-def test_a_difference_so_great_that_it_cannot_be_missed_makes_a_winner() -> None:
+def test_a_very_large_difference_always_makes_a_winner() -> None:
     assert calls(MEASURED, settings=4, seeds=3, examples=200, number=50, ahead=20.0).winner == 1.0
