@@ -1,9 +1,12 @@
 # make run: the answer. make test: the tests. make check: lint, types, import contracts. make fix: format.
-# make test-llm: the tests that ask a real LLM behind a real endpoint.
+# make test-llm: the tests that ask a real LLM behind a real endpoint. make resolve: whether pip finds every package for every Python.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-llm browser check fix lock clean
+PYTHONS := 3.11 3.12 3.13 3.14
+PLATFORMS := $(foreach glibc,17 24 27 28,manylinux_2_$(glibc)_x86_64) manylinux2014_x86_64 manylinux1_x86_64
+
+.PHONY: run test test-llm browser check fix lock resolve clean
 
 run: .venv/run
 	$(BIN)/bench run suites/pegasus.yaml
@@ -34,7 +37,7 @@ fix: .venv/test
 .venv/run: requirements/run.txt requirements/zoo.txt pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet -r requirements/run.txt
-	$(BIN)/pip install --quiet --no-deps --require-hashes -r requirements/zoo.txt
+	$(BIN)/pip install --quiet --no-deps --ignore-requires-python --require-hashes -r requirements/zoo.txt
 	$(BIN)/pip install --quiet --no-deps --editable .
 	touch $@
 
@@ -54,6 +57,12 @@ lock:
 	.venv/lock/bin/pip install --quiet . && .venv/lock/bin/pip freeze --exclude bench | sed 's/+cpu//' > requirements/run.txt
 	.venv/lock/bin/pip install --quiet '.[test]' && .venv/lock/bin/pip freeze --exclude bench | sed 's/+cpu//' | grep -vxFf requirements/run.txt > requirements/test.txt
 	rm -rf .venv/lock
+
+# Installs nothing. rouge-score, which is pure Python, has no wheel, so it is left out.
+resolve:
+	for python in $(PYTHONS); do for file in run test; do echo "Python $$python, requirements/$$file.txt"; \
+		grep -v '^rouge_score==' requirements/$$file.txt | $(PYTHON) -m pip install --dry-run --quiet --no-deps --ignore-installed \
+			--only-binary=:all: --python-version $$python $(PLATFORMS:%=--platform %) --target build/resolve -r /dev/stdin || exit 1; done; done
 
 clean:
 	rm -rf .venv build *.egg-info

@@ -62,6 +62,14 @@ class _Commands(click.Group):
                 ctx.fail(f"No such command '{args[0]}'. Did you mean '{near}'?")
         return super().resolve_command(ctx, args)
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        from bench.cli.streams import make_lenient
+        from bench.system.home import provide_home
+
+        make_lenient()
+        provide_home()
+        return super().main(*args, **kwargs)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
@@ -74,6 +82,9 @@ class _Commands(click.Group):
             if isinstance(error, click.NoSuchOption):
                 _suggest_only_new_names(error)
             click.echo(f"{where}: {error.format_message()} See {where} --help.", err=True)
+        except UnicodeEncodeError as error:  # a file name, where Python has been told that names are ASCII
+            name = error.object if len(error.object) < 200 else error.object[error.start : error.end]
+            click.echo(f"{name}: cannot be written in the encoding {error.encoding}; set LC_ALL=C.UTF-8 or PYTHONUTF8=1", err=True)
         except OSError as error:  # such as a full disk, or a folder without permission to write
             click.echo(f"{error.filename or 'bench'}: {error.strerror or error}", err=True)
         except KeyboardInterrupt:

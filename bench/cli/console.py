@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,8 +35,13 @@ WIDTH_OF_A_FILE = 150
 
 def console() -> Console:
     """Return a console as wide as the terminal, or wide enough for the tables where output goes to a file."""
-    found = Console(highlight=False, markup=False)
-    return found if found.is_terminal else Console(width=WIDTH_OF_A_FILE, highlight=False, markup=False)
+    found = Console(file=sys.stdout, highlight=False, markup=False)  # rich asks the file for its encoding, to draw lines in it
+    return found if found.is_terminal else Console(file=sys.stdout, width=WIDTH_OF_A_FILE, highlight=False, markup=False)
+
+
+def _is_live(console: Console) -> bool:
+    """Whether lines can be drawn over; a dumb terminal, as in an editor, shows one line after the other."""
+    return console.is_terminal and not console.is_dumb_terminal
 
 
 @contextmanager
@@ -51,7 +57,7 @@ def preparing(console: Console) -> Iterator[Any]:
         if what not in tasks:
             bar.start()
             tasks[what] = bar.add_task(what, total=total)
-            if not console.is_terminal:
+            if not _is_live(console):
                 console.print(f"{what} ...")
         bar.update(tasks[what], completed=done, total=total)
 
@@ -91,7 +97,7 @@ class RunScreen:
 
     def __enter__(self) -> RunScreen:
         self._live = Live(get_renderable=self._render, console=self.console, refresh_per_second=2, transient=True)
-        if self.console.is_terminal:
+        if _is_live(self.console):
             self._live.start()
         return self
 
@@ -101,12 +107,12 @@ class RunScreen:
     def planned(self, folder: Path, arms: Sequence[Arm], sealed: Mapping[str, Record]) -> None:
         self._arms, self._folder, self._ended = arms, folder, dict(sealed)
         self._before, self._began = len(sealed), time.monotonic()
-        if not self.console.is_terminal:
+        if not _is_live(self.console):
             self.console.print(f"{len(arms)} arms, {len(sealed)} of them ended before")
 
     def ended(self, record: Record) -> None:
         self._ended[record.arm] = record
-        if self.console.is_terminal:
+        if _is_live(self.console):
             self._draw(at_least_s=0)
             return
         self.console.print(f"[{len(self._ended)}/{len(self._arms)}] {record.arm}: {_ending(record)}; {self._left()}")

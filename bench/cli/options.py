@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench.errors import BenchError
+from bench.system import home
 from bench.system.hub_mirror import DATA, MODELS, Variable
 
 if TYPE_CHECKING:
@@ -104,18 +105,14 @@ def results_folder(results: Path, parent: Path) -> Path:
     return parent / suite_file.read(results).spec.suite
 
 
-def _default_cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bench"
-
-
 cache_option = option(
     "--cache",
     metavar="DIR",
     type=FOLDER,
     envvar="BENCH_CACHE",
     show_envvar=True,
-    default=_default_cache,
-    show_default="~/.cache/bench",
+    default=home.cache_folder,
+    show_default="~/.cache/bench, or .cache/bench here if that cannot be written",
     help="Folder for downloaded data, checkpoints and calibrations.",
 )
 

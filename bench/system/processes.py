@@ -23,6 +23,9 @@ ONE_THREAD = {
 }
 """Environment of a process that works beside others; see `concurrency`."""
 
+UTF_8 = {"PYTHONUTF8": "1", "PYTHONIOENCODING": "utf-8:backslashreplace"}
+"""Environment of a process whose output goes to a log: no character that a library prints ends it."""
+
 
 def cores() -> int:
     """Return the number of cores that this process may use."""

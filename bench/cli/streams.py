@@ -1,0 +1,67 @@
+"""Standard output and standard error that never end a command.
+
+A character that the terminal's encoding lacks is shown as `?`. Output that cannot be written is dropped: the reader of the pipe is
+gone, the disk is full, or the terminal is closed. Results are in files, so a run goes on.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import select
+import sys
+from contextlib import suppress
+from typing import TextIO
+
+
+class _Lenient(io.RawIOBase):
+    """A raw stream that drops what it cannot write."""
+
+    def __init__(self, raw: io.RawIOBase) -> None:
+        self._raw, self._lost = raw, False
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        try:
+            while not self._lost:
+                if (written := self._raw.write(data)) is not None:
+                    return written
+                select.select((), (self,), ())  # another process has made the terminal non-blocking
+        except OSError as error:
+            self._lost = True
+            _say(error)
+        return len(data)
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._raw.fileno()
+
+    def isatty(self) -> bool:
+        return self._raw.isatty()
+
+
+def _say(error: OSError) -> None:
+    """Say once on standard error that output is lost. A pipe's reader that is gone, as in `bench plan ... | head`, wanted no more."""
+    if not isinstance(error, BrokenPipeError):
+        with suppress(OSError):
+            os.write(2, f"bench: output is lost from here on: {error.strerror}\n".encode())
+
+
+def make_lenient() -> None:
+    """Replace this process's standard output and standard error, unless something else, such as a test, has replaced them before."""
+    sys.stdout, sys.stderr = _lenient(sys.stdout, sys.__stdout__), _lenient(sys.stderr, sys.__stderr__)
+
+
+def _lenient(stream: TextIO, own: TextIO | None) -> TextIO:
+    """The stream over a lenient one. An error handler that is not one of Python's two defaults was chosen by the user, and stays."""
+    buffer = getattr(stream, "buffer", None)
+    raw = getattr(buffer, "raw", buffer)  # with PYTHONUNBUFFERED the buffer is the raw stream
+    if stream is not own or not isinstance(stream, io.TextIOWrapper) or not isinstance(raw, io.RawIOBase):
+        return stream
+    return io.TextIOWrapper(
+        io.BufferedWriter(_Lenient(raw)),
+        encoding=stream.encoding,
+        errors="replace" if stream.errors in ("strict", "surrogateescape") else stream.errors,
+        line_buffering=stream.line_buffering or raw is buffer,
+    )
