@@ -31,10 +31,15 @@ STARTS_AND_ENDS = ("decoder_start_token_id", "bos_token_id", "eos_token_id", "pa
 
 
 def read_config(folder: Path) -> Any:
-    """The transformers config of a checked folder; no weights are read."""
+    """The transformers config of a checked folder; no weights are read. Raises CheckpointError."""
     from transformers import AutoConfig
 
-    return AutoConfig.from_pretrained(check_folder(folder), local_files_only=True, trust_remote_code=False)
+    try:
+        return AutoConfig.from_pretrained(check_folder(folder), local_files_only=True, trust_remote_code=False)
+    except CheckpointError:
+        raise
+    except Exception as error:  # a config may fail in whatever it says
+        raise CheckpointError(f"{folder}: config.json describes no model ({' '.join(str(error).split())}); copy it again") from error
 
 
 def load_tokenizer(folder: Path) -> Any:
@@ -43,7 +48,7 @@ def load_tokenizer(folder: Path) -> Any:
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # transformers and tokenizers raise what they like
         raise CheckpointError(f"{folder}: the tokenizer cannot be read: {_first_line(error)}") from error
     if tokenizer.eos_token_id is None:
         raise CheckpointError(f"{folder}: the tokenizer has no end token, so a model could not learn where an output ends")

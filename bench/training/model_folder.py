@@ -57,10 +57,10 @@ def _reasons(folder: Path) -> Iterator[str]:
     if (folder / ADAPTER).exists():
         yield _adapter(folder)
         return
-    if gguf := sorted(path.name for path in folder.glob("*.gguf")):
-        if not any(folder.glob("*.safetensors")):
-            yield f"{gguf[0]} is a GGUF file, and its weights are quantised; take the *.safetensors that it was made from"
-            return
+    gguf = sorted(path.name for path in folder.glob("*.gguf"))
+    if gguf and not any(folder.glob("*.safetensors")):
+        yield f"{gguf[0]} is a GGUF file, and its weights are quantised; take the *.safetensors that it was made from"
+        return
     try:
         config = read_json(folder, "config.json")
     except CheckpointError as error:
@@ -70,7 +70,7 @@ def _reasons(folder: Path) -> Iterator[str]:
         yield "config.json has `auto_map`, so it needs remote code, which is never run; take a model without it"
     if (family := config.get("model_type")) not in FAMILIES:
         yield (
-            f"model_type is {family!r} in config.json, expected an encoder-decoder ({', '.join(ENCODER_DECODERS)}) "
+            f"config.json: model_type is {family!r}, expected an encoder-decoder ({', '.join(ENCODER_DECODERS)}) "
             f"or a decoder-only model ({', '.join(CAUSAL)})"
         )
     if way := _quantisation(folder, config):
@@ -109,7 +109,7 @@ def _files(folder: Path) -> Iterator[str]:
         others = sorted(path.name for path in folder.glob("*.safetensors"))
         pickled = sorted(path.name for pattern in PICKLED for path in folder.glob(pattern))
         if others:
-            yield f"holds {others[0]}, expected {WEIGHTS} or {INDEX}; rename it if these are the weights, or copy the missing list of shards"
+            yield f"holds {others[0]}, expected {WEIGHTS} or {INDEX}; rename it if these are the weights, or copy the list of shards"
         elif pickled:
             yield (
                 f"holds only pickled weights ({pickled[0]}), which can run code when loaded; expected *.safetensors: "

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Self
 
 from bench.contracts import Checkpoint, Compact, Example, Job, Limit, Precision, Recipe, Workbench
-from bench.errors import CheckpointError
 from bench.training.batches import Encoded, encode, plan_batches
 from bench.training.checkpoints import load, read_config, save
 from bench.training.flops import FlopModel, flop_model
