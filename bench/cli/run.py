@@ -50,6 +50,7 @@ def run(
     from bench.execution import prepare, runner
     from bench.execution.store import DryStore
     from bench.executors.local import Local
+    from bench.forecast import suite as forecast
     from bench.system import processes
 
     screen, fetched = console.console(), None
@@ -65,10 +66,9 @@ def run(
         kept = runner.kept(prepared, retry, progress)
         if None in kept.values():
             fetched = prepare.fetch(prepared, progress)
+            store = DryStore(prepared.cache, progress)
+            forecast.refuse_failing(prepared, [arm for arm in prepared.arms if not kept[arm.id]], store, progress)
             if max_usd is not None:
-                from bench.forecast import suite as forecast
-
-                store = DryStore(prepared.cache, progress)
                 planned = forecast.forecasts(prepared, store, progress, reuse=True)
                 forecast.refuse_above(forecast.look(prepared.suite, planned, None, 1, kept), max_usd)
     if fetched is not None:

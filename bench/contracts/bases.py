@@ -91,6 +91,10 @@ class Metric(Part, ABC):
         """Return the local folder whose files decide the scores, whether or not it is there; None where the metric reads none."""
         return None
 
+    def absent(self) -> Mapping[str, str]:
+        """Return the scores that cannot be had on this machine, each with its reason. Asked before anything is spent."""
+        return {}
+
     def check(self, references: Sequence[str]) -> Sequence[str]:  # noqa: ARG002
         """Check the references of a task, and return warnings, one line each. Called for every task before anything is spent.
 

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from bench.contracts import Part, Progress, no_progress, paths_used
 from bench.suite.suite_file import Suite
@@ -51,13 +51,15 @@ def known(suite: Suite, results: Path, cache: Path, progress: Progress = no_prog
     held = Counter(path for paths in before.values() for path in paths)
 
     def identified(part: P) -> P:
-        knows = {setting: (path, before.get(content(path, cache, progress), [])) for setting, path in paths_used(part)}
-        others = {
-            setting: [p for p in paths if p not in named and held[p] == 1] for setting, (path, paths) in knows.items() if path not in paths
-        }
-        return part.known_as({setting: paths[0] for setting, paths in others.items() if paths})
+        elsewhere = {}
+        for setting, path in paths_used(part):
+            paths = before.get(content(path, cache, progress), [])
+            others = [other for other in paths if other not in named and held[other] == 1]
+            if others and path not in paths:
+                elsewhere[setting] = others[0]
+        return part.known_as(elsewhere)
 
-    shelves = {shelf: {label: identified(part) for label, part in getattr(suite, shelf).items()} for shelf in SHELVES}
+    shelves: dict[str, Any] = {shelf: {label: identified(part) for label, part in getattr(suite, shelf).items()} for shelf in SHELVES}
     return replace(suite, large=identified(suite.large), **shelves)
 
 

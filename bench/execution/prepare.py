@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,21 +77,46 @@ class Fetched:
 def fetch(prepared: PreparedSuite, progress: Progress) -> Fetched:
     """Fetch the models, texts and metrics of the arms, then run all checks.
 
-    Raises BenchError where one cannot be had, where a compact shape does not fit the model that it is cut from,
-    and with every fault that the checks find.
+    Raises BenchError with all faults at once, one line each: what cannot be had, a compact shape that does not fit the model that
+    it is cut from, and what the checks find. Nothing is checked before everything is there.
     """
     suite, arms = prepared.suite, prepared.arms
+    faults: list[str] = []
     for metric in suite.metrics.values():
-        metric.prepare()
+        with _noted(faults):
+            metric.prepare()
     used = dict.fromkeys([suite.large, *(part for arm in arms for _, _, part in planning.named(suite, arm.cell.strategy))])
     for done, part in enumerate(used):
         progress("models and texts", done, len(used))
-        if isinstance(part, Text):
-            part.documents(prepared.cache, progress)
-        elif isinstance(part, Checkpoint):
-            part.folder(prepared.cache)
+        with _noted(faults):
+            if isinstance(part, Text):
+                part.documents(prepared.cache, progress)
+            elif isinstance(part, Checkpoint):
+                part.folder(prepared.cache)
     progress("models and texts", len(used), len(used))
-    return Fetched(layers=tuple(dict.fromkeys(_layers_kept(prepared))), warnings=tuple(checks.run(prepared)))
+    _refuse(faults)
+    layers, warnings = list[str](), list[str]()
+    with _noted(faults):
+        layers += dict.fromkeys(_layers_kept(prepared))
+    with _noted(faults):
+        warnings += checks.run(prepared)
+    _refuse(faults)
+    return Fetched(layers=tuple(layers), warnings=tuple(warnings))
+
+
+@contextmanager
+def _noted(faults: list[str]) -> Iterator[None]:
+    """Note why the block fails, and go on."""
+    try:
+        yield
+    except BenchError as error:
+        faults += str(error).splitlines()
+
+
+def _refuse(faults: list[str]) -> None:
+    """Raise BenchError where there are faults."""
+    if faults:
+        raise BenchError("\n".join(dict.fromkeys(faults)))
 
 
 def _layers_kept(prepared: PreparedSuite) -> Iterator[str]:

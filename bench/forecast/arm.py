@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from bench.contracts import Charge, Example, Splits
-from bench.errors import BenchError
+from bench.errors import BenchError, Stop
 from bench.execution.evaluation import Evaluation
 from bench.execution.job import ArmJob, Work
 from bench.execution.ledger import LIMITED
@@ -33,6 +33,8 @@ class Forecast:
     steps: int = 0
     stops: str = ""
     labels: tuple[Example, ...] = ()
+    fails: bool = False
+    """Whether it stops by an error, and not because money or labels end."""
 
     @property
     def usd(self) -> float:
@@ -63,14 +65,14 @@ def forecast(suite: Suite, arm: Arm, splits: Splits, store: DryStore) -> Forecas
     """Run an arm's strategy, and ask for what scores it, without making anything."""
     purse = Purse(arm.budget_usd)
     job = ArmJob(suite, arm, splits, purse, store)
-    facts, stops = dict[str, float](), ""
+    facts, stops, fails = dict[str, float](), "", False
     try:
         outcome = arm.cell.strategy.run(job)
         facts = dict(outcome.facts)
         for recipe in Evaluation(suite=suite, arm=arm, splits=splits, job=job, outcome=outcome).recipes():
             job.make(recipe, "evaluation")
     except BenchError as error:  # one arm that cannot be must not hide what the others cost
-        stops = str(error)
+        stops, fails = str(error), not isinstance(error, Stop)
     steps = sum(work.recipe.steps(job.bench) for work in job.works if isinstance(work.recipe, Trained))
     return Forecast(
         facts={**job.facts, **facts},
@@ -78,5 +80,6 @@ def forecast(suite: Suite, arm: Arm, splits: Splits, store: DryStore) -> Forecas
         works=job.works,
         steps=steps,
         stops=stops,
+        fails=fails,
         labels=job.start_labels() or splits.dev,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -81,6 +81,23 @@ def forecasts(prepared: PreparedSuite, store: DryStore, progress: Progress, *, r
         found[arm] = forecast(prepared.suite, arm, prepared.splits[arm.task_label], over)
     progress("planning arms", len(prepared.arms), len(prepared.arms))
     return found
+
+
+def refuse_failing(prepared: PreparedSuite, arms: Sequence[Arm], store: DryStore, progress: Progress) -> None:
+    """Raises BenchError, one line each, where arms would end in an error that is known now.
+
+    The strategy of each column is run once over a store that makes nothing, at its largest budget, which takes it furthest.
+    """
+    furthest = {(arm.task_label, arm.column): arm for arm in sorted(arms, key=lambda arm: arm.budget_usd)}
+    faults = []
+    for done, ((task, column), arm) in enumerate(furthest.items()):
+        progress("planning arms", done, len(furthest))
+        found = forecast(prepared.suite, arm, prepared.splits[task], store)
+        if found.fails:
+            faults.append(f"task '{task}', strategy {column}: {found.stops}; change it, or leave it out by --only")
+    progress("planning arms", len(furthest), len(furthest))
+    if faults:
+        raise BenchError("\n".join(faults))
 
 
 def look(

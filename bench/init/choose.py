@@ -137,8 +137,8 @@ def divided(table: Table, choice: Choice, look: Look, cache: Path) -> Divided:
 
 def settle(choice: Choice, look: Look, large: Large, rows: Divided, on: Device, label_usd: float, budgets: Sequence[float]) -> Settings:
     """All settings, with as many labels as the machine is through with in the hours it has. budgets: none, where they are to be found."""
-    source = _source_limit(look.document_tokens, large)
     target = _limit(look.label_tokens, TARGET_LIMITS, 1.0 if look.classes else LABELS_FIT)
+    source = _source_limit(look.document_tokens, large, target)
     how, (small, why) = methods(large, source), compact(large)
     work = _costs(look, large, small, how, source, target)
     for cap in TRAIN_CAPS:
@@ -180,9 +180,9 @@ def _costs(look: Look, large: Large, small: Compact, how: Methods, source: int, 
     return costs(large.config, small, how, how.decoding, look.document_tokens.mean(source), look.label_tokens.mean(target))
 
 
-def _source_limit(lengths: Lengths, large: Large) -> int:
+def _source_limit(lengths: Lengths, large: Large, target: int) -> int:
     limit = _limit(lengths, SOURCE_LIMITS, DOCUMENTS_FIT)
-    return min(limit, large.positions or limit)
+    return min(limit, large.source_positions(target) or limit)
 
 
 def _limit(lengths: Lengths, limits: Sequence[int], share: float) -> int:

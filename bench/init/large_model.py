@@ -60,10 +60,11 @@ class Large:
 
         return layer_counts(self.config) if self.config else None
 
-    @property
-    def positions(self) -> int | None:
-        """Tokens that it can read; None where there is no end to them, or nobody knows."""
-        return getattr(self.config, "max_position_embeddings", None)
+    def source_positions(self, target_tokens: int) -> int | None:
+        """Tokens of a document that it can read beside a label of so many; None where there is no end to them, or nobody knows."""
+        from bench.training.positions import source_positions
+
+        return source_positions(self.config, target_tokens) if self.config else None
 
 
 def large(name: str, cache: Path) -> Large:

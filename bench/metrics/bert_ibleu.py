@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import fmean
@@ -61,6 +61,10 @@ class BertIbleu(Metric):
     def prepare(self) -> None:
         if not self._absence():
             self._encoder("cpu")  # a look at its files; the process that starts the arms keeps off the GPU
+
+    def absent(self) -> Mapping[str, str]:
+        reason = self._absence()
+        return {"bert_ibleu": reason, "bert_score": reason} if reason else {}
 
     def check(self, references: Sequence[str]) -> list[str]:
         short = [reference for reference in references if len(tokens(reference)) < WORDS]

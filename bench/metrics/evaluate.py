@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from numbers import Real
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from pydantic import Field, JsonValue
 
@@ -63,11 +64,12 @@ class Evaluate(Metric):
         some = [reference for reference in references if reference][:CHECKED]
         if not some:
             return ()
-        copied = self.score(some, some)[0].value
-        try:
-            empty = self.score([""] * len(some), some)[0].value
-        except BenchError:  # a metric may refuse empty texts
-            return ()
+        with patch("torch.cuda.is_available", return_value=False):  # the process that starts the arms keeps off the GPU
+            copied = self.score(some, some)[0].value
+            try:
+                empty = self.score([""] * len(some), some)[0].value
+            except BenchError:  # a metric may refuse empty texts
+                return ()
         if copied == empty and self.direction != "none":
             raise BenchError(
                 f"metric '{self.path}' gives copies of {len(some)} references what it gives empty texts, {copied:g}, as if it dropped all "

@@ -42,7 +42,7 @@ class FlanT5Small(Checkpoint):
         return "flan-t5-small (int8, traceforge-title-model 0.2.0)"
 
     def folder(self, cache: Path) -> Path:
-        from bench.training.checkpoints import check_folder
+        from bench.training.model_folder import check_folder
 
         return check_folder(build_once(cache / "models" / "flan-t5-small-0.2.0", _convert))
 

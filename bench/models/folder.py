@@ -23,6 +23,6 @@ class Folder(Checkpoint):
         return Path(self.path).name
 
     def folder(self, cache: Path) -> Path:  # noqa: ARG002
-        from bench.training.checkpoints import check_folder
+        from bench.training.model_folder import check_folder
 
         return check_folder(Path(self.path).expanduser().resolve())

@@ -38,7 +38,7 @@ class Hub(Checkpoint):
         return self.model
 
     def folder(self, cache: Path) -> Path:
-        from bench.training.checkpoints import check_folder
+        from bench.training.model_folder import check_folder
 
         if copy := folder_of(self.model, MODELS):
             return check_folder(copy)

@@ -61,7 +61,7 @@ class Random(Checkpoint):
         return f"random {self.family} ({layers}, d {self.width})"
 
     def folder(self, cache: Path) -> Path:
-        from bench.training.checkpoints import check_folder
+        from bench.training.model_folder import check_folder
 
         decides = f"{VERSION} {self.model_dump_json()} {TEXT} {_tokenizers.key(self._vocabulary_of, self.vocabulary)}"
         name = f"random-{self.family}-{hashlib.sha256(decides.encode()).hexdigest()[:16]}"

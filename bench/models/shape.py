@@ -72,7 +72,7 @@ class Shaped(Checkpoint):
         return f"{self.family} {'-'.join(filter(None, said))}, random"
 
     def folder(self, cache: Path) -> Path:
-        from bench.training.checkpoints import check_folder
+        from bench.training.model_folder import check_folder
 
         decides = f"{VERSION} {self.shape} {self.seed} {_tokenizers.key(self.family, self.vocabulary)}"
         name = f"shape-{self.family}-{hashlib.sha256(decides.encode()).hexdigest()[:16]}"

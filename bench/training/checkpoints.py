@@ -12,7 +12,6 @@ T5 tying: #43681, #48154):
 from __future__ import annotations
 
 import functools
-import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,60 +21,25 @@ from typing import Any
 import torch
 
 from bench.errors import CheckpointError
-
-ENCODER_DECODERS = ("t5", "mt5", "bart", "pegasus")
-CAUSAL = ("llama", "qwen2")
-FAMILIES = ENCODER_DECODERS + CAUSAL
-"""Values of `model_type` that shrinking and the tests know."""
+from bench.training.model_folder import check_folder
 
 DROPOUTS = ("dropout_rate", "dropout", "attention_dropout", "activation_dropout")
 """What the families call their rates: T5 has the first, BART and Pegasus the others, Llama and Qwen2 that of attention alone."""
 
-PICKLED = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
-TOKENIZERS = ("tokenizer.json", "*.model", "vocab.json")
 STARTS_AND_ENDS = ("decoder_start_token_id", "bos_token_id", "eos_token_id", "pad_token_id", "forced_bos_token_id")
 """What is kept of a checkpoint's generation settings; `generation` says why."""
 
 
-def check_folder(folder: Path) -> Path:
-    """The folder itself, if a model may be loaded from it. Raises CheckpointError with the reason."""
-    if not folder.is_dir():
-        raise CheckpointError(f"{folder}: there is no such folder")
-    config = _read_config(folder)
-    if "auto_map" in config:
-        raise CheckpointError(f"{folder}: config.json has `auto_map`, so it needs remote code, which is never run")
-    family = config.get("model_type")
-    if family not in FAMILIES:
-        raise CheckpointError(
-            f"{folder}: model_type is {family!r}, expected an encoder-decoder ({', '.join(ENCODER_DECODERS)}) "
-            f"or a decoder-only model ({', '.join(CAUSAL)})"
-        )
-    if not any(folder.glob("*.safetensors")):
-        pickled = sorted(p.name for pattern in PICKLED for p in folder.glob(pattern))
-        found = f"only pickled weights ({pickled[0]}), which can run code when loaded" if pickled else "no weights"
-        raise CheckpointError(f"{folder}: holds {found}; expected *.safetensors")
-    if not any(any(folder.glob(pattern)) for pattern in TOKENIZERS):
-        raise CheckpointError(f"{folder}: holds no tokenizer (tokenizer.json, *.model or vocab.json)")
-    return folder
-
-
-def _read_config(folder: Path) -> dict[str, Any]:
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CheckpointError(f"{folder}: holds no config.json") from None
-    except ValueError as error:
-        raise CheckpointError(f"{folder}: config.json is not JSON ({error})") from None
-    if not isinstance(config, dict):
-        raise CheckpointError(f"{folder}: config.json is not a JSON object")
-    return config
-
-
 def read_config(folder: Path) -> Any:
-    """The transformers config of a checked folder; no weights are read."""
+    """The transformers config of a checked folder; no weights are read. Raises CheckpointError."""
     from transformers import AutoConfig
 
-    return AutoConfig.from_pretrained(check_folder(folder), local_files_only=True, trust_remote_code=False)
+    try:
+        return AutoConfig.from_pretrained(check_folder(folder), local_files_only=True, trust_remote_code=False)
+    except CheckpointError:
+        raise
+    except Exception as error:  # a config may fail in whatever it says
+        raise CheckpointError(f"{folder}: config.json describes no model ({' '.join(str(error).split())}); copy it again") from error
 
 
 def load_tokenizer(folder: Path) -> Any:
@@ -84,7 +48,7 @@ def load_tokenizer(folder: Path) -> Any:
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # transformers and tokenizers raise what they like
         raise CheckpointError(f"{folder}: the tokenizer cannot be read: {_first_line(error)}") from error
     if tokenizer.eos_token_id is None:
         raise CheckpointError(f"{folder}: the tokenizer has no end token, so a model could not learn where an output ends")

@@ -147,7 +147,7 @@ class PromptedLabels(Outputs):
         folder = self.model.tokenizer_folder(bench.cache, 0)
         shots, examples = (_cut(folder, e, self.max_source_tokens) for e in (self.shots, self.examples))
         sources = _prompts(folder, self.prompt, shots, examples)
-        self.model.tokenizer_folder(bench.cache, max(map(len, sources), default=0) + self.max_target_tokens)
+        self.model.tokenizer_folder(bench.cache, max(map(len, sources), default=0), self.max_target_tokens)
         return sources
 
     def _network(self, bench: Workbench) -> tuple[Any, Any]:

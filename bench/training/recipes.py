@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from bench.contracts import Checkpoint, Compact, Example, Job, Limit, Precision, Recipe, Workbench
-from bench.errors import CheckpointError
 from bench.training.batches import Encoded, encode, plan_batches
 from bench.training.checkpoints import load, read_config, save
 from bench.training.flops import FlopModel, flop_model
 from bench.training.loop import Data, Order, Planned, forecast_steps, train
 from bench.training.objectives import LabelObjective, Objective
+from bench.training.positions import check_positions
 from bench.training.settings import Tuning
 from bench.training.shrinking import shrink, shrunk_config
 
@@ -70,11 +70,7 @@ class ModelRecipe(Recipe):
         """Return the folder of the tokenizer. Raises CheckpointError where the model has too few positions
         for such texts."""
         folder = self.origin.checkpoint.folder(cache)
-        config = read_config(folder)
-        needs = max(source_tokens, target_tokens) if config.is_encoder_decoder else source_tokens + target_tokens
-        positions = getattr(config, "max_position_embeddings", None)  # T5 has relative positions, without a limit
-        if positions and needs > positions:
-            raise CheckpointError(f"{self.origin.checkpoint.title} has {positions} positions, the task asks for {needs} tokens")
+        check_positions(self.origin.checkpoint.title, read_config(folder), source_tokens, target_tokens)
         return folder
 
 

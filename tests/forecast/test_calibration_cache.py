@@ -1,20 +1,24 @@
 """What was found out once is not found out again."""
 
+import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
-from bench.contracts import Recipe, Workbench, no_progress
+from bench.contracts import Compact, Recipe, Workbench, no_progress
 from bench.errors import BenchError
 from bench.execution.store import DryStore
 from bench.forecast import calibration_cache
 from bench.forecast.calibrate import Pace
 from bench.forecast.calibration_cache import Finder
 from bench.forecast.memory import SequenceLengths, recipe_lengths, recipe_peak_bytes
+from bench.models.folder import Folder
+from bench.models.random import Random
 from bench.training.generated import Predictions
-from bench.training.recipes import Finetuned
+from bench.training.recipes import Finetuned, Pretrained, Shrunk
 from bench.training.soft_labels import Distilled
 from bench.training.speed import InferenceSpeed
 from tests.execution.test_store import Steps
@@ -58,6 +62,24 @@ def test_a_pace_is_found_once_and_anew_where_that_is_asked(tmp_path: Path, monke
         recipe.key: Pace(around_s=3, seconds_per_flop=1.0, steps=3, watts=None, resident_bytes=5)
     }
     assert len(calls) == 3
+
+
+def test_what_was_found_of_a_model_is_not_taken_for_another_at_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def rehearse(recipe: Recipe, cache: Path, device: str, profilers: Mapping[str, object]) -> Pace:
+        calls.append(recipe)
+        return Pace(around_s=len(calls), seconds_per_flop=1.0, steps=3, watts=None, resident_bytes=5)
+
+    monkeypatch.setattr(calibration_cache, "rehearse", rehearse)
+    folder = shutil.copytree(Random(encoder_layers=1, decoder_layers=1).folder(tmp_path), tmp_path / "model")
+    recipe = Shrunk(Pretrained(Folder(path=str(folder))), Compact(decoder_layers=1))
+    found = [finder(tmp_path).paces([recipe], no_progress)[recipe.key] for _ in range(2)]
+    seen = (folder / "config.json").stat()
+    shutil.copytree(Random(encoder_layers=2, decoder_layers=1).folder(tmp_path), folder, dirs_exist_ok=True)
+    os.utime(folder / "config.json", ns=(seen.st_atime_ns, seen.st_mtime_ns))
+    found.append(finder(tmp_path).paces([recipe], no_progress)[recipe.key])
+    assert [pace.around_s for pace in found if pace] == [1, 1, 2]
 
 
 def test_work_that_cannot_be_rehearsed_has_no_pace_and_does_not_stop_the_rest(tmp_path: Path) -> None:

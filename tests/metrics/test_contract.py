@@ -40,6 +40,16 @@ def _scores(metric):
     return metric.score(PREDICTIONS, REFERENCES)
 
 
+@every_metric
+def test_no_metric_asks_for_a_network_once_it_is_prepared(metric, monkeypatch):
+    metric.prepare()
+    asked = []
+    monkeypatch.setattr("socket.socket.connect", lambda self, address: asked.append(address))
+    metric.check(REFERENCES)
+    assert _scores(metric)
+    assert asked == []
+
+
 def test_the_shelf_holds_the_promised_metrics():
     promised = {"rouge", "exact_match", "evaluate", "classification", "entity_types", "squad", "bert_ibleu", "log_perplexity", "chrf"}
     assert set(names("metrics")) >= promised

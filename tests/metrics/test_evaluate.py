@@ -86,3 +86,74 @@ def blind(tmp_path, toy):
 """
     (folder / "blind.py").write_text(text[:start].replace("Toy", "Blind") + body)
     return str(folder)
+
+
+FETCHING = """
+import datasets
+import evaluate
+
+
+class Fetching(evaluate.Metric):
+    def _info(self):
+        text = datasets.Value("string")
+        return evaluate.MetricInfo(
+            description="", citation="", inputs_description="", features=datasets.Features({"predictions": text, "references": text})
+        )
+
+    def _download_and_prepare(self, manager):
+        DOWNLOADS
+
+    def _compute(self, predictions, references):
+        COMPUTES
+        return {"fetching": 1.0}
+"""
+
+
+@pytest.fixture
+def fetching(toy, tmp_path, monkeypatch):
+    """Function: a metric that fetches something while it is made ready, or while it computes. There is no network."""
+
+    def cut(self, address):
+        raise OSError("Network is unreachable")
+
+    monkeypatch.setattr(socket.socket, "connect", cut)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+
+    def fetching(downloads="pass", computes="pass"):
+        folder = tmp_path / "fetching"
+        folder.mkdir()
+        (folder / "fetching.py").write_text(FETCHING.replace("DOWNLOADS", downloads).replace("COMPUTES", computes))
+        return Evaluate(path=str(folder), direction="none")
+
+    return fetching
+
+
+MODEL = "from transformers import AutoTokenizer; AutoTokenizer.from_pretrained('owner/model-that-is-nowhere')"
+DATA = "import nltk; nltk.data.find('tokenizers/that_is_nowhere')"
+HUB = "import huggingface_hub; huggingface_hub.hf_hub_download('owner/model-that-is-nowhere', 'config.json')"
+
+
+@pytest.mark.parametrize("what", [MODEL, DATA, HUB])
+def test_what_a_metric_would_fetch_while_it_computes_is_missed_before_anything_is_spent(fetching, what):
+    metric = fetching(computes=what)
+    metric.prepare()
+    with pytest.raises(BenchError, match=r"^metric '[^\n]*fetching' failed: [^\n]*$"):
+        metric.check(["a reference", "another"])
+
+
+@pytest.mark.parametrize("what", [DATA, HUB])
+def test_what_a_metric_fetches_while_it_is_made_ready_is_missed_there(fetching, what):
+    with pytest.raises(BenchError, match=r"^metric '[^\n]*fetching' cannot be loaded: [^\n]*$"):
+        fetching(downloads=what).prepare()
+
+
+def test_a_metric_that_has_all_it_needs_is_tried_without_any_gpu(fetching, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    metric = fetching(computes="import torch; assert not torch.cuda.is_available()")
+    metric.check(["a reference"])
+    with pytest.raises(BenchError, match="AssertionError"):
+        metric.score(["a reference"], ["a reference"])
+
+
+def test_references_without_any_text_try_nothing(toy):
+    Evaluate(path=toy, key="no such key").check(["", ""])

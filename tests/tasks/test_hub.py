@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 import socket
 from pathlib import Path
@@ -49,6 +50,19 @@ def test_a_folder_is_read_and_half_of_train_hides_its_labels(folder, tmp_path):
     assert all(int(content_hash(e.source)[:8], 16) < 2**31 for e in splits.unlabelled)
     assert {(e.source, e.target) for e in splits.test} == {(f"test document {i}", f"test {i}") for i in range(11)}
     assert hub(folder).splits(tmp_path, no_progress) == splits
+
+
+def test_a_file_replaced_by_one_of_its_size_and_time_is_read_again(folder, tmp_path):
+    """`datasets` alone knows a local file by its path and mtime."""
+    before = hub(folder).splits(tmp_path, no_progress)
+    file = folder / "test.jsonl"
+    seen = file.stat()
+    file.write_text(file.read_text().replace("test 3", "TEST 3"))
+    os.utime(file, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+    assert (file.stat().st_size, file.stat().st_mtime_ns) == (seen.st_size, seen.st_mtime_ns)
+    after = hub(folder).splits(tmp_path, no_progress)
+    assert {e.target for e in after.test} - {e.target for e in before.test} == {"TEST 3"}
+    assert after.fingerprint != before.fingerprint
 
 
 def test_caps_take_the_lowest_hashes(folder, tmp_path):

@@ -7,7 +7,8 @@ from safetensors.torch import load_file, save_file
 
 from bench.errors import CheckpointError
 from bench.models.random import Random
-from bench.training.checkpoints import check_folder, count_parameters, head_is_tied, load, save, sinusoids
+from bench.training.checkpoints import count_parameters, head_is_tied, load, save, sinusoids
+from bench.training.model_folder import check_folder
 from bench.training.shapes import UNTIED
 from tests.training.conftest import ENCODER_DECODERS, smollm2_135m
 

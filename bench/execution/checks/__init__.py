@@ -9,13 +9,21 @@ from collections.abc import Callable, Iterator
 
 from bench.errors import BenchError
 from bench.execution.checks.finding import Finding
+from bench.execution.checks.metrics import scores_can_be_had
+from bench.execution.checks.models import models_can_be_used, texts_fit_the_positions
 from bench.execution.checks.references import references_can_be_scored
 from bench.execution.checks.text_coverage import texts_survive_tokenizers
 from bench.execution.prepared_suite import PreparedSuite
 
 Check = Callable[[PreparedSuite], Iterator[Finding]]
 
-CHECKS: tuple[Check, ...] = (references_can_be_scored, texts_survive_tokenizers)
+CHECKS: tuple[Check, ...] = (
+    models_can_be_used,
+    texts_fit_the_positions,
+    scores_can_be_had,
+    references_can_be_scored,
+    texts_survive_tokenizers,
+)
 """Run in this order, once the models, texts and metrics are there."""
 
 
@@ -24,8 +32,16 @@ def run(prepared: PreparedSuite) -> list[str]:
 
     Raises BenchError with all faults at once, one line each, where the suite cannot give a true number.
     """
-    found = [finding for check in CHECKS for finding in check(prepared)]
+    found = [finding for check in CHECKS for finding in _findings(check, prepared)]
     faults = list(dict.fromkeys(finding.text for finding in found if finding.refuses))
     if faults:
         raise BenchError("\n".join(faults))
     return list(dict.fromkeys(finding.text for finding in found))
+
+
+def _findings(check: Check, prepared: PreparedSuite) -> Iterator[Finding]:
+    """Yield what a check finds, and why it could not go on: a fault that another check may have found too."""
+    try:
+        yield from check(prepared)
+    except BenchError as error:
+        yield from (Finding(line, refuses=True) for line in str(error).splitlines())

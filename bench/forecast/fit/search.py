@@ -10,6 +10,7 @@ from bench.forecast.fit import options
 from bench.forecast.fit.options import Setting
 from bench.forecast.gpus import CONTEXT_BYTES, GIB, KEPT_FREE, Card
 from bench.forecast.memory import Architecture, Category, Generation, NamedModel, Peak, SequenceLengths, parameters, peaks
+from bench.training.positions import needed, positions
 from bench.training.shrinking import Kept, kept_layers, layer_counts, shrunk_config
 
 PARTS_OF_A_DECODER = (2, 4)
@@ -142,10 +143,9 @@ def what_fits(model: NamedModel, query: FitQuery, progress: Progress, workers: i
 
 def _check_positions(model: NamedModel, lengths: SequenceLengths) -> None:
     config = model.architecture.config
-    positions = getattr(config, "max_position_embeddings", None)  # T5's are relative, without an end
-    needs = max(lengths.source, lengths.target) if config.is_encoder_decoder else lengths.source + lengths.target
-    if positions and needs > positions:
-        raise BenchError(f"{model.title} has {positions} positions, and {needs} tokens are asked for")
+    limit, needs = positions(config), needed(config, lengths.source, lengths.target)
+    if limit and needs > limit:
+        raise BenchError(f"{model.title} has {limit} positions, and {needs} tokens are asked for")
 
 
 def _students(architecture: Architecture) -> list[tuple[Architecture, str, Kept]]:

@@ -15,7 +15,7 @@ from bench.errors import BenchError, CheckpointError
 from bench.forecast.memory.workload import Architecture
 from bench.system.hub_mirror import HUB_ID, MODELS, folder_of, missing_from
 from bench.system.names import nearest
-from bench.training.checkpoints import FAMILIES
+from bench.training.model_folder import FAMILIES
 from bench.training.shapes import SIZES, UNTIED, Family, config, shape_of
 
 HUB_TIMEOUT_S = 10

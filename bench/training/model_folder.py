@@ -1,0 +1,134 @@
+"""Whether a folder holds a model that may be loaded, from the names of its files and its config alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from bench.errors import CheckpointError
+
+ENCODER_DECODERS = ("t5", "mt5", "bart", "pegasus")
+CAUSAL = ("llama", "qwen2")
+FAMILIES = ENCODER_DECODERS + CAUSAL
+"""Values of `model_type` that shrinking and the tests know."""
+
+PICKLED = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
+TOKENIZERS = ("tokenizer.json", "*.model", "vocab.json")
+
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+"""The weights, or the list of their shards: the names under which transformers looks for them."""
+
+ADAPTER = "adapter_config.json"
+
+QUANTISED = {
+    "quantize_config.json": "GPTQ",
+    "quant_config.json": "AWQ",
+    "hf_quant_config.json": "ModelOpt",
+    "quanto_qmap.json": "Quanto",
+}
+"""Files in which older and other tools say that weights are quantised -> the way."""
+
+
+def check_folder(folder: Path) -> Path:
+    """The folder itself, if a model may be loaded from it. Raises CheckpointError with all reasons, one line each."""
+    if not folder.is_dir():
+        raise CheckpointError(f"{folder}: there is no such folder")
+    if reasons := list(_reasons(folder)):
+        raise CheckpointError("\n".join(f"{folder}: {reason}" for reason in reasons))
+    return folder
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The files of weights that transformers reads. Raises CheckpointError where the list of shards is damaged, or one is missing."""
+    if (folder / WEIGHTS).is_file():
+        return [folder / WEIGHTS]
+    try:
+        shards = sorted(set(json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"].values()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{folder}: {INDEX} cannot be read ({error}); copy it again") from None
+    if missing := [shard for shard in shards if not (folder / shard).is_file()]:
+        raise CheckpointError(f"{folder}: {missing[0]} is missing, one of {len(missing)} of {len(shards)} shards in {INDEX}; copy it again")
+    return [folder / shard for shard in shards]
+
+
+def _reasons(folder: Path) -> Iterator[str]:
+    if (folder / ADAPTER).exists():
+        yield _adapter(folder)
+        return
+    gguf = sorted(path.name for path in folder.glob("*.gguf"))
+    if gguf and not any(folder.glob("*.safetensors")):
+        yield f"{gguf[0]} is a GGUF file, and its weights are quantised; take the *.safetensors that it was made from"
+        return
+    try:
+        config = read_json(folder, "config.json")
+    except CheckpointError as error:
+        yield str(error)
+        return
+    if "auto_map" in config:
+        yield "config.json has `auto_map`, so it needs remote code, which is never run; take a model without it"
+    if (family := config.get("model_type")) not in FAMILIES:
+        yield (
+            f"config.json: model_type is {family!r}, expected an encoder-decoder ({', '.join(ENCODER_DECODERS)}) "
+            f"or a decoder-only model ({', '.join(CAUSAL)})"
+        )
+    if way := _quantisation(folder, config):
+        yield (
+            f"{way}; train the weights that they were made from, or dequantise them once: in transformers, "
+            "from_pretrained(FOLDER).dequantize().save_pretrained(NEW), and copy the tokenizer"
+        )
+    yield from _files(folder)
+
+
+def _adapter(folder: Path) -> str:
+    try:
+        about = read_json(folder, ADAPTER)
+    except CheckpointError:
+        about = {}
+    base, kind = about.get("base_model_name_or_path") or "BASE", about.get("peft_type") or "PEFT"
+    head = "Seq2SeqLM" if about.get("task_type") == "SEQ_2_SEQ_LM" else "CausalLM"
+    alone = f", or remove {ADAPTER} to use the weights beside it alone" if (folder / WEIGHTS).exists() or (folder / INDEX).exists() else ""
+    return (
+        f"{ADAPTER} says that this is a {kind} adapter of {base}, which is no model by itself; merge the two once: in peft, "
+        f"AutoPeftModelFor{head}.from_pretrained(FOLDER).merge_and_unload().save_pretrained(NEW), and copy the tokenizer to NEW{alone}"
+    )
+
+
+def _quantisation(folder: Path, config: dict[str, Any]) -> str:
+    """Which file says that the weights are quantised, and how; '' where none does."""
+    for key in ("quantization_config", "compression_config"):
+        if said := config.get(key):
+            way = said.get("quant_method") or said.get("format") if isinstance(said, dict) else ""
+            return f"config.json has `{key}`, so its weights are quantised" + (f" ({way})" if way else "")
+    return next((f"{name} says that its weights are quantised ({way})" for name, way in QUANTISED.items() if (folder / name).exists()), "")
+
+
+def _files(folder: Path) -> Iterator[str]:
+    if not (folder / WEIGHTS).is_file() and not (folder / INDEX).is_file():
+        others = sorted(path.name for path in folder.glob("*.safetensors"))
+        pickled = sorted(path.name for pattern in PICKLED for path in folder.glob(pattern))
+        if others:
+            yield f"holds {others[0]}, expected {WEIGHTS} or {INDEX}; rename it if these are the weights, or copy the list of shards"
+        elif pickled:
+            yield (
+                f"holds only pickled weights ({pickled[0]}), which can run code when loaded; expected *.safetensors: "
+                "load and save them once with transformers where you trust them"
+            )
+        else:
+            yield f"holds no weights; expected {WEIGHTS} or {INDEX}"
+    if not any(any(folder.glob(pattern)) for pattern in TOKENIZERS):
+        yield "holds no tokenizer (tokenizer.json, *.model or vocab.json); copy it from the model that this one was made from"
+
+
+def read_json(folder: Path, name: str) -> dict[str, Any]:
+    """A JSON object in a folder of a model. Raises CheckpointError with a reason that does not name the folder."""
+    try:
+        found = json.loads((folder / name).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(f"holds no {name}") from None
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{name} is not JSON ({error})") from None
+    if not isinstance(found, dict):
+        raise CheckpointError(f"{name} is not a JSON object")
+    return found
