@@ -76,7 +76,9 @@ def read(file: Path, named: Sequence[str] = (), rows_field: str | None = None, i
     known = chat or next((Known(s, t, "joined, as instructions are") for s, t in INSTRUCTIONS if {*s, t} <= cells.keys()), None)
     if len(cells) < 2:
         also = "".join(f"; {name!r} {why}" for name, why in not_text.items())
-        raise DataError(f"{file}: has only one column of text ({', '.join(cells) or 'none'}){also}; documents and labels take two")
+        parted = ". Name parts with --source-column and --target-column" if any("name a part" in why for why in not_text.values()) else ""
+        has = f"only one column of text ({next(iter(cells))})" if cells else "no column of text"
+        raise DataError(f"{file}: has {has}{also}; documents and labels take two{parted}")
     encoding = guessed.settings.get("encoding", "UTF-8")
     return Table(
         file=file,

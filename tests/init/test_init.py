@@ -107,7 +107,7 @@ OTHERWISE = {
     "semicolons": ("mine.csv", pd.DataFrame(ROWS).to_csv(index=False, sep=";").encode(), {"delimiter": ";"}),
     "cp1252": ("mine.csv", pd.DataFrame(ROWS).to_csv(index=False).encode("cp1252"), {"encoding": "cp1252"}),
     "utf-16": ("mine.tsv", pd.DataFrame(ROWS).to_csv(index=False, sep="\t").encode("utf-16"), {}),
-    "utf-16 without a mark": ("mine.csv", pd.DataFrame(ROWS).to_csv(index=False).encode("utf-16-le"), {"encoding": "utf-16-le"}),
+    "utf-16 without a mark": ("mine.csv", pd.DataFrame(ROWS).to_csv(index=False).encode("utf-16-le"), {"encoding": "utf_16_le"}),
     "tabs in a text file": ("mine.txt", pd.DataFrame(ROWS).to_csv(index=False, sep="\t").encode(), {"format": "tsv"}),
     "bars in a text file": ("mine.txt", pd.DataFrame(ROWS).to_csv(index=False, sep="|").encode(), {"format": "csv", "delimiter": "|"}),
     "a comment first": ("mine.csv", b"# exported by a program\n" + pd.DataFrame(ROWS).to_csv(index=False).encode(), {"skip_lines": 1}),

@@ -128,7 +128,7 @@ BAD = {
     "unclosed quote": (
         b'text,label\na,"b\nc,d\n',
         {},
-        "train.csv, line 2: a quotation mark opens here and never closes; set `quotes: none` .*",
+        "train.csv, line 2: a quotation mark .* never closes; set `quotes: none` .*",
     ),
     "text after a quote": (b'text,label\n"a"b,c\n', {}, "train.csv, line 2: ',' expected after '\"'; .* `quotes: none` .*"),
     "no such column": (
@@ -179,9 +179,7 @@ def test_a_folder_an_unknown_suffix_and_a_false_gz_are_refused(tmp_path):
 
 def test_a_parquet_column_of_lists_is_refused(tmp_path):
     write("train.parquet", [{"text": ["a"], "label": "b"}])
-    with pytest.raises(
-        DataError, match=r"^train.parquet, row 1: column 'text' holds list, not text; name a part of it, such as `text\[0\]`"
-    ):
+    with pytest.raises(DataError, match=r"^train.parquet, row 1: column 'text' holds list, not text; .*`text\[0\]`"):
         read(tmp_path, "train.parquet")
 
 
