@@ -41,12 +41,12 @@ class Layout(NamedTuple):
 
 def layout(text: str, usual: str, settings: TableSettings) -> Layout:
     """Return the layout by the settings, by a first line such as `sep=;` that Excel obeys, else with the usual delimiter."""
-    lines = io.StringIO(text[:1_000_000] if settings.skip_lines < 100 else text, newline="")
-    for _ in range(settings.skip_lines):
+    skipped, lines = settings.skip_lines or 0, io.StringIO(text, newline="")
+    for _ in range(skipped):
         next(lines, "")
     said = _EXCEL_SEPARATOR.fullmatch(next(lines, "").rstrip("\r\n"))
     delimiter = settings.delimiter or (said[1] if said else usual)
-    return Layout(settings.skip_lines + bool(said), delimiter, settings.quotes != "none")
+    return Layout(skipped + bool(said), delimiter, settings.quotes != "none")
 
 
 def read_delimited(file: str, text: str, usual: str, settings: TableSettings, wanted: Collection[str] | None = None) -> Table:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from bench.contracts import is_blank
 from bench.data.tables.table import Table
 
 NULL_WORDS = frozenset(("nan", "none", "null", "n/a", "na", "nil", "#n/a", "<na>", "#na", "-nan", "nat", "n.a.", "missing", "undefined"))
@@ -38,7 +39,7 @@ def _null_words(table: Table, name: str, labels: Sequence[str | None], counts: C
             found[label.strip()] += count
     if not found:
         return
-    filled = sum(count for label, count in counts.items() if label and not label.isspace())
+    filled = sum(count for label, count in counts.items() if label and not is_blank(label))
     first = next(row for row, label in enumerate(labels) if label and label.strip() in found)
     shown = ", ".join(f"'{word}' {count:,}" for word, count in found.most_common(6))
     yield (
