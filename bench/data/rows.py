@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 from bench.contracts import Example, content_hash, is_blank, normal_form
 from bench.errors import DataError
 from bench.system.names import nearest
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 _EXACT = 2**53
 """Whole numbers below this are exact as floats."""
@@ -43,7 +46,7 @@ def text_of(value: object) -> str | None:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, str):
-        if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+        if not value.isascii() and _SURROGATE.search(value):
             raise TypeError("holds half a character (a lone surrogate)")
         return value
     if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:

@@ -157,7 +157,7 @@ def _delimited(found: Guessed, text: str, by_suffix: Format | None, is_header: I
 
 def _records(text: str, delimiter: str, quotes: str = "double", skip: int = 0) -> Iterator[list[str]]:
     """The first records, as far as they can be read."""
-    settings = TableSettings(delimiter=delimiter, quotes="none" if quotes == "none" else "double", skip_lines=skip)
+    settings = TableSettings(delimiter=delimiter, quotes="none" if quotes == "none" else "double", skip_lines=skip or None)
     try:
         yield from islice(filter(None, layout(text, delimiter, settings).records(text)), RECORDS_LOOKED_AT)
     except csv.Error:

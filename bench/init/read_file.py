@@ -15,8 +15,6 @@ from bench.errors import DataError
 from bench.init.column_names import INSTRUCTIONS
 from bench.init.guess import IsHeader, guess
 
-JOINED_BY = tables.TableSettings().joined_by
-
 QUESTION, ANSWER = ("user", "human"), ("assistant", "gpt", "model")
 """Roles in chats."""
 
@@ -57,7 +55,7 @@ class Table:
 
     def texts(self, name: ColumnName) -> Sequence[str | None]:
         """Return the cells of a column, or of several that are joined."""
-        return self.cells[name] if isinstance(name, str) else tables.texts(self.opened, name, JOINED_BY)
+        return self.cells[name] if isinstance(name, str) else tables.texts(self.opened, name)
 
     def remarks(self, name: ColumnName) -> tuple[str, ...]:
         """Return what a reader should know about a column of labels."""
@@ -76,7 +74,9 @@ def read(file: Path, named: Sequence[str] = (), rows_field: str | None = None, i
     known = chat or next((Known(s, t, "joined, as instructions are") for s, t in INSTRUCTIONS if {*s, t} <= cells.keys()), None)
     if len(cells) < 2:
         also = "".join(f"; {name!r} {why}" for name, why in not_text.items())
-        raise DataError(f"{file}: has only one column of text ({', '.join(cells) or 'none'}){also}; documents and labels take two")
+        parted = ". Name parts with --source-column and --target-column" if any("name a part" in why for why in not_text.values()) else ""
+        has = f"only one column of text ({next(iter(cells))})" if cells else "no column of text"
+        raise DataError(f"{file}: has {has}{also}; documents and labels take two{parted}")
     encoding = guessed.settings.get("encoding", "UTF-8")
     return Table(
         file=file,
@@ -100,7 +100,7 @@ def _text_columns(table: tables.Table, named: Sequence[str]) -> tuple[dict[str, 
         if name in not_text:
             continue
         try:
-            cells[name] = tables.texts(table, name, JOINED_BY)
+            cells[name] = tables.texts(table, name)
         except DataError as error:
             if name in named:
                 raise
@@ -125,7 +125,7 @@ def _chat(table: tables.Table, cells: dict[str, Sequence[str | None]], not_text:
             continue
         known = Known(f"{name}[{asked[0]}].{text}", f"{name}[{answered[0]}].{text}", f"the {role} of its turn in chats of one question")
         not_text[name] = f"holds chats of one question and one answer, which are read as {known.source!r} and {known.target!r}"
-        cells.update({part: tables.texts(table, part, JOINED_BY) for part in (*parts(known.source), *parts(known.target))})
+        cells.update({part: tables.texts(table, part) for part in (*parts(known.source), *parts(known.target))})
         return known
     return None
 

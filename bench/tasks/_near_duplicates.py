@@ -14,10 +14,13 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from bench.contracts import Splits
+import regex
+
+from bench.contracts import Splits, normal_form
+from bench.data.segmentation import SPACELESS
 from bench.system.files import build_once
 
-from bench.contracts import normal_form
+_SPACELESS = regex.compile(SPACELESS, regex.VERSION1)
 
 LIKENESS = 0.7
 """Two texts are near duplicates from this Jaccard similarity of their word pairs on."""
@@ -27,9 +30,14 @@ CHARACTERS_AT_MOST = 150_000_000
 
 
 def word_pairs(text: str) -> frozenset[tuple[str, str]]:
-    """Neighbouring words in lower case; the edges of the text count as words."""
-    words = ["", *re.findall(r"[^\W_]+", normal_form(text).lower()), ""]
-    return frozenset(pairwise(words))
+    """Return neighbouring words in lower case; the edges of the text count as words.
+
+    In a text that is mostly of a script without spaces, such as Chinese, each character is a word.
+    """
+    words = re.findall(r"[^\W_]+", normal_form(text).lower())
+    if not text.isascii() and 2 * len(_SPACELESS.findall(text)) > sum(map(len, words)):
+        words = [letter for word in words for letter in word]
+    return frozenset(pairwise(["", *words, ""]))
 
 
 def alike(a: frozenset[tuple[str, str]], b: frozenset[tuple[str, str]]) -> bool:

@@ -107,7 +107,7 @@ OTHERWISE = {
     "semicolons": ("mine.csv", pd.DataFrame(ROWS).to_csv(index=False, sep=";").encode(), {"delimiter": ";"}),
     "cp1252": ("mine.csv", pd.DataFrame(ROWS).to_csv(index=False).encode("cp1252"), {"encoding": "cp1252"}),
     "utf-16": ("mine.tsv", pd.DataFrame(ROWS).to_csv(index=False, sep="\t").encode("utf-16"), {}),
-    "utf-16 without a mark": ("mine.csv", pd.DataFrame(ROWS).to_csv(index=False).encode("utf-16-le"), {"encoding": "utf-16-le"}),
+    "utf-16 without a mark": ("mine.csv", pd.DataFrame(ROWS).to_csv(index=False).encode("utf-16-le"), {"encoding": "utf_16_le"}),
     "tabs in a text file": ("mine.txt", pd.DataFrame(ROWS).to_csv(index=False, sep="\t").encode(), {"format": "tsv"}),
     "bars in a text file": ("mine.txt", pd.DataFrame(ROWS).to_csv(index=False, sep="|").encode(), {"format": "csv", "delimiter": "|"}),
     "a comment first": ("mine.csv", b"# exported by a program\n" + pd.DataFrame(ROWS).to_csv(index=False).encode(), {"skip_lines": 1}),
@@ -427,3 +427,102 @@ def test_the_suite_runs(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert done.exit_code == 0, done.output
     (record,) = records(Path("results/mine")).values()
     assert record.status == "done"
+
+
+def read_by(found: suite_file.Suite, cache: Path) -> set[tuple[str, str | None]]:
+    rows = splits(found, cache)
+    return {(e.source, e.target) for e in (*rows.train, *rows.dev, *rows.test)}
+
+
+def test_a_file_without_a_header_loses_no_row_and_it_is_said(cache: Path) -> None:
+    Path("mine.csv").write_text("".join(f"{row['label']!r},{row['text'].replace(',', '')}\n" for row in CLASSES))
+    result = init(cache, "mine.csv")
+    assert result.exit_code == 0, result.output
+    assert "the first row looks like data" in result.stdout
+    found = suite_file.read(Path("mine.yaml"))
+    assert found.tasks["mine"].model_dump()["names"] == ("column_1", "column_2")
+    assert "240 rows: 240 different documents" in result.stdout
+
+
+@pytest.mark.parametrize(("typed", "names"), [("n\n", ("column_1", "column_2")), ("y\n", None)])
+def test_in_a_terminal_it_is_asked_whether_the_first_row_is_a_header(
+    typed: str, names: tuple[str, ...] | None, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.cli.init._has_terminal", lambda: True)
+    Path("mine.csv").write_text("".join(f"{row['label'][:2]},{row['text'].replace(',', '')}\n" for row in CLASSES))
+    result = init(cache, "mine.csv", typed=typed + "\n" * 9)
+    assert result.exit_code == 0, result.output
+    assert suite_file.read(Path("mine.yaml")).tasks["mine"].model_dump()["names"] == names
+
+
+def test_marks_that_are_only_characters_are_told_to_the_task(cache: Path) -> None:
+    rows = ["text\tlabel", *(f"{chr(34) if i in (7, 9) else ''}no. {i} {text}\tl{i % 4}" for i, text in enumerate(TEXTS))]
+    rows[11] = rows[11].replace("\t", '"\t')
+    Path("mine.tsv").write_text("\n".join(rows[:9] + rows[11:]))
+    found = written(cache, "mine.tsv")
+    assert found.tasks["mine"].model_dump()["quotes"] == "none"
+    assert len(read_by(found, cache)) + len(splits(found, cache).unlabelled) == 238
+
+
+def test_quoted_files_that_are_damaged_are_not_read_as_if_nothing_was_quoted(cache: Path) -> None:
+    whole = pd.DataFrame(CLASSES).assign(text=lambda f: f.text.str.replace(",", "")).to_csv(index=False, quoting=1)
+    Path("mine.csv").write_text(whole[:-2])
+    assert refused(cache, "mine.csv").startswith("mine.csv, line 241: a quotation mark opens here and never closes")
+
+
+def test_instructions_and_their_inputs_are_joined(cache: Path) -> None:
+    rows = [{"instruction": row["text"], "input": row["label"] if i % 3 else "", "output": f"o {i % 90}"} for i, row in enumerate(CLASSES)]
+    found = written(cache, save("mine.jsonl", rows))
+    assert found.tasks["mine"].model_dump()["source"] == ("instruction", "input")
+    (joined,) = {source for source, _ in read_by(found, cache) if source.startswith(TEXTS[1])} or {f"{TEXTS[1]}\n{rows[1]['input']}"}
+    assert joined == f"{TEXTS[1]}\n{rows[1]['input']}"
+
+
+def test_chats_of_one_question_are_read_by_their_turns(cache: Path) -> None:
+    def chat(row: dict[str, str]) -> list[dict[str, str]]:
+        turns = [("system", "Be brief."), ("user", row["text"]), ("assistant", row["label"])]
+        return [{"role": role, "content": content} for role, content in turns]
+
+    Path("mine.jsonl").write_text(lines([{"messages": chat(row)} for row in CLASSES]))
+    task = written(cache, "mine.jsonl").tasks["mine"].model_dump()
+    assert (task["source"], task["target"]) == ("messages[1].content", "messages[2].content")
+    Path("mine.jsonl").write_text(lines([{"messages": chat(row)[: 2 + i % 2]} for i, row in enumerate(CLASSES)]))
+    told = refused(cache, "mine.jsonl", "--force")
+    assert "'messages' holds chats of 2 shapes" in told
+    found = written(cache, "mine.jsonl", "--force", "--source-column", "messages[1].content", "--target-column", "messages[2].content")
+    assert found.tasks["mine"].model_dump()["target"] == "messages[2].content"
+
+
+def test_lists_are_asked_for_by_name(cache: Path) -> None:
+    Path("mine.json").write_text(json.dumps({"old": ROWS[:50], "new": ROWS, "about": {"by": "me"}}))
+    told = refused(cache, "mine.json")
+    assert "'old' (50 rows), 'new' (240 rows)" in told
+    assert "--field" in told
+    assert written(cache, "mine.json", "--field", "new").tasks["mine"].model_dump()["train_field"] == "new"
+
+
+def test_splits_are_taken_by_name(cache: Path) -> None:
+    Path("mine.json").write_text(json.dumps({"train": ROWS[:200], "validation": ROWS[200:220], "test": ROWS[220:]}))
+    found = written(cache, "mine.json")
+    rows = splits(found, cache)
+    assert (len(rows.train) + len(rows.unlabelled), len(rows.dev), len(rows.test)) == (200, 20, 20)
+    assert "test_fraction" not in Path("mine.yaml").read_text()
+
+
+def test_columns_of_lists_can_be_named_by_an_element(cache: Path) -> None:
+    rows = [{"article": [row["article"], "more"], "refs": [row["summary"]]} for row in ROWS]
+    save("mine.parquet", rows)
+    assert "--source-column" in refused(cache, "mine.parquet")
+    task = written(cache, "mine.parquet", "--source-column", "article[*]", "--target-column", "refs[0]").tasks["mine"].model_dump()
+    assert (task["source"], task["target"]) == ("article[*]", "refs[0]")
+
+
+def test_home_is_where_the_tilde_points(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    save("mine.csv")
+    Path("mine.csv").rename(tmp_path / "home" / "mine.csv")
+    result = init(cache, "~/mine.csv", "--out=~/mine.yaml")
+    assert result.exit_code == 0, result.output
+    assert suite_file.read(tmp_path / "home" / "mine.yaml").tasks["mine"].model_dump()["train"] == str(tmp_path / "home" / "mine.csv")
+    assert CliRunner().invoke(main, ["check", "~/mine.yaml"]).exit_code == 0

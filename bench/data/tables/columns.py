@@ -11,7 +11,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from bench.contracts import is_blank
 from bench.data.rows import need_columns, text_of
+from bench.data.tables.settings import JOINED_BY
 from bench.data.tables.table import Table
 from bench.errors import DataError
 
@@ -56,8 +58,9 @@ def raw_values(table: Table, name: str) -> Sequence[Any]:
     return found
 
 
-def texts(table: Table, name: ColumnName, joined_by: str) -> list[str | None]:
+def texts(table: Table, name: ColumnName, joined_by: str | None = None) -> list[str | None]:
     """Return one text a row, None where there is none. Raises DataError where values are not text."""
+    joined_by = JOINED_BY if joined_by is None else joined_by
     columns = [_texts(table, part, joined_by) for part in parts(name)]
     if len(columns) == 1:
         return columns[0]
@@ -89,7 +92,7 @@ def _text(value: Any, joined_by: str) -> str | None:
 
 
 def _joined(cells: Sequence[str | None], joined_by: str) -> str | None:
-    filled = [cell for cell in cells if cell and not cell.isspace()]
+    filled = [cell for cell in cells if cell and not is_blank(cell)]
     return joined_by.join(filled) if filled else None
 
 

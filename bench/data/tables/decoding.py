@@ -27,7 +27,7 @@ def decode(file: str, data: bytes, settings: TableSettings) -> tuple[str, tuple[
     """Return the text, and notes on it. Raises DataError, naming the line, where the bytes are in another encoding."""
     encoding = settings.encoding or encoding_of(data)
     try:
-        text = data.decode(encoding, settings.encoding_errors).removeprefix(MARK)
+        text = data.decode(encoding, settings.encoding_errors or "strict").removeprefix(MARK)
     except UnicodeDecodeError as e:
         line = data[: e.start].decode(encoding, "ignore").count("\n") + 1
         shown = "UTF-8" if encoding == "utf-8" else encoding

@@ -41,12 +41,12 @@ class Layout(NamedTuple):
 
 def layout(text: str, usual: str, settings: TableSettings) -> Layout:
     """Return the layout by the settings, by a first line such as `sep=;` that Excel obeys, else with the usual delimiter."""
-    lines = io.StringIO(text[:1_000_000] if settings.skip_lines < 100 else text, newline="")
-    for _ in range(settings.skip_lines):
+    skipped, lines = settings.skip_lines or 0, io.StringIO(text, newline="")
+    for _ in range(skipped):
         next(lines, "")
     said = _EXCEL_SEPARATOR.fullmatch(next(lines, "").rstrip("\r\n"))
     delimiter = settings.delimiter or (said[1] if said else usual)
-    return Layout(settings.skip_lines + bool(said), delimiter, settings.quotes != "none")
+    return Layout(skipped + bool(said), delimiter, settings.quotes != "none")
 
 
 def read_delimited(file: str, text: str, usual: str, settings: TableSettings, wanted: Collection[str] | None = None) -> Table:
@@ -60,15 +60,9 @@ def read_delimited(file: str, text: str, usual: str, settings: TableSettings, wa
     read = _Rows(file, how)
     read.all(text, settings.names, wanted)
     read.check(text, settings)
-    header, kept, cells = read.header, read.kept, read.cells
-
-    def values(name: str) -> Sequence[str]:
-        at = kept.index(header.index(name))
-        return [row[at] for row in cells]
-
     kind = {",": "CSV", "\t": "TSV"}.get(how.delimiter, f"CSV with {DELIMITERS.get(how.delimiter, repr(how.delimiter))}")
     hint = _hint(text, read, settings)
-    return Table(file=file, kind=kind, names=header, numbers=read.lines, unit="line", values=values, notes=read.notes, hint=hint)
+    return Table(file=file, kind=kind, names=read.header, numbers=read.lines, unit="line", values=read.values, notes=read.notes, hint=hint)
 
 
 @dataclass
@@ -79,8 +73,8 @@ class _Rows:
     how: Layout
     header: Sequence[str] = ()
     header_line: int = 0
-    kept: list[int] = field(default_factory=list)
-    cells: list[list[str]] = field(default_factory=list)
+    columns: dict[int, list[str]] = field(default_factory=dict)
+    """Position of a column that is kept -> its cells. A list for each row would cost twice the time."""
     lines: list[int] = field(default_factory=list)
     misfits: list[tuple[int, int]] = field(default_factory=list)
     """(line, fields) of the rows that are longer or shorter than the header."""
@@ -90,12 +84,16 @@ class _Rows:
     """First and last line of the rows that may be several."""
     notes: tuple[str, ...] = ()
 
+    def values(self, name: str) -> Sequence[str]:
+        """Return the cells of a column that is kept."""
+        return self.columns[self.header.index(name)]
+
     def all(self, text: str, names: Sequence[str] | None, wanted: Collection[str] | None) -> None:
         """Read the header and all rows."""
         reader = self.how.records(text)
         try:
             self._header(reader, names)
-            self.kept = [at for at, name in enumerate(self.header) if wanted is None or name in wanted]
+            self.columns = {at: [] for at, name in enumerate(self.header) if wanted is None or name in wanted}
             self._rows(reader, repeated=[] if names else [*self.header])
         except csv.Error as e:
             raise DataError(self._broken(e, self.how.skipped + reader.line_num)) from e
@@ -111,8 +109,8 @@ class _Rows:
 
     def _rows(self, reader: Any, repeated: list[str]) -> None:
         """The hot loop: a million rows go through it."""
-        width, kept, whole, skipped = len(self.header), self.kept, len(self.kept) == len(self.header), self.how.skipped
-        cells, lines = self.cells, self.lines
+        width, lines, skipped = len(self.header), self.lines, self.how.skipped
+        keep = [(at, cells.append) for at, cells in self.columns.items()]
         last = self.last = skipped + reader.line_num
         for record in reader:
             line, last = last + 1, skipped + reader.line_num
@@ -126,7 +124,8 @@ class _Rows:
             if record == repeated:
                 self.repeats.append(line)
                 continue
-            cells.append(record if whole else [record[at] for at in kept])
+            for at, append in keep:
+                append(record[at])
             lines.append(line)
 
     def _broken(self, error: csv.Error, at: int) -> str:

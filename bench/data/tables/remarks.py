@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from bench.contracts import is_blank
 from bench.data.tables.table import Table
 
 NULL_WORDS = frozenset(("nan", "none", "null", "n/a", "na", "nil", "#n/a", "<na>", "#na", "-nan", "nat", "n.a.", "missing", "undefined"))
@@ -15,6 +16,9 @@ NULL_WORDS = frozenset(("nan", "none", "null", "n/a", "na", "nil", "#n/a", "<na>
 CLASSES_AT_MOST = 1000
 """With more different labels they are texts, and nobody compares them as numbers."""
 
+_WORD_CHARACTERS = 20
+"""With white space around it, a word has fewer."""
+
 _TYPES = {bool: "true or false", int: "numbers", float: "numbers"}
 
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?")
@@ -22,16 +26,20 @@ _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?")
 
 def remarks(table: Table, name: str, values: Sequence[Any], labels: Sequence[str | None]) -> Iterator[str]:
     """Yield sentences on a column of labels. values: as they stand in the file. labels: the same as text."""
-    yield from _null_words(table, name, labels)
+    counts = Counter(labels)
+    yield from _null_words(table, name, labels, counts)
     yield from _types(table, name, values)
-    yield from _spellings(table, name, labels)
+    yield from _spellings(table, name, counts)
 
 
-def _null_words(table: Table, name: str, labels: Sequence[str | None]) -> Iterator[str]:
-    found: Counter[str] = Counter(label.strip() for label in labels if label and len(label) < 20 and label.strip().lower() in NULL_WORDS)
+def _null_words(table: Table, name: str, labels: Sequence[str | None], counts: Counter[str | None]) -> Iterator[str]:
+    found: Counter[str] = Counter()
+    for label, count in counts.items():
+        if label and len(label) < _WORD_CHARACTERS and label.strip().lower() in NULL_WORDS:
+            found[label.strip()] += count
     if not found:
         return
-    filled = sum(label is not None and not label.isspace() and label != "" for label in labels)
+    filled = sum(count for label, count in counts.items() if label and not is_blank(label))
     first = next(row for row, label in enumerate(labels) if label and label.strip() in found)
     shown = ", ".join(f"'{word}' {count:,}" for word, count in found.most_common(6))
     yield (
@@ -41,18 +49,20 @@ def _null_words(table: Table, name: str, labels: Sequence[str | None]) -> Iterat
 
 
 def _types(table: Table, name: str, values: Sequence[Any]) -> Iterator[str]:
-    found = Counter(_TYPES.get(kind, "text") for kind in map(type, values) if kind is not type(None))
+    found: Counter[str] = Counter()
+    for kind, count in Counter(map(type, values)).items():
+        if kind is not type(None):
+            found[_TYPES.get(kind, "text")] += count
     if len(found) > 1:
         shown = ", ".join(f"{kind} {count:,}" for kind, count in found.most_common())
         yield f"{table.file}: '{name}' mixes types ({shown}). Equal numbers are one label, and so is the same number as text."
 
 
-def _spellings(table: Table, name: str, labels: Sequence[str | None]) -> Iterator[str]:
-    different = {label.strip() for label in set(labels) if label}
-    if len(different) > CLASSES_AT_MOST:
+def _spellings(table: Table, name: str, counts: Counter[str | None]) -> Iterator[str]:
+    if len(counts) > CLASSES_AT_MOST:
         return
     by_value: dict[float, list[str]] = {}
-    for label in sorted(different):
+    for label in sorted({label.strip() for label in counts if label}):
         if _NUMBER.fullmatch(label):
             by_value.setdefault(float(label), []).append(label)
     several = [spelt for spelt in by_value.values() if len(spelt) > 1]

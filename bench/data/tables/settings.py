@@ -23,6 +23,9 @@ SUFFIXES: dict[str, Format] = {
 }
 """Suffix -> format."""
 
+JOINED_BY = "\n"
+"""Text between columns that are joined, where no setting says another."""
+
 DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
 """The usual delimiters, and what they are called."""
 
@@ -54,8 +57,8 @@ class TableSettings(Part):
     """Format of all files. Missing: by suffix. `json` is one JSON value, or a JSON object on each line."""
     encoding: Annotated[str, AfterValidator(_encoding)] | None = None
     """Encoding of text files, such as `cp1252`. Missing: UTF-8, or what the byte order mark says."""
-    encoding_errors: Literal["strict", "replace"] = "strict"
-    """Bytes that the encoding does not know: refuse the file, or read U+FFFD."""
+    encoding_errors: Literal["replace"] | None = None
+    """What to do with bytes that the encoding does not know: `replace` reads each as U+FFFD. Missing: the file is refused."""
     delimiter: Annotated[str, AfterValidator(_delimiter)] | None = None
     """Character between the fields of CSV and TSV. Missing: ',' and tab, or what a first line such as `sep=;` says."""
     quotes: Literal["double", "none"] | None = None
@@ -63,7 +66,7 @@ class TableSettings(Part):
     fields look like swallowed rows."""
     names: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_distinct)] | None = None
     """Names of all columns, in order, of a CSV or TSV file that has no header. Missing: the first row holds the names."""
-    skip_lines: int = Field(default=0, ge=0)
-    """Lines of CSV and TSV before the header that are not read."""
-    joined_by: str = "\n"
-    """Text between columns, or list elements, that are joined into one; empty ones are left out."""
+    skip_lines: int | None = Field(default=None, ge=1)
+    """Lines of CSV and TSV before the header that are not read. Missing: none."""
+    joined_by: str | None = None
+    """Text between columns, or list elements, that are joined into one; empty ones are left out. Missing: a line end."""

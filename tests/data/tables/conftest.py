@@ -12,7 +12,10 @@ from bench.data.tables import Columns, TableSettings, read_rows
 CASES = Path(__file__).parents[2] / "cases"
 """Small inputs that must not go wrong silently."""
 
-Reader = Callable[..., tuple[list[tuple[str, str | None]], tuple[str, ...]]]
+Read = tuple[list[tuple[str, str | None]], tuple[str, ...]]
+"""(source, target) of each row, and the notes."""
+
+Reader = Callable[..., Read]
 
 
 @pytest.fixture
@@ -22,7 +25,7 @@ def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Reader:
 
     def read(
         content: bytes | str, name: str = "own.csv", source: Any = "text", target: Any = "label", field: str | None = None, **told: Any
-    ):
+    ) -> Read:
         Path(name).write_bytes(content if isinstance(content, bytes) else content.encode())
         found, notes = read_rows(name, TableSettings(**told), Columns(source, target), field)
         return pairs(found), notes
@@ -34,9 +37,7 @@ def pairs(found: list[Row]) -> list[tuple[str, str | None]]:
     return [(row.source, row.target) for row in found]
 
 
-def case(
-    path: str, source: Any, target: Any, field: str | None = None, **told: Any
-) -> tuple[list[tuple[str, str | None]], tuple[str, ...]]:
+def case(path: str, source: Any, target: Any, field: str | None = None, **told: Any) -> Read:
     """Read two columns of a file in tests/cases."""
     found, notes = read_rows(str(CASES / path), TableSettings(**told), Columns(source, target), field)
     return pairs(found), notes
