@@ -8,6 +8,7 @@ from statistics import median
 
 from bench.contracts import is_blank, normal_form
 from bench.data.rows import need_columns
+from bench.data.segmentation import word_count
 from bench.data.tables import ColumnName
 from bench.data.tables.columns import parts
 from bench.errors import BenchError, DataError
@@ -61,7 +62,7 @@ def columns(table: Table) -> dict[str, Column]:
 
 def _column(name: str, cells: Sequence[str | None]) -> Column:
     filled = [normal_form(cell) for cell in cells if cell and not is_blank(cell)]
-    words = float(median(len(cell.split()) for cell in filled)) if filled else 0.0
+    words = float(median(map(word_count, filled))) if filled else 0.0
     return Column(name=name, filled=len(filled), empty=len(cells) - len(filled), distinct=len(set(filled)), words=words)
 
 

@@ -14,6 +14,7 @@ from bench.init.columns import NO_LABELS, Choice, named
 from bench.init.large_model import Large
 from bench.init.lengths import Lengths, tokens, words
 from bench.init.read_file import Table
+from bench.metrics._tokenizers import Letters, letters_of
 from bench.system.one_line import shown
 
 if TYPE_CHECKING:
@@ -60,11 +61,18 @@ class Look:
     """What the model cannot read; None where its tokenizer is not at hand."""
     label_loss: LabelLoss | None
     """What the model cannot write; None where its tokenizer is not at hand."""
+    label_letters: Letters
+    """What ROUGE's published tokenizer drops of the labels."""
 
     @property
     def typical_label_words(self) -> int:
         """Words of the median label, one at least."""
         return max(1, self.label_words.percentile(0.5))
+
+    @property
+    def word(self) -> str:
+        """What is counted as a word of the labels, in the plural."""
+        return "characters" if self.label_letters.suited == "characters" else "words"
 
 
 def look(table: Table, choice: Choice, large: Large) -> Look:
@@ -97,6 +105,7 @@ def look(table: Table, choice: Choice, large: Large) -> Look:
         label_tokens=tokens(targets, coverage.target_tokens if coverage else None, bool(label_text and label_text.mostly_unknown)),
         document_loss=document_loss,
         label_loss=coverage.of_labels(targets) if coverage else None,
+        label_letters=letters_of(targets),
     )
 
 

@@ -17,9 +17,9 @@ def figures(look: Look, large: Large) -> list[str]:
     """A sentence each."""
     said = [
         f"{look.rows:,} rows: {look.labelled:,} different documents with a label, {look.unlabelled:,} without.",
-        f"Documents: {_spread(look.document_words, 'words')}; {_spread(look.document_tokens, 'tokens')}{_how(look.document_tokens)}.",
+        f"Documents: {_spread(look.document_words, look.word)}; {_spread(look.document_tokens, 'tokens')}{_how(look.document_tokens)}.",
         f"Cut off at 512 tokens: {_longer(look.document_tokens, 512)}; at 1,024: {_longer(look.document_tokens, 1024)}.",
-        f"Labels: {_spread(look.label_words, 'words')}; {_spread(look.label_tokens, 'tokens')}{_how(look.label_tokens)}.",
+        f"Labels: {_spread(look.label_words, look.word)}; {_spread(look.label_tokens, 'tokens')}{_how(look.label_tokens)}.",
     ]
     if not large.tokenizer:
         said.append(f"Tokens are estimates, as the model's tokenizer is not at hand: {' '.join(large.lacking.split())}.")
@@ -41,6 +41,8 @@ def _oddities(look: Look) -> Iterator[str]:
         yield f"The label stands word for word in {look.in_document:,} of {look.labelled:,} documents ({of_all})."
     if look.replaced:
         yield f"{look.replaced:,} documents hold U+FFFD, the character that stands for broken ones."
+    if not look.classes:
+        yield f"ROUGE uses the tokenizer {rouge_tokenizer(look)}."
     if look.classes:
         kinds, always = look.classes, shown(look.classes.names[0])
         yield f"The labels are {len(kinds.names)} classes; always saying {always} is right for {percent(kinds.majority)} of them."
@@ -55,6 +57,16 @@ def _losses(look: Look, large: Large) -> Iterator[str]:
         yield f"{large.title}: {read.sentence('documents')}{REFUSED if read.mostly_unknown else ''}."
     if written and written.lost:
         yield f"{large.title}: {written.sentence()}{REFUSED if look.classes or written.mostly_lost else ''}."
+
+
+def rouge_tokenizer(look: Look) -> str:
+    """Return the tokenizer of ROUGE that suits the labels, and why."""
+    found = look.label_letters
+    if found.suited == "characters":
+        spaceless = percent(found.spaceless / found.letters)
+        return f"`characters`: {spaceless} of the letters of the labels are of scripts without spaces between words"
+    published = ", as published" if found.suited == "latin" else ""
+    return f"`{found.suited}`{published}: {percent(found.damaged_share)} of the words of the labels hold letters outside a to z"
 
 
 def _spread(lengths: Lengths, unit: str) -> str:

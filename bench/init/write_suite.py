@@ -11,7 +11,7 @@ from typing import Any
 from bench.contracts import Part
 from bench.init.budgets import LABEL_SHARE, SHARE_BESIDE_A_TEACHER, Spending
 from bench.init.choose import SEEDS, Settings
-from bench.init.profile_text import figures
+from bench.init.profile_text import figures, rouge_tokenizer
 from bench.init.read_file import Table
 from bench.init.yaml_text import scalar
 from bench.system.one_line import percent, shown
@@ -262,9 +262,11 @@ def _metrics(found: Settings) -> list[str]:
     short = look.typical_label_words <= 12
     also = ", exact_match: {use: exact_match}" if look.typical_label_words <= 5 else ""
     why = "ROUGE-2 is noisy on texts that short" if short else "as summaries are ranked"
+    suited = look.label_letters.suited
+    settings = "" if suited == "latin" else f", with: {{tokenizer: {suited}}}"
     return [
-        f"metrics: {{rouge: {{use: rouge}}{also}}}",
-        f"rank_by: {'rougeL' if short else 'rouge2'} # the median label has {look.typical_label_words} words: {why}",
+        *_line(f"metrics: {{rouge: {{use: rouge{settings}}}{also}}}", rouge_tokenizer(look)),
+        f"rank_by: {'rougeL' if short else 'rouge2'} # the median label has {look.typical_label_words} {look.word}: {why}",
     ]
 
 

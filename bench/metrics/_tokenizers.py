@@ -24,7 +24,7 @@ _SPACELESS = regex.compile(SPACELESS, regex.VERSION1)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Coverage:
+class Letters:
     """What `latin` drops of some texts. Letters include digits and combining marks; words are runs between white space."""
 
     letters: int
@@ -54,7 +54,7 @@ class Coverage:
         return "unicode" if self.damaged_share >= NOTABLE else "latin"
 
 
-def coverage(texts: Iterable[str]) -> Coverage:
+def letters_of(texts: Iterable[str]) -> Letters:
     """Count the letters and words of some texts that `latin` keeps."""
     letters = dropped = spaceless = words = damaged = 0
     for text in texts:
@@ -63,7 +63,7 @@ def coverage(texts: Iterable[str]) -> Coverage:
             seen = sum(map(_is_letter, word))
             lost = 0 if word.isascii() else sum(map(_is_dropped, word))
             letters, dropped, words, damaged = letters + seen, dropped + lost, words + (seen > 0), damaged + (lost > 0)
-    return Coverage(letters=letters, dropped=dropped, spaceless=spaceless, words=words, damaged=damaged)
+    return Letters(letters=letters, dropped=dropped, spaceless=spaceless, words=words, damaged=damaged)
 
 
 def tokenizer(name: Tokenizer, stemmer: bool) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from bench.contracts import Metric, Score
 from bench.errors import BenchError
 from bench.metrics._means import mean
-from bench.metrics._tokenizers import Tokenizer, coverage, lines, tokenizer
+from bench.metrics._tokenizers import Tokenizer, letters_of, lines, tokenizer
 
 VARIANTS = ("rouge1", "rouge2", "rougeL", "rougeLsum")
 
@@ -55,7 +55,7 @@ class Rouge(Metric):
 
     def check(self, references: Sequence[str]) -> list[str]:
         if self.tokenizer == "latin":
-            found = coverage(references)
+            found = letters_of(references)
             if 2 * found.dropped > found.letters:
                 raise BenchError(self._drops(references, found.suited, f"{found.dropped_share:.0%} of the letters of the references"))
         counts = self._counts(references)
@@ -87,7 +87,7 @@ class Rouge(Metric):
         return [lines(text.replace("<n>", "\n"), self.tokenizer) for text in texts]
 
     def _drops(self, references: Sequence[str], suited: Tokenizer, what: str) -> str:
-        first = next(reference for reference in references if coverage([reference]).dropped)
+        first = next(reference for reference in references if letters_of([reference]).dropped)
         return f"{WHO}: the tokenizer 'latin' drops {what}, e.g. of {_shown(first)}; write {{use: rouge, with: {{tokenizer: {suited}}}}}"
 
 

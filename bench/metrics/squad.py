@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from bench.contracts import Metric, Score
 from bench.errors import BenchError
 from bench.metrics._means import mean
-from bench.metrics._tokenizers import coverage
+from bench.metrics._tokenizers import letters_of
 
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
@@ -35,7 +35,7 @@ class Squad(Metric):
         if len(empty) == len(references):
             raise BenchError(f"metric 'squad': no reference holds a word besides articles (the first is {empty[0]!r}); use exact_match")
         warnings = [f"metric 'squad': {_without_words(len(empty), len(references))} (the first is {empty[0]!r})"] if empty else []
-        if coverage(references).suited == "characters":
+        if letters_of(references).suited == "characters":
             warnings.append(
                 "metric 'squad': the references set no spaces between words, so squad_f1 takes each for one word; "
                 "{use: rouge, with: {tokenizer: characters}} or {use: chrf} give partial credit"

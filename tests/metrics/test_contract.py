@@ -64,7 +64,7 @@ seen = []
 sys.addaudithook(lambda event, _: seen.append(event))
 needed = {"Evaluate": {"path": "x"}, "Classification": {"classes": ("x",)}}
 parts = [c(**needed.get(c.__name__, {})) for c in classes]
-print(len(parts) > 0, [e for e in seen if e.startswith(("open", "socket", "os."))], "evaluate" in sys.modules, "rouge_score" in sys.modules)
+print(len(parts) > 0, [e for e in seen if e.startswith(("open", "socket", "os."))], "evaluate" in sys.modules, "rouge_score_rs" in sys.modules)
 """
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert told.strip() == "True [] False False"

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 
 from bench.errors import BenchError
-from bench.metrics._tokenizers import coverage
+from bench.metrics._tokenizers import letters_of
 from bench.metrics.rouge import VARIANTS, Rouge
 
 TEXT = st.lists(
@@ -96,7 +96,7 @@ COPIES = [
 @pytest.mark.parametrize(("tokenizer", "text"), COPIES)
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
 def test_a_copy_in_any_script_scores_one_hundred_in_the_tokenizer_that_suits_it(tokenizer, text, form):
-    assert coverage([text]).suited == tokenizer
+    assert letters_of([text]).suited == tokenizer
     assert set(points(unicodedata.normalize(form, text), text, tokenizer=tokenizer).values()) == {100}
 
 
@@ -151,7 +151,7 @@ def test_references_that_latin_drops_are_refused_or_warned_of_with_the_line_to_c
     try:
         (warning,) = Rouge().check([text])
     except BenchError as error:
-        assert 2 * coverage([text]).dropped > coverage([text]).letters
+        assert 2 * letters_of([text]).dropped > letters_of([text]).letters
         warning = str(error)
     assert line in warning
     assert Rouge(tokenizer=tokenizer).check([text]) == []
