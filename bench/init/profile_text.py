@@ -29,7 +29,7 @@ def figures(look: Look, large: Large) -> list[str]:
 def _oddities(look: Look) -> Iterator[str]:
     if look.repeated:
         others = f"; {look.conflicting:,} of them have another label than the row that is kept" if look.conflicting else ""
-        yield f"Left out: {look.repeated:,} rows whose document stands in another row; case, white space and normal form aside{others}."
+        yield f"Left out: {look.repeated:,} rows whose document stands in another row, case, white space and normal form aside{others}."
     if look.blank:
         yield f"Left out: {look.blank:,} rows without a document."
     if look.invisible:

@@ -30,7 +30,7 @@ large: {use: folder, with: {path: LARGE}}
 models: {bytes: {use: random}, lacking: {use: folder, with: {path: LACKING}}}
 tasks: {own: {use: files, with: {train: none.csv, source: a, target: b, max_source_tokens: 32, max_target_tokens: 16}}}
 strategies:
-  annotate: {use: annotate, with: {label_share: 1.0}}
+  annotate: {use: annotate, with: {label_share: 0.5}}
 start_labels: 1
 budgets_usd: [1]
 seeds: [1]
