@@ -38,7 +38,7 @@ IsHeader = Callable[[list[str], str], bool]
 """Asks somebody whether a first row holds names: (its fields, why it looks like data)."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Guessed:
     """A file, read with the settings that it needs."""
 
@@ -69,7 +69,7 @@ def guess(file: Path, field: str | None = None, is_header: IsHeader | None = Non
 
     field: where in a JSON value the rows are. is_header: asks somebody; None: nobody is there.
     """
-    found, data = Guessed(file), load(str(file))
+    found, data = Guessed(file=file), load(str(file))
     if field is not None:
         found.set("train_field", field, "as you said")
     by_suffix = SUFFIXES.get(suffix_of(str(file)))

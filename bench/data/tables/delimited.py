@@ -57,7 +57,7 @@ def read_delimited(file: str, text: str, usual: str, settings: TableSettings, wa
     """
     csv.field_size_limit(max(csv.field_size_limit(), len(text)))
     how = layout(text, usual, settings)
-    read = _Rows(file, how)
+    read = _Rows(file=file, how=how)
     read.all(text, settings.names, wanted)
     read.check(text, settings)
     kind = {",": "CSV", "\t": "TSV"}.get(how.delimiter, f"CSV with {DELIMITERS.get(how.delimiter, repr(how.delimiter))}")
@@ -65,7 +65,7 @@ def read_delimited(file: str, text: str, usual: str, settings: TableSettings, wa
     return Table(file=file, kind=kind, names=read.header, numbers=read.lines, unit="line", values=read.values, notes=read.notes, hint=hint)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _Rows:
     """The rows of one file while they are read."""
 
