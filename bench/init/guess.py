@@ -14,7 +14,7 @@ from typing import Any
 
 from bench.data import tables
 from bench.data.tables.content import binary_format, format_of, load, suffix_of
-from bench.data.tables.decoding import decode
+from bench.data.tables.decoding import decode, encoding_of
 from bench.data.tables.delimited import layout
 from bench.data.tables.header import why_data
 from bench.data.tables.json_rows import columns_as_rows, lists_in
@@ -38,7 +38,7 @@ IsHeader = Callable[[list[str], str], bool]
 """Asks somebody whether a first row holds names: (its fields, why it looks like data)."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Guessed:
     """A file, read with the settings that it needs."""
 
@@ -47,6 +47,8 @@ class Guessed:
     """Settings of `files`, and `train_field`, `dev_field`, `test_field`, that are not the default."""
     why: dict[str, str] = field(default_factory=dict)
     """Setting -> what it rests on."""
+    encoding: str = ""
+    """Encoding of a text file, for a reader."""
     troubles: list[str] = field(default_factory=list)
     """What a reader should know, a sentence each."""
 
@@ -67,7 +69,7 @@ def guess(file: Path, field: str | None = None, is_header: IsHeader | None = Non
 
     field: where in a JSON value the rows are. is_header: asks somebody; None: nobody is there.
     """
-    found, data = Guessed(file), load(str(file))
+    found, data = Guessed(file=file), load(str(file))
     if field is not None:
         found.set("train_field", field, "as you said")
     by_suffix = SUFFIXES.get(suffix_of(str(file)))
@@ -85,6 +87,7 @@ def guess(file: Path, field: str | None = None, is_header: IsHeader | None = Non
 
 def _text(found: Guessed, data: bytes) -> str:
     guessed = guess_encoding(data)
+    found.encoding = guessed.encoding or encoding_of(data).upper()
     if guessed.encoding:
         found.set("encoding", guessed.encoding, "a guess: look at some rows")
     if guessed.damaged:

@@ -77,10 +77,9 @@ def read(file: Path, named: Sequence[str] = (), rows_field: str | None = None, i
         parted = ". Name parts with --source-column and --target-column" if any("name a part" in why for why in not_text.values()) else ""
         has = f"only one column of text ({next(iter(cells))})" if cells else "no column of text"
         raise DataError(f"{file}: has {has}{also}; documents and labels take two{parted}")
-    encoding = guessed.settings.get("encoding", "UTF-8")
     return Table(
         file=file,
-        kind=table.kind if table.unit == "row" else f"{table.kind}, {encoding}",
+        kind=f"{table.kind}, {guessed.encoding}" if guessed.encoding else table.kind,
         cells=cells,
         opened=table,
         settings=guessed.settings,

@@ -25,8 +25,8 @@ _SPACELESS = regex.compile(SPACELESS, regex.VERSION1)
 LIKENESS = 0.7
 """Two texts are near duplicates from this Jaccard similarity of their word pairs on."""
 
-CHARACTERS_AT_MOST = 150_000_000
-"""Near duplicates of test are looked for in no more text than this."""
+CHARACTERS_AT_MOST = 50_000_000
+"""Near duplicates of test are looked for in no more text than this: 18 million characters, in documents of 400 words, take 9 s."""
 
 
 def word_pairs(text: str) -> frozenset[tuple[str, str]]:

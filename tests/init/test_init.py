@@ -445,14 +445,16 @@ def test_a_file_without_a_header_loses_no_row_and_it_is_said(cache: Path) -> Non
     assert "240 rows: 240 different documents" in result.stdout
 
 
-@pytest.mark.parametrize(("typed", "names"), [("n\n", ("column_1", "column_2")), ("y\n", None)])
+@pytest.mark.parametrize(("typed", "names", "rows"), [("n\n", ("column_1", "column_2"), 241), ("y\n", None, 240)])
 def test_in_a_terminal_it_is_asked_whether_the_first_row_is_a_header(
-    typed: str, names: tuple[str, ...] | None, cache: Path, monkeypatch: pytest.MonkeyPatch
+    typed: str, names: tuple[str, ...] | None, rows: int, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A column that is called as one of its classes."""
     monkeypatch.setattr("bench.cli.init._has_terminal", lambda: True)
-    Path("mine.csv").write_text("".join(f"{row['label'][:2]},{row['text'].replace(',', '')}\n" for row in CLASSES))
-    result = init(cache, "mine.csv", typed=typed + "\n" * 9)
+    classes = [{"good": row["label"][:4], "words": row["text"]} for row in CLASSES]
+    result = init(cache, save("mine.csv", classes), typed=typed + "\n" * 9)
     assert result.exit_code == 0, result.output
+    assert f"{rows} rows: {rows} different documents" in result.stdout
     assert suite_file.read(Path("mine.yaml")).tasks["mine"].model_dump()["names"] == names
 
 

@@ -57,7 +57,7 @@ def read_delimited(file: str, text: str, usual: str, settings: TableSettings, wa
     """
     csv.field_size_limit(max(csv.field_size_limit(), len(text)))
     how = layout(text, usual, settings)
-    read = _Rows(file, how)
+    read = _Rows(file=file, how=how)
     read.all(text, settings.names, wanted)
     read.check(text, settings)
     kind = {",": "CSV", "\t": "TSV"}.get(how.delimiter, f"CSV with {DELIMITERS.get(how.delimiter, repr(how.delimiter))}")
@@ -65,7 +65,7 @@ def read_delimited(file: str, text: str, usual: str, settings: TableSettings, wa
     return Table(file=file, kind=kind, names=read.header, numbers=read.lines, unit="line", values=read.values, notes=read.notes, hint=hint)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _Rows:
     """The rows of one file while they are read."""
 
@@ -90,7 +90,7 @@ class _Rows:
 
     def all(self, text: str, names: Sequence[str] | None, wanted: Collection[str] | None) -> None:
         """Read the header and all rows."""
-        reader = self.how.records(text)
+        reader, self.backslashes = self.how.records(text), '\\"' in text
         try:
             self._header(reader, names)
             self.columns = {at: [] for at, name in enumerate(self.header) if wanted is None or name in wanted}
@@ -133,11 +133,14 @@ class _Rows:
         if "unexpected end of data" in str(error):
             return f"{self.file}, line {self.last + 1}: a quotation mark opens here and never closes; {_NO_QUOTES}"
         if "expected after" in str(error):
-            return f"{self.file}, line {at}: {error}; inside quotes a mark is written twice. Or {_NO_QUOTES}"
+            escaped = " and not behind a backslash (in Spark: .option('escape', '\"'))" if self.backslashes else ""
+            return f"{self.file}, line {at}: {error}; inside quotes a mark is written twice{escaped}. Or {_NO_QUOTES}"
         return f"{self.file}, line {at}: {error}"
 
     last: int = 0
     """The last line that was read whole."""
+    backslashes: bool = False
+    """Whether a backslash stands before some quotation mark."""
 
     def check(self, text: str, settings: TableSettings) -> None:
         """Raise DataError where rows do not fit the header or are likely to be several; else note what a reader should know."""
@@ -147,7 +150,7 @@ class _Rows:
         if self.repeats:
             others = f", {len(self.repeats):,} in all" if len(self.repeats) > 1 else ""
             notes.append(f"{self.file}: line {self.repeats[0]:,} repeats the header{others}; such rows are left out.")
-        if self.swallowed:
+        if self.swallowed and 2 * text.count(f'"{self.how.delimiter}"') < len(self.lines):  # else all fields are quoted
             told = self._swallowed()
             if settings.quotes is None and len(self.swallowed) > self._proper_quotes(text):
                 raise DataError(f"{told}. Set `quotes: none` if these marks are only characters, or `quotes: double` if they do quote")
@@ -161,6 +164,8 @@ class _Rows:
         told += f"; {len(others):,} more rows do not fit, the next on line {others[0][0]:,}" if others else ""
         if not self.lines and not settings.names and len(self.header) == 1:
             return f"{told}; if line {self.header_line} is no header, set `skip_lines: {self.header_line}`"
+        if self.header and self.header[0].startswith("#"):
+            return f"{told}; if line {self.header_line} is a comment, set `skip_lines: {self.header_line}`"
         return told
 
     def _swallowed(self) -> str:
@@ -172,9 +177,9 @@ class _Rows:
         )
 
     def _proper_quotes(self, text: str) -> int:
-        """Count signs that marks do quote: fields that hold a mark, a delimiter or a line end, and neighbours that are both quoted."""
+        """Count the rows that show that marks do quote, as a field holds a mark, a delimiter or a line end."""
         needs, reader, last = re.compile(f'["\r\n{re.escape(self.how.delimiter)}]'), self.how.records(text), 0
-        count = text.count(f'"{self.how.delimiter}"')
+        count = 0
         for record in reader:
             line, last = last + 1, reader.line_num
             count += any(map(needs.search, record)) and not (last > line and _looks_like_rows(record, self.how.delimiter))

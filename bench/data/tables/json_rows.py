@@ -68,7 +68,8 @@ def read_json(file: str, text: str, path: str | None) -> Table:
         if path is None and rest.strip() and _is_object(first):
             return read_json_lines(file, text)
         line = f", line {e.lineno}" if isinstance(e, json.JSONDecodeError) else ""
-        raise DataError(f"{file}{line}: {_reason(e)}") from e
+        several = "; it holds several JSON values: write one on each line (jq -c .)" if "Extra data" in str(e) else ""
+        raise DataError(f"{file}{line}: {_reason(e)}{several}") from e
     for name in path.split(".") if path else ():
         if not isinstance(value, dict) or name not in value:
             raise DataError(f"{file}: holds nothing called '{name}' of `{path}`; {_inside(value)}")
