@@ -12,7 +12,6 @@ import torch
 
 from bench.contracts import Metric, TokenMetric
 from bench.errors import BenchError
-from bench.errors import BenchError
 from bench.registry import find, names
 
 PREDICTIONS = ["the cat sat on the mat", "a dog", "Birds sing", "no overlap here", "add [Action] a cat [Reagent]"]
