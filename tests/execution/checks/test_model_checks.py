@@ -18,7 +18,7 @@ from bench.models.random import Random
 from tests.prepared import prepared
 from tests.suite.test_suite import GOOD, read
 
-SPLITS = {"own": Splits((), (), (), (Example("1", "a document", "a label"),), "data")}
+SPLITS = {"own": Splits((), (), (), (Example("1", "a document", "a label of five words"),), "data")}
 
 
 def ready(tmp_path: Path, text: str = GOOD) -> PreparedSuite:
