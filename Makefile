@@ -60,7 +60,7 @@ lock:
 
 # Installs nothing. rouge-score, which is pure Python, has no wheel, so it is left out.
 resolve:
-	for python in $(PYTHONS); do for file in run test; do echo "Python $$python, requirements/$$file.txt"; \
+	@for python in $(PYTHONS); do for file in run test; do echo "Python $$python, requirements/$$file.txt"; \
 		grep -v '^rouge_score==' requirements/$$file.txt | $(PYTHON) -m pip install --dry-run --quiet --no-deps --ignore-installed \
 			--only-binary=:all: --python-version $$python $(PLATFORMS:%=--platform %) --target build/resolve -r /dev/stdin || exit 1; done; done
 

@@ -70,3 +70,21 @@ def test_dataclasses_with_more_than_three_fields_are_keyword_only() -> None:
             if any(one.startswith("dataclass") and "kw_only" not in one for one in decorators) and len(fields) > 3:
                 positional.append(f"{path.stem}.{node.name}")
     assert positional == []
+
+
+def test_every_text_file_is_read_and_written_as_utf_8_whatever_the_locale() -> None:
+    silent = []
+    for path in BENCH.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and _opens_a_text(node) and not any(word.arg == "encoding" for word in node.keywords):
+                silent.append(f"{path.name}:{node.lineno}")
+    assert silent == []
+
+
+def _opens_a_text(call: ast.Call) -> bool:
+    """Whether a call is `open`, `x.open`, `x.read_text` or `x.write_text`, not of `bench.system.files`, and without a binary mode."""
+    function = call.func
+    name = function.attr if isinstance(function, ast.Attribute) else function.id if isinstance(function, ast.Name) else ""
+    ours = name == "write_text" and (isinstance(function, ast.Name) or ast.unparse(function.value) == "files")  # type: ignore[attr-defined]
+    binary = any(isinstance(a, ast.Constant) and isinstance(a.value, str) and "b" in a.value for a in call.args)
+    return name in ("open", "read_text", "write_text") and not ours and not binary

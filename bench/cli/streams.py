@@ -11,34 +11,29 @@ import os
 import select
 import sys
 from contextlib import suppress
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 
-class _Lenient(io.RawIOBase):
+class _Lenient(io.FileIO):
     """A raw stream that drops what it cannot write."""
 
-    def __init__(self, raw: io.RawIOBase) -> None:
-        self._raw, self._lost = raw, False
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(descriptor, "w", closefd=False)
+        self._lost = False
 
-    def write(self, data: bytes) -> int:  # type: ignore[override]
+    def write(self, data: ReadableBuffer) -> int:
         try:
             while not self._lost:
-                if (written := self._raw.write(data)) is not None:
+                if (written := super().write(data)) is not None:
                     return written
                 select.select((), (self,), ())  # another process has made the terminal non-blocking
         except OSError as error:
             self._lost = True
             _say(error)
-        return len(data)
-
-    def writable(self) -> bool:
-        return True
-
-    def fileno(self) -> int:
-        return self._raw.fileno()
-
-    def isatty(self) -> bool:
-        return self._raw.isatty()
+        return memoryview(data).nbytes
 
 
 def _say(error: OSError) -> None:
@@ -55,13 +50,11 @@ def make_lenient() -> None:
 
 def _lenient(stream: TextIO, own: TextIO | None) -> TextIO:
     """The stream over a lenient one. An error handler that is not one of Python's two defaults was chosen by the user, and stays."""
-    buffer = getattr(stream, "buffer", None)
-    raw = getattr(buffer, "raw", buffer)  # with PYTHONUNBUFFERED the buffer is the raw stream
-    if stream is not own or not isinstance(stream, io.TextIOWrapper) or not isinstance(raw, io.RawIOBase):
+    if stream is not own or not isinstance(stream, io.TextIOWrapper):
         return stream
     return io.TextIOWrapper(
-        io.BufferedWriter(_Lenient(raw)),
+        io.BufferedWriter(_Lenient(stream.fileno())),
         encoding=stream.encoding,
         errors="replace" if stream.errors in ("strict", "surrogateescape") else stream.errors,
-        line_buffering=stream.line_buffering or raw is buffer,
+        line_buffering=stream.line_buffering or stream.write_through,
     )

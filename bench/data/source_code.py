@@ -89,7 +89,7 @@ def _source_files(root: Path) -> list[Path]:
 def _objects_in(file: Path) -> Iterator[DocumentedObject]:
     """Nothing comes from a file that is not Python of this version in UTF-8, nor from one generated out of another."""
     try:
-        text = file.read_text("utf-8")
+        text = file.read_text(encoding="utf-8")
         if ('"""' not in text and "'''" not in text) or _GENERATED in text[:500]:
             return
         with warnings.catch_warnings(action="ignore"):  # Other people's invalid escapes.

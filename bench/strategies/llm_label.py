@@ -133,7 +133,7 @@ def _label(job: Job, ask: Ask, prompt: Prompt, at_most_usd: float) -> list[Label
     Raises OverBudget where the money buys no label, and BenchError where more than half of the answers are the same text.
     """
     from bench.strategies._steps import CHUNK
-    from bench.training.llm_thoughts import monotone
+    from bench.training.llm_thoughts import repeated_answer
 
     labellings: list[Labelling] = []
     stop_at, start, size = job.left_usd() - at_most_usd, 0, min(CHUNK, len(job.unlabelled))
@@ -150,7 +150,7 @@ def _label(job: Job, ask: Ask, prompt: Prompt, at_most_usd: float) -> list[Label
             break
         labellings.append(job.read(made))
         answers = [answer for labelling in labellings for answer in labelling.answers]
-        if reason := labellings[-1].monotone or monotone(prompt, answers):
+        if reason := labellings[-1].repeated_answer or repeated_answer(prompt, answers):
             raise BenchError(f"no more labels are bought: {reason}")
         if labellings[-1].documents < len(recipe.examples):
             break

@@ -23,7 +23,7 @@ from bench.training.generated import Outputs, own_words
 from bench.training.llm_endpoint import Endpoint, ask
 from bench.training.llm_prompt import Messages, Prompt, Sampling
 from bench.training.llm_responses import Reply
-from bench.training.llm_thoughts import LOOK_EVERY, judge, leaves_open, may_think, monotone
+from bench.training.llm_thoughts import LOOK_EVERY, judge, leaves_open, may_think, repeated_answer
 from bench.training.recipes import write_json
 
 OTHER_TOKENIZER, TOKENS_A_MESSAGE, BYTES_A_TOKEN = 1.3, 20, 3
@@ -44,7 +44,7 @@ class Labelling:
     """The documents with a valid answer, which is their label."""
     answers: tuple[str, ...] = ()
     """What was said of each document, valid or not, without thoughts. '' where nothing was. In no order."""
-    monotone: str = ""
+    repeated_answer: str = ""
     """Why no further document was asked about; '' if another reason ended the work."""
     documents: int
     invalid: int
@@ -91,7 +91,7 @@ class EndpointLabels(Recipe):
         place = self.endpoint.folder(bench.cache, self.sampling)
 
         def enough(replies: Sequence[Reply]) -> bool:
-            return bool(_monotone(self.prompt, replies, opened))
+            return bool(_repeated_answer(self.prompt, replies, opened))
 
         replies = ask(self.endpoint, bodies, place, bench.progress, enough=None if self.to_the_end else enough)
         for reply in replies:
@@ -110,7 +110,7 @@ class EndpointLabels(Recipe):
         return _pretended(self.prompt, self.examples, self.sampling.max_output_tokens, *self.forecast_tokens(bench))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PromptedLabels(Outputs):
     """What a decoder-only model on the suite's device says of documents, as labels; documents are cut in its own tokens."""
 
@@ -130,7 +130,7 @@ class PromptedLabels(Outputs):
                 text=output.text, finished=output.ended, prompt_tokens=len(sources[position]), output_tokens=output.tokens
             )
             look = len(replies) % LOOK_EVERY == 0 and not self.to_the_end
-            if look and _monotone(self.prompt, list(replies.values()), opened):
+            if look and _repeated_answer(self.prompt, list(replies.values()), opened):
                 break
         if not replies and self.examples:
             raise OverBudget("the first pseudo-label does not fit into what is left")
@@ -192,8 +192,8 @@ class Answers(Recipe):
         return predictions
 
 
-def _monotone(prompt: Prompt, replies: Sequence[Reply], opened: bool | None) -> str:
-    return monotone(prompt, [label for label, _ in judge(prompt, replies, opened)])
+def _repeated_answer(prompt: Prompt, replies: Sequence[Reply], opened: bool | None) -> str:
+    return repeated_answer(prompt, [label for label, _ in judge(prompt, replies, opened)])
 
 
 def _write(folder: Path, prompt: Prompt, examples: Sequence[Example], replies: Sequence[Reply], opened: bool | None) -> None:
@@ -215,7 +215,7 @@ def _write(folder: Path, prompt: Prompt, examples: Sequence[Example], replies: S
             seen.update({"documents": 1, **used})
     counted = [reply.thought_tokens for reply in replies if reply.output_tokens]
     thoughts = sum(n for n in counted if n is not None) if None not in counted else None
-    counts = {**seen, "thought_tokens": thoughts, "monotone": monotone(prompt, [label for label, _ in judged])}
+    counts = {**seen, "thought_tokens": thoughts, "repeated_answer": repeated_answer(prompt, [label for label, _ in judged])}
     write_json(folder / "labelling.json", counts)
 
 

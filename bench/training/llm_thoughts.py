@@ -25,7 +25,7 @@ TAGS = {
 """What opens thoughts -> what closes them."""
 
 LOOK_EVERY = 20
-"""Answers after which `monotone` decides whether more are bought."""
+"""Answers after which `repeated_answer` decides whether more are bought."""
 
 LONGEST_SHOWN = 80
 """Characters of an answer that an error shows."""
@@ -74,7 +74,7 @@ def judge(prompt: Prompt, replies: Sequence[Reply], opened: bool | None = None) 
     return [one(reply) for reply in replies]
 
 
-def monotone(prompt: Prompt, labels: Sequence[str]) -> str:
+def repeated_answer(prompt: Prompt, labels: Sequence[str]) -> str:
     """Say that more than half of the answers are the same text. '' if they are not, or are fewer than LOOK_EVERY.
 
     labels: '' for an answer that is empty or all thoughts. Where the prompt has classes, the same label is normal, and only '' counts.

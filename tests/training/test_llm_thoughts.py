@@ -8,7 +8,7 @@ from bench.models.random import Random
 from bench.training.checkpoints import load_tokenizer
 from bench.training.llm_prompt import Prompt
 from bench.training.llm_responses import Reply
-from bench.training.llm_thoughts import LOOK_EVERY, TAGS, answer, judge, leaves_open, may_think, monotone
+from bench.training.llm_thoughts import LOOK_EVERY, TAGS, answer, judge, leaves_open, may_think, repeated_answer
 
 LINE, LINES, CLASSES = Prompt(), Prompt(stop_at_newline=False), Prompt(answers=("yes", "no"))
 
@@ -102,16 +102,16 @@ def test_a_model_whose_tokenizer_knows_a_tag_may_think(tmp_path: Path) -> None:
     ],
 )
 def test_more_than_half_the_same_is_found_from_twenty_answers_on(labels: list[str], found: bool) -> None:
-    assert bool(monotone(LINE, labels)) == found
+    assert bool(repeated_answer(LINE, labels)) == found
 
 
 def test_the_same_class_is_normal_but_nothing_at_all_is_not() -> None:
-    assert monotone(CLASSES, ["yes"] * 40) == ""
-    assert monotone(CLASSES, ["maybe"] * 40) == ""
-    assert monotone(CLASSES, ["yes"] * 19 + [""] * 21)
+    assert repeated_answer(CLASSES, ["yes"] * 40) == ""
+    assert repeated_answer(CLASSES, ["maybe"] * 40) == ""
+    assert repeated_answer(CLASSES, ["yes"] * 19 + [""] * 21)
 
 
 def test_the_reason_names_an_example_and_keeps_it_short() -> None:
-    assert "'so sorry'" in monotone(LINE, ["so sorry"] * 20)
-    assert len(monotone(LINE, ["so\nsorry " * 1000] * 20)) < 300
-    assert "\n" not in monotone(LINE, ["so\nsorry"] * 20)
+    assert "'so sorry'" in repeated_answer(LINE, ["so sorry"] * 20)
+    assert len(repeated_answer(LINE, ["so\nsorry " * 1000] * 20)) < 300
+    assert "\n" not in repeated_answer(LINE, ["so\nsorry"] * 20)
