@@ -6,13 +6,20 @@ BIN := .venv/bin
 PYTHONS := 3.11 3.12 3.13 3.14
 PLATFORMS := $(foreach glibc,17 24 27 28,manylinux_2_$(glibc)_x86_64) manylinux2014_x86_64 manylinux1_x86_64
 
-.PHONY: run test test-llm browser check fix lock resolve clean
+.PHONY: run test test-llm test-long browser check fix lock resolve clean
 
 run: .venv/run
 	$(BIN)/bench run suites/pegasus.yaml
 
 test: .venv/test browser
 	$(BIN)/pytest -n logical --dist worksteal
+
+test-long: SEED := $(or $(SEED),$(shell date +%s))
+test-long: DRAWS ?= 1000
+test-long: .venv/test
+	@echo "$(DRAWS) suites of seed $(SEED): make test-long SEED=$(SEED) DRAWS=$(DRAWS) draws them again"
+	BENCH_DRAWS=$(DRAWS) $(BIN)/pytest -n logical --hypothesis-seed=$(SEED) \
+		tests/forecast/test_plan_and_run_agree.py tests/execution/test_interrupted_runs.py
 
 test-llm: .venv/test .venv/llm/done
 	BENCH_LLM_PYTHON=$(CURDIR)/.venv/llm/bin/python $(BIN)/pytest tests/llm

@@ -45,3 +45,7 @@ class OverBudget(Stop):
 
 class NotEnough(Stop):
     """The data cannot supply what the money would buy, such as labels."""
+
+
+FIRST_DOES_NOT_FIT = "the first step does not fit into what is left"
+"""Why an arm is infeasible whose work may stop early, in a forecast and in a run."""

@@ -24,7 +24,7 @@ from bench.contracts.bases import (
     TokenMetric,
 )
 from bench.contracts.normal_form import Form, is_blank, nfkc_form, normal_form
-from bench.contracts.part import Compact, ContentPath, Decoding, Layers, ModelLabel, Names, Part, Precision, TextLabel, paths_used
+from bench.contracts.part import POOL, Compact, ContentPath, Decoding, Layers, ModelLabel, Names, Part, Precision, TextLabel, paths_used
 from bench.contracts.recipe import NoTally, R, Recipe, Tally, Workbench, identify
 from bench.contracts.strategy import Job, Outcome, Strategy
 from bench.contracts.values import (
@@ -48,6 +48,7 @@ from bench.contracts.values import (
 
 __all__ = [
     "PARENT_PIPE",
+    "POOL",
     "Bill",
     "Charge",
     "Checkpoint",

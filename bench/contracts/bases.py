@@ -31,7 +31,7 @@ class Task(Part, ABC):
     """Longest source, in the model's own tokens. Longer ones are cut."""
     max_target_tokens: int = Field(default=64, ge=2)
     """Longest label, in the model's own tokens. Longer ones are cut, and generation stops here."""
-    label_usd: float | None = Field(default=None, ge=0)
+    label_usd: float | None = Field(default=None, ge=0, le=1e9)
     """Price of one label of this task in dollars, where it differs from the suite's."""
 
     @abstractmethod

@@ -88,6 +88,8 @@ def _marks(kind: type[Mark], types: tuple[Any, ...]) -> Iterator[Mark]:
 
 ModelLabel = Annotated[str, Names("models")]
 TextLabel = Annotated[str, Names("texts")]
+POOL = "pool"
+"""The label under which a strategy finds the task's unlabelled pool among the texts."""
 
 ContentPath = Annotated[str, ContentAt()]
 """Path of a file or folder that a part reads."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from bench.contracts import (
+    POOL,
     Bill,
     Charge,
     Checkpoint,
@@ -41,8 +42,14 @@ from bench.execution.purse import Purse
 from bench.execution.store import Allowance, Workshop
 from bench.suite.arms import Arm, named
 from bench.suite.prices import FORESEEN, UNITS
-from bench.suite.suite_file import POOL, Suite
+from bench.suite.suite_file import Suite
 from bench.system.fingerprints import of_folder
+
+ROUNDING = 1e-9
+"""Share by which work may take more than its forecast: steps are added up one by one, and a forecast adds them at once."""
+
+MOST_LABELS = 10**15
+"""More labels than these are not told apart: a label that costs next to nothing would else be bought without end."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +122,7 @@ class ArmJob(Job):
     def _affordable_labels(self, share: float) -> int:
         if self._label_usd == 0:
             return round(share * (len(self._train) - self._suite.start_labels))
-        return math.floor(round(share * self.budget_usd / self._label_usd, 9))
+        return math.floor(round(min(share * self.budget_usd / self._label_usd, MOST_LABELS), 9))
 
     def read(self, recipe: Recipe) -> Any:
         return self._workshop.value(recipe)
@@ -173,7 +180,7 @@ class ArmJob(Job):
     def _fitted(self, recipe: R, phase: Phase, shorten: bool, at_most_usd: float | None) -> tuple[R, Allowance]:
         """The recipe, shortened where it has to be and may be, and what it may use of the meter."""
         meter, price = self._suite.prices.meter, self._unit_price_usd(phase)
-        money = self.left_usd() if at_most_usd is None else min(at_most_usd, self.left_usd())
+        money = self.left_usd() if at_most_usd is None else round(min(at_most_usd, self.left_usd()), 9)
         beforehand = self._suite.prices.set_up_usd(self._task_label, phase) if recipe.on_device else self._tokens_usd(recipe)
         if beforehand > money:
             self._refuse(beforehand, money, phase)
@@ -182,14 +189,24 @@ class ArmJob(Job):
         amount = (money - beforehand) / price
         amount = round(amount, 6) if meter == "items" else amount  # 2.17 dollars at 4.34 for a thousand are 500 items
         needs = self._foreseen(recipe, meter)
-        if needs is not None and needs <= amount:
-            return recipe, Allowance(meter, amount)
-        if needs is not None and not shorten:
-            self._refuse(needs * price + beforehand, money, phase)
-        if not shorten:
-            return recipe, Allowance(meter, amount)
+        usd = None if needs is None else round(needs * price + beforehand, 9)
+        if needs is not None and usd is not None and usd <= money:
+            return recipe, Allowance(meter, max(amount, needs * (1 + ROUNDING)))
+        if usd is not None and not shorten:
+            self._refuse(usd, money, phase)
+        return (self._shortened(recipe, phase, amount, money) if shorten else recipe), Allowance(meter, amount)
+
+    def _shortened(self, recipe: R, phase: Phase, amount: float, money: float) -> R:
+        """Limit a recipe to an amount of the meter. Raises OverBudget where not even its first step fits."""
         self.facts[LIMITED] = 1
-        return recipe.within(Limit(meter, amount)), Allowance(meter, amount)
+        shortened = recipe.within(Limit(self._suite.prices.meter, amount))
+        try:
+            self._foreseen(shortened, self._suite.prices.meter)
+        except OverBudget:
+            raise OverBudget(
+                f"the first step of {phase.replace('_', ' ')} costs more than the ${money:.2f} that are left of ${self.budget_usd:.2f}"
+            ) from None
+        return shortened
 
     def _foreseen(self, recipe: Recipe, meter: Meter) -> float | None:
         """The amount it needs, where that is known beforehand."""

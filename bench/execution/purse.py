@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
+from decimal import ROUND_FLOOR, Decimal
 
 from bench.contracts import Charge
 from bench.errors import OverBudget
 from bench.execution.ledger import Ledger
+
+BILLIONTH = Decimal("1e-9")
+"""Dollars are counted in billionths."""
 
 
 class Purse:
     """The money of one arm. What does not fit is refused before it is written down."""
 
     def __init__(self, budget_usd: float, ledger: Ledger | None = None) -> None:
-        self.budget_usd = budget_usd
+        self.budget_usd = float(Decimal(repr(budget_usd)).quantize(BILLIONTH, ROUND_FLOOR))
         self.charges: list[Charge] = []
         self._ledger = ledger
 

@@ -7,11 +7,18 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from bench.errors import BenchError
+from bench.errors import BenchError, OverBudget, Stop
 from bench.execution.ledger import SCHEMA
 from bench.system.files import write_json
 
 Status = Literal["done", "infeasible", "skipped", "failed"]
+
+
+def status_of(error: Exception) -> Status:
+    """How an arm ends that such an error stops."""
+    if isinstance(error, OverBudget):
+        return "infeasible"
+    return "skipped" if isinstance(error, Stop) else "failed"
 
 
 @dataclass(frozen=True, kw_only=True)

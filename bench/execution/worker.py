@@ -20,14 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from bench.contracts import PARENT_PIPE, Example, Score
-from bench.errors import BenchError, OverBudget, Stop
+from bench.errors import BenchError, Stop
 from bench.execution import known_paths
 from bench.execution.evaluation import Evaluation
 from bench.execution.job import ArmJob, inputs_fingerprint, metrics_fingerprint
 from bench.execution.ledger import Ledger
 from bench.execution.prepared_suite import PreparedSuite
 from bench.execution.purse import Purse
-from bench.execution.record import Ending
+from bench.execution.record import Ending, status_of
 from bench.suite import arms, suite_file
 from bench.system import machine
 from bench.system.files import atomic_write, write_json
@@ -82,20 +82,13 @@ def run(suite_path: Path, arm_id: str, results: Path, cache: Path, device: str) 
         ledger.facts(facts)
         student = str(store.artifact(outcome.student).relative_to(results))
         return Ending(status="done", reason="", spent_usd=purse.spent_usd, facts=facts, student=student, **about)
-    except Stop as stop:
+    except Exception as error:
+        if not isinstance(error, Stop):
+            traceback.print_exc()
         facts = job.facts if job else {}
         ledger.facts(facts)
-        return Ending(
-            status="infeasible" if isinstance(stop, OverBudget) else "skipped",
-            reason=str(stop),
-            spent_usd=purse.spent_usd,
-            facts=facts,
-            **about,
-        )
-    except Exception as error:
-        traceback.print_exc()
         reason = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
-        return Ending(status="failed", reason=" ".join(reason.split()), spent_usd=purse.spent_usd, **about)
+        return Ending(status=status_of(error), reason=" ".join(reason.split()), spent_usd=purse.spent_usd, facts=facts, **about)
 
 
 def _write_predictions(

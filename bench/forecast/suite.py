@@ -93,7 +93,7 @@ def refuse_failing(prepared: PreparedSuite, arms: Sequence[Arm], store: DryStore
     for done, ((task, column), arm) in enumerate(furthest.items()):
         progress("planning arms", done, len(furthest))
         found = forecast(prepared.suite, arm, prepared.splits[task], store)
-        if found.fails:
+        if found.status == "failed":
             faults.append(f"task '{task}', strategy {column}: {found.stops}; change it, or leave it out by --only")
     progress("planning arms", len(furthest), len(furthest))
     if faults:

@@ -70,7 +70,7 @@ def _said(ahead: Ahead, arm: Arm) -> str:
     if record := ahead.records.get(arm):
         return record.status + (f": {record.reason}" if record.reason else "")
     if forecast.stops:
-        return f"stops: {forecast.stops}"
+        return f"{forecast.status}: {forecast.stops}"
     ceiling = "at most the budget" if forecast.limited else "at most"
     return "" if forecast.exact or ahead.suite.spec.prices.meter not in FORESEEN else ceiling
 

@@ -68,7 +68,10 @@ def _together(suite: Suite, planned: Planned, device: Device, labels: Labels, co
 
 def _more(arm: Arm, forecast: Forecast) -> float:
     """Dollars that it may spend beyond those foreseen: where money ends its work and outputs come out shorter than allowed, all of them."""
-    return max(0.0, arm.budget_usd - forecast.usd) if forecast.limited and not forecast.exact else 0.0
+    if forecast.exact:
+        return 0.0
+    left = max(0.0, arm.budget_usd - forecast.usd)
+    return left if forecast.limited else min(left, forecast.more_usd)
 
 
 def _labels_usd(planned: Planned) -> Labels:

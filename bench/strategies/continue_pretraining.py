@@ -13,7 +13,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from bench.contracts import Job, Outcome, Strategy, TextLabel
+from bench.contracts import POOL, Job, Outcome, Strategy, TextLabel
+from bench.errors import NotEnough
 from bench.training.settings import Tuning
 
 Weight = Annotated[float, Field(ge=0)]
@@ -32,10 +33,10 @@ class ContinuePretraining(Strategy):
     """Part of the budget that buys labels. The rest pays for pretraining and fine-tuning."""
     pretraining_share: float = Field(default=0.5, gt=0, lt=1)
     """Part of the money left after the labels that pretraining may take. The rest pays for fine-tuning."""
-    general: dict[TextLabel, Weight] = Field(default={"pool": 1.0}, min_length=1)
+    general: dict[TextLabel, Weight] = Field(default={POOL: 1.0}, min_length=1)
     """Blend of texts that is read first: text -> weight. `pool` is the task's unlabelled pool; others are
     named under `texts`."""
-    task_like: dict[TextLabel, Weight] = Field(default={"pool": 1.0}, min_length=1)
+    task_like: dict[TextLabel, Weight] = Field(default={POOL: 1.0}, min_length=1)
     """Blend of texts that is read last: text -> weight."""
     switch_at_rate: float = Field(default=0.2, ge=0, le=1)
     """Share of the highest learning rate at which the second blend starts (Parmar et al.: a fifth)."""
@@ -63,6 +64,8 @@ class ContinuePretraining(Strategy):
         from bench.training.pretraining import FurtherPretrained, switch_point
 
         _steps.check_installed(self.pretraining, self.student)
+        if not job.unlabelled and (self.general.get(POOL) or self.task_like.get(POOL)):
+            raise NotEnough("there is no unlabelled pool to go on pretraining with")
         labels = job.labels(self.label_share)
         names = sorted(self.general | self.task_like)
         further = FurtherPretrained(

@@ -11,15 +11,13 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 
 from bench import registry
-from bench.contracts import Checkpoint, Compact, Decoding, Metric, Part, Precision, Profiler, Strategy, Task, Text
+from bench.contracts import POOL, Checkpoint, Compact, Decoding, Metric, Part, Precision, Profiler, Strategy, Task, Text
 from bench.contracts.part import names_used
 from bench.errors import SuiteError
 from bench.suite import parse_yaml
 from bench.suite.build import Builder
 from bench.suite.parse_yaml import Where
 from bench.suite.prices import Pays, PriceBook
-
-POOL = "pool"
 
 
 class Use(Part):
@@ -32,7 +30,7 @@ class Use(Part):
 
 
 Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=40)]
-Dollars = Annotated[float, Field(gt=0)]
+Dollars = Annotated[float, Field(gt=0, le=1e12)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 

@@ -64,7 +64,7 @@ def _sentinels(tokenizer: Any, folder: Path) -> tuple[int, ...]:
 def _running_text(tokenizer: Any, documents: Sequence[Example], tokens: int) -> list[list[int]]:
     """Return all documents joined, each with an end token, and cut into pieces. A shorter last piece is
     dropped unless it is the only one."""
-    encoded = tokenizer([e.source for e in documents], add_special_tokens=False)["input_ids"]
+    encoded = tokenizer([e.source for e in documents], add_special_tokens=False)["input_ids"] if documents else []
     stream = list(chain.from_iterable([*ids, tokenizer.eos_token_id] for ids in encoded))
     whole = len(stream) // tokens * tokens or len(stream)
     return [stream[at : at + tokens] for at in range(0, whole, tokens)]

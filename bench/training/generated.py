@@ -5,16 +5,16 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
-from bench.contracts import Decoding, Example, Job, Limit, Precision, Recipe, Workbench
-from bench.errors import OverBudget
+from bench.contracts import Decoding, Example, Job, Precision, Recipe, Workbench
+from bench.errors import FIRST_DOES_NOT_FIT, OverBudget
 from bench.training.batches import encode_sources
 from bench.training.checkpoints import load
-from bench.training.generation import Output, generate
+from bench.training.generation import Output, generate, reached
 from bench.training.recipes import ModelRecipe, as_the_task_says, smaller_batch, some, write_json
 
 REHEARSED_BATCHES = 3
@@ -42,10 +42,11 @@ class Outputs(Recipe):
 
     def forecast_flops(self, bench: Workbench) -> float:
         """Return an upper bound: every output is as long as allowed."""
-        return math.fsum(self._foreseen(bench))
+        costs = self._ceilings(bench)
+        return math.fsum(costs[i] for i in self._reached(bench))
 
     def forecast_items(self, bench: Workbench) -> int:
-        return len(self._foreseen(bench))
+        return len(self._reached(bench))
 
     def rehearsal(self, step_flops: float, bench: Workbench) -> Self:
         """Return a small version to time, in which every output is as long as allowed."""
@@ -56,9 +57,9 @@ class Outputs(Recipe):
         longest = self.max_target_tokens
         return replace(self, model=self.model.untrained, decoding=decoding, examples=few, limit=None, min_target_tokens=longest)
 
-    def _foreseen(self, bench: Workbench) -> list[float]:
-        """Return the FLOPs of each document that fits the limit."""
-        return within(self._ceilings(bench), self.limit)
+    def _reached(self, bench: Workbench) -> list[int]:
+        """Return the positions of the documents that fit the limit, in the order in which they are read."""
+        return reached(self.sources(bench), self._ceilings(bench), self.decoding.batch_size, self.limit)
 
     def _ceilings(self, bench: Workbench) -> list[float]:
         """Return the FLOPs of each document if its output is as long as allowed."""
@@ -105,7 +106,7 @@ class PseudoLabels(Outputs):
                 file.write(json.dumps({"id": example.id, "source": example.source, "target": output.text}) + "\n")
                 made, tokens, empty = made + 1, tokens + output.tokens, empty + (not output.text)
         if not made and self.examples:
-            raise OverBudget("the first pseudo-label does not fit into what is left")
+            raise OverBudget(FIRST_DOES_NOT_FIT)
         write_json(folder / "labelling.json", {"documents": made, "empty": empty, "tokens": tokens})
 
     def read(self, folder: Path) -> tuple[Example, ...]:
@@ -118,8 +119,8 @@ class PseudoLabels(Outputs):
 
         Each label consists of the document's own words, as many as an output may have tokens.
         """
-        reached = self.examples[: len(self._foreseen(bench))]
-        return tuple(Example(e.id, e.source, own_words(e.source, self.max_target_tokens)) for e in reached)
+        documents = (self.examples[i] for i in sorted(self._reached(bench)))
+        return tuple(Example(e.id, e.source, own_words(e.source, self.max_target_tokens)) for e in documents)
 
 
 @dataclass(frozen=True)
@@ -138,17 +139,3 @@ class Predictions(Outputs):
 def own_words(document: str, count: int) -> str:
     """Return the first `count` words of a document, repeated from its start where it has fewer."""
     return " ".join(itertools.islice(itertools.cycle(document.split() or ["-"]), count))
-
-
-def within(steps: Sequence[float], limit: Limit | None) -> list[float]:
-    """Return the FLOPs of the first steps, or documents, that fit a limit in FLOPs or items.
-
-    A limit in seconds or kWh is not applied, because these are not known beforehand. Raises OverBudget where
-    not even the first step fits.
-    """
-    costs = steps if limit is None or limit.meter != "items" else [1.0] * len(steps)
-    ceiling = limit.amount if limit and limit.meter in ("flops", "items") else math.inf
-    fitting = list(itertools.takewhile(lambda total: total <= ceiling, itertools.accumulate(costs)))
-    if steps and not fitting:
-        raise OverBudget("the first step does not fit into what is left")
-    return list(steps[: len(fitting)])

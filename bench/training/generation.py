@@ -9,14 +9,14 @@ suite's `Decoding` sets how all models decode.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from bench.contracts import Decoding, Precision, Progress, Tally
-from bench.errors import OverBudget
+from bench.contracts import Decoding, Limit, Precision, Progress, Tally
+from bench.errors import FIRST_DOES_NOT_FIT, OverBudget
 from bench.training.batches import decode, pad
 from bench.training.checkpoints import STARTS_AND_ENDS
 from bench.training.flops import FlopModel
@@ -58,29 +58,71 @@ def generate(
     """Yield (position, output) for tokenised sources, batch by batch. Every position comes once, unless the
     work stops early.
 
-    A batch starts only where there is room for it at full length. Then the tally counts the tokens that it
-    really generated. Where a batch does not fit, half of it is tried, and so on. Raises OverBudget where work
-    that may not stop early has no room.
+    A batch starts only where there is room for it at full length; `batches` says which. Then the tally counts
+    the tokens that it really generated. Raises OverBudget where work that may not stop early has no room.
     """
     config = generation_config(model, decoding, max_target_tokens, min_target_tokens)
-    size, done = decoding.batch_size, 0
-    for waiting in _windows(sources, decoding.batch_size * (1 if may_stop_early else WINDOW)):
+    costs, done = [flops.generation(len(source), max_target_tokens, decoding.beams) for source in sources], 0
+    for batch in batches(sources, costs, decoding.batch_size, tally.room_for, may_stop_early):
+        outputs = generate_batch(model, tokenizer, [sources[i] for i in batch], config, precision, device)
+        pairs = zip(batch, outputs, strict=True)
+        tally.advance(sum(flops.generation(len(sources[i]), output.tokens, decoding.beams) for i, output in pairs), len(batch))
+        done += len(batch)
+        progress("generating", done, len(sources))
+        yield from zip(batch, outputs, strict=True)
+
+
+def batches(
+    sources: Sequence[Sequence[int]], costs: Sequence[float], size: int, room_for: Callable[[float, int], bool], may_stop_early: bool
+) -> Iterator[list[int]]:
+    """Positions of the sources that are read together, batch by batch, as long as `room_for` has room for one.
+
+    costs: FLOPs of each source at full length. size: sources in a batch. room_for: is asked for a batch once the one before is done.
+    Where a batch does not fit, half of it is tried, and so on. Raises OverBudget where work that may not stop early has no room.
+    """
+    width = size * (1 if may_stop_early else WINDOW)
+    for waiting in _windows(sources, width):
         while waiting:
             batch = waiting[:size]
-            if not tally.room_for(sum(flops.generation(len(sources[i]), max_target_tokens, decoding.beams) for i in batch), len(batch)):
-                if not may_stop_early:
-                    raise OverBudget("generation does not fit into what is left")
-                if len(batch) == 1:
-                    return
+            if room_for(sum(costs[i] for i in batch), len(batch)):
+                yield batch
+                waiting = waiting[len(batch) :]
+            elif not may_stop_early:
+                raise OverBudget("generation does not fit into what is left")
+            elif len(batch) == 1:
+                return
+            else:
                 size = len(batch) // 2
-                continue
-            outputs = generate_batch(model, tokenizer, [sources[i] for i in batch], config, precision, device)
-            pairs = zip(batch, outputs, strict=True)
-            tally.advance(sum(flops.generation(len(sources[i]), output.tokens, decoding.beams) for i, output in pairs), len(batch))
-            done += len(batch)
-            progress("generating", done, len(sources))
-            yield from zip(batch, outputs, strict=True)
-            waiting = waiting[len(batch) :]
+
+
+def reached(sources: Sequence[Sequence[int]], costs: Sequence[float], size: int, limit: Limit | None) -> list[int]:
+    """Positions of the sources that `generate` reads within a limit, in its order, where every output is as long as allowed.
+
+    A limit in seconds or kWh is not known to end anything. Raises OverBudget where not even one source fits.
+    """
+    room, found = _Room(limit), list[int]()
+    for batch in batches(sources, costs, size, room.has, limit is not None):
+        room.used += room.takes(sum(costs[i] for i in batch), len(batch))
+        found += batch
+    if sources and not found:
+        raise OverBudget(FIRST_DOES_NOT_FIT)
+    return found
+
+
+@dataclass
+class _Room:
+    """What is left of a limit while nothing is made. used: so far, of the limit's meter."""
+
+    limit: Limit | None
+    used: float = 0.0
+
+    def takes(self, flops: float, items: int) -> float:
+        return items if self.limit and self.limit.meter == "items" else flops
+
+    def has(self, flops: float, items: int) -> bool:
+        if self.limit is None or self.limit.meter not in ("flops", "items"):
+            return True
+        return self.used + self.takes(flops, items) <= self.limit.amount
 
 
 def _windows(sources: Sequence[Sequence[int]], width: int) -> Iterator[list[int]]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.contracts import Checkpoint, Example, Recipe, Workbench
-from bench.errors import CheckpointError, OverBudget
+from bench.errors import FIRST_DOES_NOT_FIT, CheckpointError, OverBudget
 from bench.training.checkpoints import load_tokenizer
 from bench.training.generated import Outputs, own_words
 from bench.training.llm_endpoint import Endpoint, ask
@@ -133,7 +133,7 @@ class PromptedLabels(Outputs):
             if look and _repeated_answer(self.prompt, list(replies.values()), opened):
                 break
         if not replies and self.examples:
-            raise OverBudget("the first pseudo-label does not fit into what is left")
+            raise OverBudget(FIRST_DOES_NOT_FIT)
         order = sorted(replies)
         asked, said = [self.examples[i] for i in order], [replies[i] for i in order]
         _write(folder, self.prompt, asked, said, opened)
@@ -163,9 +163,9 @@ class PromptedLabels(Outputs):
 
     def pretend(self, bench: Workbench) -> Labelling:
         """As many documents as the limit allows, each labelled with its own words, or with the longest class."""
-        reached = self.examples[: len(self._foreseen(bench))]
-        said = sum(map(len, self.sources(bench)[: len(reached)]))
-        return _pretended(self.prompt, reached, self.sampling.max_output_tokens, said, len(reached) * self.max_target_tokens)
+        positions, sources = sorted(self._reached(bench)), self.sources(bench)
+        documents, said = tuple(self.examples[i] for i in positions), sum(len(sources[i]) for i in positions)
+        return _pretended(self.prompt, documents, self.sampling.max_output_tokens, said, len(documents) * self.max_target_tokens)
 
 
 @dataclass(frozen=True)

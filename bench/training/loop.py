@@ -29,7 +29,7 @@ from typing import Any, Protocol
 import torch
 
 from bench.contracts import Limit, Precision, Progress, Tally
-from bench.errors import BenchError, OverBudget
+from bench.errors import FIRST_DOES_NOT_FIT, BenchError, OverBudget
 from bench.training.batches import Encoded, collate
 from bench.training.flops import FlopModel
 from bench.training.objectives import Objective, share
@@ -100,14 +100,14 @@ def forecast_steps(data: Data, order: Order, tuning: Tuning, flops: FlopModel, o
     costs: list[float] = []
     used = 0.0
     for step in range(order.steps):
-        batch = order.batch(step, max(step / order.steps, used / ceiling))
+        batch = order.batch(step, max(step / order.steps, used / ceiling if ceiling else 0.0))
         cost = step_flops([data[i] for i in batch], flops, tuning, objective)
         if used + cost > ceiling:
             break
         used += cost
         costs.append(cost)
     if order.steps and not costs:
-        raise OverBudget("the first step does not fit into what is left")
+        raise OverBudget(FIRST_DOES_NOT_FIT)
     return costs
 
 
@@ -148,7 +148,9 @@ def train(
             batch = [data[i] for i in positions]
             cost, new = step_flops(batch, flops, tuning, objective), 0 if step else items
             if not tally.room_for(cost, new):
-                if step == 0 or not may_stop_early:
+                if step == 0 and may_stop_early:
+                    raise OverBudget(FIRST_DOES_NOT_FIT)
+                if not may_stop_early:
                     raise OverBudget(f"training step {step + 1} of {order.steps} does not fit into what is left")
                 break
             _set_rate(optimizer, learning_rate(tuning, done, 1 / order.steps))

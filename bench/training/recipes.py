@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
+import operator
 import random
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -12,10 +14,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from bench.contracts import Checkpoint, Compact, Example, Job, Limit, Precision, Recipe, Workbench
+from bench.errors import FIRST_DOES_NOT_FIT, OverBudget
 from bench.training.batches import Encoded, encode, plan_batches
 from bench.training.checkpoints import load, read_config, save
 from bench.training.flops import FlopModel, flop_model
-from bench.training.loop import Data, Order, Planned, forecast_steps, train
+from bench.training.loop import Data, Order, Planned, forecast_steps, step_flops, train
 from bench.training.objectives import LabelObjective, Objective
 from bench.training.positions import check_positions
 from bench.training.settings import Tuning
@@ -158,7 +161,7 @@ class Trained(ModelRecipe):
 
     def forecast_flops(self, bench: Workbench) -> float:
         """Return exactly the FLOPs that `make` tallies."""
-        return math.fsum(self._costs(bench))
+        return functools.reduce(operator.add, self._costs(bench), 0.0)  # step by step, as a tally adds them
 
     def steps(self, bench: Workbench) -> int:
         """Return the number of steps within a limit in FLOPs."""
@@ -215,7 +218,17 @@ class Finetuned(Trained):
     max_target_tokens: int
 
     def forecast_items(self, bench: Workbench) -> int:  # noqa: ARG002
+        """All examples count with the first step."""
+        if self.limit and self.limit.meter == "items" and len(self.examples) > self.limit.amount:
+            raise OverBudget(FIRST_DOES_NOT_FIT)
         return len(self.examples)
+
+    def ceiling_flops(self, bench: Workbench) -> float:
+        """FLOPs that it takes at most where some examples are shorter, or are not there: then `min_steps` repeats the others."""
+        data, _ = self.plan(bench)
+        flops, objective = self.flop_model(bench.cache), self.objective(bench, ready=False)
+        costs = sorted((step_flops([one], flops, self.tuning, objective) for one in data), reverse=True)
+        return max(self.forecast_flops(bench), self.tuning.min_steps * math.fsum(costs[: self.tuning.batch_size]))
 
     def rehearsal(self, step_flops: float, bench: Workbench) -> Self:
         short = super().rehearsal(step_flops, bench)

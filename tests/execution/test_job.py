@@ -111,6 +111,29 @@ def test_a_part_of_the_money_can_be_set_aside(loaded: suite_file.Suite, tmp_path
     assert arm.left_usd() == pytest.approx(0.7)
 
 
+def test_work_that_costs_exactly_what_is_left_is_done(loaded: suite_file.Suite, tmp_path: Path) -> None:
+    for steps in (1, 3, 7, 29):
+        arm = job(loaded, tmp_path, budget=round(0.01 * steps, 9))
+        arm.make(Steps(steps), "teacher_tuning")
+        assert arm.left_usd() == 0.0
+
+
+def test_a_budget_is_counted_in_whole_billionths_of_a_dollar() -> None:
+    for budget, whole in ((0.3, 0.3), (1.0999178004, 1.0999178), (1.0999178009, 1.0999178), (1e-12, 0.0), (1e12, 1e12)):
+        assert Purse(budget).left_usd == whole
+
+
+def test_a_label_that_costs_next_to_nothing_is_not_bought_without_end(tmp_path: Path) -> None:
+    cheap = priced(tmp_path, "meter: flops", label_usd="5.0e-324")
+    with pytest.raises(NotEnough, match="the data holds 100"):
+        job(cheap, tmp_path).labels(0.5)
+
+
+def test_a_first_step_that_does_not_fit_says_what_is_left(loaded: suite_file.Suite, tmp_path: Path) -> None:
+    with pytest.raises(OverBudget, match=r"first step of student training .* \$0\.01 .* \$0\.01"):
+        job(loaded, tmp_path, budget=0.009).make(Steps(3), "student_training", shorten=True)
+
+
 def test_a_first_step_that_does_not_fit_ends_the_arm(loaded: suite_file.Suite, tmp_path: Path) -> None:
     with pytest.raises(OverBudget):
         job(loaded, tmp_path, budget=0.009).make(Steps(3), "student_training", shorten=True)
@@ -139,9 +162,9 @@ def test_labels_bought_twice_are_paid_once(loaded: suite_file.Suite, tmp_path: P
     assert buyer.left_usd() == 1.0
 
 
-def priced(tmp_path: Path, prices: str) -> suite_file.Suite:
+def priced(tmp_path: Path, prices: str, label_usd: str = "0.1") -> suite_file.Suite:
     path = tmp_path / "priced.yaml"
-    path.write_text(TEXT.replace("label_usd: 0.1,", f"label_usd: 0.1, {prices},"), encoding="utf-8")
+    path.write_text(TEXT.replace("label_usd: 0.1,", f"label_usd: {label_usd}, {prices},"), encoding="utf-8")
     return suite_file.read(path)
 
 

@@ -329,7 +329,7 @@ def test_a_student_is_trained_as_long_as_the_money_lasts(store: Store, tmp_path:
     assert 0 <= purse.left_usd < 1.0
 
 
-@pytest.mark.parametrize("tried", TAUGHT_ON_THE_POOL)
+@pytest.mark.parametrize("tried", [*TAUGHT_ON_THE_POOL, "continue_pretraining"])
 def test_learning_on_the_pool_without_one_is_skipped_with_the_reason(tried: str, store: Store, tmp_path: Path) -> None:
     with pytest.raises(NotEnough, match="no unlabelled pool"):
         run(*arm(tmp_path, tried), store, Splits(EXAMPLES[:60], (), (), (), "fingerprint"))

@@ -89,10 +89,18 @@ def test_a_key_written_twice_is_a_fault(tmp_path: Path) -> None:
     assert faults(tmp_path, GOOD + "start_labels: 20\n") == ["15: start_labels: written twice, first on line 11"]
 
 
-@pytest.mark.parametrize("budget", ["0", "-5", ".nan", ".inf", "'ten'", "true"])
+@pytest.mark.parametrize("budget", ["0", "-5", "1.0e+13", ".nan", ".inf", "'ten'", "true"])
 def test_a_budget_is_a_positive_number_of_dollars(tmp_path: Path, budget: str) -> None:
     (fault,) = faults(tmp_path, GOOD.replace("[1, 2.5]", f"[1, {budget}]"))
     assert fault.startswith("12: budgets_usd[1]: expected")
+
+
+@pytest.mark.parametrize(
+    "price", ["label_usd: 1.0e+10", "label_usd: 1, device_hour_usd: 1.0e+300", "label_usd: 1, device_flops_per_second: 1.0e-300"]
+)
+def test_prices_stay_in_the_range_of_numbers(tmp_path: Path, price: str) -> None:
+    (fault,) = faults(tmp_path, GOOD.replace("label_usd: 0.1", price))
+    assert price.rsplit(" ", 2)[-2].removesuffix(":") in fault
 
 
 def test_yaml_follows_the_core_schema(tmp_path: Path) -> None:

@@ -161,6 +161,8 @@ def test_steps_are_forecast_to_the_last_one_that_fits(run, checkpoint, cache, en
     assert forecast_steps(encoded, order, tuning, flops, LabelObjective(), Limit("wall", 0.001)) == tally.steps
     with pytest.raises(OverBudget, match="first step does not fit"):
         forecast(tally.steps[0] - 1)
+    with pytest.raises(OverBudget, match="first step does not fit"):
+        forecast(0.0)
 
 
 def test_the_rate_rises_over_the_warm_up_and_falls_to_zero_in_a_line():

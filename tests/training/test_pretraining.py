@@ -149,3 +149,7 @@ def test_a_text_with_nothing_to_learn_from_is_refused(shop) -> None:
     single = (Example("1", "One sentence only."),)
     with pytest.raises(DataError, match="text 2 of 2"):
         further(pegasus, texts=(DOCUMENTS, single)).forecast_flops(shop.bench())
+    t5 = Pretrained(Shaped(family="t5", el=1, dl=1, dm=16, ff=16, nh=2, vocabulary=600))
+    with pytest.raises(DataError, match="text 1 of 2"):
+        further(t5, texts=((), DOCUMENTS)).forecast_flops(shop.bench())
+    assert further(t5, texts=((), DOCUMENTS), general=(0.0, 1.0), task_like=(0.0, 1.0)).forecast_flops(shop.bench()) > 0

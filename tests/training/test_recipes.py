@@ -195,7 +195,7 @@ def test_documents_are_limited_by_their_number_as_well(shop, pretrained, example
 
 @one_family
 def test_pseudo_labels_that_money_buys_none_of_are_over_budget(shop, pretrained, examples):
-    with pytest.raises(OverBudget, match="first pseudo-label does not fit"):
+    with pytest.raises(OverBudget, match="first step does not fit"):
         shop.make(_pseudo_labels(pretrained, examples).within(Limit("flops", 1.0)), allowance=1.0)
 
 
@@ -207,6 +207,48 @@ def test_a_forecast_within_a_limit_counts_the_documents_that_fit(shop, pretraine
     assert 0 < len(half.pretend(shop.bench())) < len(examples)
     with pytest.raises(OverBudget):
         whole.within(Limit("flops", 1.0)).forecast_flops(shop.bench())
+
+
+@one_family
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.9])
+def test_documents_that_fit_a_limit_are_those_that_are_labelled_where_outputs_are_as_long_as_allowed(shop, pretrained, examples, share):
+    longest_last = tuple(sorted(examples, key=lambda e: len(e.source)))
+    whole = _pseudo_labels(pretrained, longest_last, min_target_tokens=6)
+    part = whole.within(Limit("flops", share * whole.forecast_flops(shop.bench())))
+    labelled = part.read(shop.make(part, allowance=part.limit.amount))
+    assert {e.id for e in labelled} == {e.id for e in part.pretend(shop.bench())}
+    assert sum(shop.made[part.key].steps) == pytest.approx(part.forecast_flops(shop.bench()))
+
+
+@one_family
+def test_where_the_longest_document_does_not_fit_neither_forecast_nor_work_labels_a_shorter_one(shop, pretrained):
+    pool = (Example("short", "a"), Example("long", "a list of names " * 6))
+    whole = _pseudo_labels(pretrained, pool, min_target_tokens=6)
+    short = _pseudo_labels(pretrained, pool[:1]).forecast_flops(shop.bench())
+    part = whole.within(Limit("flops", short + 1))
+    with pytest.raises(OverBudget):
+        part.forecast_flops(shop.bench())
+    with pytest.raises(OverBudget):
+        shop.make(part, allowance=short + 1)
+
+
+@one_family
+def test_a_training_on_more_labels_than_money_buys_items_is_refused_by_its_forecast(shop, pretrained, examples):
+    whole = _finetuned(pretrained, examples)
+    assert whole.within(Limit("items", len(examples))).forecast_items(shop.bench()) == len(examples)
+    with pytest.raises(OverBudget):
+        whole.within(Limit("items", len(examples) - 1)).forecast_items(shop.bench())
+
+
+@one_family
+def test_a_training_on_fewer_or_shorter_examples_takes_no_more_than_its_ceiling(shop, pretrained, examples):
+    short, long = Example("short", "a", "b"), Example("long", "the list of all names " * 4, "a name of many words")
+    tuning = Tuning(epochs=1, batch_size=1, min_steps=9)
+    both, one = (_finetuned(pretrained, given, tuning=tuning) for given in ((short, long), (long,)))
+    flops = {recipe: recipe.forecast_flops(shop.bench()) for recipe in (both, one)}
+    assert flops[both] < flops[one] <= both.ceiling_flops(shop.bench())
+    whole = _finetuned(pretrained, examples)
+    assert whole.ceiling_flops(shop.bench()) == whole.forecast_flops(shop.bench())
 
 
 @one_family

@@ -1,0 +1,97 @@
+"""Plan and run agree on every valid suite that is drawn: how each arm ends, and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, note
+from hypothesis import strategies as st
+
+from bench import registry
+from bench.contracts import Charge, no_progress
+from bench.execution import prepare
+from bench.execution.ledger import rows
+from bench.execution.prepared_suite import PreparedSuite
+from bench.execution.record import Record
+from bench.forecast.arm import Forecast
+from bench.forecast.suite import Ahead
+from bench.suite.arms import Arm
+from bench.suite.prices import FORESEEN
+from tests.forecast.both import Ground, ground
+from tests.forecast.draws import draws
+from tests.forecast.valid_suites import suites
+
+BILLIONTH = 1e-9
+
+
+@pytest.fixture(scope="session")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    with ground(tmp_path_factory.mktemp("agree")) as found:
+        yield found
+
+
+@pytest.mark.parametrize("use", registry.names("strategies"))
+@draws(40)
+@given(data=st.data())
+def test_plan_and_run_agree(use: str, data: st.DataObject, here: Ground) -> None:
+    body(use, data, here)
+
+
+def body(use: str, data: st.DataObject, here: Ground) -> None:
+    """Draw a suite, plan it, run it, plan it once more over what was made, and compare."""
+    draw = data.draw(suites(use))
+    with here.prepared(draw) as prepared:
+        note(prepared.suite.text)
+        prepare.fetch(prepared, no_progress)
+        planned = here.plan(prepared)
+        ahead = here.ahead(prepared, planned)
+        records = here.run(prepared)
+        for arm, forecast in planned.items():
+            note(f"{arm.id}: {forecast.status} {forecast.stops} {forecast.usd} exact={forecast.exact}; {records[arm.id]}")
+            agree(here, prepared, ahead, arm, records[arm.id])
+        for arm, forecast in here.plan(prepared, reuse=True).items():
+            if records[arm.id].status == "done":
+                same(here, prepared, arm, forecast, records[arm.id])
+
+
+def agree(here: Ground, prepared: PreparedSuite, ahead: Ahead, arm: Arm, record: Record) -> None:
+    """What was foreseen before anything was made, and what came of it."""
+    forecast, meter = ahead.planned[arm], prepared.suite.spec.prices.meter
+    assert record.spent_usd is not None
+    assert record.spent_usd <= arm.budget_usd
+    assert record.spent_usd <= ahead.alone[arm].at_most_usd + BILLIONTH
+    if meter in FORESEEN and forecast.exact:
+        same(here, prepared, arm, forecast, record)
+    elif record.status == "failed":
+        assert (forecast.status, words(forecast.stops)) == ("failed", record.reason)
+    elif meter in FORESEEN and not forecast.limited:
+        assert record.status in (forecast.status, "skipped")  # skipped: no output was any use as a label
+
+
+def same(here: Ground, prepared: PreparedSuite, arm: Arm, forecast: Forecast, record: Record) -> None:
+    """A forecast in which nothing hangs on what a model will say, and what came of it."""
+    assert (record.status, record.reason) == (forecast.status, words(forecast.stops))
+    assert record.spent_usd == pytest.approx(forecast.usd, abs=BILLIONTH)
+    assert paid(rows(prepared.results / arm.id)) == [told(charge) for charge in forecast.charges if counts(charge.paid_by, charge.phase)]
+    for name, value in forecast.facts.items():
+        assert record.facts.get(name) == value, name
+    if prepared.suite.spec.prices.meter in FORESEEN:  # a clock may have ended a training before its last step
+        assert here.steps(arm) == forecast.steps
+
+
+def paid(ledger: list[dict[str, object]]) -> list[tuple[object, ...]]:
+    charges = [row for row in ledger if row["row"] == "charge" and counts(row["paid_by"], row["phase"])]
+    return [(row["phase"], row["kind"], row["unit"], row["quantity"], row["usd"]) for row in charges]
+
+
+def told(charge: Charge) -> tuple[object, ...]:
+    return charge.phase, charge.kind, charge.unit, charge.quantity, charge.usd
+
+
+def counts(paid_by: object, phase: object) -> bool:
+    return paid_by == "purse" and phase != "evaluation"
+
+
+def words(reason: str) -> str:
+    return " ".join(reason.split())
