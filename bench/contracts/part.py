@@ -17,6 +17,9 @@ class Part(BaseModel):
     shelf: ClassVar[str] = ""
     """Folder of `bench/` that holds parts of this kind. Empty for settings that several parts share."""
 
+    added: ClassVar[tuple[str, ...]] = ()
+    """Settings that are younger than results that people have paid for. At their defaults they are in no key: the results stay known."""
+
     model_config = ConfigDict(
         frozen=True, strict=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True, validate_default=True
     )
@@ -42,9 +45,10 @@ class Part(BaseModel):
     def identity(self) -> dict[str, Any]:
         """Return the settings that tell this part from others, as JSON.
 
-        Settings that are None are left out. A setting that is added later, with the default None, changes no key.
+        Settings that are None are left out, and so are those of `added` at their defaults.
         """
-        return self.model_dump(mode="json", exclude_none=True) | self._known_as
+        young = {name for name in self.added if getattr(self, name) == type(self).model_fields[name].default}
+        return self.model_dump(mode="json", exclude_none=True, exclude=young) | self._known_as
 
 
 @dataclass(frozen=True)

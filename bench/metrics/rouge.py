@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from bench.contracts import Metric, Score
 from bench.errors import BenchError
@@ -42,6 +43,8 @@ class Rouge(Metric):
     Source: Lin 2004, ROUGE: A Package for Automatic Evaluation of Summaries (https://aclanthology.org/W04-1013); what goes
     wrong where settings are left unsaid: Grusky 2023, Rogue Scores (https://aclanthology.org/2023.acl-long.107).
     """
+
+    added: ClassVar[tuple[str, ...]] = ("tokenizer",)
 
     stemmer: bool = True
     """Strip English endings by Porter's stemmer first; only `latin` does. The published figures of Pegasus and BART do; `evaluate` does not

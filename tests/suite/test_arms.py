@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from bench.suite import arms as plan
 from bench.suite import suite_file
 from tests.suite.test_suite import GOOD, read
@@ -51,3 +53,26 @@ def test_an_id_changes_with_the_models_it_names_and_not_with_those_of_others(tmp
     before = arms(tmp_path, text)[-1].id
     assert arms(tmp_path, text.replace("small: {use: random}", "small: {use: random, with: {seed: 1}}"))[-1].id != before
     assert arms(tmp_path, text.replace("other: {use: random}", "other: {use: random, with: {seed: 1}}"))[-1].id == before
+
+
+@pytest.mark.parametrize(
+    ("suite", "arm"),
+    [
+        ("smoke", "stories.annotate.4usd.seed1-461dc0ef"),
+        ("pegasus", "names.annotate.20usd.seed1-4c11d71c"),
+        ("distillation", "names.sft.40usd.seed1-c91f9e2c"),
+        ("shapes", "names.t5.12usd.seed1.compact.model=deep-dm64-ed9d3885"),
+    ],
+)
+def test_arms_have_the_ids_under_which_they_were_paid_for(suite: str, arm: str) -> None:
+    """A setting that is added with a default gives every arm another id, unless its part names it in `added`."""
+    assert plan.arms(suite_file.read(Path(f"suites/{suite}.yaml")))[0].id == arm
+
+
+def test_a_setting_that_was_added_counts_where_it_is_not_at_its_default(tmp_path: Path) -> None:
+    ids = [
+        arms(tmp_path, f"{GOOD}\nmetrics: {{rouge: {{use: rouge, with: {{tokenizer: {tokenizer}}}}}}}\n")[0].id
+        for tokenizer in ("latin", "unicode", "characters")
+    ]
+    assert ids[0] == arms(tmp_path)[0].id
+    assert len(set(ids)) == 3
