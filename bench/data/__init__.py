@@ -1,1 +1,1 @@
-"""Text as it lies about: in the source of installed packages, in tables, on the hub."""
+"""Reading text from installed packages' source code, from files of rows, and from the Hugging Face Hub."""

@@ -1,4 +1,4 @@
-"""Labels that are classes: few different ones, each short and in many rows."""
+"""Recognises labels that are classes: few different ones, each short and in many rows."""
 
 from __future__ import annotations
 
@@ -9,30 +9,33 @@ from dataclasses import dataclass
 from bench.contracts import normal_form
 
 CLASSES_AT_MOST = 200
+"""Most different labels that count as classes."""
 EXAMPLES_A_CLASS = 10
+"""Fewest rows for each class, on average."""
 CLASS_WORDS_AT_MOST = 10
-"""Labels are classes if there are no more than so many, each in so many rows on average, and none of more words."""
+"""Most words in the name of a class."""
 
 
 @dataclass(frozen=True)
 class Classes:
-    """Labels that are classes."""
+    """The classes that a column of labels holds."""
 
     names: tuple[str, ...]
-    """In normal form, as written most often, the commonest class first."""
+    """Names in normal form, in their most frequent spelling. The most common class is first."""
     counts: tuple[int, ...]
-    """Labelled documents of each."""
+    """Number of labelled documents of each class, in the order of `names`."""
     spellings: int
-    """Ways of writing that differ from the names in case or white space at the ends, and count as the same."""
+    """Number of other spellings. They differ from the names in case or outer white space, and count as the
+    same class."""
 
     @property
     def majority(self) -> float:
-        """Share of the commonest class, which is the accuracy of always naming it."""
+        """Share of the most common class, which is the accuracy of a constant answer."""
         return self.counts[0] / sum(self.counts)
 
 
 def classes(labels: Sequence[str]) -> Classes | None:
-    """Return the classes that labels are; None where they are texts, or there are none."""
+    """Return the classes in the labels, or None where the labels are free text or absent."""
     spelt: dict[str, Counter[str]] = {}
     for label in labels:
         name = normal_form(label).strip()

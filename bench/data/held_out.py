@@ -1,4 +1,4 @@
-"""Keeping documents that a model is scored on out of what it is trained on."""
+"""Keeps documents that a model is scored on out of its training data."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from bench.contracts import Example, normal_form
 
 SHINGLE = 6
-"""Words by which a passage is looked for before it is compared as a whole."""
+"""Number of words in the index key of a passage. Longer passages are then compared word by word."""
 
 LEAST_TARGET = 4
-"""Words from which on a target is looked for: shorter ones stand in any text."""
+"""Fewest words of a target that is searched for. Shorter ones occur in any text."""
 
 Words = tuple[str, ...]
 
 
 def without(documents: Iterable[Example], held_out: Sequence[Example]) -> tuple[Example, ...]:
-    """Documents in which no source of `held_out` stands, and no target of four words or more; case and all but letters and
-    digits aside. What was reworded is not found."""
+    """Return the documents that contain no source of `held_out`, and no target of four words or more.
+
+    Only letters and digits are compared, without case. Reworded text is not found.
+    """
     index: dict[Words, list[Words]] = {}
     for words in _passages(held_out):
         index.setdefault(words[:SHINGLE], []).append(words)

@@ -1,4 +1,5 @@
-"""Data sets of the Hugging Face Hub, at a pinned revision, or local folders of the same layout. No remote code is run."""
+"""Data sets of the Hugging Face Hub at a pinned revision, or local folders of the same layout. No remote code
+runs."""
 
 from __future__ import annotations
 
@@ -16,24 +17,33 @@ from bench.system.fingerprints import ALL, of_folder
 from bench.system.hub_mirror import DATA, folder_of, hub_cache, is_listed, missing_from, snapshot_of
 
 HUB_TIMEOUT_S = 10
-"""How long the Hub may take to answer before it counts as out of reach."""
+"""Seconds that the Hub may take to answer before it counts as unreachable."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataSet:
-    """What to load. splits: the name under which each is handed back -> its name in the data set."""
+    """A data set to load."""
 
     path: str
+    """Name on the Hub (owner/name), or a local folder."""
     name: str | None
+    """Name of the configuration, where the data set has several."""
     revision: str | None
+    """Commit or tag. Required unless `path` is a folder."""
     splits: tuple[tuple[str, str], ...]
+    """(name in the result, name of the split in the data set)."""
 
     def load(self, cache: Path) -> Mapping[str, Any]:
-        """Name -> `datasets.Dataset`. From the folder that `--data` names, else from bench's cache, else from a whole snapshot in the
-        hub's cache on this machine, else from the Hub; what the last two gave is kept in bench's cache. Raises DataError."""
+        """Return name -> `datasets.Dataset`.
+
+        The places are tried in this order: the folder that `--data` names, bench's cache, a complete snapshot
+        in the hub's cache on this machine, the Hub. Data from the last two is kept in bench's cache. Raises
+        DataError.
+        """
         folder = folder_of(self.path, DATA) or Path(self.path).expanduser()
         if folder.is_dir():
-            # `datasets` knows a local file by its path and mtime, so each content gets a cache of its own.
+            # `datasets` identifies a local file by its path and mtime, so each content gets a cache of its
+            # own.
             return self._read(str(folder), None, cache / "hub" / "folders" / of_folder(folder, cache, decide=ALL))
         if self.revision is None:
             raise DataError(
@@ -54,7 +64,8 @@ class DataSet:
         copy = self._snapshot()
         commit = None if copy else self._commit()
         shutil.rmtree(folder, ignore_errors=True)
-        # A cache of its own: where something fails, `datasets` falls back on the latest version in its cache, of whatever revision.
+        # A separate cache: after a failure `datasets` falls back on the latest version in its cache, whatever
+        # the revision.
         arrow = folder.with_name(f"{folder.name}.arrow")
         try:
             DatasetDict(self._read(str(copy or self.path), commit, arrow)).save_to_disk(str(folder))
@@ -62,13 +73,17 @@ class DataSet:
             shutil.rmtree(arrow, ignore_errors=True)
 
     def _snapshot(self) -> Path | None:
-        """A snapshot in the hub's cache that is known to be whole: of one in part, the examples that are missing would not be missed."""
+        """Return a snapshot in the hub's cache that is known to be complete. A partial one would lack
+        examples silently."""
         assert self.revision is not None
         found = snapshot_of("dataset", self.path, self.revision, hub_cache())
         return found if found and is_listed(found) else None
 
     def _commit(self) -> str:
-        """The commit that the revision names. Asked for first, with a time limit: `datasets` alone would try for minutes."""
+        """Return the commit that the revision names.
+
+        It is requested first, with a time limit, because `datasets` alone would retry for minutes.
+        """
         from huggingface_hub import HfApi
         from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
@@ -78,7 +93,7 @@ class DataSet:
             raise DataError(f"{self.path}: neither a folder here nor a name of the form owner/name") from e
         except HfHubHTTPError as e:
             raise DataError(f"{self.path} at revision {self.revision}: {self._lacking()}; the Hub refuses: {_one_line(e)}") from e
-        except Exception as e:  # Which HTTP library raises here has changed between versions of huggingface_hub.
+        except Exception as e:  # The HTTP library whose errors arrive here has changed between versions of huggingface_hub.
             raise DataError(
                 f"{self.path}: {self._lacking()}; the Hugging Face Hub cannot be reached ({_one_line(e)}). Without a network, put a copy "
                 f"into DIR/{self.path} and say --data DIR; the tasks 'docstrings' and 'files' need none"
@@ -95,7 +110,7 @@ class DataSet:
         names = dict(self.splits)
         try:
             loaded = load_dataset(path, self.name, revision=revision, split=list(names.values()), cache_dir=str(arrow))
-        except Exception as e:  # Data files can fail in any reader that `datasets` has.
+        except Exception as e:  # Data files can fail in any reader of `datasets`.
             raise DataError(f"{path}: {_one_line(e.__cause__ or e)}") from e
         return dict(zip(names, loaded, strict=True))
 

@@ -1,4 +1,4 @@
-"""Rows of other people's data, and what is taken out of them before they are examples."""
+"""Rows read from files or the Hub, and the checks that turn them into examples."""
 
 from __future__ import annotations
 
@@ -21,27 +21,35 @@ _EXACT = 2**53
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """A row as it was read. where: file or split, and the row's number in it."""
+    """A row as it was read."""
 
     where: str
+    """File or split, and the number of the row in it, for messages."""
     source: str
     target: str | None
+    """None where the row has no target."""
     id: str | None = None
+    """None where the file has no column of ids."""
 
 
 @dataclass(frozen=True)
 class Sifted:
-    """Examples of each group that have a target, those that have none, and what was left out, a sentence each."""
+    """The examples of all groups."""
 
     labelled: Mapping[str, list[Example]]
+    """Group -> its examples that have a target."""
     unlabelled: list[Example]
+    """Examples without a target: the pool."""
     notes: tuple[str, ...]
+    """One sentence for each reason to leave rows out."""
 
 
 def text_of(value: object) -> str | None:
-    """Return a cell as text: numbers and truth values as JSON writes them, but 1.0 as '1', so that equal numbers are one text.
+    """Return a cell as text. Numbers and booleans are written as in JSON, but 1.0 becomes '1': equal numbers
+    give the same text.
 
-    NaN, which pandas writes where a value is missing, is none. Raises TypeError for a list, an object, or half a character.
+    Returns None for None and for NaN, which pandas writes where a value is missing. Raises TypeError for a
+    list, an object, or a lone surrogate.
     """
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
@@ -57,7 +65,7 @@ def text_of(value: object) -> str | None:
 
 
 def need_columns(where: str, wanted: Sequence[str], present: Sequence[str]) -> None:
-    """Raises DataError, with the nearest name, where a column is not there."""
+    """Raise DataError, with the nearest name, for the first wanted column that is absent."""
     for column in wanted:
         if column not in present:
             near = nearest(column, present)
@@ -66,11 +74,13 @@ def need_columns(where: str, wanted: Sequence[str], present: Sequence[str]) -> N
 
 
 def sift(groups: Mapping[str, Sequence[Row]], pool_from: str) -> Sifted:
-    """Make examples of rows; take out rows with a blank source, and rows whose source `content_hash` finds in another row.
+    """Turn rows into examples, without blank sources and without sources that `content_hash` finds in another
+    row.
 
-    Groups are gone through in the order given, labelled rows first, and the first row of a repeated source is kept. With test, dev, train
-    in this order no source of test stands in train. Rows without a target become the pool if they come from the group `pool_from`;
-    others are left out. Targets are put in normal form; sources stay as they are. Raises DataError where ids are blank or repeated.
+    Groups are processed in the order given, labelled rows first. The first row of a repeated source is kept.
+    With the order test, dev, train, no source of test stays in train. Rows without a target join the pool if
+    they come from the group `pool_from`; otherwise they are left out. Targets are put in normal form. Sources
+    stay unchanged. Raises DataError where ids are blank or repeated.
     """
     first: dict[str, Row] = {}
     left_out: Counter[str] = Counter()
@@ -105,7 +115,7 @@ def _has_target(row: Row) -> bool:
 
 
 def _target(row: Row) -> str | None:
-    """The target in normal form; None where nobody wrote one."""
+    """Return the target in normal form, or None where it is blank."""
     return normal_form(row.target or "") if _has_target(row) else None
 
 

@@ -1,17 +1,18 @@
-"""Sentences and words of text in any script."""
+"""Counts sentences and words of text in any script."""
 
 from __future__ import annotations
 
 import regex
 
 SPACELESS = r"[[\p{scx=Han}\p{scx=Hiragana}\p{scx=Katakana}\p{Line_Break=Complex_Context}]&&[\p{L}\p{M}]]"
-"""Letters and marks of the scripts that set no spaces between words: Chinese, Japanese, Thai, Lao, Khmer, Burmese and their relatives."""
+"""Letters and marks of scripts that write no spaces between words: Chinese, Japanese, Thai, Lao, Khmer,
+Burmese and relatives."""
 
 _FULL_STOP = r"[[\p{Sentence_Terminal}]--[.!?\u2024\uFE52\uFF0E]]"
-"""Unicode's Sentence_Terminal without those that also stand inside numbers and names."""
+"""Unicode's Sentence_Terminal without the characters that also occur inside numbers and names."""
 
 _CLOSING = r"""[\p{Pe}\p{Pf}"']"""
-"""Brackets and quotation marks that belong to the sentence before them, five at most."""
+"""Brackets and quotation marks that belong to the sentence before them. At most five count."""
 
 _BOUNDARY = regex.compile(
     rf"""
@@ -29,21 +30,21 @@ _WORD = regex.compile(rf"\p{{P}}*(?={SPACELESS})\X\p{{P}}*|[[^\s]--{SPACELESS}]+
 
 
 def sentences(text: str) -> list[str]:
-    """Split text at line breaks and behind full stops, question and exclamation marks of any script.
+    """Split text at line breaks and after full stops, question marks and exclamation marks of any script.
 
-    The marks are those with Unicode's property Sentence_Terminal (UAX #44). `.`, `!` and `?` end a sentence before a space only.
-    Thai and Lao have no full stop, so that only lines tell their sentences apart.
+    The marks have Unicode's property Sentence_Terminal (UAX #44). `.`, `!` and `?` end a sentence only before
+    a space. Thai and Lao have no full stop: only line breaks end their sentences.
     """
     return [sentence for part in _BOUNDARY.split(text) if (sentence := part.strip())]
 
 
 def word_count(text: str) -> int:
-    """Count words: runs between white space; in a script without spaces each character is one."""
+    """Count words: runs between white space. In a script without spaces each character counts as one word."""
     return sum(1 for _ in _WORD.finditer(text)) if _SPACELESS.search(text) else len(text.split())
 
 
 def first_words(text: str, count: int) -> str:
-    """Return the first words as `word_count` counts them, with single spaces where the text has white space."""
+    """Return the first `count` words, counted like `word_count`. White space becomes single spaces."""
     if not _SPACELESS.search(text):
         return " ".join(text.split()[:count])
     ends = [word.end() for word in _WORD.finditer(text)]

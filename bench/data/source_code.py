@@ -1,4 +1,4 @@
-"""Documented classes and functions, read (never imported) from the source files of packages that are installed anyway."""
+"""Documented classes and functions from the source files of installed packages. Nothing is imported."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ PACKAGES = (
     *("torch", "transformers", "pandas", "numpy", "datasets", "pyarrow", "sympy", "networkx", "huggingface_hub"),
     *("matplotlib", "nltk", "fontTools", "pydantic", "rich", "pygments", "mpmath", "fsspec", "jinja2", "onnx", "python"),
 )
-"""What is read; 'python' is the standard library."""
+"""The packages to read. 'python' is the standard library."""
 
 EXTRACTOR = 1
-"""Raised whenever the same source files come to give other objects."""
+"""Version of the extraction. Raise it whenever the same source files give other objects."""
 
 _BODY_CHARACTERS = 2000
 _NOT_READ = ("test", "site-packages", "dist-packages")
@@ -34,22 +34,26 @@ _GENERATED = "This file was automatically generated from"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DocumentedObject:
-    """A class or function with a docstring. body: its source after the docstring, at most 2,000 characters."""
+    """A class or function with a docstring."""
 
     name: str
     parameters: list[str]
     docstring: str
     body: str
+    """Its source after the docstring, cut at 2,000 characters."""
 
 
 def installed(packages: tuple[str, ...]) -> dict[str, str]:
-    """Package -> version, for those that are installed here. Nothing is imported."""
+    """Return package -> version for the packages that are installed. Nothing is imported."""
     found = {p: version(p) for p in packages if p != "python" and find_spec(p)}
     return found | ({"python": platform.python_version()} if "python" in packages else {})
 
 
 def documented_objects(packages: dict[str, str], cache: Path, progress: Progress) -> Iterator[DocumentedObject]:
-    """All documented objects of the packages (name -> version), package by package, kept as JSON lines under `cache`."""
+    """Yield all documented objects of `packages` (name -> version), package by package.
+
+    They are cached as JSON lines under `cache`.
+    """
     folder = cache / "source_code" / f"extractor-{EXTRACTOR}-python-{platform.python_version()}"
     for done, (package, package_version) in enumerate(packages.items()):
         progress(f"reading the source of {package}", done, len(packages))
@@ -62,7 +66,7 @@ def documented_objects(packages: dict[str, str], cache: Path, progress: Progress
 
 
 def _extract(package: str, path: Path) -> None:
-    gc.disable()  # Syntax trees hold no cycles; looking for some while they grow takes a quarter of the time.
+    gc.disable()  # Syntax trees hold no cycles. Collecting garbage while they grow takes a quarter of the time.
     try:
         with path.open("w", encoding="utf-8") as lines:
             for file in _source_files(_root(package)):
@@ -87,12 +91,13 @@ def _source_files(root: Path) -> list[Path]:
 
 
 def _objects_in(file: Path) -> Iterator[DocumentedObject]:
-    """Nothing comes from a file that is not Python of this version in UTF-8, nor from one generated out of another."""
+    """Yield the objects of a file. Skip files that are generated, not UTF-8, or not valid in this version of
+    Python."""
     try:
         text = file.read_text(encoding="utf-8")
         if ('"""' not in text and "'''" not in text) or _GENERATED in text[:500]:
             return
-        with warnings.catch_warnings(action="ignore"):  # Other people's invalid escapes.
+        with warnings.catch_warnings(action="ignore"):  # Other authors' invalid escapes.
             tree = ast.parse(text)
     except (SyntaxError, UnicodeDecodeError):
         return
@@ -104,7 +109,8 @@ def _objects_in(file: Path) -> Iterator[DocumentedObject]:
 
 
 def _statements(node: ast.AST) -> Iterator[ast.AST]:
-    """All statements under a node. `ast.walk` also visits every expression, and takes twice the time of parsing."""
+    """Yield all statements under a node. `ast.walk` also visits every expression, and takes twice as long as
+    parsing."""
     for field in ("body", "orelse", "finalbody", "handlers", "cases"):
         for child in getattr(node, field, ()):
             yield child

@@ -1,4 +1,4 @@
-"""Splitting by content: where an example goes depends on its own source, and on nothing else."""
+"""Splits examples by content: the group of an example depends on its own source alone."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from bench.contracts import Example, content_hash
 
 
 def by_source(example: Example) -> str:
-    """What `divide` goes by where ids are not hashes themselves."""
+    """Return the hash of the source. `divide` uses it where ids are not hashes themselves."""
     return content_hash(example.source)
 
 
 def divide(examples: Iterable[Example], shares: Sequence[float], hash_of: Callable[[Example], str] = by_source) -> list[list[Example]]:
-    """One group for each share, and one for the rest, each in the order given.
+    """Return one group for each share and one for the rest. Each keeps the order given.
 
-    The first 8 hex digits of an example's hash, as a fraction of 1, say in whose share it lies, so that no example ever
-    moves because of others.
+    The first 8 hex digits of the hash, as a fraction of 1, select the group. No example moves because of
+    others.
     """
     edges = list(accumulate(shares))
     groups: list[list[Example]] = [[] for _ in range(len(shares) + 1)]
@@ -28,7 +28,11 @@ def divide(examples: Iterable[Example], shares: Sequence[float], hash_of: Callab
 
 
 def lowest_hashes(examples: Sequence[Example], cap: int | None) -> tuple[Example, ...]:
-    """The `cap` examples with the lowest hashes, in that order: the same ones whatever order they come in. None: all, as they come."""
+    """Return the `cap` examples with the lowest hashes, in the order of their hashes. The order of the input
+    does not matter.
+
+    Where `cap` is None, or there are no more than `cap` examples, all are returned in their order.
+    """
     if cap is None or len(examples) <= cap:
         return tuple(examples)
     return tuple(sorted(examples, key=by_source)[:cap])

@@ -180,7 +180,7 @@ class ArmJob(Job):
     def _fitted(self, recipe: R, phase: Phase, shorten: bool, at_most_usd: float | None) -> tuple[R, Allowance]:
         """The recipe, shortened where it has to be and may be, and what it may use of the meter."""
         meter, price = self._suite.prices.meter, self._unit_price_usd(phase)
-        money = self.left_usd() if at_most_usd is None else round(min(at_most_usd, self.left_usd()), 9)
+        money = self.left_usd() if at_most_usd is None else max(0.0, min(at_most_usd, self.left_usd()))
         beforehand = self._suite.prices.set_up_usd(self._task_label, phase) if recipe.on_device else self._tokens_usd(recipe)
         if beforehand > money:
             self._refuse(beforehand, money, phase)

@@ -1,19 +1,19 @@
-"""`bench init DATA`: looks at a data file, and writes a suite over it that runs.
+"""`bench init DATA` looks at a data file, and writes a suite for it that runs.
 
-session       all of it in order
-read_file     the file -> columns of text, and the settings with which the task `files` reads it
+session       all steps in order
+read_file     the file -> columns of text, and settings of the task `files` that read it
 guess         these settings, guessed from the bytes
-encodings     bytes that are not UTF-8: where, and what reads them
-column_names  names that columns usually have
+encodings     bytes that are not UTF-8: position, and an encoding that reads them
+column_names  usual names of columns
 columns       which column is the document and which the label, and why
-large_model   the large model: what a suite calls it, and what of it is at hand
-lengths       words and tokens by percentile; what is cut off
+large_model   the large model: its name in a suite, and which of its files are on this machine
+lengths       words and tokens by percentile, and how many texts a limit cuts
 profile       the figures: rows, labels, duplicates, classes, lengths
 profile_text  the figures in sentences
-budgets       labels to own and to buy, budgets, label shares; what the whole suite has to compute
+budgets       starting labels, labels to buy, budgets, label shares, and FLOPs of the whole suite
 defaults      layers kept, training and decoding, by family
-choose        the figures -> all that the suite says
-prompts       the few questions, where there is somebody to ask
-yaml_text     text of other people -> one line of YAML or of a comment, which means the same and does nothing else
+choose        the figures -> all settings of the suite
+prompts       the few questions on the terminal
+yaml_text     untrusted text -> one harmless line of YAML or of a comment
 write_suite   the suite, with a comment on every choice
 """

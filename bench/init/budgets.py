@@ -1,7 +1,8 @@
-"""Labels to own and to buy, budgets and label shares; and what the suite has to compute for them.
+"""Starting labels, labels to buy, budgets and label shares, and the FLOPs that the suite needs for them.
 
-A label can only be scored with where somebody wrote it, so what is bought are labels of the file: the suite begins with some of them and
-buys from the rest. FLOPs are those of `bench.training.flops`, for documents and labels of mean length; what arms share counts once.
+Only labels that someone wrote can be trained on, so the labels to buy are labels of the file. The suite
+starts with some of them and buys from the rest. FLOPs come from `bench.training.flops`, for documents and
+labels of mean length. Work that arms share counts once.
 """
 
 from __future__ import annotations
@@ -15,71 +16,87 @@ from bench.contracts import Compact, Decoding
 from bench.init.defaults import Methods
 
 LABEL_SHARE = 0.9
-"""Of a budget, for labels where nothing but one compact model is trained (suites/pegasus.yaml)."""
+"""Share of a budget for labels, where only one compact model is trained (suites/pegasus.yaml)."""
 
 SHARE_BESIDE_A_TEACHER = 0.8
-"""Where a teacher is tuned as well."""
+"""The same, where a teacher is tuned as well."""
 
 OWNED = 1 / 2
-"""Labels that the suite begins with, where no budget is given, of those to train on."""
+"""Share of the training labels that the suite starts with, where no budget is given."""
 
 OWNED_AT_LEAST = 1 / 3
-"""The same where a budget is given that could buy more than the rest."""
+"""Smallest such share, where a given budget could buy all labels and more."""
 
 SMALL_BUDGET = 1 / 4
-"""Of the large one."""
+"""The small budget as a share of the large one."""
 
 MARGIN = 1.2
-"""Compute is estimated for mean lengths, so a budget has room for more."""
+"""A budget must exceed the estimated compute cost by this factor, because the estimate assumes mean lengths."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Device:
-    """What computes, and what it costs: assumed, except the speed of a core, which is that of results/reference/pegasus."""
+    """The hardware of the suite, its price and its speed.
+
+    All values are assumed, except the speed of a CPU core, which was measured in results/reference/pegasus.
+    """
 
     name: str
+    """What the suite's comments call it."""
     hour_usd: float
     flops_per_second: float
+    """Of one worker."""
     workers: int
+    """Arms that run at a time."""
     hours_at_most: float
+    """Hours within which the whole suite should end."""
     is_gpu: bool
 
     @property
     def flop_usd(self) -> float:
-        """Dollars."""
+        """Dollars per FLOP."""
         return self.hour_usd / 3600 / self.flops_per_second
 
     def hours(self, flops: float) -> float:
-        """On all of its workers."""
+        """Return the hours that these FLOPs take on all workers."""
         return flops / self.flops_per_second / self.workers / 3600
 
 
 @dataclass(frozen=True, kw_only=True)
 class Costs:
-    """FLOPs an example: of tuning, over all epochs, and of answering."""
+    """FLOPs per example. Tuning includes all epochs."""
 
     tune_large: float
+    """Tuning the large model as a teacher."""
     tune_compact: float
+    """Tuning the compact model on labels."""
     tune_distilled: float
+    """Training the compact model by distillation."""
     tune_shrunk: float
+    """Fine-tuning the shrunk model."""
     ask_large: float
+    """Generating with the large model."""
     ask_compact: float
+    """Generating with the compact model."""
 
     def annotate(self, labels: int) -> float:
-        """FLOPs of an arm, its test documents aside."""
+        """Return the FLOPs of an annotate arm with this many labels, without its test documents."""
         return labels * self.tune_compact
 
     def distill(self, labels: int, pool: int) -> float:
-        """The same."""
+        """Return the same for a distill arm."""
         return labels * self.tune_large + pool * self.ask_large + (pool + labels) * self.tune_distilled
 
     def sft(self, labels: int) -> float:
-        """The same."""
+        """Return the same for an SFT arm."""
         return labels * (self.tune_large + self.tune_shrunk)
 
 
 def costs(config: Any, compact: Compact, methods: Methods, decoding: Decoding, source: float, target: float) -> Costs:
-    """For documents of `source` and labels of `target` tokens, cut as the task cuts them. config: the large model's."""
+    """Return the costs for documents of `source` and labels of `target` tokens, after the task cuts them.
+
+    `config` is that of the large model.
+    """
     from bench.training.flops import flop_model
     from bench.training.shrinking import shrunk_config
 
@@ -98,35 +115,38 @@ def costs(config: Any, compact: Compact, methods: Methods, decoding: Decoding, s
 
 @dataclass(frozen=True, kw_only=True)
 class Spending:
-    """How money is spent. train: labels to learn from, of which `start` are owned and the rest can be bought. costs: None where nobody
-    knows what the model computes."""
+    """How the money is spent."""
 
     train: int
+    """Labels that can be trained on. `start` of these are owned, and the others can be bought."""
     pool: int
+    """Documents without a label."""
     start: int
     label_usd: float
     budgets: tuple[float, ...]
     costs: Costs | None
+    """None where the model's FLOPs are unknown."""
     flop_usd: float
 
     @property
     def to_buy(self) -> int:
-        """Labels that there are to buy."""
+        """Labels that can be bought."""
         return self.train - self.start
 
     def share(self, wanted: float) -> float:
-        """The part of a budget that buys labels: `wanted`, or less where the largest budget would buy more than there are."""
+        """Return the part of a budget that buys labels. It is less than `wanted` where the largest budget
+        would buy more than there are."""
         if self.label_usd == 0 or self.to_buy == 0:
             return 0.0
         most = self.to_buy * self.label_usd / max(self.budgets)
         return wanted if wanted <= most else math.floor(most * 10_000) / 10_000
 
     def bought(self, wanted: float, budget: float) -> int:
-        """Labels that a budget buys."""
+        """Return the number of labels that a budget buys."""
         return math.floor(round(self.share(wanted) * budget / self.label_usd, 9)) if self.label_usd else 0
 
     def short(self) -> list[str]:
-        """The settings that cannot pay what they compute, in words."""
+        """Return sentences about the strategies and budgets whose compute costs more than the labels leave."""
         if self.costs is None:
             return []
         found = []
@@ -140,7 +160,7 @@ class Spending:
         return found
 
     def _arms(self, budget: float) -> list[tuple[str, float, float]]:
-        """(strategy, label share wanted, FLOPs that the purse pays)."""
+        """Return (strategy, wanted label share, FLOPs that the purse pays) of each strategy."""
         if self.costs is None:
             return []
         most, some = (self.start + self.bought(share, budget) for share in (LABEL_SHARE, SHARE_BESIDE_A_TEACHER))
@@ -151,11 +171,13 @@ class Spending:
         ]
 
     def computing_usd(self, budget: float) -> dict[str, float]:
-        """What each strategy pays for computing, where it buys labels with this budget; empty where nobody knows."""
+        """Return what each strategy pays for compute if it buys labels with this budget. Empty where FLOPs
+        are unknown."""
         return {name: flops * self.flop_usd for name, _, flops in self._arms(budget)}
 
     def flops(self, test: int) -> float | None:
-        """Of the whole suite for one seed, test documents included; None where nobody knows."""
+        """Return the FLOPs of the whole suite for one seed, including test documents. None where they are
+        unknown."""
         if self.costs is None:
             return None
         teachers = {self.start, *(self.start + self.bought(SHARE_BESIDE_A_TEACHER, budget) for budget in self.budgets)}
@@ -172,7 +194,10 @@ class Spending:
 
 
 def spending(train: int, pool: int, label_usd: float, budgets: Sequence[float], costs: Costs | None, flop_usd: float) -> Spending:
-    """Labels to own, and the budgets where none are given: the larger one buys what there is to buy, and has enough for computing."""
+    """Return the starting labels, and the budgets where none are given.
+
+    The larger of two budgets buys all labels that can be bought, and leaves enough for compute.
+    """
     if budgets:
         return Spending(
             train=train,
@@ -228,14 +253,14 @@ def spending(train: int, pool: int, label_usd: float, budgets: Sequence[float], 
 
 
 def _owned(train: int, label_usd: float, budget: float) -> int:
-    """Labels to begin with: all but those that the largest budget buys, and a third at least."""
+    """Return the number of starting labels: all but those that the largest budget buys, and at least a third."""
     if label_usd == 0:
         return train
     return max(train - math.floor(round(LABEL_SHARE * budget / label_usd, 9)), math.ceil(train * OWNED_AT_LEAST))
 
 
 def nice(value: float, down: bool = False) -> float:
-    """Two digits, rounded up or down."""
+    """Round a value up, or down, to two digits."""
     if value <= 0:
         return 0.0
     unit = 10.0 ** (math.floor(math.log10(value)) - 1)

@@ -1,4 +1,4 @@
-"""The figures -> all that the suite says."""
+"""Turns the figures into all settings of the suite."""
 
 from __future__ import annotations
 
@@ -21,38 +21,44 @@ from bench.tasks.files import Files, near_duplicates_of_test
 SOURCE_LIMITS = (32, 48, 64, 128, 256, 384, 512)
 TARGET_LIMITS = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 DOCUMENTS_FIT, LABELS_FIT = 0.95, 0.99
-"""The smallest limits are taken at which this share of the texts is read whole; the last one where none does, or nothing can be said."""
+"""Share of the texts that a limit should leave whole. The smallest such limit is taken.
+
+The largest limit is taken where no limit suffices, or where the lengths are unknown.
+"""
 
 TEST_WANTED, DEV_WANTED = 1000, 200
+"""Wanted numbers of test and dev documents."""
 TEST_SHARES, DEV_SHARES = (0.05, 0.25), (0.02, 0.1)
-"""Documents set apart, of those with a label; and within which shares of them."""
+"""Smallest and largest shares of the labelled documents for test, and for dev."""
 
 POOL_AT_LEAST = 0.2
-"""Documents without a label, for each one with a label: with fewer, some labels are hidden to make a pool."""
+"""Fewest documents without a label, per labelled document. With fewer, some labels are hidden to make a pool."""
 
 HIDDEN = 0.25
-"""Share of the labels hidden then."""
+"""Share of the labels that are hidden in that case."""
 
 TRAIN_CAPS = (None, 20_000, 10_000, 5_000, 2_000, 1_000, 500, 200)
-"""Labels learnt from: the first that the machine is through with in the hours it has. None: all."""
+"""Numbers of training labels to try. The first with which the suite ends in time is taken. None: all."""
 
 SEEDS = (1, 2)
 
 CPU_HOURS, GPU_HOURS = 2.0, 24.0
-"""Within which a suite is meant to end."""
+"""Hours within which a suite should end."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Divided:
-    """How `files` splits the rows, as it said itself."""
+    """How the task `files` splits the rows."""
 
     task: Files
+    """The task with which the rows were split."""
     train: int
+    """Number of examples in train; likewise below for dev, test and the pool."""
     dev: int
     test: int
     pool: int
     notes: tuple[str, ...]
-    """Near duplicates of test documents."""
+    """Notes about near duplicates of test documents."""
 
     @property
     def hides(self) -> bool:
@@ -62,7 +68,7 @@ class Divided:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """All that the suite says, and the figures it rests on. hours: of the whole suite, on `device`; None where nobody knows."""
+    """All settings of the suite, and the figures on which they rest."""
 
     choice: Choice
     look: Look
@@ -75,15 +81,17 @@ class Settings:
     spending: Spending
     device: Device
     flops: float | None
+    """FLOPs of the whole suite with all seeds. None where they are unknown."""
 
     @property
     def hours(self) -> float | None:
-        """Estimated."""
+        """Estimated hours of the whole suite on `device`. None where the FLOPs are unknown."""
         return None if self.flops is None else self.device.hours(self.flops)
 
 
 def device(large: Large) -> Device:
-    """This machine's; where the model has to come from the hub and there is no GPU, a rented one."""
+    """Return this machine as a device. Return a rented GPU if this machine has a GPU, or the model comes from
+    the hub."""
     from bench.system import machine
 
     if machine.device("auto") == "cuda" or large.on_hub:
@@ -101,13 +109,13 @@ def device(large: Large) -> Device:
 
 
 def divided(table: Table, choice: Choice, look: Look, cache: Path) -> Divided:
-    """Have the rows split by `files`, with enough for test. Raises DataError as it does."""
+    """Split the rows with the task `files`, with enough rows for test. Raises its DataError."""
     hide = HIDDEN if look.unlabelled < POOL_AT_LEAST * look.labelled else 0.0
     tested, developed = (
         round(min(max(wanted / look.labelled, least), most), 2)
         for wanted, (least, most) in ((TEST_WANTED, TEST_SHARES), (DEV_WANTED, DEV_SHARES))
     )
-    for dev in (developed, 0.15, 0.2, 0.3):  # of few rows none may fall to dev
+    for dev in (developed, 0.15, 0.2, 0.3):  # with few rows, dev may get none
         task = Files(
             **table.settings,
             train=str(table.file),
@@ -136,7 +144,10 @@ def divided(table: Table, choice: Choice, look: Look, cache: Path) -> Divided:
 
 
 def settle(choice: Choice, look: Look, large: Large, rows: Divided, on: Device, label_usd: float, budgets: Sequence[float]) -> Settings:
-    """All settings, with as many labels as the machine is through with in the hours it has. budgets: none, where they are to be found."""
+    """Return all settings, with as many training labels as the machine can use in the allowed hours.
+
+    Empty `budgets` are chosen here.
+    """
     target = _limit(look.label_tokens, TARGET_LIMITS, 1.0 if look.classes else LABELS_FIT)
     source = _source_limit(look.document_tokens, large, target)
     how, (small, why) = methods(large, source), compact(large)
@@ -168,7 +179,7 @@ def settle(choice: Choice, look: Look, large: Large, rows: Divided, on: Device, 
 
 
 def _sizes(rows: Divided, cap: int | None) -> tuple[int, int, int, int]:
-    """Examples used of train, pool, test and dev."""
+    """Return the numbers of train, pool, test and dev examples that are used."""
     train = min(rows.train, cap or rows.train)
     few = max(train, TRAIN_CAPS[-1] or 0)
     return train, min(rows.pool, 2 * train), min(rows.test, TEST_WANTED, few), min(rows.dev, DEV_WANTED, few)

@@ -1,4 +1,4 @@
-"""Names that columns of documents, of labels and of keys usually have."""
+"""Usual names of columns of documents, labels and keys."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ DOCUMENTS = (
     *("document", "article", "source", "text", "body", "content", "story", "input", "passage", "dialogue", "dialog", "transcript"),
     *("review", "question", "sentence", "comment", "message", "post", "tweet", "description", "context", "prompt", "abstract"),
 )
-"""Names of columns of documents, the likeliest first."""
+"""Names of columns of documents, the most likely first."""
 
 LABELS = (
     *("summary", "highlights", "label", "target", "headline", "title", "class", "category", "sentiment", "answer", "output", "response"),
     *("reference", "completion", "intent", "topic", "stars", "rating", "tldr", "gist", "abstract"),
 )
-"""Names of columns of labels, the likeliest first."""
+"""Names of columns of labels, the most likely first."""
 
 KEYS = frozenset(
     ("id", "ids", "uid", "uuid", "guid", "key", "index", "idx", "nr", "no", "number", "url", "link", "date", "time", "timestamp")
 )
-"""Words in the names of columns that are neither."""
+"""Words in the names of columns that hold neither documents nor labels."""
 
 INSTRUCTIONS = ((("instruction", "input"), "output"), (("instruction", "context"), "response"))
-"""Columns of instructions and what they are about, which are joined, and of the answer: as in the files of Alpaca and of Dolly."""
+"""(Columns that are joined: an instruction and its input; the column of the answer), as in the files of
+Alpaca and Dolly."""
 
 TRAIN, DEV, TEST = ("train", "training"), ("validation", "valid", "val", "dev", "eval"), ("test", "testing")
 """Names of the splits in a JSON object."""
@@ -35,6 +36,6 @@ def words_of(name: str) -> list[str]:
 
 
 def is_usual(names: Sequence[str]) -> bool:
-    """Whether one of the names is nothing else than a usual name of a column."""
+    """Return whether one of the names is exactly a usual name of a column."""
     usual = {*DOCUMENTS, *LABELS, *KEYS}
     return any(len(words := words_of(name)) == 1 and (words[0] in usual or words[0].removesuffix("s") in usual) for name in names)

@@ -1,4 +1,4 @@
-"""Which column is the document and which the label, and why: by its name first, then by how long its texts are."""
+"""Chooses the columns of documents and labels: first by name, then by the lengths of their texts."""
 
 from __future__ import annotations
 
@@ -19,44 +19,53 @@ from bench.system.one_line import shown
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """What a column holds. words: of the cells that are not blank, the median. distinct: different cells, blank ones aside."""
+    """What a column holds."""
 
     name: str
     filled: int
+    """Cells that are not blank."""
     empty: int
+    """Blank cells."""
     distinct: int
+    """Distinct cells that are not blank."""
     words: float
+    """Median number of words in cells that are not blank."""
 
     @property
     def parts(self) -> list[str]:
-        """The words of its name."""
+        """The words of the column's name."""
         return words_of(self.name)
 
     @property
     def is_key(self) -> bool:
-        """Whether it only tells rows apart: by its name, or one word or none that never comes twice."""
+        """Whether the column only identifies rows: it has the name of a key, or holds distinct cells of at
+        most one word."""
         return bool(KEYS.intersection(self.parts)) or (self.distinct == self.filled > 1 and self.words <= 1 and not self.rank(LABELS))
 
     def rank(self, names: Sequence[str]) -> int:
-        """0 where it is not called by one of `names`; else more for a likelier one, most where it is called so and no more."""
+        """Return how well the column's name matches `names`: 0 for no match, and more for a more likely name.
+
+        A name of one word that matches ranks above all others.
+        """
         found = [len(names) - i for i, name in enumerate(names) if name in self.parts or f"{name}s" in self.parts]
         return max(found, default=0) + (100 if found and len(self.parts) == 1 else 0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """The two columns, and why; unclear: others would do as well."""
+    """The two columns that were chosen, and why."""
 
     source: ColumnName
     why_source: str
     source_unclear: bool
+    """Whether other columns would suit as well; likewise for `target_unclear`."""
     target: ColumnName
     why_target: str
     target_unclear: bool
 
 
 def columns(table: Table) -> dict[str, Column]:
-    """Every column of text, by name."""
+    """Return every column of text, by name."""
     return {name: _column(name, cells) for name, cells in table.cells.items()}
 
 
@@ -67,7 +76,7 @@ def _column(name: str, cells: Sequence[str | None]) -> Column:
 
 
 def choose(table: Table, source: ColumnName | None, target: ColumnName | None) -> Choice:
-    """Choose the two columns, of which either or both may be given. Raises BenchError."""
+    """Choose the two columns. Either or both may be given. Raises BenchError."""
     found = columns(table)
     need_columns(str(table.file), [part for name in (source, target) if name is not None for part in parts(name)], [*found])
     if source is not None and source == target:
@@ -98,12 +107,16 @@ def choose(table: Table, source: ColumnName | None, target: ColumnName | None) -
 
 
 def named(name: ColumnName) -> str:
-    """Return the name of a column for a reader, in quotes; names of columns that are joined with a plus between them."""
+    """Return the name of a column in quotes, for messages. Names of joined columns have a plus between them."""
     return " + ".join(shown(part) for part in parts(name))
 
 
 def _document(table: Table, columns: Mapping[str, Column]) -> tuple[str, str, bool]:
-    """By name, and of several by length; else the longest, those that are called like labels last."""
+    """Choose by name, and among several by length. If no name matches, choose the longest, label-like names
+    last.
+
+    Returns (name, reason, whether it is unclear).
+    """
     named = [column for column in columns.values() if column.rank(DOCUMENTS) and not column.is_key]
     if named:
         best = max(named, key=lambda c: (c.words, c.rank(DOCUMENTS)))
@@ -118,7 +131,11 @@ def _document(table: Table, columns: Mapping[str, Column]) -> tuple[str, str, bo
 
 
 def _label(table: Table, columns: Mapping[str, Column]) -> tuple[str, str, bool]:
-    """By name, the likeliest one; else the only one that is left, or the one with the fewest different cells."""
+    """Choose the most likely name. If no name matches, choose the only column left, or that with the fewest
+    distinct cells.
+
+    Returns (name, reason, whether it is unclear).
+    """
     named = sorted((c for c in columns.values() if c.rank(LABELS)), key=lambda c: -c.rank(LABELS))
     if named:
         others = [shown(c.name) for c in named[1:]]
@@ -132,4 +149,4 @@ def _label(table: Table, columns: Mapping[str, Column]) -> tuple[str, str, bool]
 
 
 NO_LABELS = "Without labels nothing can be scored: write at least 30; the strategy `llm_label` has an LLM write more for the pool"
-"""What can be done."""
+"""What to do where no labels are found."""

@@ -1,4 +1,5 @@
-"""How models of a family are shrunk, trained and asked: the settings of the suites that were run or published with them."""
+"""Defaults for shrinking, training and decoding by family, from suites that were run or published with these
+models."""
 
 from __future__ import annotations
 
@@ -10,23 +11,27 @@ from bench.init.large_model import Large
 from bench.training.settings import Tuning
 
 LONG = 256
-"""Documents of more tokens are trained on in batches of half the size."""
+"""Tokens. Longer documents are trained on in batches of half the size."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Methods:
-    """Tuning of the teacher, of a compact model on labels, of a distilled and of a shrunk one; decoding; and whose settings they are."""
+    """Settings of training and decoding."""
 
     teacher: Tuning
     student: Tuning
+    """For a compact model that is trained on labels."""
     distilled: Tuning
+    """For a compact model that is distilled."""
     shrunk: Tuning
+    """For a model that is shrunk and fine-tuned."""
     decoding: Decoding
     whose: str
+    """The suite from which these settings come."""
 
 
 def methods(large: Large, source_tokens: int) -> Methods:
-    """For a model and documents of so many tokens."""
+    """Return the settings for a model and documents of this many tokens."""
     batch = 8 if source_tokens > LONG else 16
     if large.family in ("pegasus", "bart"):
         tuning = Tuning(epochs=5, batch_size=batch, learning_rate=3e-4, optimizer="adafactor", label_smoothing=0.1, dropout=0.1)
@@ -34,7 +39,7 @@ def methods(large: Large, source_tokens: int) -> Methods:
         return Methods(
             teacher=tuning, student=tuning, distilled=tuning, shrunk=tuning, decoding=decoding, whose="suites/papers/pegasus-large.yaml"
         )
-    rate = 2e-4 if large.layers and not large.layers[0] else 1e-3  # a decoder-only model is tuned more gently
+    rate = 2e-4 if large.layers and not large.layers[0] else 1e-3  # a decoder-only model needs a smaller learning rate
     tuning = Tuning(epochs=3, batch_size=batch, learning_rate=rate)
     frozen = tuning.model_copy(update={"freeze": "encoder"}) if rate == 1e-3 else tuning
     return Methods(
@@ -48,7 +53,10 @@ def methods(large: Large, source_tokens: int) -> Methods:
 
 
 def compact(large: Large) -> tuple[Compact, str]:
-    """Layers that the compact model keeps, and why: the whole encoder, as generation waits for the decoder, and little of that."""
+    """Return the layers that the compact model keeps, and why.
+
+    It keeps the whole encoder and few decoder layers, because generation time is mostly the decoder's.
+    """
     if large.layers is None:
         return Compact(decoder_layers=3), f"nobody here knows how many layers {large.title} has: put other numbers where it has no 3"
     encoder, decoder = large.layers

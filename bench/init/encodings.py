@@ -1,4 +1,4 @@
-"""Bytes that are not UTF-8: where the first one stands, and which encoding reads them."""
+"""Finds the first byte that is not UTF-8, and an encoding that reads the file."""
 
 from __future__ import annotations
 
@@ -7,25 +7,29 @@ from typing import NamedTuple
 from bench.data.tables.decoding import encoding_of
 
 SAMPLE_BYTES = 1 << 18
-"""How much of a file is shown to the detector."""
+"""Bytes of the file that the detector sees."""
 
 MOSTLY_ASCII = 0.1
-"""Western text has fewer bytes above 127 than this, text in other scripts more. The detector confuses Western code pages."""
+"""Largest share of bytes above 127 in Western text. Text in other scripts has more. The detector confuses
+Western code pages."""
 
 
 class Guess(NamedTuple):
-    """An encoding, and what a reader should know about it."""
+    """A guessed encoding, and warnings about it."""
 
     encoding: str | None
-    """The name that Python knows it by; None where the reader finds it without being told."""
+    """Python's name for it. None where the reader finds the encoding without the setting."""
     damaged: bool
     """Whether some bytes can only be read as U+FFFD."""
     trouble: str
-    """What was wrong with the bytes; '' where nothing was."""
+    """What was wrong with the bytes, or ''."""
 
 
 def guess_encoding(data: bytes) -> Guess:
-    """Guess what reads the bytes: UTF-8, or what their mark says; else a guess that never fails, as Latin-1 reads any bytes."""
+    """Guess the encoding: UTF-8, or what the byte order mark says, or else a likely one.
+
+    It never fails, because Latin-1 reads any bytes.
+    """
     marked = encoding_of(data)
     try:
         text = data.decode(marked)
@@ -63,6 +67,6 @@ def _detected(data: bytes) -> str:
     from charset_normalizer import from_bytes
 
     first = next((at for at, byte in enumerate(data) if byte > 127), 0)
-    start = max(0, first - SAMPLE_BYTES // 2) // 4 * 4  # wide characters stay whole
+    start = max(0, first - SAMPLE_BYTES // 2) // 4 * 4  # keeps wide characters whole
     found = from_bytes(data[start : start + SAMPLE_BYTES]).best()
     return found.encoding if found else ""

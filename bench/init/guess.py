@@ -1,4 +1,4 @@
-"""The settings that the task `files` needs to read a file, guessed from its bytes."""
+"""Guesses, from the bytes of a file, the settings with which the task `files` can read it."""
 
 from __future__ import annotations
 
@@ -25,32 +25,33 @@ from bench.init.encodings import guess_encoding
 
 RECORDS_LOOKED_AT = 300
 RECTANGULAR = 0.9
-"""Share of the first records with the same number of fields, from which on a delimiter is believed."""
+"""Smallest share of the first records with the same number of fields at which a delimiter is accepted."""
 
 LINES_BEFORE_HEADER = 20
 
 TEXT_SUFFIXES = ("", ".txt", ".text", ".tab", ".dat", ".data")
-"""Suffixes of text in any format."""
+"""Suffixes that say nothing about the format."""
 
 NOT_BY_SUFFIX = "the suffix does not say it"
 
 IsHeader = Callable[[list[str], str], bool]
-"""Asks somebody whether a first row holds names: (its fields, why it looks like data)."""
+"""Asks the user whether a first row holds names. Arguments: (its fields, why it looks like data)."""
 
 
 @dataclass(kw_only=True)
 class Guessed:
-    """A file, read with the settings that it needs."""
+    """A file, and the settings that it needs."""
 
     file: Path
     settings: dict[str, Any] = field(default_factory=dict)
-    """Settings of `files`, and `train_field`, `dev_field`, `test_field`, that are not the default."""
+    """Settings of the task `files` that differ from their defaults, including `train_field`, `dev_field` and
+    `test_field`."""
     why: dict[str, str] = field(default_factory=dict)
-    """Setting -> what it rests on."""
+    """Setting -> the reason for it."""
     encoding: str = ""
-    """Encoding of a text file, for a reader."""
+    """Encoding of a text file, as messages show it."""
     troubles: list[str] = field(default_factory=list)
-    """What a reader should know, a sentence each."""
+    """Warnings for the user, a sentence each."""
 
     def set(self, name: str, value: Any, why: str, trouble: str = "") -> None:
         """Add a setting."""
@@ -59,15 +60,16 @@ class Guessed:
             self.troubles.append(trouble)
 
     def read(self, **other: Any) -> tables.Table:
-        """Read the file as strictly as `files`, with the settings so far and others."""
+        """Read the file as strictly as the task `files`, with the settings so far and others."""
         told = {name: value for name, value in (self.settings | other).items() if name in TableSettings.model_fields}
         return tables.read(str(self.file), TableSettings(**told), self.settings.get("train_field"))
 
 
 def guess(file: Path, field: str | None = None, is_header: IsHeader | None = None) -> tuple[Guessed, tables.Table]:
-    """Return the settings, and the table that they give. Raises DataError where no setting reads the file.
+    """Return the settings, and the table that they give. Raises DataError where no settings read the file.
 
-    field: where in a JSON value the rows are. is_header: asks somebody; None: nobody is there.
+    `field` is the path of the rows in a JSON value. `is_header` asks the user; None means that nobody can
+    answer.
     """
     found, data = Guessed(file=file), load(str(file))
     if field is not None:
@@ -99,7 +101,8 @@ def _text(found: Guessed, data: bytes) -> str:
 
 
 def _is_json(found: Guessed, text: str, by_suffix: Format | None) -> bool:
-    """Whether it is JSON; sets the format and the lists to read where the suffix does not say them."""
+    """Return whether the text is JSON. Set the format, and the lists to read, where the suffix does not
+    determine them."""
     if by_suffix not in ("json", "jsonl") and not text.lstrip().startswith(("{", "[")):
         return False
     whole = _is_one_value(text)
@@ -116,7 +119,7 @@ def _is_json(found: Guessed, text: str, by_suffix: Format | None) -> bool:
 
 
 def _is_one_value(text: str) -> bool:
-    """Whether a text is a list or an object, and not just the one row of JSON lines."""
+    """Return whether a text is one JSON list or object, and not a single row of JSON lines."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -127,7 +130,7 @@ def _is_one_value(text: str) -> bool:
 
 
 def _splits(found: Guessed, lists: dict[str, int]) -> None:
-    """Take the lists of a JSON object that are named like splits."""
+    """Take the lists of a JSON object whose names are those of splits."""
     if len(lists) < 2:
         return
     for option, usual in (("train_field", TRAIN), ("dev_field", DEV), ("test_field", TEST)):
@@ -159,7 +162,7 @@ def _delimited(found: Guessed, text: str, by_suffix: Format | None, is_header: I
 
 
 def _records(text: str, delimiter: str, quotes: str = "double", skip: int = 0) -> Iterator[list[str]]:
-    """The first records, as far as they can be read."""
+    """Yield the first records, up to the first that cannot be read."""
     settings = TableSettings(delimiter=delimiter, quotes="none" if quotes == "none" else "double", skip_lines=skip or None)
     try:
         yield from islice(filter(None, layout(text, delimiter, settings).records(text)), RECORDS_LOOKED_AT)
@@ -168,14 +171,16 @@ def _records(text: str, delimiter: str, quotes: str = "double", skip: int = 0) -
 
 
 def _widths(text: str, delimiter: str, quotes: str = "double") -> tuple[int, float, bool]:
-    """The commonest number of fields of a record, the share of records that have it, and whether the first one has it."""
+    """Return the most common number of fields, the share of records that have it, and whether the first
+    record has it."""
     widths = [len(record) for record in _records(text, delimiter, quotes)] or [1]
     width, count = Counter(widths).most_common(1)[0]
     return width, count / len(widths), widths[0] == width
 
 
 def _regular(text: str, delimiter: str) -> float:
-    """How regular a table the delimiter gives, from 0 to 1. A header that does not fit the rows halves it."""
+    """Return how regular a table the delimiter gives, from 0 to 1. A header that does not fit the rows halves
+    it."""
     found = [_widths(text, delimiter, quotes) for quotes in ("double", "none")]
     return max(share * (1.0 if fits else 0.5) if width > 1 else 0.0 for width, share, fits in found)
 
@@ -186,7 +191,7 @@ def _delimiter(text: str, usual: str) -> str:
 
 
 def _lines_before_header(text: str, delimiter: str) -> int:
-    """How many lines without any delimiter, such as a comment, stand before the rows."""
+    """Return the number of lines before the rows that have no delimiter, such as comments."""
     width, _, fits = _widths(text, delimiter)
     if width < 2 or fits:
         return 0
@@ -199,7 +204,7 @@ def _lines_before_header(text: str, delimiter: str) -> int:
 
 
 def _quoted(found: Guessed) -> tables.Table:
-    """The table; with quotation marks that are only characters, where it cannot be read otherwise."""
+    """Return the table. If it cannot be read otherwise, read quotation marks as ordinary characters."""
     try:
         return found.read()
     except DataError as error:
@@ -220,14 +225,15 @@ def _quoted(found: Guessed) -> tables.Table:
 
 
 def _are_quoted(table: tables.Table) -> bool:
-    """Whether most cells with a quotation mark, of a table that was read as if it quoted nothing, begin and end with one."""
+    """Return whether most cells that contain a quotation mark begin and end with one, in a table read without
+    quoting."""
     marked = [cell for name in table.names for cell in (table.values(name) if list(table.names).count(name) == 1 else ()) if '"' in cell]
     quoted = [cell for cell in marked if len(cell) > 1 and cell[0] == cell[-1] == '"']
     return 2 * len(quoted) > len(marked)
 
 
 def _headed(found: Guessed, table: tables.Table, is_header: IsHeader | None) -> tables.Table:
-    """The table; with names by position, where the first row is data."""
+    """Return the table, with names by position where the first row is data."""
     names = list(table.names)
     columns = [table.values(name)[:RECORDS_LOOKED_AT] for name in names if names.count(name) == 1]
     rows = [list(row) for row in zip(*columns, strict=True)]

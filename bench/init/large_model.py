@@ -1,4 +1,4 @@
-"""The large model: what a suite calls it, and what of it is at hand here. Nothing is downloaded."""
+"""The large model: its name in a suite, and which of its files are on this machine. Nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -28,47 +28,55 @@ PUBLISHED: tuple[tuple[str, Family, str], ...] = (
     (r"google/(?:t5-v1_1|flan-t5)-(small|base|large|xl|xxl)", "t5_v1_1", r"\1"),
     (r"google/mt5-(small|base|large|xl|xxl)", "mt5", r"\1"),
 )
-"""Hub ids -> family and name of their published shape."""
+"""(Pattern of hub ids, family, name of their published shape)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Large:
-    """The large model. config: of transformers; None where nobody here knows it. tokenizer: its folder, if it is here; else `lacking` says
-    why not. on_hub: it has to be had from there, or under `--models`."""
+    """The large model of the suite."""
 
     use: str
+    """Name of the part in the suite: a part of `models/`, 'folder' or 'hub'."""
     settings: Mapping[str, str] = field(default_factory=dict)
+    """Settings of the part."""
     title: str = ""
     config: Any = None
+    """Its transformers config. None where it is unknown on this machine."""
     tokenizer: Path | None = None
+    """Folder of the tokenizer, if it is on this machine."""
     lacking: str = ""
+    """Why the tokenizer is not on this machine."""
 
     @property
     def on_hub(self) -> bool:
-        """Whether it is a repository of the hub, and not a part of bench or a folder of your own."""
+        """Whether the model is a repository of the hub, and not a part of bench or a local folder."""
         return self.use == "hub"
 
     @property
     def family(self) -> str:
-        """Its `model_type`, '' where nobody knows."""
+        """Its `model_type`, or '' where it is unknown."""
         return str(self.config.model_type) if self.config else ""
 
     @property
     def layers(self) -> tuple[int, int] | None:
-        """Layers of encoder and decoder; None where nobody knows."""
+        """Number of encoder and decoder layers. None where they are unknown."""
         from bench.training.shrinking import layer_counts
 
         return layer_counts(self.config) if self.config else None
 
     def source_positions(self, target_tokens: int) -> int | None:
-        """Tokens of a document that it can read beside a label of so many; None where there is no end to them, or nobody knows."""
+        """Return how many tokens of a document the model can read beside a label of `target_tokens`.
+
+        None where there is no limit, or it is unknown.
+        """
         from bench.training.positions import source_positions
 
         return source_positions(self.config, target_tokens) if self.config else None
 
 
 def large(name: str, cache: Path) -> Large:
-    """The model that `--model` names: a part of `models/`, a folder, or an id of the hub, with '@' and a commit behind it or not.
+    """Return the model that `--model` names: a part of `models/`, a folder, or a hub id, optionally with '@'
+    and a commit.
 
     Raises BenchError where it is none of these, or a folder holds no model.
     """

@@ -1,4 +1,4 @@
-"""What the rows hold, by the two columns chosen: labels, duplicates, labels that are classes or stand in their document, lengths."""
+"""Figures about the rows, for the two chosen columns: labels, duplicates, classes, copied labels, lengths."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from bench.training.text_coverage import Coverage, LabelLoss, TextLoss
 
 LABELS_AT_LEAST = 30
-"""Fewer cannot be split into labels to own, to buy, to tune on and to be scored on."""
+"""Fewest labels. Fewer cannot be split into starting labels, labels to buy, dev and test."""
 
 LOOKED_AT = 512
-"""Tokens of a document or label in which unknown ones are looked for."""
+"""Tokens of a document or label in which unknown tokens are counted."""
 
 WORD = re.compile(r"[^\W_]+")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """Figures of a file. Documents are different ones: what is repeated counts once."""
+    """Figures of a file. Documents are distinct: a repeated one counts once."""
 
     rows: int
     labelled: int
@@ -41,42 +41,44 @@ class Look:
     blank: int
     """Rows without a document."""
     repeated: int
-    """Rows whose document stands in an earlier row, case, white space and normal form aside."""
+    """Rows whose document occurs in an earlier row, ignoring case, white space and normal form."""
     conflicting: int
-    """Those of them whose label is not that of the first row."""
+    """Rows among these whose label differs from that of the first row."""
     in_document: int
-    """Labelled documents in which the label stands word for word."""
+    """Labelled documents that contain their label word for word."""
     replaced: int
-    """Documents with U+FFFD, the character that stands for broken ones."""
+    """Documents with U+FFFD, the character that replaces broken ones."""
     invisible: int
-    """Labels of nothing but invisible characters, which are none."""
+    """Labels of only invisible characters. They count as no label."""
     spellings: int
-    """Ways of writing a label that differ from another way by normal form alone."""
+    """Spellings of a label that differ from another one only by Unicode normal form."""
     classes: Classes | None
+    """None where the labels are free text."""
     document_words: Lengths
     label_words: Lengths
     document_tokens: Lengths
     label_tokens: Lengths
     document_loss: TextLoss | None
-    """What the model cannot read; None where its tokenizer is not at hand."""
+    """What the model cannot read. None where its tokenizer is not on this machine."""
     label_loss: LabelLoss | None
-    """What the model cannot write; None where its tokenizer is not at hand."""
+    """What the model cannot write. None where its tokenizer is not on this machine."""
     label_letters: Letters
-    """What ROUGE's published tokenizer drops of the labels."""
+    """What ROUGE's published tokenizer drops from the labels."""
 
     @property
     def typical_label_words(self) -> int:
-        """Words of the median label, one at least."""
+        """Number of words of the median label, at least 1."""
         return max(1, self.label_words.percentile(0.5))
 
     @property
     def word(self) -> str:
-        """What is counted as a word of the labels, in the plural."""
+        """The unit that counts as a word of the labels, in the plural."""
         return "characters" if self.label_letters.suited == "characters" else "words"
 
 
 def look(table: Table, choice: Choice, large: Large) -> Look:
-    """Return the figures of a table by its two columns, in the tokens of a model. Raises DataError where there is too little to learn."""
+    """Return the figures of a table for its two columns, in the tokens of a model. Raises DataError where
+    there is too little to learn."""
     rows = [(document or "", label or "") for document, label in zip(table.texts(choice.source), table.texts(choice.target), strict=True)]
     documents, spelt, conflicting = _first_of_each(rows)
     blank = sum(is_blank(document) for document, _ in rows)
@@ -110,7 +112,7 @@ def look(table: Table, choice: Choice, large: Large) -> Look:
 
 
 def _coverage(large: Large) -> Coverage | None:
-    """Return what measures the model's tokenizer; None where that is not at hand."""
+    """Return what measures the model's tokenizer, or None where the tokenizer is not on this machine."""
     if large.tokenizer is None:
         return None
     from bench.training.text_coverage import Coverage
@@ -119,9 +121,10 @@ def _coverage(large: Large) -> Coverage | None:
 
 
 def _first_of_each(rows: Sequence[tuple[str, str]]) -> tuple[dict[str, str], dict[str, str], int]:
-    """Return documents and labels by content hash, and how many repeated documents have another label than the first one.
+    """Return documents and labels by content hash, and how many repeated documents have another label than
+    the first one.
 
-    The task `files` does the same: of repeated documents it keeps the first one that has a label.
+    The task `files` does the same: it keeps the first row of a repeated document that has a label.
     """
     documents: dict[str, str] = {}
     labels: dict[str, str] = {}
@@ -148,6 +151,7 @@ def _enough(table: Table, choice: Choice, labelled: int) -> None:
 
 
 def _stands_in(label: str, document: str) -> bool:
-    """Whether all of its words stand there in a row, case and punctuation aside."""
+    """Return whether all words of the label occur consecutively in the document, without case and
+    punctuation."""
     found, inside = (f" {' '.join(WORD.findall(text.casefold()))} " for text in (label, document))
     return found.strip() != "" and found in inside

@@ -1,4 +1,4 @@
-"""What was seen in the rows, in sentences: for the terminal, and for the top of the suite."""
+"""The figures as sentences, for the terminal and for the top of the suite."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from bench.init.profile import Look
 from bench.system.one_line import percent, shown
 
 REFUSED = "; `bench plan` and `bench run` refuse this: choose another --model, such as smollm2, or other labels"
-"""What follows where a model cannot read most of the text, or cannot write classes."""
+"""Added where a model cannot read most of the text, or cannot write the names of classes."""
 
 
 def figures(look: Look, large: Large) -> list[str]:
-    """A sentence each."""
+    """Return the figures, a sentence each."""
     said = [
         f"{look.rows:,} rows: {look.labelled:,} different documents with a label, {look.unlabelled:,} without.",
         f"Documents: {_spread(look.document_words, look.word)}; {_spread(look.document_tokens, 'tokens')}{_how(look.document_tokens)}.",
@@ -51,7 +51,7 @@ def _oddities(look: Look) -> Iterator[str]:
 
 
 def _losses(look: Look, large: Large) -> Iterator[str]:
-    """Yield what the model cannot read and write, and whether such a suite is refused."""
+    """Yield what the model cannot read and write, and whether `bench run` refuses such a suite."""
     read, written = look.document_loss, look.label_loss
     if read and read.holding:
         yield f"{large.title}: {read.sentence('documents')}{REFUSED if read.mostly_unknown else ''}."
@@ -60,7 +60,7 @@ def _losses(look: Look, large: Large) -> Iterator[str]:
 
 
 def rouge_tokenizer(look: Look) -> str:
-    """Return the tokenizer of ROUGE that suits the labels, and why."""
+    """Return the ROUGE tokenizer that suits the labels, and why."""
     found = look.label_letters
     if found.suited == "characters":
         spaceless = percent(found.spaceless / found.letters)

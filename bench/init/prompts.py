@@ -1,4 +1,4 @@
-"""The few questions that a file does not answer, where there is somebody to ask."""
+"""The few questions that a file does not answer, for a user at a terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.system.one_line import shown
 
 
 def column(what: str, names: Sequence[str], guess: str) -> str:
-    """One of the columns; `guess` where nothing is typed."""
+    """Ask for one of the columns. The default is `guess`."""
     click.echo(f"Which column holds the {what}?")
     for number, name in enumerate(names, 1):
         click.echo(f"  {number}  {shown(name)}")
@@ -21,27 +21,28 @@ def column(what: str, names: Sequence[str], guess: str) -> str:
 
 
 def is_header(fields: Sequence[str], why: str) -> bool:
-    """Whether the first row of a file holds names of columns."""
+    """Ask whether the first row of a file holds the names of the columns."""
     click.echo(f"The first row is {', '.join(map(shown, fields))}. It looks like data, as {why}.")
     found: bool = click.confirm("Does it hold the names of the columns?", default=False)
     return found
 
 
 def label_usd(guess: float) -> float:
-    """What a label costs."""
+    """Ask for the price of a label in dollars."""
     found: float = click.prompt("What does one label cost you, in dollars?", default=f"{guess:g}", value_proc=_price)
     return found
 
 
 def budgets(guess: Sequence[float]) -> tuple[float, ...]:
-    """What there is to spend; one arm for each."""
+    """Ask for the budgets in dollars. Each becomes one arm of every strategy."""
     question = "Budgets to compare, in dollars, with spaces between them"
     found: tuple[float, ...] = click.prompt(question, default=" ".join(f"{usd:g}" for usd in guess), value_proc=_prices)
     return found
 
 
 def dollars(amounts: Sequence[float], option: str, at_least: float | None = None) -> tuple[float, ...]:
-    """The amounts, sorted, each once. Raises BenchError where one is no amount, or is 0 and may not be."""
+    """Return the amounts sorted and without duplicates. Raises BenchError where one is not an amount, or is 0
+    and may not be."""
     for usd in amounts:
         if not math.isfinite(usd) or usd < 0 or (usd == 0 and at_least is None):
             raise BenchError(f"{option}: expected dollars {'from' if at_least == 0 else 'above'} 0, got {usd:g}")

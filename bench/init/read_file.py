@@ -1,4 +1,4 @@
-"""A file of your own, all of its columns, and the settings with which the task `files` reads it."""
+"""Reads your own file: all of its columns, and the settings with which the task `files` reads it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ QUESTION, ANSWER = ("user", "human"), ("assistant", "gpt", "model")
 
 
 class Known(NamedTuple):
-    """Columns of documents and labels that the shape of a file says."""
+    """Columns of documents and labels that follow from the shape of a file, such as chats or instructions."""
 
     source: ColumnName
     target: ColumnName
@@ -29,28 +29,28 @@ class Known(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A file's columns as text."""
+    """The columns of a file as text."""
 
     file: Path
     kind: str
-    """What the file is, for a reader."""
+    """The kind of file, as messages show it."""
     cells: Mapping[str, Sequence[str | None]]
-    """Column -> one cell a row, None where there is none; all equally long."""
+    """Column -> one cell per row, None where it is empty. All columns have the same length."""
     opened: tables.Table
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Settings that the task `files` needs."""
     why: Mapping[str, str] = field(default_factory=dict)
-    """Setting -> what it rests on."""
+    """Setting -> the reason for it."""
     not_text: Mapping[str, str] = field(default_factory=dict)
-    """Column -> why it is not among the cells."""
+    """Column -> why it is not in `cells`."""
     troubles: tuple[str, ...] = ()
-    """What a reader should know, a sentence each."""
+    """Warnings for the user, a sentence each."""
     known: Known | None = None
-    """Columns that the shape of the file says."""
+    """The columns that follow from the shape of the file, if any."""
 
     @property
     def rows(self) -> int:
-        """How many there are."""
+        """Number of rows."""
         return self.opened.rows
 
     def texts(self, name: ColumnName) -> Sequence[str | None]:
@@ -58,15 +58,16 @@ class Table:
         return self.cells[name] if isinstance(name, str) else tables.texts(self.opened, name)
 
     def remarks(self, name: ColumnName) -> tuple[str, ...]:
-        """Return what a reader should know about a column of labels."""
+        """Return warnings about a column of labels."""
         return tables.label_remarks(self.opened, name, [*self.texts(name)])
 
 
 def read(file: Path, named: Sequence[str] = (), rows_field: str | None = None, is_header: IsHeader | None = None) -> Table:
-    """Read all rows of a file. Raises DataError where it is missing, empty, damaged, or has fewer than two columns of text.
+    """Read all rows of a file. Raises DataError where it is missing, empty, damaged, or has fewer than two
+    columns of text.
 
-    named: columns that somebody named, which may be parts of columns. rows_field: where in a JSON value the rows are.
-    is_header: asks somebody whether the first row holds names.
+    `named` holds columns that the user named, which may be parts of columns. `rows_field` is the path of the
+    rows in a JSON value. `is_header` asks the user whether the first row holds names.
     """
     guessed, table = guess(file, rows_field, is_header)
     cells, not_text = _text_columns(table, named)
@@ -91,7 +92,7 @@ def read(file: Path, named: Sequence[str] = (), rows_field: str | None = None, i
 
 
 def _text_columns(table: tables.Table, named: Sequence[str]) -> tuple[dict[str, Sequence[str | None]], dict[str, str]]:
-    """Column -> its cells, and column -> why it has none."""
+    """Return column -> its cells, and column -> why it has none."""
     counts = Counter(table.names)
     cells: dict[str, Sequence[str | None]] = {}
     not_text = {name: f"is the name of {count} columns" for name, count in counts.items() if count > 1}
@@ -108,7 +109,10 @@ def _text_columns(table: tables.Table, named: Sequence[str]) -> tuple[dict[str, 
 
 
 def _chat(table: tables.Table, cells: dict[str, Sequence[str | None]], not_text: dict[str, str]) -> Known | None:
-    """The question and the answer of chats, where each row has the same turns; else it is said what the column holds."""
+    """Return the columns of question and answer in a chat whose rows all have the same turns.
+
+    Otherwise return None, and describe the chats in `not_text`.
+    """
     for name in [*not_text]:
         values = [value for value in table.values(name) if value] if list(table.names).count(name) == 1 else []
         turns = [_roles(value) for value in values]
@@ -130,7 +134,7 @@ def _chat(table: tables.Table, cells: dict[str, Sequence[str | None]], not_text:
 
 
 def _roles(value: Any) -> tuple[str, ...] | None:
-    """Who speaks in each turn of a chat; None where the value is no chat."""
+    """Return the role of each turn in a chat, or None where the value is not a chat."""
     if not isinstance(value, list) or not all(isinstance(turn, dict) for turn in value):
         return None
     if all("role" in turn and "content" in turn for turn in value):

@@ -1,4 +1,4 @@
-"""From a file to a suite, in order: read it, choose its columns, look, ask, settle, write."""
+"""Runs all steps from a file to a suite: read, choose columns, profile, ask, choose settings, write."""
 
 from __future__ import annotations
 
@@ -23,28 +23,34 @@ from bench.system.files import atomic_write
 from bench.system.one_line import shown
 
 LABEL_USD = 0.10
-"""Where nobody says what a label costs. Kang, Xu, Ritter 2023 paid 0.13 to 0.37 (suites/papers/)."""
+"""Price of a label in dollars, where the user gives none. Kang, Xu, Ritter 2023 paid 0.13 to 0.37
+(suites/papers/)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What was said on the command line; None or empty: not said. ask: whether there is somebody to ask for what was not."""
+    """The options of the command line. None or empty means that an option is not given."""
 
     source: tuple[str, ...] = ()
     target: tuple[str, ...] = ()
     field: str | None = None
+    """Path of the rows in a JSON value."""
     label_usd: float | None = None
     budgets: tuple[float, ...] = ()
     model: str = "flan_t5_small"
     out: Path | None = None
+    """Path of the suite to write."""
     force: bool = False
+    """Overwrite an existing suite."""
     ask: bool = False
+    """Whether a user can answer questions about missing options."""
 
 
 def write(data: Path, wanted: Wanted, cache: Path, tell: Callable[[str], None]) -> Path:
-    """Look at a file, and write a suite over it that runs; its path. Raises BenchError, one line, where that cannot be.
+    """Look at a file, write a suite for it that runs, and return the suite's path.
 
-    tell: is told what was seen, what was taken for granted, and what comes next, a line at a time.
+    `tell` receives what was found, what is assumed, and the next step, a line at a time. Raises BenchError,
+    one line, where no suite can be written.
     """
     name = yaml_text.label(Path(data.name.removesuffix(".gz")).stem)
     out = wanted.out or Path(f"{name}.yaml")
@@ -128,7 +134,7 @@ def _settle(choice: Choice, seen: Look, model: Large, rows: Divided, wanted: Wan
 
 
 def _save(out: Path, text: str) -> int:
-    """Write the suite, once it reads as one; its arms."""
+    """Write the suite after it was read back without errors, and return its number of arms."""
     with atomic_write(out) as part:
         part.write_text(text, encoding="utf-8")
         return len(plan.arms(suites.read(part)))

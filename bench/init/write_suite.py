@@ -1,4 +1,4 @@
-"""The suite, with a comment on every choice: the figure it rests on."""
+"""Writes the suite, with a comment on every choice: the figure on which it rests."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from bench.init.yaml_text import scalar
 from bench.system.one_line import percent, shown
 
 WIDTH = 140
-"""Of a comment that has lines to itself."""
+"""Characters of a comment line."""
 
 
 def suite(name: str, table: Table, notes: tuple[str, ...], found: Settings) -> str:
-    """Return the text of a suite called `name` over a file. notes: what a reader should know about the labels and the splits."""
+    """Return the text of a suite called `name` over a file. `notes` are warnings about the labels and the
+    splits."""
     blocks = [
         _head(table, notes, found),
         _question(name, found),
@@ -40,7 +41,7 @@ def _comment(text: str, indent: str = "") -> list[str]:
 
 
 def _line(text: str, why: str = "") -> list[str]:
-    """A line with its comment behind it; above it, where both are too long for one line."""
+    """Return a line followed by its comment. Where they are too long for one line, the comment stands above."""
     if not why:
         return [text]
     both = f"{text} # {why}"
@@ -95,7 +96,7 @@ def _task(name: str, table: Table, found: Settings) -> list[str]:
 
 
 def _told(value: Any) -> str:
-    """A setting on one line of YAML."""
+    """Return a setting as one line of YAML."""
     if isinstance(value, tuple):
         return f"[{', '.join(map(_told, value))}]"
     return scalar(value) if isinstance(value, str) else json.dumps(value)
@@ -184,7 +185,7 @@ def _bought(spent: Spending, wanted: float) -> str:
 
 
 def _rest(spent: Spending, strategy: str) -> str:
-    """What the rest of the largest budget has to pay for."""
+    """Return what compute costs with the largest budget, as a part of a sentence."""
     computing = spent.computing_usd(max(spent.budgets))
     return f"; with the largest budget, computing takes about {computing[strategy]:.2g} USD" if computing else ""
 
@@ -220,7 +221,7 @@ def _money(found: Settings) -> list[str]:
 
 
 def usd(amount: float) -> str:
-    """As short as it can be said, and no digit less."""
+    """Return an amount in as few digits as possible without rounding it."""
     return f"{amount:.12g}"
 
 

@@ -1,4 +1,4 @@
-"""Text of other people -> one line of YAML, or of a comment: it means the same, or only shows, and does nothing else."""
+"""Turns untrusted text into one line of YAML or of a comment that has no other effect."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ import re
 import yaml
 
 ONE_LINE = 2**20
-"""Width at which the emitter folds lines: never."""
+"""Width at which the emitter folds lines; so large that it never does."""
 
 
 def scalar(text: str) -> str:
-    """A YAML scalar on one line that is read back as this text, by YAML 1.1 and 1.2 alike; plain where that is safe.
+    """Return a YAML scalar on one line that YAML 1.1 and 1.2 both read as this text. It is plain where that
+    is safe.
 
-    Where it is not plain it is quoted, so that ': ', ' #', '{{', line ends and what no file may hold cannot be more than text.
+    Otherwise it is quoted. Then ': ', ' #', '{{', line ends and characters that YAML forbids are only text.
     """
-    plain = re.fullmatch(r"[A-Za-z][A-Za-z0-9_./-]*", text)  # 5e-4 is a number in 1.2 and text in 1.1: what begins with a digit is quoted
+    plain = re.fullmatch(r"[A-Za-z][A-Za-z0-9_./-]*", text)  # 5e-4 is a number in YAML 1.2 and text in 1.1: leading digits are quoted
     dumped = yaml.safe_dump(text, default_style=None if plain else '"', allow_unicode=True, width=ONE_LINE)
     return dumped.removesuffix("...\n").removesuffix("\n")
 
 
 def label(name: str) -> str:
-    """A name that a suite and its tasks may have: letters, digits, '-' and '_', 40 at most."""
+    """Return a valid name of a suite or task: letters, digits, '-' and '_', at most 40 characters."""
     kept = "".join(c if c.isascii() and c.isalnum() else "-" for c in name)
     return "-".join(filter(None, kept.split("-")))[:40].strip("-") or "mine"

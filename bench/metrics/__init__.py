@@ -1,1 +1,1 @@
-"""From predictions and references to scores, one a file."""
+"""The shelf of metrics: each computes scores from predictions and references."""

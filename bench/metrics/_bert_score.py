@@ -1,7 +1,8 @@
-"""BERTScore: texts compared token by token through the states of an encoder.
+"""BERTScore: compares texts token by token through the hidden states of an encoder.
 
-By hand, since the package bert-score 0.3.13 loads pickled weights, asks the hub for whatever name it is given, and has a
-table of layers by model name where a folder has none. On the same encoder the two agree to 1e-6 (with idf and without).
+This implementation replaces the package bert-score 0.3.13. That package loads pickled weights, asks the hub
+for any name it is given, and selects layers by model name, which a folder lacks. On the same encoder the two
+agree to 1e-6, with and without idf.
 """
 
 from __future__ import annotations
@@ -18,27 +19,32 @@ import torch
 
 @dataclass(frozen=True)
 class _Text:
-    """ids: (tokens,). states: (tokens, width), of unit length. special: (tokens,), marks such as [CLS] and [SEP]."""
+    """The encoded tokens of one text."""
 
     ids: torch.Tensor
+    """(tokens,)."""
     states: torch.Tensor
+    """(tokens, width), each of unit length."""
     special: torch.Tensor
+    """(tokens,). True at marks such as [CLS] and [SEP]."""
 
 
 class Encoder:
-    """An encoder, or the encoder of an encoder-decoder, from a local folder: no pickles, no remote code, no network.
+    """An encoder, or the encoder of an encoder-decoder, from a local folder. It uses no pickles, remote code
+    or network.
 
-    Runs in fp32 on `device`. Raises ValueError where tensors or layers are missing, else what transformers raises.
+    It runs in fp32 on `device`. Raises ValueError where tensors or layers are missing, and passes on what
+    transformers raises.
     """
 
     def __init__(self, folder: Path, layer: int, device: str) -> None:
         from transformers import AutoModel, AutoTokenizer
         from transformers.utils import logging
 
-        logging.disable_progress_bar()  # it would be drawn across bench's own screen
+        logging.disable_progress_bar()  # the bar would overwrite bench's own console output
         local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
         self._tokenizer = AutoTokenizer.from_pretrained(folder, **local)
-        with torch.random.fork_rng(devices=[]):  # a head that the folder lacks is drawn at random, and used for nothing
+        with torch.random.fork_rng(devices=[]):  # transformers draws a missing head at random; it is unused
             model, found = AutoModel.from_pretrained(folder, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **local)
         if missing := sorted(key for key in found["missing_keys"] if "pooler" not in key):
             raise ValueError(f"it lacks {len(missing)} tensors, {missing[0]} among them")
@@ -49,7 +55,7 @@ class Encoder:
         self._model = (model.get_encoder() if model.config.is_encoder_decoder else model).to(self._device).eval()
 
     def tokens(self, texts: Sequence[str]) -> list[list[int]]:
-        """Ids of every text, marks such as [CLS] included."""
+        """Return the token ids of every text, including marks such as [CLS]."""
         ids: list[list[int]] = self._batch(texts)["input_ids"]
         return ids
 
@@ -59,7 +65,7 @@ class Encoder:
 
     @torch.inference_mode()
     def read(self, texts: Sequence[str]) -> list[_Text]:
-        """The states of the layer for every text, cut at the length that the encoder takes."""
+        """Return the states of the chosen layer for every text, cut at the encoder's maximum length."""
         batch = self._batch(texts, padding=True, return_tensors="pt").to(self._device)
         ids, mask, special = batch["input_ids"], batch["attention_mask"].bool(), batch["special_tokens_mask"].bool()
         states = self._model(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states[self._layer]
@@ -68,7 +74,8 @@ class Encoder:
 
 
 def unknown_share(folder: Path, texts: Sequence[str]) -> float:
-    """Return the share of tokens, special ones aside, that the tokenizer in a folder writes as its unknown token; 0 to 1."""
+    """Return the share (0 to 1) of tokens that the tokenizer in a folder maps to its unknown token. Special
+    tokens do not count."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
@@ -77,11 +84,13 @@ def unknown_share(folder: Path, texts: Sequence[str]) -> float:
 
 
 def bert_score(encoder: Encoder, outputs: Sequence[str], references: Sequence[str], idf: bool, batch_size: int) -> list[float]:
-    """BERTScore F1 of every pair, not rescaled, -1 to 1; 0 where either has no token of its own.
+    """Return the BERTScore F1 of every pair, from -1 to 1, not rescaled. It is 0 where either text has only
+    special tokens.
 
-    Every token is matched with the token of the other text whose state has the highest cosine; precision is the weighted mean
-    over the output's tokens, recall over the reference's. idf: a token that stands in n of N references weighs
-    log((N + 1) / (n + 1)); where none of a text weighs anything, all weigh alike. Marks such as [CLS] weigh nothing.
+    Each token is matched with the token of the other text that has the highest cosine. Precision is the
+    weighted mean over the output's tokens, recall that over the reference's. With `idf`, a token that occurs
+    in n of N references has the weight log((N + 1) / (n + 1)). Where all weights of a text are 0, all become
+    equal. Marks such as [CLS] have weight 0.
 
     Source: Zhang, Kishore, Wu, Weinberger, Artzi 2020, BERTScore (ICLR, arXiv 1904.09675), section 3.
     """
@@ -96,7 +105,7 @@ def bert_score(encoder: Encoder, outputs: Sequence[str], references: Sequence[st
 def _f1(output: _Text, reference: _Text, counts: Counter[int] | None, documents: int) -> float:
     if output.special.all() or reference.special.all():
         return 0.0
-    cosines = (output.states @ reference.states.T).clamp(max=1.0)  # 1 up to rounding
+    cosines = (output.states @ reference.states.T).clamp(max=1.0)  # rounding may exceed 1
     precision = _mean(cosines.amax(dim=1), _weights(output, counts, documents))
     recall = _mean(cosines.amax(dim=0), _weights(reference, counts, documents))
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0

@@ -1,4 +1,4 @@
-"""Scores that are means over examples, of which some may have no value."""
+"""Scores that are means over examples, some of which may lack a value."""
 
 from __future__ import annotations
 

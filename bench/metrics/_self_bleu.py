@@ -1,4 +1,4 @@
-"""BLEU of an output against its own source: how much of it is copied."""
+"""BLEU of an output against its own source, which measures copying."""
 
 from __future__ import annotations
 
@@ -7,21 +7,23 @@ import sys
 from collections.abc import Sequence
 
 WORDS = 4
-"""Longest sequence of words that is compared; a text with fewer words has a BLEU of 0, also against itself."""
+"""Longest word sequence that is compared. A text with fewer words has a BLEU of 0, even against itself."""
 
 _SPLITS = (
-    (re.compile(r"([\{-\~\[-\` -\&\(-\+\:-\@\/])"), r" \1 "),  # punctuation, but for ' , - .
-    (re.compile(r"([^0-9])([\.,])"), r"\1 \2 "),  # . and , unless a digit goes before
+    (re.compile(r"([\{-\~\[-\` -\&\(-\+\:-\@\/])"), r" \1 "),  # punctuation except ' , - .
+    (re.compile(r"([^0-9])([\.,])"), r"\1 \2 "),  # . and , unless a digit precedes
     (re.compile(r"([\.,])([^0-9])"), r" \1 \2"),  # . and , unless a digit follows
     (re.compile(r"([0-9])(-)"), r"\1 \2 "),  # a dash after a digit
 )
 
 
 def self_bleu(output: str, source: str) -> float:
-    """BLEU-4 of one text against another, with brevity penalty, without smoothing, case kept; 0 to 1.
+    """Return the BLEU-4 of one text against another, from 0 to 1, with brevity penalty, without smoothing,
+    case-sensitive.
 
-    0 where output and source share no four tokens in a row; so also where either has fewer than four. As `bleu` of the
-    package `evaluate` gives it, by nltk. Source: Papineni et al. 2002 (https://aclanthology.org/P02-1040).
+    It is 0 where the texts share no four consecutive tokens, hence also where either has fewer than four. It
+    equals `bleu` of the package `evaluate`, and uses nltk. Source: Papineni et al. 2002
+    (https://aclanthology.org/P02-1040).
     """
     from nltk.translate.bleu_score import sentence_bleu
 
@@ -30,7 +32,7 @@ def self_bleu(output: str, source: str) -> float:
 
 
 def tokens(text: str) -> list[str]:
-    """Tokens of NIST's mteval-v13a, the usual ones of BLEU, without its entities of SGML."""
+    """Return the tokens of NIST's mteval-v13a, the usual ones of BLEU, but without its SGML entities."""
     text = f" {' '.join(text.split())} "
     for pattern, replacement in _SPLITS:
         text = pattern.sub(replacement, text)
@@ -38,5 +40,6 @@ def tokens(text: str) -> list[str]:
 
 
 def _no_smoothing(precisions: Sequence[float], **_: object) -> list[float]:
-    """As nltk's own default, which warns at each text: it needs something above 0 to take a logarithm of."""
+    """Do what nltk's default does, without its warning for each text: nltk takes logarithms, which need a
+    value above 0."""
     return [precision or sys.float_info.min for precision in precisions]

@@ -1,4 +1,4 @@
-"""What ROUGE counts of a text, what its published tokenizer drops, and which tokenizer suits a text."""
+"""The tokenizers of ROUGE, the letters that the published one drops, and which tokenizer suits a text."""
 
 from __future__ import annotations
 
@@ -17,20 +17,24 @@ Tokenizer = Literal["latin", "unicode", "characters"]
 """`latin`: runs of a-z and 0-9. `unicode`: words of any script. `characters`: characters of any script."""
 
 NOTABLE = 0.015
-"""From this share of damaged words on, `latin` does not suit a text. In messages of programs it damages 0 % of the words in English,
-2 % in Italian, 7 % in German, 14 % in French and 72 % in Vietnamese."""
+"""Smallest share of damaged words at which `latin` does not suit a text.
+
+In messages of programs `latin` damages 0 % of the words in English, 2 % in Italian, 7 % in German, 14 % in
+French and 72 % in Vietnamese.
+"""
 
 _SPACELESS = regex.compile(SPACELESS, regex.VERSION1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Letters:
-    """What `latin` drops of some texts. Letters include digits and combining marks; words are runs between white space."""
+    """Counts of what `latin` drops from some texts. Letters include digits and combining marks. Words are
+    runs between white space."""
 
     letters: int
     dropped: int
     spaceless: int
-    """Letters of scripts that set no spaces between words."""
+    """Letters of scripts that write no spaces between words."""
     words: int
     """Words with a letter."""
     damaged: int
@@ -55,7 +59,7 @@ class Letters:
 
 
 def letters_of(texts: Iterable[str]) -> Letters:
-    """Count the letters and words of some texts that `latin` keeps."""
+    """Count letters and words in some texts, and those that `latin` drops or damages."""
     letters = dropped = spaceless = words = damaged = 0
     for text in texts:
         spaceless += 0 if text.isascii() else len(_SPACELESS.findall(text))
@@ -76,7 +80,8 @@ def tokenizer(name: Tokenizer, stemmer: bool) -> Any:
 
 
 def lines(text: str, name: Tokenizer) -> str:
-    """Return text with a sentence a line, as rougeLsum reads it, in the normal form. Under `latin` it stays as it is."""
+    """Return text in normal form with one sentence per line, for rougeLsum. For `latin` the text stays
+    unchanged."""
     return text if name == "latin" else "\n".join(sentences(normal_form(text)))
 
 

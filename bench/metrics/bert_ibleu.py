@@ -1,4 +1,4 @@
-"""BERT-iBLEU of paraphrases: the same meaning in other words."""
+"""BERT-iBLEU of paraphrases, which rewards the same meaning in different words."""
 
 from __future__ import annotations
 
@@ -21,32 +21,42 @@ if TYPE_CHECKING:
 
 
 class BertIbleu(Metric):
-    """Paraphrases against what they paraphrase: the references must be the sources. 0 to 100 points, means over examples.
+    """BERT-iBLEU of paraphrases. The references must be the sources.
 
-    - `bert_score`: BERTScore F1 of output and source, not rescaled (see _bert_score). An empty output scores 0.
-    - `self_bleu`: BLEU-4 of the output against the source (see _self_bleu). Neither way is better by itself.
-    - `bert_ibleu`: (beta + 1) / (beta / BERTScore + 1 / (1 - self-BLEU)), their weighted harmonic mean; 0 for a copy.
+    All scores are means over examples, 0 to 100 points.
 
-    Where the encoder cannot be had, the first and the last are missing, and say why. Where it is there but cannot be used,
-    `prepare` raises BenchError.
+    - `bert_score`: BERTScore F1 of output and source, not rescaled (see _bert_score). An empty output scores
+      0.
+    - `self_bleu`: BLEU-4 of the output against the source (see _self_bleu). Neither direction is better by
+      itself.
+    - `bert_ibleu`: (beta + 1) / (beta / BERTScore + 1 / (1 - self-BLEU)), their weighted harmonic mean. A
+      copy scores 0.
 
-    Two traps. Self-BLEU is not smoothed, so it is 0 where no four words in a row are kept, and a copy of a source of under
-    four words scores as the best of paraphrases; `check` counts those. And BERTScore of unrelated texts is far above 0: from one
-    encoder to another scores do not compare. Kang, Xu, Ritter 2023 (run_t5.py) do the same, except that they add 1e-5 to both scores, and
-    that an empty output becomes the words 'no prediction', and is scored as those.
+    Without an encoder, `bert_score` and `bert_ibleu` are missing, with the reason. Where the encoder's folder
+    exists but cannot be used, `prepare` raises BenchError.
 
-    Source: Niu, Yavuz, Zhou, Keskar, Wang, Xiong 2021, Unsupervised Paraphrasing with Pretrained Language Models (EMNLP,
-    arXiv 2010.12885), whose beta is 4.
+    There are two traps. First, self-BLEU is not smoothed, so it is 0 where no four consecutive words are
+    kept. A copy of a source of under four words therefore scores like the best paraphrase; `check` counts
+    such sources. Second, BERTScore of unrelated texts is far above 0, so scores of different encoders are not
+    comparable.
+
+    Kang, Xu, Ritter 2023 (run_t5.py) compute the same with two differences. They add 1e-5 to both scores, and
+    they score an empty output as the words 'no prediction'.
+
+    Source: Niu, Yavuz, Zhou, Keskar, Wang, Xiong 2021, Unsupervised Paraphrasing with Pretrained Language
+    Models (EMNLP, arXiv 2010.12885), whose beta is 4.
     """
 
     model: ContentPath = Field(default="microsoft/deberta-xlarge-mnli", min_length=1)
-    """The encoder: a folder in the transformers layout with *.safetensors, or the hub id of a copy under `--models`."""
+    """The encoder: a folder in the transformers layout with *.safetensors, or the hub id of a copy under
+    `--models`."""
     layer: int = Field(default=40, ge=0)
-    """Which layer's states are compared; 0 is before the first. Of the default model bert-score takes the 40th of 48."""
+    """Layer whose states are compared. 0 is the input of the first layer. For the default model bert-score
+    uses layer 40 of 48."""
     idf: bool = True
-    """Weigh tokens by how few of the references hold them; else all alike."""
+    """Weight tokens by their rarity in the references. If false, all tokens weigh the same."""
     beta: float = Field(default=4.0, gt=0)
-    """Weight of BERTScore against 1 for the rest."""
+    """Weight of BERTScore. The weight of 1 - self-BLEU is 1."""
     batch_size: int = Field(default=32, ge=1)
     """Texts encoded at a time."""
 
@@ -55,12 +65,12 @@ class BertIbleu(Metric):
         return "bert_ibleu", "bert_score", "self_bleu"
 
     def folder(self) -> Path:
-        """The encoder's folder, whether or not it is there."""
+        """Return the encoder's folder, whether or not it exists."""
         return folder_of(self.model, MODELS) or Path(self.model).expanduser()
 
     def prepare(self) -> None:
         if not self._absence():
-            self._encoder("cpu")  # a look at its files; the process that starts the arms keeps off the GPU
+            self._encoder("cpu")  # this only checks its files, because the process that starts the arms does not use the GPU
 
     def absent(self) -> Mapping[str, str]:
         reason = self._absence()
@@ -103,7 +113,7 @@ class BertIbleu(Metric):
         return (self.beta + 1) / (self.beta / bert_score + 1 / (1 - self_bleu))
 
     def _absence(self) -> str:
-        """Why there is no encoder; empty where there is one."""
+        """Return why there is no encoder, or '' where there is one."""
         folder = self.folder()
         if not folder.is_dir():
             return f"no encoder: there is no folder '{self.model}', {missing_from(MODELS)}"
@@ -116,7 +126,7 @@ class BertIbleu(Metric):
 
         try:
             return Encoder(self.folder(), self.layer, device)
-        except Exception as error:  # transformers, safetensors and tokenizers raise what they like
+        except Exception as error:  # transformers, safetensors and tokenizers raise many kinds
             raise BenchError(f"metric 'bert_ibleu': {self.folder()} cannot be used: {' '.join(str(error).split())}") from error
 
 

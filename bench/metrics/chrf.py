@@ -11,35 +11,38 @@ from bench.contracts import Metric, Score, normal_form
 from bench.metrics._means import mean
 
 Counts = list[int]
-"""For each length of a sequence: how many the prediction has, how many the reference has, how many they share."""
+"""For each sequence length: the count in the prediction, the count in the reference, and the shared count."""
 
 
 class Chrf(Metric):
     """chrF by sacreBLEU: F-score of character sequences, in any script; 0 to 100 points.
 
-    - `chrf`: sacreBLEU's corpus score, which adds up the counts of all examples first. Published figures are this one. Its values by
-      example are jackknife values: their mean is the score, and their spread is that of the score. One alone may lie outside 0 to 100.
+    - `chrf`: sacreBLEU's corpus score, which first sums the counts of all examples. Published figures use it.
+      Its values per example are jackknife values. Their mean is the score, and they give its standard error.
+      A single value may lie outside 0 to 100.
     - `chrf_sentence`: the mean over examples of sacreBLEU's sentence score.
 
-    Both texts are brought to the normal form (NFC, no zero-width space) first; sacreBLEU takes them as they are. Punctuation, symbols and
-    emoji count as any other character. With `word_order: 2` this is chrF++.
+    Both texts are first put in normal form (NFC, no zero-width space), unlike in sacreBLEU. Punctuation,
+    symbols and emoji count like other characters. With `word_order: 2` this is chrF++.
 
-    Sources: Popović 2015, chrF (https://aclanthology.org/W15-3049); Popović 2017, chrF++ (https://aclanthology.org/W17-4770); Post 2018, A
-    Call for Clarity in Reporting BLEU Scores (arXiv 1804.08771).
+    Sources: Popović 2015, chrF (https://aclanthology.org/W15-3049); Popović 2017, chrF++
+    (https://aclanthology.org/W17-4770); Post 2018, A Call for Clarity in Reporting BLEU Scores (arXiv
+    1804.08771).
     """
 
     char_order: int = Field(default=6, ge=1)
     """Longest character sequence."""
     word_order: int = Field(default=0, ge=0)
-    """Longest word sequence; 2 makes it chrF++. Words are split at white space."""
+    """Longest word sequence; 2 gives chrF++. Words are split at white space."""
     beta: int = Field(default=2, ge=1)
     """Recall weighs beta squared times as much as precision."""
     lowercase: bool = False
-    """Take upper and lower case as one."""
+    """Ignore the difference between upper and lower case."""
     whitespace: bool = False
     """Count white space as characters."""
     eps_smoothing: bool = False
-    """Average over all sequence lengths, also over those longer than the texts, as Moses and NLTK do. Then a short copy is below 100."""
+    """Average over all sequence lengths, including those longer than the texts, as Moses and NLTK do. A short
+    copy then scores below 100."""
 
     @property
     def score_names(self) -> tuple[str, ...]:
@@ -67,9 +70,11 @@ class Chrf(Metric):
 
 
 def jackknife(counts: Sequence[Counts], value: Callable[[Counts], float]) -> list[float]:
-    """Values by example of a score of summed counts; their mean is the score, and their spread gives its standard error.
+    """Return values per example for a score of summed counts. Their mean is the score, and their spread gives
+    its standard error.
 
-    Each is the score, plus (examples - 1) times how much less the others score without it than they do on average.
+    Each value is the score, plus (examples - 1) times the amount by which leaving this example out lowers the
+    score below the average of all such scores.
 
     Source: Efron, Stein 1981, The Jackknife Estimate of Variance (Annals of Statistics 9).
     """

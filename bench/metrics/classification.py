@@ -1,4 +1,4 @@
-"""Accuracy, micro and macro F1 of classes that are written out as text, and how often no class was written."""
+"""Accuracy, micro F1, macro F1 and the rate of invalid outputs, for classes written as text."""
 
 from __future__ import annotations
 
@@ -14,29 +14,32 @@ from bench.metrics._ratio_of_sums import f1, score
 
 
 class Classification(Metric):
-    """Classes as text: an output is a class if it is the class's name in normal form, white space at its ends aside. 0 to 100 points.
+    """Scores for classes written as text, 0 to 100 points.
 
-    - `accuracy`: share of right outputs. An output that names no class is wrong, whatever the reference.
-    - `micro_f1`: 2 x right / (outputs that name a class + references). Equal to accuracy where every output names one; above
-      it otherwise, since an invalid output is a miss but no false alarm.
-    - `macro_f1`: the mean over classes of 2 x right / (outputs + references of that class). A class that neither any output
-      nor any reference names is left out of the mean; one that only outputs name counts, as 0.
+    An output names a class if it equals the class's name in normal form, without outer white space.
+
+    - `accuracy`: share of correct outputs. An output that names no class is wrong, whatever the reference.
+    - `micro_f1`: 2 x correct / (outputs that name a class + references). It equals accuracy where every
+      output names a class. Otherwise it is higher, because an invalid output is a miss but not a false alarm.
+    - `macro_f1`: the mean over classes of 2 x correct / (outputs + references of that class). A class that
+      occurs in neither outputs nor references is left out. A class that occurs in outputs alone counts as 0.
     - `invalid_rate`: share of outputs that name no class; lower is better.
 
-    The two F1 are those of scikit-learn's `f1_score` with `labels` set to the classes named. As ratios of sums they
-    have linearised values for each example (see _ratio_of_sums).
+    Both F1 scores are those of scikit-learn's `f1_score` with `labels` set to these classes. They are ratios
+    of sums, so their values per example are linearised (see _ratio_of_sums).
 
-    The trap this is made to avoid: the code of Kang, Xu, Ritter 2023 (run_t5.py, postprocess_text) takes every invalid output
-    for class 0, so a model that has learnt nothing scores as the constant class 0 does, here REFUTES, NO or Irrelevant.
-    Several published cells are such constants to the decimal: FEVER 49.7 and 50.3, MultiPIT_id 53.1 and 46.9.
+    This metric avoids a trap: the code of Kang, Xu, Ritter 2023 (run_t5.py, postprocess_text) counts every
+    invalid output as class 0. A model that has learnt nothing then scores like the constant class 0, here
+    REFUTES, NO or Irrelevant. Several published cells equal such constants to the decimal: FEVER 49.7 and
+    50.3, MultiPIT_id 53.1 and 46.9.
 
-    Raises BenchError where a reference is none of the classes.
+    Raises BenchError where a reference is not one of the classes.
     """
 
     classes: tuple[str, ...] = Field(min_length=1)
     """Names of the classes."""
     ignore_case: bool = True
-    """Take upper and lower case as one, by Unicode case folding."""
+    """Ignore the difference between upper and lower case, by Unicode case folding."""
 
     @model_validator(mode="after")
     def _each_class_once(self) -> Self:

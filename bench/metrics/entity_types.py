@@ -1,4 +1,5 @@
-"""Entities and their types, written out as 'entity [Label] entity [Label]': the published score, and a strict one."""
+"""Scores for entities and types written as 'entity [Label] entity [Label]': the published score, and a strict
+one."""
 
 from __future__ import annotations
 
@@ -13,39 +14,47 @@ LABELS = (
     *("Amount", "Reagent", "Device", "Time", "Speed", "Action", "Mention", "Location", "Numerical", "Method", "Temperature"),
     *("Modifier", "Concentration", "Size", "Generic-Measure", "Seal", "Measure-Type", "Misc", "pH", "Unit"),
 )
-"""The labels of wet-lab protocols that run_t5.py knows. The data of Kang, Xu, Ritter 2023 hold all but Misc and Unit."""
+"""The labels of wet-lab protocols in run_t5.py. The data of Kang, Xu, Ritter 2023 hold all but Misc and Unit."""
 
 FALLBACK = "amount"
-"""What the published score takes an entity for that the output does not name: class 0."""
+"""The type that the published score assumes for an entity that the output lacks: class 0."""
 
 NO_ENTITY = "no reference names an entity"
 
 
 class EntityTypes(Metric):
-    """Entities with their types, as text such as 'Prepare [Action] 4 M [Concentration] NaCl [Reagent]'. 0 to 100 points.
+    """Scores for entities with types, written as text, 0 to 100 points.
 
-    A label is a whole word '[Label]', one of `labels` in any case; the words since the label before it are its entity. Other
-    words in brackets belong to entities. Words after the last label are no entity.
+    An example is 'Prepare [Action] 4 M [Concentration] NaCl [Reagent]'. A label is a whole word '[Label]',
+    one of `labels` in any case. The words since the previous label are its entity. Other bracketed words
+    belong to entities. Words after the last label are not an entity.
 
-    - `span_f1`: strict. An entity is right if text and label are both those of a reference entity not yet used up. One
-      too many costs precision, one missing costs recall: F1 = 2 x right / (entities of outputs + of references).
-    - `entity_type_f1`, `entity_type_macro_f1`: what Kang, Xu, Ritter 2023 call micro and macro F1 (run_t5.py, ner_parse and
-      ner_postprocess), to hold against their tables, and for nothing else. Entities of the reference are looked up in
-      the output by a key, and their types compared, so that micro F1 is accuracy over reference keys. Macro F1 is over the
-      labels that occur. What is wrong with it:
-        - the key is the entity without its last word (a slice one too short), so all entities of one word share the
-          key '', of which the last one of a sentence counts: of the 22,946 entities of the WLP test file 10,368 count;
-        - an entity that the output lacks counts as Amount, and so is right where it is one: empty outputs score 9.25
-          on the WLP test file. The smallest published cell (100 labels, no distillation) is 9.1;
-        - entities that are not there cost nothing.
-    - `unparsed_rate`: share of outputs that are not wholly of this form: words after the last label, or a label without
-      an entity. An empty output is of this form. Lower is better.
+    - `span_f1`: the strict score. An entity is correct if its text and label equal those of a reference
+      entity that is not yet matched. Extra entities lower precision, missing ones lower recall: F1 = 2 x
+      correct / (entities of outputs + of references).
+    - `entity_type_f1`, `entity_type_macro_f1`: the micro and macro F1 of Kang, Xu, Ritter 2023 (run_t5.py,
+      ner_parse and ner_postprocess). Use them only for comparison with their tables, for the reasons below.
+      They look up each reference entity in the output by a key, and compare the types. Micro F1 is therefore
+      accuracy over reference keys. Macro F1 is over the labels that occur.
+    - `unparsed_rate`: share of outputs that break this form: words after the last label, or a label without
+      an entity. An empty output keeps this form. Lower is better.
 
-    F1 scores have linearised values for each example (see _ratio_of_sums). They are missing where nothing names an entity.
+    The published scores have three faults:
 
-    A trap: T5's vocabulary lacks characters of this domain, such as '~', '<' and the Greek mu. The references of the WLP test
-    file, written in T5's tokens and read back, have an `entity_type_f1` of 99.4, a `span_f1` of 95.9 and an `unparsed_rate`
-    of 3.3: no T5 can do better. The authors read references back so before they compare; here they are as they are.
+    - The key is the entity without its last word, because a slice is one too short. All entities of one word
+      share the key '', and only the last one in a sentence counts. 10,368 of the 22,946 entities of the WLP
+      test file count.
+    - An entity that the output lacks counts as Amount, and is correct if the reference is Amount. Empty
+      outputs score 9.25 on the WLP test file. The lowest published cell (100 labels, no distillation) is 9.1.
+    - Extra entities in the output cost nothing.
+
+    F1 scores have linearised values per example (see _ratio_of_sums). Those of the published
+    kind are missing where no reference names an entity, `span_f1` where no output does either.
+
+    A trap: T5's vocabulary lacks characters of this domain, such as '~', '<' and the Greek mu. The references
+    of the WLP test file, encoded in T5's tokens and decoded, have an `entity_type_f1` of 99.4, a `span_f1` of
+    95.9 and an `unparsed_rate` of 3.3. No T5 can do better. The authors encode and decode
+    references before they compare. This metric uses them unchanged.
     """
 
     labels: tuple[str, ...] = LABELS
@@ -74,7 +83,7 @@ class EntityTypes(Metric):
 
 class _Parsed(NamedTuple):
     entities: list[tuple[tuple[str, ...], str]]
-    """Words and label, in order."""
+    """(words, label) of each entity, in order."""
     malformed: bool
 
 
@@ -91,7 +100,8 @@ def _parse(text: str, labels: frozenset[str]) -> _Parsed:
 
 
 def _published(prediction: _Parsed, reference: _Parsed) -> list[tuple[str, str]]:
-    """(type in the output, type in the reference) of every key of the reference; of a key that stands twice the last counts."""
+    """Return (type in the output, type in the reference) for every key of the reference. The last entity with
+    a key counts."""
     found, wanted = ({words[:-1]: label for words, label in parsed.entities} for parsed in (prediction, reference))
     return [(found.get(key, FALLBACK), label) for key, label in wanted.items()]
 

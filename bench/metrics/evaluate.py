@@ -17,28 +17,29 @@ from bench.contracts import ContentPath, Direction, Metric, Score
 from bench.errors import BenchError
 
 CHECKED = 8
-"""References that a metric is tried on before anything is spent."""
+"""Number of references on which a metric is tried before any money is spent."""
 
 
 class Evaluate(Metric):
-    """One number out of the result of a metric of `evaluate`; a corpus value, without values by example.
+    """One number from the result of a metric of `evaluate`.
 
-    A metric is a Python script, and loading it runs it: name only what you trust, and pin what comes from the hub by `revision`.
-    From a folder it needs no network. The script is copied below HF_HOME first, which must be writable; predictions stay in
-    memory, so that arms side by side do not wait for each other's files. NumPy's and torch's seeds are 0 while it computes.
+    It is a corpus value, without values per example. A metric is a Python script, and loading it runs it. Use
+    only scripts that you trust, and pin those from the hub with `revision`. A folder needs no network. The
+    script is first copied below HF_HOME, which must be writable. Predictions stay in memory, so parallel arms
+    do not wait for each other's files. The seeds of NumPy and torch are 0 during the computation.
 
-    Raises BenchError where the metric cannot be loaded, fails, or gives no such number.
+    Raises BenchError where the metric cannot be loaded, fails, or returns no such number.
     """
 
     path: ContentPath
-    """A folder NAME with NAME.py in it, such as './metrics/bertscore', or a name on the hub. A folder of that name goes first.
-    `~` is the home folder."""
+    """A folder NAME that contains NAME.py, such as './metrics/bertscore', or a name on the hub. A folder with
+    that name has priority. `~` is the home folder."""
     key: str | None = None
-    """Which number of the result; may be left out where there is one."""
+    """Which number of the result to use. Optional where there is only one."""
     direction: Direction = "higher"
-    """Which way is better."""
+    """Which direction is better."""
     unit: str = "points"
-    """Unit of the number, as the metric gives it; nothing is multiplied."""
+    """Unit of the number as the metric returns it. Nothing is rescaled."""
     revision: str | None = None
     """Commit on the hub."""
     options: dict[str, JsonValue] = Field(default_factory=dict)
@@ -57,14 +58,16 @@ class Evaluate(Metric):
             self._load(scratch)
 
     def check(self, references: Sequence[str]) -> Sequence[str]:
-        """Refuse a metric that gives copies of some references what it gives empty texts: it drops all that they hold.
+        """Refuse a metric that scores copies of some references like empty texts, because it ignores their
+        whole content.
 
-        Raises BenchError also where the metric fails on copies, as it would after the money is spent.
+        Raises BenchError also where the metric fails on copies. It would otherwise fail after the money is
+        spent.
         """
         some = [reference for reference in references if reference][:CHECKED]
         if not some:
             return ()
-        with patch("torch.cuda.is_available", return_value=False):  # the process that starts the arms keeps off the GPU
+        with patch("torch.cuda.is_available", return_value=False):  # the process that starts the arms does not use the GPU
             copied = self.score(some, some)[0].value
             try:
                 empty = self.score([""] * len(some), some)[0].value
@@ -93,7 +96,7 @@ class Evaluate(Metric):
 
         try:
             return evaluate.load(os.path.expanduser(self.path), revision=self.revision, keep_in_memory=True, cache_dir=scratch, seed=0)
-        except Exception as error:  # whatever a script, the hub's client or an HTTP library may raise
+        except Exception as error:  # a script, the hub's client or an HTTP library may raise anything
             hint = "; a name needs the hub, a folder does not" if isinstance(error, OSError) else ""
             raise BenchError(f"metric '{self.path}' cannot be loaded: {_line(error)}{hint}") from error
 
@@ -101,7 +104,7 @@ class Evaluate(Metric):
         metric = self._load(scratch)
         try:
             return dict(metric.compute(predictions=predictions, references=references, **self.options))
-        except Exception as error:  # a script of somebody else
+        except Exception as error:  # the script's author decides what it raises
             raise BenchError(f"metric '{self.path}' failed: {_line(error)}") from error
 
     def _chosen(self, result: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Exact match: the share of predictions that say what the reference says."""
+"""Exact match: the share of predictions that equal their reference."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from bench.contracts import Metric, Score, normal_form
 
 
 class ExactMatch(Metric):
-    """Share of predictions equal to their reference, both in normal form and normalised as set below; 0 to 100 points."""
+    """Share of predictions that equal their reference, 0 to 100 points.
+
+    Both are put in normal form, and normalised by the settings below.
+    """
 
     ignore_case: bool = True
-    """Take upper and lower case as one, by Unicode case folding."""
+    """Ignore the difference between upper and lower case, by Unicode case folding."""
     ignore_whitespace: bool = True
-    """Take any run of white space as one space, and none at the ends."""
+    """Read any run of white space as one space, and remove it at the ends."""
 
     @property
     def score_names(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""How surprised a model is by the references."""
+"""Log-perplexity: the cross-entropy of the references under a model."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from bench.contracts import Score, TokenMetric
 
 
 class LogPerplexity(TokenMetric):
-    """Cross-entropy of the references, teacher-forced: nats per token, the mean over the tokens of a reference, then over references.
+    """Cross-entropy of the references, teacher-forced, in nats per token.
 
-    Its sign turned, it is the negative log-perplexity by which Tay et al. 2021 (Scale Efficiently, arXiv 2109.10686, section 4) rank what
-    was pretrained; theirs is the mean over all tokens at once. It tells models apart that are trained too little to say anything of
-    use. Only models of one tokenizer can be compared by it. Its floor knows how often each token stands in the starting labels
-    (once more than it does, so that none is impossible), and nothing else.
+    It is the mean over the tokens of a reference, then over references. Its negative is the negative
+    log-perplexity by which Tay et al. 2021 (Scale Efficiently, arXiv 2109.10686, section 4) rank pretrained
+    models; theirs is the mean over all tokens at once. It distinguishes models with too little training to
+    generate useful text. Only models with the same tokenizer are comparable.
+
+    The baseline knows only how often each token occurs in the starting labels. Each token counts once more
+    than it occurs, so no token is impossible.
     """
 
     @property

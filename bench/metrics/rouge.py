@@ -19,38 +19,44 @@ SHOWN = 40
 
 
 class Rouge(Metric):
-    """ROUGE-1, -2, -L and -Lsum by the package rouge-score-rs: the mean over examples of the F1 measure, 0 to 100 points.
+    """ROUGE-1, -2, -L and -Lsum by the package rouge-score-rs, 0 to 100 points.
 
-    With the tokenizer `latin` every value is that of the package rouge-score 0.1.2, to the last bit. It is the plain mean, not
-    the bootstrap's middle value that `evaluate` reports: that one moves with NumPy's global seed
-    (https://github.com/huggingface/datasets/issues/361). No random number is drawn here.
+    Each score is the mean over examples of the F1 measure. With the tokenizer `latin` every value equals that
+    of the package rouge-score 0.1.2 to the last bit. `evaluate` reports the bootstrap's middle value instead,
+    which changes with NumPy's global seed (https://github.com/huggingface/datasets/issues/361). This metric
+    draws no random numbers.
 
     The tokenizers:
 
-    - `latin` keeps runs of a-z and 0-9, in lower case. The published figures use it. It drops every other letter, so that 'café'
-      is 'caf' and a Russian text has no words. `check` refuses references that lose most of their letters.
-    - `unicode` keeps the words that UAX #29 finds in any script. An ideograph is a word, and so is each character of Thai or Lao.
-    - `characters` keeps each character of any script, combining marks included. It suits scripts without spaces.
+    - `latin` keeps runs of a-z and 0-9, in lower case. The published figures use it. It drops every other
+      letter: 'café' becomes 'caf', and a Russian text has no words. `check` refuses references that lose most
+      of their letters.
+    - `unicode` keeps the words that UAX #29 finds in any script. An ideograph is a word, and so is each
+      character of Thai or Lao.
+    - `characters` keeps each character of any script, combining marks included. It suits scripts without
+      spaces.
 
-    The last two compare text after NFKC and full case folding. All three drop punctuation, symbols and emoji. A reference of which
-    nothing is left has no score. A reference of one token has no pair of tokens, so that its rouge2 is 0, as in rouge-score.
+    The last two compare text after NFKC and full case folding. All three drop punctuation, symbols and emoji.
+    A reference without any token has no score. A reference of one token has no pair of tokens, so its rouge2
+    is 0, as in rouge-score.
 
-    Only rougeLsum sees sentences; rougeL takes no notice of them, and on CNN/DailyMail the two differ by ten points
-    (https://github.com/huggingface/transformers/issues/6808). Under `latin` sentences are lines, as published; under the others they
-    also end at full stops. The `<n>` that Pegasus writes for a new line is made one in predictions and references
-    (https://github.com/huggingface/transformers/issues/6844).
+    Only rougeLsum uses sentences. rougeL ignores them, and on CNN/DailyMail the two differ by ten points
+    (https://github.com/huggingface/transformers/issues/6808). With `latin`, sentences are lines, as
+    published. With the others they also end at full stops. Pegasus writes `<n>` for a new line; it becomes a
+    new line in predictions and references (https://github.com/huggingface/transformers/issues/6844).
 
-    Source: Lin 2004, ROUGE: A Package for Automatic Evaluation of Summaries (https://aclanthology.org/W04-1013); what goes
-    wrong where settings are left unsaid: Grusky 2023, Rogue Scores (https://aclanthology.org/2023.acl-long.107).
+    Source: Lin 2004, ROUGE: A Package for Automatic Evaluation of Summaries
+    (https://aclanthology.org/W04-1013). Grusky 2023, Rogue Scores
+    (https://aclanthology.org/2023.acl-long.107), shows the faults that come from unstated settings.
     """
 
     added: ClassVar[tuple[str, ...]] = ("tokenizer",)
 
     stemmer: bool = True
-    """Strip English endings by Porter's stemmer first; only `latin` does. The published figures of Pegasus and BART do; `evaluate` does not
-    by default."""
+    """Strip English endings with Porter's stemmer first. Only `latin` uses it. The published figures of
+    Pegasus and BART do so; `evaluate` does not by default."""
     tokenizer: Tokenizer = "latin"
-    """What is counted: `latin`, `unicode` or `characters`."""
+    """Unit of text to count: `latin`, `unicode` or `characters`."""
 
     @property
     def score_names(self) -> tuple[str, ...]:
@@ -82,7 +88,7 @@ class Rouge(Metric):
         return [mean(variant, [100 * each[variant].fmeasure if each else None for each in found], reason) for variant in VARIANTS]
 
     def _counts(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text."""
+        """Return the number of tokens of each text."""
         tokenize = tokenizer(self.tokenizer, self.stemmer).tokenize
         return [len(tokenize(text)) for text in self._lines(texts)]
 

@@ -1,1 +1,1 @@
-"""The shelf of tasks: documents, their labels, and the trivial rules that any model has to beat."""
+"""The shelf of tasks: documents, their labels, and baselines that a model has to beat."""

@@ -1,4 +1,4 @@
-"""Tasks over other people's data, of which one may use a part."""
+"""Tasks that may use a part of their data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bench.data.splitting import lowest_hashes
 
 
 class Capped(Task):
-    """Where a cap is set, the examples with the lowest hashes are taken: the same ones whatever order the data has."""
+    """A task with caps. A cap takes the examples with the lowest hashes, whatever the order of the data."""
 
     train_examples: int | None = Field(default=None, ge=1)
     """Training examples used. Missing: all."""
@@ -25,7 +25,7 @@ class Capped(Task):
     def capped(
         self, train: Sequence[Example], pool: Sequence[Example], dev: Sequence[Example], test: Sequence[Example], notes: tuple[str, ...]
     ) -> Splits:
-        """The splits, each cut at its cap."""
+        """Return the splits, each cut at its cap."""
         ordered = (
             lowest_hashes(train, self.train_examples),
             lowest_hashes(pool, self.pool_examples),

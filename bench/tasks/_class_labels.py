@@ -1,4 +1,4 @@
-"""Tasks whose labels are classes, written out as words."""
+"""Tasks whose labels are classes, written as words."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from bench.tasks._trivial_rules import constant
 
 
 class ClassLabels(JsonLinesFolder):
-    """Files of one folder whose targets are classes. The floor is the majority class."""
+    """Files of one folder whose targets are classes. The baseline is the majority class."""
 
     classes: ClassVar[tuple[str, ...]]
-    """The names of the classes, as the authors write them: also the setting `classes` of the metric `classification`."""
+    """Names of the classes as the authors write them. The metric `classification` takes them as its setting
+    `classes`."""
 
     def splits(self, cache: Path, progress: Progress) -> Splits:
-        """See Task.splits. Raises DataError where a target is no class."""
+        """See Task.splits. Raises DataError where a target is not a class."""
         splits = super().splits(cache, progress)
         classes = set(map(normal_form, self.classes))
         for example in (*splits.train, *splits.dev, *splits.test):
@@ -29,6 +30,6 @@ class ClassLabels(JsonLinesFolder):
         return splits
 
     def trivial_rules(self, train: Sequence[Example]) -> Mapping[str, Rule]:
-        """The commonest class of `train`; the first one where there is none."""
+        """Return the most common class of `train`, or the first class where `train` is empty."""
         counts = Counter(example.target for example in train)
         return {"majority class": constant(max(self.classes, key=lambda name: counts[normal_form(name)]))}

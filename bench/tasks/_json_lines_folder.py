@@ -1,4 +1,4 @@
-"""A folder of JSON-lines files with `source` and `target`, as the data of Kang, Xu, Ritter 2023 come."""
+"""A folder of JSON-lines files with `source` and `target`, the format of the data of Kang, Xu, Ritter 2023."""
 
 from __future__ import annotations
 
@@ -17,18 +17,20 @@ from bench.tasks._capped import Capped
 
 
 class JsonLinesFolder(Capped):
-    """Files of one folder, a JSON object {"source": ..., "target": ...} on each line.
+    """Files of one folder, with a JSON object {"source": ..., "target": ...} on each line.
 
-    Where no file is named for test, dev or the pool, it is split off the labelled rows of `train` by the hash of the source,
-    so that a row stays where it is when others are added. One file can so serve for everything: name it as `train`, and null
-    as `test`. A blank target is none: such rows of `train` join the pool, unless the pool has a file, others are left out. Blank
-    and repeated sources are left out, and counted in the notes: no source of test stands in dev, train or the pool, and test
-    holds no source twice, so that it may be smaller than the published one. Where a cap is set, the examples with the lowest
-    hashes are taken.
+    Test, dev or pool without a file are split off the labelled rows of `train` by the hash of the source. A
+    row stays in its split when others are added. One file can serve for everything: name it as `train`, and
+    set `test` to null.
+
+    A blank target counts as none. Rows of `train` without a target join the pool, unless the pool has a file;
+    other such rows are left out. Blank and repeated sources are left out, and counted in the notes. No source
+    of test occurs in dev, train or the pool. Test holds no source twice, so it may be smaller than the
+    published one. A cap takes the examples with the lowest hashes.
     """
 
     folder: ContentPath = Field(min_length=1)
-    """The folder of the files, absolute or relative to where `bench` runs."""
+    """The folder of the files, absolute or relative to the current directory."""
     train: str
     """File of the labelled examples."""
     dev: str | None = None
@@ -36,15 +38,17 @@ class JsonLinesFolder(Capped):
     test: str | None
     """File of the test examples. Null: `test_fraction` of `train`."""
     pool: str | None = None
-    """File of the unlabelled documents; targets in it are not read. Missing: `pool_fraction` of `train`, labels hidden."""
+    """File of the unlabelled documents; its targets are not read. Missing: `pool_fraction` of `train`, labels
+    hidden."""
     test_fraction: float = Field(default=0.1, gt=0, lt=1)
-    """Share of the labelled rows of `train` for test, where no file is named."""
+    """Share of the labelled rows of `train` that become test, where `test` names no file."""
     dev_fraction: float = Field(default=0.1, gt=0, lt=1)
-    """Share of the labelled rows of `train` for dev, where no file is named."""
+    """Share of the labelled rows of `train` that become dev, where `dev` names no file."""
     pool_fraction: float = Field(default=0.5, ge=0, lt=1)
-    """Share of the labelled rows of `train` whose labels are hidden, where no pool is named."""
+    """Share of the labelled rows of `train` whose labels are hidden, where `pool` names no file."""
     max_source_tokens: int = Field(default=128, ge=4)
-    """Sources are cut here, counted in the model's own tokens; 128 is the default of the authors' script."""
+    """Longest source, in the model's own tokens; longer ones are cut. 128 is the default of the authors'
+    script."""
 
     @model_validator(mode="after")
     def _there_is_something_to_learn(self) -> Self:
@@ -52,7 +56,7 @@ class JsonLinesFolder(Capped):
             raise ValueError("test_fraction, dev_fraction and pool_fraction leave nothing to train on")
         return self
 
-    def splits(self, cache: Path, progress: Progress) -> Splits:  # noqa: ARG002 - reading is quick, nothing is kept
+    def splits(self, cache: Path, progress: Progress) -> Splits:  # noqa: ARG002 - reading is quick, so nothing is cached
         """See Task.splits."""
         files = {"test": self.test, "dev": self.dev, "train": self.train, "pool": self.pool}
         groups = {name: self._rows(name, file, progress) for name, file in files.items() if file}
@@ -70,7 +74,7 @@ class JsonLinesFolder(Capped):
     def _rows(self, name: str, file: str, progress: Progress) -> list[Row]:
         path = str(Path(self.folder).expanduser() / file)
         progress(f"reading {path}", 0, 1)
-        target = "source" if name == "pool" else "target"  # a pool need not have targets
+        target = "source" if name == "pool" else "target"  # a pool may lack targets
         rows, _ = read_rows(path, TableSettings(format="jsonl"), Columns("source", target))
         progress(f"reading {path}", 1, 1)
         return [Row(where=row.where, source=row.source, target=None) for row in rows] if name == "pool" else rows

@@ -1,4 +1,4 @@
-"""What the tasks made from source code share: reading, cleaning, splitting and keeping."""
+"""The common steps of tasks made from source code: read, clean, split and cache."""
 
 from __future__ import annotations
 
@@ -19,37 +19,39 @@ from bench.system.files import build_once
 from bench.tasks._near_duplicates import first_of_their_kind
 
 TEST, DEV, POOL = 0.08, 0.04, 0.40
-"""Shares of the pairs, by content hash; the rest is train."""
+"""Shares of the pairs, in the order of their hash. The rest is train."""
 
 
 class MadeFromSource(Task):
-    """Pairs of texts made from documented objects. The first TEST of all hashes are test, then dev, then the pool.
+    """Pairs of texts made from documented objects.
 
-    Pairs are taken in the order of their hash, and one that is a near duplicate of a pair taken before is left out: so what
-    stands in test pushes its like out of dev, pool and train, and more packages can take a pair out but never move it.
+    Pairs with the lowest hashes go to test (share TEST), the next to dev, then to the pool. They are
+    processed in the order of their hash, and a near duplicate of an earlier pair is left out. A test pair
+    therefore removes its near duplicates from dev, pool and train. More packages can remove a pair, but never
+    move it to another split.
     """
 
     test_examples: int = Field(default=400, ge=1)
-    """Test pairs used: the first of their share. Those beyond it are used for nothing."""
+    """Test pairs used: those with the lowest hashes in their share. The others are not used at all."""
     dev_examples: int = Field(default=200, ge=1)
-    """Dev pairs used: the first of their share."""
+    """Dev pairs used: those with the lowest hashes in their share."""
     pool_examples: int | None = Field(default=None, ge=0)
-    """Unlabelled documents used: the first of their share. Missing: all."""
+    """Unlabelled documents used: those with the lowest hashes in their share. Missing: all."""
 
     packages: ClassVar[tuple[str, ...]] = PACKAGES
     cleaning: ClassVar[int]
-    """Raised whenever the same objects come to give other pairs."""
+    """Version of the cleaning. Raise it whenever the same objects give other pairs."""
 
     @abstractmethod
     def pair(self, found: DocumentedObject) -> tuple[str, str] | str:
-        """(source, target), or in a few words why the object gives none."""
+        """Return (source, target), or a short reason why the object gives none."""
 
     def distinct(self, pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
-        """Those that are no near duplicate of an earlier one."""
+        """Return the pairs that are not near duplicates of an earlier one."""
         return [pairs[i] for i in first_of_their_kind([source for source, _ in pairs])]
 
     def splits(self, cache: Path, progress: Progress) -> Splits:
-        """See Task.splits. Takes half a minute of one core the first time, under a second then."""
+        """See Task.splits. The first call takes half a minute on one core, later ones under a second."""
         examples, notes = self._examples(cache, progress)
         test, dev, pool, train = divide(examples, (TEST, DEV, POOL), hash_of=lambda e: e.id)
         if len(test) < self.test_examples or len(dev) < self.dev_examples:

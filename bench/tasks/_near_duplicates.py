@@ -1,7 +1,7 @@
-"""Texts that say almost the same, found exactly.
+"""Finds near-duplicate texts, exactly.
 
-On the 39,598 documents of `names` this takes 2 s of one core. MinHash LSH (datasketch 2.0, 64 permutations) took 1.2 s for
-each 6,000, and misses some.
+On the 39,598 documents of `names` this takes 2 s on one core. MinHash LSH (datasketch 2.0, 64 permutations)
+took 1.2 s per 6,000 documents, and misses some.
 """
 
 from __future__ import annotations
@@ -23,16 +23,17 @@ from bench.system.files import build_once
 _SPACELESS = regex.compile(SPACELESS, regex.VERSION1)
 
 LIKENESS = 0.7
-"""Two texts are near duplicates from this Jaccard similarity of their word pairs on."""
+"""Smallest Jaccard similarity of the word pairs of two near duplicates."""
 
 CHARACTERS_AT_MOST = 50_000_000
-"""Near duplicates of test are looked for in no more text than this: 18 million characters, in documents of 400 words, take 9 s."""
+"""Most characters of text in which near duplicates of test are searched. 18 million characters, in documents
+of 400 words, take 9 s."""
 
 
 def word_pairs(text: str) -> frozenset[tuple[str, str]]:
-    """Return neighbouring words in lower case; the edges of the text count as words.
+    """Return the pairs of neighbouring words in lower case. Both ends of the text count as words.
 
-    In a text that is mostly of a script without spaces, such as Chinese, each character is a word.
+    In a text mostly of a script without spaces, such as Chinese, each character is a word.
     """
     words = re.findall(r"[^\W_]+", normal_form(text).lower())
     if not text.isascii() and 2 * len(_SPACELESS.findall(text)) > sum(map(len, words)):
@@ -41,7 +42,7 @@ def word_pairs(text: str) -> frozenset[tuple[str, str]]:
 
 
 def alike(a: frozenset[tuple[str, str]], b: frozenset[tuple[str, str]]) -> bool:
-    """Whether the Jaccard similarity of two sets reaches LIKENESS."""
+    """Return whether the Jaccard similarity of two sets is at least LIKENESS."""
     if min(len(a), len(b)) < LIKENESS * max(len(a), len(b)):
         return False
     shared = len(a & b)
@@ -49,11 +50,12 @@ def alike(a: frozenset[tuple[str, str]], b: frozenset[tuple[str, str]]) -> bool:
 
 
 def first_of_their_kind(texts: Sequence[str]) -> list[int]:
-    """Indices of the texts that are no near duplicate of an earlier one in the list, in order.
+    """Return the indices of the texts that are not near duplicates of an earlier text, in order.
 
-    By prefix filtering (Chaudhuri, Ganti, Kaushik 2006, "A Primitive Operator for Similarity Joins in Data Cleaning"):
-    sorted rarest first, two sets of n and m members and similarity t or more have one of the first n - ceil(t n) + 1 and
-    m - ceil(t m) + 1 in common, so only such sets are compared.
+    The method is prefix filtering (Chaudhuri, Ganti, Kaushik 2006, "A Primitive Operator for Similarity Joins
+    in Data Cleaning"). Sort the members of each set by rarity. Two sets of n and m members with similarity t
+    or more then share one of the first n - ceil(t n) + 1 and m - ceil(t m) + 1 members. Only such sets are
+    compared.
     """
     sets = [word_pairs(text) for text in texts]
     frequency = Counter(pair for pairs in sets for pair in pairs)
@@ -70,10 +72,10 @@ def first_of_their_kind(texts: Sequence[str]) -> list[int]:
 
 
 def with_near_duplicate(texts: Sequence[str], among: Iterable[str]) -> set[int]:
-    """Indices of the texts that have a near duplicate among others.
+    """Return the indices of the texts that have a near duplicate in `among`.
 
-    A set of n word pairs shares at least t n with each set that is alike, so one of any n - ceil(t n) + 1 of its pairs is shared:
-    only these are looked up. The rarest are taken.
+    A set of n word pairs shares at least t n of them with each similar set. Therefore at least one of any n -
+    ceil(t n) + 1 pairs is shared. Only that many are looked up, the rarest ones.
     """
     sets = [word_pairs(text) for text in texts]
     frequency = Counter(pair for pairs in sets for pair in pairs)
@@ -90,9 +92,10 @@ def with_near_duplicate(texts: Sequence[str], among: Iterable[str]) -> set[int]:
 
 
 def near_duplicates_of_test(splits: Splits, cache: Path) -> tuple[str, ...]:
-    """Return a note on the test documents that have a near duplicate in train or the pool, where there are some.
+    """Return a note about test documents with a near duplicate in train or the pool, or () where there are
+    none.
 
-    The count is kept in `cache`, so that each arm need not compare all texts again.
+    The count is cached in `cache`, so later arms do not compare all texts again.
     """
     seen = [*splits.train, *splits.unlabelled]
     characters = sum(len(e.source) for e in (*splits.test, *seen))

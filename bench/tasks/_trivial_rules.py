@@ -1,4 +1,4 @@
-"""Predictions without a model, for tasks to choose from."""
+"""Baselines for tasks: predictions without a model."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ STOP_WORDS = frozenset(
         *("is", "are", "be", "was", "were", "will", "can", "may", "should"),
     )
 )
-"""Words that say little in a docstring."""
+"""Words that carry little meaning in a docstring."""
 
 
 def constant(text: str) -> Rule:
-    """The same for every source."""
+    """Return a rule that predicts the same text for every source."""
     return lambda source: text  # noqa: ARG005
 
 
 def first_words(count: int) -> Rule:
-    """The lead baseline; in a script without spaces, such as Chinese, each character is a word."""
+    """Return the lead baseline: the first words of the source. In a script without spaces each character is a
+    word."""
     return lambda source: segmentation.first_words(source, count)
 
 
 def first_content_words(count: int) -> Rule:
-    """The first words that are not in STOP_WORDS, without punctuation."""
+    """Return a rule that predicts the first words that are not in STOP_WORDS, without punctuation."""
 
     def rule(source: str) -> str:
         words = re.findall(r"[^\W_]+", source)
@@ -38,5 +39,5 @@ def first_content_words(count: int) -> Rule:
 
 
 def first_sentence(source: str) -> str:
-    """The first sentence, or the first line where that is shorter. See `bench.data.segmentation.sentences`."""
+    """Return the first sentence, or the first line if it is shorter. See `bench.data.segmentation.sentences`."""
     return next(iter(segmentation.sentences(source)), "")

@@ -1,4 +1,4 @@
-"""Name, parameters and body of a function -> the first sentence of its docstring."""
+"""The task of writing the first sentence of a docstring from the code of a function."""
 
 from __future__ import annotations
 
@@ -16,25 +16,27 @@ from bench.tasks._near_duplicates import first_of_their_kind
 from bench.tasks._trivial_rules import first_content_words, first_words
 
 MOST_CHARACTERS = 800
-"""Documents are cut here: twice what fits into 96 tokens."""
+"""Most characters of a document; longer ones are cut. This is twice the length of 96 tokens."""
 
 
 class Docstrings(MadeFromSource):
-    """Words of a function's name and parameters, then its body -> the first sentence of its docstring, about 11,000 pairs.
+    """Code of a function -> the first sentence of its docstring, about 11,000 pairs.
 
-    Only public functions and methods that say something about themselves: a name of two words or more, a parameter, a body of
-    twelve words or more, and a first sentence of 4 to 30 words that begins with a capital, ends with a full stop and is prose.
-    Left out where the sentence stands in the code, and where the code or the sentence is a near duplicate of another.
+    The source consists of the words of the function's name and parameters, then its body. Only public
+    functions and methods count, with a name of two words or more, a parameter, and a body of twelve words or
+    more. The sentence has 4 to 30 words, begins with a capital, ends with a full stop and is prose. A pair is
+    left out where the sentence occurs in the code, and where code or sentence is a near duplicate of another.
 
-    Limits. Pretrained models may have read these very files. ASCII English about software, much of it by few authors, and
-    stock phrases that one can guess without reading. What is there depends on the installed versions, so results
-    compare only where the fingerprint is the same. Long bodies are cut, and comments in them are read with the code.
+    Limits: pretrained models may have read these same files. The text is ASCII English about software, much
+    of it by few authors, with stock phrases that need no reading to guess. The data depends on the installed
+    versions, so results are comparable only with equal fingerprints. Long bodies are cut, and their comments
+    are part of the source.
     """
 
     max_source_tokens: int = Field(default=96, ge=4)
-    """Sources are cut here, counted in the model's own tokens."""
+    """Longest source, in the model's own tokens; longer ones are cut."""
     max_target_tokens: int = Field(default=40, ge=2)
-    """Labels are cut, and generation stops, here."""
+    """Longest label and output, in the model's own tokens; longer ones are cut."""
 
     cleaning: ClassVar[int] = 1
 
@@ -58,18 +60,19 @@ class Docstrings(MadeFromSource):
         return document, sentence
 
     def distinct(self, pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
-        """No near duplicate of an earlier one, neither in the code nor in the sentence."""
+        """Return the pairs without near duplicates, neither in the code nor in the sentence."""
         pairs = super().distinct(pairs)
         return [pairs[i] for i in first_of_their_kind([sentence for _, sentence in pairs])]
 
     def trivial_rules(self, train: Sequence[Example]) -> Mapping[str, Rule]:  # noqa: ARG002 - these rules learn nothing
-        """Over the 400 test pairs, rouge-score with stemmer, mean F of ROUGE-1/2/L x100, packages as of November 2026:
+        """Return three rules that use the words of the source.
 
-        24.7 / 5.6 / 21.7, 34.1 / 8.8 / 28.5 and 27.3 / 6.2 / 24.7.
+        Their mean F of ROUGE-1/2/L x100 over the 400 test pairs is 24.7 / 5.6 / 21.7, 34.1 / 8.8 / 28.5 and
+        27.3 / 6.2 / 24.7 (rouge-score with stemmer, packages of November 2026).
         """
         return {"first 12 words": first_words(12), "Return the NAME": return_the_name, "first 8 content words": first_content_words(8)}
 
 
 def return_the_name(source: str) -> str:
-    """'Return the <words of the name>.'"""
+    """Predict 'Return the <words of the name>.'"""
     return f"Return the {source.split(' (', 1)[0]}."

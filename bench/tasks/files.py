@@ -1,4 +1,4 @@
-"""Your own data, from files."""
+"""The task over your own data files."""
 
 from __future__ import annotations
 
@@ -21,18 +21,19 @@ from bench.tasks._trivial_rules import constant, first_sentence, first_words
 
 
 class Files(TableSettings, Capped):
-    """Documents and labels from CSV, TSV, JSON lines, JSON, Parquet or Arrow files, `.gz` or not. Relative paths start at the current
-    directory; `~` is the home folder.
+    """Documents and labels from CSV, TSV, JSON lines, JSON, Parquet or Arrow files, `.gz` or not.
 
-    Rows of `train` without a target are the unlabelled pool, with those whose labels `pool_fraction` hides. Test and dev are files of
-    their own, or are split off the labelled rows of `train` by the hash of the source, so that a row stays where it is when
-    others are added. Blank and repeated sources are left out and counted in the notes; no source of test stands in dev, train or the
-    pool. Test documents that have a near duplicate in train or the pool stay, and are counted in the notes. Where a cap is set, the
-    examples with the lowest hashes are taken.
+    Relative paths start at the current directory; `~` is the home folder. All files are read into memory.
+
+    The pool consists of the rows of `train` without a target, and of those whose labels `pool_fraction`
+    hides. Test and dev are separate files, or are split off the labelled rows of `train` by the hash of the
+    source. A row stays in its split when others are added.
+
+    Blank and repeated sources are left out and counted in the notes. No source of test occurs in dev, train
+    or the pool. Test documents with a near duplicate in train or the pool stay in test, and the notes count
+    them. A cap takes the examples with the lowest hashes.
 
     A column may be a part of one: `references[0]`, `references[*]` (all elements, joined), `answer.text`.
-
-    Limits: all files are read into memory.
     """
 
     train: ContentPath
@@ -42,25 +43,26 @@ class Files(TableSettings, Capped):
     test: ContentPath | None = None
     """Path of the test file. Missing: `test_fraction` of the labelled rows of `train`."""
     train_field: str | None = None
-    """Where the rows are in a JSON value, such as `data` or `data.train`. Missing: it holds one list of rows."""
+    """Path of the rows inside a JSON value, such as `data` or `data.train`. Missing: the value holds one list
+    of rows."""
     dev_field: str | None = None
-    """The same for dev; without a path in `dev` the file is that of `train`."""
+    """The same for dev. Without a path in `dev`, the file of `train` is read."""
     test_field: str | None = None
-    """The same for test; without a path in `test` the file is that of `train`."""
+    """The same for test. Without a path in `test`, the file of `train` is read."""
     source: ColumnName
-    """Column of the documents; several in a list are joined, as in `[instruction, input]`."""
+    """Column of the documents. Several in a list are joined, as in `[instruction, input]`."""
     target: ColumnName
-    """Column of the labels; blank or null where nobody wrote one."""
+    """Column of the labels. Blank or null means that a document has no label."""
     id: str | None = None
-    """Column of the rows' ids. Missing: made from the source."""
+    """Column of the rows' ids. Missing: ids are made from the sources."""
     test_fraction: float = Field(default=0.1, gt=0, lt=1)
-    """Share of the labelled rows for test, where no file is given."""
+    """Share of the labelled rows of `train` that become test, where no file is given."""
     dev_fraction: float = Field(default=0.1, gt=0, lt=1)
-    """Share of the labelled rows for dev, where no file is given."""
+    """Share of the labelled rows of `train` that become dev, where no file is given."""
     pool_fraction: float = Field(default=0.0, ge=0, lt=1)
-    """Share of the labelled rows of `train` whose labels are hidden: they join the pool."""
+    """Share of the labelled rows of `train` whose labels are hidden; these rows join the pool."""
     lead_words: int = Field(default=12, ge=1)
-    """Words of the lead baseline."""
+    """Number of words of the lead baseline."""
 
     @model_validator(mode="after")
     def _there_is_something_to_learn(self) -> Self:
@@ -83,14 +85,14 @@ class Files(TableSettings, Capped):
         return replace(found, notes=(*found.notes, *near_duplicates_of_test(found, cache)))
 
     def _files(self) -> dict[str, tuple[str, str | None]]:
-        """Name of a part -> its file, and where in it the rows are."""
+        """Return name of a part -> (its file, path of the rows in it)."""
         test = self.test or (self.train if self.test_field else None)
         dev = self.dev or (self.train if self.dev_field else None)
         files = {"test": (test, self.test_field), "dev": (dev, self.dev_field), "train": (self.train, self.train_field)}
         return {name: (path, field) for name, (path, field) in files.items() if path}
 
     def _rows(self, progress: Progress) -> tuple[dict[str, list[Row]], list[str]]:
-        """Rows of each part, and notes on them. Raises DataError with the faults of all files."""
+        """Return the rows of each part, and notes about them. Raises DataError with the faults of all files."""
         columns, files = Columns(self.source, self.target, self.id), self._files()
         groups: dict[str, list[Row]] = {}
         notes: list[str] = []
@@ -119,7 +121,8 @@ class Files(TableSettings, Capped):
         return parts | {"hidden": hidden}
 
     def trivial_rules(self, train: Sequence[Example]) -> Mapping[str, Rule]:
-        """The first `lead_words` words, the first sentence; before them the commonest label, where a tenth of `train` has it."""
+        """Return the first `lead_words` words and the first sentence. If a tenth of `train` shares a label,
+        it comes first."""
         rules = {f"first {self.lead_words} words": first_words(self.lead_words), "first sentence": first_sentence}
         label, count = next(iter(Counter((e.target or "").strip() for e in train).most_common(1)), ("", 0))
         return {"commonest label": constant(label), **rules} if count and 10 * count >= len(train) else rules

@@ -1,4 +1,5 @@
-"""A dataset of the Hugging Face Hub, at a pinned revision, or a local folder of the same layout."""
+"""The task over a data set of the Hugging Face Hub at a pinned revision, or a local folder of the same
+layout."""
 
 from __future__ import annotations
 
@@ -18,28 +19,29 @@ from bench.tasks._trivial_rules import first_sentence, first_words
 
 
 class Hub(Capped):
-    """Documents and labels by `datasets.load_dataset`, without remote code.
+    """Documents and labels from `datasets.load_dataset`, without remote code.
 
-    Taken from the folder that `--data` names, else from bench's cache, else from a whole snapshot in the hub's cache on this
-    machine, else from the Hub. What the last two gave is kept in bench's cache and is not asked for again, so later arms need
-    no network. Blank and repeated sources are left out and counted in the notes; no source of test stands in dev, train or
-    the pool. Where a cap is set, the examples with the lowest hashes are taken.
+    The places are tried in this order: the folder that `--data` names, bench's cache, a complete snapshot in
+    the hub's cache on this machine, the Hub. Data from the last two is kept in bench's cache, so later arms
+    need no network. Blank and repeated sources are left out and counted in the notes. No source of test
+    occurs in dev, train or the pool. A cap takes the examples with the lowest hashes.
 
-    Limits: near duplicates are not looked for. A tag can be moved by its owner, a commit cannot. A folder has no revision:
-    nothing checks that it is what `revision` names; the record's fingerprint is that of the examples that were read. In a
-    local folder of CSV files `datasets` takes 'NA' and 'null' for missing; the task `files` does not.
+    Limits: near duplicates are not searched. The owner of a data set can move a tag, but not a commit. A
+    folder has no revision, so nothing checks that it holds what `revision` names; the record's fingerprint is
+    that of the examples read. In a local folder of CSV files `datasets` reads 'NA' and 'null' as missing
+    values; the task `files` does not.
     """
 
     path: ContentPath
     """'owner/name' on the Hub, or a folder of data files."""
     name: str | None = None
-    """The dataset's configuration."""
+    """Configuration of the data set, where it has several."""
     revision: str | None = None
-    """Commit or tag. Needed, except for a folder, where it is not checked."""
+    """Commit or tag. Required unless `path` is a folder, where it is not checked."""
     source: str
     """Column of the documents."""
     target: str
-    """Column of the labels; class labels are read as their names."""
+    """Column of the labels. Class labels are read as their names."""
     train_split: str = "train"
     """Split for training and the pool."""
     dev_split: str = "validation"
@@ -49,7 +51,7 @@ class Hub(Capped):
     pool_fraction: float = Field(default=0.5, ge=0, lt=1)
     """Share of the training split, by the hash of the source, whose labels are hidden."""
     lead_words: int = Field(default=12, ge=1)
-    """Words of the lead baseline."""
+    """Number of words of the lead baseline."""
 
     def splits(self, cache: Path, progress: Progress) -> Splits:
         """See Task.splits."""
@@ -65,7 +67,7 @@ class Hub(Capped):
         return self.capped(train, pool, sifted.labelled["dev"], sifted.labelled["test"], sifted.notes)
 
     def trivial_rules(self, train: Sequence[Example]) -> Mapping[str, Rule]:  # noqa: ARG002 - these rules learn nothing
-        """The first `lead_words` words, the first sentence."""
+        """Return the first `lead_words` words, and the first sentence."""
         return {f"first {self.lead_words} words": first_words(self.lead_words), "first sentence": first_sentence}
 
     def _split_names(self) -> dict[str, str]:
@@ -78,7 +80,7 @@ class Hub(Capped):
         where = f"{self.path}, split '{self._split_names()[name]}'"
         need_columns(where, (self.source, self.target), split.column_names)
         label = split.features[self.target]
-        names = label.int2str if hasattr(label, "int2str") else None  # of classes; -1 is a label that is hidden
+        names = label.int2str if hasattr(label, "int2str") else None  # classes have names; -1 is a hidden label
         try:
             sources = [text_of(value) for value in split[self.source]]
             targets = [

@@ -1,4 +1,4 @@
-"""Tweet -> a paraphrase of it."""
+"""The task of paraphrasing a tweet."""
 
 from __future__ import annotations
 
@@ -13,20 +13,22 @@ from bench.tasks._json_lines_folder import JsonLinesFolder
 
 
 class MultipitGen(JsonLinesFolder):
-    """Tweet -> paraphrase: MultiPIT's paraphrase generation (Dou, Jiang, Xu 2022, arXiv 2210.03235) as Kang, Xu, Ritter 2023 use
-    it. Scored by the metric `bert_ibleu`, which compares outputs with sources: the target of a test example is its own source,
-    as in the authors' test file, also where test is split off `train`.
+    """Tweet -> paraphrase: MultiPIT's paraphrase generation.
 
-    Limits. Of the 6,120 rows of the test file 1,519 are repeated sources, and are left out.
+    The data is that of Dou, Jiang, Xu 2022 (arXiv 2210.03235) as Kang, Xu, Ritter 2023 use it. The metric
+    `bert_ibleu` scores it by comparing outputs with sources. The target of a test example is therefore its
+    own source. The authors' test file does the same, and so does a test split off `train`.
 
-    Two traps. Any metric that rewards likeness to the target, such as ROUGE, rewards copying here. And a copy scores 0 by
-    BERT-iBLEU only from four words on (see the metric).
+    A limit: 1,519 of the 6,120 rows of the test file have repeated sources, and are left out.
+
+    There are two traps. A metric that rewards likeness to the target, such as ROUGE, rewards copying here.
+    BERT-iBLEU gives a copy 0 only from four words on (see the metric).
     """
 
     prefix: str = "multipit: "
-    """Put before every source that a model reads; the authors' name for this task."""
+    """Text before every source that a model reads; the authors' name for this task."""
     max_target_tokens: int = Field(default=64, ge=2)
-    """Labels are cut, and generation stops, here."""
+    """Longest label and output, in the model's own tokens; longer ones are cut."""
     label_usd: float | None = Field(default=0.371, ge=0)
     """Price of one label in dollars, as the authors estimate it."""
     train: str = "multipit_train_all.json"
@@ -41,5 +43,5 @@ class MultipitGen(JsonLinesFolder):
         return replace(found, test=test, fingerprint=fingerprint(found.train, found.unlabelled, found.dev, test))
 
     def trivial_rules(self, train: Sequence[Example]) -> Mapping[str, Rule]:  # noqa: ARG002 - a copy learns nothing
-        """The source itself."""
+        """Return the copy of the source."""
         return {"copy": lambda source: source}

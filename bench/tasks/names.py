@@ -1,4 +1,4 @@
-"""Docstring -> the words of the name of what it describes."""
+"""The task of naming an object from its docstring."""
 
 from __future__ import annotations
 
@@ -14,26 +14,28 @@ from bench.tasks._made_from_source import MadeFromSource
 from bench.tasks._trivial_rules import first_content_words, first_words
 
 MOST_WORDS = 60
-"""Documents are cut here."""
+"""Most words of a document; longer ones are cut."""
 
 
 class Names(MadeFromSource):
     """Docstring -> the words of the object's name, about 34,000 pairs.
 
-    The *extreme summarisation* of Allamanis, Peng, Sutton 2016 (arXiv 1602.03001), from descriptions instead of bodies. The
-    source is the docstring before its first section or doctest, at most 60 words; the target is the name in lower-case words,
-    two to eight. Dunder names are left out, a leading underscore is dropped. A docstring in which the name stands, in
-    whatever spelling, is left out and not mended: a sentence with a hole says where the answer was.
+    This is the *extreme summarisation* of Allamanis, Peng, Sutton 2016 (arXiv 1602.03001), from descriptions
+    instead of bodies. The source is the docstring before its first section or doctest, at most 60 words. The
+    target is the name in two to eight lower-case words. Dunder names are left out, and a leading underscore
+    is dropped. A docstring that contains the name, in any spelling, is left out. Removing the name from it
+    would show where the answer was.
 
-    Limits. Pretrained models may have read these very files. ASCII English about software, much of it by few authors. What
-    is there depends on the installed versions, so results compare only where the fingerprint is the same. A name is
-    one of several that would do, so no model comes near 100. Names of private objects (a quarter) are terser than public ones.
+    Limits: pretrained models may have read these same files. The text is ASCII English about software, much
+    of it by few authors. The data depends on the installed versions, so results are comparable only with
+    equal fingerprints. Several names would suit an object, so no model comes near 100. Names of private
+    objects (a quarter) are terser than public ones.
     """
 
     max_source_tokens: int = Field(default=64, ge=4)
-    """Sources are cut here, counted in the model's own tokens."""
+    """Longest source, in the model's own tokens; longer ones are cut."""
     max_target_tokens: int = Field(default=16, ge=2)
-    """Labels are cut, and generation stops, here."""
+    """Longest label and output, in the model's own tokens; longer ones are cut."""
 
     cleaning: ClassVar[int] = 1
 
@@ -54,8 +56,9 @@ class Names(MadeFromSource):
         return text, " ".join(name)
 
     def trivial_rules(self, train: Sequence[Example]) -> Mapping[str, Rule]:  # noqa: ARG002 - these rules learn nothing
-        """Over the 400 test pairs, rouge-score with stemmer, mean F of ROUGE-1/2/L x100, packages as of November 2026:
+        """Return two rules that use the first words of the source.
 
-        27.6 / 4.6 / 25.2 and 35.8 / 7.4 / 31.9.
+        Their mean F of ROUGE-1/2/L x100 over the 400 test pairs is 27.6 / 4.6 / 25.2 and 35.8 / 7.4 / 31.9
+        (rouge-score with stemmer, packages of November 2026).
         """
         return {"first 5 words": first_words(5), "first 4 content words": first_content_words(4)}

@@ -1,4 +1,4 @@
-"""Claim and tweet -> the stance of the tweet, one of five."""
+"""The task of classifying the stance of a tweet towards a claim."""
 
 from __future__ import annotations
 
@@ -10,21 +10,25 @@ from bench.tasks._class_labels import ClassLabels
 
 
 class Stanceosaurus(ClassLabels):
-    """'claim: ... tweet: ...' -> one of five stances: Stanceosaurus (Zheng et al. 2022) as Kang, Xu, Ritter 2023 use it. Their test
-    file has 4,750 rows.
+    """'claim: ... tweet: ...' -> one of five stances: Stanceosaurus.
 
-    Limits. Many rows share a claim, so where test is split off `train` by hash, its claims are seen in training. Sources are
-    long, 68 words on average and 122 at the 95th percentile of the test file: 128 tokens, the authors' default, cut the tail,
-    which is the tweet replied to and the title of what is linked.
+    The data is that of Zheng et al. 2022 as Kang, Xu, Ritter 2023 use it. Their test file has 4,750 rows.
 
-    A trap: published cells of 45.4, 45.5 and 35.2 are the constants, all Discussing (2,160 of 4,750) and all Irrelevant, the
-    class that the authors take invalid outputs for. Their F1 is micro F1, which is accuracy then; look at macro F1 too.
+    Limits: many rows share a claim. Where test is split off `train` by hash, its claims are seen in training.
+    Sources are long: in the test file they have 68 words on average, and 122 at the 95th percentile. The
+    authors' default of 128 tokens cuts the end: the tweet that is replied to, and the title of the linked
+    page.
+
+    A trap: published cells of 45.4, 45.5 and 35.2 are constants: all Discussing (2,160 of 4,750) and all
+    Irrelevant, the class that the authors assume for invalid outputs. The published F1 is micro F1, which
+    then equals accuracy. Look at macro F1 too.
     """
 
     prefix: str = "stanceosaurus: "
-    """Put before every source that a model reads."""
+    """Text before every source that a model reads."""
     max_target_tokens: int = Field(default=8, ge=2)
-    """Labels are cut, and generation stops, here; a class is 5 of T5's tokens or fewer."""
+    """Longest label and output, in the model's own tokens; longer ones are cut. A class has 5 of T5's tokens
+    or fewer."""
     label_usd: float | None = Field(default=0.364, ge=0)
     """Price of one label in dollars, as the authors estimate it."""
     train: str = "stanceosaurus_train_all.json"

@@ -1,4 +1,4 @@
-"""Sentence of a wet-lab protocol -> its entities, each followed by its type."""
+"""The task of finding and typing the entities in a sentence of a wet-lab protocol."""
 
 from __future__ import annotations
 
@@ -17,22 +17,29 @@ Words = tuple[str, ...]
 
 
 class Wlp(JsonLinesFolder):
-    """'Prepare 4 M NaCl.' -> 'Prepare [Action] 4 M [Concentration] NaCl [Reagent]': named entities of wet-lab protocols (WLP,
-    Kulkarni et al. 2018) as text, in 18 types, as Kang, Xu, Ritter 2023 use them. Scored by the metric `entity_types`.
+    """'Prepare 4 M NaCl.' -> 'Prepare [Action] 4 M [Concentration] NaCl [Reagent]': named entities.
 
-    Limits. An entity is known by its text alone: where it stands in the sentence is lost, and nested ones cannot be told. T5's
-    vocabulary lacks some characters of this domain, so a T5 cannot write every target (see the metric).
+    The data is wet-lab protocols (WLP, Kulkarni et al. 2018) with entities of 18 types as text, as Kang, Xu,
+    Ritter 2023 use them. The metric `entity_types` scores it.
 
-    Three traps. The authors' train file has 14,271 rows where their total cost says 11,966; 9,931 sources in it differ, of
-    which 125 stand in the test file, and so are left out. Of the 3,562 test rows 3,454 differ. And 139 train and 21 test
-    sentences have no entity, so their target is blank, and counts as none: no model is taught to answer with nothing.
+    Limits: an entity is identified by its text alone. Its position in the sentence is lost, and nested
+    entities cannot be expressed. T5's vocabulary lacks some characters of this domain, so a T5 cannot write
+    every target (see the metric).
+
+    There are three traps:
+
+    - The authors' train file has 14,271 rows, but their total cost implies 11,966. It has 9,931 distinct
+      sources. 125 of these occur in the test file, and are left out of train.
+    - 3,454 of the 3,562 test rows have distinct sources.
+    - 139 train and 21 test sentences have no entity, so their target is blank and counts as none. No model is
+      trained to answer with nothing.
     """
 
     prefix: str = "wlp: "
-    """Put before every source that a model reads."""
+    """Text before every source that a model reads."""
     max_target_tokens: int = Field(default=192, ge=2)
-    """Labels are cut, and generation stops, here: 99 % of targets have 123 of T5's tokens in train, 166 in test. The default of the
-    authors' script, 8, is two entities."""
+    """Longest label and output, in the model's own tokens; longer ones are cut. 99 % of targets have 123 of
+    T5's tokens or fewer in train, 166 in test. The default of the authors' script, 8, is two entities."""
     label_usd: float | None = Field(default=0.260, ge=0)
     """Price of one label, which is a whole sentence, in dollars, as the authors estimate it."""
     train: str = "wlp_train_all.json"
@@ -41,11 +48,12 @@ class Wlp(JsonLinesFolder):
     """File of the test examples. Null: `test_fraction` of `train`."""
 
     def trivial_rules(self, train: Sequence[Example]) -> Mapping[str, Rule]:
-        """A dictionary of the entities of `train`, and every word as an entity of the commonest type.
+        """Return a dictionary of the entities of `train`, and every word as an entity of the most common
+        type.
 
-        On the test file the dictionary of the first 100, 1,000 and 3,865 sentences of the train split has an `entity_type_f1` of
-        22.2, 39.1 and 46.1 and a `span_f1` of 32.8, 52.5 and 54.6. T5-Small on 100, 1,000 and 5,000 labels is published at 9.1, 40.7
-        and 67.3 (digitised).
+        On the test file the dictionary of the first 100, 1,000 and 3,865 sentences of the train split has an
+        `entity_type_f1` of 22.2, 39.1 and 46.1 and a `span_f1` of 32.8, 52.5 and 54.6. T5-Small on 100, 1,000
+        and 5,000 labels is published at 9.1, 40.7 and 67.3 (digitised).
         """
         seen: dict[Words, Counter[str]] = defaultdict(Counter)
         for example in train:
@@ -61,7 +69,8 @@ class Wlp(JsonLinesFolder):
 
 
 def _known(source: str, dictionary: Mapping[Words, str]) -> Iterator[tuple[str, str]]:
-    """Entities of a dictionary that stand in a source, case aside, with their types; from the left, the longest first."""
+    """Yield (entity, type) for the dictionary's entities in a source, without case. They are found from the
+    left, the longest first."""
     tokens = list(_TOKEN.finditer(source))
     words = [token.group().lower() for token in tokens]
     longest = max(map(len, dictionary), default=0)

@@ -20,7 +20,7 @@ from bench.suite.arms import Arm
 from bench.suite.prices import FORESEEN
 from tests.forecast.both import Ground, ground
 from tests.forecast.draws import draws
-from tests.forecast.valid_suites import suites
+from tests.forecast.valid_suites import ENDPOINT, Draw, model, rows_of, suites
 
 BILLIONTH = 1e-9
 
@@ -36,6 +36,30 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
 @given(data=st.data())
 def test_plan_and_run_agree(use: str, data: st.DataObject, here: Ground) -> None:
     body(use, data, here)
+
+
+def test_a_plan_says_how_much_it_costs_at_most_where_answers_are_of_no_use_and_the_other_labels_are_repeated(here: Ground) -> None:
+    """No answer is one of the classes, so that only the labels are left, whose documents are longer."""
+    asked = {"endpoint": {"base_url": ENDPOINT, "model": "words"}, "prompt": {"answers": [["yes", "no"]]}}
+    tree = {
+        "suite": "repeated",
+        "question": "Which?",
+        "large": model("t5", 8),
+        "tasks": {"own": {"use": "files", "with": {**rows_of("short_pool.csv"), "max_source_tokens": 40, "max_target_tokens": 6}}},
+        "strategies": {"asked": {"use": "llm_label", "with": {**asked, "student": {"epochs": 1, "batch_size": 1, "min_steps": 40}}}},
+        "start_labels": 4,
+        "budgets_usd": [100.0],
+        "seeds": [1],
+        "prices": {"label_usd": 1.0, "device_hour_usd": 36_000.0, "device_flops_per_second": 1e9},
+        "profilers": {},
+    }
+    with here.prepared(Draw(tree=tree, sum=None, off_usd=0.0)) as prepared:
+        ahead = here.ahead(prepared, here.plan(prepared))
+        ((arm, forecast),) = ahead.planned.items()
+        record = here.run(prepared)[arm.id]
+        assert not forecast.exact
+        assert record.facts["invalid_answers"] == 6
+        assert forecast.usd < (record.spent_usd or 0.0) <= ahead.alone[arm].at_most_usd < arm.budget_usd
 
 
 def body(use: str, data: st.DataObject, here: Ground) -> None:

@@ -23,7 +23,7 @@ Tree = dict[str, Any]
 ENDPOINT = "http://endpoint/v1"
 """Stands for the address of the fake endpoint, which changes from one process to the next."""
 FAMILIES = ("t5", "t5_v1_1", "mt5", "bart", "pegasus", "llama")
-TRAINING_ROWS = {"train.csv": 24, "no_pool.csv": 24, "few.csv": 2}
+TRAINING_ROWS = {"train.csv": 24, "no_pool.csv": 24, "few.csv": 2, "short_pool.csv": 8}
 """File -> labelled rows in it."""
 
 
@@ -36,6 +36,7 @@ def write_rows(folder: Path) -> None:
         "train.csv": labelled[:24] + [f"{text}," for text in texts[24:30]],
         "no_pool.csv": labelled[:24],
         "few.csv": labelled[:2] + [f"{text}," for text in texts[24:27]],
+        "short_pool.csv": [row for row in labelled[:24] if "there" in row][:8] + [f"a {word} cat," for word in words[:6]],
         "dev.csv": labelled[30:31],
         "test.csv": labelled[31:34],
         "extra.csv": [f"{text}. The end.," for text in texts[34:44]],
@@ -90,8 +91,8 @@ def suites(draw: st.DrawFn, use: str) -> Draw:
     tree |= {
         "suite": "drawn",
         "question": "Which?",
-        "large": _model(family, 8),
-        "models": {"small": _model(family, 16), "llm": _model("llama", 8)},
+        "large": model(family, 8),
+        "models": {"small": model(family, 16), "llm": model("llama", 8)},
         "metrics": metrics,
         "rank_by": rank_by,
         "start_labels": min(draw(st.sampled_from([4, 4, 4, 1, 0, MANY])), *map(_train_rows, tree["tasks"].values())),
@@ -109,7 +110,8 @@ def suites(draw: st.DrawFn, use: str) -> Draw:
     )
 
 
-def _model(family: str, width: int) -> Tree:
+def model(family: str, width: int) -> Tree:
+    """A random model of one layer."""
     layers = {"encoder_layers": 1, "decoder_layers": 1}
     return {"use": "random", "with": {"family": family, "width": width, "feed_forward": 8, "heads": 1, "vocabulary": 400, **layers}}
 
@@ -119,12 +121,16 @@ def _text(draw: st.DrawFn, name: str) -> Tree:
 
 
 def _task(draw: st.DrawFn) -> Tree:
-    train = draw(st.sampled_from(["train.csv", "train.csv", "train.csv", *TRAINING_ROWS]))
+    train = draw(st.sampled_from(["train.csv", "train.csv", "train.csv", "short_pool.csv", *TRAINING_ROWS]))
     given = draw(DRAWS.settings(file_tasks.Files, always=("max_source_tokens", "max_target_tokens")))
-    rows = {"train": f"ROWS/{train}", "dev": "ROWS/dev.csv", "test": "ROWS/test.csv", "source": "text", "target": "label"}
     if TRAINING_ROWS[train] < 10:
         given.pop("pool_fraction", None)  # nothing might be left to train on
-    return {"use": "files", "with": {**given, **rows}}
+    return {"use": "files", "with": {**given, **rows_of(train)}}
+
+
+def rows_of(train: str) -> Tree:
+    """Settings of a task that say where its rows are."""
+    return {"train": f"ROWS/{train}", "dev": "ROWS/dev.csv", "test": "ROWS/test.csv", "source": "text", "target": "label"}
 
 
 def _train_rows(task: Tree) -> int:

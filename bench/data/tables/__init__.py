@@ -1,15 +1,16 @@
-"""Files of rows -> columns of text, strictly. `bench init`, the task `files` and the text `files` all read by `read`.
+"""Reads files of rows into columns of text, strictly. `bench init`, the task `files` and the text `files` all
+use `read`.
 
-settings    the settings that say how a file is read
-content     bytes; files that are something else than their name says
+settings    settings for reading a file
+content     bytes; files whose content differs from their suffix
 decoding    bytes -> text
 delimited   CSV and TSV
 header      whether a first row is data
 json_rows   JSON lines, and JSON values that hold rows
 arrow       Parquet and Arrow
-table       what a reader returns
-columns     names of columns, of their parts, and of several that are joined
-remarks     what a reader should know about labels
+table       the result of a reader
+columns     names of columns, parts of columns, and joined columns
+remarks     warnings about labels
 """
 
 from __future__ import annotations
@@ -41,10 +42,10 @@ class Columns(NamedTuple):
 
 
 def read(file: str, settings: TableSettings, field: str | None = None, wanted: Collection[str] | None = None) -> Table:
-    """Read a file. `~` is the home folder, `.gz` is unpacked.
+    """Read a file. `~` is the home folder, and `.gz` is unpacked.
 
-    field: where in a JSON value the rows are. wanted: the columns that will be asked for; None: any.
-    Raises DataError, which names the file and where possible the line.
+    `field` is the path of the rows in a JSON value. `wanted` holds the columns that will be requested; None
+    means any. Raises DataError, which names the file and where possible the line.
     """
     data = load(file)
     kind = format_of(file, data, settings.format)
@@ -72,7 +73,7 @@ def _read(file: str, data: bytes, kind: Format, settings: TableSettings, field: 
 
 
 def read_rows(file: str, settings: TableSettings, columns: Columns, field: str | None = None) -> tuple[list[Row], tuple[str, ...]]:
-    """Read the rows of a file, cells as text just as they stand there: 'NA' and 'null' are words. Also return notes on them.
+    """Return the rows of a file, and notes about them. Cells are literal text: 'NA' and 'null' are words.
 
     Raises DataError with a line for each column that cannot be read.
     """
@@ -96,9 +97,9 @@ def read_rows(file: str, settings: TableSettings, columns: Columns, field: str |
 
 
 def label_remarks(table: Table, name: ColumnName, labels: list[str | None]) -> tuple[str, ...]:
-    """Return what a reader should know about a column of labels, a sentence each."""
+    """Return warnings about a column of labels, a sentence each."""
     if len(parts(name)) > 1:
         return ()
     (only,) = parts(name)
-    values = raw_values(table, only) if table.kind in (JSON, JSON_LINES) else labels  # other formats have one type in a column
+    values = raw_values(table, only) if table.kind in (JSON, JSON_LINES) else labels  # other formats have one type per column
     return tuple(remarks(table, only, values, labels))

@@ -11,7 +11,7 @@ from bench.errors import DataError
 
 
 def read_parquet(file: str, data: bytes) -> Table:
-    """Read the schema; a column is read when it is asked for. Raises DataError."""
+    """Read the schema of a Parquet file. Each column is read on request. Raises DataError."""
     import pyarrow as pa
     import pyarrow.parquet as parquet
 
@@ -53,7 +53,8 @@ def _table(file: str, kind: str, schema: Any, rows: int, column: Any) -> Table:
 
 
 def _plain(column: Any) -> list[Any]:
-    """Python values of a column: numbers, dates and the like as the text that Arrow gives them, NaN as None."""
+    """Return the Python values of a column. Floats and dates become Arrow's text for them, and NaN becomes
+    None."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -69,7 +70,7 @@ def _plain(column: Any) -> list[Any]:
 
 
 def _features(schema: Any) -> Mapping[str, Any]:
-    """Name of a column -> its feature, where classes with names are in it."""
+    """Return column name -> feature, for columns that contain named classes."""
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
     except (KeyError, TypeError, ValueError):
@@ -78,7 +79,7 @@ def _features(schema: Any) -> Mapping[str, Any]:
 
 
 def _named(value: Any, feature: Any) -> Any:
-    """A value with the names of classes instead of their numbers. -1 is a label that nobody gave."""
+    """Return a value with class names instead of class numbers. -1 means no label, and becomes None."""
     if value is None or feature is None:
         return value
     if isinstance(feature, list):

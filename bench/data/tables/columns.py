@@ -1,4 +1,4 @@
-"""Names of columns: of one, of a part of one such as `references[0]` or `answer.text`, or of several that are joined.
+"""Names of columns, of parts such as `references[0]` or `answer.text`, and of columns that are joined.
 
 a.b     the part `b` of an object
 a[0]    an element of a list; a[-1] is the last one
@@ -18,7 +18,7 @@ from bench.data.tables.table import Table
 from bench.errors import DataError
 
 ColumnName = str | tuple[str, ...]
-"""A name, or several whose texts are joined."""
+"""A name, or several names whose texts are joined."""
 
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(-?\d+|\*)\]")
 _ALL = "*"
@@ -32,7 +32,7 @@ def parts(name: ColumnName) -> tuple[str, ...]:
 
 
 def shown(name: ColumnName) -> str:
-    """Return a name for a reader."""
+    """Return a name as messages show it."""
     return " + ".join(parts(name))
 
 
@@ -42,7 +42,7 @@ def roots(name: ColumnName) -> set[str]:
 
 
 def raw_values(table: Table, name: str) -> Sequence[Any]:
-    """Return one value a row, not yet text. Raises DataError where there is no such column, or its name comes twice."""
+    """Return one raw value per row. Raises DataError where the column is absent or its name occurs twice."""
     root, steps = _resolve(table, name)
     if (count := list(table.names).count(root)) > 1:
         raise DataError(f"{table.file}: {count} columns are named '{root}'")
@@ -59,7 +59,7 @@ def raw_values(table: Table, name: str) -> Sequence[Any]:
 
 
 def texts(table: Table, name: ColumnName, joined_by: str | None = None) -> list[str | None]:
-    """Return one text a row, None where there is none. Raises DataError where values are not text."""
+    """Return one text per row, or None where a row has none. Raises DataError where values are not text."""
     joined_by = JOINED_BY if joined_by is None else joined_by
     columns = [_texts(table, part, joined_by) for part in parts(name)]
     if len(columns) == 1:
@@ -84,7 +84,7 @@ def _text_or_fault(table: Table, name: str, row: int, value: Any, joined_by: str
 
 
 class _Elements(list[Any]):
-    """All elements of a list, to be joined."""
+    """Marks the elements of a list that are to be joined."""
 
 
 def _text(value: Any, joined_by: str) -> str | None:
@@ -97,7 +97,7 @@ def _joined(cells: Sequence[str | None], joined_by: str) -> str | None:
 
 
 def _resolve(table: Table, name: str) -> tuple[str, tuple[Step, ...]]:
-    """The column that is there, and the steps into its values; the longest name that is there wins."""
+    """Return the column in the file, and the steps into its values. The longest matching column name wins."""
     for step in (None, *reversed([*_STEP.finditer(name)])):
         root, rest = (name, "") if step is None else (name[: step.start()], name[step.start() :])
         if root in table.names and "".join(found[0] for found in _STEP.finditer(rest)) == rest:
@@ -113,7 +113,8 @@ def _resolve(table: Table, name: str) -> tuple[str, tuple[Step, ...]]:
 
 
 def _walk(value: Any, steps: Sequence[Step]) -> Any:
-    """The part of a value; None where a list is too short or an object lacks it. Raises TypeError."""
+    """Return a part of a value. It is None where a list is too short or an object lacks the key. Raises
+    TypeError."""
     for at, step in enumerate(steps):
         if value is None:
             return None
@@ -132,7 +133,7 @@ def _walk(value: Any, steps: Sequence[Step]) -> Any:
 
 
 def _parts_of(name: str, value: Any) -> str:
-    """How a part is named that is text: the first one, and all of them joined."""
+    """Return example names of parts that are text: the first one, and all of them joined."""
     one, every = name, name
     while isinstance(value, list | dict) and value:
         if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""The bytes of a file; files that are something else than their name says."""
+"""Reads the bytes of a file, and recognises content that differs from the file's suffix."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _READABLE: tuple[tuple[bytes, Format], ...] = ((b"PAR1", "parquet"), (b"ARROW1\0
 
 
 def load(file: str) -> bytes:
-    """Return the bytes of a file, `.gz` unpacked. `~` is the home folder. Raises DataError."""
+    """Return the bytes of a file, with `.gz` unpacked. `~` is the home folder. Raises DataError."""
     path = Path(os.path.expanduser(file))
     try:
         if path.is_dir():
@@ -62,17 +62,18 @@ def load(file: str) -> bytes:
 
 
 def suffix_of(file: str) -> str:
-    """Return the suffix, in lower case, without `.gz`."""
+    """Return the suffix in lower case, without `.gz`."""
     return Path(re.sub(r"(?i)\.gz$", "", file)).suffix.lower()
 
 
 def binary_format(data: bytes) -> Format | None:
-    """Return Parquet or Arrow where the bytes say so."""
+    """Return 'parquet' or 'arrow' where the bytes have that signature."""
     return next((name for magic, name in _READABLE if data.startswith(magic) and (name == "arrow" or data.endswith(magic))), None)
 
 
 def format_of(file: str, data: bytes, told: Format | None) -> Format:
-    """Return the format as it is told, else by suffix. Raises DataError where the bytes are of another one."""
+    """Return the requested format, or else the format of the suffix. Raises DataError where the bytes have
+    another one."""
     found = binary_format(data)
     suffix = suffix_of(file)
     if told is None and suffix not in SUFFIXES:
@@ -105,7 +106,7 @@ def _zip(data: bytes) -> tuple[str, str]:
 
 
 def _folder(path: Path) -> str:
-    """What a folder is, and what to do."""
+    """Describe a folder that was given instead of a file, and what to do."""
     names = sorted(entry.name for entry in path.iterdir())
     parts = [name for name in names if name.startswith("part-")]
     if parts or "_SUCCESS" in names:

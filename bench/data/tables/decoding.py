@@ -1,4 +1,4 @@
-"""Bytes -> text, strictly."""
+"""Decodes bytes to text, strictly."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-"""Byte order marks. The first ones begin with later ones."""
+"""Byte order marks. UTF-32 stands first, because its little-endian mark begins with that of UTF-16."""
 
 MARK = "\ufeff"
 
 
 def encoding_of(data: bytes) -> str:
-    """Return the encoding that the byte order mark says, else UTF-8."""
+    """Return the encoding of the byte order mark, or UTF-8 where there is none."""
     return next((name for mark, name in MARKS if data.startswith(mark)), "utf-8")
 
 
 def decode(file: str, data: bytes, settings: TableSettings) -> tuple[str, tuple[str, ...]]:
-    """Return the text, and notes on it. Raises DataError, naming the line, where the bytes are in another encoding."""
+    """Return the text, and notes about it. Raises DataError with the line where the bytes are not in this
+    encoding."""
     encoding = settings.encoding or encoding_of(data)
     try:
         text = data.decode(encoding, settings.encoding_errors or "strict").removeprefix(MARK)

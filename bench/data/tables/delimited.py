@@ -1,6 +1,6 @@
-"""CSV and TSV, strictly, by the csv module.
+"""Reads CSV and TSV, strictly, with the csv module.
 
-pandas fills short rows with blanks, and pyarrow takes an unclosed quote for the rest of the file.
+pandas fills short rows with blanks. pyarrow reads an unclosed quote to the end of the file.
 """
 
 from __future__ import annotations
@@ -23,16 +23,17 @@ _NO_QUOTES = "set `quotes: none` where quotation marks are only characters"
 
 
 class Layout(NamedTuple):
-    """Where the header begins, and what stands between fields."""
+    """Position of the header, and the characters around fields."""
 
     skipped: int
-    """Lines before the header."""
+    """Number of lines before the header."""
     delimiter: str
+    """Character between fields."""
     quotes: bool
     """Whether '"' quotes fields."""
 
     def records(self, text: str) -> Any:
-        """Return a reader of the csv module that stands before the header. Its `line_num` lacks the lines skipped."""
+        """Return a csv reader positioned at the header. Its `line_num` does not count the skipped lines."""
         lines = io.StringIO(text, newline="")
         for _ in range(self.skipped):
             next(lines, "")
@@ -40,7 +41,11 @@ class Layout(NamedTuple):
 
 
 def layout(text: str, usual: str, settings: TableSettings) -> Layout:
-    """Return the layout by the settings, by a first line such as `sep=;` that Excel obeys, else with the usual delimiter."""
+    """Return the layout of a file.
+
+    The delimiter comes from the settings, else from a first line such as `sep=;`, which Excel obeys, else it
+    is `usual`.
+    """
     skipped, lines = settings.skip_lines or 0, io.StringIO(text, newline="")
     for _ in range(skipped):
         next(lines, "")
@@ -50,10 +55,11 @@ def layout(text: str, usual: str, settings: TableSettings) -> Layout:
 
 
 def read_delimited(file: str, text: str, usual: str, settings: TableSettings, wanted: Collection[str] | None = None) -> Table:
-    """Read all rows. Each must be as long as the header; blank lines are no rows.
+    """Read all rows. Each row must have as many fields as the header. Blank lines are not rows.
 
-    usual: the delimiter where nothing else says one. wanted: the columns whose cells are kept; None: all of them.
-    Raises DataError, naming the line, where rows do not fit or a quoted field looks like swallowed rows.
+    `usual` is the delimiter where neither the settings nor the file names one. `wanted` holds the columns to
+    keep; None keeps all. Raises DataError with the line where rows do not fit, or where a quoted field looks
+    like several rows.
     """
     csv.field_size_limit(max(csv.field_size_limit(), len(text)))
     how = layout(text, usual, settings)
@@ -67,25 +73,26 @@ def read_delimited(file: str, text: str, usual: str, settings: TableSettings, wa
 
 @dataclass(kw_only=True)
 class _Rows:
-    """The rows of one file while they are read."""
+    """Collects the rows of one file while it is read."""
 
     file: str
     how: Layout
     header: Sequence[str] = ()
     header_line: int = 0
     columns: dict[int, list[str]] = field(default_factory=dict)
-    """Position of a column that is kept -> its cells. A list for each row would cost twice the time."""
+    """Position of a kept column -> its cells. One list per row would take twice the time."""
     lines: list[int] = field(default_factory=list)
+    """Line of each row that is kept."""
     misfits: list[tuple[int, int]] = field(default_factory=list)
-    """(line, fields) of the rows that are longer or shorter than the header."""
+    """(line, fields) of each row that is longer or shorter than the header."""
     repeats: list[int] = field(default_factory=list)
-    """Lines of the rows that repeat the header."""
+    """Lines of rows that repeat the header."""
     swallowed: list[tuple[int, int]] = field(default_factory=list)
-    """First and last line of the rows that may be several."""
+    """First and last line of each record that may be several rows."""
     notes: tuple[str, ...] = ()
 
     def values(self, name: str) -> Sequence[str]:
-        """Return the cells of a column that is kept."""
+        """Return the cells of a kept column."""
         return self.columns[self.header.index(name)]
 
     def all(self, text: str, names: Sequence[str] | None, wanted: Collection[str] | None) -> None:
@@ -108,7 +115,7 @@ class _Rows:
                 return
 
     def _rows(self, reader: Any, repeated: list[str]) -> None:
-        """The hot loop: a million rows go through it."""
+        """Read the rows. This loop is hot: files hold millions of rows."""
         width, lines, skipped = len(self.header), self.lines, self.how.skipped
         keep = [(at, cells.append) for at, cells in self.columns.items()]
         last = self.last = skipped + reader.line_num
@@ -129,7 +136,7 @@ class _Rows:
             lines.append(line)
 
     def _broken(self, error: csv.Error, at: int) -> str:
-        """What the csv module could not read, and where it began."""
+        """Return the csv module's error with the line where the fault begins."""
         if "unexpected end of data" in str(error):
             return f"{self.file}, line {self.last + 1}: a quotation mark opens here and never closes; {_NO_QUOTES}"
         if "expected after" in str(error):
@@ -138,19 +145,20 @@ class _Rows:
         return f"{self.file}, line {at}: {error}"
 
     last: int = 0
-    """The last line that was read whole."""
+    """The last line that was read completely."""
     backslashes: bool = False
-    """Whether a backslash stands before some quotation mark."""
+    """Whether a backslash precedes some quotation mark."""
 
     def check(self, text: str, settings: TableSettings) -> None:
-        """Raise DataError where rows do not fit the header or are likely to be several; else note what a reader should know."""
+        """Raise DataError where rows do not fit the header, or where records are likely to be several rows.
+        Else add notes."""
         if self.misfits:
             raise DataError(self._misfits(settings))
         notes = []
         if self.repeats:
             others = f", {len(self.repeats):,} in all" if len(self.repeats) > 1 else ""
             notes.append(f"{self.file}: line {self.repeats[0]:,} repeats the header{others}; such rows are left out.")
-        if self.swallowed and 2 * text.count(f'"{self.how.delimiter}"') < len(self.lines):  # else all fields are quoted
+        if self.swallowed and 2 * text.count(f'"{self.how.delimiter}"') < len(self.lines):  # otherwise all fields are quoted
             told = self._swallowed()
             if settings.quotes is None and len(self.swallowed) > self._proper_quotes(text):
                 raise DataError(f"{told}. Set `quotes: none` if these marks are only characters, or `quotes: double` if they do quote")
@@ -177,7 +185,8 @@ class _Rows:
         )
 
     def _proper_quotes(self, text: str) -> int:
-        """Count the rows that show that marks do quote, as a field holds a mark, a delimiter or a line end."""
+        """Count the rows that prove that the marks quote, because a field contains a mark, a delimiter or a
+        line end."""
         needs, reader, last = re.compile(f'["\r\n{re.escape(self.how.delimiter)}]'), self.how.records(text), 0
         count = 0
         for record in reader:
@@ -187,9 +196,9 @@ class _Rows:
 
 
 def _looks_like_rows(record: Sequence[str], delimiter: str) -> bool:
-    """Whether each line of a record would be a whole row if quotation marks were only characters.
+    """Return whether each line of a record would be a whole row if quotation marks were ordinary characters.
 
-    A mark inside a field was written twice, and a delimiter before a space belongs to a sentence: so writes who quotes.
+    A mark inside a field, or a delimiter followed by a space, shows that the field was really quoted.
     """
     whole = delimiter.join(record)
     if len(record) < 2 or '"' in whole or f"{delimiter} " in whole:
@@ -198,7 +207,7 @@ def _looks_like_rows(record: Sequence[str], delimiter: str) -> bool:
 
 
 def _hint(text: str, read: _Rows, settings: TableSettings) -> Callable[[], str]:
-    """What may be wrong where a column is not found."""
+    """Return a function that explains what may be wrong where a column is not found."""
 
     def hint() -> str:
         if settings.names:

@@ -1,4 +1,4 @@
-"""Whether the first row of a file holds names of columns, or is data."""
+"""Decides whether the first row of a file holds column names or data."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from statistics import median
 
 NAME_CHARACTERS = 100
-"""A longer name of a column is rather a cell."""
+"""Most characters of a column name. Longer text is likely to be a cell."""
 
 TEXT_WORDS = 4
-"""A name of as many words may be a text."""
+"""A name with at least this many words may be text."""
 
 ROWS_LOOKED_AT = 1000
 
@@ -18,9 +18,9 @@ _NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
 
 
 def why_data(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return why the first row looks like data and not like names of columns; '' where it looks like names.
+    """Return why the first row looks like data, or '' where it looks like column names.
 
-    rows: the rows below it, each as long as `header`.
+    `rows` are the rows below it, each as long as `header`.
     """
     if list(header) == [str(i) for i in range(len(header))]:  # pandas numbers columns that have no name
         return ""

@@ -1,4 +1,4 @@
-"""JSON lines, and JSON values that hold rows."""
+"""Reads JSON lines, and JSON values that hold rows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ JSON, JSON_LINES = "JSON", "JSON lines"
 
 _AT_MOST_SHOWN = 6
 _TABLES_AT_MOST = 10
-"""An object of more tables than splits ever are is an object of rows."""
+"""Most tables in an object that holds splits. An object with more of them is read as rows."""
 
 
 class _SameKeyTwice(ValueError):
@@ -34,7 +34,8 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_object)
 
 
 def read_json_lines(file: str, text: str) -> Table:
-    """Read an object on each line. Raises DataError, naming the first bad line and the count."""
+    """Read one object from each line. Raises DataError with the first faulty line and the number of faulty
+    lines."""
     lines = text.split("\n") if "\n" in text else text.split("\r")
     records, numbers, faults = [], [], []
     for number, line in enumerate(lines, 1):
@@ -59,7 +60,8 @@ def read_json_lines(file: str, text: str) -> Table:
 def read_json(file: str, text: str, path: str | None) -> Table:
     """Read one JSON value that holds rows, or else a JSON object on each line.
 
-    path: where in the value the rows are, such as 'data' or 'data.train'; None: it holds no others.
+    `path` is where the rows are in the value, such as 'data' or 'data.train'. None means that the value
+    itself shows it.
     """
     try:
         value = _DECODER.decode(text)
@@ -82,7 +84,8 @@ def read_json(file: str, text: str, path: str | None) -> Table:
 
 
 def lists_in(text: str) -> dict[str, int]:
-    """Return the names of the lists of rows in a JSON object -> how many rows each has; empty where the text is no JSON object."""
+    """Return the name of each list of rows in a JSON object -> its number of rows. Text that is not a JSON
+    object gives {}."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -103,7 +106,7 @@ def _table(file: str, kind: str, records: Sequence[Mapping[str, Any]], numbers: 
 
 
 def _records(file: str, value: Any, path: str | None) -> tuple[Sequence[Any], tuple[str, ...]]:
-    """The rows of a value in any of the usual shapes, and notes."""
+    """Return the rows of a value in any of the usual shapes, and notes."""
     if isinstance(value, list):
         return value, ()
     if not isinstance(value, dict):
@@ -129,7 +132,7 @@ def _records(file: str, value: Any, path: str | None) -> tuple[Sequence[Any], tu
 
 
 def _lists(value: Mapping[str, Any]) -> dict[str, int]:
-    """Names of what may be read as rows of its own: lists of objects, and objects that hold columns."""
+    """Return the names of values that can be read as rows: lists of objects, and objects that hold columns."""
     lists = {name: len(inner) for name, inner in value.items() if _is_rows(inner)}
     tables = {name: len(rows) for name, inner in value.items() if isinstance(inner, dict) and (rows := columns_as_rows(inner))}
     are_rows = _numbered(value) or len(tables) > _TABLES_AT_MOST  # rows that hold lists look like tables
@@ -137,7 +140,8 @@ def _lists(value: Mapping[str, Any]) -> dict[str, int]:
 
 
 def columns_as_rows(value: Mapping[str, Any]) -> list[dict[str, Any]] | None:
-    """Return the rows of an object that holds columns, in one of the ways of pandas; None where it holds none."""
+    """Return the rows of an object that holds columns in one of pandas' orientations, or None where it holds
+    none."""
     if value.keys() == {"columns", "index", "data"} and isinstance(value["data"], list):  # orient='split'
         return [dict(zip(value["columns"], row, strict=True)) for row in value["data"]]
     columns = [*value.values()]
@@ -161,7 +165,7 @@ def _numbered(value: Mapping[str, Any]) -> bool:
 
 
 def _inside(value: Any) -> str:
-    """What a value holds, for an error."""
+    """Describe the content of a value, for an error."""
     if not isinstance(value, dict):
         return f"there is a {type(value).__name__}"
     inside = {name: inner for name, inner in value.items() if isinstance(inner, list | dict)}
@@ -194,7 +198,7 @@ def _reason(error: Exception) -> str:
 
 
 def _if_whole(text: str) -> str:
-    """What to do where a file of JSON lines is one JSON value."""
+    """Return what to do where a file of JSON lines is really one JSON value."""
     if not re.match(r"\s*[\[{]", text):
         return ""
     try:

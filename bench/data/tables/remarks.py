@@ -1,4 +1,4 @@
-"""What a reader should know about labels: words for 'missing', values of several types, numbers that are spelt differently."""
+"""Warnings about labels: words that mean 'missing', values of mixed types, one number in several spellings."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ NULL_WORDS = frozenset(("nan", "none", "null", "n/a", "na", "nil", "#n/a", "<na>
 """Words that programs write for a missing value, in lower case."""
 
 CLASSES_AT_MOST = 1000
-"""With more different labels they are texts, and nobody compares them as numbers."""
+"""Most different labels whose spellings are compared as numbers. With more of them, labels are free text."""
 
 _WORD_CHARACTERS = 20
-"""With white space around it, a word has fewer."""
+"""Upper limit on the characters of a null word, with the white space around it."""
 
 _TYPES = {bool: "true or false", int: "numbers", float: "numbers"}
 
@@ -25,7 +25,10 @@ _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?")
 
 
 def remarks(table: Table, name: str, values: Sequence[Any], labels: Sequence[str | None]) -> Iterator[str]:
-    """Yield sentences on a column of labels. values: as they stand in the file. labels: the same as text."""
+    """Yield one sentence per warning about a column of labels.
+
+    `values` are raw, as the file has them. `labels` are the same cells as text.
+    """
     counts = Counter(labels)
     yield from _null_words(table, name, labels, counts)
     yield from _types(table, name, values)

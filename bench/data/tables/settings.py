@@ -1,4 +1,4 @@
-"""The settings that say how a file is read."""
+"""The settings for reading a file."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ SUFFIXES: dict[str, Format] = {
 """Suffix -> format."""
 
 JOINED_BY = "\n"
-"""Text between columns that are joined, where no setting says another."""
+"""Default text between joined columns."""
 
 DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
-"""The usual delimiters, and what they are called."""
+"""Usual delimiters -> what messages call them."""
 
 
 def _encoding(name: str) -> str:
@@ -51,22 +51,26 @@ def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 class TableSettings(Part):
-    """How files are read. The defaults read what pandas and `datasets` write; `bench init` writes the settings that a file needs."""
+    """Settings for reading files. The defaults read what pandas and `datasets` write. `bench init` writes
+    those that a file needs."""
 
     format: Format | None = None
     """Format of all files. Missing: by suffix. `json` is one JSON value, or a JSON object on each line."""
     encoding: Annotated[str, AfterValidator(_encoding)] | None = None
-    """Encoding of text files, such as `cp1252`. Missing: UTF-8, or what the byte order mark says."""
+    """Encoding of text files, such as `cp1252`. Missing: the byte order mark decides, else UTF-8."""
     encoding_errors: Literal["replace"] | None = None
-    """What to do with bytes that the encoding does not know: `replace` reads each as U+FFFD. Missing: the file is refused."""
+    """How to treat bytes that are invalid in the encoding: `replace` reads each as U+FFFD. Missing: the file
+    is refused."""
     delimiter: Annotated[str, AfterValidator(_delimiter)] | None = None
-    """Character between the fields of CSV and TSV. Missing: ',' and tab, or what a first line such as `sep=;` says."""
+    """Character between the fields of CSV and TSV. Missing: a first line such as `sep=;` decides, else ',' or
+    tab by the format."""
     quotes: Literal["double", "none"] | None = None
-    """Whether '"' quotes fields of CSV and TSV, or is a character like any other. Missing: it quotes, and a file is refused where quoted
-    fields look like swallowed rows."""
+    """Whether '"' quotes fields of CSV and TSV (`double`), or is an ordinary character (`none`). Missing: it
+    quotes, and a file is refused where quoted fields look like several rows."""
     names: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_distinct)] | None = None
-    """Names of all columns, in order, of a CSV or TSV file that has no header. Missing: the first row holds the names."""
+    """Names of all columns, in order, for a CSV or TSV file without a header. Missing: the first row holds
+    the names."""
     skip_lines: int | None = Field(default=None, ge=1)
-    """Lines of CSV and TSV before the header that are not read. Missing: none."""
+    """Number of lines before the header of CSV and TSV to skip. Missing: none."""
     joined_by: str | None = None
-    """Text between columns, or list elements, that are joined into one; empty ones are left out. Missing: a line end."""
+    """Text between columns, or list elements, that are joined. Empty ones are left out. Missing: a line end."""

@@ -9,33 +9,33 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """The columns of a file. Values become text when a column is asked for, so that a column of lists harms nobody who does not name it."""
+    """The columns of a file. Values become text only when a column is requested, so an unused column of lists
+    does no harm."""
 
     file: str
     kind: str
-    """The format, for a reader."""
+    """The format, as messages show it."""
     names: Sequence[str]
-    """Names of the columns as they stand there, also where a name comes twice."""
+    """Names of the columns as in the file, duplicates included."""
     numbers: Sequence[int]
-    """Where each row stands: the number of its line, row or object."""
+    """Position of each row in the file, as a line, row or object number."""
     unit: str
-    """What `numbers` counts: 'line', 'row' or 'object'."""
+    """The unit of `numbers`: 'line', 'row' or 'object'."""
     values: Callable[[str], Sequence[Any]]
-    """Name of a column -> one value a row. Raises DataError where they cannot be read."""
+    """Column name -> one value per row. Raises DataError where values cannot be read."""
     notes: tuple[str, ...] = ()
-    """What a reader should know, a sentence each."""
+    """Warnings for the reader, a sentence each."""
     hint: Callable[[], str] = str
-    """What may be wrong with the file where a column is not found; '' where nothing looks wrong."""
+    """Returns what may be wrong with the file where a column is not found, or '' where nothing looks wrong."""
 
     @property
     def rows(self) -> int:
-        """How many rows there are."""
         return len(self.numbers)
 
     def where(self, row: int) -> str:
-        """File and number of a row, for an error."""
+        """Return the file and the number of a row, for an error."""
         return f"{self.file}, {self.unit} {self.numbers[row]:,}"
 
     def with_notes(self, notes: tuple[str, ...]) -> Table:
-        """Return the table with further notes before its own."""
+        """Return a copy with further notes before its own."""
         return replace(self, notes=(*notes, *self.notes)) if notes else self
