@@ -1,14 +1,14 @@
-"""Cost, time and memory of a suite, before anything is paid.
+"""Forecasts the cost, time and memory of a suite, before anything is paid.
 
-arm                  an arm -> what it will buy and cost, and every piece of work that it will have made
-output_lengths       outputs -> how long they will be, by the labels at hand
-calibrate            a recipe -> a few real steps of the same work, timed on this device
+arm                  an arm -> what it will buy and cost, and all of its work
+output_lengths       expected lengths of outputs, from the labels at hand
+calibrate            a recipe -> a few measured steps of the same work on this device
 memory/              a recipe, or a training step of any model -> its peak memory
-calibration_cache    timed steps and peaks that were found before; the others are found in fresh processes
-device, gpus         this machine, or a GPU of the table: what a piece of work takes there
-totals               sums over arms, with and without shared work
+calibration_cache    calibrations and peaks that are cached; the others are measured in fresh processes
+device, gpus         what a piece of work takes on this machine, or on a GPU of the table
+totals               sums over arms, with shared work counted once or each time
 suite                all of this for one suite
-saved                forecast.json beside the results, which the report compares with what was measured
+saved                forecast.json beside the results, which the report compares with measurements
 terminal             the forecast as tables
 fit/                 which settings of a model fit which GPU
 """

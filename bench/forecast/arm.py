@@ -1,4 +1,4 @@
-"""An arm -> what it will buy and cost, and the work that it will have made: its strategy run over a store that makes nothing."""
+"""Forecasts one arm: its purchases, its cost and its work. Its strategy runs over a store that makes nothing."""
 
 from __future__ import annotations
 
@@ -22,24 +22,28 @@ from bench.training.recipes import Finetuned, Trained
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """What an arm will buy and cost, if every output that is not made yet is as long as allowed. What seconds and kWh of work cost is not
-    known before it is done.
+    """What an arm will buy and cost, if every output not made yet is as long as allowed.
+
+    The cost of seconds and kWh is unknown before the work is done.
     """
 
     facts: dict[str, float]
+    """Facts of the arm, as in its ledger."""
     charges: tuple[Charge, ...]
+    """Everything that is bought or computed, with known prices."""
     works: tuple[Work, ...] = ()
-    """In order, evaluation last."""
+    """All pieces of work in order, evaluation last."""
     steps: int = 0
     """Training steps, over all models."""
     status: Status = "done"
     """How the arm ends."""
     stops: str = ""
-    """Why it ends without a score; empty where it has one."""
+    """Why the arm ends without a score; empty where it has one."""
     more_usd: float = 0.0
-    """Dollars that trainings may take beyond those foreseen where fewer outputs than documents are of use: `min_steps` repeats those."""
+    """Dollars that trainings may cost beyond the forecast. With fewer useful outputs than documents,
+    `min_steps` repeats those outputs, which may be the most expensive ones."""
     labels: tuple[Example, ...] = ()
-    """Labels owned, to tell from how long outputs will be."""
+    """Labels owned. The lengths of outputs are estimated from them."""
 
     @property
     def usd(self) -> float:
@@ -48,25 +52,27 @@ class Forecast:
 
     @property
     def exact(self) -> bool:
-        """Whether nothing that is paid depends on what a model will say: then the dollars are those of the ledger, else a ceiling.
+        """Whether no cost depends on text that a model has yet to generate.
 
-        What a model has said, and a store keeps, is known.
+        Then the dollars equal those of the ledger; otherwise they are an upper bound. Text that a model
+        generated and a store keeps is known.
         """
         return not any(map(_says, self.works))
 
     @property
     def limited(self) -> bool:
-        """Whether money ended some of its work. Where outputs come out shorter, more of it is done for the same money."""
+        """Whether the budget ended some of the work. Then shorter outputs lead to more work for the same
+        money."""
         return bool(self.facts.get(LIMITED))
 
     @property
     def begun(self) -> bool:
-        """Whether some of its work was done before, so that this is not all foreseen."""
+        """Whether some of the work was done before, so that parts of this are not a forecast."""
         return any(work.shared and (work.bill.flops or work.bill.output_tokens) for work in self.works)
 
 
 def forecast(suite: Suite, arm: Arm, splits: Splits, store: DryStore) -> Forecast:
-    """Run an arm's strategy, and ask for what scores it, without making anything."""
+    """Run an arm's strategy, and request its evaluation, without making anything."""
     purse = Purse(arm.budget_usd)
     job = ArmJob(suite, arm, splits, purse, store)
     facts, stops = dict[str, float](), ""
@@ -76,7 +82,7 @@ def forecast(suite: Suite, arm: Arm, splits: Splits, store: DryStore) -> Forecas
         facts = dict(outcome.facts)
         for recipe in Evaluation(suite=suite, arm=arm, splits=splits, job=job, outcome=outcome).recipes():
             job.make(recipe, "evaluation")
-    except BenchError as error:  # one arm that cannot be must not hide what the others cost
+    except BenchError as error:  # an arm that is impossible must not hide what the others cost
         stops, status = str(error), status_of(error)
     steps = sum(work.recipe.steps(job.bench) for work in job.works if isinstance(work.recipe, Trained))
     return Forecast(
@@ -92,7 +98,7 @@ def forecast(suite: Suite, arm: Arm, splits: Splits, store: DryStore) -> Forecas
 
 
 def _more_usd(suite: Suite, job: ArmJob) -> float:
-    """What trainings on a model's outputs may cost beyond their forecast."""
+    """Return what trainings on a model's outputs may cost beyond their forecast."""
     taught = itertools.dropwhile(lambda work: not _says(work), job.works)
     paid = [work for work in taught if suite.spec.pays.who(work.phase) == "purse" and not work.shared]
     more = [(work.phase, work.recipe.ceiling_flops(job.bench) - work.bill.flops) for work in paid if isinstance(work.recipe, Finetuned)]
@@ -100,5 +106,5 @@ def _more_usd(suite: Suite, job: ArmJob) -> float:
 
 
 def _says(work: Work) -> bool:
-    """Whether what this makes is known only once a model has said it."""
+    """Return whether the result of this work is known only after a model has generated it."""
     return work.phase != "evaluation" and not work.shared and (isinstance(work.recipe, Outputs) or not work.recipe.on_device)

@@ -1,8 +1,8 @@
-"""A few real steps of a piece of work, timed: its pace on this device.
+"""Measures a few real steps of a piece of work: its speed on this device.
 
-A rehearsal (`Recipe.rehearsal`) is the same kind of work, from models that nobody trained, since it is their architecture that takes
-time, over a sample of its examples. It is made by the recipe's own `make`, under the suite's own profilers; a tally that looks at the
-clock ends it.
+A calibration (`Recipe.rehearsal`) is the same kind of work over a sample of its examples. It uses untrained
+models, because the time depends on their architecture alone. The recipe's own `make` runs it, under the
+suite's own profilers. A tally that watches the clock ends it.
 """
 
 from __future__ import annotations
@@ -27,37 +27,41 @@ from bench.execution.store import DryStore, window
 from bench.training.recipes import ModelRecipe
 
 SECONDS = 10.0
-"""A rehearsal begins no further step after so long."""
+"""Seconds after which a calibration starts no further step."""
 
 STEP_FLOPS = {"cpu": 4e11, "cuda": 1e15}
-"""Steps that take more are rehearsed with smaller batches: some four seconds of one CPU core, some of a GPU."""
+"""FLOPs of a step, by device. Larger steps are calibrated with smaller batches. A CPU core needs some four
+seconds for this many."""
 
 NO_PACE = ("limit", "seed")
-"""Fields of a recipe that its pace does not depend on."""
+"""Fields of a recipe that do not affect its speed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pace:
-    """How fast a kind of work goes.
-
-    seconds_per_flop: of its steps, by the FLOPs that a forecast counts; 0 where there was none. around_s: all other seconds, for loading,
-    saving, and what the first step takes more than others. steps: that were timed. watts: mean power, None where no instrument tells
-    it. resident_bytes: of a process that is about to load a model.
-    """
+    """Speed of a kind of work."""
 
     around_s: float
+    """All seconds outside of steps: loading, saving, and the extra time of the first step."""
     seconds_per_flop: float
+    """Seconds per FLOP of its steps, in the FLOPs that a forecast counts. 0 where there was no step."""
     steps: int
+    """Number of steps that were timed."""
     watts: float | None
+    """Mean power. None where no instrument measures it."""
     resident_bytes: int
+    """Resident memory of a process that is about to load a model."""
 
     def seconds(self, flops: float) -> float:
-        """Seconds that work of so many FLOPs takes."""
+        """Return the seconds that work of this many FLOPs takes."""
         return self.around_s + flops * self.seconds_per_flop
 
 
 def kind(recipe: Recipe, context: str) -> str:
-    """A key that is the same for work of the same pace. context: all that decides it besides, such as the data and the device."""
+    """Return a key that is the same for all work of the same speed.
+
+    `context` holds everything else that decides the speed, such as the data and the device.
+    """
     text = json.dumps([context, _paced(recipe)], sort_keys=True)
     return f"{type(recipe).__name__.lower()}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
@@ -68,7 +72,8 @@ def _paced(recipe: Recipe) -> dict[str, Any]:
 
 
 def _told(value: Any) -> Any:
-    """What a field says of the pace: of examples nothing, of several values what the first one says."""
+    """Return what a value contributes to the speed: nothing for examples, and that of the first item for
+    tuples."""
     if isinstance(value, ModelRecipe):
         return value.untrained.key
     if isinstance(value, Recipe):
@@ -79,20 +84,21 @@ def _told(value: Any) -> Any:
 
 
 def checkpoints(recipe: Recipe) -> tuple[Checkpoint, ...]:
-    """Return the checkpoints that a recipe and its inputs name, each once. What lies there decides the pace, and not the name."""
+    """Return the distinct checkpoints that a recipe and its inputs name. Their content decides the speed, not
+    their name."""
     own = [value for f in dataclasses.fields(recipe) if isinstance(value := getattr(recipe, f.name), Checkpoint)]
     return tuple(dict.fromkeys([*own, *(model for needed in recipe.inputs() for model in checkpoints(needed))]))
 
 
 @dataclass(kw_only=True)
 class Stopwatch:
-    """A Tally that lets work go on for some seconds, and notes when each step was done."""
+    """A Tally that allows work for some seconds, and notes when each step ends."""
 
     at_most_s: float = SECONDS
     flops: list[float] = field(default_factory=list)
-    """Of each step, as they were foreseen where the work asked for room, else as they were counted."""
+    """FLOPs of each step: the forecast ones where the work asked for room, otherwise the counted ones."""
     edges: list[float] = field(default_factory=list)
-    """When the first step began, where that is known, and when each ended."""
+    """Times at which the first step began, where known, and at which each step ended."""
     _asked: float = 0.0
 
     def room_for(self, flops: float, items: int = 0) -> bool:  # noqa: ARG002
@@ -113,7 +119,8 @@ class Stopwatch:
 
     @property
     def seconds_per_flop(self) -> float:
-        """Over the steps; the first one, in which memory is laid out, counts only where there is no other."""
+        """Mean over the steps. The first one, in which memory is allocated, counts only if it is the only
+        one."""
         seconds = [after - before for before, after in zip(self.edges, self.edges[1:], strict=False)]
         timed = list(zip(self.flops[-len(seconds) :], seconds, strict=True)) if seconds else []
         counted = timed[1:] if len(timed) > 1 and len(timed) == len(self.flops) else timed
@@ -122,7 +129,8 @@ class Stopwatch:
 
 
 def rehearse(recipe: Recipe, folder: Path, device: str, profilers: Mapping[str, Profiler]) -> Pace:
-    """Time a kind of work here and now. folder: the cache. Raises BenchError where it cannot be done at all."""
+    """Measure a kind of work on this device now. `folder` is the cache. Raises BenchError where that is
+    impossible."""
     dry = DryStore(folder, no_progress).bench
     short = recipe.rehearsal(STEP_FLOPS[device], dry)
     with tempfile.TemporaryDirectory() as made:
@@ -148,13 +156,16 @@ def rehearse(recipe: Recipe, folder: Path, device: str, profilers: Mapping[str, 
 
 @cache
 def _resident_bytes() -> int:
-    """Before the first rehearsal of this process, all libraries being loaded; what is left of one is no part of the next."""
+    """Return the resident memory before the first calibration of this process, with all libraries loaded.
+
+    It is cached, so remains of one calibration do not count for the next.
+    """
     return int(psutil.Process().memory_info().rss)
 
 
 @dataclass(frozen=True)
 class _Stage:
-    """Makes recipes in a folder that is thrown away."""
+    """Makes recipes in a temporary folder."""
 
     folder: Path
     cache: Path
@@ -165,7 +176,7 @@ class _Stage:
             if not self.artifact(needed).exists():
                 self.make(needed, Stopwatch())
         self.artifact(recipe).mkdir(exist_ok=True)
-        with suppress(OverBudget):  # the clock has ended what may not stop early
+        with suppress(OverBudget):  # the clock has ended work that may not stop early
             recipe.make(
                 self.artifact(recipe),
                 Workbench(cache=self.cache, device=self.device, artifact=self.artifact, tally=watch, progress=no_progress),

@@ -1,9 +1,11 @@
-"""Paces and peaks of many pieces of work: those found before are kept in the cache, the others are found now, in fresh processes.
+"""Calibrations and peaks of many pieces of work. Known ones come from the cache, the others from fresh
+processes.
 
-    cache/foresight/<kind>.json                 a Pace, of this machine, device, number of processes and versions
+    cache/foresight/<kind>.json                 a Pace of this machine, device, number of processes and versions
     cache/foresight/<kind>-<kernels>-peak.json  bytes
 
-As many processes work at a time as will when the suite runs, of one thread each, since neighbours slow each other down.
+The number of processes equals that of the later run, each with one thread, because parallel processes slow
+each other down.
 """
 
 from __future__ import annotations
@@ -28,32 +30,34 @@ from bench.system.fingerprints import of_folder
 from bench.training.recipes import ModelRecipe
 
 REASON = "reason"
-"""Key of an answer that is none."""
+"""Key of an answer that failed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finder:
-    """Finds out about work on one device. workers: processes at a time; 0: in this one. data: of the tasks, by their fingerprints."""
+    """Measures work on one device."""
 
     cache: Path
     device: str
     workers: int
+    """Processes at a time. 0 means in this process."""
     profilers: Mapping[str, Profiler]
     data: str
+    """Fingerprints of the tasks' data."""
     again: bool = False
-    """Whether what was found before is found anew."""
+    """Whether cached results are measured again."""
     reasons: dict[str, str] = field(default_factory=dict)
-    """Kind of recipe -> why one of them could not be rehearsed."""
+    """Kind of recipe -> why one of them could not be calibrated."""
 
     def paces(self, recipes: Sequence[Recipe], progress: Progress) -> dict[str, Pace | None]:
-        """Recipe's key -> its pace, None where it could not be rehearsed."""
+        """Return recipe key -> its speed, or None where it could not be calibrated."""
         kinds = {recipe.key: self._kind(recipe, _conditions(self.device, self.workers)) for recipe in recipes}
         work = {kinds[recipe.key]: partial(_pace, recipe, self) for recipe in recipes}
         found = self._found(work, "timing a few steps", progress)
         return {key: Pace(**answer) if (answer := found[one]) else None for key, one in kinds.items()}
 
     def peaks(self, recipes: Sequence[Recipe], kernels: Kernels, bench: Workbench, progress: Progress) -> dict[str, int | None]:
-        """Recipe's key -> bytes of tensors at the most; None where that is not foreseen."""
+        """Return recipe key -> peak bytes of tensors, or None where no peak is forecast."""
         lengths = {recipe.key: longest for recipe in recipes if (longest := recipe_lengths(recipe, bench))}
         kinds = {r.key: f"{self._kind(r, f'{lengths[r.key]} {examples_at_once(r)}')}-{kernels}-peak" for r in recipes if r.key in lengths}
         work = {kinds[r.key]: partial(_peak, r, lengths[r.key], self.cache, kernels) for r in recipes if r.key in kinds}
@@ -80,7 +84,7 @@ class Finder:
 
 
 def rehearsed(recipe: Recipe, flops: float) -> bool:
-    """Whether it takes time worth finding out: it computes, or it makes a model of another."""
+    """Return whether the work takes enough time to measure: it computes, or it makes a model from another."""
     return recipe.on_device and (flops > 0 or (isinstance(recipe, ModelRecipe) and bool(recipe.inputs())))
 
 
@@ -93,7 +97,8 @@ def _peak(recipe: Recipe, lengths: SequenceLengths, cache: Path, kernels: Kernel
 
 
 def _at_once(work: Mapping[str, Callable[[], dict[str, Any]]], workers: int) -> Iterator[tuple[str, dict[str, Any]]]:
-    """What each piece of work gives, in order; REASON alone where it cannot be done, or its process died."""
+    """Yield the answer of each piece of work, in order. It holds only REASON where the work failed or its
+    process died."""
     if not work:
         return
     if not workers:

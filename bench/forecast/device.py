@@ -1,4 +1,4 @@
-"""What a piece of work takes: on this device, by a rehearsal; on a card of the table, by its published speed."""
+"""Forecasts what work takes: on this device by calibration, on a GPU of the table by its published speed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bench.training.speed import InferenceSpeed
 
 @dataclass(frozen=True)
 class Taken:
-    """seconds, kwh, peak_bytes: None where they are not foreseen."""
+    """Time, energy and memory of work. None where a value is not forecast."""
 
     seconds: float | None
     kwh: float | None
@@ -25,14 +25,17 @@ class Taken:
 
     @staticmethod
     def together(taken: Iterable[Taken]) -> Taken:
-        """One after the other: times and energy added up, missing where one is; of memory the greatest that is known."""
+        """Return the totals of work done one after the other.
+
+        Times and energy are sums, and missing where one is missing. Memory is the largest known peak.
+        """
         each = list(taken)
         peaks = [one.peak_bytes for one in each if one.peak_bytes is not None]
         return Taken(added([one.seconds for one in each]), added([one.kwh for one in each]), max(peaks, default=None))
 
 
 def added(amounts: Sequence[float | None]) -> float | None:
-    """Their sum, missing where one of them is."""
+    """Return the sum, or None where an amount is missing."""
     known = [amount for amount in amounts if amount is not None]
     return math.fsum(known) if len(known) == len(amounts) else None
 
@@ -41,16 +44,16 @@ NOTHING = Taken(0.0, 0.0, None)
 
 
 class Device(Protocol):
-    """Somewhere to work."""
+    """A place to run work."""
 
     @property
     def title(self) -> str:
-        """With whatever is assumed of it."""
+        """Its name, with the assumptions about it."""
         ...
 
     @property
     def room_bytes(self) -> float:
-        """What one arm may hold."""
+        """Memory in bytes that one arm may use."""
         ...
 
     def takes(self, work: Work) -> Taken: ...
@@ -58,7 +61,7 @@ class Device(Protocol):
 
 @dataclass(frozen=True)
 class Nowhere:
-    """No device: nothing is foreseen of any work."""
+    """No device: nothing is forecast."""
 
     title: str = ""
     room_bytes: float = math.inf
@@ -69,18 +72,20 @@ class Nowhere:
 
 @dataclass(frozen=True, kw_only=True)
 class Here:
-    """This device. paces, peaks: by the recipe's key; None, or none: not known. Of work that is done it tells what was measured."""
+    """This device. For finished work it returns the measurements."""
 
     title: str
     room_bytes: float
     paces: Mapping[str, Pace | None]
+    """Recipe key -> its speed. None or absent where it is unknown."""
     peaks: Mapping[str, int | None]
+    """Recipe key -> peak bytes of its tensors. None or absent where it is unknown."""
     process_counts: bool
-    """Whether the memory of the process itself lies there too, as on a CPU."""
+    """Whether the memory of the process itself counts too, as on a CPU."""
     likely: Mapping[str, float] = field(default_factory=dict)
-    """Recipe's key -> share of its FLOPs by which its time is reckoned; 1 where there is none."""
+    """Recipe key -> share of its FLOPs that its time is based on; 1 where absent."""
     reasons: Mapping[str, str] = field(default_factory=dict)
-    """Kind of recipe -> why it could not be rehearsed."""
+    """Kind of recipe -> why it could not be calibrated."""
 
     def takes(self, work: Work) -> Taken:
         if work.shared:
@@ -99,26 +104,28 @@ class Here:
 
 
 def _took(work: Work) -> Taken:
-    """What was measured of work that is done."""
+    """Return what was measured for finished work."""
     read = {reading.quantity: reading.value for reading in work.bill.readings}
     return Taken(work.bill.wall_s, work.bill.kwh, read.get("gpu_peak_allocated") or read.get("peak_rss"))
 
 
 @dataclass(frozen=True, kw_only=True)
 class OnCard:
-    """A card of the table.
-
-    training, generating: shares of its peak speed that are assumed to be used; generation waits for memory at every token.
-    context_bytes, kept_free: of the card, what torch cannot give to tensors. likely: as on this device.
-    """
+    """A GPU of the table."""
 
     card: Card
     training: float
+    """Share of its peak speed that training is assumed to use."""
     generating: float
+    """Share of its peak speed that generation is assumed to use. Generation waits for memory at every token."""
     context_bytes: float
+    """Bytes of the GPU's memory that torch cannot give to tensors."""
     kept_free: float
+    """Fraction of the GPU's memory that is lost to fragmentation."""
     peaks: Mapping[str, int | None] = field(default_factory=dict)
+    """Recipe key -> peak bytes of its tensors, or None."""
     likely: Mapping[str, float] = field(default_factory=dict)
+    """Recipe key -> share of its FLOPs that its time is based on; 1 where absent."""
 
     @property
     def title(self) -> str:

@@ -1,4 +1,4 @@
-"""Cards: how much they hold, what an hour of them costs."""
+"""The table of GPUs: memory, price per hour, speed and power."""
 
 from __future__ import annotations
 
@@ -22,35 +22,36 @@ context with torch 2.10 on an RTX 6000 Ada (unslothai/unsloth-zoo pull request 1
 (pytorch issues 107667 and 109888); cuBLAS takes 8 MiB, on Hopper 32 (CUDABlas.cpp)."""
 
 KEPT_FREE = 0.05
-"""Fraction of a card's memory assumed lost to fragmentation. It is a cautious guess, not a measurement."""
+"""Fraction of a GPU's memory assumed lost to fragmentation. It is a cautious guess, not a measurement."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """A card of the table, or a size alone.
-
-    memory_bytes: what a process sees. usd_per_hour, bf16_flops_per_second, watts: None where nobody told; the speed also where a card
-    has no bf16 in hardware, which `computes_bf16` tells. watts: the most that the board draws.
-    """
+    """A GPU of the table, or only an amount of memory."""
 
     name: str
     memory_bytes: float
+    """Memory that a process sees."""
     usd_per_hour: float | None = None
+    """None where no price is published."""
     bf16_flops_per_second: float | None = None
+    """Peak speed. None where it is unknown, or the GPU has no bf16 in hardware; see `computes_bf16`."""
     computes_bf16: bool = True
+    """Whether it has bf16 in hardware."""
     watts: float | None = None
+    """Maximum power of the board. None where it is unknown."""
 
     @property
     def title(self) -> str:
-        """Such as 'L4 (22.4 GiB, 0.80 USD an hour)'."""
+        """Name, memory and price, such as 'L4 (22.4 GiB, 0.80 USD an hour)'."""
         price = "" if self.usd_per_hour is None else f", {self.usd_per_hour:.2f} USD an hour"
         return f"{self.name} ({self.memory_bytes / GIB:.1f} GiB{price})"
 
 
 def cards(file: Path | None = None) -> tuple[Card, ...]:
-    """The published table, or that of a CSV file with the same columns, from the smallest card to the largest.
+    """Return the GPUs of the published table, or of a CSV file with the same columns, in order of memory.
 
-    Raises BenchError where the file cannot be read as such a table.
+    Raises BenchError where the file is not such a table.
     """
     rows = published.rows("cards") if file is None else _rows(file)
     try:
@@ -81,7 +82,10 @@ def _card(row: Mapping[str, str]) -> Card:
 
 
 def find(name: str, table: tuple[Card, ...]) -> Card:
-    """A card by its name, or of a size such as '16GB', which is taken for GiB as makers do. Raises BenchError with the nearest."""
+    """Return a GPU by name, or one of a size such as '16GB', which counts as GiB, as makers do.
+
+    Raises BenchError with the nearest names.
+    """
     if size := re.fullmatch(SIZE, name.strip(), re.IGNORECASE):
         return Card(name=name, memory_bytes=float(size[1]) * GIB)
     plain = {_plain(card.name): card for card in table}

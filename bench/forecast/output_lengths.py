@@ -1,6 +1,7 @@
-"""How long what a model says will be: about as long as the labels that one owns, and no longer than allowed.
+"""Estimates the lengths of outputs: about those of the labels that one owns, and no longer than allowed.
 
-That decides how long it takes to have it said, and to learn from it; what is paid is reckoned by what is allowed.
+The lengths decide how long it takes to generate outputs, and to train on them. Dollars are forecast from the
+longest allowed outputs instead.
 """
 
 from __future__ import annotations
@@ -19,13 +20,15 @@ from bench.training.loop import step_flops
 from bench.training.recipes import Finetuned
 
 LABELS = 1000
-"""So many are looked at."""
+"""Most labels whose lengths are measured."""
 
 
 def likely_shares(planned: Iterable[Forecast], bench: Workbench) -> dict[str, float]:
-    """Recipe's key -> FLOPs that it takes where models say as much as labels do, over those where it is as long as allowed.
+    """Return recipe key -> ratio of its FLOPs at the expected output length to those at the maximum output
+    length.
 
-    Only where that is another number. Not of arms whose work money ends: the shorter their outputs, the more of them they have made.
+    Ratios of 1 are left out. Arms whose budget ends their work are left out too: with shorter outputs they do
+    more work.
     """
     found: dict[str, float] = {}
     for forecast in planned:
@@ -39,21 +42,26 @@ def likely_shares(planned: Iterable[Forecast], bench: Workbench) -> dict[str, fl
 
 @dataclass(frozen=True)
 class Lengths:
-    """labels: that one owns. said: documents that a model is still to label; what a plan learns from them is as long as allowed."""
+    """The labels at hand, and the documents that a model has yet to label."""
 
     labels: tuple[Example, ...]
+    """Labels that one owns."""
     said: frozenset[str]
-    """Their texts."""
+    """Texts of the documents that a model has yet to label. A plan assumes that these labels are as long as
+    allowed."""
 
     @classmethod
     def of(cls, labels: Sequence[Example], recipes: Sequence[Recipe]) -> Lengths:
-        """recipes: that are not made yet."""
+        """Collect these for recipes that are not made yet."""
         return cls(
             tuple(labels[:LABELS]), frozenset(e.source for recipe in recipes if _speaks_like_labels(recipe) for e in recipe.examples)
         )
 
     def likely_share(self, recipe: Recipe, bench: Workbench) -> float:
-        """1 where there are no labels, or nothing depends on what a model says that has learnt from some."""
+        """Return the ratio of one recipe.
+
+        It is 1 without labels, or where nothing depends on the outputs of a model that was tuned on labels.
+        """
         if self.labels and _speaks_like_labels(recipe):
             return self._writing(recipe, bench)
         if self.labels and isinstance(recipe, Finetuned) and any(example.source in self.said for example in recipe.examples):
@@ -61,7 +69,8 @@ class Lengths:
         return 1.0
 
     def _writing(self, recipe: Outputs, bench: Workbench) -> float:
-        """A batch takes until its longest output ends, so all of them count as long as that."""
+        """Return the ratio for generation. A batch takes until its longest output ends, so all of its outputs
+        count as long."""
         tokens = self._tokens(recipe.model.tokenizer_folder(bench.cache, 0), recipe.max_target_tokens)
         longest = expected_longest(tokens, min(recipe.decoding.batch_size, len(recipe.examples)))
         flops, sources = recipe.model.flop_model(bench.cache), recipe.sources(bench)
@@ -72,7 +81,8 @@ class Lengths:
         return likely / allowed
 
     def _learning(self, recipe: Finetuned, bench: Workbench) -> float:
-        """The labels at hand are dealt out to the documents in turn."""
+        """Return the ratio for training on outputs. The lengths of the labels at hand are assigned to the
+        documents in turn."""
         tokens = self._tokens(recipe.tokenizer_folder(bench.cache, 0), recipe.max_target_tokens)
         allowed, _ = recipe.plan(bench)
         likely = [
@@ -87,12 +97,15 @@ class Lengths:
 
 
 def _speaks_like_labels(recipe: Recipe) -> TypeGuard[Outputs]:
-    """Whether these are outputs of a model that has learnt from labels; others may say anything."""
+    """Return whether these are outputs of a model that was tuned on labels. Other models may generate any
+    length."""
     return isinstance(recipe, Outputs) and isinstance(recipe.model, Finetuned) and bool(recipe.examples)
 
 
 def expected_longest(lengths: Sequence[int], draws: int) -> float:
-    """Mean of the longest of so many draws, with replacement: the k-th shortest of n is it with probability (k / n)^draws less the same of
-    k - 1."""
+    """Return the expected maximum of this many draws, with replacement.
+
+    The k-th smallest of n lengths is the maximum with probability (k / n)^draws - ((k - 1) / n)^draws.
+    """
     n = len(lengths)
     return math.fsum(length * ((k / n) ** draws - ((k - 1) / n) ** draws) for k, length in enumerate(sorted(lengths), 1))

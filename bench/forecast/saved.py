@@ -1,4 +1,7 @@
-"""forecast.json: what `bench plan` foresaw of each arm on this device, kept beside the results for the report to hold against them."""
+"""Reads and writes forecast.json: what `bench plan` forecast for each arm on this device.
+
+It stands beside the results, and the report compares it with the measurements.
+"""
 
 from __future__ import annotations
 
@@ -16,34 +19,37 @@ FILE = "forecast.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Foreseen:
-    """Of one arm, all of its work counted as if no other had done any. None: not foreseen.
-
-    usd: dollars from the purse; exact: whether nothing that is paid depends on what a model will say, else they are a ceiling.
-    """
+    """The forecast of one arm, with all of its work, even where other arms share it. None: not forecast."""
 
     usd: float | None
+    """Dollars from the purse."""
     exact: bool
+    """Whether no cost depends on text that a model has yet to generate. Otherwise `usd` is an upper bound."""
     steps: int
+    """Training steps, over all models."""
     seconds: float | None
     kwh: float | None
     peak_bytes: float | None
+    """Peak memory in bytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Written:
-    """device: where, and what was assumed. made: when, UTC. arms: by id; of a suite that has changed, those of before as well.
-
-    problem: why the file could not be read; empty where it could.
-    """
+    """The forecast of a suite."""
 
     device: str
+    """The device, and the assumptions about it."""
     made: str
+    """Time of the forecast, in UTC."""
     arms: Mapping[str, Foreseen]
+    """Arm id -> its forecast. Arms of an earlier version of the suite are included."""
     problem: str = ""
+    """Why the file could not be read; empty where it could."""
 
 
 def write(results: Path, foreseen: Written) -> None:
-    """Keep it beside the results; arms foreseen before and not now stay as they were. Of no arm nothing is written."""
+    """Write the forecast beside the results. Earlier forecasts of other arms are kept. Without arms nothing
+    is written."""
     if not foreseen.arms:
         return
     results.mkdir(parents=True, exist_ok=True)
@@ -54,7 +60,7 @@ def write(results: Path, foreseen: Written) -> None:
 
 
 def read(results: Path) -> Written | None:
-    """None where nothing was foreseen."""
+    """Return the saved forecast, or None where there is none."""
     path = results / FILE
     if not path.exists():
         return None

@@ -1,4 +1,4 @@
-"""A suite, looked at before it runs: what its arms buy and cost, and what their work takes on a device."""
+"""Forecasts a suite: what its arms buy and cost, and what their work takes on a device."""
 
 from __future__ import annotations
 
@@ -31,30 +31,36 @@ from bench.system import machine
 
 @dataclass(frozen=True, kw_only=True)
 class Ahead:
-    """device: None where only quantities and dollars were asked for; then no time, energy or memory is foreseen.
-
-    alone: of each arm, doing all of its work. shared: of all arms, work that they share done once. workers: processes at a time.
-    records: of the arms that have ended. to_go: of the others, what is made already left out; as `shared` where nothing is.
-    """
+    """The forecast of a suite."""
 
     suite: Suite
     planned: Mapping[Arm, Forecast]
     device: Device | None
+    """None where only quantities and dollars are wanted. Then no time, energy or memory is forecast."""
     alone: Mapping[Arm, Total]
+    """Each arm with all of its work, even where other arms share it."""
     shared: Total
+    """All arms, with shared work counted once."""
     workers: int
+    """Processes at a time."""
     records: Mapping[Arm, Record]
+    """Records of the arms that have ended."""
     to_go: Total
+    """What is left to do: the arms that have not ended, without work that is already made. Equals `shared`
+    before a run."""
 
     @property
     def too_large(self) -> dict[Arm, float]:
-        """Arms to run that hold more than there is room for -> bytes."""
+        """Arms to run that need more memory than there is -> bytes."""
         held = {arm: total.taken.peak_bytes or 0.0 for arm, total in self.alone.items() if arm not in self.records}
         return {arm: size for arm, size in held.items() if self.device and size > self.device.room_bytes}
 
     @property
     def written(self) -> Written:
-        """For forecast.json: arms that have not ended, and of which nothing is made. Of dollars the most, where they are a ceiling."""
+        """The forecast to save: only arms that have not ended and of which nothing is made.
+
+        `usd` is the upper bound where the exact cost is unknown.
+        """
         found, known = {}, self.suite.spec.prices.meter in FORESEEN
         for arm, total in self.alone.items():
             planned = self.planned[arm]
@@ -72,7 +78,8 @@ class Ahead:
 
 
 def forecasts(prepared: PreparedSuite, store: DryStore, progress: Progress, *, reuse: bool) -> dict[Arm, Forecast]:
-    """Forecast what each arm buys and costs. With `reuse`, what lies in the results folder already counts as it was measured."""
+    """Forecast what each arm buys and costs. With `reuse`, work already in the results folder counts as it
+    was measured."""
     reuse = reuse and prepared.store_folder.exists()
     found = {}
     for done, arm in enumerate(prepared.arms):
@@ -84,9 +91,10 @@ def forecasts(prepared: PreparedSuite, store: DryStore, progress: Progress, *, r
 
 
 def refuse_failing(prepared: PreparedSuite, arms: Sequence[Arm], store: DryStore, progress: Progress) -> None:
-    """Raises BenchError, one line each, where arms would end in an error that is known now.
+    """Raise BenchError, one line each, for arms that are certain to end in an error.
 
-    The strategy of each column is run once over a store that makes nothing, at its largest budget, which takes it furthest.
+    The strategy of each column runs once over a store that makes nothing. It runs with its largest budget,
+    with which it gets furthest.
     """
     furthest = {(arm.task_label, arm.column): arm for arm in sorted(arms, key=lambda arm: arm.budget_usd)}
     faults = []
@@ -107,7 +115,8 @@ def look(
     workers: int,
     kept: Mapping[str, Record | None] = MappingProxyType({}),
 ) -> Ahead:
-    """Put the forecast of a suite together. `kept` maps an arm id to its record; an arm without one is still to run."""
+    """Combine the forecast of a suite. `kept` maps an arm id to its record; an arm without one has yet to
+    run."""
     records = {arm: record for arm in planned if (record := kept.get(arm.id))}
     where = device or Nowhere()
     alone, shared = totals.alone(suite, planned, where), totals.shared(suite, planned, where)
@@ -124,7 +133,7 @@ def look(
 
 
 def here(finder: Finder, planned: Mapping[Arm, Forecast], store: DryStore, progress: Progress) -> Here:
-    """This device, after a few steps of every kind of work."""
+    """Return this device after it was calibrated with a few steps of every kind of work."""
     cpu = finder.device == "cpu"
     paces = finder.paces(_recipes(planned), progress)
     peaks = finder.peaks(_recipes(planned), "cpu" if cpu else "cuda", store.bench, progress)
@@ -146,7 +155,7 @@ def here(finder: Finder, planned: Mapping[Arm, Forecast], store: DryStore, progr
 def on_card(
     card: Card, training: float, generating: float, finder: Finder, planned: Mapping[Arm, Forecast], store: DryStore, progress: Progress
 ) -> OnCard:
-    """A card of the table. Raises BenchError where the suite's precision is not there in hardware."""
+    """Return a GPU of the table. Raises BenchError where it lacks the suite's precision in hardware."""
     if not card.computes_bf16 and any(getattr(recipe, "precision", "") == "bf16" for recipe in _recipes(planned)):
         raise BenchError(f"{card.name} has no bf16 in hardware; say `precision: fp32` in the suite, or take another card")
     peaks = finder.peaks(_recipes(planned), "cuda", store.bench, progress)
@@ -162,7 +171,7 @@ def on_card(
 
 
 def _recipes(planned: Mapping[Arm, Forecast]) -> list[Recipe]:
-    """That will take time, each once."""
+    """Return the recipes that will take time, each once."""
     works = {work.recipe.key: work for plan in planned.values() for work in plan.works if not work.shared}
     return [work.recipe for work in works.values() if rehearsed(work.recipe, work.bill.flops)]
 
@@ -174,7 +183,7 @@ def _gpu_bytes() -> float:
 
 
 def refuse_above(ahead: Ahead, max_usd: float | None) -> None:
-    """Raises BenchError where what is still to be done may spend more than that."""
+    """Raise BenchError where the work left may cost more than `max_usd`."""
     most = ahead.to_go.at_most_usd
     if max_usd is not None and round(most, 2) > max_usd:
         raise BenchError(

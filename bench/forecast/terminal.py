@@ -1,4 +1,4 @@
-"""The plan of a suite, for a reader."""
+"""Shows the forecast of a suite on the terminal."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ PURPOSES = {
     "pseudo_labelling": "pseudo $",
     "student_training": "student $",
 }
-"""What money is for -> head of its column."""
+"""Phase -> head of its column of dollars."""
 
 
 def blocks(ahead: Ahead) -> Iterator[RenderableType]:
-    """Money, then time, memory and energy, then what all of it comes to."""
+    """Yield the blocks: money, then time, memory and energy, then the totals."""
     meter = ahead.suite.spec.prices.meter
     yield _money(ahead)
     if not all(_is_known(ahead, arm) for arm in ahead.planned):
@@ -43,7 +43,10 @@ def blocks(ahead: Ahead) -> Iterator[RenderableType]:
 
 
 def _is_known(ahead: Ahead, arm: Arm) -> bool:
-    """Whether its dollars are: compute is paid by what is known beforehand, or all that its purse pays is made."""
+    """Return whether an arm's dollars are known.
+
+    They are where the meter is known in advance, or where all work that its purse pays is already made.
+    """
     spec = ahead.suite.spec
     paid = [work for work in ahead.planned[arm].works if spec.pays.who(work.phase) == "purse"]
     return spec.prices.meter in FORESEEN or all(work.shared for work in paid)
@@ -65,7 +68,10 @@ def _money(ahead: Ahead) -> Table:
 
 
 def _said(ahead: Ahead, arm: Arm) -> str:
-    """How the arm ended, or will; and whether its dollars are a ceiling, which they are not where money ends its work."""
+    """Return how the arm ended or will end, or whether its dollars are an upper bound.
+
+    A limited arm spends at most its budget.
+    """
     forecast = ahead.planned[arm]
     if record := ahead.records.get(arm):
         return record.status + (f": {record.reason}" if record.reason else "")
@@ -113,7 +119,7 @@ def _in_all(ahead: Ahead) -> Iterator[str]:
 
 
 def _to_go(ahead: Ahead) -> Iterator[str]:
-    """Where a run has begun, what is left of it."""
+    """Yield what is left to do, where a run has begun."""
     ended, left = len(ahead.records), ahead.to_go
     failed = sum(record.status == "failed" for record in ahead.records.values())
     again = f" {failed} failed: `bench run --retry` runs them again." if failed else ""
@@ -126,13 +132,16 @@ def _to_go(ahead: Ahead) -> Iterator[str]:
 
 
 def _left(ahead: Ahead, device: Device) -> list[float | None]:
-    """Seconds that are to go of each arm that has not ended."""
+    """Return the seconds that each arm without a record has left."""
     open_ = [forecast for arm, forecast in ahead.planned.items() if arm not in ahead.records]
     return [added([device.takes(work).seconds for work in forecast.works if not work.shared]) for forecast in open_]
 
 
 def _spread(total: Total, workers: int, arms: Iterable[float | None]) -> str:
-    """'8 min, 4 min with 2 processes at a time': no less than the longest of the arms, whose work is done one after the other."""
+    """Return a time such as '8 min, 4 min with 2 processes at a time'.
+
+    It is at least that of the longest arm, whose steps run one after the other.
+    """
     seconds, longest = total.taken.seconds, max((one for one in arms if one is not None), default=0.0)
     apart = duration(None if seconds is None else max(longest, seconds / workers))
     return duration(seconds) + (f", {apart} with {workers} processes at a time" if workers > 1 else "")
@@ -149,7 +158,7 @@ def _what_does_not_fit(ahead: Ahead) -> Iterator[str]:
 
 
 def duration(seconds: float | None) -> str:
-    """Such as '48 s', '3.2 min', '1.4 h', '2.1 days'; '?' where it is not known."""
+    """Return a time such as '48 s', '3.2 min', '1.4 h', '2.1 days', or '?' where it is unknown."""
     if seconds is None:
         return "?"
     for most, unit, name in ((120, 1, "s"), (7200, 60, "min"), (172800, 3600, "h")):

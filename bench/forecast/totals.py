@@ -1,4 +1,5 @@
-"""What arms take: each on its own, as its purse sees it; all together, shared work done once, as they are run; and what is left of that."""
+"""Sums over arms: each arm alone, as its purse pays; all arms with shared work done once; and what is left to
+do."""
 
 from __future__ import annotations
 
@@ -17,20 +18,22 @@ from bench.suite.suite_file import Suite
 Planned = Mapping[Arm, Forecast]
 
 Labels = dict[tuple[str, int], float]
-"""(task, seed) -> dollars for labels: those of one task and seed are the same ones, for whichever arm they are bought."""
+"""(task, seed) -> dollars for labels. All arms with the same task and seed buy the same labels."""
 
 
 @dataclass(frozen=True)
 class Total:
-    """usd: None where the meter's amount is not foreseen; if outputs are as long as allowed. at_most_usd: in any case."""
+    """Cost, time, energy and memory of one or more arms."""
 
     usd: float | None
+    """Dollars if outputs are as long as allowed. None where the meter's amount is not forecast."""
     at_most_usd: float
+    """Upper bound of the dollars in any case."""
     taken: Taken
 
 
 def alone(suite: Suite, planned: Planned, device: Device) -> dict[Arm, Total]:
-    """Each arm, paying for and doing all of its work."""
+    """Return the total of each arm, which pays for all of its work."""
     return {arm: _alone(suite, arm, forecast, device) for arm, forecast in planned.items()}
 
 
@@ -43,12 +46,19 @@ def _alone(suite: Suite, arm: Arm, forecast: Forecast, device: Device) -> Total:
 
 
 def shared(suite: Suite, planned: Planned, device: Device) -> Total:
-    """All arms: every piece of work once, and every label once, which is of one task and seed the most that an arm buys."""
+    """Return the total of all arms, with every piece of work and every label counted once.
+
+    The labels of one task and seed are the most that an arm buys.
+    """
     return _together(suite, planned, device, _labels_usd(planned), lambda work: True)  # noqa: ARG005
 
 
 def to_go(suite: Suite, planned: Planned, device: Device, ended: Mapping[Arm, Record]) -> Total:
-    """As `shared`, of the arms that have not ended: work that is made left out, and labels that arms bought which ended without failing."""
+    """Return the total that is left: like `shared`, but only for arms that have not ended.
+
+    Work that is already made does not count. Neither do labels that were bought by arms that ended without
+    failing.
+    """
     open_ = {arm: forecast for arm, forecast in planned.items() if arm not in ended}
     had = _labels_usd({arm: forecast for arm, forecast in planned.items() if arm in ended and ended[arm].status != "failed"})
     labels = {drawn: max(0.0, usd - had.get(drawn, 0.0)) for drawn, usd in _labels_usd(open_).items()}
@@ -67,7 +77,10 @@ def _together(suite: Suite, planned: Planned, device: Device, labels: Labels, co
 
 
 def _more(arm: Arm, forecast: Forecast) -> float:
-    """Dollars that it may spend beyond those foreseen: where money ends its work and outputs come out shorter than allowed, all of them."""
+    """Return the dollars that an arm may spend beyond the forecast.
+
+    It is the rest of the budget if the budget limits the arm and its output lengths are unknown.
+    """
     if forecast.exact:
         return 0.0
     left = max(0.0, arm.budget_usd - forecast.usd)
@@ -83,7 +96,7 @@ def _labels_usd(planned: Planned) -> Labels:
 
 
 def _known_usd(suite: Suite, arm: Arm, work: Work) -> float:
-    """Of work that the purse pays, what its quantities cost that are known beforehand."""
+    """Return the dollars of a work's quantities that are known in advance, where the purse pays for it."""
     prices, payer = suite.spec.prices, suite.spec.pays.who(work.phase)
     charges = prices.compute_charges(work.bill, arm.task_label, work.phase, payer) if work.recipe.on_device else []
     charges += prices.token_charges(work.bill.prompt_tokens, work.bill.output_tokens, work.phase, payer)
@@ -91,9 +104,12 @@ def _known_usd(suite: Suite, arm: Arm, work: Work) -> float:
 
 
 def _metered_usd(suite: Suite, arm: Arm, work: Work, device: Device) -> float | None:
-    """Of work that the purse pays and that is not made, what its seconds or kWh cost; None where they are not foreseen."""
+    """Return the dollars of a work's seconds or kWh, where the purse pays for it and it is not made yet.
+
+    None where the amount is not forecast.
+    """
     prices, meter = suite.spec.prices, suite.spec.prices.meter
-    if suite.spec.pays.who(work.phase) != "purse" or not work.recipe.on_device or work.shared:  # what is made has its charges
+    if suite.spec.pays.who(work.phase) != "purse" or not work.recipe.on_device or work.shared:  # work that is made has its charges
         return 0.0
     taken = device.takes(work)
     amount = taken.seconds if meter == "wall" else taken.kwh

@@ -1,6 +1,6 @@
-"""What fits which card, before anything is paid.
+"""Finds which settings of a model fit which GPU, before anything is paid.
 
-options     settings of a training, and what each computes
-search      a query -> the largest batches, what makes a batch fit, the students that fit instead
+options     settings of a training, and their FLOPs
+search      a query -> the largest batches, changes that make a batch fit, and students that fit instead
 terminal    the answer as tables
 """

@@ -1,4 +1,4 @@
-"""Settings of a training, and what each computes."""
+"""Settings of a training, and their FLOPs."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Setting:
         return self.precision, self.optimizer, frozen, lora, "checkpointing" if self.checkpointing else "no checkpointing"
 
     def __str__(self) -> str:
-        """Return the words, without LoRA and checkpointing where there is none."""
+        """Return the words, but omit LoRA and checkpointing where they are off."""
         return ", ".join(word for word in self.words if not word.startswith("no "))
 
     def changes(self, other: Setting) -> list[str]:
@@ -83,7 +83,7 @@ class Setting:
 def check(asked: Setting, card: Card | None) -> None:
     """Raise BenchError where the setting is impossible.
 
-    That is where its optimizer is not installed, LoRA goes with nothing frozen, or the card does not compute
+    It is so where its optimizer is not installed, LoRA goes with nothing frozen, or the GPU does not compute
     in its precision.
     """
     if card and not card.computes_bf16 and asked.precision == "bf16":

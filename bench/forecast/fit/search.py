@@ -1,4 +1,4 @@
-"""The largest batches that fit, what makes one fit, and the students that fit instead."""
+"""Finds the largest batches that fit, changes that make a batch fit, and students that fit instead."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ class FitQuery:
     lengths: SequenceLengths
     setting: Setting = field(default_factory=Setting)
     batch: int = 1
-    """Examples that have to fit at least."""
+    """Fewest examples that have to fit."""
     beams: int = 1
     card: Card | None = None
     context_bytes: float = CONTEXT_BYTES
-    """Bytes of the card that torch cannot give to tensors."""
+    """Bytes of the GPU's memory that torch cannot give to tensors."""
     kept_free: float = KEPT_FREE
     """Fraction of the rest that is lost to fragmentation."""
 
     @property
     def room(self) -> float | None:
-        """Bytes that tensors can take on the card."""
+        """Bytes that tensors can take on the GPU."""
         return self.room_on(self.card) if self.card else None
 
     def room_on(self, card: Card) -> float:
-        """Return the bytes that tensors can take on a card."""
+        """Return the bytes that tensors can take on a GPU."""
         return (card.memory_bytes - self.context_bytes) * (1 - self.kept_free)
 
 
 @dataclass(frozen=True)
 class Row:
-    """A setting and what it takes."""
+    """A setting, its memory and its FLOPs."""
 
     setting: Setting
     peak: Peak
@@ -68,7 +68,7 @@ class Student:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What fits."""
+    """The answer to a query."""
 
     model: NamedModel
     query: FitQuery
@@ -87,7 +87,7 @@ class Answer:
         return next(row for row in self.rows if row.setting == self.query.setting)
 
     def total(self, peak: Peak, batch: int) -> float:
-        """Return the bytes on a card, including the CUDA context."""
+        """Return the bytes on a GPU, including the CUDA context."""
         return peak.total(batch) + self.query.context_bytes
 
     def parts(self, batch: int) -> dict[Category, int]:
@@ -95,7 +95,7 @@ class Answer:
         return self.row.peak.at(batch)
 
     def fits(self, row: Row, card: Card) -> bool:
-        """Return whether the query's batch fits a card that can compute in the precision of the row."""
+        """Return whether the query's batch fits a GPU that can compute in the precision of the row."""
         possible = card.computes_bf16 or row.setting.precision == "fp32"
         return possible and row.peak.total(self.query.batch) <= self.query.room_on(card)
 
@@ -165,8 +165,8 @@ def _students(architecture: Architecture) -> list[tuple[Architecture, str, Kept]
 def refuse_what_never_fits(answer: Answer, table: tuple[Card, ...]) -> None:
     """Raise BenchError where the batch fits in no setting, and no micro-batch fits in the query's setting.
 
-    The error names the least memory that the batch takes, and the smallest card of the table that has room
-    for it.
+    The error names the least memory that the batch takes, and the smallest GPU of the table that has room for
+    it.
     """
     query, room = answer.query, answer.query.room
     least = answer.least()

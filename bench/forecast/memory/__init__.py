@@ -1,7 +1,7 @@
-"""Peak GPU memory of training and generation, before any weight is loaded.
+"""Forecasts the peak GPU memory of training and generation, before any weight is loaded.
 
     peak(workload)                    -> Peak, by running the real step without numbers
-    peaks(workloads, progress)        -> the same of many, in parallel processes
+    peaks(workloads, progress)        -> the same for many, in parallel processes
     parameters(architecture)          -> their number
     find(model)                       a hub id, folder or shape -> NamedModel with its Architecture
     recipe_lengths, recipe_peak_bytes a recipe of a suite -> the lengths that decide its peak, and the peak
@@ -9,10 +9,10 @@
 A workload is a `TrainingStep` or a `Generation`. Other packages import names from here and nothing from the
 modules within:
 
-    workload, snapshots       what is asked, what is answered
+    workload, snapshots       input and output
     predict                   divides the work, and adds up step and optimizer
     training_step, generation, optimizer_state, model      what is simulated
-    simulate, fake_ops, tracker                            how: tensors without numbers, and what they hold
+    simulate, fake_ops, tracker                            how it is simulated: tensors without numbers
     architectures, of_recipe                               where workloads come from
 """
 

@@ -68,8 +68,7 @@ def find(model: str) -> NamedModel:
     """Find a model by name.
 
     The name is a folder, a copy under --models, a published id, `FAMILY:SHAPE` or a T5 shape, or an id on the
-    hub. The first of these that exists counts. Raises BenchError with one line that says what was searched
-    for.
+    hub. They are tried in this order. Raises BenchError, one line, which says where it searched.
     """
     if (folder := Path(model)).is_dir():
         return NamedModel(model, of_folder(folder), "its config.json")
@@ -145,7 +144,7 @@ def _of_hub(model: str) -> Architecture:
         return of_folder(Path(hf_hub_download(model, "config.json")).parent)
     except CheckpointError:
         raise
-    except Exception as error:  # the hub's refusals, the network's
+    except Exception as error:  # refusals of the hub, and network errors
         near = nearest(model, EXAMPLES, cutoff=0.6)
         hint = f"did you mean {near}? Else put" if near else "put"
         raise BenchError(

@@ -1,4 +1,4 @@
-"""A model without weights inside a simulation, and what is known of it alone."""
+"""Builds a model without weights inside a simulation, and derives its shapes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def with_dropout(config: Any, dropout: float | None) -> Any:
 def prime_batch(config: Any, lengths: SequenceLengths) -> int:
     """Return a batch size that divides neither a dimension of the model nor a length.
 
-    So a dimension that is a multiple of it grows with the batch.
+    Any dimension that is a multiple of it therefore grows with the batch.
     """
     numbers = {value for value in config.to_dict().values() if isinstance(value, int) and value > 1}
     numbers |= {lengths.source, lengths.target, lengths.source + lengths.target}

@@ -1,4 +1,4 @@
-"""Peak memory of a recipe of a suite."""
+"""Forecasts the peak memory of a recipe of a suite."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def recipe_lengths(recipe: Recipe, bench: Workbench) -> SequenceLengths | None:
 def recipe_peak_bytes(recipe: Recipe, lengths: SequenceLengths, cache: Path, kernels: Kernels) -> int:
     """Return the peak memory of tensors in bytes.
 
-    lengths: those of `recipe_lengths`. cache: folder of the cache, which holds the checkpoints.
+    `lengths` come from `recipe_lengths`. `cache` is the folder of the cache, which holds the checkpoints.
     Raises BenchError where the family of the model is not known.
     """
     if isinstance(recipe, Trained):

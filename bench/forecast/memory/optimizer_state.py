@@ -1,4 +1,4 @@
-"""Memory that an optimizer adds: the real optimizer takes steps in a simulation."""
+"""Simulates the memory that an optimizer adds: the real optimizer takes steps in a simulation."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class OptimizerMemory:
 
 
 def optimizer_memory(shapes: Sequence[torch.Size], optimizer: Optimizer) -> OptimizerMemory:
-    """Memory of an optimizer for trained parameters of these shapes.
+    """Return the memory of an optimizer for trained parameters of these shapes.
 
-    Parameters do not depend on each other, so one and two parameters of each shape are simulated: their
+    Parameters do not depend on each other, so one and two parameters of each shape are simulated. Their
     difference is what each parameter adds, and the rest is shared. Raises BenchError where the optimizer is
     not installed.
     """
@@ -45,7 +45,7 @@ def optimizer_memory(shapes: Sequence[torch.Size], optimizer: Optimizer) -> Opti
 
 @lru_cache(maxsize=256)  # training steps share their shapes
 def _simulated(shape: torch.Size, count: int, optimizer: Optimizer) -> OptimizerMemory:
-    """Memory for `count` parameters of one shape, after two steps."""
+    """Return the memory for `count` parameters of one shape, after two steps."""
     with simulate("cpu", imports=IMPORTED.get(optimizer, ())) as tracker:
         trained = torch.nn.ParameterList([torch.empty(shape) for _ in range(count)])
         tracker.mark(trained.parameters(), "parameters")

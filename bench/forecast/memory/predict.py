@@ -1,4 +1,4 @@
-"""Peak memory of a workload, or of many in parallel processes."""
+"""Forecasts the peak memory of a workload, or of many in parallel processes."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _simulated(workload: Workload) -> StepMemory | Peak:
 
 
 def _simulate_optimizers(workloads: Iterable[Workload]) -> None:
-    """Simulate the optimizers for the shapes of the first model, which are remembered.
+    """Simulate the optimizers for the shapes of the first model; the results are cached.
 
     Smaller students of the model have the same shapes.
     """

@@ -1,8 +1,8 @@
-"""A model without weights, and code that runs without computing anything.
+"""Runs real code on a model without weights, and computes nothing.
 
-Everything runs as in a real step, operation by operation; `fake_ops` says what an operation returns. Shapes,
-types and lifetimes of all tensors are the real ones, and no number is stored. Where code asks for a number,
-the answer is given here:
+Everything runs as in a real step, operation by operation; `fake_ops` supplies the result of each operation.
+Shapes, types and lifetimes of all tensors are the real ones, and no number is stored. Where code asks for a
+number, the answer is fixed here:
 
     a loss                              1.0
     which tokens of labels count        all that a label has in each example: no label is padded
@@ -40,11 +40,11 @@ def simulate(
 
     Args:
         kernels: Device whose kernels are simulated.
-        batch: As of `AllocationTracker`.
-        vocabulary: As of `AllocationTracker`.
+        batch: See `AllocationTracker`.
+        vocabulary: See `AllocationTracker`.
         label_tokens: Tokens of every label.
-        imports: Modules that the block would import. They are imported first, since tensors that they make
-            are to be real.
+        imports: Modules that the block would import. They are imported first, because the tensors that they make
+            have to be real.
     """
     with patch.object(torch, "compile", _uncompiled):  # bitsandbytes compiles when it is imported, which takes seconds
         for name in imports:
@@ -115,8 +115,10 @@ class MemorySimulation(AllocationTracker):  # type: ignore[no-untyped-call]
 _AS_NUMBER = aten._local_scalar_dense.default
 
 _FALSE = {id(one) for one in (aten.any.default, aten.all.default, aten.eq.Scalar)}
-"""Operations whose answer is no: is a special token wrong, is no token padded, is no output unfinished. They
-are found by id, since torch computes the hash of an operation in Python."""
+"""Operations whose answer is no: is a special token wrong, is no token padded, is no output unfinished.
+
+They are found by id, because torch computes the hash of an operation in Python.
+"""
 
 _INDEXING: Mapping[int, Any] = {
     id(aten.index.Tensor): aten.index.Tensor,

@@ -142,7 +142,7 @@ def _sums_gradients() -> bool:
     """Return whether autograd is adding up the gradients that reach one tensor.
 
     Without a dispatch mode autograd adds in place, unless the first summand is a view. Under a mode it adds
-    out of place (can_accumulate_inplace in torch/csrc/autograd/input_buffer.cpp). So the sum is counted only
-    after the summand that it replaces is freed.
+    out of place (can_accumulate_inplace in torch/csrc/autograd/input_buffer.cpp). The sum is therefore
+    counted only after the summand that it replaces is freed.
     """
     return not torch.is_grad_enabled() and torch._C._current_graph_task_id() != -1

@@ -1,4 +1,4 @@
-"""Memory of a training step: `loop.train` runs in a simulation up to its optimizer."""
+"""Simulates the memory of a training step: `loop.train` runs in a simulation up to its optimizer."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class StepMemory:
     """Memory of a training step without that of its optimizer."""
 
     snapshots: tuple[MemorySnapshot, ...]
-    """The moments before the optimizer's turn at which most is held."""
+    """The moments before the optimizer's step at which most is held."""
     trained: tuple[torch.Size, ...]
     """Shapes of the trained parameters."""
     end: MemorySnapshot
-    """What is held when the optimizer's turn comes."""
+    """What is held when the optimizer takes its step."""
 
     def with_optimizer(self, optimizer: OptimizerMemory) -> Peak:
         """Return the peak of the step, its optimizer included."""
@@ -53,7 +53,7 @@ def simulate_step(step: TrainingStep) -> StepMemory:
     imports = ["peft"] if settings.lora else []
     with simulate(step.kernels, batch, config.vocab_size, lengths.target, imports) as tracker:
         model = build(config, step.architecture.tied, tracker)
-        model.register_forward_pre_hook(lambda *_: _mark_parameters(model, tracker))  # by then it has its adapters
+        model.register_forward_pre_hook(lambda *_: _mark_parameters(model, tracker))  # by then the model has its adapters
         seen: list[MemorySnapshot] = []
 
         def before_optimizer(*_: Any) -> None:
@@ -85,7 +85,7 @@ def simulate_step(step: TrainingStep) -> StepMemory:
 
 
 def _mark_parameters(model: Any, tracker: AllocationTracker) -> None:
-    """Count the model's parameters, and each gradient as it comes, in categories of their own."""
+    """Count the model's parameters, and each gradient when it is made, in categories of their own."""
     tracker.mark(model.parameters(), "parameters")
     tracker.take_snapshots()  # discards those before the forward pass
     for parameter in model.parameters():
