@@ -1,1 +1,2 @@
-"""Tables -> leaderboards, significance, Pareto fronts, budget curves, break-even prices. Writes no text."""
+"""Computes leaderboards, significance, Pareto fronts, budget curves and break-even prices from tables. Writes
+no text."""

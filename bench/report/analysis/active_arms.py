@@ -1,4 +1,4 @@
-"""Which arms count: those that the suite, as it was run last, holds."""
+"""Selects the arms that the suite held when it was last run."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from bench.results.table import Results
 
 
 def current(found: Results) -> Results:
-    """Without the arms that the suite, as it was run last, does not hold: an edited suite leaves them in the folder."""
+    """Return the results without arms that the suite no longer holds. An edited suite leaves such arms in the
+    folder."""
     if "arms" not in found.suite:
         return found
     kept = {Path(str(arm)).name for arm in found.suite["arms"]}
     if kept.issuperset(found.table["arm"].unique()):
-        return found  # and what was made of its table
+        return found  # unchanged, so that what is cached for its table stays
     return replace(
         found,
         table=found.table[found.table["arm"].isin(kept)],

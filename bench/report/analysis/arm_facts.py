@@ -1,4 +1,5 @@
-"""What is known of a line beside its scores: means over its arms; of teachers size, and what was measured of the large model."""
+"""Facts of a line beside its scores: means over its arms, and for teachers the size, speed and FLOPs of the
+large model."""
 
 from __future__ import annotations
 
@@ -13,25 +14,31 @@ from bench.report.analysis.significance import Floats
 from bench.results.table import Results
 
 TEACHER_FACTS = {"teacher_parameters": "student_parameters", "large_ms": "student_ms", "large_flops": "student_flops"}
-"""Size of the teacher, and what was measured of the large model -> the words used for the student."""
+"""Size of the teacher, and measurements of the large model -> the names of the same facts for a student."""
 
 
 @dataclass(frozen=True)
 class TeacherFacts:
-    """values: arms x names, columns of TEACHER_FACTS. done: by arm."""
+    """Facts about the teachers of arms."""
 
     names: tuple[str, ...]
+    """Columns of TEACHER_FACTS that were recorded."""
     values: Floats
+    """(arms, names)."""
     done: NDArray[np.bool_]
+    """(arms,): whether the arm is done."""
 
     @classmethod
     def of(cls, arms: pd.DataFrame) -> TeacherFacts:
-        """arms: as of `results.arms`."""
+        """Collect the facts from `arms`, which come from `results.arms`."""
         names = tuple(name for name in TEACHER_FACTS if name in arms.columns)
         return cls(names, arms[[*names]].to_numpy(dtype=np.float64), arms["status"].eq("done").to_numpy())
 
     def means(self, arms: NDArray[np.intp], is_large: bool) -> dict[str, float]:
-        """Means over those of `arms`, by place, that are done, or over all where none is. is_large: whether the large model taught."""
+        """Return means over those of `arms` that are done, or over all of them where none is.
+
+        `arms` holds positions. `is_large` says whether the large model was the teacher.
+        """
         values = self.values[arms[self.done[arms]] if self.done[arms].any() else arms]
         found = {name: column[~np.isnan(column)] for name, column in zip(self.names, values.T, strict=True)}
         kept = {name: column for name, column in found.items() if len(column) and (is_large or not name.startswith("large_"))}
@@ -39,7 +46,7 @@ class TeacherFacts:
 
 
 def of_lines(arms: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """Line -> means over its arms that are done, or over all of them where none is."""
+    """Return line -> means over its arms that are done, or over all of them where none is."""
     done = arms["status"].eq("done")
     counted = arms[done | ~arms["name"].isin(arms.loc[done, "name"])].drop(columns=["seed", "label_share"])
     means = counted.groupby("name").mean(numeric_only=True).to_dict("index")
@@ -47,7 +54,7 @@ def of_lines(arms: pd.DataFrame) -> dict[str, dict[str, float]]:
 
 
 def taught_by(found: Results, arm: str) -> tuple[str, bool]:
-    """Return the name of what taught an arm's student, and whether that is the large model."""
+    """Return the name of the teacher of an arm's student, and whether it is the large model."""
     settings = found.records[arm].settings if arm in found.records else {}
     endpoint, teacher = settings.get("endpoint"), settings.get("teacher", {})
     if isinstance(endpoint, dict):

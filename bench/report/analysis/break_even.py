@@ -1,9 +1,11 @@
-"""Break-even prices: the label price, and the device price, at which two strategies reach the same score at a budget.
+"""Break-even prices: the price of a label or of a device hour at which two strategies reach the same score at
+a budget.
 
-Each strategy enters with its best setting at that budget and at the prices of the run. Its score at another price is interpolated between
-the budgets that were run, without extrapolation (`budget_curves`). The interval holds every price at which the 95 % interval of the
-difference includes 0 (Fieller 1954, Some problems in interval estimation, Journal of the Royal Statistical Society B 16(2), 175-185). It is
-open on a side where it reaches the end of what was run.
+Each strategy enters with its best setting at that budget and at the prices of the run. Its score at another
+price is interpolated between the budgets that were run, without extrapolation (`budget_curves`). The interval
+holds every price at which the 95 % interval of the difference includes 0 (Fieller 1954, Some problems in
+interval estimation, Journal of the Royal Statistical Society B 16(2), 175-185). It is open on a side where it
+reaches the end of the range that was run.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ STRATEGIES = 4
 """How many of the best strategies are compared with each other."""
 
 SPAN, STEPS = 64.0, 193
-"""Prices looked at: from the price of the run divided by SPAN to that price times SPAN, in STEPS of equal ratio."""
+"""Range and number of the prices: from the price of the run divided by SPAN to that price times SPAN, in
+equal ratios."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,16 +49,22 @@ class BreakEven:
     usd: float | None
     """The price at which both means are equal. None: there is none between `least` and `most`."""
     low: float
-    """95 % interval of the price; -inf or inf where it is open. NaN where the difference is significant at every price, or there is no
-    interval."""
+    """Lower end of the 95 % interval of the price; -inf where it is open. NaN where the difference is
+    significant at every price, or there is no interval."""
     high: float
+    """Upper end of the interval; inf where it is open."""
     least: float
-    """The lowest and the highest price at which both settings have a score."""
+    """The lowest price at which both settings have a score."""
     most: float
+    """The highest price at which both settings have a score."""
 
 
 def break_evens(field: Field, budgets_usd: Sequence[float], quotes: Quotes) -> list[BreakEven]:
-    """One for each budget, for every two of the best strategies with a score there, and for each price that they pay."""
+    """Return break-even points for each pair of the best strategies, at each budget, for each price that
+    affects them.
+
+    Only strategies with a score at that budget count.
+    """
     curves = {curve.name: curve for curve in field.curves}
     moves = {moved: _Moving(field.task, quotes, moved) for moved in MOVED if quotes.price(moved, field.task) > 0}
     found = []
@@ -69,7 +78,10 @@ def break_evens(field: Field, budgets_usd: Sequence[float], quotes: Quotes) -> l
 
 
 class _Moving:
-    """One price that changes. usd: its values; that of the run is in the middle."""
+    """One price that changes, while the others stay.
+
+    `usd` holds its values, with that of the run in the middle.
+    """
 
     def __init__(self, task: str, quotes: Quotes, moved: Moved) -> None:
         self.usd: Floats = quotes.price(moved, task) * SPAN ** np.linspace(-1, 1, STEPS)
@@ -77,13 +89,14 @@ class _Moving:
         self._offers: dict[str, list[Offer]] = {}
 
     def scores(self, curve: Curve, budget_usd: float) -> list[Mixture | None]:
-        """The score of a setting with a budget at each price."""
+        """Return the score of a setting at this budget for each price."""
         if curve.name not in self._offers:
             self._offers[curve.name] = [curve.offer(quotes) for quotes in self._quotes]
         return [offer.at(budget_usd) for offer in self._offers[curve.name]]
 
     def both(self, first: Curve, second: Curve, budget_usd: float) -> tuple[Floats, list[Mixture], list[Mixture]]:
-        """Prices, and scores of both settings, in the range around the price of the run where both have a score."""
+        """Return prices, and scores of both settings, in the range around the run's price where both have a
+        score."""
         pairs = [*zip(self.scores(first, budget_usd), self.scores(second, budget_usd), strict=True)]
         middle, holes = len(pairs) // 2, np.array([place for place, pair in enumerate(pairs) if None in pair], dtype=np.int64)
         start, end = max(holes[holes <= middle], default=-1) + 1, min(holes[holes > middle], default=len(pairs))
@@ -92,7 +105,10 @@ class _Moving:
 
 
 def _break_even(field: Field, budget_usd: float, moved: Moved, moving: _Moving, first: Curve, second: Curve) -> BreakEven | None:
-    """None where neither pays that price, or both have a score at one price at most."""
+    """Return the break-even point of two settings.
+
+    None where neither setting pays that price, or where both have a score at fewer than two prices.
+    """
     if not any(point.quantities[moved] for curve in (first, second) for point in curve.points):
         return None
     prices, ones, twos = moving.both(first, second, budget_usd)
@@ -119,7 +135,10 @@ def _break_even(field: Field, budget_usd: float, moved: Moved, moving: _Moving, 
 
 
 def _crossing(prices: Floats, gaps: Floats) -> float | None:
-    """The price nearest to the middle at which the gap changes its sign, interpolated; None where it never does."""
+    """Return the price at which the gap changes its sign, interpolated. None where it never does.
+
+    Among several, the nearest to the middle counts.
+    """
     changes = np.flatnonzero(np.sign(gaps[:-1]) != np.sign(gaps[1:]))
     if not len(changes):
         return None
@@ -129,7 +148,8 @@ def _crossing(prices: Floats, gaps: Floats) -> float | None:
 
 
 def _interval(prices: Floats, gaps: Floats, spread: Spread) -> tuple[float, float]:
-    """The lowest and the highest price without a significant difference; open where that is the end of what was run."""
+    """Return the lowest and highest price without a significant difference. A side is open where the range
+    that was run ends."""
     low, high = significance.interval(gaps, spread)
     tied = np.flatnonzero((low <= 0) & (high >= 0))
     if not len(tied):

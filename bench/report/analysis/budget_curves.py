@@ -1,15 +1,15 @@
-"""Quality as a function of dollars, at any prices, as far as the arms that were run show it.
+"""Quality as a function of dollars, at any prices, within the range of the arms that were run.
 
-A setting was run at a few budgets. Each is a point: what its purse paid for, and the score it reached. At other prices a point costs
-something else and stands for another budget:
+A setting was run at a few budgets. Each gives a point: what its purse paid for, and the score it reached. At
+other prices a point has another cost and stands for another budget:
 
     a budget that limited the work       the budget of which the work takes the same share as it did of its own
     (labels bought, training cut short)
     a budget that did not                every budget that covers its cost: more money would have changed nothing
 
-Between two points, scores are interpolated linearly in the logarithm of the budget, and so are the shares of the budget that go to labels
-and to compute. There is no extrapolation beyond the first and the last point. At the prices of the run a point stands for the budget
-it was run with.
+Between two points, scores are interpolated linearly in the logarithm of the budget. So are the shares of the
+budget that go to labels and to compute. Nothing is extrapolated beyond the first and the last point. At the
+prices of the run a point stands for the budget it was run with.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ ROUNDING = 1e-9
 """Budgets whose relative difference is smaller are the same."""
 
 Quantities = Mapping[str, float]
-"""What is sold, or FIXED -> its amount."""
+"""Priced item, or FIXED -> its amount."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,18 +46,18 @@ class Point:
 
     budget_usd: float
     quantities: Quantities
-    """What its purse paid for, by the meter of the prices looked at."""
+    """What its purse paid for, in the meter of the chosen prices."""
     asked_usd: float
     """Its cost at the prices it was run at."""
     elastic: bool
     """Whether the budget limited its work."""
     mean: float
-    """Its score, over the seeds and examples that all points of the task share."""
+    """Its mean score, over the seeds and examples that all points of the task share."""
     place: int
     """Its row in `Field.effects`."""
 
     def cost(self, rates: Mapping[Sold, float]) -> float:
-        """Dollars at these prices."""
+        """Return the dollars at these prices."""
         return math.fsum([self.quantities[sold] * usd for sold, usd in rates.items()]) + self.quantities[FIXED]
 
 
@@ -78,11 +78,11 @@ class Mixture:
     parts: tuple[Part, ...]
     """Their weights sum to 1."""
     dollars: float
-    """Its cost at the prices looked at."""
+    """Its cost in dollars at the chosen prices."""
 
     @property
     def measured(self) -> bool:
-        """Whether it is a point, not interpolated."""
+        """Whether it is one measured point, and not interpolated."""
         return len(self.parts) == 1
 
     @property
@@ -90,7 +90,7 @@ class Mixture:
         return math.fsum(part.weight * part.point.mean for part in self.parts)
 
     def amount(self, what: str) -> float:
-        """How much its purse buys of something, such as labels."""
+        """Return how much of something, such as labels, its purse buys."""
         return math.fsum(part.weight * part.scale * part.point.quantities[what] for part in self.parts)
 
 
@@ -110,12 +110,12 @@ class Offer:
 
     name: str
     places: tuple[Place, ...]
-    """By budget."""
+    """The points in order of their budget."""
     covered: tuple[Place, ...]
-    """Those whose budget did not limit the work: each holds for every budget that covers its cost."""
+    """The points whose budget did not limit the work. Each holds for every budget that covers its cost."""
 
     def at(self, budget_usd: float) -> Mixture | None:
-        """Its score at a budget; None outside the range that was run."""
+        """Return its score at a budget, or None outside the range that was run."""
         room = budget_usd * (1 + ROUNDING)
         for place in reversed(self.covered):
             if place.cost <= room:
@@ -136,7 +136,7 @@ class Offer:
         return self.places[0].budget_usd, math.inf if self.covered else self.places[-1].budget_usd
 
     def _mixed(self, *parts: tuple[float, float, Place]) -> Mixture:
-        """parts: weight, scale, place."""
+        """Build a mixture from (weight, scale, place) of each part."""
         dollars = math.fsum(weight * scale * place.cost for weight, scale, place in parts)
         return Mixture(self.name, tuple(Part(weight, scale, place.point) for weight, scale, place in parts), dollars)
 
@@ -149,10 +149,10 @@ class Curve:
     strategy: str
     task: str
     points: tuple[Point, ...]
-    """By the budget they were run with."""
+    """The points in order of the budget they were run with."""
 
     def offer(self, quotes: Quotes) -> Offer:
-        """The setting at `quotes`."""
+        """Return the setting at the prices of `quotes`."""
         rates = quotes.rates(self.task)
         places = [_place(point, rates) for point in self.points]
         covered = tuple(place for place in places if not place.point.elastic)
@@ -161,7 +161,7 @@ class Curve:
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
-    """The curves of one task, which can be compared: all are over the same seeds and examples."""
+    """The comparable curves of one task: all are over the same seeds and examples."""
 
     task: str
     metric: Metric
@@ -184,22 +184,22 @@ class Field:
         return self.effects.shape[1]
 
     def offers(self, quotes: Quotes) -> list[Offer]:
-        """Every setting at these prices."""
+        """Return every setting at these prices."""
         return [curve.offer(quotes) for curve in self.curves]
 
     def at(self, budget_usd: float, offers: Sequence[Offer]) -> list[Mixture]:
-        """The settings with a score at that budget, best first."""
+        """Return the settings with a score at that budget, best first."""
         found = [mixture for offer in offers if (mixture := offer.at(budget_usd))]
         return sorted(found, key=lambda mixture: (-self.sign * mixture.mean, mixture.name))
 
     def ranking(self, mixtures: Sequence[Mixture]) -> Ranking:
-        """Ranks mixtures, best first, as a board ranks its settings."""
+        """Rank mixtures, best first, in the same way as a board ranks its settings."""
         names, means = tuple(mixture.name for mixture in mixtures), np.array([mixture.mean for mixture in mixtures])
         weights, effects = self.weighted(mixtures)
         return Ranking(names=names, means=self.sign * means, effects=effects.map(lambda part: self.sign * weights @ part))
 
     def weighted(self, mixtures: Sequence[Mixture]) -> tuple[Floats, Effects]:
-        """Weights, (mixtures, points), and the effects of the points that the mixtures consist of."""
+        """Return weights, (mixtures, points), and the effects of the points in the mixtures."""
         places = sorted({part.point.place for mixture in mixtures for part in mixture.parts})
         weights = np.zeros((len(mixtures), len(places)))
         for row, mixture in zip(weights, mixtures, strict=True):
@@ -208,12 +208,12 @@ class Field:
         return weights, self.effects.map(lambda part: part[places])
 
     def reached(self, mixture: Mixture) -> Estimate:
-        """The score of a mixture, with its interval."""
+        """Return the score of a mixture, with its interval."""
         weights, effects = self.weighted([mixture])
         return significance.estimate_of(mixture.mean, effects.map(lambda part: weights[0] @ part))
 
     def measured(self, point: Point) -> Estimate:
-        """The score of a point, with its interval."""
+        """Return the score of a point, with its interval."""
         return significance.estimate_of(point.mean, self.effects.map(lambda part: part[point.place]))
 
     @property
@@ -223,9 +223,10 @@ class Field:
 
 
 def fields(found: Results, boards: Sequence[Board], quotes: Quotes | None = None) -> list[Field]:
-    """One for each task that has a score.
+    """Return one field for each task that has a score.
 
-    found, boards: at the prices of the run. quotes: other prices. A setting is left out if their meter did not count the work of an arm.
+    `found` and `boards` are at the prices of the run; `quotes` are other prices. A setting is left out if
+    their meter did not count the work of one of its arms.
     """
     view = found.by_arm
     done = view[view["status"] == "done"].copy()
@@ -247,7 +248,7 @@ class _Money(NamedTuple):
 
 
 def _money(found: Results, done: pd.DataFrame, at: Results) -> dict[tuple[str, float, str], _Money]:
-    """(task, budget, setting) -> means over its arms. at: `found` at the prices looked at."""
+    """Return (task, budget, setting) -> means over its arms. `at` is `found` at the chosen prices."""
     if done.empty:
         return {}
     keys = [done["task"], done["budget_usd"], done["name"]]

@@ -1,4 +1,4 @@
-"""One setting in one metric, before and after: by how much it changed, and whether that is more than noise."""
+"""How much one setting changed in one metric, and whether the change exceeds noise."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.report.analysis.leaderboard import Line, Metric
 from bench.report.analysis.significance import Estimate
 
 TWO_SIDED = 1.959964
-"""So many standard errors reach to either end of a 95 % interval."""
+"""Number of standard errors from the mean to either end of a 95 % interval."""
 
 
 @dataclass(frozen=True, order=True)
@@ -28,20 +28,22 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """before, after: means over what was compared, in the metric's unit. difference: after - before.
-
-    unpaired: why the two sides were not paired, '' where they were. identical: whether every score is the same, to the bit.
-    beyond: whether it is beyond noise.
-    """
+    """The change of one setting in one metric."""
 
     cell: Cell
     metric: Metric
     before: float
+    """Mean of the earlier scores that were compared, in the metric's unit."""
     after: float
+    """Mean of the later scores that were compared, in the metric's unit."""
     difference: Estimate
+    """`after` - `before`."""
     unpaired: str = ""
+    """Why the two sides were not paired; '' where they were."""
     identical: bool = False
+    """Whether all scores are the same to the bit."""
     beyond: bool = False
+    """Whether the change exceeds noise."""
 
     @property
     def verdict(self) -> str:
@@ -53,7 +55,7 @@ class Change:
 
     @property
     def worse(self) -> bool:
-        """Beyond noise, and to the worse."""
+        """Whether the change exceeds noise and is for the worse."""
         return self.beyond and self._way == "worse"
 
     @property
@@ -64,7 +66,10 @@ class Change:
 
 
 def change(cell: Cell, metric: Metric, before: Line, after: Line, unpaired: str) -> Change | None:
-    """None where one side has no score. unpaired: why the sides may not be paired, '' where they may."""
+    """Return the change, or None where one side has no score.
+
+    `unpaired` is why the sides may not be paired; '' where they may.
+    """
     if metric.name not in before.samples or metric.name not in after.samples:
         return None
     first, second = before.samples[metric.name], after.samples[metric.name]
@@ -88,12 +93,13 @@ def _mean(sample: pd.DataFrame) -> float:
 
 
 def independent(before: Estimate, after: Estimate) -> Estimate:
-    """`after` - `before` of samples that have nothing in common, from their intervals alone; without both there is none.
+    """Return `after` - `before` for samples that share nothing, computed from their intervals alone.
 
-    Zou and Donner 2008, Construction of confidence limits about effect measures: a general approach, Statistics in Medicine
-    27(10), 1693-1702: distances of the near limits from their means are added as squares. The p-value is read from the half of the
-    interval that lies towards 0, on a normal scale: Altman and Bland 2011, How to obtain the P value from a confidence interval,
-    BMJ 343, d2304.
+    Without both intervals the result has none. The method is that of Zou and Donner 2008, Construction of
+    confidence limits about effect measures: a general approach, Statistics in Medicine 27(10), 1693-1702: the
+    distances from the means to the near limits are added as squares. The p-value is computed on a normal
+    scale from the half of the interval towards 0: Altman and Bland 2011, How to obtain the P value from a
+    confidence interval, BMJ 343, d2304.
     """
     mean = after.mean - before.mean
     low = mean - math.hypot(after.mean - after.low, before.high - before.mean)
@@ -112,7 +118,7 @@ def independent(before: Estimate, after: Estimate) -> Estimate:
 
 
 def beyond_noise(changes: Sequence[Change]) -> list[Change]:
-    """The same, those marked that are told from no change when all of them are looked at together."""
+    """Return the changes, with those marked that are significant after Holm's correction over all of them."""
     tested = [place for place, one in enumerate(changes) if one.difference.tested]
     corrected = significance.holm(np.array([changes[place].difference.p for place in tested], dtype=np.float64))
     beyond = {place for place, p in zip(tested, corrected, strict=True) if p < significance.LEVEL}

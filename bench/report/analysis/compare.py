@@ -1,11 +1,13 @@
-"""Two results folders side by side: what is new, what is gone, and what changed by more than noise.
+"""Compares two results folders: new and missing arms, and changes that exceed noise.
 
-Arms are matched by task, strategy, setting, budget and seed. Their ids would not do: they hold a hash of all that decides an
-outcome, so that another version, price or setting gives other ids to the same question.
+Arms are matched by task, strategy, setting, budget and seed. Their ids are unsuitable: these contain a hash
+of everything that decides an outcome. Another version, price or setting gives another id to the same
+question.
 
-Scores are compared by the paired difference: same seeds, same test examples. Where the data are not the same, or no seed is, both
-sides are taken as independent. A difference is *beyond noise* where it is told from 0 after Holm's correction over all that was
-compared, so that with nothing changed at most one comparison in twenty tells of any change.
+Scores are compared by the paired difference over the same seeds and test examples. Where the data differ, or
+no seed is shared, both sides count as independent. A difference is *beyond noise* where it is significant
+after Holm's correction over all scores compared. Where nothing changed, at most one run of `bench compare` in
+twenty reports any change.
 """
 
 from __future__ import annotations
@@ -40,62 +42,67 @@ COSTS = {
     "memory": "peak_rss (bytes)",
     "GPU memory": "gpu_peak_allocated (bytes)",
 }
-"""What a cost is called -> column of `results.arms`."""
+"""Name of a cost -> column of `results.arms`."""
 
 
 ROUNDING = 1e-9
-"""Means over different numbers of equal scores differ by less."""
+"""Means over different numbers of equal scores differ by less than this."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OneSided:
-    """Seeds of a setting that one side alone has. whole: it has nothing of that setting on the other side.
-
-    ended: how those arms ended, and how many. alike: the setting of the other side that is the same under another name, else ''.
-    """
+    """The seeds of a setting that only one side has."""
 
     cell: Cell
     new: bool
+    """Whether they are in the later folder, and not in the earlier one."""
     whole: bool
+    """Whether the other side has no seed of that setting."""
     seeds: tuple[int, ...]
     ended: Mapping[str, int]
+    """Status -> number of these arms that ended with it."""
     alike: str = ""
+    """Name of the same setting on the other side, where that has another name; otherwise ''."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Turn:
-    """An arm that ended otherwise than before. reason: why there is no score, on the side that has none."""
+    """An arm whose status changed."""
 
     cell: Cell
     seed: int
     before: str
     after: str
     reason: str
+    """Why there is no score, on the side without one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """What came of it. cells: the settings that both sides have.
-
-    costs: cell -> name in COSTS -> means before and after, over the seeds that are done on both sides.
-    """
+    """The result of a comparison."""
 
     cells: tuple[Cell, ...]
+    """Settings that both sides have."""
     unlike: tuple[Unlike, ...]
     one_sided: tuple[OneSided, ...]
     turns: tuple[Turn, ...]
     changes: tuple[Change, ...]
     costs: Mapping[Cell, Mapping[str, tuple[float, float]]]
+    """Cell -> name in COSTS -> means before and after, over the seeds that are done on both sides."""
     notes: tuple[str, ...]
 
     @property
     def got_worse(self) -> bool:
-        """Whether a score is worse beyond noise, or an arm that was done is not done any more."""
+        """Whether a score is worse beyond noise, or an arm that was done is not done now."""
         return any(one.worse for one in self.changes) or any(turn.before == "done" for turn in self.turns)
 
 
 class _Side:
-    """One folder. arms: cell -> its rows of `results.arms`. lines: cell -> its scores, in the metrics of `score_by`."""
+    """One results folder.
+
+    `arms` maps a cell to its rows of `results.arms`. `lines` maps a cell to its scores, in the metrics of
+    `score_by`.
+    """
 
     def __init__(self, found: Results) -> None:
         self.found = current(found)
@@ -112,7 +119,7 @@ class _Side:
         self.lines = {Cell(one.task, one.budget_usd, line.name): line for one in self.boards for line in one.settings}
 
     def statuses(self, cell: Cell) -> dict[int, tuple[str, str]]:
-        """Seed -> how its arm ended, and why."""
+        """Return seed -> (status of its arm, reason)."""
         rows = self.arms[cell]
         return {int(seed): (str(s), str(why)) for seed, s, why in zip(rows["seed"], rows["status"], rows["reason"], strict=True)}
 
@@ -121,14 +128,16 @@ class _Side:
         return {self.found.records[arm].data_fingerprint for arm in done.index}
 
     def settings(self, cell: Cell) -> str:
-        """All settings of the strategy, and its part."""
+        """Return all settings of the strategy, and its part."""
         record = self.found.records[str(self.arms[cell].index[0])]
         return f"{record.use} {sorted(map(str, differences.flat(record.settings)))}"
 
 
 def compare(before: Results, after: Results, only: Sequence[str], progress: Progress) -> Comparison:
-    """only: names of metrics; none: all that both sides have. Raises BenchError where nothing can be matched, and for a metric
-    that is not on both sides."""
+    """Compare two folders, in the metrics `only`, or without any in all that both sides have.
+
+    Raises BenchError where nothing can be matched, and for a metric that is not on both sides.
+    """
     first, second = _Side(before), _Side(after)
     both = sorted(first.arms.keys() & second.arms.keys())
     if not both:
@@ -152,7 +161,7 @@ def compare(before: Results, after: Results, only: Sequence[str], progress: Prog
 
 
 def _why_none(before: Sequence[Cell], after: Sequence[Cell]) -> str:
-    """The first of task, budget and setting in which the two sides have nothing in common."""
+    """Return the first of task, budget and setting that the two sides do not share."""
     tasks = {cell.task for cell in before} & {cell.task for cell in after}
     if not tasks:
         return f"A has the task {_names(before, 'task')}, B {_names(after, 'task')}"
@@ -173,7 +182,7 @@ def _names(cells: Sequence[Cell], field: str) -> str:
 
 
 def _metrics(before: Results, after: Results, only: Sequence[str]) -> list[Metric]:
-    """Those of one name, unit and direction on both sides, as `after` orders them."""
+    """Return the metrics with the same name, unit and direction on both sides, in the order of `after`."""
     first, second = leaderboard.metrics(before), leaderboard.metrics(after)
     both = [metric for metric in second if metric in first]
     for name in only:
@@ -183,7 +192,6 @@ def _metrics(before: Results, after: Results, only: Sequence[str]) -> list[Metri
 
 
 def _changes(cells: Sequence[Cell], metrics: Sequence[Metric], first: _Side, second: _Side, progress: Progress) -> Iterator[Change]:
-    """Metric by metric."""
     scored = [cell for cell in cells if cell in first.lines and cell in second.lines]
     other_data = {cell for cell in scored if len(first.data(cell) | second.data(cell)) > 1}
     for done, (metric, cell) in enumerate(product(metrics, scored)):
@@ -194,7 +202,7 @@ def _changes(cells: Sequence[Cell], metrics: Sequence[Metric], first: _Side, sec
 
 
 def _floors(metrics: Sequence[Metric], first: _Side, second: _Side) -> Iterator[Unlike]:
-    """A rule without a model that scores otherwise on the same data tells that the counting has changed."""
+    """Yield baselines that score differently on the same data, which shows that the scoring has changed."""
     lines = [{(b.task, line.name): line for b in side.boards for line in b.floors} for side in (first, second)]
     same = {task for task, prints in differences.data(first.found).items() if prints == differences.data(second.found).get(task)}
     for task, rule in sorted(key for key in lines[0].keys() & lines[1].keys() if key[0] in same):
@@ -210,13 +218,16 @@ def _floors(metrics: Sequence[Metric], first: _Side, second: _Side) -> Iterator[
 
 
 def _close(before: pd.DataFrame, after: pd.DataFrame) -> bool:
-    """Whether a rule's scores, which are means over equal numbers of all arms, are the same but for rounding; seeds do not matter."""
+    """Return whether a baseline's scores are the same except for rounding.
+
+    They are means over equal numbers of all arms. Seeds do not matter.
+    """
     one, other = before.mean().align(after.mean(), join="inner")
     return bool(np.allclose(one, other, rtol=0, atol=ROUNDING))
 
 
 def _one_sided(first: _Side, second: _Side) -> Iterator[OneSided]:
-    """New ones, then those that are gone."""
+    """Yield the new ones, then the missing ones."""
     for new, here, there in ((True, second, first), (False, first, second)):
         for cell in sorted(here.arms):
             elsewhere = there.statuses(cell) if cell in there.arms else {}
@@ -229,7 +240,8 @@ def _one_sided(first: _Side, second: _Side) -> Iterator[OneSided]:
 
 
 def _alike(cell: Cell, here: _Side, there: _Side) -> str:
-    """A grid that gains or loses a value gives the same settings another name."""
+    """Return the other side's name of the same setting, or ''. A grid that gains or loses a value renames its
+    settings."""
     candidates = [c for c in there.arms if (c.task, c.budget_usd) == (cell.task, cell.budget_usd) and c not in here.arms]
     return next((c.setting for c in candidates if there.settings(c) == here.settings(cell)), "")
 
@@ -243,7 +255,7 @@ def _turns(cell: Cell, first: _Side, second: _Side) -> Iterator[Turn]:
 
 
 def _costs(before: pd.DataFrame, after: pd.DataFrame) -> dict[str, tuple[float, float]]:
-    """Only what both sides know, over the seeds for which both do."""
+    """Return costs that both sides know, over the seeds for which both do."""
     found = {}
     for name, column in COSTS.items():
         sides = [_by_seed(rows, column) for rows in (before, after)]

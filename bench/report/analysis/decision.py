@@ -1,7 +1,8 @@
 """What to buy: the best setting for a budget at given prices, and where the answer flips.
 
-A verdict has a winner only where one setting is significantly better than all others with a score there, corrected for their number.
-Otherwise it lists those that are not significantly worse. A setting has no score where it was not run with such a budget at these prices.
+A verdict has a winner only where one setting is significantly better than all others with a score there,
+corrected for their number. Otherwise it lists those that are not significantly worse. A setting has no score
+where it was not run with such a budget at these prices.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from bench.report.analysis.significance import Estimate
 from bench.results.repricing import Quotes
 
 ON_A_MAP = 12
-"""How many of the best settings are compared with each other in a cell of the map."""
+"""Number of the best settings that are compared with each other in a cell of the map."""
 
 BUDGETS, FACTORS = 12, (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0, 2.0, 4.0, 8.0, 16.0)
-"""Columns of a decision map. Its rows are the price of a label at the run times these factors."""
+"""Number of budgets of a decision map, and factors. Its rows are the price of a label at the run times these
+factors."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,13 +34,13 @@ class Verdict:
     budget_usd: float
     quotes: Quotes
     candidates: tuple[Mixture, ...]
-    """Settings with a score there, best first."""
+    """Settings with a score at this budget, best first."""
     ahead: tuple[Estimate, ...]
-    """By how much the best is better than each of the next; p-values are corrected, as on a board."""
+    """How much better the best is than each of the next. p-values are corrected as on a board."""
     tied: tuple[Mixture, ...]
-    """Those that are not significantly worse than the best."""
+    """Settings that are not significantly worse than the best, without the best."""
     not_covered: tuple[str, ...]
-    """Settings without a score there."""
+    """Settings without a score at this budget."""
 
     @property
     def best(self) -> Mixture | None:
@@ -46,14 +48,15 @@ class Verdict:
 
     @property
     def has_winner(self) -> bool:
-        """Whether there are several settings and one is significantly better than all others."""
+        """Whether there are at least two settings and one is significantly better than all others."""
         return len(self.candidates) > 1 and not self.tied
 
 
 def verdict(field: Field, budget_usd: float, quotes: Quotes, offers: Sequence[Offer] | None = None, compared: int = LOOKED_AT) -> Verdict:
-    """The best setting with that budget at these prices.
+    """Return the verdict for that budget at these prices.
 
-    offers: those of `field` at `quotes`, where they are known already. compared: how many of the best are compared with each other.
+    `offers` are those of `field` at `quotes`, if they are known already. `compared` is the number of the best
+    settings that are compared with each other.
     """
     offers = field.offers(quotes) if offers is None else offers
     candidates = tuple(field.at(budget_usd, offers))
@@ -67,9 +70,11 @@ def verdict(field: Field, budget_usd: float, quotes: Quotes, offers: Sequence[Of
 
 
 def covered(field: Field, budget_usd: float, quotes: Quotes) -> tuple[str, Point, float] | None:
-    """The best point that costs no more than the budget, so that it can be repeated: setting, point, dollars; None where there is none.
+    """Return the best point that costs no more than the budget, so that it can be repeated: (setting, point,
+    dollars).
 
-    The point stands for a smaller budget. This one may reach more, but how much more is not known.
+    None where there is none. The point stands for a smaller budget. This budget may reach more, but how much
+    more is unknown.
     """
     rates = quotes.rates(field.task)
     found = [(curve.name, point, point.cost(rates)) for curve in field.curves for point in curve.points]
@@ -82,15 +87,15 @@ class DecisionMap:
 
     field: Field
     label_usd: tuple[float, ...]
-    """Ascending."""
+    """Prices of a label in dollars, in ascending order."""
     budgets_usd: tuple[float, ...]
-    """Ascending."""
+    """In ascending order."""
     verdicts: tuple[tuple[Verdict, ...], ...]
-    """By price, then by budget."""
+    """Indexed by price, then by budget."""
 
     @cached_property
     def winners(self) -> tuple[str, ...]:
-        """Settings with the best mean in a cell where at least two have a score; in alphabetical order."""
+        """Settings with the best mean in a cell where at least two have a score, in alphabetical order."""
         cells = [verdict for row in self.verdicts for verdict in row]
         return tuple(sorted({cell.best.name for cell in cells if cell.best and len(cell.candidates) > 1}))
 
@@ -101,7 +106,11 @@ class DecisionMap:
 
 
 def decision_map(field: Field, quotes: Quotes) -> DecisionMap | None:
-    """None where labels cost nothing, or no cell has two settings with a score. Prices and budgets without such a cell are left out."""
+    """Return the decision map. Prices and budgets at which no cell has two settings with a score are left
+    out.
+
+    None where labels cost nothing, or no cell is left.
+    """
     price = quotes.price("label", field.task)
     if price <= 0:
         return None
@@ -124,7 +133,10 @@ def _row(field: Field, budgets: Sequence[float], quotes: Quotes) -> tuple[Verdic
 
 
 def _budgets(field: Field, quotes: Sequence[Quotes]) -> tuple[float, ...]:
-    """From the smallest to the largest budget at which two settings have a score at some price; those that were run are among them."""
+    """Return budgets from the smallest to the largest at which two settings have a score at some price.
+
+    They include the budgets that were run.
+    """
     ranges = [sorted(offer.range for offer in field.offers(at)) for at in quotes]
     lows = [found[1][0] for found in ranges if len(found) > 1]
     highs = [high for found in ranges for _, high in found if math.isfinite(high)]

@@ -1,6 +1,7 @@
-"""What is not the same in two results folders beside the scores, and what that does to comparing them.
+"""Finds what differs between two results folders beside the scores, and its effect on a comparison.
 
-A thing that one side does not state counts as equal to nothing, 0 or an empty list on the other: older versions wrote fewer keys.
+A key that one side lacks equals nothing, 0 or an empty list on the other side, because older versions wrote
+fewer keys.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ EFFECTS = {
     "paying machine": "times, memory and energy are those of other machines, and so is what the same dollars buy",
     "version": "may explain a change; fair where versions are what is compared",
 }
-"""Kind of thing -> what its difference does to a comparison, the gravest first."""
+"""Kind of difference -> its effect on a comparison. The gravest is first."""
 
 IN_SUITE = {
     **dict.fromkeys(("start_labels", "meter", "label_usd", "prices", "pays"), "money"),
@@ -37,13 +38,14 @@ IN_SUITE = {
 """Key of suite.json -> kind."""
 
 LABELLED = frozenset({"label_usd", "models", "texts", "tasks", "metrics"})
-"""Keys that hold LABEL -> thing: a label that one side alone has is no difference between what both have."""
+"""Keys that hold LABEL -> value. A label on one side alone is not a difference between the things that both
+have."""
 
 IN_TEXT = {"tasks": "question", "precision": "question", "decoding": "question", "metrics": "scoring"}
-"""Key of suite.yaml -> kind, of those that suite.json does not hold."""
+"""Key of suite.yaml that suite.json does not hold -> kind."""
 
 NOTHING = frozenset({DASH, "", "0", "False"})
-"""Values, as they read, that say no more than their absence."""
+"""Values, as text, that mean the same as an absent value."""
 
 SAID_ELSEWHERE = frozenset({"prices.meter", "prices.label_usd"})
 
@@ -55,27 +57,30 @@ FINGERPRINT_DIGITS = 12
 
 @dataclass(frozen=True, kw_only=True)
 class Unlike:
-    """One thing that is not the same. before, after: as they read, a dash where there is none; kind: key of EFFECTS."""
+    """One thing that differs."""
 
     kind: str
+    """Key of EFFECTS."""
     what: str
+    """Name of the thing."""
     before: str
+    """Its value as text, or a dash where there is none; likewise `after`."""
     after: str
 
 
 def unlike(before: Results, after: Results) -> list[Unlike]:
-    """All that differs, the gravest first."""
+    """Return all differences, the gravest first."""
     found = [*_fingerprints(before, after), *_suites(before, after), *_strategies(before, after), *_machines(before, after)]
     return sorted(found, key=gravest_first)
 
 
 def gravest_first(one: Unlike) -> tuple[int, str]:
-    """Sorts."""
+    """Return the sort key of a difference."""
     return list(EFFECTS).index(one.kind), one.what
 
 
 def data(found: Results) -> dict[str, frozenset[str]]:
-    """Task -> the fingerprints of the data that its arms saw."""
+    """Return task -> fingerprints of the data of its arms."""
     prints: dict[str, set[str]] = {}
     for record in found.records.values():
         prints.setdefault(record.task, set()).update({record.data_fingerprint} - {""})
@@ -109,7 +114,7 @@ def _suites(before: Results, after: Results) -> Iterator[Unlike]:
 
 
 def _parsed(text: str) -> Mapping[str, Any]:
-    """A suite's text; nothing where it cannot be read."""
+    """Return the content of a suite's text, or nothing where it cannot be parsed."""
     try:
         found = yaml.safe_load(text)
     except yaml.YAMLError:
@@ -118,7 +123,7 @@ def _parsed(text: str) -> Mapping[str, Any]:
 
 
 def flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """(path, leaf) of nested mappings, names joined by dots."""
+    """Yield (path, leaf) of nested mappings. Names in a path are joined by dots."""
     if isinstance(value, Mapping):
         for name, one in value.items():
             yield from flat(one, f"{path}.{name}" if path else str(name))
@@ -127,7 +132,7 @@ def flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _values(leaves: Iterable[tuple[str, Any]]) -> dict[str, set[str]]:
-    """Path -> all that it is said to be, as a person reads it."""
+    """Return path -> all of its values, as text."""
     found: dict[str, set[str]] = {}
     for path, value in leaves:
         found.setdefault(path, set()).add(_read(value))
@@ -142,7 +147,8 @@ def _changed(before: Mapping[str, set[str]], after: Mapping[str, set[str]]) -> I
 
 
 def _strategies(before: Results, after: Results) -> Iterator[Unlike]:
-    """Settings of one name that are not the same, and the checkpoints and texts that they use; those that differ alike together."""
+    """Yield settings of the same name that differ, and their checkpoints and texts. Equal differences are
+    grouped."""
     first, second = _by_setting(before), _by_setting(after)
     both = sorted(first.keys() & second.keys())
     for kind, of in (("question", _settings), ("inputs", _inputs)):
@@ -186,7 +192,7 @@ def _facts(found: Results, names: Iterable[str]) -> Iterator[tuple[str, Any]]:
 
 
 def machine(record: Record) -> str:
-    """The GPUs of an arm's machine, or else its processor; '' where neither is known."""
+    """Return the GPUs of an arm's machine, or else its processor; '' where neither is known."""
     facts = record.machine
     if facts.get("gpus"):
         return ", ".join(str(gpu.get("name", "unnamed")) for gpu in facts["gpus"])
@@ -195,7 +201,7 @@ def machine(record: Record) -> str:
 
 
 def _read(value: Any) -> str:
-    """As a person reads it."""
+    """Return a value as text for a reader."""
     if isinstance(value, float):
         return f"{value:.12g}"
     if isinstance(value, list | tuple):
@@ -204,7 +210,7 @@ def _read(value: Any) -> str:
 
 
 def joined(texts: Iterable[str]) -> str:
-    """'a, b and 7 more'; a dash for none."""
+    """Return texts such as 'a, b and 7 more', or a dash for none."""
     found = list(texts)
     more = f" and {len(found) - NAMED:,} more" if len(found) > NAMED else ""
     return (", ".join(found[:NAMED]) or DASH) + more

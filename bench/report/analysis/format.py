@@ -1,4 +1,4 @@
-"""How an estimate reads: its mean, its interval, its p-value."""
+"""Formats an estimate: its mean, its interval, its p-value."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from bench.report.markdown import DASH
 
 
 def score(estimate: Estimate | None) -> str:
-    """'mean [low, high]'; only the mean where there is no interval."""
+    """Return 'mean [low, high]', or only the mean where there is no interval."""
     if estimate is None:
         return DASH
     interval = f" [{estimate.low:z.2f}, {estimate.high:z.2f}]" if estimate.has_interval else ""
@@ -15,5 +15,5 @@ def score(estimate: Estimate | None) -> str:
 
 
 def chance(estimate: Estimate) -> str:
-    """'p 0.034'."""
+    """Return the p-value, such as 'p 0.034'."""
     return "p < 0.001" if estimate.p < 0.001 else f"p {estimate.p:.2g}"

@@ -1,4 +1,4 @@
-"""The leaderboard: for each task and budget, the settings from best to worst, and what they have to beat."""
+"""The leaderboard: for each task and budget the settings from best to worst, and the baselines and teachers."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ Kind = Literal["setting", "teacher", "floor"]
 FLOOR = "floor: "
 
 NAMED = 6
-"""A line that stands for several settings names so many of them."""
+"""Number of settings that are named in a line that stands for several."""
 
 ARROWS = {"higher": " ↑", "lower": " ↓"}
-"""After a unit: which way is better."""
+"""Direction -> arrow after the unit."""
 
 
 @dataclass(frozen=True)
 class Metric:
-    """What a score is called, its unit, and which way is better."""
+    """Name, unit and direction of a score."""
 
     name: str
     unit: str
@@ -40,32 +40,34 @@ class Metric:
 
     @property
     def title(self) -> str:
-        """With unit and direction, for a column's head: 'rouge2 (points) ↑'."""
+        """Name with unit and direction, for the head of a column: 'rouge2 (points) ↑'."""
         return f"{self.name} ({self.unit}){ARROWS.get(self.direction, '')}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One line of a board.
-
-    scores: metric -> mean and interval. samples: metric -> scores, seeds x examples, for pairing; one column where a metric
-    gives no score for each example.
-    statuses: how many arms ended how. facts: means over the arms that are done, or over all of them where none is;
-    columns of `results.arms`. seeds, wanted_seeds: those that gave a score, and those that gave one to any setting of the board.
-    teacher: of a setting, its own teachers. taught: of a teacher, the settings it taught. who: of a teacher, what it is.
-    """
+    """One line of a board: a setting, a teacher or a baseline."""
 
     name: str
     kind: Kind
     scores: Mapping[str, Estimate]
+    """Metric -> mean and interval."""
     samples: Mapping[str, pd.DataFrame]
+    """Metric -> scores, (seeds, examples), for pairing. One column where a metric gives no score per example."""
     statuses: Mapping[str, int]
+    """Status -> number of arms that ended with it."""
     facts: Mapping[str, float]
+    """Column of `results.arms` -> mean over the arms that are done, or over all of them where none is."""
     seeds: int = 0
+    """Number of seeds with a score."""
     wanted_seeds: int = 0
+    """Number of seeds with a score of any setting of the board."""
     teacher: Line | None = None
+    """The teachers of a setting."""
     taught: tuple[str, ...] = ()
+    """The settings that a teacher taught."""
     who: str = ""
+    """The model of a teacher."""
 
     @property
     def complete(self) -> bool:
@@ -75,18 +77,17 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class Board:
-    """One task at one budget.
-
-    settings: best first; those without all seeds after those with, those without a score last.
-    references: teachers, then floors, best first. lead: name of the floor that is the lead baseline, '' where there is none.
-    """
+    """The lines of one task at one budget."""
 
     task: str
     budget_usd: float
     primary: Metric
     settings: tuple[Line, ...]
+    """Best first. Those that lack seeds come after the others, and those without a score come last."""
     references: tuple[Line, ...]
+    """Teachers, then baselines, each best first."""
     lead: str = ""
+    """Name of the lead baseline, '' where there is none."""
 
     @cached_property
     def scored(self) -> tuple[Line, ...]:
@@ -99,28 +100,33 @@ class Board:
 
     @property
     def floors(self) -> tuple[Line, ...]:
-        """Best first."""
+        """The baselines, best first."""
         return tuple(line for line in self.references if line.kind == "floor")
 
     @cached_property
     def ranking(self) -> Ranking:
-        """The settings compared, in the primary metric, with corrected p-values."""
+        """The compared settings in the primary metric, with corrected p-values."""
         samples = {line.name: line.samples[self.primary.name] for line in self.compared}
         return ranking.ranking(samples, self.primary.direction != "lower")
 
     def rank(self, line: Line) -> tuple[int, int] | None:
-        """The best and the worst rank that a setting may have, see `Ranking.rank`; None where it was not tested against others."""
+        """Return the best and the worst rank that a setting may have; see `Ranking.rank`.
+
+        None where it was not tested against others.
+        """
         return self.ranking.rank(line.name) if self._ranked(line) and self.ranking.tested else None
 
     def difference(self, better: Line, worse: Line, metric: Metric | None = None) -> Estimate | None:
-        """By how much `better` is better in a metric, the primary one by default, paired; None where nothing can be paired.
+        """Return how much better `better` is in a metric, by default the primary one. None where nothing can
+        be paired.
 
-        The interval is for this one comparison. The p-value is corrected: of two settings compared by rank, by Holm over all
-        pairs, see `ranking`; else for the number of comparisons of its kind, which is Holm's first and strictest step.
+        The interval is for this one comparison. The p-value is corrected. For two ranked settings it is
+        corrected by Holm over all pairs; see `ranking`. Otherwise it is multiplied by the number of
+        comparisons of its kind, which is Holm's first and strictest step.
         """
         metric = metric or self.primary
         key = (better.kind, better.name, worse.kind, worse.name, metric.name)
-        if key not in self._differences:  # every part of a report asks for them
+        if key not in self._differences:  # every part of a report asks for differences
             self._differences[key] = self._difference(better, worse, metric)
         return self._differences[key]
 
@@ -140,20 +146,24 @@ class Board:
         return line.kind == "setting" and line.name in self.ranking.places
 
     def _family(self, first: Line, second: Line) -> int:
-        """How many comparisons there are of this kind: pairs of settings; each setting with each floor and with its teacher."""
+        """Return the number of comparisons of this kind.
+
+        They are the pairs of settings, or each setting with each baseline and with its teacher.
+        """
         if first.kind == second.kind:
             return math.comb(len(self.scored), 2) or 1
         return len(self.scored) * (len(self.floors) + 1) or 1
 
 
 def _by_worth(better: Line, worse: Line, metric: Metric) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Samples, the greater one first where `better` is better."""
+    """Return the samples in the order in which their difference is positive where `better` is better."""
     first, second = (better, worse) if metric.direction != "lower" else (worse, better)
     return first.samples[metric.name], second.samples[metric.name]
 
 
 def metrics(found: Results) -> list[Metric]:
-    """Every metric that was asked for a score, the primary one first, then rouge2 and rougeL, then in alphabetical order."""
+    """Return every metric that the suite scores: the primary one first, then rouge2 and rougeL, then in
+    alphabetical order."""
     scores = _scores(found).drop_duplicates("quantity")
     known = [Metric(str(n), str(u), str(d)) for n, u, d in zip(scores["quantity"], scores["unit"], scores["direction"], strict=True)]
     order = {name: place for place, name in enumerate([str(found.suite.get("primary_metric", "rouge2")), "rouge2", "rougeL"][::-1])}
@@ -161,12 +171,12 @@ def metrics(found: Results) -> list[Metric]:
 
 
 def label(strategy: str, setting: str) -> str:
-    """What a line is called: 'strategy' or 'strategy (setting)'."""
+    """Return the name of a line: 'strategy' or 'strategy (setting)'."""
     return f"{strategy} ({setting})" if setting else strategy
 
 
 def boards(found: Results, shown: Sequence[Metric]) -> list[Board]:
-    """One board for each task and budget, for the metrics `shown`; the first of them ranks."""
+    """Return one board for each task and budget, in the metrics `shown`. The first of these ranks."""
     arms = found.by_arm
     arms = arms[arms["task"].ne("")]
     arms["name"] = [label(s, t) for s, t in zip(arms["strategy"].tolist(), arms["setting"].tolist(), strict=True)]
@@ -187,7 +197,7 @@ def boards(found: Results, shown: Sequence[Metric]) -> list[Board]:
 
 
 def _scores(found: Results) -> pd.DataFrame:
-    """The rows that count: an arm that did not end well may have left scores behind."""
+    """Return the scores of arms that are done. Other arms may have left scores behind."""
     return found.table[(found.table["row"] == "score") & (found.table["status"] == "done")]
 
 
@@ -203,7 +213,7 @@ def _floor(subject: str, of_task: pd.DataFrame, scorer: _Scorer) -> Line:
 
 
 def _lead(name: str, floors: Sequence[Line]) -> str:
-    """The floor that the suite names, or else the first by name."""
+    """Return the baseline that the suite names, or else the first by name."""
     names = sorted(floor.name for floor in floors)
     return name if name in names else next(iter(names), "")
 
@@ -216,18 +226,22 @@ class _Scorer:
     metrics: Sequence[Metric]
 
     def lines(self, kind: Kind, subject: str, arms: pd.DataFrame, names: pd.Series[str]) -> list[Line]:
-        """Scores of one subject over `arms`, of which those that are done count; names: of the line of each."""
+        """Return the lines of one subject over `arms`. Only arms that are done count.
+
+        `names` holds the name of the line of each arm.
+        """
         done = arms["status"] == "done"
         found = {m.name: by_line(self.scores, subject, m.name, arms[done], names[done]) for m in self.metrics}
         samples = {name: {metric: of[name] for metric, of in found.items() if name in of} for name in names.unique()}
         estimates = {metric: {name: _estimate(sample) for name, sample in of.items()} for metric, of in found.items()}
         statuses: dict[str, Counter[str]] = {name: Counter() for name in samples}
-        for name, status in zip(names.tolist(), arms["status"].tolist(), strict=True):  # quicker than to go over the columns
+        for name, status in zip(names.tolist(), arms["status"].tolist(), strict=True):  # faster than iterating over the columns
             statuses[name][status] += 1
         return [self._line(name, kind, of, {m: estimates[m][name] for m in of}, statuses[name]) for name, of in samples.items()]
 
     def rank(self, line: Line) -> tuple[bool, bool, float, str]:
-        """Best first; those that lack seeds after those that do not, as their means are over other seeds."""
+        """Return the sort key: best first. Lines that lack seeds come last, because their means are over
+        other seeds."""
         score = line.scores.get(self.metrics[0].name)
         lower = self.metrics[0].direction == "lower"
         return score is None, not line.complete, (score.mean if lower else -score.mean) if score else 0.0, line.name
@@ -247,7 +261,7 @@ class _Scorer:
 
 
 def _estimate(sample: pd.DataFrame) -> Estimate:
-    """A metric of the whole test set has a mean over seeds and no interval."""
+    """Return the estimate. A metric of the whole test set has a mean over seeds and no interval."""
     found = significance.estimate(sample.to_numpy())
     return replace(found, examples=0) if sample.shape[1] == 1 and sample.columns[0] == WHOLE else found
 
@@ -262,7 +276,10 @@ def _settings(arms: pd.DataFrame, scorer: _Scorer) -> tuple[Line, ...]:
 
 
 def _teachers(found: Results, settings: Sequence[Line], arms: pd.DataFrame, scorer: _Scorer) -> list[Line]:
-    """One line for all settings whose teachers have the same scores: those were tuned on the same labels, or shown the same ones."""
+    """Return one line for all settings whose teachers have the same scores.
+
+    Such teachers were tuned on the same labels, or were shown the same ones.
+    """
     groups: dict[tuple[bytes, ...], list[Line]] = {}
     for line in settings:
         if line.teacher:

@@ -1,7 +1,8 @@
-"""Boards of several results folders in one leaderboard: of several suites, machines or versions.
+"""Merges boards of several results folders, from several suites, machines or versions, into one leaderboard.
 
-What stands in one table has the same task, the same data (by fingerprint) and the same metric; all else stands apart, and it is
-said why. A setting is ranked among those of its own suite and budget only: those have the same prices, and are paired.
+Entries of one table share the task, the data (by fingerprint) and the metric. All others get separate tables,
+with the reason. A setting is ranked only among those of its own suite and budget, which have the same prices
+and are paired.
 """
 
 from __future__ import annotations
@@ -22,32 +23,34 @@ from bench.system.names import nearest
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One setting at one budget of one folder. folder: what that is called. machine: what its arms ran on, '' where not known.
-
-    rank: the best and the worst that it may have on its own board, see `Board.rank`; None where it is not compared, for want of a
-    score or of a seed. behind: the best of its board, paired; None for the best itself, and where nothing can be paired.
-    """
+    """One setting at one budget of one folder."""
 
     folder: str
+    """Name of the folder."""
     board: Board
     line: Line
     machine: str
+    """The machine of its arms, '' where unknown."""
     rank: tuple[int, int] | None
+    """The best and the worst rank that it may have on its own board; see `Board.rank`. None where it is not
+    compared, because it lacks a score or a seed."""
     behind: Estimate | None
+    """How much better the best of its board is, paired. None for the best itself, and where nothing can be
+    paired."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """What may be compared. data: fingerprints of what the arms saw; one, or they may not be compared with each other either.
-
-    entries: by budget, then best first. floors: rules without a model, best first, with the folders that hold them.
-    """
+    """Entries that may be compared."""
 
     task: str
     metric: Metric
     data: tuple[str, ...]
+    """Fingerprints of the data that the arms saw. If there are several, not even these arms are comparable."""
     entries: tuple[Entry, ...]
+    """In order of the budget, then best first."""
     floors: tuple[tuple[Line, tuple[str, ...]], ...]
+    """Baselines, best first, with the folders that hold them."""
 
     @property
     def folders(self) -> tuple[str, ...]:
@@ -55,20 +58,26 @@ class Group:
 
     @property
     def data_said(self) -> str:
-        """'data 270b31368c1f'."""
+        """The data in text, such as 'data 270b31368c1f'."""
         return "data " + (", ".join(one[: differences.FINGERPRINT_DIGITS] for one in self.data) or "not known")
 
 
 @dataclass(frozen=True)
 class Together:
-    """groups: by task. notes: what stands apart, and why; what is not the same within one table."""
+    """The merged leaderboard."""
 
     groups: tuple[Group, ...]
+    """In order of the task."""
     notes: tuple[str, ...]
+    """What stands apart and why, and what differs within one table."""
 
 
 def together(found: Mapping[str, Results], rank_by: str, only_best: bool, progress: Progress) -> Together:
-    """found: name -> results. rank_by: a metric; '' for that of each suite. Raises BenchError where no folder has that metric."""
+    """Merge `found`, name -> results, and rank by the metric `rank_by`, or by that of each suite where it is
+    ''.
+
+    Raises BenchError where no folder has that metric.
+    """
     found = {folder: current(one) for folder, one in found.items()}
     _check(found, rank_by)
     entries: dict[tuple[str, Metric, tuple[str, ...], str], list[Entry]] = {}
@@ -106,7 +115,7 @@ def _entries(folder: str, found: Results, drawn: Board) -> Iterator[Entry]:
 
 
 def _machines(found: Results, drawn: Board) -> dict[str, str]:
-    """Setting -> what its arms ran on."""
+    """Return setting -> machines of its arms."""
     seen: dict[str, set[str]] = {}
     for record in found.records.values():
         if (record.task, record.budget_usd) == (drawn.task, drawn.budget_usd):
@@ -136,7 +145,7 @@ def _best_first(entry: Entry) -> tuple[float, bool, bool, float, str, str]:
 
 
 def _apart(groups: Sequence[Group]) -> Iterator[str]:
-    """Why one task has several tables."""
+    """Yield why one task has several tables."""
     for task in sorted({group.task for group in groups}):
         of_task = [group for group in groups if group.task == task]
         metrics = {group.metric.title for group in of_task}
@@ -154,7 +163,7 @@ def _apart(groups: Sequence[Group]) -> Iterator[str]:
 
 
 def _unlike(groups: Sequence[Group], found: Mapping[str, Results]) -> Iterator[str]:
-    """What is not the same for two folders that stand in one table."""
+    """Yield what differs between two folders in one table."""
     pairs = dict.fromkeys((group.folders[0], other) for group in groups for other in group.folders[1:])
     for one, other in pairs:
         by_kind: dict[str, list[str]] = {}

@@ -1,4 +1,5 @@
-"""Scores that no metric could give, or not for all examples, and why: they are missing everywhere, never 0."""
+"""Scores that a metric could not give for some or all examples, with reasons. They are missing everywhere,
+never 0."""
 
 from __future__ import annotations
 
@@ -9,26 +10,26 @@ from bench.results.table import Results
 
 @dataclass(frozen=True, kw_only=True)
 class Missing:
-    """One metric, and one reason for which it has no score, or not for all examples, in some arms."""
+    """A metric and one reason why it lacks scores, for some or all examples, in some arms."""
 
     metric: str
     reason: str
     arms: int
     """Arms with this reason."""
     of: int
-    """Arms that were asked for a score in this metric."""
+    """Arms in which the metric was to be scored."""
     tasks: frozenset[str]
     """Tasks of the arms with this reason."""
 
     @property
     def sentence(self) -> str:
-        """Plain text."""
+        """The reason in plain text."""
         where = "" if self.arms == self.of else f", in {self.arms:,} of {self.of:,} arms"
         return f"{self.metric}{where}: {self.reason}"
 
 
 def missing(found: Results) -> list[Missing]:
-    """By metric and reason, over the arms that are done."""
+    """Return the missing scores by metric and reason, over the arms that are done."""
     scores = found.table[(found.table["row"] == "score") & (found.table["status"] == "done")]
     asked = {str(metric): int(arms) for metric, arms in scores.groupby("quantity")["arm"].nunique().items()}
     lacking = scores[scores["value"].isna() | scores["reason"].ne("")]
@@ -45,7 +46,7 @@ def missing(found: Results) -> list[Missing]:
 
 
 def of_students(found: Results, metric: str) -> dict[str, str]:
-    """Arm -> why its compact model has no score in this metric."""
+    """Return arm -> why its compact model has no score in this metric."""
     table = found.table
     rows = table[(table["row"] == "score") & (table["subject"] == "student") & (table["quantity"] == metric) & table["value"].isna()]
     return dict(zip(rows["arm"], rows["reason"], strict=True))

@@ -1,7 +1,8 @@
-"""Quality against what one answer costs, on three axes: parameters, FLOPs and speed.
+"""Quality against the cost of one answer, on three axes: parameters, FLOPs and speed.
 
-A model is efficient or not only relative to one axis, and a shape may be so on one and not on another; hence all three stand
-beside each other (Tay et al. 2021, Scale Efficiently: Insights from Pre-training and Fine-tuning Transformers, arXiv 2109.10686).
+A model is efficient only relative to one axis. A shape may be efficient on one and not on another, so all
+three axes are shown (Tay et al. 2021, Scale Efficiently: Insights from Pre-training and Fine-tuning
+Transformers, arXiv 2109.10686).
 """
 
 from __future__ import annotations
@@ -14,27 +15,28 @@ from bench.report.analysis.leaderboard import Board, Line
 from bench.report.markdown import escape, listed
 
 TIMING_SLACK = 0.05
-"""Times that differ by less count as equal: they are medians of a few rounds, on machines that do other things as well."""
+"""Times whose relative difference is smaller count as equal. They are medians of a few rounds, on machines
+with other work."""
 
 ROUNDING = 1e-9
-"""Means over different numbers of equal costs differ by so much."""
+"""Means over different numbers of equal costs may differ by this much."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Axis:
-    """A cost of one answer. fact: column of `results.arms` that holds it, less is better. shown: that cost -> figure under `title`.
-
-    slack: costs that differ by less, relative to each other, count as equal.
-    """
+    """One cost of an answer."""
 
     name: str
     title: str
     fact: str
+    """Column of `results.arms` that holds the cost. Less is better."""
     shown: Callable[[float], float]
+    """Turns the cost into the figure under `title`."""
     slack: float = ROUNDING
+    """Costs whose relative difference is smaller count as equal."""
 
     def cost(self, line: Line) -> float | None:
-        """None where it is not known."""
+        """Return the cost of a line, or None where it is unknown."""
         found = line.facts.get(self.fact)
         return found if found and found > 0 else None
 
@@ -48,42 +50,41 @@ AXES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a setting stands on one axis. rank: of its cost, 1 is the least.
-
-    by: the best of the settings that dominate it, '' where it is on the Pareto front. how: in what that one is ahead.
-    surely: whether that one is surely better in quality, corrected for all pairs of settings.
-    """
+    """The place of a setting on one axis."""
 
     cost: float
     rank: int
+    """Rank of its cost; 1 is the cheapest."""
     by: str = ""
+    """The best of the settings that dominate it, '' where it is on the Pareto front."""
     how: str = ""
+    """How that setting dominates it."""
     surely: bool = False
+    """Whether that setting is significantly better in quality, corrected for all pairs of settings."""
 
     @property
     def verdict(self) -> str:
-        """Markdown."""
+        """The verdict in Markdown."""
         return f"{'surely ' if self.surely else ''}inefficient: {escape(self.by)} is {self.how}" if self.by else "on the front"
 
 
 @dataclass(frozen=True)
 class TradeOff:
-    """The settings of one board on every axis of which a cost is known. lines: those compared, best first.
-
-    places: by axis and name of a line; a line of which the cost is not known has none.
-    """
+    """The compared settings of one board on every axis with a known cost."""
 
     board: Board
     lines: tuple[Line, ...]
+    """The compared settings, best first."""
     places: Mapping[Axis, Mapping[str, Place]]
+    """Axis -> name of a line -> its place. A line without a known cost has none."""
 
     def front(self, axis: Axis) -> list[Line]:
-        """The settings that none dominates, best first."""
+        """Return the settings that no other dominates, best first."""
         return [line for line in self.lines if (place := self.places[axis].get(line.name)) and not place.by]
 
     @property
     def summary(self) -> str:
-        """Which settings are efficient, and which inefficient, whatever the axis; Markdown."""
+        """Which settings are efficient on every axis, and which are inefficient on every axis, in Markdown."""
         known = {line.name: [found[line.name] for found in self.places.values() if line.name in found] for line in self.lines}
         front = [name for name, found in known.items() if found and not any(place.by for place in found)]
         inside = [name for name, found in known.items() if found and all(place.by for place in found)]
@@ -94,10 +95,11 @@ class TradeOff:
 
 @dataclass(frozen=True, kw_only=True)
 class _Point:
-    """One setting on one axis. quality: more is better."""
+    """One setting on one axis."""
 
     name: str
     quality: float
+    """More is better."""
     cost: float
     slack: float
 
@@ -105,18 +107,19 @@ class _Point:
         return self.cost * (1 + self.slack) < other.cost
 
     def dominates(self, other: _Point) -> bool:
-        """Better and no costlier, or as good and cheaper."""
+        """Return whether this one is better and no costlier, or as good and cheaper."""
         return not other.cheaper(self) if self.quality > other.quality else self.quality == other.quality and self.cheaper(other)
 
     def ahead(self, other: _Point) -> str:
-        """In what it is ahead of one that it dominates."""
+        """Return how it dominates the other."""
         return f"{'better' if self.quality > other.quality else 'as good'} and {'cheaper' if self.cheaper(other) else 'no costlier'}"
 
 
 def trade_off(board: Board) -> TradeOff | None:
-    """None where no two settings differ in a cost, as where all compact models have one shape.
+    """Return the trade-off of the settings that are as complete as the best, and so have scores for the same
+    seeds.
 
-    Compared are the settings with scores for the same seeds: those that are as complete as the best.
+    None where no two settings differ in a cost, as where all compact models have one shape.
     """
     lines = board.compared
     points = {axis: found for axis in AXES if (found := list(_points(board, axis, lines)))}
@@ -129,7 +132,7 @@ def trade_off(board: Board) -> TradeOff | None:
 
 
 def _points(board: Board, axis: Axis, lines: Sequence[Line]) -> Iterator[_Point]:
-    """Best first."""
+    """Yield the settings with a known cost, best first."""
     sign = -1 if board.primary.direction == "lower" else 1
     for line in lines:
         if cost := axis.cost(line):
@@ -137,7 +140,7 @@ def _points(board: Board, axis: Axis, lines: Sequence[Line]) -> Iterator[_Point]
 
 
 def _spread(points: Sequence[_Point]) -> bool:
-    """Whether the cheapest is cheaper than the costliest."""
+    """Return whether the cheapest is cheaper than the costliest."""
     return min(points, key=lambda point: point.cost).cheaper(max(points, key=lambda point: point.cost))
 
 

@@ -1,22 +1,27 @@
-"""Which settings of a board are significantly better than which, their ranks, and how large a difference could have been found.
+"""Ranks the settings of a board: which are significantly better, and how large a difference could have been
+found.
 
-The p-values of one board, that is of one task at one budget, are corrected together. The family is all pairs of the settings compared
-there, in the metric that ranks: k (k - 1) / 2 pairs of k settings. Every claim about settings of a board is a claim about such pairs: the
-winner beats each other setting, and ties, inefficient settings and ranks are about pairs too. It does therefore not matter that the data
-choose the pairs that are reported. In 95 of 100 boards all that is called significant is true.
+The p-values of one board, which means one task at one budget, are corrected together. The family is all pairs
+of the settings compared there, in the metric that ranks: k (k - 1) / 2 pairs of k settings. Every claim about
+settings of a board is a claim about such pairs: the winner beats each other setting, and ties, inefficient
+settings and ranks are about pairs too. It does therefore not matter that the data choose the pairs that are
+reported. In 95 of 100 boards all that is called significant is true.
 
-A few seeds hardly show how much a pair differs between seeds. Its variance between seeds is therefore never taken to be less than that of
-the average pair of the board: the mean square of settings x seeds, with (k - 1)(seeds - 1) degrees of freedom, as in an analysis of
-variance with seeds as blocks. It is taken to be more where the pair's own seeds say so, which protects against settings that differ in
-spread.
+A few seeds hardly show how much a pair differs between seeds. Its variance between seeds is therefore never
+taken to be less than that of the average pair of the board. That is the mean square of settings x seeds, with
+(k - 1)(seeds - 1) degrees of freedom, as in an analysis of variance with seeds as blocks. It is taken to be
+more where the pair's own seeds show more, which protects against settings that differ in spread.
 
-Where a is significantly better than b and b than c, a is significantly better than c. The numbers of settings significantly better and
-significantly worse than one setting bound its rank, for all settings at once (Al Mohamad, Goeman and van Zwet 2022, Simultaneous confidence
-intervals for ranks with application to ranking institutions, Biometrics 78(1)). Ranks do not contradict each other. Where one setting is
-significantly better than another, both its bounds are above the other's; two settings without a significant difference share a rank.
+Where a is significantly better than b and b than c, a is significantly better than c. The numbers of settings
+that are significantly better and worse than one setting bound its rank, for all settings at once (Al Mohamad,
+Goeman and van Zwet 2022, Simultaneous confidence intervals for ranks with application to ranking
+institutions, Biometrics 78(1)). Ranks do not contradict each other. Where one setting is significantly better
+than another, both its bounds are above the other's. Two settings without a significant difference share a
+rank.
 
-With more than `LOOKED_AT` settings only pairs with at least one of the best `LOOKED_AT` are tested. The other pairs count in the
-correction and are not significant. This is conservative and keeps the work linear in the number of settings.
+With more than `LOOKED_AT` settings only pairs with at least one of the best `LOOKED_AT` are tested. The other
+pairs count in the correction and are not significant. This is conservative and keeps the work linear in the
+number of settings.
 """
 
 from __future__ import annotations
@@ -33,7 +38,7 @@ from bench.report.analysis import significance
 from bench.report.analysis.significance import Effects, Estimate, Floats, Spread
 
 LOOKED_AT = 50
-"""How many of the best settings are tested against all."""
+"""Number of the best settings that are tested against all others."""
 
 POWER = 0.8
 NEGLIGIBLE = 1e-10
@@ -50,7 +55,7 @@ class Ranking:
     names: tuple[str, ...]
     """Best first."""
     means: Floats
-    """(settings,): the mean of each, where more is better."""
+    """(settings,): the mean of each. More is better."""
     effects: Effects
     """Effects behind these means."""
 
@@ -69,7 +74,11 @@ class Ranking:
 
     @cached_property
     def p_values(self) -> Floats:
-        """Corrected p-values that a row's setting is better than a column's: (best LOOKED_AT, all). 1 where its mean is not above it."""
+        """Corrected p-values that the setting of a row is better than that of a column: (best LOOKED_AT,
+        all).
+
+        It is 1 where the mean of the row is not higher.
+        """
         return corrected(self.means, self.effects)
 
     @cached_property
@@ -78,7 +87,7 @@ class Ranking:
         return average(self.effects)
 
     def difference(self, better: str, worse: str) -> Estimate:
-        """`better` - `worse`, with the 95 % interval of this one comparison and the corrected p-value."""
+        """Return `better` - `worse`, with the 95 % interval of this one comparison and the corrected p-value."""
         first, second = self.places[better], self.places[worse]
         own = significance.spread(self.effects.map(lambda part: part[first] - part[second]))
         mean = float(self.means[first] - self.means[second])
@@ -98,32 +107,38 @@ class Ranking:
 
     @property
     def tested(self) -> bool:
-        """Whether there is enough for a test: at least two seeds, and scores by example."""
+        """Whether a test is possible: at least two seeds, and scores per example."""
         return self.seeds > 1 and self.examples >= significance.FEWEST_EXAMPLES
 
     def rank(self, name: str) -> tuple[int, int]:
-        """The best and the worst rank that a setting may have: 1 + those significantly better; all but those significantly worse."""
+        """Return the best and the worst rank that a setting may have.
+
+        The best is 1 + the number of settings that are significantly better. The worst is the number of all
+        settings less those that are significantly worse.
+        """
         place, significant = self.places[name], self.p_values < significance.LEVEL
         worse = int(significant[place].sum()) if place < len(significant) else 0
         return 1 + int(significant[:, place].sum()), len(self.names) - worse
 
     def detectable(self, seeds: int = 1, examples: int = 1) -> float:
-        """The true difference between two settings that is significant in `POWER` of all boards, in the unit of the score.
+        """Return the true difference between two settings that is significant in `POWER` of all boards, in
+        units of the score.
 
-        It holds for the spread of the average pair and the strictest level of the correction. NaN with one setting, one seed, or without
-        an interval. seeds, examples: the same with so many times as many of them.
+        It assumes the spread of the average pair and the strictest level of the correction. `seeds` and
+        `examples` multiply the present numbers. NaN with one setting, with one seed, or without an interval.
         """
         if len(self.names) < 2 or not self.tested:
             return math.nan
         pooled, settings, per_pair = self.pooled, len(self.names), seeds * self.seeds - 1
-        of_seeds = np.maximum(pooled.seeds - pooled.cells, 0)  # a difference of two estimates, negative by chance
+        of_seeds = np.maximum(pooled.seeds - pooled.cells, 0)  # a difference of two estimates, which may be negative by chance
         by_seed = (of_seeds + pooled.cells / examples) / seeds
         found = Spread(by_seed, pooled.examples / examples, pooled.cells, (settings - 1) * per_pair)
         return _detectable(found, settings, per_pair)
 
 
 def ranking(samples: Mapping[str, pd.DataFrame], higher_is_better: bool = True) -> Ranking:
-    """Rank from name -> scores, seeds x examples. A setting that has nothing in common with those before it is left out."""
+    """Rank settings from name -> scores, (seeds, examples). A setting that shares nothing with those before
+    it is left out."""
     common: list[pd.Index] = []
     kept: dict[str, pd.DataFrame] = {}
     for name, sample in samples.items():
@@ -141,10 +156,10 @@ def ranking(samples: Mapping[str, pd.DataFrame], higher_is_better: bool = True) 
 
 
 def corrected(means: Floats, found: Effects) -> Floats:
-    """Corrected p-values that one setting is better than another, (best LOOKED_AT, settings).
+    """Return the corrected p-values that one setting is better than another, (best LOOKED_AT, settings).
 
-    means: (settings,), best first. found: the effects behind them. Nothing else is needed where settings are compared again, as at
-    other prices.
+    `means` are (settings,), best first. `found` holds the effects behind them. Nothing else is needed to
+    compare settings again, for example at other prices.
     """
     settings, looked_at = len(means), min(len(means), LOOKED_AT)
     p = np.ones((looked_at, settings))
@@ -162,14 +177,14 @@ def corrected(means: Floats, found: Effects) -> Floats:
 
 
 def average(found: Effects) -> Spread:
-    """Spread of the average pair of settings; zero for one alone."""
+    """Return the spread of the average pair of settings; zero for a single setting."""
     others = len(found.seeds) - 1
     squares = [2 * np.square(part - part.mean(axis=0)).sum() / max(others, 1) for part in found.parts]
     return significance.components(squares, found.shape)._replace(freedom=max(others * (found.shape[0] - 1), 1))
 
 
 def at_least(own: Spread, pooled: Spread) -> Spread:
-    """Spread of a pair, where the variance between seeds is never less than that of the average pair."""
+    """Return the spread of a pair, with a variance between seeds that is at least that of the average pair."""
     return own._replace(seeds=np.maximum(own.seeds, pooled.seeds), freedom=pooled.freedom)
 
 
@@ -179,22 +194,23 @@ def _shared(common: Sequence[pd.Index], sample: pd.DataFrame) -> list[pd.Index]:
 
 
 def cut(sample: pd.DataFrame, common: Sequence[pd.Index]) -> Floats:
-    """Scores, seeds x examples, of those in common."""
+    """Return the scores, (seeds, examples), of the shared seeds and examples."""
     seeds, examples = common
     whole = sample.index.equals(seeds) and sample.columns.equals(examples)
     return (sample if whole else sample.loc[seeds, examples]).to_numpy(dtype=np.float64)
 
 
 def _squares(part: Floats, looked_at: int) -> Floats:
-    """Sums of squared differences between rows, (looked_at, rows)."""
-    rows = part - part.mean(axis=0)  # what all have in common would cost digits
+    """Return the sums of squared differences between rows, (looked_at, rows)."""
+    rows = part - part.mean(axis=0)  # a common offset would cost precision
     squares = np.square(rows).sum(axis=1)
     found: Floats = np.maximum(squares[:looked_at, None] + squares - 2 * rows[:looked_at] @ rows.T, 0)
     return found
 
 
 def _transitive(p: Floats) -> Floats:
-    """Adds what follows: the p-value of a conclusion is at most the largest one of the chain that leads to it."""
+    """Lower p-values by transitivity: that of a conclusion is at most the largest one in the chain that leads
+    to it."""
     for place in range(1, p.shape[1]):
         above = min(place, len(p))
         chains = np.maximum(p[:above, :above], p[:above, place])
@@ -203,7 +219,10 @@ def _transitive(p: Floats) -> Floats:
 
 
 def _detectable(pooled: Spread, settings: int, per_pair: int) -> float:
-    """Bisects over the difference. Averages over what the seeds of a pair, and those of the others, may show of the true variance."""
+    """Find the detectable difference by bisection.
+
+    It averages over what the seeds of a pair, and those of the other pairs, may show of the true variance.
+    """
     own, own_weights = significance.mixture(per_pair)
     rest, rest_weights = significance.mixture(max(pooled.freedom - per_pair, 1))
     share = 1 / (settings - 1)

@@ -1,4 +1,4 @@
-"""Scores of one task, example by example, put together as the lines of a board hold them: seeds x examples."""
+"""Collects the scores of one task per example, (seeds, examples) for each line of a board."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from bench.report.analysis.significance import Floats
 from bench.results.table import Results
 
 WHOLE = "the whole test set"
-"""The one column of scores that are not given by example."""
+"""The only column of scores that are not given per example."""
 
 Scores = Mapping[tuple[str, str], pd.DataFrame]
-"""(subject, metric) -> scores, arms x examples; missing where an arm was not scored on an example."""
+"""(subject, metric) -> scores, (arms, examples). NaN where an arm was not scored on an example."""
 
 
 def scores(found: Results, arms: pd.Index, metrics: Collection[str]) -> Scores:
-    """Of `arms`, those that have values by example."""
+    """Return the scores of those `arms` that have values per example."""
     rows: dict[tuple[str, str], dict[tuple[str, ...], dict[str, Floats]]] = {}
     for arm in arms:
         if arm in found.examples:
@@ -36,15 +36,16 @@ def _together(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def _frame(ids: tuple[str, ...], arms: Mapping[str, Floats]) -> pd.DataFrame:
-    rows, columns = pd.Index([*arms], dtype=object), pd.Index([*ids], dtype=object)  # Python's own strings: they are gone over one by one
+    rows, columns = pd.Index([*arms], dtype=object), pd.Index([*ids], dtype=object)  # Python's own strings are iterated faster
     return pd.DataFrame(np.stack(list(arms.values())), rows, columns)
 
 
 def by_line(found: Scores, subject: str, metric: str, arms: pd.DataFrame, lines: pd.Series[str]) -> dict[str, pd.DataFrame]:
-    """Line -> seeds x examples, the mean over the arms of a seed; only examples that every arm of the line has a score for.
+    """Return line -> scores, (seeds, examples), the mean over the arms of a seed. Lines without a score are
+    left out.
 
-    arms: as of `results.arms`; lines: the line of each. A metric that scores the whole test set has one column, WHOLE. A line
-    without a score is left out.
+    Only examples for which every arm of the line has a score count. `arms` come from `results.arms`, and
+    `lines` holds the line of each. A metric that scores the whole test set has one column, WHOLE.
     """
     samples = _by_example(found[subject, metric], arms["seed"], lines) if (subject, metric) in found else {}
     whole = f"{subject} {metric}"
@@ -67,7 +68,7 @@ def _by_example(wide: pd.DataFrame, seeds: pd.Series[int], lines: pd.Series[str]
 
 
 def _by_seed(values: Floats, seeds: NDArray[np.int64], examples: pd.Index) -> pd.DataFrame:
-    """values: arms x examples."""
+    """Return means by seed of `values`, (arms, examples)."""
     order = np.argsort(seeds, kind="stable")
     different, first, counts = np.unique(seeds[order], return_index=True, return_counts=True)
     means = values[order]
@@ -81,5 +82,5 @@ def _by_seed(values: Floats, seeds: NDArray[np.int64], examples: pd.Index) -> pd
 
 @lru_cache(maxsize=1024)
 def _index(seeds: tuple[int, ...]) -> pd.Index:
-    """One for all lines with these seeds: indexes that are the same object are quickly found to be equal."""
+    """Return one shared index for all lines with these seeds, because identical objects compare fast."""
     return pd.Index(seeds)

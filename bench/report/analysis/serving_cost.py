@@ -1,10 +1,12 @@
-"""Making a model and then using it: which one is cheapest after R requests a month for T months.
+"""Total cost of making and using a model: which one is cheapest after R requests a month for T months.
 
-A model is paid for once and answers for ever after. So a student that costs more to make may be the cheaper one in the end, where
-it answers faster; and any student pays for itself, against answering with the large model, from some number of answers on.
+A model is paid for once and then answers many requests. A student that costs more to make may be cheaper in
+the end, if it answers faster. A student can also pay for itself, against the large model, after some number
+of answers.
 
-What an answer costs is computed: the FLOPs, or else the time, of one example of the greatest length that the task allows (measured in
-batches, `bench.training.speed`), at the price of the device. It holds for a device that is kept busy: idle hours cost as well.
+The cost of an answer is computed: the FLOPs, or else the time, of one example of the maximum length that the
+task allows, at the price of the device. The time is measured in batches (`bench.training.speed`). It assumes
+a busy device; idle hours cost as well.
 """
 
 from __future__ import annotations
@@ -31,39 +33,46 @@ class Use:
 
 @dataclass(frozen=True, kw_only=True)
 class Served:
-    """One setting with its use in the sum; dollars.
-
-    made: what its purse paid. answer: one answer of the compact model. large_answer, large_made: the same of the large model, tuned on
-    the same labels, where the setting tuned one: labels and its tuning. None: not known.
-    """
+    """Cost of making and using one setting, in dollars."""
 
     line: Line
     made: float
+    """What its purse paid."""
     answer: float
+    """One answer of the compact model."""
     large_answer: float | None
+    """One answer of the large model. None: unknown."""
     large_made: float | None
+    """The large model tuned on the same labels: labels and tuning. None where it is unknown or the setting
+    tuned none."""
 
     def total(self, answers: float) -> float:
-        """To make it, and to have it answer so often."""
+        """Return the cost of making it and of this many answers."""
         return self.made + answers * self.answer
 
     @property
     def pays_from(self) -> float | None:
-        """Answers from which it is cheaper than the large model; 0: at once; inf: never; None: not known, or there is no large one."""
+        """Number of answers from which it is cheaper than the large model.
+
+        0: at once. inf: never. None: unknown, or there is no large model.
+        """
         if self.large_answer is None or self.large_made is None:
             return None
         return break_even(self.large_made, self.large_answer, self.made, self.answer)
 
 
 def break_even(made: float, answer: float, other_made: float, other_answer: float) -> float:
-    """Answers from which the other one is the cheaper of the two; 0: at once, inf: never."""
+    """Return the number of answers from which the other one is cheaper; 0: at once, inf: never."""
     if other_made <= made:
         return 0.0 if other_answer <= answer else math.inf
     return (other_made - made) / (answer - other_answer) if other_answer < answer else math.inf
 
 
 def served(board: Board, quotes: Quotes) -> list[Served]:
-    """Settings of a board, at the prices of `quotes`, of which both prices are known, best first. board: of results at these prices."""
+    """Return the settings of a board for which both costs are known, best first, at the prices of `quotes`.
+
+    `board` must come from results at these prices.
+    """
     found = []
     for line in board.scored:
         made, answer = line.facts.get("usd spent"), _answer_usd(line, "student", board.task, quotes)
@@ -81,7 +90,7 @@ def served(board: Board, quotes: Quotes) -> list[Served]:
 
 
 def _answer_usd(line: Line, who: str, task: str, quotes: Quotes) -> float | None:
-    """By FLOPs where compute is paid by them, else by time."""
+    """Return the cost of an answer, by FLOPs where these pay for compute, else by time."""
     flops, ms = line.facts.get(f"{who}_flops"), line.facts.get(f"{who}_ms")
     if quotes.book.meter == "flops" and flops is not None:
         return flops * quotes.book.unit_price_usd("flops", task, "evaluation")
@@ -89,11 +98,11 @@ def _answer_usd(line: Line, who: str, task: str, quotes: Quotes) -> float | None
 
 
 def _teacher_usd(line: Line) -> float | None:
-    """What the tuned large model cost, with the labels it was tuned on; None where none was tuned."""
+    """Return the cost of the tuned large model with its labels, or None where none was tuned."""
     tuning = line.facts.get("usd teacher_tuning")
     return tuning + line.facts.get("usd labels", 0.0) if tuning else None
 
 
 def cheapest(found: Sequence[Served], answers: float) -> Served | None:
-    """The least in all; the better one where two cost the same."""
+    """Return the one with the lowest total. The better one wins a tie."""
     return min(found, key=lambda one: one.total(answers), default=None)

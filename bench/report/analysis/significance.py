@@ -47,7 +47,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 LEVEL = 0.05
-"""Significance level of tests; intervals leave out the same share."""
+"""Significance level of tests. Intervals leave out the same share."""
 
 FEWEST_EXAMPLES = 4
 """With fewer examples there is no interval: Student's t with examples - 1 degrees of freedom has no finite variance then."""
@@ -66,35 +66,37 @@ ROUNDING = 1e-18
 class Effects:
     """Estimated effects behind one mean, or behind many along the leading axes.
 
-    They are scaled: a sum of squares is the variance of the mean from that source, and a sum of products is the covariance of two means.
-    They are linear in the scores: the effects of a difference, or of any linear combination of means, are that combination of effects.
+    They are scaled: a sum of squares is the variance of the mean from that source, and a sum of products is
+    the covariance of two means. They are linear in the scores. The effects of a difference, or of any linear
+    combination of means, are that combination of effects.
     """
 
     seeds: Floats
-    """(..., seeds): mean of a seed less the mean of all."""
+    """(..., seeds): mean of a seed minus the overall mean."""
     examples: Floats
-    """(..., examples): mean of an example less the mean of all."""
+    """(..., examples): mean of an example minus the overall mean."""
     cells: Floats
-    """(..., seeds x examples): what is left of each score, the residual."""
+    """(..., seeds x examples): residual of each score."""
     shape: tuple[int, int]
-    """How many seeds and how many examples there are."""
+    """Number of seeds and number of examples."""
 
     @property
     def parts(self) -> tuple[Floats, Floats, Floats]:
         return self.seeds, self.examples, self.cells
 
     def map(self, change: Callable[[Floats], Floats]) -> Effects:
-        """The same linear change of all three, such as a choice of rows or a product with weights."""
+        """Apply the same linear change to all three parts, such as a choice of rows or a product with
+        weights."""
         return Effects(seeds=change(self.seeds), examples=change(self.examples), cells=change(self.cells), shape=self.shape)
 
 
 class Spread(NamedTuple):
-    """Variance of a mean by source, in squared units of the score; of one mean, or of many as arrays of one shape."""
+    """Variance of a mean by source, in squared units of the score. Many means give arrays of one shape."""
 
     seeds: Floats
     """Variance between seeds, estimated with `freedom` degrees of freedom."""
     examples: Floats
-    """What the choice of examples adds to that."""
+    """Additional variance from the choice of examples."""
     cells: Floats
     """The part of `seeds` that more examples would reduce, because it belongs to single cells."""
     freedom: int
@@ -109,11 +111,11 @@ class Estimate:
     """NaN without an interval; `high` too."""
     high: float
     seeds: int
-    """How many there were. With one seed the interval is over examples alone and says nothing about other seeds."""
+    """Number of seeds. With one seed the interval is over examples alone and says nothing about other seeds."""
     examples: int
     p: float = math.nan
-    """Two-sided p-value of a mean that is 0 in truth; corrected for many comparisons where a board made it. NaN with one seed, or without
-    an interval."""
+    """Two-sided p-value for a true mean of 0. A board corrects it for multiple comparisons. NaN with one
+    seed, or without an interval."""
 
     @property
     def significant(self) -> bool:
@@ -126,21 +128,22 @@ class Estimate:
 
     @property
     def tested(self) -> bool:
-        """Whether there is a p-value: at least two seeds, and scores by example."""
+        """Whether there is a p-value: at least two seeds, and scores per example."""
         return not math.isnan(self.p)
 
     def __neg__(self) -> Estimate:
-        """The difference with its two sides swapped."""
+        """Return the difference with its two sides swapped."""
         return Estimate(mean=0.0 - self.mean, low=0.0 - self.high, high=0.0 - self.low, seeds=self.seeds, examples=self.examples, p=self.p)
 
 
 def estimate(scores: Floats) -> Estimate:
-    """Mean, interval and p-value of scores, seeds x examples, at least one of each, none missing."""
+    """Return mean, interval and p-value of scores, (seeds, examples), with at least one of each and none
+    missing."""
     return estimate_of(float(scores.mean()), effects(scores))
 
 
 def estimate_of(mean: float, found: Effects) -> Estimate:
-    """Interval and p-value of a mean from the effects behind it."""
+    """Return the interval and the p-value of a mean from the effects behind it."""
     (seeds, examples), variance = found.shape, spread(found)
     low, high = interval(mean, variance)
     p = float(p_value(np.array(mean), variance)) if seeds > 1 else math.nan
@@ -148,13 +151,14 @@ def estimate_of(mean: float, found: Effects) -> Estimate:
 
 
 def difference(better: pd.DataFrame, worse: pd.DataFrame) -> Estimate | None:
-    """Estimate of the mean of `paired`."""
+    """Return the estimate of the mean of `paired`."""
     gaps = paired(better, worse)
     return None if gaps is None else estimate(gaps.to_numpy())
 
 
 def paired(better: pd.DataFrame, worse: pd.DataFrame) -> pd.DataFrame | None:
-    """`better` - `worse`, by seed (index) and example (columns); None where they have no seed or no example in common."""
+    """Return `better` - `worse`, by seed (index) and example (columns). None where they share no seed or no
+    example."""
     if not (better.index.equals(worse.index) and better.columns.equals(worse.columns)):
         better, worse = better.align(worse, join="inner")
     if better.empty:
@@ -164,7 +168,7 @@ def paired(better: pd.DataFrame, worse: pd.DataFrame) -> pd.DataFrame | None:
 
 
 def effects(scores: Floats) -> Effects:
-    """Effects behind the means of scores, (..., seeds, examples)."""
+    """Return the effects behind the means of scores, (..., seeds, examples)."""
     *many, seeds, examples = scores.shape
     of_seeds, of_examples = math.sqrt(seeds * max(seeds - 1, 1)), math.sqrt(examples * max(examples - 1, 1))
     centred = scores - scores.mean(axis=(-2, -1), keepdims=True)
@@ -179,43 +183,54 @@ def effects(scores: Floats) -> Effects:
 
 
 def spread(found: Effects) -> Spread:
-    """Variances of means from the effects behind them."""
+    """Return the variances of means from the effects behind them."""
     return components([np.square(part).sum(axis=-1) for part in found.parts], found.shape)
 
 
 def spread_of_sums(weights: Floats, found: Effects) -> Spread:
-    """Variances of linear combinations of means. weights: (sums, means). found: effects behind the means."""
+    """Return the variances of linear combinations of means.
+
+    `weights` are (sums, means). `found` holds the effects behind the means.
+    """
     return components([(weights @ matrix * weights).sum(axis=-1) for matrix in covariances(found)], found.shape)
 
 
 def covariances(found: Effects) -> tuple[Floats, Floats, Floats]:
-    """Covariances of means by seed, by example and of cells, each (means, means). Their diagonals are the sums of squares of `spread`."""
+    """Return the covariances of means by seed, by example and of cells, each (means, means).
+
+    Their diagonals are the sums of squares of `spread`.
+    """
     seeds, examples, cells = (part @ part.T for part in found.parts)
     return seeds, examples, cells
 
 
 def components(squares: Sequence[Floats], shape: tuple[int, int]) -> Spread:
-    """Variances of means from the three sums of squares in the module's docstring. shape: seeds, examples.
+    """Return the variances of means from the three sums of squares in the module's docstring. `shape` is
+    (seeds, examples).
 
-    The variance from examples is NaN with fewer than FEWEST_EXAMPLES. Otherwise it is at least 0, and `widened`.
+    The variance from examples is NaN with fewer than FEWEST_EXAMPLES. Otherwise it is at least 0, and
+    `widened`.
     """
     (by_seed, by_example, cells), (seeds, examples) = squares, shape
     return Spread(by_seed, np.maximum(by_example - cells, 0) * widened(examples), cells, max(seeds - 1, 1))
 
 
 def widened(examples: int) -> float:
-    """Variance of Student's t with examples - 1 degrees of freedom; NaN where it has none."""
+    """Return the variance of Student's t with examples - 1 degrees of freedom, or NaN where it has none."""
     return (examples - 1) / (examples - 3) if examples >= FEWEST_EXAMPLES else math.nan
 
 
 def interval(mean: Floats | float, found: Spread, level: float = LEVEL) -> tuple[Floats, Floats]:
-    """Low and high ends around means; `level` is the share left out."""
+    """Return the low and high ends around means. `level` is the share that is left out."""
     half = half_width(found, level)
     return mean - half, mean + half
 
 
 def half_width(found: Spread, level: float = LEVEL, prior: float = CENTRED) -> Floats:
-    """Half the width of an interval, from a table over the share of the variance that lies between seeds; exact to a thousandth."""
+    """Return half the width of an interval, exact to a thousandth.
+
+    It comes from a table over the share of the variance between seeds.
+    """
     angles, widths = _critical(found.freedom, level, prior)
     whole = np.maximum(found.seeds + found.examples, ROUNDING)
     half: Floats = np.sqrt(whole) * np.interp(np.arcsin(np.sqrt(np.clip(found.seeds / whole, 0, 1))), angles, widths)
@@ -223,7 +238,7 @@ def half_width(found: Spread, level: float = LEVEL, prior: float = CENTRED) -> F
 
 
 def p_value(mean: Floats, found: Spread, prior: float = SAFE) -> Floats:
-    """Probability of a mean at least so far from 0, on either side, if it is 0 in truth; NaN where the spread is NaN."""
+    """Return the two-sided p-value of a mean, for a true mean of 0. NaN where the spread is NaN."""
     times, weights = mixture(found.freedom)
     seeds, examples = np.maximum(found.seeds, ROUNDING)[..., None], found.examples[..., None]
     weights = weights * (1 + examples / (seeds * times)) ** prior
@@ -233,11 +248,12 @@ def p_value(mean: Floats, found: Spread, prior: float = SAFE) -> Floats:
 
 
 def holm(p_values: Floats, family: int | None = None) -> Floats:
-    """p-values corrected for their number, in their order: all that are under LEVEL are right together in 1 - LEVEL of all cases.
+    """Return p-values corrected for their number, in their order.
 
-    family: how many comparisons there are, where some are left out and no claim is made about them. The correction holds whatever the
-    dependence between comparisons (Holm 1979, A simple sequentially rejective multiple test procedure, Scandinavian Journal of
-    Statistics 6(2), 65-70).
+    All claims with a value under LEVEL are true together in at least 1 - LEVEL of all cases. `family` is the
+    number of comparisons, where some are left out and no claim is made about them. The correction holds for
+    any dependence between comparisons (Holm 1979, A simple sequentially rejective multiple test procedure,
+    Scandinavian Journal of Statistics 6(2), 65-70).
     """
     order = np.argsort(p_values, kind="stable")
     stricter = (family or len(p_values)) - np.arange(len(p_values))
@@ -247,15 +263,21 @@ def holm(p_values: Floats, family: int | None = None) -> Floats:
 
 
 def erfc(values: Floats) -> Floats:
-    """Complementary error function: both tails of the normal distribution beyond sqrt(2) times a value. numpy has none."""
+    """Return the complementary error function: both tails of the normal distribution beyond sqrt(2) times a
+    value.
+
+    numpy has none.
+    """
     return np.fromiter(map(math.erfc, values.ravel().tolist()), np.float64, values.size).reshape(values.shape)
 
 
 @lru_cache(maxsize=64)
 def mixture(freedom: int) -> tuple[Floats, Floats]:
-    """Ratios of a true variance to its estimate with so many degrees of freedom, and the weight of each.
+    """Return ratios of a true variance to its estimate with this many degrees of freedom, and the weight of
+    each.
 
-    The ratios are freedom / chi-square at even steps of its logarithm. Sums over them are exact to a thousandth, also in far tails.
+    The ratios are freedom / chi-square at even steps of its logarithm. Sums over them are exact to a
+    thousandth, even in far tails.
     """
     logs = np.linspace(-20 / freedom - 4 / math.sqrt(freedom), 3 / math.sqrt(freedom), NODES)
     weights = np.exp(freedom * (logs - np.exp(2 * logs) / 2 + 0.5))
@@ -264,7 +286,8 @@ def mixture(freedom: int) -> tuple[Floats, Floats]:
 
 @lru_cache(maxsize=256)
 def _critical(freedom: int, level: float, prior: float) -> tuple[Floats, Floats]:
-    """Half-widths at variance 1, by bisection, where sin^2 of the angle is the share of the variance between seeds."""
+    """Return the half-widths at variance 1, by bisection. sin^2 of the angle is the share of the variance
+    between seeds."""
     angles = np.linspace(0, math.pi / 2, 65)
     found = Spread(np.sin(angles) ** 2, np.cos(angles) ** 2, np.zeros(65), freedom)
     logs = np.array([np.full(65, -3.0), np.full(65, 30.0)])
