@@ -1,1 +1,1 @@
-"""Arms -> ledgers and records: every arm runs in a fresh process, pays from its purse and is scored."""
+"""Turns arms into ledgers and records: every arm runs in a fresh process, pays from its purse and is scored."""

@@ -1,6 +1,6 @@
-"""How an arm is scored: what its models say of the test documents, how likely they find the references, and how fast they are.
+"""Scores an arm: outputs for the test documents, likelihoods of the references, and speed.
 
-All of it is recipes, so that a forecast can ask for the same ones without making any.
+All of this work is done by recipes, so that a forecast can request the same ones without making any.
 """
 
 from __future__ import annotations
@@ -22,22 +22,26 @@ from bench.training.speed import InferenceSpeed
 from bench.training.text_coverage import comparison_form
 
 TIMED_DOCUMENTS, TIMED_ROUNDS = 16, 3
-"""Inference is timed on so many documents, so many times over."""
+"""Number of documents on which inference is timed, and number of repetitions."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """Everything that scoring one arm needs. outcome: what its strategy handed back."""
+    """Everything that is needed to score one arm."""
 
     suite: Suite
     arm: Arm
     splits: Splits
     job: ArmJob
     outcome: Outcome
+    """What its strategy returned."""
 
     @cached_property
     def models(self) -> dict[str, ModelRecipe]:
-        """'student', and 'teacher' where there is one. Raises BenchError where a strategy handed back something else, or did not pay."""
+        """'student' -> its recipe, and 'teacher' -> its recipe where there is one.
+
+        Raises BenchError where a strategy returned something that is not a model, or that it did not pay for.
+        """
         given = {"student": self.outcome.student} | ({"teacher": self.outcome.teacher} if self.outcome.teacher else {})
         for name, recipe in given.items():
             if not isinstance(recipe, ModelRecipe):
@@ -47,19 +51,27 @@ class Evaluation:
         return {name: recipe for name, recipe in given.items() if isinstance(recipe, ModelRecipe)}
 
     def recipes(self) -> Iterator[Recipe]:
-        """All that an evaluation has made, in its order."""
+        """Yield all recipes of the evaluation, in the order in which they are made."""
         yield from self._answers.values()
         yield from self._references.values()
         yield self._speed
 
     def predictions(self) -> dict[str, list[str]]:
-        """Subject -> outputs on the test documents: student, teacher, and every trivial rule as a floor. None gets to see their labels."""
+        """Return subject -> outputs on the test documents: student, teacher, and every baseline as 'floor:
+        NAME'.
+
+        None of them sees the labels of these documents.
+        """
         made: dict[str, list[str]] = {name: self.job.read(self.job.make(recipe, "evaluation")) for name, recipe in self._answers.items()}
         rules = self.arm.task.trivial_rules(self.job.start_labels())
         return made | {f"floor: {name}": [rule(document.source) for document in self._documents] for name, rule in rules.items()}
 
     def log_probs(self) -> dict[str, LogProbs]:
-        """Subject -> how likely it finds each token of the references: models, and token frequencies as a floor; {} where none asks."""
+        """Return subject -> log-probability of each token of the references.
+
+        Subjects are the models, and token frequencies as the baseline. The result is {} where no metric needs
+        it.
+        """
         recipes = self._references
         if not recipes:
             return {}
@@ -67,7 +79,7 @@ class Evaluation:
         return made | {"floor: token frequencies": recipes["student"].by_frequency(self.job.start_labels(), self.job.bench)}
 
     def scores(self, predictions: Mapping[str, Sequence[str]], log_probs: Mapping[str, LogProbs]) -> dict[str, list[Score]]:
-        """Return what every metric gives each subject, of texts and of likelihoods.
+        """Return the scores of each subject by every metric, for texts and likelihoods.
 
         References and the outputs of all subjects are compared in one form, that of the student's tokenizer.
         """
@@ -88,7 +100,8 @@ class Evaluation:
         return comparison_form(load_tokenizer(folder))
 
     def facts(self, bench: Workbench) -> dict[str, float]:
-        """Sizes of the models, and milliseconds and FLOPs an example of the large and the compact one."""
+        """Return the sizes of the models, and milliseconds and FLOPs per example of the large and the compact
+        model."""
         sizes = {f"{name}_parameters": count_parameters(load(model.folder(bench))[0]) for name, model in self.models.items()}
         speed: dict[str, float] = self.job.read(self.job.make(self._speed, "evaluation"))
         return sizes | speed
@@ -104,14 +117,14 @@ class Evaluation:
 
     @cached_property
     def _references(self) -> dict[str, References]:
-        """References by model; empty where no metric asks for likelihoods."""
+        """References by model; empty where no metric needs likelihoods."""
         if not any(isinstance(metric, TokenMetric) for metric in self.suite.metrics.values()):
             return {}
         return {name: References.of(self.job, model, self.splits.test) for name, model in self.models.items()}
 
     @cached_property
     def _speed(self) -> InferenceSpeed:
-        """At the longest document and label that the task allows."""
+        """The recipe that times inference, with the longest document and label that the task allows."""
         return InferenceSpeed(
             large=Pretrained(self.job.large),
             student=self.models["student"].untrained,

@@ -1,6 +1,7 @@
-"""The Job of one arm: buys labels, has recipes made, and pays for both out of one purse.
+"""The Job of one arm: buys labels, has recipes made, and pays for both from one purse.
 
-The same code runs for real, over the store, and as a forecast, over the dry store, so that `bench plan` cannot drift from `run`.
+The same code runs for real, over the store, and as a forecast, over the dry store. `bench plan` therefore
+cannot drift from `bench run`.
 """
 
 from __future__ import annotations
@@ -46,23 +47,22 @@ from bench.suite.suite_file import Suite
 from bench.system.fingerprints import of_folder
 
 ROUNDING = 1e-9
-"""Share by which work may take more than its forecast: steps are added up one by one, and a forecast adds them at once."""
+"""Share by which work may exceed its forecast, because it adds up steps one by one and the forecast all at
+once."""
 
 MOST_LABELS = 10**15
-"""More labels than these are not told apart: a label that costs next to nothing would else be bought without end."""
+"""Upper bound on the number of labels. Almost free labels would otherwise be bought without end."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """Something that an arm had made, and what that took.
-
-    shared: whether it had been made before, by another arm or another run.
-    """
+    """A piece of work that an arm had made, and its bill."""
 
     phase: Phase
     recipe: Recipe
     bill: Bill
     shared: bool = False
+    """Whether another arm or an earlier run had made it before."""
 
 
 class ArmJob(Job):
@@ -96,7 +96,7 @@ class ArmJob(Job):
         return self._purse.left_usd
 
     def start_labels(self) -> tuple[Example, ...]:
-        """The labels owned at the start, in drawing order."""
+        """Return the labels owned at the start, in drawing order."""
         return self._drawn()[: self._suite.start_labels]
 
     def _drawn(self) -> tuple[Example, ...]:
@@ -128,17 +128,17 @@ class ArmJob(Job):
         return self._workshop.value(recipe)
 
     def has_made(self, recipe: Recipe) -> bool:
-        """Whether this arm had it made, and paid."""
+        """Return whether this arm had the recipe made, and paid for it."""
         return recipe.key in self._works
 
     @property
     def works(self) -> tuple[Work, ...]:
-        """All that this arm had made, in order."""
+        """All work that this arm had made, in order."""
         return tuple(self._works.values())
 
     @property
     def bench(self) -> Workbench:
-        """To read with."""
+        """The context in which artifacts are read."""
         return self._workshop.bench
 
     def check(self, recipe: Recipe) -> None:
@@ -162,7 +162,8 @@ class ArmJob(Job):
         return recipe
 
     def _metered(self, recipe: Recipe, allowance: Allowance, phase: Phase) -> tuple[Bill, bool]:
-        """Work that seconds or kWh cut off in the middle has used up its allowance, and that is written down."""
+        """Make a recipe under an allowance. Work that seconds or kWh cut off midway is charged its whole
+        allowance."""
         try:
             return self._workshop.bill_for(recipe, allowance)
         except OverBudget:
@@ -178,7 +179,7 @@ class ArmJob(Job):
         self._purse.pay(Charge(kind=f"{kind} cut off", quantity=amount, unit=unit, unit_price_usd=price_usd, paid_by="purse", phase=phase))
 
     def _fitted(self, recipe: R, phase: Phase, shorten: bool, at_most_usd: float | None) -> tuple[R, Allowance]:
-        """The recipe, shortened where it has to be and may be, and what it may use of the meter."""
+        """Return the recipe, shortened where it has to be and may be, and how much of the meter it may use."""
         meter, price = self._suite.prices.meter, self._unit_price_usd(phase)
         money = self.left_usd() if at_most_usd is None else max(0.0, min(at_most_usd, self.left_usd()))
         beforehand = self._suite.prices.set_up_usd(self._task_label, phase) if recipe.on_device else self._tokens_usd(recipe)
@@ -187,7 +188,7 @@ class ArmJob(Job):
         if not (price and recipe.on_device):
             return recipe, Allowance(meter)
         amount = (money - beforehand) / price
-        amount = round(amount, 6) if meter == "items" else amount  # 2.17 dollars at 4.34 for a thousand are 500 items
+        amount = round(amount, 6) if meter == "items" else amount  # 2.17 dollars at 4.34 per thousand buy exactly 500 items
         needs = self._foreseen(recipe, meter)
         usd = None if needs is None else round(needs * price + beforehand, 9)
         if needs is not None and usd is not None and usd <= money:
@@ -209,7 +210,7 @@ class ArmJob(Job):
         return shortened
 
     def _foreseen(self, recipe: Recipe, meter: Meter) -> float | None:
-        """The amount it needs, where that is known beforehand."""
+        """Return the amount of the meter that a recipe needs, or None where it is unknown in advance."""
         if meter == "flops":
             return recipe.forecast_flops(self.bench)
         return recipe.forecast_items(self.bench) if meter == "items" else None
@@ -235,25 +236,29 @@ class ArmJob(Job):
 
 
 def inputs_fingerprint(suite: Suite, arm: Arm, cache: Path, progress: Progress) -> str:
-    """Fingerprint of the checkpoints and texts that an arm uses: their names do not say what a folder holds today. Raises BenchError."""
+    """Return the fingerprint of the checkpoints and texts that an arm uses. Raises BenchError.
+
+    Their names alone do not show what a folder holds today.
+    """
     texts = [part for names, _, part in named(suite, arm.cell.strategy) if names.under == "texts"]
     contents = [fingerprint(text.documents(cache, progress)) for text in texts if isinstance(text, Text)]
     return hashlib.sha256(" ".join([models_fingerprint(suite, arm, cache, progress), *contents]).encode()).hexdigest()[:16]
 
 
 def metrics_fingerprint(suite: Suite, cache: Path, progress: Progress) -> str:
-    """Fingerprint of the folders that the metrics read; '' where they read none, or one is missing."""
+    """Return the fingerprint of the folders that the metrics read; '' where they read none, or one is
+    missing."""
     contents = [content(folder, cache, progress) for metric in suite.metrics.values() if (folder := metric.folder())]
     return hashlib.sha256(" ".join(contents).encode()).hexdigest()[:16] if contents and all(contents) else ""
 
 
 def models_fingerprint(suite: Suite, arm: Arm, cache: Path, progress: Progress = no_progress) -> str:
-    """Fingerprint of the checkpoints alone. Raises CheckpointError."""
+    """Return the fingerprint of the checkpoints alone. Raises CheckpointError."""
     models = [suite.large, *(part for names, _, part in named(suite, arm.cell.strategy) if names.under == "models")]
     folders = [model.folder(cache) for model in models if isinstance(model, Checkpoint)]
     return "-".join(dict.fromkeys(of_folder(folder, cache, progress) for folder in folders))
 
 
-@lru_cache(maxsize=8)  # a plan asks for the same text in every arm
+@lru_cache(maxsize=8)  # a plan requests the same text in every arm
 def _documents(text: Text, cache: Path, held_out: tuple[Example, ...], progress: Progress) -> tuple[Example, ...]:
     return without(text.documents(cache, progress), held_out)

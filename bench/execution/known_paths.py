@@ -1,9 +1,10 @@
-"""Files and folders that a suite names, known by their content.
+"""Identifies the files and folders that a suite names by their content.
 
     results/<suite>/paths.json      hash of a content -> the paths under which arms of this folder know it
 
-An arm's id and a recipe's key hold the paths of the suite. Where a suite names another path and the same content lies there, its parts are
-identified by the path that the results folder knows. Its arms have ended then, and its artifacts are made.
+An arm's id and a recipe's key contain the paths of the suite. A suite may name another path with the same
+content. Its parts are then identified by the path that the results folder knows, so its ended arms and its
+artifacts still count.
 """
 
 from __future__ import annotations
@@ -29,7 +30,11 @@ P = TypeVar("P", bound=Part)
 
 
 def content(path: str | Path, cache: Path, progress: Progress = no_progress) -> str:
-    """Hash of a file; of what decides in a model's folder; of all files in another folder. '' where nothing is there."""
+    """Return a hash of the content at a path; '' where nothing is there.
+
+    For a file it covers the file, for a model's folder the files that decide its behaviour, for other folders
+    all files.
+    """
     there = Path(path).expanduser()
     try:
         if not there.is_dir():
@@ -42,7 +47,8 @@ def content(path: str | Path, cache: Path, progress: Progress = no_progress) -> 
 def known(suite: Suite, results: Path, cache: Path, progress: Progress = no_progress) -> Suite:
     """Return the suite with its parts identified by the paths that the results folder knows.
 
-    A path that the suite itself names stays its own, and a path that held several contents identifies none of them.
+    A path that the suite itself names keeps its own identity. A path that held several contents identifies
+    none of them.
     """
     before = _read(results)
     if not before:
@@ -64,7 +70,7 @@ def known(suite: Suite, results: Path, cache: Path, progress: Progress = no_prog
 
 
 def remember(suite: Suite, results: Path, cache: Path) -> None:
-    """Write down what lies at the paths by which the parts of a known suite are identified."""
+    """Write paths.json: the content at the paths by which the parts of a known suite are identified."""
     before = _read(results)
     found = {there: list(paths) for there, paths in before.items()}
     for part in _parts(suite):

@@ -1,15 +1,15 @@
-"""The rows of one arm, the purse they are paid from, and the record that seals them.
+"""The ledger of one arm: its rows.
 
-A ledger is a JSON-lines file; each row is flushed as it happens and carries a schema number:
+A ledger is a JSON-lines file. Each row is flushed as it happens and carries a schema number:
 
     {"row": "charge",  "phase": ..., "kind": ..., "quantity": ..., "unit": ..., "unit_price_usd": ..., "usd": ..., "paid_by": ...}
     {"row": "score",   "subject": "student" | "teacher" | "floor: NAME", "name": ..., "value": ..., "unit": ..., "direction": ...,
                        "reason": ...}
     {"row": "reading", "phase": ..., "quantity": ..., "value": ..., "unit": ..., "direction": ..., "source": ..., "reason": ...,
-                       "shared": whether the work was done by another arm before}
+                       "shared": whether another arm had done the work before}
     {"row": "fact",    "name": ..., "value": ...}
 
-The record is written last, by atomic replace, by the process that started the arm's process.
+The record (record.py) is written last, by atomic replace, by the process that started the arm's process.
 """
 
 from __future__ import annotations
@@ -27,11 +27,14 @@ from bench.errors import BenchError
 SCHEMA = 1
 
 LIMITED = "limited_by_budget"
-"""Fact of an arm, 1 where money set how much it trained, labelled or distilled: at other prices it would have been more or less."""
+"""Name of a fact. It is 1 where the budget limited how much the arm trained, labelled or distilled.
+
+At other prices the arm would have done more or less.
+"""
 
 
 class Ledger:
-    """Appends rows to `folder/ledger.jsonl`. A ledger left by an attempt that was cut off is kept beside the new one."""
+    """Appends rows to `folder/ledger.jsonl`. The ledger of an interrupted attempt is kept beside the new one."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -63,7 +66,7 @@ class Ledger:
 
 
 def keep_aside(folder: Path) -> None:
-    """Rename the ledger of an earlier attempt, so that its rows are not taken for those of the next."""
+    """Rename the ledger of an earlier attempt, so that its rows are not mixed with those of the next."""
     path = folder / "ledger.jsonl"
     if path.exists():
         attempts = len(list(folder.glob("ledger.attempt-*.jsonl")))
@@ -71,19 +74,20 @@ def keep_aside(folder: Path) -> None:
 
 
 def rows(folder: Path) -> list[dict[str, Any]]:
-    """All rows of an arm; a last line cut off by a kill is left out. Raises BenchError where an earlier one is damaged."""
+    """Return all rows of an arm. A last line that a kill cut off is left out. Raises BenchError where an
+    earlier line is damaged."""
     path = folder / "ledger.jsonl"
     if not path.exists():
         return []
     lines = path.read_bytes().rstrip(b"\n").split(b"\n")
     try:
-        return list(json.loads(b"[%s]" % b",".join(lines)))  # at once: thousands of arms are read for a report
+        return list(json.loads(b"[%s]" % b",".join(lines)))  # parsed at once, because a report reads thousands of arms
     except ValueError:
         return _readable(path, lines)
 
 
 def _readable(path: Path, lines: Sequence[bytes]) -> list[dict[str, Any]]:
-    """All but a last one that is damaged."""
+    """Return all rows but a damaged last one."""
     found = []
     for place, line in enumerate(lines, start=1):
         try:

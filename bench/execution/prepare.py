@@ -1,4 +1,4 @@
-"""A suite that is about to run or to be planned, and what its arms need before anything is spent: data, models, texts, metrics."""
+"""Prepares a suite to be run or planned: data, models, texts and metrics, before anything is spent."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bench.system import machine
 from bench.system.names import nearest
 
 SLOW = 2.0
-"""A run warns of bf16 where it takes this many times as long as fp32, or longer."""
+"""A run warns of bf16 where it takes at least this many times as long as fp32."""
 
 
 def load(path: Path, *, results: Path, cache: Path, device: str, only: str | None, progress: Progress) -> PreparedSuite:
@@ -66,19 +66,20 @@ def read_data(suite: Suite, cache: Path, progress: Progress) -> dict[str, Splits
 
 @dataclass(frozen=True, kw_only=True)
 class Fetched:
-    """What is known of a suite once its models, texts and metrics are there."""
+    """What is known of a suite after its models, texts and metrics are fetched."""
 
     layers: tuple[str, ...]
     """A line for each stack of layers that a compact model cuts."""
     warnings: tuple[str, ...]
-    """What the checks found, one line each."""
+    """Warnings of the checks, one line each."""
 
 
 def fetch(prepared: PreparedSuite, progress: Progress) -> Fetched:
     """Fetch the models, texts and metrics of the arms, then run all checks.
 
-    Raises BenchError with all faults at once, one line each: what cannot be had, a compact shape that does not fit the model that
-    it is cut from, and what the checks find. Nothing is checked before everything is there.
+    Raises BenchError with all faults at once, one line each: what cannot be fetched, a compact shape that
+    does not fit the model from which it is cut, and the faults that the checks find. Nothing is checked
+    before everything is fetched.
     """
     suite, arms = prepared.suite, prepared.arms
     faults: list[str] = []
@@ -106,7 +107,7 @@ def fetch(prepared: PreparedSuite, progress: Progress) -> Fetched:
 
 @contextmanager
 def _noted(faults: list[str]) -> Iterator[None]:
-    """Note why the block fails, and go on."""
+    """Note why the block fails, and continue."""
     try:
         yield
     except BenchError as error:

@@ -15,7 +15,7 @@ from bench.suite.suite_file import Suite
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedSuite:
-    """A suite with its arms and data, and the places where it works."""
+    """A suite with its arms and data, and the folders and device that it uses."""
 
     suite: Suite
     arms: tuple[Arm, ...]
@@ -25,7 +25,7 @@ class PreparedSuite:
     results: Path
     """The suite's own results folder."""
     cache: Path
-    """Folder for data and checkpoints that are made once."""
+    """Folder for data and checkpoints, which are made once."""
     device: str
     """'cpu' or 'cuda'."""
 
@@ -40,6 +40,7 @@ class PreparedSuite:
         return self.results / "store"
 
     def store(self, arm: Arm, progress: Progress) -> Store:
-        """Return the store that keeps what this arm makes. Raises CheckpointError where one of its models is missing."""
+        """Return the store that keeps the artifacts of this arm. Raises CheckpointError where one of its
+        models is missing."""
         models = models_fingerprint(self.suite, arm, self.cache)
         return Store(self.store_folder, self.cache, self.device, self.suite.profilers, progress, models)

@@ -10,11 +10,11 @@ from bench.errors import OverBudget
 from bench.execution.ledger import Ledger
 
 BILLIONTH = Decimal("1e-9")
-"""Dollars are counted in billionths."""
+"""The unit in which dollars are counted."""
 
 
 class Purse:
-    """The money of one arm. What does not fit is refused before it is written down."""
+    """The money of one arm. A charge that exceeds it is refused before it is written down."""
 
     def __init__(self, budget_usd: float, ledger: Ledger | None = None) -> None:
         self.budget_usd = float(Decimal(repr(budget_usd)).quantize(BILLIONTH, ROUND_FLOOR))
@@ -33,7 +33,7 @@ class Purse:
         return round(self.spent_usd + usd, 9) <= self.budget_usd
 
     def pay(self, charge: Charge) -> None:
-        """Write a charge down. Raises OverBudget where the purse would have to bear more than it holds."""
+        """Write a charge down. Raises OverBudget where the purse would have to pay more than it holds."""
         if charge.paid_by == "purse" and not self.fits(charge.usd):
             raise OverBudget(
                 f"{charge.phase.replace('_', ' ')} costs ${charge.usd:.2f}, ${self.left_usd:.2f} of ${self.budget_usd:.2f} are left"

@@ -1,4 +1,4 @@
-"""How an arm ended: written last, by atomic replace, by the process that started the arm's process."""
+"""How an arm ended. The process that started the arm's process writes it last, by atomic replace."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Status = Literal["done", "infeasible", "skipped", "failed"]
 
 
 def status_of(error: Exception) -> Status:
-    """How an arm ends that such an error stops."""
+    """Return the status of an arm that this error ended."""
     if isinstance(error, OverBudget):
         return "infeasible"
     return "skipped" if isinstance(error, Stop) else "failed"
@@ -23,7 +23,8 @@ def status_of(error: Exception) -> Status:
 
 @dataclass(frozen=True, kw_only=True)
 class Ending:
-    """How the process of an arm ended, for the parent to seal: the content of outcome.json."""
+    """How the process of an arm ended. It is the content of outcome.json, from which the parent process
+    writes the record."""
 
     status: Status
     reason: str = ""
@@ -49,14 +50,15 @@ class Record:
     use: str
     """The part behind the label."""
     setting: str
-    """What tells this arm from others of its strategy, such as 'label_share=0.5'; empty where there is one setting."""
+    """What distinguishes this arm from others of its strategy, such as 'label_share=0.5'. Empty where there
+    is one setting."""
     settings: dict[str, Any]
     budget_usd: float
     seed: int
     status: Status
     reason: str
     spent_usd: float | None
-    """None: not known, as where only scores were published."""
+    """None where it is unknown, for example where only scores were published."""
     facts: dict[str, float]
     data_fingerprint: str
     """Fingerprint of the task's splits."""
@@ -66,19 +68,20 @@ class Record:
     student: str
     """Folder of the compact model, relative to the results folder; empty where there is none."""
     inputs_fingerprint: str = ""
-    """Fingerprint of the checkpoints and texts that the arm uses; empty where they could not be had."""
+    """Fingerprint of the checkpoints and texts that the arm uses. Empty where they were not available."""
     metrics_fingerprint: str = ""
     """Fingerprint of the folders that metrics read; empty where they read none, or one is missing."""
     schema: int = SCHEMA
 
 
 def write_record(folder: Path, record: Record) -> None:
-    """Write record.json, last of all."""
+    """Write record.json, the last file of an arm."""
     write_json(folder / "record.json", asdict(record))
 
 
 def read_record(folder: Path) -> Record | None:
-    """The record of an arm that has ended, else None. Raises BenchError where it is damaged, or of another version."""
+    """Return the record of an arm that has ended, else None. Raises BenchError where it is damaged, or of
+    another version."""
     path = folder / "record.json"
     if not path.exists():
         return None

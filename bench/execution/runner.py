@@ -1,7 +1,10 @@
-"""Stage 3: arms -> fresh processes. Skips what is sealed, contains failures, seals every arm, also one that was killed.
+"""Stage 3: runs arms in fresh processes.
+
+It skips arms that have a record, contains failures, and writes a record for every arm, even for one that was
+killed.
 
 results/<suite>/suite.yaml, suite.json      the question, as it was asked
-results/<suite>/<arm>/...                   one folder an arm; record.json last
+results/<suite>/<arm>/...                   one folder per arm; record.json is written last
 results/<suite>/store/...                   artifacts, shared by the arms
 """
 
@@ -32,7 +35,7 @@ from bench.system.files import exclusive_lock, write_json
 
 
 class Screen(Protocol):
-    """Told what happens while a suite runs."""
+    """Receives events while a suite runs. `sealed` holds the arms that have a record."""
 
     def planned(self, folder: Path, arms: Sequence[Arm], sealed: Mapping[str, Record]) -> None: ...
 
@@ -40,11 +43,11 @@ class Screen(Protocol):
 
 
 def run(prepared: PreparedSuite, executor: Executor, screen: Screen, *, retry: bool, fetched: Fetched | None = None) -> list[Record]:
-    """Bring every arm to its record; return all records in the order of the arms.
+    """Bring every arm to its record, and return all records in the order of the arms.
 
     An arm that has a record does not run again, unless its data changed, or it failed and `retry` is set.
-    `fetched` says for the report which layers compact models keep and what the checks found; None keeps what an earlier run wrote.
-    Raises BenchError where another process runs in the same folder.
+    `fetched` holds the layers of compact models and the warnings, for the report; None keeps those that an
+    earlier run wrote. Raises BenchError where another process runs in the same folder.
     """
     results = prepared.results
     with _run_lock(results):
@@ -69,7 +72,7 @@ def _run(prepared: PreparedSuite, executor: Executor, screen: Screen, retry: boo
     open_ = [arm.id for arm in prepared.arms if arm.id not in sealed]
     for arm_id in open_:
         _clear(results / arm_id)
-    worker = [sys.executable, "-P", "-m", "bench.execution.worker"]  # -P: not from the current folder
+    worker = [sys.executable, "-P", "-m", "bench.execution.worker"]  # -P: do not import from the current folder
     places = [str(results), str(prepared.cache), prepared.device]
     executor.run(
         {arm_id: [*worker, str(results / "suite.yaml"), arm_id, *places] for arm_id in open_},
@@ -82,8 +85,8 @@ def _run(prepared: PreparedSuite, executor: Executor, screen: Screen, retry: boo
 def kept(prepared: PreparedSuite, retry: bool, progress: Progress = no_progress) -> dict[str, Record | None]:
     """Map each arm id to its record, or to None where the arm has to run.
 
-    A record counts as long as the arm's data, checkpoints, texts and metrics are unchanged. With `retry`, the record of a failed arm does
-    not count.
+    A record counts while the arm's data, checkpoints, texts and metrics are unchanged. With `retry`, the
+    record of a failed arm does not count.
     """
     seen: dict[tuple[Part, ...], str] = {}
     metrics = metrics_fingerprint(prepared.suite, prepared.cache, progress)
@@ -106,12 +109,13 @@ def kept(prepared: PreparedSuite, retry: bool, progress: Progress = no_progress)
 
 
 def _unchanged(before: str, now: str) -> bool:
-    """Whether two fingerprints are equal. One that is empty was not known, and nothing tells that it changed."""
+    """Return whether two fingerprints are equal. An empty one is unknown, and does not count as a change."""
     return before == now or not before or not now
 
 
 def _inputs(prepared: PreparedSuite, arm: Arm, progress: Progress) -> str:
-    """Fingerprint of an arm's checkpoints and texts; '' where one is missing now, so that nothing tells whether it changed."""
+    """Return the fingerprint of an arm's checkpoints and texts; '' where one is missing now and no change can
+    be detected."""
     try:
         return inputs_fingerprint(prepared.suite, arm, prepared.cache, progress)
     except BenchError:
@@ -119,14 +123,14 @@ def _inputs(prepared: PreparedSuite, arm: Arm, progress: Progress) -> str:
 
 
 def _clear(folder: Path) -> None:
-    """Forget how an earlier attempt ended; its ledger stays beside the new one."""
+    """Remove the outcome of an earlier attempt. Its ledger stays beside the new one."""
     ledger.keep_aside(folder)
     for name in ("record.json", "outcome.json", "progress.json"):
         (folder / name).unlink(missing_ok=True)
 
 
 def _question(prepared: PreparedSuite, fetched: Fetched) -> dict[str, Any]:
-    """Return what a report needs to know of the suite, so that the report builds no parts."""
+    """Return what a report needs of the suite, so that the report builds no parts."""
     suite, spec = prepared.suite, prepared.suite.spec
     same = spec.model_dump(mode="json", include={"suite", "question", "start_labels", "budgets_usd", "seeds", "pays", "prices", "compact"})
     return {
@@ -147,14 +151,14 @@ def _question(prepared: PreparedSuite, fetched: Fetched) -> dict[str, Any]:
 
 
 def _described(part: Part) -> str:
-    """'files: path=..., column=...': a part and its settings in a line."""
+    """Return a part and its settings in one line: 'files: path=..., column=...'."""
     settings = part.model_dump(mode="json", exclude_none=True)
     return f"{registry.name_of(part)}: " + ", ".join(f"{name}={value}" for name, value in settings.items())
 
 
 @dataclass
 class _Sealer:
-    """Writes the record of an arm when its process ends, from what the process wrote or from how it died."""
+    """Writes the record of an arm when its process ends, from its outcome.json or from its exit status."""
 
     prepared: PreparedSuite
     screen: Screen
@@ -187,7 +191,8 @@ class _Sealer:
 
 
 def _ending(folder: Path, exit_status: int) -> Ending:
-    """What the process of an arm said of its end, or what can be told of one that could not say it."""
+    """Return how the process of an arm ended: from outcome.json, or where that is missing from its exit
+    status and ledger."""
     path = folder / "outcome.json"
     if path.exists():
         return Ending(**json.loads(path.read_text(encoding="utf-8")))
@@ -209,10 +214,11 @@ def _how_it_died(folder: Path, exit_status: int) -> str:
 
 
 def clean(results: Path) -> int:
-    """Remove artifacts that are no arm's compact model: teachers, pseudo-labels, predictions. Bytes that became free.
+    """Remove artifacts that are not an arm's compact model: teachers, pseudo-labels, predictions. Return the
+    bytes freed.
 
-    Ledgers and records stay. An arm that runs later and needs such an artifact makes it again.
-    Raises BenchError where a run is at work, or there is no such folder.
+    Ledgers and records stay. An arm that runs later and needs such an artifact makes it again. Raises
+    BenchError where a run is at work, or the folder holds no results.
     """
     if not (results / "suite.json").exists():
         raise BenchError(f"{results}: holds no results")

@@ -1,12 +1,13 @@
-"""Recipe -> artifact: made once, its bill kept beside it, so that each arm can pay what it would have paid alone.
+"""The store of artifacts: each is made once and kept with its bill, so that every arm can pay what it would
+have paid alone.
 
-    store/<where>/<key>/artifact/...    what was made
+    store/<where>/<key>/artifact/...    the artifact
     store/<where>/<key>/bill.json       what making it took, and the recipe
     store/<where>/<key>.lock            held by the one process that makes it; others wait
 
-<where> is the device and a hash of the profilers and checkpoints: bills and readings are of that device and by those profilers, and
-a checkpoint's name does not say what its folder holds. An artifact stands whole or not at all: it is made in a folder of its own and
-then moved into place.
+<where> is the device and a hash of the profilers and checkpoints. Bills and readings hold for that device and
+those profilers only, and a checkpoint's name does not show what its folder holds. An artifact is complete or
+absent: it is made in a separate folder and then moved into place.
 """
 
 from __future__ import annotations
@@ -31,18 +32,19 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class Allowance:
-    """How much of the paying meter work may use. amount None: as much as it needs."""
+    """How much of the paying meter a piece of work may use."""
 
     meter: Meter
     amount: float | None = None
+    """None: as much as the work needs."""
 
 
 @dataclass(kw_only=True)
 class Meters:
-    """A Tally: counts FLOPs and time of one piece of work, and holds it to its allowance at every step.
+    """A Tally that counts FLOPs and time of one piece of work, and checks its allowance before every step.
 
-    By seconds and kWh the next step is reckoned to take as much as the longest so far, and what comes after the last step
-    (saving) as much as what came before the first (loading).
+    For seconds and kWh, the next step is assumed to take as much as the longest so far. The work after the
+    last step (saving) is assumed to take as much as that before the first (loading).
     """
 
     allowance: Allowance
@@ -59,7 +61,7 @@ class Meters:
     _longest: float = 0.0
 
     def used(self) -> float:
-        """Amount of the paying meter so far. Raises MeasureError where the meter gives no number."""
+        """Return the amount of the paying meter so far. Raises MeasureError where the meter gives no number."""
         if self.allowance.meter == "flops":
             return self.flops
         if self.allowance.meter == "items":
@@ -81,7 +83,7 @@ class Meters:
         return self.used() + step <= self.allowance.amount
 
     def fraction(self) -> float:
-        if self.allowance.meter == "items" or not self.allowance.amount:  # items are all used by the first step
+        if self.allowance.meter == "items" or not self.allowance.amount:  # the first step would count all items as used
             return 0.0
         return min(1.0, self.used() / self.allowance.amount)
 
@@ -99,28 +101,30 @@ class Meters:
 
 @dataclass
 class Window:
-    """What was seen between its edges; filled when it closes."""
+    """Measurements between the start and the end of a piece of work. They are complete when the window
+    closes."""
 
     instruments: list[Instrument]
     wall_s: float = 0.0
     readings: list[Reading] = field(default_factory=list)
 
     def stop(self, instrument: Instrument) -> None:
-        """Keep what an instrument saw."""
+        """Stop an instrument, and keep its readings."""
         self.readings += instrument.stop()
 
     def kwh(self) -> float | None:
-        """Energy, where an instrument measured it."""
+        """Return the energy, or None where no instrument measured it."""
         return next((r.value for r in self.readings if r.quantity == "energy" and r.unit == "kWh"), None)
 
     def kwh_so_far(self) -> float | None:
-        """Energy since the window opened, from the first instrument that can tell."""
+        """Return the energy since the window opened, from the first instrument that can measure it."""
         return next((i.so_far() for i in self.instruments if hasattr(i, "so_far")), None)
 
 
 @contextmanager
 def window(profilers: Mapping[str, Profiler], device: str) -> Iterator[Window]:
-    """Measure what happens inside: device idle at both edges, instruments released also when the work fails."""
+    """Measure the work inside the block. The device is idle at both ends, and instruments stop even when the
+    work fails."""
     opened = Window([profiler.instrument() for profiler in profilers.values()])
     machine.synchronise(device)
     with ExitStack() as running:
@@ -136,16 +140,16 @@ def window(profilers: Mapping[str, Profiler], device: str) -> Iterator[Window]:
 
 
 class Workshop(Protocol):
-    """What pays for recipes to be made: the store, or a dry run that only forecasts."""
+    """Makes recipes and returns their bills: the store, or a dry run that only forecasts."""
 
     bench: Workbench
 
     def bill_for(self, recipe: Recipe, allowance: Allowance) -> tuple[Bill, bool]:
-        """The bill, and whether the work had been done before."""
+        """Return the bill, and whether the work had been done before."""
         ...
 
     def value(self, recipe: Recipe) -> object:
-        """What a strategy gets to see of the artifact."""
+        """Return the content of an artifact as a strategy sees it."""
         ...
 
 
@@ -155,21 +159,21 @@ class Store:
     def __init__(
         self, folder: Path, cache: Path, device: str, profilers: Mapping[str, Profiler], progress: Progress, models: str = ""
     ) -> None:
-        """models: fingerprint of the checkpoints that recipes name."""
+        """Open the store. `models` is the fingerprint of the checkpoints that recipes name."""
         decides = json.dumps([models, *(identify(profiler) for profiler in profilers.values())], sort_keys=True)
         self.folder = folder / f"{device}-{hashlib.sha256(decides.encode()).hexdigest()[:8]}"
         self.cache, self.device, self.profilers, self.progress = cache, device, profilers, progress
         self.bench = self._bench(NoTally())
 
     def artifact(self, recipe: Recipe) -> Path:
-        """Folder of what was made."""
+        """Return the folder of an artifact."""
         return self.folder / recipe.key / "artifact"
 
     def value(self, recipe: Recipe) -> object:
         return recipe.read(self.artifact(recipe))
 
     def bill(self, recipe: Recipe) -> Bill | None:
-        """The bill of something made before, else None."""
+        """Return the bill of an artifact that exists, else None."""
         path = self.folder / recipe.key / "bill.json"
         if not path.exists():
             return None
@@ -178,7 +182,10 @@ class Store:
         return Bill(**{f.name: kept[f.name] for f in fields(Bill)} | {"readings": readings})
 
     def bill_for(self, recipe: Recipe, allowance: Allowance) -> tuple[Bill, bool]:
-        """Make it unless it is made; raises OverBudget where it does not fit the allowance, and then keeps nothing."""
+        """Make a recipe unless it is made. Return its bill, and whether it was made before.
+
+        Raises OverBudget where the work exceeds the allowance, and then keeps nothing.
+        """
         if bill := self.bill(recipe):
             return bill, True
 
@@ -215,9 +222,10 @@ class Store:
 
 
 class DryStore:
-    """Forecasts instead of making: for `bench plan`. Knows FLOPs; seconds and kWh, not known before the work, count as none.
+    """A store that forecasts and makes nothing, for `bench plan`.
 
-    Over a store, the bill and the content of what lies there are told as they are.
+    It knows FLOPs. Seconds and kWh are unknown in advance and count as 0. Over a real store, bills and
+    artifacts that already exist are used instead of forecasts.
     """
 
     def __init__(self, cache: Path, progress: Progress) -> None:
@@ -226,8 +234,8 @@ class DryStore:
         self._bills: dict[str, Bill] = {}
 
     def over(self, made: Store | None) -> DryStore:
-        """The same, with what it reckoned so far, over another store."""
-        other = copy.copy(self)  # not deep: both know the same bills
+        """Return a dry store over another store. Both share the bills that are already forecast."""
+        other = copy.copy(self)  # a shallow copy, so that both share the bills
         other._made = made
         return other
 

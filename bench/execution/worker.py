@@ -1,8 +1,9 @@
-"""Stage 3, inside the process: one arm spends its purse, predicts, and is scored.
+"""Stage 3 inside the process: one arm spends its purse, predicts, and is scored.
 
     suite -> data -> strategy spends (store makes, purse pays, a window measures) -> predict -> score -> outcome.json
 
-Run as `python -m bench.execution.worker SUITE ARM RESULTS CACHE DEVICE`. The process that started it seals the arm.
+Run as `python -m bench.execution.worker SUITE ARM RESULTS CACHE DEVICE`. The process that started it writes
+the arm's record.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from bench.system.files import atomic_write, write_json
 
 
 class ProgressFile:
-    """Says in `folder/progress.json` what the arm is at, twice a second at most."""
+    """Writes the current step of the arm to `folder/progress.json`, at most twice a second."""
 
     def __init__(self, folder: Path) -> None:
         self._path, self._what, self._at = folder / "progress.json", "", 0.0
@@ -48,7 +49,7 @@ class ProgressFile:
 
 
 def run(suite_path: Path, arm_id: str, results: Path, cache: Path, device: str) -> Ending:
-    """Run one arm; every way it can end is an Ending, but for the process being killed."""
+    """Run one arm. Every way in which it can end is an Ending, except that the process is killed."""
     folder = results / arm_id
     loaded = known_paths.known(suite_file.read(suite_path), results, cache)
     arm = next(a for a in arms.arms(loaded) if a.id == arm_id)
@@ -94,7 +95,7 @@ def run(suite_path: Path, arm_id: str, results: Path, cache: Path, device: str) 
 def _write_predictions(
     path: Path, examples: Sequence[Example], predictions: Mapping[str, Sequence[str]], scores: Mapping[str, Sequence[Score]]
 ) -> None:
-    """One line a test document: what each subject said of it, and what that scored."""
+    """Write one line per test document: the outputs of all subjects, and their scores."""
     with atomic_write(path) as part, part.open("w", encoding="utf-8") as lines:
         for i, example in enumerate(examples):
             row = {
@@ -108,10 +109,11 @@ def _write_predictions(
 
 
 def _end_with_parent() -> None:
-    """Die when the parent does: a killed `bench run` leaves no process that writes into its results."""
+    """End this process when its parent ends. A killed `bench run` then leaves no process that writes into its
+    results."""
 
     def wait() -> None:
-        while os.read(0, 1024):  # not sys.stdin: its lock, held by a daemon thread, is fatal when the interpreter ends
+        while os.read(0, 1024):  # not sys.stdin: a daemon thread that holds its lock is fatal when the interpreter ends
             pass
         os._exit(1)
 
@@ -119,7 +121,7 @@ def _end_with_parent() -> None:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """The process of one arm."""
+    """Run the process of one arm."""
     if os.environ.get(PARENT_PIPE):
         _end_with_parent()
     suite_path, arm_id, results, cache, device = arguments

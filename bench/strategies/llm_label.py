@@ -1,7 +1,8 @@
-"""Spend on somebody else's LLM: it labels the pool as it is asked to, and the compact model learns from that.
+"""Buys labels from an LLM: it labels the pool, and the compact model is trained on those labels.
 
-Sources: Wang et al. 2021, Want To Reduce Labeling Cost? GPT-3 Can Help (labels of an LLM, alone and beside human ones, under one
-budget); Ding et al. 2023, Is GPT-3 a Good Data Annotator?. The teacher is prompted, never tuned.
+Sources: Wang et al. 2021, Want To Reduce Labeling Cost? GPT-3 Can Help (labels of an LLM, alone and beside
+human ones, under one budget); Ding et al. 2023, Is GPT-3 a Good Data Annotator?. The teacher is prompted,
+never tuned.
 """
 
 from __future__ import annotations
@@ -26,25 +27,26 @@ if TYPE_CHECKING:
 
 
 class LlmLabel(Strategy):
-    """Have an LLM label the pool as far as the money goes, train the compact model on that."""
+    """Let an LLM label the pool as far as the budget allows, and train the compact model on these labels."""
 
     label_share: float = Field(default=0.0, ge=0, le=1)
     """Part of the budget that buys labels; the rest pays the LLM and training."""
     pseudo_share: float = Field(default=0.5, gt=0, lt=1)
-    """Part of the money left that the LLM's labels may take; the rest trains the student."""
+    """Part of the remaining money that the LLM's labels may cost; the rest trains the student."""
     endpoint: Endpoint | None = None
-    """Where the LLM is, paid by tokens. Either this or `teacher`."""
+    """Endpoint of the LLM, paid by tokens. Set either this or `teacher`."""
     teacher: ModelLabel | None = None
-    """A decoder-only model under `models`, run on the suite's device and paid by its meter. Either this or `endpoint`."""
+    """A decoder-only model under `models`, run on the suite's device and paid by its meter. Set either this
+    or `endpoint`."""
     prompt: Prompt = Prompt()
-    """How a document is put to it; its examples are labels owned, never of dev or test."""
+    """How a document is presented to the LLM. Its examples are labels owned, never from dev or test."""
     sampling: Sampling = Sampling()
-    """How it chooses its words."""
+    """How the LLM samples its output."""
     score_teacher: bool = False
-    """Whether an endpoint's LLM answers the test documents as well, to be scored beside the student. No purse pays for those tokens,
-    you do. A `teacher` is always scored."""
+    """Whether an endpoint's LLM also labels the test documents, and is scored beside the student. No purse
+    pays for these tokens, but you do. A `teacher` is always scored."""
     gold: bool = True
-    """Whether the labels owned are trained on together with the LLM's."""
+    """Whether the labels owned are trained on together with the LLM's labels."""
     student: Tuning = Tuning()
     """How the compact model is trained."""
 
@@ -94,7 +96,7 @@ class LlmLabel(Strategy):
         return lambda documents: Answers(replace(ask(documents), to_the_end=True))
 
     def _asking(self, job: Job, labels: tuple[Example, ...]) -> Ask:
-        """Documents -> the recipe of their labels."""
+        """Return a function from documents to the recipe of their labels."""
         from bench.training.llm_labels import EndpointLabels, PromptedLabels
 
         shots, cut = labels[: self.prompt.few_shot], job.task.max_source_tokens
@@ -127,10 +129,11 @@ class LlmLabel(Strategy):
 
 
 def _label(job: Job, ask: Ask, prompt: Prompt, at_most_usd: float) -> list[Labelling]:
-    """Label the pool, in its order, as far as the money goes, chunk by chunk.
+    """Label the pool in its order, chunk by chunk, until the money is spent.
 
-    Tokens are bought whole or not at all: where a chunk of them does not fit, half of it is tried, and so on.
-    Raises OverBudget where the money buys no label, and BenchError where more than half of the answers are the same text.
+    Tokens of a chunk are bought completely or not at all. If a chunk does not fit, half of it is tried, and
+    so on. Raises OverBudget where the money buys no label, and BenchError where more than half of the answers
+    are the same text.
     """
     from bench.strategies._steps import CHUNK
     from bench.training.llm_thoughts import repeated_answer

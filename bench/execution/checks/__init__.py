@@ -1,4 +1,4 @@
-"""What can be known before money is spent is checked before money is spent.
+"""Checks a prepared suite before any money is spent.
 
 A check is a function of a prepared suite. It stands in a file of this folder and in the tuple CHECKS.
 """
@@ -24,11 +24,11 @@ CHECKS: tuple[Check, ...] = (
     references_can_be_scored,
     texts_survive_tokenizers,
 )
-"""Run in this order, once the models, texts and metrics are there."""
+"""All checks, in the order in which they run. The models, texts and metrics are fetched before."""
 
 
 def run(prepared: PreparedSuite) -> list[str]:
-    """Run all checks; return what the user should know, one line each, each line once.
+    """Run all checks, and return the warnings, one line each, without duplicates.
 
     Raises BenchError with all faults at once, one line each, where the suite cannot give a true number.
     """
@@ -40,7 +40,8 @@ def run(prepared: PreparedSuite) -> list[str]:
 
 
 def _findings(check: Check, prepared: PreparedSuite) -> Iterator[Finding]:
-    """Yield what a check finds, and why it could not go on: a fault that another check may have found too."""
+    """Yield the findings of a check, and the error that stopped it. Another check may have found that fault
+    too."""
     try:
         yield from check(prepared)
     except BenchError as error:

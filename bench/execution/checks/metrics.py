@@ -1,4 +1,4 @@
-"""Checks that the scores of the suite can be had on this machine."""
+"""Checks which scores this machine can compute."""
 
 from __future__ import annotations
 

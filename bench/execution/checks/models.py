@@ -1,4 +1,5 @@
-"""Checks that the models of the arms can be loaded, trained and asked, and read texts as long as the tasks allow."""
+"""Checks that the models of the arms can be loaded, trained and prompted, and read texts as long as the tasks
+allow."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from bench.suite.arms import Arm, named
 
 
 def models_can_be_used(prepared: PreparedSuite) -> Iterator[Finding]:
-    """Look at the headers, the config and the tokenizer of each model."""
+    """Check the headers, the config and the tokenizer of each model."""
     from bench.training.folder_check import faults
 
     models = dict.fromkeys(model for arm in prepared.arms for model in (prepared.suite.large, *_named(prepared, arm)))

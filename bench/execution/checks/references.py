@@ -10,7 +10,7 @@ from bench.execution.prepared_suite import PreparedSuite
 
 
 def references_can_be_scored(prepared: PreparedSuite) -> Iterator[Finding]:
-    """Ask each metric about the test references of each task that an arm uses."""
+    """Let each metric check the test references of each task that an arm uses."""
     for metric in prepared.suite.metrics.values():
         for task in dict.fromkeys(arm.task_label for arm in prepared.arms):
             references = [example.target or "" for example in prepared.splits[task].test]

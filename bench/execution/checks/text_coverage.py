@@ -23,7 +23,7 @@ ANOTHER_MODEL = "choose a model that can, such as one whose tokenizer falls back
 
 
 def texts_survive_tokenizers(prepared: PreparedSuite) -> Iterator[Finding]:
-    """Look at each task with each model that its arms use."""
+    """Check the texts of each task with the tokenizer of each model that its arms use."""
     from bench.training.text_coverage import Coverage
 
     coverage_of = cache(Coverage)
@@ -34,7 +34,7 @@ def texts_survive_tokenizers(prepared: PreparedSuite) -> Iterator[Finding]:
 
 
 def _pairs(prepared: PreparedSuite) -> dict[tuple[str, Checkpoint], int | None]:
-    """Map each task and model to the tokens that a label of the model may have; None where the model is only a prompted LLM."""
+    """Map each task and model to the longest label in tokens; None where the model is only a prompted LLM."""
     suite, found = prepared.suite, dict[tuple[str, Checkpoint], int | None]()
     for arm in prepared.arms:
         tuned = [suite.large, *_compact(suite, arm)]
@@ -46,13 +46,13 @@ def _pairs(prepared: PreparedSuite) -> dict[tuple[str, Checkpoint], int | None]:
 
 
 def _compact(suite: Suite, arm: Arm) -> list[Checkpoint]:
-    """Return the model that the compact one is cut from, where it is not the large one."""
+    """Return the model from which the compact one is cut, where it is not the large one."""
     label = (arm.cell.strategy.compact or suite.spec.compact).model
     return [suite.models[label]] if label else []
 
 
 def _findings(prepared: PreparedSuite, label: str, coverage: Coverage, limit: int | None) -> Iterator[tuple[str, bool]]:
-    """Yield what the user should know, and whether it refuses the suite."""
+    """Yield (finding, whether it refuses the suite)."""
     task, splits = prepared.suite.tasks[label], prepared.splits[label]
     labels = [example.target for example in (*splits.train, *splits.dev, *splits.test) if example.target]
     written = coverage.of_labels(labels)
@@ -69,7 +69,8 @@ def _findings(prepared: PreparedSuite, label: str, coverage: Coverage, limit: in
 
 
 def _class_sets(suite: Suite, task: Task, labels: Sequence[str], coverage: Coverage) -> Iterator[tuple[tuple[str, ...], Form]]:
-    """Yield the classes that each metric names, else those of the task or its labels, and how they are compared."""
+    """Yield (classes, how they are compared): those of each classification metric, else those of the task or
+    its labels."""
     metrics = [metric for metric in suite.metrics.values() if isinstance(metric, Classification)]
     yield from ((metric.classes, metric.compared) for metric in metrics)
     found = classes(labels)
@@ -78,7 +79,7 @@ def _class_sets(suite: Suite, task: Task, labels: Sequence[str], coverage: Cover
 
 
 def _faults(coverage: Coverage, names: Sequence[str], compared: Form, labels: LabelLoss, limit: int | None) -> Iterator[str]:
-    """Yield what keeps classes from being written and told apart."""
+    """Yield why classes cannot be written, or cannot be distinguished."""
     from bench.training.text_coverage import said
 
     forms = [compared(coverage.form(name)) for name in names]
