@@ -1,10 +1,11 @@
-"""Examples as tokens, and the order in which training sees them.
+"""Encodes examples as tokens, and plans the order in which training sees them.
 
     encoder-decoder    source: prefix, document, as the tokenizer ends it    target: label, as the tokenizer ends it
     decoder-only       source: prefix, document, a new line                  target: label, the end token
 
-A decoder-only model reads both as one text. The new line, where its answer begins, is kept when a document is cut; it is encoded
-alone, so that it is the same token after whatever document, also in generation. Tokenizers of such models add no end token.
+A decoder-only model reads both as one text. Its answer begins after the new line, which stays when a document
+is cut. The new line is encoded separately, so that it is the same token after any document, also in
+generation. Tokenizers of such models add no end token.
 """
 
 from __future__ import annotations
@@ -26,23 +27,25 @@ from bench.errors import DataError
 from bench.training.checkpoints import load_tokenizer, read_config
 
 IGNORED = -100
-"""Label of a padded position: no loss is taken there."""
+"""Label of a padded position, for which no loss is computed."""
 
 BUCKET = 16
-"""Batches whose examples are sorted by length together: enough that little is padded, few enough that order stays random."""
+"""Number of batches whose examples are sorted by length together: enough to avoid padding, few enough to keep
+the order random."""
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """Token ids of one example, end tokens or new line included, both cut at the task's limits."""
+    """Token ids of one example, cut at the task's limits. End tokens and the new line are included."""
 
     source: tuple[int, ...]
     target: tuple[int, ...]
 
 
-@functools.lru_cache(maxsize=4)  # a forecast and the training after it ask for the same
+@functools.lru_cache(maxsize=4)  # a forecast and the later training need the same
 def encode(folder: Path, examples: tuple[Example, ...], prefix: str, max_source_tokens: int, max_target_tokens: int) -> tuple[Encoded, ...]:
-    """Tokens of labelled examples, by the tokenizer in `folder`. Raises DataError where one has no target."""
+    """Return the tokens of labelled examples, by the tokenizer in `folder`. Raises DataError where one has no
+    target."""
     for example in examples:
         if example.target is None:
             raise DataError(f"example {example.id} has no target, so nothing can be learnt from it")
@@ -67,13 +70,13 @@ def target_ids(tokenizer: Any, encoder_decoder: bool, texts: list[str], max_toke
 
 
 def decode(tokenizer: Any, rows: Sequence[Sequence[int]]) -> list[str]:
-    """Return the texts that generated token ids stand for, without special tokens and without white space at their ends."""
+    """Return the texts of generated token ids, without special tokens and outer white space."""
     return [text.strip() for text in tokenizer.batch_decode(rows, skip_special_tokens=True)]
 
 
 @functools.lru_cache(maxsize=4)
 def encode_sources(folder: Path, examples: tuple[Example, ...], prefix: str, max_source_tokens: int) -> tuple[tuple[int, ...], ...]:
-    """Token ids of the documents behind the prefix, cut at the limit."""
+    """Return the token ids of the documents after the prefix, cut at the limit."""
     if not examples:
         return ()
     tokenizer = load_tokenizer(folder)
@@ -84,10 +87,11 @@ def encode_sources(folder: Path, examples: tuple[Example, ...], prefix: str, max
 
 
 def plan_batches(data: Sequence[Encoded], batch_size: int, epochs: int, min_steps: int, seed: int) -> list[list[int]]:
-    """Positions in `data`, step by step; the same for the same lengths and seed.
+    """Return positions in `data` for each step. The same lengths and seed give the same plan.
 
-    Every epoch is shuffled anew, cut into groups of 16 batches, sorted by length within a group, and its batches shuffled.
-    Where `epochs` make fewer than `min_steps` steps, further epochs follow until so many are made.
+    Every epoch is shuffled anew, cut into groups of 16 batches, sorted by length within a group, and its
+    batches are shuffled. Where `epochs` give fewer than `min_steps` steps, further epochs follow until there
+    are that many.
     """
     if not data:
         raise DataError("there is no example to train on")
@@ -109,7 +113,7 @@ def _epoch(data: Sequence[Encoded], batch_size: int, order: random.Random) -> li
 
 
 def pad(rows: Sequence[Sequence[int]], value: int, left: bool = False) -> torch.Tensor:
-    """(rows, longest row) int64, padded with `value` on the right, or on the left."""
+    """Return (rows, longest row) int64, padded with `value` on the right, or on the left."""
     longest = max(map(len, rows))
     padding = [[value] * (longest - len(row)) for row in rows]
     padded = [[*fill, *row] if left else [*row, *fill] for row, fill in zip(rows, padding, strict=True)]
@@ -117,10 +121,12 @@ def pad(rows: Sequence[Sequence[int]], value: int, left: bool = False) -> torch.
 
 
 def collate(batch: Sequence[Encoded], config: Any, device: str) -> dict[str, torch.Tensor]:
-    """What `forward` takes, by the config of a loaded model: input_ids, attention_mask (batch, source) and labels (batch, target).
+    """Return the input of `forward`: input_ids and attention_mask (batch, source), and labels (batch,
+    target).
 
-    Labels are -100 where padded. For a decoder-only model all three are (batch, source + target), every example's target right
-    behind its source, and labels are -100 on the sources as well.
+    `config` is that of a loaded model. Labels are -100 at padding. For a decoder-only model all three are
+    (batch, source + target). Every example's target directly follows its source, and labels are -100 on the
+    sources as well.
     """
     if config.is_encoder_decoder:
         inputs, labels = [e.source for e in batch], [e.target for e in batch]

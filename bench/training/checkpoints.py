@@ -1,12 +1,13 @@
-"""Models on disk, encoder-decoders and decoder-only (causal) ones: checked, loaded, saved.
+"""Checks, loads and saves models on disk, encoder-decoder and decoder-only (causal) ones.
 
-Three bugs of recent years are kept out here, each by a test (Pegasus positions: transformers #44448, fixed by #44571;
-T5 tying: #43681, #48154):
+Three known bugs are prevented here, each with a test (Pegasus positions: transformers #44448, fixed by
+#44571; T5 tying: #43681, #48154):
 
-- T5 v1.1 and Flan-T5 have an output layer of their own, but transformers' T5Config says tied whatever config.json says.
-  What the loaded weights show is written back into the config, so that a save and a reload keep it.
-- Pegasus' positions are a formula, not weights. `load` refuses a model in which they are anything else.
-- A tensor that the checkpoint lacks would be left at random. `load` refuses that too.
+- T5 v1.1 and Flan-T5 have a separate output layer, but transformers' T5Config reports tied whatever
+  config.json holds. The state of the loaded weights is written back into the config, so that a save and a
+  reload keep it.
+- Pegasus' positions are a formula, not weights. `load` refuses a model with other positions.
+- A tensor that the checkpoint lacks would keep random values. `load` refuses that too.
 """
 
 from __future__ import annotations
@@ -24,31 +25,33 @@ from bench.errors import CheckpointError
 from bench.training.model_folder import check_folder
 
 DROPOUTS = ("dropout_rate", "dropout", "attention_dropout", "activation_dropout")
-"""What the families call their rates: T5 has the first, BART and Pegasus the others, Llama and Qwen2 that of attention alone."""
+"""The families' names for dropout rates. T5 has the first, BART and Pegasus the others, Llama and Qwen2 only
+that of attention."""
 
 STARTS_AND_ENDS = ("decoder_start_token_id", "bos_token_id", "eos_token_id", "pad_token_id", "forced_bos_token_id")
-"""What is kept of a checkpoint's generation settings; `generation` says why."""
+"""The generation settings of a checkpoint that are kept; `generation` explains why."""
 
 
 def read_config(folder: Path) -> Any:
-    """The transformers config of a checked folder; no weights are read. Raises CheckpointError."""
+    """Return the transformers config of a checked folder, without reading weights. Raises CheckpointError."""
     from transformers import AutoConfig
 
     try:
         return AutoConfig.from_pretrained(check_folder(folder), local_files_only=True, trust_remote_code=False)
     except CheckpointError:
         raise
-    except Exception as error:  # a config may fail in whatever it says
+    except Exception as error:  # any entry of a config may raise
         raise CheckpointError(f"{folder}: config.json describes no model ({' '.join(str(error).split())}); copy it again") from error
 
 
 def load_tokenizer(folder: Path) -> Any:
-    """The tokenizer of a folder. Raises CheckpointError where its files cannot be read, or it has no end token."""
+    """Return the tokenizer of a folder. Raises CheckpointError where its files cannot be read, or it has no
+    end token."""
     from transformers import AutoTokenizer
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except Exception as error:  # transformers and tokenizers raise what they like
+    except Exception as error:  # transformers and tokenizers raise many kinds
         raise CheckpointError(f"{folder}: the tokenizer cannot be read: {_first_line(error)}") from error
     if tokenizer.eos_token_id is None:
         raise CheckpointError(f"{folder}: the tokenizer has no end token, so a model could not learn where an output ends")
@@ -56,17 +59,17 @@ def load_tokenizer(folder: Path) -> Any:
 
 
 def model_class(config: Any) -> Any:
-    """The class of transformers that makes models of this config."""
+    """Return the transformers class that builds models of this config."""
     from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
     return AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
 
 
 def load(folder: Path, dropout: float | None = None) -> tuple[Any, Any]:
-    """(model, tokenizer) from a checked folder: fp32, in eval mode, on the CPU.
+    """Return (model, tokenizer) from a checked folder: fp32, in eval mode, on the CPU.
 
-    dropout: rate that replaces all of the checkpoint's own, which are kept where None.
-    Raises CheckpointError where weights are missing, of the wrong shape, or damaged.
+    `dropout` replaces all dropout rates of the checkpoint; None keeps them. Raises CheckpointError where
+    weights are missing, of the wrong shape, or damaged.
     """
     from safetensors import SafetensorError
 
@@ -83,7 +86,7 @@ def load(folder: Path, dropout: float | None = None) -> tuple[Any, Any]:
                 use_safetensors=True,
                 local_files_only=True,
                 trust_remote_code=False,
-                ignore_mismatched_sizes=True,  # so that they are reported, and refused below in one line
+                ignore_mismatched_sizes=True,  # they are reported, and refused below in one line
                 output_loading_info=True,
             )
     except (OSError, ValueError, SafetensorError) as error:
@@ -99,7 +102,7 @@ def load(folder: Path, dropout: float | None = None) -> tuple[Any, Any]:
 
 
 def save(model: Any, tokenizer: Any, folder: Path) -> None:
-    """Write safetensors, configs and tokenizer; `load` gives back a model with identical logits."""
+    """Write safetensors, configs and tokenizer. `load` returns a model with identical logits."""
     _write_down(model, tokenizer)
     with _quiet():
         model.save_pretrained(folder)
@@ -107,9 +110,10 @@ def save(model: Any, tokenizer: Any, folder: Path) -> None:
 
 
 def untie(model: Any) -> None:
-    """Give the model an output layer of its own, randomly set.
+    """Give the model a separate, randomly initialised output layer.
 
-    Passing tie_word_embeddings=False to T5Config does not: it only switches the scaling of the decoder's output off.
+    Passing tie_word_embeddings=False to T5Config does not do that: it only turns off the scaling of the
+    decoder's output.
     """
     head = model.get_output_embeddings()
     model.set_output_embeddings(torch.nn.Linear(head.in_features, head.out_features, bias=False))
@@ -118,18 +122,22 @@ def untie(model: Any) -> None:
 
 
 def head_is_tied(model: Any) -> bool:
-    """Whether the output layer is the input embedding."""
+    """Return whether the output layer is the input embedding."""
     return model.get_output_embeddings().weight is model.get_input_embeddings().weight
 
 
 def count_parameters(model: Any) -> int:
-    """Parameters that are learned, a tied one once; Pegasus' positions are a formula and not counted."""
+    """Return the number of trainable parameters. A tied one counts once. Pegasus' positions are a formula and
+    do not count."""
     fixed = {id(p) for p in _sinusoidal_positions(model)}
     return sum(p.numel() for p in model.parameters() if id(p) not in fixed)
 
 
 def _write_down(model: Any, tokenizer: Any) -> None:
-    """What the config says wrongly, or not at all. Llama has no padding token: its end token pads, and masks tell the two apart."""
+    """Correct and complete the config.
+
+    Llama has no padding token. Its end token is used for padding, and masks distinguish the two.
+    """
     model.config.tie_word_embeddings = head_is_tied(model)
     if model.config.pad_token_id is None:
         model.config.pad_token_id = tokenizer.eos_token_id
@@ -141,7 +149,8 @@ def _sinusoidal_positions(model: Any) -> list[torch.nn.Parameter]:
 
 
 def sinusoids(positions: int, width: int) -> torch.Tensor:
-    """Pegasus' positions, (positions, width): sines in the first half, cosines in the second (Zhang et al. 2020; T2T)."""
+    """Return Pegasus' positions, (positions, width): sines in the first half, cosines in the second (Zhang et
+    al. 2020; T2T)."""
     rates = 10000.0 ** (-torch.arange(0, width, 2, dtype=torch.float64) / width)
     angles = torch.arange(positions, dtype=torch.float64)[:, None] * rates
     return torch.cat([angles.sin(), angles.cos()[:, : width // 2]], dim=1).float()
@@ -165,7 +174,8 @@ def _keep_only_starts_and_ends(model: Any, tokenizer: Any) -> None:
 
 
 def _ends(model: Any, tokenizer: Any) -> list[int]:
-    """Tokens after which an output is over: the checkpoint's, and the tokenizer's, which is the one that training teaches."""
+    """Return the tokens that end an output: those of the checkpoint, and that of the tokenizer, which
+    training uses."""
     told = model.generation_config.eos_token_id
     return list(dict.fromkeys([*([told] if isinstance(told, int) else told or []), tokenizer.eos_token_id]))
 
@@ -176,7 +186,8 @@ def _first_line(error: Exception) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """No progress bars, and not the one warning that is untrue here: that the config should be told what is not tied."""
+    """Suppress progress bars, and one warning that is wrong here: that the config should state what is not
+    tied."""
     from transformers.utils import logging as hf_logging
 
     def worth_telling(record: logging.LogRecord) -> bool:

@@ -1,6 +1,7 @@
-"""What would end an arm that uses a model, found before any arm begins: from headers and configs, without loading a weight.
+"""Finds faults of a model before any arm begins, from headers and configs, without loading a weight.
 
-A full load says little more: whether numbers in the weights are damaged. It takes the memory of the whole model.
+A full load would show only one thing more: damaged numbers in the weights. It takes the memory of the whole
+model.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from bench.training.checkpoints import STARTS_AND_ENDS, load_tokenizer, read_con
 from bench.training.model_folder import check_folder, read_json, weight_files
 
 FLOATS = ("F64", "F32", "F16", "BF16")
-"""Types of numbers that are weights; all others are codes of quantised ones, and mean nothing by themselves."""
+"""Number types of ordinary weights. All other types are codes of quantised weights, which need decoding."""
 
 RESIZE = "in transformers, model.resize_token_embeddings(len(tokenizer)), and save both"
 
@@ -27,14 +28,14 @@ POSITIONS = "embed_positions.weight"
 
 
 class Fault(NamedTuple):
-    """One line: the file, what is wrong with it, and the remedy."""
+    """One line: the file, its fault, and the remedy."""
 
     text: str
     refuses: bool = True
 
 
 def faults(folder: Path) -> Iterator[Fault]:
-    """Yield all that is wrong with the model in a folder."""
+    """Yield all faults of the model in a folder."""
     try:
         check_folder(folder)
         config = read_config(folder)
@@ -47,7 +48,7 @@ def faults(folder: Path) -> Iterator[Fault]:
 
 
 def _weights(folder: Path, config: Any) -> tuple[dict[str, Path], list[Fault]]:
-    """(tensor -> its file, what is wrong with the weights)."""
+    """Return (tensor -> its file, faults of the weights)."""
     from safetensors import SafetensorError, safe_open
 
     places, tensors, found = dict[str, Path](), dict[str, torch.Tensor](), list[Fault]()
@@ -69,7 +70,8 @@ def _weights(folder: Path, config: Any) -> tuple[dict[str, Path], list[Fault]]:
 
 
 def _compared(config: Any, tensors: Mapping[str, torch.Tensor]) -> Iterator[Fault]:
-    """What transformers' own loading makes of tensors of these names and shapes, none of which holds a number."""
+    """Yield the faults that transformers finds when it loads tensors of these names and shapes, without
+    numbers."""
     from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING
 
     classes = MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING if config.is_encoder_decoder else MODEL_FOR_CAUSAL_LM_MAPPING
@@ -77,7 +79,7 @@ def _compared(config: Any, tensors: Mapping[str, torch.Tensor]) -> Iterator[Faul
     try:
         with _silent():
             _, seen = classes[type(config)].from_pretrained(None, config=config, state_dict=dict(tensors), **options)
-    except Exception as error:  # a model may fail in whatever its config names, such as an activation
+    except Exception as error:  # any entry of a config may raise, such as an activation
         yield Fault(f"config.json: no such model can be built ({type(error).__name__}: {' '.join(str(error).split())}); copy it again")
         return
     if missing := sorted(seen["missing_keys"]):
@@ -134,7 +136,7 @@ def _special_tokens(folder: Path, config: Any) -> Iterator[Fault]:
 
 
 def _positions(config: Any, places: Mapping[str, Path]) -> Iterator[Fault]:
-    """Pegasus' positions are a formula, and read here, since they are small."""
+    """Check Pegasus' positions, which are a formula. They are read, because they are small."""
     from safetensors import safe_open
 
     for name, path in places.items() if config.model_type == "pegasus" else ():
@@ -147,7 +149,7 @@ def _positions(config: Any, places: Mapping[str, Path]) -> Iterator[Fault]:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """No progress bars, and no report of what fits: it is told in a line."""
+    """Suppress progress bars and transformers' loading report. A fault shows it in one line."""
     from transformers.utils import logging as hf_logging
 
     level, bars = hf_logging.get_verbosity(), hf_logging.is_progress_bar_enabled()

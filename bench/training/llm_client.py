@@ -1,6 +1,7 @@
-"""Requests to one endpoint: spaced out, and sent again where an attempt is lost.
+"""Sends requests to one endpoint, evenly spaced, and repeats lost attempts.
 
-Back-off is exponential with full jitter (Brooker 2015, Exponential Backoff And Jitter, AWS Architecture Blog).
+Back-off is exponential with full jitter (Brooker 2015, Exponential Backoff And Jitter, AWS Architecture
+Blog).
 """
 
 from __future__ import annotations
@@ -21,30 +22,35 @@ if TYPE_CHECKING:
     import httpx2
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 60.0
-"""Ceilings of the first and of any later back-off."""
+"""Upper bounds of the first back-off, and of every later one, in seconds."""
 LONGEST_RETRY_AFTER_S = 600.0
-"""An endpoint that wants to be left alone for longer ends the arm; a later run goes on from there."""
+"""If an endpoint requests a longer wait, the arm ends. A later run continues from there."""
 
 SHORTEST_SECRET = 12
-"""A shorter key is a placeholder of a local server, such as EMPTY: striking that word out would change answers."""
+"""A shorter key is a placeholder of a local server, such as EMPTY. Removing that word from responses would
+change answers."""
 
 REFUSED = (400, 413, 422)
-"""What an endpoint says of a document that it will not take: its content, or its length; or of a request that it does not know."""
+"""HTTP statuses for a document that an endpoint refuses because of its content or length, or for an unknown
+request."""
 
 
 @dataclass
 class Clock:
-    """What waiting is measured by. sleep: returns early, and True, once nobody waits for an answer any more."""
+    """The clock of all waiting."""
 
     now: Callable[[], float] = time.monotonic
+    """Time in seconds."""
     given_up: threading.Event = field(default_factory=threading.Event)
+    """Set when nobody waits for an answer any more."""
 
     def sleep(self, seconds: float) -> bool:
+        """Wait, and return True early once `given_up` is set."""
         return self.given_up.wait(seconds)
 
 
 class Refused(Exception):
-    """The endpoint does not take this request: its content, or its length."""
+    """The endpoint refuses this request because of its content or its length."""
 
     def __init__(self, reason: str, response: str) -> None:
         super().__init__(reason)
@@ -52,11 +58,12 @@ class Refused(Exception):
 
 
 class GivenUp(Exception):
-    """Another request failed, so this one is not waited for."""
+    """Another request failed, so this one no longer waits."""
 
 
 class _Lost(Exception):
-    """An attempt that may succeed if it is made again. after_s: how long the endpoint wants to be left alone."""
+    """An attempt failed that may succeed if repeated. `after_s` is the wait in seconds that the endpoint
+    requests."""
 
     def __init__(self, reason: str, after_s: float = 0.0) -> None:
         super().__init__(reason)
@@ -64,16 +71,16 @@ class _Lost(Exception):
 
 
 class Client:
-    """Asks one endpoint, from several threads."""
+    """Sends requests to one endpoint, from several threads."""
 
     def __init__(self, url: str, *, key: str, attempts: int, requests_per_minute: float | None, http: httpx2.Client, clock: Clock) -> None:
-        """key: '' if none is sent. attempts: tries for one request."""
+        """Create a client. `key` is '' if none is sent. `attempts` is the number of tries for one request."""
         self.clock, self._url, self._key, self._http = clock, url, key, http
         self._attempts, self._gap_s = attempts, 60 / requests_per_minute if requests_per_minute else 0.0
         self._jitter, self._lock, self._free_at = random.Random(), threading.Lock(), clock.now()  # noqa: S311 - no secret
 
     def answer(self, body: bytes) -> tuple[str, int]:
-        """(raw response, attempts lost before it). Raises BenchError."""
+        """Return (raw response, attempts lost before it). Raises BenchError."""
         for lost in range(self._attempts):
             self._wait_for_turn()
             try:
@@ -87,7 +94,7 @@ class Client:
         raise BenchError(f"{self._url}: {self._attempts} attempts failed, the last: {reason}; answers so far are kept, run again")
 
     def _wait_for_turn(self) -> None:
-        """Space the requests out evenly."""
+        """Wait so that requests are evenly spaced."""
         with self._lock:
             now = self.clock.now()
             turn = max(now, self._free_at)
@@ -95,7 +102,7 @@ class Client:
         self._sleep(turn - now)
 
     def _back_off(self, lost: int, after_s: float) -> None:
-        """Full jitter for this request; where the endpoint says how long, all of them wait."""
+        """Wait with full jitter. Where the endpoint requests a wait, all requests wait that long."""
         with self._lock:
             self._free_at = max(self._free_at, self.clock.now() + after_s)
         self._sleep(self._jitter.uniform(0, min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**lost)))
@@ -128,7 +135,8 @@ class Client:
 
 
 def _retry_after_s(header: str) -> float:
-    """Seconds that a Retry-After header asks for, given as such or as a date (RFC 9110, 10.2.3); 0 where it says neither."""
+    """Return the seconds that a Retry-After header requests, as a number or as a date (RFC 9110, 10.2.3); 0
+    if it has neither."""
     try:
         return max(0.0, float(header))
     except ValueError:

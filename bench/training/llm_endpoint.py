@@ -1,11 +1,11 @@
-"""An OpenAI-compatible endpoint: asked politely, and never twice for the same.
+"""An OpenAI-compatible endpoint with a rate limit. The same request is never sent twice.
 
     request body -> answered before? -> responses.jsonl              under cache/endpoint/<url, model, decoding>/
-                 -> rate limit -> POST -> raw response, appended and synced before anything else is done with it
+                 -> rate limit -> POST -> raw response, appended and synced before it is used
                         429, 408, 5xx, time-out, lost connection, no JSON: back off, try again
 
-The key is read from the environment when the first request goes out, kept in memory alone, and struck out of whatever the
-endpoint says.
+The key is read from the environment when the first request is sent. It stays in memory, and is removed from
+all responses.
 """
 
 from __future__ import annotations
@@ -44,48 +44,48 @@ def _address(url: str) -> str:
 
 
 class Endpoint(Part):
-    """Where an LLM is asked, and how fast."""
+    """Address and rate limits of an LLM."""
 
     base_url: Annotated[str, AfterValidator(_address)]
-    """Address up to and with `/v1`; `/chat/completions` is put behind it."""
+    """Address up to and including `/v1`; `/chat/completions` is appended."""
     model: str = Field(min_length=1)
-    """Its name there."""
+    """Name of the model at the endpoint."""
     key_variable: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
-    """NAME of the environment variable that holds the key, never the key; missing: none is sent."""
+    """NAME of the environment variable that holds the key, never the key itself. Missing: no key is sent."""
     requests_per_minute: float | None = Field(default=None, gt=0)
-    """Requests are spaced out evenly to stay below this; missing: no limit but `concurrency`."""
+    """Requests are spaced evenly to stay below this rate. Missing: only `concurrency` limits them."""
     timeout_s: float = Field(default=120.0, gt=0)
-    """Seconds without a byte after which an attempt counts as lost."""
+    """Seconds without any data after which an attempt counts as lost."""
     attempts: int = Field(default=6, ge=1)
-    """Tries for one document, the first among them."""
+    """Tries for one document, including the first."""
     concurrency: int = Field(default=4, ge=1, le=64)
-    """Requests under way at once."""
+    """Requests in progress at a time."""
     length_setting: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
-    """What this endpoint calls the longest output; OpenAI's reasoning models know only the second."""
+    """This endpoint's name for the maximum output length. OpenAI's reasoning models accept only the second."""
 
     def body(self, messages: Messages, prompt: Prompt, sampling: Sampling) -> bytes:
-        """The request for one answer, byte for byte the same whenever it asks the same."""
+        """Return the request for one answer. Equal questions give equal bytes."""
         settings = {
             self.length_setting: sampling.max_tokens,
             "temperature": sampling.temperature,
             "seed": sampling.seed,
-            "stop": ["\n"] if prompt.stop_at_newline and sampling.max_thought_tokens == 0 else None,  # a thought has newlines
+            "stop": ["\n"] if prompt.stop_at_newline and sampling.max_thought_tokens == 0 else None,  # thoughts contain newlines
         }
         known = {name: value for name, value in settings.items() if value is not None}
         return json.dumps({"model": self.model, "messages": messages, **known}, sort_keys=True).encode()
 
     def folder(self, cache: Path, sampling: Sampling) -> Path:
-        """Where its responses are kept."""
-        decoding = sampling.model_dump(mode="json", exclude={"max_thought_tokens"})  # a part of the length in each request
+        """Return the folder of its responses."""
+        decoding = sampling.model_dump(mode="json", exclude={"max_thought_tokens"})  # part of the length in each request
         decides = json.dumps([self.base_url, self.model, decoding], sort_keys=True)
         return cache / "endpoint" / hashlib.sha256(decides.encode()).hexdigest()[:16]
 
 
 AHEAD = 4
-"""How many times as many requests as are under way at once may overtake one that waits for its answer."""
+"""How far requests may overtake one that waits for its answer, as a multiple of `concurrency`."""
 
 Enough = Callable[[Sequence[Reply]], bool]
-"""Called with the replies so far, in order. Whether no more are wanted."""
+"""Called with the replies so far, in order. Returns whether no more are wanted."""
 
 
 def ask(
@@ -96,12 +96,14 @@ def ask(
     clock: Clock | None = None,
     enough: Enough | None = None,
 ) -> list[Reply]:
-    """Return the replies to `bodies`, in order. Only those that were never answered before are sent.
+    """Return the replies to `bodies`, in order. Only requests that were never answered before are sent.
 
-    enough: asked after every `LOOK_EVERY` replies. Once it says yes, nothing more is sent, and the replies that were paid are returned.
+    `enough` is called after every `LOOK_EVERY` replies. Once it returns True, nothing more is sent, and the
+    replies that were paid for are returned.
 
-    One process asks an address at a time, so the rate limit holds and no two pay for the same. Raises BenchError where the endpoint
-    refuses, is not there after `attempts`, or does not count tokens; what was answered until then is kept.
+    Only one process uses an address at a time. Therefore the rate limit holds, and no two processes pay for
+    the same. Raises BenchError where the endpoint refuses, is unreachable after `attempts`, or does not count
+    tokens. Earlier answers are kept.
     """
     folder.mkdir(parents=True, exist_ok=True)
     progress("waiting for a turn at the endpoint", 0, len(bodies))
@@ -116,36 +118,38 @@ def ask(
 
 @dataclass(kw_only=True)
 class _Line:
-    """Requests in order: how far they are answered, and how far they were sent. Safe to use from several threads."""
+    """Requests in order: which of them are answered, and which were sent. It is safe to use from several
+    threads."""
 
     bodies: Sequence[bytes]
     kept: Responses
     enough: Enough | None
     over: bool = False
-    """Whether `enough` said yes."""
+    """Whether `enough` returned True."""
     sent: int = 0
-    """Requests up to the last one that was sent."""
+    """Number of requests up to the last one that was sent."""
     answered: int = 0
-    """Requests before the first one without an answer."""
+    """Number of requests before the first one without an answer."""
     ahead: int
-    """Requests that may be sent before the first one without an answer has one. Bounds what is paid beyond enough."""
+    """Number of requests that may be sent beyond the first one without an answer. It bounds the cost beyond
+    enough."""
     refused: dict[bytes, Refused] = field(default_factory=dict)
     _moved: threading.Condition = field(default_factory=threading.Condition)
 
     def unanswered(self) -> list[int]:
-        """Positions to send, in order. A request that occurs twice is sent once."""
+        """Return the positions to send, in order. A request that occurs twice is sent once."""
         first = {body: position for position, body in reversed(list(enumerate(self.bodies)))}
         return sorted(position for body, position in first.items() if body not in self.kept)
 
     def send(self, position: int, given_up: threading.Event) -> bool:
-        """Wait for the turn of a request. Whether it is to be sent."""
+        """Wait for the turn of a request, and return whether it is to be sent."""
         with self._moved:
             self._moved.wait_for(lambda: given_up.is_set() or position < self.answered + self.ahead)
             self.sent = self.sent if given_up.is_set() else max(self.sent, position + 1)
             return not given_up.is_set()
 
     def look(self) -> bool:
-        """Whether the answers are enough. Wakes those who wait."""
+        """Return whether the answers are enough, and wake waiting threads."""
         with self._moved:
             self._moved.notify_all()
             while not self.over and self.answered < len(self.bodies) and self._has(self.bodies[self.answered]):
@@ -154,7 +158,8 @@ class _Line:
             return self.over
 
     def replies(self) -> list[Reply]:
-        """Replies to all requests; once they are enough, to those up to the last one that was sent."""
+        """Return the replies to all requests, or once they are enough, to those up to the last one that was
+        sent."""
         return self._replies(max(self.answered, self.sent) if self.over else len(self.bodies))
 
     def _has(self, body: bytes) -> bool:
@@ -166,9 +171,11 @@ class _Line:
 
 
 def _ask_all(client: Client, line: _Line, waiting: Sequence[int], concurrency: int, progress: Progress) -> None:
-    """Send the requests that wait. Where one fails, those under way come to their end and are kept, and no further one is sent.
+    """Send the waiting requests. When one fails, those in progress finish and are kept, and no others are
+    sent.
 
-    One that is refused is no failure as long as any other was ever answered: then it is this document, and not the request as such.
+    A refused request is not a failure if any other was ever answered: the fault is then in its document, not
+    in the form of the request.
     """
     given_up = client.clock.given_up
 

@@ -1,7 +1,7 @@
-"""Labels from an LLM that was not tuned, only asked: behind an endpoint, or on the suite's own device.
+"""Labels from an LLM that is prompted and not tuned, at an endpoint or on the suite's own device.
 
-Sources: Wang et al. 2021, Want To Reduce Labeling Cost? GPT-3 Can Help (an LLM's labels, paid by tokens, train a small model);
-Ding et al. 2023, Is GPT-3 a Good Data Annotator?, strategy PGDA.
+Sources: Wang et al. 2021, Want To Reduce Labeling Cost? GPT-3 Can Help (an LLM's labels, paid by tokens,
+train a small model); Ding et al. 2023, Is GPT-3 a Good Data Annotator?, strategy PGDA.
 """
 
 from __future__ import annotations
@@ -27,41 +27,47 @@ from bench.training.llm_thoughts import LOOK_EVERY, judge, leaves_open, may_thin
 from bench.training.recipes import write_json
 
 OTHER_TOKENIZER, TOKENS_A_MESSAGE, BYTES_A_TOKEN = 1.3, 20, 3
-"""An endpoint's tokenizer is not known: so many times the tokens of the large model's, so many more for each message, and never
-fewer than one for so many bytes (a tokenizer that does not know a script writes one unknown token for a whole word)."""
+"""Constants of the estimate for an endpoint's unknown tokenizer, which is an upper bound.
+
+The count is the large model's number of tokens times the first, plus the second per message. It is at least
+one token for every BYTES_A_TOKEN bytes, because a tokenizer that lacks a script writes one unknown token per
+word.
+"""
 
 TAG_TOKENS = 16
-"""Tokens at the end of a prompt that are searched for an open tag."""
+"""Number of tokens at the end of a prompt that are searched for an open tag."""
 
 LABELS, INVALID = "pseudo_labels.jsonl", "invalid.jsonl"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Labelling:
-    """Labels for documents, in their order, and what was said and used for them."""
+    """Labels for documents, in their order, with the answers and the tokens used."""
 
     examples: tuple[Example, ...]
     """The documents with a valid answer, which is their label."""
     answers: tuple[str, ...] = ()
-    """What was said of each document, valid or not, without thoughts. '' where nothing was. In no order."""
+    """The answer for each document, valid or not, without thoughts; '' where there was none. They are in no
+    particular order."""
     repeated_answer: str = ""
-    """Why no further document was asked about; '' if another reason ended the work."""
+    """Why no further documents were sent; '' if another reason ended the work."""
     documents: int
+    """Number of documents with a reply."""
     invalid: int
-    """Answers that are not among the labels."""
+    """Number of answers that are not valid labels."""
     prompt_tokens: int
     output_tokens: int
     """Tokens generated, thoughts included."""
     thought_tokens: int | None = None
-    """Tokens of thoughts among them. None where an endpoint does not count them apart."""
+    """Tokens of thoughts among them. None where an endpoint does not count them separately."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EndpointLabels(Recipe):
-    """What an LLM behind an endpoint says of documents, as labels.
+    """Labels from an LLM at an endpoint.
 
-    Each document is cut where a student's is: at `max_source_tokens` of the large model's tokenizer, `tokenizer`, which also
-    tells beforehand how many tokens will be bought.
+    Each document is cut like a student's: at `max_source_tokens` of the large model's tokenizer, `tokenizer`.
+    The same tokenizer estimates in advance how many tokens will be bought.
     """
 
     endpoint: Endpoint
@@ -72,7 +78,7 @@ class EndpointLabels(Recipe):
     tokenizer: Checkpoint
     max_source_tokens: int
     to_the_end: bool = False
-    """Whether all documents are asked about, whatever the answers are."""
+    """Whether all documents are sent, whatever the answers are."""
 
     on_device = False
     version = 2
@@ -106,19 +112,19 @@ class EndpointLabels(Recipe):
         return _read(folder)
 
     def pretend(self, bench: Workbench) -> Labelling:
-        """All documents, each labelled with its own words, or with the longest class."""
+        """Return labels for all documents: each document's own words, or the longest class."""
         return _pretended(self.prompt, self.examples, self.sampling.max_output_tokens, *self.forecast_tokens(bench))
 
 
 @dataclass(frozen=True, kw_only=True)
 class PromptedLabels(Outputs):
-    """What a decoder-only model on the suite's device says of documents, as labels; documents are cut in its own tokens."""
+    """Labels from a decoder-only model on the suite's device. Documents are cut in its own tokens."""
 
     prompt: Prompt
     shots: tuple[Example, ...]
     sampling: Sampling
     to_the_end: bool = False
-    """Whether all documents are asked about, whatever the answers are."""
+    """Whether all documents are prompted, whatever the answers are."""
 
     version = 2
 
@@ -139,7 +145,7 @@ class PromptedLabels(Outputs):
         _write(folder, self.prompt, asked, said, opened)
 
     def _opened(self, bench: Workbench) -> bool:
-        """Whether the prompt ends with an open tag, so that the model begins with thoughts."""
+        """Return whether the prompt ends with an open tag, so that the model begins with thoughts."""
         tokenizer = load_tokenizer(self.model.tokenizer_folder(bench.cache, 0))
         return any(leaves_open(tokenizer.decode(source[-TAG_TOKENS:])) for source in self.sources(bench)[:1])
 
@@ -162,7 +168,8 @@ class PromptedLabels(Outputs):
         return _read(folder)
 
     def pretend(self, bench: Workbench) -> Labelling:
-        """As many documents as the limit allows, each labelled with its own words, or with the longest class."""
+        """Return labels for as many documents as the limit allows: each document's own words, or the longest
+        class."""
         positions, sources = sorted(self._reached(bench)), self.sources(bench)
         documents, said = tuple(self.examples[i] for i in positions), sum(len(sources[i]) for i in positions)
         return _pretended(self.prompt, documents, self.sampling.max_output_tokens, said, len(documents) * self.max_target_tokens)
@@ -170,10 +177,10 @@ class PromptedLabels(Outputs):
 
 @dataclass(frozen=True)
 class Answers(Recipe):
-    """What an LLM says of documents, in their order: for evaluation.
+    """The answers of an LLM for documents, in their order, for evaluation.
 
-    What would be no label counts as what it says, as it does for a student: an answer cut off or of no class as it stands, an
-    empty one as ''. So does one without anything behind its thoughts.
+    An answer that is not a valid label counts as its text, as it does for a student. An answer that is cut
+    off or names no class stays as it is. An empty one, or one with nothing after its thoughts, counts as ''.
     """
 
     labels: EndpointLabels | PromptedLabels
@@ -197,7 +204,7 @@ def _repeated_answer(prompt: Prompt, replies: Sequence[Reply], opened: bool | No
 
 
 def _write(folder: Path, prompt: Prompt, examples: Sequence[Example], replies: Sequence[Reply], opened: bool | None) -> None:
-    """Write the labels; what was said instead; labelling.json, the counts. opened: as in `judge`."""
+    """Write the labels, the invalid answers, and labelling.json with the counts. `opened` is that of `judge`."""
     judged = judge(prompt, replies, opened)
     seen: Counter[str] = Counter(documents=0, invalid=0, empty=0, retries=0, prompt_tokens=0, output_tokens=0)
     with (
@@ -237,9 +244,10 @@ def _pretended(prompt: Prompt, examples: tuple[Example, ...], words: int, prompt
     return Labelling(examples=labelled, documents=len(examples), invalid=0, prompt_tokens=prompt_tokens, output_tokens=output_tokens)
 
 
-@functools.lru_cache(maxsize=8)  # a forecast and the work after it ask for the same
+@functools.lru_cache(maxsize=8)  # a forecast and the later work need the same
 def _cut(folder: Path, examples: tuple[Example, ...], max_tokens: int) -> tuple[Example, ...]:
-    """The examples with sources of at most so many tokens, special ones aside; what is left of a source is not changed."""
+    """Return the examples with sources cut at this many tokens, without special tokens. The rest of a source
+    is unchanged."""
     if not examples:
         return ()
     settings = {"truncation": True, "max_length": max_tokens, "add_special_tokens": False, "return_offsets_mapping": True}
@@ -250,7 +258,7 @@ def _cut(folder: Path, examples: tuple[Example, ...], max_tokens: int) -> tuple[
 
 @functools.lru_cache(maxsize=8)
 def _token_ceilings(folder: Path, texts: tuple[str, ...]) -> dict[str, int]:
-    """Message -> tokens that an endpoint will hardly count more of."""
+    """Return message -> upper estimate of the tokens that an endpoint will count."""
     counted = load_tokenizer(folder)(list(texts), verbose=False)["input_ids"] if texts else []
     ceilings = (max(OTHER_TOKENIZER * len(ids), len(text.encode()) / BYTES_A_TOKEN) for text, ids in zip(texts, counted, strict=True))
     return {text: math.ceil(ceiling) + TOKENS_A_MESSAGE for text, ceiling in zip(texts, ceilings, strict=True)}
@@ -258,7 +266,8 @@ def _token_ceilings(folder: Path, texts: tuple[str, ...]) -> dict[str, int]:
 
 @functools.lru_cache(maxsize=4)
 def _prompts(folder: Path, prompt: Prompt, shots: tuple[Example, ...], examples: tuple[Example, ...]) -> tuple[tuple[int, ...], ...]:
-    """Token ids of what the model reads for each document: by its chat template where it has one, else as one plain text."""
+    """Return the token ids of the prompt for each document, by the chat template, or as plain text where
+    there is none."""
     from jinja2.exceptions import TemplateError
 
     tokenizer = load_tokenizer(folder)
@@ -272,6 +281,6 @@ def _prompts(folder: Path, prompt: Prompt, shots: tuple[Example, ...], examples:
 
 
 def _ends(end: int | list[int], tokenizer: Any) -> list[int]:
-    """The tokens that end an answer, and those that hold a newline."""
+    """Return the tokens that end an answer, including all that contain a newline."""
     texts = enumerate(tokenizer.batch_decode([[token] for token in range(len(tokenizer))]))
     return [*(end if isinstance(end, list) else [end]), *(token for token, text in texts if "\n" in text)]

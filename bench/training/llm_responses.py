@@ -1,4 +1,4 @@
-"""Responses of an endpoint on disk, as they came, so that nothing paid for is lost or asked for twice."""
+"""Keeps raw responses of an endpoint on disk, so that nothing paid for is lost or requested twice."""
 
 from __future__ import annotations
 
@@ -17,29 +17,32 @@ from bench.errors import BenchError
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """What an LLM answered. The text is '' and not finished if the request was refused, or if nothing was said for the tokens counted."""
+    """An LLM's answer.
+
+    The text is '' and not finished if the request was refused, or if the tokens counted brought no text.
+    """
 
     text: str
-    """The answer, with thoughts in it unless the server takes them out."""
+    """The answer. It includes thoughts unless the server separates them."""
     finished: bool
     """Whether it ended by itself."""
     prompt_tokens: int
     output_tokens: int
     """Tokens generated, thoughts included."""
     thought_tokens: int | None = None
-    """Tokens of thoughts among them; None: not counted apart."""
+    """Tokens of thoughts among them. None: not counted separately."""
     thoughts_apart: bool = False
-    """Whether the server sent thoughts beside the text."""
+    """Whether the server sent thoughts separately from the text."""
     retries: int = 0
     """Attempts that were lost before."""
 
 
 REFUSAL = Reply(text="", finished=False, prompt_tokens=0, output_tokens=0)
-"""What a request that was refused counts as."""
+"""The reply to a request that was refused."""
 
 
 class Responses:
-    """Raw responses on disk, found by the hash of the request that brought them. Safe to add to from several threads."""
+    """Raw responses on disk, by the hash of their request. Several threads may add to it."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._lock = path, threading.Lock()
@@ -54,7 +57,7 @@ class Responses:
             row = _Row.model_validate_json(line)
             self._replies[row.request] = row.reply()
         except (ValidationError, BenchError):
-            return  # cut off by a kill, or an answer that cannot be used: it will be asked for again
+            return  # cut off by a kill, or unusable: it will be requested again
 
     def __contains__(self, body: bytes) -> bool:
         return _hash(body) in self._replies
@@ -66,7 +69,7 @@ class Responses:
         return len(self._replies)
 
     def keep(self, body: bytes, response: str, retries: int = 0, refused: bool = False) -> None:
-        """Write a response down as it came, then read it. Raises BenchError where it cannot be used."""
+        """Write a raw response, then parse it. Raises BenchError where it is unusable."""
         row = _Row(request=_hash(body), retries=retries, response=response, refused=refused)
         with self._lock:
             with self._path.open("ab") as file:
@@ -82,7 +85,7 @@ def _hash(body: bytes) -> str:
 
 
 def _whole_characters(text: object) -> object:
-    """Replace half a character, which JSON can spell and no file can hold, by the sign for an unknown one."""
+    """Replace a lone surrogate, which JSON can express and no file can hold, by the replacement character."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if isinstance(text, str) else text
 
 
@@ -98,7 +101,7 @@ class _Row(BaseModel):
     refused: bool = False
 
     def reply(self) -> Reply:
-        """Raises BenchError if the response cannot be used."""
+        """Return the parsed reply. Raises BenchError if the response is unusable."""
         return replace(REFUSAL, retries=self.retries) if self.refused else read_reply(self.response, self.retries)
 
 
@@ -110,7 +113,8 @@ class _Part(BaseModel):
 
 
 class _Message(BaseModel):
-    """An answer. Thoughts are in `reasoning_content`, in `reasoning`, in parts of the type `thinking`, or in the text."""
+    """An answer. Thoughts are in `reasoning_content`, in `reasoning`, in parts of the type `thinking`, or in
+    the text."""
 
     content: _Text | list[_Part] | None = None
     reasoning_content: Any = None
@@ -144,7 +148,8 @@ class _Usage(BaseModel):
 
     @property
     def output_tokens(self) -> int:
-        """All tokens generated. Gemini and Grok leave thoughts out of `completion_tokens`, though not out of `total_tokens`."""
+        """All tokens generated. Gemini and Grok omit thoughts from `completion_tokens`, but not from
+        `total_tokens`."""
         return max(self.completion_tokens, (self.total_tokens or 0) - self.prompt_tokens)
 
 
@@ -154,7 +159,7 @@ class _Completion(BaseModel):
 
 
 def read_reply(response: str, retries: int = 0) -> Reply:
-    """Return what a raw chat completion says. Raises BenchError if it is none, or does not count its tokens."""
+    """Parse a raw chat completion. Raises BenchError if it is not one, or does not count its tokens."""
     try:
         completion = _Completion.model_validate(json.loads(response))
     except ValidationError as error:

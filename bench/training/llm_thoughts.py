@@ -1,8 +1,9 @@
-"""Where the thoughts of a reasoning model end and its answer begins.
+"""Separates the thoughts of a reasoning model from its answer.
 
-Servers send thoughts in three ways. vLLM with a reasoning parser, llama.cpp, SGLang, Ollama, DeepSeek and OpenRouter put them into
-a field beside the answer, `reasoning_content` or `reasoning`. Mistral sends a list of parts. Any server without a parser leaves
-them in the text, between tags; where the chat template opens the tag, only the closing one is in the text.
+Servers send thoughts in three ways. vLLM with a reasoning parser, llama.cpp, SGLang, Ollama, DeepSeek and
+OpenRouter put them into a separate field, `reasoning_content` or `reasoning`. Mistral sends a list of parts.
+A server without a parser leaves them in the text, between tags. Where the chat template opens the tag, the
+text has only the closing one.
 """
 
 from __future__ import annotations
@@ -22,41 +23,43 @@ TAGS = {
     "◁think▷": "◁/think▷",  # Kimi
     "<|START_THINKING|>": "<|END_THINKING|>",  # Command A Reasoning
 }
-"""What opens thoughts -> what closes them."""
+"""Tag that opens thoughts -> tag that closes them."""
 
 LOOK_EVERY = 20
-"""Answers after which `repeated_answer` decides whether more are bought."""
+"""Number of answers after which `repeated_answer` decides whether more are bought."""
 
 LONGEST_SHOWN = 80
 """Characters of an answer that an error shows."""
 
 
 def leaves_open(text: str) -> bool:
-    """Whether a prompt ends with an open tag: then the output begins inside thoughts."""
+    """Return whether a prompt ends with an open tag, so that the output begins inside thoughts."""
     return text.rstrip().endswith(tuple(TAGS))
 
 
 def may_think(tokenizer: Any) -> bool:
-    """Whether a tag stands in the vocabulary or in the chat template of a model."""
+    """Return whether the vocabulary or the chat template of a model contains a tag."""
     vocabulary, template = tokenizer.get_vocab(), str(tokenizer.chat_template or "")
     return any(tag in vocabulary or tag in template for pair in TAGS.items() for tag in pair)
 
 
 def answer(text: str) -> str | None:
-    """Return what follows the last closing tag, or the whole text without tags; None if the thoughts do not end."""
+    """Return the text after the last closing tag, or the whole text without tags; None if the thoughts do not
+    end."""
     end = max((text.rfind(tag) + len(tag) for tag in TAGS.values() if tag in text), default=0)
     rest = text[end:].lstrip()
     return None if rest.startswith(tuple(TAGS)) else rest
 
 
 def judge(prompt: Prompt, replies: Sequence[Reply], opened: bool | None = None) -> list[tuple[str, Verdict]]:
-    """Return (label, what it is worth) of the replies of one model, in order.
+    """Return (label, verdict) for the replies of one model, in order.
 
-    opened: whether the prompt ends with an open tag, so that a reply without a closing tag is all thoughts.
-    None if this is not known, as at an endpoint. Then the replies tell:
+    `opened` is whether the prompt ends with an open tag. A reply without a closing tag is then all thoughts.
+    None means unknown, as at an endpoint. Then the replies decide:
 
-    - If one has a closing tag and no opening one, the prompt opens it.
-    - If all were cut off, nothing tells. The first line of a reply may then be a thought, and is no label.
+    - If one has a closing tag without an opening one, the prompt opens it.
+    - If all were cut off, nothing shows it. The first line of a reply may then be a thought, and is not a
+      label.
     """
     in_doubt = opened is None and not any(r.thoughts_apart or _closes(r.text) or (r.finished and r.text.strip()) for r in replies)
     if opened is None:
@@ -75,9 +78,11 @@ def judge(prompt: Prompt, replies: Sequence[Reply], opened: bool | None = None) 
 
 
 def repeated_answer(prompt: Prompt, labels: Sequence[str]) -> str:
-    """Say that more than half of the answers are the same text. '' if they are not, or are fewer than LOOK_EVERY.
+    """Return a message if more than half of the answers are the same text, else ''. Fewer than LOOK_EVERY
+    answers give ''.
 
-    labels: '' for an answer that is empty or all thoughts. Where the prompt has classes, the same label is normal, and only '' counts.
+    `labels` holds '' for an answer that is empty or all thoughts. Where the prompt has classes, repeated
+    labels are normal, and only '' counts.
     """
     text, count = Counter(labels).most_common(1)[0] if labels and not prompt.answers else ("", sum(not label for label in labels))
     if len(labels) < LOOK_EVERY or 2 * count <= len(labels):

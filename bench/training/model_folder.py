@@ -1,4 +1,4 @@
-"""Whether a folder holds a model that may be loaded, from the names of its files and its config alone."""
+"""Decides whether a folder holds a loadable model, from its file names and its config alone."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from bench.errors import CheckpointError
 ENCODER_DECODERS = ("t5", "mt5", "bart", "pegasus")
 CAUSAL = ("llama", "qwen2")
 FAMILIES = ENCODER_DECODERS + CAUSAL
-"""Values of `model_type` that shrinking and the tests know."""
+"""Values of `model_type` that shrinking and the tests support."""
 
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
 TOKENIZERS = ("tokenizer.json", "*.model", "vocab.json")
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
-"""The weights, or the list of their shards: the names under which transformers looks for them."""
+"""The weights, or the list of their shards, under the names that transformers expects."""
 
 ADAPTER = "adapter_config.json"
 
@@ -28,11 +28,12 @@ QUANTISED = {
     "hf_quant_config.json": "ModelOpt",
     "quanto_qmap.json": "Quanto",
 }
-"""Files in which older and other tools say that weights are quantised -> the way."""
+"""Files in which older and other tools record quantised weights -> the method."""
 
 
 def check_folder(folder: Path) -> Path:
-    """The folder itself, if a model may be loaded from it. Raises CheckpointError with all reasons, one line each."""
+    """Return the folder, if a model may be loaded from it. Raises CheckpointError with all reasons, one line
+    each."""
     if not folder.is_dir():
         raise CheckpointError(f"{folder}: there is no such folder")
     if reasons := list(_reasons(folder)):
@@ -41,7 +42,8 @@ def check_folder(folder: Path) -> Path:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The files of weights that transformers reads. Raises CheckpointError where the list of shards is damaged, or one is missing."""
+    """Return the weight files that transformers reads. Raises CheckpointError where the list of shards is
+    damaged, or a shard is missing."""
     if (folder / WEIGHTS).is_file():
         return [folder / WEIGHTS]
     try:
@@ -96,7 +98,7 @@ def _adapter(folder: Path) -> str:
 
 
 def _quantisation(folder: Path, config: dict[str, Any]) -> str:
-    """Which file says that the weights are quantised, and how; '' where none does."""
+    """Return which file states that the weights are quantised, and how; '' where none does."""
     for key in ("quantization_config", "compression_config"):
         if said := config.get(key):
             way = said.get("quant_method") or said.get("format") if isinstance(said, dict) else ""
@@ -122,7 +124,8 @@ def _files(folder: Path) -> Iterator[str]:
 
 
 def read_json(folder: Path, name: str) -> dict[str, Any]:
-    """A JSON object in a folder of a model. Raises CheckpointError with a reason that does not name the folder."""
+    """Return a JSON object from a model's folder. Raises CheckpointError with a reason that does not name the
+    folder."""
     try:
         found = json.loads((folder / name).read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""How many tokens a model can read: its positions, where they end."""
+"""Computes how many tokens a model can read: its number of positions."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 from bench.errors import CheckpointError
 
 RELATIVE = ("t5", "mt5")
-"""Families whose positions are relative, and end nowhere. The `n_positions` of their configs is no limit."""
+"""Families whose positions are relative and have no limit. The `n_positions` of their configs is not a limit."""
 
 STRETCHED = ("yarn", "longrope", "llama3")
-"""Ways of stretching rotary positions whose `factor` multiplies `original_max_position_embeddings`."""
+"""Methods of stretching rotary positions whose `factor` multiplies `original_max_position_embeddings`."""
 
 
 def positions(config: Any) -> int | None:
-    """Tokens that a model of this transformers config can read; None where there is no end to them."""
+    """Return how many tokens a model of this transformers config can read, or None where there is no limit."""
     if config.model_type in RELATIVE:
         return None
     limit: int | None = getattr(config, "max_position_embeddings", None)
@@ -25,18 +25,20 @@ def positions(config: Any) -> int | None:
 
 
 def source_positions(config: Any, target_tokens: int) -> int | None:
-    """Tokens of a document that it can read beside a label of so many; None where there is no end to them."""
+    """Return how many tokens of a document it can read beside a label of `target_tokens`, or None where there
+    is no limit."""
     limit = positions(config)
     return limit if limit is None or config.is_encoder_decoder else limit - target_tokens
 
 
 def needed(config: Any, source_tokens: int, target_tokens: int) -> int:
-    """Positions that a document and its label of so many tokens take; a decoder-only model reads both as one text."""
+    """Return the number of positions for a document and its label. A decoder-only model reads both as one
+    text."""
     return max(source_tokens, target_tokens) if config.is_encoder_decoder else source_tokens + target_tokens
 
 
 def check_positions(title: str, config: Any, source_tokens: int, target_tokens: int) -> None:
-    """Raises CheckpointError where such a document and label are longer than the model's positions."""
+    """Raise CheckpointError where a document and label of these lengths exceed the model's positions."""
     limit, needs = positions(config), needed(config, source_tokens, target_tokens)
     if limit and needs > limit:
         raise CheckpointError(

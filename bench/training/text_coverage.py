@@ -1,7 +1,7 @@
-"""What of documents and labels a model's tokenizer can read and write.
+"""Measures which parts of documents and labels a model's tokenizer can read and write.
 
-T5's vocabulary lacks '<', '{' and most scripts. The model reads an unknown token in their place, and can never write them.
-Tokenizers that fall back on bytes know every character.
+T5's vocabulary lacks '<', '{' and most scripts. The model reads an unknown token in their place, and can
+never write them. Tokenizers that fall back on bytes know every character.
 """
 
 from __future__ import annotations
@@ -19,82 +19,84 @@ from bench.training.batches import decode, target_ids
 from bench.training.checkpoints import load_tokenizer, read_config
 
 MEASURED = 1000
-"""Different texts looked at, those with the lowest hashes: a share of them is known to 3 points. Of 1,000 long documents it takes 2 s."""
+"""Most distinct texts that are measured, those with the lowest hashes. Shares are then known to 3 points.
+1,000 long documents take 2 s."""
 
 EXAMPLES = 3
-"""Characters or labels that are shown."""
+"""Number of characters or labels that are shown."""
 
 BEFORE = 15
 """Characters that are shown before the first difference."""
 
 MOST = 0.5
-"""From a share above this on, most of a text is unknown."""
+"""Share above which most of a text is unknown, or most labels are lost."""
 
 UNCUT = 2**31 - 1
 """A limit in tokens that cuts no label."""
 
 COMPATIBLE = "\ufb01\u2460\uff21\u00b2"
-"""A ligature, a circled digit, a wide letter and a superscript: NFKC makes plain characters of them."""
+"""A ligature, a circled digit, a wide letter and a superscript. NFKC turns them into plain characters."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextLoss:
-    """What a tokenizer does not know of some texts."""
+    """The parts of some texts that a tokenizer does not know."""
 
     of: int
-    """Texts that there are."""
+    """Number of texts."""
     texts: int
-    """Texts looked at."""
+    """Number of texts that were measured."""
     holding: int
-    """Those of them that hold a character which the tokenizer does not know."""
+    """Number of these that contain a character unknown to the tokenizer."""
     share_of_text: float
-    """Share of their characters, white space aside, that it does not know."""
+    """Share of their characters, without white space, that is unknown."""
     characters: tuple[str, ...]
-    """The commonest of these characters."""
+    """The most common of these characters."""
 
     @property
     def mostly_unknown(self) -> bool:
-        """Whether the tokenizer knows less than half of the text."""
+        """Whether more than half of the text is unknown."""
         return self.share_of_text > MOST
 
     def sentence(self, what: str) -> str:
-        """Say it of documents or labels, whichever `what` names."""
+        """Return a sentence about documents or labels, whichever `what` names."""
         counted, examples = _counted(self.holding, self.texts, self.of, what), " ".join(map(shown, self.characters))
         return f"{counted} hold unknown tokens ({percent(self.share_of_text)} of the text): {examples}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabelLoss:
-    """Labels that a tokenizer writes as another text."""
+    """Labels that a tokenizer changes."""
 
     of: int
-    """Labels that there are."""
+    """Number of labels."""
     labels: int
-    """Labels looked at."""
+    """Number of labels that were measured."""
     lost: int
-    """Those of them that do not survive being encoded and decoded."""
+    """Number of these that encoding and decoding change."""
     words_lost: int
-    """Those of them that lose a letter or digit, not only punctuation."""
+    """Number of these that lose a letter or digit, and not only punctuation."""
     examples: tuple[tuple[str, str], ...]
-    """The commonest of these labels, and what they become."""
+    """The most common of these labels, and what they become."""
 
     @property
     def mostly_lost(self) -> bool:
-        """Whether less than half of the labels keep their letters and digits."""
+        """Whether more than half of the labels lose letters or digits."""
         return self.words_lost > MOST * self.labels
 
     @property
     def counted(self) -> str:
-        """How many labels are lost, in words."""
+        """The number of lost labels in words."""
         return _counted(self.lost, self.labels, self.of, "labels")
 
     def sentence(self) -> str:
-        """Say how many labels are lost, with examples."""
+        """Return a sentence with the number of lost labels, and examples."""
         return f"{self.counted} cannot be written: {said(self.examples)}"
 
 
 def said(lost: Sequence[tuple[str, str]]) -> str:
-    """Say what texts become, the first few of them; long ones from shortly before the first difference."""
+    """Return in words what the first few texts become. Long ones are shown from shortly before the first
+    difference."""
     starts = [max(0, _first_difference(text, again) - BEFORE) for text, again in lost[:EXAMPLES]]
     return ", ".join(f"{shown(text[at:])} becomes {shown(again[at:])}" for at, (text, again) in zip(starts, lost, strict=False))
 
@@ -107,7 +109,7 @@ def _first_difference(text: str, other: str) -> int:
 def comparison_form(tokenizer: Any) -> Form:
     """Return the form in which references and the outputs of a tokenizer are compared.
 
-    It is NFKC where the tokenizer's normalizer makes plain characters of compatible ones, whatever it is called.
+    It is NFKC where the tokenizer's normalizer, of any name, turns compatibility characters into plain ones.
     """
     normalizer = tokenizer.backend_tokenizer.normalizer
     plain = nfkc_form(COMPATIBLE).casefold()
@@ -124,15 +126,16 @@ class Coverage:
         self._vanishing: dict[str, bool] = {}
 
     def loosely(self, text: str) -> str:
-        """Return the form in which a label is compared with what it becomes: case and white space are taken aside as well."""
+        """Return the form in which a label is compared with what it becomes. Case and white space are ignored
+        as well."""
         return " ".join(self.form(text).casefold().split())
 
     def source_tokens(self, texts: Sequence[str]) -> list[int]:
-        """Return how many tokens each document takes, uncut."""
+        """Return the number of tokens of each document, uncut."""
         return [len(ids) for ids in self._tokenizer([*texts], verbose=False)["input_ids"]] if texts else []
 
     def target_tokens(self, labels: Sequence[str]) -> list[int]:
-        """Return how many tokens each label takes, end token included, uncut."""
+        """Return the number of tokens of each label, end token included, uncut."""
         return [len(ids) for ids in self._encoded(labels)]
 
     def written(self, labels: Sequence[str]) -> list[str]:
@@ -143,7 +146,7 @@ class Coverage:
         return target_ids(self._tokenizer, self._encoder_decoder, [*labels], UNCUT) if labels else []
 
     def of_labels(self, labels: Sequence[str]) -> LabelLoss:
-        """Measure how many labels cannot be written, case and white space aside."""
+        """Measure how many labels cannot be written, ignoring case and white space."""
         counts = Counter(labels)
         some = _some([*counts])
         pairs = zip(some, self.written(some), strict=True)
@@ -158,7 +161,7 @@ class Coverage:
         )
 
     def of_texts(self, texts: Sequence[str], max_tokens: int, prefix: str = "") -> TextLoss:
-        """Measure what is unknown of the texts behind a prefix, as far as `max_tokens` reach."""
+        """Measure the unknown parts of the texts after a prefix, within the first `max_tokens` tokens."""
         some, characters, holding = _some(texts), 0, 0
         unknown: Counter[str] = Counter()
         for text, (ids, spans) in zip(some, self._spans([prefix + text for text in some], max_tokens), strict=True):
@@ -177,9 +180,10 @@ class Coverage:
         )
 
     def _unknown(self, text: str, ids: Sequence[int], spans: Sequence[tuple[int, int]]) -> set[int]:
-        """Return the positions of unknown characters. spans: start and end of each token in the text.
+        """Return the positions of unknown characters. `spans` holds start and end of each token in the text.
 
-        Some tokenizers drop what they do not know. Their spans show that something is missing, and not what: each character is tried.
+        Some tokenizers drop unknown characters. Their spans show that something is missing, but not what, so
+        each character is tried.
         """
         covered = {at for span in spans for at in range(*span)}
         found = {at for token, span in zip(ids, spans, strict=True) if token == self._tokenizer.unk_token_id for at in range(*span)}
@@ -193,7 +197,7 @@ class Coverage:
         return self._vanishing[character]
 
     def _spans(self, texts: list[str], max_tokens: int) -> Iterator[tuple[list[int], list[tuple[int, int]]]]:
-        """Yield the token ids of each text, and where in the text each token starts and ends."""
+        """Yield the token ids of each text, and the start and end of each token in it."""
         if texts:
             encoded = self._tokenizer(texts, truncation=True, max_length=max_tokens, return_offsets_mapping=True)
             yield from zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)
