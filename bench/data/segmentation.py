@@ -1,4 +1,4 @@
-"""Counts sentences and words of text in any script."""
+"""Splits text in any script into sentences and words."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class Device:
     """What the suite's comments call it."""
     hour_usd: float
     flops_per_second: float
-    """Of one worker."""
+    """FLOP/s of one worker."""
     workers: int
     """Arms that run at a time."""
     hours_at_most: float

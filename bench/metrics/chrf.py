@@ -73,8 +73,8 @@ def jackknife(counts: Sequence[Counts], value: Callable[[Counts], float]) -> lis
     """Return values per example for a score of summed counts. Their mean is the score, and their spread gives
     its standard error.
 
-    Each value is the score, plus (examples - 1) times the amount by which leaving this example out lowers the
-    score below the average of all such scores.
+    Let `without` be the score without one example. Its value is score + (examples - 1) x (mean of all `without` -
+    own `without`).
 
     Source: Efron, Stein 1981, The Jackknife Estimate of Variance (Annals of Statistics 9).
     """

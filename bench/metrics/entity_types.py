@@ -58,7 +58,7 @@ class EntityTypes(Metric):
     """
 
     labels: tuple[str, ...] = LABELS
-    """Labels that end an entity."""
+    """Names of the entity types. A label '[NAME]' ends an entity."""
 
     @property
     def score_names(self) -> tuple[str, ...]:

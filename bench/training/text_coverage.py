@@ -86,7 +86,7 @@ class LabelLoss:
 
     @property
     def counted(self) -> str:
-        """The number of lost labels in words."""
+        """A phrase with the number of lost labels."""
         return _counted(self.lost, self.labels, self.of, "labels")
 
     def sentence(self) -> str:

@@ -1,6 +1,6 @@
 """Checks a prepared suite before any money is spent.
 
-A check is a function of a prepared suite. It stands in a file of this folder and in the tuple CHECKS.
+A check is a function of a prepared suite. It has a file in this folder and an entry in the tuple CHECKS.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ class Point:
 
     budget_usd: float
     quantities: Quantities
-    """What its purse paid for, in the meter of the chosen prices."""
+    """Amount of everything that its purse paid for, in the meter of the chosen prices."""
     asked_usd: float
     """Its cost at the prices it was run at."""
     elastic: bool

@@ -134,7 +134,7 @@ class _Side:
 
 
 def compare(before: Results, after: Results, only: Sequence[str], progress: Progress) -> Comparison:
-    """Compare two folders, in the metrics `only`, or without any in all that both sides have.
+    """Compare two folders. `only` holds the metrics to compare; empty means all that both sides have.
 
     Raises BenchError where nothing can be matched, and for a metric that is not on both sides.
     """

@@ -1,7 +1,6 @@
 """Finds what differs between two results folders beside the scores, and its effect on a comparison.
 
-A key that one side lacks equals nothing, 0 or an empty list on the other side, because older versions wrote
-fewer keys.
+A missing key equals None, 0 or an empty list on the other side, because older versions wrote fewer keys.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ class Line:
     seeds: int = 0
     """Number of seeds with a score."""
     wanted_seeds: int = 0
-    """Number of seeds with a score of any setting of the board."""
+    """Number of seeds for which any setting of the board has a score."""
     teacher: Line | None = None
     """The teachers of a setting."""
     taught: tuple[str, ...] = ()

@@ -69,7 +69,7 @@ class Together:
     groups: tuple[Group, ...]
     """In order of the task."""
     notes: tuple[str, ...]
-    """What stands apart and why, and what differs within one table."""
+    """Which tables are separate and why, and what differs within one table."""
 
 
 def together(found: Mapping[str, Results], rank_by: str, only_best: bool, progress: Progress) -> Together:

@@ -114,8 +114,8 @@ class Estimate:
     """Number of seeds. With one seed the interval is over examples alone and says nothing about other seeds."""
     examples: int
     p: float = math.nan
-    """Two-sided p-value for a true mean of 0. A board corrects it for multiple comparisons. NaN with one
-    seed, or without an interval."""
+    """Two-sided p-value for the hypothesis that the true mean is 0. A board corrects it for multiple
+    comparisons. NaN with one seed, or without an interval."""
 
     @property
     def significant(self) -> bool:
@@ -221,7 +221,7 @@ def widened(examples: int) -> float:
 
 
 def interval(mean: Floats | float, found: Spread, level: float = LEVEL) -> tuple[Floats, Floats]:
-    """Return the low and high ends around means. `level` is the share that is left out."""
+    """Return the low and high ends of intervals around means. `level` is the share outside, such as 0.05."""
     half = half_width(found, level)
     return mean - half, mean + half
 
