@@ -11,8 +11,10 @@ INVISIBLE = dict.fromkeys(map(ord, "\u200b\u2060\ufeff"))
 Form = Callable[[str], str]
 """A text -> the form in which it is compared."""
 
-JOINERS = "\u200c\u200d"
-"""Zero-width non-joiner and joiner: they belong to words in Persian and Indic scripts."""
+_FILLERS = frozenset(
+    map(chr, (0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0, *range(0x180B, 0x1810), *range(0xFE00, 0xFE10)))
+)
+"""Fillers, variation selectors and the empty Braille cell: nothing of them is seen, and Unicode classes them with visible characters."""
 
 
 def normal_form(text: str) -> str:
@@ -26,5 +28,8 @@ def nfkc_form(text: str) -> str:
 
 
 def is_blank(text: str) -> bool:
-    """Whether nothing can be seen of a text: it holds only white space, INVISIBLE characters and JOINERS."""
-    return not normal_form(text).translate(dict.fromkeys(map(ord, JOINERS))).strip()
+    """Whether nothing can be seen of a text: it holds only white space, format characters such as joiners, and fillers.
+
+    Joiners are format characters. Words in Persian and Indic scripts hold them, so the normal form keeps them.
+    """
+    return all(c.isspace() or c in _FILLERS or unicodedata.category(c) == "Cf" for c in text)

@@ -96,7 +96,7 @@ def look(table: Table, choice: Choice, large: Large) -> Look:
         blank=blank,
         repeated=len(rows) - blank - len(documents),
         conflicting=conflicting,
-        in_document=sum(_stands_in(label, documents[key]) for key, label in labels.items()),
+        in_document=sum(_stands_in(label, normal_form(documents[key])) for key, label in labels.items()),
         replaced=sum("\ufffd" in text for text in texts),
         invisible=sum(is_blank(label) and label.strip() != "" for _, label in rows),
         spellings=len({*spelt.values()}) - len({*targets}),

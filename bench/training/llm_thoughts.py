@@ -17,6 +17,8 @@ from bench.training.llm_responses import Reply
 
 TAGS = {
     "<think>": "</think>",  # DeepSeek R1, Qwen3, SmolLM3 and many others
+    "<thinking>": "</thinking>",  # models that were asked for it, such as Reflection and Claude
+    "<reasoning>": "</reasoning>",
     "<thought>": "</thought>",  # EXAONE
     "<seed:think>": "</seed:think>",  # Seed-OSS
     "[THINK]": "[/THINK]",  # Magistral

@@ -25,12 +25,14 @@ def test_compatibility_characters_stay() -> None:
     assert normal_form("\ufb01 \u2460 m\u00b2") == "\ufb01 \u2460 m\u00b2"
 
 
-@pytest.mark.parametrize("text", ["", " \n\u00a0\u2028", "\u200b", "\ufeff \u2060", "\u200c\u200d"])
+@pytest.mark.parametrize(
+    "text", ["", " \n\u00a0\u2028", "\u200b", "\ufeff \u2060", "\u200c\u200d", "\u00ad", "\u200e\u200f", "\u2800 \u3164", "\ufe0f"]
+)
 def test_a_text_of_which_nothing_can_be_seen_is_blank(text: str) -> None:
     assert is_blank(text)
 
 
-@pytest.mark.parametrize("text", ["a", "\u200b0", "\u0645\u06cc\u200c\u0634\u0648\u062f", "\u0301"])
+@pytest.mark.parametrize("text", ["a", "\u200b0", "\u0645\u06cc\u200c\u0634\u0648\u062f", "\u0301", "\u00ada", "\u2764\ufe0f"])
 def test_a_text_of_which_something_can_be_seen_is_not(text: str) -> None:
     assert not is_blank(text)
 

@@ -1,6 +1,7 @@
 """`bench init` chooses how ROUGE reads labels by their script."""
 
 import random
+import unicodedata
 from pathlib import Path
 
 import pandas as pd
@@ -85,3 +86,12 @@ def test_columns_without_spaces_are_told_apart_by_their_length(cache: Path, tmp_
     suite, _ = init(cache, Path("mine.csv"))
     (task,) = suite.tasks.values()
     assert (task.model_dump()["source"], task.model_dump()["target"]) == ("甲", "乙")
+
+
+def test_labels_stand_in_documents_that_spell_their_accents_otherwise(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    words, rng = WORDS["vietnamese"].split(), random.Random(3)
+    labels = [" ".join(rng.choices(words, k=5)) for _ in range(60)]
+    documents = [unicodedata.normalize("NFD", f"{label}. {' '.join(rng.choices(words, k=9))} {i}") for i, label in enumerate(labels)]
+    pd.DataFrame({"document": documents, "summary": labels}).to_csv("mine.csv", index=False)
+    assert "in 60 of 60 documents" in init(cache, Path("mine.csv"))[1]

@@ -77,7 +77,8 @@ def format_of(file: str, data: bytes, told: Format | None) -> Format:
     found = binary_format(data)
     suffix = suffix_of(file)
     if told is None and suffix not in SUFFIXES:
-        raise DataError(f"{file}: the suffix '{suffix}' is not one of {', '.join(SUFFIXES)}; set `format`{f' to {found}' if found else ''}")
+        remedy = f"rename the file, or set `format`{f' to {found}' if found else ''} in the task"
+        raise DataError(f"{file}: the suffix '{suffix}' is not one of {', '.join(SUFFIXES)}; {remedy}")
     taken = told or SUFFIXES[suffix]
     if found and found != taken:
         raise DataError(f"{file}: holds {found.capitalize()}, not {taken.upper()}; set `format` to {found}, or give it that suffix")

@@ -12,6 +12,9 @@ NAME_CHARACTERS = 100
 TEXT_WORDS = 4
 """A name with at least this many words may be text."""
 
+SENTENCE_ENDS = ".!?…。！？।։።؟۔"
+"""Marks at the end of sentences."""
+
 ROWS_LOOKED_AT = 1000
 
 _NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
@@ -44,4 +47,7 @@ def _why_a_cell(name: str, cells: Sequence[str]) -> str:
     words = len(name.split())
     if words >= TEXT_WORDS and 2 * words >= median(len(cell.split()) for cell in cells):
         return f"{shown} is as long as the cells of its column"
+    end = name.rstrip()[-1]  # the same mark, as a survey may ask in the header and be answered in sentences below
+    if end in SENTENCE_ENDS and 2 * sum(cell.rstrip().endswith(end) for cell in cells) > len(cells):
+        return f"{shown} ends as a sentence does, and so do most cells of its column"
     return ""

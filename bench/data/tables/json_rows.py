@@ -140,10 +140,9 @@ def _lists(value: Mapping[str, Any]) -> dict[str, int]:
 
 
 def columns_as_rows(value: Mapping[str, Any]) -> list[dict[str, Any]] | None:
-    """Return the rows of an object that holds columns in one of pandas' orientations, or None where it holds
-    none."""
-    if value.keys() == {"columns", "index", "data"} and isinstance(value["data"], list):  # orient='split'
-        return [dict(zip(value["columns"], row, strict=True)) for row in value["data"]]
+    """Return the rows of an object that holds columns in one of pandas' orientations, or None where it holds none."""
+    if value.keys() - {"index"} == {"columns", "data"}:  # orient='split'
+        return _split_rows(value["columns"], value["data"])
     columns = [*value.values()]
     if columns and all(isinstance(column, list) and column and not _is_rows(column) for column in columns):
         return [dict(zip(value, row, strict=True)) for row in zip(*columns, strict=True)] if len({*map(len, columns)}) == 1 else None
@@ -154,6 +153,15 @@ def columns_as_rows(value: Mapping[str, Any]) -> list[dict[str, Any]] | None:
             rows = dict.fromkeys(key for column in columns for key in column)
             return [{name: column[key] for name, column in value.items() if key in column} for key in rows]
     return None
+
+
+def _split_rows(names: Any, data: Any) -> list[dict[str, Any]] | None:
+    """Return the rows of a list of names and a list of lists of cells; None where a row does not fit the names."""
+    if not (isinstance(names, list) and names and all(isinstance(name, str) for name in names) and isinstance(data, list)):
+        return None
+    if len({*names}) < len(names) or not all(isinstance(row, list) and len(row) == len(names) for row in data):
+        return None
+    return [dict(zip(names, row, strict=True)) for row in data]
 
 
 def _is_rows(value: Any) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from typing import Any
 
 from bench.contracts import is_blank
@@ -64,10 +65,10 @@ def _types(table: Table, name: str, values: Sequence[Any]) -> Iterator[str]:
 def _spellings(table: Table, name: str, counts: Counter[str | None]) -> Iterator[str]:
     if len(counts) > CLASSES_AT_MOST:
         return
-    by_value: dict[float, list[str]] = {}
+    by_value: dict[Decimal, list[str]] = {}
     for label in sorted({label.strip() for label in counts if label}):
         if _NUMBER.fullmatch(label):
-            by_value.setdefault(float(label), []).append(label)
+            by_value.setdefault(Decimal(label), []).append(label)
     several = [spelt for spelt in by_value.values() if len(spelt) > 1]
     if several:
         shown = " and ".join(f"'{label}'" for label in several[0])

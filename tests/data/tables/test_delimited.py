@@ -145,6 +145,9 @@ def test_without_names_the_error_says_that_the_first_row_looks_like_data() -> No
         (["spam", "win a prize now"], [["ham", "see you later"], ["spam", "cheap pills"]], True),
         (["the film was very good", "x1"], [["another film that I saw", "x2"]] * 3, True),
         (["How did you like the film?", "x"], [["I liked it, and the music too, though it was long and loud"] * 2] * 3, False),
+        (["Go.", "Va !"], [["Hi.", "Salut !"], ["I see.", "Je comprends."], ["Run!", "Cours\u202f!"]], True),
+        (["Why so?", "x"], [["It was long.", "x1"], ["I do not know.", "x2"]], False),  # a survey
+        (["No.", "text"], [["1", "a text"], ["2", "another"]], False),
         (["id", "w" * 101], [["1", "a"]], True),
         (["text", "label"], [["text", "label"], ["a", "b"]], False),  # files that were joined
     ],

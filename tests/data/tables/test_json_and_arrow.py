@@ -25,6 +25,7 @@ SHAPES = {
     "one split": {"train": ROWS},
     "one split of columns": {"train": FRAME.to_dict("list")},
     **{f"pandas, {orient}": json.loads(FRAME.to_json(orient=orient)) for orient in ("columns", "index", "records", "split", "table")},
+    "pandas, split, without an index": json.loads(FRAME.to_json(orient="split", index=False)),
     "pandas, named rows": json.loads(FRAME.set_index(pd.Index([f"r{i}" for i in range(40)])).to_json()),
 }
 
@@ -74,6 +75,34 @@ def test_splits_inside_an_object_are_named_by_a_path(rows: Reader) -> None:
 def test_columns_of_different_lengths_are_refused_with_their_lengths(rows: Reader) -> None:
     with pytest.raises(DataError, match=r"'text' \(3 rows\), 'label' \(2 rows\)"):
         rows(json.dumps({"text": ["a", "b", "c"], "label": ["x", "y"]}), "own.json")
+
+
+@pytest.mark.parametrize(
+    ("columns", "data"),
+    [
+        (["text", "label"], [["a", "x"], ["b"]]),
+        (["text", "text"], [["a", "x"]]),
+        (["text", "label"], ["ab", "cd"]),
+        (2, [["a", "x"]]),
+    ],
+)
+def test_rows_that_do_not_fit_their_list_of_names_are_refused(columns: object, data: object, rows: Reader) -> None:
+    with pytest.raises(DataError, match=r"own\.json"):
+        rows(json.dumps({"columns": columns, "index": [0], "data": data}), "own.json")
+
+
+def test_objects_beside_a_list_of_names_are_rows(rows: Reader) -> None:
+    found, notes = rows(json.dumps({"columns": ["text", "label"], "index": [], "data": ROWS}), "own.json")
+    assert found == WANTED
+    assert all(name in notes[0] for name in ("'data'", "'columns'", "'index'"))
+
+
+def test_large_numbers_that_differ_are_not_one_number_in_two_spellings(rows: Reader) -> None:
+    def notes(*labels: int | float) -> tuple[str, ...]:
+        return rows("\n".join(json.dumps({"text": f"d {i}", "label": str(label)}) for i, label in enumerate(labels)), "own.jsonl")[1]
+
+    assert notes(2**53, 2**53 + 1) == ()
+    assert len(notes(2, 2.0)) == 1
 
 
 def test_squad_says_how_a_part_is_named(rows: Reader) -> None:
