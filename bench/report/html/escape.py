@@ -13,8 +13,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-JOINERS = "\u200c\u200d"
-"""Invisible characters that stay, because they belong to words in Persian and to emoji."""
+from bench.contracts.normal_form import JOINERS
 
 ESCAPED = {c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 """Characters escaped in JSON inside a page. Without them no text can end its element, or begin another."""
@@ -33,6 +32,7 @@ def visible(text: object) -> str:
 
 
 def _shown(character: str) -> str:
+    """Write a character out, unless it is a line end, a tab, or a joiner, which belongs to words in Persian and to emoji."""
     if character in "\n\t" or character in JOINERS or unicodedata.category(character)[0] != "C":
         return " " if character in "\u2028\u2029" else character
     return f"⟨U+{ord(character):04X}⟩"
