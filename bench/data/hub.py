@@ -13,6 +13,7 @@ from typing import Any
 from bench.errors import DataError
 from bench.system.files import build_once
 from bench.system.fingerprints import ALL, of_folder
+from bench.system.home import expanded
 from bench.system.hub_mirror import DATA, folder_of, hub_cache, is_listed, missing_from, snapshot_of
 
 HUB_TIMEOUT_S = 10
@@ -31,7 +32,7 @@ class DataSet:
     def load(self, cache: Path) -> Mapping[str, Any]:
         """Name -> `datasets.Dataset`. From the folder that `--data` names, else from bench's cache, else from a whole snapshot in the
         hub's cache on this machine, else from the Hub; what the last two gave is kept in bench's cache. Raises DataError."""
-        folder = folder_of(self.path, DATA) or Path(self.path).expanduser()
+        folder = folder_of(self.path, DATA) or expanded(self.path)
         if folder.is_dir():
             # `datasets` knows a local file by its path and mtime, so each content gets a cache of its own.
             return self._read(str(folder), None, cache / "hub" / "folders" / of_folder(folder, cache, decide=ALL))

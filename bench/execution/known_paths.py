@@ -19,6 +19,7 @@ from bench.contracts import Part, Progress, no_progress, paths_used
 from bench.suite.suite_file import Suite
 from bench.system.files import write_json
 from bench.system.fingerprints import ALL, DECIDE, of_file, of_folder
+from bench.system.home import expanded
 
 FILE = "paths.json"
 
@@ -30,7 +31,7 @@ P = TypeVar("P", bound=Part)
 
 def content(path: str | Path, cache: Path, progress: Progress = no_progress) -> str:
     """Hash of a file; of what decides in a model's folder; of all files in another folder. '' where nothing is there."""
-    there = Path(path).expanduser()
+    there = expanded(path)
     try:
         if not there.is_dir():
             return of_file(there, cache, progress)
