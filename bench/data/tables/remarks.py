@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bench.contracts import is_blank
+from bench.data.rows import is_number
 from bench.data.tables.table import Table
 
 NULL_WORDS = frozenset(("nan", "none", "null", "n/a", "na", "nil", "#n/a", "<na>", "#na", "-nan", "nat", "n.a.", "missing", "undefined"))
@@ -20,8 +20,6 @@ _WORD_CHARACTERS = 20
 """With white space around it, a word has fewer."""
 
 _TYPES = {bool: "true or false", int: "numbers", float: "numbers"}
-
-_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?")
 
 
 def remarks(table: Table, name: str, values: Sequence[Any], labels: Sequence[str | None]) -> Iterator[str]:
@@ -63,7 +61,7 @@ def _spellings(table: Table, name: str, counts: Counter[str | None]) -> Iterator
         return
     by_value: dict[float, list[str]] = {}
     for label in sorted({label.strip() for label in counts if label}):
-        if _NUMBER.fullmatch(label):
+        if is_number(label):
             by_value.setdefault(float(label), []).append(label)
     several = [spelt for spelt in by_value.values() if len(spelt) > 1]
     if several:
