@@ -70,7 +70,7 @@ class UserPath(click.Path):
         super().__init__(path_type=Path, **settings)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        return super().convert(os.path.expanduser(value), param, ctx)
+        return super().convert(home.expanded(value), param, ctx)
 
 
 option = functools.partial(click.option, cls=Option)

@@ -14,6 +14,7 @@ from typing import Any
 from bench.errors import DataError
 from bench.system.files import build_once
 from bench.system.fingerprints import ALL, of_folder
+from bench.system.home import expanded
 from bench.system.hub_mirror import DATA, folder_of, hub_cache, is_listed, missing_from, snapshot_of
 
 HUB_TIMEOUT_S = 10
@@ -40,7 +41,7 @@ class DataSet:
         in the hub's cache on this machine, the Hub. Data from the last two is kept in bench's cache. Raises
         DataError.
         """
-        folder = folder_of(self.path, DATA) or Path(self.path).expanduser()
+        folder = folder_of(self.path, DATA) or expanded(self.path)
         if folder.is_dir():
             # `datasets` identifies a local file by its path and mtime, so each content gets a cache of its
             # own.

@@ -15,6 +15,8 @@ from bench.system.names import nearest
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?")
+
 _EXACT = 2**53
 """Whole numbers below this are exact as floats."""
 
@@ -62,6 +64,11 @@ def text_of(value: object) -> str | None:
     if isinstance(value, bool | int | float):
         return json.dumps(value)
     raise TypeError(f"holds {type(value).__name__}, not text")
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is a decimal number, white space at its ends aside."""
+    return _NUMBER.fullmatch(text.strip()) is not None
 
 
 def need_columns(where: str, wanted: Sequence[str], present: Sequence[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import regex
 
-SPACELESS = r"[[\p{scx=Han}\p{scx=Hiragana}\p{scx=Katakana}\p{Line_Break=Complex_Context}]&&[\p{L}\p{M}]]"
+_OF_SPACELESS = r"[[\p{scx=Han}\p{scx=Hiragana}\p{scx=Katakana}\p{Line_Break=Complex_Context}]&&[\p{L}\p{M}]]"
 """Letters and marks of scripts that write no spaces between words: Chinese, Japanese, Thai, Lao, Khmer,
 Burmese and relatives."""
 
@@ -18,15 +18,20 @@ _BOUNDARY = regex.compile(
     rf"""
       (?<=[.!?])\s+                                                                # Latin: a full stop before a space
     | \n
-    | (?<=[.!?]{_CLOSING}{{0,5}})\s*(?={SPACELESS})                                  # no space follows where a script has none
+    | (?<=[.!?]{_CLOSING}{{0,5}})\s*(?={_OF_SPACELESS})                                  # no space follows where a script has none
     | (?<={_FULL_STOP}{_CLOSING}{{0,5}})(?!{_FULL_STOP}|{_CLOSING}|[!?])\s*              # other scripts need no space
     | (?<=[\u2024\uFE52\uFF0E]{_CLOSING}{{0,5}})(?!{_CLOSING}|[\p{{Latin}}\p{{N}}])\s*   # as in 3.5, but full width
     """,
     regex.VERBOSE | regex.VERSION1,
 )
 
-_SPACELESS = regex.compile(SPACELESS, regex.VERSION1)
-_WORD = regex.compile(rf"\p{{P}}*(?={SPACELESS})\X\p{{P}}*|[[^\s]--{SPACELESS}]+", regex.VERSION1)
+_SPACELESS = regex.compile(_OF_SPACELESS, regex.VERSION1)
+_WORD = regex.compile(rf"\p{{P}}*(?={_OF_SPACELESS})\X\p{{P}}*|[[^\s]--{_OF_SPACELESS}]+", regex.VERSION1)
+
+
+def spaceless(text: str) -> int:
+    """Count the letters and marks of scripts that set no spaces between words."""
+    return 0 if text.isascii() else len(_SPACELESS.findall(text))
 
 
 def sentences(text: str) -> list[str]:

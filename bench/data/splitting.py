@@ -27,6 +27,11 @@ def divide(examples: Iterable[Example], shares: Sequence[float], hash_of: Callab
     return groups
 
 
+def some_texts(texts: Sequence[str], at_most: int) -> list[str]:
+    """Return the texts with the lowest hashes, the same ones whatever order they come in. All, as they come, where they are no more."""
+    return list(texts) if len(texts) <= at_most else sorted(texts, key=content_hash)[:at_most]
+
+
 def lowest_hashes(examples: Sequence[Example], cap: int | None) -> tuple[Example, ...]:
     """Return the `cap` examples with the lowest hashes, in the order of their hashes. The order of the input
     does not matter.

@@ -88,8 +88,9 @@ class Evaluation:
         compared = {subject: [form(output) for output in outputs] for subject, outputs in predictions.items()}
         found: dict[str, list[Score]] = {subject: [] for subject in (*predictions, *log_probs)}
         for metric in self.suite.metrics.values():
+            in_form = metric.in_form(form)
             for subject, outputs in compared.items():
-                found[subject] += metric.in_form(form).score(outputs, references)
+                found[subject] += in_form.score(outputs, references)
             if isinstance(metric, TokenMetric):
                 for subject, tokens in log_probs.items():
                     found[subject] += metric.score_tokens(tokens)

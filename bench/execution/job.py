@@ -41,7 +41,7 @@ from bench.execution.known_paths import content
 from bench.execution.ledger import LIMITED, Ledger
 from bench.execution.purse import Purse
 from bench.execution.store import Allowance, Workshop
-from bench.suite.arms import Arm, named
+from bench.suite.arms import Arm, models_of, named
 from bench.suite.prices import FORESEEN, UNITS
 from bench.suite.suite_file import Suite
 from bench.system.fingerprints import of_folder
@@ -254,8 +254,7 @@ def metrics_fingerprint(suite: Suite, cache: Path, progress: Progress) -> str:
 
 def models_fingerprint(suite: Suite, arm: Arm, cache: Path, progress: Progress = no_progress) -> str:
     """Return the fingerprint of the checkpoints alone. Raises CheckpointError."""
-    models = [suite.large, *(part for names, _, part in named(suite, arm.cell.strategy) if names.under == "models")]
-    folders = [model.folder(cache) for model in models if isinstance(model, Checkpoint)]
+    folders = [model.folder(cache) for model in models_of(suite, arm.cell.strategy)]
     return "-".join(dict.fromkeys(of_folder(folder, cache, progress) for folder in folders))
 
 

@@ -20,6 +20,7 @@ from bench.contracts import Part, Progress, no_progress, paths_used
 from bench.suite.suite_file import Suite
 from bench.system.files import write_json
 from bench.system.fingerprints import ALL, DECIDE, of_file, of_folder
+from bench.system.home import expanded
 
 FILE = "paths.json"
 
@@ -35,7 +36,7 @@ def content(path: str | Path, cache: Path, progress: Progress = no_progress) -> 
     For a file it covers the file, for a model's folder the files that decide its behaviour, for other folders
     all files.
     """
-    there = Path(path).expanduser()
+    there = expanded(path)
     try:
         if not there.is_dir():
             return of_file(there, cache, progress)

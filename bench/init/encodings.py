@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from bench.data.tables.decoding import encoding_of
+from bench.data.tables.decoding import encoding_of, utf_16_without_mark
 
 SAMPLE_BYTES = 1 << 18
 """Bytes of the file that the detector sees."""
@@ -35,8 +35,7 @@ def guess_encoding(data: bytes) -> Guess:
         text = data.decode(marked)
     except UnicodeDecodeError as error:
         return _guess_other(data, error) if marked == "utf-8" else Guess(None, True, f"not {marked} throughout, as its first bytes say")
-    if 4 * text.count("\0") > len(text):
-        encoding = "utf-16-le" if data[1:2] == b"\0" else "utf-16-be"
+    if encoding := utf_16_without_mark(data, text):
         return Guess(encoding, False, f"every second byte is 0; {encoding} reads it")
     return Guess(None, False, "")
 

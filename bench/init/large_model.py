@@ -15,6 +15,7 @@ from bench.contracts import Checkpoint
 from bench.errors import BenchError, CheckpointError
 from bench.models.folder import Folder
 from bench.models.hub import FILES, Hub
+from bench.system.home import expanded
 from bench.system.hub_mirror import HUB_ID, MODELS, folder_of, hub_cache, snapshot_of
 from bench.system.names import nearest
 from bench.system.one_line import shown
@@ -82,7 +83,7 @@ def large(name: str, cache: Path) -> Large:
     """
     if name in registry.names("models"):
         return _part(name, cache)
-    if Path(name).expanduser().is_dir():
+    if expanded(name).is_dir():
         part = Folder(path=name)
         return _here("folder", {"path": name}, part, part.folder(cache))
     repository, _, revision = name.partition("@")

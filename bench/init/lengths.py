@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bench.contracts.values import content_hash
 from bench.data.segmentation import word_count
+from bench.data.splitting import some_texts
 
 TOKENS_A_WORD = 1.5
 """Estimate where no tokenizer is at hand. The tokenizer of flan-t5-small makes 1.37 tokens per word of
@@ -78,7 +78,6 @@ def tokens(texts: Sequence[str], count: Callable[[list[str]], list[int]] | None,
     if count is None or unknown:
         guesses = (max(TOKENS_A_WORD * len(text.split()), len(text) / CHARACTERS_A_TOKEN) for text in texts)
         return Lengths(sorted=tuple(sorted(math.ceil(guess) + 1 for guess in guesses)), of=len(texts), estimated=True, unknown=unknown)
-    different = [*dict.fromkeys(texts)]
-    some = different if len(different) <= COUNTED_AT_MOST else sorted(different, key=content_hash)[:COUNTED_AT_MOST]
+    some = some_texts([*dict.fromkeys(texts)], COUNTED_AT_MOST)
     counted = dict(zip(some, count(some), strict=True))
     return Lengths(sorted=tuple(sorted(counted[text] for text in texts if text in counted)), of=len(texts))

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from statistics import fmean
 from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from bench.contracts import ContentPath, Direction, Metric, Score
+from bench.contracts import ContentPath, Metric, Score
 from bench.errors import BenchError
+from bench.metrics._means import mean
 from bench.metrics._self_bleu import WORDS, self_bleu, tokens
 from bench.system import machine
+from bench.system.home import expanded
 from bench.system.hub_mirror import MODELS, folder_of, missing_from
+from bench.system.one_line import shown
 
 if TYPE_CHECKING:
     from bench.metrics._bert_score import Encoder
@@ -66,7 +68,7 @@ class BertIbleu(Metric):
 
     def folder(self) -> Path:
         """Return the encoder's folder, whether or not it exists."""
-        return folder_of(self.model, MODELS) or Path(self.model).expanduser()
+        return folder_of(self.model, MODELS) or expanded(self.model)
 
     def prepare(self) -> None:
         if not self._absence():
@@ -81,7 +83,7 @@ class BertIbleu(Metric):
         told = f"metric 'bert_ibleu': {len(short):,} of {len(references):,} references have fewer than {WORDS} words between spaces"
         if 2 * len(short) > len(references):
             raise BenchError(
-                f"{told} (the first is {short[0][:40]!r}), so that copies would pass for the best paraphrases; use another metric"
+                f"{told} (the first is {shown(short[0])}), so that copies would pass for the best paraphrases; use another metric"
             )
         warnings = [f"{told}; a copy of one passes for the best of paraphrases"] if short else []
         if self._absence():
@@ -98,14 +100,15 @@ class BertIbleu(Metric):
 
     def score(self, predictions: Sequence[str], references: Sequence[str]) -> list[Score]:
         copied = [self_bleu(p, r) for p, r in zip(predictions, references, strict=True)]
+        copies = mean("self_bleu", [100 * value for value in copied], direction="none")
         if absence := self._absence():
             missing = partial(Score, value=None, unit="points", direction="higher", reason=absence)
-            return [missing("bert_ibleu"), missing("bert_score"), _mean("self_bleu", copied, "none")]
+            return [missing("bert_ibleu"), missing("bert_score"), copies]
         from bench.metrics._bert_score import bert_score
 
         alike = bert_score(self._encoder(machine.device("auto")), predictions, references, self.idf, self.batch_size)
-        mixed = [self._mixed(b, s) for b, s in zip(alike, copied, strict=True)]
-        return [_mean("bert_ibleu", mixed), _mean("bert_score", alike), _mean("self_bleu", copied, "none")]
+        mixed = [100 * self._mixed(b, s) for b, s in zip(alike, copied, strict=True)]
+        return [mean("bert_ibleu", mixed), mean("bert_score", [100 * value for value in alike]), copies]
 
     def _mixed(self, bert_score: float, self_bleu: float) -> float:
         if bert_score <= 0 or self_bleu >= 1:
@@ -128,8 +131,3 @@ class BertIbleu(Metric):
             return Encoder(self.folder(), self.layer, device)
         except Exception as error:  # transformers, safetensors and tokenizers raise many kinds
             raise BenchError(f"metric 'bert_ibleu': {self.folder()} cannot be used: {' '.join(str(error).split())}") from error
-
-
-def _mean(name: str, values: Sequence[float], direction: Direction = "higher") -> Score:
-    points = tuple(100 * value for value in values)
-    return Score(name, fmean(points), "points", direction, points)

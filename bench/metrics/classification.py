@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import fmean
 from typing import Self
 
 from pydantic import Field, model_validator
 
-from bench.contracts import Direction, Form, Metric, Score, is_blank, normal_form
+from bench.contracts import Form, Metric, Score, is_blank, normal_form
 from bench.errors import BenchError
+from bench.metrics._means import mean
 from bench.metrics._ratio_of_sums import f1, score
+from bench.system.one_line import shown
 
 
 class Classification(Metric):
@@ -60,7 +61,7 @@ class Classification(Metric):
         classes = {self.compared(name) for name in self.classes}
         strange = next((reference for reference in references if self.compared(reference) not in classes), None)
         if strange is not None:
-            raise BenchError(f"metric 'classification': the reference '{strange}' is none of the classes {', '.join(self.classes)}")
+            raise BenchError(f"metric 'classification': the reference {shown(strange)} is none of the classes {', '.join(self.classes)}")
         return ()
 
     def score(self, predictions: Sequence[str], references: Sequence[str]) -> list[Score]:
@@ -69,18 +70,13 @@ class Classification(Metric):
         classes = [self.compared(name) for name in self.classes]
         by_example = [[pair] for pair in pairs]
         return [
-            _rate("accuracy", [p == r for p, r in pairs], "higher"),
+            mean("accuracy", [100.0 * (p == r) for p, r in pairs]),
             score("micro_f1", [f1(by_example, classes)]),
             score("macro_f1", [f1(by_example, [name]) for name in classes]),
-            _rate("invalid_rate", [p not in classes for p, _ in pairs], "lower"),
+            mean("invalid_rate", [100.0 * (p not in classes) for p, _ in pairs], direction="lower"),
         ]
 
     def compared(self, text: str) -> str:
         """Return the form in which this metric compares a text with its classes."""
         text = normal_form(text).strip()
         return text.casefold() if self.ignore_case else text
-
-
-def _rate(name: str, hits: Sequence[bool], direction: Direction) -> Score:
-    points = tuple(100.0 * hit for hit in hits)
-    return Score(name, fmean(points), "points", direction, points)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from numbers import Real
@@ -15,6 +14,8 @@ from pydantic import Field, JsonValue
 
 from bench.contracts import ContentPath, Direction, Metric, Score
 from bench.errors import BenchError
+from bench.system.home import expanded
+from bench.system.one_line import shown
 
 CHECKED = 8
 """Number of references on which a metric is tried before any money is spent."""
@@ -51,7 +52,7 @@ class Evaluate(Metric):
         return (name if self.key in (None, name) else f"{name}.{self.key}",)
 
     def folder(self) -> Path | None:
-        return Path(self.path) if Path(self.path).is_dir() else None
+        return folder if (folder := expanded(self.path)).is_dir() else None
 
     def prepare(self) -> None:
         with tempfile.TemporaryDirectory() as scratch:
@@ -76,7 +77,7 @@ class Evaluate(Metric):
         if copied == empty and self.direction != "none":
             raise BenchError(
                 f"metric '{self.path}' gives copies of {len(some)} references what it gives empty texts, {copied:g}, as if it dropped all "
-                f"their letters (the first is {some[0][:40]!r}); set its tokenizer under `options`, or use chrf"
+                f"their letters (the first is {shown(some[0])}); set its tokenizer under `options`, or use chrf"
             )
         return ()
 
@@ -95,7 +96,7 @@ class Evaluate(Metric):
         import evaluate
 
         try:
-            return evaluate.load(os.path.expanduser(self.path), revision=self.revision, keep_in_memory=True, cache_dir=scratch, seed=0)
+            return evaluate.load(str(expanded(self.path)), revision=self.revision, keep_in_memory=True, cache_dir=scratch, seed=0)
         except Exception as error:  # a script, the hub's client or an HTTP library may raise anything
             hint = "; a name needs the hub, a folder does not" if isinstance(error, OSError) else ""
             raise BenchError(f"metric '{self.path}' cannot be loaded: {_line(error)}{hint}") from error

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import fmean
 
 from bench.contracts import Metric, Score, normal_form
+from bench.metrics._means import mean
 
 
 class ExactMatch(Metric):
@@ -25,8 +25,7 @@ class ExactMatch(Metric):
 
     def score(self, predictions: Sequence[str], references: Sequence[str]) -> list[Score]:
         pairs = zip(predictions, references, strict=True)
-        points = tuple(100.0 * (self._normal(prediction) == self._normal(reference)) for prediction, reference in pairs)
-        return [Score("exact_match", fmean(points), "points", "higher", points)]
+        return [mean("exact_match", [100.0 * (self._normal(prediction) == self._normal(reference)) for prediction, reference in pairs])]
 
     def _normal(self, text: str) -> str:
         text = normal_form(text)

@@ -9,13 +9,11 @@ from bench.contracts import Metric, Score
 from bench.errors import BenchError
 from bench.metrics._means import mean
 from bench.metrics._tokenizers import Tokenizer, letters_of, lines, tokenizer
+from bench.system.one_line import shown
 
 VARIANTS = ("rouge1", "rouge2", "rougeL", "rougeLsum")
 
 WHO = "metric 'rouge'"
-
-SHOWN = 40
-"""Characters of a reference that a message shows."""
 
 
 class Rouge(Metric):
@@ -69,9 +67,9 @@ class Rouge(Metric):
                 raise BenchError(self._drops(references, found.suited, f"{found.dropped_share:.0%} of the letters of the references"))
         counts = self._counts(references)
         if not any(counts):
-            raise BenchError(f"{WHO}: no reference holds a letter or digit (the first is {_shown(references[0])}); use exact_match or chrf")
+            raise BenchError(f"{WHO}: no reference holds a letter or digit (the first is {shown(references[0])}); use exact_match or chrf")
         empty = [reference for reference, count in zip(references, counts, strict=True) if not count]
-        warnings = [f"{WHO}: {_empty(empty, references)} (the first is {_shown(empty[0])})"] if empty else []
+        warnings = [f"{WHO}: {_empty(empty, references)} (the first is {shown(empty[0])})"] if empty else []
         if self.tokenizer == "latin" and found.suited != "latin":
             damaged = f"letters from {found.damaged_share:.0%} of the words of the references"
             warnings.append(self._drops(references, found.suited, damaged))
@@ -97,12 +95,8 @@ class Rouge(Metric):
 
     def _drops(self, references: Sequence[str], suited: Tokenizer, what: str) -> str:
         first = next(reference for reference in references if letters_of([reference]).dropped)
-        return f"{WHO}: the tokenizer 'latin' drops {what}, e.g. of {_shown(first)}; write {{use: rouge, with: {{tokenizer: {suited}}}}}"
+        return f"{WHO}: the tokenizer 'latin' drops {what}, e.g. of {shown(first)}; write {{use: rouge, with: {{tokenizer: {suited}}}}}"
 
 
 def _empty(empty: Sequence[str], references: Sequence[str]) -> str:
     return f"{len(empty):,} of {len(references):,} references hold no letter or digit that is counted, and are left out"
-
-
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= SHOWN else f"{text[:SHOWN]}...")

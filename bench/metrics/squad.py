@@ -11,6 +11,7 @@ from bench.contracts import Metric, Score
 from bench.errors import BenchError
 from bench.metrics._means import mean
 from bench.metrics._tokenizers import letters_of
+from bench.system.one_line import shown
 
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
@@ -37,8 +38,8 @@ class Squad(Metric):
     def check(self, references: Sequence[str]) -> list[str]:
         empty = [reference for reference in references if not _words(reference)]
         if len(empty) == len(references):
-            raise BenchError(f"metric 'squad': no reference holds a word besides articles (the first is {empty[0]!r}); use exact_match")
-        warnings = [f"metric 'squad': {_without_words(len(empty), len(references))} (the first is {empty[0]!r})"] if empty else []
+            raise BenchError(f"metric 'squad': no reference holds a word besides articles, e.g. {shown(empty[0])}; use exact_match")
+        warnings = [f"metric 'squad': {_without_words(len(empty), len(references))} (the first is {shown(empty[0])})"] if empty else []
         if letters_of(references).suited == "characters":
             warnings.append(
                 "metric 'squad': the references set no spaces between words, so squad_f1 takes each for one word; "

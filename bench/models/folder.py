@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import Field
 
 from bench.contracts import Checkpoint, ContentPath
+from bench.system.home import expanded
 
 
 class Folder(Checkpoint):
@@ -25,4 +26,4 @@ class Folder(Checkpoint):
     def folder(self, cache: Path) -> Path:  # noqa: ARG002
         from bench.training.model_folder import check_folder
 
-        return check_folder(Path(self.path).expanduser().resolve())
+        return check_folder(expanded(self.path).resolve())

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from bench import registry
-from bench.contracts import Names, Part, Strategy, Task
+from bench.contracts import Checkpoint, Names, Part, Strategy, Task
 from bench.contracts.part import names_used
 from bench.suite.suite_file import Cell, Suite
 
@@ -77,6 +77,17 @@ def named(suite: Suite, strategy: Strategy) -> Iterator[tuple[Names, str, Part]]
         for _, names, label in names_used(part):
             if found := getattr(suite, names.under).get(label):
                 yield names, label, found
+
+
+def models_of(suite: Suite, strategy: Strategy) -> list[Checkpoint]:
+    """Return the large model and the models under `models` that an arm uses."""
+    return [suite.large, *(part for _, _, part in named(suite, strategy) if isinstance(part, Checkpoint))]
+
+
+def trained_models(suite: Suite, strategy: Strategy) -> list[Checkpoint]:
+    """Return the models that an arm trains: the large one, and the one that its compact model is cut from where that is another."""
+    label = (strategy.compact or suite.spec.compact).model
+    return [suite.large, *([suite.models[label]] if label else [])]
 
 
 DECIDE = {"compact", "start_labels", "prices", "pays", "precision", "decoding"}

@@ -11,7 +11,7 @@ import io
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,9 @@ RACY_NS = 2_000_000_000
 """A file whose ctime is younger than this may change again within one tick of the file system's clock, and keep its times.
 Its hash is not remembered. The coarsest clock in use ticks every 2 s (FAT). git calls such files racily clean."""
 
+MEMORY = "hashes.json"
+"""File in the cache that holds the hashes."""
+
 REPORTED_BYTES = 1 << 26
 """Hashing reports its progress after each 64 MiB."""
 
@@ -36,17 +39,23 @@ REPORTED_BYTES = 1 << 26
 def of_folder(folder: Path, cache: Path, progress: Progress | None = None, decide: Sequence[str] = DECIDE) -> str:
     """16 hex digits of sha256 over the names and contents of the files in `folder` that match a pattern of `decide`."""
     files = sorted({path for pattern in decide for path in folder.glob(pattern) if path.is_file()})
-    hashes = [(path.relative_to(folder).as_posix(), of_file(path, cache, progress)) for path in files]
+    known = _read(cache / MEMORY)  # once, as a folder may hold thousands of files
+    hashes = [(path.relative_to(folder).as_posix(), _of_file(path, cache, progress, known)) for path in files]
     return hashlib.sha256(json.dumps(hashes).encode()).hexdigest()[:16]
 
 
 def of_file(path: Path, cache: Path, progress: Progress | None = None) -> str:
     """sha256 of a file's content in hex. A large file takes about a second a gigabyte, once."""
-    path, memory = path.resolve(), cache / "hashes.json"
+    return _of_file(path, cache, progress, _read(cache / MEMORY))
+
+
+def _of_file(path: Path, cache: Path, progress: Progress | None, known: Mapping[str, Any]) -> str:
+    """known: what was remembered of files."""
+    path, memory = path.resolve(), cache / MEMORY
     begun, seen = time.time_ns(), _seen(path)
-    known = _read(memory).get(str(path))
-    if isinstance(known, dict) and known.get("seen") == seen:
-        return str(known["sha256"])
+    before = known.get(str(path))
+    if isinstance(before, dict) and before.get("seen") == seen:
+        return str(before["sha256"])
     with _Reported(path, progress) as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if begun - seen["ctime_ns"] >= RACY_NS:

@@ -10,6 +10,11 @@ HERE = Path(".cache") / "bench"
 """Cache folder under the current folder, where the home folder cannot be written."""
 
 
+def expanded(path: str | Path) -> Path:
+    """Return a path with the home folder for `~`. A user whom nobody knows, as in `~nobody/x`, stays as it is written."""
+    return Path(os.path.expanduser(path))
+
+
 def cache_folder() -> Path:
     """Return `bench` under XDG_CACHE_HOME or ~/.cache if it can be written or made, else HERE."""
     try:

@@ -17,6 +17,8 @@ import re
 from pathlib import Path
 from typing import Literal
 
+from bench.system.home import expanded
+
 Variable = Literal["BENCH_MODELS", "BENCH_DATA"]
 
 MODELS: Variable = "BENCH_MODELS"
@@ -36,7 +38,7 @@ def folder_of(hub_id: str, variable: Variable) -> Path | None:
     place = os.environ.get(variable)
     if not place or not re.fullmatch(HUB_ID, hub_id):
         return None
-    folder = Path(place).expanduser() / hub_id
+    folder = expanded(place) / hub_id
     return folder if folder.is_dir() else None
 
 

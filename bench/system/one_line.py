@@ -1,4 +1,4 @@
-"""How texts of other people and shares are shown in a line."""
+"""How texts of other people, errors and shares are shown in a line."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ def shown(text: str, at_most: int = 40) -> str:
     """Return a text in quotes, on one line, without anything that a terminal or a comment would obey; a long one is cut."""
     cut = text if len(text) <= at_most else f"{text[: at_most - 3]}..."
     return "'" + "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut) + "'"
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error says; its class where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def percent(share: float) -> str:

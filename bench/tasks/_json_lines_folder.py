@@ -13,6 +13,7 @@ from bench.data.rows import Row, Sifted, sift
 from bench.data.splitting import divide
 from bench.data.tables import Columns, TableSettings, read_rows
 from bench.errors import DataError
+from bench.system.home import expanded
 from bench.tasks._capped import Capped
 
 
@@ -72,7 +73,7 @@ class JsonLinesFolder(Capped):
         )
 
     def _rows(self, name: str, file: str, progress: Progress) -> list[Row]:
-        path = str(Path(self.folder).expanduser() / file)
+        path = str(expanded(self.folder) / file)
         progress(f"reading {path}", 0, 1)
         target = "source" if name == "pool" else "target"  # a pool may lack targets
         rows, _ = read_rows(path, TableSettings(format="jsonl"), Columns("source", target))

@@ -10,17 +10,13 @@ import json
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-import regex
-
 from bench.contracts import Splits, normal_form
-from bench.data.segmentation import SPACELESS
+from bench.data.segmentation import spaceless
 from bench.system.files import build_once
-
-_SPACELESS = regex.compile(SPACELESS, regex.VERSION1)
 
 LIKENESS = 0.7
 """Smallest Jaccard similarity of the word pairs of two near duplicates."""
@@ -36,7 +32,7 @@ def word_pairs(text: str) -> frozenset[tuple[str, str]]:
     In a text mostly of a script without spaces, such as Chinese, each character is a word.
     """
     words = re.findall(r"[^\W_]+", normal_form(text).lower())
-    if not text.isascii() and 2 * len(_SPACELESS.findall(text)) > sum(map(len, words)):
+    if 2 * spaceless(text) > sum(map(len, words)):
         words = [letter for word in words for letter in word]
     return frozenset(pairwise(["", *words, ""]))
 
@@ -62,7 +58,7 @@ def first_of_their_kind(texts: Sequence[str]) -> list[int]:
     kept: list[int] = []
     kept_by_pair: dict[tuple[str, str], list[int]] = defaultdict(list)
     for i, pairs in enumerate(sets):
-        prefix = sorted(pairs, key=lambda p: (frequency[p], p))[: len(pairs) - math.ceil(LIKENESS * len(pairs)) + 1]
+        prefix = _rarest(pairs, frequency)
         candidates = {j for pair in prefix for j in kept_by_pair[pair]}
         if not any(alike(pairs, sets[j]) for j in candidates):
             kept.append(i)
@@ -81,7 +77,7 @@ def with_near_duplicate(texts: Sequence[str], among: Iterable[str]) -> set[int]:
     frequency = Counter(pair for pairs in sets for pair in pairs)
     by_pair: dict[tuple[str, str], list[int]] = defaultdict(list)
     for i, pairs in enumerate(sets):
-        for pair in sorted(pairs, key=lambda p: (frequency[p], p))[: len(pairs) - math.ceil(LIKENESS * len(pairs)) + 1]:
+        for pair in _rarest(pairs, frequency):
             by_pair[pair].append(i)
     found: set[int] = set()
     for text in among:
@@ -89,6 +85,11 @@ def with_near_duplicate(texts: Sequence[str], among: Iterable[str]) -> set[int]:
         candidates = {i for pair in by_pair.keys() & other for i in by_pair[pair]}
         found.update(i for i in candidates - found if alike(sets[i], other))
     return found
+
+
+def _rarest(pairs: frozenset[tuple[str, str]], frequency: Mapping[tuple[str, str], int]) -> list[tuple[str, str]]:
+    """Return the n - ceil(t n) + 1 rarest of n word pairs: any set that is alike holds one of them."""
+    return sorted(pairs, key=lambda pair: (frequency[pair], pair))[: len(pairs) - math.ceil(LIKENESS * len(pairs)) + 1]
 
 
 def near_duplicates_of_test(splits: Splits, cache: Path) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from typing import Any
 import torch
 
 from bench.errors import CheckpointError
+from bench.system.one_line import first_line
 from bench.training.model_folder import check_folder
 
 DROPOUTS = ("dropout_rate", "dropout", "attention_dropout", "activation_dropout")
@@ -52,7 +53,7 @@ def load_tokenizer(folder: Path) -> Any:
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # transformers and tokenizers raise many kinds
-        raise CheckpointError(f"{folder}: the tokenizer cannot be read: {_first_line(error)}") from error
+        raise CheckpointError(f"{folder}: the tokenizer cannot be read: {first_line(error)}") from error
     if tokenizer.eos_token_id is None:
         raise CheckpointError(f"{folder}: the tokenizer has no end token, so a model could not learn where an output ends")
     return tokenizer
@@ -90,7 +91,7 @@ def load(folder: Path, dropout: float | None = None) -> tuple[Any, Any]:
                 output_loading_info=True,
             )
     except (OSError, ValueError, SafetensorError) as error:
-        raise CheckpointError(f"{folder}: the weights cannot be read: {_first_line(error)}") from error
+        raise CheckpointError(f"{folder}: the weights cannot be read: {first_line(error)}") from error
     for what in ("missing_keys", "mismatched_keys"):
         if seen[what]:
             raise CheckpointError(f"{folder}: {what.replace('_', ' ')} in the weights, e.g. {sorted(seen[what])[0]}")
@@ -156,9 +157,14 @@ def sinusoids(positions: int, width: int) -> torch.Tensor:
     return torch.cat([angles.sin(), angles.cos()[:, : width // 2]], dim=1).float()
 
 
+def are_sinusoids(weight: torch.Tensor) -> bool:
+    """Whether stored positions are those of the formula, up to rounding."""
+    return weight.ndim == 2 and torch.allclose(weight, sinusoids(*weight.shape), atol=1e-4)
+
+
 def _check_positions(model: Any, folder: Path) -> None:
     for weight in _sinusoidal_positions(model):
-        if not torch.allclose(weight.detach(), sinusoids(*weight.shape), atol=1e-4):
+        if not are_sinusoids(weight.detach()):
             raise CheckpointError(f"{folder}: the sinusoidal positions differ from the formula")
 
 
@@ -180,26 +186,31 @@ def _ends(model: Any, tokenizer: Any) -> list[int]:
     return list(dict.fromkeys([*([told] if isinstance(told, int) else told or []), tokenizer.eos_token_id]))
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-
-
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Suppress progress bars, and one warning that is wrong here: that the config should state what is not
-    tied."""
-    from transformers.utils import logging as hf_logging
+    """Suppress progress bars, and one warning that is wrong here: that the config should state what is not tied."""
 
     def worth_telling(record: logging.LogRecord) -> bool:
         return not record.getMessage().startswith("The tied weights mapping and config for this model specifies to tie")
 
     logger = logging.getLogger("transformers.modeling_utils")
+    logger.addFilter(worth_telling)
+    try:
+        with without_progress_bars():
+            yield
+    finally:
+        logger.removeFilter(worth_telling)
+
+
+@contextmanager
+def without_progress_bars() -> Iterator[None]:
+    """Switch the progress bars of transformers off inside the block."""
+    from transformers.utils import logging as hf_logging
+
     bars = hf_logging.is_progress_bar_enabled()
     hf_logging.disable_progress_bar()
-    logger.addFilter(worth_telling)
     try:
         yield
     finally:
-        logger.removeFilter(worth_telling)
         if bars:
             hf_logging.enable_progress_bar()

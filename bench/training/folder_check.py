@@ -16,7 +16,7 @@ import torch
 
 from bench.errors import CheckpointError
 from bench.training.batches import encode_targets
-from bench.training.checkpoints import STARTS_AND_ENDS, load_tokenizer, read_config, sinusoids
+from bench.training.checkpoints import STARTS_AND_ENDS, are_sinusoids, load_tokenizer, read_config, without_progress_bars
 from bench.training.model_folder import check_folder, read_json, weight_files
 
 FLOATS = ("F64", "F32", "F16", "BF16")
@@ -142,8 +142,8 @@ def _positions(config: Any, places: Mapping[str, Path]) -> Iterator[Fault]:
     for name, path in places.items() if config.model_type == "pegasus" else ():
         if name.endswith(POSITIONS):
             with safe_open(path, framework="pt") as file:
-                weight = file.get_tensor(name).float()
-            if weight.ndim != 2 or not torch.allclose(weight, sinusoids(*weight.shape), atol=1e-4):
+                right = are_sinusoids(file.get_tensor(name).float())
+            if not right:
                 yield Fault(f"{path.name}: {name} differs from the formula of its positions; take the weights of another copy")
 
 
@@ -152,12 +152,10 @@ def _silent() -> Iterator[None]:
     """Suppress progress bars and transformers' loading report. A fault shows it in one line."""
     from transformers.utils import logging as hf_logging
 
-    level, bars = hf_logging.get_verbosity(), hf_logging.is_progress_bar_enabled()
+    level = hf_logging.get_verbosity()
     hf_logging.set_verbosity(logging.CRITICAL)
-    hf_logging.disable_progress_bar()
     try:
-        yield
+        with without_progress_bars():
+            yield
     finally:
         hf_logging.set_verbosity(level)
-        if bars:
-            hf_logging.enable_progress_bar()

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from bench.system.one_line import shown
 from bench.training.llm_prompt import Prompt, Verdict
 from bench.training.llm_responses import Reply
 
@@ -29,9 +30,6 @@ TAGS = {
 
 LOOK_EVERY = 20
 """Number of answers after which `repeated_answer` decides whether more are bought."""
-
-LONGEST_SHOWN = 80
-"""Characters of an answer that an error shows."""
 
 
 def leaves_open(text: str) -> bool:
@@ -91,8 +89,7 @@ def repeated_answer(prompt: Prompt, labels: Sequence[str]) -> str:
         return ""
     seen = f"{count} of the first {len(labels)} answers"
     if text:
-        shown = text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
-        return f"{seen} are the same text, {shown!r}: change the prompt, or name the classes in prompt.answers if this is one"
+        return f"{seen} are the same text, {shown(text, 80)}: change the prompt, or name the classes in prompt.answers if this is one"
     return f"{seen} are empty or hold thoughts alone: give thoughts room in sampling.max_thought_tokens, or set it to 0 if the LLM has none"
 
 

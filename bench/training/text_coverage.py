@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.contracts import Form, content_hash, is_blank, nfkc_form, normal_form
+from bench.contracts import Form, is_blank, nfkc_form, normal_form
+from bench.data.splitting import some_texts
 from bench.system.one_line import percent, shown
 from bench.training.batches import decode, target_ids
 from bench.training.checkpoints import load_tokenizer, read_config
@@ -148,7 +149,7 @@ class Coverage:
     def of_labels(self, labels: Sequence[str]) -> LabelLoss:
         """Measure how many labels cannot be written, ignoring case and white space."""
         counts = Counter(labels)
-        some = _some([*counts])
+        some = some_texts([*counts], MEASURED)
         pairs = zip(some, self.written(some), strict=True)
         lost = sorted((pair for pair in pairs if self.loosely(pair[0]) != self.loosely(pair[1])), key=lambda pair: -counts[pair[0]])
         of_words = (label for label, again in lost if _word_characters(self.loosely(label)) != _word_characters(self.loosely(again)))
@@ -162,7 +163,7 @@ class Coverage:
 
     def of_texts(self, texts: Sequence[str], max_tokens: int, prefix: str = "") -> TextLoss:
         """Measure the unknown parts of the texts after a prefix, within the first `max_tokens` tokens."""
-        some, characters, holding = _some(texts), 0, 0
+        some, characters, holding = some_texts(texts, MEASURED), 0, 0
         unknown: Counter[str] = Counter()
         for text, (ids, spans) in zip(some, self._spans([prefix + text for text in some], max_tokens), strict=True):
             whole = prefix + text
@@ -206,10 +207,6 @@ class Coverage:
 def _word_characters(text: str) -> str:
     """Return the letters, marks and digits of a text."""
     return "".join(character for character in text if unicodedata.category(character)[0] in "LMN")
-
-
-def _some(texts: Sequence[str]) -> list[str]:
-    return list(texts) if len(texts) <= MEASURED else sorted(texts, key=content_hash)[:MEASURED]
 
 
 def _counted(count: int, looked_at: int, of: int, what: str) -> str:

@@ -42,3 +42,10 @@ def test_the_normal_form_of_a_normal_form_is_itself(text: str) -> None:
     found = normal_form(text)
     assert normal_form(found) == found == unicodedata.normalize("NFC", found)
     assert content_hash(text) == content_hash(found)
+
+
+@given(st.text(alphabet="ae\u0301\u00e9 \u200b\u2060\ufeff\u200c"))
+def test_characters_are_removed_before_the_text_is_composed(text: str) -> None:
+    kept = "".join(character for character in text if character not in "\u200b\u2060\ufeff")
+    assert normal_form(text) == unicodedata.normalize("NFC", kept)
+    assert is_blank(text) == (kept.replace("\u200c", "").strip() == "")

@@ -157,3 +157,10 @@ def test_a_metric_that_has_all_it_needs_is_tried_without_any_gpu(fetching, monke
 
 def test_references_without_any_text_try_nothing(toy):
     Evaluate(path=toy, key="no such key").check(["", ""])
+
+
+def test_a_folder_below_the_home_folder_is_read_and_fingerprinted(toy, monkeypatch):
+    monkeypatch.setenv("HOME", str(Path(toy).parent))
+    metric = Evaluate(path="~/toy", key="toy")
+    assert metric.folder() == Path(toy)
+    assert metric.score(["a"], ["a"])[0].value == 100

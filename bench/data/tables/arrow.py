@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.data.tables.table import Table
 from bench.errors import DataError
+from bench.system.one_line import first_line
 
 
 def read_parquet(file: str, data: bytes) -> Table:
@@ -19,7 +20,7 @@ def read_parquet(file: str, data: bytes) -> Table:
         opened = parquet.ParquetFile(pa.BufferReader(data))
         schema, rows = opened.schema_arrow, opened.metadata.num_rows
     except (pa.ArrowException, OSError) as e:
-        raise DataError(f"{file}: not readable as Parquet: {_first_line(e)}") from e
+        raise DataError(f"{file}: not readable as Parquet: {first_line(e)}") from e
     return _table(file, "Parquet", schema, rows, lambda name: opened.read(columns=[name])[name])
 
 
@@ -31,7 +32,7 @@ def read_arrow(file: str, data: bytes) -> Table:
         opened = pa.ipc.open_file if data.startswith(b"ARROW1") else pa.ipc.open_stream
         table = opened(pa.BufferReader(data)).read_all()
     except (pa.ArrowException, OSError) as e:
-        raise DataError(f"{file}: not readable as Arrow: {_first_line(e)}") from e
+        raise DataError(f"{file}: not readable as Arrow: {first_line(e)}") from e
     return _table(file, "Arrow", table.schema, table.num_rows, lambda name: table[name])
 
 
@@ -92,7 +93,3 @@ def _named(value: Any, feature: Any) -> Any:
     if isinstance(value, dict):
         return {name: _named(inner, feature.get(name) or (feature.get("feature") or {}).get(name)) for name, inner in value.items()}
     return value
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0]

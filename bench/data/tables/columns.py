@@ -31,11 +31,6 @@ def parts(name: ColumnName) -> tuple[str, ...]:
     return (name,) if isinstance(name, str) else name
 
 
-def shown(name: ColumnName) -> str:
-    """Return a name as messages show it."""
-    return " + ".join(parts(name))
-
-
 def roots(name: ColumnName) -> set[str]:
     """Return every name that the column may have in the file: `a.b[0]` is a part of `a.b` or of `a`."""
     return {part[:end] for part in parts(name) for end in (*(step.start() for step in _STEP.finditer(part)), len(part))}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import os
 import re
 import zipfile
 import zlib
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from bench.data.tables.settings import SUFFIXES, Format
 from bench.errors import DataError
+from bench.system.home import expanded
 
 _BINARY: tuple[tuple[bytes, str, str], ...] = (
     (rb"\x1f\x8b", "gzip-compressed bytes", "rename it to {file}.gz, or unpack it with gunzip"),
@@ -44,7 +44,7 @@ _READABLE: tuple[tuple[bytes, Format], ...] = ((b"PAR1", "parquet"), (b"ARROW1\0
 
 def load(file: str) -> bytes:
     """Return the bytes of a file, with `.gz` unpacked. `~` is the home folder. Raises DataError."""
-    path = Path(os.path.expanduser(file))
+    path = expanded(file)
     try:
         if path.is_dir():
             raise DataError(f"{file}: {_folder(path)}")

@@ -23,6 +23,13 @@ def encoding_of(data: bytes) -> str:
     return next((name for mark, name in MARKS if data.startswith(mark)), "utf-8")
 
 
+def utf_16_without_mark(data: bytes, text: str) -> str:
+    """Return which UTF-16 the bytes are most likely in; '' unless `text`, what they were read as, is full of NUL characters."""
+    if 4 * text.count("\0") <= len(text):
+        return ""
+    return "utf-16-le" if data[1:2] == b"\0" else "utf-16-be"
+
+
 def decode(file: str, data: bytes, settings: TableSettings) -> tuple[str, tuple[str, ...]]:
     """Return the text, and notes about it. Raises DataError with the line where the bytes are not in this
     encoding."""
@@ -44,7 +51,6 @@ def _nul_characters(file: str, data: bytes, text: str) -> tuple[str, ...]:
     if not count:
         return ()
     line = text.count("\n", 0, text.index("\0")) + 1
-    if 4 * count > len(text):
-        likely = "utf-16-le" if data[1:2] == b"\0" else "utf-16-be"
+    if likely := utf_16_without_mark(data, text):
         raise DataError(f"{file}, line {line}: {count:,} of {len(text):,} characters are NUL; set `encoding`, most likely {likely}")
     return (f"{file}: {count:,} NUL characters stand in the text, the first on line {line:,}.",)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from statistics import median
+
+from bench.data.rows import is_number
 
 NAME_CHARACTERS = 100
 """Most characters of a column name. Longer text is likely to be a cell."""
@@ -16,8 +17,6 @@ SENTENCE_ENDS = ".!?…。！？।։።؟۔"
 """Marks at the end of sentences."""
 
 ROWS_LOOKED_AT = 1000
-
-_NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
 
 
 def why_data(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -42,7 +41,7 @@ def _why_a_cell(name: str, cells: Sequence[str]) -> str:
         return ""
     if name in cells:
         return f"{shown} stands in its column again"
-    if _NUMBER.fullmatch(name) and all(_NUMBER.fullmatch(cell) for cell in cells):
+    if is_number(name) and all(map(is_number, cells)):
         return f"{shown} is a number, as all cells of its column are"
     words = len(name.split())
     if words >= TEXT_WORDS and 2 * words >= median(len(cell.split()) for cell in cells):

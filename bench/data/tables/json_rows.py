@@ -9,6 +9,7 @@ from typing import Any
 
 from bench.data.tables.table import Table
 from bench.errors import DataError
+from bench.system.one_line import first_line
 
 JSON, JSON_LINES = "JSON", "JSON lines"
 """Kinds of tables."""
@@ -202,7 +203,7 @@ def _reason(error: Exception) -> str:
         return f"not JSON: {error.msg} at column {error.colno}"
     if isinstance(error, _SameKeyTwice):
         return str(error)
-    return f"JSON that cannot be read: {str(error).strip().splitlines()[0]}"
+    return f"JSON that cannot be read: {first_line(error)}"
 
 
 def _if_whole(text: str) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
 from bench.contracts import is_blank
+from bench.data.rows import is_number
 from bench.data.tables.table import Table
 
 NULL_WORDS = frozenset(("nan", "none", "null", "n/a", "na", "nil", "#n/a", "<na>", "#na", "-nan", "nat", "n.a.", "missing", "undefined"))
@@ -21,8 +21,6 @@ _WORD_CHARACTERS = 20
 """Upper limit on the characters of a null word, with the white space around it."""
 
 _TYPES = {bool: "true or false", int: "numbers", float: "numbers"}
-
-_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?")
 
 
 def remarks(table: Table, name: str, values: Sequence[Any], labels: Sequence[str | None]) -> Iterator[str]:
@@ -67,7 +65,7 @@ def _spellings(table: Table, name: str, counts: Counter[str | None]) -> Iterator
         return
     by_value: dict[Decimal, list[str]] = {}
     for label in sorted({label.strip() for label in counts if label}):
-        if _NUMBER.fullmatch(label):
+        if is_number(label):
             by_value.setdefault(Decimal(label), []).append(label)
     several = [spelt for spelt in by_value.values() if len(spelt) > 1]
     if several:

@@ -12,7 +12,7 @@ from bench.data.classes import classes
 from bench.execution.checks.finding import Finding
 from bench.execution.prepared_suite import PreparedSuite
 from bench.metrics.classification import Classification
-from bench.suite.arms import Arm, named
+from bench.suite.arms import models_of, trained_models
 from bench.suite.suite_file import Suite
 from bench.system.one_line import shown
 
@@ -37,18 +37,10 @@ def _pairs(prepared: PreparedSuite) -> dict[tuple[str, Checkpoint], int | None]:
     """Map each task and model to the longest label in tokens; None where the model is only a prompted LLM."""
     suite, found = prepared.suite, dict[tuple[str, Checkpoint], int | None]()
     for arm in prepared.arms:
-        tuned = [suite.large, *_compact(suite, arm)]
-        found |= {(arm.task_label, model): arm.task.max_target_tokens for model in tuned}
-        for _, _, part in named(suite, arm.cell.strategy):
-            if isinstance(part, Checkpoint):
-                found.setdefault((arm.task_label, part), None)
+        found |= {(arm.task_label, model): arm.task.max_target_tokens for model in trained_models(suite, arm.cell.strategy)}
+        for model in models_of(suite, arm.cell.strategy):
+            found.setdefault((arm.task_label, model), None)
     return found
-
-
-def _compact(suite: Suite, arm: Arm) -> list[Checkpoint]:
-    """Return the model from which the compact one is cut, where it is not the large one."""
-    label = (arm.cell.strategy.compact or suite.spec.compact).model
-    return [suite.models[label]] if label else []
 
 
 def _findings(prepared: PreparedSuite, label: str, coverage: Coverage, limit: int | None) -> Iterator[tuple[str, bool]]:

@@ -33,6 +33,7 @@ def visible(text: object) -> str:
 
 
 def _shown(character: str) -> str:
+    """Write a character out, unless it is a line end, a tab, or a joiner, which belongs to words in Persian and to emoji."""
     if character in "\n\t" or character in JOINERS or unicodedata.category(character)[0] != "C":
         return " " if character in "\u2028\u2029" else character
     return f"⟨U+{ord(character):04X}⟩"
