@@ -38,8 +38,10 @@ class Column:
 
     @property
     def is_key(self) -> bool:
-        """Whether the column only identifies rows: it has the name of a key, or holds distinct cells of at
-        most one word."""
+        """Whether the column only identifies rows.
+
+        It has the name of a key, or it has no name of labels and its cells are distinct and mostly one word.
+        """
         return bool(KEYS.intersection(self.parts)) or (self.distinct == self.filled > 1 and self.words <= 1 and not self.rank(LABELS))
 
     def rank(self, names: Sequence[str]) -> int:
