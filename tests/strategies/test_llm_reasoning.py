@@ -145,7 +145,9 @@ def test_an_arm_that_stopped_is_failed_with_its_money_spent(fake: FakeEndpoint, 
     assert ending.status == "failed"
     assert "'Sorry.'" in ending.reason
     assert ending.spent_usd == pytest.approx(20 * (100 * 100 + 5 * 400) / 1e6)
-    assert sum(row["usd"] for row in rows(folder) if row["row"] == "charge") == pytest.approx(ending.spent_usd)
+    assert sum(row["usd"] for row in rows(folder) if row["row"] == "charge" and row["paid_by"] == "purse") == pytest.approx(
+        ending.spent_usd
+    )
 
 
 def test_a_local_llm_that_says_the_same_of_all_is_stopped(cache: Path, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from bench.contracts import Example, Limit
-from bench.errors import BenchError, CheckpointError, OverBudget
+from bench.errors import FIRST_DOES_NOT_FIT, BenchError, CheckpointError, OverBudget
 from bench.training.batches import encode, plan_batches
 from bench.training.checkpoints import load
 from bench.training.flops import flop_model
@@ -118,7 +118,7 @@ def test_a_training_that_may_not_stop_early_says_where_the_money_ends(run):
 
 @one_family
 def test_a_first_step_that_does_not_fit_is_over_budget(run):
-    with pytest.raises(OverBudget, match="training step 1 of 6"):
+    with pytest.raises(OverBudget, match=FIRST_DOES_NOT_FIT):
         run(allowance=1, may_stop_early=True)
 
 
