@@ -8,10 +8,14 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from bench.system.processes import ONE_THREAD
 
 os.environ.update(ONE_THREAD)
+
+settings.register_profile("bench", deadline=None)  # a test that is slow on a busy machine is not wrong
+settings.load_profile("bench")
 
 
 @pytest.fixture(scope="session")

@@ -139,7 +139,7 @@ def test_a_first_step_that_does_not_fit_ends_the_arm(loaded: suite_file.Suite, t
         job(loaded, tmp_path, budget=0.009).make(Steps(3), "student_training", shorten=True)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.floats(0.005, 3.0), st.lists(st.integers(1, 150), min_size=1, max_size=5))
 def test_no_sequence_of_work_overspends(
     loaded: suite_file.Suite, tmp_path_factory: pytest.TempPathFactory, budget: float, steps: list[int]

@@ -41,7 +41,7 @@ def test_a_setting_takes_several_values_or_says_why_not(kind: type[BaseModel], n
     values = list[str]()
 
     @seed(0)
-    @settings(max_examples=12, database=None, deadline=None)
+    @settings(max_examples=12, database=None)
     @given(value=DRAWS.field(kind, name))
     def draw(value: object) -> None:
         values.append(repr(value))

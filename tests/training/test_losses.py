@@ -77,7 +77,7 @@ def test_a_bucket_that_is_all_but_empty_is_still_a_number():
     assert student.grad.isfinite().all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 10_000),
     vocabulary=st.integers(2, 12),
