@@ -15,7 +15,7 @@ from typing import Any
 from bench.errors import BenchError, MeasureError
 from bench.system.nvml import Nvml
 
-PACKAGES = ("bench", "torch", "transformers", "datasets", "evaluate", "rouge-score-rs", "codecarbon", "pandas")
+PACKAGES = ("bench", "torch", "transformers", "datasets", "evaluate", "rouge-score-rs", "sacrebleu", "regex", "codecarbon", "pandas")
 
 
 def facts() -> dict[str, Any]:
