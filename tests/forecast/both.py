@@ -74,14 +74,35 @@ class Ground:
 
     @contextmanager
     def prepared(self, draw: Draw) -> Iterator[PreparedSuite]:
-        """A suite with its data, in a folder of its own; its models and texts are there."""
-        with TemporaryDirectory(dir=self.folder) as place:
+        """A suite with its data, in a folder of its own; its models and texts are there.
+
+        Within the block inference is timed on one document, nothing waits for a disk, and the jobs of arms that run are kept.
+        """
+        with TemporaryDirectory(dir=self.folder) as place, self._quick():
             prepared = self._load(draw, Path(place))
             if draw.sum is not None:
                 sums = self.sums_usd(self._load(draw.with_budget(EVERYTHING_USD), Path(place)))
                 budget = round(sums[draw.sum % len(sums)] + draw.off_usd, 9) if sums else 0.0
                 prepared = self._load(draw.with_budget(budget) if budget > 0 else draw, Path(place))
             yield prepared
+
+    @contextmanager
+    def _quick(self) -> Iterator[None]:
+        """Change what makes runs slow, for the length of the block: other tests of this process see nothing of it."""
+        jobs = self.jobs
+
+        class Kept(ArmJob):
+            def __init__(self, suite: Any, arm: Arm, *rest: Any) -> None:
+                super().__init__(suite, arm, *rest)
+                jobs[arm.id] = self
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(worker, "ArmJob", Kept)
+            patch.setattr(evaluation, "TIMED_DOCUMENTS", 1)
+            patch.setattr(evaluation, "TIMED_ROUNDS", 1)
+            patch.setattr(os, "fsync", lambda file: None)
+            patch.setenv("NO_PROXY", "127.0.0.1")
+            yield
 
     def _load(self, draw: Draw, place: Path) -> PreparedSuite:
         path = place / "suite.yaml"
@@ -126,20 +147,8 @@ class Ground:
 
 @contextmanager
 def ground(folder: Path) -> Iterator[Ground]:
-    """The ground in a folder of its own. Inference is timed on one document, and nothing waits for a disk."""
+    """The ground in a folder of its own."""
     write_rows(folder)
-    with serving() as endpoint, pytest.MonkeyPatch.context() as patch:
+    with serving() as endpoint:
         endpoint.otherwise = answer
-        here = Ground(folder, endpoint)
-
-        class Kept(ArmJob):
-            def __init__(self, suite: Any, arm: Arm, *rest: Any) -> None:
-                super().__init__(suite, arm, *rest)
-                here.jobs[arm.id] = self
-
-        patch.setattr(worker, "ArmJob", Kept)
-        patch.setattr(evaluation, "TIMED_DOCUMENTS", 1)
-        patch.setattr(evaluation, "TIMED_ROUNDS", 1)
-        patch.setattr(os, "fsync", lambda file: None)
-        patch.setenv("NO_PROXY", "127.0.0.1")
-        yield here
+        yield Ground(folder, endpoint)
