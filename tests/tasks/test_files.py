@@ -169,7 +169,7 @@ def test_a_folder_an_unknown_suffix_and_a_false_gz_are_refused(tmp_path):
     (tmp_path / "cut.csv.gz").write_bytes(gzip.compress(b"text,label\na,b\n")[:-9])
     for name, message in {
         "folder.csv": "folder.csv: is a folder, not a file",
-        "train.xlsx": "train.xlsx: the suffix '.xlsx' is not one of .jsonl, .*; set `format` in the task",
+        "train.xlsx": "train.xlsx: the suffix '.xlsx' is not one of .jsonl, .*; .*set `format` in the task",
         "train.csv.gz": "train.csv.gz: cannot be read: Not a gzipped file .*",
         "cut.csv.gz": "cut.csv.gz: cannot be read: .*",
     }.items():
