@@ -38,7 +38,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
 
 
 @pytest.mark.parametrize("use", registry.names("strategies"))
-@draws(20)
+@draws(10)
 @given(data=st.data())
 def test_a_run_that_was_cut_off_goes_on_to_the_same_rows_for_what_was_to_go(use: str, data: st.DataObject, here: Ground) -> None:
     body(use, data, here)

@@ -26,12 +26,15 @@ def jsonl(folder: Path, name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for path in sorted(folder.rglob(name)) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-@pytest.mark.parametrize("name", ["suite.yaml", "suite_lines.yaml"])
 @pytest.mark.parametrize(
-    "thoughts", ["<think>\nThe user wants a few words.\n</think>\n\n", "The user wants a few words.\n\nSo.\n</think>\n\n"]
+    ("name", "thoughts"),
+    [
+        ("suite.yaml", "<think>\nThe user wants a few words.\n</think>\n\n"),
+        ("suite_lines.yaml", "The user wants a few words.\n\nSo.\n</think>\n\n"),
+    ],
 )
 def test_a_suite_that_says_nothing_of_thoughts_gets_the_answers_behind_them(
-    thoughts: str, name: str, fake: FakeEndpoint, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, thoughts: str, fake: FakeEndpoint, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     instead(monkeypatch, in_this_process)
     fake.otherwise = thinks(thoughts)
