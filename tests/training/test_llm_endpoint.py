@@ -336,17 +336,15 @@ def test_several_at_once_overshoot_by_what_is_under_way_and_that_is_returned(fak
 def test_a_request_that_hangs_holds_the_others_up_before_they_have_run_far_ahead(fake: FakeEndpoint, tmp_path: Path) -> None:
     far_ahead, seen = threading.Event(), []
 
-    def first(request: dict[str, Any]) -> Response:
-        far_ahead.wait(timeout=60)
-        seen.append(len(fake.requests))
-        return echo(request)
-
-    def other(request: dict[str, Any]) -> Response:
-        if len(fake.requests) == 16:
+    def answer(request: dict[str, Any]) -> Response:
+        if len(fake.requests) >= 16:
             far_ahead.set()
+        if request["messages"][-1]["content"].endswith("number 0"):
+            far_ahead.wait(timeout=60)
+            seen.append(len(fake.requests))
         return echo(request)
 
-    fake.script, fake.otherwise = [first], other
+    fake.otherwise = answer
     documents = [f"a number {i}" for i in range(70)]
     assert [reply.text for reply in asked(fake, tmp_path, documents, concurrency=4)] == [f"number {i}" for i in range(70)]
     assert seen == [16]
