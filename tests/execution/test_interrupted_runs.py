@@ -112,7 +112,10 @@ def newly_spent(here: Ground, prepared: PreparedSuite, ahead: Ahead, records: di
     """Dollars that arms which had not ended paid for work that nobody had made before, and for labels that nobody had bought."""
     bought: dict[tuple[str, int, bool], float] = {}
     for arm in prepared.arms:
-        before = arm in ahead.records and ahead.records[arm].status != "failed"
+        record = ahead.records.get(arm)
+        if record and record.status == "failed":  # it does not run again, and its labels are bought again by others
+            continue
+        before = record is not None
         charges = [row["usd"] for row in rows(prepared.results / arm.id) if row["row"] == "charge" and row["kind"] == "labels"]
         bought[arm.task_label, arm.seed, before] = max(bought.get((arm.task_label, arm.seed, before), 0.0), math.fsum(charges))
     labels = [max(0.0, usd - bought.get((task, seed, True), 0.0)) for (task, seed, before), usd in bought.items() if not before]
