@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ from typing import Any
 from bench.data import tables
 from bench.data.tables.content import binary_format, format_of, load, suffix_of
 from bench.data.tables.decoding import decode, encoding_of
-from bench.data.tables.delimited import layout
+from bench.data.tables.delimited import first_lines, layout
 from bench.data.tables.header import why_data
 from bench.data.tables.json_rows import columns_as_rows, lists_in
 from bench.data.tables.settings import DELIMITERS, SUFFIXES, Format, TableSettings
@@ -165,7 +164,7 @@ def _records(text: str, delimiter: str, quotes: str = "double", skip: int = 0) -
     """Yield the first records, up to the first that cannot be read."""
     settings = TableSettings(delimiter=delimiter, quotes="none" if quotes == "none" else "double", skip_lines=skip or None)
     try:
-        yield from islice(filter(None, layout(text, delimiter, settings).records(text)), RECORDS_LOOKED_AT)
+        yield from islice(filter(None, layout(text, delimiter, settings).records(first_lines(text))), RECORDS_LOOKED_AT)
     except csv.Error:
         return
 
@@ -195,7 +194,7 @@ def _lines_before_header(text: str, delimiter: str) -> int:
     width, _, fits = _widths(text, delimiter)
     if width < 2 or fits:
         return 0
-    for skip, line in enumerate(islice(io.StringIO(text, newline=""), LINES_BEFORE_HEADER + 1)):
+    for skip, line in enumerate(islice(first_lines(text), LINES_BEFORE_HEADER + 1)):
         if len(next(_records(text, delimiter, skip=skip), [])) == width:
             return skip
         if not line.startswith("#") and any(other in line for other in DELIMITERS):

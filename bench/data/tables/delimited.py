@@ -8,8 +8,9 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, NamedTuple
 
 from bench.data.tables.header import why_data
@@ -19,6 +20,7 @@ from bench.errors import DataError
 
 _EXCEL_SEPARATOR = re.compile(r'"?sep=([^"\r\n])"?', re.IGNORECASE)
 _LINE_END = re.compile(r"\r\n|\r|\n")
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _NO_QUOTES = "set `quotes: none` where quotation marks are only characters"
 
 
@@ -32,12 +34,20 @@ class Layout(NamedTuple):
     quotes: bool
     """Whether '"' quotes fields."""
 
-    def records(self, text: str) -> Any:
-        """Return a csv reader positioned at the header. Its `line_num` does not count the skipped lines."""
-        lines = io.StringIO(text, newline="")
-        for _ in range(self.skipped):
-            next(lines, "")
+    def records(self, lines: Iterator[str]) -> Any:
+        """Return a csv reader of the lines, positioned at the header. Its `line_num` does not count the skipped lines."""
+        lines = islice(lines, self.skipped, None)
         return csv.reader(lines, delimiter=self.delimiter, strict=True, quoting=csv.QUOTE_MINIMAL if self.quotes else csv.QUOTE_NONE)
+
+
+def all_lines(text: str) -> Iterator[str]:
+    """Return the lines of a text with their ends, for a reader of the whole text. It copies the text first."""
+    return io.StringIO(text, newline="")
+
+
+def first_lines(text: str) -> Iterator[str]:
+    """Yield the same lines one by one, without a copy of the text, for a reader that stops early."""
+    return (found[0] for found in _LINE.finditer(text))
 
 
 def layout(text: str, usual: str, settings: TableSettings) -> Layout:
@@ -46,10 +56,8 @@ def layout(text: str, usual: str, settings: TableSettings) -> Layout:
     The delimiter comes from the settings, else from a first line such as `sep=;`, which Excel obeys, else it
     is `usual`.
     """
-    skipped, lines = settings.skip_lines or 0, io.StringIO(text, newline="")
-    for _ in range(skipped):
-        next(lines, "")
-    said = _EXCEL_SEPARATOR.fullmatch(next(lines, "").rstrip("\r\n"))
+    skipped = settings.skip_lines or 0
+    said = _EXCEL_SEPARATOR.fullmatch(next(islice(first_lines(text), skipped, None), "").rstrip("\r\n"))
     delimiter = settings.delimiter or (said[1] if said else usual)
     return Layout(skipped + bool(said), delimiter, settings.quotes != "none")
 
@@ -97,7 +105,7 @@ class _Rows:
 
     def all(self, text: str, names: Sequence[str] | None, wanted: Collection[str] | None) -> None:
         """Read the header and all rows."""
-        reader, self.backslashes = self.how.records(text), '\\"' in text
+        reader, self.backslashes = self.how.records(all_lines(text)), '\\"' in text
         try:
             self._header(reader, names)
             self.columns = {at: [] for at, name in enumerate(self.header) if wanted is None or name in wanted}
@@ -187,7 +195,7 @@ class _Rows:
     def _proper_quotes(self, text: str) -> int:
         """Count the rows that prove that the marks quote, because a field contains a mark, a delimiter or a
         line end."""
-        needs, reader, last = re.compile(f'["\r\n{re.escape(self.how.delimiter)}]'), self.how.records(text), 0
+        needs, reader, last = re.compile(f'["\r\n{re.escape(self.how.delimiter)}]'), self.how.records(all_lines(text)), 0
         count = 0
         for record in reader:
             line, last = last + 1, reader.line_num
@@ -218,7 +226,8 @@ def _hint(text: str, read: _Rows, settings: TableSettings) -> Callable[[], str]:
                 return "line 1 looks like JSON: set `format: jsonl` or `format: json`"
             if other:
                 return f"its fields look separated by {DELIMITERS[other]}: set `delimiter: {other!r}`"
-        rows = [record for record, _ in zip(read.how.records(text), range(1001), strict=False) if len(record) == len(read.header)][1:]
+        first = islice(read.how.records(first_lines(text)), 1001)
+        rows = [record for record in first if len(record) == len(read.header)][1:]
         why = why_data(read.header, rows)
         return f"line {read.header_line} looks like data, as {why}: set `names`, the names of the columns" if why else ""
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.data.tables import Columns, TableSettings, read_rows
-from bench.data.tables.delimited import read_delimited
+from bench.data.tables.delimited import all_lines, first_lines, read_delimited
 from bench.data.tables.header import why_data
 from bench.errors import DataError
 from tests.data.tables.conftest import Reader, case, pairs
@@ -222,3 +222,8 @@ def test_home_is_where_the_tilde_points(tmp_path: Path, monkeypatch: pytest.Monk
     found, _ = read_rows("~/mine.csv", TableSettings(), Columns("text", "label"))
     assert pairs(found) == [("a", "b")]
     assert found[0].where == "~/mine.csv, line 2"
+
+
+@given(st.text(alphabet='a,"\r\n\u2028\x0b\x85 '))
+def test_the_lines_for_a_first_look_are_those_that_are_read(text: str) -> None:
+    assert list(first_lines(text)) == list(all_lines(text))
