@@ -139,6 +139,7 @@ def _label(job: Job, ask: Ask, prompt: Prompt, at_most_usd: float) -> list[Label
     from bench.training.llm_thoughts import repeated_answer
 
     labellings: list[Labelling] = []
+    answers: list[str] = []
     stop_at, start, size = job.left_usd() - at_most_usd, 0, min(CHUNK, len(job.unlabelled))
     while start < len(job.unlabelled):
         recipe = ask(job.unlabelled[start : start + size])
@@ -152,7 +153,7 @@ def _label(job: Job, ask: Ask, prompt: Prompt, at_most_usd: float) -> list[Label
                 raise
             break
         labellings.append(job.read(made))
-        answers = [answer for labelling in labellings for answer in labelling.answers]
+        answers += labellings[-1].answers
         if reason := labellings[-1].repeated_answer or repeated_answer(prompt, answers):
             raise BenchError(f"no more labels are bought: {reason}")
         if labellings[-1].documents < len(recipe.examples):
