@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from bench.contracts.finding import Finding
 from bench.errors import BenchError
-from bench.execution.checks.finding import Finding
 from bench.execution.checks.metrics import scores_can_be_had
 from bench.execution.checks.models import models_can_be_used, texts_fit_the_positions
 from bench.execution.checks.references import references_can_be_scored

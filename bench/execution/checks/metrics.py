@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bench.execution.checks.finding import Finding
+from bench.contracts.finding import Finding
 from bench.execution.prepared_suite import PreparedSuite
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bench.contracts.finding import Finding
 from bench.errors import BenchError
-from bench.execution.checks.finding import Finding
 from bench.execution.prepared_suite import PreparedSuite
 from bench.suite.arms import models_of, trained_models
 
@@ -17,7 +17,7 @@ def models_can_be_used(prepared: PreparedSuite) -> Iterator[Finding]:
 
     models = dict.fromkeys(model for arm in prepared.arms for model in models_of(prepared.suite, arm.cell.strategy))
     for folder in dict.fromkeys(model.folder(prepared.cache) for model in models):
-        yield from (Finding(fault.text, fault.refuses) for fault in faults(folder))
+        yield from faults(folder)
 
 
 def texts_fit_the_positions(prepared: PreparedSuite) -> Iterator[Finding]:
@@ -25,10 +25,10 @@ def texts_fit_the_positions(prepared: PreparedSuite) -> Iterator[Finding]:
     from bench.training.checkpoints import read_config
     from bench.training.positions import check_positions
 
-    for arm in prepared.arms:
-        for model in trained_models(prepared.suite, arm.cell.strategy):
-            try:
-                config = read_config(model.folder(prepared.cache))
-                check_positions(model.title, config, arm.task.max_source_tokens, arm.task.max_target_tokens)
-            except BenchError as error:
-                yield Finding(f"task '{arm.task_label}': {error}", refuses=True)
+    tasks = {(arm.task_label, model): arm.task for arm in prepared.arms for model in trained_models(prepared.suite, arm.cell.strategy)}
+    for (label, model), task in tasks.items():
+        try:
+            config = read_config(model.folder(prepared.cache))
+            check_positions(model.title, config, task.max_source_tokens, task.max_target_tokens)
+        except BenchError as error:
+            yield Finding(f"task '{label}': {error}", refuses=True)

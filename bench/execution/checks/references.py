@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bench.contracts.finding import Finding
 from bench.errors import BenchError
-from bench.execution.checks.finding import Finding
 from bench.execution.prepared_suite import PreparedSuite
 
 

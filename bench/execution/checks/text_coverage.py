@@ -8,8 +8,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from bench.contracts import Checkpoint, Form, Task
+from bench.contracts.finding import Finding
 from bench.data.classes import classes
-from bench.execution.checks.finding import Finding
 from bench.execution.prepared_suite import PreparedSuite
 from bench.metrics.classification import Classification
 from bench.suite.arms import models_of, trained_models

@@ -1,4 +1,4 @@
-"""The result of a check."""
+"""What a check before a run finds."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ class Finding(NamedTuple):
     """One line for the user: what is wrong, where, and what to do next."""
 
     text: str
-    refuses: bool
+    refuses: bool = True
     """Whether the suite must not run; otherwise the line is a warning."""
