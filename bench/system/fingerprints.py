@@ -1,4 +1,4 @@
-"""What files hold, as hashes: two models under one name are told apart, and one model under two names is known again.
+"""Identifies files and folders by hashes of their content, whatever their paths are.
 
 The hash of a file is remembered in `cache/hashes.json`, under its path. Size, times, inode and device only decide whether the
 remembered hash still holds. The kernel sets ctime at every change, also where somebody sets mtime back.
@@ -20,10 +20,10 @@ from bench.system.files import exclusive_lock, write_text
 Progress = Callable[[str, float, float], None]
 
 DECIDE = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")
-"""Files that decide what a model says."""
+"""Files that decide the behaviour of a model."""
 
 ALL = ("[!.]*", "[!.]*/**/*")
-"""All files at whatever depth, but for hidden ones at the top."""
+"""All files at any depth, except hidden ones at the top."""
 
 RACY_NS = 2_000_000_000
 """A file whose ctime is younger than this may change again within one tick of the file system's clock, and keep its times.
@@ -37,7 +37,7 @@ REPORTED_BYTES = 1 << 26
 
 
 def of_folder(folder: Path, cache: Path, progress: Progress | None = None, decide: Sequence[str] = DECIDE) -> str:
-    """16 hex digits of sha256 over the names and contents of the files in `folder` that match a pattern of `decide`."""
+    """Return 16 hex digits of sha256 over the names and contents of the files in `folder` that match a pattern of `decide`."""
     files = sorted({path for pattern in decide for path in folder.glob(pattern) if path.is_file()})
     known = _read(cache / MEMORY)  # once, as a folder may hold thousands of files
     hashes = [(path.relative_to(folder).as_posix(), _of_file(path, cache, progress, known)) for path in files]
@@ -45,12 +45,12 @@ def of_folder(folder: Path, cache: Path, progress: Progress | None = None, decid
 
 
 def of_file(path: Path, cache: Path, progress: Progress | None = None) -> str:
-    """sha256 of a file's content in hex. A large file takes about a second a gigabyte, once."""
+    """Return the sha256 of a file's content in hex. A large file takes about a second per gigabyte, once."""
     return _of_file(path, cache, progress, _read(cache / MEMORY))
 
 
 def _of_file(path: Path, cache: Path, progress: Progress | None, known: Mapping[str, Any]) -> str:
-    """known: what was remembered of files."""
+    """Return the hash of a file. `known` holds the hashes remembered so far."""
     path, memory = path.resolve(), cache / MEMORY
     begun, seen = time.time_ns(), _seen(path)
     before = known.get(str(path))
@@ -65,7 +65,7 @@ def _of_file(path: Path, cache: Path, progress: Progress | None, known: Mapping[
 
 
 def _seen(path: Path) -> dict[str, int]:
-    """What tells, without reading a file, that it may have changed."""
+    """Return the facts that change when a file may have changed. The file is not read."""
     stat = os.stat(path)
     return {
         "size": stat.st_size,

@@ -11,7 +11,7 @@ HERE = Path(".cache") / "bench"
 
 
 def expanded(path: str | Path) -> Path:
-    """Return a path with the home folder for `~`. A user whom nobody knows, as in `~nobody/x`, stays as it is written."""
+    """Return a path with the home folder for `~`. An unknown user, as in `~nobody/x`, is left as written."""
     return Path(os.path.expanduser(path))
 
 
@@ -19,16 +19,16 @@ def cache_folder() -> Path:
     """Return `bench` under XDG_CACHE_HOME or ~/.cache if it can be written or made, else HERE."""
     try:
         wanted = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bench"
-    except RuntimeError:  # no HOME, and no entry in the list of users
+    except RuntimeError:  # no HOME, and no account
         return HERE
     there = next(folder for folder in (wanted, *wanted.parents) if folder.exists())
     return wanted if os.access(there, os.W_OK | os.X_OK) else HERE
 
 
 def provide_home() -> None:
-    """Give a user without an entry in the list of users a name and a home folder, in this process and in those that start here.
+    """Give a user without an account a name and a home folder, for this process and its children.
 
-    Libraries ask for both when they are imported. Without a home folder some make a folder that is called `~`.
+    Libraries ask for both when they are imported. Without a home folder some create a folder named `~`.
     """
     try:
         pwd.getpwuid(os.getuid())
