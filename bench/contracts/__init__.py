@@ -19,10 +19,12 @@ from bench.contracts.bases import (
     Metric,
     Profiler,
     Rule,
+    RunningInstrument,
     Task,
     Text,
     TokenMetric,
 )
+from bench.contracts.meters import ENERGY, FLOPS, ITEMS, METERS, WALL, Limit, Meter
 from bench.contracts.normal_form import Form, is_blank, nfkc_form, normal_form
 from bench.contracts.part import POOL, Compact, ContentPath, Decoding, Layers, ModelLabel, Names, Part, Precision, TextLabel, paths_used
 from bench.contracts.recipe import BuildContext, R, Recipe, Unmetered, UsageMeter, identify
@@ -32,8 +34,6 @@ from bench.contracts.values import (
     Charge,
     Direction,
     Example,
-    Limit,
-    Meter,
     PaidBy,
     Phase,
     Progress,
@@ -47,8 +47,13 @@ from bench.contracts.values import (
 )
 
 __all__ = [
+    "ENERGY",
+    "FLOPS",
+    "ITEMS",
+    "METERS",
     "PARENT_PIPE",
     "POOL",
+    "WALL",
     "Bill",
     "BuildContext",
     "Charge",
@@ -79,6 +84,7 @@ __all__ = [
     "Reading",
     "Recipe",
     "Rule",
+    "RunningInstrument",
     "Score",
     "Source",
     "Splits",

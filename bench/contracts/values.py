@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from bench.contracts.normal_form import normal_form
 
@@ -18,17 +18,6 @@ Direction = Literal["higher", "lower", "none"]
 
 Phase = Literal["continued_pretraining", "teacher_tuning", "pseudo_labelling", "student_training", "evaluation"]
 """What work is for. The suite says of each phase whether the purse pays for it."""
-
-Meter = Literal["flops", "wall", "energy", "items"]
-"""What compute is paid by; the quantities are FLOP, s, kWh, and examples: labels trained on, documents labelled."""
-
-
-class Limit(NamedTuple):
-    """An amount of a meter after which work that can stop early does so."""
-
-    meter: Meter
-    amount: float
-
 
 Progress = Callable[[str, float, float], None]
 """Called as (what, done, total) while something takes long."""
@@ -115,19 +104,22 @@ class Charge:
 
 @dataclass(frozen=True, kw_only=True)
 class Bill:
-    """What making an artifact took. kwh None: not measured. Tokens are those that an endpoint counted, and sells."""
+    """What making an artifact took. Tokens are those that an endpoint counted, and sells."""
 
     flops: float
     wall_s: float
     kwh: float | None
+    """None: not measured."""
     readings: tuple[Reading, ...] = ()
     items: float = 0
     prompt_tokens: int = 0
     output_tokens: int = 0
 
-    def quantity(self, meter: Meter) -> float | None:
-        """The amount that `meter` counts."""
-        return {"flops": self.flops, "wall": self.wall_s, "energy": self.kwh, "items": self.items}[meter]
+    def measured(self, quantity: str) -> float | None:
+        """Return the amount that an instrument measured, in the unit of its reading. None: not measured."""
+        if quantity == "energy":
+            return self.kwh
+        return next((reading.value for reading in self.readings if reading.quantity == quantity), None)
 
 
 def fingerprint(*groups: Sequence[Example]) -> str:

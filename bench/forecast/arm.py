@@ -6,7 +6,7 @@ import itertools
 import math
 from dataclasses import dataclass
 
-from bench.contracts import Charge, Example, Splits
+from bench.contracts import FLOPS, Charge, Example, Splits
 from bench.errors import BenchError
 from bench.execution.evaluation import Evaluation
 from bench.execution.job import ArmJob, Work
@@ -92,7 +92,7 @@ def forecast(suite: Suite, arm: Arm, splits: Splits, store: DryStore) -> Forecas
         steps=steps,
         status=status,
         stops=stops,
-        more_usd=_more_usd(suite, job) if suite.spec.prices.meter == "flops" else 0.0,
+        more_usd=_more_usd(suite, job) if suite.spec.prices.paying is FLOPS else 0.0,
         labels=job.start_labels() or splits.dev,
     )
 
@@ -102,7 +102,7 @@ def _more_usd(suite: Suite, job: ArmJob) -> float:
     taught = itertools.dropwhile(lambda work: not _says(work), job.works)
     paid = [work for work in taught if suite.spec.pays.who(work.phase) == "purse" and not work.shared]
     more = [(work.phase, work.recipe.ceiling_flops(job.context) - work.bill.flops) for work in paid if isinstance(work.recipe, Finetuned)]
-    return math.fsum(flops * suite.spec.prices.unit_price_usd("flops", "", phase) for phase, flops in more)
+    return math.fsum(flops * FLOPS.unit_price_usd(suite.spec.prices, "", phase) for phase, flops in more)
 
 
 def _says(work: Work) -> bool:

@@ -24,7 +24,6 @@ from bench.forecast.output_lengths import likely_shares
 from bench.forecast.saved import Foreseen, Written
 from bench.forecast.totals import Total
 from bench.suite.arms import Arm
-from bench.suite.prices import FORESEEN
 from bench.suite.suite_file import Suite
 from bench.system import machine
 
@@ -61,7 +60,7 @@ class Ahead:
 
         `usd` is the upper bound where the exact cost is unknown.
         """
-        found, known = {}, self.suite.spec.prices.meter in FORESEEN
+        found, known = {}, self.suite.spec.prices.paying.known_in_advance
         for arm, total in self.alone.items():
             planned = self.planned[arm]
             usd = total.at_most_usd if known and not planned.exact else total.usd

@@ -14,7 +14,6 @@ from bench.forecast.gpus import GIB
 from bench.forecast.suite import Ahead
 from bench.forecast.totals import Total
 from bench.suite.arms import Arm
-from bench.suite.prices import FORESEEN
 
 PURPOSES = {
     "labels": "labels $",
@@ -49,7 +48,7 @@ def _is_known(ahead: Ahead, arm: Arm) -> bool:
     """
     spec = ahead.suite.spec
     paid = [work for work in ahead.planned[arm].works if spec.pays.who(work.phase) == "purse"]
-    return spec.prices.meter in FORESEEN or all(work.shared for work in paid)
+    return spec.prices.paying.known_in_advance or all(work.shared for work in paid)
 
 
 def _money(ahead: Ahead) -> Table:
@@ -78,7 +77,7 @@ def _said(ahead: Ahead, arm: Arm) -> str:
     if forecast.stops:
         return f"{forecast.status}: {forecast.stops}"
     ceiling = "at most the budget" if forecast.limited else "at most"
-    return "" if forecast.exact or ahead.suite.spec.prices.meter not in FORESEEN else ceiling
+    return "" if forecast.exact or not ahead.suite.spec.prices.paying.known_in_advance else ceiling
 
 
 def _work(ahead: Ahead) -> Table:

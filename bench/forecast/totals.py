@@ -7,12 +7,12 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from bench.contracts import Bill
 from bench.execution.job import Work
 from bench.execution.record import Record
 from bench.forecast.arm import Forecast
 from bench.forecast.device import Device, Taken, added
 from bench.suite.arms import Arm
-from bench.suite.prices import FORESEEN
 from bench.suite.suite_file import Suite
 
 Planned = Mapping[Arm, Forecast]
@@ -39,7 +39,7 @@ def alone(suite: Suite, planned: Planned, device: Device) -> dict[Arm, Total]:
 
 def _alone(suite: Suite, arm: Arm, forecast: Forecast, device: Device) -> Total:
     taken = Taken.together(map(device.takes, forecast.works))
-    if suite.spec.prices.meter in FORESEEN:
+    if suite.spec.prices.paying.known_in_advance:
         return Total(forecast.usd, forecast.usd + _more(arm, forecast), taken)
     usd = added([forecast.usd, *(_metered_usd(suite, arm, work, device) for work in forecast.works)])
     return Total(None if usd is None else min(usd, arm.budget_usd), arm.budget_usd, taken)
@@ -69,7 +69,7 @@ def _together(suite: Suite, planned: Planned, device: Device, labels: Labels, co
     once = {work.recipe.key: (arm, work) for arm, forecast in planned.items() for work in forecast.works if counts(work)}
     taken = Taken.together(device.takes(work) for _, work in once.values())
     paid = math.fsum([*labels.values(), *(_known_usd(suite, arm, work) for arm, work in once.values())])
-    if suite.spec.prices.meter in FORESEEN:
+    if suite.spec.prices.paying.known_in_advance:
         return Total(paid, paid + math.fsum(_more(arm, forecast) for arm, forecast in planned.items()), taken)
     usd = added([paid, *(_metered_usd(suite, arm, work, device) for arm, work in once.values())])
     made = [_known_usd(suite, arm, work) for arm, forecast in planned.items() for work in forecast.works if not counts(work)]
@@ -108,9 +108,11 @@ def _metered_usd(suite: Suite, arm: Arm, work: Work, device: Device) -> float | 
 
     None where the amount is not forecast.
     """
-    prices, meter = suite.spec.prices, suite.spec.prices.meter
+    prices, meter = suite.spec.prices, suite.spec.prices.paying
     if suite.spec.pays.who(work.phase) != "purse" or not work.recipe.on_device or work.shared:  # work that is made has its charges
         return 0.0
     taken = device.takes(work)
-    amount = taken.seconds if meter == "wall" else taken.kwh
-    return None if amount is None else amount * prices.unit_price_usd(meter, arm.task_label, work.phase)
+    if taken.seconds is None:
+        return None
+    amount = meter.quantity(Bill(flops=work.bill.flops, wall_s=taken.seconds, kwh=taken.kwh))
+    return None if amount is None else amount * meter.unit_price_usd(prices, arm.task_label, work.phase)

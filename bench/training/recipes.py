@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from bench.contracts import BuildContext, Checkpoint, Compact, Example, Job, Limit, Precision, Recipe
+from bench.contracts import ITEMS, WALL, BuildContext, Checkpoint, Compact, Example, Job, Limit, Precision, Recipe
 from bench.errors import FIRST_DOES_NOT_FIT, OverBudget
 from bench.training.batches import Encoded, encode, plan_batches
 from bench.training.checkpoints import load, read_config, save
@@ -184,7 +184,7 @@ class Trained(ModelRecipe):
         whole = replace(self, limit=None)
         batch = smaller_batch(self.tuning.batch_size, whole.forecast_flops(context) / max(1, whole.plan(context)[1].steps), step_flops)
         tuning = self.tuning.model_copy(update={"batch_size": batch, "epochs": 1, "min_steps": 0})
-        return replace(self, base=self.base.untrained, tuning=tuning, limit=UNTIL_TOLD)
+        return replace(self, base=self.base.untrained, tuning=tuning, limit=UNLIMITED)
 
     def make(self, folder: Path, context: BuildContext) -> None:
         data, order = self.plan(context)
@@ -219,7 +219,7 @@ class Finetuned(Trained):
 
     def forecast_items(self, context: BuildContext) -> int:  # noqa: ARG002
         """All examples count with the first step."""
-        if self.limit and self.limit.meter == "items" and len(self.examples) > self.limit.amount:
+        if self.limit and self.limit.meter is ITEMS and len(self.examples) > self.limit.amount:
             raise OverBudget(FIRST_DOES_NOT_FIT)
         return len(self.examples)
 
@@ -240,7 +240,7 @@ class Finetuned(Trained):
         return data, Planned(plan_batches(data, self.tuning.batch_size, self.tuning.epochs, self.tuning.min_steps, self.seed))
 
 
-UNTIL_TOLD = Limit("wall", math.inf)
+UNLIMITED = Limit(meter=WALL)
 """A limit without a number: the work may stop early, and does so where the usage meter has no more room."""
 
 

@@ -30,7 +30,7 @@ from bench.report.analysis.leaderboard import Board, Metric, label
 from bench.report.analysis.ranking import Ranking, cut
 from bench.report.analysis.significance import Effects, Estimate, Floats
 from bench.results import repricing
-from bench.results.repricing import FIXED, Quotes, Sold
+from bench.results.repricing import FIXED, Quotes
 from bench.results.table import Results
 
 ROUNDING = 1e-9
@@ -56,7 +56,7 @@ class Point:
     place: int
     """Its row in `Field.effects`."""
 
-    def cost(self, rates: Mapping[Sold, float]) -> float:
+    def cost(self, rates: Mapping[str, float]) -> float:
         """Return the dollars at these prices."""
         return math.fsum([self.quantities[sold] * usd for sold, usd in rates.items()]) + self.quantities[FIXED]
 
@@ -293,6 +293,6 @@ def _field(
     )
 
 
-def _place(point: Point, rates: Mapping[Sold, float]) -> Place:
+def _place(point: Point, rates: Mapping[str, float]) -> Place:
     cost = point.cost(rates)
     return Place(point.budget_usd * cost / point.asked_usd if point.elastic and point.asked_usd > 0 else cost, cost, point)

@@ -15,6 +15,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench.contracts import FLOPS, WALL
 from bench.report.analysis.leaderboard import Board, Line
 from bench.results.repricing import Quotes
 
@@ -92,9 +93,9 @@ def served(board: Board, quotes: Quotes) -> list[Served]:
 def _answer_usd(line: Line, who: str, task: str, quotes: Quotes) -> float | None:
     """Return the cost of an answer, by FLOPs where these pay for compute, else by time."""
     flops, ms = line.facts.get(f"{who}_flops"), line.facts.get(f"{who}_ms")
-    if quotes.book.meter == "flops" and flops is not None:
-        return flops * quotes.book.unit_price_usd("flops", task, "evaluation")
-    return None if ms is None else ms / 1000 * quotes.book.unit_price_usd("wall", task, "evaluation")
+    if quotes.book.paying is FLOPS and flops is not None:
+        return flops * FLOPS.unit_price_usd(quotes.book, task, "evaluation")
+    return None if ms is None else ms / 1000 * WALL.unit_price_usd(quotes.book, task, "evaluation")
 
 
 def _teacher_usd(line: Line) -> float | None:

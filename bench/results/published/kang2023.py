@@ -14,7 +14,7 @@ import math
 from collections.abc import Mapping
 from statistics import median_low
 
-from bench.contracts import Bill, Charge, Phase
+from bench.contracts import ITEMS, WALL, Bill, Charge, Phase
 from bench.execution.ledger import LIMITED
 from bench.execution.purse import Purse
 from bench.published import rows
@@ -124,7 +124,7 @@ def _distillation(row: Mapping[str, str], book: PriceBook) -> tuple[Charge, ...]
     purse, task = Purse(float(row["added_usd"])), _task(row)
     teacher = _compute(book, task, "teacher_tuning", int(row["start_labels"]))
     left_usd = purse.left_usd - _paid(teacher)
-    documents = math.floor(round(left_usd / book.unit_price_usd("items", task, "pseudo_labelling"), 6))
+    documents = math.floor(round(left_usd / ITEMS.unit_price_usd(book, task, "pseudo_labelling"), 6))
     return (*teacher, *_compute(book, task, "pseudo_labelling", documents)) if documents > 0 else ()
 
 
@@ -133,8 +133,8 @@ def _compute(book: PriceBook, task: str, phase: Phase, items: int) -> tuple[Char
 
     The seconds beside them are what the same dollars buy at the price of a GPU-hour.
     """
-    usd = items * book.unit_price_usd("items", task, phase) + book.set_up_usd(task, phase)
-    bill = Bill(flops=0, wall_s=usd / book.unit_price_usd("wall", task, phase), kwh=None, items=items)
+    usd = items * ITEMS.unit_price_usd(book, task, phase) + book.set_up_usd(task, phase)
+    bill = Bill(flops=0, wall_s=usd / WALL.unit_price_usd(book, task, phase), kwh=None, items=items)
     return tuple(book.compute_charges(bill, task, phase, "purse"))
 
 
