@@ -34,6 +34,7 @@ from bench.contracts.values import (
     Charge,
     Direction,
     Example,
+    Fact,
     PaidBy,
     Phase,
     Progress,
@@ -44,6 +45,7 @@ from bench.contracts.values import (
     content_hash,
     fingerprint,
     no_progress,
+    numbers,
 )
 
 __all__ = [
@@ -64,6 +66,7 @@ __all__ = [
     "Direction",
     "Example",
     "Executor",
+    "Fact",
     "Form",
     "Instrument",
     "Job",
@@ -102,5 +105,6 @@ __all__ = [
     "nfkc_form",
     "no_progress",
     "normal_form",
+    "numbers",
     "paths_used",
 ]

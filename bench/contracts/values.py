@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -79,6 +79,22 @@ class Reading:
     source: Source
     direction: Direction = "lower"
     reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fact:
+    """A number about an arm that no metric or instrument gave, such as the number of pseudo-labels."""
+
+    name: str
+    """Its column in the table of arms."""
+    value: float
+    unit: str = "1"
+    """'1' for a plain count."""
+
+
+def numbers(facts: Iterable[Fact]) -> dict[str, float]:
+    """Return name -> value. Of two facts of one name the last counts."""
+    return {fact.name: fact.value for fact in facts}
 
 
 PaidBy = Literal["purse", "free", "other meter"]

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from bench.contracts import BuildContext, Example, Form, Outcome, Recipe, Score, Splits, TokenMetric
+from bench.contracts import BuildContext, Example, Fact, Form, Outcome, Recipe, Score, Splits, TokenMetric
 from bench.errors import BenchError
 from bench.execution.job import ArmJob
 from bench.suite.arms import Arm
@@ -100,12 +100,12 @@ class Evaluation:
         folder = self.models["student"].origin.checkpoint.folder(self.job.context.cache)
         return comparison_form(load_tokenizer(folder))
 
-    def facts(self, context: BuildContext) -> dict[str, float]:
+    def facts(self, context: BuildContext) -> tuple[Fact, ...]:
         """Return the sizes of the models, and milliseconds and FLOPs per example of the large and the compact
         model."""
-        sizes = {f"{name}_parameters": count_parameters(load(model.folder(context))[0]) for name, model in self.models.items()}
-        speed: dict[str, float] = self.job.read(self.job.make(self._speed, "evaluation"))
-        return sizes | speed
+        sizes = {name: count_parameters(load(model.folder(context))[0]) for name, model in self.models.items()}
+        speed: tuple[Fact, ...] = self.job.read(self.job.make(self._speed, "evaluation"))
+        return (*(Fact(name=f"{name}_parameters", value=size, unit="parameters") for name, size in sizes.items()), *speed)
 
     @cached_property
     def _documents(self) -> tuple[Example, ...]:

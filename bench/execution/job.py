@@ -21,6 +21,7 @@ from bench.contracts import (
     Charge,
     Checkpoint,
     Example,
+    Fact,
     Job,
     Limit,
     ModelLabel,
@@ -72,7 +73,7 @@ class ArmJob(Job):
         self.task, self.unlabelled, self.dev = arm.task, splits.unlabelled, splits.dev
         self.large, self.compact = suite.large, arm.cell.strategy.compact or suite.spec.compact
         self.decoding, self.precision, self.budget_usd = suite.spec.decoding, suite.spec.precision, arm.budget_usd
-        self.facts: dict[str, float] = {}
+        self._facts: dict[str, Fact] = {}
         self._suite, self._seed, self._train = suite.spec, arm.seed, splits.train
         self._models, self._texts, self._task_label = suite.models, suite.texts, arm.task_label
         self._held_out = splits.dev + splits.test
@@ -116,7 +117,8 @@ class ArmJob(Job):
                 )
             )
             self._bought = wanted
-        self.facts |= {"labels_owned": owned, "labels_bought": self._bought}
+        self._note(Fact(name="labels_owned", value=owned, unit="labels"))
+        self._note(Fact(name="labels_bought", value=self._bought, unit="labels"))
         return self._drawn()[: owned + self._bought]
 
     def _affordable_labels(self, share: float) -> int:
@@ -130,6 +132,14 @@ class ArmJob(Job):
     def has_made(self, recipe: Recipe) -> bool:
         """Return whether this arm had the recipe made, and paid for it."""
         return recipe.key in self._works
+
+    @property
+    def facts(self) -> tuple[Fact, ...]:
+        """Facts about what the arm bought, and whether its budget limited it."""
+        return tuple(self._facts.values())
+
+    def _note(self, fact: Fact) -> None:
+        self._facts[fact.name] = fact
 
     @property
     def works(self) -> tuple[Work, ...]:
@@ -200,7 +210,7 @@ class ArmJob(Job):
 
     def _shortened(self, recipe: R, phase: Phase, limit: Limit, money: float) -> R:
         """Limit a recipe to an amount of the meter. Raises OverBudget where not even its first step fits."""
-        self.facts[LIMITED] = 1
+        self._note(Fact(name=LIMITED, value=1))
         shortened = recipe.limited_to(limit)
         try:
             if limit.meter.forecast is not None:
@@ -216,7 +226,7 @@ class ArmJob(Job):
         return math.fsum(charge.usd for charge in self._suite.prices.token_charges(*tokens, "", "purse"))
 
     def _refuse(self, usd: float, money: float, phase: Phase) -> NoReturn:
-        self.facts[LIMITED] = 1
+        self._note(Fact(name=LIMITED, value=1))
         raise OverBudget(f"{phase.replace('_', ' ')} costs ${usd:.2f}, ${money:.2f} of ${self.budget_usd:.2f} are left")
 
     def _pay(self, recipe: Recipe, bill: Bill, phase: Phase) -> None:

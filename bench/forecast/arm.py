@@ -6,7 +6,7 @@ import itertools
 import math
 from dataclasses import dataclass
 
-from bench.contracts import FLOPS, Charge, Example, Splits
+from bench.contracts import FLOPS, Charge, Example, Splits, numbers
 from bench.errors import BenchError
 from bench.execution.evaluation import Evaluation
 from bench.execution.job import ArmJob, Work
@@ -79,14 +79,14 @@ def forecast(suite: Suite, arm: Arm, splits: Splits, store: DryStore) -> Forecas
     status: Status = "done"
     try:
         outcome = arm.cell.strategy.run(job)
-        facts = dict(outcome.facts)
+        facts = numbers(outcome.facts)
         for recipe in Evaluation(suite=suite, arm=arm, splits=splits, job=job, outcome=outcome).recipes():
             job.make(recipe, "evaluation")
     except BenchError as error:  # an arm that is impossible must not hide what the others cost
         stops, status = str(error), status_of(error)
     steps = sum(work.recipe.steps(job.context) for work in job.works if isinstance(work.recipe, Trained))
     return Forecast(
-        facts={**job.facts, **facts},
+        facts={**numbers(job.facts), **facts},
         charges=tuple(purse.charges),
         works=job.works,
         steps=steps,

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
 
-from bench.contracts import Example, Job, Outcome, Strategy
+from bench.contracts import Example, Fact, Job, Outcome, Strategy
 from bench.errors import NotEnough
 from bench.training.settings import Distillation, Tuning
 
@@ -81,7 +81,11 @@ class Distill(Strategy):
         reads_pool = self.method != "kd"
         pseudo, kept = _steps.pseudo_label(job, teacher, self.pseudo_share * job.left_usd(), keep) if reads_pool else ((), ())
         student = self._student(job, base, kept + gold_kept if keep else teacher, pseudo + gold)
-        return Outcome(job.make(student, "student_training", allow_partial=True), teacher, {"pseudo_labels": len(pseudo)})
+        return Outcome(
+            student=job.make(student, "student_training", allow_partial=True),
+            teacher=teacher,
+            facts=(Fact(name="pseudo_labels", value=len(pseudo), unit="labels"),),
+        )
 
     def _student(
         self, job: Job, base: ModelRecipe, taught_by: tuple[SoftLabels, ...] | ModelRecipe, examples: tuple[Example, ...]
