@@ -27,6 +27,7 @@ from bench.contracts.bases import (
 from bench.contracts.meters import ENERGY, FLOPS, ITEMS, METERS, WALL, Limit, Meter
 from bench.contracts.normal_form import Form, is_blank, nfkc_form, normal_form
 from bench.contracts.part import POOL, Compact, ContentPath, Decoding, Layers, ModelLabel, Names, Part, Precision, TextLabel, paths_used
+from bench.contracts.phases import Payer, Phase
 from bench.contracts.recipe import BuildContext, R, Recipe, Unmetered, UsageMeter, identify
 from bench.contracts.strategy import Job, Outcome, Strategy
 from bench.contracts.values import (
@@ -36,7 +37,6 @@ from bench.contracts.values import (
     Example,
     Fact,
     PaidBy,
-    Phase,
     Progress,
     Reading,
     Score,
@@ -79,6 +79,7 @@ __all__ = [
     "Outcome",
     "PaidBy",
     "Part",
+    "Payer",
     "Phase",
     "Precision",
     "Profiler",

@@ -11,8 +11,9 @@ from pydantic import Field
 
 from bench.contracts.bases import Checkpoint, Task
 from bench.contracts.part import Compact, Decoding, ModelLabel, Part, Precision, TextLabel
+from bench.contracts.phases import Phase
 from bench.contracts.recipe import R, Recipe
-from bench.contracts.values import Example, Fact, Phase
+from bench.contracts.values import Example, Fact
 
 
 class Job(ABC):

@@ -16,9 +16,6 @@ Source = Literal["counter", "polled", "modelled", "assumed", "computed"]
 Direction = Literal["higher", "lower", "none"]
 """Which way is better."""
 
-Phase = Literal["continued_pretraining", "teacher_tuning", "pseudo_labelling", "student_training", "evaluation"]
-"""What work is for. The suite says of each phase whether the purse pays for it."""
-
 Progress = Callable[[str, float, float], None]
 """Called as (what, done, total) while something takes long."""
 

@@ -217,7 +217,7 @@ class ArmJob(Job):
                 limit.meter.forecast(shortened, self.context)
         except OverBudget:
             raise OverBudget(
-                f"the first step of {phase.replace('_', ' ')} costs more than the ${money:.2f} that are left of ${self.budget_usd:.2f}"
+                f"the first step of {phase.words} costs more than the ${money:.2f} that are left of ${self.budget_usd:.2f}"
             ) from None
         return shortened
 
@@ -227,12 +227,12 @@ class ArmJob(Job):
 
     def _refuse(self, usd: float, money: float, phase: Phase) -> NoReturn:
         self._note(Fact(name=LIMITED, value=1))
-        raise OverBudget(f"{phase.replace('_', ' ')} costs ${usd:.2f}, ${money:.2f} of ${self.budget_usd:.2f} are left")
+        raise OverBudget(f"{phase.words} costs ${usd:.2f}, ${money:.2f} of ${self.budget_usd:.2f} are left")
 
     def _pay(self, recipe: Recipe, bill: Bill, phase: Phase) -> None:
         prices, payer = self._suite.prices, self._suite.pays.who(phase)
         if prices.paying.quantity(bill) is None:
-            raise MeasureError(f"the suite pays by {prices.meter}, and {phase.replace('_', ' ')} could not be measured by it")
+            raise MeasureError(f"the suite pays by {prices.meter}, and {phase.words} could not be measured by it")
         charges = prices.compute_charges(bill, self._task_label, phase, payer) if recipe.on_device else []
         for charge in charges + prices.token_charges(bill.prompt_tokens, bill.output_tokens, phase, payer):
             known_before = charge.unit != "token" and prices.paying.known_in_advance

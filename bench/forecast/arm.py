@@ -6,7 +6,7 @@ import itertools
 import math
 from dataclasses import dataclass
 
-from bench.contracts import FLOPS, Charge, Example, Splits, numbers
+from bench.contracts import FLOPS, Charge, Example, Phase, Splits, numbers
 from bench.errors import BenchError
 from bench.execution.evaluation import Evaluation
 from bench.execution.job import ArmJob, Work
@@ -81,7 +81,7 @@ def forecast(suite: Suite, arm: Arm, splits: Splits, store: DryStore) -> Forecas
         outcome = arm.cell.strategy.run(job)
         facts = numbers(outcome.facts)
         for recipe in Evaluation(suite=suite, arm=arm, splits=splits, job=job, outcome=outcome).recipes():
-            job.make(recipe, "evaluation")
+            job.make(recipe, Phase.EVALUATION)
     except BenchError as error:  # an arm that is impossible must not hide what the others cost
         stops, status = str(error), status_of(error)
     steps = sum(work.recipe.steps(job.context) for work in job.works if isinstance(work.recipe, Trained))
@@ -107,4 +107,4 @@ def _more_usd(suite: Suite, job: ArmJob) -> float:
 
 def _says(work: Work) -> bool:
     """Return whether the result of this work is known only after a model has generated it."""
-    return work.phase != "evaluation" and not work.shared and (isinstance(work.recipe, Outputs) or not work.recipe.on_device)
+    return work.phase != Phase.EVALUATION and not work.shared and (isinstance(work.recipe, Outputs) or not work.recipe.on_device)

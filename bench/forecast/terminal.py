@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from rich.console import RenderableType
 from rich.table import Table
 
+from bench.contracts import Phase
 from bench.forecast.arm import Forecast
 from bench.forecast.device import Device, added
 from bench.forecast.gpus import GIB
@@ -15,14 +16,8 @@ from bench.forecast.suite import Ahead
 from bench.forecast.totals import Total
 from bench.suite.arms import Arm
 
-PURPOSES = {
-    "labels": "labels $",
-    "continued_pretraining": "pretraining $",
-    "teacher_tuning": "teacher $",
-    "pseudo_labelling": "pseudo $",
-    "student_training": "student $",
-}
-"""Phase -> head of its column of dollars."""
+PURPOSES = {"labels": "labels $", **{phase.value: phase.heading for phase in Phase if phase.heading}}
+"""Labels or a phase -> head of its column of dollars."""
 
 
 def blocks(ahead: Ahead) -> Iterator[RenderableType]:

@@ -141,8 +141,16 @@ def reprice(found: Results, quotes: Quotes) -> Results:
     records = table["row"] == "record"
     now = table.loc[records, "arm"].map(spent).fillna(0.0).where(~table.loc[records, "arm"].isin(unknown))
     table.loc[records, "value"] = now.where(table.loc[records, "value"].notna())
-    prices = {"prices": quotes.book.model_dump(mode="json"), "label_usd": dict(quotes.label_usd), "meter": quotes.book.meter}
-    old = {"prices": before.book.model_dump(mode="json"), "label_usd": dict(before.label_usd), "meter": before.book.meter}
+    prices = {
+        "prices": quotes.book.model_dump(mode="json", exclude_none=True),
+        "label_usd": dict(quotes.label_usd),
+        "meter": quotes.book.meter,
+    }
+    old = {
+        "prices": before.book.model_dump(mode="json", exclude_none=True),
+        "label_usd": dict(before.label_usd),
+        "meter": before.book.meter,
+    }
     return replace(found, table=table, suite={**found.suite, **prices, "asked": found.suite.get("asked", old)})
 
 

@@ -6,11 +6,11 @@ pays by FLOPs therefore costs the same on every machine.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, create_model
 
-from bench.contracts import METERS, Bill, Charge, Meter, PaidBy, Part, Phase
+from bench.contracts import METERS, Bill, Charge, Meter, PaidBy, Part, Payer, Phase
 
 MOST_USD = 1e9
 """The highest price that a suite can name, so that no sum of charges leaves the range of numbers."""
@@ -80,7 +80,7 @@ class PriceBook(Part):
 
     def set_up_usd(self, task: str, phase: str) -> float:
         """Return the fixed dollars for work of a phase, independent of its amount."""
-        prices = self.usd_per_1k_items.get(task) if self.paying.fixed_unit and phase == "teacher_tuning" else None
+        prices = self.usd_per_1k_items.get(task) if self.paying.fixed_unit and phase == Phase.TEACHER_TUNING else None
         return prices.teacher_set_up if prices else 0.0
 
     def compute_charges(self, bill: Bill, task: str, phase: str, paid_by: PaidBy) -> list[Charge]:
@@ -109,29 +109,28 @@ class PriceBook(Part):
         ]
 
 
-Payer = Literal["purse", "free"]
-
-
-class Pays(Part):
+class _Pays(Part):
     """Who pays for each kind of work.
 
     Labels are always paid from the purse. Making the published checkpoints is sunk cost.
     """
 
-    continued_pretraining: Payer = "purse"
-    """Who pays for continued pretraining of a checkpoint."""
-    teacher_tuning: Payer = "purse"
-    """Who pays for fine-tuning the large model."""
-    pseudo_labelling: Payer = "purse"
-    """Who pays for generating labels with the large model."""
-    student_training: Payer = "purse"
-    """Who pays for training the compact model."""
-    evaluation: Literal["free"] = "free"
-    """Who pays for scoring on the test split. It is not part of making a model, so it is never charged."""
-    hyperparameter_search: Literal["free"] = "free"
-    """Who pays for the search for the suite's settings. They were found beforehand, so it is never charged."""
-
     def who(self, phase: Phase) -> Payer:
         """Return the payer of a phase."""
         payer: Payer = getattr(self, phase)
         return payer
+
+
+if TYPE_CHECKING:
+    Pays = _Pays
+else:
+    Pays = create_model(
+        "Pays",
+        __base__=_Pays,
+        __module__=__name__,
+        __doc__=_Pays.__doc__,
+        **{
+            phase.value: (Literal[phase.payers], Field(default=phase.payers[0], description=f"Who pays for {phase.work}."))
+            for phase in Phase
+        },
+    )

@@ -15,7 +15,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.contracts import FLOPS, WALL
+from bench.contracts import FLOPS, WALL, Phase
 from bench.report.analysis.leaderboard import Board, Line
 from bench.results import arm_columns as columns
 from bench.results.repricing import Quotes
@@ -99,13 +99,13 @@ def _answer_usd(line: Line, of_model: tuple[str, str], task: str, quotes: Quotes
     """Return the cost of an answer, by FLOPs where these pay for compute, else by time. `of_model` is STUDENT or LARGE."""
     flops, ms = map(line.facts.get, of_model)
     if quotes.book.paying is FLOPS and flops is not None:
-        return flops * FLOPS.unit_price_usd(quotes.book, task, "evaluation")
-    return None if ms is None else ms / 1000 * WALL.unit_price_usd(quotes.book, task, "evaluation")
+        return flops * FLOPS.unit_price_usd(quotes.book, task, Phase.EVALUATION)
+    return None if ms is None else ms / 1000 * WALL.unit_price_usd(quotes.book, task, Phase.EVALUATION)
 
 
 def _teacher_usd(line: Line) -> float | None:
     """Return the cost of the tuned large model with its labels, or None where none was tuned."""
-    tuning = line.facts.get(columns.paid_usd("teacher_tuning"))
+    tuning = line.facts.get(columns.paid_usd(Phase.TEACHER_TUNING))
     return tuning + line.facts.get(columns.LABELS_USD, 0.0) if tuning else None
 
 

@@ -53,7 +53,7 @@ def work() -> Work:
             "meter": book.meter,
             "prices": book.model_dump(mode="json", exclude_unset=True),
             "label_usd": labels,
-            "pays": Pays(student_training="free").model_dump(mode="json"),
+            "pays": Pays.model_validate({Phase.STUDENT_TRAINING: "free"}).model_dump(mode="json"),
             "large": "google/t5-v1_1-xxl",
             "models": {"of the students": "google/t5-v1_1-small"},
             "sunk": "The making of both models is sunk cost, and so is the unlabelled text; training the student cost nothing by itself.",
@@ -122,10 +122,10 @@ def _distillation(row: Mapping[str, str], book: PriceBook) -> tuple[Charge, ...]
     The result is empty where no money is left for documents.
     """
     purse, task = Purse(float(row["added_usd"])), _task(row)
-    teacher = _compute(book, task, "teacher_tuning", int(row["start_labels"]))
+    teacher = _compute(book, task, Phase.TEACHER_TUNING, int(row["start_labels"]))
     left_usd = purse.left_usd - _paid(teacher)
-    documents = math.floor(round(left_usd / ITEMS.unit_price_usd(book, task, "pseudo_labelling"), 6))
-    return (*teacher, *_compute(book, task, "pseudo_labelling", documents)) if documents > 0 else ()
+    documents = math.floor(round(left_usd / ITEMS.unit_price_usd(book, task, Phase.PSEUDO_LABELLING), 6))
+    return (*teacher, *_compute(book, task, Phase.PSEUDO_LABELLING, documents)) if documents > 0 else ()
 
 
 def _compute(book: PriceBook, task: str, phase: Phase, items: int) -> tuple[Charge, ...]:
@@ -144,7 +144,7 @@ def _paid(charges: tuple[Charge, ...]) -> float:
 
 def _too_dear(row: Mapping[str, str], book: PriceBook) -> str:
     labels = int(row["start_labels"])
-    usd = _paid(_compute(book, _task(row), "teacher_tuning", labels))
+    usd = _paid(_compute(book, _task(row), Phase.TEACHER_TUNING, labels))
     added = float(row["added_usd"])
     return f"tuning the teacher on {labels:,} labels costs ${usd:.2f} of ${added:.2f}, published as {row['score']}: the budget is used up"
 
@@ -157,7 +157,7 @@ def _facts(row: Mapping[str, str], charges: tuple[Charge, ...]) -> tuple[Fact, .
         Fact(name="student_parameters", value=_parameters(*STUDENT), unit="parameters"),
     ]
     if row["strategy"] != "annotate" and charges:
-        facts.append(Fact(name="pseudo_labels", value=bought["pseudo_labelling"], unit="labels"))
+        facts.append(Fact(name="pseudo_labels", value=bought[Phase.PSEUDO_LABELLING], unit="labels"))
     facts.append(Fact(name="start_labels_usd", value=float(row["start_usd"]), unit="USD"))
     if row["strategy"] != "annotate":
         facts += [Fact(name="teacher_parameters", value=_parameters(*TEACHER), unit="parameters"), Fact(name=LIMITED, value=1)]
