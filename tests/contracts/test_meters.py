@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import bench.profilers
-from bench.contracts import METERS, Bill, Meter, Reading, Score, Splits, no_progress
+from bench.contracts import METERS, Bill, Meter, Phase, Reading, Score, Splits, no_progress
 from bench.execution import ledger
 from bench.execution.job import ArmJob
 from bench.execution.ledger import Ledger
@@ -75,7 +75,7 @@ def worked(arm: Arm, folder: Path) -> Ending:
     book = Ledger(folder / arm.id)
     purse = Purse(arm.budget_usd, book)
     store = Store(folder / "store", folder, "cpu", loaded.profilers, no_progress)
-    ArmJob(loaded, arm, Splits((), (), (), (), "f"), purse, store, book).make(Steps(3, name=arm.id), "student_training")
+    ArmJob(loaded, arm, Splits((), (), (), (), "f"), purse, store, book).make(Steps(3, name=arm.id), Phase.STUDENT_TRAINING)
     scores = {"student": {"rouge2": [arm.budget_usd] * 4}, "floor: lead": {"rouge2": [0.5] * 4}}
     for subject, found in scores.items():
         book.score(subject, Score("rouge2", found["rouge2"][0], "points", "higher"))
