@@ -25,7 +25,7 @@ from bench.contracts.bases import (
 )
 from bench.contracts.normal_form import Form, is_blank, nfkc_form, normal_form
 from bench.contracts.part import POOL, Compact, ContentPath, Decoding, Layers, ModelLabel, Names, Part, Precision, TextLabel, paths_used
-from bench.contracts.recipe import NoTally, R, Recipe, Tally, Workbench, identify
+from bench.contracts.recipe import BuildContext, R, Recipe, Unmetered, UsageMeter, identify
 from bench.contracts.strategy import Job, Outcome, Strategy
 from bench.contracts.values import (
     Bill,
@@ -50,6 +50,7 @@ __all__ = [
     "PARENT_PIPE",
     "POOL",
     "Bill",
+    "BuildContext",
     "Charge",
     "Checkpoint",
     "Compact",
@@ -67,7 +68,6 @@ __all__ = [
     "Metric",
     "ModelLabel",
     "Names",
-    "NoTally",
     "Outcome",
     "PaidBy",
     "Part",
@@ -83,12 +83,12 @@ __all__ = [
     "Source",
     "Splits",
     "Strategy",
-    "Tally",
     "Task",
     "Text",
     "TextLabel",
     "TokenMetric",
-    "Workbench",
+    "Unmetered",
+    "UsageMeter",
     "content_hash",
     "fingerprint",
     "identify",

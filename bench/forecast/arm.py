@@ -84,7 +84,7 @@ def forecast(suite: Suite, arm: Arm, splits: Splits, store: DryStore) -> Forecas
             job.make(recipe, "evaluation")
     except BenchError as error:  # an arm that is impossible must not hide what the others cost
         stops, status = str(error), status_of(error)
-    steps = sum(work.recipe.steps(job.bench) for work in job.works if isinstance(work.recipe, Trained))
+    steps = sum(work.recipe.steps(job.context) for work in job.works if isinstance(work.recipe, Trained))
     return Forecast(
         facts={**job.facts, **facts},
         charges=tuple(purse.charges),
@@ -101,7 +101,7 @@ def _more_usd(suite: Suite, job: ArmJob) -> float:
     """Return what trainings on a model's outputs may cost beyond their forecast."""
     taught = itertools.dropwhile(lambda work: not _says(work), job.works)
     paid = [work for work in taught if suite.spec.pays.who(work.phase) == "purse" and not work.shared]
-    more = [(work.phase, work.recipe.ceiling_flops(job.bench) - work.bill.flops) for work in paid if isinstance(work.recipe, Finetuned)]
+    more = [(work.phase, work.recipe.ceiling_flops(job.context) - work.bill.flops) for work in paid if isinstance(work.recipe, Finetuned)]
     return math.fsum(flops * suite.spec.prices.unit_price_usd("flops", "", phase) for phase, flops in more)
 
 

@@ -1,8 +1,8 @@
 """Measures a few real steps of a piece of work: its speed on this device.
 
-A calibration (`Recipe.rehearsal`) is the same kind of work over a sample of its examples. It uses untrained
+A calibration (`Recipe.calibration_run`) is the same kind of work over a sample of its examples. It uses untrained
 models, because the time depends on their architecture alone. The recipe's own `make` runs it, under the
-suite's own profilers. A tally that watches the clock ends it.
+suite's own profilers. A UsageMeter that watches the clock ends it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 
 import psutil
 
-from bench.contracts import Checkpoint, Example, Profiler, Recipe, Workbench, identify, no_progress
+from bench.contracts import BuildContext, Checkpoint, Example, Profiler, Recipe, identify, no_progress
 from bench.errors import OverBudget
 from bench.execution.store import DryStore, window
 from bench.training.recipes import ModelRecipe
@@ -92,7 +92,7 @@ def checkpoints(recipe: Recipe) -> tuple[Checkpoint, ...]:
 
 @dataclass(kw_only=True)
 class Stopwatch:
-    """A Tally that allows work for some seconds, and notes when each step ends."""
+    """A UsageMeter that allows work for some seconds, and notes when each step ends."""
 
     at_most_s: float = SECONDS
     flops: list[float] = field(default_factory=list)
@@ -101,21 +101,21 @@ class Stopwatch:
     """Times at which the first step began, where known, and at which each step ended."""
     _asked: float = 0.0
 
-    def room_for(self, flops: float, items: int = 0) -> bool:  # noqa: ARG002
+    def can_afford(self, flops: float, items: int = 0) -> bool:  # noqa: ARG002
         now = time.monotonic()
         if not self.edges:
             self.edges.append(now)
         self._asked = flops
         return not self.flops or now - self.edges[0] < self.at_most_s
 
-    def fraction(self) -> float:
+    def fraction_used(self) -> float:
         return 0.0
 
-    def advance(self, flops: float, items: int = 0) -> None:  # noqa: ARG002
+    def record_step(self, flops: float, items: int = 0) -> None:  # noqa: ARG002
         self.edges.append(time.monotonic())
         self.flops.append(self._asked or flops)
 
-    def sold(self, prompt_tokens: int, output_tokens: int) -> None: ...
+    def record_tokens(self, prompt_tokens: int, output_tokens: int) -> None: ...
 
     @property
     def seconds_per_flop(self) -> float:
@@ -131,8 +131,8 @@ class Stopwatch:
 def rehearse(recipe: Recipe, folder: Path, device: str, profilers: Mapping[str, Profiler]) -> Pace:
     """Measure a kind of work on this device now. `folder` is the cache. Raises BenchError where that is
     impossible."""
-    dry = DryStore(folder, no_progress).bench
-    short = recipe.rehearsal(STEP_FLOPS[device], dry)
+    dry = DryStore(folder, no_progress).context
+    short = recipe.calibration_run(STEP_FLOPS[device], dry)
     with tempfile.TemporaryDirectory() as made:
         stage = _Stage(Path(made), folder, device)
         for needed in short.inputs():
@@ -179,7 +179,7 @@ class _Stage:
         with suppress(OverBudget):  # the clock has ended work that may not stop early
             recipe.make(
                 self.artifact(recipe),
-                Workbench(cache=self.cache, device=self.device, artifact=self.artifact, tally=watch, progress=no_progress),
+                BuildContext(cache=self.cache, device=self.device, artifact=self.artifact, usage=watch, progress=no_progress),
             )
 
     def artifact(self, recipe: Recipe) -> Path:

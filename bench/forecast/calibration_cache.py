@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.contracts import Profiler, Progress, Recipe, Workbench
+from bench.contracts import BuildContext, Profiler, Progress, Recipe
 from bench.errors import BenchError
 from bench.forecast.calibrate import Pace, checkpoints, kind, rehearse
 from bench.forecast.memory import Kernels, SequenceLengths, examples_at_once, recipe_lengths, recipe_peak_bytes
@@ -56,9 +56,9 @@ class Finder:
         found = self._found(work, "timing a few steps", progress)
         return {key: Pace(**answer) if (answer := found[one]) else None for key, one in kinds.items()}
 
-    def peaks(self, recipes: Sequence[Recipe], kernels: Kernels, bench: Workbench, progress: Progress) -> dict[str, int | None]:
+    def peaks(self, recipes: Sequence[Recipe], kernels: Kernels, context: BuildContext, progress: Progress) -> dict[str, int | None]:
         """Return recipe key -> peak bytes of tensors, or None where no peak is forecast."""
-        lengths = {recipe.key: longest for recipe in recipes if (longest := recipe_lengths(recipe, bench))}
+        lengths = {recipe.key: longest for recipe in recipes if (longest := recipe_lengths(recipe, context))}
         kinds = {r.key: f"{self._kind(r, f'{lengths[r.key]} {examples_at_once(r)}')}-{kernels}-peak" for r in recipes if r.key in lengths}
         work = {kinds[r.key]: partial(_peak, r, lengths[r.key], self.cache, kernels) for r in recipes if r.key in kinds}
         found = self._found(work, "simulating memory", progress)

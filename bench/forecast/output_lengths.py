@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeGuard
 
-from bench.contracts import Example, Recipe, Workbench
+from bench.contracts import BuildContext, Example, Recipe
 from bench.forecast.arm import Forecast
 from bench.training.batches import Encoded, encode_targets
 from bench.training.generated import Outputs
@@ -23,7 +23,7 @@ LABELS = 1000
 """Most labels whose lengths are measured."""
 
 
-def likely_shares(planned: Iterable[Forecast], bench: Workbench) -> dict[str, float]:
+def likely_shares(planned: Iterable[Forecast], context: BuildContext) -> dict[str, float]:
     """Return recipe key -> ratio of its FLOPs at the expected output length to those at the maximum output
     length.
 
@@ -36,7 +36,7 @@ def likely_shares(planned: Iterable[Forecast], bench: Workbench) -> dict[str, fl
         lengths = Lengths.of(forecast.labels, recipes)
         for recipe in recipes:
             if recipe.key not in found:
-                found[recipe.key] = lengths.likely_share(recipe, bench)
+                found[recipe.key] = lengths.likely_share(recipe, context)
     return {key: share for key, share in found.items() if share != 1}
 
 
@@ -57,39 +57,39 @@ class Lengths:
             tuple(labels[:LABELS]), frozenset(e.source for recipe in recipes if _speaks_like_labels(recipe) for e in recipe.examples)
         )
 
-    def likely_share(self, recipe: Recipe, bench: Workbench) -> float:
+    def likely_share(self, recipe: Recipe, context: BuildContext) -> float:
         """Return the ratio of one recipe.
 
         It is 1 without labels, or where nothing depends on the outputs of a model that was tuned on labels.
         """
         if self.labels and _speaks_like_labels(recipe):
-            return self._writing(recipe, bench)
+            return self._writing(recipe, context)
         if self.labels and isinstance(recipe, Finetuned) and any(example.source in self.said for example in recipe.examples):
-            return self._learning(recipe, bench)
+            return self._learning(recipe, context)
         return 1.0
 
-    def _writing(self, recipe: Outputs, bench: Workbench) -> float:
+    def _writing(self, recipe: Outputs, context: BuildContext) -> float:
         """Return the ratio for generation. A batch takes until its longest output ends, so all of its outputs
         count as long."""
-        tokens = self._tokens(recipe.model.tokenizer_folder(bench.cache, 0), recipe.max_target_tokens)
+        tokens = self._tokens(recipe.model.tokenizer_folder(context.cache, 0), recipe.max_target_tokens)
         longest = expected_longest(tokens, min(recipe.decoding.batch_size, len(recipe.examples)))
-        flops, sources = recipe.model.flop_model(bench.cache), recipe.sources(bench)
+        flops, sources = recipe.model.flop_model(context.cache), recipe.sources(context)
         likely, allowed = (
             math.fsum(flops.generation(len(source), target, recipe.decoding.beams) for source in sources)
             for target in (longest, recipe.max_target_tokens)
         )
         return likely / allowed
 
-    def _learning(self, recipe: Finetuned, bench: Workbench) -> float:
+    def _learning(self, recipe: Finetuned, context: BuildContext) -> float:
         """Return the ratio for training on outputs. The lengths of the labels at hand are assigned to the
         documents in turn."""
-        tokens = self._tokens(recipe.tokenizer_folder(bench.cache, 0), recipe.max_target_tokens)
-        allowed, _ = recipe.plan(bench)
+        tokens = self._tokens(recipe.tokenizer_folder(context.cache, 0), recipe.max_target_tokens)
+        allowed, _ = recipe.plan(context)
         likely = [
             Encoded(one.source, one.target[:1] * tokens[i % len(tokens)]) if example.source in self.said else one
             for i, (example, one) in enumerate(zip(recipe.examples, allowed, strict=True))
         ]
-        flops, objective = recipe.flop_model(bench.cache), recipe.objective(bench, ready=False)
+        flops, objective = recipe.flop_model(context.cache), recipe.objective(context, ready=False)
         return step_flops(likely, flops, recipe.tuning, objective) / step_flops(allowed, flops, recipe.tuning, objective)
 
     def _tokens(self, tokenizer: Path, at_most: int) -> list[int]:

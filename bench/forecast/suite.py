@@ -136,7 +136,7 @@ def here(finder: Finder, planned: Mapping[Arm, Forecast], store: DryStore, progr
     """Return this device after it was calibrated with a few steps of every kind of work."""
     cpu = finder.device == "cpu"
     paces = finder.paces(_recipes(planned), progress)
-    peaks = finder.peaks(_recipes(planned), "cpu" if cpu else "cuda", store.bench, progress)
+    peaks = finder.peaks(_recipes(planned), "cpu" if cpu else "cuda", store.context, progress)
     facts: dict[str, Any] = machine.facts()
     name = facts["cpu"] if cpu else facts["gpus"][0]["name"] if facts["gpus"] else "GPU"
     room = psutil.virtual_memory().total / max(1, finder.workers) if cpu else _gpu_bytes()
@@ -147,7 +147,7 @@ def here(finder: Finder, planned: Mapping[Arm, Forecast], store: DryStore, progr
         paces=paces,
         peaks=peaks,
         process_counts=cpu,
-        likely=likely_shares(planned.values(), store.bench),
+        likely=likely_shares(planned.values(), store.context),
         reasons=finder.reasons,
     )
 
@@ -158,7 +158,7 @@ def on_card(
     """Return a GPU of the table. Raises BenchError where it lacks the suite's precision in hardware."""
     if not card.computes_bf16 and any(getattr(recipe, "precision", "") == "bf16" for recipe in _recipes(planned)):
         raise BenchError(f"{card.name} has no bf16 in hardware; say `precision: fp32` in the suite, or take another card")
-    peaks = finder.peaks(_recipes(planned), "cuda", store.bench, progress)
+    peaks = finder.peaks(_recipes(planned), "cuda", store.context, progress)
     return OnCard(
         card=card,
         training=training,
@@ -166,7 +166,7 @@ def on_card(
         context_bytes=CONTEXT_BYTES,
         kept_free=KEPT_FREE,
         peaks=peaks,
-        likely=likely_shares(planned.values(), store.bench),
+        likely=likely_shares(planned.values(), store.context),
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.contracts import Compact, Recipe, Workbench, no_progress
+from bench.contracts import BuildContext, Compact, Recipe, no_progress
 from bench.errors import BenchError
 from bench.execution.store import DryStore
 from bench.forecast import calibration_cache
@@ -29,10 +29,10 @@ from tests.forecast.conftest import planned, read
 class Impossible(Recipe):
     """Can be planned, and not be done."""
 
-    def forecast_flops(self, bench: Workbench) -> float:
+    def forecast_flops(self, context: BuildContext) -> float:
         return 1.0
 
-    def make(self, folder: Path, bench: Workbench) -> None:
+    def make(self, folder: Path, context: BuildContext) -> None:
         raise BenchError("no")
 
 
@@ -95,18 +95,18 @@ def test_work_is_rehearsed_in_processes_of_its_own_as_many_as_will_run(tmp_path:
 
 
 def test_the_peak_is_that_of_the_longest_texts_and_the_batch(cache: Path, folder: Path) -> None:
-    bench = DryStore(cache, no_progress).bench
+    context = DryStore(cache, no_progress).context
     (forecast,) = planned(read(folder), cache, "*every_step*4usd.seed1*").values()
     recipes = [work.recipe for work in forecast.works]
     (teacher,) = [r for r in recipes if type(r) is Finetuned]
     (student,) = [r for r in recipes if isinstance(r, Distilled)]
     (speed,) = [r for r in recipes if isinstance(r, InferenceSpeed)]
     said = next(r for r in recipes if isinstance(r, Predictions))
-    read_by = recipe_lengths(teacher, bench)
+    read_by = recipe_lengths(teacher, context)
     assert read_by is not None
     assert 4 < read_by.source <= 32
-    assert recipe_lengths(said, bench) == SequenceLengths(max(map(len, said.sources(bench))), 8)
-    assert recipe_lengths(speed, bench) == SequenceLengths(32, 8)
+    assert recipe_lengths(said, context) == SequenceLengths(max(map(len, said.sources(context))), 8)
+    assert recipe_lengths(speed, context) == SequenceLengths(32, 8)
 
     def bytes_of(recipe: Recipe, source: int, target: int) -> int:
         return recipe_peak_bytes(recipe, SequenceLengths(source, target), cache, "cpu")
@@ -119,20 +119,20 @@ def test_the_peak_is_that_of_the_longest_texts_and_the_batch(cache: Path, folder
 
 
 def test_peaks_are_remembered_and_of_work_without_one_nothing_is_told(tmp_path: Path, cache: Path, folder: Path) -> None:
-    bench = DryStore(cache, no_progress).bench
+    context = DryStore(cache, no_progress).context
     (forecast,) = planned(read(folder), cache, "*annotate*4usd.seed1*").values()
     recipes = [work.recipe for work in forecast.works]
     kept = Finder(cache=cache, device="cpu", workers=0, profilers={}, data=str(tmp_path))
-    first = kept.peaks(recipes, "cpu", bench, no_progress)
-    assert first == kept.peaks(recipes, "cpu", bench, no_progress)
+    first = kept.peaks(recipes, "cpu", context, no_progress)
+    assert first == kept.peaks(recipes, "cpu", context, no_progress)
     assert {type(r).__name__ for r in recipes if first[r.key] is None} == {"Pretrained", "Shrunk"}
 
 
 def test_arms_with_fewer_examples_than_a_batch_have_a_peak_of_their_own(tmp_path: Path, cache: Path, folder: Path) -> None:
-    bench = DryStore(cache, no_progress).bench
+    context = DryStore(cache, no_progress).context
     (forecast,) = planned(read(folder), cache, "*annotate*4usd.seed1*").values()
     whole = next(work.recipe for work in forecast.works if isinstance(work.recipe, Finetuned))
     few = replace(whole, examples=whole.examples[:2])
-    assert recipe_lengths(whole, bench) == recipe_lengths(few, bench)
-    found = Finder(cache=cache, device="cpu", workers=0, profilers={}, data=str(tmp_path)).peaks([whole, few], "cpu", bench, no_progress)
+    assert recipe_lengths(whole, context) == recipe_lengths(few, context)
+    found = Finder(cache=cache, device="cpu", workers=0, profilers={}, data=str(tmp_path)).peaks([whole, few], "cpu", context, no_progress)
     assert 0 < (found[few.key] or 0) < (found[whole.key] or 0)

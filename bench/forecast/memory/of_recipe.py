@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from bench.contracts import Recipe, Workbench
+from bench.contracts import BuildContext, Recipe
 from bench.forecast.memory.architectures import of_folder
 from bench.forecast.memory.model import parameters
 from bench.forecast.memory.predict import peak
@@ -22,14 +22,14 @@ BYTES_A_PARAMETER = 4
 """Weights are kept in fp32, whatever the precision of the computation."""
 
 
-def recipe_lengths(recipe: Recipe, bench: Workbench) -> SequenceLengths | None:
+def recipe_lengths(recipe: Recipe, context: BuildContext) -> SequenceLengths | None:
     """Return the longest sequences of the recipe; None where its peak is not forecast."""
     if isinstance(recipe, Trained):
-        data, order = recipe.plan(bench)
+        data, order = recipe.plan(context)
         seen = [data[i] for step in range(min(order.steps, STEPS_LOOKED_AT)) for i in order.batch(step, step / order.steps)]
         return SequenceLengths(max(len(one.source) for one in seen), max(len(one.target) for one in seen))
     if isinstance(recipe, Outputs):
-        longest = max(map(len, recipe.sources(bench)), default=0)
+        longest = max(map(len, recipe.sources(context)), default=0)
         return SequenceLengths(longest, recipe.max_target_tokens) if longest else None
     return SequenceLengths(recipe.source_tokens, recipe.target_tokens) if isinstance(recipe, InferenceSpeed) else None
 
