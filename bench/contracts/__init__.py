@@ -45,10 +45,13 @@ from bench.contracts.values import (
     fingerprint,
     no_progress,
 )
+from bench.contracts.workload import Activity, Batch, Network, OutputLengths
 
 __all__ = [
     "PARENT_PIPE",
     "POOL",
+    "Activity",
+    "Batch",
     "Bill",
     "BuildContext",
     "Charge",
@@ -68,7 +71,9 @@ __all__ = [
     "Metric",
     "ModelLabel",
     "Names",
+    "Network",
     "Outcome",
+    "OutputLengths",
     "PaidBy",
     "Part",
     "Phase",

@@ -6,8 +6,9 @@ from typing import Any
 
 from bench.contracts import Compact, Example, Job, Phase
 from bench.errors import CheckpointError, NotEnough, OverBudget
+from bench.training.finetuned import Finetuned
 from bench.training.generated import PseudoLabels
-from bench.training.recipes import Finetuned, ModelRecipe, Pretrained, Shrunk, as_the_task_says
+from bench.training.recipes import ModelRecipe, Pretrained, Shrunk, as_the_task_says
 from bench.training.settings import Distillation, Tuning, check_optimizer
 from bench.training.soft_labels import Distilled, SoftLabels
 

@@ -14,9 +14,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from bench.contracts import BuildContext, Checkpoint, Example, Recipe
+from bench.contracts import Activity, BuildContext, Checkpoint, Example, Recipe
 from bench.errors import FIRST_DOES_NOT_FIT, CheckpointError, OverBudget
 from bench.training.checkpoints import load_tokenizer
 from bench.training.generated import Outputs, own_words
@@ -81,6 +81,7 @@ class EndpointLabels(Recipe):
     """Whether all documents are sent, whatever the answers are."""
 
     on_device = False
+    generates_text = True
     version = 2
 
     def forecast_flops(self, context: BuildContext) -> float:  # noqa: ARG002
@@ -182,6 +183,8 @@ class Answers(Recipe):
     An answer that is not a valid label counts as its text, as it does for a student. An answer that is cut
     off or names no class stays as it is. An empty one, or one with nothing after its thoughts, counts as ''.
     """
+
+    activity: ClassVar[Activity] = "none"
 
     labels: EndpointLabels | PromptedLabels
 
