@@ -76,7 +76,7 @@ def run(suite_path: Path, arm_id: str, results: Path, cache: Path, device: str) 
         predictions = evaluation.predictions()
         scores = evaluation.scores(predictions, evaluation.log_probs())
         _write_predictions(folder / "predictions.jsonl", splits.test, predictions, scores)
-        facts = {**job.facts, **outcome.facts, **evaluation.facts(store.bench)}
+        facts = {**job.facts, **outcome.facts, **evaluation.facts(store.context)}
         for subject, found in scores.items():
             for score in found:
                 ledger.score(subject, score)

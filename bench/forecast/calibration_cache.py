@@ -20,14 +20,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.contracts import Profiler, Progress, Recipe, Workbench
+from bench.contracts import Batch, BuildContext, Profiler, Progress, Recipe
 from bench.errors import BenchError
 from bench.forecast.calibrate import Pace, checkpoints, kind, rehearse
-from bench.forecast.memory import Kernels, SequenceLengths, examples_at_once, recipe_lengths, recipe_peak_bytes
+from bench.forecast.memory import Kernels, batches_peak_bytes
 from bench.system import machine, processes
 from bench.system.files import build_once
 from bench.system.fingerprints import of_folder
-from bench.training.recipes import ModelRecipe
 
 REASON = "reason"
 """Key of an answer that failed."""
@@ -51,16 +50,19 @@ class Finder:
 
     def paces(self, recipes: Sequence[Recipe], progress: Progress) -> dict[str, Pace | None]:
         """Return recipe key -> its speed, or None where it could not be calibrated."""
-        kinds = {recipe.key: self._kind(recipe, _conditions(self.device, self.workers)) for recipe in recipes}
-        work = {kinds[recipe.key]: partial(_pace, recipe, self) for recipe in recipes}
+        described = [recipe for recipe in recipes if recipe.activity != "unknown"]
+        kinds = {recipe.key: self._kind(recipe, _conditions(self.device, self.workers)) for recipe in described}
+        work = {kinds[recipe.key]: partial(_pace, recipe, self) for recipe in described}
         found = self._found(work, "timing a few steps", progress)
-        return {key: Pace(**answer) if (answer := found[one]) else None for key, one in kinds.items()}
+        self.reasons.update(undescribed(recipes))
+        paces = {key: Pace(**answer) if (answer := found[one]) else None for key, one in kinds.items()}
+        return {recipe.key: paces.get(recipe.key) for recipe in recipes}
 
-    def peaks(self, recipes: Sequence[Recipe], kernels: Kernels, bench: Workbench, progress: Progress) -> dict[str, int | None]:
+    def peaks(self, recipes: Sequence[Recipe], kernels: Kernels, context: BuildContext, progress: Progress) -> dict[str, int | None]:
         """Return recipe key -> peak bytes of tensors, or None where no peak is forecast."""
-        lengths = {recipe.key: longest for recipe in recipes if (longest := recipe_lengths(recipe, bench))}
-        kinds = {r.key: f"{self._kind(r, f'{lengths[r.key]} {examples_at_once(r)}')}-{kernels}-peak" for r in recipes if r.key in lengths}
-        work = {kinds[r.key]: partial(_peak, r, lengths[r.key], self.cache, kernels) for r in recipes if r.key in kinds}
+        batches = {recipe.key: found for recipe in recipes if (found := recipe.batches(context))}
+        kinds = {r.key: f"{self._kind(r, str([b.size for b in batches[r.key]]))}-{kernels}-peak" for r in recipes if r.key in batches}
+        work = {kind: partial(_peak, batches[key], self.cache, kernels) for key, kind in kinds.items()}
         found = self._found(work, "simulating memory", progress)
         return {recipe.key: (found[kinds[recipe.key]] or {}).get("bytes") if recipe.key in kinds else None for recipe in recipes}
 
@@ -83,17 +85,22 @@ class Finder:
         return {one: _read(folder / f"{one}.json") for one in work}
 
 
-def rehearsed(recipe: Recipe, flops: float) -> bool:
-    """Return whether the work takes enough time to measure: it computes, or it makes a model from another."""
-    return recipe.on_device and (flops > 0 or (isinstance(recipe, ModelRecipe) and bool(recipe.inputs())))
+def takes_time(recipe: Recipe, flops: float) -> bool:
+    """Return whether the time of this work is worth a forecast: it computes, copies a model, or is unknown."""
+    return recipe.on_device and (flops > 0 or recipe.activity in ("copying", "unknown"))
+
+
+def undescribed(recipes: Sequence[Recipe]) -> dict[str, str]:
+    """Return kind of recipe -> why its time is not forecast, for recipes that do not describe their work."""
+    return {type(recipe).__name__.lower(): "the recipe sets no `activity`" for recipe in recipes if recipe.activity == "unknown"}
 
 
 def _pace(recipe: Recipe, finder: Finder) -> dict[str, Any]:
     return asdict(rehearse(recipe, finder.cache, finder.device, finder.profilers))
 
 
-def _peak(recipe: Recipe, lengths: SequenceLengths, cache: Path, kernels: Kernels) -> dict[str, Any]:
-    return {"bytes": recipe_peak_bytes(recipe, lengths, cache, kernels)}
+def _peak(batches: Sequence[Batch], cache: Path, kernels: Kernels) -> dict[str, Any]:
+    return {"bytes": batches_peak_bytes(batches, cache, kernels)}
 
 
 def _at_once(work: Mapping[str, Callable[[], dict[str, Any]]], workers: int) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -10,9 +10,6 @@ from typing import Protocol
 from bench.execution.job import Work
 from bench.forecast.calibrate import Pace
 from bench.forecast.gpus import Card
-from bench.training.generated import Outputs
-from bench.training.recipes import ModelRecipe
-from bench.training.speed import InferenceSpeed
 
 
 @dataclass(frozen=True)
@@ -56,6 +53,11 @@ class Device(Protocol):
         """Memory in bytes that one arm may use."""
         ...
 
+    @property
+    def reasons(self) -> Mapping[str, str]:
+        """Kind of recipe -> why its time is not forecast."""
+        ...
+
     def takes(self, work: Work) -> Taken: ...
 
 
@@ -65,6 +67,7 @@ class Nowhere:
 
     title: str = ""
     room_bytes: float = math.inf
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
     def takes(self, work: Work) -> Taken:  # noqa: ARG002
         return Taken(None, None, None)
@@ -85,7 +88,6 @@ class Here:
     likely: Mapping[str, float] = field(default_factory=dict)
     """Recipe key -> share of its FLOPs that its time is based on; 1 where absent."""
     reasons: Mapping[str, str] = field(default_factory=dict)
-    """Kind of recipe -> why it could not be calibrated."""
 
     def takes(self, work: Work) -> Taken:
         if work.shared:
@@ -126,6 +128,7 @@ class OnCard:
     """Recipe key -> peak bytes of its tensors, or None."""
     likely: Mapping[str, float] = field(default_factory=dict)
     """Recipe key -> share of its FLOPs that its time is based on; 1 where absent."""
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -144,11 +147,11 @@ class OnCard:
             return Taken(None, None, None)
         tensors = self.peaks.get(work.recipe.key)
         peak = None if tensors is None else tensors / (1 - self.kept_free) + self.context_bytes
-        if not work.bill.flops and isinstance(work.recipe, ModelRecipe):
+        if not work.bill.flops and work.recipe.activity != "unknown":
             return Taken(0.0, 0.0, peak)
         speed = self.card.bf16_flops_per_second
-        if speed is None:
+        if speed is None or work.recipe.activity == "unknown":
             return Taken(None, None, peak)
-        writes = isinstance(work.recipe, Outputs | InferenceSpeed)
-        seconds = self.likely.get(work.recipe.key, 1.0) * work.bill.flops / (speed * (self.generating if writes else self.training))
+        utilization = self.generating if work.recipe.activity == "generation" else self.training
+        seconds = self.likely.get(work.recipe.key, 1.0) * work.bill.flops / (speed * utilization)
         return Taken(seconds, None if self.card.watts is None else self.card.watts * seconds / 3.6e6, peak)

@@ -17,10 +17,10 @@ from bench.execution.record import Record
 from bench.execution.store import DryStore
 from bench.forecast import totals
 from bench.forecast.arm import Forecast, forecast
-from bench.forecast.calibration_cache import Finder, rehearsed
+from bench.forecast.calibration_cache import Finder, takes_time, undescribed
 from bench.forecast.device import Device, Here, Nowhere, OnCard
 from bench.forecast.gpus import CONTEXT_BYTES, KEPT_FREE, Card
-from bench.forecast.output_lengths import likely_shares
+from bench.forecast.output_lengths import expected_length_ratios
 from bench.forecast.saved import Foreseen, Written
 from bench.forecast.totals import Total
 from bench.suite.arms import Arm
@@ -136,7 +136,7 @@ def here(finder: Finder, planned: Mapping[Arm, Forecast], store: DryStore, progr
     """Return this device after it was calibrated with a few steps of every kind of work."""
     cpu = finder.device == "cpu"
     paces = finder.paces(_recipes(planned), progress)
-    peaks = finder.peaks(_recipes(planned), "cpu" if cpu else "cuda", store.bench, progress)
+    peaks = finder.peaks(_recipes(planned), "cpu" if cpu else "cuda", store.context, progress)
     facts: dict[str, Any] = machine.facts()
     name = facts["cpu"] if cpu else facts["gpus"][0]["name"] if facts["gpus"] else "GPU"
     room = psutil.virtual_memory().total / max(1, finder.workers) if cpu else _gpu_bytes()
@@ -147,7 +147,7 @@ def here(finder: Finder, planned: Mapping[Arm, Forecast], store: DryStore, progr
         paces=paces,
         peaks=peaks,
         process_counts=cpu,
-        likely=likely_shares(planned.values(), store.bench),
+        likely=expected_length_ratios(planned.values(), store.context),
         reasons=finder.reasons,
     )
 
@@ -158,7 +158,7 @@ def on_card(
     """Return a GPU of the table. Raises BenchError where it lacks the suite's precision in hardware."""
     if not card.computes_bf16 and any(getattr(recipe, "precision", "") == "bf16" for recipe in _recipes(planned)):
         raise BenchError(f"{card.name} has no bf16 in hardware; say `precision: fp32` in the suite, or take another card")
-    peaks = finder.peaks(_recipes(planned), "cuda", store.bench, progress)
+    peaks = finder.peaks(_recipes(planned), "cuda", store.context, progress)
     return OnCard(
         card=card,
         training=training,
@@ -166,14 +166,15 @@ def on_card(
         context_bytes=CONTEXT_BYTES,
         kept_free=KEPT_FREE,
         peaks=peaks,
-        likely=likely_shares(planned.values(), store.bench),
+        likely=expected_length_ratios(planned.values(), store.context),
+        reasons=undescribed(_recipes(planned)),
     )
 
 
 def _recipes(planned: Mapping[Arm, Forecast]) -> list[Recipe]:
     """Return the recipes that will take time, each once."""
     works = {work.recipe.key: work for plan in planned.values() for work in plan.works if not work.shared}
-    return [work.recipe for work in works.values() if rehearsed(work.recipe, work.bill.flops)]
+    return [work.recipe for work in works.values() if takes_time(work.recipe, work.bill.flops)]
 
 
 def _gpu_bytes() -> float:

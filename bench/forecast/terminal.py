@@ -35,7 +35,7 @@ def blocks(ahead: Ahead) -> Iterator[RenderableType]:
     if ahead.device:
         yield ""
         yield _work(ahead)
-        for what, why in getattr(ahead.device, "reasons", {}).items():
+        for what, why in ahead.device.reasons.items():
             yield f"? where a few steps could not be made: {what}: {why}"
         yield f"Time, memory and energy: on {ahead.device.title}. Each arm as if it did all of its work itself."
     yield ""

@@ -80,6 +80,6 @@ class ContinuePretraining(Strategy):
             seed=job.seed_for("pretraining"),
         )
         job.check(_steps.finetuned(job, further, labels, self.student, "student_training"))
-        made = job.make(further, "continued_pretraining", shorten=True, at_most_usd=self.pretraining_share * job.left_usd())
+        made = job.make(further, "continued_pretraining", allow_partial=True, max_usd=self.pretraining_share * job.left_usd())
         student = _steps.tune(job, made, labels, self.student, "student_training")
         return Outcome(student, facts={f"pretraining_{name}": value for name, value in job.read(made).items()})

@@ -118,7 +118,7 @@ class Ground:
         works = [work for work in forecast.works if work.bill.flops and prepared.suite.spec.pays.who(work.phase) == "purse"]
         for (before, charge), work in zip(by_flops, works, strict=False):
             if isinstance(work.recipe, Trained):
-                steps = list(accumulate(work.recipe._costs(DryStore(prepared.cache, no_progress).bench)))
+                steps = list(accumulate(work.recipe._costs(DryStore(prepared.cache, no_progress).context)))
                 sums += [before + flops * charge.unit_price_usd for flops in (steps[0], steps[-1])]
         return sorted(set(sums))
 
@@ -141,7 +141,7 @@ class Ground:
     def steps(self, arm: Arm) -> int:
         """Steps that the trainings of an arm made."""
         trained = [work.recipe for work in self.jobs[arm.id].works if isinstance(work.recipe, Trained)]
-        folders = [self.jobs[arm.id].bench.artifact(recipe) for recipe in trained]
+        folders = [self.jobs[arm.id].context.artifact(recipe) for recipe in trained]
         return sum(json.loads((folder / "training.json").read_text(encoding="utf-8"))["steps_made"] for folder in folders)
 
 

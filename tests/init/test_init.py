@@ -18,6 +18,7 @@ from bench.contracts import Splits, no_progress, normal_form
 from bench.data.tables import TableSettings
 from bench.execution.store import DryStore
 from bench.forecast.arm import forecast
+from bench.init.large_model import large
 from bench.init.yaml_text import scalar
 from bench.models.random import Random
 from bench.suite import arms, parse_yaml, suite_file
@@ -213,6 +214,11 @@ def test_without_a_tokenizer_tokens_are_estimates_and_said_to_be(cache: Path) ->
     assert "Tokens are estimates, as the model's tokenizer is not at hand" in text
     longest = max(len(article.split()) for article in TEXTS)
     assert f"all {-(-longest * 3 // 2) + 1} tokens or fewer" in text
+
+
+@pytest.mark.parametrize("model", ["google/pegasus-anything", "facebook/bart-large-mnli", "google/t5-efficient-enormous"])
+def test_a_hub_id_without_a_published_config_is_not_taken_for_another_model(model: str, cache: Path) -> None:
+    assert large(model, cache).config is None
 
 
 def test_a_model_may_be_a_folder_or_a_commit_of_the_hub(cache: Path) -> None:

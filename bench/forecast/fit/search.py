@@ -124,7 +124,8 @@ def what_fits(model: NamedModel, query: FitQuery, progress: Progress, workers: i
     smaller = _students(architecture)
     steps = {one: one.step(architecture, lengths) for one in settings}
     student_steps = [setting.step(student, lengths) for student, _, _ in smaller]
-    micro_batches = replace(setting, micro_batches=True).step(architecture, lengths)
+    in_parts = replace(setting, tuning=setting.tuning.model_copy(update={"micro_batch_size": 1}))
+    micro_batches = in_parts.step(architecture, lengths)
     generation = Generation(architecture=architecture, decoding=Decoding(beams=query.beams), precision=setting.precision, lengths=lengths)
     found = peaks([*steps.values(), *student_steps, micro_batches, generation], progress, workers)
     return Answer(

@@ -58,7 +58,8 @@ def _verdict(answer: Answer, card: Card) -> str:
     near = answer.nearest_that_fit(card)
     ways = [f"{', '.join(row.setting.changes(answer.query.setting))} ({_compared(row, answer.row)} FLOPs)" for row in near]
     if parts:
-        ways.insert(0, f"micro_batch_size {parts} (the same step{', but for what dropout draws' if answer.query.setting.dropout else ''})")
+        but = ", except for the draws of dropout" if answer.query.setting.tuning.dropout else ""
+        ways.insert(0, f"micro_batch_size {parts} (the same step{but})")
     said = f"As asked, a batch of {batch} does not fit" + (f"; it does with {'; or '.join(ways)}." if ways else ".")
     students = [f"{one.layers} (up to {one.peak.largest_batch(room)})" for one in answer.students if one.peak.total(batch) <= room]
     return said + (f" Students that fit as asked: {', '.join(students)}." if students else " No student fits as asked.")
@@ -82,11 +83,11 @@ def _by_setting(answer: Answer) -> Table:
     for head in ("FLOPs", *(f"GiB at {batch}" for batch in batches), *(["largest batch"] if query.card else [])):
         table.add_column(head, justify="right")
     for row in sorted(answer.rows, key=lambda row: (row.flops, row.setting.precision, row.peak.total(query.batch))):
-        way = row.setting
-        lora = f"rank {way.lora}" if way.lora else "no"
-        named = (way.precision, way.optimizer, way.freeze, lora, "yes" if way.checkpointing else "no")
+        tuning = row.setting.tuning
+        lora = f"rank {tuning.rank}" if tuning.lora else "no"
+        named = (row.setting.precision, tuning.optimizer, tuning.freeze, lora, "yes" if tuning.checkpointing else "no")
         sizes = [_gib(answer.total(row.peak, batch)) for batch in batches]
-        style = "bold" if way == query.setting else None
+        style = "bold" if row.setting == query.setting else None
         table.add_row(*named, _compared(row, answer.row), *sizes, *([_largest(answer, row.peak)] if query.card else []), style=style)
     return table
 
