@@ -47,6 +47,7 @@ from bench.contracts.values import (
     no_progress,
     numbers,
 )
+from bench.contracts.workload import Activity, Batch, Network, OutputLengths
 
 __all__ = [
     "ENERGY",
@@ -56,6 +57,8 @@ __all__ = [
     "PARENT_PIPE",
     "POOL",
     "WALL",
+    "Activity",
+    "Batch",
     "Bill",
     "BuildContext",
     "Charge",
@@ -76,7 +79,9 @@ __all__ = [
     "Metric",
     "ModelLabel",
     "Names",
+    "Network",
     "Outcome",
+    "OutputLengths",
     "PaidBy",
     "Part",
     "Payer",

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Protocol, Self, TypeVar
 from bench.contracts.meters import Limit
 from bench.contracts.part import Part
 from bench.contracts.values import Example, Progress, fingerprint
+from bench.contracts.workload import Activity, Batch, OutputLengths
 
 
 class UsageMeter(Protocol):
@@ -83,6 +84,11 @@ class Recipe(ABC):
     on_device: ClassVar[bool] = True
     """Whether the device does the work. Behind an endpoint it does not: tokens are then paid, and compute is
     not."""
+    activity: ClassVar[Activity] = "unknown"
+    """What most of the work is. A forecast of its time and memory depends on it."""
+    generates_text: ClassVar[bool] = False
+    """Whether the artifact is text whose length is unknown in advance. Costs that depend on it are then upper
+    bounds."""
 
     @cached_property
     def key(self) -> str:
@@ -112,6 +118,33 @@ class Recipe(ABC):
         """Return an upper estimate of the (prompt, output) tokens to buy from an endpoint."""
         return 0, 0
 
+    def ceiling_flops(self, context: BuildContext) -> float | None:  # noqa: ARG002
+        """Return the most FLOPs that `make` may take if generated inputs turn out otherwise than forecast.
+
+        None: no more than `forecast_flops`.
+        """
+        return None
+
+    def expected_flops(self, lengths: OutputLengths, context: BuildContext) -> float | None:  # noqa: ARG002
+        """Return the FLOPs where generated texts have the expected lengths.
+
+        None: those of `forecast_flops`, because the cost does not depend on such lengths or they are unknown.
+        """
+        return None
+
+    @property
+    def documents_labelled(self) -> tuple[Example, ...]:
+        """The documents for which the work generates outputs about as long as labels."""
+        return ()
+
+    def training_steps(self, context: BuildContext) -> int:  # noqa: ARG002
+        """Return the number of training steps; 0 for work that does not train."""
+        return 0
+
+    def batches(self, context: BuildContext) -> tuple[Batch, ...]:  # noqa: ARG002
+        """Return the batches that decide the peak memory. Empty: it is not forecast."""
+        return ()
+
     @abstractmethod
     def make(self, folder: Path, context: BuildContext) -> None:
         """Make the artifact in an empty folder. Its inputs have been made before."""
@@ -123,6 +156,16 @@ class Recipe(ABC):
         `step_flops` is about the most FLOPs of one step. `context` is used to forecast.
         """
         return self
+
+    def speed_identity(self) -> dict[str, Any]:
+        """Return what decides the speed of this work, as JSON: neither examples, seed and limit, nor trained
+        weights."""
+        fields = {f.name: _speed(getattr(self, f.name)) for f in dataclasses.fields(self) if f.name not in ("limit", "seed")}
+        return {"recipe": type(self).__name__, **fields}
+
+    def speed_as_input(self) -> Any:
+        """Return what the artifact contributes to the speed of work that reads it, as JSON."""
+        return self.speed_identity()
 
     def inputs(self) -> tuple[Recipe, ...]:
         """Return the recipes whose artifacts this one reads: those in its fields, and in fields that are
@@ -160,3 +203,12 @@ def identify(value: Any) -> Any:
     if isinstance(value, tuple):
         return [identify(inner) for inner in value]
     return value
+
+
+def _speed(value: Any) -> Any:
+    """Return what a field contributes to the speed: nothing for examples, and the first item for tuples."""
+    if isinstance(value, Recipe):
+        return value.speed_as_input()
+    if isinstance(value, tuple):
+        return _speed(value[0]) if value else None
+    return None if isinstance(value, Example) else identify(value)

@@ -17,14 +17,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import psutil
 
-from bench.contracts import BuildContext, Checkpoint, Example, Profiler, Recipe, identify, no_progress
+from bench.contracts import BuildContext, Checkpoint, Profiler, Recipe, no_progress
 from bench.errors import OverBudget
 from bench.execution.store import DryStore, window
-from bench.training.recipes import ModelRecipe
 
 SECONDS = 10.0
 """Seconds after which a calibration starts no further step."""
@@ -32,9 +30,6 @@ SECONDS = 10.0
 STEP_FLOPS = {"cpu": 4e11, "cuda": 1e15}
 """FLOPs of a step, by device. Larger steps are calibrated with smaller batches. A CPU core needs some four
 seconds for this many."""
-
-NO_PACE = ("limit", "seed")
-"""Fields of a recipe that do not affect its speed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,25 +57,8 @@ def kind(recipe: Recipe, context: str) -> str:
 
     `context` holds everything else that decides the speed, such as the data and the device.
     """
-    text = json.dumps([context, _paced(recipe)], sort_keys=True)
+    text = json.dumps([context, recipe.speed_identity()], sort_keys=True)
     return f"{type(recipe).__name__.lower()}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
-
-
-def _paced(recipe: Recipe) -> dict[str, Any]:
-    fields = {f.name: getattr(recipe, f.name) for f in dataclasses.fields(recipe) if f.name not in NO_PACE}
-    return {"recipe": type(recipe).__name__, **{name: _told(value) for name, value in fields.items()}}
-
-
-def _told(value: Any) -> Any:
-    """Return what a value contributes to the speed: nothing for examples, and that of the first item for
-    tuples."""
-    if isinstance(value, ModelRecipe):
-        return value.untrained.key
-    if isinstance(value, Recipe):
-        return _paced(value)
-    if isinstance(value, tuple):
-        return _told(value[0]) if value else None
-    return None if isinstance(value, Example) else identify(value)
 
 
 def checkpoints(recipe: Recipe) -> tuple[Checkpoint, ...]:

@@ -6,8 +6,9 @@ from typing import Any
 
 from bench.contracts import Compact, Example, Job, Phase
 from bench.errors import CheckpointError, NotEnough, OverBudget
+from bench.training.finetuned import Finetuned
 from bench.training.generated import PseudoLabels
-from bench.training.recipes import Finetuned, ModelRecipe, Pretrained, Shrunk, as_the_task_says
+from bench.training.recipes import ModelRecipe, Pretrained, Shrunk, as_the_task_says
 from bench.training.settings import Distillation, Tuning, check_optimizer
 from bench.training.soft_labels import Distilled, SoftLabels
 
@@ -125,14 +126,14 @@ def pseudo_label(
             recipe = PseudoLabels.of(job, teacher, chunk)
             made = job.make(recipe, Phase.PSEUDO_LABELLING, allow_partial=True, max_usd=share * (job.left_usd() - stop_at))
             outputs = job.read(made)
-            said = tuple(example for example in outputs if example.target)
-            if keep and said:
-                kept += (soft_labels(job, teacher, said, keep, job.left_usd() - stop_at),)
+            usable = tuple(example for example in outputs if example.target)
+            if keep and usable:
+                kept += (soft_labels(job, teacher, usable, keep, job.left_usd() - stop_at),)
         except OverBudget:
             if not labelled:
                 raise
             break
-        labelled += said
+        labelled += usable
         if len(outputs) < len(chunk) and not keep:
             break
         done = {example.id for example in outputs}  # a batch begins with the longest, so a chunk cut short did not do its first documents

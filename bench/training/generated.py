@@ -8,22 +8,27 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
-from bench.contracts import BuildContext, Decoding, Example, Job, Precision, Recipe
+from bench.contracts import Activity, Batch, BuildContext, Decoding, Example, Job, OutputLengths, Precision, Recipe
 from bench.errors import FIRST_DOES_NOT_FIT, OverBudget
 from bench.training.batches import encode_sources
+from bench.training.calibration import sample, smaller_batch
 from bench.training.checkpoints import load
 from bench.training.generation import Output, generate, reached
-from bench.training.recipes import ModelRecipe, as_the_task_says, smaller_batch, some, write_json
+from bench.training.output_lengths import expected_longest, label_lengths
+from bench.training.recipes import ModelRecipe, as_the_task_says, write_json
 
-REHEARSED_BATCHES = 3
+CALIBRATION_BATCHES = 3
 """Batches that a calibration generates."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs(Recipe):
     """The texts that `model` generates for documents."""
+
+    activity: ClassVar[Activity] = "generation"
+    generates_text: ClassVar[bool] = True
 
     model: ModelRecipe
     examples: tuple[Example, ...]
@@ -45,6 +50,35 @@ class Outputs(Recipe):
         costs = self._ceilings(context)
         return math.fsum(costs[i] for i in self._reached(context))
 
+    def expected_flops(self, lengths: OutputLengths, context: BuildContext) -> float | None:
+        """Take all outputs of a batch for as long as its longest, because the batch takes until that one ends."""
+        if not lengths.labels or not self.documents_labelled:
+            return None
+        tokens = label_lengths(self.model.tokenizer_folder(context.cache, 0), lengths.labels, self.max_target_tokens)
+        longest = expected_longest(tokens, min(self.decoding.batch_size, len(self.examples)))
+        flops, sources = self.model.flop_model(context.cache), self.sources(context)
+        return math.fsum(flops.generation(len(sources[i]), longest, self.decoding.beams) for i in self._reached(context))
+
+    @property
+    def documents_labelled(self) -> tuple[Example, ...]:
+        return self.examples if self.model.imitates_labels else ()
+
+    def batches(self, context: BuildContext) -> tuple[Batch, ...]:
+        longest = max(map(len, self.sources(context)), default=0)
+        if not longest:
+            return ()
+        size = self.decoding.batch_size
+        return (
+            Batch(
+                network=self.model,
+                settings=self.decoding,
+                precision=self.precision,
+                source_tokens=longest,
+                target_tokens=self.max_target_tokens,
+                examples=min(size, len(self.examples) or size),
+            ),
+        )
+
     def forecast_items(self, context: BuildContext) -> int:
         return len(self._reached(context))
 
@@ -53,7 +87,7 @@ class Outputs(Recipe):
         size = self.decoding.batch_size
         size = smaller_batch(size, size * math.fsum(self._ceilings(context)) / max(1, len(self.examples)), step_flops)
         decoding = self.decoding.model_copy(update={"batch_size": size})
-        few = some(self.examples, REHEARSED_BATCHES * size)
+        few = sample(self.examples, CALIBRATION_BATCHES * size)
         longest = self.max_target_tokens
         return replace(self, model=self.model.untrained, decoding=decoding, examples=few, limit=None, min_target_tokens=longest)
 

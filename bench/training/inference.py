@@ -10,14 +10,15 @@ import torch
 from bench.contracts import BuildContext, Example, Precision
 from bench.errors import OverBudget
 from bench.training.batches import Encoded, collate
+from bench.training.calibration import sample, smaller_batch
 from bench.training.checkpoints import load
 from bench.training.forward import Forward, forward
-from bench.training.recipes import ModelRecipe, smaller_batch, some
+from bench.training.recipes import ModelRecipe
 
 BATCH = 16
 """Examples in a batch."""
 
-REHEARSED_BATCHES = 4
+CALIBRATION_BATCHES = 4
 """Batches that a calibration runs."""
 
 Kept = TypeVar("Kept")
@@ -55,4 +56,4 @@ def fewer(examples: tuple[Example, ...], flops: float, step_flops: float) -> tup
     """Return a sample of the examples for a calibration. `flops` is the cost of a pass over all of them."""
     each = flops / max(1, len(examples))
     batch = smaller_batch(BATCH, BATCH * each, step_flops)
-    return some(examples, REHEARSED_BATCHES * batch if batch == BATCH else batch)
+    return sample(examples, CALIBRATION_BATCHES * batch if batch == BATCH else batch)

@@ -9,11 +9,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 
-from bench.contracts import BuildContext, Example, Job, Precision, Recipe
+from bench.contracts import Activity, BuildContext, Example, Job, Precision, Recipe
 from bench.training.batches import IGNORED, Encoded, encode
 from bench.training.checkpoints import read_config
 from bench.training.forward import Forward
@@ -27,6 +27,8 @@ LogProbs = list[list[float]]
 @dataclass(frozen=True, kw_only=True)
 class References(Recipe):
     """The probability that `model` gives to every label token of `examples`."""
+
+    activity: ClassVar[Activity] = "forward passes"
 
     model: ModelRecipe
     examples: tuple[Example, ...]
@@ -76,7 +78,7 @@ class References(Recipe):
 
 
 def _of_labels(out: Forward) -> LogProbs:
-    told = out.labels != IGNORED
-    labels = out.labels[told]
-    log_probs = torch.log_softmax(out.logits[told].float(), dim=-1).gather(-1, labels[:, None])[:, 0]
-    return [part.tolist() for part in torch.split(log_probs, told.sum(dim=1).tolist())]
+    counted = out.labels != IGNORED
+    labels = out.labels[counted]
+    log_probs = torch.log_softmax(out.logits[counted].float(), dim=-1).gather(-1, labels[:, None])[:, 0]
+    return [part.tolist() for part in torch.split(log_probs, counted.sum(dim=1).tolist())]

@@ -14,9 +14,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from bench.contracts import BuildContext, Checkpoint, Example, Recipe
+from bench.contracts import Activity, BuildContext, Checkpoint, Example, Recipe
 from bench.errors import FIRST_DOES_NOT_FIT, CheckpointError, OverBudget
 from bench.training.checkpoints import load_tokenizer
 from bench.training.generated import Outputs, own_words
@@ -81,15 +81,16 @@ class EndpointLabels(Recipe):
     """Whether all documents are sent, whatever the answers are."""
 
     on_device = False
+    generates_text = True
     version = 2
 
     def forecast_flops(self, context: BuildContext) -> float:  # noqa: ARG002
         return 0.0
 
     def forecast_tokens(self, context: BuildContext) -> tuple[int, int]:
-        said = [message["content"] for messages in self._conversations(context) for message in messages]
-        counts = _token_ceilings(self.tokenizer.folder(context.cache), tuple(dict.fromkeys(said)))
-        return sum(counts[text] for text in said), len(self.examples) * self.sampling.max_tokens
+        texts = [message["content"] for messages in self._conversations(context) for message in messages]
+        counts = _token_ceilings(self.tokenizer.folder(context.cache), tuple(dict.fromkeys(texts)))
+        return sum(counts[text] for text in texts), len(self.examples) * self.sampling.max_tokens
 
     def make(self, folder: Path, context: BuildContext) -> None:
         bodies = [self.endpoint.body(messages, self.prompt, self.sampling) for messages in self._conversations(context)]
@@ -141,8 +142,8 @@ class PromptedLabels(Outputs):
         if not replies and self.examples:
             raise OverBudget(FIRST_DOES_NOT_FIT)
         order = sorted(replies)
-        asked, said = [self.examples[i] for i in order], [replies[i] for i in order]
-        _write(folder, self.prompt, asked, said, opened)
+        asked, answered = [self.examples[i] for i in order], [replies[i] for i in order]
+        _write(folder, self.prompt, asked, answered, opened)
 
     def _opened(self, context: BuildContext) -> bool:
         """Return whether the prompt ends with an open tag, so that the model begins with thoughts."""
@@ -171,8 +172,8 @@ class PromptedLabels(Outputs):
         """Return labels for as many documents as the limit allows: each document's own words, or the longest
         class."""
         positions, sources = sorted(self._reached(context)), self.sources(context)
-        documents, said = tuple(self.examples[i] for i in positions), sum(len(sources[i]) for i in positions)
-        return _placeholder(self.prompt, documents, self.sampling.max_output_tokens, said, len(documents) * self.max_target_tokens)
+        documents, prompt_tokens = tuple(self.examples[i] for i in positions), sum(len(sources[i]) for i in positions)
+        return _placeholder(self.prompt, documents, self.sampling.max_output_tokens, prompt_tokens, len(documents) * self.max_target_tokens)
 
 
 @dataclass(frozen=True)
@@ -183,6 +184,8 @@ class Answers(Recipe):
     off or names no class stays as it is. An empty one, or one with nothing after its thoughts, counts as ''.
     """
 
+    activity: ClassVar[Activity] = "none"
+
     labels: EndpointLabels | PromptedLabels
 
     def forecast_flops(self, context: BuildContext) -> float:  # noqa: ARG002
@@ -190,9 +193,9 @@ class Answers(Recipe):
 
     def make(self, folder: Path, context: BuildContext) -> None:
         made = context.artifact(self.labels)
-        said = {row["id"]: row["target"] for row in _rows(made / LABELS)}
-        said |= {row["id"]: row["says"] for row in _rows(made / INVALID)}
-        write_json(folder / "predictions.json", [said[example.id] for example in self.labels.examples])
+        answers = {row["id"]: row["target"] for row in _rows(made / LABELS)}
+        answers |= {row["id"]: row["says"] for row in _rows(made / INVALID)}
+        write_json(folder / "predictions.json", [answers[example.id] for example in self.labels.examples])
 
     def read(self, folder: Path) -> list[str]:
         predictions: list[str] = json.loads((folder / "predictions.json").read_text(encoding="utf-8"))

@@ -4,30 +4,36 @@ from __future__ import annotations
 
 import functools
 import json
-import math
 import operator
-import random
 from abc import abstractmethod
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
-from bench.contracts import ITEMS, WALL, BuildContext, Checkpoint, Compact, Example, Job, Limit, Precision, Recipe
-from bench.errors import FIRST_DOES_NOT_FIT, OverBudget
-from bench.training.batches import Encoded, encode, plan_batches
+from bench.contracts import (
+    Activity,
+    Batch,
+    BuildContext,
+    Checkpoint,
+    Compact,
+    Job,
+    Network,
+    Precision,
+    Recipe,
+)
+from bench.training.calibration import UNLIMITED, smaller_batch
 from bench.training.checkpoints import load, read_config, save
 from bench.training.flops import FlopModel, flop_model
-from bench.training.loop import Data, Order, Planned, forecast_steps, step_flops, train
+from bench.training.loop import Data, Order, forecast_steps, train
 from bench.training.objectives import LabelObjective, Objective
 from bench.training.positions import check_positions
 from bench.training.settings import Tuning
 from bench.training.shrinking import shrink, shrunk_config
 
-REHEARSED_STEPS = 12
-"""Steps that a calibration trains."""
+STEPS_LOOKED_AT = 64
+"""Training steps that are searched for the longest sequences; steps are in random order."""
 
-__all__ = ["Finetuned", "ModelRecipe", "Pretrained", "Shrunk", "Trained", "Tuning", "as_the_task_says"]
+__all__ = ["ModelRecipe", "Pretrained", "Shrunk", "Trained", "Tuning", "as_the_task_says"]
 
 
 def as_the_task_says(job: Job) -> dict[str, Any]:
@@ -51,10 +57,21 @@ class ModelRecipe(Recipe):
     def untrained(self) -> ModelRecipe:
         """The same architecture before any training by bench: the pretrained model, or some of its layers."""
 
+    imitates_labels: ClassVar[bool] = False
+    """Whether its outputs are about as long as the labels on which it was trained. Other models may generate
+    any length."""
+
     @property
     def origin(self) -> Pretrained:
         """The pretrained model from which this model is made."""
         return self.untrained.origin
+
+    def checkpoint_folder(self, cache: Path) -> Path:
+        """Return the folder of the pretrained model from which this model is made."""
+        return self.origin.checkpoint.folder(cache)
+
+    def speed_as_input(self) -> Any:
+        return self.untrained.key  # speed depends on the architecture, not on trained weights
 
     def config(self, cache: Path) -> Any:
         """Return the transformers config. Raises CheckpointError where layers are to be kept that the origin
@@ -72,7 +89,7 @@ class ModelRecipe(Recipe):
     def tokenizer_folder(self, cache: Path, source_tokens: int, target_tokens: int = 0) -> Path:
         """Return the folder of the tokenizer. Raises CheckpointError where the model has too few positions
         for such texts."""
-        folder = self.origin.checkpoint.folder(cache)
+        folder = self.checkpoint_folder(cache)
         check_positions(self.origin.checkpoint.title, read_config(folder), source_tokens, target_tokens)
         return folder
 
@@ -80,6 +97,8 @@ class ModelRecipe(Recipe):
 @dataclass(frozen=True)
 class Pretrained(ModelRecipe):
     """A checkpoint as published. Its files stay where they are, so nothing is made."""
+
+    activity: ClassVar[Activity] = "none"
 
     checkpoint: Checkpoint
 
@@ -108,6 +127,8 @@ class Pretrained(ModelRecipe):
 class Shrunk(ModelRecipe):
     """A model that keeps some layers of another. `shrinking.json` beside it states which ones, and by which
     rule."""
+
+    activity: ClassVar[Activity] = "copying"
 
     base: ModelRecipe
     compact: Compact
@@ -141,6 +162,8 @@ class Shrunk(ModelRecipe):
 class Trained(ModelRecipe):
     """The model that training makes of `base`. `training.json` beside it holds loop.Training."""
 
+    activity: ClassVar[Activity] = "training"
+
     base: ModelRecipe
     tuning: Tuning
     precision: Precision
@@ -163,9 +186,34 @@ class Trained(ModelRecipe):
         """Return exactly the FLOPs that `make` tallies."""
         return functools.reduce(operator.add, self._costs(context), 0.0)  # step by step, as a meter adds them
 
-    def steps(self, context: BuildContext) -> int:
+    def training_steps(self, context: BuildContext) -> int:
         """Return the number of steps within a limit in FLOPs."""
         return len(self._costs(context))
+
+    def batches(self, context: BuildContext) -> tuple[Batch, ...]:
+        data, order = self.plan(context)
+        seen = [data[i] for step in range(min(order.steps, STEPS_LOOKED_AT)) for i in order.batch(step, step / order.steps)]
+        return (
+            Batch(
+                network=self,
+                settings=self.tuning,
+                precision=self.precision,
+                source_tokens=max(len(one.source) for one in seen),
+                target_tokens=max(len(one.target) for one in seen),
+                examples=self.examples_at_once,
+                beside=self.networks_beside,
+            ),
+        )
+
+    @property
+    def examples_at_once(self) -> int:
+        """Examples in memory at a time: a batch or a micro-batch, or all examples where they are fewer."""
+        return self.tuning.at_once
+
+    @property
+    def networks_beside(self) -> tuple[Network, ...]:
+        """Other models that run in every step. Their activations are freed before the peak of a step."""
+        return ()
 
     def _costs(self, context: BuildContext) -> list[float]:
         """Return the FLOPs of each step.
@@ -206,56 +254,6 @@ class Trained(ModelRecipe):
         )
         save(model.to("cpu"), tokenizer, folder)
         write_json(folder / "training.json", asdict(result))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finetuned(Trained):
-    """A model trained on labelled examples."""
-
-    examples: tuple[Example, ...]
-    prefix: str
-    max_source_tokens: int
-    max_target_tokens: int
-
-    def forecast_items(self, context: BuildContext) -> int:  # noqa: ARG002
-        """All examples count with the first step."""
-        if self.limit and self.limit.meter is ITEMS and len(self.examples) > self.limit.amount:
-            raise OverBudget(FIRST_DOES_NOT_FIT)
-        return len(self.examples)
-
-    def ceiling_flops(self, context: BuildContext) -> float:
-        """FLOPs that it takes at most where some examples are shorter, or are not there: then `min_steps` repeats the others."""
-        data, _ = self.plan(context)
-        flops, objective = self.flop_model(context.cache), self.objective(context, ready=False)
-        costs = sorted((step_flops([one], flops, self.tuning, objective) for one in data), reverse=True)
-        return max(self.forecast_flops(context), self.tuning.min_steps * math.fsum(costs[: self.tuning.batch_size]))
-
-    def calibration_run(self, step_flops: float, context: BuildContext) -> Self:
-        short = super().calibration_run(step_flops, context)
-        return replace(short, examples=some(self.examples, REHEARSED_STEPS * short.tuning.batch_size))
-
-    def plan(self, context: BuildContext) -> tuple[Sequence[Encoded], Planned]:
-        folder = self.tokenizer_folder(context.cache, self.max_source_tokens, self.max_target_tokens)
-        data = encode(folder, self.examples, self.prefix, self.max_source_tokens, self.max_target_tokens)
-        return data, Planned(plan_batches(data, self.tuning.batch_size, self.tuning.epochs, self.tuning.min_steps, self.seed))
-
-
-UNLIMITED = Limit(meter=WALL)
-"""A limit without a number: the work may stop early, and does so where the usage meter has no more room."""
-
-
-def smaller_batch(batch: int, flops: float, at_most: float) -> int:
-    """Return how many examples of a batch take no more FLOPs than `at_most`; at least 1. The whole batch
-    takes `flops`."""
-    return batch if flops <= at_most else max(1, math.floor(batch * at_most / flops))
-
-
-def some(examples: tuple[Example, ...], count: int) -> tuple[Example, ...]:
-    """Return at most `count` examples in their order. The random draw is always the same."""
-    if len(examples) <= count:
-        return examples
-    drawn = sorted(random.Random(0).sample(range(len(examples)), count))  # noqa: S311 - not used for security
-    return tuple(examples[i] for i in drawn)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from safetensors.torch import load_file, save_file
 
-from bench.contracts import BuildContext, Example, Precision, Recipe
+from bench.contracts import Activity, BuildContext, Example, Network, Precision, Recipe
 from bench.errors import BenchError
 from bench.training.batches import IGNORED, Encoded, encode
 from bench.training.checkpoints import load, load_tokenizer
+from bench.training.finetuned import Finetuned
 from bench.training.forward import Forward
 from bench.training.inference import fewer, passes
 from bench.training.losses import top_log_probs
 from bench.training.objectives import CachedObjective, Objective, SoftTargets, TeacherObjective
-from bench.training.recipes import Finetuned, ModelRecipe
+from bench.training.recipes import ModelRecipe
 from bench.training.settings import Distillation
 
 
@@ -29,6 +30,8 @@ class SoftLabels(Recipe):
     They are made for all examples or not at all, even within a limit, because a student needs them for every
     example. Log-probabilities are kept in fp32: 8 bytes for each kept token, including its id.
     """
+
+    activity: ClassVar[Activity] = "forward passes"
 
     teacher: ModelRecipe
     examples: tuple[Example, ...]
@@ -63,11 +66,11 @@ class SoftLabels(Recipe):
 
     def _distributions(self, out: Forward) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """Return (tokens, log-probabilities) for each example of a batch."""
-        told = out.labels != IGNORED
-        logits = out.logits[told].float()
+        counted = out.labels != IGNORED
+        logits = out.logits[counted].float()
         tokens = logits.topk(min(self.top_k, logits.shape[-1])).indices
         log_probs = top_log_probs(logits, tokens, self.temperature)
-        lengths = told.sum(dim=1).tolist()
+        lengths = counted.sum(dim=1).tolist()
         return list(zip(*(torch.split(kept.cpu(), lengths) for kept in (tokens.int(), log_probs)), strict=True))
 
 
@@ -84,6 +87,10 @@ class Distilled(Finetuned):
     Soft labels come from one teacher and cover the examples part by part, in the same order.
     """
     distillation: Distillation
+
+    @property
+    def networks_beside(self) -> tuple[Network, ...]:
+        return () if isinstance(self.taught_by, tuple) else (self.taught_by,)
 
     def calibration_run(self, step_flops: float, context: BuildContext) -> Self:
         short = super().calibration_run(step_flops, context)

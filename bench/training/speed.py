@@ -10,14 +10,15 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 
-from bench.contracts import BuildContext, Decoding, Fact, Precision, Recipe
+from bench.contracts import Activity, Batch, BuildContext, Decoding, Fact, Precision, Recipe
+from bench.training.calibration import smaller_batch
 from bench.training.checkpoints import load
 from bench.training.generation import generate_batch, generation_config
-from bench.training.recipes import ModelRecipe, smaller_batch, write_json
+from bench.training.recipes import ModelRecipe, write_json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,8 @@ class InferenceSpeed(Recipe):
     not counted. The result is the median round. Speed depends on the architecture alone: pass
     `recipe.untrained`, so that all arms whose students have one architecture share a timing.
     """
+
+    activity: ClassVar[Activity] = "generation"
 
     large: ModelRecipe
     student: ModelRecipe
@@ -44,6 +47,22 @@ class InferenceSpeed(Recipe):
 
     def forecast_flops(self, context: BuildContext) -> float:
         return (self.rounds + 1) * self.documents * math.fsum(self._flops(context))
+
+    def batches(self, context: BuildContext) -> tuple[Batch, ...]:  # noqa: ARG002
+        """Return one batch of each model. Both models are loaded while one of them generates."""
+        one, other = (
+            Batch(
+                network=model,
+                settings=self.decoding,
+                precision=self.precision,
+                source_tokens=self.source_tokens,
+                target_tokens=self.target_tokens,
+                examples=min(self.documents, self.decoding.batch_size),
+                beside=(loaded,),
+            )
+            for model, loaded in ((self.large, self.student), (self.student, self.large))
+        )
+        return one, other
 
     def calibration_run(self, step_flops: float, context: BuildContext) -> Self:
         return replace(self, rounds=1, documents=smaller_batch(self.documents, self.documents * max(self._flops(context)), step_flops))

@@ -17,6 +17,8 @@ from bench.execution.store import DryStore, StepMeter, Store, window
 class Steps(Recipe):
     """So many steps of ten FLOPs; each leaves a line."""
 
+    activity = "training"
+
     steps: int
     name: str = ""
     seconds_a_step: float = 0.0

@@ -9,11 +9,12 @@ from bench.contracts import Recipe, no_progress
 from bench.execution.store import DryStore
 from bench.forecast import calibrate
 from bench.forecast.calibrate import Pace, Stopwatch, kind, rehearse
-from bench.forecast.calibration_cache import rehearsed
+from bench.forecast.calibration_cache import takes_time
 from bench.profilers.energy import Energy
 from bench.profilers.wall import Wall
 from bench.suite.suite_file import Suite
-from bench.training.recipes import Finetuned, Trained
+from bench.training.finetuned import Finetuned
+from bench.training.recipes import Trained
 from tests.execution.test_store import Steps
 from tests.forecast.conftest import SUITE, planned, read
 
@@ -86,13 +87,13 @@ def test_power_is_told_where_an_instrument_tells_energy(cache: Path) -> None:
     assert pace.watts is None or pace.watts > 0
 
 
-def test_every_kind_of_work_of_every_strategy_can_be_rehearsed(cache: Path, folder: Path) -> None:
+def test_every_kind_of_work_of_every_strategy_can_be_takes_time(cache: Path, folder: Path) -> None:
     done: dict[str, Pace] = {}
     for forecast in planned(read(folder), cache, "*4usd.seed1*").values():
         assert not forecast.stops
         for work in forecast.works:
             one = kind(work.recipe, "here")
-            if rehearsed(work.recipe, work.bill.flops) and one not in done:
+            if takes_time(work.recipe, work.bill.flops) and one not in done:
                 done[one] = rehearse(work.recipe, cache, "cpu", {})
                 assert done[one].steps > 0 or not work.bill.flops
                 assert (done[one].seconds_per_flop > 0) == (work.bill.flops > 0)
@@ -110,7 +111,7 @@ def test_a_calibration_run_is_short_and_knows_no_trained_model(cache: Path, fold
         assert isinstance(short, Finetuned)
         assert set(short.examples) <= set(recipe.examples)
         assert short.tuning.batch_size == recipe.tuning.batch_size
-        step = recipe.forecast_flops(context) / recipe.steps(context)
+        step = recipe.forecast_flops(context) / recipe.training_steps(context)
         assert recipe.calibration_run(step / 4, context).tuning.batch_size == recipe.tuning.batch_size // 4
 
 
@@ -128,7 +129,7 @@ def test_nothing_is_trained_for_a_calibration_run_of_something_else(cache: Path,
         isinstance(needed, Trained)
         for work in works
         for needed in needs(work.recipe.calibration_run(1e15, context))
-        if rehearsed(work.recipe, work.bill.flops)
+        if takes_time(work.recipe, work.bill.flops)
     )
 
 

@@ -19,7 +19,8 @@ from bench.suite import arms, suite_file
 from bench.suite.arms import Arm
 from bench.suite.suite_file import Suite
 from bench.training.checkpoints import load
-from bench.training.recipes import Finetuned, ModelRecipe, Pretrained, Shrunk
+from bench.training.finetuned import Finetuned
+from bench.training.recipes import ModelRecipe, Pretrained, Shrunk
 from bench.training.shrinking import layer_counts
 from bench.training.soft_labels import Distilled
 

@@ -11,10 +11,11 @@ from bench.errors import BenchError, OverBudget
 from bench.models.random import Random
 from bench.training.batches import collate, encode
 from bench.training.checkpoints import load
+from bench.training.finetuned import Finetuned
 from bench.training.forward import forward
 from bench.training.losses import distillation_loss, label_loss
 from bench.training.objectives import WHOLE, CachedObjective, LabelObjective, SoftTargets, TeacherObjective, share
-from bench.training.recipes import Finetuned, Pretrained, Shrunk
+from bench.training.recipes import Pretrained, Shrunk
 from bench.training.settings import Distillation, Tuning
 from bench.training.soft_labels import Distilled, SoftLabels
 

@@ -9,10 +9,11 @@ import torch
 from bench.contracts import Compact
 from bench.errors import BenchError
 from bench.training.checkpoints import load, save
+from bench.training.finetuned import Finetuned
 from bench.training.flops import flop_model
 from bench.training.objectives import TeacherObjective
 from bench.training.optimizers import optimizer_of
-from bench.training.recipes import Finetuned, Shrunk
+from bench.training.recipes import Shrunk
 from bench.training.settings import Distillation, Lora, Tuning
 from bench.training.trainable import learning
 
