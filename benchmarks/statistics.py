@@ -102,7 +102,7 @@ def coverage(world: World, seeds: int, examples: int, number: int, *, paired: bo
 
 
 def calls(world: World, settings: int, seeds: int, examples: int, number: int, ahead: float = 0.0, seed: int = 0) -> Called:
-    """Return what a report calls significant if the first setting is better by `ahead`. The others are equal."""
+    """Return what a report calls significant. The first setting is better by `ahead`; the others are equal."""
     scores = world.suites(np.random.default_rng(seed), number, settings, seeds, examples)
     scores[:, 0] += ahead
     winner, wrongly, found = (np.array(column) for column in zip(*(_calls(suite, ahead) for suite in scores), strict=True))
