@@ -10,9 +10,10 @@ each other down.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import multiprocessing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field
@@ -20,10 +21,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.contracts import Batch, BuildContext, Profiler, Progress, Recipe
+from bench.contracts import Batch, BuildContext, Profiler, Progress, Recipe, identify
 from bench.errors import BenchError
+from bench.forecast import start_up
 from bench.forecast.calibrate import Pace, checkpoints, kind, rehearse
 from bench.forecast.memory import Kernels, batches_peak_bytes
+from bench.suite.arms import Arm
 from bench.system import machine, processes
 from bench.system.files import build_once
 from bench.system.fingerprints import of_folder
@@ -60,11 +63,23 @@ class Finder:
 
     def peaks(self, recipes: Sequence[Recipe], kernels: Kernels, context: BuildContext, progress: Progress) -> dict[str, int | None]:
         """Return recipe key -> peak bytes of tensors, or None where no peak is forecast."""
-        batches = {recipe.key: found for recipe in recipes if (found := recipe.batches(context))}
+        batches = {recipe.key: longest for recipe in recipes if (longest := recipe.batches(context))}
         kinds = {r.key: f"{self._kind(r, str([b.size for b in batches[r.key]]))}-{kernels}-peak" for r in recipes if r.key in batches}
         work = {kind: partial(_peak, batches[key], self.cache, kernels) for key, kind in kinds.items()}
         found = self._found(work, "simulating memory", progress)
         return {recipe.key: (found[kinds[recipe.key]] or {}).get("bytes") if recipe.key in kinds else None for recipe in recipes}
+
+    def starts(self, suite: Path, arms: Iterable[Arm], results: Path, progress: Progress) -> dict[str, float | None]:
+        """Return task label -> seconds from starting the process of an arm to its strategy.
+
+        None where that process failed. `suite` is the path of the suite file.
+        """
+        first = {arm.task_label: arm for arm in reversed(list(arms))}
+        conditions = [_conditions(self.device, self.workers), self.data, [identify(one) for one in self.profilers.values()]]
+        kinds = {label: f"start-{_hash(json.dumps([*conditions, label]))}" for label in first}
+        work = {kinds[label]: partial(start_up.measure, suite, arm.id, results, self.cache, self.device) for label, arm in first.items()}
+        found = self._found(work, "timing the start of an arm", progress)
+        return {label: answer["seconds"] if (answer := found[kind]) else None for label, kind in kinds.items()}
 
     def _kind(self, recipe: Recipe, conditions: str) -> str:
         models = [of_folder(model.folder(self.cache), self.cache) for model in checkpoints(recipe)]
@@ -92,7 +107,7 @@ def takes_time(recipe: Recipe, flops: float) -> bool:
 
 def undescribed(recipes: Sequence[Recipe]) -> dict[str, str]:
     """Return kind of recipe -> why its time is not forecast, for recipes that do not describe their work."""
-    return {type(recipe).__name__.lower(): "the recipe sets no `activity`" for recipe in recipes if recipe.activity == "unknown"}
+    return {type(recipe).__name__.lower(): "the recipe sets no activity" for recipe in recipes if recipe.activity == "unknown"}
 
 
 def _pace(recipe: Recipe, finder: Finder) -> dict[str, Any]:
@@ -130,10 +145,14 @@ def _try(find: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         return {REASON: f"{type(error).__name__}: {error}"}
 
 
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def _conditions(device: str, workers: int) -> str:
     facts = machine.facts()
-    told = {name: facts[name] for name in ("cpu", "logical_cores", "gpus", "packages")}
-    return json.dumps([told, device, workers], sort_keys=True)
+    known = {name: facts[name] for name in ("cpu", "logical_cores", "gpus", "packages")}
+    return json.dumps([known, device, workers], sort_keys=True)
 
 
 def _write(answer: dict[str, Any], path: Path) -> None:

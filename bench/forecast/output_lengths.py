@@ -32,5 +32,5 @@ def expected_length_ratios(planned: Iterable[Forecast], context: BuildContext) -
         for work in works:
             if work.recipe.key not in found:
                 expected = work.recipe.expected_flops(lengths, context)
-                found[work.recipe.key] = 1.0 if expected is None else expected / work.bill.flops
+                found[work.recipe.key] = 1.0 if expected is None else min(1.0, expected / work.bill.flops)
     return {key: ratio for key, ratio in found.items() if ratio != 1}

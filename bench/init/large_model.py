@@ -89,7 +89,7 @@ def _part(name: str, cache: Path) -> Large:
     try:
         part = cast(Checkpoint, registry.find("models", name)())
     except ValidationError:
-        raise BenchError(f"--model {name}: needs settings; say a folder or an id of the hub, or write it into the suite") from None
+        raise BenchError(f"--model {name}: this model needs settings; use a folder or a hub id, or write them into the suite") from None
     try:
         return _here(name, {}, part, part.folder(cache))
     except CheckpointError as error:
@@ -101,7 +101,7 @@ def _hub(repository: str, revision: str, cache: Path) -> Large:
     try:
         part = Hub(**settings)
     except ValidationError:
-        raise BenchError(f"--model {repository}@{shown(revision)}: expected a commit of 40 hex digits behind '@'") from None
+        raise BenchError(f"--model {repository}@{shown(revision)}: expected a commit of 40 hex digits after '@'") from None
     copies = [folder_of(repository, MODELS)]
     copies += [snapshot_of("model", repository, revision, place, FILES) for place in (hub_cache(), cache / "hub")] if revision else []
     if found := next(filter(None, copies), None):

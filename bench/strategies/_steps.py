@@ -126,14 +126,14 @@ def pseudo_label(
             recipe = PseudoLabels.of(job, teacher, chunk)
             made = job.make(recipe, "pseudo_labelling", allow_partial=True, max_usd=share * (job.left_usd() - stop_at))
             outputs = job.read(made)
-            said = tuple(example for example in outputs if example.target)
-            if keep and said:
-                kept += (soft_labels(job, teacher, said, keep, job.left_usd() - stop_at),)
+            usable = tuple(example for example in outputs if example.target)
+            if keep and usable:
+                kept += (soft_labels(job, teacher, usable, keep, job.left_usd() - stop_at),)
         except OverBudget:
             if not labelled:
                 raise
             break
-        labelled += said
+        labelled += usable
         if len(outputs) < len(chunk) and not keep:
             break
         done = {example.id for example in outputs}  # a batch begins with the longest, so a chunk cut short did not do its first documents

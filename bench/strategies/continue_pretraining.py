@@ -56,7 +56,7 @@ class ContinuePretraining(Strategy):
             if not sum(getattr(self, name).values()) > 0:
                 raise ValueError(f"{name} has no text with a weight above 0")
         if self.pretraining.schedule == "constant" and self.switch_at is None and self.general != self.task_like:
-            raise ValueError("a constant rate never falls: say with switch_at when the second blend is read")
+            raise ValueError("a constant rate never falls; set switch_at to choose when the second blend starts")
         return self
 
     def run(self, job: Job) -> Outcome:

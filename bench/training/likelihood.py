@@ -78,7 +78,7 @@ class References(Recipe):
 
 
 def _of_labels(out: Forward) -> LogProbs:
-    told = out.labels != IGNORED
-    labels = out.labels[told]
-    log_probs = torch.log_softmax(out.logits[told].float(), dim=-1).gather(-1, labels[:, None])[:, 0]
-    return [part.tolist() for part in torch.split(log_probs, told.sum(dim=1).tolist())]
+    counted = out.labels != IGNORED
+    labels = out.labels[counted]
+    log_probs = torch.log_softmax(out.logits[counted].float(), dim=-1).gather(-1, labels[:, None])[:, 0]
+    return [part.tolist() for part in torch.split(log_probs, counted.sum(dim=1).tolist())]

@@ -88,9 +88,9 @@ class EndpointLabels(Recipe):
         return 0.0
 
     def forecast_tokens(self, context: BuildContext) -> tuple[int, int]:
-        said = [message["content"] for messages in self._conversations(context) for message in messages]
-        counts = _token_ceilings(self.tokenizer.folder(context.cache), tuple(dict.fromkeys(said)))
-        return sum(counts[text] for text in said), len(self.examples) * self.sampling.max_tokens
+        texts = [message["content"] for messages in self._conversations(context) for message in messages]
+        counts = _token_ceilings(self.tokenizer.folder(context.cache), tuple(dict.fromkeys(texts)))
+        return sum(counts[text] for text in texts), len(self.examples) * self.sampling.max_tokens
 
     def make(self, folder: Path, context: BuildContext) -> None:
         bodies = [self.endpoint.body(messages, self.prompt, self.sampling) for messages in self._conversations(context)]
@@ -142,8 +142,8 @@ class PromptedLabels(Outputs):
         if not replies and self.examples:
             raise OverBudget(FIRST_DOES_NOT_FIT)
         order = sorted(replies)
-        asked, said = [self.examples[i] for i in order], [replies[i] for i in order]
-        _write(folder, self.prompt, asked, said, opened)
+        asked, answered = [self.examples[i] for i in order], [replies[i] for i in order]
+        _write(folder, self.prompt, asked, answered, opened)
 
     def _opened(self, context: BuildContext) -> bool:
         """Return whether the prompt ends with an open tag, so that the model begins with thoughts."""
@@ -172,8 +172,8 @@ class PromptedLabels(Outputs):
         """Return labels for as many documents as the limit allows: each document's own words, or the longest
         class."""
         positions, sources = sorted(self._reached(context)), self.sources(context)
-        documents, said = tuple(self.examples[i] for i in positions), sum(len(sources[i]) for i in positions)
-        return _placeholder(self.prompt, documents, self.sampling.max_output_tokens, said, len(documents) * self.max_target_tokens)
+        documents, prompt_tokens = tuple(self.examples[i] for i in positions), sum(len(sources[i]) for i in positions)
+        return _placeholder(self.prompt, documents, self.sampling.max_output_tokens, prompt_tokens, len(documents) * self.max_target_tokens)
 
 
 @dataclass(frozen=True)
@@ -193,9 +193,9 @@ class Answers(Recipe):
 
     def make(self, folder: Path, context: BuildContext) -> None:
         made = context.artifact(self.labels)
-        said = {row["id"]: row["target"] for row in _rows(made / LABELS)}
-        said |= {row["id"]: row["says"] for row in _rows(made / INVALID)}
-        write_json(folder / "predictions.json", [said[example.id] for example in self.labels.examples])
+        answers = {row["id"]: row["target"] for row in _rows(made / LABELS)}
+        answers |= {row["id"]: row["says"] for row in _rows(made / INVALID)}
+        write_json(folder / "predictions.json", [answers[example.id] for example in self.labels.examples])
 
     def read(self, folder: Path) -> list[str]:
         predictions: list[str] = json.loads((folder / "predictions.json").read_text(encoding="utf-8"))

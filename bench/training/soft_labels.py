@@ -66,11 +66,11 @@ class SoftLabels(Recipe):
 
     def _distributions(self, out: Forward) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """Return (tokens, log-probabilities) for each example of a batch."""
-        told = out.labels != IGNORED
-        logits = out.logits[told].float()
+        counted = out.labels != IGNORED
+        logits = out.logits[counted].float()
         tokens = logits.topk(min(self.top_k, logits.shape[-1])).indices
         log_probs = top_log_probs(logits, tokens, self.temperature)
-        lengths = told.sum(dim=1).tolist()
+        lengths = counted.sum(dim=1).tolist()
         return list(zip(*(torch.split(kept.cpu(), lengths) for kept in (tokens.int(), log_probs)), strict=True))
 
 

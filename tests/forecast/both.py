@@ -25,6 +25,7 @@ from bench.execution.store import DryStore
 from bench.forecast import suite as forecasting
 from bench.forecast import terminal
 from bench.forecast.arm import Forecast
+from bench.forecast.output_lengths import expected_length_ratios
 from bench.forecast.suite import Ahead
 from bench.suite.arms import Arm
 from bench.training.recipes import Trained
@@ -128,7 +129,8 @@ class Ground:
 
     def ahead(self, prepared: PreparedSuite, planned: Mapping[Arm, Forecast], records: Mapping[str, Record | None] | None = None) -> Ahead:
         """What `bench plan --no-calibrate` says of it, shown on a screen that nobody sees."""
-        ahead = forecasting.look(prepared.suite, planned, None, 1, records or {})
+        ratios = expected_length_ratios(planned.values(), DryStore(prepared.cache, no_progress).context)
+        ahead = forecasting.look(prepared.suite, planned, None, 1, records or {}, ratios)
         screen = Console(file=io.StringIO(), width=200)
         for block in terminal.blocks(ahead):
             screen.print(block)

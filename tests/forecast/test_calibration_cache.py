@@ -10,8 +10,9 @@ import pytest
 
 from bench.contracts import BuildContext, Compact, Recipe, no_progress
 from bench.errors import BenchError
+from bench.execution import prepare
 from bench.execution.store import DryStore
-from bench.forecast import calibration_cache
+from bench.forecast import calibration_cache, start_up
 from bench.forecast.calibrate import Pace
 from bench.forecast.calibration_cache import Finder
 from bench.forecast.memory import batches_peak_bytes
@@ -24,6 +25,8 @@ from bench.training.soft_labels import Distilled
 from bench.training.speed import InferenceSpeed
 from tests.execution.test_store import Steps
 from tests.forecast.conftest import planned, read
+
+CASE = Path(__file__).parents[1] / "cases" / "26-all-on-labels"
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,24 @@ def test_work_is_rehearsed_in_processes_of_its_own_as_many_as_will_run(tmp_path:
     recipes = [Steps(2, "one"), Steps(2, "two"), Steps(2, "three")]
     found = finder(tmp_path, workers=2).paces(recipes, no_progress)
     assert all((pace := found[recipe.key]) is not None and pace.steps == 2 for recipe in recipes)
+
+
+def test_the_start_of_an_arm_is_measured_once_for_each_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(CASE)
+    suite = Path("suite.yaml")
+    ready = prepare.load(suite, results=tmp_path, cache=tmp_path, device="cpu", only=None, progress=no_progress)
+    once = finder(tmp_path).starts(suite, ready.arms, ready.results, no_progress)
+    assert list(once) == list(ready.suite.tasks)
+    assert all((seconds or 0) > 0 for seconds in once.values())
+
+    def fails(*_: object) -> None:
+        raise BenchError("no")
+
+    monkeypatch.setattr(start_up, "measure", fails)
+    assert finder(tmp_path).starts(suite, ready.arms, ready.results, no_progress) == once
+    again = finder(tmp_path, again=True)
+    assert again.starts(suite, ready.arms, ready.results, no_progress) == dict.fromkeys(once)
+    assert list(again.reasons) == ["start"]
 
 
 def test_the_peak_is_that_of_the_longest_texts_and_the_batch(cache: Path, folder: Path) -> None:

@@ -92,7 +92,7 @@ def test_time_is_reckoned_by_the_share_and_dollars_by_all_of_it(arms: Planned, c
         generating=0.1,
         context_bytes=100.0,
         kept_free=0.5,
-        likely=shares,
+        ratios=shares,
     )
     for work in writing:
         assert device.takes(work).seconds == pytest.approx(shares[work.recipe.key] * work.bill.flops / 1e5)

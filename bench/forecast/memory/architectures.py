@@ -78,7 +78,7 @@ def of_folder(folder: Path) -> Architecture:
         family = settings["model_type"]
         found = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{folder}: no config.json that tells a model ({type(error).__name__})") from None
+        raise CheckpointError(f"{folder}: no config.json that describes a model ({type(error).__name__})") from None
     if family not in FAMILIES:
         raise CheckpointError(f"{folder}: model_type is {family!r}, expected one of {', '.join(FAMILIES)}")
     return Architecture(found, _is_tied(folder, settings))
@@ -87,7 +87,7 @@ def of_folder(folder: Path) -> Architecture:
 def _is_tied(folder: Path, settings: dict[str, Any]) -> bool:
     """Return whether output layer and embedding are one. The weights decide; without them the config does.
 
-    The config of a T5 always says tied. There, gated layers mean untied ones, since both came with v1.1.
+    The config of a T5 always claims that they are. There, gated layers mean untied ones, since both came with v1.1.
     """
     from safetensors import safe_open
 
@@ -108,7 +108,7 @@ def _shape(model: str, family: str, name: str) -> NamedModel:
         return NamedModel(f"{family} {name}", of_shape(shape_of(family, name)), "the published dimensions")  # type: ignore[arg-type]
     except CheckpointError as error:
         near = nearest(model, EXAMPLES)
-        hint = f"; did you mean {near}?" if near else "; or say a hub id such as google/pegasus-large, or a folder"
+        hint = f"; did you mean {near}?" if near else "; or use a hub id such as google/pegasus-large, or a folder"
         raise BenchError(f"no model '{model}': no such folder, and {error}{hint}") from None
 
 
@@ -126,6 +126,6 @@ def _of_hub(model: str) -> Architecture:
         near = nearest(model, EXAMPLES, cutoff=0.6)
         hint = f"did you mean {near}? Else put" if near else "put"
         raise BenchError(
-            f"{model}: {missing_from(MODELS)}; its config is not to be had from the hub ({type(error).__name__}); {hint} its config.json "
-            f"into DIR/{model} and say --models DIR, or name a shape such as pegasus:16-4 (families: {', '.join(SIZES)})"
+            f"{model}: {missing_from(MODELS)}; the hub does not give its config ({type(error).__name__}); {hint} its config.json "
+            f"into DIR/{model} and use --models DIR, or use a shape such as pegasus:16-4 (families: {', '.join(SIZES)})"
         ) from None
