@@ -21,19 +21,13 @@ from bench.execution.ledger import Ledger, rows
 from bench.execution.prepared_suite import PreparedSuite
 from bench.execution.record import Record
 from bench.forecast.suite import Ahead, refuse_above
-from tests.forecast.both import Ground, ground
+from tests.forecast.both import Ground
 from tests.forecast.draws import draws
 from tests.forecast.valid_suites import Draw, suites
 
 BILLIONTH = 1e-9
 MEASURED = ("s", "kWh")
 """Units whose quantity is another one each time."""
-
-
-@pytest.fixture(scope="session")
-def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
-    with ground(tmp_path_factory.mktemp("interrupted")) as found:
-        yield found
 
 
 @pytest.mark.parametrize("use", registry.names("strategies"))

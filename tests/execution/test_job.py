@@ -58,7 +58,7 @@ def test_another_seed_draws_other_labels_and_the_same_seed_the_same(loaded: suit
 
 
 def test_more_labels_than_there_are_cannot_be_bought(loaded: suite_file.Suite, tmp_path: Path) -> None:
-    with pytest.raises(NotEnough, match="10 labels owned and 200 bought make 210, the data holds 100"):
+    with pytest.raises(NotEnough, match=r"\b10 .*\b200 .*\b210\b.*\b100$"):
         job(loaded, tmp_path, budget=20.0).labels(1.0)
 
 
@@ -92,7 +92,7 @@ def test_evaluation_is_written_down_and_free(loaded: suite_file.Suite, tmp_path:
 
 def test_work_whose_price_is_known_is_refused_before_it_is_done(loaded: suite_file.Suite, tmp_path: Path) -> None:
     arm = job(loaded, tmp_path)
-    with pytest.raises(OverBudget, match=r"teacher tuning costs \$2.00, \$1.00 of \$1.00 are left"):
+    with pytest.raises(OverBudget, match=r"teacher tuning .*\$2\.00.* \$1\.00 .*\$1\.00"):
         arm.make(Steps(200), Phase.TEACHER_TUNING)
     assert not (tmp_path / "store").exists()
 
@@ -125,12 +125,12 @@ def test_a_budget_is_counted_in_whole_billionths_of_a_dollar() -> None:
 
 def test_a_label_that_costs_next_to_nothing_is_not_bought_without_end(tmp_path: Path) -> None:
     cheap = priced(tmp_path, "meter: flops", label_usd="5.0e-324")
-    with pytest.raises(NotEnough, match="the data holds 100"):
+    with pytest.raises(NotEnough, match=r"\b10 .*\b100$"):
         job(cheap, tmp_path).labels(0.5)
 
 
 def test_a_first_step_that_does_not_fit_says_what_is_left(loaded: suite_file.Suite, tmp_path: Path) -> None:
-    with pytest.raises(OverBudget, match=r"first step of student training .* \$0\.01 .* \$0\.01"):
+    with pytest.raises(OverBudget, match=r"student training .* \$0\.01 .* \$0\.01"):
         job(loaded, tmp_path, budget=0.009).make(Steps(3), Phase.STUDENT_TRAINING, allow_partial=True)
 
 
@@ -223,7 +223,7 @@ def test_items_are_paid_at_the_price_of_their_task_and_phase(tmp_path: Path) -> 
     made = arm.make(Items(2000), Phase.PSEUDO_LABELLING, allow_partial=True)
     assert arm.read(made) == 800
     assert arm.left_usd() == pytest.approx(0.0)
-    with pytest.raises(OverBudget, match=r"teacher tuning costs \$0.01, \$0.00 of \$1.00 are left"):
+    with pytest.raises(OverBudget, match=r"teacher tuning .*\$0\.01.* \$0\.00 .*\$1\.00"):
         arm.make(Items(5), Phase.TEACHER_TUNING)
 
 

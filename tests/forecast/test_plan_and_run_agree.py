@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from hypothesis import given, note
 from hypothesis import strategies as st
@@ -17,17 +15,11 @@ from bench.execution.record import Record
 from bench.forecast.arm import Forecast
 from bench.forecast.suite import Ahead
 from bench.suite.arms import Arm
-from tests.forecast.both import Ground, ground
+from tests.forecast.both import Ground
 from tests.forecast.draws import draws
 from tests.forecast.valid_suites import ENDPOINT, Draw, model, rows_of, suites
 
 BILLIONTH = 1e-9
-
-
-@pytest.fixture(scope="session")
-def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
-    with ground(tmp_path_factory.mktemp("agree")) as found:
-        yield found
 
 
 @pytest.mark.parametrize("use", registry.names("strategies"))

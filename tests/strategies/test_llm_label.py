@@ -84,7 +84,7 @@ def test_another_arm_pays_for_the_same_answers_but_asks_for_none(fake: FakeEndpo
 
 def test_a_run_that_broke_off_asks_for_the_rest_alone_and_pays_for_all(fake: FakeEndpoint, cache: Path, tmp_path: Path) -> None:
     fake.script = [fake.otherwise] * 5 + [fails(500)]
-    with pytest.raises(BenchError, match="answers so far are kept, run again"):
+    with pytest.raises(BenchError, match=r"HTTP 500; .*answers .*kept.* again"):
         run(tmp_path, cache, at(fake))
     run(tmp_path, cache, at(fake))
     assert fake.documents()[6:] == [example.source for example in POOL[5:]]
@@ -208,7 +208,7 @@ def test_what_would_be_no_label_is_scored_as_what_it_says(fake: FakeEndpoint, ca
 
 
 def test_a_prompt_cannot_show_more_labels_than_are_owned(fake: FakeEndpoint, cache: Path, tmp_path: Path) -> None:
-    with pytest.raises(NotEnough, match="the prompt shows 9 examples, 8 labels are owned"):
+    with pytest.raises(NotEnough, match=r"9 examples, .*8 labels"):
         run(tmp_path, cache, {**at(fake), "prompt": {"few_shot": 9}})
 
 
@@ -225,9 +225,9 @@ def test_there_is_one_teacher_and_a_local_one_is_decoded_greedily() -> None:
     from bench.training.llm_endpoint import Endpoint
     from bench.training.llm_prompt import Sampling
 
-    with pytest.raises(ValueError, match="expected either endpoint or teacher"):
+    with pytest.raises(ValueError, match="either endpoint or teacher"):
         llm_label()
-    with pytest.raises(ValueError, match="expected either endpoint or teacher"):
+    with pytest.raises(ValueError, match="either endpoint or teacher"):
         llm_label(teacher="llm", endpoint=Endpoint(base_url="http://localhost/v1", model="tiny"))
     with pytest.raises(ValueError, match=r"decoded at sampling\.temperature 0"):
         llm_label(teacher="llm", sampling=Sampling(temperature=0.7))

@@ -79,9 +79,9 @@ def test_a_prompt_that_does_not_fit_a_local_llm_is_refused(cache: Path, tmp_path
         run(tmp_path, cache, {"teacher": "own"}, FOLDER=str(own))
 
 
-def test_a_chat_template_that_refuses_is_told(cache: Path, tmp_path: Path) -> None:
+def test_a_chat_template_that_refuses_ends_the_run(cache: Path, tmp_path: Path) -> None:
     own = always_says(cache, tmp_path / "own", "a", "{{ raise_exception('no system here') }}")
-    with pytest.raises(CheckpointError, match="its chat template refuses the prompt: no system here"):
+    with pytest.raises(CheckpointError, match=r"chat template .*: no system"):
         run(tmp_path, cache, {"teacher": "own"}, FOLDER=str(own))
 
 

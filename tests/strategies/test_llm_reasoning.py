@@ -108,7 +108,7 @@ def test_an_llm_that_only_thinks_is_asked_twenty_times_and_the_arm_says_what_to_
     fake: FakeEndpoint, cache: Path, tmp_path: Path
 ) -> None:
     fake.otherwise = says("Okay.\nThe user wants", "length")
-    with pytest.raises(BenchError, match=r"20 of the first 20 answers .* sampling\.max_thought_tokens"):
+    with pytest.raises(BenchError, match=r"20 of the first 20 .* sampling\.max_thought_tokens"):
         run(tmp_path, cache, at(fake), splits=MANY)
     assert len(fake.requests) == 20
     assert charges(tmp_path)["output tokens"]["quantity"] == 5 * 20
@@ -155,7 +155,7 @@ def test_an_arm_that_stopped_is_failed_with_its_money_spent(fake: FakeEndpoint, 
 
 def test_a_local_llm_that_says_the_same_of_all_is_stopped(cache: Path, tmp_path: Path) -> None:
     own = always_says(cache, tmp_path / "own", "a")
-    with pytest.raises(BenchError, match="20 of the first 20 answers are the same text, 'aaaaaaaa'"):
+    with pytest.raises(BenchError, match=r"20 of the first 20 .*'aaaaaaaa'"):
         run(tmp_path, cache, {"teacher": "own"}, splits=MANY, FOLDER=str(own))
     (compute,) = charges(tmp_path).values()
     assert compute["quantity"] > 0

@@ -291,12 +291,12 @@ HIDDEN = "method: kd, kd: {teacher_outputs: every_step, hidden_weight: 3.0}"
     ("tried", "settings", "compact", "message"),
     [
         ("sft", "label_share: 0.5", "model: smaller", "model of its own"),
-        ("sft", "label_share: 0.5", "decoder_layers: 9", "9 are asked for, the model has 4"),
+        ("sft", "label_share: 0.5", "decoder_layers: 9", "9 .* 4"),
         ("kd", OF_THE_TEACHER, "model: smaller", "model of its own"),
-        ("kd", OF_THE_TEACHER, "decoder_layers: 9", "9 are asked for, the model has 4"),
-        ("pl", "method: pl", "decoder_layers: 9", "9 are asked for, the model has 4"),
+        ("kd", OF_THE_TEACHER, "decoder_layers: 9", "9 .* 4"),
+        ("pl", "method: pl", "decoder_layers: 9", "9 .* 4"),
         ("kd+pl", "method: kd+pl", "model: foreign", "different vocabularies"),
-        ("kd", HIDDEN, "model: smaller", "hidden states of 32 numbers in the teacher and 16 in the student"),
+        ("kd", HIDDEN, "model: smaller", "hidden .*32 .*teacher.* 16 .*student"),
     ],
 )
 def test_what_cannot_be_is_told_before_the_teacher_is_paid(
@@ -344,8 +344,8 @@ def test_distilling_on_the_labels_needs_no_pool(store: Store, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"kd": {"temperature": 1.0}}, "kd counts only with method 'kd' or 'kd\\+pl'"),
-        ({"method": "kd", "gold": False}, "method 'kd' trains on the labels alone"),
+        ({"kd": {"temperature": 1.0}}, "kd .*method 'kd' or 'kd\\+pl'"),
+        ({"method": "kd", "gold": False}, "gold .*'kd'|'kd' .*labels"),
         ({"method": "kd", "kd": {"hidden_weight": 3.0}}, "hidden_weight above 0 needs teacher_outputs 'every_step'"),
         ({"start_from": "large"}, "'pretrained' or 'teacher'"),
     ],

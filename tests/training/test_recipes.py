@@ -5,7 +5,7 @@ import math
 import pytest
 
 from bench.contracts import FLOPS, ITEMS, Compact, Decoding, Example, Limit
-from bench.errors import CheckpointError, OverBudget
+from bench.errors import FIRST_DOES_NOT_FIT, CheckpointError, OverBudget
 from bench.models.random import Random
 from bench.training.batches import encode
 from bench.training.checkpoints import load
@@ -72,7 +72,7 @@ def test_shapes_are_known_before_anything_is_made(shop, pretrained, cache, examp
     assert layer_counts(twice.config(cache))[1] == 1
     assert twice.flop_model(cache).decoder * 4 == pretrained.flop_model(cache).decoder
     assert not shop.made
-    with pytest.raises(CheckpointError, match="5 are asked for, the model has 4"):
+    with pytest.raises(CheckpointError, match=r"decoder.* 5 .* 4$"):
         Shrunk(pretrained, Compact(decoder_layers=5)).flop_model(cache)
 
 
@@ -151,7 +151,7 @@ def test_labels_are_pretended_to_be_as_long_as_allowed_also_of_short_documents(s
     pool = (Example("a", "one two"), Example("b", ""), Example("c", "a document of many words " * 9))
     recipe = _pseudo_labels(pretrained, pool)
     placeholders = recipe.placeholder(shop.context())
-    assert placeholders[0].target == "one two one two one two"
+    assert placeholders[0].target.split() == pool[0].source.split() * 3
     assert {len(e.target) for e in encode(pretrained.folder(shop.context()), placeholders, "", 32, 6)} == {6}
 
 
@@ -196,7 +196,7 @@ def test_documents_are_limited_by_their_number_as_well(shop, pretrained, example
 
 @one_family
 def test_pseudo_labels_that_money_buys_none_of_are_over_budget(shop, pretrained, examples):
-    with pytest.raises(OverBudget, match="first step does not fit"):
+    with pytest.raises(OverBudget, match=FIRST_DOES_NOT_FIT):
         shop.make(_pseudo_labels(pretrained, examples).limited_to(Limit(meter=FLOPS, amount=1.0)), allowance=1.0)
 
 
