@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from bench.contracts import Decoding, NoTally, Precision
+from bench.contracts import Decoding, Precision, Unmetered
 from bench.errors import MeasureError
 from bench.forecast.memory import Architecture, Generation, Kernels, SequenceLengths, TrainingStep, Workload, find, peak
 from bench.forecast.memory.model import with_dropout
@@ -121,7 +121,7 @@ def train_two_steps(architecture: Architecture, case: Case, device: str, mark: C
         precision=case.precision,
         device=device,
         seed=0,
-        tally=NoTally(),
+        usage=Unmetered(),
         progress=progress,
         may_stop_early=False,
     )

@@ -25,7 +25,7 @@ from bench.contracts.bases import (
 )
 from bench.contracts.normal_form import Form, is_blank, nfkc_form, normal_form
 from bench.contracts.part import POOL, Compact, ContentPath, Decoding, Layers, ModelLabel, Names, Part, Precision, TextLabel, paths_used
-from bench.contracts.recipe import NoTally, R, Recipe, Tally, Workbench, identify
+from bench.contracts.recipe import BuildContext, R, Recipe, Unmetered, UsageMeter, identify
 from bench.contracts.strategy import Job, Outcome, Strategy
 from bench.contracts.values import (
     Bill,
@@ -45,11 +45,15 @@ from bench.contracts.values import (
     fingerprint,
     no_progress,
 )
+from bench.contracts.workload import Activity, Batch, Network, OutputLengths
 
 __all__ = [
     "PARENT_PIPE",
     "POOL",
+    "Activity",
+    "Batch",
     "Bill",
+    "BuildContext",
     "Charge",
     "Checkpoint",
     "Compact",
@@ -67,8 +71,9 @@ __all__ = [
     "Metric",
     "ModelLabel",
     "Names",
-    "NoTally",
+    "Network",
     "Outcome",
+    "OutputLengths",
     "PaidBy",
     "Part",
     "Phase",
@@ -83,12 +88,12 @@ __all__ = [
     "Source",
     "Splits",
     "Strategy",
-    "Tally",
     "Task",
     "Text",
     "TextLabel",
     "TokenMetric",
-    "Workbench",
+    "Unmetered",
+    "UsageMeter",
     "content_hash",
     "fingerprint",
     "identify",

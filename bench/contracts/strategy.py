@@ -63,12 +63,12 @@ class Job(ABC):
         """
 
     @abstractmethod
-    def make(self, recipe: R, phase: Phase, shorten: bool = False, at_most_usd: float | None = None) -> R:
+    def make(self, recipe: R, phase: Phase, allow_partial: bool = False, max_usd: float | None = None) -> R:
         """Make an artifact, or find it, and pay for it in both cases. Return the recipe as it was made.
 
-        `at_most_usd` is the part of the money left that it may take. None: all of it. With `shorten`, an
+        `max_usd` is the part of the money left that it may take. None: all of it. With `allow_partial`, an
         artifact that costs more is made as far as the money goes, and the returned recipe has a `limit`.
-        Raises OverBudget where the charge does not fit, or with `shorten` its first step.
+        Raises OverBudget where the charge does not fit, or with `allow_partial` its first step.
         """
 
     @abstractmethod

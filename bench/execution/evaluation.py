@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from bench.contracts import Example, Form, Outcome, Recipe, Score, Splits, TokenMetric, Workbench
+from bench.contracts import BuildContext, Example, Form, Outcome, Recipe, Score, Splits, TokenMetric
 from bench.errors import BenchError
 from bench.execution.job import ArmJob
 from bench.suite.arms import Arm
@@ -76,7 +76,7 @@ class Evaluation:
         if not recipes:
             return {}
         made: dict[str, LogProbs] = {name: self.job.read(self.job.make(recipe, "evaluation")) for name, recipe in recipes.items()}
-        return made | {"floor: token frequencies": recipes["student"].by_frequency(self.job.start_labels(), self.job.bench)}
+        return made | {"floor: token frequencies": recipes["student"].by_frequency(self.job.start_labels(), self.job.context)}
 
     def scores(self, predictions: Mapping[str, Sequence[str]], log_probs: Mapping[str, LogProbs]) -> dict[str, list[Score]]:
         """Return the scores of each subject by every metric, for texts and likelihoods.
@@ -97,13 +97,13 @@ class Evaluation:
         return found
 
     def _form(self) -> Form:
-        folder = self.models["student"].origin.checkpoint.folder(self.job.bench.cache)
+        folder = self.models["student"].origin.checkpoint.folder(self.job.context.cache)
         return comparison_form(load_tokenizer(folder))
 
-    def facts(self, bench: Workbench) -> dict[str, float]:
+    def facts(self, context: BuildContext) -> dict[str, float]:
         """Return the sizes of the models, and milliseconds and FLOPs per example of the large and the compact
         model."""
-        sizes = {f"{name}_parameters": count_parameters(load(model.folder(bench))[0]) for name, model in self.models.items()}
+        sizes = {f"{name}_parameters": count_parameters(load(model.folder(context))[0]) for name, model in self.models.items()}
         speed: dict[str, float] = self.job.read(self.job.make(self._speed, "evaluation"))
         return sizes | speed
 

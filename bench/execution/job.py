@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 from bench.contracts import (
     POOL,
     Bill,
+    BuildContext,
     Charge,
     Checkpoint,
     Example,
@@ -31,7 +32,6 @@ from bench.contracts import (
     Splits,
     Text,
     TextLabel,
-    Workbench,
     fingerprint,
     no_progress,
 )
@@ -40,7 +40,7 @@ from bench.errors import MeasureError, NotEnough, OverBudget
 from bench.execution.known_paths import content
 from bench.execution.ledger import LIMITED, Ledger
 from bench.execution.purse import Purse
-from bench.execution.store import Allowance, Workshop
+from bench.execution.store import Allowance, ArtifactBuilder
 from bench.suite.arms import Arm, models_of, named
 from bench.suite.prices import FORESEEN, UNITS
 from bench.suite.suite_file import Suite
@@ -68,7 +68,9 @@ class Work:
 class ArmJob(Job):
     """The Job of one arm: buys labels, has recipes made, and pays for both."""
 
-    def __init__(self, suite: Suite, arm: Arm, splits: Splits, purse: Purse, workshop: Workshop, ledger: Ledger | None = None) -> None:
+    def __init__(
+        self, suite: Suite, arm: Arm, splits: Splits, purse: Purse, builder: ArtifactBuilder, ledger: Ledger | None = None
+    ) -> None:
         self.task, self.unlabelled, self.dev = arm.task, splits.unlabelled, splits.dev
         self.large, self.compact = suite.large, arm.cell.strategy.compact or suite.spec.compact
         self.decoding, self.precision, self.budget_usd = suite.spec.decoding, suite.spec.precision, arm.budget_usd
@@ -76,7 +78,7 @@ class ArmJob(Job):
         self._suite, self._seed, self._train = suite.spec, arm.seed, splits.train
         self._models, self._texts, self._task_label = suite.models, suite.texts, arm.task_label
         self._held_out = splits.dev + splits.test
-        self._purse, self._workshop, self._ledger = purse, workshop, ledger
+        self._purse, self._builder, self._ledger = purse, builder, ledger
         self._works: dict[str, Work] = {}
         self._bought = 0
         self._label_usd = suite.spec.prices.label_usd if arm.task.label_usd is None else arm.task.label_usd
@@ -90,7 +92,7 @@ class ArmJob(Job):
     def text(self, label: TextLabel) -> tuple[Example, ...]:
         if label == POOL:
             return self.unlabelled
-        return _documents(self._texts[label], self.bench.cache, self._held_out, self.bench.progress)
+        return _documents(self._texts[label], self.context.cache, self._held_out, self.context.progress)
 
     def left_usd(self) -> float:
         return self._purse.left_usd
@@ -125,7 +127,7 @@ class ArmJob(Job):
         return math.floor(round(min(share * self.budget_usd / self._label_usd, MOST_LABELS), 9))
 
     def read(self, recipe: Recipe) -> Any:
-        return self._workshop.value(recipe)
+        return self._builder.value(recipe)
 
     def has_made(self, recipe: Recipe) -> bool:
         """Return whether this arm had the recipe made, and paid for it."""
@@ -137,22 +139,22 @@ class ArmJob(Job):
         return tuple(self._works.values())
 
     @property
-    def bench(self) -> Workbench:
+    def context(self) -> BuildContext:
         """The context in which artifacts are read."""
-        return self._workshop.bench
+        return self._builder.context
 
     def check(self, recipe: Recipe) -> None:
-        recipe.forecast_flops(self.bench)
+        recipe.forecast_flops(self.context)
 
-    def make(self, recipe: R, phase: Phase, shorten: bool = False, at_most_usd: float | None = None) -> R:
+    def make(self, recipe: R, phase: Phase, allow_partial: bool = False, max_usd: float | None = None) -> R:
         for needed in recipe.inputs():
             self.make(needed, phase)
         if self.has_made(recipe):
             return recipe
         if self._suite.pays.who(phase) == "free":
-            bill, shared = self._workshop.bill_for(recipe, Allowance(self._suite.prices.meter))
+            bill, shared = self._builder.bill_for(recipe, Allowance(self._suite.prices.meter))
         else:
-            recipe, allowance = self._fitted(recipe, phase, shorten, at_most_usd)
+            recipe, allowance = self._fitted(recipe, phase, allow_partial, max_usd)
             bill, shared = self._metered(recipe, allowance, phase)
         self._pay(recipe, bill, phase)
         self._works[recipe.key] = Work(phase=phase, recipe=recipe, bill=bill, shared=shared)
@@ -165,7 +167,7 @@ class ArmJob(Job):
         """Make a recipe under an allowance. Work that seconds or kWh cut off midway is charged its whole
         allowance."""
         try:
-            return self._workshop.bill_for(recipe, allowance)
+            return self._builder.bill_for(recipe, allowance)
         except OverBudget:
             if allowance.meter not in FORESEEN and allowance.amount:
                 self._cut_off("compute", allowance.amount, UNITS[allowance.meter], self._unit_price_usd(phase), phase)
@@ -178,10 +180,10 @@ class ArmJob(Job):
     def _cut_off(self, kind: str, amount: float, unit: str, price_usd: float, phase: Phase) -> None:
         self._purse.pay(Charge(kind=f"{kind} cut off", quantity=amount, unit=unit, unit_price_usd=price_usd, paid_by="purse", phase=phase))
 
-    def _fitted(self, recipe: R, phase: Phase, shorten: bool, at_most_usd: float | None) -> tuple[R, Allowance]:
+    def _fitted(self, recipe: R, phase: Phase, allow_partial: bool, max_usd: float | None) -> tuple[R, Allowance]:
         """Return the recipe, shortened where it has to be and may be, and how much of the meter it may use."""
         meter, price = self._suite.prices.meter, self._unit_price_usd(phase)
-        money = self.left_usd() if at_most_usd is None else max(0.0, min(at_most_usd, self.left_usd()))
+        money = self.left_usd() if max_usd is None else max(0.0, min(max_usd, self.left_usd()))
         beforehand = self._suite.prices.set_up_usd(self._task_label, phase) if recipe.on_device else self._tokens_usd(recipe)
         if beforehand > money:
             self._refuse(beforehand, money, phase)
@@ -193,14 +195,14 @@ class ArmJob(Job):
         usd = None if needs is None else round(needs * price + beforehand, 9)
         if needs is not None and usd is not None and usd <= money:
             return recipe, Allowance(meter, max(amount, needs * (1 + ROUNDING)))
-        if usd is not None and not shorten:
+        if usd is not None and not allow_partial:
             self._refuse(usd, money, phase)
-        return (self._shortened(recipe, phase, amount, money) if shorten else recipe), Allowance(meter, amount)
+        return (self._shortened(recipe, phase, amount, money) if allow_partial else recipe), Allowance(meter, amount)
 
     def _shortened(self, recipe: R, phase: Phase, amount: float, money: float) -> R:
         """Limit a recipe to an amount of the meter. Raises OverBudget where not even its first step fits."""
         self.facts[LIMITED] = 1
-        shortened = recipe.within(Limit(self._suite.prices.meter, amount))
+        shortened = recipe.limited_to(Limit(self._suite.prices.meter, amount))
         try:
             self._foreseen(shortened, self._suite.prices.meter)
         except OverBudget:
@@ -212,11 +214,11 @@ class ArmJob(Job):
     def _foreseen(self, recipe: Recipe, meter: Meter) -> float | None:
         """Return the amount of the meter that a recipe needs, or None where it is unknown in advance."""
         if meter == "flops":
-            return recipe.forecast_flops(self.bench)
-        return recipe.forecast_items(self.bench) if meter == "items" else None
+            return recipe.forecast_flops(self.context)
+        return recipe.forecast_items(self.context) if meter == "items" else None
 
     def _tokens_usd(self, recipe: Recipe) -> float:
-        tokens = recipe.forecast_tokens(self.bench)
+        tokens = recipe.forecast_tokens(self.context)
         return math.fsum(charge.usd for charge in self._suite.prices.token_charges(*tokens, "", "purse"))
 
     def _refuse(self, usd: float, money: float, phase: Phase) -> NoReturn:

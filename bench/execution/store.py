@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Protocol
 
-from bench.contracts import Bill, Instrument, Meter, NoTally, Profiler, Progress, Reading, Recipe, Tally, Workbench, identify
+from bench.contracts import Bill, BuildContext, Instrument, Meter, Profiler, Progress, Reading, Recipe, Unmetered, UsageMeter, identify
 from bench.errors import MeasureError
 from bench.system import machine
 from bench.system.files import atomic_write, exclusive_lock, write_json
@@ -40,8 +40,8 @@ class Allowance:
 
 
 @dataclass(kw_only=True)
-class Meters:
-    """A Tally that counts FLOPs and time of one piece of work, and checks its allowance before every step.
+class StepMeter:
+    """A UsageMeter that counts FLOPs and time of one piece of work, and checks its allowance before every step.
 
     For seconds and kWh, the next step is assumed to take as much as the longest so far. The work after the
     last step (saving) is assumed to take as much as that before the first (loading).
@@ -73,7 +73,7 @@ class Meters:
             raise MeasureError("the suite pays by energy, which cannot be read here")
         return kwh
 
-    def room_for(self, flops: float, items: int = 0) -> bool:
+    def can_afford(self, flops: float, items: int = 0) -> bool:
         if self.set_up_s is None:
             self.set_up_s = time.monotonic() - self.started
             self._set_up = self._last = self.used()
@@ -82,19 +82,19 @@ class Meters:
         step = {"flops": flops, "items": items}.get(self.allowance.meter, self._longest + self._set_up)
         return self.used() + step <= self.allowance.amount
 
-    def fraction(self) -> float:
+    def fraction_used(self) -> float:
         if self.allowance.meter == "items" or not self.allowance.amount:  # the first step would count all items as used
             return 0.0
         return min(1.0, self.used() / self.allowance.amount)
 
-    def advance(self, flops: float, items: int = 0) -> None:
+    def record_step(self, flops: float, items: int = 0) -> None:
         self.flops += flops
         self.items += items
         now = self.used()
         self._longest = max(self._longest, now - self._last)
         self._last = now
 
-    def sold(self, prompt_tokens: int, output_tokens: int) -> None:
+    def record_tokens(self, prompt_tokens: int, output_tokens: int) -> None:
         self.prompt_tokens += prompt_tokens
         self.output_tokens += output_tokens
 
@@ -139,10 +139,10 @@ def window(profilers: Mapping[str, Profiler], device: str) -> Iterator[Window]:
             opened.wall_s = time.monotonic() - begun
 
 
-class Workshop(Protocol):
+class ArtifactBuilder(Protocol):
     """Makes recipes and returns their bills: the store, or a dry run that only forecasts."""
 
-    bench: Workbench
+    context: BuildContext
 
     def bill_for(self, recipe: Recipe, allowance: Allowance) -> tuple[Bill, bool]:
         """Return the bill, and whether the work had been done before."""
@@ -163,7 +163,7 @@ class Store:
         decides = json.dumps([models, *(identify(profiler) for profiler in profilers.values())], sort_keys=True)
         self.folder = folder / f"{device}-{hashlib.sha256(decides.encode()).hexdigest()[:8]}"
         self.cache, self.device, self.profilers, self.progress = cache, device, profilers, progress
-        self.bench = self._bench(NoTally())
+        self.context = self._context(Unmetered())
 
     def artifact(self, recipe: Recipe) -> Path:
         """Return the folder of an artifact."""
@@ -201,8 +201,8 @@ class Store:
         with atomic_write(self.folder / recipe.key) as making:
             (making / "artifact").mkdir(parents=True)
             with window(self.profilers, self.device) as seen:
-                meters = Meters(allowance=allowance, energy_so_far=seen.kwh_so_far)
-                recipe.make(making / "artifact", self._bench(meters))
+                meters = StepMeter(allowance=allowance, energy_so_far=seen.kwh_so_far)
+                recipe.make(making / "artifact", self._context(meters))
             if meters.set_up_s is not None:
                 seen.readings.append(Reading("set_up", meters.set_up_s, "s", "counter"))
             bill = Bill(
@@ -217,8 +217,8 @@ class Store:
             write_json(making / "bill.json", {"schema": SCHEMA, "recipe": recipe.identity(), **asdict(bill)})
         return bill
 
-    def _bench(self, tally: Tally) -> Workbench:
-        return Workbench(cache=self.cache, device=self.device, artifact=self.artifact, tally=tally, progress=self.progress)
+    def _context(self, usage: UsageMeter) -> BuildContext:
+        return BuildContext(cache=self.cache, device=self.device, artifact=self.artifact, usage=usage, progress=self.progress)
 
 
 class DryStore:
@@ -229,7 +229,9 @@ class DryStore:
     """
 
     def __init__(self, cache: Path, progress: Progress) -> None:
-        self.bench = Workbench(cache=cache, device="cpu", artifact=lambda recipe: Path(recipe.key), tally=NoTally(), progress=progress)
+        self.context = BuildContext(
+            cache=cache, device="cpu", artifact=lambda recipe: Path(recipe.key), usage=Unmetered(), progress=progress
+        )
         self._made: Store | None = None
         self._bills: dict[str, Bill] = {}
 
@@ -243,13 +245,13 @@ class DryStore:
         if self._made and (bill := self._made.bill(recipe)):
             return bill, True
         if recipe.key not in self._bills:
-            prompt_tokens, output_tokens = recipe.forecast_tokens(self.bench)
+            prompt_tokens, output_tokens = recipe.forecast_tokens(self.context)
             self._bills[recipe.key] = Bill(
-                flops=recipe.forecast_flops(self.bench),
+                flops=recipe.forecast_flops(self.context),
                 wall_s=0.0,
                 kwh=0.0,
                 readings=(),
-                items=recipe.forecast_items(self.bench),
+                items=recipe.forecast_items(self.context),
                 prompt_tokens=prompt_tokens,
                 output_tokens=output_tokens,
             )
@@ -258,4 +260,4 @@ class DryStore:
     def value(self, recipe: Recipe) -> object:
         if self._made and self._made.artifact(recipe).exists():
             return self._made.value(recipe)
-        return recipe.pretend(self.bench)
+        return recipe.placeholder(self.context)

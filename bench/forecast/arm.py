@@ -16,8 +16,6 @@ from bench.execution.record import Status, status_of
 from bench.execution.store import DryStore
 from bench.suite.arms import Arm
 from bench.suite.suite_file import Suite
-from bench.training.generated import Outputs
-from bench.training.recipes import Finetuned, Trained
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +55,7 @@ class Forecast:
         Then the dollars equal those of the ledger; otherwise they are an upper bound. Text that a model
         generated and a store keeps is known.
         """
-        return not any(map(_says, self.works))
+        return not any(map(_generates, self.works))
 
     @property
     def limited(self) -> bool:
@@ -84,7 +82,7 @@ def forecast(suite: Suite, arm: Arm, splits: Splits, store: DryStore) -> Forecas
             job.make(recipe, "evaluation")
     except BenchError as error:  # an arm that is impossible must not hide what the others cost
         stops, status = str(error), status_of(error)
-    steps = sum(work.recipe.steps(job.bench) for work in job.works if isinstance(work.recipe, Trained))
+    steps = sum(work.recipe.training_steps(job.context) for work in job.works)
     return Forecast(
         facts={**job.facts, **facts},
         charges=tuple(purse.charges),
@@ -99,12 +97,16 @@ def forecast(suite: Suite, arm: Arm, splits: Splits, store: DryStore) -> Forecas
 
 def _more_usd(suite: Suite, job: ArmJob) -> float:
     """Return what trainings on a model's outputs may cost beyond their forecast."""
-    taught = itertools.dropwhile(lambda work: not _says(work), job.works)
+    taught = itertools.dropwhile(lambda work: not _generates(work), job.works)
     paid = [work for work in taught if suite.spec.pays.who(work.phase) == "purse" and not work.shared]
-    more = [(work.phase, work.recipe.ceiling_flops(job.bench) - work.bill.flops) for work in paid if isinstance(work.recipe, Finetuned)]
-    return math.fsum(flops * suite.spec.prices.unit_price_usd("flops", "", phase) for phase, flops in more)
+    more = [
+        (ceiling - work.bill.flops) * suite.spec.prices.unit_price_usd("flops", "", work.phase)
+        for work in paid
+        if (ceiling := work.recipe.ceiling_flops(job.context)) is not None
+    ]
+    return math.fsum(more)
 
 
-def _says(work: Work) -> bool:
-    """Return whether the result of this work is known only after a model has generated it."""
-    return work.phase != "evaluation" and not work.shared and (isinstance(work.recipe, Outputs) or not work.recipe.on_device)
+def _generates(work: Work) -> bool:
+    """Return whether the result of this work is text that a model has yet to generate."""
+    return work.recipe.generates_text and work.phase != "evaluation" and not work.shared

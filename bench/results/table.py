@@ -53,7 +53,7 @@ class Results:
     """Content of suite.json; {} where there is none."""
     suite_text: str = ""
     """suite.yaml as it was run; '' where there is none."""
-    foreseen: Written | None = None
+    forecasts: Written | None = None
     """Forecasts that `bench plan` saved for the arms, where it was run before."""
     kept: bool = False
     """Whether the folders of the arms are gone, and everything comes from table.parquet and `archive`."""
@@ -100,7 +100,7 @@ def read(folder: Path) -> Results:
         records=records,
         suite=suite,
         suite_text=_text(folder),
-        foreseen=saved.read(folder),
+        forecasts=saved.read(folder),
     )
 
 
@@ -125,7 +125,7 @@ def _kept(folder: Path, suite: Mapping[str, Any]) -> Results | None:
             records={**from_table, **records},
             suite=suite,
             suite_text=_text(folder),
-            foreseen=saved.read(folder),
+            forecasts=saved.read(folder),
             kept=True,
         )
         if from_table

@@ -56,7 +56,7 @@ class ContinuePretraining(Strategy):
             if not sum(getattr(self, name).values()) > 0:
                 raise ValueError(f"{name} has no text with a weight above 0")
         if self.pretraining.schedule == "constant" and self.switch_at is None and self.general != self.task_like:
-            raise ValueError("a constant rate never falls: say with switch_at when the second blend is read")
+            raise ValueError("a constant rate never falls; set switch_at to choose when the second blend starts")
         return self
 
     def run(self, job: Job) -> Outcome:
@@ -80,6 +80,6 @@ class ContinuePretraining(Strategy):
             seed=job.seed_for("pretraining"),
         )
         job.check(_steps.finetuned(job, further, labels, self.student, "student_training"))
-        made = job.make(further, "continued_pretraining", shorten=True, at_most_usd=self.pretraining_share * job.left_usd())
+        made = job.make(further, "continued_pretraining", allow_partial=True, max_usd=self.pretraining_share * job.left_usd())
         student = _steps.tune(job, made, labels, self.student, "student_training")
         return Outcome(student, facts={f"pretraining_{name}": value for name, value in job.read(made).items()})

@@ -81,7 +81,7 @@ class Distill(Strategy):
         reads_pool = self.method != "kd"
         pseudo, kept = _steps.pseudo_label(job, teacher, self.pseudo_share * job.left_usd(), keep) if reads_pool else ((), ())
         student = self._student(job, base, kept + gold_kept if keep else teacher, pseudo + gold)
-        return Outcome(job.make(student, "student_training", shorten=True), teacher, {"pseudo_labels": len(pseudo)})
+        return Outcome(job.make(student, "student_training", allow_partial=True), teacher, {"pseudo_labels": len(pseudo)})
 
     def _student(
         self, job: Job, base: ModelRecipe, taught_by: tuple[SoftLabels, ...] | ModelRecipe, examples: tuple[Example, ...]

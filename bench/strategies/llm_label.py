@@ -128,7 +128,7 @@ class LlmLabel(Strategy):
         )
 
 
-def _label(job: Job, ask: Ask, prompt: Prompt, at_most_usd: float) -> list[Labelling]:
+def _label(job: Job, ask: Ask, prompt: Prompt, max_usd: float) -> list[Labelling]:
     """Label the pool in its order, chunk by chunk, until the money is spent.
 
     Tokens of a chunk are bought completely or not at all. If a chunk does not fit, half of it is tried, and
@@ -140,11 +140,11 @@ def _label(job: Job, ask: Ask, prompt: Prompt, at_most_usd: float) -> list[Label
 
     labellings: list[Labelling] = []
     answers: list[str] = []
-    stop_at, start, size = job.left_usd() - at_most_usd, 0, min(CHUNK, len(job.unlabelled))
+    stop_at, start, size = job.left_usd() - max_usd, 0, min(CHUNK, len(job.unlabelled))
     while start < len(job.unlabelled):
         recipe = ask(job.unlabelled[start : start + size])
         try:
-            made = job.make(recipe, "pseudo_labelling", shorten=True, at_most_usd=job.left_usd() - stop_at)
+            made = job.make(recipe, "pseudo_labelling", allow_partial=True, max_usd=job.left_usd() - stop_at)
         except OverBudget:
             if not recipe.on_device and size > 1:
                 size //= 2

@@ -32,4 +32,4 @@ class Sft(Strategy):
         student = _steps.finetuned(job, _steps.cut(job, teacher), examples, self.student, "student_training")
         job.check(student)
         job.make(teacher, "teacher_tuning")
-        return Outcome(job.make(student, "student_training", shorten=True), teacher)
+        return Outcome(job.make(student, "student_training", allow_partial=True), teacher)

@@ -58,7 +58,7 @@ def body(use: str, data: st.DataObject, here: Ground) -> None:
         note(f"spent {spent}, to go {ahead.to_go}")
         assert spent <= ahead.to_go.at_most_usd + BILLIONTH
         if all(forecast.exact for arm, forecast in ahead.planned.items() if arm not in ahead.records):
-            assert spent == pytest.approx(ahead.to_go.usd, abs=BILLIONTH)
+            assert spent == pytest.approx(ahead.to_go.expected_usd, abs=BILLIONTH)
 
 
 def foreseen(draw: Draw) -> Draw:

@@ -1,4 +1,4 @@
-"""What a strategy can do with the money, over a workshop that makes nothing heavy."""
+"""What a strategy can do with the money, over a builder that makes nothing heavy."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.contracts import Example, Outcome, Progress, Recipe, Splits, Text, Workbench, no_progress
+from bench.contracts import BuildContext, Example, Outcome, Progress, Recipe, Splits, Text, no_progress
 from bench.errors import BenchError, NotEnough, OverBudget
 from bench.execution.evaluation import Evaluation
 from bench.execution.job import ArmJob
@@ -99,14 +99,14 @@ def test_work_whose_price_is_known_is_refused_before_it_is_done(loaded: suite_fi
 
 def test_work_that_may_be_shortened_takes_what_the_money_buys(loaded: suite_file.Suite, tmp_path: Path) -> None:
     arm = job(loaded, tmp_path)
-    made = arm.make(Steps(200), "student_training", shorten=True)
+    made = arm.make(Steps(200), "student_training", allow_partial=True)
     assert arm.read(made) == 100
     assert arm.left_usd() == 0.0
 
 
 def test_a_part_of_the_money_can_be_set_aside(loaded: suite_file.Suite, tmp_path: Path) -> None:
     arm = job(loaded, tmp_path)
-    made = arm.make(Steps(200), "pseudo_labelling", shorten=True, at_most_usd=0.305)
+    made = arm.make(Steps(200), "pseudo_labelling", allow_partial=True, max_usd=0.305)
     assert arm.read(made) == 30
     assert arm.left_usd() == pytest.approx(0.7)
 
@@ -131,12 +131,12 @@ def test_a_label_that_costs_next_to_nothing_is_not_bought_without_end(tmp_path: 
 
 def test_a_first_step_that_does_not_fit_says_what_is_left(loaded: suite_file.Suite, tmp_path: Path) -> None:
     with pytest.raises(OverBudget, match=r"student training .* \$0\.01 .* \$0\.01"):
-        job(loaded, tmp_path, budget=0.009).make(Steps(3), "student_training", shorten=True)
+        job(loaded, tmp_path, budget=0.009).make(Steps(3), "student_training", allow_partial=True)
 
 
 def test_a_first_step_that_does_not_fit_ends_the_arm(loaded: suite_file.Suite, tmp_path: Path) -> None:
     with pytest.raises(OverBudget):
-        job(loaded, tmp_path, budget=0.009).make(Steps(3), "student_training", shorten=True)
+        job(loaded, tmp_path, budget=0.009).make(Steps(3), "student_training", allow_partial=True)
 
 
 @settings(max_examples=30)
@@ -147,7 +147,7 @@ def test_no_sequence_of_work_overspends(
     arm = job(loaded, tmp_path_factory.mktemp("arm"), budget)
     for i, n in enumerate(steps):
         try:
-            arm.make(Steps(n, name=str(i)), "student_training", shorten=i % 2 == 0)
+            arm.make(Steps(n, name=str(i)), "student_training", allow_partial=i % 2 == 0)
         except OverBudget:
             continue
     assert arm.left_usd() >= 0.0
@@ -194,16 +194,16 @@ class Items(Recipe):
 
     count: int
 
-    def forecast_flops(self, bench: Workbench) -> float:
+    def forecast_flops(self, context: BuildContext) -> float:
         return 1.0
 
-    def forecast_items(self, bench: Workbench) -> int:
+    def forecast_items(self, context: BuildContext) -> int:
         return self.count if self.limit is None else min(self.count, int(self.limit.amount))
 
-    def make(self, folder: Path, bench: Workbench) -> None:
+    def make(self, folder: Path, context: BuildContext) -> None:
         made = 0
-        while made < self.count and bench.tally.room_for(1, 1):
-            bench.tally.advance(1, 1)
+        while made < self.count and context.usage.can_afford(1, 1):
+            context.usage.record_step(1, 1)
             made += 1
         (folder / "made").write_text(str(made))
 
@@ -220,7 +220,7 @@ def test_items_are_paid_at_the_price_of_their_task_and_phase(tmp_path: Path) -> 
     assert arm.left_usd() == pytest.approx(0.8)
     arm.make(Items(101), "student_training")
     assert arm.left_usd() == pytest.approx(0.8)
-    made = arm.make(Items(2000), "pseudo_labelling", shorten=True)
+    made = arm.make(Items(2000), "pseudo_labelling", allow_partial=True)
     assert arm.read(made) == 800
     assert arm.left_usd() == pytest.approx(0.0)
     with pytest.raises(OverBudget, match=r"teacher tuning .*\$0\.01.* \$0\.00 .*\$1\.00"):
@@ -237,14 +237,14 @@ class Sold(Recipe):
 
     on_device = False
 
-    def forecast_flops(self, bench: Workbench) -> float:
+    def forecast_flops(self, context: BuildContext) -> float:
         return 1e9
 
-    def forecast_tokens(self, bench: Workbench) -> tuple[int, int]:
+    def forecast_tokens(self, context: BuildContext) -> tuple[int, int]:
         return round(self.prompt * self.estimate), round(self.output * self.estimate)
 
-    def make(self, folder: Path, bench: Workbench) -> None:
-        bench.tally.sold(self.prompt, self.output)
+    def make(self, folder: Path, context: BuildContext) -> None:
+        context.usage.record_tokens(self.prompt, self.output)
 
 
 BY_TOKENS = "usd_per_1m_prompt_tokens: 100, usd_per_1m_output_tokens: 400"

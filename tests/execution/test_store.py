@@ -8,39 +8,41 @@ from pathlib import Path
 
 import pytest
 
-from bench.contracts import Bill, Instrument, Limit, Part, Profiler, Reading, Recipe, Workbench, no_progress
+from bench.contracts import Bill, BuildContext, Instrument, Limit, Part, Profiler, Reading, Recipe, no_progress
 from bench.errors import OverBudget
-from bench.execution.store import Allowance, DryStore, Meters, Store, window
+from bench.execution.store import Allowance, DryStore, StepMeter, Store, window
 
 
 @dataclass(frozen=True)
 class Steps(Recipe):
     """So many steps of ten FLOPs; each leaves a line."""
 
+    activity = "training"
+
     steps: int
     name: str = ""
     seconds_a_step: float = 0.0
     tail_s: float = 0.0
 
-    def forecast_flops(self, bench: Workbench) -> float:
-        return 10.0 * self.pretend(bench)
+    def forecast_flops(self, context: BuildContext) -> float:
+        return 10.0 * self.placeholder(context)
 
-    def make(self, folder: Path, bench: Workbench) -> None:
+    def make(self, folder: Path, context: BuildContext) -> None:
         for step in range(self.steps):
-            if not bench.tally.room_for(10):
+            if not context.usage.can_afford(10):
                 if self.limit is None or step == 0:
                     raise OverBudget("no room")
                 break
             time.sleep(self.seconds_a_step)
             with (folder / "steps").open("a") as lines:
                 lines.write(f"{step}\n")
-            bench.tally.advance(10)
+            context.usage.record_step(10)
         time.sleep(self.tail_s)
 
     def read(self, folder: Path) -> int:
         return len((folder / "steps").read_text().splitlines())
 
-    def pretend(self, bench: Workbench) -> int:
+    def placeholder(self, context: BuildContext) -> int:
         fit = self.steps if self.limit is None or self.limit.meter != "flops" else min(self.steps, int(self.limit.amount // 10))
         if not fit:
             raise OverBudget("no room")
@@ -51,10 +53,10 @@ class Steps(Recipe):
 class Broken(Recipe):
     """Leaves half a file and fails."""
 
-    def forecast_flops(self, bench: Workbench) -> float:
+    def forecast_flops(self, context: BuildContext) -> float:
         return 0.0
 
-    def make(self, folder: Path, bench: Workbench) -> None:
+    def make(self, folder: Path, context: BuildContext) -> None:
         (folder / "half").write_text("ha")
         raise RuntimeError("in the middle")
 
@@ -116,23 +118,23 @@ def test_by_the_clock_work_stops_before_a_step_like_the_longest_would_overrun(tm
 
 
 def test_the_tally_tells_how_much_of_its_allowance_is_used() -> None:
-    meters = Meters(allowance=Allowance("flops", 40))
-    assert meters.room_for(40)
-    assert not meters.room_for(41)
-    meters.advance(30)
-    assert meters.fraction() == 0.75
-    assert not meters.room_for(11)
-    assert Meters(allowance=Allowance("flops")).fraction() == 0.0
+    meters = StepMeter(allowance=Allowance("flops", 40))
+    assert meters.can_afford(40)
+    assert not meters.can_afford(41)
+    meters.record_step(30)
+    assert meters.fraction_used() == 0.75
+    assert not meters.can_afford(11)
+    assert StepMeter(allowance=Allowance("flops")).fraction_used() == 0.0
 
 
 def test_items_are_counted_beside_flops_and_held_to_an_allowance_of_their_own() -> None:
-    meters = Meters(allowance=Allowance("items", 5))
-    assert meters.room_for(1e9, 5)
-    assert not meters.room_for(0, 6)
-    meters.advance(10, 4)
+    meters = StepMeter(allowance=Allowance("items", 5))
+    assert meters.can_afford(1e9, 5)
+    assert not meters.can_afford(0, 6)
+    meters.record_step(10, 4)
     assert (meters.flops, meters.items, meters.used()) == (10, 4, 4)
-    assert meters.fraction() == 0.0
-    assert not meters.room_for(0, 2)
+    assert meters.fraction_used() == 0.0
+    assert not meters.can_afford(0, 2)
 
 
 def make_in_process(folder: str, queue: "multiprocessing.Queue[bool]") -> None:

@@ -76,7 +76,12 @@ def agree(here: Ground, prepared: PreparedSuite, ahead: Ahead, arm: Arm, record:
     forecast, meter = ahead.planned[arm], prepared.suite.spec.prices.meter
     assert record.spent_usd is not None
     assert record.spent_usd <= arm.budget_usd
-    assert record.spent_usd <= ahead.alone[arm].at_most_usd + BILLIONTH
+    total = ahead.alone[arm]
+    assert record.spent_usd <= total.at_most_usd + BILLIONTH
+    if meter in FORESEEN:
+        assert total.expected_usd is not None
+        assert 0 <= total.expected_usd <= total.at_most_usd
+        assert not forecast.exact or total.expected_usd == total.at_most_usd
     if meter in FORESEEN and forecast.exact:
         same(here, prepared, arm, forecast, record)
     elif record.status == "failed":

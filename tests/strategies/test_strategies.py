@@ -19,7 +19,8 @@ from bench.suite import arms, suite_file
 from bench.suite.arms import Arm
 from bench.suite.suite_file import Suite
 from bench.training.checkpoints import load
-from bench.training.recipes import Finetuned, ModelRecipe, Pretrained, Shrunk
+from bench.training.finetuned import Finetuned
+from bench.training.recipes import ModelRecipe, Pretrained, Shrunk
 from bench.training.shrinking import layer_counts
 from bench.training.soft_labels import Distilled
 
@@ -230,7 +231,7 @@ def test_distributions_are_kept_chunk_by_chunk_those_over_the_labels_first(
     assert len(set(read)) == len(read) == outcome.facts["pseudo_labels"] < len(POOL)
     assert max(len(part.examples) for part in pool) == len(pool[0].examples) == 8
     made = [c.quantity for c in purse.charges if c.phase == "pseudo_labelling" and c.unit == "FLOP"]
-    assert made[0] == labels.forecast_flops(store.bench)
+    assert made[0] == labels.forecast_flops(store.context)
 
 
 def test_a_chunk_whose_distributions_do_not_fit_is_left_out(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,9 +74,9 @@ def _without_gradient(names):
 def test_micro_batches_make_the_steps_of_the_whole_batch(run, precision):
     """No dropout, and a rate at which nothing is magnified; the last part of a batch of 5 holds one example."""
     tuning = Tuning(epochs=2, batch_size=5, learning_rate=1e-4, freeze="none")
-    whole, undivided, tally = run(tuning, precision=precision)
+    whole, undivided, usage = run(tuning, precision=precision)
     parts, divided, counted = run(tuning.model_copy(update={"micro_batch_size": 2}), precision=precision)
-    assert counted == tally
+    assert counted == usage
     assert (divided.steps_made, divided.examples_seen) == (undivided.steps_made, undivided.examples_seen)
     assert divided.loss == pytest.approx(undivided.loss, rel=1e-5 if precision == "fp32" else 1e-2)
     moved = 1e-4 * undivided.steps_made
@@ -98,15 +98,15 @@ def test_a_micro_batch_as_large_as_the_batch_is_the_batch(run, same):
 def test_money_that_ends_early_ends_the_loop_at_a_rate_near_zero(run):
     whole = run()[2]
     assert len(whole.steps) == 6
-    _, result, tally = run(allowance=sum(whole.steps) * 0.55, may_stop_early=True)
+    _, result, usage = run(allowance=sum(whole.steps) * 0.55, may_stop_early=True)
     assert (result.steps_planned, result.steps_made) == (6, 3)
-    assert sum(tally.steps) <= tally.allowance
+    assert sum(usage.steps) <= usage.allowance
 
 
 @one_family
 def test_the_allowance_leaves_no_trace_in_a_training_that_is_made_whole(run, same):
-    whole, _, tally = run()
-    exactly, _, _ = run(allowance=sum(tally.steps))
+    whole, _, usage = run()
+    exactly, _, _ = run(allowance=sum(usage.steps))
     assert same(whole, exactly)
 
 
@@ -149,18 +149,18 @@ def test_steps_cost_the_flops_of_their_real_tokens(checkpoint, cache):
 
 @one_family
 def test_steps_are_forecast_to_the_last_one_that_fits(run, checkpoint, cache, encoded):
-    _, _, tally = run()
+    _, _, usage = run()
     order, tuning = Planned(plan_batches(encoded, 4, 2, 0, 0)), Tuning(epochs=2, batch_size=4)
     flops = flop_model(load(checkpoint.folder(cache))[0].config)
 
     def forecast(amount):
         return forecast_steps(encoded, order, tuning, flops, LabelObjective(), Limit("flops", amount))
 
-    assert forecast(math.inf) == tally.steps
-    assert forecast(sum(tally.steps[:4]) + 1) == tally.steps[:4]
-    assert forecast_steps(encoded, order, tuning, flops, LabelObjective(), Limit("wall", 0.001)) == tally.steps
+    assert forecast(math.inf) == usage.steps
+    assert forecast(sum(usage.steps[:4]) + 1) == usage.steps[:4]
+    assert forecast_steps(encoded, order, tuning, flops, LabelObjective(), Limit("wall", 0.001)) == usage.steps
     with pytest.raises(OverBudget, match=FIRST_DOES_NOT_FIT):
-        forecast(tally.steps[0] - 1)
+        forecast(usage.steps[0] - 1)
     with pytest.raises(OverBudget, match=FIRST_DOES_NOT_FIT):
         forecast(0.0)
 

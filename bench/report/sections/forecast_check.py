@@ -50,14 +50,14 @@ def section(found: Results) -> list[str]:
     There are none where nothing was forecast, where no such arm is done, and where results are shown at other
     prices than those of the forecast.
     """
-    if found.foreseen is None or "asked" in found.suite:
+    if found.forecasts is None or "asked" in found.suite:
         return []
-    if found.foreseen.problem:
-        return [f"{escape(found.foreseen.problem[:1].upper() + found.foreseen.problem[1:])}."]
+    if found.forecasts.problem:
+        return [f"{escape(found.forecasts.problem[:1].upper() + found.forecasts.problem[1:])}."]
     pairs = list(_pairs(found))
     if not pairs:
         return []
-    when = f"Foreseen by `bench plan` at {escape(found.foreseen.made)}, on {escape(found.foreseen.device)}."
+    when = f"Foreseen by `bench plan` at {escape(found.forecasts.made)}, on {escape(found.forecasts.device)}."
     known = found.suite.get("meter") in FORESEEN  # with other meters, dollars are the time or energy of the table at its price
     return [
         " ".join([when, *_time(pairs), *(_dollars(pairs) if known else [])]),
@@ -68,9 +68,9 @@ def section(found: Results) -> list[str]:
 
 def _pairs(found: Results) -> Iterator[_Pair]:
     view = found.by_arm
-    assert found.foreseen is not None
+    assert found.forecasts is not None
     for arm, cells in view[view["status"] == "done"].to_dict("index").items():
-        if said := found.foreseen.arms.get(str(arm)):
+        if said := found.forecasts.arms.get(str(arm)):
             peak = _cell(cells, "gpu_peak_allocated (bytes)")
             peak = _cell(cells, "peak_rss (bytes)") if math.isnan(peak) else peak
             yield _Pair(
