@@ -24,7 +24,7 @@ def _by_task(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> d
         try:
             found[task] = float(usd)
         except ValueError:
-            raise click.BadParameter(f"{text} is neither USD nor TASK=USD.") from None
+            raise click.BadParameter(f"expected USD or TASK=USD, such as 0.05 or names=0.05, got {text}.") from None
     return found
 
 
@@ -60,8 +60,7 @@ class OtherPrices:
         meter = quotes.book.meter
         lines = []
         if found.kept and not found.examples:
-            why = "without intervals no difference is significant"
-            lines.append(f"note: scores by example are not kept here; {why}")
+            lines.append("note: scores by example are not kept here; without intervals no difference is significant")
         for name, given, meters in (
             ("--kwh-usd", self.kwh_usd, ("energy",)),
             ("--gpu-hour-usd", self.gpu_hour_usd, ("flops", "wall")),

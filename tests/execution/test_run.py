@@ -125,9 +125,7 @@ def test_dollars_by_flops_are_foreseen_exactly_and_where_a_model_speaks_as_a_cei
         assert trained == sum(work.bill.flops for work in forecast.works if work.phase == "teacher_tuning")
 
 
-def test_what_a_model_has_said_and_a_store_keeps_makes_dollars_by_flops_exact_in_every_arm(
-    smoke: Path, cache: Path, tmp_path: Path
-) -> None:
+def test_stored_outputs_of_a_model_make_dollars_by_flops_exact_in_every_arm(smoke: Path, cache: Path, tmp_path: Path) -> None:
     """The teachers' outputs are there, and nothing that came of them, as when a run was stopped before its students."""
     folder = tmp_path / "smoke"
     shutil.copytree(smoke, folder)
