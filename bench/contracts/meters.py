@@ -10,12 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Any, Protocol
 
 from bench.contracts.values import Bill
-
-if TYPE_CHECKING:
-    from bench.contracts.recipe import BuildContext, Recipe
 
 
 class Amounts(Protocol):
@@ -33,6 +30,14 @@ class Amounts(Protocol):
     def measured(self, quantity: str) -> float | None:
         """Return the amount that an instrument measured, in the unit of its reading. None: no instrument measured it."""
         ...
+
+
+class Forecastable(Protocol):
+    """What a meter asks of a recipe. `context` is a BuildContext."""
+
+    def forecast_flops(self, context: Any) -> float: ...
+
+    def forecast_items(self, context: Any) -> int: ...
 
 
 class Prices(Protocol):
@@ -67,8 +72,8 @@ class Meter:
     """Unit of its quantity in charges. No two meters share a unit."""
     counted: Callable[[Amounts], float] | None = None
     """Amounts -> the quantity. None: it is the reading of the meter's name."""
-    forecast: Callable[[Recipe, BuildContext], float] | None = None
-    """Returns the quantity that a recipe will take. None: it is known only afterwards.
+    forecast: Callable[[Forecastable, Any], float] | None = None
+    """(recipe, context) -> the quantity that the recipe will take. None: it is known only afterwards.
 
     Then a step is assumed to take as much as the longest so far, and work stops once its limit is used up.
     """
