@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from bench.contracts import Example, Limit
+from bench.contracts import FLOPS, WALL, Example, Limit
 from bench.errors import FIRST_DOES_NOT_FIT, BenchError, CheckpointError, OverBudget
 from bench.training.batches import encode, plan_batches
 from bench.training.checkpoints import load
@@ -154,11 +154,11 @@ def test_steps_are_forecast_to_the_last_one_that_fits(run, checkpoint, cache, en
     flops = flop_model(load(checkpoint.folder(cache))[0].config)
 
     def forecast(amount):
-        return forecast_steps(encoded, order, tuning, flops, LabelObjective(), Limit("flops", amount))
+        return forecast_steps(encoded, order, tuning, flops, LabelObjective(), Limit(meter=FLOPS, amount=amount))
 
     assert forecast(math.inf) == usage.steps
     assert forecast(sum(usage.steps[:4]) + 1) == usage.steps[:4]
-    assert forecast_steps(encoded, order, tuning, flops, LabelObjective(), Limit("wall", 0.001)) == usage.steps
+    assert forecast_steps(encoded, order, tuning, flops, LabelObjective(), Limit(meter=WALL, amount=0.001)) == usage.steps
     with pytest.raises(OverBudget, match=FIRST_DOES_NOT_FIT):
         forecast(usage.steps[0] - 1)
     with pytest.raises(OverBudget, match=FIRST_DOES_NOT_FIT):
