@@ -124,13 +124,14 @@ PRICE_OPTIONS = (
     option(
         "--meter",
         type=click.Choice(list(METERS)),
-        help="Quantity by which compute is paid.",
+        help="Quantity by which compute is paid: " + ", ".join(f"{meter.name} ({meter.counts})" for meter in METERS.values()) + ".",
     ),
     option(
         "--unit-usd",
         metavar="METER=USD",
         multiple=True,
         callback=_by_meter,
+        hidden=all(meter.unit_usd for meter in METERS.values()),
         help="Price of one unit of a meter that has no price option of its own, in dollars (repeatable).",
     ),
     option(
