@@ -31,7 +31,8 @@ from bench.suite.suite_file import Suite
 from bench.tasks._class_labels import ClassLabels
 from bench.tasks._json_lines_folder import JsonLinesFolder
 from bench.training.checkpoints import load
-from bench.training.recipes import Finetuned, ModelRecipe
+from bench.training.finetuned import Finetuned
+from bench.training.recipes import ModelRecipe
 from bench.training.settings import Tuning
 from bench.training.shapes import Family, shape_of
 from bench.training.shrinking import layer_counts

@@ -39,7 +39,7 @@ def console() -> Console:
 
 
 def _is_live(console: Console) -> bool:
-    """Whether lines can be drawn over; a dumb terminal, as in an editor, shows one line after the other."""
+    """Return whether lines can be drawn over. A dumb terminal, as in an editor, cannot do that."""
     return console.is_terminal and not console.is_dumb_terminal
 
 
@@ -184,18 +184,14 @@ def one_part(name: str, where: Console) -> None:
     shelves = [shelf for shelf in registry.SHELVES if name in registry.names(shelf)]
     if not shelves:
         near = nearest(name, tuple(n for shelf in registry.SHELVES for n in registry.names(shelf)))
-        raise BenchError(f"no part '{name}'; " + (f"did you mean '{near}'?" if near else "`bench list` names them all"))
+        raise BenchError(f"no part '{name}'; " + (f"did you mean '{near}'?" if near else "`bench list` shows all parts"))
     for shelf in shelves:
         kind = registry.find(shelf, name)
         where.print(f"{shelf}/{name}: {_first_line(kind)}\n")
-        where.print(_settings_table(kind))
-
-
-def _settings_table(kind: type[Part]) -> Table:
-    table = Table("setting", "default", "meaning", box=None, padding=(0, 1))
-    for row in _settings(kind, ""):
-        table.add_row(*row)
-    return table
+        table = Table("setting", "default", "meaning", box=None, padding=(0, 1))
+        for row in _settings(kind, ""):
+            table.add_row(*row)
+        where.print(table)
 
 
 def _settings(kind: type[Part], prefix: str) -> Iterator[tuple[str, str, str]]:

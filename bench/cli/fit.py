@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bench.cli.options import COUNT, Finite, gpus_option, models_option, option
+from bench.errors import BenchError
 
 if TYPE_CHECKING:
     from bench.contracts import Precision
@@ -134,18 +135,23 @@ def fit(
         from bench.forecast.fit import search, terminal
         from bench.forecast.fit.options import Setting
         from bench.forecast.memory import SequenceLengths, find
+        from bench.training.settings import Lora, Tuning
 
+        if lora_rank and freeze == "none":
+            raise BenchError("--lora-rank trains adapters and no weights: use it with --freeze embeddings or --freeze encoder")
         screen, table = console.console(), gpu_table.cards(gpus)
         card = gpu_table.find(gpu, table) if gpu else None
         query = search.FitQuery(
             lengths=SequenceLengths(source_tokens, target_tokens),
             setting=Setting(
                 precision=precision or ("fp32" if card and not card.computes_bf16 else "bf16"),
-                optimizer=optimizer,
-                freeze=freeze,
-                checkpointing=checkpointing,
-                dropout=dropout,
-                lora=lora_rank,
+                tuning=Tuning(
+                    optimizer=optimizer,
+                    freeze=freeze,
+                    checkpointing=checkpointing,
+                    dropout=dropout,
+                    lora=Lora(rank=lora_rank) if lora_rank else None,
+                ),
             ),
             batch=batch_size,
             beams=beams,

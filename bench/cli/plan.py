@@ -97,6 +97,7 @@ def plan(
     from bench.forecast import saved, terminal
     from bench.forecast import suite as forecast
     from bench.forecast.calibration_cache import Finder
+    from bench.forecast.output_lengths import expected_length_ratios
     from bench.system import processes
 
     screen = console.console()
@@ -116,6 +117,7 @@ def plan(
         # No finished arm ran on that other GPU.
         kept = {} if card else runner.kept(prepared, retry=False, progress=progress)
         planned = forecast.forecasts(prepared, store, progress, reuse=not card)
+        ratios = expected_length_ratios(planned.values(), store.context)
         finder = Finder(
             cache=prepared.cache,
             device=prepared.device,
@@ -132,12 +134,14 @@ def plan(
                 decode_utilization,
                 finder,
                 planned,
+                ratios,
                 store,
                 progress,
             )
         elif calibrate:
-            model = forecast.here(finder, planned, store, progress)
-    ahead = forecast.look(prepared.suite, planned, model, 1 if card else workers, kept)
+            starts = finder.starts(suite, prepared.arms, prepared.results, progress)
+            model = forecast.here(finder, planned, starts, ratios, store, progress)
+    ahead = forecast.look(prepared.suite, planned, model, 1 if card else workers, kept, ratios)
     spec = prepared.suite.spec
     owned = f"{spec.start_labels} labels owned"
     screen.print(f"{spec.suite}: {len(prepared.arms)} arms, {owned}, compute paid by {spec.prices.meter}")

@@ -19,23 +19,24 @@ from bench.contracts.bases import (
     Metric,
     Profiler,
     Rule,
+    RunningInstrument,
     Task,
     Text,
     TokenMetric,
 )
+from bench.contracts.meters import ENERGY, FLOPS, ITEMS, METERS, WALL, Limit, Meter
 from bench.contracts.normal_form import Form, is_blank, nfkc_form, normal_form
 from bench.contracts.part import POOL, Compact, ContentPath, Decoding, Layers, ModelLabel, Names, Part, Precision, TextLabel, paths_used
-from bench.contracts.recipe import NoTally, R, Recipe, Tally, Workbench, identify
+from bench.contracts.phases import Payer, Phase
+from bench.contracts.recipe import BuildContext, R, Recipe, Unmetered, UsageMeter, identify
 from bench.contracts.strategy import Job, Outcome, Strategy
 from bench.contracts.values import (
     Bill,
     Charge,
     Direction,
     Example,
-    Limit,
-    Meter,
+    Fact,
     PaidBy,
-    Phase,
     Progress,
     Reading,
     Score,
@@ -44,12 +45,22 @@ from bench.contracts.values import (
     content_hash,
     fingerprint,
     no_progress,
+    numbers,
 )
+from bench.contracts.workload import Activity, Batch, Network, OutputLengths
 
 __all__ = [
+    "ENERGY",
+    "FLOPS",
+    "ITEMS",
+    "METERS",
     "PARENT_PIPE",
     "POOL",
+    "WALL",
+    "Activity",
+    "Batch",
     "Bill",
+    "BuildContext",
     "Charge",
     "Checkpoint",
     "Compact",
@@ -58,6 +69,7 @@ __all__ = [
     "Direction",
     "Example",
     "Executor",
+    "Fact",
     "Form",
     "Instrument",
     "Job",
@@ -67,10 +79,12 @@ __all__ = [
     "Metric",
     "ModelLabel",
     "Names",
-    "NoTally",
+    "Network",
     "Outcome",
+    "OutputLengths",
     "PaidBy",
     "Part",
+    "Payer",
     "Phase",
     "Precision",
     "Profiler",
@@ -79,16 +93,17 @@ __all__ = [
     "Reading",
     "Recipe",
     "Rule",
+    "RunningInstrument",
     "Score",
     "Source",
     "Splits",
     "Strategy",
-    "Tally",
     "Task",
     "Text",
     "TextLabel",
     "TokenMetric",
-    "Workbench",
+    "Unmetered",
+    "UsageMeter",
     "content_hash",
     "fingerprint",
     "identify",
@@ -96,5 +111,6 @@ __all__ = [
     "nfkc_form",
     "no_progress",
     "normal_form",
+    "numbers",
     "paths_used",
 ]

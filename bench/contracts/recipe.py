@@ -12,14 +12,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, TypeVar
 
+from bench.contracts.meters import Limit
 from bench.contracts.part import Part
-from bench.contracts.values import Example, Limit, Progress, fingerprint
+from bench.contracts.values import Example, Progress, fingerprint
+from bench.contracts.workload import Activity, Batch, OutputLengths
 
 
-class Tally(Protocol):
+class UsageMeter(Protocol):
     """Counts the resources that work uses while it runs."""
 
-    def room_for(self, flops: float, items: int = 0) -> bool:
+    def can_afford(self, flops: float, items: int = 0) -> bool:
         """Return whether a next step of this many FLOPs and items may start.
 
         For a limit in seconds or kWh the answer is whether a step like the longest one so far may start.
@@ -27,43 +29,43 @@ class Tally(Protocol):
         """
         ...
 
-    def fraction(self) -> float:
+    def fraction_used(self) -> float:
         """Return the share of the allowance used so far; 0 where there is no limit."""
         ...
 
-    def advance(self, flops: float, items: int = 0) -> None:
+    def record_step(self, flops: float, items: int = 0) -> None:
         """Record a finished step of this many FLOPs. `items` counts labels or documents that it was the first
         to use."""
         ...
 
-    def sold(self, prompt_tokens: int, output_tokens: int) -> None:
+    def record_tokens(self, prompt_tokens: int, output_tokens: int) -> None:
         """Record the tokens of one endpoint response, as the endpoint counted them."""
         ...
 
 
-class NoTally:
-    """A Tally without a limit that counts nothing, for reading and forecasting."""
+class Unmetered:
+    """A UsageMeter without a limit that counts nothing, for reading and forecasting."""
 
-    def room_for(self, flops: float, items: int = 0) -> bool:  # noqa: ARG002
+    def can_afford(self, flops: float, items: int = 0) -> bool:  # noqa: ARG002
         return True
 
-    def fraction(self) -> float:
+    def fraction_used(self) -> float:
         return 0.0
 
-    def advance(self, flops: float, items: int = 0) -> None: ...
+    def record_step(self, flops: float, items: int = 0) -> None: ...
 
-    def sold(self, prompt_tokens: int, output_tokens: int) -> None: ...
+    def record_tokens(self, prompt_tokens: int, output_tokens: int) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
-class Workbench:
+class BuildContext:
     """What a recipe may use while it makes an artifact."""
 
     cache: Path
     device: str
     artifact: Callable[[Recipe], Path]
     """Returns the folder of an artifact that was made before."""
-    tally: Tally
+    usage: UsageMeter
     progress: Progress
 
 
@@ -82,6 +84,11 @@ class Recipe(ABC):
     on_device: ClassVar[bool] = True
     """Whether the device does the work. Behind an endpoint it does not: tokens are then paid, and compute is
     not."""
+    activity: ClassVar[Activity] = "unknown"
+    """What most of the work is. A forecast of its time and memory depends on it."""
+    generates_text: ClassVar[bool] = False
+    """Whether the artifact is text whose length is unknown in advance. Costs that depend on it are then upper
+    bounds."""
 
     @cached_property
     def key(self) -> str:
@@ -95,7 +102,7 @@ class Recipe(ABC):
         return {"recipe": type(self).__name__, "version": self.version, **fields}
 
     @abstractmethod
-    def forecast_flops(self, bench: Workbench) -> float:
+    def forecast_flops(self, context: BuildContext) -> float:
         """Return the model FLOPs that `make` will take, from shapes and token counts alone. No weights are
         needed.
 
@@ -103,25 +110,62 @@ class Recipe(ABC):
         even the first step fits.
         """
 
-    def forecast_items(self, bench: Workbench) -> int:  # noqa: ARG002
+    def forecast_items(self, context: BuildContext) -> int:  # noqa: ARG002
         """Return the number of labels trained on, or documents labelled, each counted once."""
         return 0
 
-    def forecast_tokens(self, bench: Workbench) -> tuple[int, int]:  # noqa: ARG002
+    def forecast_tokens(self, context: BuildContext) -> tuple[int, int]:  # noqa: ARG002
         """Return an upper estimate of the (prompt, output) tokens to buy from an endpoint."""
         return 0, 0
 
+    def ceiling_flops(self, context: BuildContext) -> float | None:  # noqa: ARG002
+        """Return the most FLOPs that `make` may take if generated inputs turn out otherwise than forecast.
+
+        None: no more than `forecast_flops`.
+        """
+        return None
+
+    def expected_flops(self, lengths: OutputLengths, context: BuildContext) -> float | None:  # noqa: ARG002
+        """Return the FLOPs where generated texts have the expected lengths.
+
+        None: those of `forecast_flops`, because the cost does not depend on such lengths or they are unknown.
+        """
+        return None
+
+    @property
+    def documents_labelled(self) -> tuple[Example, ...]:
+        """The documents for which the work generates outputs about as long as labels."""
+        return ()
+
+    def training_steps(self, context: BuildContext) -> int:  # noqa: ARG002
+        """Return the number of training steps; 0 for work that does not train."""
+        return 0
+
+    def batches(self, context: BuildContext) -> tuple[Batch, ...]:  # noqa: ARG002
+        """Return the batches that decide the peak memory. Empty: it is not forecast."""
+        return ()
+
     @abstractmethod
-    def make(self, folder: Path, bench: Workbench) -> None:
+    def make(self, folder: Path, context: BuildContext) -> None:
         """Make the artifact in an empty folder. Its inputs have been made before."""
 
-    def rehearsal(self, step_flops: float, bench: Workbench) -> Recipe:  # noqa: ARG002
+    def calibration_run(self, step_flops: float, context: BuildContext) -> Recipe:  # noqa: ARG002
         """Return a short version of this work, for calibration: a few steps over untrained models, to be
         timed.
 
-        `step_flops` is about the most FLOPs of one step. `bench` is used to forecast.
+        `step_flops` is about the most FLOPs of one step. `context` is used to forecast.
         """
         return self
+
+    def speed_identity(self) -> dict[str, Any]:
+        """Return what decides the speed of this work, as JSON: neither examples, seed and limit, nor trained
+        weights."""
+        fields = {f.name: _speed(getattr(self, f.name)) for f in dataclasses.fields(self) if f.name not in ("limit", "seed")}
+        return {"recipe": type(self).__name__, **fields}
+
+    def speed_as_input(self) -> Any:
+        """Return what the artifact contributes to the speed of work that reads it, as JSON."""
+        return self.speed_identity()
 
     def inputs(self) -> tuple[Recipe, ...]:
         """Return the recipes whose artifacts this one reads: those in its fields, and in fields that are
@@ -130,7 +174,7 @@ class Recipe(ABC):
         found = (inner for value in values for inner in (value if isinstance(value, tuple) else (value,)))
         return tuple(inner for inner in found if isinstance(inner, Recipe))
 
-    def within(self, limit: Limit) -> Self:
+    def limited_to(self, limit: Limit) -> Self:
         """Return the same recipe, but it stops early before more than `limit` is used."""
         return dataclasses.replace(self, limit=limit)
 
@@ -138,7 +182,7 @@ class Recipe(ABC):
         """Return the content of the artifact, for a strategy."""
         return folder
 
-    def pretend(self, bench: Workbench) -> Any:  # noqa: ARG002
+    def placeholder(self, context: BuildContext) -> Any:  # noqa: ARG002
         """Return a placeholder for what `read` would return, without making it, for `bench plan`."""
         return None
 
@@ -152,8 +196,19 @@ def identify(value: Any) -> Any:
         return value.key
     if isinstance(value, Part):
         return {"part": value.kind(), **value.identity()}
+    if isinstance(value, Limit):
+        return [value.meter.name, value.amount]
     if isinstance(value, tuple) and value and isinstance(value[0], Example):
         return fingerprint(value)
     if isinstance(value, tuple):
         return [identify(inner) for inner in value]
     return value
+
+
+def _speed(value: Any) -> Any:
+    """Return what a field contributes to the speed: nothing for examples, and the first item for tuples."""
+    if isinstance(value, Recipe):
+        return value.speed_as_input()
+    if isinstance(value, tuple):
+        return _speed(value[0]) if value else None
+    return None if isinstance(value, Example) else identify(value)

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench.contracts import PARENT_PIPE, Example, Score
+from bench.contracts import PARENT_PIPE, Example, Fact, Progress, Score, numbers
 from bench.errors import BenchError, Stop
 from bench.execution import known_paths
 from bench.execution.evaluation import Evaluation
@@ -30,6 +30,8 @@ from bench.execution.prepared_suite import PreparedSuite
 from bench.execution.purse import Purse
 from bench.execution.record import Ending, status_of
 from bench.suite import arms, suite_file
+from bench.suite.arms import Arm
+from bench.suite.suite_file import Suite
 from bench.system import machine
 from bench.system.files import atomic_write, write_json
 
@@ -58,38 +60,50 @@ def run(suite_path: Path, arm_id: str, results: Path, cache: Path, device: str) 
     job: ArmJob | None = None
     about: dict[str, Any] = {"machine": machine.facts(), "started": datetime.now(UTC).isoformat(timespec="seconds")}
     try:
-        where = machine.device(device)
-        if loaded.spec.precision == "bf16" and not machine.bf16_supported(where):
-            raise BenchError("this GPU has no bf16; say `precision: fp32` in the suite")
-        splits = arm.task.splits(cache, progress)
-        about["data_fingerprint"] = splits.fingerprint
-        progress("preparing", 0, 0)
-        for profiler in loaded.profilers.values():
-            profiler.prepare()
-        about["inputs_fingerprint"] = inputs_fingerprint(loaded, arm, cache, progress)
-        about["metrics_fingerprint"] = metrics_fingerprint(loaded, cache, progress)
-        prepared = PreparedSuite(suite=loaded, arms=(arm,), splits={arm.task_label: splits}, results=results, cache=cache, device=where)
-        store = prepared.store(arm, progress)
+        prepared = prepare_arm(loaded, arm, results, cache, device, progress, about)
+        splits, store = prepared.splits[arm.task_label], prepared.store(arm, progress)
         job = ArmJob(loaded, arm, splits, purse, store, ledger)
         outcome = arm.cell.strategy.run(job)
         evaluation = Evaluation(suite=loaded, arm=arm, splits=splits, job=job, outcome=outcome)
         predictions = evaluation.predictions()
         scores = evaluation.scores(predictions, evaluation.log_probs())
         _write_predictions(folder / "predictions.jsonl", splits.test, predictions, scores)
-        facts = {**job.facts, **outcome.facts, **evaluation.facts(store.bench)}
+        facts: tuple[Fact, ...] = (*job.facts, *outcome.facts, *evaluation.facts(store.context))
         for subject, found in scores.items():
             for score in found:
                 ledger.score(subject, score)
-        ledger.facts(facts)
+        for fact in facts:
+            ledger.fact(fact)
         student = str(store.artifact(outcome.student).relative_to(results))
-        return Ending(status="done", reason="", spent_usd=purse.spent_usd, facts=facts, student=student, **about)
+        return Ending(status="done", reason="", spent_usd=purse.spent_usd, facts=numbers(facts), student=student, **about)
     except Exception as error:
         if not isinstance(error, Stop):
             traceback.print_exc()
-        facts = job.facts if job else {}
-        ledger.facts(facts)
+        facts = job.facts if job else ()
+        for fact in facts:
+            ledger.fact(fact)
         reason = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
-        return Ending(status=status_of(error), reason=" ".join(reason.split()), spent_usd=purse.spent_usd, facts=facts, **about)
+        return Ending(status=status_of(error), reason=" ".join(reason.split()), spent_usd=purse.spent_usd, facts=numbers(facts), **about)
+
+
+def prepare_arm(
+    loaded: Suite, arm: Arm, results: Path, cache: Path, device: str, progress: Progress, about: dict[str, Any]
+) -> PreparedSuite:
+    """Do what an arm needs before its strategy starts: read the data, prepare the profilers, take fingerprints.
+
+    `about` receives the fingerprints one by one, so that an arm that fails here has those before.
+    """
+    where = machine.device(device)
+    if loaded.spec.precision == "bf16" and not machine.bf16_supported(where):
+        raise BenchError("this GPU has no bf16; say `precision: fp32` in the suite")
+    splits = arm.task.splits(cache, progress)
+    about["data_fingerprint"] = splits.fingerprint
+    progress("preparing", 0, 0)
+    for profiler in loaded.profilers.values():
+        profiler.prepare()
+    about["inputs_fingerprint"] = inputs_fingerprint(loaded, arm, cache, progress)
+    about["metrics_fingerprint"] = metrics_fingerprint(loaded, cache, progress)
+    return PreparedSuite(suite=loaded, arms=(arm,), splits={arm.task_label: splits}, results=results, cache=cache, device=where)
 
 
 def _write_predictions(

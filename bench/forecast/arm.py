@@ -6,7 +6,7 @@ import itertools
 import math
 from dataclasses import dataclass
 
-from bench.contracts import Charge, Example, Splits
+from bench.contracts import FLOPS, Charge, Example, Phase, Splits, numbers
 from bench.errors import BenchError
 from bench.execution.evaluation import Evaluation
 from bench.execution.job import ArmJob, Work
@@ -16,8 +16,6 @@ from bench.execution.record import Status, status_of
 from bench.execution.store import DryStore
 from bench.suite.arms import Arm
 from bench.suite.suite_file import Suite
-from bench.training.generated import Outputs
-from bench.training.recipes import Finetuned, Trained
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +55,7 @@ class Forecast:
         Then the dollars equal those of the ledger; otherwise they are an upper bound. Text that a model
         generated and a store keeps is known.
         """
-        return not any(map(_says, self.works))
+        return not any(map(_generates, self.works))
 
     @property
     def limited(self) -> bool:
@@ -79,32 +77,36 @@ def forecast(suite: Suite, arm: Arm, splits: Splits, store: DryStore) -> Forecas
     status: Status = "done"
     try:
         outcome = arm.cell.strategy.run(job)
-        facts = dict(outcome.facts)
+        facts = numbers(outcome.facts)
         for recipe in Evaluation(suite=suite, arm=arm, splits=splits, job=job, outcome=outcome).recipes():
-            job.make(recipe, "evaluation")
+            job.make(recipe, Phase.EVALUATION)
     except BenchError as error:  # an arm that is impossible must not hide what the others cost
         stops, status = str(error), status_of(error)
-    steps = sum(work.recipe.steps(job.bench) for work in job.works if isinstance(work.recipe, Trained))
+    steps = sum(work.recipe.training_steps(job.context) for work in job.works)
     return Forecast(
-        facts={**job.facts, **facts},
+        facts={**numbers(job.facts), **facts},
         charges=tuple(purse.charges),
         works=job.works,
         steps=steps,
         status=status,
         stops=stops,
-        more_usd=_more_usd(suite, job) if suite.spec.prices.meter == "flops" else 0.0,
+        more_usd=_more_usd(suite, job) if suite.spec.prices.paying is FLOPS else 0.0,
         labels=job.start_labels() or splits.dev,
     )
 
 
 def _more_usd(suite: Suite, job: ArmJob) -> float:
     """Return what trainings on a model's outputs may cost beyond their forecast."""
-    taught = itertools.dropwhile(lambda work: not _says(work), job.works)
+    taught = itertools.dropwhile(lambda work: not _generates(work), job.works)
     paid = [work for work in taught if suite.spec.pays.who(work.phase) == "purse" and not work.shared]
-    more = [(work.phase, work.recipe.ceiling_flops(job.bench) - work.bill.flops) for work in paid if isinstance(work.recipe, Finetuned)]
-    return math.fsum(flops * suite.spec.prices.unit_price_usd("flops", "", phase) for phase, flops in more)
+    more = [
+        (ceiling - work.bill.flops) * FLOPS.unit_price_usd(suite.spec.prices, "", work.phase)
+        for work in paid
+        if (ceiling := work.recipe.ceiling_flops(job.context)) is not None
+    ]
+    return math.fsum(more)
 
 
-def _says(work: Work) -> bool:
-    """Return whether the result of this work is known only after a model has generated it."""
-    return work.phase != "evaluation" and not work.shared and (isinstance(work.recipe, Outputs) or not work.recipe.on_device)
+def _generates(work: Work) -> bool:
+    """Return whether the result of this work is text that a model has yet to generate."""
+    return work.recipe.generates_text and work.phase != Phase.EVALUATION and not work.shared

@@ -1,8 +1,8 @@
 """Measures a few real steps of a piece of work: its speed on this device.
 
-A calibration (`Recipe.rehearsal`) is the same kind of work over a sample of its examples. It uses untrained
+A calibration (`Recipe.calibration_run`) is the same kind of work over a sample of its examples. It uses untrained
 models, because the time depends on their architecture alone. The recipe's own `make` runs it, under the
-suite's own profilers. A tally that watches the clock ends it.
+suite's own profilers. A UsageMeter that watches the clock ends it.
 """
 
 from __future__ import annotations
@@ -17,14 +17,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import psutil
 
-from bench.contracts import Checkpoint, Example, Profiler, Recipe, Workbench, identify, no_progress
+from bench.contracts import BuildContext, Checkpoint, Profiler, Recipe, no_progress
 from bench.errors import OverBudget
 from bench.execution.store import DryStore, window
-from bench.training.recipes import ModelRecipe
 
 SECONDS = 10.0
 """Seconds after which a calibration starts no further step."""
@@ -32,9 +30,6 @@ SECONDS = 10.0
 STEP_FLOPS = {"cpu": 4e11, "cuda": 1e15}
 """FLOPs of a step, by device. Larger steps are calibrated with smaller batches. A CPU core needs some four
 seconds for this many."""
-
-NO_PACE = ("limit", "seed")
-"""Fields of a recipe that do not affect its speed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,25 +57,8 @@ def kind(recipe: Recipe, context: str) -> str:
 
     `context` holds everything else that decides the speed, such as the data and the device.
     """
-    text = json.dumps([context, _paced(recipe)], sort_keys=True)
+    text = json.dumps([context, recipe.speed_identity()], sort_keys=True)
     return f"{type(recipe).__name__.lower()}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
-
-
-def _paced(recipe: Recipe) -> dict[str, Any]:
-    fields = {f.name: getattr(recipe, f.name) for f in dataclasses.fields(recipe) if f.name not in NO_PACE}
-    return {"recipe": type(recipe).__name__, **{name: _told(value) for name, value in fields.items()}}
-
-
-def _told(value: Any) -> Any:
-    """Return what a value contributes to the speed: nothing for examples, and that of the first item for
-    tuples."""
-    if isinstance(value, ModelRecipe):
-        return value.untrained.key
-    if isinstance(value, Recipe):
-        return _paced(value)
-    if isinstance(value, tuple):
-        return _told(value[0]) if value else None
-    return None if isinstance(value, Example) else identify(value)
 
 
 def checkpoints(recipe: Recipe) -> tuple[Checkpoint, ...]:
@@ -92,7 +70,7 @@ def checkpoints(recipe: Recipe) -> tuple[Checkpoint, ...]:
 
 @dataclass(kw_only=True)
 class Stopwatch:
-    """A Tally that allows work for some seconds, and notes when each step ends."""
+    """A UsageMeter that allows work for some seconds, and notes when each step ends."""
 
     at_most_s: float = SECONDS
     flops: list[float] = field(default_factory=list)
@@ -101,21 +79,21 @@ class Stopwatch:
     """Times at which the first step began, where known, and at which each step ended."""
     _asked: float = 0.0
 
-    def room_for(self, flops: float, items: int = 0) -> bool:  # noqa: ARG002
+    def can_afford(self, flops: float, items: int = 0) -> bool:  # noqa: ARG002
         now = time.monotonic()
         if not self.edges:
             self.edges.append(now)
         self._asked = flops
         return not self.flops or now - self.edges[0] < self.at_most_s
 
-    def fraction(self) -> float:
+    def fraction_used(self) -> float:
         return 0.0
 
-    def advance(self, flops: float, items: int = 0) -> None:  # noqa: ARG002
+    def record_step(self, flops: float, items: int = 0) -> None:  # noqa: ARG002
         self.edges.append(time.monotonic())
         self.flops.append(self._asked or flops)
 
-    def sold(self, prompt_tokens: int, output_tokens: int) -> None: ...
+    def record_tokens(self, prompt_tokens: int, output_tokens: int) -> None: ...
 
     @property
     def seconds_per_flop(self) -> float:
@@ -131,8 +109,8 @@ class Stopwatch:
 def rehearse(recipe: Recipe, folder: Path, device: str, profilers: Mapping[str, Profiler]) -> Pace:
     """Measure a kind of work on this device now. `folder` is the cache. Raises BenchError where that is
     impossible."""
-    dry = DryStore(folder, no_progress).bench
-    short = recipe.rehearsal(STEP_FLOPS[device], dry)
+    dry = DryStore(folder, no_progress).context
+    short = recipe.calibration_run(STEP_FLOPS[device], dry)
     with tempfile.TemporaryDirectory() as made:
         stage = _Stage(Path(made), folder, device)
         for needed in short.inputs():
@@ -179,7 +157,7 @@ class _Stage:
         with suppress(OverBudget):  # the clock has ended work that may not stop early
             recipe.make(
                 self.artifact(recipe),
-                Workbench(cache=self.cache, device=self.device, artifact=self.artifact, tally=watch, progress=no_progress),
+                BuildContext(cache=self.cache, device=self.device, artifact=self.artifact, usage=watch, progress=no_progress),
             )
 
     def artifact(self, recipe: Recipe) -> Path:

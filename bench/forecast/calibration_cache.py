@@ -10,9 +10,10 @@ each other down.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import multiprocessing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field
@@ -20,14 +21,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.contracts import Profiler, Progress, Recipe, Workbench
+from bench.contracts import Batch, BuildContext, Profiler, Progress, Recipe, identify
 from bench.errors import BenchError
+from bench.forecast import start_up
 from bench.forecast.calibrate import Pace, checkpoints, kind, rehearse
-from bench.forecast.memory import Kernels, SequenceLengths, examples_at_once, recipe_lengths, recipe_peak_bytes
+from bench.forecast.memory import Kernels, batches_peak_bytes
+from bench.suite.arms import Arm
 from bench.system import machine, processes
 from bench.system.files import build_once
 from bench.system.fingerprints import of_folder
-from bench.training.recipes import ModelRecipe
 
 REASON = "reason"
 """Key of an answer that failed."""
@@ -51,18 +53,33 @@ class Finder:
 
     def paces(self, recipes: Sequence[Recipe], progress: Progress) -> dict[str, Pace | None]:
         """Return recipe key -> its speed, or None where it could not be calibrated."""
-        kinds = {recipe.key: self._kind(recipe, _conditions(self.device, self.workers)) for recipe in recipes}
-        work = {kinds[recipe.key]: partial(_pace, recipe, self) for recipe in recipes}
+        described = [recipe for recipe in recipes if recipe.activity != "unknown"]
+        kinds = {recipe.key: self._kind(recipe, _conditions(self.device, self.workers)) for recipe in described}
+        work = {kinds[recipe.key]: partial(_pace, recipe, self) for recipe in described}
         found = self._found(work, "timing a few steps", progress)
-        return {key: Pace(**answer) if (answer := found[one]) else None for key, one in kinds.items()}
+        self.reasons.update(undescribed(recipes))
+        paces = {key: Pace(**answer) if (answer := found[one]) else None for key, one in kinds.items()}
+        return {recipe.key: paces.get(recipe.key) for recipe in recipes}
 
-    def peaks(self, recipes: Sequence[Recipe], kernels: Kernels, bench: Workbench, progress: Progress) -> dict[str, int | None]:
+    def peaks(self, recipes: Sequence[Recipe], kernels: Kernels, context: BuildContext, progress: Progress) -> dict[str, int | None]:
         """Return recipe key -> peak bytes of tensors, or None where no peak is forecast."""
-        lengths = {recipe.key: longest for recipe in recipes if (longest := recipe_lengths(recipe, bench))}
-        kinds = {r.key: f"{self._kind(r, f'{lengths[r.key]} {examples_at_once(r)}')}-{kernels}-peak" for r in recipes if r.key in lengths}
-        work = {kinds[r.key]: partial(_peak, r, lengths[r.key], self.cache, kernels) for r in recipes if r.key in kinds}
+        batches = {recipe.key: longest for recipe in recipes if (longest := recipe.batches(context))}
+        kinds = {r.key: f"{self._kind(r, str([b.size for b in batches[r.key]]))}-{kernels}-peak" for r in recipes if r.key in batches}
+        work = {kind: partial(_peak, batches[key], self.cache, kernels) for key, kind in kinds.items()}
         found = self._found(work, "simulating memory", progress)
         return {recipe.key: (found[kinds[recipe.key]] or {}).get("bytes") if recipe.key in kinds else None for recipe in recipes}
+
+    def starts(self, suite: Path, arms: Iterable[Arm], results: Path, progress: Progress) -> dict[str, float | None]:
+        """Return task label -> seconds from starting the process of an arm to its strategy.
+
+        None where that process failed. `suite` is the path of the suite file.
+        """
+        first = {arm.task_label: arm for arm in reversed(list(arms))}
+        conditions = [_conditions(self.device, self.workers), self.data, [identify(one) for one in self.profilers.values()]]
+        kinds = {label: f"start-{_hash(json.dumps([*conditions, label]))}" for label in first}
+        work = {kinds[label]: partial(start_up.measure, suite, arm.id, results, self.cache, self.device) for label, arm in first.items()}
+        found = self._found(work, "timing the start of an arm", progress)
+        return {label: answer["seconds"] if (answer := found[kind]) else None for label, kind in kinds.items()}
 
     def _kind(self, recipe: Recipe, conditions: str) -> str:
         models = [of_folder(model.folder(self.cache), self.cache) for model in checkpoints(recipe)]
@@ -83,17 +100,22 @@ class Finder:
         return {one: _read(folder / f"{one}.json") for one in work}
 
 
-def rehearsed(recipe: Recipe, flops: float) -> bool:
-    """Return whether the work takes enough time to measure: it computes, or it makes a model from another."""
-    return recipe.on_device and (flops > 0 or (isinstance(recipe, ModelRecipe) and bool(recipe.inputs())))
+def takes_time(recipe: Recipe, flops: float) -> bool:
+    """Return whether the time of this work is worth a forecast: it computes, copies a model, or is unknown."""
+    return recipe.on_device and (flops > 0 or recipe.activity in ("copying", "unknown"))
+
+
+def undescribed(recipes: Sequence[Recipe]) -> dict[str, str]:
+    """Return kind of recipe -> why its time is not forecast, for recipes that do not describe their work."""
+    return {type(recipe).__name__.lower(): "the recipe sets no activity" for recipe in recipes if recipe.activity == "unknown"}
 
 
 def _pace(recipe: Recipe, finder: Finder) -> dict[str, Any]:
     return asdict(rehearse(recipe, finder.cache, finder.device, finder.profilers))
 
 
-def _peak(recipe: Recipe, lengths: SequenceLengths, cache: Path, kernels: Kernels) -> dict[str, Any]:
-    return {"bytes": recipe_peak_bytes(recipe, lengths, cache, kernels)}
+def _peak(batches: Sequence[Batch], cache: Path, kernels: Kernels) -> dict[str, Any]:
+    return {"bytes": batches_peak_bytes(batches, cache, kernels)}
 
 
 def _at_once(work: Mapping[str, Callable[[], dict[str, Any]]], workers: int) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -123,10 +145,14 @@ def _try(find: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         return {REASON: f"{type(error).__name__}: {error}"}
 
 
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def _conditions(device: str, workers: int) -> str:
     facts = machine.facts()
-    told = {name: facts[name] for name in ("cpu", "logical_cores", "gpus", "packages")}
-    return json.dumps([told, device, workers], sort_keys=True)
+    known = {name: facts[name] for name in ("cpu", "logical_cores", "gpus", "packages")}
+    return json.dumps([known, device, workers], sort_keys=True)
 
 
 def _write(answer: dict[str, Any], path: Path) -> None:

@@ -10,9 +10,6 @@ from typing import Protocol
 from bench.execution.job import Work
 from bench.forecast.calibrate import Pace
 from bench.forecast.gpus import Card
-from bench.training.generated import Outputs
-from bench.training.recipes import ModelRecipe
-from bench.training.speed import InferenceSpeed
 
 
 @dataclass(frozen=True)
@@ -56,6 +53,15 @@ class Device(Protocol):
         """Memory in bytes that one arm may use."""
         ...
 
+    @property
+    def reasons(self) -> Mapping[str, str]:
+        """Kind of recipe -> why its time is not forecast."""
+        ...
+
+    def start_s(self, task_label: str) -> float | None:
+        """Return the seconds from starting the process of an arm to its strategy. None where unknown."""
+        ...
+
     def takes(self, work: Work) -> Taken: ...
 
 
@@ -65,6 +71,10 @@ class Nowhere:
 
     title: str = ""
     room_bytes: float = math.inf
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+    def start_s(self, task_label: str) -> float | None:  # noqa: ARG002
+        return None
 
     def takes(self, work: Work) -> Taken:  # noqa: ARG002
         return Taken(None, None, None)
@@ -82,10 +92,14 @@ class Here:
     """Recipe key -> peak bytes of its tensors. None or absent where it is unknown."""
     process_counts: bool
     """Whether the memory of the process itself counts too, as on a CPU."""
-    likely: Mapping[str, float] = field(default_factory=dict)
-    """Recipe key -> share of its FLOPs that its time is based on; 1 where absent."""
+    ratios: Mapping[str, float] = field(default_factory=dict)
+    """Recipe key -> ratio of its FLOPs at the expected output length to those at the maximum; 1 where absent."""
+    starts: Mapping[str, float | None] = field(default_factory=dict)
+    """Task label -> seconds from starting the process of an arm to its strategy."""
     reasons: Mapping[str, str] = field(default_factory=dict)
-    """Kind of recipe -> why it could not be calibrated."""
+
+    def start_s(self, task_label: str) -> float | None:
+        return self.starts.get(task_label)
 
     def takes(self, work: Work) -> Taken:
         if work.shared:
@@ -97,7 +111,7 @@ class Here:
         pace, tensors = self.paces[work.recipe.key], self.peaks.get(work.recipe.key)
         if pace is None:
             return Taken(None, None, tensors)
-        seconds = pace.seconds(self.likely.get(work.recipe.key, 1.0) * work.bill.flops)
+        seconds = pace.seconds(self.ratios.get(work.recipe.key, 1.0) * work.bill.flops)
         kwh = None if pace.watts is None else pace.watts * seconds / 3.6e6
         own = pace.resident_bytes if self.process_counts else 0
         return Taken(seconds, kwh, None if tensors is None else tensors + own)
@@ -124,31 +138,35 @@ class OnCard:
     """Fraction of the GPU's memory that is lost to fragmentation."""
     peaks: Mapping[str, int | None] = field(default_factory=dict)
     """Recipe key -> peak bytes of its tensors, or None."""
-    likely: Mapping[str, float] = field(default_factory=dict)
-    """Recipe key -> share of its FLOPs that its time is based on; 1 where absent."""
+    ratios: Mapping[str, float] = field(default_factory=dict)
+    """Recipe key -> ratio of its FLOPs at the expected output length to those at the maximum; 1 where absent."""
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
         if self.card.bf16_flops_per_second is None:
-            return f"{self.card.title}, whose speed in bf16 is not known, so memory alone"
-        said = f"{self.card.title}, training at {100 * self.training:g} % and generation at {100 * self.generating:g} % of its bf16 peak"
+            return f"{self.card.title}, bf16 speed unknown, so only memory is forecast"
+        name = f"{self.card.title}, training at {100 * self.training:g} % and generation at {100 * self.generating:g} % of its bf16 peak"
         watts = "" if self.card.watts is None else f", {self.card.watts:g} W throughout"
-        return f"{said}{watts}, all of that assumed"
+        return f"{name}{watts}, all assumed"
 
     @property
     def room_bytes(self) -> float:
         return self.card.memory_bytes
+
+    def start_s(self, task_label: str) -> float | None:  # noqa: ARG002
+        return 0.0  # its CPU is not known, so the start of processes is left out (docs/planning.md)
 
     def takes(self, work: Work) -> Taken:
         if not work.recipe.on_device:
             return Taken(None, None, None)
         tensors = self.peaks.get(work.recipe.key)
         peak = None if tensors is None else tensors / (1 - self.kept_free) + self.context_bytes
-        if not work.bill.flops and isinstance(work.recipe, ModelRecipe):
+        if not work.bill.flops and work.recipe.activity != "unknown":
             return Taken(0.0, 0.0, peak)
         speed = self.card.bf16_flops_per_second
-        if speed is None:
+        if speed is None or work.recipe.activity == "unknown":
             return Taken(None, None, peak)
-        writes = isinstance(work.recipe, Outputs | InferenceSpeed)
-        seconds = self.likely.get(work.recipe.key, 1.0) * work.bill.flops / (speed * (self.generating if writes else self.training))
+        utilization = self.generating if work.recipe.activity == "generation" else self.training
+        seconds = self.ratios.get(work.recipe.key, 1.0) * work.bill.flops / (speed * utilization)
         return Taken(seconds, None if self.card.watts is None else self.card.watts * seconds / 3.6e6, peak)

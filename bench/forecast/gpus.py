@@ -58,8 +58,8 @@ def cards(file: Path | None = None) -> tuple[Card, ...]:
         found = [_card(row) for row in rows]
     except (KeyError, ValueError, TypeError) as error:
         raise BenchError(
-            f"{file}: expected the columns card, memory_gib, usd_per_hour and bf16_flops_per_second, the last two maybe empty, "
-            f"and maybe watts ({error})"
+            f"{file}: expected the columns card, memory_gib, usd_per_hour and bf16_flops_per_second (the last two may be empty), "
+            f"and optionally watts ({error})"
         ) from None
     return tuple(sorted(found, key=lambda card: (card.memory_bytes, card.usd_per_hour or 0.0)))
 
@@ -93,7 +93,7 @@ def find(name: str, table: tuple[Card, ...]) -> Card:
         return card
     close = near(_plain(name), plain, at_most=3, cutoff=0.4)
     names = [plain[one].name for one in close] or [card.name for card in table]
-    raise BenchError(f"no card '{name}'; {'the nearest are' if close else 'there are'} {', '.join(names)}, or say a size such as 16GB")
+    raise BenchError(f"no GPU '{name}'; {'the nearest are' if close else 'there are'} {', '.join(names)}; or use a size such as 16GB")
 
 
 def _plain(name: str) -> str:

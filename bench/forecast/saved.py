@@ -22,15 +22,20 @@ class Foreseen:
     """The forecast of one arm, with all of its work, even where other arms share it. None: not forecast."""
 
     usd: float | None
-    """Dollars from the purse."""
+    """Dollars from the purse; an upper bound unless `exact`."""
     exact: bool
-    """Whether no cost depends on text that a model has yet to generate. Otherwise `usd` is an upper bound."""
+    """Whether no cost depends on text that a model has yet to generate."""
     steps: int
     """Training steps, over all models."""
     seconds: float | None
+    """Seconds of its work, without the start of its process."""
     kwh: float | None
     peak_bytes: float | None
     """Peak memory in bytes."""
+    expected_usd: float | None = None
+    """Dollars if generated texts are as long as the labels at hand. Files of earlier versions lack it."""
+    start_s: float | None = None
+    """Seconds in which its process starts. Files of earlier versions lack it."""
 
 
 @dataclass(frozen=True, kw_only=True)

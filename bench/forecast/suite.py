@@ -17,14 +17,12 @@ from bench.execution.record import Record
 from bench.execution.store import DryStore
 from bench.forecast import totals
 from bench.forecast.arm import Forecast, forecast
-from bench.forecast.calibration_cache import Finder, rehearsed
+from bench.forecast.calibration_cache import Finder, takes_time, undescribed
 from bench.forecast.device import Device, Here, Nowhere, OnCard
 from bench.forecast.gpus import CONTEXT_BYTES, KEPT_FREE, Card
-from bench.forecast.output_lengths import likely_shares
 from bench.forecast.saved import Foreseen, Written
-from bench.forecast.totals import Total
+from bench.forecast.totals import Ratios, Total
 from bench.suite.arms import Arm
-from bench.suite.prices import FORESEEN
 from bench.suite.suite_file import Suite
 from bench.system import machine
 
@@ -61,16 +59,18 @@ class Ahead:
 
         `usd` is the upper bound where the exact cost is unknown.
         """
-        found, known = {}, self.suite.spec.prices.meter in FORESEEN
+        found, known = {}, self.suite.spec.prices.paying.known_in_advance
         for arm, total in self.alone.items():
             planned = self.planned[arm]
-            usd = total.at_most_usd if known and not planned.exact else total.usd
+            usd = total.at_most_usd if known and not planned.exact else total.expected_usd
             if not (planned.stops or planned.begun or arm in self.records):
                 found[arm.id] = Foreseen(
                     usd=usd,
+                    expected_usd=total.expected_usd,
                     exact=planned.exact,
                     steps=planned.steps,
                     seconds=total.taken.seconds,
+                    start_s=total.start_s,
                     kwh=total.taken.kwh,
                     peak_bytes=total.taken.peak_bytes,
                 )
@@ -102,7 +102,7 @@ def refuse_failing(prepared: PreparedSuite, arms: Sequence[Arm], store: DryStore
         progress("planning arms", done, len(furthest))
         found = forecast(prepared.suite, arm, prepared.splits[task], store)
         if found.status == "failed":
-            faults.append(f"task '{task}', strategy {column}: {found.stops}; change it, or leave it out by --only")
+            faults.append(f"task '{task}', strategy {column}: {found.stops}; change it, or exclude it with --only")
     progress("planning arms", len(furthest), len(furthest))
     if faults:
         raise BenchError("\n".join(faults))
@@ -114,12 +114,16 @@ def look(
     device: Device | None,
     workers: int,
     kept: Mapping[str, Record | None] = MappingProxyType({}),
+    ratios: Ratios = MappingProxyType({}),
 ) -> Ahead:
-    """Combine the forecast of a suite. `kept` maps an arm id to its record; an arm without one has yet to
-    run."""
+    """Combine the forecast of a suite.
+
+    `kept` maps an arm id to its record; an arm without one has yet to run. Without `ratios`, outputs are
+    expected to be as long as allowed.
+    """
     records = {arm: record for arm in planned if (record := kept.get(arm.id))}
     where = device or Nowhere()
-    alone, shared = totals.alone(suite, planned, where), totals.shared(suite, planned, where)
+    alone, shared = totals.alone(suite, planned, where, ratios), totals.shared(suite, planned, where, ratios)
     return Ahead(
         suite=suite,
         planned=planned,
@@ -128,15 +132,25 @@ def look(
         shared=shared,
         workers=workers,
         records=records,
-        to_go=totals.to_go(suite, planned, where, records),
+        to_go=totals.to_go(suite, planned, where, ratios, records),
     )
 
 
-def here(finder: Finder, planned: Mapping[Arm, Forecast], store: DryStore, progress: Progress) -> Here:
-    """Return this device after it was calibrated with a few steps of every kind of work."""
+def here(
+    finder: Finder,
+    planned: Mapping[Arm, Forecast],
+    starts: Mapping[str, float | None],
+    ratios: Ratios,
+    store: DryStore,
+    progress: Progress,
+) -> Here:
+    """Return this device after it was calibrated with a few steps of every kind of work.
+
+    `starts` maps a task label to the seconds in which the process of an arm starts.
+    """
     cpu = finder.device == "cpu"
     paces = finder.paces(_recipes(planned), progress)
-    peaks = finder.peaks(_recipes(planned), "cpu" if cpu else "cuda", store.bench, progress)
+    peaks = finder.peaks(_recipes(planned), "cpu" if cpu else "cuda", store.context, progress)
     facts: dict[str, Any] = machine.facts()
     name = facts["cpu"] if cpu else facts["gpus"][0]["name"] if facts["gpus"] else "GPU"
     room = psutil.virtual_memory().total / max(1, finder.workers) if cpu else _gpu_bytes()
@@ -147,18 +161,26 @@ def here(finder: Finder, planned: Mapping[Arm, Forecast], store: DryStore, progr
         paces=paces,
         peaks=peaks,
         process_counts=cpu,
-        likely=likely_shares(planned.values(), store.bench),
+        starts=starts,
+        ratios=ratios,
         reasons=finder.reasons,
     )
 
 
 def on_card(
-    card: Card, training: float, generating: float, finder: Finder, planned: Mapping[Arm, Forecast], store: DryStore, progress: Progress
+    card: Card,
+    training: float,
+    generating: float,
+    finder: Finder,
+    planned: Mapping[Arm, Forecast],
+    ratios: Ratios,
+    store: DryStore,
+    progress: Progress,
 ) -> OnCard:
     """Return a GPU of the table. Raises BenchError where it lacks the suite's precision in hardware."""
     if not card.computes_bf16 and any(getattr(recipe, "precision", "") == "bf16" for recipe in _recipes(planned)):
-        raise BenchError(f"{card.name} has no bf16 in hardware; say `precision: fp32` in the suite, or take another card")
-    peaks = finder.peaks(_recipes(planned), "cuda", store.bench, progress)
+        raise BenchError(f"{card.name} has no bf16 in hardware; set `precision: fp32` in the suite, or choose another GPU")
+    peaks = finder.peaks(_recipes(planned), "cuda", store.context, progress)
     return OnCard(
         card=card,
         training=training,
@@ -166,14 +188,15 @@ def on_card(
         context_bytes=CONTEXT_BYTES,
         kept_free=KEPT_FREE,
         peaks=peaks,
-        likely=likely_shares(planned.values(), store.bench),
+        ratios=ratios,
+        reasons=undescribed(_recipes(planned)),
     )
 
 
 def _recipes(planned: Mapping[Arm, Forecast]) -> list[Recipe]:
     """Return the recipes that will take time, each once."""
     works = {work.recipe.key: work for plan in planned.values() for work in plan.works if not work.shared}
-    return [work.recipe for work in works.values() if rehearsed(work.recipe, work.bill.flops)]
+    return [work.recipe for work in works.values() if takes_time(work.recipe, work.bill.flops)]
 
 
 def _gpu_bytes() -> float:
@@ -187,6 +210,6 @@ def refuse_above(ahead: Ahead, max_usd: float | None) -> None:
     most = ahead.to_go.at_most_usd
     if max_usd is not None and round(most, 2) > max_usd:
         raise BenchError(
-            f"this may spend ${most:,.2f}, what arms share counted once: more than --max-usd {max_usd:g}; "
-            "fewer budgets, seeds or arms (--only) spend less"
+            f"this may spend up to ${most:,.2f}, with shared work counted once, which is more than --max-usd {max_usd:g}; "
+            "use fewer budgets, seeds or arms (--only)"
         )

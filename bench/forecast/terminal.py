@@ -8,38 +8,33 @@ from collections.abc import Iterable, Iterator
 from rich.console import RenderableType
 from rich.table import Table
 
+from bench.contracts import Phase
 from bench.forecast.arm import Forecast
 from bench.forecast.device import Device, added
 from bench.forecast.gpus import GIB
 from bench.forecast.suite import Ahead
 from bench.forecast.totals import Total
 from bench.suite.arms import Arm
-from bench.suite.prices import FORESEEN
 
-PURPOSES = {
-    "labels": "labels $",
-    "continued_pretraining": "pretraining $",
-    "teacher_tuning": "teacher $",
-    "pseudo_labelling": "pseudo $",
-    "student_training": "student $",
-}
-"""Phase -> head of its column of dollars."""
+PURPOSES = {"labels": "labels $", **{phase.value: phase.heading for phase in Phase if phase.heading}}
+"""Labels or a phase -> head of its column of dollars."""
 
 
 def blocks(ahead: Ahead) -> Iterator[RenderableType]:
     """Yield the blocks: money, then time, memory and energy, then the totals."""
-    meter = ahead.suite.spec.prices.meter
     yield _money(ahead)
     if not all(_is_known(ahead, arm) for arm in ahead.planned):
-        yield f"What compute costs by {meter} is known when it has been measured; the purse stops it at the budget."
+        meter = ahead.suite.spec.prices.meter
+        yield f"The meter `{meter}` counts compute only while it runs. No arm spends more than its budget."
+    if any(not forecast.exact for forecast in ahead.planned.values()):
+        yield "Columns by purpose assume outputs of the maximum length; expected dollars assume outputs as long as your labels."
     if ahead.device:
         yield ""
         yield _work(ahead)
-        for what, why in getattr(ahead.device, "reasons", {}).items():
-            yield f"? where a few steps could not be made: {what}: {why}"
-        yield f"Time, memory and energy: on {ahead.device.title}. Each arm as if it did all of its work itself."
+        yield from (f"Not forecast (?): {what}, because {why}" for what, why in ahead.device.reasons.items())
+        yield f"Time, memory and energy: on {ahead.device.title}. Each row counts all work of its arm, even work that other arms share."
     yield ""
-    yield from _in_all(ahead)
+    yield from _totals(ahead)
 
 
 def _is_known(ahead: Ahead, arm: Arm) -> bool:
@@ -49,36 +44,37 @@ def _is_known(ahead: Ahead, arm: Arm) -> bool:
     """
     spec = ahead.suite.spec
     paid = [work for work in ahead.planned[arm].works if spec.pays.who(work.phase) == "purse"]
-    return spec.prices.meter in FORESEEN or all(work.shared for work in paid)
+    return spec.prices.paying.known_in_advance or all(work.shared for work in paid)
 
 
 def _money(ahead: Ahead) -> Table:
-    all_known = all(_is_known(ahead, arm) for arm in ahead.planned)
+    known = {arm: _is_known(ahead, arm) for arm in ahead.planned}
     usd = {arm: {purpose: _dollars(forecast, purpose) for purpose in PURPOSES} for arm, forecast in ahead.planned.items()}
-    shown = [purpose for purpose in PURPOSES if not all_known or any(paid[purpose] for paid in usd.values())]
-    table = _table("labels bought", "pseudo-labels", *(PURPOSES[purpose] for purpose in shown), "left $")
+    shown = [purpose for purpose in PURPOSES if not all(known.values()) or any(paid[purpose] for paid in usd.values())]
+    bounded = any(_differ(total) for total in ahead.alone.values())
+    sums = ("expected $", "at most $") if bounded else ("left $",)
+    table = _table("labels bought", "pseudo-labels", *(PURPOSES[purpose] for purpose in shown), *sums)
     table.add_column("")
     for arm, forecast in ahead.planned.items():
-        paid, known = usd[arm], _is_known(ahead, arm)
-        cells = [f"{paid[purpose]:z.2f}" if purpose == "labels" or known else "?" for purpose in shown]
-        left = f"{arm.budget_usd - math.fsum(paid.values()):z.2f}" if known else "?"
         counts = [f"{forecast.facts.get(name, 0):,.0f}" for name in ("labels_bought", "pseudo_labels")]
-        table.add_row(*_who(arm), *counts, *cells, left, _said(ahead, arm))
+        cells = [f"{usd[arm][purpose]:z.2f}" if purpose == "labels" or known[arm] else "?" for purpose in shown]
+        total, left = ahead.alone[arm], f"{arm.budget_usd - math.fsum(usd[arm].values()):z.2f}"
+        both = [_usd(total.expected_usd), _usd(total.at_most_usd) if _differ(total) else ""] if bounded else [left]
+        table.add_row(*_who(arm), *counts, *cells, *both, _ending(ahead, arm))
     return table
 
 
-def _said(ahead: Ahead, arm: Arm) -> str:
-    """Return how the arm ended or will end, or whether its dollars are an upper bound.
+def _differ(total: Total) -> bool:
+    """Return whether the expected dollars and their upper bound are shown as different figures."""
+    return _usd(total.expected_usd) != _usd(total.at_most_usd)
 
-    A limited arm spends at most its budget.
-    """
+
+def _ending(ahead: Ahead, arm: Arm) -> str:
+    """Return how the arm ended or will end; empty where it ends with a score."""
     forecast = ahead.planned[arm]
     if record := ahead.records.get(arm):
         return record.status + (f": {record.reason}" if record.reason else "")
-    if forecast.stops:
-        return f"{forecast.status}: {forecast.stops}"
-    ceiling = "at most the budget" if forecast.limited else "at most"
-    return "" if forecast.exact or ahead.suite.spec.prices.meter not in FORESEEN else ceiling
+    return f"{forecast.status}: {forecast.stops}" if forecast.stops else ""
 
 
 def _work(ahead: Ahead) -> Table:
@@ -87,7 +83,7 @@ def _work(ahead: Ahead) -> Table:
     for arm, total in ahead.alone.items():
         taken, forecast = total.taken, ahead.planned[arm]
         flops = math.fsum(work.bill.flops for work in forecast.works)
-        cells = [f"{forecast.steps:,}", _figure(flops / 1e12), duration(taken.seconds), _gib(taken.peak_bytes), _wh(taken.kwh)]
+        cells = [f"{forecast.steps:,}", _figure(flops / 1e12), duration(total.seconds), _gib(taken.peak_bytes), _wh(taken.kwh)]
         table.add_row(*_who(arm), *cells, "does not fit" if arm in ahead.too_large else "")
     return table
 
@@ -103,19 +99,31 @@ def _who(arm: Arm) -> tuple[str, str, str, str]:
     return arm.task_label, arm.column, str(arm.seed), f"${arm.budget_usd:g}"
 
 
-def _in_all(ahead: Ahead) -> Iterator[str]:
+def _totals(ahead: Ahead) -> Iterator[str]:
     alone, once = ahead.alone.values(), ahead.shared
     budgets = math.fsum(arm.budget_usd for arm in ahead.planned)
-    usd = [total.usd for total in alone]
-    each = "?" if None in usd else f"{math.fsum(one for one in usd if one is not None):,.2f}"
-    ceiling = "" if all(forecast.exact for forecast in ahead.planned.values()) else ", if every output is as long as allowed"
-    yield f"In all ${each} of ${budgets:,.2f}{ceiling}. With labels and work that arms share counted once: ${_usd(once.usd)}."
+    expected, most = added([total.expected_usd for total in alone]), math.fsum(total.at_most_usd for total in alone)
+    counted_once = _both(once.expected_usd, once.at_most_usd)
+    yield f"All arms: {_both(expected, most)}, of ${budgets:,.2f} in budgets. With shared labels and work counted once: {counted_once}."
     if ahead.device:
-        apart = duration(added([total.taken.seconds for total in alone]))
-        spread = _spread(once, ahead.workers, [total.taken.seconds for total in alone])
-        yield f"Time in all {apart}; shared work done once {spread}, starting processes and scoring texts aside; {_wh(once.taken.kwh)} Wh."
+        each = duration(added([total.seconds for total in alone]))
+        spread = _spread(once, ahead.workers, [total.seconds for total in alone])
+        yield f"Time of all arms: {each}; with shared work done once: {spread}; {_wh(once.taken.kwh)} Wh. {_start(once, len(alone))}"
         yield from _what_does_not_fit(ahead)
     yield from _to_go(ahead)
+
+
+def _both(expected: float | None, most: float) -> str:
+    """Return dollars such as '$3.20', or '$3.20 expected, at most $4.00' where the two differ."""
+    same = _usd(expected) == _usd(most)
+    return f"${_usd(most)}" if same else f"${_usd(expected)} expected, at most ${_usd(most)}"
+
+
+def _start(total: Total, arms: int) -> str:
+    """Say what part of a time is the start of processes."""
+    if not total.start_s:
+        return "The start of processes and the scoring of texts are not included."
+    return f"This includes the start of {arms} processes ({duration(total.start_s)}) but not the scoring of texts."
 
 
 def _to_go(ahead: Ahead) -> Iterator[str]:
@@ -126,15 +134,16 @@ def _to_go(ahead: Ahead) -> Iterator[str]:
     if ended == len(ahead.planned):
         yield again.strip() or "All arms have ended: `bench run` has nothing to do."
     elif ended or any(forecast.begun for forecast in ahead.planned.values()):
-        time = f" and {_spread(left, ahead.workers, _left(ahead, ahead.device))}" if ahead.device else ""
-        so_far = f"{ended} of {len(ahead.planned)} arms have ended, and what was made is kept."
-        yield f"{so_far} To go, shared work done once: ${_usd(left.usd)}{time}.{again}"
+        time = f" in {_spread(left, ahead.workers, _left(ahead, ahead.device))}" if ahead.device else ""
+        so_far = f"{ended} of {len(ahead.planned)} arms have ended; `bench run` reuses their work."
+        yield f"{so_far} Left to do: {_both(left.expected_usd, left.at_most_usd)}{time}.{again}"
 
 
 def _left(ahead: Ahead, device: Device) -> list[float | None]:
     """Return the seconds that each arm without a record has left."""
-    open_ = [forecast for arm, forecast in ahead.planned.items() if arm not in ahead.records]
-    return [added([device.takes(work).seconds for work in forecast.works if not work.shared]) for forecast in open_]
+    open_ = [(arm, forecast) for arm, forecast in ahead.planned.items() if arm not in ahead.records]
+    works = {arm: [device.takes(work).seconds for work in forecast.works if not work.shared] for arm, forecast in open_}
+    return [added([device.start_s(arm.task_label), *seconds]) for arm, seconds in works.items()]
 
 
 def _spread(total: Total, workers: int, arms: Iterable[float | None]) -> str:
@@ -142,9 +151,9 @@ def _spread(total: Total, workers: int, arms: Iterable[float | None]) -> str:
 
     It is at least that of the longest arm, whose steps run one after the other.
     """
-    seconds, longest = total.taken.seconds, max((one for one in arms if one is not None), default=0.0)
-    apart = duration(None if seconds is None else max(longest, seconds / workers))
-    return duration(seconds) + (f", {apart} with {workers} processes at a time" if workers > 1 else "")
+    seconds, longest = total.seconds, max((one for one in arms if one is not None), default=0.0)
+    parallel = duration(None if seconds is None else max(longest, seconds / workers))
+    return duration(seconds) + (f", {parallel} with {workers} processes at a time" if workers > 1 else "")
 
 
 def _what_does_not_fit(ahead: Ahead) -> Iterator[str]:
@@ -152,8 +161,8 @@ def _what_does_not_fit(ahead: Ahead) -> Iterator[str]:
         return
     room, most = ahead.device.room_bytes, max(ahead.too_large.values())
     yield (
-        f"{len(ahead.too_large)} of {len(ahead.planned)} arms do not fit: there are {room / GIB:.1f} GiB for each, they take up to "
-        f"{most / GIB:.1f}. A micro_batch_size, freeze, adafactor or fewer --workers take less; `bench fit` tells which."
+        f"{len(ahead.too_large)} of {len(ahead.planned)} arms do not fit: an arm can use {room / GIB:.1f} GiB, and they need up to "
+        f"{most / GIB:.1f}. To need less, set micro_batch_size, freeze or adafactor, or use fewer --workers; `bench fit` compares them."
     )
 
 
@@ -168,7 +177,7 @@ def duration(seconds: float | None) -> str:
 
 
 def _usd(usd: float | None) -> str:
-    return "?" if usd is None else f"{usd:,.2f}"
+    return "?" if usd is None else f"{usd:z,.2f}"
 
 
 def _gib(size: float | None) -> str:

@@ -7,53 +7,69 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from bench.contracts import FLOPS, Bill
 from bench.execution.job import Work
 from bench.execution.record import Record
 from bench.forecast.arm import Forecast
 from bench.forecast.device import Device, Taken, added
 from bench.suite.arms import Arm
-from bench.suite.prices import FORESEEN
 from bench.suite.suite_file import Suite
 
 Planned = Mapping[Arm, Forecast]
+
+Ratios = Mapping[str, float]
+"""Recipe key -> ratio of its FLOPs at the expected output length to those at the maximum; 1 where absent."""
 
 Labels = dict[tuple[str, int], float]
 """(task, seed) -> dollars for labels. All arms with the same task and seed buy the same labels."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Total:
     """Cost, time, energy and memory of one or more arms."""
 
-    usd: float | None
-    """Dollars if outputs are as long as allowed. None where the meter's amount is not forecast."""
+    expected_usd: float | None
+    """Dollars if generated texts are as long as the labels at hand. None where the meter's amount is not
+    forecast."""
     at_most_usd: float
-    """Upper bound of the dollars in any case."""
+    """Upper bound of the dollars."""
     taken: Taken
+    """What the work takes, without the start of processes."""
+    start_s: float | None
+    """Seconds that the processes of the arms take before their strategies start. None where unknown."""
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds of the work and of the start of processes, one after the other. None where one is unknown."""
+        return added([self.taken.seconds, self.start_s])
 
 
-def alone(suite: Suite, planned: Planned, device: Device) -> dict[Arm, Total]:
+def alone(suite: Suite, planned: Planned, device: Device, ratios: Ratios) -> dict[Arm, Total]:
     """Return the total of each arm, which pays for all of its work."""
-    return {arm: _alone(suite, arm, forecast, device) for arm, forecast in planned.items()}
+    return {arm: _alone(suite, arm, forecast, device, ratios) for arm, forecast in planned.items()}
 
 
-def _alone(suite: Suite, arm: Arm, forecast: Forecast, device: Device) -> Total:
-    taken = Taken.together(map(device.takes, forecast.works))
-    if suite.spec.prices.meter in FORESEEN:
-        return Total(forecast.usd, forecast.usd + _more(arm, forecast), taken)
+def _alone(suite: Suite, arm: Arm, forecast: Forecast, device: Device, ratios: Ratios) -> Total:
+    taken, start_s = Taken.together(map(device.takes, forecast.works)), device.start_s(arm.task_label)
+    if suite.spec.prices.paying.known_in_advance:
+        # a limited arm spends the same on shorter outputs: it makes more of them
+        saved = 0.0 if forecast.limited else math.fsum(_saved_usd(suite, arm, work, ratios) for work in forecast.works)
+        most = forecast.usd + _more(arm, forecast)
+        return Total(expected_usd=forecast.usd - saved, at_most_usd=most, taken=taken, start_s=start_s)
     usd = added([forecast.usd, *(_metered_usd(suite, arm, work, device) for work in forecast.works)])
-    return Total(None if usd is None else min(usd, arm.budget_usd), arm.budget_usd, taken)
+    expected = None if usd is None else min(usd, arm.budget_usd)
+    return Total(expected_usd=expected, at_most_usd=arm.budget_usd, taken=taken, start_s=start_s)
 
 
-def shared(suite: Suite, planned: Planned, device: Device) -> Total:
+def shared(suite: Suite, planned: Planned, device: Device, ratios: Ratios) -> Total:
     """Return the total of all arms, with every piece of work and every label counted once.
 
     The labels of one task and seed are the most that an arm buys.
     """
-    return _together(suite, planned, device, _labels_usd(planned), lambda work: True)  # noqa: ARG005
+    return _together(suite, planned, device, ratios, _labels_usd(planned), lambda work: True)  # noqa: ARG005
 
 
-def to_go(suite: Suite, planned: Planned, device: Device, ended: Mapping[Arm, Record]) -> Total:
+def to_go(suite: Suite, planned: Planned, device: Device, ratios: Ratios, ended: Mapping[Arm, Record]) -> Total:
     """Return the total that is left: like `shared`, but only for arms that have not ended.
 
     Work that is already made does not count. Neither do labels that were bought by arms that ended without
@@ -62,18 +78,30 @@ def to_go(suite: Suite, planned: Planned, device: Device, ended: Mapping[Arm, Re
     open_ = {arm: forecast for arm, forecast in planned.items() if arm not in ended}
     had = _labels_usd({arm: forecast for arm, forecast in planned.items() if arm in ended and ended[arm].status != "failed"})
     labels = {drawn: max(0.0, usd - had.get(drawn, 0.0)) for drawn, usd in _labels_usd(open_).items()}
-    return _together(suite, open_, device, labels, lambda work: not work.shared)
+    return _together(suite, open_, device, ratios, labels, lambda work: not work.shared)
 
 
-def _together(suite: Suite, planned: Planned, device: Device, labels: Labels, counts: Callable[[Work], bool]) -> Total:
+def _together(suite: Suite, planned: Planned, device: Device, ratios: Ratios, labels: Labels, counts: Callable[[Work], bool]) -> Total:
     once = {work.recipe.key: (arm, work) for arm, forecast in planned.items() for work in forecast.works if counts(work)}
     taken = Taken.together(device.takes(work) for _, work in once.values())
+    start_s = added([device.start_s(arm.task_label) for arm in planned])
     paid = math.fsum([*labels.values(), *(_known_usd(suite, arm, work) for arm, work in once.values())])
-    if suite.spec.prices.meter in FORESEEN:
-        return Total(paid, paid + math.fsum(_more(arm, forecast) for arm, forecast in planned.items()), taken)
-    usd = added([paid, *(_metered_usd(suite, arm, work, device) for arm, work in once.values())])
+    if suite.spec.prices.paying.known_in_advance:
+        saved = math.fsum(_saved_usd(suite, arm, work, ratios) for arm, work in once.values())
+        most = paid + math.fsum(_more(arm, forecast) for arm, forecast in planned.items())
+        return Total(expected_usd=paid - saved, at_most_usd=most, taken=taken, start_s=start_s)
+    expected = added([paid, *(_metered_usd(suite, arm, work, device) for arm, work in once.values())])
     made = [_known_usd(suite, arm, work) for arm, forecast in planned.items() for work in forecast.works if not counts(work)]
-    return Total(usd, math.fsum(arm.budget_usd for arm in planned) - math.fsum(made), taken)
+    most = math.fsum(arm.budget_usd for arm in planned) - math.fsum(made)
+    return Total(expected_usd=expected, at_most_usd=most, taken=taken, start_s=start_s)
+
+
+def _saved_usd(suite: Suite, arm: Arm, work: Work, ratios: Ratios) -> float:
+    """Return the dollars that the purse saves because outputs are shorter than allowed."""
+    if suite.spec.prices.paying is not FLOPS or suite.spec.pays.who(work.phase) != "purse" or not work.recipe.on_device or work.shared:
+        return 0.0
+    price = FLOPS.unit_price_usd(suite.spec.prices, arm.task_label, work.phase)
+    return (1 - ratios.get(work.recipe.key, 1.0)) * work.bill.flops * price
 
 
 def _more(arm: Arm, forecast: Forecast) -> float:
@@ -108,9 +136,11 @@ def _metered_usd(suite: Suite, arm: Arm, work: Work, device: Device) -> float | 
 
     None where the amount is not forecast.
     """
-    prices, meter = suite.spec.prices, suite.spec.prices.meter
+    prices, meter = suite.spec.prices, suite.spec.prices.paying
     if suite.spec.pays.who(work.phase) != "purse" or not work.recipe.on_device or work.shared:  # work that is made has its charges
         return 0.0
     taken = device.takes(work)
-    amount = taken.seconds if meter == "wall" else taken.kwh
-    return None if amount is None else amount * prices.unit_price_usd(meter, arm.task_label, work.phase)
+    if taken.seconds is None:
+        return None
+    amount = meter.quantity(Bill(flops=work.bill.flops, wall_s=taken.seconds, kwh=taken.kwh))
+    return None if amount is None else amount * meter.unit_price_usd(prices, arm.task_label, work.phase)

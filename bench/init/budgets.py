@@ -1,19 +1,17 @@
 """Starting labels, labels to buy, budgets and label shares, and the FLOPs that the suite needs for them.
 
 Only labels that someone wrote can be trained on, so the labels to buy are labels of the file. The suite
-starts with some of them and buys from the rest. FLOPs come from `bench.training.flops`, for documents and
-labels of mean length. Work that arms share counts once.
+starts with some of them and buys from the rest. FLOPs come from `bench.init.costs`. Work that arms share
+counts once.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from bench.contracts import Compact, Decoding
-from bench.init.defaults import Methods
+from bench.init.costs import ArmCost
 
 LABEL_SHARE = 0.9
 """Share of a budget for labels, where only one compact model is trained (suites/pegasus.yaml)."""
@@ -63,57 +61,6 @@ class Device:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Costs:
-    """FLOPs per example. Tuning includes all epochs."""
-
-    tune_large: float
-    """Tuning the large model as a teacher."""
-    tune_compact: float
-    """Tuning the compact model on labels."""
-    tune_distilled: float
-    """Training the compact model by distillation."""
-    tune_shrunk: float
-    """Fine-tuning the shrunk model."""
-    ask_large: float
-    """Generating with the large model."""
-    ask_compact: float
-    """Generating with the compact model."""
-
-    def annotate(self, labels: int) -> float:
-        """Return the FLOPs of an annotate arm with this many labels, without its test documents."""
-        return labels * self.tune_compact
-
-    def distill(self, labels: int, pool: int) -> float:
-        """Return the same for a distill arm."""
-        return labels * self.tune_large + pool * self.ask_large + (pool + labels) * self.tune_distilled
-
-    def sft(self, labels: int) -> float:
-        """Return the same for an SFT arm."""
-        return labels * (self.tune_large + self.tune_shrunk)
-
-
-def costs(config: Any, compact: Compact, methods: Methods, decoding: Decoding, source: float, target: float) -> Costs:
-    """Return the costs for documents of `source` and labels of `target` tokens, after the task cuts them.
-
-    `config` is that of the large model.
-    """
-    from bench.training.flops import flop_model
-    from bench.training.shrinking import shrunk_config
-
-    read, said = max(round(source), 1), max(round(target), 1)
-    large, small = flop_model(config), flop_model(shrunk_config(config, compact))
-    teacher, student, distilled, shrunk = methods.teacher, methods.student, methods.distilled, methods.shrunk
-    return Costs(
-        tune_large=teacher.epochs * large.training(read, said, teacher.freeze),
-        tune_compact=student.epochs * small.training(read, said, student.freeze),
-        tune_distilled=distilled.epochs * small.training(read, said, distilled.freeze),
-        tune_shrunk=shrunk.epochs * small.training(read, said, shrunk.freeze),
-        ask_large=large.generation(read, said, decoding.beams),
-        ask_compact=small.generation(read, said, decoding.beams),
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
 class Spending:
     """How the money is spent."""
 
@@ -124,8 +71,8 @@ class Spending:
     start: int
     label_usd: float
     budgets: tuple[float, ...]
-    costs: Costs | None
-    """None where the model's FLOPs are unknown."""
+    costs: Mapping[str, ArmCost] | None
+    """Strategy -> its cost. None where the model's FLOPs are unknown."""
     flop_usd: float
 
     @property
@@ -155,19 +102,16 @@ class Spending:
                 left = budget - self.bought(wanted, budget) * self.label_usd
                 if flops * self.flop_usd * MARGIN > left:
                     needs = flops * self.flop_usd
-                    told = f"computing takes about {needs:.2g} USD, {left:.2g} are left beside the labels"
-                    found.append(f"{name} with {budget:g} USD: {told}")
+                    found.append(f"{name} needs about {needs:.2g} USD for compute; of {budget:g} USD, {left:.2g} are left after the labels")
         return found
 
     def _arms(self, budget: float) -> list[tuple[str, float, float]]:
         """Return (strategy, wanted label share, FLOPs that the purse pays) of each strategy."""
         if self.costs is None:
             return []
-        most, some = (self.start + self.bought(share, budget) for share in (LABEL_SHARE, SHARE_BESIDE_A_TEACHER))
+        shares = {"annotate": LABEL_SHARE, "distill": SHARE_BESIDE_A_TEACHER, "sft": SHARE_BESIDE_A_TEACHER}
         return [
-            ("annotate", LABEL_SHARE, self.costs.annotate(most)),
-            ("distill", SHARE_BESIDE_A_TEACHER, self.costs.distill(some, self.pool)),
-            ("sft", SHARE_BESIDE_A_TEACHER, self.costs.sft(some)),
+            (label, share, self.costs[label].flops(self.start + self.bought(share, budget), self.pool)) for label, share in shares.items()
         ]
 
     def computing_usd(self, budget: float) -> dict[str, float]:
@@ -180,20 +124,21 @@ class Spending:
         unknown."""
         if self.costs is None:
             return None
-        teachers = {self.start, *(self.start + self.bought(SHARE_BESIDE_A_TEACHER, budget) for budget in self.budgets)}
-        students = [flops for budget in self.budgets for flops in self._students(budget)]
-        taught = self.costs.distill(self.start, self.pool) - self.start * self.costs.tune_large - self.pool * self.costs.ask_large
-        asked = len(teachers) * (self.pool + test) * self.costs.ask_large + (len(students) + 1) * test * self.costs.ask_compact
-        return math.fsum([*students, taught, asked, *(labels * self.costs.tune_large for labels in teachers)])
+        annotate, distill, sft = (self.costs[label] for label in ("annotate", "distill", "sft"))
+        annotated = [self.start + self.bought(LABEL_SHARE, budget) for budget in self.budgets]
+        taught = [self.start + self.bought(SHARE_BESIDE_A_TEACHER, budget) for budget in self.budgets]
+        teachers = {self.start, *taught}  # distill and sft share them
+        students = [annotate.flops(labels, self.pool) for labels in annotated]
+        students += [distill.student(labels, self.pool) for labels in (self.start, *taught)]
+        students += [sft.student(labels, self.pool) for labels in taught]
+        tested = len(students) * annotate.test_document + len(teachers) * (distill.test_document - annotate.test_document)
+        teaching = [labels * distill.teacher_label + self.pool * distill.pooled_document for labels in teachers]
+        return math.fsum([*students, *teaching, test * tested])
 
-    def _students(self, budget: float) -> list[float]:
-        if self.costs is None:
-            return []
-        most, some = (self.start + self.bought(share, budget) for share in (LABEL_SHARE, SHARE_BESIDE_A_TEACHER))
-        return [most * self.costs.tune_compact, (self.pool + some) * self.costs.tune_distilled, some * self.costs.tune_shrunk]
 
-
-def spending(train: int, pool: int, label_usd: float, budgets: Sequence[float], costs: Costs | None, flop_usd: float) -> Spending:
+def spending(
+    train: int, pool: int, label_usd: float, budgets: Sequence[float], costs: Mapping[str, ArmCost] | None, flop_usd: float
+) -> Spending:
     """Return the starting labels, and the budgets where none are given.
 
     The larger of two budgets buys all labels that can be bought, and leaves enough for compute.

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from bench.contracts import Compact, no_progress
 from bench.errors import DataError
-from bench.init.budgets import Costs, Device, Spending, costs, spending
+from bench.init.budgets import Device, Spending, spending
 from bench.init.columns import Choice
+from bench.init.costs import costs
 from bench.init.defaults import Methods, compact, methods
 from bench.init.large_model import Large
 from bench.init.lengths import Lengths
@@ -151,7 +152,8 @@ def settle(choice: Choice, look: Look, large: Large, rows: Divided, on: Device, 
     target = _limit(look.label_tokens, TARGET_LIMITS, 1.0 if look.classes else LABELS_FIT)
     source = _source_limit(look.document_tokens, large, target)
     how, (small, why) = methods(large, source), compact(large)
-    work = _costs(look, large, small, how, source, target)
+    means = look.document_tokens.mean(source), look.label_tokens.mean(target)
+    work = costs(large.config, small, how, *means) if large.config else None
     for cap in TRAIN_CAPS:
         train, pool, test, dev = _sizes(rows, cap)
         spent = spending(train, pool, label_usd, budgets, work, on.flop_usd)
@@ -183,12 +185,6 @@ def _sizes(rows: Divided, cap: int | None) -> tuple[int, int, int, int]:
     train = min(rows.train, cap or rows.train)
     few = max(train, TRAIN_CAPS[-1] or 0)
     return train, min(rows.pool, 2 * train), min(rows.test, TEST_WANTED, few), min(rows.dev, DEV_WANTED, few)
-
-
-def _costs(look: Look, large: Large, small: Compact, how: Methods, source: int, target: int) -> Costs | None:
-    if large.config is None:
-        return None
-    return costs(large.config, small, how, how.decoding, look.document_tokens.mean(source), look.label_tokens.mean(target))
 
 
 def _source_limit(lengths: Lengths, large: Large, target: int) -> int:

@@ -95,9 +95,9 @@ def choose(table: Table, source: ColumnName | None, target: ColumnName | None) -
         )
     given = {*parts(source or ()), *parts(target or ())}
     documents = {name: column for name, column in found.items() if name not in given and column.filled}
-    chosen, why, unclear = (source, "as you said", False) if source is not None else _document(table, documents)
+    chosen, why, unclear = (source, "as requested", False) if source is not None else _document(table, documents)
     labels = {name: column for name, column in found.items() if name not in parts(chosen)}
-    label, why_label, label_unclear = (target, "as you said", False) if target is not None else _label(table, labels)
+    label, why_label, label_unclear = (target, "as requested", False) if target is not None else _label(table, labels)
     return Choice(
         source=chosen,
         why_source=why,

@@ -58,10 +58,10 @@ def compact(large: Large) -> tuple[Compact, str]:
     It keeps the whole encoder and few decoder layers, because generation time is mostly the decoder's.
     """
     if large.layers is None:
-        return Compact(decoder_layers=3), f"nobody here knows how many layers {large.title} has: put other numbers where it has no 3"
+        return Compact(decoder_layers=3), f"the layers of {large.title} are unknown here; change this if its decoder has fewer than 3"
     encoder, decoder = large.layers
     if not encoder:
         half = max(1, math.ceil(decoder / 2))
         return Compact(decoder_layers=half), f"half of {decoder} layers; a decoder-only model has no encoder"
     few = max(min(3, decoder - 1), decoder // 4, 1)
-    return Compact(encoder_layers=encoder, decoder_layers=few), f"of {encoder} and {decoder}; the decoder is what generation waits for"
+    return Compact(encoder_layers=encoder, decoder_layers=few), f"of {encoder} and {decoder}; generation spends most time in the decoder"

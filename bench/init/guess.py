@@ -31,7 +31,7 @@ LINES_BEFORE_HEADER = 20
 TEXT_SUFFIXES = ("", ".txt", ".text", ".tab", ".dat", ".data")
 """Suffixes that say nothing about the format."""
 
-NOT_BY_SUFFIX = "the suffix does not say it"
+NOT_BY_SUFFIX = "the suffix does not determine it"
 
 IsHeader = Callable[[list[str], str], bool]
 """Asks the user whether a first row holds names. Arguments: (its fields, why it looks like data)."""
@@ -60,8 +60,8 @@ class Guessed:
 
     def read(self, **other: Any) -> tables.Table:
         """Read the file as strictly as the task `files`, with the settings so far and others."""
-        told = {name: value for name, value in (self.settings | other).items() if name in TableSettings.model_fields}
-        return tables.read(str(self.file), TableSettings(**told), self.settings.get("train_field"))
+        known = {name: value for name, value in (self.settings | other).items() if name in TableSettings.model_fields}
+        return tables.read(str(self.file), TableSettings(**known), self.settings.get("train_field"))
 
 
 def guess(file: Path, field: str | None = None, is_header: IsHeader | None = None) -> tuple[Guessed, tables.Table]:
@@ -72,7 +72,7 @@ def guess(file: Path, field: str | None = None, is_header: IsHeader | None = Non
     """
     found, data = Guessed(file=file), load(str(file))
     if field is not None:
-        found.set("train_field", field, "as you said")
+        found.set("train_field", field, "as requested")
     by_suffix = SUFFIXES.get(suffix_of(str(file)))
     if binary := binary_format(data):
         if binary != by_suffix:
@@ -95,8 +95,8 @@ def _text(found: Guessed, data: bytes) -> str:
         found.set("encoding_errors", "replace", "damaged places are read as U+FFFD")
     if guessed.trouble:
         found.troubles.append(guessed.trouble)
-    told = {name: value for name, value in found.settings.items() if name.startswith("encoding")}
-    return decode(str(found.file), data, TableSettings(**told))[0]
+    known = {name: value for name, value in found.settings.items() if name.startswith("encoding")}
+    return decode(str(found.file), data, TableSettings(**known))[0]
 
 
 def _is_json(found: Guessed, text: str, by_suffix: Format | None) -> bool:
@@ -243,6 +243,6 @@ def _headed(found: Guessed, table: tables.Table, is_header: IsHeader | None) -> 
     if not why or is_usual(names) or (is_header is not None and is_header(names, why)):
         return table
     made = tuple(f"column_{i}" for i in range(1, len(names) + 1))
-    told = f"the first row looks like data, as {why}; it is read as a row, and the columns are called {made[0]} to {made[-1]}"
-    found.set("names", made, "the first row is data; without this line it holds the names", told)
+    trouble = f"the first row looks like data, because {why}; it is read as a row, and the columns are named {made[0]} to {made[-1]}"
+    found.set("names", made, "the first row is data; without this line it holds the names", trouble)
     return found.read()

@@ -19,17 +19,8 @@ from bench.system.home import expanded
 from bench.system.hub_mirror import HUB_ID, MODELS, folder_of, hub_cache, snapshot_of
 from bench.system.names import nearest
 from bench.system.one_line import shown
-from bench.training.shapes import Family, Shape, config, shape_of
-
-PUBLISHED: tuple[tuple[str, Family, str], ...] = (
-    (r"google/pegasus-(?!x-).*", "pegasus", "large"),
-    (r"facebook/bart-large.*", "bart", "large"),
-    (r"google/t5-efficient-(.+)", "t5", r"\1"),
-    (r"(?:google-t5/)?t5-(small|base|large)", "t5", r"\1"),
-    (r"google/(?:t5-v1_1|flan-t5)-(small|base|large|xl|xxl)", "t5_v1_1", r"\1"),
-    (r"google/mt5-(small|base|large|xl|xxl)", "mt5", r"\1"),
-)
-"""(Pattern of hub ids, family, name of their published shape)."""
+from bench.training.hub_ids import published_shape
+from bench.training.shapes import config
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +89,7 @@ def _part(name: str, cache: Path) -> Large:
     try:
         part = cast(Checkpoint, registry.find("models", name)())
     except ValidationError:
-        raise BenchError(f"--model {name}: needs settings; say a folder or an id of the hub, or write it into the suite") from None
+        raise BenchError(f"--model {name}: this model needs settings; use a folder or a hub id, or write them into the suite") from None
     try:
         return _here(name, {}, part, part.folder(cache))
     except CheckpointError as error:
@@ -110,17 +101,16 @@ def _hub(repository: str, revision: str, cache: Path) -> Large:
     try:
         part = Hub(**settings)
     except ValidationError:
-        raise BenchError(f"--model {repository}@{shown(revision)}: expected a commit of 40 hex digits behind '@'") from None
+        raise BenchError(f"--model {repository}@{shown(revision)}: expected a commit of 40 hex digits after '@'") from None
     copies = [folder_of(repository, MODELS)]
     copies += [snapshot_of("model", repository, revision, place, FILES) for place in (hub_cache(), cache / "hub")] if revision else []
     if found := next(filter(None, copies), None):
         return _here("hub", settings, part, found)
-    shape = _published(repository)
     return Large(
         use="hub",
         settings=settings,
         title=repository,
-        config=config(shape) if shape else None,
+        config=_published_config(repository),
         lacking=f"{repository} is not on this machine",
     )
 
@@ -131,11 +121,10 @@ def _here(use: str, settings: Mapping[str, str], part: Checkpoint, folder: Path)
     return Large(use=use, settings=settings, title=part.title, config=read_config(folder), tokenizer=folder)
 
 
-def _published(repository: str) -> Shape | None:
-    for pattern, family, name in PUBLISHED:
-        if found := re.fullmatch(pattern, repository):
-            try:
-                return shape_of(family, found.expand(name))
-            except CheckpointError:
-                return None
-    return None
+def _published_config(hub_id: str) -> Any:
+    """Return the published config of an id of the table, or None where no such config is known."""
+    try:
+        shape = published_shape(hub_id)
+    except CheckpointError:  # the form of a T5 shape, but no such shape
+        return None
+    return config(shape) if shape else None

@@ -15,39 +15,39 @@ REFUSED = "; `bench plan` and `bench run` refuse this: choose another --model, s
 
 def figures(look: Look, large: Large) -> list[str]:
     """Return the figures, a sentence each."""
-    said = [
+    sentences = [
         f"{look.rows:,} rows: {look.labelled:,} different documents with a label, {look.unlabelled:,} without.",
         f"Documents: {_spread(look.document_words, look.word)}; {_spread(look.document_tokens, 'tokens')}{_how(look.document_tokens)}.",
         f"Cut off at 512 tokens: {_longer(look.document_tokens, 512)}; at 1,024: {_longer(look.document_tokens, 1024)}.",
         f"Labels: {_spread(look.label_words, look.word)}; {_spread(look.label_tokens, 'tokens')}{_how(look.label_tokens)}.",
     ]
     if not large.tokenizer:
-        said.append(f"Tokens are estimates, as the model's tokenizer is not at hand: {' '.join(large.lacking.split())}.")
-    return said + list(_oddities(look)) + list(_losses(look, large))
+        sentences.append(f"Tokens are estimates, because the model's tokenizer is not available: {' '.join(large.lacking.split())}.")
+    return sentences + list(_oddities(look)) + list(_losses(look, large))
 
 
 def _oddities(look: Look) -> Iterator[str]:
     if look.repeated:
         others = f"; {look.conflicting:,} of them have another label than the row that is kept" if look.conflicting else ""
-        yield f"Left out: {look.repeated:,} rows whose document stands in another row, case, white space and normal form aside{others}."
+        yield f"Left out: {look.repeated:,} rows that repeat a document, ignoring case, white space and Unicode form{others}."
     if look.blank:
         yield f"Left out: {look.blank:,} rows without a document."
     if look.invisible:
-        yield f"{look.invisible:,} labels hold nothing but invisible characters, and count as none."
+        yield f"{look.invisible:,} labels hold only invisible characters and count as missing."
     if look.spellings:
         yield f"{look.spellings:,} spellings of labels differ from others in Unicode normal form only, and count as the same."
     if look.in_document:
         of_all = percent(look.in_document / look.labelled)
-        yield f"The label stands word for word in {look.in_document:,} of {look.labelled:,} documents ({of_all})."
+        yield f"The label occurs word for word in {look.in_document:,} of {look.labelled:,} documents ({of_all})."
     if look.replaced:
         yield f"{look.replaced:,} documents hold U+FFFD, the character that stands for broken ones."
     if not look.classes:
         yield f"ROUGE uses the tokenizer {rouge_tokenizer(look)}."
     if look.classes:
         kinds, always = look.classes, shown(look.classes.names[0])
-        yield f"The labels are {len(kinds.names)} classes; always saying {always} is right for {percent(kinds.majority)} of them."
+        yield f"The labels are {len(kinds.names)} classes; always answering {always} is right for {percent(kinds.majority)} of them."
         if kinds.spellings:
-            yield f"{kinds.spellings:,} more ways of writing them differ in case or white space only, and count as the same."
+            yield f"{kinds.spellings:,} more spellings differ only in case or white space, and count as the same."
 
 
 def _losses(look: Look, large: Large) -> Iterator[str]:
@@ -71,8 +71,8 @@ def rouge_tokenizer(look: Look) -> str:
 
 def _spread(lengths: Lengths, unit: str) -> str:
     named = zip(("half", "90 %", "95 %", "99 %"), SHARES, strict=False)
-    told = ", ".join(f"{name} {lengths.percentile(share):,}" for name, share in named)
-    return f"{told}, all {lengths.percentile(1.0):,} {unit} or fewer"
+    shares = ", ".join(f"{name} {lengths.percentile(share):,}" for name, share in named)
+    return f"{shares}, all {lengths.percentile(1.0):,} {unit} or fewer"
 
 
 def _how(lengths: Lengths) -> str:

@@ -22,7 +22,7 @@ def column(what: str, names: Sequence[str], guess: str) -> str:
 
 def is_header(fields: Sequence[str], why: str) -> bool:
     """Ask whether the first row of a file holds the names of the columns."""
-    click.echo(f"The first row is {', '.join(map(shown, fields))}. It looks like data, as {why}.")
+    click.echo(f"The first row is {', '.join(map(shown, fields))}. It looks like data, because {why}.")
     found: bool = click.confirm("Does it hold the names of the columns?", default=False)
     return found
 

@@ -120,8 +120,8 @@ def _chat(table: tables.Table, cells: dict[str, Sequence[str | None]], not_text:
             continue
         role, text = ("role", "content") if "role" in values[0][0] else ("from", "value")
         shapes = Counter(turns)
-        asked = [i for i, said in enumerate(turns[0] or ()) if said in QUESTION]
-        answered = [i for i, said in enumerate(turns[0] or ()) if said in ANSWER]
+        asked = [i for i, role in enumerate(turns[0] or ()) if role in QUESTION]
+        answered = [i for i, role in enumerate(turns[0] or ()) if role in ANSWER]
         if len(shapes) > 1 or len(asked) != 1 or len(answered) != 1:
             one = f"'{name}[0].{text}' and '{name}[1].{text}'"
             not_text[name] = f"holds chats of {len(shapes)} shapes; name the turns that you mean as columns, such as {one}"

@@ -46,10 +46,10 @@ class Wanted:
     """Whether a user can answer questions about missing options."""
 
 
-def write(data: Path, wanted: Wanted, cache: Path, tell: Callable[[str], None]) -> Path:
+def write(data: Path, wanted: Wanted, cache: Path, show: Callable[[str], None]) -> Path:
     """Look at a file, write a suite for it that runs, and return the suite's path.
 
-    `tell` receives what was found, what is assumed, and the next step, a line at a time. Raises BenchError,
+    `show` receives what was found, what is assumed, and the next step, a line at a time. Raises BenchError,
     one line, where no suite can be written.
     """
     name = yaml_text.label(Path(data.name.removesuffix(".gz")).stem)
@@ -57,27 +57,27 @@ def write(data: Path, wanted: Wanted, cache: Path, tell: Callable[[str], None]) 
     _may_write(out, wanted.force, data)
     _check_dollars(wanted)
     table = read_file.read(data, (*wanted.source, *wanted.target), wanted.field, prompts.is_header if wanted.ask else None)
-    _tell_columns(table, tell)
-    choice = _choice(table, wanted, tell)
+    _show_columns(table, show)
+    choice = _choice(table, wanted, show)
     model = large(wanted.model, cache)
     seen = look(table, choice, model)
     rows = choose.divided(table, choice, seen, cache)
     notes = (*table.remarks(choice.target), *rows.notes)
     for line in (*notes, *figures(seen, model)):
-        tell(line)
-    found = _settle(choice, seen, model, rows, wanted, tell)
+        show(line)
+    found = _settle(choice, seen, model, rows, wanted, show)
     arms = _save(out, write_suite.suite(name, table, notes, found))
     for short in found.spending.short():
-        tell(f"Too little: {short}.")
-    tell(f"wrote {out}: {arms} arms. Next: bench plan {shlex.quote(str(out))}, then bench run {shlex.quote(str(out))}")
+        show(f"The budget is small: {short}.")
+    show(f"wrote {out}: {arms} arms. Next: bench plan {shlex.quote(str(out))}, then bench run {shlex.quote(str(out))}")
     return out
 
 
 def _may_write(path: Path, force: bool, data: Path) -> None:
     if path.resolve() == data.resolve():
-        raise BenchError(f"{path}: is the file to look at; name another suite with --out")
+        raise BenchError(f"{path}: this is the data file; choose another name for the suite with --out")
     if path.exists() and not force:
-        raise BenchError(f"{path}: is there already; say --force to overwrite it, or name another with --out")
+        raise BenchError(f"{path}: exists already; use --force to overwrite it, or choose another name with --out")
 
 
 def _check_dollars(wanted: Wanted) -> None:
@@ -86,31 +86,31 @@ def _check_dollars(wanted: Wanted) -> None:
         prompts.dollars([wanted.label_usd], "--label-usd", at_least=0)
 
 
-def _tell_columns(table: Table, tell: Callable[[str], None]) -> None:
-    tell(f"{shown(table.file.name)}: {table.kind}, {table.rows:,} rows")
+def _show_columns(table: Table, show: Callable[[str], None]) -> None:
+    show(f"{shown(table.file.name)}: {table.kind}, {table.rows:,} rows")
     for column in columns.columns(table).values():
         words = f", half of them {column.words:g} words or fewer" if column.filled else ""
-        tell(f"  {shown(column.name)}: {column.filled:,} filled, {column.empty:,} empty, {column.distinct:,} different{words}")
+        show(f"  {shown(column.name)}: {column.filled:,} filled, {column.empty:,} empty, {column.distinct:,} different{words}")
     for name, why in table.not_text.items():
-        tell(f"  {shown(name)}: left out, as it {why}")
+        show(f"  {shown(name)}: left out, because it {why}")
     for trouble in table.troubles:
-        tell(trouble)
+        show(trouble)
 
 
-def _choice(table: Table, wanted: Wanted, tell: Callable[[str], None]) -> Choice:
+def _choice(table: Table, wanted: Wanted, show: Callable[[str], None]) -> Choice:
     target = _one_or_joined(wanted.target)
     choice = columns.choose(table, _one_or_joined(wanted.source), target)
     if wanted.ask and choice.source_unclear:
         source = prompts.column("documents", [*table.cells], str(choice.source))
-        choice = replace(columns.choose(table, source, target), why_source="as you said")
+        choice = replace(columns.choose(table, source, target), why_source="as requested")
     if wanted.ask and choice.target_unclear:
         target = prompts.column("labels", [name for name in table.cells if name not in parts(choice.source)], str(choice.target))
-        choice = replace(choice, target=target, why_target="as you said", target_unclear=False)
+        choice = replace(choice, target=target, why_target="as requested", target_unclear=False)
     for what, name, why, unclear, option in (
         ("documents", choice.source, choice.why_source, choice.source_unclear, "--source-column"),
         ("labels", choice.target, choice.why_target, choice.target_unclear, "--target-column"),
     ):
-        tell(f"{what}: {columns.named(name)}, {why}" + (f" (others would do: {option})" if unclear else ""))
+        show(f"{what}: {columns.named(name)}, {why}" + (f" (other columns are possible: {option})" if unclear else ""))
     return choice
 
 
@@ -118,18 +118,18 @@ def _one_or_joined(names: tuple[str, ...]) -> ColumnName | None:
     return (names if len(names) > 1 else names[0]) if names else None
 
 
-def _settle(choice: Choice, seen: Look, model: Large, rows: Divided, wanted: Wanted, tell: Callable[[str], None]) -> Settings:
+def _settle(choice: Choice, seen: Look, model: Large, rows: Divided, wanted: Wanted, show: Callable[[str], None]) -> Settings:
     on, usd, budgets = choose.device(model), wanted.label_usd, wanted.budgets
     if usd is None:
         usd = prompts.label_usd(LABEL_USD) if wanted.ask else LABEL_USD
-        tell(f"a label costs {write_suite.usd(usd)} USD" + ("" if wanted.ask else ", assumed; --label-usd sets it"))
+        show(f"a label costs {write_suite.usd(usd)} USD" + ("" if wanted.ask else ", assumed; --label-usd sets it"))
     found = choose.settle(choice, seen, model, rows, on, usd, budgets)
     if not budgets and wanted.ask:
         budgets = prompts.budgets(found.spending.budgets)
         if budgets != found.spending.budgets:
             found = choose.settle(choice, seen, model, rows, on, usd, budgets)
-    told = " and ".join(write_suite.usd(budget) for budget in found.spending.budgets)
-    tell(f"budgets: {told} USD" + ("" if budgets else ", assumed; --budget-usd sets them"))
+    amounts = " and ".join(write_suite.usd(budget) for budget in found.spending.budgets)
+    show(f"budgets: {amounts} USD" + ("" if budgets else ", assumed; --budget-usd sets them"))
     return found
 
 

@@ -49,7 +49,7 @@ def _line(text: str, why: str = "") -> list[str]:
 
 
 def _head(table: Table, notes: tuple[str, ...], found: Settings) -> list[str]:
-    lines = [f"Written by `bench init` from {shown(table.file.name)}; every line is yours to change."]
+    lines = [f"Written by `bench init` from {shown(table.file.name)}. Change any line."]
     troubles = [f"{trouble[0].upper()}{trouble[1:]}." for trouble in table.troubles]
     return [line for text in (*lines, *troubles, *notes, *figures(found.look, found.large)) for line in _comment(text)]
 
@@ -68,44 +68,44 @@ def _models(found: Settings) -> list[str]:
         named = ["large:", f"  use: {large.use}", "  with:", *(f"    {key}: {scalar(value)}" for key, value in large.settings.items())]
     if large.on_hub and "revision" not in large.settings:
         model = large.settings["model"]
-        why = f"say --models DIR where DIR/{model} is a copy, or pin a commit with `revision: ` and its 40 hex digits"
+        why = f"copy the model to DIR/{model} and use --models DIR, or pin a commit with `revision: ` and its 40 hex digits"
         named[-1:] = _line(named[-1], why)
-    said = ", ".join(f"{stack}: {count}" for stack, count in layers.items())
-    return [*named, *_line(f"compact: {{{said}}}", found.why_compact)]
+    stacks = ", ".join(f"{stack}: {count}" for stack, count in layers.items())
+    return [*named, *_line(f"compact: {{{stacks}}}", found.why_compact)]
 
 
 def _task(name: str, table: Table, found: Settings) -> list[str]:
     task, choice = found.task, found.choice
-    said: dict[str, tuple[str, str]] = {
+    settings: dict[str, tuple[str, str]] = {
         "train": (scalar(task.train), "relative to where bench runs" if not Path(task.train).is_absolute() else ""),
-        **{name: (_told(value), table.why[name]) for name, value in table.settings.items()},
-        "source": (_told(task.source), f"the documents: {choice.why_source}"),
-        "target": (_told(task.target), f"the labels: {choice.why_target}"),
+        **{name: (_one_line(value), table.why[name]) for name, value in table.settings.items()},
+        "source": (_one_line(task.source), f"the documents: {choice.why_source}"),
+        "target": (_one_line(task.target), f"the labels: {choice.why_target}"),
         "max_source_tokens": (str(task.max_source_tokens), _source_reason(found)),
         "max_target_tokens": (str(task.max_target_tokens), _target_reason(found)),
         "test_fraction": (f"{task.test_fraction:g}", _test_reason(found)),
         "dev_fraction": (f"{task.dev_fraction:g}", f"{found.divided.dev:,} documents, for settings to be chosen on"),
         "pool_fraction": (f"{task.pool_fraction:g}", _pool_reason(found)),
         **{cap: (str(getattr(task, cap) or ""), _cap_reason(found, cap)) for cap in CAPS},
-        "lead_words": (str(task.lead_words), "a floor: the first words of the document, as many as the median label has"),
+        "lead_words": (str(task.lead_words), "a baseline: the first words of the document, as many as the median label has"),
     }
     left_out = {"pool_fraction"} if not found.divided.hides else set()
     left_out |= {part for part in ("test_fraction", "dev_fraction") if part.replace("fraction", "field") in table.settings}
-    lines = [_line(f"      {key}: {value}", why) for key, (value, why) in said.items() if value and key not in left_out]
+    lines = [_line(f"      {key}: {value}", why) for key, (value, why) in settings.items() if value and key not in left_out]
     return ["tasks:", f"  {scalar(name)}:", "    use: files", "    with:", *(line for both in lines for line in both)]
 
 
-def _told(value: Any) -> str:
+def _one_line(value: Any) -> str:
     """Return a setting as one line of YAML."""
     if isinstance(value, tuple):
-        return f"[{', '.join(map(_told, value))}]"
+        return f"[{', '.join(map(_one_line, value))}]"
     return scalar(value) if isinstance(value, str) else json.dumps(value)
 
 
 CAPS = {"train_examples": "train", "pool_examples": "pool", "dev_examples": "dev", "test_examples": "test"}
 
 
-UNSIZED = "not sized by the data, as most of the text is unknown tokens of this model"
+UNSIZED = "the largest limit, because most of the text is unknown tokens of this model"
 """Why a limit is the largest one."""
 
 
@@ -115,10 +115,10 @@ def _source_reason(found: Settings) -> str:
         return UNSIZED
     about = "about " if lengths.how else ""
     fits = lengths.within(limit)
-    said = f"{about}{percent(fits)} of the documents fit"
+    share = f"{about}{percent(fits)} of the documents fit"
     if fits == 1:
-        return said
-    return f"{said}; {2 * limit:,} would take in {percent(lengths.within(2 * limit))}, with activations twice as large or more"
+        return share
+    return f"{share}; {percent(lengths.within(2 * limit))} would fit {2 * limit:,}, which at least doubles the memory of activations"
 
 
 def _target_reason(found: Settings) -> str:
@@ -130,23 +130,23 @@ def _target_reason(found: Settings) -> str:
 
 def _test_reason(found: Settings) -> str:
     tested = found.task.test_examples or found.divided.test
-    said = f"{found.divided.test:,} documents"
+    documents = f"{found.divided.test:,} documents"
     if not found.look.classes:
-        return said
-    return f"{said}; accuracy over {tested:,} is known to ±{196 * (0.25 / tested) ** 0.5:.1f} points at worst (95 %)"
+        return documents
+    return f"{documents}; the 95 % interval of an accuracy over {tested:,} is ±{196 * (0.25 / tested) ** 0.5:.1f} points or narrower"
 
 
 def _pool_reason(found: Settings) -> str:
     look = found.look
     few = f"only {look.unlabelled:,} documents have no label" if look.unlabelled else "every document has a label"
-    return f"{few}: {percent(found.task.pool_fraction)} of the labels are hidden, which makes a pool of {found.divided.pool:,}"
+    return f"{few}: {percent(found.task.pool_fraction)} of the labels are hidden, to make a pool of {found.divided.pool:,}"
 
 
 def _cap_reason(found: Settings, cap: str) -> str:
     there_are, on = getattr(found.divided, CAPS[cap]), found.device
     if cap != "train_examples":
         return f"of {there_are:,}"
-    return f"of {there_are:,}: take the line out for all of them; with it the suite is meant to end within {on.hours_at_most:g} hours"
+    return f"of {there_are:,}; remove this line to use all. With it the suite should end within {on.hours_at_most:g} hours"
 
 
 def _strategies(found: Settings) -> list[str]:
@@ -155,7 +155,7 @@ def _strategies(found: Settings) -> list[str]:
     bought, beside = _bought(spent, LABEL_SHARE), _bought(spent, SHARE_BESIDE_A_TEACHER)
     grid, ways = (f"[0.0, {some:g}]", f"none bought, or {beside}") if some else ("0.0", beside)
     return [
-        f"strategies: # how models are trained is taken from {how.whose}; it was not tried on these rows",
+        f"strategies: # training settings of {how.whose}; they were not tuned on these rows",
         "  annotate:",
         "    use: annotate",
         "    with:",
@@ -180,19 +180,19 @@ def _strategies(found: Settings) -> list[str]:
 def _bought(spent: Spending, wanted: float) -> str:
     if not spent.share(wanted):
         return "no labels are bought"
-    told = " and ".join(f"{spent.bought(wanted, budget):,}" for budget in spent.budgets)
-    return f"buys {told} labels{', all that there are' if spent.share(wanted) < wanted else ''}"
+    counts = " and ".join(f"{spent.bought(wanted, budget):,}" for budget in spent.budgets)
+    return f"buys {counts} labels{', all there are' if spent.share(wanted) < wanted else ''}"
 
 
 def _rest(spent: Spending, strategy: str) -> str:
     """Return what compute costs with the largest budget, as a part of a sentence."""
     computing = spent.computing_usd(max(spent.budgets))
-    return f"; with the largest budget, computing takes about {computing[strategy]:.2g} USD" if computing else ""
+    return f"; with the largest budget, compute costs about {computing[strategy]:.2g} USD" if computing else ""
 
 
 def _flow(part: Part) -> str:
-    told = {"epochs", "batch_size", "learning_rate", "freeze"} | {k for k, v in part if v != type(part).model_fields[k].default}
-    return "{" + ", ".join(f"{key}: {_plain(value)}" for key, value in part if key in told) + "}"
+    shown_keys = {"epochs", "batch_size", "learning_rate", "freeze"} | {k for k, v in part if v != type(part).model_fields[k].default}
+    return "{" + ", ".join(f"{key}: {_plain(value)}" for key, value in part if key in shown_keys) + "}"
 
 
 def _plain(value: Any) -> str:
@@ -204,17 +204,17 @@ def _plain(value: Any) -> str:
 
 def _money(found: Settings) -> list[str]:
     spent, on = found.spending, found.device
-    short = [line for told in spent.short() for line in _comment(f"Too little: {told}.")]
+    short = [line for text in spent.short() for line in _comment(f"The budget is small: {text}.")]
     speed = "assumed, as in suites/papers/pegasus-large.yaml" if on.is_gpu else "measured, one core (results/reference/pegasus)"
     return [
         *_line(f"start_labels: {spent.start}", _start_reason(found)),
         f"budgets_usd: [{', '.join(map(usd, spent.budgets))}]",
         *short,
-        f"seeds: [{', '.join(map(str, SEEDS))}] # each draws its own labels; a third narrows the intervals, and takes half as long again",
+        f"seeds: [{', '.join(map(str, SEEDS))}] # each draws its own labels; a third narrows the intervals and takes half as long again",
         "",
         "prices:",
         f"  label_usd: {usd(spent.label_usd)} # what one label costs you",
-        f"  device_hour_usd: {usd(on.hour_usd)} # {on.name}; assumed, put in what you pay",
+        f"  device_hour_usd: {usd(on.hour_usd)} # assumed price of {on.name}; enter what you pay",
         "  meter: flops # the same charges on every machine",
         f"  device_flops_per_second: {_plain(on.flops_per_second)} # {speed}",
     ]
@@ -227,11 +227,11 @@ def usd(amount: float) -> str:
 
 def _start_reason(found: Settings) -> str:
     spent, rows = found.spending, found.divided
-    apart = f"{rows.test:,} for test and {rows.dev:,} for dev"
-    hidden = f", {percent(found.task.pool_fraction)} of them hidden" if rows.hides else ""
+    held_out = f"{rows.test:,} are for test and {rows.dev:,} for dev"
+    hidden = f", {percent(found.task.pool_fraction)} of the rest are hidden" if rows.hides else ""
     capped = f", of which {spent.train:,} are used" if spent.train < rows.train else ""
-    kept = f"; {spent.to_buy:,} are kept to be bought: no others could be, as nobody has written them" if spent.to_buy else ""
-    return f"of {found.look.labelled:,} labels, less {apart}{hidden}, {rows.train:,} are there to train on{capped}{kept}"
+    kept = f". Arms buy from the other {spent.to_buy:,}" if spent.to_buy else ""
+    return f"of {found.look.labelled:,} labels, {held_out}{hidden}, and {rows.train:,} are left for training{capped}{kept}"
 
 
 def _scores(found: Settings) -> list[str]:
@@ -239,18 +239,18 @@ def _scores(found: Settings) -> list[str]:
     precision = "bf16" if found.device.is_gpu else "fp32 # fast on every CPU; bf16 only on those that have it in hardware"
     lines = [f"precision: {precision}", f"decoding: {{{decoding}}}", *_metrics(found)]
     if found.flops is None or found.hours is None:
-        return [*lines, "", *_comment("What it computes is not known without the model. `bench plan` says what each arm buys and costs.")]
+        return [*lines, "", *_comment("The compute is unknown without the model. `bench plan` shows what each arm buys and costs.")]
     cores = found.device.workers
     on = "such a GPU" if found.device.is_gpu else f"{cores} such core{'s' if cores > 1 else ''}"
-    said = f"Estimated: {found.flops:.2g} FLOPs, {_hours(found.hours)} on {on}. `bench plan` says what each arm buys and costs."
-    return [*lines, "", *_comment(said)]
+    estimate = f"Estimated: {found.flops:.2g} FLOPs, {_hours(found.hours)} on {on}. `bench plan` shows what each arm buys and costs."
+    return [*lines, "", *_comment(estimate)]
 
 
 def _metrics(found: Settings) -> list[str]:
     look = found.look
     if look.classes:
         names = [f"        - {scalar(name)} # {count:,}" for name, count in zip(look.classes.names, look.classes.counts, strict=True)]
-        floor = f"to be beaten: {100 * look.classes.majority:.1f}, by always saying {shown(look.classes.names[0])}"
+        baseline = f"baseline: {100 * look.classes.majority:.1f}, by always answering {shown(look.classes.names[0])}"
         return [
             "metrics:",
             "  classification:",
@@ -258,11 +258,11 @@ def _metrics(found: Settings) -> list[str]:
             "    with:",
             "      classes:",
             *names,
-            f"rank_by: accuracy # {floor}",
+            f"rank_by: accuracy # {baseline}",
         ]
     short = look.typical_label_words <= 12
     also = ", exact_match: {use: exact_match}" if look.typical_label_words <= 5 else ""
-    why = "ROUGE-2 is noisy on texts that short" if short else "as summaries are ranked"
+    why = "ROUGE-2 is noisy on such short texts" if short else "the usual score of summaries"
     suited = look.label_letters.suited
     settings = "" if suited == "latin" else f", with: {{tokenizer: {suited}}}"
     return [

@@ -6,8 +6,9 @@ from typing import Any
 
 from bench.contracts import Compact, Example, Job, Phase
 from bench.errors import CheckpointError, NotEnough, OverBudget
+from bench.training.finetuned import Finetuned
 from bench.training.generated import PseudoLabels
-from bench.training.recipes import Finetuned, ModelRecipe, Pretrained, Shrunk, as_the_task_says
+from bench.training.recipes import ModelRecipe, Pretrained, Shrunk, as_the_task_says
 from bench.training.settings import Distillation, Tuning, check_optimizer
 from bench.training.soft_labels import Distilled, SoftLabels
 
@@ -31,12 +32,12 @@ def check_installed(*tunings: Tuning | None) -> None:
 
 def large(job: Job) -> ModelRecipe:
     """Return the pretrained large model, unchanged."""
-    return job.make(Pretrained(job.large), "student_training")
+    return job.make(Pretrained(job.large), Phase.STUDENT_TRAINING)
 
 
 def compact(job: Job, base: ModelRecipe) -> ModelRecipe:
     """Make the compact model that `cut` describes."""
-    return job.make(cut(job, base), "student_training")
+    return job.make(cut(job, base), Phase.STUDENT_TRAINING)
 
 
 def cut(job: Job, base: ModelRecipe) -> ModelRecipe:
@@ -61,13 +62,13 @@ def cut(job: Job, base: ModelRecipe) -> ModelRecipe:
 def teacher(job: Job, examples: tuple[Example, ...], tuning: Tuning | None) -> ModelRecipe:
     """Return a recipe for the fine-tuned large model. Without settings it is the large model itself, which
     then knows the task already."""
-    return finetuned(job, large(job), examples, tuning, "teacher_tuning") if tuning else large(job)
+    return finetuned(job, large(job), examples, tuning, Phase.TEACHER_TUNING) if tuning else large(job)
 
 
 def tune(job: Job, base: ModelRecipe, examples: tuple[Example, ...], tuning: Tuning, phase: Phase) -> ModelRecipe:
     """Make `base` fine-tuned. A student stops early where the money ends. A teacher is tuned completely or
     not at all."""
-    return job.make(finetuned(job, base, examples, tuning, phase), phase, shorten=phase == "student_training")
+    return job.make(finetuned(job, base, examples, tuning, phase), phase, allow_partial=phase == Phase.STUDENT_TRAINING)
 
 
 def finetuned(job: Job, base: ModelRecipe, examples: tuple[Example, ...], tuning: Tuning, phase: Phase) -> ModelRecipe:
@@ -100,16 +101,16 @@ def _read_as_the_task_says(job: Job, examples: tuple[Example, ...]) -> dict[str,
 
 
 def soft_labels(
-    job: Job, teacher: ModelRecipe, examples: tuple[Example, ...], kd: Distillation, at_most_usd: float | None = None
+    job: Job, teacher: ModelRecipe, examples: tuple[Example, ...], kd: Distillation, max_usd: float | None = None
 ) -> SoftLabels:
     """Make the distributions of `teacher` at every label token of `examples`. Raises OverBudget where not all
     of them fit."""
     recipe = SoftLabels(teacher=teacher, temperature=kd.temperature, top_k=kd.top_k, **_read_as_the_task_says(job, examples))
-    return job.make(recipe, "pseudo_labelling", at_most_usd=at_most_usd)
+    return job.make(recipe, Phase.PSEUDO_LABELLING, max_usd=max_usd)
 
 
 def pseudo_label(
-    job: Job, teacher: ModelRecipe, at_most_usd: float, keep: Distillation | None = None
+    job: Job, teacher: ModelRecipe, max_usd: float, keep: Distillation | None = None
 ) -> tuple[tuple[Example, ...], tuple[SoftLabels, ...]]:
     """Label the pool with `teacher`, in the pool's order, as far as the money goes.
 
@@ -118,21 +119,21 @@ def pseudo_label(
     """
     labelled: tuple[Example, ...] = ()
     kept: tuple[SoftLabels, ...] = ()
-    waiting, stop_at = job.unlabelled, job.left_usd() - at_most_usd
+    waiting, stop_at = job.unlabelled, job.left_usd() - max_usd
     while waiting:
         chunk, share = waiting[:CHUNK], OUTPUTS_SHARE if keep else 1.0
         try:
             recipe = PseudoLabels.of(job, teacher, chunk)
-            made = job.make(recipe, "pseudo_labelling", shorten=True, at_most_usd=share * (job.left_usd() - stop_at))
+            made = job.make(recipe, Phase.PSEUDO_LABELLING, allow_partial=True, max_usd=share * (job.left_usd() - stop_at))
             outputs = job.read(made)
-            said = tuple(example for example in outputs if example.target)
-            if keep and said:
-                kept += (soft_labels(job, teacher, said, keep, job.left_usd() - stop_at),)
+            usable = tuple(example for example in outputs if example.target)
+            if keep and usable:
+                kept += (soft_labels(job, teacher, usable, keep, job.left_usd() - stop_at),)
         except OverBudget:
             if not labelled:
                 raise
             break
-        labelled += said
+        labelled += usable
         if len(outputs) < len(chunk) and not keep:
             break
         done = {example.id for example in outputs}  # a batch begins with the longest, so a chunk cut short did not do its first documents

@@ -13,7 +13,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from bench.contracts import POOL, Job, Outcome, Strategy, TextLabel
+from bench.contracts import POOL, Fact, Job, Outcome, Phase, Strategy, TextLabel
 from bench.errors import NotEnough
 from bench.training.settings import Tuning
 
@@ -51,12 +51,12 @@ class ContinuePretraining(Strategy):
     """Settings of the fine-tuning on labels."""
 
     @model_validator(mode="after")
-    def _it_can_be_told_what_is_read_when(self) -> Self:
+    def _every_mixture_can_be_read(self) -> Self:
         for name in ("general", "task_like"):
             if not sum(getattr(self, name).values()) > 0:
                 raise ValueError(f"{name} has no text with a weight above 0")
         if self.pretraining.schedule == "constant" and self.switch_at is None and self.general != self.task_like:
-            raise ValueError("a constant rate never falls: say with switch_at when the second blend is read")
+            raise ValueError("a constant rate never falls; set switch_at to choose when the second blend starts")
         return self
 
     def run(self, job: Job) -> Outcome:
@@ -79,7 +79,9 @@ class ContinuePretraining(Strategy):
             precision=job.precision,
             seed=job.seed_for("pretraining"),
         )
-        job.check(_steps.finetuned(job, further, labels, self.student, "student_training"))
-        made = job.make(further, "continued_pretraining", shorten=True, at_most_usd=self.pretraining_share * job.left_usd())
-        student = _steps.tune(job, made, labels, self.student, "student_training")
-        return Outcome(student, facts={f"pretraining_{name}": value for name, value in job.read(made).items()})
+        job.check(_steps.finetuned(job, further, labels, self.student, Phase.STUDENT_TRAINING))
+        made = job.make(further, Phase.CONTINUED_PRETRAINING, allow_partial=True, max_usd=self.pretraining_share * job.left_usd())
+        student = _steps.tune(job, made, labels, self.student, Phase.STUDENT_TRAINING)
+        return Outcome(
+            student=student, facts=tuple(Fact(name=f"pretraining_{name}", value=value) for name, value in job.read(made).items())
+        )

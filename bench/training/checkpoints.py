@@ -182,8 +182,8 @@ def _keep_only_starts_and_ends(model: Any, tokenizer: Any) -> None:
 def _ends(model: Any, tokenizer: Any) -> list[int]:
     """Return the tokens that end an output: those of the checkpoint, and that of the tokenizer, which
     training uses."""
-    told = model.generation_config.eos_token_id
-    return list(dict.fromkeys([*([told] if isinstance(told, int) else told or []), tokenizer.eos_token_id]))
+    end = model.generation_config.eos_token_id
+    return list(dict.fromkeys([*([end] if isinstance(end, int) else end or []), tokenizer.eos_token_id]))
 
 
 @contextmanager

@@ -8,22 +8,27 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
-from bench.contracts import Decoding, Example, Job, Precision, Recipe, Workbench
+from bench.contracts import Activity, Batch, BuildContext, Decoding, Example, Job, OutputLengths, Precision, Recipe
 from bench.errors import FIRST_DOES_NOT_FIT, OverBudget
 from bench.training.batches import encode_sources
+from bench.training.calibration import sample, smaller_batch
 from bench.training.checkpoints import load
 from bench.training.generation import Output, generate, reached
-from bench.training.recipes import ModelRecipe, as_the_task_says, smaller_batch, some, write_json
+from bench.training.output_lengths import expected_longest, label_lengths
+from bench.training.recipes import ModelRecipe, as_the_task_says, write_json
 
-REHEARSED_BATCHES = 3
+CALIBRATION_BATCHES = 3
 """Batches that a calibration generates."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs(Recipe):
     """The texts that `model` generates for documents."""
+
+    activity: ClassVar[Activity] = "generation"
+    generates_text: ClassVar[bool] = True
 
     model: ModelRecipe
     examples: tuple[Example, ...]
@@ -40,56 +45,85 @@ class Outputs(Recipe):
         """Build the recipe with the settings of the job's task and suite."""
         return cls(model=model, examples=examples, decoding=job.decoding, **as_the_task_says(job))
 
-    def forecast_flops(self, bench: Workbench) -> float:
+    def forecast_flops(self, context: BuildContext) -> float:
         """Return an upper bound: every output is as long as allowed."""
-        costs = self._ceilings(bench)
-        return math.fsum(costs[i] for i in self._reached(bench))
+        costs = self._ceilings(context)
+        return math.fsum(costs[i] for i in self._reached(context))
 
-    def forecast_items(self, bench: Workbench) -> int:
-        return len(self._reached(bench))
+    def expected_flops(self, lengths: OutputLengths, context: BuildContext) -> float | None:
+        """Take all outputs of a batch for as long as its longest, because the batch takes until that one ends."""
+        if not lengths.labels or not self.documents_labelled:
+            return None
+        tokens = label_lengths(self.model.tokenizer_folder(context.cache, 0), lengths.labels, self.max_target_tokens)
+        longest = expected_longest(tokens, min(self.decoding.batch_size, len(self.examples)))
+        flops, sources = self.model.flop_model(context.cache), self.sources(context)
+        return math.fsum(flops.generation(len(sources[i]), longest, self.decoding.beams) for i in self._reached(context))
 
-    def rehearsal(self, step_flops: float, bench: Workbench) -> Self:
+    @property
+    def documents_labelled(self) -> tuple[Example, ...]:
+        return self.examples if self.model.imitates_labels else ()
+
+    def batches(self, context: BuildContext) -> tuple[Batch, ...]:
+        longest = max(map(len, self.sources(context)), default=0)
+        if not longest:
+            return ()
+        size = self.decoding.batch_size
+        return (
+            Batch(
+                network=self.model,
+                settings=self.decoding,
+                precision=self.precision,
+                source_tokens=longest,
+                target_tokens=self.max_target_tokens,
+                examples=min(size, len(self.examples) or size),
+            ),
+        )
+
+    def forecast_items(self, context: BuildContext) -> int:
+        return len(self._reached(context))
+
+    def calibration_run(self, step_flops: float, context: BuildContext) -> Self:
         """Return a small version to time, in which every output is as long as allowed."""
         size = self.decoding.batch_size
-        size = smaller_batch(size, size * math.fsum(self._ceilings(bench)) / max(1, len(self.examples)), step_flops)
+        size = smaller_batch(size, size * math.fsum(self._ceilings(context)) / max(1, len(self.examples)), step_flops)
         decoding = self.decoding.model_copy(update={"batch_size": size})
-        few = some(self.examples, REHEARSED_BATCHES * size)
+        few = sample(self.examples, CALIBRATION_BATCHES * size)
         longest = self.max_target_tokens
         return replace(self, model=self.model.untrained, decoding=decoding, examples=few, limit=None, min_target_tokens=longest)
 
-    def _reached(self, bench: Workbench) -> list[int]:
+    def _reached(self, context: BuildContext) -> list[int]:
         """Return the positions of the documents that fit the limit, in the order in which they are read."""
-        return reached(self.sources(bench), self._ceilings(bench), self.decoding.batch_size, self.limit)
+        return reached(self.sources(context), self._ceilings(context), self.decoding.batch_size, self.limit)
 
-    def _ceilings(self, bench: Workbench) -> list[float]:
+    def _ceilings(self, context: BuildContext) -> list[float]:
         """Return the FLOPs of each document if its output is as long as allowed."""
-        flops, beams = self.model.flop_model(bench.cache), self.decoding.beams
-        return [flops.generation(len(source), self.max_target_tokens, beams) for source in self.sources(bench)]
+        flops, beams = self.model.flop_model(context.cache), self.decoding.beams
+        return [flops.generation(len(source), self.max_target_tokens, beams) for source in self.sources(context)]
 
-    def sources(self, bench: Workbench) -> tuple[tuple[int, ...], ...]:
+    def sources(self, context: BuildContext) -> tuple[tuple[int, ...], ...]:
         """Return the token ids that the model reads of each document."""
-        folder = self.model.tokenizer_folder(bench.cache, self.max_source_tokens, self.max_target_tokens)
+        folder = self.model.tokenizer_folder(context.cache, self.max_source_tokens, self.max_target_tokens)
         return encode_sources(folder, self.examples, self.prefix, self.max_source_tokens)
 
-    def _network(self, bench: Workbench) -> tuple[Any, Any]:
+    def _network(self, context: BuildContext) -> tuple[Any, Any]:
         """Return the model and the tokenizer that generate."""
-        return load(self.model.folder(bench))
+        return load(self.model.folder(context))
 
-    def _generate(self, bench: Workbench) -> Iterator[tuple[int, Output]]:
+    def _generate(self, context: BuildContext) -> Iterator[tuple[int, Output]]:
         """Yield (position of the document, output) in the order in which outputs are made."""
-        network, tokenizer = self._network(bench)
+        network, tokenizer = self._network(context)
         return generate(
-            network.to(bench.device),
+            network.to(context.device),
             tokenizer,
-            self.sources(bench),
+            self.sources(context),
             max_target_tokens=self.max_target_tokens,
             min_target_tokens=self.min_target_tokens,
             decoding=self.decoding,
             precision=self.precision,
-            device=bench.device,
-            flops=self.model.flop_model(bench.cache),
-            tally=bench.tally,
-            progress=bench.progress,
+            device=context.device,
+            flops=self.model.flop_model(context.cache),
+            usage=context.usage,
+            progress=context.progress,
             may_stop_early=self.limit is not None,
         )
 
@@ -98,10 +132,10 @@ class Outputs(Recipe):
 class PseudoLabels(Outputs):
     """A teacher's outputs for unlabelled documents, used as labels. `labelling.json` beside them counts them."""
 
-    def make(self, folder: Path, bench: Workbench) -> None:
+    def make(self, folder: Path, context: BuildContext) -> None:
         made = tokens = empty = 0
         with (folder / "pseudo_labels.jsonl").open("w", encoding="utf-8") as file:
-            for position, output in self._generate(bench):
+            for position, output in self._generate(context):
                 example = self.examples[position]
                 file.write(json.dumps({"id": example.id, "source": example.source, "target": output.text}) + "\n")
                 made, tokens, empty = made + 1, tokens + output.tokens, empty + (not output.text)
@@ -114,12 +148,12 @@ class PseudoLabels(Outputs):
         lines = (folder / "pseudo_labels.jsonl").read_text(encoding="utf-8").split("\n")
         return tuple(Example(**json.loads(line)) for line in lines if line)
 
-    def pretend(self, bench: Workbench) -> tuple[Example, ...]:
+    def placeholder(self, context: BuildContext) -> tuple[Example, ...]:
         """Return placeholder labels for as many documents as the limit allows.
 
         Each label consists of the document's own words, as many as an output may have tokens.
         """
-        documents = (self.examples[i] for i in sorted(self._reached(bench)))
+        documents = (self.examples[i] for i in sorted(self._reached(context)))
         return tuple(Example(e.id, e.source, own_words(e.source, self.max_target_tokens)) for e in documents)
 
 
@@ -127,8 +161,8 @@ class PseudoLabels(Outputs):
 class Predictions(Outputs):
     """A model's outputs for documents, in the documents' order, to be scored."""
 
-    def make(self, folder: Path, bench: Workbench) -> None:
-        outputs = dict(self._generate(bench))
+    def make(self, folder: Path, context: BuildContext) -> None:
+        outputs = dict(self._generate(context))
         write_json(folder / "predictions.json", [outputs[i].text for i in range(len(self.examples))])
 
     def read(self, folder: Path) -> list[str]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from bench.contracts import Decoding, Limit, Precision, Progress, Tally
+from bench.contracts import Decoding, Limit, Precision, Progress, UsageMeter
 from bench.errors import FIRST_DOES_NOT_FIT, OverBudget
 from bench.training.batches import decode, pad
 from bench.training.checkpoints import STARTS_AND_ENDS
@@ -50,7 +50,7 @@ def generate(
     precision: Precision,
     device: str,
     flops: FlopModel,
-    tally: Tally,
+    usage: UsageMeter,
     progress: Progress,
     may_stop_early: bool,
     min_target_tokens: int = 0,
@@ -58,33 +58,33 @@ def generate(
     """Yield (position, output) for tokenised sources, batch by batch. Every position comes once, unless the
     work stops early.
 
-    A batch starts only where there is room for it at full length; `batches` says which. Then the tally counts
+    A batch starts only where there is room for it at full length; `batches` says which. Then `usage` counts
     the tokens that it really generated. Raises OverBudget where work that may not stop early has no room.
     """
     config = generation_config(model, decoding, max_target_tokens, min_target_tokens)
     costs, done = [flops.generation(len(source), max_target_tokens, decoding.beams) for source in sources], 0
-    for batch in batches(sources, costs, decoding.batch_size, tally.room_for, may_stop_early):
+    for batch in batches(sources, costs, decoding.batch_size, usage.can_afford, may_stop_early):
         outputs = generate_batch(model, tokenizer, [sources[i] for i in batch], config, precision, device)
         pairs = zip(batch, outputs, strict=True)
-        tally.advance(sum(flops.generation(len(sources[i]), output.tokens, decoding.beams) for i, output in pairs), len(batch))
+        usage.record_step(sum(flops.generation(len(sources[i]), output.tokens, decoding.beams) for i, output in pairs), len(batch))
         done += len(batch)
         progress("generating", done, len(sources))
         yield from zip(batch, outputs, strict=True)
 
 
 def batches(
-    sources: Sequence[Sequence[int]], costs: Sequence[float], size: int, room_for: Callable[[float, int], bool], may_stop_early: bool
+    sources: Sequence[Sequence[int]], costs: Sequence[float], size: int, can_afford: Callable[[float, int], bool], may_stop_early: bool
 ) -> Iterator[list[int]]:
-    """Positions of the sources that are read together, batch by batch, as long as `room_for` has room for one.
+    """Positions of the sources that are read together, batch by batch, as long as `can_afford` has room for one.
 
-    costs: FLOPs of each source at full length. size: sources in a batch. room_for: is asked for a batch once the one before is done.
+    costs: FLOPs of each source at full length. size: sources in a batch. can_afford: is asked for a batch once the one before is done.
     Where a batch does not fit, half of it is tried, and so on. Raises OverBudget where work that may not stop early has no room.
     """
     width = size * (1 if may_stop_early else WINDOW)
     for waiting in _windows(sources, width):
         while waiting:
             batch = waiting[:size]
-            if room_for(sum(costs[i] for i in batch), len(batch)):
+            if can_afford(sum(costs[i] for i in batch), len(batch)):
                 yield batch
                 waiting = waiting[len(batch) :]
             elif not may_stop_early:
@@ -117,10 +117,10 @@ class _Room:
     used: float = 0.0
 
     def takes(self, flops: float, items: int) -> float:
-        return items if self.limit and self.limit.meter == "items" else flops
+        return self.limit.meter.of_step(flops, items) if self.limit and self.limit.meter.known_in_advance else flops
 
     def has(self, flops: float, items: int) -> bool:
-        if self.limit is None or self.limit.meter not in ("flops", "items"):
+        if self.limit is None or not self.limit.meter.known_in_advance:
             return True
         return self.used + self.takes(flops, items) <= self.limit.amount
 

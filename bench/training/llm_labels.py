@@ -14,9 +14,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from bench.contracts import Checkpoint, Example, Recipe, Workbench
+from bench.contracts import Activity, BuildContext, Checkpoint, Example, Recipe
 from bench.errors import FIRST_DOES_NOT_FIT, CheckpointError, OverBudget
 from bench.training.checkpoints import load_tokenizer
 from bench.training.generated import Outputs, own_words
@@ -81,39 +81,40 @@ class EndpointLabels(Recipe):
     """Whether all documents are sent, whatever the answers are."""
 
     on_device = False
+    generates_text = True
     version = 2
 
-    def forecast_flops(self, bench: Workbench) -> float:  # noqa: ARG002
+    def forecast_flops(self, context: BuildContext) -> float:  # noqa: ARG002
         return 0.0
 
-    def forecast_tokens(self, bench: Workbench) -> tuple[int, int]:
-        said = [message["content"] for messages in self._conversations(bench) for message in messages]
-        counts = _token_ceilings(self.tokenizer.folder(bench.cache), tuple(dict.fromkeys(said)))
-        return sum(counts[text] for text in said), len(self.examples) * self.sampling.max_tokens
+    def forecast_tokens(self, context: BuildContext) -> tuple[int, int]:
+        texts = [message["content"] for messages in self._conversations(context) for message in messages]
+        counts = _token_ceilings(self.tokenizer.folder(context.cache), tuple(dict.fromkeys(texts)))
+        return sum(counts[text] for text in texts), len(self.examples) * self.sampling.max_tokens
 
-    def make(self, folder: Path, bench: Workbench) -> None:
-        bodies = [self.endpoint.body(messages, self.prompt, self.sampling) for messages in self._conversations(bench)]
+    def make(self, folder: Path, context: BuildContext) -> None:
+        bodies = [self.endpoint.body(messages, self.prompt, self.sampling) for messages in self._conversations(context)]
         opened = False if self.sampling.max_thought_tokens == 0 else None
-        place = self.endpoint.folder(bench.cache, self.sampling)
+        place = self.endpoint.folder(context.cache, self.sampling)
 
         def enough(replies: Sequence[Reply]) -> bool:
             return bool(_repeated_answer(self.prompt, replies, opened))
 
-        replies = ask(self.endpoint, bodies, place, bench.progress, enough=None if self.to_the_end else enough)
+        replies = ask(self.endpoint, bodies, place, context.progress, enough=None if self.to_the_end else enough)
         for reply in replies:
-            bench.tally.sold(reply.prompt_tokens, reply.output_tokens)
+            context.usage.record_tokens(reply.prompt_tokens, reply.output_tokens)
         _write(folder, self.prompt, self.examples[: len(replies)], replies, opened)
 
-    def _conversations(self, bench: Workbench) -> list[Messages]:
-        shots, examples = (_cut(self.tokenizer.folder(bench.cache), e, self.max_source_tokens) for e in (self.shots, self.examples))
+    def _conversations(self, context: BuildContext) -> list[Messages]:
+        shots, examples = (_cut(self.tokenizer.folder(context.cache), e, self.max_source_tokens) for e in (self.shots, self.examples))
         return [self.prompt.messages(shots, example.source) for example in examples]
 
     def read(self, folder: Path) -> Labelling:
         return _read(folder)
 
-    def pretend(self, bench: Workbench) -> Labelling:
+    def placeholder(self, context: BuildContext) -> Labelling:
         """Return labels for all documents: each document's own words, or the longest class."""
-        return _pretended(self.prompt, self.examples, self.sampling.max_output_tokens, *self.forecast_tokens(bench))
+        return _placeholder(self.prompt, self.examples, self.sampling.max_output_tokens, *self.forecast_tokens(context))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,10 +129,10 @@ class PromptedLabels(Outputs):
 
     version = 2
 
-    def make(self, folder: Path, bench: Workbench) -> None:
-        sources, opened = self.sources(bench), self._opened(bench)
+    def make(self, folder: Path, context: BuildContext) -> None:
+        sources, opened = self.sources(context), self._opened(context)
         replies: dict[int, Reply] = {}
-        for position, output in self._generate(bench):
+        for position, output in self._generate(context):
             replies[position] = Reply(
                 text=output.text, finished=output.ended, prompt_tokens=len(sources[position]), output_tokens=output.tokens
             )
@@ -141,23 +142,23 @@ class PromptedLabels(Outputs):
         if not replies and self.examples:
             raise OverBudget(FIRST_DOES_NOT_FIT)
         order = sorted(replies)
-        asked, said = [self.examples[i] for i in order], [replies[i] for i in order]
-        _write(folder, self.prompt, asked, said, opened)
+        asked, answered = [self.examples[i] for i in order], [replies[i] for i in order]
+        _write(folder, self.prompt, asked, answered, opened)
 
-    def _opened(self, bench: Workbench) -> bool:
+    def _opened(self, context: BuildContext) -> bool:
         """Return whether the prompt ends with an open tag, so that the model begins with thoughts."""
-        tokenizer = load_tokenizer(self.model.tokenizer_folder(bench.cache, 0))
-        return any(leaves_open(tokenizer.decode(source[-TAG_TOKENS:])) for source in self.sources(bench)[:1])
+        tokenizer = load_tokenizer(self.model.tokenizer_folder(context.cache, 0))
+        return any(leaves_open(tokenizer.decode(source[-TAG_TOKENS:])) for source in self.sources(context)[:1])
 
-    def sources(self, bench: Workbench) -> tuple[tuple[int, ...], ...]:
-        folder = self.model.tokenizer_folder(bench.cache, 0)
+    def sources(self, context: BuildContext) -> tuple[tuple[int, ...], ...]:
+        folder = self.model.tokenizer_folder(context.cache, 0)
         shots, examples = (_cut(folder, e, self.max_source_tokens) for e in (self.shots, self.examples))
         sources = _prompts(folder, self.prompt, shots, examples)
-        self.model.tokenizer_folder(bench.cache, max(map(len, sources), default=0), self.max_target_tokens)
+        self.model.tokenizer_folder(context.cache, max(map(len, sources), default=0), self.max_target_tokens)
         return sources
 
-    def _network(self, bench: Workbench) -> tuple[Any, Any]:
-        network, tokenizer = super()._network(bench)
+    def _network(self, context: BuildContext) -> tuple[Any, Any]:
+        network, tokenizer = super()._network(context)
         limit = self.sampling.max_thought_tokens
         thinks = may_think(tokenizer) if limit is None else limit > 0
         if self.prompt.stop_at_newline and not thinks:
@@ -167,12 +168,12 @@ class PromptedLabels(Outputs):
     def read(self, folder: Path) -> Labelling:
         return _read(folder)
 
-    def pretend(self, bench: Workbench) -> Labelling:
+    def placeholder(self, context: BuildContext) -> Labelling:
         """Return labels for as many documents as the limit allows: each document's own words, or the longest
         class."""
-        positions, sources = sorted(self._reached(bench)), self.sources(bench)
-        documents, said = tuple(self.examples[i] for i in positions), sum(len(sources[i]) for i in positions)
-        return _pretended(self.prompt, documents, self.sampling.max_output_tokens, said, len(documents) * self.max_target_tokens)
+        positions, sources = sorted(self._reached(context)), self.sources(context)
+        documents, prompt_tokens = tuple(self.examples[i] for i in positions), sum(len(sources[i]) for i in positions)
+        return _placeholder(self.prompt, documents, self.sampling.max_output_tokens, prompt_tokens, len(documents) * self.max_target_tokens)
 
 
 @dataclass(frozen=True)
@@ -183,16 +184,18 @@ class Answers(Recipe):
     off or names no class stays as it is. An empty one, or one with nothing after its thoughts, counts as ''.
     """
 
+    activity: ClassVar[Activity] = "none"
+
     labels: EndpointLabels | PromptedLabels
 
-    def forecast_flops(self, bench: Workbench) -> float:  # noqa: ARG002
+    def forecast_flops(self, context: BuildContext) -> float:  # noqa: ARG002
         return 0.0
 
-    def make(self, folder: Path, bench: Workbench) -> None:
-        made = bench.artifact(self.labels)
-        said = {row["id"]: row["target"] for row in _rows(made / LABELS)}
-        said |= {row["id"]: row["says"] for row in _rows(made / INVALID)}
-        write_json(folder / "predictions.json", [said[example.id] for example in self.labels.examples])
+    def make(self, folder: Path, context: BuildContext) -> None:
+        made = context.artifact(self.labels)
+        answers = {row["id"]: row["target"] for row in _rows(made / LABELS)}
+        answers |= {row["id"]: row["says"] for row in _rows(made / INVALID)}
+        write_json(folder / "predictions.json", [answers[example.id] for example in self.labels.examples])
 
     def read(self, folder: Path) -> list[str]:
         predictions: list[str] = json.loads((folder / "predictions.json").read_text(encoding="utf-8"))
@@ -238,7 +241,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
 
 
-def _pretended(prompt: Prompt, examples: tuple[Example, ...], words: int, prompt_tokens: int, output_tokens: int) -> Labelling:
+def _placeholder(prompt: Prompt, examples: tuple[Example, ...], words: int, prompt_tokens: int, output_tokens: int) -> Labelling:
     longest = max(prompt.answers, key=len, default="")
     labelled = tuple(Example(e.id, e.source, longest or own_words(e.source, words)) for e in examples)
     return Labelling(examples=labelled, documents=len(examples), invalid=0, prompt_tokens=prompt_tokens, output_tokens=output_tokens)

@@ -31,7 +31,7 @@ class Reply:
     """Tokens generated, thoughts included."""
     thought_tokens: int | None = None
     """Tokens of thoughts among them. None: not counted separately."""
-    thoughts_apart: bool = False
+    has_separate_thoughts: bool = False
     """Whether the server sent thoughts separately from the text."""
     retries: int = 0
     """Attempts that were lost before."""
@@ -126,7 +126,7 @@ class _Message(BaseModel):
         return "".join(part.text for part in parts if part.type == "text")
 
     @property
-    def thoughts_apart(self) -> bool:
+    def has_separate_thoughts(self) -> bool:
         parts = self.content if isinstance(self.content, list) else []
         return bool(self.reasoning_content or self.reasoning or any(part.type == "thinking" for part in parts))
 
@@ -175,6 +175,6 @@ def read_reply(response: str, retries: int = 0) -> Reply:
         prompt_tokens=completion.usage.prompt_tokens,
         output_tokens=completion.usage.output_tokens,
         thought_tokens=details.reasoning_tokens if details else None,
-        thoughts_apart=choice.message.thoughts_apart,
+        has_separate_thoughts=choice.message.has_separate_thoughts,
         retries=retries,
     )

@@ -61,15 +61,15 @@ def judge(prompt: Prompt, replies: Sequence[Reply], opened: bool | None = None) 
     - If all were cut off, nothing shows it. The first line of a reply may then be a thought, and is not a
       label.
     """
-    in_doubt = opened is None and not any(r.thoughts_apart or _closes(r.text) or (r.finished and r.text.strip()) for r in replies)
+    in_doubt = opened is None and not any(r.has_separate_thoughts or _closes(r.text) or (r.finished and r.text.strip()) for r in replies)
     if opened is None:
         opened = any(_closes(r.text) and not r.text.lstrip().startswith(tuple(TAGS)) for r in replies)
 
     def one(reply: Reply) -> tuple[str, Verdict]:
-        said, plain = answer(reply.text), not reply.thoughts_apart and not _closes(reply.text)
-        if said is None or (opened and plain and said):
+        text, plain = answer(reply.text), not reply.has_separate_thoughts and not _closes(reply.text)
+        if text is None or (opened and plain and text):
             return "", "thoughts_only"
-        label, verdict = prompt.judge(said, reply.finished)
+        label, verdict = prompt.judge(text, reply.finished)
         if verdict == "valid" and in_doubt and not prompt.answers:  # a class is an answer, whatever follows it
             return "", "thoughts_only"
         return label, "thoughts_only" if verdict == "empty" and not plain else verdict

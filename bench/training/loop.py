@@ -5,12 +5,12 @@
          ├── freeze, adapters, checkpointing, optimiser     what is frozen has no gradient and no optimiser state
          ├── for each step:
          │     ├── order.batch(step, done)              done: share used of the steps or the money, the greater one
-         │     ├── tally.room_for(flops)                no room: the loop ends here
+         │     ├── usage.can_afford(flops)              no room: the loop ends here
          │     ├── learning_rate(tuning, done)          a rise, then a fall to its end
          │     ├── for each part that is in memory at a time: all of the batch, or tuning.micro_batch_size
          │     │     └── objective.loss, backward       bf16 autocast or fp32; runs a teacher where there is one
          │     ├── clip, step
-         │     ├── tally.advance(flops)
+         │     ├── usage.record_step(flops)
          │     └── progress("training", step, steps)
          └── adapters merged                            what was trained is a plain model again
 
@@ -28,7 +28,7 @@ from typing import Any, Protocol
 
 import torch
 
-from bench.contracts import Limit, Precision, Progress, Tally
+from bench.contracts import FLOPS, Limit, Precision, Progress, UsageMeter
 from bench.errors import FIRST_DOES_NOT_FIT, BenchError, OverBudget
 from bench.training.batches import Encoded, collate
 from bench.training.flops import FlopModel
@@ -96,7 +96,7 @@ def forecast_steps(data: Data, order: Order, tuning: Tuning, flops: FlopModel, o
     installed.
     """
     check_optimizer(tuning.optimizer)
-    ceiling = limit.amount if limit and limit.meter == "flops" else math.inf
+    ceiling = limit.amount if limit and limit.meter is FLOPS else math.inf
     costs: list[float] = []
     used = 0.0
     for step in range(order.steps):
@@ -122,7 +122,7 @@ def train(
     precision: Precision,
     device: str,
     seed: int,
-    tally: Tally,
+    usage: UsageMeter,
     progress: Progress,
     may_stop_early: bool,
     items: int = 0,
@@ -143,11 +143,11 @@ def train(
         for step in range(order.steps):
             # without a limit the remaining money must not influence the result: the recipe's key does not
             # hold it
-            done = max(step / order.steps, tally.fraction() if may_stop_early else 0.0)
+            done = max(step / order.steps, usage.fraction_used() if may_stop_early else 0.0)
             positions = order.batch(step, done)
             batch = [data[i] for i in positions]
             cost, new = step_flops(batch, flops, tuning, objective), 0 if step else items
-            if not tally.room_for(cost, new):
+            if not usage.can_afford(cost, new):
                 if step == 0 and may_stop_early:
                     raise OverBudget(FIRST_DOES_NOT_FIT)
                 if not may_stop_early:
@@ -158,7 +158,7 @@ def train(
             _check(losses[-1], step)
             _update(model, optimizer, tuning)
             seen += len(batch)
-            tally.advance(cost, new)
+            usage.record_step(cost, new)
             progress("training", step + 1, order.steps)
     model.eval()
     last = losses[-math.ceil(len(losses) / 10) :]

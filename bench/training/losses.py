@@ -16,8 +16,8 @@ def label_loss(logits: torch.Tensor, labels: torch.Tensor, smoothing: float = 0.
 
     Padded positions (-100) count neither in the mean nor in the smoothing.
     """
-    told = labels != IGNORED
-    return cross_entropy(logits[told].float(), labels[told], label_smoothing=smoothing)
+    counted = labels != IGNORED
+    return cross_entropy(logits[counted].float(), labels[counted], label_smoothing=smoothing)
 
 
 def distillation_loss(student: torch.Tensor, teacher: torch.Tensor, labels: torch.Tensor, temperature: float) -> torch.Tensor:
@@ -28,9 +28,9 @@ def distillation_loss(student: torch.Tensor, teacher: torch.Tensor, labels: torc
     decoder inputs, which gives T5 and Pegasus no signal for their first token, because they start from the
     padding token. Kang et al. 2023 (run_t5.py) do not mask at all.
     """
-    told = labels != IGNORED
-    learnt = log_softmax(student[told].float() / temperature, dim=-1)
-    taught = log_softmax(teacher[told].float() / temperature, dim=-1)
+    counted = labels != IGNORED
+    learnt = log_softmax(student[counted].float() / temperature, dim=-1)
+    taught = log_softmax(teacher[counted].float() / temperature, dim=-1)
     return kl_div(learnt, taught, reduction="batchmean", log_target=True) * temperature**2
 
 
@@ -64,12 +64,12 @@ def cached_distillation_loss(
 
 
 def hidden_loss(
-    student: Sequence[torch.Tensor], teacher: Sequence[torch.Tensor], layers: Sequence[int], told: torch.Tensor, normalize: bool
+    student: Sequence[torch.Tensor], teacher: Sequence[torch.Tensor], layers: Sequence[int], counted: torch.Tensor, normalize: bool
 ) -> torch.Tensor:
-    """Return the mean squared difference of hidden states over the tokens `told`, summed over layers.
+    """Return the mean squared difference of hidden states over the tokens `counted`, summed over layers.
 
     student, teacher: the states after each layer, including the last, each (batch, tokens, width). layers:
-    the teacher's layer for each of the student's. told: (batch, tokens), true where a token counts.
+    the teacher's layer for each of the student's. counted: (batch, tokens), true where a token counts.
     normalize: scale each token's states to mean 0 and variance 1 over the width.
 
     Source: calc_hidden_loss of Shleifer and Rush 2020 (seq2seq-distillation/distillation.py). Their code
@@ -78,7 +78,7 @@ def hidden_loss(
     """
     differences = []
     for own, layer in zip(student, layers, strict=True):
-        learnt, taught = own[told].float(), teacher[layer][told].float()
+        learnt, taught = own[counted].float(), teacher[layer][counted].float()
         if normalize:
             learnt, taught = (layer_norm(states, states.shape[-1:]) for states in (learnt, taught))
         differences.append(mse_loss(learnt, taught))

@@ -100,8 +100,8 @@ def _adapter(folder: Path) -> str:
 def _quantisation(folder: Path, config: dict[str, Any]) -> str:
     """Return which file states that the weights are quantised, and how; '' where none does."""
     for key in ("quantization_config", "compression_config"):
-        if said := config.get(key):
-            way = said.get("quant_method") or said.get("format") if isinstance(said, dict) else ""
+        if method := config.get(key):
+            way = method.get("quant_method") or method.get("format") if isinstance(method, dict) else ""
             return f"config.json has `{key}`, so its weights are quantised" + (f" ({way})" if way else "")
     return next((f"{name} says that its weights are quantised ({way})" for name, way in QUANTISED.items() if (folder / name).exists()), "")
 

@@ -169,5 +169,5 @@ def _hidden(learnt: Forward, taught: Forward, normalize: bool, of: Share) -> tor
     stacks = [(learnt.decoder_states, taught.decoder_states, learnt.labels != IGNORED, of.labels)]
     if learnt.encoder_states:
         stacks.append((learnt.encoder_states, taught.encoder_states, learnt.source_mask.bool(), of.sources))
-    losses = [part * hidden_loss(own, its, supervised_layers(len(its), len(own)), told, normalize) for own, its, told, part in stacks]
+    losses = [part * hidden_loss(own, its, supervised_layers(len(its), len(own)), counted, normalize) for own, its, counted, part in stacks]
     return torch.stack(losses).sum()

@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-from bench.contracts import Example, Workbench
+from bench.contracts import BuildContext, Example
 from bench.errors import DataError
 from bench.training.corruption import Corrupted, pieces
 from bench.training.loop import learning_rate
@@ -91,15 +91,15 @@ class FurtherPretrained(Trained):
         training: Mapping[str, float] = json.loads((folder / "training.json").read_text(encoding="utf-8"))
         return training
 
-    def pretend(self, bench: Workbench) -> Mapping[str, float]:  # noqa: ARG002
+    def placeholder(self, context: BuildContext) -> Mapping[str, float]:  # noqa: ARG002
         return {}
 
-    def plan(self, bench: Workbench) -> tuple[Corrupted, Blends]:
-        order = self._order(bench)
+    def plan(self, context: BuildContext) -> tuple[Corrupted, Blends]:
+        order = self._order(context)
         return order.data, order
 
-    def _order(self, bench: Workbench) -> Blends:
-        folder = self.tokenizer_folder(bench.cache, self.tokens)
+    def _order(self, context: BuildContext) -> Blends:
+        folder = self.tokenizer_folder(context.cache, self.tokens)
         parts = tuple(_pieces(folder, documents, self.tokens) for documents in self.texts)
         data, sizes = Corrupted(parts, self.seed), tuple(count for count, _ in parts)
         read = [i for i in range(len(sizes)) if self.general[i] or self.task_like[i]]

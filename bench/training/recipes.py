@@ -4,30 +4,36 @@ from __future__ import annotations
 
 import functools
 import json
-import math
 import operator
-import random
 from abc import abstractmethod
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
-from bench.contracts import Checkpoint, Compact, Example, Job, Limit, Precision, Recipe, Workbench
-from bench.errors import FIRST_DOES_NOT_FIT, OverBudget
-from bench.training.batches import Encoded, encode, plan_batches
+from bench.contracts import (
+    Activity,
+    Batch,
+    BuildContext,
+    Checkpoint,
+    Compact,
+    Job,
+    Network,
+    Precision,
+    Recipe,
+)
+from bench.training.calibration import UNLIMITED, smaller_batch
 from bench.training.checkpoints import load, read_config, save
 from bench.training.flops import FlopModel, flop_model
-from bench.training.loop import Data, Order, Planned, forecast_steps, step_flops, train
+from bench.training.loop import Data, Order, forecast_steps, train
 from bench.training.objectives import LabelObjective, Objective
 from bench.training.positions import check_positions
 from bench.training.settings import Tuning
 from bench.training.shrinking import shrink, shrunk_config
 
-REHEARSED_STEPS = 12
-"""Steps that a calibration trains."""
+STEPS_LOOKED_AT = 64
+"""Training steps that are searched for the longest sequences; steps are in random order."""
 
-__all__ = ["Finetuned", "ModelRecipe", "Pretrained", "Shrunk", "Trained", "Tuning", "as_the_task_says"]
+__all__ = ["ModelRecipe", "Pretrained", "Shrunk", "Trained", "Tuning", "as_the_task_says"]
 
 
 def as_the_task_says(job: Job) -> dict[str, Any]:
@@ -51,19 +57,30 @@ class ModelRecipe(Recipe):
     def untrained(self) -> ModelRecipe:
         """The same architecture before any training by bench: the pretrained model, or some of its layers."""
 
+    imitates_labels: ClassVar[bool] = False
+    """Whether its outputs are about as long as the labels on which it was trained. Other models may generate
+    any length."""
+
     @property
     def origin(self) -> Pretrained:
         """The pretrained model from which this model is made."""
         return self.untrained.origin
+
+    def checkpoint_folder(self, cache: Path) -> Path:
+        """Return the folder of the pretrained model from which this model is made."""
+        return self.origin.checkpoint.folder(cache)
+
+    def speed_as_input(self) -> Any:
+        return self.untrained.key  # speed depends on the architecture, not on trained weights
 
     def config(self, cache: Path) -> Any:
         """Return the transformers config. Raises CheckpointError where layers are to be kept that the origin
         does not have."""
         return self.untrained.config(cache)
 
-    def folder(self, bench: Workbench) -> Path:
+    def folder(self, context: BuildContext) -> Path:
         """Return the folder of the model. It has to be made first."""
-        return bench.artifact(self)
+        return context.artifact(self)
 
     def flop_model(self, cache: Path) -> FlopModel:
         """Return the FLOP coefficients of this architecture. Raises CheckpointError as `config` does."""
@@ -72,7 +89,7 @@ class ModelRecipe(Recipe):
     def tokenizer_folder(self, cache: Path, source_tokens: int, target_tokens: int = 0) -> Path:
         """Return the folder of the tokenizer. Raises CheckpointError where the model has too few positions
         for such texts."""
-        folder = self.origin.checkpoint.folder(cache)
+        folder = self.checkpoint_folder(cache)
         check_positions(self.origin.checkpoint.title, read_config(folder), source_tokens, target_tokens)
         return folder
 
@@ -80,6 +97,8 @@ class ModelRecipe(Recipe):
 @dataclass(frozen=True)
 class Pretrained(ModelRecipe):
     """A checkpoint as published. Its files stay where they are, so nothing is made."""
+
+    activity: ClassVar[Activity] = "none"
 
     checkpoint: Checkpoint
 
@@ -94,20 +113,22 @@ class Pretrained(ModelRecipe):
     def config(self, cache: Path) -> Any:
         return read_config(self.checkpoint.folder(cache))
 
-    def forecast_flops(self, bench: Workbench) -> float:  # noqa: ARG002
+    def forecast_flops(self, context: BuildContext) -> float:  # noqa: ARG002
         return 0.0
 
-    def make(self, folder: Path, bench: Workbench) -> None:  # noqa: ARG002
-        self.folder(bench)
+    def make(self, folder: Path, context: BuildContext) -> None:  # noqa: ARG002
+        self.folder(context)
 
-    def folder(self, bench: Workbench) -> Path:
-        return self.checkpoint.folder(bench.cache)
+    def folder(self, context: BuildContext) -> Path:
+        return self.checkpoint.folder(context.cache)
 
 
 @dataclass(frozen=True)
 class Shrunk(ModelRecipe):
     """A model that keeps some layers of another. `shrinking.json` beside it states which ones, and by which
     rule."""
+
+    activity: ClassVar[Activity] = "copying"
 
     base: ModelRecipe
     compact: Compact
@@ -123,15 +144,15 @@ class Shrunk(ModelRecipe):
     def config(self, cache: Path) -> Any:
         return shrunk_config(self.base.config(cache), self.compact)
 
-    def forecast_flops(self, bench: Workbench) -> float:
-        self.config(bench.cache)  # raises here, before anything is paid, where layers do not exist
+    def forecast_flops(self, context: BuildContext) -> float:
+        self.config(context.cache)  # raises here, before anything is paid, where layers do not exist
         return 0.0
 
-    def rehearsal(self, step_flops: float, bench: Workbench) -> ModelRecipe:  # noqa: ARG002
+    def calibration_run(self, step_flops: float, context: BuildContext) -> ModelRecipe:  # noqa: ARG002
         return self.untrained
 
-    def make(self, folder: Path, bench: Workbench) -> None:
-        model, tokenizer = load(self.base.folder(bench))
+    def make(self, folder: Path, context: BuildContext) -> None:
+        model, tokenizer = load(self.base.folder(context))
         encoder, decoder = shrink(model, self.compact)
         save(model, tokenizer, folder)
         write_json(folder / "shrinking.json", {"encoder": asdict(encoder), "decoder": asdict(decoder)})
@@ -141,16 +162,18 @@ class Shrunk(ModelRecipe):
 class Trained(ModelRecipe):
     """The model that training makes of `base`. `training.json` beside it holds loop.Training."""
 
+    activity: ClassVar[Activity] = "training"
+
     base: ModelRecipe
     tuning: Tuning
     precision: Precision
     seed: int
 
     @abstractmethod
-    def plan(self, bench: Workbench) -> tuple[Data, Order]:
+    def plan(self, context: BuildContext) -> tuple[Data, Order]:
         """Return the training data and the order in which it is used."""
 
-    def objective(self, bench: Workbench, ready: bool) -> Objective:  # noqa: ARG002
+    def objective(self, context: BuildContext, ready: bool) -> Objective:  # noqa: ARG002
         """Return the loss of each step. With `ready` false, what only the loss itself needs is left out: a
         forecast does without."""
         return LabelObjective(self.tuning.label_smoothing)
@@ -159,103 +182,78 @@ class Trained(ModelRecipe):
     def untrained(self) -> ModelRecipe:
         return self.base.untrained
 
-    def forecast_flops(self, bench: Workbench) -> float:
+    def forecast_flops(self, context: BuildContext) -> float:
         """Return exactly the FLOPs that `make` tallies."""
-        return functools.reduce(operator.add, self._costs(bench), 0.0)  # step by step, as a tally adds them
+        return functools.reduce(operator.add, self._costs(context), 0.0)  # step by step, as a meter adds them
 
-    def steps(self, bench: Workbench) -> int:
+    def training_steps(self, context: BuildContext) -> int:
         """Return the number of steps within a limit in FLOPs."""
-        return len(self._costs(bench))
+        return len(self._costs(context))
 
-    def _costs(self, bench: Workbench) -> list[float]:
+    def batches(self, context: BuildContext) -> tuple[Batch, ...]:
+        data, order = self.plan(context)
+        seen = [data[i] for step in range(min(order.steps, STEPS_LOOKED_AT)) for i in order.batch(step, step / order.steps)]
+        return (
+            Batch(
+                network=self,
+                settings=self.tuning,
+                precision=self.precision,
+                source_tokens=max(len(one.source) for one in seen),
+                target_tokens=max(len(one.target) for one in seen),
+                examples=self.examples_at_once,
+                beside=self.networks_beside,
+            ),
+        )
+
+    @property
+    def examples_at_once(self) -> int:
+        """Examples in memory at a time: a batch or a micro-batch, or all examples where they are fewer."""
+        return self.tuning.at_once
+
+    @property
+    def networks_beside(self) -> tuple[Network, ...]:
+        """Other models that run in every step. Their activations are freed before the peak of a step."""
+        return ()
+
+    def _costs(self, context: BuildContext) -> list[float]:
         """Return the FLOPs of each step.
 
         The result is cached, because a purse, a store and a plan all ask for it, and computing it may take
         seconds.
         """
         known: dict[Path, list[float]] = self.__dict__.setdefault("_costs_by_cache", {})  # kept in the instance, as cached_property does
-        if bench.cache not in known:
-            data, order = self.plan(bench)
-            objective = self.objective(bench, ready=False)
-            known[bench.cache] = forecast_steps(data, order, self.tuning, self.flop_model(bench.cache), objective, self.limit)
-        return known[bench.cache]
+        if context.cache not in known:
+            data, order = self.plan(context)
+            objective = self.objective(context, ready=False)
+            known[context.cache] = forecast_steps(data, order, self.tuning, self.flop_model(context.cache), objective, self.limit)
+        return known[context.cache]
 
-    def rehearsal(self, step_flops: float, bench: Workbench) -> Self:
+    def calibration_run(self, step_flops: float, context: BuildContext) -> Self:
         whole = replace(self, limit=None)
-        batch = smaller_batch(self.tuning.batch_size, whole.forecast_flops(bench) / max(1, whole.plan(bench)[1].steps), step_flops)
+        batch = smaller_batch(self.tuning.batch_size, whole.forecast_flops(context) / max(1, whole.plan(context)[1].steps), step_flops)
         tuning = self.tuning.model_copy(update={"batch_size": batch, "epochs": 1, "min_steps": 0})
-        return replace(self, base=self.base.untrained, tuning=tuning, limit=UNTIL_TOLD)
+        return replace(self, base=self.base.untrained, tuning=tuning, limit=UNLIMITED)
 
-    def make(self, folder: Path, bench: Workbench) -> None:
-        data, order = self.plan(bench)
-        model, tokenizer = load(self.base.folder(bench), self.tuning.dropout)
+    def make(self, folder: Path, context: BuildContext) -> None:
+        data, order = self.plan(context)
+        model, tokenizer = load(self.base.folder(context), self.tuning.dropout)
         result = train(
             model,
             data,
             order,
             self.tuning,
-            self.flop_model(bench.cache),
-            self.objective(bench, ready=True),
+            self.flop_model(context.cache),
+            self.objective(context, ready=True),
             precision=self.precision,
-            device=bench.device,
+            device=context.device,
             seed=self.seed,
-            tally=bench.tally,
-            progress=bench.progress,
+            usage=context.usage,
+            progress=context.progress,
             may_stop_early=self.limit is not None,
-            items=self.forecast_items(bench),
+            items=self.forecast_items(context),
         )
         save(model.to("cpu"), tokenizer, folder)
         write_json(folder / "training.json", asdict(result))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finetuned(Trained):
-    """A model trained on labelled examples."""
-
-    examples: tuple[Example, ...]
-    prefix: str
-    max_source_tokens: int
-    max_target_tokens: int
-
-    def forecast_items(self, bench: Workbench) -> int:  # noqa: ARG002
-        """All examples count with the first step."""
-        if self.limit and self.limit.meter == "items" and len(self.examples) > self.limit.amount:
-            raise OverBudget(FIRST_DOES_NOT_FIT)
-        return len(self.examples)
-
-    def ceiling_flops(self, bench: Workbench) -> float:
-        """FLOPs that it takes at most where some examples are shorter, or are not there: then `min_steps` repeats the others."""
-        data, _ = self.plan(bench)
-        flops, objective = self.flop_model(bench.cache), self.objective(bench, ready=False)
-        costs = sorted((step_flops([one], flops, self.tuning, objective) for one in data), reverse=True)
-        return max(self.forecast_flops(bench), self.tuning.min_steps * math.fsum(costs[: self.tuning.batch_size]))
-
-    def rehearsal(self, step_flops: float, bench: Workbench) -> Self:
-        short = super().rehearsal(step_flops, bench)
-        return replace(short, examples=some(self.examples, REHEARSED_STEPS * short.tuning.batch_size))
-
-    def plan(self, bench: Workbench) -> tuple[Sequence[Encoded], Planned]:
-        folder = self.tokenizer_folder(bench.cache, self.max_source_tokens, self.max_target_tokens)
-        data = encode(folder, self.examples, self.prefix, self.max_source_tokens, self.max_target_tokens)
-        return data, Planned(plan_batches(data, self.tuning.batch_size, self.tuning.epochs, self.tuning.min_steps, self.seed))
-
-
-UNTIL_TOLD = Limit("wall", math.inf)
-"""A limit without a number: the work may stop early, and does so where the tally has no more room."""
-
-
-def smaller_batch(batch: int, flops: float, at_most: float) -> int:
-    """Return how many examples of a batch take no more FLOPs than `at_most`; at least 1. The whole batch
-    takes `flops`."""
-    return batch if flops <= at_most else max(1, math.floor(batch * at_most / flops))
-
-
-def some(examples: tuple[Example, ...], count: int) -> tuple[Example, ...]:
-    """Return at most `count` examples in their order. The random draw is always the same."""
-    if len(examples) <= count:
-        return examples
-    drawn = sorted(random.Random(0).sample(range(len(examples)), count))  # noqa: S311 - not used for security
-    return tuple(examples[i] for i in drawn)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -129,14 +129,14 @@ def _named(family: Family, name: str) -> dict[str, int]:
     for modifier in modifiers:
         for dimension, value in _modifier(family, name, modifier).items():
             if dimension in changes:
-                raise CheckpointError(f"no {family} shape '{name}'; it says {dimension} twice")
+                raise CheckpointError(f"no {family} shape '{name}'; it sets {dimension} twice")
             changes[dimension] = value
     return SIZES[family][size] | changes | NOT_AS_NAMED.get((family, name), {})
 
 
 def _modifier(family: Family, name: str, modifier: str) -> dict[str, int]:
     if modifier in ("sh", "skv"):
-        raise CheckpointError(f"{family} '{name}': keys or values that heads share cannot be said in a transformers config")
+        raise CheckpointError(f"{family} '{name}': a transformers config cannot express keys or values that heads share")
     letters = modifier.rstrip("0123456789")
     digits = modifier.removeprefix(letters)
     if letters not in MODIFIERS:

@@ -30,7 +30,7 @@ Rule = Literal["all", "published", "evenly spaced", "named"]
 have it. 'named': the suite lists the layers.
 """
 
-SAID: dict[Rule, str] = {
+RULE_IN_WORDS: dict[Rule, str] = {
     "all": "all of them",
     "published": "published table",
     "evenly spaced": "evenly spaced: the published table has no such pair",
@@ -49,7 +49,7 @@ class Kept:
 
     def __str__(self) -> str:
         """Return a text such as 'layers 0 4 7 of 8 (evenly spaced: the published table has no such pair)'."""
-        return f"layers {' '.join(map(str, self.layers))} of {self.of} ({SAID[self.rule]})"
+        return f"layers {' '.join(map(str, self.layers))} of {self.of} ({RULE_IN_WORDS[self.rule]})"
 
 
 @functools.cache

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from safetensors.torch import load_file, save_file
 
-from bench.contracts import Example, Precision, Recipe, Workbench
+from bench.contracts import Activity, BuildContext, Example, Network, Precision, Recipe
 from bench.errors import BenchError
 from bench.training.batches import IGNORED, Encoded, encode
 from bench.training.checkpoints import load, load_tokenizer
+from bench.training.finetuned import Finetuned
 from bench.training.forward import Forward
 from bench.training.inference import fewer, passes
 from bench.training.losses import top_log_probs
 from bench.training.objectives import CachedObjective, Objective, SoftTargets, TeacherObjective
-from bench.training.recipes import Finetuned, ModelRecipe
+from bench.training.recipes import ModelRecipe
 from bench.training.settings import Distillation
 
 
@@ -30,6 +31,8 @@ class SoftLabels(Recipe):
     example. Log-probabilities are kept in fp32: 8 bytes for each kept token, including its id.
     """
 
+    activity: ClassVar[Activity] = "forward passes"
+
     teacher: ModelRecipe
     examples: tuple[Example, ...]
     prefix: str
@@ -39,17 +42,17 @@ class SoftLabels(Recipe):
     top_k: int
     precision: Precision
 
-    def forecast_flops(self, bench: Workbench) -> float:
+    def forecast_flops(self, context: BuildContext) -> float:
         """Return exactly the FLOPs that `make` tallies: one forward pass of the teacher for each example."""
-        flops = self.teacher.flop_model(bench.cache)
-        return float(sum(flops.forward(len(e.source), len(e.target)) for e in self._data(bench)))
+        flops = self.teacher.flop_model(context.cache)
+        return float(sum(flops.forward(len(e.source), len(e.target)) for e in self._data(context)))
 
-    def rehearsal(self, step_flops: float, bench: Workbench) -> Self:
-        few = fewer(self.examples, self.forecast_flops(bench), step_flops)
+    def calibration_run(self, step_flops: float, context: BuildContext) -> Self:
+        few = fewer(self.examples, self.forecast_flops(context), step_flops)
         return replace(self, teacher=self.teacher.untrained, examples=few)
 
-    def make(self, folder: Path, bench: Workbench) -> None:
-        kept = dict(passes(self.teacher, self._data(bench), bench, self.precision, "soft labels", self._distributions))
+    def make(self, folder: Path, context: BuildContext) -> None:
+        kept = dict(passes(self.teacher, self._data(context), context, self.precision, "soft labels", self._distributions))
         tokens, log_probs = (torch.cat([kept[i][part] for i in range(len(kept))]) for part in (0, 1))
         starts = torch.tensor([0] + [len(kept[i][0]) for i in range(len(kept))]).cumsum(0)
         save_file(SoftTargets(tokens, log_probs, starts)._asdict(), folder / "soft_labels.safetensors")
@@ -57,17 +60,17 @@ class SoftLabels(Recipe):
     def read(self, folder: Path) -> SoftTargets:
         return SoftTargets(**load_file(folder / "soft_labels.safetensors"))
 
-    def _data(self, bench: Workbench) -> tuple[Encoded, ...]:
-        folder = self.teacher.tokenizer_folder(bench.cache, self.max_source_tokens, self.max_target_tokens)
+    def _data(self, context: BuildContext) -> tuple[Encoded, ...]:
+        folder = self.teacher.tokenizer_folder(context.cache, self.max_source_tokens, self.max_target_tokens)
         return encode(folder, self.examples, self.prefix, self.max_source_tokens, self.max_target_tokens)
 
     def _distributions(self, out: Forward) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """Return (tokens, log-probabilities) for each example of a batch."""
-        told = out.labels != IGNORED
-        logits = out.logits[told].float()
+        counted = out.labels != IGNORED
+        logits = out.logits[counted].float()
         tokens = logits.topk(min(self.top_k, logits.shape[-1])).indices
         log_probs = top_log_probs(logits, tokens, self.temperature)
-        lengths = told.sum(dim=1).tolist()
+        lengths = counted.sum(dim=1).tolist()
         return list(zip(*(torch.split(kept.cpu(), lengths) for kept in (tokens.int(), log_probs)), strict=True))
 
 
@@ -85,22 +88,26 @@ class Distilled(Finetuned):
     """
     distillation: Distillation
 
-    def rehearsal(self, step_flops: float, bench: Workbench) -> Self:
-        short = super().rehearsal(step_flops, bench)
+    @property
+    def networks_beside(self) -> tuple[Network, ...]:
+        return () if isinstance(self.taught_by, tuple) else (self.taught_by,)
+
+    def calibration_run(self, step_flops: float, context: BuildContext) -> Self:
+        short = super().calibration_run(step_flops, context)
         if not isinstance(self.taught_by, tuple):
             return replace(short, taught_by=self.taught_by.untrained)
         first = self.taught_by[0]
         return replace(short, taught_by=(replace(first, teacher=first.teacher.untrained, examples=short.examples),))
 
-    def objective(self, bench: Workbench, ready: bool) -> Objective:
+    def objective(self, context: BuildContext, ready: bool) -> Objective:
         settings, smoothing = self.distillation, self.tuning.label_smoothing
         teacher = self.taught_by[0].teacher if isinstance(self.taught_by, tuple) else self.taught_by
-        check_taught(self, teacher, settings.hidden_weight > 0, bench.cache)
+        check_taught(self, teacher, settings.hidden_weight > 0, context.cache)
         if isinstance(self.taught_by, tuple):
-            kept = [part.read(bench.artifact(part)) for part in self.taught_by] if ready else []
+            kept = [part.read(context.artifact(part)) for part in self.taught_by] if ready else []
             return CachedObjective(settings, smoothing, SoftTargets.joined(kept) if ready else None)
-        network = load(teacher.folder(bench))[0].to(bench.device) if ready else None
-        return TeacherObjective(settings=settings, smoothing=smoothing, teacher_flops=teacher.flop_model(bench.cache), teacher=network)
+        network = load(teacher.folder(context))[0].to(context.device) if ready else None
+        return TeacherObjective(settings=settings, smoothing=smoothing, teacher_flops=teacher.flop_model(context.cache), teacher=network)
 
 
 def check_taught(student: ModelRecipe, teacher: ModelRecipe, hidden: bool, cache: Path) -> None:

@@ -10,14 +10,15 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 
-from bench.contracts import Decoding, Precision, Recipe, Workbench
+from bench.contracts import Activity, Batch, BuildContext, Decoding, Fact, Precision, Recipe
+from bench.training.calibration import smaller_batch
 from bench.training.checkpoints import load
 from bench.training.generation import generate_batch, generation_config
-from bench.training.recipes import ModelRecipe, smaller_batch, write_json
+from bench.training.recipes import ModelRecipe, write_json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,8 @@ class InferenceSpeed(Recipe):
     not counted. The result is the median round. Speed depends on the architecture alone: pass
     `recipe.untrained`, so that all arms whose students have one architecture share a timing.
     """
+
+    activity: ClassVar[Activity] = "generation"
 
     large: ModelRecipe
     student: ModelRecipe
@@ -42,42 +45,58 @@ class InferenceSpeed(Recipe):
     precision: Precision
     decoding: Decoding
 
-    def forecast_flops(self, bench: Workbench) -> float:
-        return (self.rounds + 1) * self.documents * math.fsum(self._flops(bench))
+    def forecast_flops(self, context: BuildContext) -> float:
+        return (self.rounds + 1) * self.documents * math.fsum(self._flops(context))
 
-    def rehearsal(self, step_flops: float, bench: Workbench) -> Self:
-        return replace(self, rounds=1, documents=smaller_batch(self.documents, self.documents * max(self._flops(bench)), step_flops))
+    def batches(self, context: BuildContext) -> tuple[Batch, ...]:  # noqa: ARG002
+        """Return one batch of each model. Both models are loaded while one of them generates."""
+        one, other = (
+            Batch(
+                network=model,
+                settings=self.decoding,
+                precision=self.precision,
+                source_tokens=self.source_tokens,
+                target_tokens=self.target_tokens,
+                examples=min(self.documents, self.decoding.batch_size),
+                beside=(loaded,),
+            )
+            for model, loaded in ((self.large, self.student), (self.student, self.large))
+        )
+        return one, other
 
-    def make(self, folder: Path, bench: Workbench) -> None:
-        runs, flops = self._runs(bench), self._flops(bench)
+    def calibration_run(self, step_flops: float, context: BuildContext) -> Self:
+        return replace(self, rounds=1, documents=smaller_batch(self.documents, self.documents * max(self._flops(context)), step_flops))
+
+    def make(self, folder: Path, context: BuildContext) -> None:
+        runs, flops = self._runs(context), self._flops(context)
         seconds: tuple[list[float], list[float]] = ([], [])
         for turn in range(self.rounds + 1):
             for run, times, one in zip(runs, seconds, flops, strict=True):
-                times.append(_seconds(run, bench.device))
-                bench.tally.advance(self.documents * one)
-            bench.progress("timing", turn + 1, self.rounds + 1)
+                times.append(_seconds(run, context.device))
+                context.usage.record_step(self.documents * one)
+            context.progress("timing", turn + 1, self.rounds + 1)
         large, student = (1000 * statistics.median(times[1:]) / self.documents for times in seconds)
         write_json(folder / "speed.json", {"large_ms": large, "student_ms": student, "large_flops": flops[0], "student_flops": flops[1]})
 
-    def read(self, folder: Path) -> dict[str, float]:
+    def read(self, folder: Path) -> tuple[Fact, ...]:
         """Return large_ms, student_ms, large_flops and student_flops, each per example."""
         speed: dict[str, float] = json.loads((folder / "speed.json").read_text(encoding="utf-8"))
-        return speed
+        return tuple(Fact(name=name, value=value, unit="ms" if name.endswith("_ms") else "FLOP") for name, value in speed.items())
 
-    def _runs(self, bench: Workbench) -> list[Callable[[], None]]:
-        models = [load(recipe.folder(bench)) for recipe in (self.large, self.student)]
+    def _runs(self, context: BuildContext) -> list[Callable[[], None]]:
+        models = [load(recipe.folder(context)) for recipe in (self.large, self.student)]
         sources = _random_documents([tokenizer for _, tokenizer in models], self.documents, self.source_tokens)
-        return [functools.partial(self._run, model.to(bench.device), tokenizer, sources, bench.device) for model, tokenizer in models]
+        return [functools.partial(self._run, model.to(context.device), tokenizer, sources, context.device) for model, tokenizer in models]
 
     def _run(self, model: Any, tokenizer: Any, sources: list[list[int]], device: str) -> None:
         config = generation_config(model, self.decoding, self.target_tokens, self.target_tokens)
         for at in range(0, len(sources), self.decoding.batch_size):
             generate_batch(model, tokenizer, sources[at : at + self.decoding.batch_size], config, self.precision, device)
 
-    def _flops(self, bench: Workbench) -> tuple[float, float]:
+    def _flops(self, context: BuildContext) -> tuple[float, float]:
         """Return the FLOPs per example of the large model and the student."""
         large, student = (
-            model.flop_model(bench.cache).generation(self.source_tokens, self.target_tokens, self.decoding.beams)
+            model.flop_model(context.cache).generation(self.source_tokens, self.target_tokens, self.decoding.beams)
             for model in (self.large, self.student)
         )
         return large, student

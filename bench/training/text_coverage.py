@@ -92,10 +92,10 @@ class LabelLoss:
 
     def sentence(self) -> str:
         """Return a sentence with the number of lost labels, and examples."""
-        return f"{self.counted} cannot be written: {said(self.examples)}"
+        return f"{self.counted} cannot be written: {changes_in_words(self.examples)}"
 
 
-def said(lost: Sequence[tuple[str, str]]) -> str:
+def changes_in_words(lost: Sequence[tuple[str, str]]) -> str:
     """Return in words what the first few texts become. Long ones are shown from shortly before the first
     difference."""
     starts = [max(0, _first_difference(text, again) - BEFORE) for text, again in lost[:EXAMPLES]]

@@ -25,6 +25,7 @@ from bench.execution.store import DryStore
 from bench.forecast import suite as forecasting
 from bench.forecast import terminal
 from bench.forecast.arm import Forecast
+from bench.forecast.output_lengths import expected_length_ratios
 from bench.forecast.suite import Ahead
 from bench.suite.arms import Arm
 from bench.training.recipes import Trained
@@ -118,7 +119,7 @@ class Ground:
         works = [work for work in forecast.works if work.bill.flops and prepared.suite.spec.pays.who(work.phase) == "purse"]
         for (before, charge), work in zip(by_flops, works, strict=False):
             if isinstance(work.recipe, Trained):
-                steps = list(accumulate(work.recipe._costs(DryStore(prepared.cache, no_progress).bench)))
+                steps = list(accumulate(work.recipe._costs(DryStore(prepared.cache, no_progress).context)))
                 sums += [before + flops * charge.unit_price_usd for flops in (steps[0], steps[-1])]
         return sorted(set(sums))
 
@@ -128,7 +129,8 @@ class Ground:
 
     def ahead(self, prepared: PreparedSuite, planned: Mapping[Arm, Forecast], records: Mapping[str, Record | None] | None = None) -> Ahead:
         """What `bench plan --no-calibrate` says of it, shown on a screen that nobody sees."""
-        ahead = forecasting.look(prepared.suite, planned, None, 1, records or {})
+        ratios = expected_length_ratios(planned.values(), DryStore(prepared.cache, no_progress).context)
+        ahead = forecasting.look(prepared.suite, planned, None, 1, records or {}, ratios)
         screen = Console(file=io.StringIO(), width=200)
         for block in terminal.blocks(ahead):
             screen.print(block)
@@ -141,7 +143,7 @@ class Ground:
     def steps(self, arm: Arm) -> int:
         """Steps that the trainings of an arm made."""
         trained = [work.recipe for work in self.jobs[arm.id].works if isinstance(work.recipe, Trained)]
-        folders = [self.jobs[arm.id].bench.artifact(recipe) for recipe in trained]
+        folders = [self.jobs[arm.id].context.artifact(recipe) for recipe in trained]
         return sum(json.loads((folder / "training.json").read_text(encoding="utf-8"))["steps_made"] for folder in folders)
 
 

@@ -20,6 +20,9 @@ from bench.suite.suite_file import Suite
 from tests.prepared import prepared
 from tests.records import record
 
+START_S = 0.5
+"""Seconds in which the process of an arm starts."""
+
 PACE = Pace(around_s=1.0, seconds_per_flop=1e-9, steps=3, watts=36.0, resident_bytes=1000)
 
 WORDS = ["red", "blue", "green", "small", "large", "round", "square", "cat", "dog", "bird", "house", "tree", "river", "stone", "cloud"]
@@ -76,7 +79,14 @@ def planned(loaded: Suite, cache: Path, only: str = "*") -> Planned:
 
 def here(arms: Planned, room: float = math.inf) -> Here:
     keys = [work.recipe.key for forecast in arms.values() for work in forecast.works if work.bill.flops]
-    return Here(title="a machine", room_bytes=room, paces=dict.fromkeys(keys, PACE), peaks=dict.fromkeys(keys, 5000), process_counts=True)
+    return Here(
+        title="a machine",
+        room_bytes=room,
+        paces=dict.fromkeys(keys, PACE),
+        peaks=dict.fromkeys(keys, 5000),
+        process_counts=True,
+        starts={"own": START_S},
+    )
 
 
 def ended(arm: plan.Arm) -> Record:

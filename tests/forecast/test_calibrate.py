@@ -9,11 +9,12 @@ from bench.contracts import Recipe, no_progress
 from bench.execution.store import DryStore
 from bench.forecast import calibrate
 from bench.forecast.calibrate import Pace, Stopwatch, kind, rehearse
-from bench.forecast.calibration_cache import rehearsed
+from bench.forecast.calibration_cache import takes_time
 from bench.profilers.energy import Energy
 from bench.profilers.wall import Wall
 from bench.suite.suite_file import Suite
-from bench.training.recipes import Finetuned, Trained
+from bench.training.finetuned import Finetuned
+from bench.training.recipes import Trained
 from tests.execution.test_store import Steps
 from tests.forecast.conftest import SUITE, planned, read
 
@@ -32,21 +33,21 @@ def test_the_first_step_does_not_count_where_there_are_others(monkeypatch: pytes
     monkeypatch.setattr(calibrate, "time", Clock(100.0, 109.0, 109.0, 111.0, 111.0, 115.0))
     watch = Stopwatch(at_most_s=60)
     for flops in (10.0, 20.0, 30.0):
-        assert watch.room_for(flops)
-        watch.advance(flops)
+        assert watch.can_afford(flops)
+        watch.record_step(flops)
     assert watch.seconds_per_flop == pytest.approx((2.0 + 4.0) / 50)
 
 
 def test_a_single_step_is_the_pace_and_steps_that_never_asked_are_told_by_their_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calibrate, "time", Clock(0.0, 5.0))
     one = Stopwatch()
-    one.room_for(10.0)
-    one.advance(10.0)
+    one.can_afford(10.0)
+    one.record_step(10.0)
     assert one.seconds_per_flop == 0.5
     monkeypatch.setattr(calibrate, "time", Clock(7.0, 9.0))
     unasked = Stopwatch()
-    unasked.advance(100.0)
-    unasked.advance(8.0)
+    unasked.record_step(100.0)
+    unasked.record_step(8.0)
     assert unasked.seconds_per_flop == 0.25
     assert Stopwatch().seconds_per_flop == 0.0
 
@@ -54,17 +55,17 @@ def test_a_single_step_is_the_pace_and_steps_that_never_asked_are_told_by_their_
 def test_no_step_begins_after_the_time_is_up_and_the_first_one_always_does(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calibrate, "time", Clock(0.0, 11.0, 11.0))
     watch = Stopwatch(at_most_s=10)
-    assert watch.room_for(1.0)
-    watch.advance(1.0)
-    assert not watch.room_for(1.0)
+    assert watch.can_afford(1.0)
+    watch.record_step(1.0)
+    assert not watch.can_afford(1.0)
 
 
 def test_outputs_count_as_long_as_they_were_foreseen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calibrate, "time", Clock(0.0, 1.0, 1.0, 3.0))
     watch = Stopwatch()
     for _ in range(2):
-        watch.room_for(100.0)
-        watch.advance(7.0)
+        watch.can_afford(100.0)
+        watch.record_step(7.0)
     assert watch.seconds_per_flop == pytest.approx(2.0 / 100)
 
 
@@ -86,13 +87,13 @@ def test_power_is_told_where_an_instrument_tells_energy(cache: Path) -> None:
     assert pace.watts is None or pace.watts > 0
 
 
-def test_every_kind_of_work_of_every_strategy_can_be_rehearsed(cache: Path, folder: Path) -> None:
+def test_every_kind_of_work_of_every_strategy_can_be_takes_time(cache: Path, folder: Path) -> None:
     done: dict[str, Pace] = {}
     for forecast in planned(read(folder), cache, "*4usd.seed1*").values():
         assert not forecast.stops
         for work in forecast.works:
             one = kind(work.recipe, "here")
-            if rehearsed(work.recipe, work.bill.flops) and one not in done:
+            if takes_time(work.recipe, work.bill.flops) and one not in done:
                 done[one] = rehearse(work.recipe, cache, "cpu", {})
                 assert done[one].steps > 0 or not work.bill.flops
                 assert (done[one].seconds_per_flop > 0) == (work.bill.flops > 0)
@@ -100,22 +101,22 @@ def test_every_kind_of_work_of_every_strategy_can_be_rehearsed(cache: Path, fold
     assert kinds == {"shrunk", "finetuned", "distilled", "furtherpretrained", "pseudolabels", "softlabels", "predictions", "inferencespeed"}
 
 
-def test_a_rehearsal_is_short_and_knows_no_trained_model(cache: Path, folder: Path) -> None:
-    bench = DryStore(cache, no_progress).bench
+def test_a_calibration_run_is_short_and_knows_no_trained_model(cache: Path, folder: Path) -> None:
+    context = DryStore(cache, no_progress).context
     (forecast,) = planned(read(folder), cache, "*sft*4usd.seed1*").values()
     trained = [work.recipe for work in forecast.works if isinstance(work.recipe, Finetuned)]
     assert len(trained) == 2
     for recipe in trained:
-        short = recipe.rehearsal(1e15, bench)
+        short = recipe.calibration_run(1e15, context)
         assert isinstance(short, Finetuned)
         assert set(short.examples) <= set(recipe.examples)
         assert short.tuning.batch_size == recipe.tuning.batch_size
-        step = recipe.forecast_flops(bench) / recipe.steps(bench)
-        assert recipe.rehearsal(step / 4, bench).tuning.batch_size == recipe.tuning.batch_size // 4
+        step = recipe.forecast_flops(context) / recipe.training_steps(context)
+        assert recipe.calibration_run(step / 4, context).tuning.batch_size == recipe.tuning.batch_size // 4
 
 
-def test_nothing_is_trained_for_a_rehearsal_of_something_else(cache: Path, folder: Path) -> None:
-    bench = DryStore(cache, no_progress).bench
+def test_nothing_is_trained_for_a_calibration_run_of_something_else(cache: Path, folder: Path) -> None:
+    context = DryStore(cache, no_progress).context
 
     def needs(recipe: Recipe) -> Iterator[Recipe]:
         for needed in recipe.inputs():
@@ -127,8 +128,8 @@ def test_nothing_is_trained_for_a_rehearsal_of_something_else(cache: Path, folde
     assert not any(
         isinstance(needed, Trained)
         for work in works
-        for needed in needs(work.recipe.rehearsal(1e15, bench))
-        if rehearsed(work.recipe, work.bill.flops)
+        for needed in needs(work.recipe.calibration_run(1e15, context))
+        if takes_time(work.recipe, work.bill.flops)
     )
 
 

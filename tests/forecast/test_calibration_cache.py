@@ -8,31 +8,37 @@ from pathlib import Path
 
 import pytest
 
-from bench.contracts import Compact, Recipe, Workbench, no_progress
+from bench.contracts import BuildContext, Compact, Recipe, no_progress
 from bench.errors import BenchError
+from bench.execution import prepare
 from bench.execution.store import DryStore
-from bench.forecast import calibration_cache
+from bench.forecast import calibration_cache, start_up
 from bench.forecast.calibrate import Pace
 from bench.forecast.calibration_cache import Finder
-from bench.forecast.memory import SequenceLengths, recipe_lengths, recipe_peak_bytes
+from bench.forecast.memory import batches_peak_bytes
 from bench.models.folder import Folder
 from bench.models.random import Random
+from bench.training.finetuned import Finetuned
 from bench.training.generated import Predictions
-from bench.training.recipes import Finetuned, Pretrained, Shrunk
+from bench.training.recipes import Pretrained, Shrunk
 from bench.training.soft_labels import Distilled
 from bench.training.speed import InferenceSpeed
 from tests.execution.test_store import Steps
 from tests.forecast.conftest import planned, read
+
+CASE = Path(__file__).parents[1] / "cases" / "26-all-on-labels"
 
 
 @dataclass(frozen=True)
 class Impossible(Recipe):
     """Can be planned, and not be done."""
 
-    def forecast_flops(self, bench: Workbench) -> float:
+    activity = "training"
+
+    def forecast_flops(self, context: BuildContext) -> float:
         return 1.0
 
-    def make(self, folder: Path, bench: Workbench) -> None:
+    def make(self, folder: Path, context: BuildContext) -> None:
         raise BenchError("no")
 
 
@@ -94,22 +100,41 @@ def test_work_is_rehearsed_in_processes_of_its_own_as_many_as_will_run(tmp_path:
     assert all((pace := found[recipe.key]) is not None and pace.steps == 2 for recipe in recipes)
 
 
+def test_the_start_of_an_arm_is_measured_once_for_each_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(CASE)
+    suite = Path("suite.yaml")
+    ready = prepare.load(suite, results=tmp_path, cache=tmp_path, device="cpu", only=None, progress=no_progress)
+    once = finder(tmp_path).starts(suite, ready.arms, ready.results, no_progress)
+    assert list(once) == list(ready.suite.tasks)
+    assert all((seconds or 0) > 0 for seconds in once.values())
+
+    def fails(*_: object) -> None:
+        raise BenchError("no")
+
+    monkeypatch.setattr(start_up, "measure", fails)
+    assert finder(tmp_path).starts(suite, ready.arms, ready.results, no_progress) == once
+    again = finder(tmp_path, again=True)
+    assert again.starts(suite, ready.arms, ready.results, no_progress) == dict.fromkeys(once)
+    assert list(again.reasons) == ["start"]
+
+
 def test_the_peak_is_that_of_the_longest_texts_and_the_batch(cache: Path, folder: Path) -> None:
-    bench = DryStore(cache, no_progress).bench
+    context = DryStore(cache, no_progress).context
     (forecast,) = planned(read(folder), cache, "*every_step*4usd.seed1*").values()
     recipes = [work.recipe for work in forecast.works]
     (teacher,) = [r for r in recipes if type(r) is Finetuned]
     (student,) = [r for r in recipes if isinstance(r, Distilled)]
     (speed,) = [r for r in recipes if isinstance(r, InferenceSpeed)]
     said = next(r for r in recipes if isinstance(r, Predictions))
-    read_by = recipe_lengths(teacher, bench)
-    assert read_by is not None
-    assert 4 < read_by.source <= 32
-    assert recipe_lengths(said, bench) == SequenceLengths(max(map(len, said.sources(bench))), 8)
-    assert recipe_lengths(speed, bench) == SequenceLengths(32, 8)
+    (read_by,) = teacher.batches(context)
+    assert 4 < read_by.source_tokens <= 32
+    (generated,) = said.batches(context)
+    assert generated.size == (max(map(len, said.sources(context))), 8, min(said.decoding.batch_size, len(said.examples)))
+    assert [batch.size[:2] for batch in speed.batches(context)] == [(32, 8), (32, 8)]
 
     def bytes_of(recipe: Recipe, source: int, target: int) -> int:
-        return recipe_peak_bytes(recipe, SequenceLengths(source, target), cache, "cpu")
+        batches = [replace(batch, source_tokens=source, target_tokens=target) for batch in recipe.batches(context)]
+        return batches_peak_bytes(batches, cache, "cpu")
 
     assert bytes_of(teacher, 8, 8) < bytes_of(teacher, 32, 8)
     assert bytes_of(student, 8, 8) > bytes_of(student, 4, 4) > 0
@@ -118,21 +143,29 @@ def test_the_peak_is_that_of_the_longest_texts_and_the_batch(cache: Path, folder
     assert 0 < bytes_of(few, 32, 8) < bytes_of(said, 32, 8)
 
 
+def test_a_teacher_that_runs_in_every_step_counts_with_its_weights(cache: Path, folder: Path) -> None:
+    context = DryStore(cache, no_progress).context
+    (forecast,) = planned(read(folder), cache, "*every_step*4usd.seed1*").values()
+    (student,) = [work.recipe for work in forecast.works if isinstance(work.recipe, Distilled)]
+    (batch,) = student.batches(context)
+    assert batches_peak_bytes([batch], cache, "cpu") > batches_peak_bytes([replace(batch, beside=())], cache, "cpu")
+
+
 def test_peaks_are_remembered_and_of_work_without_one_nothing_is_told(tmp_path: Path, cache: Path, folder: Path) -> None:
-    bench = DryStore(cache, no_progress).bench
+    context = DryStore(cache, no_progress).context
     (forecast,) = planned(read(folder), cache, "*annotate*4usd.seed1*").values()
     recipes = [work.recipe for work in forecast.works]
     kept = Finder(cache=cache, device="cpu", workers=0, profilers={}, data=str(tmp_path))
-    first = kept.peaks(recipes, "cpu", bench, no_progress)
-    assert first == kept.peaks(recipes, "cpu", bench, no_progress)
+    first = kept.peaks(recipes, "cpu", context, no_progress)
+    assert first == kept.peaks(recipes, "cpu", context, no_progress)
     assert {type(r).__name__ for r in recipes if first[r.key] is None} == {"Pretrained", "Shrunk"}
 
 
 def test_arms_with_fewer_examples_than_a_batch_have_a_peak_of_their_own(tmp_path: Path, cache: Path, folder: Path) -> None:
-    bench = DryStore(cache, no_progress).bench
+    context = DryStore(cache, no_progress).context
     (forecast,) = planned(read(folder), cache, "*annotate*4usd.seed1*").values()
     whole = next(work.recipe for work in forecast.works if isinstance(work.recipe, Finetuned))
     few = replace(whole, examples=whole.examples[:2])
-    assert recipe_lengths(whole, bench) == recipe_lengths(few, bench)
-    found = Finder(cache=cache, device="cpu", workers=0, profilers={}, data=str(tmp_path)).peaks([whole, few], "cpu", bench, no_progress)
+    assert whole.batches(context)[0].size[:2] == few.batches(context)[0].size[:2]
+    found = Finder(cache=cache, device="cpu", workers=0, profilers={}, data=str(tmp_path)).peaks([whole, few], "cpu", context, no_progress)
     assert 0 < (found[few.key] or 0) < (found[whole.key] or 0)

@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from bench.contracts import Example, Recipe, Workbench, no_progress
+from bench.contracts import BuildContext, Example, OutputLengths, Recipe, no_progress
 from bench.execution.ledger import LIMITED
 from bench.execution.store import DryStore
 from bench.forecast.device import OnCard
 from bench.forecast.gpus import GIB, Card
-from bench.forecast.output_lengths import Lengths, expected_longest, likely_shares
+from bench.forecast.output_lengths import expected_length_ratios
 from bench.forecast.totals import Planned
+from bench.training.finetuned import Finetuned
 from bench.training.generated import Outputs
-from bench.training.recipes import Finetuned
+from bench.training.output_lengths import expected_longest
 from tests.forecast.conftest import DOCUMENTS, planned, read
 
 
@@ -31,8 +32,9 @@ def labels(words: int) -> tuple[Example, ...]:
     return tuple(Example(str(i), text, " ".join((text.split() * 9)[:words])) for i, text in enumerate(DOCUMENTS[:50]))
 
 
-def likely_share(recipe: Recipe, labels: tuple[Example, ...], bench: Workbench) -> float:
-    return Lengths(labels, frozenset()).likely_share(recipe, bench)
+def ratio(recipe: Recipe, labels: tuple[Example, ...], context: BuildContext, generated: frozenset[str] = frozenset()) -> float:
+    expected = recipe.expected_flops(OutputLengths(labels=labels, generated_sources=generated), context)
+    return 1.0 if expected is None else expected / recipe.forecast_flops(context)
 
 
 def test_the_longest_of_some_draws_is_on_average_what_drawing_them_gives() -> None:
@@ -45,42 +47,42 @@ def test_the_longest_of_some_draws_is_on_average_what_drawing_them_gives() -> No
 
 
 def test_outputs_take_the_less_the_shorter_the_labels_and_never_more_than_is_allowed(arms: Planned, cache: Path) -> None:
-    recipe, bench = replace(outputs(arms), max_target_tokens=30), DryStore(cache, no_progress).bench
-    shares = [likely_share(recipe, labels(words), bench) for words in (1, 5, 60)]
+    recipe, context = replace(outputs(arms), max_target_tokens=30), DryStore(cache, no_progress).context
+    shares = [ratio(recipe, labels(words), context) for words in (1, 5, 60)]
     assert 0 < shares[0] < shares[1] < shares[2] == 1.0
-    flops, sources = recipe.model.flop_model(cache), recipe.sources(bench)
+    flops, sources = recipe.model.flop_model(cache), recipe.sources(context)
     assert shares[0] >= sum(flops.generation(len(s), 2) for s in sources) / sum(flops.generation(len(s), 30) for s in sources)
 
 
 def test_without_labels_outputs_are_as_long_as_allowed(arms: Planned, cache: Path) -> None:
-    assert likely_share(outputs(arms), (), DryStore(cache, no_progress).bench) == 1.0
+    assert ratio(outputs(arms), (), DryStore(cache, no_progress).context) == 1.0
 
 
 def test_a_larger_batch_waits_for_a_longer_output(arms: Planned, cache: Path) -> None:
-    recipe, bench = replace(outputs(arms), max_target_tokens=30), DryStore(cache, no_progress).bench
+    recipe, context = replace(outputs(arms), max_target_tokens=30), DryStore(cache, no_progress).context
     mixed = labels(2)[:25] + labels(12)[25:]
     alone, together = (
-        likely_share(replace(recipe, decoding=recipe.decoding.model_copy(update={"batch_size": size})), mixed, bench) for size in (1, 16)
+        ratio(replace(recipe, decoding=recipe.decoding.model_copy(update={"batch_size": size})), mixed, context) for size in (1, 16)
     )
     assert alone < together
 
 
 def test_what_is_learnt_from_a_model_is_as_long_as_labels_are_and_bought_labels_are_what_they_are(arms: Planned, cache: Path) -> None:
-    bench = DryStore(cache, no_progress).bench
+    context = DryStore(cache, no_progress).context
     (forecast,) = arms.values()
-    shares = likely_shares(arms.values(), bench)
+    shares = expected_length_ratios(arms.values(), context)
     teacher, student = (work.recipe for work in forecast.works if isinstance(work.recipe, Finetuned))
     assert teacher.key not in shares
     assert shares[student.key] < 1
-    said = Lengths(labels(2), frozenset(example.source for example in student.examples)).likely_share(student, bench)
+    said = ratio(student, labels(2), context, frozenset(example.source for example in student.examples))
     short = replace(student, examples=tuple(replace(one, target=labels(2)[i % 50].target) for i, one in enumerate(student.examples)))
-    assert said == pytest.approx(short.forecast_flops(bench) / student.forecast_flops(bench))
-    assert Lengths(labels(2), frozenset()).likely_share(student, bench) == 1
+    assert said == pytest.approx(short.forecast_flops(context) / student.forecast_flops(context))
+    assert ratio(student, labels(2), context) == 1
 
 
 def test_time_is_reckoned_by_the_share_and_dollars_by_all_of_it(arms: Planned, cache: Path) -> None:
     (forecast,) = arms.values()
-    shares = likely_shares(arms.values(), DryStore(cache, no_progress).bench)
+    shares = expected_length_ratios(arms.values(), DryStore(cache, no_progress).context)
     writing = [work for work in forecast.works if isinstance(work.recipe, Outputs)]
     assert writing
     assert all(0 < shares[work.recipe.key] < 1 for work in writing)
@@ -90,7 +92,7 @@ def test_time_is_reckoned_by_the_share_and_dollars_by_all_of_it(arms: Planned, c
         generating=0.1,
         context_bytes=100.0,
         kept_free=0.5,
-        likely=shares,
+        ratios=shares,
     )
     for work in writing:
         assert device.takes(work).seconds == pytest.approx(shares[work.recipe.key] * work.bill.flops / 1e5)
@@ -100,12 +102,12 @@ def test_time_is_reckoned_by_the_share_and_dollars_by_all_of_it(arms: Planned, c
 
 def test_work_that_money_ends_is_reckoned_in_full_since_of_shorter_outputs_more_are_made(arms: Planned, cache: Path) -> None:
     limited = [replace(forecast, facts={**forecast.facts, LIMITED: 1}) for forecast in arms.values()]
-    assert likely_shares(limited, DryStore(cache, no_progress).bench) == {}
+    assert expected_length_ratios(limited, DryStore(cache, no_progress).context) == {}
 
 
 def test_what_is_made_and_what_a_model_says_that_learnt_from_no_labels_is_left_alone(arms: Planned, cache: Path) -> None:
-    bench = DryStore(cache, no_progress).bench
+    context = DryStore(cache, no_progress).context
     made = [replace(forecast, works=tuple(replace(work, shared=True) for work in forecast.works)) for forecast in arms.values()]
-    assert likely_shares(made, bench) == {}
+    assert expected_length_ratios(made, context) == {}
     recipe = outputs(arms)
-    assert likely_share(replace(recipe, model=recipe.model.origin, max_target_tokens=30), labels(2), bench) == 1
+    assert ratio(replace(recipe, model=recipe.model.origin, max_target_tokens=30), labels(2), context) == 1

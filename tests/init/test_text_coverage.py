@@ -71,13 +71,13 @@ def test_case_02_says_which_labels_flan_t5_cannot_write(flan_cache: Path) -> Non
 def test_case_03_has_three_classes_and_nothing_that_differs_in_form(cache: Path) -> None:
     lines, suite = init(CASES / "03-decomposed-unicode" / "nfd.csv", cache)
     assert suite.metrics["classification"].model_dump()["classes"] == ("pi\u00f1ata", "r\u00e9sum\u00e9", "caf\u00e9")
-    assert said(lines, "normal form only") == []
+    assert said(lines, "spellings") == []
 
 
 def test_case_22_labels_that_cannot_be_seen_are_none(cache: Path) -> None:
     lines, suite = init(CASES / "22-odd-text" / "odd.csv", cache)
     assert said(lines, "^87 labels .* invisible")
-    assert said(lines, "^160 rows: 73 different documents with a label, 87 without")
+    assert said(lines, "^160 rows: 73 .* 87 ")
     assert len(suite.tasks["odd"].splits(cache, no_progress).unlabelled) >= 87
 
 
@@ -85,7 +85,7 @@ def test_spellings_that_differ_in_normal_form_are_one_class_and_are_counted(cach
     spelt = ("caf\u00e9", "cafe\u0301", "caf\u00e9\u200b", "tea")
     lines, suite = init(write([(f"document {i}", spelt[i % 4]) for i in range(120)]), cache)
     assert suite.metrics["classification"].model_dump()["classes"] == ("caf\u00e9", "tea")
-    assert said(lines, "^2 spellings .* normal form only")
+    assert said(lines, "^2 spellings ")
 
 
 def test_documents_that_differ_in_normal_form_are_repeated(cache: Path) -> None:
@@ -93,7 +93,7 @@ def test_documents_that_differ_in_normal_form_are_repeated(cache: Path) -> None:
     rows = [(f"document {i // 2} {spelt[i % 2]}", f"label {i // 2} {spelt[i % 2]}") for i in range(160)]
     lines, _ = init(write(rows), cache)
     (line,) = said(lines, "^Left out: 80 rows")
-    assert "another label" not in line
+    assert re.findall(r"\d+", line) == ["80"]
 
 
 def test_what_is_mostly_unknown_sizes_no_limit_and_what_is_not_does(cache: Path, lacking: Path) -> None:
@@ -103,7 +103,8 @@ def test_what_is_mostly_unknown_sizes_no_limit_and_what_is_not_does(cache: Path,
     assert (task.max_source_tokens, task.max_target_tokens) == (SOURCE_LIMITS[-1], TARGET_LIMITS[-1])
     assert said(lines, "120 of 120 documents .* hold unknown tokens")
     assert said(lines, r"120 of 120 labels \(100 %\) cannot be written")
-    assert Path("made.yaml").read_text(encoding="utf-8").count("not sized by the data") == 2
+    limits = [line for line in Path("made.yaml").read_text(encoding="utf-8").splitlines() if re.search("max_(source|target)_tokens", line)]
+    assert ["largest" in line for line in limits] == [True, True]
     lines, suite = init("mine.csv", cache)
     assert (suite.tasks["mine"].max_source_tokens, suite.tasks["mine"].max_target_tokens) < (SOURCE_LIMITS[-1], TARGET_LIMITS[-1])
     assert said(lines, "unknown tokens|cannot be written") == []

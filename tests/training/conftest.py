@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.contracts import Example, Recipe, Workbench, no_progress
+from bench.contracts import BuildContext, Example, Recipe, no_progress
 from bench.models.random import Random
 from bench.training.batches import Encoded, encode, plan_batches
 from bench.training.checkpoints import load
@@ -41,19 +41,19 @@ def smollm2_135m():
 
 @dataclass
 class Counter:
-    """A tally with room for `allowance` FLOPs, that remembers every step."""
+    """A UsageMeter with room for `allowance` FLOPs, that remembers every step."""
 
     allowance: float = float("inf")
     steps: list[float] = field(default_factory=list)
     items: int = 0
 
-    def room_for(self, flops: float, items: int = 0) -> bool:
+    def can_afford(self, flops: float, items: int = 0) -> bool:
         return sum(self.steps) + flops <= self.allowance
 
-    def fraction(self) -> float:
+    def fraction_used(self) -> float:
         return sum(self.steps) / self.allowance
 
-    def advance(self, flops: float, items: int = 0) -> None:
+    def record_step(self, flops: float, items: int = 0) -> None:
         self.steps.append(flops)
         self.items += items
 
@@ -66,8 +66,8 @@ class Shop:
     cache: Path
     made: dict[str, Counter] = field(default_factory=dict)
 
-    def bench(self, tally: Counter | None = None) -> Workbench:
-        return Workbench(cache=self.cache, device="cpu", artifact=self.artifact, tally=tally or Counter(), progress=no_progress)
+    def context(self, usage: Counter | None = None) -> BuildContext:
+        return BuildContext(cache=self.cache, device="cpu", artifact=self.artifact, usage=usage or Counter(), progress=no_progress)
 
     def artifact(self, recipe: Recipe) -> Path:
         return self.folder / recipe.key
@@ -78,7 +78,7 @@ class Shop:
         if recipe.key not in self.made:
             self.artifact(recipe).mkdir()
             self.made[recipe.key] = Counter(allowance)
-            recipe.make(self.artifact(recipe), self.bench(self.made[recipe.key]))
+            recipe.make(self.artifact(recipe), self.context(self.made[recipe.key]))
         return self.artifact(recipe)
 
 
@@ -126,7 +126,7 @@ def examples() -> tuple[Example, ...]:
 
 @pytest.fixture
 def counter() -> type[Counter]:
-    """The tally to count with."""
+    """The UsageMeter to count with."""
     return Counter
 
 
@@ -151,14 +151,14 @@ def logits():
 
 @pytest.fixture
 def run(checkpoint, cache, encoded):
-    """train() on a fresh model; (model, Training, tally)."""
+    """train() on a fresh model; (model, Training, usage)."""
 
     def run(tuning=None, allowance=math.inf, may_stop_early=False, precision="fp32", seed=0, change=None, objective=None):
         tuning = tuning or Tuning(epochs=2, batch_size=4)
         model, _ = load(checkpoint.folder(cache), tuning.dropout)
         if change:
             change(model)
-        tally = Counter(allowance)
+        usage = Counter(allowance)
         result = train(
             model,
             encoded,
@@ -169,12 +169,12 @@ def run(checkpoint, cache, encoded):
             precision=precision,
             device="cpu",
             seed=seed,
-            tally=tally,
+            usage=usage,
             progress=no_progress,
             may_stop_early=may_stop_early,
             items=len(encoded),
         )
-        return model, result, tally
+        return model, result, usage
 
     return run
 

@@ -24,12 +24,12 @@ BY_FOUR = Decoding(batch_size=4)
 
 @pytest.fixture
 def run(checkpoint, cache, examples, counter):
-    """generate() over the examples: ({position: Output}, tally, sources)."""
+    """generate() over the examples: ({position: Output}, usage, sources)."""
     folder = checkpoint.folder(cache)
 
     def run(decoding=BY_FOUR, allowance=float("inf"), may_stop_early=False, examples=examples):
         model, tokenizer = load(folder)
-        sources, tally = encode_sources(folder, examples, "", 48), counter(allowance)
+        sources, usage = encode_sources(folder, examples, "", 48), counter(allowance)
         outputs = generate(
             model,
             tokenizer,
@@ -39,11 +39,11 @@ def run(checkpoint, cache, examples, counter):
             precision="fp32",
             device="cpu",
             flops=flop_model(model.config),
-            tally=tally,
+            usage=usage,
             progress=no_progress,
             may_stop_early=may_stop_early,
         )
-        return dict(outputs), tally, sources
+        return dict(outputs), usage, sources
 
     return run
 
@@ -66,16 +66,16 @@ def test_outputs_are_no_longer_than_allowed_and_hold_no_special_tokens(run):
 
 @two_families
 def test_what_is_tallied_are_the_flops_of_the_tokens_generated(run, checkpoint, cache):
-    outputs, tally, sources = run()
+    outputs, usage, sources = run()
     model, _ = load(checkpoint.folder(cache))
     flops = flop_model(model.config)
-    assert sum(tally.steps) == sum(flops.generation(len(sources[i]), output.tokens) for i, output in outputs.items())
+    assert sum(usage.steps) == sum(flops.generation(len(sources[i]), output.tokens) for i, output in outputs.items())
 
 
 @one_family
 def test_money_that_ends_early_leaves_whole_outputs_and_no_overspending(run):
-    whole, tally, _ = run()
-    part, spent, _ = run(allowance=0.6 * sum(tally.steps), may_stop_early=True)
+    whole, usage, _ = run()
+    part, spent, _ = run(allowance=0.6 * sum(usage.steps), may_stop_early=True)
     assert 0 < len(part) < len(whole)
     assert sum(spent.steps) <= spent.allowance
     assert all(whole[i] == output for i, output in part.items())

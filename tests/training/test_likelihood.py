@@ -22,8 +22,8 @@ READ = {"prefix": "sum: ", "max_source_tokens": 32, "max_target_tokens": 12, "pr
 def test_the_mean_over_all_tokens_is_the_loss_that_the_library_computes(pretrained, shop, examples):
     recipe = References(model=pretrained, examples=examples, **READ)
     found = recipe.read(shop.make(recipe))
-    model, _ = load(pretrained.folder(shop.bench()))
-    data = encode(pretrained.folder(shop.bench()), examples, "sum: ", 32, 12)
+    model, _ = load(pretrained.folder(shop.context()))
+    data = encode(pretrained.folder(shop.context()), examples, "sum: ", 32, 12)
     with torch.inference_mode():
         losses = [model(**collate([e], model.config, "cpu")).loss.item() for e in data]
     assert [-sum(tokens) / len(tokens) for tokens in found] == pytest.approx(losses, abs=1e-4)
@@ -34,14 +34,14 @@ def test_the_mean_over_all_tokens_is_the_loss_that_the_library_computes(pretrain
 def test_what_it_takes_is_forecast_exactly(pretrained, shop, examples):
     recipe = References(model=pretrained, examples=examples, **READ)
     shop.make(recipe)
-    assert sum(shop.made[recipe.key].steps) == recipe.forecast_flops(shop.bench())
+    assert sum(shop.made[recipe.key].steps) == recipe.forecast_flops(shop.context())
 
 
 @two_families
 def test_the_floor_knows_how_often_a_token_stands_in_the_labels(pretrained, shop, examples):
     labels, rest = examples[:3], examples[3:]
-    found = References(model=pretrained, examples=rest, **READ).by_frequency(labels, shop.bench())
-    folder = pretrained.folder(shop.bench())
+    found = References(model=pretrained, examples=rest, **READ).by_frequency(labels, shop.context())
+    folder = pretrained.folder(shop.context())
     counts = Counter(token for e in encode(folder, labels, "sum: ", 32, 12) for token in e.target)
     vocabulary = load(folder)[0].config.vocab_size
     by_hand = [

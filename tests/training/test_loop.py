@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from bench.contracts import Example, Limit
+from bench.contracts import FLOPS, WALL, Example, Limit
 from bench.errors import FIRST_DOES_NOT_FIT, BenchError, CheckpointError, OverBudget
 from bench.training.batches import encode, plan_batches
 from bench.training.checkpoints import load
@@ -48,7 +48,7 @@ def test_the_global_generator_is_left_alone(run):
 @pytest.mark.parametrize(("what", "optimizer"), [("none", "adamw"), ("embeddings", "adafactor"), ("encoder", "adamw")])
 def test_what_is_frozen_stays_and_all_else_moves(run, checkpoint, cache, what, optimizer):
     if (what, checkpoint.family) == ("encoder", "llama"):
-        with pytest.raises(CheckpointError, match="decoder-only model has no encoder"):
+        with pytest.raises(CheckpointError, match="no encoder"):
             run(Tuning(epochs=1, freeze=what))
         return
     before = load(checkpoint.folder(cache))[0].state_dict()
@@ -74,9 +74,9 @@ def _without_gradient(names):
 def test_micro_batches_make_the_steps_of_the_whole_batch(run, precision):
     """No dropout, and a rate at which nothing is magnified; the last part of a batch of 5 holds one example."""
     tuning = Tuning(epochs=2, batch_size=5, learning_rate=1e-4, freeze="none")
-    whole, undivided, tally = run(tuning, precision=precision)
+    whole, undivided, usage = run(tuning, precision=precision)
     parts, divided, counted = run(tuning.model_copy(update={"micro_batch_size": 2}), precision=precision)
-    assert counted == tally
+    assert counted == usage
     assert (divided.steps_made, divided.examples_seen) == (undivided.steps_made, undivided.examples_seen)
     assert divided.loss == pytest.approx(undivided.loss, rel=1e-5 if precision == "fp32" else 1e-2)
     moved = 1e-4 * undivided.steps_made
@@ -98,21 +98,21 @@ def test_a_micro_batch_as_large_as_the_batch_is_the_batch(run, same):
 def test_money_that_ends_early_ends_the_loop_at_a_rate_near_zero(run):
     whole = run()[2]
     assert len(whole.steps) == 6
-    _, result, tally = run(allowance=sum(whole.steps) * 0.55, may_stop_early=True)
+    _, result, usage = run(allowance=sum(whole.steps) * 0.55, may_stop_early=True)
     assert (result.steps_planned, result.steps_made) == (6, 3)
-    assert sum(tally.steps) <= tally.allowance
+    assert sum(usage.steps) <= usage.allowance
 
 
 @one_family
 def test_the_allowance_leaves_no_trace_in_a_training_that_is_made_whole(run, same):
-    whole, _, tally = run()
-    exactly, _, _ = run(allowance=sum(tally.steps))
+    whole, _, usage = run()
+    exactly, _, _ = run(allowance=sum(usage.steps))
     assert same(whole, exactly)
 
 
 @one_family
 def test_a_training_that_may_not_stop_early_says_where_the_money_ends(run):
-    with pytest.raises(OverBudget, match="training step 4 of 6 does not fit"):
+    with pytest.raises(OverBudget, match="step 4 of 6"):
         run(allowance=sum(run()[2].steps) * 0.55)
 
 
@@ -127,7 +127,7 @@ def test_a_loss_that_is_no_number_is_a_clear_fault(run):
     def ruin(model):
         model.get_decoder().get_input_embeddings().weight.data.fill_(math.nan)
 
-    with pytest.raises(BenchError, match="training step 1: the loss is nan"):
+    with pytest.raises(BenchError, match=r"step 1: .*nan"):
         run(change=ruin)
 
 
@@ -149,19 +149,19 @@ def test_steps_cost_the_flops_of_their_real_tokens(checkpoint, cache):
 
 @one_family
 def test_steps_are_forecast_to_the_last_one_that_fits(run, checkpoint, cache, encoded):
-    _, _, tally = run()
+    _, _, usage = run()
     order, tuning = Planned(plan_batches(encoded, 4, 2, 0, 0)), Tuning(epochs=2, batch_size=4)
     flops = flop_model(load(checkpoint.folder(cache))[0].config)
 
     def forecast(amount):
-        return forecast_steps(encoded, order, tuning, flops, LabelObjective(), Limit("flops", amount))
+        return forecast_steps(encoded, order, tuning, flops, LabelObjective(), Limit(meter=FLOPS, amount=amount))
 
-    assert forecast(math.inf) == tally.steps
-    assert forecast(sum(tally.steps[:4]) + 1) == tally.steps[:4]
-    assert forecast_steps(encoded, order, tuning, flops, LabelObjective(), Limit("wall", 0.001)) == tally.steps
-    with pytest.raises(OverBudget, match="first step does not fit"):
-        forecast(tally.steps[0] - 1)
-    with pytest.raises(OverBudget, match="first step does not fit"):
+    assert forecast(math.inf) == usage.steps
+    assert forecast(sum(usage.steps[:4]) + 1) == usage.steps[:4]
+    assert forecast_steps(encoded, order, tuning, flops, LabelObjective(), Limit(meter=WALL, amount=0.001)) == usage.steps
+    with pytest.raises(OverBudget, match=FIRST_DOES_NOT_FIT):
+        forecast(usage.steps[0] - 1)
+    with pytest.raises(OverBudget, match=FIRST_DOES_NOT_FIT):
         forecast(0.0)
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from bench.contracts import Example, Limit
+from bench.contracts import FLOPS, Example, Limit
 from bench.errors import DataError
 from bench.models.shape import Shaped
 from bench.training.checkpoints import load
@@ -85,12 +85,12 @@ def further(base: Pretrained, **changes: object) -> FurtherPretrained:
 
 def test_the_forecast_is_what_it_tallies_also_where_the_money_ends_it(shop, base) -> None:
     whole = further(base)
-    flops = whole.forecast_flops(shop.bench())
+    flops = whole.forecast_flops(shop.context())
     shop.make(whole)
     assert sum(shop.made[whole.key].steps) == flops
-    part = whole.within(Limit("flops", 0.4 * flops))
+    part = whole.limited_to(Limit(meter=FLOPS, amount=0.4 * flops))
     shop.make(part, allowance=0.4 * flops)
-    assert sum(shop.made[part.key].steps) == part.forecast_flops(shop.bench()) <= 0.4 * flops
+    assert sum(shop.made[part.key].steps) == part.forecast_flops(shop.context()) <= 0.4 * flops
     assert part.read(shop.artifact(part))["steps_made"] < whole.read(shop.artifact(whole))["steps_made"]
 
 
@@ -109,7 +109,7 @@ def test_few_pieces_are_drawn_again_until_the_least_number_of_steps_is_made(shop
     usual = further(base)
     longer = further(base, tuning=usual.tuning.model_copy(update={"min_steps": 50}))
     assert planned(shop, usual) < planned(shop, longer) == 50
-    assert sum(shop.made[longer.key].steps) == longer.forecast_flops(shop.bench())
+    assert sum(shop.made[longer.key].steps) == longer.forecast_flops(shop.context())
 
 
 def test_labels_are_smoothed_as_its_settings_say(shop, base) -> None:
@@ -148,8 +148,8 @@ def test_a_text_with_nothing_to_learn_from_is_refused(shop) -> None:
     pegasus = Pretrained(Shaped(family="pegasus", el=1, dl=1, dm=16, ff=16, nh=2, vocabulary=600))
     single = (Example("1", "One sentence only."),)
     with pytest.raises(DataError, match="text 2 of 2"):
-        further(pegasus, texts=(DOCUMENTS, single)).forecast_flops(shop.bench())
+        further(pegasus, texts=(DOCUMENTS, single)).forecast_flops(shop.context())
     t5 = Pretrained(Shaped(family="t5", el=1, dl=1, dm=16, ff=16, nh=2, vocabulary=600))
     with pytest.raises(DataError, match="text 1 of 2"):
-        further(t5, texts=((), DOCUMENTS)).forecast_flops(shop.bench())
-    assert further(t5, texts=((), DOCUMENTS), general=(0.0, 1.0), task_like=(0.0, 1.0)).forecast_flops(shop.bench()) > 0
+        further(t5, texts=((), DOCUMENTS)).forecast_flops(shop.context())
+    assert further(t5, texts=((), DOCUMENTS), general=(0.0, 1.0), task_like=(0.0, 1.0)).forecast_flops(shop.context()) > 0

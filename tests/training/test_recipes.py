@@ -4,13 +4,14 @@ import math
 
 import pytest
 
-from bench.contracts import Compact, Decoding, Example, Limit
-from bench.errors import CheckpointError, OverBudget
+from bench.contracts import FLOPS, ITEMS, Compact, Decoding, Example, Limit
+from bench.errors import FIRST_DOES_NOT_FIT, CheckpointError, OverBudget
 from bench.models.random import Random
 from bench.training.batches import encode
 from bench.training.checkpoints import load
+from bench.training.finetuned import Finetuned
 from bench.training.generated import Predictions, PseudoLabels
-from bench.training.recipes import Finetuned, Pretrained, Shrunk, Tuning
+from bench.training.recipes import Pretrained, Shrunk, Tuning
 from bench.training.shrinking import layer_counts
 from bench.training.speed import InferenceSpeed
 
@@ -48,8 +49,8 @@ def _pseudo_labels(teacher, examples, **changes):
 @two_families
 def test_a_pretrained_artifact_copies_no_weights(shop, pretrained, checkpoint, cache):
     assert not list(shop.make(pretrained).iterdir())
-    assert pretrained.folder(shop.bench()) == checkpoint.folder(cache)
-    assert pretrained.forecast_flops(shop.bench()) == 0
+    assert pretrained.folder(shop.context()) == checkpoint.folder(cache)
+    assert pretrained.forecast_flops(shop.context()) == 0
 
 
 @two_families
@@ -71,14 +72,14 @@ def test_shapes_are_known_before_anything_is_made(shop, pretrained, cache, examp
     assert layer_counts(twice.config(cache))[1] == 1
     assert twice.flop_model(cache).decoder * 4 == pretrained.flop_model(cache).decoder
     assert not shop.made
-    with pytest.raises(CheckpointError, match="5 are asked for, the model has 4"):
+    with pytest.raises(CheckpointError, match=r"decoder.* 5 .* 4$"):
         Shrunk(pretrained, Compact(decoder_layers=5)).flop_model(cache)
 
 
 @one_family
-def test_layers_that_are_not_there_are_told_before_anything_is_made(shop, pretrained):
+def test_layers_that_are_not_there_are_refused_before_anything_is_made(shop, pretrained):
     with pytest.raises(CheckpointError, match="no layer 4"):
-        Shrunk(pretrained, Compact(encoder_layers=(0, 4))).forecast_flops(shop.bench())
+        Shrunk(pretrained, Compact(encoder_layers=(0, 4))).forecast_flops(shop.context())
 
 
 @one_family
@@ -97,7 +98,7 @@ def test_what_is_untrained_has_the_same_architecture_and_no_training(shop, pretr
 )
 def test_the_forecast_of_a_training_is_what_it_tallies(shop, pretrained, examples, freeze):
     recipe = _finetuned(Shrunk(pretrained, Compact(decoder_layers=2)), examples, tuning=Tuning(epochs=2, batch_size=5, freeze=freeze))
-    forecast = recipe.forecast_flops(shop.bench())
+    forecast = recipe.forecast_flops(shop.context())
     shop.make(recipe)
     assert forecast == sum(shop.made[recipe.key].steps) > 0
 
@@ -108,7 +109,7 @@ def test_a_training_is_the_same_to_the_bit_when_made_twice(shop, pretrained, exa
     first = shop.make(recipe)
     again = tmp_path / "again"
     again.mkdir()
-    recipe.make(again, shop.bench())
+    recipe.make(again, shop.context())
     assert (first / "model.safetensors").read_bytes() == (again / "model.safetensors").read_bytes()
 
 
@@ -122,8 +123,8 @@ def test_a_training_records_what_became_of_it(shop, pretrained, examples):
 @one_family
 def test_a_limited_training_ends_early(shop, pretrained, examples):
     whole = _finetuned(pretrained, examples)
-    money = 0.7 * whole.forecast_flops(shop.bench())
-    folder = shop.make(whole.within(Limit("flops", money)), allowance=money)
+    money = 0.7 * whole.forecast_flops(shop.context())
+    folder = shop.make(whole.limited_to(Limit(meter=FLOPS, amount=money)), allowance=money)
     record = json.loads((folder / "training.json").read_text())
     assert record["steps_made"] < record["steps_planned"] == 3
 
@@ -142,16 +143,16 @@ def test_longer_texts_than_a_model_has_positions_for_are_refused(shop, positions
     """A decoder-only model reads document and label in a row."""
     recipe = _finetuned(Pretrained(Random(family=positions)), examples, max_source_tokens=source, max_target_tokens=target)
     with pytest.raises(CheckpointError, match=r"gives 1024 positions, .* need 1025;"):
-        recipe.forecast_flops(shop.bench())
+        recipe.forecast_flops(shop.context())
 
 
 @one_family
 def test_labels_are_pretended_to_be_as_long_as_allowed_also_of_short_documents(shop, pretrained):
     pool = (Example("a", "one two"), Example("b", ""), Example("c", "a document of many words " * 9))
     recipe = _pseudo_labels(pretrained, pool)
-    pretended = recipe.pretend(shop.bench())
-    assert pretended[0].target == "one two one two one two"
-    assert {len(e.target) for e in encode(pretrained.folder(shop.bench()), pretended, "", 32, 6)} == {6}
+    placeholders = recipe.placeholder(shop.context())
+    assert placeholders[0].target.split() == pool[0].source.split() * 3
+    assert {len(e.target) for e in encode(pretrained.folder(shop.context()), placeholders, "", 32, 6)} == {6}
 
 
 @two_families
@@ -172,8 +173,8 @@ def test_pseudo_labels_of_the_greatest_length_take_what_was_forecast(shop, pretr
     recipe = _pseudo_labels(pretrained, examples[:1])
     tokens = json.loads((shop.make(recipe) / "labelling.json").read_text())["tokens"]
     exactly = dataclasses.replace(recipe, max_target_tokens=tokens)
-    assert exactly.forecast_flops(shop.bench()) == sum(shop.made[recipe.key].steps)
-    assert recipe.forecast_flops(shop.bench()) >= exactly.forecast_flops(shop.bench())
+    assert exactly.forecast_flops(shop.context()) == sum(shop.made[recipe.key].steps)
+    assert recipe.forecast_flops(shop.context()) >= exactly.forecast_flops(shop.context())
 
 
 @one_family
@@ -181,7 +182,7 @@ def test_limited_pseudo_labels_are_fewer(shop, pretrained, examples):
     whole = _pseudo_labels(pretrained, examples)
     shop.make(whole)
     money = 0.5 * sum(shop.made[whole.key].steps)
-    fewer = whole.within(Limit("flops", money))
+    fewer = whole.limited_to(Limit(meter=FLOPS, amount=money))
     folder = shop.make(fewer, allowance=money)
     assert 0 < json.loads((folder / "labelling.json").read_text())["documents"] < len(examples)
     assert set(fewer.read(folder)) <= set(whole.read(shop.artifact(whole)))
@@ -189,24 +190,24 @@ def test_limited_pseudo_labels_are_fewer(shop, pretrained, examples):
 
 @one_family
 def test_documents_are_limited_by_their_number_as_well(shop, pretrained, examples):
-    five = _pseudo_labels(pretrained, examples).within(Limit("items", 5))
-    assert five.forecast_items(shop.bench()) == len(five.pretend(shop.bench())) == 5
+    five = _pseudo_labels(pretrained, examples).limited_to(Limit(meter=ITEMS, amount=5))
+    assert five.forecast_items(shop.context()) == len(five.placeholder(shop.context())) == 5
 
 
 @one_family
 def test_pseudo_labels_that_money_buys_none_of_are_over_budget(shop, pretrained, examples):
-    with pytest.raises(OverBudget, match="first step does not fit"):
-        shop.make(_pseudo_labels(pretrained, examples).within(Limit("flops", 1.0)), allowance=1.0)
+    with pytest.raises(OverBudget, match=FIRST_DOES_NOT_FIT):
+        shop.make(_pseudo_labels(pretrained, examples).limited_to(Limit(meter=FLOPS, amount=1.0)), allowance=1.0)
 
 
 @one_family
 def test_a_forecast_within_a_limit_counts_the_documents_that_fit(shop, pretrained, examples):
     whole = _pseudo_labels(pretrained, examples)
-    half = whole.within(Limit("flops", 0.5 * whole.forecast_flops(shop.bench())))
-    assert 0 < half.forecast_flops(shop.bench()) <= half.limit.amount
-    assert 0 < len(half.pretend(shop.bench())) < len(examples)
+    half = whole.limited_to(Limit(meter=FLOPS, amount=0.5 * whole.forecast_flops(shop.context())))
+    assert 0 < half.forecast_flops(shop.context()) <= half.limit.amount
+    assert 0 < len(half.placeholder(shop.context())) < len(examples)
     with pytest.raises(OverBudget):
-        whole.within(Limit("flops", 1.0)).forecast_flops(shop.bench())
+        whole.limited_to(Limit(meter=FLOPS, amount=1.0)).forecast_flops(shop.context())
 
 
 @one_family
@@ -214,20 +215,20 @@ def test_a_forecast_within_a_limit_counts_the_documents_that_fit(shop, pretraine
 def test_documents_that_fit_a_limit_are_those_that_are_labelled_where_outputs_are_as_long_as_allowed(shop, pretrained, examples, share):
     longest_last = tuple(sorted(examples, key=lambda e: len(e.source)))
     whole = _pseudo_labels(pretrained, longest_last, min_target_tokens=6)
-    part = whole.within(Limit("flops", share * whole.forecast_flops(shop.bench())))
+    part = whole.limited_to(Limit(meter=FLOPS, amount=share * whole.forecast_flops(shop.context())))
     labelled = part.read(shop.make(part, allowance=part.limit.amount))
-    assert {e.id for e in labelled} == {e.id for e in part.pretend(shop.bench())}
-    assert sum(shop.made[part.key].steps) == pytest.approx(part.forecast_flops(shop.bench()))
+    assert {e.id for e in labelled} == {e.id for e in part.placeholder(shop.context())}
+    assert sum(shop.made[part.key].steps) == pytest.approx(part.forecast_flops(shop.context()))
 
 
 @one_family
 def test_where_the_longest_document_does_not_fit_neither_forecast_nor_work_labels_a_shorter_one(shop, pretrained):
     pool = (Example("short", "a"), Example("long", "a list of names " * 6))
     whole = _pseudo_labels(pretrained, pool, min_target_tokens=6)
-    short = _pseudo_labels(pretrained, pool[:1]).forecast_flops(shop.bench())
-    part = whole.within(Limit("flops", short + 1))
+    short = _pseudo_labels(pretrained, pool[:1]).forecast_flops(shop.context())
+    part = whole.limited_to(Limit(meter=FLOPS, amount=short + 1))
     with pytest.raises(OverBudget):
-        part.forecast_flops(shop.bench())
+        part.forecast_flops(shop.context())
     with pytest.raises(OverBudget):
         shop.make(part, allowance=short + 1)
 
@@ -235,9 +236,9 @@ def test_where_the_longest_document_does_not_fit_neither_forecast_nor_work_label
 @one_family
 def test_a_training_on_more_labels_than_money_buys_items_is_refused_by_its_forecast(shop, pretrained, examples):
     whole = _finetuned(pretrained, examples)
-    assert whole.within(Limit("items", len(examples))).forecast_items(shop.bench()) == len(examples)
+    assert whole.limited_to(Limit(meter=ITEMS, amount=len(examples))).forecast_items(shop.context()) == len(examples)
     with pytest.raises(OverBudget):
-        whole.within(Limit("items", len(examples) - 1)).forecast_items(shop.bench())
+        whole.limited_to(Limit(meter=ITEMS, amount=len(examples) - 1)).forecast_items(shop.context())
 
 
 @one_family
@@ -245,26 +246,26 @@ def test_a_training_on_fewer_or_shorter_examples_takes_no_more_than_its_ceiling(
     short, long = Example("short", "a", "b"), Example("long", "the list of all names " * 4, "a name of many words")
     tuning = Tuning(epochs=1, batch_size=1, min_steps=9)
     both, one = (_finetuned(pretrained, given, tuning=tuning) for given in ((short, long), (long,)))
-    flops = {recipe: recipe.forecast_flops(shop.bench()) for recipe in (both, one)}
-    assert flops[both] < flops[one] <= both.ceiling_flops(shop.bench())
+    flops = {recipe: recipe.forecast_flops(shop.context()) for recipe in (both, one)}
+    assert flops[both] < flops[one] <= both.ceiling_flops(shop.context())
     whole = _finetuned(pretrained, examples)
-    assert whole.ceiling_flops(shop.bench()) == whole.forecast_flops(shop.bench())
+    assert whole.ceiling_flops(shop.context()) == whole.forecast_flops(shop.context())
 
 
 @one_family
 def test_a_training_within_a_limit_forecasts_the_steps_that_fit(shop, pretrained, examples):
     whole = _finetuned(pretrained, examples)
-    part = whole.within(Limit("flops", 0.6 * whole.forecast_flops(shop.bench())))
+    part = whole.limited_to(Limit(meter=FLOPS, amount=0.6 * whole.forecast_flops(shop.context())))
     shop.make(part, allowance=part.limit.amount)
-    assert part.forecast_flops(shop.bench()) == sum(shop.made[part.key].steps)
+    assert part.forecast_flops(shop.context()) == sum(shop.made[part.key].steps)
 
 
 @one_family
 def test_pretended_pseudo_labels_can_be_forecast_with(shop, pretrained, examples):
     pool = tuple(Example(e.id, e.source) for e in examples)
-    pretended = _pseudo_labels(pretrained, pool).pretend(shop.bench())
-    assert [e.id for e in pretended] == [e.id for e in pool]
-    assert _finetuned(pretrained, pretended).forecast_flops(shop.bench()) > 0
+    placeholders = _pseudo_labels(pretrained, pool).placeholder(shop.context())
+    assert [e.id for e in placeholders] == [e.id for e in pool]
+    assert _finetuned(pretrained, placeholders).forecast_flops(shop.context()) > 0
 
 
 def test_training_on_pseudo_labels_goes_through_every_family(shop, pretrained, examples):
@@ -278,20 +279,20 @@ def test_training_on_pseudo_labels_goes_through_every_family(shop, pretrained, e
 def test_predictions_forecast_a_ceiling(shop, pretrained, examples):
     recipe = _predictions(pretrained, examples, prefix="", max_target_tokens=6, decoding=Decoding(batch_size=4))
     assert len(recipe.read(shop.make(recipe))) == len(examples)
-    assert sum(shop.made[recipe.key].steps) <= recipe.forecast_flops(shop.bench())
+    assert sum(shop.made[recipe.key].steps) <= recipe.forecast_flops(shop.context())
 
 
 @two_families
-def test_a_rehearsal_of_outputs_makes_them_as_long_as_they_are_forecast(shop, pretrained, examples):
+def test_a_calibration_run_of_outputs_makes_them_as_long_as_they_are_forecast(shop, pretrained, examples):
     short = tuple(Example(e.id, e.source, "it") for e in examples)
     teacher = _finetuned(pretrained, short, tuning=Tuning(epochs=20, batch_size=4, learning_rate=1e-2, freeze="none"))
     recipe = _predictions(teacher, examples, prefix="", max_target_tokens=6, decoding=Decoding(batch_size=4))
     shop.make(recipe)
-    assert sum(shop.made[recipe.key].steps) < 0.9 * recipe.forecast_flops(shop.bench())  # they end early
-    rehearsal = recipe.rehearsal(math.inf, shop.bench())
-    as_long = dataclasses.replace(recipe, min_target_tokens=rehearsal.min_target_tokens)
+    assert sum(shop.made[recipe.key].steps) < 0.9 * recipe.forecast_flops(shop.context())  # they end early
+    calibration_run = recipe.calibration_run(math.inf, shop.context())
+    as_long = dataclasses.replace(recipe, min_target_tokens=calibration_run.min_target_tokens)
     shop.make(as_long)
-    assert sum(shop.made[as_long.key].steps) == recipe.forecast_flops(shop.bench())
+    assert sum(shop.made[as_long.key].steps) == recipe.forecast_flops(shop.context())
 
 
 @one_family
@@ -306,11 +307,11 @@ def test_speed_is_measured_for_both_shapes_at_the_flops_forecast(shop, pretraine
         precision="fp32",
         decoding=Decoding(batch_size=2),
     )
-    speed = recipe.read(shop.make(recipe))
+    speed = {fact.name: fact.value for fact in recipe.read(shop.make(recipe))}
     assert set(speed) == {"large_ms", "student_ms", "large_flops", "student_flops"}
     assert min(speed.values()) > 0
     assert speed["large_flops"] == pretrained.flop_model(shop.cache).generation(8, 5) > speed["student_flops"]
-    assert recipe.forecast_flops(shop.bench()) == sum(shop.made[recipe.key].steps)
+    assert recipe.forecast_flops(shop.context()) == sum(shop.made[recipe.key].steps)
 
 
 @one_family
@@ -327,7 +328,7 @@ def test_a_student_of_another_origin_and_a_smaller_vocabulary_is_timed_as_well(s
         precision="fp32",
         decoding=Decoding(batch_size=2),
     )
-    assert min(recipe.read(shop.make(recipe)).values()) > 0
+    assert min(fact.value for fact in recipe.read(shop.make(recipe))) > 0
 
 
 @one_family
@@ -339,7 +340,7 @@ def test_whatever_decides_the_outcome_decides_the_key(pretrained, examples):
         _finetuned(pretrained, examples, seed=1),
         _finetuned(pretrained, examples, prefix=""),
         _finetuned(pretrained, examples, tuning=Tuning(epochs=2, batch_size=4)),
-        recipe.within(Limit("flops", 1.0)),
+        recipe.limited_to(Limit(meter=FLOPS, amount=1.0)),
     ]
     assert len({r.key for r in [recipe, *others]}) == 7
     assert recipe.key == _finetuned(pretrained, tuple(examples)).key
@@ -348,5 +349,5 @@ def test_whatever_decides_the_outcome_decides_the_key(pretrained, examples):
 @one_family
 def test_forecasts_read_no_weights(shop, pretrained, examples, monkeypatch, counter):
     monkeypatch.setattr("bench.training.recipes.load", pytest.fail)
-    assert _finetuned(pretrained, examples).forecast_flops(shop.bench(counter())) > 0
+    assert _finetuned(pretrained, examples).forecast_flops(shop.context(counter())) > 0
     encode.cache_clear()

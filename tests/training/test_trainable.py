@@ -9,10 +9,11 @@ import torch
 from bench.contracts import Compact
 from bench.errors import BenchError
 from bench.training.checkpoints import load, save
+from bench.training.finetuned import Finetuned
 from bench.training.flops import flop_model
 from bench.training.objectives import TeacherObjective
 from bench.training.optimizers import optimizer_of
-from bench.training.recipes import Finetuned, Shrunk
+from bench.training.recipes import Shrunk
 from bench.training.settings import Distillation, Lora, Tuning
 from bench.training.trainable import learning
 
@@ -104,7 +105,7 @@ def test_a_teacher_can_be_learnt_from_with_adapters(run, checkpoint, cache, same
 def test_a_model_tuned_with_adapters_is_cut_and_tuned_as_any_other_at_the_flops_that_were_forecast(shop, pretrained, examples):
     tuned = _finetuned(pretrained, examples, lora=Lora(rank=2))
     student = _finetuned(Shrunk(tuned, Compact(decoder_layers=1)), examples, lora=Lora(rank=2), checkpointing=True)
-    forecast = student.forecast_flops(shop.bench())
+    forecast = student.forecast_flops(shop.context())
     folder = shop.make(student)
     assert sum(shop.made[student.key].steps) == forecast
     assert not any("lora" in name for name in load(folder)[0].state_dict())
@@ -113,11 +114,11 @@ def test_a_model_tuned_with_adapters_is_cut_and_tuned_as_any_other_at_the_flops_
 @two_families
 def test_activations_computed_twice_give_the_same_model_at_the_same_flops(run, close, caplog):
     tuning = Tuning(epochs=1, batch_size=4, dropout=0.1)
-    kept, _, tally = run(tuning)
+    kept, _, usage = run(tuning)
     with caplog.at_level(logging.WARNING):
         twice, _, again = run(tuning.model_copy(update={"checkpointing": True}))
     close(kept, twice, 1e-5)  # bit by bit but for T5, whose layers share biases: their gradients are added in another order
-    assert tally.steps == again.steps
+    assert usage.steps == again.steps
     assert twice.config.to_dict() == kept.config.to_dict()
     assert not twice.is_activation_checkpointing
     assert not caplog.records
@@ -149,12 +150,12 @@ def test_adamw_in_8_bits_keeps_them_so_but_for_small_parameters():
 @one_family
 def test_8_bits_without_bitsandbytes_are_refused_before_anything_is_paid(run, shop, pretrained, examples, encoded, monkeypatch):
     monkeypatch.setitem(sys.modules, "bitsandbytes", None)
-    with pytest.raises(BenchError, match="adamw_8bit needs bitsandbytes, which is not installed; `pip install bitsandbytes`"):
-        _finetuned(pretrained, examples, optimizer="adamw_8bit").forecast_flops(shop.bench())
+    with pytest.raises(BenchError, match=r"adamw_8bit .* `pip install bitsandbytes`"):
+        _finetuned(pretrained, examples, optimizer="adamw_8bit").forecast_flops(shop.context())
     with pytest.raises(BenchError, match="bitsandbytes"):
         run(Tuning(optimizer="adamw_8bit"))
 
 
 def test_adapters_go_with_no_moving_weights():
-    with pytest.raises(ValueError, match="freeze is `embeddings`, or `encoder` for adapters in the decoder alone"):
+    with pytest.raises(ValueError, match=r"freeze .*`embeddings`.* `encoder`"):
         Tuning(lora=Lora(), freeze="none")

@@ -72,14 +72,14 @@ def _class_sets(suite: Suite, task: Task, labels: Sequence[str], coverage: Cover
 
 def _faults(coverage: Coverage, names: Sequence[str], compared: Form, labels: LabelLoss, limit: int | None) -> Iterator[str]:
     """Yield why classes cannot be written, or cannot be distinguished."""
-    from bench.training.text_coverage import said
+    from bench.training.text_coverage import changes_in_words
 
     forms = [compared(coverage.form(name)) for name in names]
     written = list(zip(names, coverage.written(names), strict=True))
     lost = [pair for pair, form in zip(written, forms, strict=True) if compared(coverage.form(pair[1])) != form]
     if lost:
         counted = f"{len(lost)} of {len(names)} classes cannot be written, nor {labels.counted}"
-        yield f"{counted}: {said(lost)}; {ANOTHER_MODEL}, or rename the classes"
+        yield f"{counted}: {changes_in_words(lost)}; {ANOTHER_MODEL}, or rename the classes"
     for form, count in Counter(forms).items():
         if count > 1:
             same = " and ".join(shown(name) for name, other in zip(names, forms, strict=True) if other == form)

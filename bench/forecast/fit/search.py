@@ -124,7 +124,8 @@ def what_fits(model: NamedModel, query: FitQuery, progress: Progress, workers: i
     smaller = _students(architecture)
     steps = {one: one.step(architecture, lengths) for one in settings}
     student_steps = [setting.step(student, lengths) for student, _, _ in smaller]
-    micro_batches = replace(setting, micro_batches=True).step(architecture, lengths)
+    in_parts = replace(setting, tuning=setting.tuning.model_copy(update={"micro_batch_size": 1}))
+    micro_batches = in_parts.step(architecture, lengths)
     generation = Generation(architecture=architecture, decoding=Decoding(beams=query.beams), precision=setting.precision, lengths=lengths)
     found = peaks([*steps.values(), *student_steps, micro_batches, generation], progress, workers)
     return Answer(
@@ -145,7 +146,7 @@ def _check_positions(model: NamedModel, lengths: SequenceLengths) -> None:
     config = model.architecture.config
     limit, needs = positions(config), needed(config, lengths.source, lengths.target)
     if limit and needs > limit:
-        raise BenchError(f"{model.title} has {limit} positions, and {needs} tokens are asked for")
+        raise BenchError(f"{model.title} has {limit} positions, but the query needs {needs} tokens")
 
 
 def _students(architecture: Architecture) -> list[tuple[Architecture, str, Kept]]:
@@ -174,11 +175,11 @@ def refuse_what_never_fits(answer: Answer, table: tuple[Card, ...]) -> None:
     if room is None or query.card is None or takes <= room or answer.micro_batches.largest_batch(room):
         return
     card = next((card for card in table if any(answer.fits(row, card) for row in answer.rows)), None)
-    has_room = f"the smallest card that has room is {card.title}" if card else "no card of the table has room"
+    has_room = f"the smallest GPU with enough memory is {card.title}" if card else "no GPU of the table has enough memory"
     most = max(row.peak.largest_batch(room) for row in answer.rows)
     smaller = [f"a batch of {most} fits" if most else "not even a batch of 1 fits"]
     smaller += [f"the {one.layers} student fits" for one in answer.students[:1] if one.peak.largest_batch(room) >= query.batch]
     raise BenchError(
-        f"{answer.model.title} with a batch of {query.batch} does not fit {query.card.name}: the least of the settings looked at takes "
-        f"{answer.total(least.peak, query.batch) / GIB:.1f} GiB ({least.setting}); {has_room}; here, {', '.join(smaller)}"
+        f"{answer.model.title} with a batch of {query.batch} does not fit {query.card.name}: the most economical of the settings needs "
+        f"{answer.total(least.peak, query.batch) / GIB:.1f} GiB ({least.setting}); {has_room}; on {query.card.name}, {', '.join(smaller)}"
     )

@@ -58,10 +58,11 @@ def _verdict(answer: Answer, card: Card) -> str:
     near = answer.nearest_that_fit(card)
     ways = [f"{', '.join(row.setting.changes(answer.query.setting))} ({_compared(row, answer.row)} FLOPs)" for row in near]
     if parts:
-        ways.insert(0, f"micro_batch_size {parts} (the same step{', but for what dropout draws' if answer.query.setting.dropout else ''})")
-    said = f"As asked, a batch of {batch} does not fit" + (f"; it does with {'; or '.join(ways)}." if ways else ".")
+        but = ", except for the draws of dropout" if answer.query.setting.tuning.dropout else ""
+        ways.insert(0, f"micro_batch_size {parts} (the same step{but})")
+    verdict = f"As asked, a batch of {batch} does not fit" + (f"; it does with {'; or '.join(ways)}." if ways else ".")
     students = [f"{one.layers} (up to {one.peak.largest_batch(room)})" for one in answer.students if one.peak.total(batch) <= room]
-    return said + (f" Students that fit as asked: {', '.join(students)}." if students else " No student fits as asked.")
+    return verdict + (f" Students that fit as asked: {', '.join(students)}." if students else " No student fits as asked.")
 
 
 def _by_batch(answer: Answer) -> Table:
@@ -82,11 +83,11 @@ def _by_setting(answer: Answer) -> Table:
     for head in ("FLOPs", *(f"GiB at {batch}" for batch in batches), *(["largest batch"] if query.card else [])):
         table.add_column(head, justify="right")
     for row in sorted(answer.rows, key=lambda row: (row.flops, row.setting.precision, row.peak.total(query.batch))):
-        way = row.setting
-        lora = f"rank {way.lora}" if way.lora else "no"
-        named = (way.precision, way.optimizer, way.freeze, lora, "yes" if way.checkpointing else "no")
+        tuning = row.setting.tuning
+        lora = f"rank {tuning.rank}" if tuning.lora else "no"
+        named = (row.setting.precision, tuning.optimizer, tuning.freeze, lora, "yes" if tuning.checkpointing else "no")
         sizes = [_gib(answer.total(row.peak, batch)) for batch in batches]
-        style = "bold" if way == query.setting else None
+        style = "bold" if row.setting == query.setting else None
         table.add_row(*named, _compared(row, answer.row), *sizes, *([_largest(answer, row.peak)] if query.card else []), style=style)
     return table
 
@@ -120,19 +121,20 @@ def _students(answer: Answer) -> Table:
 
 def notes(answer: Answer) -> list[str]:
     """Return what the figures are based on."""
-    said = [
-        "Peaks are those of the real training step and of real generation, run without numbers (FakeTensorMode) on full-length texts;",
-        "parts are those held at the peak. docs/memory.md says how near they come to what is measured.",
-        "FLOPs are of the model, per example; checkpointing computes the forward pass of what learns again. Bits, optimisers and",
-        "the card's speed are not in them. Settings go into a suite as they stand here. Micro-batches (gradient accumulation) make the",
-        "same step of a larger batch; their gradients are held throughout, so fewer examples fit at a time than of a batch alone.",
+    lines = [
+        "Peak memory comes from the real training step and real generation, simulated without numbers (FakeTensorMode) on texts of",
+        "maximum length. Categories show what is held at the peak. docs/memory.md compares predictions with measurements.",
+        "FLOPs are those of the model per example. They do not depend on the number format, the optimizer or the GPU. With",
+        "checkpointing, the forward pass of trained layers counts twice. A suite takes these settings as they are shown here.",
+        "Micro-batches (gradient accumulation) make the same step as the whole batch. Their gradients stay in memory, so fewer",
+        "examples fit at a time.",
     ]
     if not is_installed("adamw_8bit"):
-        said.append("AdamW with states of 8 bits (adamw_8bit) is shown where bitsandbytes is installed: pip install bitsandbytes.")
+        lines.append("AdamW with states of 8 bits (adamw_8bit) is shown where bitsandbytes is installed: pip install bitsandbytes.")
     card = answer.query.card
     if card and not card.computes_bf16:
-        said.append(f"{card.name} has no bf16 in hardware, so only fp32 is shown; fp16 is not offered, Pegasus and T5 overflow in it.")
-    return said
+        lines.append(f"{card.name} has no bf16 in hardware, so only fp32 is shown. Pegasus and T5 overflow in fp16, so it is not offered.")
+    return lines
 
 
 def _fits(answer: Answer, peak: Peak, batch: int) -> str:

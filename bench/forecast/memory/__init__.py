@@ -4,7 +4,7 @@
     peaks(workloads, progress)        -> the same for many, in parallel processes
     parameters(architecture)          -> their number
     find(model)                       a hub id, folder or shape -> NamedModel with its Architecture
-    recipe_lengths, recipe_peak_bytes a recipe of a suite -> the lengths that decide its peak, and the peak
+    batches_peak_bytes(batches, ...)  -> the peak of a recipe of a suite
 
 A workload is a `TrainingStep` or a `Generation`. Other packages import names from here and nothing from the
 modules within:
@@ -13,12 +13,12 @@ modules within:
     predict                   divides the work, and adds up step and optimizer
     training_step, generation, optimizer_state, model      what is simulated
     simulate, fake_ops, tracker                            how it is simulated: tensors without numbers
-    architectures, of_recipe                               where workloads come from
+    architectures, of_batch                                where workloads come from
 """
 
 from bench.forecast.memory.architectures import NamedModel, find
 from bench.forecast.memory.model import parameters
-from bench.forecast.memory.of_recipe import examples_at_once, recipe_lengths, recipe_peak_bytes
+from bench.forecast.memory.of_batch import batches_peak_bytes
 from bench.forecast.memory.predict import peak, peaks
 from bench.forecast.memory.snapshots import CATEGORIES, Category, Peak
 from bench.forecast.memory.workload import Architecture, Generation, Kernels, SequenceLengths, TrainingStep, Workload
@@ -34,11 +34,9 @@ __all__ = [
     "SequenceLengths",
     "TrainingStep",
     "Workload",
-    "examples_at_once",
+    "batches_peak_bytes",
     "find",
     "parameters",
     "peak",
     "peaks",
-    "recipe_lengths",
-    "recipe_peak_bytes",
 ]

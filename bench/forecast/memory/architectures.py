@@ -15,29 +15,11 @@ from bench.errors import BenchError, CheckpointError
 from bench.forecast.memory.workload import Architecture
 from bench.system.hub_mirror import HUB_ID, MODELS, folder_of, missing_from
 from bench.system.names import nearest
+from bench.training.hub_ids import published_shape
 from bench.training.model_folder import FAMILIES
-from bench.training.shapes import SIZES, UNTIED, Family, config, shape_of
+from bench.training.shapes import SIZES, UNTIED, Family, Shape, config, shape_of
 
 HUB_TIMEOUT_S = 10
-
-PEGASUS_TASKS = "aeslc|arxiv|big_patent|billsum|cnn_dailymail|gigaword|multi_news|newsroom|pubmed|reddit_tifu|wikihow|xsum"
-"""Tasks for which Google published a Pegasus, all of one shape (Zhang et al. 2020, PEGASUS, table 1)."""
-
-KNOWN: tuple[tuple[str, Family, str], ...] = (
-    (r"google/t5-efficient-(.+)", "t5", r"\1"),
-    (r"google/t5-v1_1-(small|base|large|xl|xxl)", "t5_v1_1", r"\1"),
-    (r"google/flan-t5-(small|base|large|xl|xxl)", "t5_v1_1", r"\1"),
-    (r"google/mt5-(small|base|large|xl|xxl)", "mt5", r"\1"),
-    (r"(?:google-t5/)?t5-(small|base|large)", "t5", r"\1"),
-    (r"(?:google-t5/)?t5-3b", "t5", "large-ff16384-kv128-nh32"),
-    (r"(?:google-t5/)?t5-11b", "t5", "large-ff65536-kv128-nh128"),
-    (r"flan_t5_small", "t5_v1_1", "small"),
-    (rf"google/pegasus-(?:large|{PEGASUS_TASKS})", "pegasus", "large"),
-    (r"sshleifer/distill-pegasus-\w+-(\d+-\d+)", "pegasus", r"\1"),
-    (r"facebook/bart-large(?:-cnn|-xsum)?", "bart", "large"),
-    (r"sshleifer/distilbart-\w+-(\d+-\d+)", "bart", r"\1"),
-)
-"""Hub ids whose published configs have the dimensions of a shape: pattern, family, name of the shape."""
 
 EXAMPLES = (
     "google/pegasus-large",
@@ -74,21 +56,17 @@ def find(model: str) -> NamedModel:
         return NamedModel(model, of_folder(folder), "its config.json")
     if copy := folder_of(model, MODELS):
         return NamedModel(model, of_folder(copy), f"config.json in {copy}")
-    for pattern, family, name in KNOWN:
-        if found := re.fullmatch(pattern, model):
-            return NamedModel(model, of_shape(family, found.expand(name)), "the published config")
+    if shape := published_shape(model):
+        return NamedModel(model, of_shape(shape), "the published config")
     of, _, name = model.rpartition(":")
     if of or "/" not in model:
         return _shape(model, of or "t5", name)
     return NamedModel(model, _of_hub(model), "config.json on the hub")
 
 
-def of_shape(family: Family, name: str) -> Architecture:
-    """Return a published shape with its family's vocabulary.
-
-    Raises CheckpointError where there is no such shape.
-    """
-    return Architecture(config(shape_of(family, name)), tied=family not in UNTIED)
+def of_shape(shape: Shape) -> Architecture:
+    """Return a shape with the published vocabulary of its family."""
+    return Architecture(config(shape), tied=shape.family not in UNTIED)
 
 
 def of_folder(folder: Path) -> Architecture:
@@ -100,7 +78,7 @@ def of_folder(folder: Path) -> Architecture:
         family = settings["model_type"]
         found = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{folder}: no config.json that tells a model ({type(error).__name__})") from None
+        raise CheckpointError(f"{folder}: no config.json that describes a model ({type(error).__name__})") from None
     if family not in FAMILIES:
         raise CheckpointError(f"{folder}: model_type is {family!r}, expected one of {', '.join(FAMILIES)}")
     return Architecture(found, _is_tied(folder, settings))
@@ -109,7 +87,7 @@ def of_folder(folder: Path) -> Architecture:
 def _is_tied(folder: Path, settings: dict[str, Any]) -> bool:
     """Return whether output layer and embedding are one. The weights decide; without them the config does.
 
-    The config of a T5 always says tied. There, gated layers mean untied ones, since both came with v1.1.
+    The config of a T5 always claims that they are. There, gated layers mean untied ones, since both came with v1.1.
     """
     from safetensors import safe_open
 
@@ -127,10 +105,10 @@ def _shape(model: str, family: str, name: str) -> NamedModel:
     if family not in families:
         raise BenchError(f"no model '{model}': '{family}' is no family of shapes; there are {', '.join(families)}, as in pegasus:16-4")
     try:
-        return NamedModel(f"{family} {name}", of_shape(family, name), "the published dimensions")  # type: ignore[arg-type]
+        return NamedModel(f"{family} {name}", of_shape(shape_of(family, name)), "the published dimensions")  # type: ignore[arg-type]
     except CheckpointError as error:
         near = nearest(model, EXAMPLES)
-        hint = f"; did you mean {near}?" if near else "; or say a hub id such as google/pegasus-large, or a folder"
+        hint = f"; did you mean {near}?" if near else "; or use a hub id such as google/pegasus-large, or a folder"
         raise BenchError(f"no model '{model}': no such folder, and {error}{hint}") from None
 
 
@@ -148,6 +126,6 @@ def _of_hub(model: str) -> Architecture:
         near = nearest(model, EXAMPLES, cutoff=0.6)
         hint = f"did you mean {near}? Else put" if near else "put"
         raise BenchError(
-            f"{model}: {missing_from(MODELS)}; its config is not to be had from the hub ({type(error).__name__}); {hint} its config.json "
-            f"into DIR/{model} and say --models DIR, or name a shape such as pegasus:16-4 (families: {', '.join(SIZES)})"
+            f"{model}: {missing_from(MODELS)}; the hub does not give its config ({type(error).__name__}); {hint} its config.json "
+            f"into DIR/{model} and use --models DIR, or use a shape such as pegasus:16-4 (families: {', '.join(SIZES)})"
         ) from None

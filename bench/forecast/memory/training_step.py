@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from bench.contracts import NoTally, no_progress
+from bench.contracts import Unmetered, no_progress
 from bench.forecast.memory.model import Enough, build, prime_batch, with_dropout
 from bench.forecast.memory.optimizer_state import OptimizerMemory
 from bench.forecast.memory.simulate import simulate
@@ -74,7 +74,7 @@ def simulate_step(step: TrainingStep) -> StepMemory:
                     precision=step.precision,
                     device="cpu",
                     seed=0,
-                    tally=NoTally(),
+                    usage=Unmetered(),
                     progress=no_progress,
                     may_stop_early=False,
                 )

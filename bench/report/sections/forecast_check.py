@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bench.contracts import METERS
 from bench.forecast.saved import Foreseen
 from bench.report.analysis.report_input import ReportInput
 from bench.report.blocks import Column, Paragraph, Section, Table, code, sentences
 from bench.report.text import dollars, number
 from bench.results.table import Results, number_or_nan
-from bench.suite.prices import FORESEEN
 
 PROMISED = 0.25
 """Forecast run time should be within this share of the measured time."""
@@ -51,7 +51,7 @@ def section(given: ReportInput) -> Section | None:
     None where nothing was forecast, where no such arm is done, and where results are shown at other prices than
     those of the forecast.
     """
-    found, forecast = given.found, given.found.foreseen
+    found, forecast = given.found, given.found.forecasts
     if forecast is None or "asked" in found.suite:
         return None
     title = "Forecast and measurement"
@@ -61,7 +61,8 @@ def section(given: ReportInput) -> Section | None:
     if not pairs:
         return None
     when = ("Forecast by ", code("bench plan"), f" at {forecast.made}, on {forecast.device}.")
-    known = found.suite.get("meter") in FORESEEN  # with other meters, dollars are the time or energy of the table at its price
+    meter = METERS.get(str(found.suite.get("meter")))
+    known = bool(meter and meter.known_in_advance)  # with other meters, dollars are the time or energy of the table at its price
     table = Table((Column("arm"), *(Column(head, number=True) for head in HEADS)), tuple(_row(pair, known) for pair in pairs))
     accuracy = sentences([when, *_time(pairs), *(_dollars(pairs) if known else [])])
     return Section(id="forecast", title=title, blocks=(Paragraph(accuracy), table, Paragraph(COUNTED)))
@@ -69,9 +70,9 @@ def section(given: ReportInput) -> Section | None:
 
 def _pairs(found: Results) -> Iterator[_Pair]:
     view = found.by_arm
-    assert found.foreseen is not None
+    assert found.forecasts is not None
     for arm, cells in view[view["status"] == "done"].to_dict("index").items():
-        if forecast := found.foreseen.arms.get(str(arm)):
+        if forecast := found.forecasts.arms.get(str(arm)):
             peak = _cell(cells, "gpu_peak_allocated (bytes)")
             yield _Pair(
                 arm=str(arm),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from bench.contracts import METERS
 from bench.report.analysis.break_even import MOVED, BreakEven, break_evens
 from bench.report.analysis.budget_curves import Field, Mixture
 from bench.report.analysis.decision import Verdict, covered, verdict
@@ -12,7 +13,7 @@ from bench.report.analysis.format import score
 from bench.report.blocks import Text, code, sentences, strong
 from bench.report.sections.decision_map import interval
 from bench.report.text import conjoined, count, dollars, listed
-from bench.results.repricing import FIXED, PRICES, Quotes
+from bench.results.repricing import FIXED, Quotes, goods
 
 SEEDS_AT_MOST = 30
 """A larger number of seeds is not recommended."""
@@ -49,8 +50,9 @@ def _what_to_do(found: Verdict, field: Field) -> Iterator[Text]:
 def _allocation(mixture: Mixture, quotes: Quotes, field: Field) -> str:
     """Return text such as 'buy 720 labels for 72.00 USD and 2.91 USD of compute; 74.91 USD in all'."""
     labels = mixture.amount("label")
-    usd = {sold: mixture.amount(sold) * quotes.price(sold, field.task) for sold in PRICES}
-    compute, tokens = usd["device_hour"] + usd["kwh"], usd["prompt_tokens"] + usd["output_tokens"]
+    usd = {sold: mixture.amount(sold) * quotes.price(sold, field.task) for sold in goods()}
+    compute = sum(usd[good] for good in dict.fromkeys(meter.bought for meter in METERS.values()) if good)
+    tokens = usd["prompt_tokens"] + usd["output_tokens"]
     parts = [f"buy {labels:,.0f} labels for {dollars(usd['label'])} USD" if labels else "buy no labels"]
     named = {"compute": compute, "tokens of an endpoint": tokens, "work priced by the item": mixture.amount(FIXED)}
     parts += [f"{dollars(cost)} USD of {what}" for what, cost in named.items() if cost]
@@ -61,7 +63,7 @@ def _runner_up(found: Verdict) -> str:
     if len(found.candidates) < 2:
         return ""
     second, gap = found.candidates[1], found.ahead[0]
-    tie = "not significantly worse" if gap.has_interval else "without an interval"
+    tie = "not significantly worse" if gap.has_interval else "with no interval"
     others = [mixture.name for mixture in found.tied if mixture is not second]
     also = f"; also not significantly worse: {listed(others, 3)}" if others and gap.has_interval else ""
     words = tie if second in found.tied else "significantly worse"

@@ -1,0 +1,68 @@
+"""The recipe for a model that is fine-tuned on labelled examples."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
+
+from bench.contracts import ITEMS, BuildContext, Example, OutputLengths
+from bench.errors import FIRST_DOES_NOT_FIT, OverBudget
+from bench.training.batches import Encoded, encode, plan_batches
+from bench.training.calibration import CALIBRATION_STEPS, sample
+from bench.training.loop import Planned, step_flops
+from bench.training.output_lengths import label_lengths
+from bench.training.recipes import Trained
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finetuned(Trained):
+    """A model trained on labelled examples."""
+
+    imitates_labels: ClassVar[bool] = True
+
+    examples: tuple[Example, ...]
+    prefix: str
+    max_source_tokens: int
+    max_target_tokens: int
+
+    def forecast_items(self, context: BuildContext) -> int:  # noqa: ARG002
+        """All examples count with the first step."""
+        if self.limit and self.limit.meter is ITEMS and len(self.examples) > self.limit.amount:
+            raise OverBudget(FIRST_DOES_NOT_FIT)
+        return len(self.examples)
+
+    @property
+    def examples_at_once(self) -> int:
+        return min(self.tuning.at_once, len(self.examples) or self.tuning.at_once)
+
+    def expected_flops(self, lengths: OutputLengths, context: BuildContext) -> float | None:
+        """Assign the lengths of the labels at hand to the documents with generated labels, in turn."""
+        if not lengths.labels or not any(example.source in lengths.generated_sources for example in self.examples):
+            return None
+        tokens = label_lengths(self.tokenizer_folder(context.cache, 0), lengths.labels, self.max_target_tokens)
+        longest, _ = self.plan(context)
+        expected = [
+            Encoded(one.source, one.target[:1] * tokens[i % len(tokens)]) if example.source in lengths.generated_sources else one
+            for i, (example, one) in enumerate(zip(self.examples, longest, strict=True))
+        ]
+        flops, objective = self.flop_model(context.cache), self.objective(context, ready=False)
+        share = step_flops(expected, flops, self.tuning, objective) / step_flops(longest, flops, self.tuning, objective)
+        return share * self.forecast_flops(context)
+
+    def ceiling_flops(self, context: BuildContext) -> float:
+        """Return the most FLOPs where some examples are shorter or missing: `min_steps` then repeats the others."""
+        data, _ = self.plan(context)
+        flops, objective = self.flop_model(context.cache), self.objective(context, ready=False)
+        costs = sorted((step_flops([one], flops, self.tuning, objective) for one in data), reverse=True)
+        return max(self.forecast_flops(context), self.tuning.min_steps * math.fsum(costs[: self.tuning.batch_size]))
+
+    def calibration_run(self, step_flops: float, context: BuildContext) -> Self:
+        short = super().calibration_run(step_flops, context)
+        return replace(short, examples=sample(self.examples, CALIBRATION_STEPS * short.tuning.batch_size))
+
+    def plan(self, context: BuildContext) -> tuple[Sequence[Encoded], Planned]:
+        folder = self.tokenizer_folder(context.cache, self.max_source_tokens, self.max_target_tokens)
+        data = encode(folder, self.examples, self.prefix, self.max_source_tokens, self.max_target_tokens)
+        return data, Planned(plan_batches(data, self.tuning.batch_size, self.tuning.epochs, self.tuning.min_steps, self.seed))
