@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import click
 
 from bench.cli.options import DOLLARS, POSITIVE, Command, option
-from bench.contracts import METERS
 
 if TYPE_CHECKING:
     from bench.results.repricing import Quotes
@@ -24,6 +23,16 @@ def _by_task(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> d
 def _by_meter(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict[str, float]:
     """Parse 'co2=0.1' to dollars by meter."""
     return _dollars_by_name(given, "METER=USD")
+
+
+def _meter(_: click.Context, __: click.Parameter, name: str | None) -> str | None:
+    """Check the name of a meter. The registry is imported here, because help must not wait for it."""
+    from bench.contracts import METERS
+
+    if name is not None and name not in METERS:
+        listed = ", ".join(f"{meter.name} ({meter.counts})" for meter in METERS.values())
+        raise click.BadParameter(f"'{name}' is not one of {listed}.")
+    return name
 
 
 def _dollars_by_name(given: tuple[str, ...], expected: str) -> dict[str, float]:
@@ -123,15 +132,16 @@ PRICE_OPTIONS = (
     ),
     option(
         "--meter",
-        type=click.Choice(list(METERS)),
-        help="Quantity by which compute is paid: " + ", ".join(f"{meter.name} ({meter.counts})" for meter in METERS.values()) + ".",
+        metavar="METER",
+        callback=_meter,
+        help="Quantity by which compute is paid, such as flops, wall, energy or items.",
     ),
     option(
         "--unit-usd",
         metavar="METER=USD",
         multiple=True,
         callback=_by_meter,
-        hidden=all(meter.unit_usd for meter in METERS.values()),
+        hidden=True,  # no meter of today is priced so
         help="Price of one unit of a meter that has no price option of its own, in dollars (repeatable).",
     ),
     option(
