@@ -15,7 +15,6 @@ from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.markdown import Markdown
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
@@ -73,11 +72,6 @@ def leaderboard(folder: Path, where: Console) -> RenderableType:
         return reporting.terminal(results.read(folder), where.width)
     except Exception as error:  # no error here may stop a run, because arms are running
         return Text(f"no leaderboard: {type(error).__name__}: {error}")
-
-
-def markdown(text: str) -> RenderableType:
-    """Return a paragraph of a report, rendered from Markdown."""
-    return Markdown(text, hyperlinks=False)
 
 
 @dataclass(kw_only=True)

@@ -46,7 +46,7 @@ def test_a_report_at_the_prices_asked_has_no_such_section(folder: Path) -> None:
     assert _bench("report", folder).exit_code == 0
     text = (folder / "report.md").read_text(encoding="utf-8")
     assert "## At these prices" not in text
-    assert "## Which to buy" in text
+    assert "## Decision map" in text
     assert "![decision-docstrings](decision-docstrings.png)" in text
     assert (folder / "decision-docstrings.png").exists()
 

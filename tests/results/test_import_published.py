@@ -172,10 +172,10 @@ def test_the_report_names_the_class_whose_share_a_score_is(text: str) -> None:
         assert missing(line, "annotate", budgets, score, f"always {answer}", share) == []
 
 
-def test_one_class_alone_is_a_floor_where_labels_are_classes(text: str) -> None:
+def test_one_class_alone_is_a_baseline_where_labels_are_classes(text: str) -> None:
     leaders = section(text, "Leaderboard")
-    assert cells(leaders, "*floor: always REFUTES (lead baseline)*")[2] == "50.29"
-    assert cells(leaders, "*floor: always Irrelevant*")[2] == "35.24"
+    assert cells(leaders, "*baseline: always REFUTES (lead baseline)*")[2] == "50.29"
+    assert cells(leaders, "*baseline: always Irrelevant*")[2] == "35.24"
 
 
 def test_nothing_published_has_an_interval(found: Results) -> None:
@@ -189,8 +189,8 @@ def test_the_report_says_that_nothing_was_run_and_shows_no_machine(text: str) ->
     assert "arxiv 2305.01645" in section(text, "Published figures").lower()
     assert "Derived, not printed" in section(text, "Published figures")
     money = section(text, "How money is counted")
-    assert "cost nothing" in money
-    assert "paid by each" not in money
+    assert "free" in money
+    assert "done once" not in money
 
 
 def test_an_import_reads_back_as_a_run_does(kang: Path, found: Results) -> None:
@@ -256,7 +256,7 @@ def test_results_of_a_run_have_no_section_of_published_figures(tmp_path: Path) -
     write_arm(tmp_path, "a", {"student": {"rouge2": [1.0]}})
     text = report.write(tmp_path).read_text(encoding="utf-8")
     assert "## Published figures" not in text
-    assert "paid by each" in section(text, "How money is counted")
+    assert "done once" in section(text, "How money is counted")
 
 
 def test_cells_are_counted_from_the_table_whoever_published_them(tmp_path: Path) -> None:
