@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.forecast.saved import Foreseen
+from bench.forecast.saved import ArmForecast
 from bench.report.markdown import escape, number, table
 from bench.results.table import Results, number_or_nan
 from bench.suite.prices import FORESEEN
@@ -32,7 +32,7 @@ class _Pair:
     """Forecast and measurement of one arm that is done. Missing numbers are NaN."""
 
     arm: str
-    said: Foreseen
+    said: ArmForecast
     seconds: float
     usd: float
     kwh: float
@@ -57,7 +57,7 @@ def section(found: Results) -> list[str]:
     pairs = list(_pairs(found))
     if not pairs:
         return []
-    when = f"Foreseen by `bench plan` at {escape(found.forecasts.made)}, on {escape(found.forecasts.device)}."
+    when = f"ArmForecast by `bench plan` at {escape(found.forecasts.made)}, on {escape(found.forecasts.device)}."
     known = found.suite.get("meter") in FORESEEN  # with other meters, dollars are the time or energy of the table at its price
     return [
         " ".join([when, *_time(pairs), *(_dollars(pairs) if known else [])]),
