@@ -1,4 +1,4 @@
-# make run: the answer. make test: the tests. make check: lint, types, import contracts. make fix: format.
+# make run: the answer. make test: the tests. make check: lint, types, import contracts, language. make fix: format.
 # make test-llm: the tests that ask a real LLM behind a real endpoint. make resolve: whether pip finds every package for every Python.
 PYTHON ?= python3
 BIN := .venv/bin
@@ -35,6 +35,7 @@ check: .venv/test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/pytest tests/test_language.py tests/test_no_prose.py
 	$(BIN)/bench check suites/*.yaml suites/papers/*.yaml
 
 fix: .venv/test

@@ -1,12 +1,13 @@
-"""Predicted against measured peak memory: the tables of docs/memory.md.
+"""Compares predicted with measured peak memory, and prints the tables of docs/memory.md.
 
-    python -m benchmarks.memory            on the CPU: flan-t5-small and a Pegasus of 100 M parameters; a quarter of an hour
+    python -m benchmarks.memory            on the CPU: flan-t5-small and a Pegasus of 100 M parameters; 15 minutes
     python -m benchmarks.memory --gpu      on a GPU: pegasus-large, 96 trainings; not yet run
-    python -m benchmarks.memory --eager    predicted alone: pegasus-large with attention as transformers computed it in 2020
+    python -m benchmarks.memory --eager    predicts pegasus-large with the attention of transformers in 2020
 
-The instruments know nothing of the prediction. On a CPU it is torch's profiler, which is told by the allocator itself of every block
-that is taken and given back, also within kernels. On a GPU it is the CUDA allocator's own peak (`max_memory_allocated`), what it had
-reserved by then, and what the driver (NVML) ascribes to the process.
+The measurement is independent of the forecast. On a CPU, torch's profiler records every block that the
+allocator hands out and takes back, also inside kernels. On a GPU there are three figures: the peak of
+the CUDA allocator (`max_memory_allocated`), the memory that it has reserved, and the driver's figure for the
+process (NVML).
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ MARK = "what comes before does not count"
 
 @dataclass(frozen=True)
 class Case:
-    """A training, or with `beams` a generation."""
+    """A training, or a generation if `beams` is set."""
 
     model: str
     lengths: SequenceLengths
@@ -60,7 +61,7 @@ class Case:
 
     @property
     def cells(self) -> tuple[str, ...]:
-        """Of a line of the table."""
+        """Return the first cells of its line in the table."""
         texts = f"{self.lengths.source}/{self.lengths.target}"
         if self.beams:
             return (self.model, f"generation, {self.beams} beams", str(self.batch), texts, self.precision)
@@ -71,7 +72,7 @@ class Case:
         return (self.model, way, str(self.batch), texts, self.precision)
 
     def predicted(self, kernels: Kernels) -> int:
-        """Bytes."""
+        """Return the forecast peak in bytes."""
         asked: Any = {
             "architecture": find(self.model).architecture,
             "precision": self.precision,
@@ -86,7 +87,7 @@ class Case:
         return peak(workload).total(self.at_once)
 
     def run(self, device: str, mark: Callable[[], None]) -> None:
-        """For real, with random weights. mark: called when the model is there and, in training, its optimiser has its states."""
+        """Run it with random weights. `mark` is called once the model and the optimiser's states exist."""
         architecture = find(self.model).architecture
         if self.beams:
             generate(architecture, self, device, mark)
@@ -95,7 +96,7 @@ class Case:
 
 
 def real_model(architecture: Architecture, dropout: float | None) -> Any:
-    """With random weights."""
+    """Return a model with random weights. `dropout` None keeps the config's own rate."""
     model = model_class(architecture.config).from_config(with_dropout(architecture.config, dropout))
     if head_is_tied(model) and not architecture.tied:
         untie(model)
@@ -103,7 +104,10 @@ def real_model(architecture: Architecture, dropout: float | None) -> Any:
 
 
 def train_two_steps(architecture: Architecture, case: Case, device: str, mark: Callable[[], None]) -> None:
-    """The loop of the suites; one document of a batch, or of each part of it, is as long as allowed, the others a token shorter."""
+    """Run two steps of the training loop.
+
+    In each micro-batch one document has the maximum length, and the others are one token shorter.
+    """
     model = real_model(architecture, case.tuning.dropout)
     data = [Encoded((5,) * (case.lengths.source - (i % case.at_once > 0)), (5,) * case.lengths.target) for i in range(case.batch)]
 
@@ -128,7 +132,7 @@ def train_two_steps(architecture: Architecture, case: Case, device: str, mark: C
 
 
 def generate(architecture: Architecture, case: Case, device: str, mark: Callable[[], None]) -> None:
-    """As the suites do, as many tokens as allowed."""
+    """Generate as in a suite, until the maximum length."""
     model = real_model(architecture, 0.0).to(device).eval()
     sources = [(5,) * (case.lengths.source - (i > 0)) for i in range(case.batch)]
     model.generation_config.eos_token_id = [model.config.eos_token_id]  # as `models.load` leaves it
@@ -143,7 +147,7 @@ class _Mute:
 
 
 def measured_on_cpu(work: Callable[[Callable[[], None]], None]) -> int:
-    """Peak of torch's CPU allocator in bytes, from the mark that the work makes to its end."""
+    """Return the peak of torch's CPU allocator in bytes, from the mark to the end of the work."""
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
         work(_mark)
     with tempfile.TemporaryDirectory() as folder:
@@ -162,7 +166,7 @@ def _mark() -> None:
 
 @dataclass(frozen=True)
 class OnGpu:
-    """Bytes. driver: what NVML ascribes to the process, CUDA's context included; None where it tells nothing."""
+    """Peak memory in bytes. `driver` comes from NVML and includes CUDA's context, or is None."""
 
     allocated: int
     reserved: int
@@ -170,7 +174,7 @@ class OnGpu:
 
 
 def measured_on_gpu(work: Callable[[Callable[[], None]], None]) -> OnGpu | None:
-    """None where it did not fit."""
+    """Return the peaks on the GPU; None if the work did not fit."""
     torch.cuda.empty_cache()
     try:
         work(torch.cuda.reset_peak_memory_stats)
@@ -222,7 +226,7 @@ ON_CPU = (
 
 
 def on_gpu() -> Iterator[Case]:
-    """Issue 5: pegasus-large, batches of 1 to 32, two lengths, both precisions and optimisers, checkpointing on and off."""
+    """Yield pegasus-large with all combinations of five settings, then its generation."""
     texts, precisions = (SequenceLengths(512, 64), SequenceLengths(1024, 128)), ("bf16", "fp32")
     ways = itertools.product(texts, precisions, ("adamw", "adafactor"), (False, True), (1, 2, 4, 8, 16, 32))
     for length, precision, optimizer, checkpointing, batch in ways:
@@ -233,7 +237,7 @@ def on_gpu() -> Iterator[Case]:
 
 
 def main() -> None:
-    """Print a table."""
+    """Print the table that the options ask for."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--gpu", action="store_true")
     parser.add_argument("--eager", action="store_true")
@@ -277,7 +281,7 @@ def _print_gpu(cases: list[Case]) -> None:
 
 
 def _print_eager() -> None:
-    """fp32, AdamW, nothing frozen, the checkpoint's own dropout of 0.1: what the forum thread's author ran, as far as it is told."""
+    """Print the case of the forum thread, as far as it is known: fp32, AdamW, nothing frozen, dropout 0.1."""
     architecture, batches = find("google/pegasus-large").architecture, (1, 2, 4)
     _line("attention", "tokens", *(f"GiB at {batch}" for batch in batches))
     _line(*["---"] * (2 + len(batches)))

@@ -1,11 +1,12 @@
-"""How long a report of 10,000 arms takes, and how much memory.
+"""Measures the time and memory of a report of 10,000 arms.
 
-    python -m benchmarks.report                   makes the arms in a temporary folder, which takes a minute, and reports
-    python -m benchmarks.report --folder DIR      makes them in DIR, or takes those that are there
+    python -m benchmarks.report                   makes the arms in a temporary folder (a minute) and reports
+    python -m benchmarks.report --folder DIR      makes them in DIR, or uses those that are there
 
-Aimed at: a table of them reports in under 10 s, and all of it, reading their ledgers and predictions too, in under 1 GB. The arms are made
-up: 2 tasks, 5 budgets, 100 settings, 10 seeds, 100 test examples. Each of `--times` reports is written by a process of its own; others load
-the machine too, so the quickest counts. Ends with 1 where the aim is missed.
+The target is a report in under 10 s. Reading ledgers and predictions and reporting take under 1 GB. The arms
+are made up: 2 tasks, 5 budgets, 100 settings, 10 seeds, 100 test examples. A separate process writes each of
+`--times` reports. Other programs load the machine too, so the fastest report counts. The exit status is 1 if
+the target is missed.
 """
 
 from __future__ import annotations
@@ -30,13 +31,13 @@ from bench.execution.ledger import LIMITED, SCHEMA
 from bench.execution.record import Record
 
 SECONDS, BYTES = 10.0, 1e9
-"""Aimed at."""
+"""Targets."""
 
 TASKS, BUDGETS, STRATEGIES, SHARES, SEEDS, EXAMPLES = 2, (10.0, 20.0, 40.0, 80.0, 160.0), 10, 10, 10, 100
-"""As many of each; 10 label shares of each strategy are its settings."""
+"""Numbers of each. The settings of a strategy are 10 label shares."""
 
 LABEL_USD, HOUR_USD, SPEED = 0.1, 1.875, 1.87e9
-"""Of a label, of an hour of the device; FLOPs a second."""
+"""Price of a label, price of an hour of the device, and FLOPs per second."""
 
 
 @dataclass(frozen=True)
@@ -55,14 +56,14 @@ class Cell:
 
 
 def cells() -> Iterator[Cell]:
-    """All arms."""
+    """Yield all arms."""
     tasks, strategies = [f"task {i}" for i in range(TASKS)], [f"strategy {i}" for i in range(STRATEGIES)]
     for task, usd, strategy, share, seed in itertools.product(tasks, BUDGETS, strategies, range(SHARES), range(SEEDS)):
         yield Cell(task, usd, strategy, share / 10, seed)
 
 
 def make(folder: Path) -> None:
-    """Write the results of all arms to `folder`, as a run leaves them."""
+    """Write the results of all arms to `folder`, like a run."""
     generator = np.random.default_rng(0)
     names = []
     for cell in cells():
@@ -123,7 +124,7 @@ def _prediction(scores: dict[str, Any], place: int) -> dict[str, Any]:
     texts = {
         "source": f"Document {place}, of some length. " * 5,
         "reference": f"label {place}",
-        "predictions": dict.fromkeys(scores, "said"),
+        "predictions": dict.fromkeys(scores, "an output"),
     }
     return {"id": f"e{place}", **texts, "scores": each}
 
@@ -156,7 +157,7 @@ def _lines(path: Path, rows: list[dict[str, Any]]) -> None:
 
 
 def report(folder: Path) -> None:
-    """Read and report, and print the seconds of both and the peak of bytes."""
+    """Read and report. Print the seconds of each, and the peak memory in bytes."""
     from bench import report
     from bench.results import table
 
@@ -168,7 +169,7 @@ def report(folder: Path) -> None:
 
 
 def measured(folder: Path) -> list[float]:
-    """Of `report`, in a process of its own."""
+    """Return what `report` prints in a process of its own."""
     as_bench_does = "from bench.system.processes import limit_numpy_threads; limit_numpy_threads()"
     code = f"{as_bench_does}; from pathlib import Path; from benchmarks.report import report; report(Path({str(folder)!r}))"
     ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)  # noqa: S603
@@ -176,7 +177,7 @@ def measured(folder: Path) -> list[float]:
 
 
 def main() -> None:
-    """Measure, print, and end with 1 where the aim is missed."""
+    """Measure and print. Exit with 1 if the target is missed."""
     asked = argparse.ArgumentParser(description="10,000 arms: how long a report takes, and how much memory")
     asked.add_argument("--folder", type=Path, help="where the arms are, or are made")
     asked.add_argument("--times", type=int, default=3)

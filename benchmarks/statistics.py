@@ -1,9 +1,10 @@
-"""How often the intervals and tests of a report are right: the tables of docs/statistics.md, by simulation.
+"""Simulates how often intervals and tests of a report are right. Prints the tables of docs/statistics.md.
 
     python -m benchmarks.statistics          about a minute on one core
 
-Suites are simulated from crossed random effects: score = setting + example + seed + setting x example + setting x seed + residual. Their
-standard deviations were measured on real results, or scores are ROUGE-like with many zeros, or right and wrong answers.
+Suites are simulated from crossed random effects: score = setting + example + seed + setting x example +
+setting x seed + residual. Some standard deviations were measured on real results. Other scores are like ROUGE
+with many zeros, or right and wrong answers.
 """
 
 from __future__ import annotations
@@ -34,15 +35,18 @@ class World:
     own_examples: float
     """Between examples, for each setting separately."""
     cells: float
-    """Of the residual."""
+    """Standard deviation of the residual."""
     kind: Kind = "normal"
     unlike: float = 1.0
     """Factor on `own_seeds` for the first setting."""
     shared: float = 0.0
-    """The part of the variance between seeds that all but the first setting have in common, as where one teacher taught them."""
+    """Share of the variance between seeds that all but the first setting have in common.
+
+    It is above 0 if one teacher teaches them.
+    """
 
     def suites(self, generator: np.random.Generator, number: int, settings: int, seeds: int, examples: int) -> Floats:
-        """Scores, (number, settings, seeds, examples); no setting is better than another."""
+        """Return scores, (number, settings, seeds, examples). No setting is better than another."""
         normal = partial(generator.standard_normal, dtype=np.float32)
         luck = normal((number, settings, seeds, 1))
         luck[:, 1:] = math.sqrt(1 - self.shared) * luck[:, 1:] + math.sqrt(self.shared) * normal((number, 1, seeds, 1))
@@ -64,13 +68,13 @@ WORLDS = (
     World("half are zero", 18.0, 1.0, 4.0, 13.0, "many zeros"),
     World("right or wrong", 18.0, 1.0, 4.0, 13.0, "right or wrong"),
 )
-"""The first three were measured on results of suites/distillation.yaml and suites/shapes.yaml on `names`, two seeds each."""
+"""The first three were measured on `names`: two seeds of suites/distillation.yaml and suites/shapes.yaml."""
 
 STRAINED = (
     World("one setting's seeds differ 3 times as much", 15.0, 2.0, 3.2, 10.0, unlike=3.0),
     World("all but one share 9/10 of their luck", 15.0, 2.0, 3.2, 10.0, shared=0.9),
 )
-"""Here the correction's assumption is wrong: settings do not vary equally and independently between seeds."""
+"""Cases that break an assumption of the correction: settings vary equally and independently between seeds."""
 
 
 class Called(NamedTuple):
@@ -85,7 +89,7 @@ class Called(NamedTuple):
 
 
 def coverage(world: World, seeds: int, examples: int, number: int, *, paired: bool, seed: int = 0) -> float:
-    """How often a 95 % interval holds the truth, for the mean of one setting or for the difference of two.
+    """Return how often a 95 % interval covers the truth, for one setting's mean or the difference of two.
 
     The mean of all simulated suites stands for the true mean: it is far more precise than that of one.
     """
@@ -98,7 +102,7 @@ def coverage(world: World, seeds: int, examples: int, number: int, *, paired: bo
 
 
 def calls(world: World, settings: int, seeds: int, examples: int, number: int, ahead: float = 0.0, seed: int = 0) -> Called:
-    """What a report calls significant in suites where the first setting is better by `ahead`, and the others are equal."""
+    """Return what a report calls significant. The first setting is better by `ahead`; the others are equal."""
     scores = world.suites(np.random.default_rng(seed), number, settings, seeds, examples)
     scores[:, 0] += ahead
     winner, wrongly, found = (np.array(column) for column in zip(*(_calls(suite, ahead) for suite in scores), strict=True))
@@ -106,13 +110,13 @@ def calls(world: World, settings: int, seeds: int, examples: int, number: int, a
 
 
 def promised(world: World, settings: int, seeds: int, examples: int, number: int, seed: int = 0) -> float:
-    """The difference that a report says it finds 4 times in 5, in points; the mean over many suites."""
+    """Return the difference in points that a report says it finds 4 times in 5, averaged over many suites."""
     suites = world.suites(np.random.default_rng(seed), number, settings, seeds, examples)
     return float(np.mean([ranking(suite).detectable() for suite in suites]))
 
 
 def ranking(suite: Floats) -> Ranking:
-    """Ranks scores, settings x seeds x examples. A setting's name is its place."""
+    """Rank scores, settings x seeds x examples. The name of a setting is its index."""
     means = suite.mean(axis=(1, 2))
     order = np.argsort(-means)
     return Ranking(names=tuple(map(str, order)), means=means[order], effects=significance.effects(suite[order]))
@@ -142,7 +146,7 @@ def main() -> None:
     _row(*["---"] * (1 + len(BOARDS)))
     for world in WORLDS + STRAINED:
         _row(world.name, *(_false(calls(world, settings, seeds, 200, 1000)) for settings, seeds in BOARDS))
-    _row("\nsettings", "seeds", "examples", "found 4 times in 5, says the report", "found")
+    _row("\nsettings", "seeds", "examples", "difference found 4 times in 5, according to the report", "found")
     _row(*["---"] * 5)
     for settings, seeds, examples in ((2, 3, 1000), (4, 2, 1000), (4, 3, 200), (4, 3, 1000), (4, 5, 1000), (8, 3, 1000)):
         ahead = promised(WORLDS[0], settings, seeds, examples, 100)

@@ -4,13 +4,20 @@ Pytest runs on as many processes as there are cores; two busy threads that share
 torch and numpy read these variables once, and this module is imported before them.
 """
 
+from __future__ import annotations
+
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
 from bench.system.processes import ONE_THREAD
+
+if TYPE_CHECKING:
+    from tests.forecast.both import Ground
 
 os.environ.update(ONE_THREAD)
 
@@ -23,3 +30,12 @@ def flan_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The cache in which flan-t5-small is converted once, for all processes of this run of pytest."""
     base = tmp_path_factory.getbasetemp()
     return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "flan"
+
+
+@pytest.fixture(scope="session")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    """Rows, models and an endpoint for drawn suites. Imported late: most tests need no torch."""
+    from tests.forecast.both import ground
+
+    with ground(tmp_path_factory.mktemp("ground")) as found:
+        yield found

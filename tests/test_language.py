@@ -1,9 +1,10 @@
-"""The language of docstrings: rules of plain English that a machine can check."""
+"""The language of bench: rules of plain English that a machine can check. `make check` runs this file, so it imports no torch."""
 
 import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -17,6 +18,19 @@ NOT_FIRST = re.compile(r"\s*(Of|By|As|So|That)\b")
 
 TO_DO: set[str] = set()
 """Folders and files of bench/ in which some docstrings still break the rule. Delete an entry when it is rewritten."""
+
+BANNED = re.compile(r"(?<![a-z])(told|said|surely|apart|floors?|foresight|fores[ae]\w*|pretend\w*|rehears\w*)(?![a-z])")
+"""Private words for baseline, forecast, calibration, significant and report, in lower case."""
+
+KEPT = {
+    "floor: ",  # begins the subject of a baseline in stored tables
+    "--rehearse/--no-rehearse",  # the old name of an option
+}
+"""Strings with a banned word that files or users already have."""
+
+WORDS_TO_DO = {"bench/contracts", "bench/execution", "bench/forecast", "bench/init", "bench/report", "bench/results"}
+WORDS_TO_DO |= {"bench/strategies", "bench/training", "README.md", "docs", "suites"}
+"""Folders and files in which banned words are still used. Delete an entry when it is rewritten."""
 
 SHELVES_TO_DO: set[str] = set()
 """Shelves on which the first line of some parts is not a whole sentence. Delete an entry when it is rewritten."""
@@ -35,6 +49,55 @@ def is_to_do(path: Path) -> bool:
     return any(path.is_relative_to(BENCH / name) for name in TO_DO)
 
 
+def banned_in_code(source: str) -> Iterator[tuple[int, str]]:
+    """Yield (line, text) of strings, docstrings and names of classes and functions with a banned word."""
+    for node in ast.walk(ast.parse(source)):
+        text = None
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value not in KEPT:
+            text = node.value
+        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            text = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", node.name)
+        if text and BANNED.search(text.lower()):
+            yield node.lineno, text
+
+
+def banned_in_text(text: str) -> Iterator[tuple[int, str]]:
+    """Yield (line, text) of lines with a banned word. YAML keys and `Math.floor` are no words."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if BANNED.search(re.sub(r"\bMath\.floor\b|^\s*-?\s*[\w-]+:(?=\s)|`[^`]*`", "", line).lower()):
+            yield number, line.strip()
+
+
+def shown_to_users() -> Iterator[Path]:
+    """Yield the code and the texts of which users see names or sentences."""
+    yield ROOT / "README.md"
+    for folder, suffixes in {"bench": (".py", ".js", ".html"), "docs": (".md",), "suites": (".yaml",)}.items():
+        for path in sorted((ROOT / folder).rglob("*")):
+            if path.suffix in suffixes and "vendor" not in path.parts:
+                yield path
+
+
+def test_private_words_are_not_used() -> None:
+    paths = [path for path in shown_to_users() if not any(path.is_relative_to(ROOT / name) for name in WORDS_TO_DO)]
+    assert len(paths) > 50
+    find = {path: banned_in_code if path.suffix == ".py" else banned_in_text for path in paths}
+    found = [(path.relative_to(ROOT), *one) for path in paths for one in find[path](path.read_text(encoding="utf-8"))]
+    assert [f"{path}:{line}: {text}" for path, line, text in found] == []
+    assert [path.name for path in paths if path.suffix == ".py" and BANNED.search(path.stem)] == []
+
+
+def test_private_words_are_found_in_names_strings_and_texts() -> None:
+    source = 'class ToldAll:\n    def f(self):\n        return f"{self} is Said"\ndef far_apart(): ...\n"""A floor: b"""\nX = "floor: "\n'
+    assert sorted(line for line, _ in banned_in_code(source)) == [1, 3, 4, 5]
+    assert [line for line, _ in banned_in_text("floor: lead\na floor\nMath.floor(x)\n`floor`\napartment")] == [2]
+
+
+def test_a_docstring_has_short_sentences() -> None:
+    texts = [text for path in sorted(BENCH.rglob("*.py")) for _, text in docstrings(path)]
+    lengths = [len(words) for text in texts for sentence in re.split(r"[.!?](?:\s|$)", text) if (words := sentence.split())]
+    assert median(lengths) <= 18
+
+
 def test_no_docstring_begins_in_the_middle_of_a_sentence() -> None:
     paths = [path for path in sorted(BENCH.rglob("*.py")) if not is_to_do(path)]
     found = [(path.relative_to(ROOT), line, text) for path in paths for line, text in docstrings(path)]
@@ -44,6 +107,7 @@ def test_no_docstring_begins_in_the_middle_of_a_sentence() -> None:
 
 def test_whatever_is_still_to_do_exists() -> None:
     assert {name for name in TO_DO if not (BENCH / name).exists()} == set()
+    assert {name for name in WORDS_TO_DO if not (ROOT / name).exists()} == set()
 
 
 @pytest.mark.parametrize("shelf", sorted({*registry.SHELVES} - SHELVES_TO_DO))

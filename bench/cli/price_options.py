@@ -9,22 +9,31 @@ from typing import TYPE_CHECKING
 import click
 
 from bench.cli.options import DOLLARS, POSITIVE, Command, option
+from bench.contracts import METERS
 
 if TYPE_CHECKING:
-    from bench.contracts import Meter
     from bench.results.repricing import Quotes
     from bench.results.table import Results
 
 
 def _by_task(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict[str, float]:
     """Parse '0.05' (all tasks) and 'names=0.05' (one task) to dollars by task. The key '' means all tasks."""
+    return _dollars_by_name(given, "neither USD nor TASK=USD")
+
+
+def _by_meter(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict[str, float]:
+    """Parse 'co2=0.1' to dollars by meter."""
+    return _dollars_by_name(given, "not METER=USD")
+
+
+def _dollars_by_name(given: tuple[str, ...], otherwise: str) -> dict[str, float]:
     found = {}
     for text in given:
-        task, _equals, usd = text.rpartition("=")
+        name, _equals, usd = text.rpartition("=")
         try:
-            found[task] = float(usd)
+            found[name] = float(usd)
         except ValueError:
-            raise click.BadParameter(f"{text} is neither USD nor TASK=USD.") from None
+            raise click.BadParameter(f"{text} is {otherwise}.") from None
     return found
 
 
@@ -38,8 +47,10 @@ class OtherPrices:
     kwh_usd: float | None
     prompt_usd_per_1m_tokens: float | None
     output_usd_per_1m_tokens: float | None
-    meter: Meter | None
+    meter: str | None
     flops_per_second: float | None
+    unit_usd: dict[str, float]
+    """Dollars for one unit of a meter, by meter."""
 
     def quotes(self, found: Results) -> Quotes:
         """Return the prices of the arms, replaced by the given ones. Raises BenchError where one is wrong."""
@@ -53,22 +64,24 @@ class OtherPrices:
             usd_per_1m_output_tokens=self.output_usd_per_1m_tokens,
             meter=self.meter,
             device_flops_per_second=self.flops_per_second,
+            usd_per_unit=self.unit_usd,
         )
 
     def notes(self, found: Results, quotes: Quotes) -> list[str]:
         """Return notes about missing intervals, and about prices that have no effect."""
-        meter = quotes.book.meter
+        meter = quotes.book.paying
         lines = []
         if found.kept and not found.examples:
             why = "without intervals no difference is significant"
             lines.append(f"note: scores by example are not kept here; {why}")
-        for name, given, meters in (
-            ("--kwh-usd", self.kwh_usd, ("energy",)),
-            ("--gpu-hour-usd", self.gpu_hour_usd, ("flops", "wall")),
-            ("--flops-per-second", self.flops_per_second, ("flops",)),
+        for name, given, field in (
+            ("--kwh-usd", self.kwh_usd, "kwh_usd"),
+            ("--gpu-hour-usd", self.gpu_hour_usd, "device_hour_usd"),
+            ("--flops-per-second", self.flops_per_second, "device_flops_per_second"),
+            ("--unit-usd", self.unit_usd or None, "usd_per_unit"),
         ):
-            if given is not None and meter not in meters:
-                lines.append(f"note: {name} has no effect, because compute is paid by {meter}; see --meter")
+            if given is not None and field not in meter.price_fields:
+                lines.append(f"note: {name} has no effect, because compute is paid by {meter.name}; see --meter")
         return lines
 
 
@@ -111,8 +124,15 @@ PRICE_OPTIONS = (
     ),
     option(
         "--meter",
-        type=click.Choice(["flops", "wall", "energy", "items"]),
+        type=click.Choice(list(METERS)),
         help="Quantity by which compute is paid.",
+    ),
+    option(
+        "--unit-usd",
+        metavar="METER=USD",
+        multiple=True,
+        callback=_by_meter,
+        help="Price of one unit of a meter that has no price option of its own, in dollars (repeatable).",
     ),
     option(
         "--flops-per-second",
@@ -134,8 +154,9 @@ def price_options(command: Command) -> Command:
         kwh_usd: float | None,
         prompt_usd_per_1m_tokens: float | None,
         output_usd_per_1m_tokens: float | None,
-        meter: Meter | None,
+        meter: str | None,
         flops_per_second: float | None,
+        unit_usd: dict[str, float],
         **others: object,
     ) -> None:
         prices = OtherPrices(
@@ -146,6 +167,7 @@ def price_options(command: Command) -> Command:
             output_usd_per_1m_tokens=output_usd_per_1m_tokens,
             meter=meter,
             flops_per_second=flops_per_second,
+            unit_usd=unit_usd,
         )
         command(prices=prices, **others)
 

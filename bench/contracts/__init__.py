@@ -19,12 +19,15 @@ from bench.contracts.bases import (
     Metric,
     Profiler,
     Rule,
+    RunningInstrument,
     Task,
     Text,
     TokenMetric,
 )
+from bench.contracts.meters import ENERGY, FLOPS, ITEMS, METERS, WALL, Limit, Meter
 from bench.contracts.normal_form import Form, is_blank, nfkc_form, normal_form
 from bench.contracts.part import POOL, Compact, ContentPath, Decoding, Layers, ModelLabel, Names, Part, Precision, TextLabel, paths_used
+from bench.contracts.phases import Payer, Phase
 from bench.contracts.recipe import BuildContext, R, Recipe, Unmetered, UsageMeter, identify
 from bench.contracts.strategy import Job, Outcome, Strategy
 from bench.contracts.values import (
@@ -32,10 +35,8 @@ from bench.contracts.values import (
     Charge,
     Direction,
     Example,
-    Limit,
-    Meter,
+    Fact,
     PaidBy,
-    Phase,
     Progress,
     Reading,
     Score,
@@ -44,12 +45,18 @@ from bench.contracts.values import (
     content_hash,
     fingerprint,
     no_progress,
+    numbers,
 )
 from bench.contracts.workload import Activity, Batch, Network, OutputLengths
 
 __all__ = [
+    "ENERGY",
+    "FLOPS",
+    "ITEMS",
+    "METERS",
     "PARENT_PIPE",
     "POOL",
+    "WALL",
     "Activity",
     "Batch",
     "Bill",
@@ -62,6 +69,7 @@ __all__ = [
     "Direction",
     "Example",
     "Executor",
+    "Fact",
     "Form",
     "Instrument",
     "Job",
@@ -76,6 +84,7 @@ __all__ = [
     "OutputLengths",
     "PaidBy",
     "Part",
+    "Payer",
     "Phase",
     "Precision",
     "Profiler",
@@ -84,6 +93,7 @@ __all__ = [
     "Reading",
     "Recipe",
     "Rule",
+    "RunningInstrument",
     "Score",
     "Source",
     "Splits",
@@ -101,5 +111,6 @@ __all__ = [
     "nfkc_form",
     "no_progress",
     "normal_form",
+    "numbers",
     "paths_used",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Protocol, Self
+from typing import ClassVar, Protocol, Self, runtime_checkable
 
 from pydantic import Field
 
@@ -138,6 +138,18 @@ class Instrument(Protocol):
     def start(self) -> None: ...
 
     def stop(self) -> list[Reading]: ...
+
+
+@runtime_checkable
+class RunningInstrument(Instrument, Protocol):
+    """An instrument that can also be read while it runs, so that a limit in its quantity can end the work."""
+
+    quantity: str
+    """Name of the reading, which is the name of a meter."""
+
+    def so_far(self) -> float | None:
+        """Return the amount since the start. None: unknown."""
+        ...
 
 
 class Profiler(Part, ABC):

@@ -12,8 +12,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, TypeVar
 
+from bench.contracts.meters import Limit
 from bench.contracts.part import Part
-from bench.contracts.values import Example, Limit, Progress, fingerprint
+from bench.contracts.values import Example, Progress, fingerprint
 from bench.contracts.workload import Activity, Batch, OutputLengths
 
 
@@ -195,6 +196,8 @@ def identify(value: Any) -> Any:
         return value.key
     if isinstance(value, Part):
         return {"part": value.kind(), **value.identity()}
+    if isinstance(value, Limit):
+        return [value.meter.name, value.amount]
     if isinstance(value, tuple) and value and isinstance(value[0], Example):
         return fingerprint(value)
     if isinstance(value, tuple):

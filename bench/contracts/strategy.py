@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from pydantic import Field
 
 from bench.contracts.bases import Checkpoint, Task
 from bench.contracts.part import Compact, Decoding, ModelLabel, Part, Precision, TextLabel
+from bench.contracts.phases import Phase
 from bench.contracts.recipe import R, Recipe
-from bench.contracts.values import Example, Phase
+from bench.contracts.values import Example, Fact
 
 
 class Job(ABC):
@@ -76,7 +77,7 @@ class Job(ABC):
         """Return the content of an artifact, as `recipe.read` does."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Outcome:
     """What a strategy returns."""
 
@@ -84,7 +85,7 @@ class Outcome:
     """The compact model."""
     teacher: Recipe | None = None
     """The model that taught the student, if there is one."""
-    facts: Mapping[str, float] = field(default_factory=dict)
+    facts: tuple[Fact, ...] = ()
     """Numbers for the table, such as the number of pseudo-labels used."""
     answers: Callable[[tuple[Example, ...]], Recipe] | None = None
     """Documents without labels -> a recipe whose artifact reads as one text for each, in order.

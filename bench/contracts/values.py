@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from bench.contracts.normal_form import normal_form
 
@@ -15,20 +15,6 @@ Source = Literal["counter", "polled", "modelled", "assumed", "computed"]
 
 Direction = Literal["higher", "lower", "none"]
 """Which way is better."""
-
-Phase = Literal["continued_pretraining", "teacher_tuning", "pseudo_labelling", "student_training", "evaluation"]
-"""What work is for. The suite says of each phase whether the purse pays for it."""
-
-Meter = Literal["flops", "wall", "energy", "items"]
-"""What compute is paid by; the quantities are FLOP, s, kWh, and examples: labels trained on, documents labelled."""
-
-
-class Limit(NamedTuple):
-    """An amount of a meter after which work that can stop early does so."""
-
-    meter: Meter
-    amount: float
-
 
 Progress = Callable[[str, float, float], None]
 """Called as (what, done, total) while something takes long."""
@@ -92,6 +78,22 @@ class Reading:
     reason: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Fact:
+    """A number about an arm that no metric or instrument gave, such as the number of pseudo-labels."""
+
+    name: str
+    """Its column in the table of arms."""
+    value: float
+    unit: str = "1"
+    """'1' for a plain count."""
+
+
+def numbers(facts: Iterable[Fact]) -> dict[str, float]:
+    """Return name -> value. Of two facts of one name the last counts."""
+    return {fact.name: fact.value for fact in facts}
+
+
 PaidBy = Literal["purse", "free", "other meter"]
 """Who bears a charge; 'other meter': the quantity is kept for re-pricing, the suite pays by another meter."""
 
@@ -115,19 +117,22 @@ class Charge:
 
 @dataclass(frozen=True, kw_only=True)
 class Bill:
-    """What making an artifact took. kwh None: not measured. Tokens are those that an endpoint counted, and sells."""
+    """What making an artifact took. Tokens are those that an endpoint counted, and sells."""
 
     flops: float
     wall_s: float
     kwh: float | None
+    """None: not measured."""
     readings: tuple[Reading, ...] = ()
     items: float = 0
     prompt_tokens: int = 0
     output_tokens: int = 0
 
-    def quantity(self, meter: Meter) -> float | None:
-        """The amount that `meter` counts."""
-        return {"flops": self.flops, "wall": self.wall_s, "energy": self.kwh, "items": self.items}[meter]
+    def measured(self, quantity: str) -> float | None:
+        """Return the amount that an instrument measured, in the unit of its reading. None: not measured."""
+        if quantity == "energy":
+            return self.kwh
+        return next((reading.value for reading in self.readings if reading.quantity == quantity), None)
 
 
 def fingerprint(*groups: Sequence[Example]) -> str:

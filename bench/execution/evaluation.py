@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from bench.contracts import BuildContext, Example, Form, Outcome, Recipe, Score, Splits, TokenMetric
+from bench.contracts import BuildContext, Example, Fact, Form, Outcome, Phase, Recipe, Score, Splits, TokenMetric
 from bench.errors import BenchError
 from bench.execution.job import ArmJob
 from bench.suite.arms import Arm
@@ -62,7 +62,9 @@ class Evaluation:
 
         None of them sees the labels of these documents.
         """
-        made: dict[str, list[str]] = {name: self.job.read(self.job.make(recipe, "evaluation")) for name, recipe in self._answers.items()}
+        made: dict[str, list[str]] = {
+            name: self.job.read(self.job.make(recipe, Phase.EVALUATION)) for name, recipe in self._answers.items()
+        }
         rules = self.arm.task.trivial_rules(self.job.start_labels())
         return made | {f"floor: {name}": [rule(document.source) for document in self._documents] for name, rule in rules.items()}
 
@@ -75,7 +77,7 @@ class Evaluation:
         recipes = self._references
         if not recipes:
             return {}
-        made: dict[str, LogProbs] = {name: self.job.read(self.job.make(recipe, "evaluation")) for name, recipe in recipes.items()}
+        made: dict[str, LogProbs] = {name: self.job.read(self.job.make(recipe, Phase.EVALUATION)) for name, recipe in recipes.items()}
         return made | {"floor: token frequencies": recipes["student"].by_frequency(self.job.start_labels(), self.job.context)}
 
     def scores(self, predictions: Mapping[str, Sequence[str]], log_probs: Mapping[str, LogProbs]) -> dict[str, list[Score]]:
@@ -100,12 +102,12 @@ class Evaluation:
         folder = self.models["student"].origin.checkpoint.folder(self.job.context.cache)
         return comparison_form(load_tokenizer(folder))
 
-    def facts(self, context: BuildContext) -> dict[str, float]:
+    def facts(self, context: BuildContext) -> tuple[Fact, ...]:
         """Return the sizes of the models, and milliseconds and FLOPs per example of the large and the compact
         model."""
-        sizes = {f"{name}_parameters": count_parameters(load(model.folder(context))[0]) for name, model in self.models.items()}
-        speed: dict[str, float] = self.job.read(self.job.make(self._speed, "evaluation"))
-        return sizes | speed
+        sizes = {name: count_parameters(load(model.folder(context))[0]) for name, model in self.models.items()}
+        speed: tuple[Fact, ...] = self.job.read(self.job.make(self._speed, Phase.EVALUATION))
+        return (*(Fact(name=f"{name}_parameters", value=size, unit="parameters") for name, size in sizes.items()), *speed)
 
     @cached_property
     def _documents(self) -> tuple[Example, ...]:

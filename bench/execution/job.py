@@ -21,9 +21,9 @@ from bench.contracts import (
     Charge,
     Checkpoint,
     Example,
+    Fact,
     Job,
     Limit,
-    Meter,
     ModelLabel,
     Phase,
     Progress,
@@ -40,9 +40,8 @@ from bench.errors import MeasureError, NotEnough, OverBudget
 from bench.execution.known_paths import content
 from bench.execution.ledger import LIMITED, Ledger
 from bench.execution.purse import Purse
-from bench.execution.store import Allowance, ArtifactBuilder
+from bench.execution.store import ArtifactBuilder
 from bench.suite.arms import Arm, models_of, named
-from bench.suite.prices import FORESEEN, UNITS
 from bench.suite.suite_file import Suite
 from bench.system.fingerprints import of_folder
 
@@ -74,7 +73,7 @@ class ArmJob(Job):
         self.task, self.unlabelled, self.dev = arm.task, splits.unlabelled, splits.dev
         self.large, self.compact = suite.large, arm.cell.strategy.compact or suite.spec.compact
         self.decoding, self.precision, self.budget_usd = suite.spec.decoding, suite.spec.precision, arm.budget_usd
-        self.facts: dict[str, float] = {}
+        self._facts: dict[str, Fact] = {}
         self._suite, self._seed, self._train = suite.spec, arm.seed, splits.train
         self._models, self._texts, self._task_label = suite.models, suite.texts, arm.task_label
         self._held_out = splits.dev + splits.test
@@ -118,7 +117,8 @@ class ArmJob(Job):
                 )
             )
             self._bought = wanted
-        self.facts |= {"labels_owned": owned, "labels_bought": self._bought}
+        self._note(Fact(name="labels_owned", value=owned, unit="labels"))
+        self._note(Fact(name="labels_bought", value=self._bought, unit="labels"))
         return self._drawn()[: owned + self._bought]
 
     def _affordable_labels(self, share: float) -> int:
@@ -132,6 +132,14 @@ class ArmJob(Job):
     def has_made(self, recipe: Recipe) -> bool:
         """Return whether this arm had the recipe made, and paid for it."""
         return recipe.key in self._works
+
+    @property
+    def facts(self) -> tuple[Fact, ...]:
+        """Facts about what the arm bought, and whether its budget limited it."""
+        return tuple(self._facts.values())
+
+    def _note(self, fact: Fact) -> None:
+        self._facts[fact.name] = fact
 
     @property
     def works(self) -> tuple[Work, ...]:
@@ -152,10 +160,10 @@ class ArmJob(Job):
         if self.has_made(recipe):
             return recipe
         if self._suite.pays.who(phase) == "free":
-            bill, shared = self._builder.bill_for(recipe, Allowance(self._suite.prices.meter))
+            bill, shared = self._builder.bill_for(recipe, Limit(meter=self._suite.prices.paying))
         else:
-            recipe, allowance = self._fitted(recipe, phase, allow_partial, max_usd)
-            bill, shared = self._metered(recipe, allowance, phase)
+            recipe, limit = self._fitted(recipe, phase, allow_partial, max_usd)
+            bill, shared = self._metered(recipe, limit, phase)
         self._pay(recipe, bill, phase)
         self._works[recipe.key] = Work(phase=phase, recipe=recipe, bill=bill, shared=shared)
         if self._ledger:
@@ -163,75 +171,71 @@ class ArmJob(Job):
                 self._ledger.reading(phase, reading, shared)
         return recipe
 
-    def _metered(self, recipe: Recipe, allowance: Allowance, phase: Phase) -> tuple[Bill, bool]:
-        """Make a recipe under an allowance. Work that seconds or kWh cut off midway is charged its whole
-        allowance."""
+    def _metered(self, recipe: Recipe, limit: Limit, phase: Phase) -> tuple[Bill, bool]:
+        """Make a recipe under a limit. Work that a limit in seconds or kWh cuts off midway is charged the whole limit."""
         try:
-            return self._builder.bill_for(recipe, allowance)
+            return self._builder.bill_for(recipe, limit)
         except OverBudget:
-            if allowance.meter not in FORESEEN and allowance.amount:
-                self._cut_off("compute", allowance.amount, UNITS[allowance.meter], self._unit_price_usd(phase), phase)
+            if not limit.meter.known_in_advance and 0 < limit.amount < math.inf:
+                self._cut_off("compute", limit.amount, limit.meter.unit, self._unit_price_usd(phase), phase)
             raise
 
     def _unit_price_usd(self, phase: Phase) -> float:
-        prices = self._suite.prices
-        return prices.unit_price_usd(prices.meter, self._task_label, phase)
+        return self._suite.prices.paying.unit_price_usd(self._suite.prices, self._task_label, phase)
 
     def _cut_off(self, kind: str, amount: float, unit: str, price_usd: float, phase: Phase) -> None:
         self._purse.pay(Charge(kind=f"{kind} cut off", quantity=amount, unit=unit, unit_price_usd=price_usd, paid_by="purse", phase=phase))
 
-    def _fitted(self, recipe: R, phase: Phase, allow_partial: bool, max_usd: float | None) -> tuple[R, Allowance]:
+    def _fitted(self, recipe: R, phase: Phase, allow_partial: bool, max_usd: float | None) -> tuple[R, Limit]:
         """Return the recipe, shortened where it has to be and may be, and how much of the meter it may use."""
-        meter, price = self._suite.prices.meter, self._unit_price_usd(phase)
+        meter, price = self._suite.prices.paying, self._unit_price_usd(phase)
         money = self.left_usd() if max_usd is None else max(0.0, min(max_usd, self.left_usd()))
         beforehand = self._suite.prices.set_up_usd(self._task_label, phase) if recipe.on_device else self._tokens_usd(recipe)
         if beforehand > money:
             self._refuse(beforehand, money, phase)
         if not (price and recipe.on_device):
-            return recipe, Allowance(meter)
+            return recipe, Limit(meter=meter)
         amount = (money - beforehand) / price
-        amount = round(amount, 6) if meter == "items" else amount  # 2.17 dollars at 4.34 per thousand buy exactly 500 items
-        needs = self._foreseen(recipe, meter)
-        usd = None if needs is None else round(needs * price + beforehand, 9)
-        if needs is not None and usd is not None and usd <= money:
-            return recipe, Allowance(meter, max(amount, needs * (1 + ROUNDING)))
-        if usd is not None and not allow_partial:
-            self._refuse(usd, money, phase)
-        return (self._shortened(recipe, phase, amount, money) if allow_partial else recipe), Allowance(meter, amount)
+        limit = Limit(
+            meter=meter, amount=round(amount, 6) if meter.whole else amount
+        )  # 2.17 USD at 4.34 per thousand buy exactly 500 items
+        if meter.forecast is not None:
+            needs = meter.forecast(recipe, self.context)
+            usd = round(needs * price + beforehand, 9)
+            if usd <= money:
+                return recipe, Limit(meter=meter, amount=max(limit.amount, needs * (1 + ROUNDING)))
+            if not allow_partial:
+                self._refuse(usd, money, phase)
+        return (self._shortened(recipe, phase, limit, money) if allow_partial else recipe), limit
 
-    def _shortened(self, recipe: R, phase: Phase, amount: float, money: float) -> R:
+    def _shortened(self, recipe: R, phase: Phase, limit: Limit, money: float) -> R:
         """Limit a recipe to an amount of the meter. Raises OverBudget where not even its first step fits."""
-        self.facts[LIMITED] = 1
-        shortened = recipe.limited_to(Limit(self._suite.prices.meter, amount))
+        self._note(Fact(name=LIMITED, value=1))
+        shortened = recipe.limited_to(limit)
         try:
-            self._foreseen(shortened, self._suite.prices.meter)
+            if limit.meter.forecast is not None:
+                limit.meter.forecast(shortened, self.context)
         except OverBudget:
             raise OverBudget(
-                f"the first step of {phase.replace('_', ' ')} costs more than the ${money:.2f} that are left of ${self.budget_usd:.2f}"
+                f"the first step of {phase.words} costs more than the ${money:.2f} that are left of ${self.budget_usd:.2f}"
             ) from None
         return shortened
-
-    def _foreseen(self, recipe: Recipe, meter: Meter) -> float | None:
-        """Return the amount of the meter that a recipe needs, or None where it is unknown in advance."""
-        if meter == "flops":
-            return recipe.forecast_flops(self.context)
-        return recipe.forecast_items(self.context) if meter == "items" else None
 
     def _tokens_usd(self, recipe: Recipe) -> float:
         tokens = recipe.forecast_tokens(self.context)
         return math.fsum(charge.usd for charge in self._suite.prices.token_charges(*tokens, "", "purse"))
 
     def _refuse(self, usd: float, money: float, phase: Phase) -> NoReturn:
-        self.facts[LIMITED] = 1
-        raise OverBudget(f"{phase.replace('_', ' ')} costs ${usd:.2f}, ${money:.2f} of ${self.budget_usd:.2f} are left")
+        self._note(Fact(name=LIMITED, value=1))
+        raise OverBudget(f"{phase.words} costs ${usd:.2f}, ${money:.2f} of ${self.budget_usd:.2f} are left")
 
     def _pay(self, recipe: Recipe, bill: Bill, phase: Phase) -> None:
         prices, payer = self._suite.prices, self._suite.pays.who(phase)
-        if bill.quantity(prices.meter) is None:
-            raise MeasureError(f"the suite pays by {prices.meter}, and {phase.replace('_', ' ')} could not be measured by it")
+        if prices.paying.quantity(bill) is None:
+            raise MeasureError(f"the suite pays by {prices.meter}, and {phase.words} could not be measured by it")
         charges = prices.compute_charges(bill, self._task_label, phase, payer) if recipe.on_device else []
         for charge in charges + prices.token_charges(bill.prompt_tokens, bill.output_tokens, phase, payer):
-            known_before = charge.unit != "token" and prices.meter in FORESEEN
+            known_before = charge.unit != "token" and prices.paying.known_in_advance
             if charge.paid_by == "purse" and not known_before and not self._purse.fits(charge.usd):
                 self._cut_off(charge.kind, self.left_usd() / charge.unit_price_usd, charge.unit, charge.unit_price_usd, phase)
             self._purse.pay(charge)

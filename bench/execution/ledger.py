@@ -7,7 +7,7 @@ A ledger is a JSON-lines file. Each row is flushed as it happens and carries a s
                        "reason": ...}
     {"row": "reading", "phase": ..., "quantity": ..., "value": ..., "unit": ..., "direction": ..., "source": ..., "reason": ...,
                        "shared": whether another arm had done the work before}
-    {"row": "fact",    "name": ..., "value": ...}
+    {"row": "fact",    "name": ..., "value": ..., "unit": ... (missing in ledgers before 2026-12)}
 
 The record (record.py) is written last, by atomic replace, by the process that started the arm's process.
 """
@@ -21,7 +21,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bench.contracts import Charge, Reading, Score
+from bench.contracts import Charge, Fact, Reading, Score
 from bench.errors import BenchError
 
 SCHEMA = 1
@@ -57,12 +57,8 @@ class Ledger:
     def reading(self, phase: str, reading: Reading, shared: bool = False) -> None:
         self._append({"row": "reading", "phase": phase, "shared": shared, **asdict(reading)})
 
-    def fact(self, name: str, value: float) -> None:
-        self._append({"row": "fact", "name": name, "value": value})
-
-    def facts(self, values: Mapping[str, float]) -> None:
-        for name, value in values.items():
-            self.fact(name, value)
+    def fact(self, fact: Fact) -> None:
+        self._append({"row": "fact", **asdict(fact)})
 
 
 def keep_aside(folder: Path) -> None:

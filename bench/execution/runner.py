@@ -132,9 +132,10 @@ def _clear(folder: Path) -> None:
 def _question(prepared: PreparedSuite, fetched: Fetched) -> dict[str, Any]:
     """Return what a report needs of the suite, so that the report builds no parts."""
     suite, spec = prepared.suite, prepared.suite.spec
-    same = spec.model_dump(mode="json", include={"suite", "question", "start_labels", "budgets_usd", "seeds", "pays", "prices", "compact"})
+    same = spec.model_dump(mode="json", include={"suite", "question", "start_labels", "budgets_usd", "seeds", "pays", "compact"})
     return {
         **same,
+        "prices": spec.prices.model_dump(mode="json", exclude_none=True),
         "primary_metric": spec.rank_by,
         "meter": spec.prices.meter,
         "large": suite.large.title,

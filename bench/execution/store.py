@@ -15,6 +15,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -22,7 +23,21 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Protocol
 
-from bench.contracts import Bill, BuildContext, Instrument, Meter, Profiler, Progress, Reading, Recipe, Unmetered, UsageMeter, identify
+from bench.contracts import (
+    METERS,
+    Bill,
+    BuildContext,
+    Instrument,
+    Limit,
+    Profiler,
+    Progress,
+    Reading,
+    Recipe,
+    RunningInstrument,
+    Unmetered,
+    UsageMeter,
+    identify,
+)
 from bench.errors import MeasureError
 from bench.system import machine
 from bench.system.files import atomic_write, exclusive_lock, write_json
@@ -30,25 +45,17 @@ from bench.system.files import atomic_write, exclusive_lock, write_json
 SCHEMA = 1
 
 
-@dataclass(frozen=True)
-class Allowance:
-    """How much of the paying meter a piece of work may use."""
-
-    meter: Meter
-    amount: float | None = None
-    """None: as much as the work needs."""
-
-
 @dataclass(kw_only=True)
 class StepMeter:
-    """A UsageMeter that counts FLOPs and time of one piece of work, and checks its allowance before every step.
+    """A UsageMeter that counts the amounts of one piece of work, and checks its limit before every step.
 
-    For seconds and kWh, the next step is assumed to take as much as the longest so far. The work after the
-    last step (saving) is assumed to take as much as that before the first (loading).
+    Where a meter is not known in advance, the next step is assumed to take as much as the longest so far. The
+    work after the last step (saving) is assumed to take as much as that before the first (loading).
     """
 
-    allowance: Allowance
-    energy_so_far: Callable[[], float | None] = lambda: None
+    limit: Limit
+    measured: Callable[[str], float | None] = lambda quantity: None  # noqa: ARG005
+    """Reading -> its amount so far."""
     flops: float = 0.0
     items: int = 0
     prompt_tokens: int = 0
@@ -60,32 +67,30 @@ class StepMeter:
     _last: float = 0.0
     _longest: float = 0.0
 
+    @property
+    def wall_s(self) -> float:
+        return time.monotonic() - self.started
+
     def used(self) -> float:
         """Return the amount of the paying meter so far. Raises MeasureError where the meter gives no number."""
-        if self.allowance.meter == "flops":
-            return self.flops
-        if self.allowance.meter == "items":
-            return self.items
-        if self.allowance.meter == "wall":
-            return time.monotonic() - self.started
-        kwh = self.energy_so_far()
-        if kwh is None:
-            raise MeasureError("the suite pays by energy, which cannot be read here")
-        return kwh
+        amount = self.limit.meter.quantity(self)
+        if amount is None:
+            raise MeasureError(f"the suite pays by {self.limit.meter.name}, which cannot be read here")
+        return amount
 
     def can_afford(self, flops: float, items: int = 0) -> bool:
         if self.set_up_s is None:
-            self.set_up_s = time.monotonic() - self.started
+            self.set_up_s = self.wall_s
             self._set_up = self._last = self.used()
-        if self.allowance.amount is None:
+        if math.isinf(self.limit.amount):
             return True
-        step = {"flops": flops, "items": items}.get(self.allowance.meter, self._longest + self._set_up)
-        return self.used() + step <= self.allowance.amount
+        step = self.limit.meter.of_step(flops, items) if self.limit.meter.known_in_advance else self._longest + self._set_up
+        return self.used() + step <= self.limit.amount
 
     def fraction_used(self) -> float:
-        if self.allowance.meter == "items" or not self.allowance.amount:  # the first step would count all items as used
+        if self.limit.meter.whole or self.limit.amount in (0.0, math.inf):
             return 0.0
-        return min(1.0, self.used() / self.allowance.amount)
+        return min(1.0, self.used() / self.limit.amount)
 
     def record_step(self, flops: float, items: int = 0) -> None:
         self.flops += flops
@@ -116,9 +121,9 @@ class Window:
         """Return the energy, or None where no instrument measured it."""
         return next((r.value for r in self.readings if r.quantity == "energy" and r.unit == "kWh"), None)
 
-    def kwh_so_far(self) -> float | None:
-        """Return the energy since the window opened, from the first instrument that can measure it."""
-        return next((i.so_far() for i in self.instruments if hasattr(i, "so_far")), None)
+    def so_far(self, quantity: str) -> float | None:
+        """Return the amount of a reading since the window opened, from the first instrument that can be read while it runs."""
+        return next((i.so_far() for i in self.instruments if isinstance(i, RunningInstrument) and i.quantity == quantity), None)
 
 
 @contextmanager
@@ -144,7 +149,7 @@ class ArtifactBuilder(Protocol):
 
     context: BuildContext
 
-    def bill_for(self, recipe: Recipe, allowance: Allowance) -> tuple[Bill, bool]:
+    def bill_for(self, recipe: Recipe, limit: Limit) -> tuple[Bill, bool]:
         """Return the bill, and whether the work had been done before."""
         ...
 
@@ -181,10 +186,10 @@ class Store:
         readings = tuple(Reading(**reading) for reading in kept["readings"])
         return Bill(**{f.name: kept[f.name] for f in fields(Bill)} | {"readings": readings})
 
-    def bill_for(self, recipe: Recipe, allowance: Allowance) -> tuple[Bill, bool]:
+    def bill_for(self, recipe: Recipe, limit: Limit) -> tuple[Bill, bool]:
         """Make a recipe unless it is made. Return its bill, and whether it was made before.
 
-        Raises OverBudget where the work exceeds the allowance, and then keeps nothing.
+        Raises OverBudget where the work exceeds the limit, and then keeps nothing.
         """
         if bill := self.bill(recipe):
             return bill, True
@@ -195,24 +200,24 @@ class Store:
         with exclusive_lock(self.folder / f"{recipe.key}.lock", say_that_it_waits):
             if bill := self.bill(recipe):
                 return bill, True
-            return self._make(recipe, allowance), False
+            return self._make(recipe, limit), False
 
-    def _make(self, recipe: Recipe, allowance: Allowance) -> Bill:
+    def _make(self, recipe: Recipe, limit: Limit) -> Bill:
         with atomic_write(self.folder / recipe.key) as making:
             (making / "artifact").mkdir(parents=True)
             with window(self.profilers, self.device) as seen:
-                meters = StepMeter(allowance=allowance, energy_so_far=seen.kwh_so_far)
-                recipe.make(making / "artifact", self._context(meters))
-            if meters.set_up_s is not None:
-                seen.readings.append(Reading("set_up", meters.set_up_s, "s", "counter"))
+                meter = StepMeter(limit=limit, measured=seen.so_far)
+                recipe.make(making / "artifact", self._context(meter))
+            if meter.set_up_s is not None:
+                seen.readings.append(Reading("set_up", meter.set_up_s, "s", "counter"))
             bill = Bill(
-                flops=meters.flops,
+                flops=meter.flops,
                 wall_s=seen.wall_s,
                 kwh=seen.kwh(),
                 readings=tuple(seen.readings),
-                items=meters.items,
-                prompt_tokens=meters.prompt_tokens,
-                output_tokens=meters.output_tokens,
+                items=meter.items,
+                prompt_tokens=meter.prompt_tokens,
+                output_tokens=meter.output_tokens,
             )
             write_json(making / "bill.json", {"schema": SCHEMA, "recipe": recipe.identity(), **asdict(bill)})
         return bill
@@ -224,8 +229,8 @@ class Store:
 class DryStore:
     """A store that forecasts and makes nothing, for `bench plan`.
 
-    It knows FLOPs. Seconds and kWh are unknown in advance and count as 0. Over a real store, bills and
-    artifacts that already exist are used instead of forecasts.
+    It knows the amounts of meters that are known in advance. All others count as 0. Over a real store, bills
+    and artifacts that already exist are used instead of forecasts.
     """
 
     def __init__(self, cache: Path, progress: Progress) -> None:
@@ -241,7 +246,7 @@ class DryStore:
         other._made = made
         return other
 
-    def bill_for(self, recipe: Recipe, allowance: Allowance) -> tuple[Bill, bool]:  # noqa: ARG002
+    def bill_for(self, recipe: Recipe, limit: Limit) -> tuple[Bill, bool]:  # noqa: ARG002
         if self._made and (bill := self._made.bill(recipe)):
             return bill, True
         if recipe.key not in self._bills:
@@ -250,7 +255,7 @@ class DryStore:
                 flops=recipe.forecast_flops(self.context),
                 wall_s=0.0,
                 kwh=0.0,
-                readings=(),
+                readings=tuple(Reading(meter.name, 0.0, meter.unit, "assumed") for meter in METERS.values() if meter.needs_reading),
                 items=recipe.forecast_items(self.context),
                 prompt_tokens=prompt_tokens,
                 output_tokens=output_tokens,

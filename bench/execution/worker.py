@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench.contracts import PARENT_PIPE, Example, Progress, Score
+from bench.contracts import PARENT_PIPE, Example, Fact, Progress, Score, numbers
 from bench.errors import BenchError, Stop
 from bench.execution import known_paths
 from bench.execution.evaluation import Evaluation
@@ -68,20 +68,22 @@ def run(suite_path: Path, arm_id: str, results: Path, cache: Path, device: str) 
         predictions = evaluation.predictions()
         scores = evaluation.scores(predictions, evaluation.log_probs())
         _write_predictions(folder / "predictions.jsonl", splits.test, predictions, scores)
-        facts = {**job.facts, **outcome.facts, **evaluation.facts(store.context)}
+        facts: tuple[Fact, ...] = (*job.facts, *outcome.facts, *evaluation.facts(store.context))
         for subject, found in scores.items():
             for score in found:
                 ledger.score(subject, score)
-        ledger.facts(facts)
+        for fact in facts:
+            ledger.fact(fact)
         student = str(store.artifact(outcome.student).relative_to(results))
-        return Ending(status="done", reason="", spent_usd=purse.spent_usd, facts=facts, student=student, **about)
+        return Ending(status="done", reason="", spent_usd=purse.spent_usd, facts=numbers(facts), student=student, **about)
     except Exception as error:
         if not isinstance(error, Stop):
             traceback.print_exc()
-        facts = job.facts if job else {}
-        ledger.facts(facts)
+        facts = job.facts if job else ()
+        for fact in facts:
+            ledger.fact(fact)
         reason = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
-        return Ending(status=status_of(error), reason=" ".join(reason.split()), spent_usd=purse.spent_usd, facts=facts, **about)
+        return Ending(status=status_of(error), reason=" ".join(reason.split()), spent_usd=purse.spent_usd, facts=numbers(facts), **about)
 
 
 def prepare_arm(

@@ -6,7 +6,7 @@ import itertools
 import math
 from dataclasses import dataclass
 
-from bench.contracts import Charge, Example, Splits
+from bench.contracts import FLOPS, Charge, Example, Phase, Splits, numbers
 from bench.errors import BenchError
 from bench.execution.evaluation import Evaluation
 from bench.execution.job import ArmJob, Work
@@ -77,20 +77,20 @@ def forecast(suite: Suite, arm: Arm, splits: Splits, store: DryStore) -> Forecas
     status: Status = "done"
     try:
         outcome = arm.cell.strategy.run(job)
-        facts = dict(outcome.facts)
+        facts = numbers(outcome.facts)
         for recipe in Evaluation(suite=suite, arm=arm, splits=splits, job=job, outcome=outcome).recipes():
-            job.make(recipe, "evaluation")
+            job.make(recipe, Phase.EVALUATION)
     except BenchError as error:  # an arm that is impossible must not hide what the others cost
         stops, status = str(error), status_of(error)
     steps = sum(work.recipe.training_steps(job.context) for work in job.works)
     return Forecast(
-        facts={**job.facts, **facts},
+        facts={**numbers(job.facts), **facts},
         charges=tuple(purse.charges),
         works=job.works,
         steps=steps,
         status=status,
         stops=stops,
-        more_usd=_more_usd(suite, job) if suite.spec.prices.meter == "flops" else 0.0,
+        more_usd=_more_usd(suite, job) if suite.spec.prices.paying is FLOPS else 0.0,
         labels=job.start_labels() or splits.dev,
     )
 
@@ -100,7 +100,7 @@ def _more_usd(suite: Suite, job: ArmJob) -> float:
     taught = itertools.dropwhile(lambda work: not _generates(work), job.works)
     paid = [work for work in taught if suite.spec.pays.who(work.phase) == "purse" and not work.shared]
     more = [
-        (ceiling - work.bill.flops) * suite.spec.prices.unit_price_usd("flops", "", work.phase)
+        (ceiling - work.bill.flops) * FLOPS.unit_price_usd(suite.spec.prices, "", work.phase)
         for work in paid
         if (ceiling := work.recipe.ceiling_flops(job.context)) is not None
     ]
@@ -109,4 +109,4 @@ def _more_usd(suite: Suite, job: ArmJob) -> float:
 
 def _generates(work: Work) -> bool:
     """Return whether the result of this work is text that a model has yet to generate."""
-    return work.recipe.generates_text and work.phase != "evaluation" and not work.shared
+    return work.recipe.generates_text and work.phase != Phase.EVALUATION and not work.shared

@@ -23,7 +23,6 @@ from bench.forecast.gpus import CONTEXT_BYTES, KEPT_FREE, Card
 from bench.forecast.saved import ArmForecast, SavedForecast
 from bench.forecast.totals import Ratios, Total
 from bench.suite.arms import Arm
-from bench.suite.prices import FORESEEN
 from bench.suite.suite_file import Suite
 from bench.system import machine
 
@@ -60,7 +59,7 @@ class SuiteForecast:
 
         `usd` is the upper bound where the exact cost is unknown.
         """
-        found, known = {}, self.suite.spec.prices.meter in FORESEEN
+        found, known = {}, self.suite.spec.prices.paying.known_in_advance
         for arm, total in self.standalone.items():
             planned = self.planned[arm]
             usd = total.at_most_usd if known and not planned.exact else total.expected_usd

@@ -8,22 +8,16 @@ from collections.abc import Iterable, Iterator
 from rich.console import RenderableType
 from rich.table import Table
 
+from bench.contracts import Phase
 from bench.forecast.arm import Forecast
 from bench.forecast.device import Device, added
 from bench.forecast.gpus import GIB
 from bench.forecast.suite import SuiteForecast
 from bench.forecast.totals import Total
 from bench.suite.arms import Arm
-from bench.suite.prices import FORESEEN
 
-PURPOSES = {
-    "labels": "labels $",
-    "continued_pretraining": "pretraining $",
-    "teacher_tuning": "teacher $",
-    "pseudo_labelling": "pseudo $",
-    "student_training": "student $",
-}
-"""Phase -> head of its column of dollars."""
+PURPOSES = {"labels": "labels $", **{phase.value: phase.heading for phase in Phase if phase.heading}}
+"""Labels or a phase -> head of its column of dollars."""
 
 
 def blocks(plan: SuiteForecast) -> Iterator[RenderableType]:
@@ -50,7 +44,7 @@ def _is_known(plan: SuiteForecast, arm: Arm) -> bool:
     """
     spec = plan.suite.spec
     paid = [work for work in plan.planned[arm].works if spec.pays.who(work.phase) == "purse"]
-    return spec.prices.meter in FORESEEN or all(work.shared for work in paid)
+    return spec.prices.paying.known_in_advance or all(work.shared for work in paid)
 
 
 def _money(plan: SuiteForecast) -> Table:

@@ -7,12 +7,12 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from bench.contracts import FLOPS, Bill
 from bench.execution.job import Work
 from bench.execution.record import Record
 from bench.forecast.arm import Forecast
 from bench.forecast.device import Device, ResourceUse, added
 from bench.suite.arms import Arm
-from bench.suite.prices import FORESEEN
 from bench.suite.suite_file import Suite
 
 Planned = Mapping[Arm, Forecast]
@@ -51,7 +51,7 @@ def standalone(suite: Suite, planned: Planned, device: Device, ratios: Ratios) -
 
 def _standalone(suite: Suite, arm: Arm, forecast: Forecast, device: Device, ratios: Ratios) -> Total:
     taken, start_s = ResourceUse.together(map(device.takes, forecast.works)), device.start_s(arm.task_label)
-    if suite.spec.prices.meter in FORESEEN:
+    if suite.spec.prices.paying.known_in_advance:
         # a limited arm spends the same on shorter outputs: it makes more of them
         saved = 0.0 if forecast.limited else math.fsum(_saved_usd(suite, arm, work, ratios) for work in forecast.works)
         most = forecast.usd + _more(arm, forecast)
@@ -86,7 +86,7 @@ def _together(suite: Suite, planned: Planned, device: Device, ratios: Ratios, la
     taken = ResourceUse.together(device.takes(work) for _, work in once.values())
     start_s = added([device.start_s(arm.task_label) for arm in planned])
     paid = math.fsum([*labels.values(), *(_known_usd(suite, arm, work) for arm, work in once.values())])
-    if suite.spec.prices.meter in FORESEEN:
+    if suite.spec.prices.paying.known_in_advance:
         saved = math.fsum(_saved_usd(suite, arm, work, ratios) for arm, work in once.values())
         most = paid + math.fsum(_more(arm, forecast) for arm, forecast in planned.items())
         return Total(expected_usd=paid - saved, at_most_usd=most, taken=taken, start_s=start_s)
@@ -98,9 +98,9 @@ def _together(suite: Suite, planned: Planned, device: Device, ratios: Ratios, la
 
 def _saved_usd(suite: Suite, arm: Arm, work: Work, ratios: Ratios) -> float:
     """Return the dollars that the purse saves because outputs are shorter than allowed."""
-    if suite.spec.prices.meter != "flops" or suite.spec.pays.who(work.phase) != "purse" or not work.recipe.on_device or work.shared:
+    if suite.spec.prices.paying is not FLOPS or suite.spec.pays.who(work.phase) != "purse" or not work.recipe.on_device or work.shared:
         return 0.0
-    price = suite.spec.prices.unit_price_usd("flops", arm.task_label, work.phase)
+    price = FLOPS.unit_price_usd(suite.spec.prices, arm.task_label, work.phase)
     return (1 - ratios.get(work.recipe.key, 1.0)) * work.bill.flops * price
 
 
@@ -136,9 +136,11 @@ def _metered_usd(suite: Suite, arm: Arm, work: Work, device: Device) -> float | 
 
     None where the amount is not forecast.
     """
-    prices, meter = suite.spec.prices, suite.spec.prices.meter
+    prices, meter = suite.spec.prices, suite.spec.prices.paying
     if suite.spec.pays.who(work.phase) != "purse" or not work.recipe.on_device or work.shared:  # work that is made has its charges
         return 0.0
     taken = device.takes(work)
-    amount = taken.seconds if meter == "wall" else taken.kwh
-    return None if amount is None else amount * prices.unit_price_usd(meter, arm.task_label, work.phase)
+    if taken.seconds is None:
+        return None
+    amount = meter.quantity(Bill(flops=work.bill.flops, wall_s=taken.seconds, kwh=taken.kwh))
+    return None if amount is None else amount * meter.unit_price_usd(prices, arm.task_label, work.phase)

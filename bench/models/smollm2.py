@@ -111,11 +111,11 @@ def _dequantised(reader: Any, config: Any) -> dict[str, torch.Tensor]:
         name = ".".join([*(["model.layers", layer[1]] if layer else []), NAMES[kind], "weight"])
         tensor = torch.tensor(dequantize(stored.data, stored.tensor_type), dtype=torch.float32)
         heads = {"attn_q": config.num_attention_heads, "attn_k": config.num_key_value_heads}.get(kind)
-        weights[name] = _halves_apart(tensor, heads) if heads else tensor
+        weights[name] = _rows_as_in_transformers(tensor, heads) if heads else tensor
     return weights
 
 
-def _halves_apart(weight: torch.Tensor, heads: int) -> torch.Tensor:
+def _rows_as_in_transformers(weight: torch.Tensor, heads: int) -> torch.Tensor:
     """Return a weight with the rows of each head in the order of transformers.
 
     transformers rotates entry i together with entry i + half. llama.cpp stores these two side by side.

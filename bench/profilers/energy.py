@@ -60,12 +60,14 @@ class Energy(Profiler):
 
 
 class _Meter:
-    """An instrument that can also be read while it runs, by `so_far`.
+    """A RunningInstrument of energy.
 
     codecarbon adds up power times the time since the last sample, and does not make sure that only one thread
     does so. Where its own sampling thread met `stop`, a window of one second counted as two. Therefore its
     thread is put off forever, and a thread of bench takes the samples.
     """
+
+    quantity = "energy"
 
     def __init__(self, settings: Energy) -> None:
         self._settings = settings

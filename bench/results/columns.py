@@ -43,5 +43,10 @@ COLUMNS: dict[str, Column] = {
 }
 """The table in long form: one row for each number. Every arm has at least its `record` row."""
 
-FACT_UNITS = {"_ms": "ms", "_flops": "FLOP", "_parameters": "parameters", "_steps": "steps", "_usd": "USD", "labels": "labels"}
-"""End of a fact's name -> its unit. Any other fact is a plain count."""
+_OLD_FACT_UNITS = {"_ms": "ms", "_flops": "FLOP", "_parameters": "parameters", "_steps": "steps", "_usd": "USD", "labels": "labels"}
+"""End of a fact's name -> its unit."""
+
+
+def old_fact_unit(name: str) -> str:
+    """Return the unit of a fact in a ledger that was written before 2026-12, when facts had no unit."""
+    return next((unit for end, unit in _OLD_FACT_UNITS.items() if name.endswith(end)), "1")

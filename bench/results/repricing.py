@@ -11,32 +11,33 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 from pydantic import ValidationError
 
-from bench.contracts import Meter
+from bench.contracts import METERS, WALL, Meter
 from bench.errors import BenchError
 from bench.execution.ledger import LIMITED
 from bench.results.table import Results
-from bench.suite.prices import UNITS, Pays, PriceBook
+from bench.suite.prices import Pays, PriceBook
 
-Sold = Literal["label", "device_hour", "kwh", "prompt_tokens", "output_tokens"]
-
-PRICES: dict[Sold, str] = {
+PRICES: dict[str, str] = {
     "label": "label_usd",
     "device_hour": "device_hour_usd",
     "kwh": "kwh_usd",
     "prompt_tokens": "usd_per_1m_prompt_tokens",
     "output_tokens": "usd_per_1m_output_tokens",
 }
-"""What is sold -> its price in the price book. Tokens are sold by the million."""
+"""What is bought -> its price in the price book. Tokens are bought by the million."""
 
 FIXED = "fixed_usd"
 """Column of `quantities`: dollars that no price here changes, such as those published per item."""
 
-METERS: dict[str, Meter] = {unit: meter for meter, unit in UNITS.items()}
+
+def goods() -> tuple[str, ...]:
+    """Return everything that is bought at a price of its own: PRICES, and the units of meters that `usd_per_unit` prices."""
+    return tuple(dict.fromkeys([*PRICES, *(meter.bought for meter in METERS.values() if meter.bought)]))
 
 
 @dataclass(frozen=True)
@@ -48,18 +49,21 @@ class Quotes:
     label_usd: Mapping[str, float]
     """Task -> dollars for one label."""
 
-    def price(self, sold: Sold, task: str) -> float:
-        """Return the dollars for one label, hour, kWh, or million tokens."""
-        return self.label_usd.get(task, self.book.label_usd) if sold == "label" else float(getattr(self.book, PRICES[sold]))
+    def price(self, good: str, task: str) -> float:
+        """Return the dollars for one label, hour, kWh, million tokens, or unit of a meter."""
+        if good == "label":
+            return self.label_usd.get(task, self.book.label_usd)
+        return float(getattr(self.book, PRICES[good]) if good in PRICES else (self.book.usd_per_unit or {}).get(good, 0.0))
 
-    def rates(self, task: str) -> dict[Sold, float]:
+    def rates(self, task: str) -> dict[str, float]:
         """Return every price for one task."""
-        return {sold: self.price(sold, task) for sold in PRICES}
+        return {good: self.price(good, task) for good in goods()}
 
-    def at(self, sold: Sold, usd: float) -> Quotes:
+    def at(self, good: str, usd: float) -> Quotes:
         """Return these quotes with one price changed. The price of a label changes for every task."""
-        book = self.book.model_copy(update={PRICES[sold]: usd})
-        return Quotes(book, dict.fromkeys(self.label_usd, usd) if sold == "label" else self.label_usd)
+        changed = {PRICES[good]: usd} if good in PRICES else {"usd_per_unit": {**(self.book.usd_per_unit or {}), good: usd}}
+        book = self.book.model_copy(update=changed)
+        return Quotes(book, dict.fromkeys(self.label_usd, usd) if good == "label" else self.label_usd)
 
     def changed(
         self,
@@ -69,8 +73,9 @@ class Quotes:
         kwh_usd: float | None = None,
         usd_per_1m_prompt_tokens: float | None = None,
         usd_per_1m_output_tokens: float | None = None,
-        meter: Meter | None = None,
+        meter: str | None = None,
         device_flops_per_second: float | None = None,
+        usd_per_unit: Mapping[str, float] | None = None,
     ) -> Quotes:
         """Return these quotes with other prices.
 
@@ -87,6 +92,7 @@ class Quotes:
             "usd_per_1m_output_tokens": usd_per_1m_output_tokens,
             "meter": meter,
             "device_flops_per_second": device_flops_per_second,
+            "usd_per_unit": {**(self.book.usd_per_unit or {}), **usd_per_unit} if usd_per_unit else None,
         }
         given = {name: value for name, value in others.items() if value is not None}
         found = self.at("label", label_usd[""]) if "" in label_usd else self
@@ -135,8 +141,16 @@ def reprice(found: Results, quotes: Quotes) -> Results:
     records = table["row"] == "record"
     now = table.loc[records, "arm"].map(spent).fillna(0.0).where(~table.loc[records, "arm"].isin(unknown))
     table.loc[records, "value"] = now.where(table.loc[records, "value"].notna())
-    prices = {"prices": quotes.book.model_dump(mode="json"), "label_usd": dict(quotes.label_usd), "meter": quotes.book.meter}
-    old = {"prices": before.book.model_dump(mode="json"), "label_usd": dict(before.label_usd), "meter": before.book.meter}
+    prices = {
+        "prices": quotes.book.model_dump(mode="json", exclude_none=True),
+        "label_usd": dict(quotes.label_usd),
+        "meter": quotes.book.meter,
+    }
+    old = {
+        "prices": before.book.model_dump(mode="json", exclude_none=True),
+        "label_usd": dict(before.label_usd),
+        "meter": before.book.meter,
+    }
     return replace(found, table=table, suite={**found.suite, **prices, "asked": found.suite.get("asked", old)})
 
 
@@ -144,8 +158,8 @@ def _priced(found: Results, charges: pd.DataFrame, quotes: Quotes) -> pd.DataFra
     """Return the unit price and the payer of each charge."""
     pays = Pays.model_validate(dict(found.suite.get("pays", {})))
     keys = ["task", "phase", "quantity", "unit", "unit_price_usd", "paid_by"]
-    told = {key: _price_and_payer(quotes, pays, *key) for key in charges[keys].drop_duplicates().itertuples(index=False, name=None)}
-    rows = [told[key] for key in charges[keys].itertuples(index=False, name=None)]
+    each = {key: _price_and_payer(quotes, pays, *key) for key in charges[keys].drop_duplicates().itertuples(index=False, name=None)}
+    rows = [each[key] for key in charges[keys].itertuples(index=False, name=None)]
     priced = {"unit_price_usd": [usd for usd, _ in rows], "paid_by": [payer for _, payer in rows]}
     return pd.DataFrame(priced, index=charges.index).astype({"unit_price_usd": "float64", "paid_by": "str"})
 
@@ -157,23 +171,28 @@ def _price_and_payer(quotes: Quotes, pays: Pays, task: str, phase: str, kind: st
     if unit == "token":
         return quotes.price("prompt_tokens" if kind.startswith("prompt") else "output_tokens", task) / 1e6, payer
     of_phase: str = getattr(pays, phase)
-    if unit in METERS:
-        meter = METERS[unit]
-        return book.unit_price_usd(meter, task, phase), of_phase if meter == book.meter else "other meter"
-    return usd, of_phase if book.meter == "items" else "other meter"  # a teacher's set-up, published with the prices per item
+    if meter := _counting(unit):
+        return meter.unit_price_usd(book, task, phase), of_phase if meter is book.paying else "other meter"
+    return usd, of_phase if unit == book.paying.fixed_unit else "other meter"
+
+
+def _counting(unit: str) -> Meter | None:
+    """Return the meter that counts this unit."""
+    return next((meter for meter in METERS.values() if meter.unit == unit), None)
 
 
 def _unknown(charges: pd.DataFrame, quotes: Quotes) -> set[str]:
     """Return the arms whose work was not wholly counted by the meter of `quotes`."""
-    work = charges[charges["unit"].isin(METERS)]
-    unit = UNITS[quotes.book.meter]
-    counted = work[work["unit"] == unit]
+    meter = quotes.book.paying
+    names = {one.unit: one.name for one in METERS.values()}
+    work = charges[charges["unit"].isin(names)]
+    counted = work[work["unit"] == meter.unit]
     if len(work) and counted.empty:
-        others = " or ".join(sorted({METERS[found] for found in work["unit"]}))
-        raise BenchError(f"meter {quotes.book.meter}: no arm's ledger counts its unit, {unit}; take {others}")
-    unknown = set(work.loc[work["quantity"].str.endswith("cut off") & (work["unit"] != unit), "arm"])
-    if quotes.book.meter == "energy":  # seconds are known for every piece of work, kWh only where there was an instrument
-        pieces = work[work["unit"] == UNITS["wall"]].groupby(["arm", "phase"]).size()
+        others = " or ".join(sorted({names[unit] for unit in work["unit"]}))
+        raise BenchError(f"meter {meter.name}: no arm's ledger counts its unit, {meter.unit}; take {others}")
+    unknown = set(work.loc[work["quantity"].str.endswith("cut off") & (work["unit"] != meter.unit), "arm"])
+    if meter.profiler:  # seconds are known for every piece of work, kWh only where there was an instrument
+        pieces = work[work["unit"] == WALL.unit].groupby(["arm", "phase"]).size()
         measured = counted.groupby(["arm", "phase"]).size().reindex(pieces.index, fill_value=0)
         unknown |= {str(arm) for arm, _ in pieces.index[pieces > measured]}
     return unknown
@@ -182,25 +201,21 @@ def _unknown(charges: pd.DataFrame, quotes: Quotes) -> set[str]:
 def quantities(found: Results) -> pd.DataFrame:
     """Return a table: arm x the quantities that its purse pays for at the prices of `found`.
 
-    The quantities are labels, device hours, kWh, millions of tokens, and FIXED dollars. Times the prices
+    The quantities are those of `goods`, such as labels and device hours, and FIXED dollars. Times the prices
     (`Quotes.price`) they give what the arm spends, except for rounding. Dollars are therefore linear in every
     price.
     """
     quotes, table = asked(found), found.table
     paid = table[(table["row"] == "charge") & (table["paid_by"] == "purse")]
-    per_unit = {
-        "label": ("label", 1.0),
-        "s": ("device_hour", 1 / 3600),
-        "FLOP": ("device_hour", 1 / (3600 * quotes.book.device_flops_per_second)),
-        "kWh": ("kwh", 1.0),
-    }
-    names = paid["unit"].map({unit: name for unit, (name, _) in per_unit.items()}).astype("str").where(paid["unit"].isin(per_unit), FIXED)
-    amounts = paid["value"] * paid["unit"].map({unit: factor for unit, (_, factor) in per_unit.items()}).astype("float64")
+    bought = {"label": "label", **{meter.unit: meter.bought for meter in METERS.values() if meter.bought}}
+    per_unit = {"label": 1.0, **{meter.unit: meter.goods_per_unit(quotes.book) for meter in METERS.values()}}
+    names = paid["unit"].map(bought).astype("str").where(paid["unit"].isin(bought), FIXED)
+    amounts = paid["value"] * paid["unit"].map(per_unit).astype("float64")
     tokens = paid["unit"] == "token"
     names = names.mask(tokens, paid["quantity"].str.split(" ").str[0] + "_tokens")
     amounts = amounts.mask(tokens, paid["value"] / 1e6).mask(names == FIXED, paid["usd"])
     wide = amounts.groupby([paid["arm"], names]).sum().unstack()
-    return wide.reindex(index=table["arm"].unique(), columns=[*PRICES, FIXED]).fillna(0.0)
+    return wide.reindex(index=table["arm"].unique(), columns=[*goods(), FIXED]).fillna(0.0)
 
 
 def set_by_money(found: Results) -> dict[str, str]:
@@ -213,7 +228,7 @@ def set_by_money(found: Results) -> dict[str, str]:
     facts = found.table[(found.table["row"] == "fact") & (found.table["value"] > 0)]
     bought = facts.loc[facts["quantity"] == "labels_bought"].groupby("arm")["value"].max()
     limited = set(facts.loc[facts["quantity"] == LIMITED, "arm"])
-    told = {arm: [f"bought {count:,.0f} labels"] for arm, count in bought.items()}
+    reasons = {arm: [f"bought {count:,.0f} labels"] for arm, count in bought.items()}
     for arm in sorted(limited):
-        told.setdefault(arm, []).append("its training, labelling or distillation was cut to what money was left")
-    return {str(arm): " and ".join(said) for arm, said in told.items()}
+        reasons.setdefault(arm, []).append("its training, labelling or distillation was cut to what money was left")
+    return {str(arm): " and ".join(why) for arm, why in reasons.items()}

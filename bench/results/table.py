@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,8 +26,9 @@ from bench.execution.record import Record, read_record
 from bench.forecast import saved
 from bench.forecast.saved import SavedForecast
 from bench.results import archive
+from bench.results import arm_columns as columns
 from bench.results import examples as scored
-from bench.results.columns import COLUMNS, FACT_UNITS
+from bench.results.columns import COLUMNS, old_fact_unit
 from bench.results.examples import Examples
 from bench.system.files import atomic_write
 from bench.system.garbage import gc_disabled
@@ -146,7 +147,7 @@ def save(results: Results, folder: Path) -> None:
 
 
 def arms(table: pd.DataFrame) -> pd.DataFrame:
-    """Return one row for each arm, indexed by arm id. What an arm does not have is missing.
+    """Return one row for each arm, indexed by arm id. What an arm does not have is missing. `arm_columns` names the columns.
 
     suite, task, ..., status, reason     identify the arm and how it ended
     usd spent, usd PURPOSE               from the purse; PURPOSE is labels, or the phase of compute
@@ -159,11 +160,11 @@ def arms(table: pd.DataFrame) -> pd.DataFrame:
     identity = ["suite", "task", "strategy", "use", "setting", "label_share", "budget_usd", "seed", "status", "reason"]
     view = table[table["row"] == "record"].set_index("arm")[identity]
     scores, facts = table[table["row"] == "score"], table[table["row"] == "fact"]
-    view = view.join(_wide(scores, scores["subject"] + " " + scores["quantity"])).join(_dollars(table)).join(readings(table))
-    taken = {*COLUMNS, *view.columns, "speed_up"}
-    view = view.join(_wide(facts, facts["quantity"]).rename(columns=lambda name: f"fact: {name}" if name in taken else name))
-    if {"large_ms", "student_ms"} <= set(view.columns):
-        view["speed_up"] = view["large_ms"] / view["student_ms"]
+    view = view.join(_wide(scores, _names(scores, "subject", "quantity", columns.score))).join(_dollars(table)).join(readings(table))
+    taken = {*COLUMNS, *view.columns, columns.SPEED_UP}
+    view = view.join(_wide(facts, facts["quantity"]).rename(columns=lambda name: columns.ambiguous_fact(name) if name in taken else name))
+    if {columns.LARGE_MS, columns.STUDENT_MS} <= set(view.columns):
+        view[columns.SPEED_UP] = view[columns.LARGE_MS] / view[columns.STUDENT_MS]
     # Python strings: a report reads them one by one, and Arrow would make each string anew.
     view.index = view.index.astype(object)
     return view.astype({name: object for name, dtype in view.dtypes.items() if dtype == "str"})
@@ -176,7 +177,7 @@ def readings(table: pd.DataFrame) -> pd.DataFrame:
     everything else it is the greatest value.
     """
     rows = table[table["row"] == "reading"]
-    names, added = rows["quantity"] + " (" + rows["unit"] + ")", rows["unit"].isin(["s", "kWh", "J", "FLOP"])
+    names, added = _names(rows, "quantity", "unit", columns.reading), rows["unit"].isin(["s", "kWh", "J", "FLOP"])
     summed, greatest = rows[added], rows[~added]
     sums = summed.groupby([summed["arm"], names[added]])["value"].sum(skipna=False).unstack()
     peaks = greatest.groupby([greatest["arm"], names[~added]])["value"].max().unstack()
@@ -190,14 +191,20 @@ def _dollars(table: pd.DataFrame) -> pd.DataFrame:
     """
     charges = table[table["row"] == "charge"]
     purse = charges[charges["paid_by"] == "purse"]
-    purpose = "usd " + purse["phase"].where(purse["quantity"] != "labels", "labels")
+    purpose = purse["phase"].where(purse["quantity"] != "labels", "labels").map(columns.paid_usd)
     by_purpose = purse.groupby([purse["arm"], purpose])["usd"].sum().round(9).unstack()
-    by_purpose["usd spent"] = purse.groupby("arm")["usd"].sum().round(9)
+    by_purpose[columns.SPENT_USD] = purse.groupby("arm")["usd"].sum().round(9)
     by_purpose = by_purpose.reindex(table["arm"].unique()).fillna(0.0)
     unknown = table[(table["row"] == "record") & table["value"].isna() & table["status"].isin(["done", "infeasible", "skipped"])]
-    by_purpose.loc[unknown["arm"], "usd spent"] = math.nan
+    by_purpose.loc[unknown["arm"], columns.SPENT_USD] = math.nan
     free = charges[charges["paid_by"] == "free"].groupby("arm")["usd"].sum().round(9)
-    return by_purpose.join(free.rename("usd not from the purse"))
+    return by_purpose.join(free.rename(columns.FREE_USD))
+
+
+def _names(rows: pd.DataFrame, first: str, second: str, join: Callable[[str, str], str]) -> pd.Series[str]:
+    """Return the name of each row's column, made from two of its values."""
+    made = {pair: join(*pair) for pair in rows[[first, second]].drop_duplicates().itertuples(index=False, name=None)}
+    return pd.Series([made[pair] for pair in zip(rows[first], rows[second], strict=True)], index=rows.index, dtype="str")
 
 
 def _wide(rows: pd.DataFrame, names: pd.Series[str]) -> pd.DataFrame:
@@ -264,7 +271,7 @@ def _row(row: Mapping[str, Any]) -> dict[str, Any]:
         return {"row": kind, **kept, "value": number_or_nan(row["value"]), "shared": bool(row["shared"])}
     if kind == "fact":
         name = str(row["name"])
-        unit = next((unit for end, unit in FACT_UNITS.items() if name.endswith(end)), "1")
+        unit = str(row.get("unit") or old_fact_unit(name))
         return {"row": kind, "quantity": name, "value": float(row["value"]), "unit": unit, "direction": "none"}
     raise ValueError(f"ledger row of unknown kind {kind!r}")
 
@@ -277,9 +284,9 @@ def number_or_nan(value: float | None) -> float:
 def _frame(arms: Iterable[_Arm]) -> pd.DataFrame:
     """Return a frame with exactly the columns and dtypes of COLUMNS, for any rows."""
     found = list(arms)
-    columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
-    for name, values in columns.items():
+    cells: dict[str, list[Any]] = {name: [] for name in COLUMNS}
+    for name, values in cells.items():
         missing = "" if COLUMNS[name].dtype == "str" else None
         for arm in found:
             values += [arm.shared[name]] * len(arm.rows) if name in arm.shared else [row.get(name, missing) for row in arm.rows]
-    return pd.DataFrame({name: pd.Series(values, dtype=COLUMNS[name].dtype) for name, values in columns.items()})
+    return pd.DataFrame({name: pd.Series(values, dtype=COLUMNS[name].dtype) for name, values in cells.items()})

@@ -32,12 +32,12 @@ def check_installed(*tunings: Tuning | None) -> None:
 
 def large(job: Job) -> ModelRecipe:
     """Return the pretrained large model, unchanged."""
-    return job.make(Pretrained(job.large), "student_training")
+    return job.make(Pretrained(job.large), Phase.STUDENT_TRAINING)
 
 
 def compact(job: Job, base: ModelRecipe) -> ModelRecipe:
     """Make the compact model that `cut` describes."""
-    return job.make(cut(job, base), "student_training")
+    return job.make(cut(job, base), Phase.STUDENT_TRAINING)
 
 
 def cut(job: Job, base: ModelRecipe) -> ModelRecipe:
@@ -62,13 +62,13 @@ def cut(job: Job, base: ModelRecipe) -> ModelRecipe:
 def teacher(job: Job, examples: tuple[Example, ...], tuning: Tuning | None) -> ModelRecipe:
     """Return a recipe for the fine-tuned large model. Without settings it is the large model itself, which
     then knows the task already."""
-    return finetuned(job, large(job), examples, tuning, "teacher_tuning") if tuning else large(job)
+    return finetuned(job, large(job), examples, tuning, Phase.TEACHER_TUNING) if tuning else large(job)
 
 
 def tune(job: Job, base: ModelRecipe, examples: tuple[Example, ...], tuning: Tuning, phase: Phase) -> ModelRecipe:
     """Make `base` fine-tuned. A student stops early where the money ends. A teacher is tuned completely or
     not at all."""
-    return job.make(finetuned(job, base, examples, tuning, phase), phase, allow_partial=phase == "student_training")
+    return job.make(finetuned(job, base, examples, tuning, phase), phase, allow_partial=phase == Phase.STUDENT_TRAINING)
 
 
 def finetuned(job: Job, base: ModelRecipe, examples: tuple[Example, ...], tuning: Tuning, phase: Phase) -> ModelRecipe:
@@ -106,7 +106,7 @@ def soft_labels(
     """Make the distributions of `teacher` at every label token of `examples`. Raises OverBudget where not all
     of them fit."""
     recipe = SoftLabels(teacher=teacher, temperature=kd.temperature, top_k=kd.top_k, **_read_as_the_task_says(job, examples))
-    return job.make(recipe, "pseudo_labelling", max_usd=max_usd)
+    return job.make(recipe, Phase.PSEUDO_LABELLING, max_usd=max_usd)
 
 
 def pseudo_label(
@@ -124,7 +124,7 @@ def pseudo_label(
         chunk, share = waiting[:CHUNK], OUTPUTS_SHARE if keep else 1.0
         try:
             recipe = PseudoLabels.of(job, teacher, chunk)
-            made = job.make(recipe, "pseudo_labelling", allow_partial=True, max_usd=share * (job.left_usd() - stop_at))
+            made = job.make(recipe, Phase.PSEUDO_LABELLING, allow_partial=True, max_usd=share * (job.left_usd() - stop_at))
             outputs = job.read(made)
             usable = tuple(example for example in outputs if example.target)
             if keep and usable:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from bench.contracts import Job, Outcome, Strategy
+from bench.contracts import Job, Outcome, Phase, Strategy
 from bench.training.settings import Tuning
 
 
@@ -28,4 +28,4 @@ class Annotate(Strategy):
         _steps.check_installed(self.student)
         examples = job.labels(self.label_share)
         base = _steps.compact(job, _steps.large(job))
-        return Outcome(_steps.tune(job, base, examples, self.student, "student_training"))
+        return Outcome(student=_steps.tune(job, base, examples, self.student, Phase.STUDENT_TRAINING))

@@ -13,7 +13,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from bench.contracts import POOL, Job, Outcome, Strategy, TextLabel
+from bench.contracts import POOL, Fact, Job, Outcome, Phase, Strategy, TextLabel
 from bench.errors import NotEnough
 from bench.training.settings import Tuning
 
@@ -79,7 +79,9 @@ class ContinuePretraining(Strategy):
             precision=job.precision,
             seed=job.seed_for("pretraining"),
         )
-        job.check(_steps.finetuned(job, further, labels, self.student, "student_training"))
-        made = job.make(further, "continued_pretraining", allow_partial=True, max_usd=self.pretraining_share * job.left_usd())
-        student = _steps.tune(job, made, labels, self.student, "student_training")
-        return Outcome(student, facts={f"pretraining_{name}": value for name, value in job.read(made).items()})
+        job.check(_steps.finetuned(job, further, labels, self.student, Phase.STUDENT_TRAINING))
+        made = job.make(further, Phase.CONTINUED_PRETRAINING, allow_partial=True, max_usd=self.pretraining_share * job.left_usd())
+        student = _steps.tune(job, made, labels, self.student, Phase.STUDENT_TRAINING)
+        return Outcome(
+            student=student, facts=tuple(Fact(name=f"pretraining_{name}", value=value) for name, value in job.read(made).items())
+        )

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
 
-from bench.contracts import Example, Job, Outcome, Strategy
+from bench.contracts import Example, Fact, Job, Outcome, Phase, Strategy
 from bench.errors import NotEnough
 from bench.training.settings import Distillation, Tuning
 
@@ -74,14 +74,18 @@ class Distill(Strategy):
         base = _steps.cut(job, teacher if self.start_from == "teacher" else large)
         if labels:
             job.check(self._student(job, base, teacher, labels))
-        job.make(teacher, "teacher_tuning")
+        job.make(teacher, Phase.TEACHER_TUNING)
         keep = self.kd if self.method != "pl" and self.kd.teacher_outputs == "cached" else None
         gold = labels if self.gold else ()
         gold_kept = (_steps.soft_labels(job, teacher, gold, keep),) if keep and gold else ()
         reads_pool = self.method != "kd"
         pseudo, kept = _steps.pseudo_label(job, teacher, self.pseudo_share * job.left_usd(), keep) if reads_pool else ((), ())
         student = self._student(job, base, kept + gold_kept if keep else teacher, pseudo + gold)
-        return Outcome(job.make(student, "student_training", allow_partial=True), teacher, {"pseudo_labels": len(pseudo)})
+        return Outcome(
+            student=job.make(student, Phase.STUDENT_TRAINING, allow_partial=True),
+            teacher=teacher,
+            facts=(Fact(name="pseudo_labels", value=len(pseudo), unit="labels"),),
+        )
 
     def _student(
         self, job: Job, base: ModelRecipe, taught_by: tuple[SoftLabels, ...] | ModelRecipe, examples: tuple[Example, ...]
@@ -89,5 +93,5 @@ class Distill(Strategy):
         from bench.strategies import _steps
 
         if self.method == "pl":
-            return _steps.finetuned(job, base, examples, self.student, "student_training")
+            return _steps.finetuned(job, base, examples, self.student, Phase.STUDENT_TRAINING)
         return _steps.distilled(job, base, taught_by, examples, self.student, self.kd)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, model_validator
 
-from bench.contracts import Example, Job, ModelLabel, Outcome, Strategy
+from bench.contracts import Example, Fact, Job, ModelLabel, Outcome, Phase, Strategy
 from bench.errors import BenchError, NotEnough, OverBudget
 from bench.training.llm_endpoint import Endpoint
 from bench.training.llm_prompt import Prompt, Sampling
@@ -67,21 +67,21 @@ class LlmLabel(Strategy):
         labels = job.labels(self.label_share)
         base = _steps.cut(job, _steps.large(job))
         if labels:
-            job.check(_steps.finetuned(job, base, labels, self.student, "student_training"))
+            job.check(_steps.finetuned(job, base, labels, self.student, Phase.STUDENT_TRAINING))
         ask = self._asking(job, labels)
         labellings = _label(job, ask, self.prompt, self.pseudo_share * job.left_usd())
         pseudo = tuple(example for labelling in labellings for example in labelling.examples)
-        student = _steps.tune(job, base, pseudo + (labels if self.gold else ()), self.student, "student_training")
-        facts = {
-            "pseudo_labels": len(pseudo),
-            "invalid_answers": sum(labelling.invalid for labelling in labellings),
-            "prompt_tokens": sum(labelling.prompt_tokens for labelling in labellings),
-            "output_tokens": sum(labelling.output_tokens for labelling in labellings),
-        }
+        student = _steps.tune(job, base, pseudo + (labels if self.gold else ()), self.student, Phase.STUDENT_TRAINING)
+        facts = [
+            Fact(name="pseudo_labels", value=len(pseudo), unit="labels"),
+            Fact(name="invalid_answers", value=sum(labelling.invalid for labelling in labellings)),
+            Fact(name="prompt_tokens", value=sum(labelling.prompt_tokens for labelling in labellings)),
+            Fact(name="output_tokens", value=sum(labelling.output_tokens for labelling in labellings)),
+        ]
         thoughts = [labelling.thought_tokens for labelling in labellings]
         if None not in thoughts:
-            facts["thought_tokens"] = sum(filter(None, thoughts))
-        return Outcome(student, self._model(job), facts, self._answers(ask))
+            facts.append(Fact(name="thought_tokens", value=sum(filter(None, thoughts))))
+        return Outcome(student=student, teacher=self._model(job), facts=tuple(facts), answers=self._answers(ask))
 
     def _model(self, job: Job) -> Pretrained | None:
         from bench.training.recipes import Pretrained
@@ -144,7 +144,7 @@ def _label(job: Job, ask: Ask, prompt: Prompt, max_usd: float) -> list[Labelling
     while start < len(job.unlabelled):
         recipe = ask(job.unlabelled[start : start + size])
         try:
-            made = job.make(recipe, "pseudo_labelling", allow_partial=True, max_usd=job.left_usd() - stop_at)
+            made = job.make(recipe, Phase.PSEUDO_LABELLING, allow_partial=True, max_usd=job.left_usd() - stop_at)
         except OverBudget:
             if not recipe.on_device and size > 1:
                 size //= 2

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from bench.contracts import Job, Outcome, Strategy
+from bench.contracts import Job, Outcome, Phase, Strategy
 from bench.training.settings import Tuning
 
 
@@ -29,7 +29,7 @@ class Sft(Strategy):
         _steps.check_installed(self.teacher, self.student)
         examples = job.labels(self.label_share)
         teacher = _steps.teacher(job, examples, self.teacher)
-        student = _steps.finetuned(job, _steps.cut(job, teacher), examples, self.student, "student_training")
+        student = _steps.finetuned(job, _steps.cut(job, teacher), examples, self.student, Phase.STUDENT_TRAINING)
         job.check(student)
-        job.make(teacher, "teacher_tuning")
-        return Outcome(job.make(student, "student_training", allow_partial=True), teacher)
+        job.make(teacher, Phase.TEACHER_TUNING)
+        return Outcome(student=job.make(student, Phase.STUDENT_TRAINING, allow_partial=True), teacher=teacher)

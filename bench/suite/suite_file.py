@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 
 from bench import registry
-from bench.contracts import POOL, Checkpoint, Compact, Decoding, Metric, Part, Precision, Profiler, Strategy, Task, Text
+from bench.contracts import ITEMS, METERS, POOL, Checkpoint, Compact, Decoding, Metric, Part, Precision, Profiler, Strategy, Task, Text
 from bench.contracts.part import names_used
 from bench.errors import SuiteError
 from bench.suite import parse_yaml
@@ -157,12 +157,16 @@ class _Reader:
 
     def _check_prices(self, spec: SuiteText) -> None:
         fault, prices = self.builder.fault, spec.prices
-        if prices.meter == "energy":
-            if "energy" not in {use.use for use in spec.profilers.values()}:
-                fault(("prices", "meter"), "paying by energy needs the profiler 'energy' under profilers")
-            if not prices.kwh_usd:
-                fault(("prices", "kwh_usd"), "paying by energy needs a price of a kWh above 0")
-        if prices.meter == "items" and (unpriced := sorted(spec.tasks.keys() - prices.usd_per_1k_items)):
+        meter = prices.paying
+        if meter.profiler:
+            if meter.profiler not in {use.use for use in spec.profilers.values()}:
+                fault(("prices", "meter"), f"paying by {meter.name} needs the profiler '{meter.profiler}' under profilers")
+            if not meter.unit_price_usd(prices, "", ""):
+                fault(("prices", meter.price_fields[0]), f"paying by {meter.name} needs a price of a {meter.unit} above 0")
+        for name in prices.usd_per_unit or {}:
+            if METERS[name].unit_usd is not None:
+                fault(("prices", "usd_per_unit", name), f"its price is set by {' and '.join(METERS[name].price_fields)}")
+        if meter is ITEMS and (unpriced := sorted(spec.tasks.keys() - prices.usd_per_1k_items)):
             fault(("prices", "usd_per_1k_items"), f"paying by items needs a price for each task; missing: {', '.join(unpriced)}")
         for label in prices.usd_per_1k_items.keys() - spec.tasks:
             self.builder.unknown(("prices", "usd_per_1k_items", label), f"no such task '{label}'", label, tuple(spec.tasks))

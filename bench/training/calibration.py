@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import random
 
-from bench.contracts import Example, Limit
+from bench.contracts import WALL, Example, Limit
 
 CALIBRATION_STEPS = 12
 """Steps that a calibration trains."""
 
-UNLIMITED = Limit("wall", math.inf)
+UNLIMITED = Limit(meter=WALL)
 """No numeric limit: the work stops when the usage meter refuses the next step."""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
-from bench.contracts import BuildContext, Example, OutputLengths
+from bench.contracts import ITEMS, BuildContext, Example, OutputLengths
 from bench.errors import FIRST_DOES_NOT_FIT, OverBudget
 from bench.training.batches import Encoded, encode, plan_batches
 from bench.training.calibration import CALIBRATION_STEPS, sample
@@ -29,7 +29,7 @@ class Finetuned(Trained):
 
     def forecast_items(self, context: BuildContext) -> int:  # noqa: ARG002
         """All examples count with the first step."""
-        if self.limit and self.limit.meter == "items" and len(self.examples) > self.limit.amount:
+        if self.limit and self.limit.meter is ITEMS and len(self.examples) > self.limit.amount:
             raise OverBudget(FIRST_DOES_NOT_FIT)
         return len(self.examples)
 

@@ -117,10 +117,10 @@ class _Room:
     used: float = 0.0
 
     def takes(self, flops: float, items: int) -> float:
-        return items if self.limit and self.limit.meter == "items" else flops
+        return self.limit.meter.of_step(flops, items) if self.limit and self.limit.meter.known_in_advance else flops
 
     def has(self, flops: float, items: int) -> bool:
-        if self.limit is None or self.limit.meter not in ("flops", "items"):
+        if self.limit is None or not self.limit.meter.known_in_advance:
             return True
         return self.used + self.takes(flops, items) <= self.limit.amount
 

@@ -28,7 +28,7 @@ from typing import Any, Protocol
 
 import torch
 
-from bench.contracts import Limit, Precision, Progress, UsageMeter
+from bench.contracts import FLOPS, Limit, Precision, Progress, UsageMeter
 from bench.errors import FIRST_DOES_NOT_FIT, BenchError, OverBudget
 from bench.training.batches import Encoded, collate
 from bench.training.flops import FlopModel
@@ -96,7 +96,7 @@ def forecast_steps(data: Data, order: Order, tuning: Tuning, flops: FlopModel, o
     installed.
     """
     check_optimizer(tuning.optimizer)
-    ceiling = limit.amount if limit and limit.meter == "flops" else math.inf
+    ceiling = limit.amount if limit and limit.meter is FLOPS else math.inf
     costs: list[float] = []
     used = 0.0
     for step in range(order.steps):

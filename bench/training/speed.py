@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self
 
 import torch
 
-from bench.contracts import Activity, Batch, BuildContext, Decoding, Precision, Recipe
+from bench.contracts import Activity, Batch, BuildContext, Decoding, Fact, Precision, Recipe
 from bench.training.calibration import smaller_batch
 from bench.training.checkpoints import load
 from bench.training.generation import generate_batch, generation_config
@@ -78,10 +78,10 @@ class InferenceSpeed(Recipe):
         large, student = (1000 * statistics.median(times[1:]) / self.documents for times in seconds)
         write_json(folder / "speed.json", {"large_ms": large, "student_ms": student, "large_flops": flops[0], "student_flops": flops[1]})
 
-    def read(self, folder: Path) -> dict[str, float]:
+    def read(self, folder: Path) -> tuple[Fact, ...]:
         """Return large_ms, student_ms, large_flops and student_flops, each per example."""
         speed: dict[str, float] = json.loads((folder / "speed.json").read_text(encoding="utf-8"))
-        return speed
+        return tuple(Fact(name=name, value=value, unit="ms" if name.endswith("_ms") else "FLOP") for name, value in speed.items())
 
     def _runs(self, context: BuildContext) -> list[Callable[[], None]]:
         models = [load(recipe.folder(context)) for recipe in (self.large, self.student)]

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bench.cli import main
-from bench.contracts import Charge, Reading, Score
+from bench.contracts import Charge, Fact, Reading, Score
 from bench.execution import worker
 from bench.execution.ledger import Ledger
 from bench.execution.purse import Purse
@@ -95,7 +95,8 @@ def done(arm: Arm, results: Path) -> Ending:
     for subject, found in scores.items():
         book.score(subject, Score("rouge2", found["rouge2"][0], "points", "higher"))
     book.reading("student_training", Reading("peak_memory", 2.0**20, "B", "counter"))
-    book.facts(facts)
+    for name, value in facts.items():
+        book.fact(Fact(name=name, value=value))
     write_predictions(folder, scores)
     student, teacher = (results / "store" / "models" / name / "artifact" for name in (f"student-{arm.id}", f"teacher-{arm.cell.label}"))
     for made in (student, teacher):

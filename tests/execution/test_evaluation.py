@@ -44,7 +44,7 @@ def scored(
     suite: Any = SimpleNamespace(metrics={"metric": metric})
     job: Any = SimpleNamespace(bench=SimpleNamespace(cache=cache), has_made=lambda recipe: True)
     arm: Any = None
-    evaluation = Evaluation(suite=suite, arm=arm, splits=splits, job=job, outcome=Outcome(Pretrained(student)))
+    evaluation = Evaluation(suite=suite, arm=arm, splits=splits, job=job, outcome=Outcome(student=Pretrained(student)))
     return {
         subject: {score.name: score.value for score in scores if score.value is not None}
         for subject, scores in evaluation.scores(predictions, {}).items()

@@ -13,7 +13,7 @@ from hypothesis import given, note
 from hypothesis import strategies as st
 
 from bench import registry
-from bench.contracts import Charge, no_progress
+from bench.contracts import METERS, Charge, no_progress
 from bench.errors import BenchError
 from bench.execution import prepare, runner
 from bench.execution.job import ArmJob
@@ -21,20 +21,13 @@ from bench.execution.ledger import Ledger, rows
 from bench.execution.prepared_suite import PreparedSuite
 from bench.execution.record import Record
 from bench.forecast.suite import SuiteForecast, refuse_above
-from bench.suite.prices import FORESEEN
-from tests.forecast.both import Ground, ground
+from tests.forecast.both import Ground
 from tests.forecast.draws import draws
 from tests.forecast.valid_suites import Draw, suites
 
 BILLIONTH = 1e-9
 MEASURED = ("s", "kWh")
 """Units whose quantity is another one each time."""
-
-
-@pytest.fixture(scope="session")
-def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
-    with ground(tmp_path_factory.mktemp("interrupted")) as found:
-        yield found
 
 
 @pytest.mark.parametrize("use", registry.names("strategies"))
@@ -70,7 +63,11 @@ def body(use: str, data: st.DataObject, here: Ground) -> None:
 def foreseen(draw: Draw) -> Draw:
     """The same, paid by a meter whose amount is known beforehand."""
     prices = draw.tree["prices"]
-    return draw if prices.get("meter", "flops") in FORESEEN else replace(draw, tree={**draw.tree, "prices": {**prices, "meter": "flops"}})
+    return (
+        draw
+        if METERS[prices.get("meter", "flops")].known_in_advance
+        else replace(draw, tree={**draw.tree, "prices": {**prices, "meter": "flops"}})
+    )
 
 
 @contextmanager

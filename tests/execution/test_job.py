@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.contracts import BuildContext, Example, Outcome, Progress, Recipe, Splits, Text, no_progress
+from bench.contracts import BuildContext, Example, Outcome, Phase, Progress, Recipe, Splits, Text, no_progress, numbers
 from bench.errors import BenchError, NotEnough, OverBudget
 from bench.execution.evaluation import Evaluation
 from bench.execution.job import ArmJob
@@ -43,7 +43,7 @@ def test_labels_are_bought_for_a_share_of_the_budget_and_paid(loaded: suite_file
     buyer = job(loaded, tmp_path, budget=2.0)
     assert len(buyer.labels(0.5)) == 10 + 10
     assert buyer.left_usd() == 1.0
-    assert buyer.facts == {"labels_owned": 10, "labels_bought": 10}
+    assert numbers(buyer.facts) == {"labels_owned": 10, "labels_bought": 10}
 
 
 def test_smaller_purchases_are_prefixes_of_larger_ones(loaded: suite_file.Suite, tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_another_seed_draws_other_labels_and_the_same_seed_the_same(loaded: suit
 
 
 def test_more_labels_than_there_are_cannot_be_bought(loaded: suite_file.Suite, tmp_path: Path) -> None:
-    with pytest.raises(NotEnough, match="10 labels owned and 200 bought make 210, the data holds 100"):
+    with pytest.raises(NotEnough, match=r"\b10 .*\b200 .*\b210\b.*\b100$"):
         job(loaded, tmp_path, budget=20.0).labels(1.0)
 
 
@@ -69,8 +69,8 @@ def test_a_job_has_no_test_split(loaded: suite_file.Suite, tmp_path: Path) -> No
 def test_what_is_made_is_paid_once_by_each_arm_and_made_once_for_both(loaded: suite_file.Suite, tmp_path: Path) -> None:
     first, second = job(loaded, tmp_path, seed=1), job(loaded, tmp_path, seed=2)
     for arm in (first, second):
-        arm.make(Steps(10), "teacher_tuning")
-        arm.make(Steps(10), "teacher_tuning")
+        arm.make(Steps(10), Phase.TEACHER_TUNING)
+        arm.make(Steps(10), Phase.TEACHER_TUNING)
         assert arm.left_usd() == pytest.approx(1.0 - 0.1)
         assert arm.read(Steps(10)) == 10
     paid = [row for row in rows(tmp_path / "arm-1.0-2") if row.get("paid_by") == "purse"]
@@ -78,35 +78,35 @@ def test_what_is_made_is_paid_once_by_each_arm_and_made_once_for_both(loaded: su
 
 
 def test_all_three_meters_are_written_down_and_one_is_paid(loaded: suite_file.Suite, tmp_path: Path) -> None:
-    job(loaded, tmp_path).make(Steps(10), "student_training")
+    job(loaded, tmp_path).make(Steps(10), Phase.STUDENT_TRAINING)
     found = {row["unit"]: row["paid_by"] for row in rows(tmp_path / "arm-1.0-1") if row["row"] == "charge"}
     assert found == {"FLOP": "purse", "s": "other meter"}
 
 
 def test_evaluation_is_written_down_and_free(loaded: suite_file.Suite, tmp_path: Path) -> None:
     arm = job(loaded, tmp_path)
-    arm.make(Steps(100), "evaluation")
+    arm.make(Steps(100), Phase.EVALUATION)
     assert arm.left_usd() == 1.0
     assert {row["paid_by"] for row in rows(tmp_path / "arm-1.0-1") if row["row"] == "charge"} == {"free", "other meter"}
 
 
 def test_work_whose_price_is_known_is_refused_before_it_is_done(loaded: suite_file.Suite, tmp_path: Path) -> None:
     arm = job(loaded, tmp_path)
-    with pytest.raises(OverBudget, match=r"teacher tuning costs \$2.00, \$1.00 of \$1.00 are left"):
-        arm.make(Steps(200), "teacher_tuning")
+    with pytest.raises(OverBudget, match=r"teacher tuning .*\$2\.00.* \$1\.00 .*\$1\.00"):
+        arm.make(Steps(200), Phase.TEACHER_TUNING)
     assert not (tmp_path / "store").exists()
 
 
 def test_work_that_may_be_shortened_takes_what_the_money_buys(loaded: suite_file.Suite, tmp_path: Path) -> None:
     arm = job(loaded, tmp_path)
-    made = arm.make(Steps(200), "student_training", allow_partial=True)
+    made = arm.make(Steps(200), Phase.STUDENT_TRAINING, allow_partial=True)
     assert arm.read(made) == 100
     assert arm.left_usd() == 0.0
 
 
 def test_a_part_of_the_money_can_be_set_aside(loaded: suite_file.Suite, tmp_path: Path) -> None:
     arm = job(loaded, tmp_path)
-    made = arm.make(Steps(200), "pseudo_labelling", allow_partial=True, max_usd=0.305)
+    made = arm.make(Steps(200), Phase.PSEUDO_LABELLING, allow_partial=True, max_usd=0.305)
     assert arm.read(made) == 30
     assert arm.left_usd() == pytest.approx(0.7)
 
@@ -114,7 +114,7 @@ def test_a_part_of_the_money_can_be_set_aside(loaded: suite_file.Suite, tmp_path
 def test_work_that_costs_exactly_what_is_left_is_done(loaded: suite_file.Suite, tmp_path: Path) -> None:
     for steps in (1, 3, 7, 29):
         arm = job(loaded, tmp_path, budget=round(0.01 * steps, 9))
-        arm.make(Steps(steps), "teacher_tuning")
+        arm.make(Steps(steps), Phase.TEACHER_TUNING)
         assert arm.left_usd() == 0.0
 
 
@@ -125,18 +125,18 @@ def test_a_budget_is_counted_in_whole_billionths_of_a_dollar() -> None:
 
 def test_a_label_that_costs_next_to_nothing_is_not_bought_without_end(tmp_path: Path) -> None:
     cheap = priced(tmp_path, "meter: flops", label_usd="5.0e-324")
-    with pytest.raises(NotEnough, match="the data holds 100"):
+    with pytest.raises(NotEnough, match=r"\b10 .*\b100$"):
         job(cheap, tmp_path).labels(0.5)
 
 
 def test_a_first_step_that_does_not_fit_says_what_is_left(loaded: suite_file.Suite, tmp_path: Path) -> None:
-    with pytest.raises(OverBudget, match=r"first step of student training .* \$0\.01 .* \$0\.01"):
-        job(loaded, tmp_path, budget=0.009).make(Steps(3), "student_training", allow_partial=True)
+    with pytest.raises(OverBudget, match=r"student training .* \$0\.01 .* \$0\.01"):
+        job(loaded, tmp_path, budget=0.009).make(Steps(3), Phase.STUDENT_TRAINING, allow_partial=True)
 
 
 def test_a_first_step_that_does_not_fit_ends_the_arm(loaded: suite_file.Suite, tmp_path: Path) -> None:
     with pytest.raises(OverBudget):
-        job(loaded, tmp_path, budget=0.009).make(Steps(3), "student_training", allow_partial=True)
+        job(loaded, tmp_path, budget=0.009).make(Steps(3), Phase.STUDENT_TRAINING, allow_partial=True)
 
 
 @settings(max_examples=30)
@@ -147,7 +147,7 @@ def test_no_sequence_of_work_overspends(
     arm = job(loaded, tmp_path_factory.mktemp("arm"), budget)
     for i, n in enumerate(steps):
         try:
-            arm.make(Steps(n, name=str(i)), "student_training", allow_partial=i % 2 == 0)
+            arm.make(Steps(n, name=str(i)), Phase.STUDENT_TRAINING, allow_partial=i % 2 == 0)
         except OverBudget:
             continue
     assert arm.left_usd() >= 0.0
@@ -175,7 +175,7 @@ def metered(tmp_path: Path) -> suite_file.Suite:
 def test_work_that_the_clock_cuts_off_has_used_up_its_money(tmp_path: Path) -> None:
     arm = job(metered(tmp_path), tmp_path, budget=0.0002)
     with pytest.raises(OverBudget):
-        arm.make(Steps(100, seconds_a_step=0.05), "teacher_tuning")
+        arm.make(Steps(100, seconds_a_step=0.05), Phase.TEACHER_TUNING)
     assert arm.left_usd() == 0.0
     (row,) = [row for row in rows(tmp_path / "arm-0.0002-1") if row.get("paid_by") == "purse"]
     assert (row["kind"], row["unit"], row["quantity"]) == ("compute cut off", "s", pytest.approx(0.2))
@@ -184,7 +184,7 @@ def test_work_that_the_clock_cuts_off_has_used_up_its_money(tmp_path: Path) -> N
 def test_a_bill_that_overruns_the_purse_at_the_very_end_empties_it(tmp_path: Path) -> None:
     arm = job(metered(tmp_path), tmp_path, budget=0.0002)
     with pytest.raises(OverBudget):
-        arm.make(Steps(1, seconds_a_step=0.05, tail_s=0.3), "teacher_tuning")
+        arm.make(Steps(1, seconds_a_step=0.05, tail_s=0.3), Phase.TEACHER_TUNING)
     assert arm.left_usd() == 0.0
 
 
@@ -216,15 +216,15 @@ BY_ITEMS = "meter: items, usd_per_1k_items: {own: {teacher_tuning: 2.0, pseudo_l
 
 def test_items_are_paid_at_the_price_of_their_task_and_phase(tmp_path: Path) -> None:
     arm = job(priced(tmp_path, BY_ITEMS), tmp_path)
-    arm.make(Items(100), "teacher_tuning")
+    arm.make(Items(100), Phase.TEACHER_TUNING)
     assert arm.left_usd() == pytest.approx(0.8)
-    arm.make(Items(101), "student_training")
+    arm.make(Items(101), Phase.STUDENT_TRAINING)
     assert arm.left_usd() == pytest.approx(0.8)
-    made = arm.make(Items(2000), "pseudo_labelling", allow_partial=True)
+    made = arm.make(Items(2000), Phase.PSEUDO_LABELLING, allow_partial=True)
     assert arm.read(made) == 800
     assert arm.left_usd() == pytest.approx(0.0)
-    with pytest.raises(OverBudget, match=r"teacher tuning costs \$0.01, \$0.00 of \$1.00 are left"):
-        arm.make(Items(5), "teacher_tuning")
+    with pytest.raises(OverBudget, match=r"teacher tuning .*\$0\.01.* \$0\.00 .*\$1\.00"):
+        arm.make(Items(5), Phase.TEACHER_TUNING)
 
 
 @dataclass(frozen=True)
@@ -252,18 +252,18 @@ BY_TOKENS = "usd_per_1m_prompt_tokens: 100, usd_per_1m_output_tokens: 400"
 
 def test_tokens_are_paid_whatever_the_meter_and_somebody_elses_device_is_not(tmp_path: Path) -> None:
     arm = job(priced(tmp_path, BY_TOKENS), tmp_path)
-    arm.make(Sold(1000, 500), "pseudo_labelling")
+    arm.make(Sold(1000, 500), Phase.PSEUDO_LABELLING)
     paid = {row["kind"]: (row["quantity"], row["usd"]) for row in rows(tmp_path / "arm-1.0-1") if row["row"] == "charge"}
     assert paid == {"prompt tokens": (1000, 0.1), "output tokens": (500, 0.2)}
     with pytest.raises(OverBudget, match=r"pseudo labelling costs \$0.75"):
-        arm.make(Sold(1000, 1625), "pseudo_labelling")
+        arm.make(Sold(1000, 1625), Phase.PSEUDO_LABELLING)
     assert arm.left_usd() == pytest.approx(0.7)
 
 
 def test_tokens_that_cost_more_than_was_estimated_empty_the_purse_and_no_more(tmp_path: Path) -> None:
     arm = job(priced(tmp_path, BY_TOKENS), tmp_path)
     with pytest.raises(OverBudget):
-        arm.make(Sold(1000, 5000, estimate=0.1), "pseudo_labelling")
+        arm.make(Sold(1000, 5000, estimate=0.1), Phase.PSEUDO_LABELLING)
     assert arm.left_usd() == pytest.approx(0.0)
 
 
@@ -287,7 +287,7 @@ class Documents(Text):
 def test_money_that_is_exactly_enough_for_items_is_enough(tmp_path: Path, usd: float, usd_per_1k: float, items: int) -> None:
     prices = f"meter: items, usd_per_1k_items: {{own: {{teacher_tuning: {usd_per_1k}}}}}"
     arm = job(priced(tmp_path, prices), tmp_path, budget=usd)
-    arm.make(Items(items), "teacher_tuning")
+    arm.make(Items(items), Phase.TEACHER_TUNING)
     assert arm.left_usd() == 0.0
 
 
@@ -299,12 +299,12 @@ def test_the_labels_owned_are_the_first_drawn_whatever_is_bought(loaded: suite_f
 
 def test_a_student_that_the_arm_did_not_make_or_that_is_no_model_is_not_scored(loaded: suite_file.Suite, tmp_path: Path) -> None:
     own = job(loaded, tmp_path)
-    made = own.make(Pretrained(Random()), "student_training")
+    made = own.make(Pretrained(Random()), Phase.STUDENT_TRAINING)
 
     def scored(student: Recipe) -> Evaluation:
-        return Evaluation(suite=loaded, arm=arms.arms(loaded)[0], splits=SPLITS, job=own, outcome=Outcome(student))
+        return Evaluation(suite=loaded, arm=arms.arms(loaded)[0], splits=SPLITS, job=own, outcome=Outcome(student=student))
 
     assert scored(made).models == {"student": made}
-    for student in (Pretrained(Random(seed=1)), own.make(Steps(1), "student_training")):
+    for student in (Pretrained(Random(seed=1)), own.make(Steps(1), Phase.STUDENT_TRAINING)):
         with pytest.raises(BenchError):
             _ = scored(student).models

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.contracts import Charge, Reading, Score
+from bench.contracts import Charge, Fact, Reading, Score
 from bench.errors import OverBudget
 from bench.execution import ledger
 from bench.execution.ledger import Ledger
@@ -60,7 +60,7 @@ def test_rows_are_on_disk_before_the_ledger_is_closed(tmp_path: Path) -> None:
     book.charge(charge(2, 0.25))
     book.score("student", Score("rouge2", 12.5, "points", "higher", (12.5,)))
     book.reading("student_training", Reading("energy", None, "kWh", "modelled", reason="no meter"), shared=True)
-    book.fact("labels_bought", 7)
+    book.fact(Fact(name="labels_bought", value=7, unit="labels"))
     found = ledger.rows(tmp_path)
     assert [row["row"] for row in found] == ["charge", "score", "reading", "fact"]
     assert found[0]["usd"] == 0.5
@@ -70,14 +70,14 @@ def test_rows_are_on_disk_before_the_ledger_is_closed(tmp_path: Path) -> None:
 
 def test_a_new_attempt_keeps_the_ledger_of_the_one_before(tmp_path: Path) -> None:
     for n in (1, 2, 3):
-        Ledger(tmp_path).fact("attempt", n)
+        Ledger(tmp_path).fact(Fact(name="attempt", value=n))
     assert ledger.rows(tmp_path)[0]["value"] == 3
     kept = sorted(tmp_path.glob("ledger.attempt-*.jsonl"))
     assert [json.loads(path.read_text())["value"] for path in kept] == [1, 2]
 
 
 def test_a_line_cut_off_by_a_kill_is_left_out(tmp_path: Path) -> None:
-    Ledger(tmp_path).fact("whole", 1)
+    Ledger(tmp_path).fact(Fact(name="whole", value=1))
     with (tmp_path / "ledger.jsonl").open("a") as f:
         f.write('{"row": "fact", "na')
     assert [row["name"] for row in ledger.rows(tmp_path)] == ["whole"]

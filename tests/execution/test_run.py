@@ -1,6 +1,7 @@
 """Arms of suites/smoke.yaml, whose tiny random models are really trained: in this process, and in their own where a run is killed."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from bench.forecast.suite import forecasts
 from bench.suite import suite_file
 from bench.suite.arms import Arm
 from tests.execution.fake_worker import SUITE, bench, in_this_process, instead, records
+from tests.facts import missing
 from tests.prepared import prepared
 
 
@@ -146,12 +148,13 @@ def test_a_plan_says_what_of_a_run_has_ended_and_what_is_left(smoke: Path, cache
     command = ["plan", SUITE, "--results", str(tmp_path), "--cache", str(cache), "--no-calibrate"]
     whole = bench(*command, "--max-usd", "0")
     assert whole.exit_code == 0, whole.stderr
-    assert "All arms have ended: `bench run` has nothing to do." in whole.stdout
+    assert missing(whole.stdout, "All arms have ended") == []
     for path in [*folder.glob("*.annotate.4usd*"), *folder.glob("*.annotate.8usd*")]:
         shutil.rmtree(path)
     begun = bench(*command, "--max-usd", "0.5")
     assert begun.exit_code == 2
-    assert "6 of 8 arms have ended, and what was made is kept. To go, shared work done once: $0.80." in begun.stdout
+    (line,) = (line for line in begun.stdout.splitlines() if "6 of 8 arms" in line)
+    assert missing(line, "$0.80") == []
 
 
 def test_what_a_plan_foresaw_stands_beside_what_was_measured(smoke: Path, cache: Path, tmp_path: Path) -> None:
@@ -167,8 +170,8 @@ def test_what_a_plan_foresaw_stands_beside_what_was_measured(smoke: Path, cache:
     assert bench("report", str(folder)).exit_code == 0
     section = (folder / "report.md").read_text().split("## Predicted and measured\n")[1].split("\n## ")[0]
     assert sum(line.startswith("| stories") for line in section.splitlines()) == 4
-    assert "Dollars were predicted to the millionth in 2 of the 2 arms in which nothing depends on what a model says." in section
-    assert "Time was predicted within 25%" in section
+    assert re.search(r"Dollars [^.]*\b2 of (the )?2 arms", section)
+    assert re.search(r"Time [^.]*\b25%", section)
     assert "Predicted and measured" in (folder / "report.html").read_text()
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.contracts import Bill, BuildContext, Instrument, Limit, Part, Profiler, Reading, Recipe, no_progress
+from bench.contracts import FLOPS, ITEMS, WALL, Bill, BuildContext, Instrument, Limit, Part, Profiler, Reading, Recipe, no_progress
 from bench.errors import OverBudget
-from bench.execution.store import Allowance, DryStore, StepMeter, Store, window
+from bench.execution.store import DryStore, StepMeter, Store, window
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Steps(Recipe):
         return len((folder / "steps").read_text().splitlines())
 
     def placeholder(self, context: BuildContext) -> int:
-        fit = self.steps if self.limit is None or self.limit.meter != "flops" else min(self.steps, int(self.limit.amount // 10))
+        fit = self.steps if self.limit is None or self.limit.meter is not FLOPS else min(self.steps, int(self.limit.amount // 10))
         if not fit:
             raise OverBudget("no room")
         return fit
@@ -65,7 +65,7 @@ def store(folder: Path, profilers: dict[str, Profiler] | None = None) -> Store:
     return Store(folder / "store", folder / "cache", "cpu", profilers or {}, no_progress)
 
 
-FREE = Allowance("flops")
+FREE = Limit(meter=FLOPS)
 
 
 def test_the_second_to_ask_finds_the_artifact_and_the_same_bill(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_the_second_to_ask_finds_the_artifact_and_the_same_bill(tmp_path: Path) 
 
 
 def test_recipes_that_make_different_things_have_different_keys() -> None:
-    recipes = [Steps(3), Steps(4), Steps(3, "x"), Steps(3, limit=Limit("flops", 10.0)), Broken()]
+    recipes = [Steps(3), Steps(4), Steps(3, "x"), Steps(3, limit=Limit(meter=FLOPS, amount=10.0)), Broken()]
     assert len({recipe.key for recipe in recipes}) == len(recipes)
     assert Steps(3).key == Steps(3).key
 
@@ -99,36 +99,36 @@ def test_what_a_killed_process_left_half_made_is_made_anew(tmp_path: Path) -> No
 
 
 def test_a_recipe_with_a_limit_stops_at_the_step_that_no_longer_fits(tmp_path: Path) -> None:
-    recipe = Steps(10, limit=Limit("flops", 35.0))
-    bill, _ = store(tmp_path).bill_for(recipe, Allowance("flops", 35.0))
+    recipe = Steps(10, limit=Limit(meter=FLOPS, amount=35.0))
+    bill, _ = store(tmp_path).bill_for(recipe, Limit(meter=FLOPS, amount=35.0))
     assert (bill.flops, store(tmp_path).value(recipe)) == (30, 3)
 
 
 def test_a_recipe_without_a_limit_is_refused_and_not_kept(tmp_path: Path) -> None:
     with pytest.raises(OverBudget):
-        store(tmp_path).bill_for(Steps(10), Allowance("flops", 35.0))
+        store(tmp_path).bill_for(Steps(10), Limit(meter=FLOPS, amount=35.0))
     assert store(tmp_path).bill(Steps(10)) is None
 
 
 def test_by_the_clock_work_stops_before_a_step_like_the_longest_would_overrun(tmp_path: Path) -> None:
-    recipe = Steps(100, seconds_a_step=0.05, limit=Limit("wall", 0.5))
-    bill, _ = store(tmp_path).bill_for(recipe, Allowance("wall", 0.5))
+    recipe = Steps(100, seconds_a_step=0.05, limit=Limit(meter=WALL, amount=0.5))
+    bill, _ = store(tmp_path).bill_for(recipe, Limit(meter=WALL, amount=0.5))
     assert 1 <= store(tmp_path).value(recipe) < 11
     assert bill.wall_s >= 0.05
 
 
 def test_the_tally_tells_how_much_of_its_allowance_is_used() -> None:
-    meters = StepMeter(allowance=Allowance("flops", 40))
+    meters = StepMeter(limit=Limit(meter=FLOPS, amount=40))
     assert meters.can_afford(40)
     assert not meters.can_afford(41)
     meters.record_step(30)
     assert meters.fraction_used() == 0.75
     assert not meters.can_afford(11)
-    assert StepMeter(allowance=Allowance("flops")).fraction_used() == 0.0
+    assert StepMeter(limit=Limit(meter=FLOPS)).fraction_used() == 0.0
 
 
 def test_items_are_counted_beside_flops_and_held_to_an_allowance_of_their_own() -> None:
-    meters = StepMeter(allowance=Allowance("items", 5))
+    meters = StepMeter(limit=Limit(meter=ITEMS, amount=5))
     assert meters.can_afford(1e9, 5)
     assert not meters.can_afford(0, 6)
     meters.record_step(10, 4)
@@ -203,12 +203,12 @@ def test_the_bill_keeps_what_the_instruments_saw(tmp_path: Path) -> None:
 def test_a_dry_store_forecasts_and_makes_nothing(tmp_path: Path) -> None:
     dry = DryStore(tmp_path, no_progress)
     assert dry.bill_for(Steps(7), FREE)[0].flops == 70
-    assert dry.bill_for(Steps(7, limit=Limit("flops", 25.0)), Allowance("flops", 25.0))[0].flops == 20
+    assert dry.bill_for(Steps(7, limit=Limit(meter=FLOPS, amount=25.0)), Limit(meter=FLOPS, amount=25.0))[0].flops == 20
     assert dry.value(Steps(7)) == 7
-    assert dry.value(Steps(7, limit=Limit("flops", 25.0))) == 2
+    assert dry.value(Steps(7, limit=Limit(meter=FLOPS, amount=25.0))) == 2
     with pytest.raises(OverBudget):
-        dry.bill_for(Steps(7, limit=Limit("flops", 5.0)), Allowance("flops", 5.0))
-    assert dry.value(Steps(7, limit=Limit("wall", 0.1))) == 7
+        dry.bill_for(Steps(7, limit=Limit(meter=FLOPS, amount=5.0)), Limit(meter=FLOPS, amount=5.0))
+    assert dry.value(Steps(7, limit=Limit(meter=WALL, amount=0.1))) == 7
     assert not list(tmp_path.iterdir())
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from hypothesis import given, note
 from hypothesis import strategies as st
@@ -17,18 +15,11 @@ from bench.execution.record import Record
 from bench.forecast.arm import Forecast
 from bench.forecast.suite import SuiteForecast
 from bench.suite.arms import Arm
-from bench.suite.prices import FORESEEN
-from tests.forecast.both import Ground, ground
+from tests.forecast.both import Ground
 from tests.forecast.draws import draws
 from tests.forecast.valid_suites import ENDPOINT, Draw, model, rows_of, suites
 
 BILLIONTH = 1e-9
-
-
-@pytest.fixture(scope="session")
-def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
-    with ground(tmp_path_factory.mktemp("agree")) as found:
-        yield found
 
 
 @pytest.mark.parametrize("use", registry.names("strategies"))
@@ -81,20 +72,20 @@ def body(use: str, data: st.DataObject, here: Ground) -> None:
 
 def agree(here: Ground, prepared: PreparedSuite, ahead: SuiteForecast, arm: Arm, record: Record) -> None:
     """What was foreseen before anything was made, and what came of it."""
-    forecast, meter = ahead.planned[arm], prepared.suite.spec.prices.meter
+    forecast, meter = ahead.planned[arm], prepared.suite.spec.prices.paying
     assert record.spent_usd is not None
     assert record.spent_usd <= arm.budget_usd
     total = ahead.standalone[arm]
     assert record.spent_usd <= total.at_most_usd + BILLIONTH
-    if meter in FORESEEN:
+    if meter.known_in_advance:
         assert total.expected_usd is not None
         assert 0 <= total.expected_usd <= total.at_most_usd
         assert not forecast.exact or total.expected_usd == total.at_most_usd
-    if meter in FORESEEN and forecast.exact:
+    if meter.known_in_advance and forecast.exact:
         same(here, prepared, arm, forecast, record)
     elif record.status == "failed":
         assert (forecast.status, words(forecast.stops)) == ("failed", record.reason)
-    elif meter in FORESEEN and not forecast.limited:
+    elif meter.known_in_advance and not forecast.limited:
         assert record.status in (forecast.status, "skipped")  # skipped: no output was any use as a label
 
 
@@ -105,7 +96,7 @@ def same(here: Ground, prepared: PreparedSuite, arm: Arm, forecast: Forecast, re
     assert paid(rows(prepared.results / arm.id)) == [told(charge) for charge in forecast.charges if counts(charge.paid_by, charge.phase)]
     for name, value in forecast.facts.items():
         assert record.facts.get(name) == value, name
-    if prepared.suite.spec.prices.meter in FORESEEN:  # a clock may have ended a training before its last step
+    if prepared.suite.spec.prices.paying.known_in_advance:  # a clock may have ended a training before its last step
         assert here.steps(arm) == forecast.steps
 
 

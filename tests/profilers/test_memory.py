@@ -34,9 +34,9 @@ def test_a_peak_that_is_over_before_the_end_is_still_seen(measure):
 
 def test_without_a_gpu_its_readings_are_missing_with_a_reason(no_gpu, measure):
     readings = measure(Memory())
-    missing = {quantity for quantity, reading in readings.items() if reading.value is None}
-    assert missing == set(readings) - {"peak_rss"}
-    assert {readings[quantity].reason for quantity in missing} == {"torch sees no GPU here"}
+    without = {quantity for quantity, reading in readings.items() if reading.value is None}
+    assert without == set(readings) - {"peak_rss"}
+    assert all("no GPU" in (readings[quantity].reason or "") for quantity in without)
 
 
 def test_a_gpu_is_read_through_torch_and_through_its_driver_in_bytes(gpu, measure):

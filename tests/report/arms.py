@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.contracts import Charge, Reading, Score
+from bench.contracts import Charge, Fact, Reading, Score
 from bench.execution.ledger import Ledger
 from bench.execution.purse import Purse
 from bench.execution.record import write_record
 from bench.metrics._means import mean
+from bench.results.columns import old_fact_unit
 from tests.records import record
 
 FLOP_USD = 1.875 / 3600 / 1e14
@@ -57,7 +58,7 @@ def write_arm(
         for metric, why in (missing or {}).items():
             ledger.score(subject, Score(metric, None, "points", "higher", reason=why))
     for fact, value in (facts or {}).items():
-        ledger.fact(fact, value)
+        ledger.fact(Fact(name=fact, value=value, unit=old_fact_unit(fact)))
     if scores:
         write_predictions(folder, scores)
     where = dict(

@@ -10,6 +10,7 @@ from bench.errors import BenchError
 from bench.results import repricing
 from bench.results import table as results
 from bench.results.table import Results
+from tests.facts import missing
 from tests.report import study
 from tests.report.arms import write_arm, write_suite
 
@@ -89,16 +90,16 @@ def test_work_that_was_cut_off_is_known_in_its_own_unit_alone(tmp_path: Path) ->
 
 
 def test_a_meter_that_no_arm_has_is_refused_in_one_line(found: Results) -> None:
-    with pytest.raises(BenchError, match="no arm's ledger counts its unit, item; take energy or flops or wall"):
+    with pytest.raises(BenchError, match=r"items: .* energy .*flops .*wall"):
         repricing.reprice(found, repricing.asked(found).changed({}, meter="items"))
 
 
 @pytest.mark.parametrize(
     ("label_usd", "others", "match"),
     [
-        ({"": -1.0}, {}, "a label cannot cost -1 USD"),
-        ({"": float("nan")}, {}, "a label cannot cost nan USD"),
-        ({"nothing": 1.0}, {}, "no task 'nothing' in these results; they hold: docstrings"),
+        ({"": -1.0}, {}, "label .* -1 USD"),
+        ({"": float("nan")}, {}, "label .* nan USD"),
+        ({"nothing": 1.0}, {}, "'nothing' .*docstrings"),
         ({}, {"device_hour_usd": -2.0}, "device_hour_usd"),
         ({}, {"meter": "steps"}, "meter"),
     ],
@@ -115,7 +116,7 @@ def test_a_price_for_one_task_leaves_the_others(found: Results) -> None:
 
 def test_results_without_prices_say_so(tmp_path: Path) -> None:
     write_arm(tmp_path, "a")
-    with pytest.raises(BenchError, match="do not say at which prices"):
+    with pytest.raises(BenchError, match=r"prices.*suite\.json.* run "):
         repricing.asked(results.read(tmp_path))
 
 
@@ -124,8 +125,11 @@ def test_arms_whose_work_money_set_are_named_with_what_it_set(tmp_path: Path) ->
     write_arm(tmp_path, "buyer", facts={"labels_bought": 1200})
     write_arm(tmp_path, "cut", facts={"labels_bought": 0, "limited_by_budget": 1})
     write_arm(tmp_path, "free", facts={"labels_bought": 0})
-    told = repricing.set_by_money(results.read(tmp_path))
-    assert told == {"buyer": "bought 1,200 labels", "cut": "its training, labelling or distillation was cut to what money was left"}
+    reasons = repricing.set_by_money(results.read(tmp_path))
+    assert [*reasons] == ["buyer", "cut"]
+    assert missing(reasons["buyer"], "1,200 labels") == []
+    assert missing(reasons["cut"], "training", "distillation") == []
+    assert "labels" not in reasons["cut"]
 
 
 def test_arms_that_took_no_step_can_be_counted_by_the_meter_they_were_run_by(tmp_path: Path) -> None:

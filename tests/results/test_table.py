@@ -184,7 +184,8 @@ def test_an_arm_without_a_record_is_unfinished_and_keeps_its_charges(tmp_path: P
     (folder / "record.json").unlink()
     arms = results.arms(results.read(tmp_path).table)
     assert arms["status"].to_dict() == {"a": "unfinished", "b": "unfinished"}
-    assert arms["reason"].to_dict() == {"a": "still running, or cut off", "b": "not started"}
+    assert "running" in arms["reason"]["a"]
+    assert arms["reason"]["b"] == "not started"
     assert arms.loc["a", "usd labels"] == CHARGES[0].usd
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bench import registry
-from bench.contracts import Example, Part, Splits, no_progress
+from bench.contracts import Example, Part, Splits, no_progress, numbers
 from bench.errors import BenchError, CheckpointError, NotEnough, OverBudget
 from bench.execution.job import ArmJob
 from bench.execution.ledger import rows
@@ -26,7 +26,12 @@ def test_an_endpoint_is_paid_for_the_tokens_it_counted_and_for_no_compute(fake: 
     outcome = run(tmp_path, cache, at(fake))
     asked = len(POOL)
     assert outcome.teacher is None
-    assert outcome.facts == {"pseudo_labels": asked, "invalid_answers": 0, "prompt_tokens": 100 * asked, "output_tokens": 5 * asked}
+    assert numbers(outcome.facts) == {
+        "pseudo_labels": asked,
+        "invalid_answers": 0,
+        "prompt_tokens": 100 * asked,
+        "output_tokens": 5 * asked,
+    }
     assert charges(tmp_path) == {
         "prompt tokens": {"quantity": 100 * asked, "usd": pytest.approx(100 * asked * 100 / 1e6), "unit": "token"},
         "output tokens": {"quantity": 5 * asked, "usd": pytest.approx(5 * asked * 400 / 1e6), "unit": "token"},
@@ -79,7 +84,7 @@ def test_another_arm_pays_for_the_same_answers_but_asks_for_none(fake: FakeEndpo
 
 def test_a_run_that_broke_off_asks_for_the_rest_alone_and_pays_for_all(fake: FakeEndpoint, cache: Path, tmp_path: Path) -> None:
     fake.script = [fake.otherwise] * 5 + [fails(500)]
-    with pytest.raises(BenchError, match="answers so far are kept, run again"):
+    with pytest.raises(BenchError, match=r"HTTP 500; .*answers .*kept.* again"):
         run(tmp_path, cache, at(fake))
     run(tmp_path, cache, at(fake))
     assert fake.documents()[6:] == [example.source for example in POOL[5:]]
@@ -90,8 +95,8 @@ def test_invalid_answers_are_paid_and_counted_and_not_trained_on(fake: FakeEndpo
     fake.script = [says(""), says("a long ti", "length"), says("maybe"), says("Yes.")]
     fake.otherwise = says("no")
     outcome = run(tmp_path, cache, at(fake) | {"prompt": {"answers": [["yes", "no"]]}})
-    assert outcome.facts["invalid_answers"] == 3
-    assert outcome.facts["pseudo_labels"] == len(POOL) - 3
+    assert numbers(outcome.facts)["invalid_answers"] == 3
+    assert numbers(outcome.facts)["pseudo_labels"] == len(POOL) - 3
     assert charges(tmp_path)["prompt tokens"]["quantity"] == 100 * len(POOL)
     refused = [(row["id"], row["answer"], row["verdict"]) for row in artifacts(tmp_path, "invalid.jsonl")]
     assert refused == [("p0", "", "empty"), ("p1", "a long ti", "cut_off"), ("p2", "maybe", "no_class")]
@@ -111,8 +116,8 @@ def test_labels_are_bought_as_long_as_the_dearest_next_one_fits(fake: FakeEndpoi
     fake.otherwise = lambda request: completion("a label", prompt_tokens=30, output_tokens=4)
     outcome = run(tmp_path, cache, at(fake), PROMPT="6000")
     spent = sum(charge["usd"] for charge in charges(tmp_path).values())
-    assert 0 < outcome.facts["pseudo_labels"] < len(POOL)
-    assert len(fake.requests) == outcome.facts["pseudo_labels"]
+    assert 0 < numbers(outcome.facts)["pseudo_labels"] < len(POOL)
+    assert len(fake.requests) == numbers(outcome.facts)["pseudo_labels"]
     assert 2.0 - 0.4 < spent <= 2.0  # half of the budget; reckoned are some 50 tokens a document, at most $0.3
 
 
@@ -203,7 +208,7 @@ def test_what_would_be_no_label_is_scored_as_what_it_says(fake: FakeEndpoint, ca
 
 
 def test_a_prompt_cannot_show_more_labels_than_are_owned(fake: FakeEndpoint, cache: Path, tmp_path: Path) -> None:
-    with pytest.raises(NotEnough, match="the prompt shows 9 examples, 8 labels are owned"):
+    with pytest.raises(NotEnough, match=r"9 examples, .*8 labels"):
         run(tmp_path, cache, {**at(fake), "prompt": {"few_shot": 9}})
 
 
@@ -220,9 +225,9 @@ def test_there_is_one_teacher_and_a_local_one_is_decoded_greedily() -> None:
     from bench.training.llm_endpoint import Endpoint
     from bench.training.llm_prompt import Sampling
 
-    with pytest.raises(ValueError, match="expected either endpoint or teacher"):
+    with pytest.raises(ValueError, match="either endpoint or teacher"):
         llm_label()
-    with pytest.raises(ValueError, match="expected either endpoint or teacher"):
+    with pytest.raises(ValueError, match="either endpoint or teacher"):
         llm_label(teacher="llm", endpoint=Endpoint(base_url="http://localhost/v1", model="tiny"))
     with pytest.raises(ValueError, match=r"decoded at sampling\.temperature 0"):
         llm_label(teacher="llm", sampling=Sampling(temperature=0.7))

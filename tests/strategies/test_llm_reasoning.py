@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bench.contracts import Example, Splits, no_progress
+from bench.contracts import Example, Splits, no_progress, numbers
 from bench.errors import BenchError
 from bench.execution.ledger import rows
 from bench.execution.store import DryStore
@@ -64,9 +64,9 @@ def test_thoughts_are_paid_for_and_are_no_label(stop_at_newline: bool, fake: Fak
     assert [row["target"] for row in artifacts(tmp_path, "pseudo_labels.jsonl")] == LABELS
     assert {request["max_tokens"] for request in fake.requests} == {58}
     output = charges(tmp_path)["output tokens"]["quantity"]
-    assert output == outcome.facts["output_tokens"]
+    assert output == numbers(outcome.facts)["output_tokens"]
     assert len(POOL) * 8 < output <= foreseen.facts["output_tokens"] == len(POOL) * 58
-    assert "thought_tokens" not in outcome.facts
+    assert "thought_tokens" not in numbers(outcome.facts)
 
 
 def test_a_limit_of_thoughts_raises_the_ceiling_of_a_plan_and_none_leaves_it(cache: Path, tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_thought_tokens_are_a_fact_where_the_endpoint_counts_them(fake: FakeEndp
         return status, headers, json.dumps(changed)
 
     fake.otherwise = counted
-    assert run(tmp_path, cache, at(fake)).facts["thought_tokens"] == 3 * len(POOL)
+    assert numbers(run(tmp_path, cache, at(fake)).facts)["thought_tokens"] == 3 * len(POOL)
 
 
 def test_thoughts_without_an_end_are_invalid_counted_and_scored_as_nothing(fake: FakeEndpoint, cache: Path, tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_an_llm_that_only_thinks_is_asked_twenty_times_and_the_arm_says_what_to_
     fake: FakeEndpoint, cache: Path, tmp_path: Path
 ) -> None:
     fake.otherwise = says("Okay.\nThe user wants", "length")
-    with pytest.raises(BenchError, match=r"20 of the first 20 answers .* sampling\.max_thought_tokens"):
+    with pytest.raises(BenchError, match=r"20 of the first 20 .* sampling\.max_thought_tokens"):
         run(tmp_path, cache, at(fake), splits=MANY)
     assert len(fake.requests) == 20
     assert charges(tmp_path)["output tokens"]["quantity"] == 5 * 20
@@ -131,7 +131,7 @@ def test_the_same_text_for_more_than_half_ends_the_arm_at_the_next_twenty(
 def test_the_same_class_for_all_is_bought_to_the_end(fake: FakeEndpoint, cache: Path, tmp_path: Path) -> None:
     fake.otherwise = says("yes")
     outcome = run(tmp_path, cache, at(fake) | {"prompt": {"answers": [["yes", "no"]]}}, splits=MANY)
-    assert outcome.facts["pseudo_labels"] == len(MANY.unlabelled) == len(fake.requests)
+    assert numbers(outcome.facts)["pseudo_labels"] == len(MANY.unlabelled) == len(fake.requests)
 
 
 def test_small_chunks_are_looked_at_together(fake: FakeEndpoint, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,7 +155,7 @@ def test_an_arm_that_stopped_is_failed_with_its_money_spent(fake: FakeEndpoint, 
 
 def test_a_local_llm_that_says_the_same_of_all_is_stopped(cache: Path, tmp_path: Path) -> None:
     own = always_says(cache, tmp_path / "own", "a")
-    with pytest.raises(BenchError, match="20 of the first 20 answers are the same text, 'aaaaaaaa'"):
+    with pytest.raises(BenchError, match=r"20 of the first 20 .*'aaaaaaaa'"):
         run(tmp_path, cache, {"teacher": "own"}, splits=MANY, FOLDER=str(own))
     (compute,) = charges(tmp_path).values()
     assert compute["quantity"] > 0
@@ -181,7 +181,7 @@ def test_a_local_llm_that_may_think_does_not_stop_at_a_newline(
 ) -> None:
     own = always_says(cache, tmp_path / "own", "\n", template)
     outcome = run(tmp_path, cache, {"teacher": "own", "sampling": {"max_output_tokens": 8, **sampling}}, FOLDER=str(own))
-    assert outcome.facts["output_tokens"] == tokens * len(POOL)
+    assert numbers(outcome.facts)["output_tokens"] == tokens * len(POOL)
     assert {row["verdict"] for row in artifacts(tmp_path, "invalid.jsonl")} == {verdict}
 
 

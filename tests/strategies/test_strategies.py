@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from bench import registry
-from bench.contracts import Example, Outcome, Recipe, Splits, no_progress
+from bench.contracts import Example, Outcome, Recipe, Splits, no_progress, numbers
 from bench.errors import BenchError, NotEnough, OverBudget
 from bench.execution.job import ArmJob
 from bench.execution.purse import Purse
@@ -117,7 +117,7 @@ def test_a_strategy_makes_a_compact_model_within_its_budget(tried: str, family: 
     if isinstance(outcome.teacher, ModelRecipe):
         assert layer_counts(load(store.artifact(outcome.teacher))[0].config)[1] == 4
     assert 0 < purse.spent_usd <= purse.budget_usd
-    assert (outcome.facts.get("pseudo_labels", 0) > 0) == (tried in TAUGHT_ON_THE_POOL)
+    assert (numbers(outcome.facts).get("pseudo_labels", 0) > 0) == (tried in TAUGHT_ON_THE_POOL)
 
 
 @pytest.mark.parametrize("tried", ["annotate", "sft", "continue_pretraining", "pl", "kd"])
@@ -202,7 +202,7 @@ def test_where_distributions_are_kept_money_is_set_aside_for_them(cache: Path, t
     for folder, tried in ((tmp_path / "cached", "kd+pl"), (tmp_path / "every_step", "kd+pl, Kang")):
         folder.mkdir()
         outcome, purse = run(*arm(folder, tried, speed="2e+5"), Store(folder / "store", cache, "cpu", {}, no_progress))
-        found[tried] = outcome.facts["pseudo_labels"]
+        found[tried] = numbers(outcome.facts)["pseudo_labels"]
         assert flops(purse.charges)["student_training"] > 0
     assert 0 < found["kd+pl"] < found["kd+pl, Kang"] == len(POOL)
 
@@ -212,7 +212,7 @@ def test_where_money_is_short_the_student_learns_from_as_much_of_the_pool_as_tha
     """Keeping the teacher's distributions over all labels and all outputs at once would leave nothing to train the student with."""
     loaded, planned = arm(tmp_path, "kd+pl", family=family, speed="1.5e+5", compact="decoder_layers: [0, 3]")
     outcome, purse = run(loaded, planned, store)
-    assert 0 < outcome.facts["pseudo_labels"] < len(POOL)
+    assert 0 < numbers(outcome.facts)["pseudo_labels"] < len(POOL)
     assert taught_on(outcome.student) == outcome.student.examples
     assert flops(purse.charges)["student_training"] > 0
     assert not forecast(loaded, planned, SPLITS, DryStore(store.cache, no_progress)).stops
@@ -228,7 +228,7 @@ def test_distributions_are_kept_chunk_by_chunk_those_over_the_labels_first(
     assert {e.id for e in labels.examples} <= {e.id for e in SPLITS.train}
     assert {e.id for part in pool[:2] for e in part.examples} == {e.id for e in POOL[:16]}
     read = [e.id for part in pool for e in part.examples]
-    assert len(set(read)) == len(read) == outcome.facts["pseudo_labels"] < len(POOL)
+    assert len(set(read)) == len(read) == numbers(outcome.facts)["pseudo_labels"] < len(POOL)
     assert max(len(part.examples) for part in pool) == len(pool[0].examples) == 8
     made = [c.quantity for c in purse.charges if c.phase == "pseudo_labelling" and c.unit == "FLOP"]
     assert made[0] == labels.forecast_flops(store.context)
@@ -256,9 +256,9 @@ def test_by_the_item_distributions_cost_nothing_and_the_money_goes_into_outputs(
     assert 17 < sum(items) <= 20  # of 4 dollars, 2 bought labels, 1 is for the student, which costs nothing here
     assert len(items) > 2
     read = {e.id for part in outcome.student.taught_by[:-1] for e in part.examples}
-    assert len(read) == outcome.facts["pseudo_labels"] == sum(items)
+    assert len(read) == numbers(outcome.facts)["pseudo_labels"] == sum(items)
     assert forecast(loaded, planned, SPLITS, DryStore(store.cache, no_progress)).facts == {
-        **outcome.facts,
+        **numbers(outcome.facts),
         "labels_owned": 16,
         "labels_bought": 20,
         "limited_by_budget": 1,
@@ -291,12 +291,12 @@ HIDDEN = "method: kd, kd: {teacher_outputs: every_step, hidden_weight: 3.0}"
     ("tried", "settings", "compact", "message"),
     [
         ("sft", "label_share: 0.5", "model: smaller", "model of its own"),
-        ("sft", "label_share: 0.5", "decoder_layers: 9", "9 are asked for, the model has 4"),
+        ("sft", "label_share: 0.5", "decoder_layers: 9", "9 .* 4"),
         ("kd", OF_THE_TEACHER, "model: smaller", "model of its own"),
-        ("kd", OF_THE_TEACHER, "decoder_layers: 9", "9 are asked for, the model has 4"),
-        ("pl", "method: pl", "decoder_layers: 9", "9 are asked for, the model has 4"),
+        ("kd", OF_THE_TEACHER, "decoder_layers: 9", "9 .* 4"),
+        ("pl", "method: pl", "decoder_layers: 9", "9 .* 4"),
         ("kd+pl", "method: kd+pl", "model: foreign", "different vocabularies"),
-        ("kd", HIDDEN, "model: smaller", "hidden states of 32 numbers in the teacher and 16 in the student"),
+        ("kd", HIDDEN, "model: smaller", "hidden .*32 .*teacher.* 16 .*student"),
     ],
 )
 def test_what_cannot_be_is_told_before_the_teacher_is_paid(
@@ -338,14 +338,14 @@ def test_learning_on_the_pool_without_one_is_skipped_with_the_reason(tried: str,
 
 def test_distilling_on_the_labels_needs_no_pool(store: Store, tmp_path: Path) -> None:
     outcome, _ = run(*arm(tmp_path, "kd"), store, Splits(EXAMPLES[:60], (), (), (), "fingerprint"))
-    assert outcome.facts["pseudo_labels"] == 0
+    assert numbers(outcome.facts)["pseudo_labels"] == 0
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"kd": {"temperature": 1.0}}, "kd counts only with method 'kd' or 'kd\\+pl'"),
-        ({"method": "kd", "gold": False}, "method 'kd' trains on the labels alone"),
+        ({"kd": {"temperature": 1.0}}, "kd .*method 'kd' or 'kd\\+pl'"),
+        ({"method": "kd", "gold": False}, "gold .*'kd'|'kd' .*labels"),
         ({"method": "kd", "kd": {"hidden_weight": 3.0}}, "hidden_weight above 0 needs teacher_outputs 'every_step'"),
         ({"start_from": "large"}, "'pretrained' or 'teacher'"),
     ],

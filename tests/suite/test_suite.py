@@ -6,6 +6,7 @@ import pytest
 
 from bench.errors import SuiteError
 from bench.suite import suite_file
+from tests.facts import missing
 
 GOOD = """
 suite: tiny
@@ -36,6 +37,12 @@ def faults(tmp_path: Path, text: str) -> list[str]:
     return [fault.removeprefix(f"{tmp_path}/tiny.yaml:") for fault in caught.value.faults]
 
 
+def has_faults(found: list[str], *expected: tuple[object, ...]) -> None:
+    """Check that each fault, in this order, begins with its `line: path` and holds its facts."""
+    assert [": ".join(fault.split(": ", 2)[:2]) for fault in found] == [place for place, *_ in expected]
+    assert [missing(fault.split(": ", 2)[2], *facts) for fault, (_, *facts) in zip(found, expected, strict=True)] == [[]] * len(expected)
+
+
 def test_a_list_under_with_is_a_grid_also_in_nested_settings(tmp_path: Path) -> None:
     cells = read(tmp_path, GOOD).cells
     assert [(c.label, c.setting) for c in cells] == [
@@ -58,10 +65,11 @@ def test_a_suite_can_ask_for_adapters_8_bits_and_checkpointing_and_compare_ranks
 
 def test_adapters_with_nothing_frozen_are_a_fault_of_the_suite(tmp_path: Path) -> None:
     (fault,) = faults(tmp_path, GOOD.replace("student: {learning_rate: [5e-4, 1e-3]}", "student: {lora: {rank: 8}, freeze: none}"))
-    assert "lora leaves all weights as they are" in fault
+    assert fault.startswith("9: strategies.annotate.with.student: ")
+    assert missing(fault, "lora", "freeze") == []
 
 
-def test_every_fault_is_told_at_once_with_line_path_and_nearest_name(tmp_path: Path) -> None:
+def test_every_fault_is_named_at_once_with_line_path_and_nearest_name(tmp_path: Path) -> None:
     text = (
         GOOD.replace("use: random", "use: randon")
         .replace("label_share: [0.5, 0.9]", "lable_share: 0.5")
@@ -69,24 +77,24 @@ def test_every_fault_is_told_at_once_with_line_path_and_nearest_name(tmp_path: P
         .replace("start_labels: 10", "start_labels: -1")
         .replace("label_usd: 0.1", "label_usd: .nan")
     )
-    assert faults(tmp_path, text) == [
-        "4: large.use: no part 'randon' in models/; did you mean 'random'?",
-        "9: strategies.annotate.with.lable_share: no such setting; did you mean 'label_share'?",
-        "11: start_labels: expected greater than or equal to 0, got -1",
-        "13: seeds: 1 stands twice, got [1, 1]",
-        "14: seed: no such setting; did you mean 'seeds'?",
-        "15: prices.label_usd: expected a finite number, got NaN",
-    ]
+    has_faults(
+        faults(tmp_path, text),
+        ("4: large.use", "'randon'", "models/", "'random'"),
+        ("9: strategies.annotate.with.lable_share", "'label_share'"),
+        ("11: start_labels", 0, -1),
+        ("13: seeds", "twice", "[1, 1]"),
+        ("14: seed", "'seeds'"),
+        ("15: prices.label_usd", "finite", "NaN"),
+    )
 
 
 def test_a_fault_in_one_value_of_a_grid_names_its_line(tmp_path: Path) -> None:
     text = GOOD.replace("[0.5, 0.9]", "[0.5,\n    1.5]")
-    found = faults(tmp_path, text)
-    assert found == ["10: strategies.annotate.with.label_share: expected less than or equal to 1, got 1.5"]
+    has_faults(faults(tmp_path, text), ("10: strategies.annotate.with.label_share", 1, 1.5))
 
 
 def test_a_key_written_twice_is_a_fault(tmp_path: Path) -> None:
-    assert faults(tmp_path, GOOD + "start_labels: 20\n") == ["15: start_labels: written twice, first on line 11"]
+    has_faults(faults(tmp_path, GOOD + "start_labels: 20\n"), ("15: start_labels", "twice", "line 11"))
 
 
 @pytest.mark.parametrize("budget", ["0", "-5", "1.0e+13", ".nan", ".inf", "'ten'", "true"])
@@ -120,8 +128,8 @@ def test_yaml_follows_the_core_schema(tmp_path: Path) -> None:
         ("x: &a [*a]", "alias holds itself"),
         ("~", "holds nothing"),
         ("suite: \x07", "not YAML"),
-        ("seeds: [!!int foo]", "not YAML: not a int: foo"),
-        ("suite: !!timestamp 2024-01-01", "the tag tag:yaml.org,2002:timestamp is not allowed"),
+        ("seeds: [!!int foo]", "int: foo"),
+        ("suite: !!timestamp 2024-01-01", "tag:yaml.org,2002:timestamp"),
         ("tasks: [names]", "tasks: expected"),
         ("strategies: {a: 3}", "strategies.a: expected"),
     ],
@@ -142,28 +150,27 @@ def test_numbers_with_leading_zeros_are_decimal(tmp_path: Path) -> None:
 
 def test_settings_are_written_under_with_and_nowhere_else(tmp_path: Path) -> None:
     found = faults(tmp_path, GOOD.replace("sft: {use: sft}", "sft: {use: sft, settings: {label_share: 0.3}}"))
-    assert found == ["10: strategies.sft.settings: no such setting; there are: use, with"]
+    has_faults(found, ("10: strategies.sft.settings", "use, with"))
 
 
 def test_a_grid_that_repeats_itself_is_a_fault(tmp_path: Path) -> None:
-    (fault,) = faults(tmp_path, GOOD.replace("[0.5, 0.9]", "[0.5, 0.50]").replace("[5e-4, 1e-3]", "1e-3"))
-    assert fault == "9: strategies.annotate.with: the grid holds the same settings twice: label_share=0.5"
+    found = faults(tmp_path, GOOD.replace("[0.5, 0.9]", "[0.5, 0.50]").replace("[5e-4, 1e-3]", "1e-3"))
+    has_faults(found, ("9: strategies.annotate.with", "twice", "label_share=0.5"))
 
 
 def test_the_leaderboard_is_ranked_by_a_score_that_some_metric_gives(tmp_path: Path) -> None:
-    assert faults(tmp_path, GOOD + "rank_by: rogue2\n") == ["15: rank_by: no metric gives 'rogue2'; did you mean 'rouge2'?"]
-    (fault,) = faults(tmp_path, GOOD + "metrics: {exact: {use: exact_match}}\n")
-    assert fault.endswith("rank_by: no metric gives 'rouge2'; there are: exact_match")
+    has_faults(faults(tmp_path, GOOD + "rank_by: rogue2\n"), ("15: rank_by", "'rogue2'", "'rouge2'"))
+    has_faults(faults(tmp_path, GOOD + "metrics: {exact: {use: exact_match}}\n"), ("2: rank_by", "'rouge2'", "exact_match"))
 
 
 def test_two_metrics_cannot_give_a_score_of_one_name(tmp_path: Path) -> None:
     text = GOOD + "metrics:\n  one: {use: rouge}\n  two: {use: rouge, with: {stemmer: false}}\n"
-    assert "17: metrics.two: gives 'rouge2', as 'one' does already" in faults(tmp_path, text)
+    assert any(fault.startswith("17: metrics.two: ") and not missing(fault, "'rouge2'", "'one'") for fault in faults(tmp_path, text))
 
 
 def test_paying_by_energy_needs_a_price(tmp_path: Path) -> None:
     text = GOOD.replace("label_usd: 0.1", "label_usd: 0.1, meter: energy")
-    assert faults(tmp_path, text) == ["14: prices.kwh_usd: paying by energy needs a price of a kWh above 0"]
+    has_faults(faults(tmp_path, text), ("14: prices.kwh_usd", "energy", "kWh", 0))
 
 
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
@@ -177,7 +184,7 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
 
 def test_paying_by_energy_needs_its_profiler(tmp_path: Path) -> None:
     text = GOOD.replace("label_usd: 0.1", "label_usd: 0.1, meter: energy, kwh_usd: 0.3") + "profilers: {wall: {use: wall}}\n"
-    assert faults(tmp_path, text) == ["14: prices.meter: paying by energy needs the profiler 'energy' under profilers"]
+    has_faults(faults(tmp_path, text), ("14: prices.meter", "'energy'", "profilers"))
 
 
 @pytest.mark.parametrize("path", sorted(Path("suites").rglob("*.yaml")), ids=str)
@@ -192,12 +199,9 @@ def test_a_model_is_named_under_models_and_used_by_its_label(tmp_path: Path) -> 
     found = read(tmp_path, NAMED)
     assert found.spec.compact.model == "small"
     assert found.models["small"].title.startswith("random t5")
-    assert faults(tmp_path, NAMED.replace("model: small", "model: smal")) == [
-        "5: compact.model: nothing under models is called 'smal'; did you mean 'small'?"
-    ]
-    assert "6: models.small.use: no part 'randon' in models/; did you mean 'random'?" in faults(
-        tmp_path, NAMED.replace("use: random}}", "use: randon}}")
-    )
+    has_faults(faults(tmp_path, NAMED.replace("model: small", "model: smal")), ("5: compact.model", "models", "'smal'", "'small'"))
+    found_faults = faults(tmp_path, NAMED.replace("use: random}}", "use: randon}}"))
+    assert any(one.startswith("6: models.small.use: ") and not missing(one, "'randon'", "models/", "'random'") for one in found_faults)
 
 
 def test_a_strategy_may_have_a_compact_model_of_its_own_also_as_a_grid(tmp_path: Path) -> None:
@@ -206,8 +210,8 @@ def test_a_strategy_may_have_a_compact_model_of_its_own_also_as_a_grid(tmp_path:
         ("compact.decoder_layers=1", 1),
         ("compact.decoder_layers=2", 2),
     ]
-    (fault,) = faults(tmp_path, GOOD.replace("sft: {use: sft}", "sft: {use: sft, with: {compact: {model: none}}}"))
-    assert fault == "10: strategies.sft.with.compact.model: nothing under models is called 'none'; there are: none"
+    found = faults(tmp_path, GOOD.replace("sft: {use: sft}", "sft: {use: sft, with: {compact: {model: none}}}"))
+    has_faults(found, ("10: strategies.sft.with.compact.model", "models", "'none'", "there are: none"))
 
 
 def test_the_layers_of_a_compact_model_are_a_number_or_a_list(tmp_path: Path) -> None:
@@ -216,12 +220,11 @@ def test_the_layers_of_a_compact_model_are_a_number_or_a_list(tmp_path: Path) ->
 
 
 def test_the_unlabelled_pool_keeps_its_name(tmp_path: Path) -> None:
-    (fault,) = faults(tmp_path, GOOD + "texts: {pool: {use: docstrings}}\n")
-    assert fault == "15: texts.pool: this name is the task's unlabelled pool; choose another"
+    has_faults(faults(tmp_path, GOOD + "texts: {pool: {use: docstrings}}\n"), ("15: texts.pool", "pool", "choose another"))
 
 
 def test_paying_by_items_needs_a_price_for_every_task(tmp_path: Path) -> None:
     text = GOOD.replace("label_usd: 0.1", "label_usd: 0.1, meter: items")
-    assert faults(tmp_path, text) == ["14: prices.usd_per_1k_items: paying by items needs a price for each task; missing: own"]
+    has_faults(faults(tmp_path, text), ("14: prices.usd_per_1k_items", "items", "own"))
     other = text.replace("meter: items", "meter: items, usd_per_1k_items: {own: {teacher_tuning: 5}, owm: {}}")
-    assert faults(tmp_path, other) == ["14: prices.usd_per_1k_items.owm: no such task 'owm'; did you mean 'own'?"]
+    has_faults(faults(tmp_path, other), ("14: prices.usd_per_1k_items.owm", "'owm'", "'own'"))

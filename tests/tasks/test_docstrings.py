@@ -5,20 +5,22 @@ from bench.tasks.docstrings import Docstrings
 
 BODY = "    total = sum(weights)\n    if total == zero:\n        raise ValueError(message)\n    return [w / total for w in weights]"
 
+SENTENCE = "Make all weights sum to one."  # prose: input data
 
-def pair(name="scale_weights", parameters=("weights", "maxSize"), docstring="Make all weights sum to one.", body=BODY):
+
+def pair(name="scale_weights", parameters=("weights", "maxSize"), docstring=SENTENCE, body=BODY):
     return Docstrings().pair(DocumentedObject(name=name, parameters=list(parameters), docstring=docstring, body=body))
 
 
 def test_the_document_is_the_words_of_name_and_parameters_and_then_the_body():
-    code = "total = sum(weights) if total == zero: raise ValueError(message) return [w / total for w in weights]"
-    assert pair() == (f"scale weights (weights, max size): {code}", "Make all weights sum to one.")
+    code = "total = sum(weights) if total == zero: raise ValueError(message) return [w / total for w in weights]"  # prose: input data
+    assert pair() == (f"scale weights (weights, max size): {code}", SENTENCE)  # prose: made from the input data
 
 
 @pytest.mark.parametrize(
     ("docstring", "sentence"),
-    [
-        ("Make all weights\n    sum to one. Then stop.", "Make all weights sum to one."),
+    [  # prose: made from the input data
+        ("Make all weights\n    sum to one. Then stop.", SENTENCE),
         ("Make some, e.g. Two, weights sum to one. Then stop.", "Make some, e.g. Two, weights sum to one."),
         ("Make `weights` sum to 1.0 again.\n\nMore. Text.", "Make weights sum to 1.0 again."),
     ],
@@ -51,8 +53,8 @@ def test_objects_that_say_too_little_or_too_much_are_left_out(changed):
 def test_the_rules_are_the_lead_the_name_and_the_content_words():
     source, _ = pair()
     assert {name: rule(source) for name, rule in Docstrings().trivial_rules(()).items()} == {
-        "first 12 words": "scale weights (weights, max size): total = sum(weights) if total == zero:",
+        "first 12 words": " ".join(source.split()[:12]),
         "Return the NAME": "Return the scale weights.",
-        "first 8 content words": "scale weights weights max size total sum weights",
+        "first 8 content words": "scale weights weights max size total sum weights",  # prose: made from the input data
     }
     assert next(iter(Docstrings().trivial_rules(()))) == "first 12 words"

@@ -1,5 +1,6 @@
 import gzip
 import json
+import re
 
 import pandas as pd
 import pytest
@@ -8,6 +9,7 @@ from pydantic import ValidationError
 from bench.contracts import Example, fingerprint, no_progress
 from bench.errors import DataError
 from bench.tasks.files import Files
+from tests.facts import unmatched
 
 ROWS = [{"text": f"Document {i} says: wait.\nThen it ends.", "label": f"label {i}" if i < 200 else ""} for i in range(300)]
 
@@ -74,11 +76,7 @@ def test_blank_and_repeated_sources_are_left_out_and_counted(tmp_path):
         {"text": ROWS[1]["text"], "label": "label 1"},
     ]
     splits = read(tmp_path, write("train.csv", ROWS + extra))
-    assert splits.notes == (
-        "Rows left out for a blank source: 1.",
-        "Rows left out for a repeated source: 2.",
-        "Of the repeated sources 1 had another target than the row kept.",
-    )
+    assert unmatched(splits.notes, ("blank source", 1), ("repeated", 2), ("repeated", "target", 1)) == []
     assert splits.fingerprint == read(tmp_path, write("clean.csv")).fingerprint
 
 
@@ -101,7 +99,7 @@ def test_rows_of_the_test_file_without_a_target_are_left_out(tmp_path):
     write("train.csv")
     splits = read(tmp_path, test=write("test.csv", [{"text": "a", "label": "b"}, {"text": "c", "label": None}]))
     assert len(splits.test) == 1
-    assert splits.notes == ("Rows left out for no target, in test: 1.",)
+    assert unmatched(splits.notes, ("no target", "test", 1)) == []
 
 
 def test_ids_come_from_their_column(tmp_path):
@@ -118,37 +116,37 @@ def test_fifteen_thousand_rows_of_which_500_are_labelled(tmp_path):
 
 
 BAD = {
-    "missing": (None, {}, r"train.csv: no such file \(relative paths start at .*\)"),
+    "missing": (None, {}, r"train.csv: .*no such file .* start .*"),
     "empty": (b"", {}, "train.csv: the file is empty"),
     "blank": (b"\n \n", {}, "train.csv: the file is empty"),
-    "header only": (b"text,label\n", {}, "train.csv: the file holds no rows"),
-    "not UTF-8": (b"text,label\na,b\ncaf\xe9,b\n", {}, r"train.csv: line 3 is not UTF-8 \(byte 0xe9\); set `encoding`, .*"),
-    "too few fields": (b"text,label\na,b\nc\n", {}, "train.csv, line 3: 1 fields, the header has 2"),
-    "too many fields": (b"text,label\na,b\nc,d,e\n", {}, "train.csv, line 3: 3 fields, the header has 2"),
+    "header only": (b"text,label\n", {}, "train.csv: .*no rows"),
+    "not UTF-8": (b"text,label\na,b\ncaf\xe9,b\n", {}, r"train.csv: line 3 .* UTF-8 \(byte 0xe9\); .*`encoding`.*"),
+    "too few fields": (b"text,label\na,b\nc\n", {}, "train.csv, line 3: 1 fields, .* 2; .*footer"),
+    "too many fields": (b"text,label\na,b\nc,d,e\n", {}, "train.csv, line 3: 3 fields, .* 2; .*"),
     "unclosed quote": (
         b'text,label\na,"b\nc,d\n',
         {},
-        "train.csv, line 2: a quotation mark .* never closes; set `quotes: none` .*",
+        "train.csv, line 2: .* never closes; .*`quotes: none` .*",
     ),
     "text after a quote": (b'text,label\n"a"b,c\n', {}, "train.csv, line 2: ',' expected after '\"'; .* `quotes: none` .*"),
     "no such column": (
         b"txt,label,nr\na,b,c\n",
         {},
-        "train.csv: no column 'text'; did you mean 'txt'[?] it has txt, label, nr",
+        "train.csv: .*'text'; .*'txt'[?] .*txt, label, nr",
     ),
-    "no near column": (b"id,label\na,b\n", {"id": "zzz", "source": "id"}, "train.csv: no column 'zzz'; it has id, label"),
+    "no near column": (b"id,label\na,b\n", {"id": "zzz", "source": "id"}, "train.csv: .*'zzz'; .*id, label"),
     "column twice": (b"text,text,label\na,b,c\n", {}, "train.csv: 2 columns are named 'text'"),
-    "no label": (b"text,label\na,\nc, \n", {}, "train.csv: no row has both a source and a target of its own"),
-    "too few labels": (b"text,label\na,b\n", {}, "train.csv: of 1 labelled rows none fell to (test|dev|train); name a .*"),
-    "id twice": (b"text,label,nr\na,b,1\nc,d,1\n", {"id": "nr"}, "train.csv, line 3: id '1' stands in train.csv, line 2 too; without .*"),
-    "id blank": (b"text,label,nr\na,b,1\nc,d,\n", {"id": "nr"}, "train.csv, line 3: the id is blank"),
-    "not JSON": (b'{"text": "a", "label": "b"}\n{"text": \n', {"format": "jsonl"}, "train.csv, line 2: not JSON: .* at column .*"),
-    "no JSON object": (b'["a"]\n', {"format": "jsonl"}, r"train.csv, line 1: expected an object \{...\}, found list; .* `format: json`"),
-    "JSON without column": (b'{"text": "a"}\n', {"format": "jsonl"}, "train.csv: no column 'label'; it has text"),
+    "no label": (b"text,label\na,\nc, \n", {}, "train.csv: no row .*source .*target.*"),
+    "too few labels": (b"text,label\na,b\n", {}, "train.csv: .* 1 labelled .* (test|dev|train);.*"),
+    "id twice": (b"text,label,nr\na,b,1\nc,d,1\n", {"id": "nr"}, "train.csv, line 3: .*'1' .* train.csv, line 2\\b.*"),
+    "id blank": (b"text,label,nr\na,b,1\nc,d,\n", {"id": "nr"}, "train.csv, line 3: .*id.* blank.*"),
+    "not JSON": (b'{"text": "a", "label": "b"}\n{"text": \n', {"format": "jsonl"}, "train.csv, line 2: .*JSON: .* column .*"),
+    "no JSON object": (b'["a"]\n', {"format": "jsonl"}, r"train.csv, line 1: .*object .*list; .* `format: json`"),
+    "JSON without column": (b'{"text": "a"}\n', {"format": "jsonl"}, "train.csv: .*'label'; .*text"),
     "nested JSON": (
         b'{"text": ["a"], "label": "b"}\n',
         {"format": "jsonl"},
-        r"train.csv, line 1: column 'text' holds list, not text; name a part of it, such as `text\[0\]`.*",
+        r"train.csv, line 1: .*'text' .*list, .*`text\[0\]`.*",
     ),
     "not Parquet": (b"text,label\na,b\n", {"format": "parquet"}, "train.csv: not readable as Parquet: .*"),
 }
@@ -168,9 +166,9 @@ def test_a_folder_an_unknown_suffix_and_a_false_gz_are_refused(tmp_path):
     (tmp_path / "train.csv.gz").write_bytes(b"text,label\n")
     (tmp_path / "cut.csv.gz").write_bytes(gzip.compress(b"text,label\na,b\n")[:-9])
     for name, message in {
-        "folder.csv": "folder.csv: is a folder, not a file",
-        "train.xlsx": "train.xlsx: the suffix '.xlsx' is not one of .jsonl, .*; .*set `format` in the task",
-        "train.csv.gz": "train.csv.gz: cannot be read: Not a gzipped file .*",
+        "folder.csv": "folder.csv: .*folder, .*file",
+        "train.xlsx": "train.xlsx: .*'.xlsx' .*\\.jsonl, .*`format` .*",
+        "train.csv.gz": "train.csv.gz: cannot be read: .*gzip.*",
         "cut.csv.gz": "cut.csv.gz: cannot be read: .*",
     }.items():
         with pytest.raises(DataError, match=f"^{message}$"):
@@ -179,7 +177,7 @@ def test_a_folder_an_unknown_suffix_and_a_false_gz_are_refused(tmp_path):
 
 def test_a_parquet_column_of_lists_is_refused(tmp_path):
     write("train.parquet", [{"text": ["a"], "label": "b"}])
-    with pytest.raises(DataError, match=r"^train.parquet, row 1: column 'text' holds list, not text; .*`text\[0\]`"):
+    with pytest.raises(DataError, match=r"^train.parquet, row 1: .*'text' holds list, .*`text\[0\]`"):
         read(tmp_path, "train.parquet")
 
 
@@ -190,7 +188,7 @@ def test_rows_of_json_without_the_target_are_the_pool(tmp_path):
 
 
 def test_fractions_that_leave_nothing_to_train_on_are_refused():
-    with pytest.raises(ValidationError, match="leave nothing to train on"):
+    with pytest.raises(ValidationError, match="nothing to train"):
         Files(train="a", source="b", target="c", test_fraction=0.6, dev_fraction=0.4)
 
 
@@ -207,8 +205,8 @@ def test_the_rules_are_the_lead_and_the_first_sentence():
     [
         ("bom.csv", b"\xef\xbb\xbf", "the file is empty"),
         ("half.jsonl", b'{"a": "x \\ud800", "b": "y"}\n', "half a character"),
-        ("long.jsonl", b'{"a": "x", "b": ' + b"1" * 5000 + b"}\n", "JSON that cannot be read"),
-        ("deep.jsonl", b"[" * 100_000, "JSON that cannot be read"),
+        ("long.jsonl", b'{"a": "x", "b": ' + b"1" * 5000 + b"}\n", "JSON .*cannot be read"),
+        ("deep.jsonl", b"[" * 100_000, "JSON .*cannot be read"),
         ("nul\0.csv", None, "cannot be read"),
     ],
 )
@@ -264,15 +262,15 @@ def test_near_duplicates_of_test_documents_are_counted_and_stay(tmp_path):
     write("test.csv", [{"text": f"{sentence} thirteen", "label": "x"}, {"text": "of its own", "label": "y"}])
     splits = read(tmp_path, dev="dev.csv", test="test.csv")
     assert len(splits.test) == 2
-    assert len(splits.notes) == 1
-    assert splits.notes[0].startswith("1 of 2 test documents have a near duplicate")
+    assert unmatched(splits.notes, ("1 of 2 test documents", "near duplicate")) == []
     assert read(tmp_path, dev="dev.csv", test="test.csv") == splits  # from what is kept
 
 
 def test_near_duplicates_are_not_looked_for_in_too_much_text(tmp_path, monkeypatch):
     monkeypatch.setattr("bench.tasks._near_duplicates.CHARACTERS_AT_MOST", 1000)
     (note,) = read(tmp_path, write("train.csv")).notes
-    assert note.startswith("Near duplicates of test documents were not looked for")
+    assert note.startswith("Near duplicates ")
+    assert re.search(r" not .*: [\d,]+ characters", note)
 
 
 def test_splits_of_one_json_file(tmp_path):

@@ -11,6 +11,7 @@ from bench.contracts import no_progress
 from bench.data.splitting import content_hash
 from bench.errors import DataError
 from bench.tasks.hub import Hub
+from tests.facts import unmatched
 
 SPLITS = {"train": 60, "validation": 12, "test": 11}
 
@@ -77,7 +78,7 @@ def test_what_stands_in_test_is_taken_out_of_train(folder, tmp_path):
         train.write('\n{"text": "test document 3", "label": "leak"}')
     splits = hub(folder).splits(tmp_path, no_progress)
     assert "test document 3" not in {e.source for e in (*splits.train, *splits.unlabelled)}
-    assert splits.notes[0] == "Rows left out for a repeated source: 1."
+    assert unmatched(splits.notes[:1], ("repeated source", 1)) == []
 
 
 def test_class_labels_are_read_as_their_names(tmp_path):
@@ -95,9 +96,9 @@ def test_class_labels_are_read_as_their_names(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"dev_split": "dev"}, 'Unknown split "dev". Should be one of .*'),
+        ({"dev_split": "dev"}, 'Unknown split "dev".*'),
         ({"name": "other"}, "BuilderConfig 'other' not found. .*"),
-        ({"target": "labl"}, "no column 'labl'; did you mean 'label'[?] it has text, label"),
+        ({"target": "labl"}, "no column 'labl'; .* 'label'[?] .* text, label"),
     ],
 )
 def test_a_wrong_split_configuration_or_column_gets_one_line(settings, message, folder, tmp_path):
@@ -107,7 +108,7 @@ def test_a_wrong_split_configuration_or_column_gets_one_line(settings, message, 
 
 def test_a_split_without_labels_gets_one_line(folder, tmp_path):
     (folder / "test.jsonl").write_text('{"text": "a", "label": null}\n{"text": "b", "label": " "}')
-    with pytest.raises(DataError, match=r"no row of the split 'test' has both a source and a target of its own$"):
+    with pytest.raises(DataError, match=r"split 'test' .*source .*target"):
         hub(folder).splits(tmp_path, no_progress)
 
 
@@ -119,7 +120,7 @@ def test_files_that_cannot_be_read_get_one_line(folder, tmp_path):
 
 def test_a_folder_with_a_loading_script_is_refused(folder, tmp_path):
     (folder / "data.py").write_text("raise SystemExit")
-    with pytest.raises(DataError, match="Dataset scripts are no longer supported"):
+    with pytest.raises(DataError, match=r"scripts .*no longer supported"):
         hub(folder).splits(tmp_path, no_progress)
 
 
@@ -129,7 +130,7 @@ def test_a_dataset_of_the_hub_needs_a_revision(tmp_path):
 
 
 def test_what_is_no_folder_and_no_name_is_refused(tmp_path):
-    with pytest.raises(DataError, match=r"^no/such/folder: neither a folder here nor a name of the form owner/name$"):
+    with pytest.raises(DataError, match=r"^no/such/folder: [^\n]*folder [^\n]* owner/name$"):
         hub("no/such/folder", revision="main").splits(tmp_path, no_progress)
 
 
@@ -201,9 +202,8 @@ def test_without_a_network_one_line_names_every_place_and_what_needs_none(tmp_pa
 
     monkeypatch.setattr(socket, "getaddrinfo", unreachable)
     monkeypatch.setenv("BENCH_DATA", "/srv/data")
-    places = rf"not in /srv/data \(BENCH_DATA\); no whole snapshot in {hub_cache}; the Hugging Face Hub cannot be reached \([^\n]*\)"
-    message = rf"^owner/name: {places}\. [^\n]* --data DIR; the tasks 'docstrings' and 'files' need none$"
-    with pytest.raises(DataError, match=message):
+    places = rf"/srv/data \(BENCH_DATA\); [^\n]* {hub_cache}; [^\n]*Hub cannot be reached \([^\n]*\)"
+    with pytest.raises(DataError, match=rf"^owner/name: [^\n]*{places}\. [^\n]* --data DIR; [^\n]*'docstrings' and 'files'[^\n]*$"):
         hub("owner/name", revision="main").splits(tmp_path, no_progress)
     assert not [f for f in tmp_path.rglob("*") if f.suffix != ".lock" and f.is_file()]
 

@@ -1,6 +1,7 @@
 """The tasks of Kang, Xu, Ritter 2023 on made-up files; what their own files give is in test_kang2023.py."""
 
 import json
+import re
 
 import pytest
 from pydantic import ValidationError
@@ -13,6 +14,7 @@ from bench.tasks.fever import Fever
 from bench.tasks.multipit_gen import MultipitGen
 from bench.tasks.natural_questions import NaturalQuestions
 from bench.tasks.wlp import Wlp
+from tests.facts import unmatched
 
 CLAIMS = [{"source": f"Claim number {i} is about this.", "target": "SUPPORTS" if i % 3 else "REFUTES"} for i in range(400)]
 TESTED = [{"source": f"Test claim {i}.", "target": "REFUTES"} for i in range(50)]
@@ -71,7 +73,7 @@ def test_a_pool_of_its_own_needs_no_targets_and_gives_none(folder, tmp_path):
     assert plain == dummy
     assert sources(plain.unlabelled) == [row["source"] for row in pool] == sources(leaking.unlabelled)
     assert len(plain.train) + len(plain.dev) == 400
-    assert leaking.notes == ("Rows left out for a repeated source: 2.",)
+    assert unmatched(leaking.notes, ("repeated source", 2)) == []
 
 
 def test_repeated_sources_are_left_out_of_every_file_and_counted(folder, tmp_path):
@@ -80,7 +82,7 @@ def test_repeated_sources_are_left_out_of_every_file_and_counted(folder, tmp_pat
     splits = Fever(folder=folder).splits(tmp_path, no_progress)
     assert len(splits.test) == 50
     assert leak["source"] not in sources(splits.train, splits.dev, splits.unlabelled)
-    assert splits.notes == ("Rows left out for a repeated source: 2.", "Of the repeated sources 1 had another target than the row kept.")
+    assert unmatched(splits.notes, ("repeated", 2), ("repeated", "target", 1)) == []
 
 
 def test_a_blank_target_is_none(folder, tmp_path):
@@ -88,7 +90,7 @@ def test_a_blank_target_is_none(folder, tmp_path):
     write(tmp_path, fever_train_all=[*CLAIMS, blank], fever_dev_all=[*TESTED, {"source": "Nor of that.", "target": ""}])
     splits = Fever(folder=folder).splits(tmp_path, no_progress)
     assert blank["source"] in sources(splits.unlabelled)
-    assert splits.notes == ("Rows left out for no target, in test: 1.",)
+    assert unmatched(splits.notes, ("no target", "test", 1)) == []
 
 
 def test_caps_take_the_lowest_hashes(folder, tmp_path):
@@ -101,21 +103,21 @@ def test_caps_take_the_lowest_hashes(folder, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"train": "other.json"}, r"other\.json: no such file"),
-        ({"train": "fever_dev_all.json"}, "no row with a source and a target of its own is left for dev"),
-        ({"dev": "blank.json"}, "no row with a source and a target of its own is left for dev"),
-        ({"dev": "strange.json"}, "the target 'MAYBE' is none of the classes REFUTES, SUPPORTS"),
+        ({"train": "other.json"}, r"other\.json: .*no such"),
+        ({"train": "fever_dev_all.json"}, "no row .* for dev"),
+        ({"dev": "blank.json"}, "no row .* for dev"),
+        ({"dev": "strange.json"}, "'MAYBE' .* REFUTES, SUPPORTS"),
     ],
 )
 def test_files_that_cannot_be_used_get_one_line(folder, tmp_path, settings, message):
     write(tmp_path, blank=[{"source": "x", "target": ""}], strange=[{"source": "x", "target": "MAYBE"}])
-    with pytest.raises(DataError, match=message) as told:
+    with pytest.raises(DataError, match=message) as caught:
         Fever(folder=folder, **settings).splits(tmp_path, no_progress)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_fractions_that_leave_nothing_to_train_on_are_refused():
-    with pytest.raises(ValidationError, match="leave nothing to train on"):
+    with pytest.raises(ValidationError, match="nothing to train"):
         Fever(folder="x", test=None, pool_fraction=0.8)
     assert Fever(folder="x", pool_fraction=0.8)
     assert Fever(folder="x", test=None, pool="pool.json", pool_fraction=0.8)
@@ -163,5 +165,12 @@ def test_the_dictionary_names_the_longest_entities_it_knows_by_their_commonest_t
     task = Wlp(folder=folder, test=None)
     rules = task.trivial_rules(task.splits(tmp_path, no_progress).train)
     sentence = "Then ADD 5 ml of sodium chloride, and chloride, to a tube (adding more)."
-    assert rules["dictionary"](sentence) == "ADD [Action] sodium chloride [Reagent] chloride [Size] tube [Location] more [Modifier]"
+    tagged = rules["dictionary"](sentence)
+    assert re.findall(r"(\S[^\[]*) \[(\w+)\]", tagged) == [
+        ("ADD", "Action"),
+        ("sodium chloride", "Reagent"),
+        ("chloride", "Size"),
+        ("tube", "Location"),
+        ("more", "Modifier"),
+    ]
     assert rules["commonest type"]("Stir it.") in ("Stir [Action] it [Action]", "Stir [Location] it [Location]")

@@ -152,14 +152,14 @@ def test_too_many_requests_wait_as_long_as_the_endpoint_says(fake: FakeEndpoint,
 
 def test_a_date_to_come_back_at_is_understood_and_one_too_far_away_ends_the_work(fake: FakeEndpoint, tmp_path: Path) -> None:
     fake.script = [fails(503, Retry_After="Fri, 31 Dec 1999 23:59:59 GMT"), fails(503, Retry_After="Thu, 31 Dec 2099 23:59:59 GMT")]
-    with pytest.raises(BenchError, match=r"HTTP 503, and asks to wait \d{9,} s; run again then"):
+    with pytest.raises(BenchError, match=r"HTTP 503, .* \d{9,} s; .* again"):
         asked(fake, tmp_path, ["one two three"])
     assert len(fake.requests) == 2
 
 
 def test_a_server_that_stays_broken_is_given_up_after_as_many_attempts_as_stated(fake: FakeEndpoint, tmp_path: Path) -> None:
     fake.otherwise, clock = fails(500), Still()
-    with pytest.raises(BenchError, match="5 attempts failed, the last: HTTP 500; answers so far are kept, run again"):
+    with pytest.raises(BenchError, match=r"5 attempts .*HTTP 500; .*kept.* again"):
         asked(fake, tmp_path, ["one two three"], clock, attempts=5)
     assert len(fake.requests) == 5
     assert len(clock.sleeps) == 4
@@ -174,9 +174,9 @@ def test_what_may_pass_is_tried_again(lost: Any, fake: FakeEndpoint, tmp_path: P
     assert [row["retries"] for row in lines(tmp_path)] == [1]
 
 
-def test_an_endpoint_that_is_not_there_is_told_in_one_line(fake: FakeEndpoint, tmp_path: Path) -> None:
+def test_an_endpoint_that_is_not_there_gives_one_line(fake: FakeEndpoint, tmp_path: Path) -> None:
     endpoint = Endpoint(base_url="http://127.0.0.1:9/v1", model="tiny", attempts=2)
-    with pytest.raises(BenchError, match=r"http://127\.0\.0\.1:9/v1/chat/completions: 2 attempts failed, the last: ConnectError") as error:
+    with pytest.raises(BenchError, match=r"http://127\.0\.0\.1:9/v1/chat/completions: 2 attempts .*ConnectError") as error:
         ask(endpoint, [b"{}"], tmp_path, no_progress, Still())
     assert "\n" not in str(error.value)
 
@@ -244,9 +244,9 @@ def test_tokens_that_are_not_counted_cannot_be_paid_but_the_answer_is_kept(fake:
     assert asked(fake, tmp_path, ["one two three"])[0].text == "two three"
 
 
-def test_an_answer_in_another_form_is_told_and_kept(fake: FakeEndpoint, tmp_path: Path) -> None:
+def test_an_answer_in_another_form_is_an_error_and_is_kept(fake: FakeEndpoint, tmp_path: Path) -> None:
     fake.script = [fails(200, '{"error": "overloaded"}')]
-    with pytest.raises(BenchError, match="no chat completion: choices: Field required"):
+    with pytest.raises(BenchError, match="choices: Field required"):
         asked(fake, tmp_path, ["one two three"])
     assert len(lines(tmp_path)) == 1
 
@@ -368,7 +368,7 @@ def test_the_key_goes_along_as_a_bearer_and_stands_in_no_file_and_no_error(
 ) -> None:
     monkeypatch.setenv("OWN_KEY", f"{KEY}\n")
     fake.script = [says(f"your key is {KEY}"), fails(401, f"{KEY} is not known here")]
-    with pytest.raises(BenchError, match=r"HTTP 401: \*\*\* is not known here") as error:
+    with pytest.raises(BenchError, match=r"HTTP 401: \*\*\* is not") as error:
         asked(fake, tmp_path, ["one two three", "four five six"], key_variable="OWN_KEY")
     assert fake.authorizations == [f"Bearer {KEY}"] * 2
     assert error.value.__cause__ is None
@@ -382,8 +382,8 @@ def test_no_key_is_sent_where_none_is_named(fake: FakeEndpoint, tmp_path: Path) 
     assert fake.authorizations == [None]
 
 
-@pytest.mark.parametrize(("value", "message"), [("", "OWN_KEY, for the key of .* is not set"), ("sk-\u00e9\n1", "holds no key")])
-def test_a_key_that_cannot_be_one_is_told_without_it(
+@pytest.mark.parametrize(("value", "message"), [("", "OWN_KEY.* not set"), ("sk-\u00e9\n1", "holds no key")])
+def test_a_key_that_cannot_be_one_is_refused_and_not_shown(
     value: str, message: str, fake: FakeEndpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OWN_KEY", value)

@@ -24,11 +24,27 @@ def test_examples_are_turns_of_a_conversation() -> None:
 
 
 def test_for_a_model_without_turns_they_are_one_text_to_be_continued() -> None:
-    assert PROMPT.plain(SHOTS[1:], "one dog") == "Be brief.\n\nText: two cats\nTitle: cats\n\nText: one dog\nTitle:"
+    text = PROMPT.plain(SHOTS[1:], "one dog")
+    assert text.split("\n") == [
+        "Be brief.",
+        "",
+        "Text: two cats",
+        "Title: cats",
+        "",
+        "Text: one dog",
+        "Title:",
+    ]
 
 
 def test_without_a_place_for_labels_they_follow_on_a_line_of_their_own() -> None:
-    assert Prompt(instruction="Shorten: {source}").plain(SHOTS[1:], "one dog") == "Shorten: two cats\ncats\n\nShorten: one dog\n"
+    text = Prompt(instruction="Shorten: {source}").plain(SHOTS[1:], "one dog")
+    assert text.split("\n") == [
+        "Shorten: two cats",
+        "cats",
+        "",
+        "Shorten: one dog",
+        "",
+    ]
 
 
 @given(st.text())
@@ -39,7 +55,7 @@ def test_whatever_stands_in_a_document_changes_nothing_around_it(source: str) ->
 
 @pytest.mark.parametrize("instruction", ["Shorten.", "{source} {source}", "{target} for {source}", "{source} {target} {target}"])
 def test_an_instruction_has_one_place_for_the_document_and_labels_at_its_end(instruction: str) -> None:
-    with pytest.raises(ValidationError, match=r"holds \{source\} once, and \{target\} nowhere but at its end"):
+    with pytest.raises(ValidationError, match=r"\{source\} once.* \{target\} .*end"):
         Prompt(instruction=instruction)
 
 

@@ -21,7 +21,7 @@ def said(text: str, finished: bool = True, apart: bool = False) -> Reply:
 def test_an_answer_is_what_follows_the_thoughts(opening: str, closing: str) -> None:
     assert answer(f"\n{opening}\nHm.\n\nSo.\n{closing}\n\na cat") == "a cat"
     assert answer(f"Hm.\nSo.{closing}a cat") == "a cat"
-    assert answer(f"{opening}\n\n{closing}\n\na cat\nand a dog") == "a cat\nand a dog"
+    assert answer(f"{opening}\n\n{closing}\n\na cat\na dog") == "a cat\na dog"
     assert answer(f"{opening}Hm.{closing}\n\n{closing}\n\na cat") == "a cat"
     assert answer(f"{opening}Hm. So") is None
     assert answer(f"{opening}Hm.{closing}a cat{closing}{opening}No") is None

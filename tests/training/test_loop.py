@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from bench.contracts import Example, Limit
+from bench.contracts import FLOPS, WALL, Example, Limit
 from bench.errors import FIRST_DOES_NOT_FIT, BenchError, CheckpointError, OverBudget
 from bench.training.batches import encode, plan_batches
 from bench.training.checkpoints import load
@@ -48,7 +48,7 @@ def test_the_global_generator_is_left_alone(run):
 @pytest.mark.parametrize(("what", "optimizer"), [("none", "adamw"), ("embeddings", "adafactor"), ("encoder", "adamw")])
 def test_what_is_frozen_stays_and_all_else_moves(run, checkpoint, cache, what, optimizer):
     if (what, checkpoint.family) == ("encoder", "llama"):
-        with pytest.raises(CheckpointError, match="decoder-only model has no encoder"):
+        with pytest.raises(CheckpointError, match="no encoder"):
             run(Tuning(epochs=1, freeze=what))
         return
     before = load(checkpoint.folder(cache))[0].state_dict()
@@ -112,7 +112,7 @@ def test_the_allowance_leaves_no_trace_in_a_training_that_is_made_whole(run, sam
 
 @one_family
 def test_a_training_that_may_not_stop_early_says_where_the_money_ends(run):
-    with pytest.raises(OverBudget, match="training step 4 of 6 does not fit"):
+    with pytest.raises(OverBudget, match="step 4 of 6"):
         run(allowance=sum(run()[2].steps) * 0.55)
 
 
@@ -127,7 +127,7 @@ def test_a_loss_that_is_no_number_is_a_clear_fault(run):
     def ruin(model):
         model.get_decoder().get_input_embeddings().weight.data.fill_(math.nan)
 
-    with pytest.raises(BenchError, match="training step 1: the loss is nan"):
+    with pytest.raises(BenchError, match=r"step 1: .*nan"):
         run(change=ruin)
 
 
@@ -154,14 +154,14 @@ def test_steps_are_forecast_to_the_last_one_that_fits(run, checkpoint, cache, en
     flops = flop_model(load(checkpoint.folder(cache))[0].config)
 
     def forecast(amount):
-        return forecast_steps(encoded, order, tuning, flops, LabelObjective(), Limit("flops", amount))
+        return forecast_steps(encoded, order, tuning, flops, LabelObjective(), Limit(meter=FLOPS, amount=amount))
 
     assert forecast(math.inf) == usage.steps
     assert forecast(sum(usage.steps[:4]) + 1) == usage.steps[:4]
-    assert forecast_steps(encoded, order, tuning, flops, LabelObjective(), Limit("wall", 0.001)) == usage.steps
-    with pytest.raises(OverBudget, match="first step does not fit"):
+    assert forecast_steps(encoded, order, tuning, flops, LabelObjective(), Limit(meter=WALL, amount=0.001)) == usage.steps
+    with pytest.raises(OverBudget, match=FIRST_DOES_NOT_FIT):
         forecast(usage.steps[0] - 1)
-    with pytest.raises(OverBudget, match="first step does not fit"):
+    with pytest.raises(OverBudget, match=FIRST_DOES_NOT_FIT):
         forecast(0.0)
 
 

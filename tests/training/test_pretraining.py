@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from bench.contracts import Example, Limit
+from bench.contracts import FLOPS, Example, Limit
 from bench.errors import DataError
 from bench.models.shape import Shaped
 from bench.training.checkpoints import load
@@ -88,7 +88,7 @@ def test_the_forecast_is_what_it_tallies_also_where_the_money_ends_it(shop, base
     flops = whole.forecast_flops(shop.context())
     shop.make(whole)
     assert sum(shop.made[whole.key].steps) == flops
-    part = whole.limited_to(Limit("flops", 0.4 * flops))
+    part = whole.limited_to(Limit(meter=FLOPS, amount=0.4 * flops))
     shop.make(part, allowance=0.4 * flops)
     assert sum(shop.made[part.key].steps) == part.forecast_flops(shop.context()) <= 0.4 * flops
     assert part.read(shop.artifact(part))["steps_made"] < whole.read(shop.artifact(whole))["steps_made"]

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from bench.contracts import Compact, Decoding, Example, Limit
-from bench.errors import CheckpointError, OverBudget
+from bench.contracts import FLOPS, ITEMS, Compact, Decoding, Example, Limit
+from bench.errors import FIRST_DOES_NOT_FIT, CheckpointError, OverBudget
 from bench.models.random import Random
 from bench.training.batches import encode
 from bench.training.checkpoints import load
@@ -72,7 +72,7 @@ def test_shapes_are_known_before_anything_is_made(shop, pretrained, cache, examp
     assert layer_counts(twice.config(cache))[1] == 1
     assert twice.flop_model(cache).decoder * 4 == pretrained.flop_model(cache).decoder
     assert not shop.made
-    with pytest.raises(CheckpointError, match="5 are asked for, the model has 4"):
+    with pytest.raises(CheckpointError, match=r"decoder.* 5 .* 4$"):
         Shrunk(pretrained, Compact(decoder_layers=5)).flop_model(cache)
 
 
@@ -124,7 +124,7 @@ def test_a_training_records_what_became_of_it(shop, pretrained, examples):
 def test_a_limited_training_ends_early(shop, pretrained, examples):
     whole = _finetuned(pretrained, examples)
     money = 0.7 * whole.forecast_flops(shop.context())
-    folder = shop.make(whole.limited_to(Limit("flops", money)), allowance=money)
+    folder = shop.make(whole.limited_to(Limit(meter=FLOPS, amount=money)), allowance=money)
     record = json.loads((folder / "training.json").read_text())
     assert record["steps_made"] < record["steps_planned"] == 3
 
@@ -151,7 +151,7 @@ def test_labels_are_pretended_to_be_as_long_as_allowed_also_of_short_documents(s
     pool = (Example("a", "one two"), Example("b", ""), Example("c", "a document of many words " * 9))
     recipe = _pseudo_labels(pretrained, pool)
     placeholders = recipe.placeholder(shop.context())
-    assert placeholders[0].target == "one two one two one two"
+    assert placeholders[0].target.split() == pool[0].source.split() * 3
     assert {len(e.target) for e in encode(pretrained.folder(shop.context()), placeholders, "", 32, 6)} == {6}
 
 
@@ -182,7 +182,7 @@ def test_limited_pseudo_labels_are_fewer(shop, pretrained, examples):
     whole = _pseudo_labels(pretrained, examples)
     shop.make(whole)
     money = 0.5 * sum(shop.made[whole.key].steps)
-    fewer = whole.limited_to(Limit("flops", money))
+    fewer = whole.limited_to(Limit(meter=FLOPS, amount=money))
     folder = shop.make(fewer, allowance=money)
     assert 0 < json.loads((folder / "labelling.json").read_text())["documents"] < len(examples)
     assert set(fewer.read(folder)) <= set(whole.read(shop.artifact(whole)))
@@ -190,24 +190,24 @@ def test_limited_pseudo_labels_are_fewer(shop, pretrained, examples):
 
 @one_family
 def test_documents_are_limited_by_their_number_as_well(shop, pretrained, examples):
-    five = _pseudo_labels(pretrained, examples).limited_to(Limit("items", 5))
+    five = _pseudo_labels(pretrained, examples).limited_to(Limit(meter=ITEMS, amount=5))
     assert five.forecast_items(shop.context()) == len(five.placeholder(shop.context())) == 5
 
 
 @one_family
 def test_pseudo_labels_that_money_buys_none_of_are_over_budget(shop, pretrained, examples):
-    with pytest.raises(OverBudget, match="first step does not fit"):
-        shop.make(_pseudo_labels(pretrained, examples).limited_to(Limit("flops", 1.0)), allowance=1.0)
+    with pytest.raises(OverBudget, match=FIRST_DOES_NOT_FIT):
+        shop.make(_pseudo_labels(pretrained, examples).limited_to(Limit(meter=FLOPS, amount=1.0)), allowance=1.0)
 
 
 @one_family
 def test_a_forecast_within_a_limit_counts_the_documents_that_fit(shop, pretrained, examples):
     whole = _pseudo_labels(pretrained, examples)
-    half = whole.limited_to(Limit("flops", 0.5 * whole.forecast_flops(shop.context())))
+    half = whole.limited_to(Limit(meter=FLOPS, amount=0.5 * whole.forecast_flops(shop.context())))
     assert 0 < half.forecast_flops(shop.context()) <= half.limit.amount
     assert 0 < len(half.placeholder(shop.context())) < len(examples)
     with pytest.raises(OverBudget):
-        whole.limited_to(Limit("flops", 1.0)).forecast_flops(shop.context())
+        whole.limited_to(Limit(meter=FLOPS, amount=1.0)).forecast_flops(shop.context())
 
 
 @one_family
@@ -215,7 +215,7 @@ def test_a_forecast_within_a_limit_counts_the_documents_that_fit(shop, pretraine
 def test_documents_that_fit_a_limit_are_those_that_are_labelled_where_outputs_are_as_long_as_allowed(shop, pretrained, examples, share):
     longest_last = tuple(sorted(examples, key=lambda e: len(e.source)))
     whole = _pseudo_labels(pretrained, longest_last, min_target_tokens=6)
-    part = whole.limited_to(Limit("flops", share * whole.forecast_flops(shop.context())))
+    part = whole.limited_to(Limit(meter=FLOPS, amount=share * whole.forecast_flops(shop.context())))
     labelled = part.read(shop.make(part, allowance=part.limit.amount))
     assert {e.id for e in labelled} == {e.id for e in part.placeholder(shop.context())}
     assert sum(shop.made[part.key].steps) == pytest.approx(part.forecast_flops(shop.context()))
@@ -226,7 +226,7 @@ def test_where_the_longest_document_does_not_fit_neither_forecast_nor_work_label
     pool = (Example("short", "a"), Example("long", "a list of names " * 6))
     whole = _pseudo_labels(pretrained, pool, min_target_tokens=6)
     short = _pseudo_labels(pretrained, pool[:1]).forecast_flops(shop.context())
-    part = whole.limited_to(Limit("flops", short + 1))
+    part = whole.limited_to(Limit(meter=FLOPS, amount=short + 1))
     with pytest.raises(OverBudget):
         part.forecast_flops(shop.context())
     with pytest.raises(OverBudget):
@@ -236,9 +236,9 @@ def test_where_the_longest_document_does_not_fit_neither_forecast_nor_work_label
 @one_family
 def test_a_training_on_more_labels_than_money_buys_items_is_refused_by_its_forecast(shop, pretrained, examples):
     whole = _finetuned(pretrained, examples)
-    assert whole.limited_to(Limit("items", len(examples))).forecast_items(shop.context()) == len(examples)
+    assert whole.limited_to(Limit(meter=ITEMS, amount=len(examples))).forecast_items(shop.context()) == len(examples)
     with pytest.raises(OverBudget):
-        whole.limited_to(Limit("items", len(examples) - 1)).forecast_items(shop.context())
+        whole.limited_to(Limit(meter=ITEMS, amount=len(examples) - 1)).forecast_items(shop.context())
 
 
 @one_family
@@ -255,7 +255,7 @@ def test_a_training_on_fewer_or_shorter_examples_takes_no_more_than_its_ceiling(
 @one_family
 def test_a_training_within_a_limit_forecasts_the_steps_that_fit(shop, pretrained, examples):
     whole = _finetuned(pretrained, examples)
-    part = whole.limited_to(Limit("flops", 0.6 * whole.forecast_flops(shop.context())))
+    part = whole.limited_to(Limit(meter=FLOPS, amount=0.6 * whole.forecast_flops(shop.context())))
     shop.make(part, allowance=part.limit.amount)
     assert part.forecast_flops(shop.context()) == sum(shop.made[part.key].steps)
 
@@ -307,7 +307,7 @@ def test_speed_is_measured_for_both_shapes_at_the_flops_forecast(shop, pretraine
         precision="fp32",
         decoding=Decoding(batch_size=2),
     )
-    speed = recipe.read(shop.make(recipe))
+    speed = {fact.name: fact.value for fact in recipe.read(shop.make(recipe))}
     assert set(speed) == {"large_ms", "student_ms", "large_flops", "student_flops"}
     assert min(speed.values()) > 0
     assert speed["large_flops"] == pretrained.flop_model(shop.cache).generation(8, 5) > speed["student_flops"]
@@ -328,7 +328,7 @@ def test_a_student_of_another_origin_and_a_smaller_vocabulary_is_timed_as_well(s
         precision="fp32",
         decoding=Decoding(batch_size=2),
     )
-    assert min(recipe.read(shop.make(recipe)).values()) > 0
+    assert min(fact.value for fact in recipe.read(shop.make(recipe))) > 0
 
 
 @one_family
@@ -340,7 +340,7 @@ def test_whatever_decides_the_outcome_decides_the_key(pretrained, examples):
         _finetuned(pretrained, examples, seed=1),
         _finetuned(pretrained, examples, prefix=""),
         _finetuned(pretrained, examples, tuning=Tuning(epochs=2, batch_size=4)),
-        recipe.limited_to(Limit("flops", 1.0)),
+        recipe.limited_to(Limit(meter=FLOPS, amount=1.0)),
     ]
     assert len({r.key for r in [recipe, *others]}) == 7
     assert recipe.key == _finetuned(pretrained, tuple(examples)).key

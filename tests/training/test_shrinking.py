@@ -6,6 +6,7 @@ from bench.errors import CheckpointError
 from bench.published import rows
 from bench.training.checkpoints import load, save, sinusoids
 from bench.training.shrinking import describe, layer_counts, layers_to_keep, shrink, shrunk_config, supervised_layers
+from tests.facts import unmatched
 from tests.training.conftest import FAMILIES
 
 TABLE = rows("shleifer2020_layers")
@@ -43,7 +44,7 @@ def test_the_pairs_that_the_paper_is_about(teacher, student, copied, supervised)
 def test_other_pairs_are_evenly_spaced_and_say_so(teacher, student, layers):
     kept = layers_to_keep(teacher, student)
     assert kept.rule == "evenly spaced"
-    assert "evenly spaced: the published table has no such pair" in str(kept)
+    assert "evenly spaced" in str(kept)
     assert layers is None or kept.layers == layers
     assert len(set(kept.layers)) == student
     assert kept.layers[0] == 0
@@ -71,18 +72,22 @@ def test_all_layers_of_as_many_are_kept():
 
 
 @with_encoder
-def test_what_is_kept_is_said_aloud(model_and_tokenizer):
-    assert describe(model_and_tokenizer[0].config, Compact(decoder_layers=2, encoder_layers=(0, 3, 3))) == (
-        "encoder: layers 0 3 3 of 4 (named in the suite)",
-        "decoder: layers 0 3 of 4 (evenly spaced: the published table has no such pair)",
+def test_the_layers_that_are_kept_are_described(model_and_tokenizer):
+    assert (
+        unmatched(
+            describe(model_and_tokenizer[0].config, Compact(decoder_layers=2, encoder_layers=(0, 3, 3))),
+            ("encoder", "layers 0 3 3 of 4", "suite"),
+            ("decoder", "layers 0 3 of 4", "evenly spaced"),
+        )
+        == []
     )
 
 
 @without_encoder
-def test_of_a_decoder_only_model_no_encoder_is_spoken_of_nor_of_a_stack_that_keeps_all_its_layers(model_and_tokenizer):
+def test_neither_a_missing_encoder_nor_a_whole_stack_is_described(model_and_tokenizer):
     config = model_and_tokenizer[0].config
     assert describe(config, Compact()) == ()
-    assert describe(config, Compact(decoder_layers=(0, 1))) == ("decoder: layers 0 1 of 4 (named in the suite)",)
+    assert unmatched(describe(config, Compact(decoder_layers=(0, 1))), ("decoder", "layers 0 1 of 4", "suite")) == []
 
 
 @with_encoder
@@ -96,7 +101,7 @@ def test_a_compact_shape_keeps_all_layers_where_it_says_nothing(model_and_tokeni
 @pytest.mark.parametrize(
     ("compact", "message"),
     [
-        (Compact(decoder_layers=5), "decoder layers of compact: 5 are asked for, the model has 4"),
+        (Compact(decoder_layers=5), "decoder layers .* 5 .* 4$"),
         (Compact(decoder_layers=(0, 4)), "no layer 4"),
     ],
 )
@@ -110,7 +115,7 @@ def test_layers_that_are_not_there_are_refused(model_and_tokenizer, compact, mes
 def test_a_decoder_only_model_has_no_encoder_layers_to_keep(model_and_tokenizer):
     config = model_and_tokenizer[0].config
     assert layer_counts(config) == (0, 4)
-    with pytest.raises(CheckpointError, match="a llama model has no encoder"):
+    with pytest.raises(CheckpointError, match=r"llama .*no encoder"):
         shrunk_config(config, Compact(encoder_layers=2))
 
 
@@ -118,7 +123,7 @@ def test_a_decoder_only_model_has_no_encoder_layers_to_keep(model_and_tokenizer)
 @pytest.mark.parametrize("layers", [(1, 2), (0, 0, 0), (2, 0), (0, 1, 0)])
 @pytest.mark.parametrize("stack", ["encoder_layers", "decoder_layers"])
 def test_the_layer_with_the_relative_positions_comes_first_and_once(model_and_tokenizer, layers, stack):
-    with pytest.raises(CheckpointError, match="holds the positions, so it comes first and once"):
+    with pytest.raises(CheckpointError, match="positions"):
         shrunk_config(model_and_tokenizer[0].config, Compact(**{stack: layers}))
 
 

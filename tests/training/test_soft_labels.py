@@ -106,7 +106,7 @@ def test_soft_labels_take_one_forward_pass_of_the_teacher_for_each_example(shop,
 @one_family
 def test_soft_labels_are_made_whole_or_not_at_all(shop, teacher, examples):
     recipe = _soft_labels(teacher, examples)
-    with pytest.raises(OverBudget, match="soft labels do not fit"):
+    with pytest.raises(OverBudget, match="soft labels"):
         shop.make(recipe, allowance=recipe.forecast_flops(shop.context()) - 1)
     assert not list(shop.artifact(recipe).iterdir())
 
@@ -242,7 +242,7 @@ def test_a_teacher_of_another_vocabulary_is_refused_before_anything_is_made(shop
 def test_hidden_states_of_another_width_are_refused_before_anything_is_made(shop, student, examples):
     wider = Pretrained(Random(family="t5_v1_1", width=48))
     assert _distilled(student, wider, examples).forecast_flops(shop.context()) > 0
-    with pytest.raises(BenchError, match="of 48 numbers in the teacher and 32 in the student"):
+    with pytest.raises(BenchError, match=r"48 .*teacher.* 32 .*student"):
         _distilled(student, wider, examples, HIDDEN_ALONE).forecast_flops(shop.context())
 
 
@@ -250,9 +250,9 @@ def test_hidden_states_of_another_width_are_refused_before_anything_is_made(shop
     ("settings", "message"),
     [
         ({"hidden_weight": 1.0}, "needs teacher_outputs 'every_step'"),
-        ({"logit_weight": 0.0}, "nothing is learnt from the teacher"),
+        ({"logit_weight": 0.0}, "nothing .*teacher"),
         ({"temperature": 0.0}, "greater than 0"),
-        ({"top_k": 0}, "greater than or equal to 1"),
+        ({"top_k": 0}, "equal to 1"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(settings, message):

@@ -150,12 +150,12 @@ def test_adamw_in_8_bits_keeps_them_so_but_for_small_parameters():
 @one_family
 def test_8_bits_without_bitsandbytes_are_refused_before_anything_is_paid(run, shop, pretrained, examples, encoded, monkeypatch):
     monkeypatch.setitem(sys.modules, "bitsandbytes", None)
-    with pytest.raises(BenchError, match="adamw_8bit needs bitsandbytes, which is not installed; `pip install bitsandbytes`"):
+    with pytest.raises(BenchError, match=r"adamw_8bit .* `pip install bitsandbytes`"):
         _finetuned(pretrained, examples, optimizer="adamw_8bit").forecast_flops(shop.context())
     with pytest.raises(BenchError, match="bitsandbytes"):
         run(Tuning(optimizer="adamw_8bit"))
 
 
 def test_adapters_go_with_no_moving_weights():
-    with pytest.raises(ValueError, match="freeze is `embeddings`, or `encoder` for adapters in the decoder alone"):
+    with pytest.raises(ValueError, match=r"freeze .*`embeddings`.* `encoder`"):
         Tuning(lora=Lora(), freeze="none")

@@ -57,9 +57,9 @@ def layout(text: str, usual: str, settings: TableSettings) -> Layout:
     is `usual`.
     """
     skipped = settings.skip_lines or 0
-    said = _EXCEL_SEPARATOR.fullmatch(next(islice(first_lines(text), skipped, None), "").rstrip("\r\n"))
-    delimiter = settings.delimiter or (said[1] if said else usual)
-    return Layout(skipped + bool(said), delimiter, settings.quotes != "none")
+    separator = _EXCEL_SEPARATOR.fullmatch(next(islice(first_lines(text), skipped, None), "").rstrip("\r\n"))
+    delimiter = settings.delimiter or (separator[1] if separator else usual)
+    return Layout(skipped + bool(separator), delimiter, settings.quotes != "none")
 
 
 def read_delimited(file: str, text: str, usual: str, settings: TableSettings, wanted: Collection[str] | None = None) -> Table:
@@ -91,7 +91,7 @@ class _Rows:
     """Position of a kept column -> its cells. One list per row would take twice the time."""
     lines: list[int] = field(default_factory=list)
     """Line of each row that is kept."""
-    misfits: list[tuple[int, int]] = field(default_factory=list)
+    misfits: list[tuple[int, Sequence[str]]] = field(default_factory=list)
     """(line, fields) of each row that is longer or shorter than the header."""
     repeats: list[int] = field(default_factory=list)
     """Lines of rows that repeat the header."""
@@ -132,7 +132,7 @@ class _Rows:
             self.last = last
             if len(record) != width:
                 if record:
-                    self.misfits.append((line, len(record)))
+                    self.misfits.append((line, record))
                 continue
             if last > line and _looks_like_rows(record, self.how.delimiter):
                 self.swallowed.append((line, last))
@@ -167,22 +167,27 @@ class _Rows:
             others = f", {len(self.repeats):,} in all" if len(self.repeats) > 1 else ""
             notes.append(f"{self.file}: line {self.repeats[0]:,} repeats the header{others}; such rows are left out.")
         if self.swallowed and 2 * text.count(f'"{self.how.delimiter}"') < len(self.lines):  # otherwise all fields are quoted
-            told = self._swallowed()
+            found = self._swallowed()
             if settings.quotes is None and len(self.swallowed) > self._proper_quotes(text):
-                raise DataError(f"{told}. Set `quotes: none` if these marks are only characters, or `quotes: double` if they do quote")
-            notes.append(f"{told}, which is read as one field each.")
+                raise DataError(f"{found}. Set `quotes: none` if these marks are only characters, or `quotes: double` if they do quote")
+            notes.append(f"{found}, which is read as one field each.")
         self.notes = tuple(notes)
 
     def _misfits(self, settings: TableSettings) -> str:
         (line, fields), *others = self.misfits
         width = "`names` has" if settings.names else "the header has"
-        told = f"{self.file}, line {line}: {fields} fields, {width} {len(self.header)}"
-        told += f"; {len(others):,} more rows do not fit, the next on line {others[0][0]:,}" if others else ""
+        fault = f"{self.file}, line {line}: {len(fields)} fields, {width} {len(self.header)}"
+        fault += f"; {len(others):,} more rows do not fit, the next on line {others[0][0]:,}" if others else ""
         if not self.lines and not settings.names and len(self.header) == 1:
-            return f"{told}; if line {self.header_line} is no header, set `skip_lines: {self.header_line}`"
+            return f"{fault}; if line {self.header_line} is no header, set `skip_lines: {self.header_line}`"
         if self.header and self.header[0].startswith("#"):
-            return f"{told}; if line {self.header_line} is a comment, set `skip_lines: {self.header_line}`"
-        return told
+            return f"{fault}; if line {self.header_line} is a comment, set `skip_lines: {self.header_line}`"
+        if any(cell.lstrip().startswith("'") for cell in fields):
+            return f"{fault}; a single quote does not quote a field: write double quotes instead"
+        if self.lines and line > self.lines[-1]:
+            return f"{fault}; delete the lines from {line:,} on if they are a footer"
+        delimiter = DELIMITERS.get(self.how.delimiter, repr(self.how.delimiter))
+        return f"{fault}; put a field that contains {delimiter} in double quotes, or delete the line"
 
     def _swallowed(self) -> str:
         count, (first, last) = len(self.swallowed), self.swallowed[0]

@@ -27,7 +27,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
-        raise _SameKeyTwice(f"{next(name for name in names if names.count(name) > 1)!a} stands twice in an object")
+        raise _SameKeyTwice(f"{next(name for name in names if names.count(name) > 1)!a} stands twice in an object; rename one of them")
     return found
 
 
@@ -51,7 +51,7 @@ def read_json_lines(file: str, text: str) -> Table:
             records.append(record)
             numbers.append(number)
         else:
-            faults.append(f"{file}, line {number}: expected an object {{...}}, found {type(record).__name__}")
+            faults.append(f"{file}, line {number}: {_no_object(record)}")
     if faults:
         others = f" ({len(faults) - 1:,} more lines are faulty)" if len(faults) > 1 else ""
         raise DataError(f"{faults[0]}{others}{_if_whole(text)}")
@@ -71,8 +71,7 @@ def read_json(file: str, text: str, path: str | None) -> Table:
         if path is None and rest.strip() and _is_object(first):
             return read_json_lines(file, text)
         line = f", line {e.lineno}" if isinstance(e, json.JSONDecodeError) else ""
-        several = "; it holds several JSON values: write one on each line (jq -c .)" if "Extra data" in str(e) else ""
-        raise DataError(f"{file}{line}: {_reason(e)}{several}") from e
+        raise DataError(f"{file}{line}: {_reason(e)}") from e
     for name in path.split(".") if path else ():
         if not isinstance(value, dict) or name not in value:
             raise DataError(f"{file}: holds nothing called '{name}' of `{path}`; {_inside(value)}")
@@ -80,7 +79,7 @@ def read_json(file: str, text: str, path: str | None) -> Table:
     records, notes = _records(file, value, path)
     for number, record in enumerate(records, 1):
         if not isinstance(record, dict):
-            raise DataError(f"{file}, object {number}: expected an object {{...}}, found {type(record).__name__}")
+            raise DataError(f"{file}, object {number}: {_no_object(record)}")
     return _table(file, JSON, records, range(1, len(records) + 1), "object", notes)
 
 
@@ -178,17 +177,17 @@ def _inside(value: Any) -> str:
     if not isinstance(value, dict):
         return f"there is a {type(value).__name__}"
     inside = {name: inner for name, inner in value.items() if isinstance(inner, list | dict)}
-    told = [f"'{name}' ({len(inner):,} {'rows' if isinstance(inner, list) else 'entries'})" for name, inner in inside.items()]
-    return f"it holds {_shown_as(told)}" if told else f"it holds {_shown([*value])}"
+    described = [f"'{name}' ({len(inner):,} {'rows' if isinstance(inner, list) else 'entries'})" for name, inner in inside.items()]
+    return f"it holds {_shown_as(described)}" if described else f"it holds {_shown([*value])}"
 
 
 def _shown(names: Sequence[str]) -> str:
     return _shown_as([f"'{name}'" for name in names])
 
 
-def _shown_as(told: Sequence[str]) -> str:
-    more = f" and {len(told) - _AT_MOST_SHOWN:,} more" if len(told) > _AT_MOST_SHOWN else ""
-    return ", ".join(told[:_AT_MOST_SHOWN]) + more
+def _shown_as(described: Sequence[str]) -> str:
+    more = f" and {len(described) - _AT_MOST_SHOWN:,} more" if len(described) > _AT_MOST_SHOWN else ""
+    return ", ".join(described[:_AT_MOST_SHOWN]) + more
 
 
 def _is_object(line: str) -> bool:
@@ -198,9 +197,19 @@ def _is_object(line: str) -> bool:
         return False
 
 
+def _no_object(record: Any) -> str:
+    expected = f"expected an object {{...}}, found {type(record).__name__}"
+    return f'{expected}; write each row as {{"column": "cell", ...}}, or the rows as CSV' if isinstance(record, list) else expected
+
+
 def _reason(error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError):
-        return f"not JSON: {error.msg} at column {error.colno}"
+        remedy = ""
+        if "Extra data" in error.msg:
+            remedy = "; several JSON values follow one another: write one on each line (jq -c .)"
+        elif error.doc[error.pos : error.pos + 1] == "'":
+            remedy = "; JSON needs double quotes, so write the rows with json.dumps"
+        return f"not JSON: {error.msg} at column {error.colno}{remedy}"
     if isinstance(error, _SameKeyTwice):
         return str(error)
     return f"JSON that cannot be read: {first_line(error)}"

@@ -11,10 +11,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench.report.analysis.significance import Floats
+from bench.results import arm_columns as columns
 from bench.results.table import Results
 
-TEACHER_FACTS = {"teacher_parameters": "student_parameters", "large_ms": "student_ms", "large_flops": "student_flops"}
-"""Size of the teacher, and measurements of the large model -> the names of the same facts for a student."""
+LARGE_FACTS = {columns.LARGE_MS: columns.STUDENT_MS, columns.LARGE_FLOPS: columns.STUDENT_FLOPS}
+TEACHER_FACTS = {columns.TEACHER_PARAMETERS: columns.STUDENT_PARAMETERS, **LARGE_FACTS}
+"""Size of the teacher, and measurements of the large model -> the columns of the same facts for a student."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class TeacherFacts:
         """
         values = self.values[arms[self.done[arms]] if self.done[arms].any() else arms]
         found = {name: column[~np.isnan(column)] for name, column in zip(self.names, values.T, strict=True)}
-        kept = {name: column for name, column in found.items() if len(column) and (is_large or not name.startswith("large_"))}
+        kept = {name: column for name, column in found.items() if len(column) and (is_large or name not in LARGE_FACTS)}
         return {TEACHER_FACTS[name]: float(column.mean()) for name, column in kept.items()}
 
 

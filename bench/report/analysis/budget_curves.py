@@ -29,8 +29,9 @@ from bench.report.analysis import significance
 from bench.report.analysis.leaderboard import Board, Metric, label
 from bench.report.analysis.ranking import Ranking, cut
 from bench.report.analysis.significance import Effects, Estimate, Floats
+from bench.results import arm_columns as columns
 from bench.results import repricing
-from bench.results.repricing import FIXED, Quotes, Sold
+from bench.results.repricing import FIXED, Quotes
 from bench.results.table import Results
 
 ROUNDING = 1e-9
@@ -56,7 +57,7 @@ class Point:
     place: int
     """Its row in `Field.effects`."""
 
-    def cost(self, rates: Mapping[Sold, float]) -> float:
+    def cost(self, rates: Mapping[str, float]) -> float:
         """Return the dollars at these prices."""
         return math.fsum([self.quantities[sold] * usd for sold, usd in rates.items()]) + self.quantities[FIXED]
 
@@ -254,7 +255,7 @@ def _money(found: Results, done: pd.DataFrame, at: Results) -> dict[tuple[str, f
     keys = [done["task"], done["budget_usd"], done["name"]]
     amounts = repricing.quantities(at).reindex(done.index).groupby(keys).mean()
     elastic = pd.Series(done.index.isin(list(repricing.set_by_money(found))), index=done.index).groupby(keys).any()
-    asked = done["usd spent"].groupby(keys).mean()
+    asked = done[columns.SPENT_USD].groupby(keys).mean()
     spent = at.table[at.table["row"] == "record"].set_index("arm")["value"].reindex(done.index)
     known = spent.notna().groupby(keys).all()
     rows = zip(amounts.index, amounts.to_dict("records"), asked, elastic, known, strict=True)
@@ -293,6 +294,6 @@ def _field(
     )
 
 
-def _place(point: Point, rates: Mapping[Sold, float]) -> Place:
+def _place(point: Point, rates: Mapping[str, float]) -> Place:
     cost = point.cost(rates)
     return Place(point.budget_usd * cost / point.asked_usd if point.elastic and point.asked_usd > 0 else cost, cost, point)

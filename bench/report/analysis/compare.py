@@ -29,20 +29,21 @@ from bench.report.analysis.differences import Unlike
 from bench.report.analysis.format import score
 from bench.report.analysis.leaderboard import Board, Line, Metric
 from bench.report.markdown import conjoined, count
+from bench.results import arm_columns as columns
 from bench.results.table import Results
 from bench.system.names import nearest
 
 COSTS = {
-    "spent USD": "usd spent",
-    "labels": "labels_bought",
-    "parameters": "student_parameters",
-    "ms": "student_ms",
-    "wall s": "wall (s)",
-    "energy": "energy (kWh)",
-    "memory": "peak_rss (bytes)",
-    "GPU memory": "gpu_peak_allocated (bytes)",
+    "spent USD": columns.SPENT_USD,
+    "labels": columns.LABELS_BOUGHT,
+    "parameters": columns.STUDENT_PARAMETERS,
+    "ms": columns.STUDENT_MS,
+    "wall s": columns.WALL_S,
+    "energy": columns.ENERGY_KWH,
+    "memory": columns.reading("peak_rss", "bytes"),
+    "GPU memory": columns.reading("gpu_peak_allocated", "bytes"),
 }
-"""Name of a cost -> column of `results.arms`."""
+"""Name of a cost -> column of `Results.by_arm`."""
 
 
 ROUNDING = 1e-9

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from bench.contracts import METERS
 from bench.execution.record import Record
 from bench.report.analysis import leaderboard
 from bench.report.markdown import DASH, NAMED
@@ -177,7 +178,8 @@ def _inputs(record: Record) -> Iterator[tuple[str, Any]]:
 
 
 def _machines(before: Results, after: Results) -> Iterator[Unlike]:
-    metered = {found.suite.get("meter") for found in (before, after)} & {"wall", "energy"}
+    paying = {METERS.get(str(found.suite.get("meter"))) for found in (before, after)}
+    metered = any(meter and not meter.known_in_advance for meter in paying)
     for kind, names in (("version", OF_A_VERSION), ("paying machine" if metered else "machine", OF_A_MACHINE)):
         for what, (said, said_after) in _changed(_values(_facts(before, names)), _values(_facts(after, names))):
             yield Unlike(kind=kind, what=what, before=said, after=said_after)

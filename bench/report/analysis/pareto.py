@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from bench.report.analysis.leaderboard import Board, Line
 from bench.report.markdown import escape, listed
+from bench.results import arm_columns as columns
 
 TIMING_SLACK = 0.05
 """Times whose relative difference is smaller count as equal. They are medians of a few rounds, on machines
@@ -29,7 +30,7 @@ class Axis:
     name: str
     title: str
     fact: str
-    """Column of `results.arms` that holds the cost. Less is better."""
+    """Column of `Results.by_arm` that holds the cost. Less is better."""
     shown: Callable[[float], float]
     """Turns the cost into the figure under `title`."""
     slack: float = ROUNDING
@@ -42,9 +43,9 @@ class Axis:
 
 
 AXES = (
-    Axis(name="parameters", title="parameters (millions) ↓", fact="student_parameters", shown=lambda parameters: parameters / 1e6),
-    Axis(name="FLOPs", title="GFLOP per example ↓", fact="student_flops", shown=lambda flops: flops / 1e9),
-    Axis(name="speed", title="examples per second ↑", fact="student_ms", shown=lambda ms: 1000 / ms, slack=TIMING_SLACK),
+    Axis(name="parameters", title="parameters (millions) ↓", fact=columns.STUDENT_PARAMETERS, shown=lambda parameters: parameters / 1e6),
+    Axis(name="FLOPs", title="GFLOP per example ↓", fact=columns.STUDENT_FLOPS, shown=lambda flops: flops / 1e9),
+    Axis(name="speed", title="examples per second ↑", fact=columns.STUDENT_MS, shown=lambda ms: 1000 / ms, slack=TIMING_SLACK),
 )
 
 

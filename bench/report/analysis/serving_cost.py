@@ -15,8 +15,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench.contracts import FLOPS, WALL, Phase
 from bench.report.analysis.leaderboard import Board, Line
+from bench.results import arm_columns as columns
 from bench.results.repricing import Quotes
+
+STUDENT = columns.STUDENT_FLOPS, columns.STUDENT_MS
+LARGE = columns.LARGE_FLOPS, columns.LARGE_MS
+"""Columns of the FLOPs and the milliseconds of one answer."""
 
 
 @dataclass(frozen=True)
@@ -75,32 +81,32 @@ def served(board: Board, quotes: Quotes) -> list[Served]:
     """
     found = []
     for line in board.scored:
-        made, answer = line.facts.get("usd spent"), _answer_usd(line, "student", board.task, quotes)
+        made, answer = line.facts.get(columns.SPENT_USD), _answer_usd(line, STUDENT, board.task, quotes)
         if made is not None and answer is not None:
             found.append(
                 Served(
                     line=line,
                     made=made,
                     answer=answer,
-                    large_answer=_answer_usd(line, "large", board.task, quotes),
+                    large_answer=_answer_usd(line, LARGE, board.task, quotes),
                     large_made=_teacher_usd(line),
                 )
             )
     return found
 
 
-def _answer_usd(line: Line, who: str, task: str, quotes: Quotes) -> float | None:
-    """Return the cost of an answer, by FLOPs where these pay for compute, else by time."""
-    flops, ms = line.facts.get(f"{who}_flops"), line.facts.get(f"{who}_ms")
-    if quotes.book.meter == "flops" and flops is not None:
-        return flops * quotes.book.unit_price_usd("flops", task, "evaluation")
-    return None if ms is None else ms / 1000 * quotes.book.unit_price_usd("wall", task, "evaluation")
+def _answer_usd(line: Line, of_model: tuple[str, str], task: str, quotes: Quotes) -> float | None:
+    """Return the cost of an answer, by FLOPs where these pay for compute, else by time. `of_model` is STUDENT or LARGE."""
+    flops, ms = map(line.facts.get, of_model)
+    if quotes.book.paying is FLOPS and flops is not None:
+        return flops * FLOPS.unit_price_usd(quotes.book, task, Phase.EVALUATION)
+    return None if ms is None else ms / 1000 * WALL.unit_price_usd(quotes.book, task, Phase.EVALUATION)
 
 
 def _teacher_usd(line: Line) -> float | None:
     """Return the cost of the tuned large model with its labels, or None where none was tuned."""
-    tuning = line.facts.get("usd teacher_tuning")
-    return tuning + line.facts.get("usd labels", 0.0) if tuning else None
+    tuning = line.facts.get(columns.paid_usd(Phase.TEACHER_TUNING))
+    return tuning + line.facts.get(columns.LABELS_USD, 0.0) if tuning else None
 
 
 def cheapest(found: Sequence[Served], answers: float) -> Served | None:

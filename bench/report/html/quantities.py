@@ -51,13 +51,13 @@ def _by_purpose(found: Results) -> dict[str, pd.DataFrame]:
 def prices(found: Results, amounts: Amounts) -> dict[str, Any]:
     """Return the prices of the results, and which of them change the dollars of any line."""
     quotes = repricing.asked(found)
-    others = [sold for sold in repricing.PRICES if sold != "label"]
+    others = [sold for sold in repricing.goods() if sold != "label"]
     return {
         "label": dict(quotes.label_usd),
         **{sold: quotes.price(sold, "") for sold in others},
         "meter": quotes.book.meter,
         "device_flops_per_second": quotes.book.device_flops_per_second,
-        "moves": [sold for sold in repricing.PRICES if sold in set(_sold(amounts))],
+        "moves": [sold for sold in repricing.goods() if sold in set(_sold(amounts))],
     }
 
 

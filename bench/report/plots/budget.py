@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.contracts import Phase
 from bench.report.analysis.leaderboard import Board, Kind, Line, Metric
 from bench.report.analysis.pareto import TradeOff
 from bench.report.analysis.significance import Estimate
@@ -18,7 +19,7 @@ from bench.report.plots.style import COLOURS, MARKERS, Plot
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-PURPOSES = ["labels", "continued_pretraining", "teacher_tuning", "pseudo_labelling", "student_training", "evaluation"]
+PURPOSES = ["labels", *Phase]
 SETTINGS_SHOWN, BUDGETS_SHOWN = 20, 12
 """Largest number of settings and of budgets in a plot: the best settings, and the greatest budgets. More would not be
 readable."""

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bench.contracts import METERS
 from bench.forecast.saved import ArmForecast
 from bench.report.markdown import escape, number, table
 from bench.results.table import Results, number_or_nan
-from bench.suite.prices import FORESEEN
 
 PROMISED = 0.25
 """Forecast run time should be within this share of the measured time."""
@@ -57,8 +57,10 @@ def section(found: Results) -> list[str]:
     pairs = list(_pairs(found))
     if not pairs:
         return []
-    when = f"ArmForecast by `bench plan` at {escape(found.forecasts.made)}, on {escape(found.forecasts.device)}."
-    known = found.suite.get("meter") in FORESEEN  # with other meters, dollars are the time or energy of the table at its price
+    when = f"Forecast by `bench plan` at {escape(found.forecasts.made)}, on {escape(found.forecasts.device)}."
+    known = found.suite.get("meter", "") in {
+        meter.name for meter in METERS.values() if meter.known_in_advance
+    }  # with other meters, dollars are the time or energy of the table at its price
     return [
         " ".join([when, *_time(pairs), *(_dollars(pairs) if known else [])]),
         table(HEADS, [_row(pair, known) for pair in pairs]),

@@ -6,16 +6,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from bench.contracts import Phase
 from bench.report.markdown import DASH, escape, number
 from bench.report.sections import published
 from bench.results.table import Results
 
 TOKENS = {"usd_per_1m_prompt_tokens": "1 million prompt tokens", "usd_per_1m_output_tokens": "1 million output tokens"}
-ITEMS = {
-    "teacher_tuning": "to tune the teacher on 1,000 labels",
-    "pseudo_labelling": "to have it label 1,000 documents",
-    "student_training": "to train the student on 1,000 examples",
-}
+ITEMS = {phase.value: phase.priced for phase in Phase if phase.priced}
 SHARED = "Work that several arms need is done once and paid by each of them, as if it had been alone."
 
 

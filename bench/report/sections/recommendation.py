@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from bench.contracts import METERS
 from bench.report.analysis.break_even import MOVED, BreakEven, break_evens
 from bench.report.analysis.budget_curves import Field, Mixture
 from bench.report.analysis.decision import Verdict, covered, verdict
 from bench.report.analysis.format import score
 from bench.report.markdown import conjoined, count, escape, listed, number
 from bench.report.sections.decision_map import interval
-from bench.results.repricing import FIXED, PRICES, Quotes
+from bench.results.repricing import FIXED, Quotes, goods
 
 SEEDS_AT_MOST = 30
 """A larger number of seeds is not recommended."""
@@ -53,8 +54,9 @@ def _budgets(mixture: Mixture) -> str:
 def _allocation(mixture: Mixture, quotes: Quotes, field: Field) -> str:
     """Return text such as 'buy 720 labels for 72.00 USD and 2.91 USD of compute; 74.91 USD in all'."""
     labels = mixture.amount("label")
-    usd = {sold: mixture.amount(sold) * quotes.price(sold, field.task) for sold in PRICES}
-    compute, tokens = usd["device_hour"] + usd["kwh"], usd["prompt_tokens"] + usd["output_tokens"]
+    usd = {sold: mixture.amount(sold) * quotes.price(sold, field.task) for sold in goods()}
+    compute = sum(usd[good] for good in dict.fromkeys(meter.bought for meter in METERS.values()) if good)
+    tokens = usd["prompt_tokens"] + usd["output_tokens"]
     parts = [f"buy {labels:,.0f} labels for {number(usd['label'])} USD" if labels else "buy no labels"]
     named = {"compute": compute, "tokens of an endpoint": tokens, "work priced by the item": mixture.amount(FIXED)}
     parts += [f"{number(cost)} USD of {what}" for what, cost in named.items() if cost]

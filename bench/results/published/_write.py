@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.contracts import Charge, Score
+from bench.contracts import Charge, Fact, Score, numbers
 from bench.execution.ledger import Ledger
 from bench.execution.purse import Purse
 from bench.execution.record import Record, write_record
@@ -31,7 +31,7 @@ class Cell:
     budget_usd: float
     scores: Mapping[str, Mapping[str, float]]
     """subject -> metric -> points, more is better. Empty where `infeasible` gives the reason."""
-    facts: Mapping[str, float]
+    facts: tuple[Fact, ...]
     """Facts with the names that the arms of a run use."""
     charges: tuple[Charge, ...] | None = ()
     """What the dollars bought, within the budget in total. None: no dollars were published."""
@@ -82,7 +82,8 @@ def _write(cell: Cell, suite: str, folder: Path) -> None:
     for subject, scores in cell.scores.items():
         for metric, points in scores.items():
             ledger.score(subject, Score(metric, points, "points", "higher"))
-    ledger.facts(cell.facts)
+    for fact in cell.facts:
+        ledger.fact(fact)
     write_record(folder, _record(cell, suite, None if cell.charges is None else purse.spent_usd))
 
 
@@ -104,7 +105,7 @@ def _record(cell: Cell, suite: str, spent_usd: float | None) -> Record:
         status="infeasible" if cell.infeasible else "done",
         reason=cell.infeasible,
         spent_usd=spent_usd,
-        facts=dict(cell.facts),
+        facts=numbers(cell.facts),
         data_fingerprint="",
         machine={},
         started="",

@@ -14,7 +14,7 @@ import math
 from collections.abc import Mapping
 from statistics import median_low
 
-from bench.contracts import Bill, Charge, Phase
+from bench.contracts import ITEMS, WALL, Bill, Charge, Fact, Phase
 from bench.execution.ledger import LIMITED
 from bench.execution.purse import Purse
 from bench.published import rows
@@ -53,7 +53,7 @@ def work() -> Work:
             "meter": book.meter,
             "prices": book.model_dump(mode="json", exclude_unset=True),
             "label_usd": labels,
-            "pays": Pays(student_training="free").model_dump(mode="json"),
+            "pays": Pays.model_validate({Phase.STUDENT_TRAINING: "free"}).model_dump(mode="json"),
             "large": "google/t5-v1_1-xxl",
             "models": {"of the students": "google/t5-v1_1-small"},
             "sunk": "The making of both models is sunk cost, and so is the unlabelled text; training the student cost nothing by itself.",
@@ -122,10 +122,10 @@ def _distillation(row: Mapping[str, str], book: PriceBook) -> tuple[Charge, ...]
     The result is empty where no money is left for documents.
     """
     purse, task = Purse(float(row["added_usd"])), _task(row)
-    teacher = _compute(book, task, "teacher_tuning", int(row["start_labels"]))
+    teacher = _compute(book, task, Phase.TEACHER_TUNING, int(row["start_labels"]))
     left_usd = purse.left_usd - _paid(teacher)
-    documents = math.floor(round(left_usd / book.unit_price_usd("items", task, "pseudo_labelling"), 6))
-    return (*teacher, *_compute(book, task, "pseudo_labelling", documents)) if documents > 0 else ()
+    documents = math.floor(round(left_usd / ITEMS.unit_price_usd(book, task, Phase.PSEUDO_LABELLING), 6))
+    return (*teacher, *_compute(book, task, Phase.PSEUDO_LABELLING, documents)) if documents > 0 else ()
 
 
 def _compute(book: PriceBook, task: str, phase: Phase, items: int) -> tuple[Charge, ...]:
@@ -133,8 +133,8 @@ def _compute(book: PriceBook, task: str, phase: Phase, items: int) -> tuple[Char
 
     The seconds beside them are what the same dollars buy at the price of a GPU-hour.
     """
-    usd = items * book.unit_price_usd("items", task, phase) + book.set_up_usd(task, phase)
-    bill = Bill(flops=0, wall_s=usd / book.unit_price_usd("wall", task, phase), kwh=None, items=items)
+    usd = items * ITEMS.unit_price_usd(book, task, phase) + book.set_up_usd(task, phase)
+    bill = Bill(flops=0, wall_s=usd / WALL.unit_price_usd(book, task, phase), kwh=None, items=items)
     return tuple(book.compute_charges(bill, task, phase, "purse"))
 
 
@@ -144,23 +144,24 @@ def _paid(charges: tuple[Charge, ...]) -> float:
 
 def _too_dear(row: Mapping[str, str], book: PriceBook) -> str:
     labels = int(row["start_labels"])
-    usd = _paid(_compute(book, _task(row), "teacher_tuning", labels))
+    usd = _paid(_compute(book, _task(row), Phase.TEACHER_TUNING, labels))
     added = float(row["added_usd"])
     return f"tuning the teacher on {labels:,} labels costs ${usd:.2f} of ${added:.2f}, published as {row['score']}: the budget is used up"
 
 
-def _facts(row: Mapping[str, str], charges: tuple[Charge, ...]) -> dict[str, float]:
+def _facts(row: Mapping[str, str], charges: tuple[Charge, ...]) -> tuple[Fact, ...]:
     bought = {charge.phase: charge.quantity for charge in charges if charge.paid_by == "purse" and charge.unit in ("label", "item")}
-    owned = {
-        "labels_owned": int(row["start_labels"]),
-        "labels_bought": bought.get("labels", 0),
-        "student_parameters": _parameters(*STUDENT),
-    }
-    paid = {"start_labels_usd": float(row["start_usd"])}
-    if row["strategy"] == "annotate":
-        return {**owned, **paid, **_flag(row)}
-    distilled = {"pseudo_labels": bought["pseudo_labelling"]} if charges else {}
-    return {**owned, **distilled, **paid, "teacher_parameters": _parameters(*TEACHER), LIMITED: 1, **_flag(row)}
+    facts = [
+        Fact(name="labels_owned", value=int(row["start_labels"]), unit="labels"),
+        Fact(name="labels_bought", value=bought.get("labels", 0), unit="labels"),
+        Fact(name="student_parameters", value=_parameters(*STUDENT), unit="parameters"),
+    ]
+    if row["strategy"] != "annotate" and charges:
+        facts.append(Fact(name="pseudo_labels", value=bought[Phase.PSEUDO_LABELLING], unit="labels"))
+    facts.append(Fact(name="start_labels_usd", value=float(row["start_usd"]), unit="USD"))
+    if row["strategy"] != "annotate":
+        facts += [Fact(name="teacher_parameters", value=_parameters(*TEACHER), unit="parameters"), Fact(name=LIMITED, value=1)]
+    return (*facts, *_flag(row))
 
 
 def _parameters(family: str, shape: str) -> float:
@@ -173,11 +174,11 @@ def _classes(task: str) -> Classes:
     return {row["class"]: 100 * int(row["count"]) / int(row["test_rows"]) for row in rows("kang2023_classes") if row["task"] == task}
 
 
-def _flag(row: Mapping[str, str]) -> dict[str, float]:
-    """Return the share of a class that equals the score when rounded like it, as a fact."""
+def _flag(row: Mapping[str, str]) -> tuple[Fact, ...]:
+    """Return the share of a class that equals the score when rounded like it, in points."""
     decimals = len(row["score"].partition(".")[2])
     equal = [points for points in _classes(row["task"]).values() if f"{points:.{decimals}f}" == row["score"]]
-    return {EQUALS_CLASS_SHARE: equal[0]} if equal else {}
+    return (Fact(name=EQUALS_CLASS_SHARE, value=equal[0]),) if equal else ()
 
 
 def _notes(row: Mapping[str, str]) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from bench.contracts import Fact
 from bench.published import rows
 from bench.results.published._write import Cell, Work
 
@@ -54,12 +55,12 @@ def _cell(card: Mapping[str, str], teacher: Mapping[str, str]) -> Cell:
         budget_usd=0.0,
         charges=None,
         scores=scores,
-        facts={
-            "student_parameters": 1e6 * float(card["params_m"]),
-            "teacher_parameters": 1e6 * float(teacher["params_m"]),
-            "student_ms": float(card["inference_ms"]),
-            "large_ms": float(teacher["inference_ms"]),
-        },
+        facts=(
+            Fact(name="student_parameters", value=1e6 * float(card["params_m"]), unit="parameters"),
+            Fact(name="teacher_parameters", value=1e6 * float(teacher["params_m"]), unit="parameters"),
+            Fact(name="student_ms", value=float(card["inference_ms"]), unit="ms"),
+            Fact(name="large_ms", value=float(teacher["inference_ms"]), unit="ms"),
+        ),
     )
 
 

@@ -79,7 +79,7 @@ def test_parquet_and_arrow_under_another_name_say_the_setting(rows: Reader, tmp_
     for kind, write in (("parquet", frame.to_parquet), ("arrow", frame.to_feather)):
         write(tmp_path / "made")
         content = (tmp_path / "made").read_bytes()
-        with pytest.raises(DataError, match=f"own.csv: holds {kind.capitalize()}, not CSV; set `format` to {kind}"):
+        with pytest.raises(DataError, match=f"^own.csv: .*{kind.capitalize()}.*CSV.*`format`.* {kind}"):
             rows(content)
         assert rows(content, format=kind)[0] == [("a", "b")]
 
@@ -93,10 +93,10 @@ def test_text_that_begins_like_another_kind_is_text(content: bytes, rows: Reader
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        (["_SUCCESS", "part-00000", "part-00001"], "Spark wrote, of 2 files"),
-        (["part-00000.csv", "_temporary"], "Spark wrote, of 1 files.*did not finish"),
-        (["a.csv", "b.parquet", "notes.md"], "a folder, not a file; name one of its files: a.csv, b.parquet$"),
-        (["notes.md"], "a folder, not a file$"),
+        (["_SUCCESS", "part-00000", "part-00001"], "Spark .* 2 files"),
+        (["part-00000.csv", "_temporary"], "Spark .* 1 files.* finish"),
+        (["a.csv", "b.parquet", "notes.md"], "a folder.*: a.csv, b.parquet$"),
+        (["notes.md"], "a folder, [^:]*$"),
     ],
 )
 def test_a_folder_says_what_it_is(files: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ DIALOG = "04-tsv-quotes/dialog.tsv"
 
 
 def test_marks_that_swallow_rows_are_refused_with_line_and_setting() -> None:
-    with pytest.raises(DataError, match=r"dialog.tsv, line 5: .* closes on line 8.* 10 such marks take in 30 more lines.*`quotes: none`"):
+    with pytest.raises(DataError, match=r"dialog.tsv, line 5: .* line 8\b.* 10 .* 30 more lines.*`quotes: none`"):
         case(DIALOG, "text", "label")
 
 
@@ -77,12 +77,25 @@ def test_what_the_csv_module_writes_is_read_back_where_marks_are_said_to_quote(t
 
 
 def test_rows_that_do_not_fit_are_counted(rows: Reader) -> None:
-    with pytest.raises(DataError, match=r"own.csv, line 3: 3 fields, the header has 2; 2 more rows do not fit, the next on line 5$"):
+    with pytest.raises(DataError, match=r"own.csv, line 3: 3 fields, .* 2; 2 more .* line 5;"):
         rows("text,label\na,b\nc,d,e\nf,g\nh\ni,j,k\n")
 
 
+@pytest.mark.parametrize(
+    ("content", "remedy"),
+    [
+        ("text,label\na,b\nc,d\nTotal: 2\n", r"line 4: 1 fields.*lines from 4 "),
+        ("text,label\n'a, and b',c\nd,e\n", r"line 2: 3 .*single quote.*double"),
+        ("text,label\na, and b,c\nd,e\n", r"line 2: 3 .*comma.*double quotes"),
+    ],
+)
+def test_a_row_that_does_not_fit_comes_with_a_remedy(content: str, remedy: str, rows: Reader) -> None:
+    with pytest.raises(DataError, match=remedy):
+        rows(content)
+
+
 def test_trailing_delimiters_are_rows_that_do_not_fit_or_a_column_without_a_name(rows: Reader) -> None:
-    with pytest.raises(DataError, match=r"line 2: 3 fields, the header has 2; 1 more"):
+    with pytest.raises(DataError, match=r"line 2: 3 fields, .* 2; 1 more"):
         rows("text,label\na,b,\nc,d,\n")
     assert rows("text,label,\na,b,\nc,d,\n")[0] == [("a", "b"), ("c", "d")]
 
@@ -158,7 +171,7 @@ def test_a_first_row_that_is_data(header: list[str], table: list[list[str]], is_
 
 def test_lines_before_the_header_can_be_left_out_and_the_error_says_how(rows: Reader) -> None:
     content = "# made by a program\ntext,label\na,b\n"
-    with pytest.raises(DataError, match=r"line 2: 2 fields, the header has 1;.*`skip_lines: 1`"):
+    with pytest.raises(DataError, match=r"line 2: 2 fields, .* 1;.*`skip_lines: 1`"):
         rows(content)
     assert rows(content, skip_lines=1)[0] == [("a", "b")]
     with pytest.raises(DataError, match="line 4: 1 fields"):
@@ -199,7 +212,7 @@ def test_nul_characters_are_counted(rows: Reader) -> None:
 
 def test_other_encodings_have_to_be_named(rows: Reader) -> None:
     content = "text,label\na,b\ncafé,d\n"
-    with pytest.raises(DataError, match=r"line 3 is not UTF-8 \(byte 0xe9\); set `encoding`"):
+    with pytest.raises(DataError, match=r"line 3 .* UTF-8 \(byte 0xe9\).* `encoding`"):
         rows(content.encode("cp1252"))
     assert rows(content.encode("cp1252"), encoding="cp1252")[0][1] == ("café", "d")
     assert rows(content.encode() + b"x\xff,y\n", encoding_errors="replace")[0][2] == ("x\ufffd", "y")

@@ -66,9 +66,9 @@ def test_splits_inside_an_object_are_named_by_a_path(rows: Reader) -> None:
     value = {"info": {"by": "me"}, "data": {"train": ROWS, "test": FRAME.head(3).to_dict("list")}}
     assert rows(json.dumps(value), "own.json", field="data.train")[0] == WANTED
     assert rows(json.dumps(value), "own.json", field="data.test")[0] == WANTED[:3]
-    with pytest.raises(DataError, match=r"nothing called 'dev' of `data.dev`; it holds 'train' \(40 rows\), 'test' \(2 entries\)"):
+    with pytest.raises(DataError, match=r"'dev' of `data.dev`; .*'train' \(40 rows\), 'test' \(2 entries\)"):
         rows(json.dumps(value), "own.json", field="data.dev")
-    with pytest.raises(DataError, match="`field` names a list in a JSON value, and the format is csv"):
+    with pytest.raises(DataError, match=r"`field` .* JSON .*format is csv"):
         rows("text,label\na,b\n", field="data")
 
 
@@ -114,8 +114,27 @@ def test_squad_says_how_a_part_is_named(rows: Reader) -> None:
 
 
 def test_bad_lines_are_counted(rows: Reader) -> None:
-    with pytest.raises(DataError, match=r"own.jsonl, line 2: not JSON: .* at column .* \(2 more lines are faulty\)"):
+    with pytest.raises(DataError, match=r"own.jsonl, line 2: .*JSON: .* column .* \(2 more"):
         rows('{"text": "a"}\n{"text"\n[1]\n{"text": "b"}\nx\n', "own.jsonl")
+
+
+@pytest.mark.parametrize("name", ["own.json", "own.jsonl"])
+@pytest.mark.parametrize(
+    ("content", "remedy"),
+    [
+        ('{"text": "a", "label": "b"}{"text": "c", "label": "d"}', r"Extra data.*jq -c"),
+        ("{'text': 'a', 'label': 'b'}", r"double quotes.*json\.dumps"),
+    ],
+)
+def test_json_that_cannot_be_read_comes_with_a_remedy(content: str, remedy: str, name: str, rows: Reader) -> None:
+    with pytest.raises(DataError, match=rf"{name}, line 1: .*{remedy}"):
+        rows(content, name)
+
+
+@pytest.mark.parametrize(("name", "content"), [("own.json", '[["a", "b"]]'), ("own.jsonl", '["a", "b"]')])
+def test_rows_that_are_lists_come_with_a_remedy(name: str, content: str, rows: Reader) -> None:
+    with pytest.raises(DataError, match=rf"{name}, \w+ 1: .*found list.*CSV"):
+        rows(content, name)
 
 
 @pytest.mark.parametrize("name", ["own.json", "own.jsonl"])
@@ -218,9 +237,9 @@ def nested(suffix: str, folder: Path) -> bytes:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("answers[0]", r"row 1: there is no 'answers\[0\]': found dict, not a list"),
-        ("text.x", "row 1: there is no 'text.x': found str, not an object"),
-        ("answer.text", "no column 'answer.text'; did you mean"),
+        ("answers[0]", r"row 1: .*'answers\[0\]': .*dict, .*list"),
+        ("text.x", "row 1: .*'text.x': .*str, .*object"),
+        ("answer.text", "no column 'answer.text'; .* 'answers'"),
         ("answers.text[x]", "no column"),
         ("answers", "holds dict, not text; .*`answers.text"),
     ],
