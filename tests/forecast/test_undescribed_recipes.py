@@ -16,7 +16,7 @@ from bench.forecast import calibration_cache, terminal
 from bench.forecast.calibration_cache import CalibrationCache
 from bench.forecast.device import Device
 from bench.forecast.gpus import cards, find
-from bench.forecast.suite import on_catalog_gpu, suite_forecast
+from bench.forecast.suite import on_catalog_gpu, on_this_machine, suite_forecast
 from bench.forecast.totals import Planned
 from bench.strategies import _steps
 from bench.suite.suite_file import Suite
@@ -52,14 +52,14 @@ def arms(tiny: Suite, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Planned:
     return planned(replace(tiny, cells=(replace(cell, label="toy", setting="", strategy=WithToy()),)), cache, "*4usd.seed1*")
 
 
-@pytest.mark.parametrize("on_this_machine", [True, False])
+@pytest.mark.parametrize("calibrated", [True, False])
 def test_a_plan_has_its_dollars_and_gives_a_reason_for_what_is_missing(
-    on_this_machine: bool, arms: Planned, tiny: Suite, cache: Path, tmp_path: Path
+    calibrated: bool, arms: Planned, tiny: Suite, cache: Path, tmp_path: Path
 ) -> None:
     store = DryStore(cache, no_progress)
     finder = CalibrationCache(cache=cache, device="cpu", workers=0, profilers={}, data=str(tmp_path))
     device: Device = on_this_machine(finder, arms, {"own": START_S}, {}, store, no_progress)
-    if not on_this_machine:
+    if not calibrated:
         device = on_catalog_gpu(find("L4", cards()), 0.3, 0.02, finder, arms, {}, store, no_progress)
     ahead = suite_forecast(tiny, arms, device, 1)
     ((arm, total),) = ahead.standalone.items()
