@@ -116,7 +116,7 @@ def test_a_part_of_another_package_is_found_by_its_entry_point(tmp_path: Path) -
     assert found.stdout.strip() == "Length", found.stderr
 
 
-def test_a_file_that_holds_no_part_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_holds_no_part_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "names", lambda shelf: ("__init__",))
     with pytest.raises(BenchError, match=r"exactly one Metric.* 0"):
         registry.find("metrics", "__init__")

@@ -82,7 +82,7 @@ class _Commands(click.Group):
             if isinstance(error, click.NoSuchOption):
                 _suggest_only_new_names(error)
             click.echo(f"{where}: {error.format_message()} See {where} --help.", err=True)
-        except UnicodeEncodeError as error:  # a file name, where Python has been told that names are ASCII
+        except UnicodeEncodeError as error:  # a file name, where Python takes names for ASCII
             name = error.object if len(error.object) < 200 else error.object[error.start : error.end]
             click.echo(f"{name}: cannot be written in the encoding {error.encoding}; set LC_ALL=C.UTF-8 or PYTHONUTF8=1", err=True)
         except OSError as error:  # such as a full disk, or a folder without permission to write

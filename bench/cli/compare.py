@@ -42,7 +42,8 @@ def compare(
     """
     from bench.cli import console
     from bench.report.analysis import compare as analysis
-    from bench.report.render import tables
+    from bench.report.render import markdown as rendering
+    from bench.report.render import terminal
     from bench.report.sections import comparison
     from bench.results import folders
     from bench.system.files import write_text
@@ -54,8 +55,8 @@ def compare(
         progress("reading results", 1, 2)
         new = folders.read(results_folder(after, parent))
         found = analysis.compare(old, new, metrics, progress)
-    shown = comparison.blocks(found, str(before), str(after))
-    screen.print(tables.terminal(shown, screen.width))
+    shown = comparison.sections(found, str(before), str(after))
+    screen.print(terminal.page(shown, screen.width))
     if markdown:
-        write_text(markdown, tables.markdown("Two results compared", shown))
+        write_text(markdown, rendering.page("Two results compared", shown))
     raise SystemExit(1 if found.got_worse and fail_on_change else 0)

@@ -15,7 +15,6 @@ from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.markdown import Markdown
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
@@ -40,7 +39,7 @@ def console() -> Console:
 
 
 def _is_live(console: Console) -> bool:
-    """Whether lines can be drawn over; a dumb terminal, as in an editor, shows one line after the other."""
+    """Return whether lines can be drawn over. A dumb terminal, as in an editor, cannot do that."""
     return console.is_terminal and not console.is_dumb_terminal
 
 
@@ -73,11 +72,6 @@ def leaderboard(folder: Path, where: Console) -> RenderableType:
         return reporting.terminal(results.read(folder), where.width)
     except Exception as error:  # no error here may stop a run, because arms are running
         return Text(f"no leaderboard: {type(error).__name__}: {error}")
-
-
-def markdown(text: str) -> RenderableType:
-    """Return a paragraph of a report, rendered from Markdown."""
-    return Markdown(text, hyperlinks=False)
 
 
 @dataclass(kw_only=True)
@@ -190,18 +184,14 @@ def one_part(name: str, where: Console) -> None:
     shelves = [shelf for shelf in registry.SHELVES if name in registry.names(shelf)]
     if not shelves:
         near = nearest(name, tuple(n for shelf in registry.SHELVES for n in registry.names(shelf)))
-        raise BenchError(f"no part '{name}'; " + (f"did you mean '{near}'?" if near else "`bench list` names them all"))
+        raise BenchError(f"no part '{name}'; " + (f"did you mean '{near}'?" if near else "`bench list` shows all parts"))
     for shelf in shelves:
         kind = registry.find(shelf, name)
         where.print(f"{shelf}/{name}: {_first_line(kind)}\n")
-        where.print(_settings_table(kind))
-
-
-def _settings_table(kind: type[Part]) -> Table:
-    table = Table("setting", "default", "meaning", box=None, padding=(0, 1))
-    for row in _settings(kind, ""):
-        table.add_row(*row)
-    return table
+        table = Table("setting", "default", "meaning", box=None, padding=(0, 1))
+        for row in _settings(kind, ""):
+            table.add_row(*row)
+        where.print(table)
 
 
 def _settings(kind: type[Part], prefix: str) -> Iterator[tuple[str, str, str]]:

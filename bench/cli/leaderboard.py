@@ -36,7 +36,8 @@ def leaderboard(
     """
     from bench.cli import console
     from bench.report.analysis import merge
-    from bench.report.render import tables
+    from bench.report.render import markdown as rendering
+    from bench.report.render import terminal
     from bench.report.sections import merged
     from bench.results import folders
     from bench.system.files import write_text
@@ -45,9 +46,9 @@ def leaderboard(
     with console.preparing(screen) as progress:
         sides, left_out = folders.read_all([results_folder(path, parent) for path in results], progress)
         found = merge.together(sides, rank_by, best, progress)
-    shown = [*merged.blocks(found), *(f"Left out: {why}." for why in left_out)]
-    screen.print(tables.terminal(shown, screen.width))
+    shown = merged.sections(found, left_out)
+    screen.print(terminal.page(shown, screen.width))
     if csv:
         write_text(csv, merged.frame(found).to_csv(index=False))
     if markdown:
-        write_text(markdown, tables.markdown("Leaderboard", shown))
+        write_text(markdown, rendering.page("Leaderboard", shown))

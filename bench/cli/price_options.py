@@ -18,22 +18,22 @@ if TYPE_CHECKING:
 
 def _by_task(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict[str, float]:
     """Parse '0.05' (all tasks) and 'names=0.05' (one task) to dollars by task. The key '' means all tasks."""
-    return _dollars_by_name(given, "neither USD nor TASK=USD")
+    return _dollars_by_name(given, "USD or TASK=USD")
 
 
 def _by_meter(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict[str, float]:
     """Parse 'co2=0.1' to dollars by meter."""
-    return _dollars_by_name(given, "not METER=USD")
+    return _dollars_by_name(given, "METER=USD")
 
 
-def _dollars_by_name(given: tuple[str, ...], otherwise: str) -> dict[str, float]:
+def _dollars_by_name(given: tuple[str, ...], expected: str) -> dict[str, float]:
     found = {}
     for text in given:
         name, _equals, usd = text.rpartition("=")
         try:
             found[name] = float(usd)
         except ValueError:
-            raise click.BadParameter(f"{text} is {otherwise}.") from None
+            raise click.BadParameter(f"expected {expected}, got {text}.") from None
     return found
 
 
@@ -72,8 +72,7 @@ class OtherPrices:
         meter = quotes.book.paying
         lines = []
         if found.kept and not found.examples:
-            why = "without intervals no difference is significant"
-            lines.append(f"note: scores by example are not kept here; {why}")
+            lines.append("note: scores by example are not kept here; without intervals no difference is significant")
         for name, given, field in (
             ("--kwh-usd", self.kwh_usd, "kwh_usd"),
             ("--gpu-hour-usd", self.gpu_hour_usd, "device_hour_usd"),
@@ -125,13 +124,14 @@ PRICE_OPTIONS = (
     option(
         "--meter",
         type=click.Choice(list(METERS)),
-        help="Quantity by which compute is paid.",
+        help="Quantity by which compute is paid: " + ", ".join(f"{meter.name} ({meter.counts})" for meter in METERS.values()) + ".",
     ),
     option(
         "--unit-usd",
         metavar="METER=USD",
         multiple=True,
         callback=_by_meter,
+        hidden=all(meter.unit_usd for meter in METERS.values()),
         help="Price of one unit of a meter that has no price option of its own, in dollars (repeatable).",
     ),
     option(

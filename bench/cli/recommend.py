@@ -38,6 +38,7 @@ def recommend(results: Path, parent: Path, budget_usd: float, task: str | None, 
     """
     from bench import report as reporting
     from bench.cli import console
+    from bench.report.render import terminal
     from bench.report.sections import recommendation
     from bench.results import folders
 
@@ -47,8 +48,8 @@ def recommend(results: Path, parent: Path, budget_usd: float, task: str | None, 
     with console.preparing(screen) as progress:
         progress("comparing settings", 0, 0)
         fields = reporting.fields(found, task, quotes)
-        paragraphs = [recommendation.paragraph(field, budget_usd, quotes) for field in fields]
+        paragraphs = [recommendation.recommend(field, budget_usd, quotes) for field in fields]
     for paragraph in paragraphs:
-        screen.print(console.markdown(paragraph))
+        screen.print(terminal.line(paragraph))
     for note in prices.notes(found, quotes):
         screen.print(note)

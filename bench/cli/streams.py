@@ -37,7 +37,7 @@ class _Lenient(io.FileIO):
 
 
 def _say(error: OSError) -> None:
-    """Say once on standard error that output is lost. A pipe's reader that is gone, as in `bench plan ... | head`, wanted no more."""
+    """Report lost output once on standard error. The reader of a pipe, as in `bench plan ... | head`, may close it silently."""
     if not isinstance(error, BrokenPipeError):
         with suppress(OSError):
             os.write(2, f"bench: output is lost from here on: {error.strerror}\n".encode())
@@ -49,7 +49,7 @@ def make_lenient() -> None:
 
 
 def _lenient(stream: TextIO, own: TextIO | None) -> TextIO:
-    """The stream over a lenient one. An error handler that is not one of Python's two defaults was chosen by the user, and stays."""
+    """Return the stream over a lenient one. An error handler other than Python's two defaults was chosen by the user and stays."""
     if stream is not own or not isinstance(stream, io.TextIOWrapper):
         return stream
     return io.TextIOWrapper(

@@ -133,7 +133,7 @@ class Meter:
 
 FLOPS = Meter(
     name="flops",
-    counts="FLOPs, at a stated device speed",
+    counts="FLOPs",
     unit="FLOP",
     counted=lambda amounts: amounts.flops,
     forecast=lambda recipe, context: recipe.forecast_flops(context),
@@ -163,7 +163,7 @@ ENERGY = Meter(
 )
 ITEMS = Meter(
     name="items",
-    counts="labels trained on and documents labelled, at published prices",
+    counts="labels and documents",
     unit="item",
     counted=lambda amounts: amounts.items,
     forecast=lambda recipe, context: recipe.forecast_items(context),

@@ -91,7 +91,7 @@ class DataSet:
         try:
             commit = HfApi().dataset_info(self.path, revision=self.revision, timeout=HUB_TIMEOUT_S).sha
         except HFValidationError as e:
-            raise DataError(f"{self.path}: neither a folder here nor a name of the form owner/name") from e
+            raise DataError(f"{self.path}: neither a folder here nor a hub id of the form owner/name") from e
         except HfHubHTTPError as e:
             raise DataError(f"{self.path} at revision {self.revision}: {self._lacking()}; the Hub refuses: {_one_line(e)}") from e
         except Exception as e:  # The HTTP library whose errors arrive here has changed between versions of huggingface_hub.

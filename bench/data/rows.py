@@ -57,7 +57,7 @@ def text_of(value: object) -> str | None:
         return None
     if isinstance(value, str):
         if not value.isascii() and _SURROGATE.search(value):
-            raise TypeError("holds half a character (a lone surrogate)")
+            raise TypeError("holds half a character (a lone surrogate); write it as UTF-8")
         return value
     if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
         return str(int(value))
@@ -67,7 +67,7 @@ def text_of(value: object) -> str | None:
 
 
 def is_number(text: str) -> bool:
-    """Whether a text is a decimal number, white space at its ends aside."""
+    """Return whether a text is a decimal number. White space at its ends does not count."""
     return _NUMBER.fullmatch(text.strip()) is not None
 
 
@@ -111,9 +111,9 @@ def sift(groups: Mapping[str, Sequence[Row]], pool_from: str) -> Sifted:
             (unlabelled if example.target is None else labelled[name]).append(example)
     _refuse_repeated_ids(list(first.values()))
     notes = [f"Rows left out for {reason}: {count:,}." for reason, count in left_out.items()]
-    notes += [f"Of the repeated sources {conflicts:,} had another target than the row kept."] if conflicts else []
+    notes += [f"Repeated sources with another target than the row that is kept: {conflicts:,}."] if conflicts else []
     invisible = sum(not _has_target(row) and bool((row.target or "").strip()) for _, row in ordered)
-    notes += [f"Targets of nothing but invisible characters, read as no target: {invisible:,}."] if invisible else []
+    notes += [f"Targets with only invisible characters, treated as missing: {invisible:,}."] if invisible else []
     return Sifted(labelled, unlabelled, tuple(notes))
 
 
@@ -132,7 +132,7 @@ def _refuse_repeated_ids(rows: Sequence[Row]) -> None:
         if row.id is None:
             continue
         if not row.id.strip():
-            raise DataError(f"{row.where}: the id is blank")
+            raise DataError(f"{row.where}: the id is blank; fill it, or leave out `id`")
         if row.id in seen:
-            raise DataError(f"{row.where}: id '{row.id}' stands in {seen[row.id].where} too; without `id` ids are made from the sources")
+            raise DataError(f"{row.where}: id '{row.id}' is also in {seen[row.id].where}; make ids unique, or leave out `id`")
         seen[row.id] = row

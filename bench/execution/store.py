@@ -12,7 +12,6 @@ absent: it is made in a separate folder and then moved into place.
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 import math
@@ -233,18 +232,17 @@ class DryStore:
     and artifacts that already exist are used instead of forecasts.
     """
 
-    def __init__(self, cache: Path, progress: Progress) -> None:
+    def __init__(self, cache: Path, progress: Progress, made: Store | None = None, bills: dict[str, Bill] | None = None) -> None:
+        """`made` is a real store below this one. `bills` are those that are already forecast, by the key of the recipe."""
         self.context = BuildContext(
             cache=cache, device="cpu", artifact=lambda recipe: Path(recipe.key), usage=Unmetered(), progress=progress
         )
-        self._made: Store | None = None
-        self._bills: dict[str, Bill] = {}
+        self._made = made
+        self._bills = {} if bills is None else bills
 
     def over(self, made: Store | None) -> DryStore:
         """Return a dry store over another store. Both share the bills that are already forecast."""
-        other = copy.copy(self)  # a shallow copy, so that both share the bills
-        other._made = made
-        return other
+        return DryStore(self.context.cache, self.context.progress, made, self._bills)
 
     def bill_for(self, recipe: Recipe, limit: Limit) -> tuple[Bill, bool]:  # noqa: ARG002
         if self._made and (bill := self._made.bill(recipe)):

@@ -49,7 +49,7 @@ class Encoder:
         if missing := sorted(key for key in found["missing_keys"] if "pooler" not in key):
             raise ValueError(f"it lacks {len(missing)} tensors, {missing[0]} among them")
         if layer > model.config.num_hidden_layers:
-            raise ValueError(f"it has {model.config.num_hidden_layers} layers, layer {layer} is asked for")
+            raise ValueError(f"it has {model.config.num_hidden_layers} layers, but the setting `layer` is {layer}")
         self._device, self._layer = device, layer
         self._limit = min(self._tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", None) or 512)
         self._model = (model.get_encoder() if model.config.is_encoder_decoder else model).to(self._device).eval()

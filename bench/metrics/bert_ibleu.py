@@ -80,12 +80,12 @@ class BertIbleu(Metric):
 
     def check(self, references: Sequence[str]) -> list[str]:
         short = [reference for reference in references if len(tokens(reference)) < WORDS]
-        told = f"metric 'bert_ibleu': {len(short):,} of {len(references):,} references have fewer than {WORDS} words between spaces"
+        found = f"metric 'bert_ibleu': {len(short):,} of {len(references):,} references have fewer than {WORDS} words between spaces"
         if 2 * len(short) > len(references):
             raise BenchError(
-                f"{told} (the first is {shown(short[0])}), so that copies would pass for the best paraphrases; use another metric"
+                f"{found} (the first is {shown(short[0])}); copies of them would score as the best paraphrases; use another metric"
             )
-        warnings = [f"{told}; a copy of one passes for the best of paraphrases"] if short else []
+        warnings = [f"{found}; a copy of one scores as the best paraphrase"] if short else []
         if self._absence():
             return warnings
         from bench.metrics._bert_score import unknown_share
@@ -94,7 +94,7 @@ class BertIbleu(Metric):
         if unknown > 0.5:
             raise BenchError(
                 f"metric 'bert_ibleu': the encoder {self.folder()} does not know {unknown:.0%} of the tokens of the references; "
-                "set `model` to one that knows their script"
+                "set `model` to an encoder trained on their script"
             )
         return warnings
 

@@ -45,9 +45,9 @@ class Classification(Metric):
     @model_validator(mode="after")
     def _each_class_once(self) -> Self:
         if any(map(is_blank, self.classes)):
-            raise ValueError("a class holds nothing that can be seen")
+            raise ValueError("a class is blank; delete it from `classes`")
         if len({self.compared(name) for name in self.classes}) < len(self.classes):
-            raise ValueError("a class is named twice")
+            raise ValueError("a class is named twice; delete one")
         return self
 
     @property
@@ -61,7 +61,10 @@ class Classification(Metric):
         classes = {self.compared(name) for name in self.classes}
         strange = next((reference for reference in references if self.compared(reference) not in classes), None)
         if strange is not None:
-            raise BenchError(f"metric 'classification': the reference {shown(strange)} is none of the classes {', '.join(self.classes)}")
+            raise BenchError(
+                f"metric 'classification': the reference {shown(strange)} is not one of the classes {', '.join(self.classes)}; "
+                "add it to `classes` or correct the data"
+            )
         return ()
 
     def score(self, predictions: Sequence[str], references: Sequence[str]) -> list[Score]:

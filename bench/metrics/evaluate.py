@@ -76,8 +76,8 @@ class Evaluate(Metric):
                 return ()
         if copied == empty and self.direction != "none":
             raise BenchError(
-                f"metric '{self.path}' gives copies of {len(some)} references what it gives empty texts, {copied:g}, as if it dropped all "
-                f"their letters (the first is {shown(some[0])}); set its tokenizer under `options`, or use chrf"
+                f"metric '{self.path}' scores copies of {len(some)} references like empty texts, {copied:g}: its tokenizer seems "
+                f"to drop their script (the first is {shown(some[0])}); set a tokenizer under `options`, or use chrf"
             )
         return ()
 
@@ -98,7 +98,7 @@ class Evaluate(Metric):
         try:
             return evaluate.load(str(expanded(self.path)), revision=self.revision, keep_in_memory=True, cache_dir=scratch, seed=0)
         except Exception as error:  # a script, the hub's client or an HTTP library may raise anything
-            hint = "; a name needs the hub, a folder does not" if isinstance(error, OSError) else ""
+            hint = "; a name is loaded from the hub, so without a network give the path of a folder" if isinstance(error, OSError) else ""
             raise BenchError(f"metric '{self.path}' cannot be loaded: {_line(error)}{hint}") from error
 
     def _compute(self, predictions: list[str], references: list[str], scratch: str) -> Mapping[str, Any]:

@@ -70,7 +70,7 @@ def _learn_from_docstrings(family: Family, vocabulary: int, cache: Path, path: P
     tokenizer = _learn(family, vocabulary, (found.docstring for found in library))
     if tokenizer.get_vocab_size() != vocabulary:
         raise CheckpointError(
-            f"{vocabulary} tokens are asked for, the docstrings of Python's standard library give {tokenizer.get_vocab_size()}"
+            f"{vocabulary} tokens are asked for, but the docstrings of Python's standard library give only {tokenizer.get_vocab_size()}"
         )
     tokenizer.save(str(path))
 

@@ -52,7 +52,7 @@ class Random(Checkpoint):
     @model_validator(mode="after")
     def _heads_share_the_width(self) -> Self:
         if self.width % self.heads:
-            raise ValueError(f"width {self.width} is no multiple of {self.heads} heads")
+            raise ValueError(f"width {self.width} is not a multiple of {self.heads} heads; change `width` or `heads`")
         return self
 
     @property

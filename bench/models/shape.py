@@ -68,8 +68,8 @@ class Shaped(Checkpoint):
     def title(self) -> str:
         """A text such as 't5 small-nl16, random'. Dimensions that are set follow the name, as in a published
         name."""
-        said = [self.name or "", *(f"{dimension}{value}" for dimension, value in self._changes().items())]
-        return f"{self.family} {'-'.join(filter(None, said))}, random"
+        names = [self.name or "", *(f"{dimension}{value}" for dimension, value in self._changes().items())]
+        return f"{self.family} {'-'.join(filter(None, names))}, random"
 
     def folder(self, cache: Path) -> Path:
         from bench.training.model_folder import check_folder

@@ -68,13 +68,13 @@ def _convert(folder: Path) -> None:
     from bench.training.checkpoints import load
 
     reader = _read(_data())
-    said = {name: field.contents() for name, field in reader.fields.items()}
-    config = _config(said)
+    header = {name: field.contents() for name, field in reader.fields.items()}
+    config = _config(header)
     weights = _dequantised(reader, config)
     folder.mkdir()
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     config.save_pretrained(folder)
-    _tokenizer(said).save_pretrained(folder)
+    _tokenizer(header).save_pretrained(folder)
     reloaded = load(folder)[0].state_dict()  # refuses a checkpoint that lacks a tensor
     changed = [name for name, tensor in weights.items() if name not in reloaded or not torch.equal(reloaded[name], tensor)]
     if changed:
@@ -124,29 +124,29 @@ def _rows_as_in_transformers(weight: torch.Tensor, heads: int) -> torch.Tensor:
     return weight.view(heads, rows // heads // 2, 2, width).transpose(1, 2).reshape(rows, width)
 
 
-def _config(said: dict[str, Any]) -> Any:
+def _config(header: dict[str, Any]) -> Any:
     from transformers import LlamaConfig
 
     return LlamaConfig(
         architectures=["LlamaForCausalLM"],
         dtype="float32",
-        vocab_size=said["llama.vocab_size"],
-        hidden_size=said["llama.embedding_length"],
-        intermediate_size=said["llama.feed_forward_length"],
-        num_hidden_layers=said["llama.block_count"],
-        num_attention_heads=said["llama.attention.head_count"],
-        num_key_value_heads=said["llama.attention.head_count_kv"],
-        max_position_embeddings=said["llama.context_length"],
-        rms_norm_eps=said["llama.attention.layer_norm_rms_epsilon"],
-        rope_parameters={"rope_type": "default", "rope_theta": said["llama.rope.freq_base"]},
+        vocab_size=header["llama.vocab_size"],
+        hidden_size=header["llama.embedding_length"],
+        intermediate_size=header["llama.feed_forward_length"],
+        num_hidden_layers=header["llama.block_count"],
+        num_attention_heads=header["llama.attention.head_count"],
+        num_key_value_heads=header["llama.attention.head_count_kv"],
+        max_position_embeddings=header["llama.context_length"],
+        rms_norm_eps=header["llama.attention.layer_norm_rms_epsilon"],
+        rope_parameters={"rope_type": "default", "rope_theta": header["llama.rope.freq_base"]},
         tie_word_embeddings=True,  # the file has no output layer
-        bos_token_id=said["tokenizer.ggml.bos_token_id"],
-        eos_token_id=said["tokenizer.ggml.eos_token_id"],
-        pad_token_id=said["tokenizer.ggml.padding_token_id"],
+        bos_token_id=header["tokenizer.ggml.bos_token_id"],
+        eos_token_id=header["tokenizer.ggml.eos_token_id"],
+        pad_token_id=header["tokenizer.ggml.padding_token_id"],
     )
 
 
-def _tokenizer(said: dict[str, Any]) -> Any:
+def _tokenizer(header: dict[str, Any]) -> Any:
     """Return the byte-level BPE tokenizer. It adds no start or end token.
 
     Digits are split off first, one by one (llama.cpp calls this "smollm"). The tokenizer that transformers
@@ -156,16 +156,16 @@ def _tokenizer(said: dict[str, Any]) -> Any:
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
-    tokens = said["tokenizer.ggml.tokens"]
-    merges = [tuple(merge.split(" ")) for merge in said["tokenizer.ggml.merges"]]
+    tokens = header["tokenizer.ggml.tokens"]
+    merges = [tuple(merge.split(" ")) for merge in header["tokenizer.ggml.merges"]]
     tokenizer = Tokenizer(models.BPE({token: i for i, token in enumerate(tokens)}, merges))
     by_digit, bytewise = pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([by_digit, bytewise])
     tokenizer.decoder = decoders.ByteLevel()
-    control = [token for token, kind in zip(tokens, said["tokenizer.ggml.token_type"], strict=True) if kind == CONTROL]
+    control = [token for token, kind in zip(tokens, header["tokenizer.ggml.token_type"], strict=True) if kind == CONTROL]
     tokenizer.add_special_tokens([AddedToken(token, normalized=False, special=True) for token in control])
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
-        **{f"{name}_token": tokens[said[f"tokenizer.ggml.{key}_token_id"]] for name, key in ROLES.items()},
-        chat_template=said["tokenizer.chat_template"],
+        **{f"{name}_token": tokens[header[f"tokenizer.ggml.{key}_token_id"]] for name, key in ROLES.items()},
+        chat_template=header["tokenizer.chat_template"],
     )

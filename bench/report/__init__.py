@@ -1,17 +1,20 @@
 """Stage 4: the report that people read. Nothing here imports a part or torch.
 
 analysis/    significance and ranking, leaderboards, Pareto fronts, curves over dollars, decisions, comparisons
-sections/    what the analysis found, section by section, as text and tables
+blocks.py    sections, paragraphs, lists, tables, pictures: the report as values
+text.py      plain text, numbers and dollars
+sections/    what the analysis found, section by section
 plots/       PNG files
-render/      report.md, and the leaderboard in the terminal
-html/        report.html
-markdown.py  untrusted text -> Markdown that is safe
+render/      sections -> report.md, and the terminal
+html/        sections and live charts -> report.html
 """
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
     from bench.report.analysis.budget_curves import Field
     from bench.report.analysis.serving_cost import Use
+    from bench.report.sections import Maker
     from bench.results.repricing import Quotes
     from bench.results.table import Results
 
@@ -40,12 +44,11 @@ def write(folder: Path, quotes: Quotes | None = None, use: Use | None = None, ou
     applied.
     """
     from bench.report import html
-    from bench.report.analysis import leaderboard, pareto
     from bench.report.analysis.active_arms import current
-    from bench.report.html.payload import Material
-    from bench.report.plots import budget
+    from bench.report.analysis.report_input import ReportInput, boards, priced
+    from bench.report.plots import budget, decision_map
     from bench.report.render import markdown
-    from bench.report.sections.other_prices import priced
+    from bench.report.sections import sections
     from bench.results import archive, repricing, table
     from bench.system import processes
 
@@ -55,25 +58,19 @@ def write(folder: Path, quotes: Quotes | None = None, use: Use | None = None, ou
     with ThreadPoolExecutor(1) as aside:  # pyarrow writes while the rest continues
         saved = aside.submit(table.save, everything, out)
         asked, found = current(read), current(everything)
-        metrics = leaderboard.metrics(found)
-        boards = leaderboard.boards(found, metrics)
+        metrics, at_prices = boards(found)
         saved.result()
     if out == folder and not read.kept:
         archive.write(folder, read.records, read.examples)
-    trade_offs = [trade_off for one in boards if (trade_off := pareto.trade_off(one))]
-    plots = budget.plots(boards, metrics, trade_offs, out)
-    with processes.run_in_background(partial(budget.draw, plots)):
-        matters = priced(asked, leaderboard.boards(asked, metrics) if quotes else boards, quotes, use)
-        maps = matters.plots(out) if matters else {}
+    given = ReportInput(folder=folder, found=found, everything=everything, metrics=metrics, boards=at_prices, use=use)
+    with processes.run_in_background(partial(budget.draw, budget.plots(given.boards, metrics, given.trade_offs, out))):
+        given = replace(given, priced=priced(asked, boards(asked)[1] if quotes else at_prices, quotes))
+        maps = decision_map.plots(given.priced.maps, out) if given.priced else {}
         with processes.run_in_background(partial(budget.draw, maps)):
-            text = markdown.page(found, everything, metrics, boards, trade_offs, [*plots], matters, [*maps])
-    told, drawn = (matters.fields, matters.maps) if matters else ((), ())
-    html.write(
-        Material(folder=folder, found=found, everything=everything, metrics=metrics, boards=boards, fields=told, maps=drawn, use=use),
-        text,
-        out,
-    )
-    files.write_text(out / "report.md", text)
+            shown = sections(given)
+    html.write(given, shown, out)
+    suite = found.suite
+    files.write_text(out / "report.md", markdown.page(suite.get("suite", "results"), shown, suite.get("question", "")))
     return out / "report.md"
 
 
@@ -88,17 +85,28 @@ def fields(found: Results, task: str | None = None, quotes: Quotes | None = None
     from bench.report.analysis.active_arms import current
 
     found = current(found)
-    told = budget_curves.fields(found, leaderboard.boards(found, leaderboard.metrics(found)), quotes)
-    chosen = [field for field in told if task in (None, field.task)]
+    known = budget_curves.fields(found, leaderboard.boards(found, leaderboard.metrics(found)), quotes)
+    chosen = [field for field in known if task in (None, field.task)]
     if not chosen:
-        tasks = ", ".join(field.task for field in told)
-        raise BenchError(f"no task '{task}' with a score in these results; they hold: {tasks}" if told else "no arm has a score yet")
+        tasks = ", ".join(field.task for field in known)
+        raise BenchError(f"no task '{task}' with a score in these results; they hold: {tasks}" if known else "no arm has a score yet")
     return chosen
 
 
-def terminal(results: Results, width: int | None = None) -> RenderableType:
+def terminal(results: Results, width: int | None = None, sections: Sequence[Maker] = ()) -> RenderableType:
     """Return the leaderboard for rich, in `width` columns, by default those of the terminal. Arms may still
-    be running."""
-    from bench.report.render import terminal as screen
+    be running.
 
-    return screen.leaderboard(results, width or shutil.get_terminal_size().columns)
+    `sections` are shown in place of the leaderboard.
+    """
+    from bench.report.analysis import leaderboard
+    from bench.report.analysis.active_arms import current
+    from bench.report.analysis.report_input import ReportInput
+    from bench.report.render import terminal as screen
+    from bench.report.sections import leaderboard as board
+
+    found = current(results)
+    metrics = leaderboard.metrics(found)[:2]
+    given = ReportInput(folder=Path(), found=found, everything=results, metrics=metrics, boards=leaderboard.boards(found, metrics))
+    shown = [section for make in sections or [board.brief] if (section := make(given))]
+    return screen.page(shown, width or shutil.get_terminal_size().columns)

@@ -72,7 +72,7 @@ def read(folder: Path) -> tuple[dict[str, Record], dict[str, Examples]]:
         ids.setdefault(row["arm"], once(tuple(map(sys.intern, row["ids"]))))
         key = (sys.intern(row["subject"]), sys.intern(row["metric"]))
         scores.setdefault(row["arm"], {})[key] = np.array(row["scores"], dtype=np.float64)
-    return {record.arm: record for record in held}, {arm: Examples(ids[arm], found) for arm, found in scores.items()}
+    return {record.arm: record for record in held}, {arm: Examples(ids=ids[arm], scores=found) for arm, found in scores.items()}
 
 
 def records(table: pd.DataFrame) -> dict[str, Record]:

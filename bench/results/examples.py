@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Examples:
     """Scores of one arm by example."""
 
@@ -55,4 +55,4 @@ def _read(path: Path, now: tuple[int, ...]) -> Examples:  # noqa: ARG001 - the s
     keys = sorted((sys.intern(who), sys.intern(metric)) for who, of in (scores[0] if scores else {}).items() for metric in of)
     if any(sum(map(len, one.values())) != len(keys) for one in scores):
         raise ValueError(f"{path.name} holds examples with unlike scores")
-    return Examples(once(ids), {(who, m): np.array([one[who][m] for one in scores], dtype=np.float64) for who, m in keys})
+    return Examples(ids=once(ids), scores={(who, m): np.array([one[who][m] for one in scores], dtype=np.float64) for who, m in keys})

@@ -40,7 +40,7 @@ def goods() -> tuple[str, ...]:
     return tuple(dict.fromkeys([*PRICES, *(meter.bought for meter in METERS.values() if meter.bought)]))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Quotes:
     """Prices at which arms are evaluated."""
 
@@ -63,7 +63,7 @@ class Quotes:
         """Return these quotes with one price changed. The price of a label changes for every task."""
         changed = {PRICES[good]: usd} if good in PRICES else {"usd_per_unit": {**(self.book.usd_per_unit or {}), good: usd}}
         book = self.book.model_copy(update=changed)
-        return Quotes(book, dict.fromkeys(self.label_usd, usd) if good == "label" else self.label_usd)
+        return Quotes(book=book, label_usd=dict.fromkeys(self.label_usd, usd) if good == "label" else self.label_usd)
 
     def changed(
         self,
@@ -100,7 +100,7 @@ class Quotes:
         for usd in by_task.values():
             if not (usd >= 0 and math.isfinite(usd)):
                 raise BenchError(f"a label cannot cost {usd:g} USD")
-        return Quotes(_book({**found.book.model_dump(), **given}, "these prices"), by_task)
+        return Quotes(book=_book({**found.book.model_dump(), **given}, "these prices"), label_usd=by_task)
 
 
 def asked(found: Results) -> Quotes:
@@ -109,7 +109,8 @@ def asked(found: Results) -> Quotes:
         raise BenchError("these results do not say at which prices they were run (suite.json); run the suite once more with this version")
     book = _book({**found.suite["prices"]}, "suite.json")
     tasks = sorted({*found.table.loc[found.table["row"] == "record", "task"].unique()} - {""})
-    return Quotes(book, {task: float(found.suite.get("label_usd", {}).get(task, book.label_usd)) for task in tasks})
+    label_usd = {task: float(found.suite.get("label_usd", {}).get(task, book.label_usd)) for task in tasks}
+    return Quotes(book=book, label_usd=label_usd)
 
 
 def _book(prices: Mapping[str, Any], where: str) -> PriceBook:

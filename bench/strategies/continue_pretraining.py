@@ -51,7 +51,7 @@ class ContinuePretraining(Strategy):
     """Settings of the fine-tuning on labels."""
 
     @model_validator(mode="after")
-    def _it_can_be_told_what_is_read_when(self) -> Self:
+    def _every_mixture_can_be_read(self) -> Self:
         for name in ("general", "task_like"):
             if not sum(getattr(self, name).values()) > 0:
                 raise ValueError(f"{name} has no text with a weight above 0")

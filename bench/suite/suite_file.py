@@ -85,7 +85,7 @@ class SuiteText(Part):
     """LABEL -> part from `profilers/`."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Cell:
     """One setting of a strategy."""
 
@@ -153,7 +153,7 @@ class _Reader:
         for label, use in (entries if isinstance(entries, dict) else {}).items():
             for setting, part in self.builder.grid("strategies", use, ("strategies", label)):
                 if isinstance(part, Strategy):
-                    yield Cell(label, setting, part)
+                    yield Cell(label=label, setting=setting, strategy=part)
 
     def _check_prices(self, spec: SuiteText) -> None:
         fault, prices = self.builder.fault, spec.prices

@@ -82,13 +82,13 @@ class _Reported(io.FileIO):
     def __init__(self, path: Path, progress: Progress | None) -> None:
         super().__init__(path)
         self._what, self._progress, self._size = f"hashing {path.name}", progress, path.stat().st_size
-        self._done = self._told = 0
+        self._done = self._reported = 0
 
     def readinto(self, buffer: Any) -> int:
         count = super().readinto(buffer) or 0
         self._done += count
-        if self._progress and (self._done - self._told >= REPORTED_BYTES or (self._told and not count)):
-            self._told = self._done
+        if self._progress and (self._done - self._reported >= REPORTED_BYTES or (self._reported and not count)):
+            self._reported = self._done
             self._progress(self._what, self._done / 1e6, self._size / 1e6)
         return count
 

@@ -80,7 +80,7 @@ class Gpu:
         process."""
         processes = self._nvml.ask("nvmlDeviceGetComputeRunningProcesses", self._handle)
         if any(p.usedGpuMemory is None for p in processes):
-            raise MeasureError("the driver tells no memory by process (Windows, WSL)")
+            raise MeasureError("the driver reports no memory by process (Windows, WSL)")
         return {p.pid: p.usedGpuMemory for p in processes}
 
     def close(self) -> None:

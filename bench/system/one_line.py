@@ -16,7 +16,7 @@ def first_line(error: BaseException) -> str:
 
 def percent(share: float) -> str:
     """Return a share in percent, to a tenth; but never 100 % for less than all, nor 0 % for more than none."""
-    told = f"{100 * share:.1f}".removesuffix(".0")
-    if told == "100" and share < 1:
+    percent = f"{100 * share:.1f}".removesuffix(".0")
+    if percent == "100" and share < 1:
         return "over 99.9 %"
-    return "under 0.1 %" if told == "0" and share > 0 else f"{told} %"
+    return "under 0.1 %" if percent == "0" and share > 0 else f"{percent} %"

@@ -26,7 +26,10 @@ class ClassLabels(JsonLinesFolder):
         classes = set(map(normal_form, self.classes))
         for example in (*splits.train, *splits.dev, *splits.test):
             if example.target not in classes:
-                raise DataError(f"{self.folder}: the target '{example.target}' is none of the classes {', '.join(self.classes)}")
+                raise DataError(
+                    f"{self.folder}: the target '{example.target}' is not one of the classes {', '.join(self.classes)}; "
+                    "correct or delete its row"
+                )
         return splits
 
     def trivial_rules(self, train: Sequence[Example]) -> Mapping[str, Rule]:

@@ -31,7 +31,8 @@ def description(docstring: str) -> str:
         if _SECTION.match(line):
             break
         lines.append(line)
-    return _plain("\n".join(lines))
+    text = _ROLE.sub(r"\1", "\n".join(lines))
+    return " ".join(_LINK.sub(r"\1", text).replace("`", "").split())
 
 
 def first_sentence(docstring: str) -> str:
@@ -52,7 +53,3 @@ def stands_in(words: list[str], text: str) -> bool:
     plain = re.findall(r"[a-z0-9]+", text.lower())
     answer = " ".join(words)
     return f" {answer} " in f" {' '.join(plain)} " or f" {answer} " in f" {' '.join(words_of(text))} " or "".join(words) in plain
-
-
-def _plain(text: str) -> str:
-    return " ".join(_LINK.sub(r"\1", _ROLE.sub(r"\1", text)).replace("`", "").split())

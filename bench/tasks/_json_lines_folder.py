@@ -54,7 +54,7 @@ class JsonLinesFolder(Capped):
     @model_validator(mode="after")
     def _there_is_something_to_learn(self) -> Self:
         if sum(self._shares()) >= 1:
-            raise ValueError("test_fraction, dev_fraction and pool_fraction leave nothing to train on")
+            raise ValueError("test_fraction, dev_fraction and pool_fraction leave nothing to train on; their sum must be below 1")
         return self
 
     def splits(self, cache: Path, progress: Progress) -> Splits:  # noqa: ARG002 - reading is quick, so nothing is cached
@@ -85,5 +85,7 @@ class JsonLinesFolder(Capped):
         parts = {"test": sifted.labelled.get("test", test), "dev": sifted.labelled.get("dev", dev), "train": train}
         for name, part in parts.items():
             if not part:
-                raise DataError(f"{self.folder}: no row with a source and a target of its own is left for {name}; name a file or add rows")
+                raise DataError(
+                    f"{self.folder}: no row with a source and a target is left for {name}; repeats do not count. Name a file or add rows"
+                )
         return parts | {"pool": sifted.unlabelled + [Example(e.id, e.source) for e in hidden]}

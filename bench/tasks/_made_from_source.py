@@ -57,7 +57,7 @@ class MadeFromSource(Task):
         if len(test) < self.test_examples or len(dev) < self.dev_examples:
             raise DataError(
                 f"{type(self).__name__.lower()}: {self.test_examples} test and {self.dev_examples} dev pairs are asked for, "
-                f"the installed packages give {len(test)} and {len(dev)}"
+                f"but the installed packages give only {len(test)} and {len(dev)}"
             )
         test, dev = test[: self.test_examples], dev[: self.dev_examples]
         pool = [Example(e.id, e.source) for e in pool[: self.pool_examples]]

@@ -101,7 +101,7 @@ def near_duplicates_of_test(splits: Splits, cache: Path) -> tuple[str, ...]:
     seen = [*splits.train, *splits.unlabelled]
     characters = sum(len(e.source) for e in (*splits.test, *seen))
     if characters > CHARACTERS_AT_MOST:
-        return (f"Near duplicates of test documents were not looked for: {characters:,} characters of text are too many.",)
+        return (f"Near duplicates of test documents were not searched: {characters:,} characters exceed {CHARACTERS_AT_MOST:,}.",)
 
     def count(part: Path) -> None:
         found = with_near_duplicate([e.source for e in splits.test], (e.source for e in seen))
@@ -111,5 +111,5 @@ def near_duplicates_of_test(splits: Splits, cache: Path) -> tuple[str, ...]:
     number = json.loads(kept.read_text(encoding="utf-8"))["near_duplicates"]
     if not number:
         return ()
-    said = f"{number:,} of {len(splits.test):,} test documents have a near duplicate in train or the pool"
-    return (f"{said} (similarity of word pairs {LIKENESS:g} or more); they stay in test, and scores on them may be too high.",)
+    duplicates = f"{number:,} of {len(splits.test):,} test documents have a near duplicate in train or the pool"
+    return (f"{duplicates} (similarity of word pairs {LIKENESS:g} or more). They stay in test; scores on them may be too high.",)

@@ -69,7 +69,7 @@ class Files(TableSettings, Capped):
         if self.source == self.target:
             raise ValueError("source and target are the same column")
         if self.test_fraction + self.dev_fraction + self.pool_fraction >= 1:
-            raise ValueError("test_fraction, dev_fraction and pool_fraction leave nothing to train on")
+            raise ValueError("test_fraction, dev_fraction and pool_fraction leave nothing to train on; their sum must be below 1")
         return self
 
     def splits(self, cache: Path, progress: Progress) -> Splits:
@@ -78,7 +78,7 @@ class Files(TableSettings, Capped):
         sifted = sift(groups, pool_from="train")
         for name, (path, _) in self._files().items():
             if not sifted.labelled[name]:
-                raise DataError(f"{path}: no row has both a source and a target of its own")
+                raise DataError(f"{path}: no row with both a source and a target is left; repeats do not count")
         parts = self._divided(sifted.labelled)
         hidden = [Example(e.id, e.source) for e in parts.pop("hidden")]
         found = self.capped(**parts, pool=[*sifted.unlabelled, *hidden], notes=(*notes, *sifted.notes))
@@ -100,8 +100,8 @@ class Files(TableSettings, Capped):
         for done, (name, (path, field)) in enumerate(files.items()):
             progress(f"reading {path}", done, len(files))
             try:
-                groups[name], said = read_rows(path, self, columns, field)
-                notes += said
+                groups[name], remarks = read_rows(path, self, columns, field)
+                notes += remarks
             except DataError as e:
                 faults.append(str(e))
         progress("reading files", len(files), len(files))
@@ -116,7 +116,7 @@ class Files(TableSettings, Capped):
         for name, part in parts.items():
             if not part:
                 raise DataError(
-                    f"{self.train}: of {len(labelled['train'])} labelled rows none fell to {name}; name a {name} file or add rows"
+                    f"{self.train}: none of the {len(labelled['train'])} labelled rows falls into {name}; name a {name} file or add rows"
                 )
         return parts | {"hidden": hidden}
 

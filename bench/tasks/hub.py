@@ -56,12 +56,13 @@ class Hub(Capped):
     def splits(self, cache: Path, progress: Progress) -> Splits:
         """See Task.splits."""
         progress(f"loading {self.path}", 0, 1)
-        groups = {name: self._rows(name, split) for name, split in self._data_set().load(cache).items()}
+        data_set = DataSet(path=self.path, name=self.name, revision=self.revision, splits=tuple(self._split_names().items()))
+        groups = {name: self._rows(name, split) for name, split in data_set.load(cache).items()}
         progress(f"loading {self.path}", 1, 1)
         sifted = sift(groups, pool_from="train")
         for name, split in self._split_names().items():
             if not sifted.labelled[name]:
-                raise DataError(f"{self.path}: no row of the split '{split}' has both a source and a target of its own")
+                raise DataError(f"{self.path}: no row with both a source and a target is left of the split '{split}'; repeats do not count")
         hidden, train = divide(sifted.labelled["train"], (self.pool_fraction,))
         pool = sifted.unlabelled + [Example(e.id, e.source) for e in hidden]
         return self.capped(train, pool, sifted.labelled["dev"], sifted.labelled["test"], sifted.notes)
@@ -72,9 +73,6 @@ class Hub(Capped):
 
     def _split_names(self) -> dict[str, str]:
         return {"test": self.test_split, "dev": self.dev_split, "train": self.train_split}
-
-    def _data_set(self) -> DataSet:
-        return DataSet(path=self.path, name=self.name, revision=self.revision, splits=tuple(self._split_names().items()))
 
     def _rows(self, name: str, split: Any) -> list[Row]:
         where = f"{self.path}, split '{self._split_names()[name]}'"

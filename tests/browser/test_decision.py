@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from bench.report.plots import decision_map
 from bench.report.sections import recommendation
 from bench.results import repricing, table
 from tests.report import study
+from tests.report.reading import words
 
 
 @pytest.fixture(scope="module")
@@ -47,31 +49,36 @@ def test_the_decision_map_follows_the_price_of_the_device_and_says_what_python_s
         assert shown.said == []
 
 
-def test_the_field_of_the_chosen_budget_and_label_is_framed_and_unsure_fields_have_a_question_mark(studied: Path, opened: Any) -> None:
+def test_the_field_of_the_chosen_budget_and_label_is_framed_and_fields_without_a_clear_winner_have_a_question_mark(
+    studied: Path, opened: Any
+) -> None:
     with opened(studied) as shown:
         shown.number("budget", 40)
         shown.number("price-label", 0.1)
         framed = shown.page.locator("#map-table td.here")
         assert framed.count() == 1
         assert framed.evaluate("(cell) => cell.parentElement.firstElementChild.innerText") == "0.1"
-        assert all(text.endswith("?") for text in shown.page.locator("#map-table td.unsure").all_inner_texts())
-        assert not any("?" in text for text in shown.page.locator("#map-table td.sure").all_inner_texts())
+        assert all(text.endswith("?") for text in shown.page.locator("#map-table td.leads").all_inner_texts())
+        assert not any("?" in text for text in shown.page.locator("#map-table td.wins").all_inner_texts())
 
 
-def test_what_was_run_with_less_money_is_not_forgotten_where_nothing_is_told_of_more(studied: Path, opened: Any) -> None:
+def test_what_was_run_with_less_money_can_be_repeated_where_nothing_was_run_with_more(studied: Path, opened: Any) -> None:
     found = table.read(studied.parent)
     (field,) = report.fields(found)
-    said = recommendation.paragraph(field, 1000, repricing.asked(found))
+    advice = words(recommendation.recommend(field, 1000, repricing.asked(found)))
     with opened(studied) as shown:
         shown.number("budget", 1000)
         there = shown.page.inner_text("#verdict")
-    assert "What annotate did with 160 USD costs 160.00 USD at these prices" in there
-    assert there.split("and reached ")[1].split(":")[0] == said.split("and reached ")[1].split(":")[0]
+    assert "annotate with 160 USD costs 160.00 USD" in there
+    assert re.findall(r"[\d.]+", there.split("annotate with")[1])[:6] == re.findall(r"[\d.]+", advice.split("annotate with")[1])[:6]
 
 
-def test_prices_at_which_strategies_tie_are_said_to_stay(studied: Path, opened: Any) -> None:
+def test_break_even_prices_stay_as_they_are_and_name_both_strategies(studied: Path, opened: Any) -> None:
     with opened(studied) as shown:
-        text = shown.page.inner_text("#which-to-buy")
-        assert "sliders do not move these" in text
-        assert "where two strategies are worth the same" in text
-        assert shown.page.locator("#which-to-buy img").count() == 0
+        before = shown.page.inner_text("#break-even")
+        shown.number("price-label", 0.1)
+        assert shown.page.inner_text("#break-even") == before
+        rows = shown.page.locator("#break-even tbody tr").all_inner_texts()
+        assert rows
+        assert all("annotate" in row and "distill" in row for row in rows)
+        assert shown.page.locator("#break-even img").count() == 0

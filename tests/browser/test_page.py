@@ -13,6 +13,7 @@ from bench.contracts import Charge
 from bench.execution.ledger import LIMITED
 from bench.report.analysis import decision, leaderboard, serving_cost
 from bench.report.analysis.serving_cost import Use
+from bench.report.text import dollars
 from bench.results import repricing, table
 from tests.report import study
 from tests.report.arms import write_arm, write_suite
@@ -88,9 +89,9 @@ def test_hostile_text_shows_as_text_and_runs_nothing(hostile: Path, opened: Any)
         assert shown.page.locator("script").count() == 3
         assert shown.page.locator("img:not([src^='data:image/png'])").count() == 0
         assert shown.page.locator("svg[onload], [onerror]").count() == 0
-        for place in ("h1", "#leaderboard-table", "#now-table", "#verdict", "#cards", "#endings-table", "#conditions", "#suite"):
+        for place in ("h1", "#leaderboard-table", "#now-table", "#verdict", "#cards", "#without-score-table", "#conditions", "#suite"):
             assert '<img src=x onerror="window.run=2">' in shown.page.inner_text(place).replace("\n", " "), place
-        for place in ("#leaderboard-table", "#cards", "#endings-table"):
+        for place in ("#leaderboard-table", "#cards", "#without-score-table"):
             assert "abc⟨U+202E⟩def⟨U+2066⟩ghi⟨U+001B⟩[31m⟨U+0000⟩" in shown.page.inner_text(place)
         assert not set(text) & set("\u202e\u2066\x1b\x00")
         assert shown.said == []
@@ -131,7 +132,7 @@ def test_sliders_move_the_dollars_of_every_line_to_what_the_leaderboard_says_at_
         shown.number("price-device_hour", device)
         names, budgets = shown.column("leaderboard-table", "strategy"), shown.column("leaderboard-table", "budget")
         there = dict(zip(zip(names, budgets, strict=True), shown.column("leaderboard-table", "spent"), strict=True))
-        assert there == {(line.name, f"{budget:g}"): f"{line.facts['usd spent']:,.2f}" for budget, line in lines}
+        assert there == {(line.name, f"{budget:g}"): dollars(line.facts["usd spent"]) for budget, line in lines}
 
 
 @pytest.mark.parametrize(
@@ -150,7 +151,7 @@ def test_the_best_at_a_budget_is_what_python_says_with_the_same_interval_and_p_v
     found = table.read(path.parent)
     quotes = repricing.asked(found).changed({"": label}, device_hour_usd=device)
     (field,) = report.fields(found)
-    told = decision.verdict(field, budget, quotes)
+    known = decision.verdict(field, budget, quotes)
     with opened(path) as shown:
         page = shown.page.evaluate(
             """([label, budget, device]) => {
@@ -165,16 +166,16 @@ def test_the_best_at_a_budget_is_what_python_says_with_the_same_interval_and_p_v
         shown.number("price-device_hour", device)
         shown.number("budget", budget)
         said = shown.page.inner_text("#verdict")
-    assert [row[0] for row in page] == [mixture.name for mixture in told.candidates]
-    for (_, score, usd, labels, _), mixture in zip(page, told.candidates, strict=True):
+    assert [row[0] for row in page] == [mixture.name for mixture in known.candidates]
+    for (_, score, usd, labels, _), mixture in zip(page, known.candidates, strict=True):
         reached = field.reached(mixture)
         assert score[:3] == pytest.approx([reached.mean, reached.low, reached.high], rel=1e-5)
         assert (usd, labels) == (pytest.approx(mixture.dollars), pytest.approx(mixture.amount("label")))
-    for (*_, behind), gap, other in zip(page[1:], told.ahead, told.candidates[1:], strict=True):
+    for (*_, behind), gap, other in zip(page[1:], known.ahead, known.candidates[1:], strict=True):
         assert behind["estimate"][:3] == pytest.approx([gap.mean, gap.low, gap.high], rel=1e-4)
         assert behind["p"] == pytest.approx(gap.p, rel=1e-4, abs=1e-9)
-        assert behind["tied"] == (other in told.tied)
-    assert (told.best.name if told.best else "Nothing is told") in said
+        assert behind["tied"] == (other in known.tied)
+    assert (known.best.name if known.best else "No setting") in said
 
 
 def test_a_slider_and_its_number_move_together_and_can_go_back(studied: Path, opened: Any) -> None:
@@ -201,7 +202,7 @@ def test_use_ranks_by_what_making_and_answering_cost_together(studied: Path, ope
         for name, value in {"budget": 40, "requests": use.requests_a_month, "months": use.months}.items():
             shown.number(name, value)
         assert shown.column("answering-table", "setting") == [one.line.name for one in known]
-        assert shown.column("answering-table", "in all") == [f"{one.total(use.answers):,.2f}" for one in known]
+        assert shown.column("answering-table", "in all") == [dollars(one.total(use.answers), computed=True) for one in known]
         assert shown.column("answering-table", "overtakes the large") == ["at once", "–"]
 
 
@@ -243,8 +244,8 @@ def test_predictions_of_every_arm_can_be_read_beside_source_and_reference(studie
 
 def test_an_arm_without_a_score_is_listed_with_its_reason(studied: Path, opened: Any) -> None:
     with opened(studied) as shown:
-        assert shown.column("endings-table", "why") == ["killed by SIGKILL"]
-        assert "18 done, 1 failed" in shown.page.inner_text("#endings-said")
+        assert shown.column("without-score-table", "why") == ["killed by SIGKILL"]
+        assert "18 done, 1 failed" in shown.page.inner_text("#without-score-text")
 
 
 @pytest.mark.parametrize("name", ["studied", "hostile"])
@@ -267,7 +268,7 @@ def test_on_paper_there_are_all_sections_and_no_controls_and_the_prices_in_words
         shown.page.emulate_media(media="print")
         for gone in ("nav", "#controls", "#reset", "#arm-choice"):
             assert not shown.page.is_visible(gone)
-        assert "one label 0.05 USD; device hour 3.6 USD" in shown.page.inner_text("#prices-said")
+        assert "one label 0.05 USD; device hour 3.6 USD" in shown.page.inner_text("#prices-text")
         sections = shown.page.locator("main > section")
         assert all(one.is_visible() for one in sections.all())
         assert shown.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
@@ -303,10 +304,10 @@ def test_whatever_is_missing_the_page_works_and_says_so(tmp_path: Path, opened: 
         assert shown.page.evaluate("document.documentElement.scrollWidth") <= 360
         text = shown.page.inner_text("main")
     expected = {
-        "nothing": "There is no arm.",
-        "no prices": "No prices can be changed",
+        "nothing": "no arm",
+        "no prices": "No prices",
         "no scores": "too few labels",
         "one seed": "not tested",
-        "many": "The best 20 of 30 settings.",
+        "many": "best 20 of 30",
     }
     assert expected[what] in text

@@ -52,7 +52,7 @@ def test_a_reader_that_is_gone_ends_nothing(unbuffered: str) -> None:
     assert (ended.returncode, ended.stderr) == (0, b"end")
 
 
-def test_a_full_disk_behind_the_output_is_said_once_and_ends_nothing() -> None:
+def test_a_full_disk_behind_the_output_is_reported_once_and_ends_nothing() -> None:
     with Path("/dev/full").open("wb") as full:
         ended = python("[print('x' * 99) for _ in range(999)]; sys.exit(5)", stdout=full)
     assert ended.returncode == 5
@@ -81,7 +81,7 @@ def test_a_dumb_terminal_gets_lines_and_another_one_a_live_screen(environ: dict[
     assert ("0 arms" in shown.getvalue()) == said
 
 
-def test_a_file_name_that_python_was_told_not_to_write_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_name_that_python_cannot_write_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise UnicodeEncodeError("ascii", "donn\xe9es.csv", 4, 5, "ordinal not in range(128)")
 

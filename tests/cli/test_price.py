@@ -46,12 +46,12 @@ def test_a_report_at_the_prices_asked_has_no_such_section(folder: Path) -> None:
     assert _bench("report", folder).exit_code == 0
     text = (folder / "report.md").read_text(encoding="utf-8")
     assert "## At these prices" not in text
-    assert "## Which to buy" in text
+    assert "## Decision map" in text
     assert "![decision-docstrings](decision-docstrings.png)" in text
     assert (folder / "decision-docstrings.png").exists()
 
 
-def test_a_price_that_changes_nothing_is_said_to(folder: Path, tmp_path: Path) -> None:
+def test_a_price_that_changes_nothing_is_noted(folder: Path, tmp_path: Path) -> None:
     result = _bench("price", folder, "--kwh-usd", "0.3", "--out", tmp_path)
     assert "note: --kwh-usd " in result.output
 
@@ -115,7 +115,7 @@ def test_a_wrong_price_or_budget_is_one_line_and_status_2(folder: Path, argument
     assert missing(line, *facts) == []
 
 
-def test_a_budget_outside_of_what_was_run_is_told_nothing_but_what_was_run(folder: Path) -> None:
+def test_a_budget_below_all_that_was_run_gets_no_recommendation(folder: Path) -> None:
     result = _bench("recommend", folder, "--budget-usd", "0.5")
     assert missing(result.output, "0.5 USD", "annotate from 10 to 160 USD") == []
     assert not re.search(r"buy [\d,]+ labels", result.output)

@@ -40,7 +40,7 @@ def test_a_document_spelt_otherwise_is_repeated_and_its_label_is_no_conflict() -
 def test_a_label_of_nothing_that_can_be_seen_is_none(label: str) -> None:
     found = sift({"train": rows(("a", label), ("b", "tea"))}, pool_from="train")
     assert [e.source for e in found.unlabelled] == ["a"]
-    assert unmatched(found.notes, ("invisible", "target", 1)) == []
+    assert unmatched(found.notes, ("invisible", "targets", 1)) == []
 
 
 def test_a_document_of_nothing_that_can_be_seen_is_left_out() -> None:
@@ -64,7 +64,7 @@ def test_case_22_counts_no_zero_width_label(tmp_path: Path) -> None:
     found = Files(train=str(path), source="document", target="summary").splits(tmp_path, no_progress)
     assert len(found.train) + len(found.dev) + len(found.test) == seen == 73
     assert len(found.unlabelled) == 87
-    assert unmatched([note for note in found.notes if "invisible" in note], ("target", 87)) == []
+    assert unmatched([note for note in found.notes if "invisible" in note], ("targets", 87)) == []
 
 
 def test_classes_of_a_published_task_may_come_in_another_form(tmp_path: Path) -> None:

@@ -125,9 +125,7 @@ def test_dollars_by_flops_are_foreseen_exactly_and_where_a_model_speaks_as_a_cei
         assert trained == sum(work.bill.flops for work in forecast.works if work.phase == "teacher_tuning")
 
 
-def test_what_a_model_has_said_and_a_store_keeps_makes_dollars_by_flops_exact_in_every_arm(
-    smoke: Path, cache: Path, tmp_path: Path
-) -> None:
+def test_stored_outputs_of_a_model_make_dollars_by_flops_exact_in_every_arm(smoke: Path, cache: Path, tmp_path: Path) -> None:
     """The teachers' outputs are there, and nothing that came of them, as when a run was stopped before its students."""
     folder = tmp_path / "smoke"
     shutil.copytree(smoke, folder)
@@ -163,16 +161,16 @@ def test_what_a_plan_foresaw_stands_beside_what_was_measured(smoke: Path, cache:
     planned = bench(*command, "*4usd*")
     assert planned.exit_code == 0, planned.output
     shutil.copytree(smoke, folder, ignore=shutil.ignore_patterns("store"), dirs_exist_ok=True)
-    assert "Predicted and measured" not in (folder / "report.md").read_text()
+    assert "Forecast and measurement" not in (folder / "report.md").read_text()
     kept = (folder / "forecast.json").read_text()
     assert bench(*command, "*").exit_code == 0  # arms that have ended are not forecast any more
     assert (folder / "forecast.json").read_text() == kept
     assert bench("report", str(folder)).exit_code == 0
-    section = (folder / "report.md").read_text().split("## Predicted and measured\n")[1].split("\n## ")[0]
+    section = (folder / "report.md").read_text().split("## Forecast and measurement\n")[1].split("\n## ")[0]
     assert sum(line.startswith("| stories") for line in section.splitlines()) == 4
-    assert re.search(r"Dollars [^.]*\b2 of (the )?2 arms", section)
-    assert re.search(r"Time [^.]*\b25%", section)
-    assert "Predicted and measured" in (folder / "report.html").read_text()
+    assert re.search(r"dollars [^.]*\b2 of (the )?2 arms", section)
+    assert re.search(r"time [^.]*\b25%", section)
+    assert "Forecast and measurement" in (folder / "report.html").read_text()
 
 
 def test_a_second_run_does_no_work(smoke: Path, cache: Path) -> None:

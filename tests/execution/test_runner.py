@@ -79,7 +79,7 @@ def test_every_arm_is_run_once_in_order_and_has_its_record(run: Run, folder: Pat
     assert list(folder.glob("*.png"))
 
 
-def test_the_process_of_an_arm_is_told_its_suite_arm_results_cache_and_device(
+def test_the_process_of_an_arm_gets_its_suite_arm_results_cache_and_device(
     cache: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = {}

@@ -51,7 +51,7 @@ def gone(*pids: Path) -> bool:
     return not psutil.wait_procs(processes, timeout=60)[1]
 
 
-def test_how_each_command_ended_is_told_by_its_name() -> None:
+def test_how_each_command_ended_is_reported_under_its_name() -> None:
     killed = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
     assert run({"good": python(""), "bad": python("raise SystemExit(3)"), "killed": python(killed)}) == {"good": 0, "bad": 3, "killed": -9}
 
@@ -82,7 +82,7 @@ def test_two_workers_run_two_commands_at_a_time() -> None:
 
 
 @pytest.mark.parametrize("one_thread", [True, False])
-def test_each_process_uses_one_thread_unless_told_otherwise(one_thread: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_process_uses_one_thread_by_default(one_thread: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ONE_THREAD:
         monkeypatch.setenv(name, "inherited")
     names = [*ONE_THREAD, PARENT_PIPE]

@@ -15,7 +15,7 @@ from bench.metrics.exact_match import ExactMatch
         ({}, "", 0),
     ],
 )
-def test_case_and_white_space_are_ignored_unless_told_otherwise(settings, prediction, points):
+def test_case_and_white_space_are_ignored_by_default(settings, prediction, points):
     (score,) = ExactMatch(**settings).score([prediction], ["read file"])
     assert score.value == points
 

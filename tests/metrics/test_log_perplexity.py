@@ -19,5 +19,5 @@ def test_a_model_that_knows_nothing_scores_the_logarithm_of_its_vocabulary():
     assert score.value == pytest.approx(math.log(32128))
 
 
-def test_nothing_is_told_from_what_a_model_says():
+def test_generated_text_is_not_scored():
     assert LogPerplexity().score(["a text"], ["a text"]) == []

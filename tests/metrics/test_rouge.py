@@ -37,7 +37,7 @@ def test_a_text_against_itself_scores_one_hundred_and_against_nothing_zero():
     assert set(points("", "a b c").values()) == {0}
 
 
-def test_endings_are_stripped_unless_told_otherwise():
+def test_endings_are_stripped_by_default():
     assert points("summaries studied", "summary studies")["rouge1"] == 100
     assert points("summaries studied", "summary studies", stemmer=False)["rouge1"] == 0
 

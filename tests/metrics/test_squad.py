@@ -30,14 +30,14 @@ def test_scores_are_means_over_examples():
 
 
 @pytest.mark.parametrize("reference", ["The", "!!!", "a the"])
-def test_a_reference_without_a_word_has_no_score_whatever_is_said(reference):
+def test_a_reference_without_a_word_has_no_score_whatever_the_prediction(reference):
     for score in Squad().score([reference, "???", "dog"], [reference, reference, "dog"]):
         assert score.per_example == (None, None, 100)
         assert (score.value, bool(score.reason)) == (100, True)
     assert all(score.value is None and score.reason for score in Squad().score([reference], [reference]))
 
 
-def test_references_without_words_are_counted_and_scripts_without_spaces_are_said():
+def test_references_without_words_are_counted_and_scripts_without_spaces_are_named():
     assert Squad().check(["a dog", "сад школа"]) == []
     assert ["1 of 2" in line for line in Squad().check(["a dog", "the"])] == [True]
     assert len(Squad().check(["今天天气", "很好"])) == 1

@@ -138,6 +138,6 @@ def test_a_title_reads_like_a_published_name():
         ({}, "el, dl, dm, ff"),
     ],
 )
-def test_an_impossible_shape_is_told_when_the_suite_is_read(settings, told):
+def test_an_impossible_shape_is_refused_when_the_suite_is_read(settings, told):
     with pytest.raises(ValidationError, match=told):
         Shaped(**settings)

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from bench import report
+from bench.report.blocks import Mark, Paragraph, runs
 from tests.report.arms import Scores, write_arm
-from tests.report.reading import cells, equal, section, shown
+from tests.report.reading import equal, made, prose, row, shown, words
 
 
 def two_seeds(folder: Path, name: str, scores: Scores, **about: Any) -> None:
@@ -15,112 +15,121 @@ def two_seeds(folder: Path, name: str, scores: Scores, **about: Any) -> None:
         write_arm(folder, f"{name}-{seed}", scores, seed=seed, **about)
 
 
-def outcome(folder: Path) -> str:
-    """The one sentence that stands first in the report."""
-    first = section(report.write(folder).read_text(encoding="utf-8"), "Answer").strip().split("\n")[0]
-    assert first.startswith("**")
-    assert first.endswith(".**")
-    return first.strip("*")
+def answers(folder: Path) -> list[str]:
+    """One paragraph for each task and budget; its first sentence stands out."""
+    found = [block for block in made(folder)["answer"].blocks if isinstance(block, Paragraph)]
+    assert all(isinstance(runs(block.text)[0], Mark) for block in found)
+    return [words(block.text) for block in found]
 
 
-def test_one_seed_is_said_to_be_one(tmp_path: Path) -> None:
+def certainty(folder: Path) -> str:
+    return prose(made(folder)["certainty"])
+
+
+def test_with_one_seed_no_setting_is_the_best(tmp_path: Path) -> None:
     write_arm(tmp_path, "a", equal(2.0))
     write_arm(tmp_path, "b", equal(5.0), strategy="sft")
-    answer = section(report.write(tmp_path).read_text(encoding="utf-8"), "Answer")
-    assert "over 1 seed and 12 test examples; the next one, annotate, is 3.00 [3.00, 3.00] behind sft." in answer
-    assert "One seed only: another seed may change the order, so nobody is called ahead." in answer
-    assert "docstrings: at 10 USD sft has the best mean (rouge2 5.00 [5.00, 5.00]), with a better mean than" in outcome(tmp_path)
-    assert cells(section(report.write(tmp_path).read_text(encoding="utf-8"), "Leaderboard"), "sft")[1] == "–"
+    (answer,) = answers(tmp_path)
+    assert answer.startswith("At 10 USD sft has the best mean, rouge2 5.00 [5.00, 5.00].")
+    assert "annotate is 3.00 [3.00, 3.00] behind" in answer
+    assert "not tested" in answer
+    assert "1 seed and 12 test examples" in certainty(tmp_path)
+    assert "one seed only" in certainty(tmp_path)
+    assert row(made(tmp_path)["leaderboard"], "sft")["rank"] == "–"
 
 
-def test_settings_that_cannot_be_told_apart_are_all_named_and_none_of_them_wins(tmp_path: Path) -> None:
+def test_settings_that_tie_have_no_winner_and_are_all_named(tmp_path: Path) -> None:
     for strategy in ("annotate", "distill", "sft"):
         two_seeds(tmp_path, strategy, equal(0.0), strategy=strategy)
-    answer = section(report.write(tmp_path).read_text(encoding="utf-8"), "Answer")
-    assert outcome(tmp_path).startswith(
-        "docstrings: at 10 USD annotate, distill and sft cannot be told apart (rouge2 0.00 [0.00, 0.00], 0.00"
-    )
-    assert outcome(tmp_path).endswith("), the first worse than the best floor (0.50 [0.50, 0.50]).")
-    assert "is ahead" not in answer
-    assert 'annotate is worse than the lead baseline ("lead") in rouge2 by 0.50 [0.50, 0.50]' in answer
+    (answer,) = answers(tmp_path)
+    assert answer.startswith("At 10 USD there is no clear winner. Best guess: annotate, rouge2 0.00 [0.00, 0.00];")
+    assert "2 settings" in answer
+    assert "significantly worse than the best baseline (0.50 [0.50, 0.50])" in answer
+    assert "distill and sft" in certainty(tmp_path)
+    assert "rouge2 (-0.50 [-0.50, -0.50])" in certainty(tmp_path)
 
 
-def test_without_values_by_example_the_answer_says_that_there_is_no_interval(tmp_path: Path) -> None:
+def test_without_values_by_example_the_answer_has_no_interval(tmp_path: Path) -> None:
     for strategy, value in (("annotate", 2.0), ("sft", 5.0)):
         (write_arm(tmp_path, strategy, equal(value), strategy=strategy) / "predictions.jsonl").unlink()
-    answer = section(report.write(tmp_path).read_text(encoding="utf-8"), "Answer")
-    assert outcome(tmp_path) == (
-        "docstrings: at 10 USD sft has the best mean (rouge2 5.00), with a better mean than the best floor (0.50)."
-    )
-    assert "over 1 seed; the next one, annotate, is 3.00 behind sft." in answer
-    assert "There are no values by example, so no interval" in answer
-    assert 'sft has a better mean than the lead baseline ("lead") in rouge2 by 4.50.' in answer
+    (answer,) = answers(tmp_path)
+    assert "[" not in answer
+    assert "rouge2 5.00." in answer
+    assert "annotate is 3.00 behind" in answer
+    assert "better mean than the best baseline (0.50)" in answer
+    assert "there is no interval" in certainty(tmp_path)
+    assert "rouge2 (4.50)" in certainty(tmp_path)
 
 
-def test_a_setting_that_lacks_a_seed_wins_nothing_and_is_said_to_be_left_out(tmp_path: Path) -> None:
+def test_a_setting_that_lacks_a_seed_wins_nothing_and_is_left_out(tmp_path: Path) -> None:
     write_arm(tmp_path, "a0", equal(3.0))
     write_arm(tmp_path, "a1", equal(1.0), seed=1)
     write_arm(tmp_path, "b0", equal(9.0), strategy="sft")
-    text = report.write(tmp_path).read_text(encoding="utf-8")
-    assert "annotate is the only setting with a score for every seed (rouge2 2.00 [" in outcome(tmp_path)
-    assert "Not compared, for want of a seed that others have: sft." in section(text, "Answer")
-    assert cells(section(text, "Leaderboard"), "sft")[-1] == "1 done, incomplete (1 of 2 seeds)"
+    (answer,) = answers(tmp_path)
+    assert "only annotate has a score" in answer
+    assert "rouge2 2.00 [" in answer
+    assert re.search(r"Not compared[^.]*: sft\.", certainty(tmp_path))
+    assert row(made(tmp_path)["leaderboard"], "sft")["arms"] == "1 done, incomplete (1 of 2 seeds)"
     assert "incomplete (1 of 2 seeds)" in shown(tmp_path, 200)
 
 
 def test_where_every_setting_lacks_a_seed_the_answer_is_only_so_far(tmp_path: Path) -> None:
     write_arm(tmp_path, "a0", equal(3.0))
     write_arm(tmp_path, "b1", equal(9.0), strategy="sft", seed=1)
-    answer = section(report.write(tmp_path).read_text(encoding="utf-8"), "Answer")
-    assert "No setting has a score for all 2 seeds yet" in answer
-    assert "at 10 USD so far " in outcome(tmp_path)
+    assert " so far" in answers(tmp_path)[0]
+    assert "all 2 seeds" in certainty(tmp_path)
 
 
-def test_teachers_that_are_no_better_than_their_students_are_said_to_be_so(tmp_path: Path) -> None:
+def test_teachers_are_compared_with_their_own_students(tmp_path: Path) -> None:
     for strategy, teacher in (("distill", 1.0), ("sft", 3.0)):
         two_seeds(tmp_path, strategy, {**equal(4.0), "teacher": {"rouge2": [teacher] * 12}}, strategy=strategy)
-    answer = section(report.write(tmp_path).read_text(encoding="utf-8"), "Answer")
-    assert "docstrings: on average the teacher is worse than its own student in rouge2 by 2.00 [2.00, 2.00]; over 2 settings" in answer
+    last = certainty(tmp_path).splitlines()[-1]
+    assert last.startswith("docstrings: ")
+    assert "significantly worse" in last
+    assert "rouge2 (-2.00 [-2.00, -2.00]), over 2 settings" in last
 
 
-def test_one_sentence_says_what_came_out_with_floor_and_teacher_beside_it_at_each_budget(tmp_path: Path) -> None:
+def test_each_budget_has_its_answer_with_baseline_and_teacher_beside_it(tmp_path: Path) -> None:
     for budget_usd, sft in ((5.0, 4.0), (20.0, 8.0)):
         two_seeds(tmp_path, f"a{budget_usd}", equal(3.0), budget_usd=budget_usd)
         taught = {**equal(sft), "teacher": {"rouge2": [6.0] * 12}}
         two_seeds(tmp_path, f"b{budget_usd}", taught, strategy="sft", budget_usd=budget_usd)
-    floor, teacher = "the best floor (0.50 [0.50, 0.50])", "its teacher (6.00 [6.00, 6.00])"
-    assert outcome(tmp_path) == (
-        f"docstrings: at 5 USD sft is ahead (rouge2 4.00 [4.00, 4.00]), better than {floor} and worse than {teacher}; "
-        f"at 20 USD sft is ahead (rouge2 8.00 [8.00, 8.00]), better than {floor} and {teacher}."
-    )
+    baseline, teacher = "the best baseline (0.50 [0.50, 0.50])", "its teacher (6.00 [6.00, 6.00])"
+    small, large = answers(tmp_path)
+    assert small.startswith("At 5 USD sft is best, rouge2 4.00 [4.00, 4.00].")
+    assert small.endswith(f"better than {baseline} and is significantly worse than {teacher}.")
+    assert large.startswith("At 20 USD sft is best, rouge2 8.00 [8.00, 8.00].")
+    assert large.endswith(f"better than {baseline} and {teacher}.")
 
 
-def test_a_setting_without_rivals_is_not_said_to_be_ahead_of_anything(tmp_path: Path) -> None:
+def test_a_setting_without_rivals_is_not_the_best_of_anything(tmp_path: Path) -> None:
     write_arm(tmp_path, "a", {"student": {"rouge2": [3.0] * 12}})
-    assert outcome(tmp_path) == "docstrings: at 10 USD annotate is the only setting with a score (rouge2 3.00 [3.00, 3.00])."
+    assert answers(tmp_path) == ["At 10 USD only annotate has a score: rouge2 3.00 [3.00, 3.00]."]
 
 
-def test_many_settings_that_cannot_be_told_apart_are_counted_in_the_sentence_and_named_below_it(tmp_path: Path) -> None:
+def test_several_tasks_are_named(tmp_path: Path) -> None:
+    for task in ("one", "two"):
+        write_arm(tmp_path, task, equal(3.0), task=task)
+    assert [answer.split(" at ")[0] for answer in answers(tmp_path)] == ["one:", "two:"]
+
+
+def test_many_ties_are_counted_in_the_answer_and_named_below_it(tmp_path: Path) -> None:
     for layers in range(1, 7):
         two_seeds(tmp_path, f"a{layers}", equal(4.0), strategy="sft", setting=f"layers={layers}")
-    answer = section(report.write(tmp_path).read_text(encoding="utf-8"), "Answer")
-    three = "rouge2 4.00 [4.00, 4.00], 4.00 [4.00, 4.00] and 4.00 [4.00, 4.00]"
-    assert f"sft (layers=1), sft (layers=2), sft (layers=3) and 3 more cannot be told apart ({three})" in outcome(tmp_path)
-    assert (
-        "Not told apart from sft (layers=1): sft (layers=2), sft (layers=3), sft (layers=4), sft (layers=5) and sft (layers=6)." in answer
-    )
+    (answer,) = answers(tmp_path)
+    assert "Best guess: sft (layers=1), rouge2 4.00" in answer
+    assert "5 settings" in answer
+    assert "sft (layers=2), sft (layers=3), sft (layers=4), sft (layers=5) and sft (layers=6)." in certainty(tmp_path)
 
 
-def test_where_every_arm_is_infeasible_the_sentence_says_so_beside_the_budgets_that_sufficed(tmp_path: Path) -> None:
+def test_where_every_arm_is_infeasible_the_answer_counts_them(tmp_path: Path) -> None:
     write_arm(tmp_path, "a", status="infeasible", reason="too dear", budget_usd=1.0)
-    assert outcome(tmp_path) == "docstrings: at 1 USD no arm has a score (1 infeasible)."
+    (answer,) = answers(tmp_path)
+    assert answer.endswith("(1 infeasible).")
     write_arm(tmp_path, "b", equal(3.0), budget_usd=9.0)
     write_arm(tmp_path, "c", strategy="distill", status="infeasible", reason="too dear", budget_usd=9.0)
-    assert outcome(tmp_path).startswith(
-        "docstrings: at 1 USD no arm has a score (1 infeasible); at 9 USD annotate is the only setting with"
-    )
-    answer = section(report.write(tmp_path).read_text(encoding="utf-8"), "Answer")
-    assert "Without a score in rouge2: distill (1 infeasible)." in answer
+    assert [one.split(" USD")[0] for one in answers(tmp_path)] == ["At 1", "At 9"]
+    assert "distill (1 infeasible)" in certainty(tmp_path)
 
 
 def write_noisy(folder: Path, **ahead: float) -> None:
@@ -133,16 +142,13 @@ def write_noisy(folder: Path, **ahead: float) -> None:
             write_arm(folder, f"{strategy}-{seed}", {"student": {"rouge2": list(scores)}}, strategy=strategy, seed=seed)
 
 
-def test_the_answer_says_how_sure_it_is_and_which_difference_could_have_been_found(tmp_path: Path) -> None:
+def test_the_answer_has_a_p_value_and_the_difference_that_could_have_been_found(tmp_path: Path) -> None:
     write_noisy(tmp_path, annotate=0.0, distill=0.3, sft=15.0)
-    answer = section(report.write(tmp_path).read_text(encoding="utf-8"), "Answer")
-    assert "docstrings: at 10 USD sft is ahead (rouge2 " in answer
-    found = re.search(r"distill, is 1[45]\.\d\d \[1[\d.]+, 1[\d.]+\] behind sft \(corrected p 0\.\d+\)", answer)
-    assert found or "(corrected p < 0.001)" in answer
+    (answer,) = answers(tmp_path)
+    assert answer.startswith("At 10 USD sft is best, rouge2 ")
+    assert re.search(r"Next, annotate is 1[45]\.\d\d \[1[\d.]+, 1[\d.]+\] behind \(corrected p (0\.\d+|< 0\.001)\)", answer)
     power = re.search(
-        r"A true difference between two settings is found 4 times in 5 from ([\d.]+) points on; "
-        r"with twice the seeds ([\d.]+), with twice the test examples ([\d.]+)\.",
-        answer,
+        r"must be ([\d.]+) points; with twice the seeds ([\d.]+), with twice the test examples ([\d.]+)\.", certainty(tmp_path)
     )
     assert power
     now, more_seeds, more_examples = map(float, power.groups())
@@ -152,19 +158,21 @@ def test_the_answer_says_how_sure_it_is_and_which_difference_could_have_been_fou
 
 def test_the_rank_and_the_corrected_p_value_stand_in_the_leaderboard_and_the_terminal(tmp_path: Path) -> None:
     write_noisy(tmp_path, annotate=0.0, distill=0.3, sft=15.0)
-    leaderboard = section(report.write(tmp_path).read_text(encoding="utf-8"), "Leaderboard")
-    ranks = {name: cells(leaderboard, name)[1] for name in ("strategy", "sft", "distill", "annotate")}
-    assert ranks == {"strategy": "rank", "sft": "1", "distill": "2–3", "annotate": "2–3"}
-    behind = cells(leaderboard, "annotate")[3]
-    assert re.fullmatch(r"1\d\.\d\d \[[\d., ]+\], p (< 0\.001|0\.0\d+)", behind)
+    leaderboard = made(tmp_path)["leaderboard"]
+    assert {name: row(leaderboard, name)["rank"] for name in ("sft", "distill", "annotate")} == {
+        "sft": "1",
+        "distill": "2–3",
+        "annotate": "2–3",
+    }
+    assert re.fullmatch(r"1\d\.\d\d \[[\d., ]+\], p (< 0\.001|0\.0\d+)", row(leaderboard, "annotate")["behind the best"])
     seen = [line.split() for line in shown(tmp_path, 100).splitlines()]
     assert next(words for words in seen if words[:1] == ["distill"])[1] == "2–3"
 
 
 def test_a_tie_is_one_by_the_corrected_p_value_also_where_the_interval_of_the_one_comparison_leaves_out_0(tmp_path: Path) -> None:
     write_noisy(tmp_path, a=0.0, b=0.2, c=0.4, d=0.6, e=0.8, f=1.0, g=1.6)
-    leaderboard = section(report.write(tmp_path).read_text(encoding="utf-8"), "Leaderboard")
-    behind = [cells(leaderboard, f"{name} |")[3] for name in "abcdef"]
+    leaderboard = made(tmp_path)["leaderboard"]
+    behind = [row(leaderboard, name)["behind the best"] for name in "abcdef"]
     tied = [cell for cell in behind if cell.endswith(", tied")]
     assert any(not cell.split("[")[1].startswith("-") for cell in tied)
     assert all(float(cell.split(", p ")[1].split(",")[0]) >= 0.05 for cell in tied)

@@ -51,9 +51,9 @@ def test_the_map_flips_where_labels_get_cheap(field: Field) -> None:
     assert drawn.winners == ("annotate", "distill")
     assert drawn.flips
     column = drawn.budgets_usd.index(40.0)
-    told = {usd: row[column] for usd, row in zip(drawn.label_usd, drawn.verdicts, strict=True)}
-    assert told[study.LABEL_USD / 2].best.name == "annotate"
-    assert told[study.LABEL_USD * 2].best.name == "distill"
+    known = {usd: row[column] for usd, row in zip(drawn.label_usd, drawn.verdicts, strict=True)}
+    assert known[study.LABEL_USD / 2].best.name == "annotate"
+    assert known[study.LABEL_USD * 2].best.name == "distill"
 
 
 def test_the_map_holds_every_budget_that_was_run_and_the_price_that_was_asked(field: Field) -> None:
@@ -86,19 +86,19 @@ def test_prices_are_never_extrapolated(field: Field) -> None:
         assert len(field.at(40.0, field.offers(field.asked.at("label", usd)))) == 1
 
 
-def test_where_one_is_surely_better_at_every_price_told_there_is_no_break_even(tmp_path: Path) -> None:
+def test_where_one_is_significantly_better_at_every_price_there_is_no_break_even(tmp_path: Path) -> None:
     found = study.write(tmp_path, noise=0.5)
     (field,) = budget_curves.fields(found, leaderboard.boards(found, leaderboard.metrics(found)))
-    told = _break_even(field, 10.0, "device_hour")
-    assert told
-    assert told.usd is None
-    assert told.below == told.above == "distill"
-    assert math.isnan(told.low)
+    known = _break_even(field, 10.0, "device_hour")
+    assert known
+    assert known.usd is None
+    assert (known.below, known.above) == ("distill", "annotate")
+    assert math.isnan(known.low)
 
 
 def test_an_interval_that_reaches_the_end_of_what_was_run_is_open(tmp_path: Path) -> None:
     found = study.write(tmp_path, noise=300.0)
     (field,) = budget_curves.fields(found, leaderboard.boards(found, leaderboard.metrics(found)))
-    told = _break_even(field, 40.0)
-    assert told
-    assert (told.low, told.high) == (-math.inf, math.inf)
+    known = _break_even(field, 40.0)
+    assert known
+    assert (known.low, known.high) == (-math.inf, math.inf)

@@ -3,19 +3,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import report
 from bench.report.analysis import leaderboard as board
 from bench.report.analysis import significance
 from bench.report.analysis.active_arms import current
-from bench.report.sections import cells
+from bench.report.sections import leaderboard as shown_board
 from bench.results import table
 from tests.report.arms import Scores, write_arm, write_suite
-from tests.report.reading import section
+from tests.report.reading import made, row, rows
 
 
-def constant(student: float, teacher: float | None = None, floor: float = 1.0, metric: str = "rouge2", examples: int = 12) -> Scores:
+def constant(student: float, teacher: float | None = None, baseline: float = 1.0, metric: str = "rouge2", examples: int = 12) -> Scores:
     """The same score on every example, so that means are known."""
-    found = {"student": student, "floor: lead": floor} | ({} if teacher is None else {"teacher": teacher})
+    found = {"student": student, "floor: lead": baseline} | ({} if teacher is None else {"teacher": teacher})
     return {subject: {metric: [value] * examples} for subject, value in found.items()}
 
 
@@ -60,9 +59,9 @@ def test_each_setting_has_its_own_teacher_and_equal_teachers_share_a_line(tmp_pa
     assert small.references[1].facts == {"student_parameters": 77e6, "student_ms": 60.0}
     own = {line.name: line.teacher and line.teacher.scores["rouge2"].mean for line in small.settings}
     assert own == {"annotate": None, "distill (label_share=0.8)": 8.0, "distill": 6.0, "sft": 6.0}
-    behind = {line.name: cells.behind_teacher(small, line) for line in small.settings}
-    assert behind["sft"] == "3.00 [3.00, 3.00]"
-    assert behind["annotate"] == "–"
+    found = made(tmp_path)["leaderboard"]
+    assert row(found, "sft")["behind its teacher"] == "3.00 [3.00, 3.00]"
+    assert row(found, "annotate")["behind its teacher"] == "–"
     assert [line.name for line in large.references if line.kind == "teacher"] == ["teacher of distill"]
 
 
@@ -76,13 +75,12 @@ def test_a_teacher_is_called_by_what_it_is_and_one_that_is_not_the_large_model_h
     teachers = [line for line in found.references if line.kind == "teacher"]
     assert [line.facts.get("student_ms") for line in teachers] == [None, None, 60.0, 60.0]
     assert [line.facts["student_parameters"] for line in teachers] == [135e6] * 4
-    leaderboard = section(report.write(tmp_path).read_text(encoding="utf-8"), "Leaderboard")
-    named = [row.split("* |")[0] for row in leaderboard.splitlines() if row.startswith("| *teacher")]
-    assert named == [
-        r"| *teacher of here (SmolLM2 \| 135M, prompted)",
-        "| *teacher of there (gpt, prompted)",
-        "| *teacher of sft (flan-t5-small, tuned)",
-        "| *teacher of asis (flan-t5-small)",
+    named = [one["strategy (setting)"] for one in rows(made(tmp_path)["leaderboard"])]
+    assert [name for name in named if name.startswith("teacher")] == [
+        "teacher of here (SmolLM2 | 135M, prompted)",
+        "teacher of there (gpt, prompted)",
+        "teacher of sft (flan-t5-small, tuned)",
+        "teacher of asis (flan-t5-small)",
     ]
 
 
@@ -91,7 +89,7 @@ def test_a_failed_arm_that_left_scores_behind_does_not_rank(tmp_path: Path) -> N
     write_arm(tmp_path, "b", constant(99.0) | {"floor: late": {"rouge2": [50.0] * 12}}, strategy="sft", status="failed", reason="disk full")
     (found,) = boards(tmp_path)
     assert [line.name for line in found.scored] == ["annotate"]
-    assert [floor.name for floor in found.floors] == ["lead"]
+    assert [baseline.name for baseline in found.baselines] == ["lead"]
 
 
 @pytest.mark.parametrize("missing", ["failed", "infeasible", "unfinished"])
@@ -105,13 +103,13 @@ def test_a_setting_that_lacks_a_seed_stands_below_those_that_have_it(tmp_path: P
     (found,) = boards(tmp_path)
     assert [(line.name, line.complete) for line in found.settings] == [("annotate", True), ("sft", False)]
     assert found.settings[1].scores["rouge2"].mean > found.settings[0].scores["rouge2"].mean
-    assert "incomplete (1 of 2 seeds)" in cells.statuses(found.settings[1])
-    assert "incomplete" not in cells.statuses(found.settings[0])
+    assert "incomplete (1 of 2 seeds)" in shown_board.statuses(found.settings[1])
+    assert "incomplete" not in shown_board.statuses(found.settings[0])
 
 
-def test_the_lead_baseline_is_the_floor_that_the_suite_names_or_else_the_first_by_name(tmp_path: Path) -> None:
-    floors = {f"floor: {name}": {"rouge2": [1.0] * 12} for name in ("b", "a")}
-    write_arm(tmp_path, "a", {**constant(3.0), **floors})
+def test_the_lead_baseline_is_the_one_that_the_suite_names_or_else_the_first_by_name(tmp_path: Path) -> None:
+    baselines = {f"floor: {name}": {"rouge2": [1.0] * 12} for name in ("b", "a")}
+    write_arm(tmp_path, "a", {**constant(3.0), **baselines})
     named = []
     for lead in ({}, {"docstrings": "lead"}, {"docstrings": "gone"}):
         write_suite(tmp_path, lead=lead)
@@ -119,12 +117,12 @@ def test_the_lead_baseline_is_the_floor_that_the_suite_names_or_else_the_first_b
     assert named == ["a", "lead", "a"]
 
 
-def test_floors_stand_at_every_budget_also_where_no_arm_has_a_score(tmp_path: Path) -> None:
+def test_baselines_stand_at_every_budget_also_where_no_arm_has_a_score(tmp_path: Path) -> None:
     write_arm(tmp_path, "a", constant(3.0))
     write_arm(tmp_path, "b", budget_usd=2.0, status="infeasible", reason="too dear")
     poor, _ = boards(tmp_path)
     assert (poor.budget_usd, poor.scored) == (2.0, ())
-    assert poor.floors[0].scores["rouge2"].mean == 1.0
+    assert poor.baselines[0].scores["rouge2"].mean == 1.0
 
 
 def test_differences_are_paired_by_seed_and_example(tmp_path: Path) -> None:
@@ -140,16 +138,16 @@ def test_differences_are_paired_by_seed_and_example(tmp_path: Path) -> None:
     assert (difference.seeds, difference.examples) == (2, 80)
 
 
-def test_a_setting_is_compared_with_floors_and_teacher_at_the_strictest_level_of_all_such_comparisons(tmp_path: Path) -> None:
+def test_a_setting_is_compared_with_baselines_and_teacher_at_the_strictest_level_of_all_such_comparisons(tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     for seed in (0, 1, 2):
         for strategy in ("annotate", "sft", "distill"):
             scores = {"student": list(2 + generator.standard_normal(40)), "floor: lead": [0.0] * 40, "teacher": [2.5] * 40}
             write_arm(tmp_path, f"{strategy}{seed}", {who: {"rouge2": of} for who, of in scores.items()}, strategy=strategy, seed=seed)
     (found,) = boards(tmp_path)
-    best, floor = found.settings[0], found.floors[0]
-    alone = significance.difference(best.samples["rouge2"], floor.samples["rouge2"])
-    corrected = found.difference(best, floor)
+    best, baseline = found.settings[0], found.baselines[0]
+    alone = significance.difference(best.samples["rouge2"], baseline.samples["rouge2"])
+    corrected = found.difference(best, baseline)
     assert alone is not None
     assert corrected is not None
     assert corrected.p == pytest.approx(3 * 2 * alone.p, rel=0.05)
@@ -165,7 +163,7 @@ def test_ranks_stand_where_they_were_tested_and_nowhere_else(tmp_path: Path, val
                 (folder / "predictions.jsonl").unlink()
     write_arm(tmp_path, "new0", constant(9.0), strategy="new")
     (found,) = boards(tmp_path)
-    shown = {line.name: cells.rank(found, line) for line in (*found.settings, *found.references)}
+    shown = {line.name: shown_board.rank(found, line) for line in (*found.settings, *found.references)}
     if values == "by example":
         assert shown == {"sft": "1", "annotate": "2–3", "distill": "2–3", "new": "–", "lead": ""}
     else:
@@ -180,7 +178,7 @@ def test_a_metric_of_the_whole_corpus_has_a_mean_and_no_interval(tmp_path: Path)
     score = found.settings[0].scores["rouge2"]
     assert (score.mean, score.seeds, score.examples) == (5.0, 2, 0)
     assert not score.has_interval
-    ahead = found.difference(found.settings[0], found.floors[0])
+    ahead = found.difference(found.settings[0], found.baselines[0])
     assert ahead is not None
     assert (ahead.mean, ahead.has_interval) == (4.0, False)
 
@@ -196,8 +194,8 @@ def test_arms_that_the_suite_no_longer_holds_enter_no_mean(tmp_path: Path) -> No
 
 
 def test_tasks_do_not_mix(tmp_path: Path) -> None:
-    write_arm(tmp_path, "a", constant(3.0, floor=1.0))
-    write_arm(tmp_path, "b", constant(5.0, floor=2.0), task="names")
+    write_arm(tmp_path, "a", constant(3.0, baseline=1.0))
+    write_arm(tmp_path, "b", constant(5.0, baseline=2.0), task="names")
     found = {b.task: b for b in boards(tmp_path)}
     assert {task: b.scored[0].scores["rouge2"].mean for task, b in found.items()} == {"docstrings": 3.0, "names": 5.0}
-    assert {task: b.floors[0].scores["rouge2"].mean for task, b in found.items()} == {"docstrings": 1.0, "names": 2.0}
+    assert {task: b.baselines[0].scores["rouge2"].mean for task, b in found.items()} == {"docstrings": 1.0, "names": 2.0}

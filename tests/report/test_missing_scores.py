@@ -11,7 +11,7 @@ from bench.report.analysis import leaderboard as boarding
 from bench.report.analysis.missing_scores import missing
 from bench.results import archive, table
 from tests.report.arms import NO_TOKEN, Scores, write_arm, write_suite
-from tests.report.reading import cells, equal, section, shown
+from tests.report.reading import equal, made, prose, row, rows, shown
 from tests.report.test_html import payload
 
 WHY = "no encoder: there is no folder 'deberta|x'"
@@ -33,15 +33,16 @@ def unranked(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_where_the_ranking_metric_is_missing_nothing_is_ranked_and_that_is_said_once_with_its_reason(unranked: Path) -> None:
-    text = report.write(unranked).read_text(encoding="utf-8")
-    assert f"**docstrings: at 10 USD nothing is ranked, as bert_ibleu is missing ({SHOWN}).**" in section(text, "Answer")
-    board = section(text, "Leaderboard")
-    assert board.count(f"- bert_ibleu: {SHOWN}") == 1
-    for row, mean in (("annotate", "3.00"), ("sft", "5.00")):
-        assert cells(board, row)[1:5] == ["–", "–", f"{mean} [{mean}, {mean}] (2 seeds)", "–"]
-    assert cells(section(text, "Every arm"), "a0")[1:3] == ["done", SHOWN]
-    assert cells(section(text, "Every arm"), "c")[1:3] == ["infeasible", "too dear"]
+def test_where_the_ranking_metric_is_missing_nothing_is_ranked_and_its_reason_is_there_once(unranked: Path) -> None:
+    found = made(unranked)
+    assert prose(found["answer"]).endswith(f"bert_ibleu is missing ({WHY}).")
+    assert prose(found["leaderboard"]).count(f"bert_ibleu: {WHY}; nothing is ranked") == 1
+    for name, mean in (("annotate", "3.00"), ("sft", "5.00")):
+        cells = [*row(found["leaderboard"], name).values()]
+        assert cells[1:5] == ["–", "–", f"{mean} [{mean}, {mean}] (2 seeds)", "–"]
+    assert [*row(found["arms"], "a0").values()][1:3] == ["done", WHY]
+    assert [*row(found["arms"], "c").values()][1:3] == ["infeasible", "too dear"]
+    assert SHOWN in report.write(unranked).read_text(encoding="utf-8")
 
 
 def test_a_missing_score_is_missing_in_the_table_with_its_reason(unranked: Path) -> None:
@@ -56,7 +57,7 @@ def test_a_missing_score_is_missing_in_the_table_with_its_reason(unranked: Path)
 @pytest.mark.parametrize("width", [80, 180])
 def test_the_terminal_shows_a_dash_and_says_why_nothing_is_ranked(unranked: Path, width: int) -> None:
     text = " ".join(shown(unranked, width).split())
-    assert f"– bert_ibleu: {WHY}; nothing is ranked" in text
+    assert f"- bert_ibleu: {WHY}; nothing is ranked" in text
     assert "annotate –" in text
     assert "0.00 [" not in text
 
@@ -64,12 +65,12 @@ def test_the_terminal_shows_a_dash_and_says_why_nothing_is_ranked(unranked: Path
 def test_a_mean_is_of_the_seeds_that_have_a_value_and_says_how_many(tmp_path: Path) -> None:
     write_arm(tmp_path, "a0", {"student": {"rouge2": [1.0] * 12, "bert_ibleu": [4.0] * 12}})
     write_arm(tmp_path, "a1", {"student": {"rouge2": [3.0] * 12}}, seed=1, missing={"bert_ibleu": "out of memory"})
-    text = report.write(tmp_path).read_text(encoding="utf-8")
-    row = dict(zip(cells(section(text, "Leaderboard"), "strategy"), cells(section(text, "Leaderboard"), "annotate"), strict=True))
-    assert row["rouge2 (points) ↑"].startswith("2.00 [")
-    assert row["bert_ibleu (points) ↑"] == "4.00 [4.00, 4.00] (1 seed)"
-    assert row["seeds"] == "2"
-    assert "- bert_ibleu, in 1 of 2 arms: out of memory" in text
+    board = made(tmp_path)["leaderboard"]
+    best = row(board, "annotate")
+    assert best["rouge2 (points) ↑"].startswith("2.00 [")
+    assert best["bert_ibleu (points) ↑"] == "4.00 [4.00, 4.00] (1 seed)"
+    assert best["seeds"] == "2"
+    assert "bert_ibleu, in 1 of 2 arms: out of memory" in prose(board)
 
 
 def test_a_setting_that_lacks_the_ranking_score_for_a_seed_is_incomplete(tmp_path: Path) -> None:
@@ -78,13 +79,13 @@ def test_a_setting_that_lacks_the_ranking_score_for_a_seed_is_incomplete(tmp_pat
     write_arm(tmp_path, "b0", equal(9.0), strategy="sft")
     write_arm(tmp_path, "b1", {"student": {"rougeL": [9.0] * 12}}, strategy="sft", seed=1, missing={"rouge2": "no reference"})
     write_arm(tmp_path, "c0", {"student": {"rougeL": [9.0] * 12}}, strategy="distill", missing={"rouge2": ""})
-    text = report.write(tmp_path).read_text(encoding="utf-8")
-    board = section(text, "Leaderboard")
-    assert [line.split(" | ")[0] for line in board.splitlines() if line.startswith("| ")][2:5] == ["| annotate", "| sft", "| distill"]
-    assert cells(board, "sft")[-1] == "2 done, incomplete (1 of 2 seeds)"
-    assert cells(board, "distill")[1] == "–"
-    assert "Not compared, for want of a seed that others have: sft. Without a score in rouge2: distill (1 done)." in text
-    assert "- rouge2, in 1 of 5 arms: no reason given" in board
+    found = made(tmp_path)
+    board = found["leaderboard"]
+    assert [one["strategy (setting)"] for one in rows(board)][:3] == ["annotate", "sft", "distill"]
+    assert row(board, "sft")["arms"] == "2 done, incomplete (1 of 2 seeds)"
+    assert row(board, "distill")["rank"] == "–"
+    assert ": sft. Without a score in rouge2: distill (1 done)." in prose(found["certainty"])
+    assert "rouge2, in 1 of 5 arms: no reason given" in prose(board)
 
 
 def lacking(value: float, other: float | None = None) -> Scores:
@@ -114,15 +115,15 @@ def test_examples_without_a_score_are_in_no_mean_no_difference_and_no_sample(par
     difference = board.difference(first, second)
     assert difference is not None
     assert (difference.mean, difference.examples) == (3, 10)
-    (floor,) = board.floors
-    assert (floor.scores["rouge2"].mean, floor.scores["rouge2"].examples) == (1, 12)
+    (baseline,) = board.baselines
+    assert (baseline.scores["rouge2"].mean, baseline.scores["rouge2"].examples) == (1, 12)
     assert set(found.table.loc[found.table["row"] == "score", "value"]) == {5, 2, 1}
 
 
 def test_the_report_says_why_some_examples_have_no_score(partly: Path) -> None:
-    assert section((partly / "report.md").read_text(encoding="utf-8"), "Leaderboard").count(NO_TOKEN) == 1
-    (told,) = missing(table.read(partly))
-    assert (told.metric, told.reason, told.arms, told.of) == ("rouge2", NO_TOKEN, 4, 4)
+    assert prose(made(partly)["leaderboard"]).count(NO_TOKEN) == 1
+    (found,) = missing(table.read(partly))
+    assert (found.metric, found.reason, found.arms, found.of) == ("rouge2", NO_TOKEN, 4, 4)
 
 
 def test_a_missing_score_of_an_example_is_missing_in_the_kept_scores_too(partly: Path) -> None:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from bench import report
+from bench.report.blocks import Section
 from tests.report.arms import write_arm, write_suite
-from tests.report.reading import cells, equal, section
+from tests.report.reading import equal, made, prose, row, rows, section
 
 PUBLISHED = {
     "small": (73.57, 61, 3.7, 23),
@@ -37,25 +38,25 @@ def costs(parameters: float, flops: float, ms: float) -> dict[str, float]:
     return {"student_parameters": 1e6 * parameters, "student_flops": 1e9 * flops, "student_ms": ms}
 
 
-def axes(folder: Path) -> str:
-    return section(report.write(folder).read_text(encoding="utf-8"), "Cost axes")
+def axes(folder: Path) -> Section:
+    return made(folder)["cost-axes"]
 
 
-def verdicts(text: str, name: str) -> list[str]:
+def verdicts(found: Section, name: str) -> list[str]:
     """By parameters, by FLOPs, by speed."""
-    return cells(text, name)[-3:]
+    return next([*one.values()][-3:] for one in rows(found) if one["strategy (setting)"] == name)
 
 
 def test_the_published_shapes_of_t5_are_inefficient_where_the_paper_says_so(tmp_path: Path) -> None:
     for name, (mean, parameters, tflops, steps) in PUBLISHED.items():
         shape(tmp_path, name, float(mean), costs(parameters, 1000 * tflops, 1000 / steps))
     text = axes(tmp_path)
-    assert verdicts(text, "base |") == [
-        "surely inefficient: small-nl24 is better and cheaper",
-        "surely inefficient: small-nl24 is better and cheaper",
-        "surely inefficient: small-nl24 is better and no costlier",
+    assert verdicts(text, "base") == [
+        "significantly inefficient: small-nl24 is better and cheaper",
+        "significantly inefficient: small-nl24 is better and cheaper",
+        "significantly inefficient: small-nl24 is better and no costlier",
     ]
-    assert verdicts(text, "large")[:2] == ["surely inefficient: base-nl36 is better and cheaper"] * 2
+    assert verdicts(text, "large")[:2] == ["significantly inefficient: base-nl36 is better and cheaper"] * 2
     assert verdicts(text, "large")[2] == "on the front"
     assert verdicts(text, "small-nl16") == ["on the front"] * 3
 
@@ -67,10 +68,10 @@ def test_a_setting_stands_with_its_figures_and_its_rank_on_every_axis(tmp_path: 
     text = axes(tmp_path)
     heads = ["strategy (setting)", "rouge2 (points) ↑ (rank)", "parameters (millions) ↓ (rank)", "GFLOP per example ↓ (rank)"]
     heads += ["examples per second ↑ (rank)", "by parameters", "by FLOPs", "by speed"]
-    assert cells(text, "strategy") == heads
-    assert cells(text, "wide")[1:5] == ["3.00 [3.00, 3.00] (2)", "60.5 (3)", "4.8 (2)", "50.0 (1)"]
-    assert cells(text, "deep")[1:] == ["5.00 [5.00, 5.00] (1)", "50.0 (2)", "7.25 (3)", "25.0 (3)", *["on the front"] * 3]
-    assert verdicts(text, "wide")[0] == "surely inefficient: deep is better and cheaper"
+    assert [*rows(text)[0]] == heads
+    assert [*row(text, "wide").values()][1:5] == ["3.00 [3.00, 3.00] (2)", "60.5 (3)", "4.8 (2)", "50.0 (1)"]
+    assert [*row(text, "deep").values()][1:] == ["5.00 [5.00, 5.00] (1)", "50.0 (2)", "7.25 (3)", "25.0 (3)", *["on the front"] * 3]
+    assert verdicts(text, "wide")[0] == "significantly inefficient: deep is better and cheaper"
 
 
 def test_speeds_that_differ_by_what_timings_differ_by_count_as_equal(tmp_path: Path) -> None:
@@ -78,11 +79,11 @@ def test_speeds_that_differ_by_what_timings_differ_by_count_as_equal(tmp_path: P
     shape(tmp_path, "alike", 3.0, costs(40.0, 4.0, 9.8))
     shape(tmp_path, "fast", 2.0, costs(30.0, 3.0, 9.0))
     text = axes(tmp_path)
-    assert verdicts(text, "alike") == ["on the front", "on the front", "surely inefficient: good is better and no costlier"]
+    assert verdicts(text, "alike") == ["on the front", "on the front", "significantly inefficient: good is better and no costlier"]
     assert verdicts(text, "fast")[2] == "on the front"
 
 
-def test_inefficient_is_sure_only_where_the_other_one_is_surely_better(tmp_path: Path) -> None:
+def test_inefficient_is_significant_only_where_the_other_one_is_significantly_better(tmp_path: Path) -> None:
     generator = np.random.default_rng(4)
     hard = 10 * generator.standard_normal(60)
     for seed in (0, 1, 2):
@@ -91,10 +92,10 @@ def test_inefficient_is_sure_only_where_the_other_one_is_surely_better(tmp_path:
             shape(tmp_path, name, list(scores), costs(dear, dear, dear), seeds=(seed,))
     text = axes(tmp_path)
     assert verdicts(text, "near") == ["inefficient: best is better and cheaper"] * 3
-    assert verdicts(text, "far") == ["surely inefficient: best is better and cheaper"] * 3
+    assert verdicts(text, "far") == ["significantly inefficient: best is better and cheaper"] * 3
 
 
-def test_with_one_seed_nothing_is_surely_inefficient(tmp_path: Path) -> None:
+def test_with_one_seed_nothing_is_significantly_inefficient(tmp_path: Path) -> None:
     shape(tmp_path, "good", 5.0, costs(1.0, 1.0, 1.0), seeds=(0,))
     shape(tmp_path, "bad", 1.0, costs(2.0, 2.0, 2.0), seeds=(0,))
     assert verdicts(axes(tmp_path), "bad") == ["inefficient: good is better and cheaper"] * 3
@@ -118,26 +119,28 @@ def test_of_a_score_of_which_less_is_better_the_lower_mean_dominates(tmp_path: P
     for path in tmp_path.glob("*/ledger.jsonl"):
         path.write_text(path.read_text().replace('"higher"', '"lower"'))
     text = axes(tmp_path)
-    assert verdicts(text, "wrong") == ["surely inefficient: right is better and cheaper"] * 3
+    assert verdicts(text, "wrong") == ["significantly inefficient: right is better and cheaper"] * 3
     assert verdicts(text, "right") == ["on the front"] * 3
 
 
 def test_where_all_students_have_one_shape_there_are_no_cost_axes(tmp_path: Path) -> None:
     shape(tmp_path, "annotate", 3.0, costs(60.0, 5.0, 10.0))
     shape(tmp_path, "sft", 5.0, costs(60.0, 5.0, 10.1))
-    text = report.write(tmp_path).read_text(encoding="utf-8")
-    assert "Cost axes" not in text
-    assert "Pareto" not in text
+    report.write(tmp_path)
+    found = made(tmp_path)
+    assert "cost-axes" not in found
+    assert "Pareto" not in prose(found["certainty"])
     assert not list(tmp_path.glob("pareto*"))
-    assert "student_flops (GFLOP)" in section(text, "Other facts")
+    assert "student_flops (GFLOP)" in rows(found["facts"])[0]
 
 
 def test_an_axis_that_was_not_measured_is_missing_and_a_cost_that_was_not_measured_a_dash(tmp_path: Path) -> None:
     shape(tmp_path, "deep", 5.0, {"student_parameters": 5e7, "student_ms": 10.0})
     shape(tmp_path, "wide", 3.0, {"student_parameters": 6e7})
     text = axes(tmp_path)
-    assert cells(text, "strategy")[-2:] == ["by parameters", "by speed"]
-    assert cells(text, "wide")[2:] == ["60.0 (2)", "–", "surely inefficient: deep is better and cheaper", "–"]
+    assert [*rows(text)[0]][-2:] == ["by parameters", "by speed"]
+    assert [*row(text, "wide").values()][2:] == ["60.0 (2)", "–", "significantly inefficient: deep is better and cheaper", "–"]
+    report.write(tmp_path)
     assert (tmp_path / "pareto-docstrings.png").exists()
 
 
@@ -154,8 +157,9 @@ def test_the_answer_says_which_settings_are_efficient_and_inefficient_on_every_a
     shape(tmp_path, "deep", 5.0, costs(50.0, 5.0, 30.0))
     shape(tmp_path, "wide", 3.0, costs(60.0, 6.0, 10.0))
     shape(tmp_path, "bad", 1.0, costs(70.0, 7.0, 40.0))
-    answer = section(report.write(tmp_path).read_text(encoding="utf-8"), "Answer")
-    assert "On the Pareto front of every cost axis (parameters, FLOPs and speed): deep. Inefficient on every one: bad." in answer
+    found = prose(made(tmp_path)["certainty"])
+    assert "(parameters, FLOPs and speed): deep." in found
+    assert "every one: bad." in found
 
 
 def test_teachers_stand_beside_the_students_with_what_the_large_model_costs(tmp_path: Path) -> None:
@@ -164,7 +168,7 @@ def test_teachers_stand_beside_the_students_with_what_the_large_model_costs(tmp_
     write_arm(tmp_path, "a", {**equal(4.0), "teacher": {"rouge2": [6.0] * 12}}, facts={**costs(50, 5, 10), **large})
     write_arm(tmp_path, "b", equal(2.0), strategy="sft", facts={**costs(20, 2, 5), **large})
     text = axes(tmp_path)
-    assert cells(text, "*teacher of annotate*")[1:5] == ["6.00 [6.00, 6.00]", "77.0", "9", "25.0"]
+    assert [*row(text, "teacher of annotate").values()][1:5] == ["6.00 [6.00, 6.00]", "77.0", "9", "25.0"]
 
 
 @pytest.mark.parametrize("settings", [2, 25])

@@ -5,11 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from bench import report
 from bench.contracts import Charge, Reading
+from bench.report import sections as registered
+from bench.report.analysis.report_input import ReportInput
+from bench.report.blocks import Paragraph, Section
+from bench.results import table
+from tests.report import study
 from tests.report.arms import FLOP_USD, Scores, write_arm, write_suite
-from tests.report.reading import cells, equal, section, shown
+from tests.report.reading import equal, headings, made, prose, row, rows, section, shown
 
 HOSTILE = "a|b <img src=x onerror=alert(1)> `c`\n# title\n$x_1$ [red]z[/red] \x1b[31m"
 
@@ -72,60 +78,63 @@ def text(run: Path) -> str:
     return (run / "report.md").read_text(encoding="utf-8")
 
 
-def test_the_answer_names_the_best_setting_and_what_it_is_told_apart_from(text: str) -> None:
-    answer = section(text, "Answer")
-    assert "; at 10 USD sft is ahead (rouge2 " in answer
-    assert "docstrings, 10 USD: over 2 seeds and 60 test examples; the next one, annotate, is 3." in answer
-    for who, floor in (("sft", 'the lead baseline ("lead 12 words")'), ("It", 'the best floor ("the name\'s words")')):
-        assert re.search(re.escape(f"{who} beats {floor} in rouge2 by ") + r"[\d. \[\],]+ and rougeL by [\d.]+ \[", answer)
-    assert "Without a score in rouge2: distill (1 failed, 1 infeasible)." in answer
-    assert re.search(r"docstrings: on average the teacher cannot be told apart from its own student in rouge2 \(difference [12]\.", answer)
+@pytest.fixture(scope="module")
+def found(run: Path) -> dict[str, Section]:
+    return made(run)
 
 
-def test_the_leaderboard_shows_scores_money_size_and_speed_best_first(text: str) -> None:
-    board = section(text, "Leaderboard").split("### ")[1]
-    heads, best = cells(board, "strategy"), cells(board, "sft")
-    row = dict(zip(heads, best, strict=True))
-    assert row["spent / budget (USD)"] == "3.25 / 5.00"
-    assert (row["parameters (millions) ↓"], row["speed-up over the large model (times) ↑"]) == ("56.9", "2.50")
-    assert (row["labels bought"], row["seeds"], row["arms"]) == ("20", "2", "2 done")
-    mean, low, high = (float(part.strip("[],")) for part in row["rouge2 (points) ↑"].split())
+def test_the_answer_names_the_best_setting_and_compares_it(found: dict[str, Section]) -> None:
+    answers = prose(found["answer"]).splitlines()
+    assert answers[1].startswith("At 10 USD sft is best, rouge2 ")
+    assert "annotate is 3." in answers[1]
+    details = prose(found["certainty"])
+    assert "docstrings, 10 USD: 2 seeds and 60 test examples." in details
+    for kind, baseline in (("lead", "lead 12 words"), ("best", "the name's words")):
+        assert re.search(
+            f'{kind} baseline "{baseline}": sft is significantly better .* rouge2 \\([\\d. ,\\[\\]]+\\) and rougeL \\(', details
+        )
+    assert "Without a score in rouge2: distill (1 failed, 1 infeasible)." in details
+    assert re.search(r"docstrings: [^()]+ in rouge2 \([12]\.", details)
+
+
+def test_the_leaderboard_shows_scores_money_size_and_speed_best_first(found: dict[str, Section]) -> None:
+    board = found["leaderboard"]
+    assert headings(board) == ["docstrings, 5 USD added", "docstrings, 10 USD added"]
+    best = row(board, "sft")
+    assert (best["spent (USD) ↓"], best["parameters (M) ↓"], best["speed-up ↑"]) == ("3.25", "56.9", "2.50")
+    assert (best["labels bought"], best["seeds"], best["arms"]) == ("20", "2", "2 done")
+    mean, low, high = (float(part.strip("[],")) for part in best["rouge2 (points) ↑"].split())
     assert low < mean < high
-    starts = [line.split(" | ")[0] for line in board.splitlines() if line.startswith("| ")]
-    assert starts[2:6] == ["| sft", "| annotate", "| distill", "| *to be beaten:*"]
-    assert starts[6].startswith("| *teacher of sft (flan-t5-small")
-    assert starts[7:] == ["| *floor: the name's words*", "| *floor: lead 12 words (lead baseline)*"]
-    assert float(row["its teacher (rouge2)"]) == pytest.approx(mean + float(row["behind its teacher"].split()[0]), abs=0.02)
-    assert "not the latency of a single request" in section(text, "Leaderboard")
-    assert cells(board, "distill")[-1] == "1 failed, 1 infeasible"
+    names = [one["strategy (setting)"] for one in rows(board)]
+    assert names[:3] == ["sft", "annotate", "distill"]
+    assert names[3].startswith("teacher of sft (flan-t5-small")
+    assert names[4:] == ["baseline: the name's words", "baseline: lead 12 words (lead baseline)"]
+    assert float(best["its teacher"]) == pytest.approx(mean + float(best["behind its teacher"].split()[0]), abs=0.02)
+    assert row(board, "distill")["arms"] == "1 failed, 1 infeasible"
 
 
-def test_every_arm_has_a_line_with_its_score_or_the_reason(run: Path, text: str) -> None:
-    lines = section(text, "Every arm")
-    for arm in [path.name for path in run.iterdir() if path.is_dir()]:
-        assert f"| {arm} |" in lines
-    assert cells(lines, "distill-5-0")[1:3] == ["infeasible", "pseudo labelling costs too much"]
-    assert cells(lines, "distill-5-1")[1:3] == ["failed", "killed by SIGKILL"]
-    assert cells(lines, "annotate-5-0")[3:] == ["3.25", "5.00"]
+def test_every_arm_has_a_line_with_its_score_or_the_reason(run: Path, found: dict[str, Section]) -> None:
+    arms = {one["arm"]: [*one.values()][1:] for one in rows(found["arms"])}
+    assert arms.keys() == {path.name for path in run.iterdir() if path.is_dir()}
+    assert arms["distill-5-0"][:2] == ["infeasible", "pseudo labelling costs too much"]
+    assert arms["distill-5-1"][:2] == ["failed", "killed by SIGKILL"]
+    assert arms["annotate-5-0"][2:] == ["3.25", "5.00"]
 
 
-def test_the_report_says_how_money_is_counted_on_what_data_and_machine_and_ends_with_the_suite(text: str) -> None:
-    assert "charged to nobody" in section(text, "How money is counted")
-    assert "- evaluation: not charged" in section(text, "How money is counted")
-    assert "412 near-duplicates were left out." in section(text, "Data")
-    machine = section(text, "Machine and versions")
-    assert "- packages: torch 2.13.0\n" in machine
-    assert "- no GPU (no driver)\n" in machine
-    assert "- Compact model: encoder_layers: all, decoder_layers: 4\n" in section(text, "Models and texts")
+def test_the_report_ends_with_money_data_machine_and_suite(text: str, found: dict[str, Section]) -> None:
+    assert [*found][-5:] == ["money", "models", "data", "machines", "suite"]
+    assert "evaluation: not charged" in prose(found["money"])
+    assert "flan-t5-small" in prose(found["money"])
+    assert "412 near-duplicates" in prose(found["data"])
+    assert {"packages: torch 2.13.0", "no GPU (no driver)"} <= set(prose(found["machines"]).splitlines())
+    assert "Compact model: encoder_layers: all, decoder_layers: 4" in prose(found["models"])
     assert text.endswith("```yaml\nsuite: example\nquestion: Labels or a teacher?\n```\n")
 
 
-def test_dollars_stand_by_kind_and_what_was_never_measured_has_a_reason_and_no_column(text: str) -> None:
-    assert cells(section(text, "Where the dollars went"), "sft") == ["sft", "5.00", "1.00", "2.25", "3.25"]
-    measured = section(text, "Memory, time, energy")
-    assert cells(measured, "strategy") == ["strategy (setting)", "budget (USD)", "wall (s) ↓"]
-    assert cells(measured, "sft") == ["sft", "5.00", "12.00"]
-    assert "- gpu_peak: no GPU here" in measured
+def test_dollars_stand_by_kind_and_what_was_never_measured_has_a_reason_and_no_column(found: dict[str, Section]) -> None:
+    assert [*row(found["dollars"], "sft").values()] == ["sft", "5.00", "1.00", "2.25", "3.25"]
+    assert row(found["measured"], "sft") == {"strategy (setting)": "sft", "budget (USD)": "5.00", "wall (s) ↓": "12.00"}
+    assert "gpu_peak: no GPU here" in prose(found["measured"])
 
 
 def test_continued_pretraining_and_an_endpoints_tokens_are_dollars_like_any_other(tmp_path: Path) -> None:
@@ -135,10 +144,14 @@ def test_continued_pretraining_and_an_endpoints_tokens_are_dollars_like_any_othe
         Charge(kind="output tokens", quantity=1000, unit="token", unit_price_usd=7e-4, paid_by="purse", phase="pseudo_labelling"),
     ]
     write_arm(tmp_path, "a", equal(3.0), charges=charges)
-    dollars = section(report.write(tmp_path).read_text(encoding="utf-8"), "Where the dollars went")
-    heads = ["strategy (setting)", "budget (USD)", "continued pretraining (USD)", "pseudo labelling (USD)", "spent (USD)"]
-    assert cells(dollars, "strategy") == heads
-    assert cells(dollars, "annotate") == ["annotate", "10.00", "2.00", "1.50", "3.50"]
+    (dollars,) = rows(made(tmp_path)["dollars"])
+    assert dollars == {
+        "strategy (setting)": "annotate",
+        "budget (USD)": "10.00",
+        "continued pretraining (USD)": "2.00",
+        "pseudo labelling (USD)": "1.50",
+        "spent (USD)": "3.50",
+    }
 
 
 def test_facts_that_no_other_table_shows_have_one_of_their_own(tmp_path: Path) -> None:
@@ -146,56 +159,81 @@ def test_facts_that_no_other_table_shows_have_one_of_their_own(tmp_path: Path) -
         facts = {"labels_bought": 7, "prompt_tokens": 41234, "pretraining_loss": loss, "student_flops": 2.5e9, "seed": 9.0}
         write_arm(tmp_path, f"a{seed}", equal(3.0), seed=seed, facts=facts)
     write_arm(tmp_path, "b", equal(3.0), strategy="sft", facts={"labels_bought": 7})
-    text = report.write(tmp_path).read_text(encoding="utf-8")
+    facts = made(tmp_path)["facts"]
     heads = ["strategy (setting)", "budget (USD)", "prompt_tokens", "pretraining_loss", "student_flops (GFLOP)", "seed"]
-    assert cells(section(text, "Other facts"), "strategy") == heads
-    assert cells(section(text, "Other facts"), "annotate") == ["annotate", "10.00", "41,234", "3.3", "2.5", "9"]
-    assert cells(section(text, "Other facts"), "sft") == ["sft", "10.00", "–", "–", "–", "–"]
+    assert [*rows(facts)[0]] == heads
+    assert [*row(facts, "annotate").values()] == ["annotate", "10.00", "41,234", "3.3", "2.5", "9"]
+    assert [*row(facts, "sft").values()] == ["sft", "10.00", "–", "–", "–", "–"]
 
 
 def test_rouge_2_and_rouge_l_are_both_in_the_leaderboard_whatever_ranks(tmp_path: Path) -> None:
     write_suite(tmp_path, primary_metric="exact_match")
     values = {name: [1.0] * 12 for name in ("exact_match", "rouge1", "rouge2", "rougeL")}
     write_arm(tmp_path, "a", {"student": values}, facts={"student_parameters": 5e6, "student_ms": 20.0, "large_ms": 50.0})
-    text = report.write(tmp_path).read_text(encoding="utf-8")
-    heads = cells(section(text, "Leaderboard"), "strategy")
+    found = made(tmp_path)
+    heads = [*rows(found["leaderboard"])[0]]
     assert heads[1:5] == ["rank", "exact_match (points) ↑", "rouge2 (points) ↑", "rougeL (points) ↑"]
-    assert heads[-4:-1] == ["parameters (millions) ↓", "ms per example ↓", "speed-up over the large model (times) ↑"]
-    assert "rouge1 (points) ↑" in section(text, "All metrics")
+    assert heads[-4:-1] == ["parameters (M) ↓", "ms per example ↓", "speed-up ↑"]
+    assert "rouge1 (points) ↑" in rows(found["metrics"])[0]
 
 
-def test_prices_by_the_item_and_by_the_token_are_in_words(tmp_path: Path) -> None:
+def test_prices_by_the_item_and_by_the_token_are_listed(tmp_path: Path) -> None:
     items = {"wlp": {"teacher_tuning": 12.5, "pseudo_labelling": 0.84, "student_training": 0.0}}
     tokens = {"usd_per_1m_prompt_tokens": 0.15, "usd_per_1m_output_tokens": 0.0}
     write_suite(tmp_path, meter="items", prices={"meter": "items", "usd_per_1k_items": items, **tokens})
-    text = section(report.write(tmp_path).read_text(encoding="utf-8"), "How money is counted")
-    assert "- Compute is paid by the item, at published prices" in text
-    said = "12.5 USD to tune the teacher on 1,000 labels, 0.84 USD to have it label 1,000 documents, 0 USD to train the student"
-    assert f"- Price, wlp: {said} on 1,000 examples\n" in text
-    assert "- Price, 1 million prompt tokens: 0.15 USD\n" in text
+    text = prose(made(tmp_path)["money"])
+    assert re.search(r"Price, wlp: 12\.5 USD .* 0\.84 USD .* 0 USD ", text)
+    assert "Price, 1 million prompt tokens: 0.15 USD" in text
     assert "output tokens" not in text
     assert "usd_per" not in text
 
 
 def test_prices_by_the_item_are_left_out_where_they_do_not_count(tmp_path: Path) -> None:
     write_suite(tmp_path, prices={"meter": "flops", "usd_per_1k_items": {"wlp": {"teacher_tuning": 12.5}}})
-    text = section(report.write(tmp_path).read_text(encoding="utf-8"), "How money is counted")
-    assert "Compute is paid by the meter `flops`" in text
+    text = prose(made(tmp_path)["money"])
+    assert "meter flops" in text
     assert "12.5" not in text
 
 
 def test_models_texts_and_the_layers_that_were_kept_are_named(tmp_path: Path) -> None:
-    kept = "decoder: layers 0 4 7 of 8 (evenly spaced: the published table has no such pair)"
+    kept = "decoder: layers 0 4 7 of 8 (evenly spaced)"
     shape = {"encoder_layers": None, "decoder_layers": [0, 4, 7], "model": None}
     write_suite(tmp_path, layers=[kept], models={"small": "small-nl16, 134 M"}, texts={"code": "docstrings of torch"}, compact=shape)
-    text = section(report.write(tmp_path).read_text(encoding="utf-8"), "Models and texts")
-    assert text.strip().split("\n") == [
-        "- Large model: flan-t5-small",
-        r"- Compact model: encoder_layers: all, decoder_layers: \[0, 4, 7\]",
-        f"- Layers kept, {kept}",
-        "- Model small: small-nl16, 134 M",
-        "- Text code: docstrings of torch",
+    assert prose(made(tmp_path)["models"]).splitlines() == [
+        "Large model: flan-t5-small",
+        "Compact model: encoder_layers: all, decoder_layers: [0, 4, 7]",
+        f"Layers kept, {kept}",
+        "Model small: small-nl16, 134 M",
+        "Text code: docstrings of torch",
     ]
+
+
+def test_break_even_rows_name_both_strategies_and_computed_costs_have_three_digits(tmp_path: Path) -> None:
+    study.write(tmp_path)
+    found = made(tmp_path)
+    pairs = {(one["better below"], one["better above"]) for one in rows(found["break-even"])}
+    assert all({"annotate", "distill"} <= set(re.findall(r"\w+", " ".join(pair))) for pair in pairs)
+    (most,) = [cell for head, cell in row(found["serving-cost"], "distill").items() if "100,000,000" in head]
+    assert most == "2,000"
+
+
+def toy(given: ReportInput) -> Section:
+    name = "<script>|`a`\u202e"
+    return Section(id="toy", title="A toy", blocks=(Paragraph(f"{name} has {len(given.boards)} boards"),))
+
+
+def test_a_section_that_is_one_function_stands_in_all_three_outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registered, "SECTIONS", [*registered.SECTIONS, toy])
+    write_arm(tmp_path, "a", equal(3.0))
+    text = report.write(tmp_path).read_text(encoding="utf-8")
+    assert "&lt;script&gt;\\|\\`a\\` has 1 boards" in section(text, "A toy")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert '<section id="toy"' in page
+    assert "<p>&lt;script&gt;|`a`⟨U+202E⟩ has 1 boards</p>" in page
+    console = Console(width=80)
+    with console.capture() as capture:
+        console.print(report.terminal(table.read(tmp_path), 80, [toy]))
+    assert "<script>|`a` has 1 boards" in capture.get()
 
 
 def test_the_plots_are_pictures_1200_pixels_wide_that_the_report_shows(run: Path, text: str) -> None:
@@ -214,24 +252,23 @@ def test_the_same_arms_give_the_same_report_table_and_pictures(run: Path, tmp_pa
 
 
 def test_a_folder_without_arms_gives_a_report_that_says_so(tmp_path: Path) -> None:
-    path = report.write(tmp_path)
-    assert "No arm has ended yet." in path.read_text(encoding="utf-8")
-    assert "none has ended yet" in shown(tmp_path, 80)
+    report.write(tmp_path)
+    assert prose(made(tmp_path)["answer"]).startswith("No arm")
+    assert shown(tmp_path, 80).startswith("arms: none")
 
 
 def test_arms_none_of_which_has_a_score_are_reported_too(tmp_path: Path) -> None:
     write_arm(tmp_path, "a", status="skipped", reason="too few labels")
-    text = report.write(tmp_path).read_text(encoding="utf-8")
-    assert "no arm has a score (1 skipped)" in text
-    assert "too few labels" in section(text, "Every arm")
+    report.write(tmp_path)
+    assert "(1 skipped)" in prose(made(tmp_path)["answer"])
+    assert row(made(tmp_path)["arms"], "a")["reason"] == "too few labels"
     assert not list(tmp_path.glob("*.png"))
 
 
 def test_a_failed_arm_that_left_a_score_behind_shows_its_reason(tmp_path: Path) -> None:
     write_arm(tmp_path, "a", equal(3.0))
     write_arm(tmp_path, "b", equal(9.0), strategy="sft", status="failed", reason="disk full")
-    text = report.write(tmp_path).read_text(encoding="utf-8")
-    assert cells(section(text, "Every arm"), "b")[1:3] == ["failed", "disk full"]
+    assert [*row(made(tmp_path)["arms"], "b").values()][1:3] == ["failed", "disk full"]
 
 
 def test_arms_that_the_suite_no_longer_holds_are_listed_and_nothing_else(tmp_path: Path) -> None:
@@ -241,8 +278,8 @@ def test_arms_that_the_suite_no_longer_holds_are_listed_and_nothing_else(tmp_pat
     record = json.loads((folder / "record.json").read_text())
     (folder / "record.json").write_text(json.dumps({**record, "data_fingerprint": "other", "machine": {"cpu": "old cpu"}}))
     text = report.write(tmp_path).read_text(encoding="utf-8")
-    assert "| old | done |" in section(text, "Every arm")
-    assert "does not hold them:\n\n- old" in section(text, "Every arm")
+    assert row(made(tmp_path)["arms"], "old")["status"] == "done"
+    assert section(text, "Every arm").strip().endswith("\n\n- old")
     assert not [word for word in ("old_metric", "old_reading", "old cpu", "different data") if word in text]
     assert "arms: 1 done\n" in "".join(line.rstrip() + "\n" for line in shown(tmp_path, 100).splitlines())
 
@@ -253,8 +290,8 @@ def test_the_plots_of_many_settings_and_budgets_show_the_best_and_say_so(tmp_pat
     for budget_usd in range(10, 23):
         write_arm(tmp_path, f"b{budget_usd}", status="infeasible", budget_usd=budget_usd)
     plots = section(report.write(tmp_path).read_text(encoding="utf-8"), "Plots")
-    assert "docstrings: the plots name the best 20 of 26 settings" in plots
-    assert "docstrings: the plots show the greatest 12 of 14 budgets" in plots
+    assert "best 20 of 26 settings" in plots
+    assert "greatest 12 of 14 budgets" in plots
     width, height = struct.unpack(">II", (tmp_path / "dollars-docstrings.png").read_bytes()[16:24])
     assert width == 1200
     assert height < 2**16
@@ -266,8 +303,8 @@ def test_hostile_text_from_suite_data_and_arms_is_shown_and_nothing_more(tmp_pat
     about = json.loads((tmp_path / "suite.json").read_text())
     write_suite(tmp_path, **about, layers=[HOSTILE], models=labelled, texts=labelled)
     found = dict(scores(3.0, 0, teacher=True)) | {f"floor: {HOSTILE}": scores(3.0, 0, teacher=False)["floor: lead 12 words"]}
-    said = {"machine": {HOSTILE: HOSTILE}, "missing": {HOSTILE: HOSTILE}}
-    write_arm(tmp_path, "a", found, strategy=HOSTILE, setting=HOSTILE, task=HOSTILE, facts={"student_parameters": 5.0}, **said)
+    about_arm = {"machine": {HOSTILE: HOSTILE}, "missing": {HOSTILE: HOSTILE}}
+    write_arm(tmp_path, "a", found, strategy=HOSTILE, setting=HOSTILE, task=HOSTILE, facts={"student_parameters": 5.0}, **about_arm)
     facts = {"student_parameters": 9.0, HOSTILE: 1.5}
     write_arm(tmp_path, "c", scores(1.0, 0, teacher=False), strategy=f"{HOSTILE}2", task=HOSTILE, facts=facts)
     write_arm(tmp_path, "b", strategy="_b", task=HOSTILE, status="failed", reason=HOSTILE)
@@ -296,7 +333,7 @@ def test_the_terminal_shows_the_leaderboard_within_its_width(run: Path, width: i
     text = shown(run, width)
     assert max(len(line) for line in text.splitlines()) <= width
     lines = [line.strip() for line in text.splitlines()]
-    starts = ["sft", "annotate", "distill", "teacher of sft", "floor: the name's", "floor: lead 12"]
+    starts = ["sft", "annotate", "distill", "teacher of sft", "baseline: the", "baseline: lead"]
     found = [start for line in lines for start in starts if line.startswith(start)]
     assert found[:6] == starts
     assert "arms: 8 done, 1 failed, 1 infeasible" in text

@@ -110,7 +110,7 @@ def test_prices_that_cannot_be_are_refused(found: Results, label_usd: dict[str, 
 
 
 def test_a_price_for_one_task_leaves_the_others(found: Results) -> None:
-    quotes = repricing.Quotes(repricing.asked(found).book, {"a": 1.0, "b": 2.0}).changed({"": 5.0, "b": 3.0})
+    quotes = repricing.Quotes(book=repricing.asked(found).book, label_usd={"a": 1.0, "b": 2.0}).changed({"": 5.0, "b": 3.0})
     assert quotes.label_usd == {"a": 5.0, "b": 3.0}
 
 

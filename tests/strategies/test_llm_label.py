@@ -134,7 +134,7 @@ def test_a_first_label_that_does_not_fit_ends_the_arm_before_anything_is_asked(f
     assert not fake.requests
 
 
-def test_a_student_that_cannot_be_made_is_told_before_anything_is_asked(fake: FakeEndpoint, cache: Path, tmp_path: Path) -> None:
+def test_a_student_that_cannot_be_made_is_refused_before_anything_is_asked(fake: FakeEndpoint, cache: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="decoder layers of compact"):
         run(tmp_path, cache, at(fake) | {"compact": {"decoder_layers": 99}})
     assert not fake.requests

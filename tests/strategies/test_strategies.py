@@ -121,7 +121,7 @@ def test_a_strategy_makes_a_compact_model_within_its_budget(tried: str, family: 
 
 
 @pytest.mark.parametrize("tried", ["annotate", "sft", "continue_pretraining", "pl", "kd"])
-def test_an_optimiser_that_is_not_installed_is_told_before_a_label_is_bought(
+def test_an_optimiser_that_is_not_installed_is_refused_before_a_label_is_bought(
     tried: str, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "bitsandbytes", None)
@@ -299,7 +299,7 @@ HIDDEN = "method: kd, kd: {teacher_outputs: every_step, hidden_weight: 3.0}"
         ("kd", HIDDEN, "model: smaller", "hidden .*32 .*teacher.* 16 .*student"),
     ],
 )
-def test_what_cannot_be_is_told_before_the_teacher_is_paid(
+def test_what_cannot_work_is_refused_before_the_teacher_is_paid(
     tried: str, settings: str, compact: str, message: str, paid: str, store: Store, tmp_path: Path
 ) -> None:
     loaded, planned = arm(tmp_path, tried, settings=settings, compact=compact, prices=paid)

@@ -119,7 +119,7 @@ BAD = {
     "missing": (None, {}, r"train.csv: .*no such file .* start .*"),
     "empty": (b"", {}, "train.csv: the file is empty"),
     "blank": (b"\n \n", {}, "train.csv: the file is empty"),
-    "header only": (b"text,label\n", {}, "train.csv: .*no rows"),
+    "header only": (b"text,label\n", {}, "train.csv: .*no rows.*"),
     "not UTF-8": (b"text,label\na,b\ncaf\xe9,b\n", {}, r"train.csv: line 3 .* UTF-8 \(byte 0xe9\); .*`encoding`.*"),
     "too few fields": (b"text,label\na,b\nc\n", {}, "train.csv, line 3: 1 fields, .* 2; .*footer"),
     "too many fields": (b"text,label\na,b\nc,d,e\n", {}, "train.csv, line 3: 3 fields, .* 2; .*"),
@@ -135,7 +135,7 @@ BAD = {
         "train.csv: .*'text'; .*'txt'[?] .*txt, label, nr",
     ),
     "no near column": (b"id,label\na,b\n", {"id": "zzz", "source": "id"}, "train.csv: .*'zzz'; .*id, label"),
-    "column twice": (b"text,text,label\na,b,c\n", {}, "train.csv: 2 columns are named 'text'"),
+    "column twice": (b"text,text,label\na,b,c\n", {}, "train.csv: 2 columns .*'text'.*"),
     "no label": (b"text,label\na,\nc, \n", {}, "train.csv: no row .*source .*target.*"),
     "too few labels": (b"text,label\na,b\n", {}, "train.csv: .* 1 labelled .* (test|dev|train);.*"),
     "id twice": (b"text,label,nr\na,b,1\nc,d,1\n", {"id": "nr"}, "train.csv, line 3: .*'1' .* train.csv, line 2\\b.*"),
@@ -282,7 +282,7 @@ def test_splits_of_one_json_file(tmp_path):
     assert [e.source for e in own.test] == ["x"]
 
 
-def test_the_faults_of_all_files_and_columns_are_told_at_once(tmp_path):
+def test_the_faults_of_all_files_and_columns_are_named_at_once(tmp_path):
     (tmp_path / "train.csv").write_text("text,label\na,b\nc\n")
     (tmp_path / "test.csv").write_text("txt,lable\na,b\n")
     with pytest.raises(DataError) as caught:

@@ -3,8 +3,10 @@ import pytest
 from bench.data.source_code import DocumentedObject
 from bench.tasks.names import Names
 
+DOCUMENT = "Ask the server politely for more."  # prose: input data
 
-def named(name, docstring="Ask the server politely for more."):
+
+def named(name, docstring=DOCUMENT):
     return Names().pair(DocumentedObject(name=name, parameters=[], docstring=docstring, body=""))
 
 
@@ -18,7 +20,7 @@ def named(name, docstring="Ask the server politely for more."):
     ],
 )
 def test_the_target_is_the_words_of_the_name(name, target):
-    assert named(name)[1] == target
+    assert named(name) == (DOCUMENT, target)
 
 
 @pytest.mark.parametrize("name", ["close", "__getitem__", "a_b_c_d_e_f_g_h_i"])
@@ -30,7 +32,7 @@ def test_names_of_one_word_or_nine_and_dunder_names_are_left_out(name):
     "docstring", ["Call get_more to get it.", "Used by `GetMore` and others.", "Get More of this, please.", "See getmore for all this."]
 )
 def test_a_docstring_that_names_its_object_is_left_out(docstring):
-    assert isinstance(named("get_more", docstring), str)
+    assert "name" in named("get_more", docstring)
 
 
 def test_words_of_the_name_in_another_order_may_stand_there():

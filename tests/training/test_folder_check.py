@@ -195,7 +195,7 @@ def test_weights_of_any_floating_type_are_no_fault(cache: Path, tmp_path: Path, 
 
 
 @pytest.mark.parametrize(("family", "layers"), [("t5", {"num_layers": 1}), ("llama", {"num_hidden_layers": 1})])
-def test_tensors_that_the_config_does_not_ask_for_are_said_and_do_not_refuse(
+def test_tensors_that_the_config_does_not_ask_for_are_named_and_do_not_refuse(
     cache: Path, tmp_path: Path, family: str, layers: dict[str, int]
 ) -> None:
     folder = copy(cache, tmp_path, family)
@@ -205,7 +205,7 @@ def test_tensors_that_the_config_does_not_ask_for_are_said_and_do_not_refuse(
     assert "not used" in fault.text
 
 
-def test_all_faults_are_told_at_once(cache: Path, tmp_path: Path) -> None:
+def test_all_faults_are_named_at_once(cache: Path, tmp_path: Path) -> None:
     folder = copy(cache, tmp_path)
     without_end(folder)
     more_tokens(folder)
@@ -214,7 +214,7 @@ def test_all_faults_are_told_at_once(cache: Path, tmp_path: Path) -> None:
     assert [fault.refuses for fault in faults(folder)] == [True, False, True, True, True]
 
 
-def test_reasons_that_file_names_give_are_told_at_once(cache: Path, tmp_path: Path) -> None:
+def test_reasons_that_file_names_give_are_named_at_once(cache: Path, tmp_path: Path) -> None:
     folder = copy(cache, tmp_path)
     change(folder, "config.json", auto_map={}, model_type="gpt2", quantization_config={})
     change(folder, "config.json", quantization_config={"quant_method": "fp8"})

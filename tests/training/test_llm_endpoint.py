@@ -70,7 +70,7 @@ def test_a_request_is_a_chat_completion_with_the_decoding_that_the_suite_states(
 
 
 @pytest.mark.parametrize(("thoughts", "stop", "length"), [(None, None, 9), (0, ["\n"], 9), (500, None, 509)])
-def test_an_endpoint_is_told_to_stop_only_where_its_model_does_not_think(thoughts: int | None, stop: Any, length: int) -> None:
+def test_an_endpoint_is_asked_to_stop_only_where_its_model_does_not_think(thoughts: int | None, stop: Any, length: int) -> None:
     endpoint = Endpoint(base_url="http://localhost/v1", model="m")
     for prompt, expected in ((Prompt(), stop), (Prompt(stop_at_newline=False), None)):
         body = json.loads(endpoint.body([], prompt, Sampling(max_output_tokens=9, max_thought_tokens=thoughts)))

@@ -77,7 +77,7 @@ def test_shapes_are_known_before_anything_is_made(shop, pretrained, cache, examp
 
 
 @one_family
-def test_layers_that_are_not_there_are_told_before_anything_is_made(shop, pretrained):
+def test_layers_that_are_not_there_are_refused_before_anything_is_made(shop, pretrained):
     with pytest.raises(CheckpointError, match="no layer 4"):
         Shrunk(pretrained, Compact(encoder_layers=(0, 4))).forecast_flops(shop.context())
 

@@ -50,10 +50,10 @@ def read(file: str, settings: TableSettings, field: str | None = None, wanted: C
     data = load(file)
     kind = format_of(file, data, settings.format)
     if field is not None and kind != "json":
-        raise DataError(f"{file}: `field` names a list in a JSON value, and the format is {kind}; set `format: json` or leave it out")
+        raise DataError(f"{file}: `field` names a list in a JSON value, but the format is {kind}; set `format: json` or leave it out")
     table = _read(file, data, kind, settings, field, wanted)
     if not table.rows:
-        raise DataError(f"{file}: the file holds no rows")
+        raise DataError(f"{file}: the file holds no rows; add one below the header")
     return table
 
 

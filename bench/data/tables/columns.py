@@ -40,7 +40,7 @@ def raw_values(table: Table, name: str) -> Sequence[Any]:
     """Return one raw value per row. Raises DataError where the column is absent or its name occurs twice."""
     root, steps = _resolve(table, name)
     if (count := list(table.names).count(root)) > 1:
-        raise DataError(f"{table.file}: {count} columns are named '{root}'")
+        raise DataError(f"{table.file}: {count} columns are named '{root}'; rename one")
     values = table.values(root)
     if not steps:
         return values

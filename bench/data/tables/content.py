@@ -71,15 +71,15 @@ def binary_format(data: bytes) -> Format | None:
     return next((name for magic, name in _READABLE if data.startswith(magic) and (name == "arrow" or data.endswith(magic))), None)
 
 
-def format_of(file: str, data: bytes, told: Format | None) -> Format:
+def format_of(file: str, data: bytes, given: Format | None) -> Format:
     """Return the requested format, or else the format of the suffix. Raises DataError where the bytes have
     another one."""
     found = binary_format(data)
     suffix = suffix_of(file)
-    if told is None and suffix not in SUFFIXES:
+    if given is None and suffix not in SUFFIXES:
         remedy = f"rename the file, or set `format`{f' to {found}' if found else ''} in the task"
         raise DataError(f"{file}: the suffix '{suffix}' is not one of {', '.join(SUFFIXES)}; {remedy}")
-    taken = told or SUFFIXES[suffix]
+    taken = given or SUFFIXES[suffix]
     if found and found != taken:
         raise DataError(f"{file}: holds {found.capitalize()}, not {taken.upper()}; set `format` to {found}, or give it that suffix")
     return taken

@@ -110,7 +110,7 @@ def _records(file: str, value: Any, path: str | None) -> tuple[Sequence[Any], tu
     if isinstance(value, list):
         return value, ()
     if not isinstance(value, dict):
-        raise DataError(f"{file}: expected rows, found {type(value).__name__}")
+        raise DataError(f"{file}: expected a list of rows, found {type(value).__name__}; write a list of objects")
     if (columns := columns_as_rows(value)) is not None:
         return columns, ()
     scalars = [name for name, inner in value.items() if not isinstance(inner, list | dict)]
@@ -128,7 +128,7 @@ def _records(file: str, value: Any, path: str | None) -> tuple[Sequence[Any], tu
     if scalars and (columns := columns_as_rows(without)) is not None:
         return columns, (f"{file}: the columns are the lists of equal length; not read: {_shown(scalars)}.",)
     option = "`field` (in the task: `train_field`, `dev_field`, `test_field`; of `bench init`: --field)"
-    raise DataError(f"{file}: which are the rows{f' in {path}' if path else ''}? {_inside(value)}; name one with {option}")
+    raise DataError(f"{file}: cannot tell which list{f' in {path}' if path else ''} holds rows: {_inside(value)}; name it with {option}")
 
 
 def _lists(value: Mapping[str, Any]) -> dict[str, int]:

@@ -45,7 +45,7 @@ class BreakEven:
     below: str
     """The better setting at lower prices."""
     above: str
-    """The better setting at higher prices; the same as `below` where `usd` is None."""
+    """The other setting. It is better at higher prices, or at none where `usd` is None."""
     usd: float | None
     """The price at which both means are equal. None: there is none between `least` and `most`."""
     low: float
@@ -120,12 +120,11 @@ def _break_even(field: Field, budget_usd: float, moved: Moved, moving: _Moving, 
     weights, effects = field.weighted([*ones, *twos])
     spread = significance.spread_of_sums(weights[: len(ones)] - weights[len(ones) :], effects)
     low, high = _interval(prices, gaps, spread)
-    other = names[1] if crossing is not None else names[0]
     return BreakEven(
         budget_usd=budget_usd,
         moved=moved,
         below=names[0],
-        above=other,
+        above=names[1],
         usd=crossing,
         low=low,
         high=high,

@@ -28,7 +28,7 @@ from bench.report.analysis.changes import Cell, Change, beyond_noise, change
 from bench.report.analysis.differences import Unlike
 from bench.report.analysis.format import score
 from bench.report.analysis.leaderboard import Board, Line, Metric
-from bench.report.markdown import conjoined, count
+from bench.report.text import conjoined, count
 from bench.results import arm_columns as columns
 from bench.results.table import Results
 from bench.system.names import nearest
@@ -149,7 +149,7 @@ def compare(before: Results, after: Results, only: Sequence[str], progress: Prog
         side.score_by(metrics)
     progress("scoring", 2, 2)
     changes = beyond_noise([*_changes(both, metrics, first, second, progress)])
-    differing = [*differences.unlike(first.found, second.found), *_floors(metrics, first, second)]
+    differing = [*differences.unlike(first.found, second.found), *_baselines(metrics, first, second)]
     return Comparison(
         cells=tuple(both),
         unlike=tuple(sorted(differing, key=differences.gravest_first)),
@@ -202,17 +202,17 @@ def _changes(cells: Sequence[Cell], metrics: Sequence[Metric], first: _Side, sec
     progress("comparing", 1, 1)
 
 
-def _floors(metrics: Sequence[Metric], first: _Side, second: _Side) -> Iterator[Unlike]:
+def _baselines(metrics: Sequence[Metric], first: _Side, second: _Side) -> Iterator[Unlike]:
     """Yield baselines that score differently on the same data, which shows that the scoring has changed."""
-    lines = [{(b.task, line.name): line for b in side.boards for line in b.floors} for side in (first, second)]
+    lines = [{(b.task, line.name): line for b in side.boards for line in b.baselines} for side in (first, second)]
     same = {task for task, prints in differences.data(first.found).items() if prints == differences.data(second.found).get(task)}
-    for task, rule in sorted(key for key in lines[0].keys() & lines[1].keys() if key[0] in same):
-        one, other = lines[0][task, rule], lines[1][task, rule]
+    for task, baseline in sorted(key for key in lines[0].keys() & lines[1].keys() if key[0] in same):
+        one, other = lines[0][task, baseline], lines[1][task, baseline]
         for name in [metric.name for metric in metrics if metric.name in one.samples and metric.name in other.samples]:
             if not _close(one.samples[name], other.samples[name]):
                 yield Unlike(
                     kind="scoring",
-                    what=f"{name} of the rule '{rule}' in {task}",
+                    what=f"{name} of the baseline '{baseline}' in {task}",
                     before=score(one.scores[name]),
                     after=score(other.scores[name]),
                 )
@@ -275,10 +275,10 @@ def _notes(first: _Side, second: _Side, changes: Sequence[Change]) -> Iterator[s
     for name, side in (("A", first), ("B", second)):
         unread = Counter(side.found.table.loc[side.found.table["row"].eq("record") & side.found.table["task"].eq(""), "status"])
         for status, number in sorted(unread.items()):
-            what = "not done yet: what seems missing may only be late" if status == "unfinished" else "that cannot be read"
+            what = "not done yet, so missing settings may still come" if status == "unfinished" else "that cannot be read"
             yield f"{name}: {count(number, 'arm')} {what}."
     left_out = {m.name for m in leaderboard.metrics(first.found)} ^ {m.name for m in leaderboard.metrics(second.found)}
     if left_out:
-        yield f"On one side only, and so not compared: {', '.join(sorted(left_out))}."
+        yield f"Only one side has these metrics, so they are not compared: {', '.join(sorted(left_out))}."
     if any(one.verdict == "untested: one seed" for one in changes):
-        yield "Of some settings only one seed is compared: their intervals are over test examples alone, and tell no change from noise."
+        yield "Some settings are compared on one seed. Their intervals cover test examples only, so nothing is tested."

@@ -15,7 +15,7 @@ import yaml
 from bench.contracts import METERS
 from bench.execution.record import Record
 from bench.report.analysis import leaderboard
-from bench.report.markdown import DASH, NAMED
+from bench.report.text import DASH, NAMED
 from bench.results.table import Results
 
 EFFECTS = {
@@ -47,7 +47,7 @@ IN_TEXT = {"tasks": "question", "precision": "question", "decoding": "question",
 NOTHING = frozenset({DASH, "", "0", "False"})
 """Values, as text, that mean the same as an absent value."""
 
-SAID_ELSEWHERE = frozenset({"prices.meter", "prices.label_usd"})
+SHOWN_ELSEWHERE = frozenset({"prices.meter", "prices.label_usd"})
 
 OF_A_VERSION = ("os", "python", "packages", "driver")
 OF_A_MACHINE = ("cpu", "cores", "logical_cores", "threads", "gpus")
@@ -108,9 +108,9 @@ def _suites(before: Results, after: Results) -> Iterator[Unlike]:
                     {label: one[label] for label in one if label in other},
                     {label: other[label] for label in other if label in one},
                 )
-            for path, (said, said_after) in _changed(_values(flat(one, key)), _values(flat(other, key))):
-                if path not in SAID_ELSEWHERE:
-                    yield Unlike(kind=kind, what=path, before=said, after=said_after)
+            for path, (before_value, after_value) in _changed(_values(flat(one, key)), _values(flat(other, key))):
+                if path not in SHOWN_ELSEWHERE:
+                    yield Unlike(kind=kind, what=path, before=before_value, after=after_value)
 
 
 def _parsed(text: str) -> Mapping[str, Any]:
@@ -156,9 +156,9 @@ def _strategies(before: Results, after: Results) -> Iterator[Unlike]:
         for name in both:
             for what in _changed(_values(chain.from_iterable(map(of, first[name]))), _values(chain.from_iterable(map(of, second[name])))):
                 found.setdefault(what, []).append(name)
-        for (path, (said, said_after)), names in found.items():
+        for (path, (before_value, after_value)), names in found.items():
             of_what = f"all {len(both)} settings" if len(names) == len(both) > 1 else joined(names)
-            yield Unlike(kind=kind, what=f"{path} of {of_what}", before=said, after=said_after)
+            yield Unlike(kind=kind, what=f"{path} of {of_what}", before=before_value, after=after_value)
 
 
 def _by_setting(found: Results) -> dict[str, list[Record]]:
@@ -181,8 +181,8 @@ def _machines(before: Results, after: Results) -> Iterator[Unlike]:
     paying = {METERS.get(str(found.suite.get("meter"))) for found in (before, after)}
     metered = any(meter and not meter.known_in_advance for meter in paying)
     for kind, names in (("version", OF_A_VERSION), ("paying machine" if metered else "machine", OF_A_MACHINE)):
-        for what, (said, said_after) in _changed(_values(_facts(before, names)), _values(_facts(after, names))):
-            yield Unlike(kind=kind, what=what, before=said, after=said_after)
+        for what, (before_value, after_value) in _changed(_values(_facts(before, names)), _values(_facts(after, names))):
+            yield Unlike(kind=kind, what=what, before=before_value, after=after_value)
 
 
 def _facts(found: Results, names: Iterable[str]) -> Iterator[tuple[str, Any]]:

@@ -19,9 +19,10 @@ from bench.report.analysis.samples import WHOLE, Scores, by_line, scores
 from bench.report.analysis.significance import Estimate
 from bench.results.table import Results
 
-Kind = Literal["setting", "teacher", "floor"]
+Kind = Literal["setting", "teacher", "baseline"]
 
-FLOOR = "floor: "
+BASELINE = "floor: "
+"""How the subject of a baseline's score begins in ledgers and tables."""
 
 NAMED = 6
 """Number of settings that are named in a line that stands for several."""
@@ -99,9 +100,9 @@ class Board:
         return tuple(line for line in self.scored if line.complete == self.scored[0].complete)
 
     @property
-    def floors(self) -> tuple[Line, ...]:
+    def baselines(self) -> tuple[Line, ...]:
         """The baselines, best first."""
-        return tuple(line for line in self.references if line.kind == "floor")
+        return tuple(line for line in self.references if line.kind == "baseline")
 
     @cached_property
     def ranking(self) -> Ranking:
@@ -152,7 +153,7 @@ class Board:
         """
         if first.kind == second.kind:
             return math.comb(len(self.scored), 2) or 1
-        return len(self.scored) * (len(self.floors) + 1) or 1
+        return len(self.scored) * (len(self.baselines) + 1) or 1
 
 
 def _by_worth(better: Line, worse: Line, metric: Metric) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -185,11 +186,11 @@ def boards(found: Results, shown: Sequence[Metric]) -> list[Board]:
     drawn = []
     for task, of_task in arms.groupby("task"):
         scorer = _Scorer(scores(found, of_task.index, [metric.name for metric in shown]), shown)
-        floors = sorted((_floor(subject, of_task, scorer) for subject in _floors(found, of_task)), key=scorer.rank)
-        lead = _lead(str(found.suite.get("lead", {}).get(task, "")), floors)
+        baselines = sorted((_baseline(subject, of_task, scorer) for subject in _baselines(found, of_task)), key=scorer.rank)
+        lead = _lead(str(found.suite.get("lead", {}).get(task, "")), baselines)
         for budget, group in of_task.groupby("budget_usd"):
             settings = _settings(group, scorer)
-            references = (*_teachers(found, settings, group, scorer), *floors)
+            references = (*_teachers(found, settings, group, scorer), *baselines)
             drawn.append(
                 Board(task=str(task), budget_usd=float(str(budget)), primary=shown[0], settings=settings, references=references, lead=lead)
             )
@@ -201,20 +202,20 @@ def _scores(found: Results) -> pd.DataFrame:
     return found.table[(found.table["row"] == "score") & (found.table["status"] == "done")]
 
 
-def _floors(found: Results, of_task: pd.DataFrame) -> list[str]:
+def _baselines(found: Results, of_task: pd.DataFrame) -> list[str]:
     rows = _scores(found)
     subjects = rows.loc[rows["arm"].isin(of_task.index), "subject"].unique()
-    return sorted(subject for subject in map(str, subjects) if subject.startswith(FLOOR))
+    return sorted(subject for subject in map(str, subjects) if subject.startswith(BASELINE))
 
 
-def _floor(subject: str, of_task: pd.DataFrame, scorer: _Scorer) -> Line:
-    (line,) = scorer.lines("floor", subject, of_task, pd.Series(subject.removeprefix(FLOOR), index=of_task.index))
+def _baseline(subject: str, of_task: pd.DataFrame, scorer: _Scorer) -> Line:
+    (line,) = scorer.lines("baseline", subject, of_task, pd.Series(subject.removeprefix(BASELINE), index=of_task.index))
     return line
 
 
-def _lead(name: str, floors: Sequence[Line]) -> str:
+def _lead(name: str, baselines: Sequence[Line]) -> str:
     """Return the baseline that the suite names, or else the first by name."""
-    names = sorted(floor.name for floor in floors)
+    names = sorted(baseline.name for baseline in baselines)
     return name if name in names else next(iter(names), "")
 
 
@@ -271,8 +272,8 @@ def _settings(arms: pd.DataFrame, scorer: _Scorer) -> tuple[Line, ...]:
     teachers = {line.name: line for line in scorer.lines("teacher", "teacher", arms, arms["name"]) if line.scores}
     facts, primary = of_lines(arms), scorer.metrics[0].name
     wanted = len({seed for line in lines if primary in line.samples for seed in line.samples[primary].index})
-    told = [replace(line, facts=facts[line.name], wanted_seeds=wanted, teacher=teachers.get(line.name)) for line in lines]
-    return tuple(sorted(told, key=scorer.rank))
+    known = [replace(line, facts=facts[line.name], wanted_seeds=wanted, teacher=teachers.get(line.name)) for line in lines]
+    return tuple(sorted(known, key=scorer.rank))
 
 
 def _teachers(found: Results, settings: Sequence[Line], arms: pd.DataFrame, scorer: _Scorer) -> list[Line]:

@@ -49,7 +49,7 @@ class Group:
     """Fingerprints of the data that the arms saw. If there are several, not even these arms are comparable."""
     entries: tuple[Entry, ...]
     """In order of the budget, then best first."""
-    floors: tuple[tuple[Line, tuple[str, ...]], ...]
+    baselines: tuple[tuple[Line, tuple[str, ...]], ...]
     """Baselines, best first, with the folders that hold them."""
 
     @property
@@ -57,7 +57,7 @@ class Group:
         return tuple(sorted({entry.folder for entry in self.entries}))
 
     @property
-    def data_said(self) -> str:
+    def data_label(self) -> str:
         """The data in text, such as 'data 270b31368c1f'."""
         return "data " + (", ".join(one[: differences.FINGERPRINT_DIGITS] for one in self.data) or "not known")
 
@@ -86,7 +86,7 @@ def together(found: Mapping[str, Results], rank_by: str, only_best: bool, progre
         progress("scoring", done, len(found))
         metrics = [metric for metric in leaderboard.metrics(known) if rank_by in ("", metric.name)][:1]
         if not metrics:
-            notes.append(f"{folder}: left out, as no arm has a score{f' in {rank_by}' if rank_by else ''}.")
+            notes.append(f"{folder}: left out, because no arm has a score{f' in {rank_by}' if rank_by else ''}.")
             continue
         data = differences.data(known)
         for drawn in leaderboard.boards(known, metrics):
@@ -97,7 +97,7 @@ def together(found: Mapping[str, Results], rank_by: str, only_best: bool, progre
     drawn_groups = (_group(*key[:3], of_group, only_best) for key, of_group in entries.items())
     groups = [group for group in drawn_groups if group.entries]
     groups.sort(key=lambda group: (group.task, group.metric.name, group.metric.unit, group.folders, group.data))
-    return Together(tuple(groups), (*notes, *_apart(groups), *_unlike(groups, found)))
+    return Together(tuple(groups), (*notes, *_separate(groups), *_unlike(groups, found)))
 
 
 def _check(found: Mapping[str, Results], rank_by: str) -> None:
@@ -125,16 +125,16 @@ def _machines(found: Results, drawn: Board) -> dict[str, str]:
 
 def _group(task: str, metric: Metric, data: tuple[str, ...], entries: Iterable[Entry], only_best: bool) -> Group:
     kept = sorted((entry for entry in entries if not only_best or (entry.rank and entry.rank[0] == 1)), key=_best_first)
-    floors: dict[tuple[str, str], tuple[Line, set[str]]] = {}
+    baselines: dict[tuple[str, str], tuple[Line, set[str]]] = {}
     for entry in kept:
-        for line in entry.board.floors:
-            floors.setdefault((line.name, score(line.scores.get(metric.name))), (line, set()))[1].add(entry.folder)
+        for line in entry.board.baselines:
+            baselines.setdefault((line.name, score(line.scores.get(metric.name))), (line, set()))[1].add(entry.folder)
     return Group(
         task=task,
         metric=metric,
         data=data,
         entries=tuple(kept),
-        floors=tuple((line, tuple(sorted(folders))) for line, folders in floors.values()),
+        baselines=tuple((line, tuple(sorted(folders))) for line, folders in baselines.values()),
     )
 
 
@@ -144,22 +144,22 @@ def _best_first(entry: Entry) -> tuple[float, bool, bool, float, str, str]:
     return entry.board.budget_usd, reached is None, not entry.line.complete, mean, entry.folder, entry.line.name
 
 
-def _apart(groups: Sequence[Group]) -> Iterator[str]:
+def _separate(groups: Sequence[Group]) -> Iterator[str]:
     """Yield why one task has several tables."""
     for task in sorted({group.task for group in groups}):
         of_task = [group for group in groups if group.task == task]
         metrics = {group.metric.title for group in of_task}
         if len(metrics) > 1:
-            yield f"{task} stands in several tables, as not all are ranked by the same metric: {', '.join(sorted(metrics))}."
+            yield f"{task} has several tables, because the suites rank by different metrics: {', '.join(sorted(metrics))}."
         prints = {group.data for group in of_task if len(group.data) == 1}
         if len(prints) > 1:
-            said = "; ".join(sorted({f"{group.data_said}: {', '.join(group.folders)}" for group in of_task if len(group.data) == 1}))
-            yield f"{task} stands in several tables, as not all saw the same data ({said}): their scores cannot be compared."
+            known = "; ".join(sorted({f"{group.data_label}: {', '.join(group.folders)}" for group in of_task if len(group.data) == 1}))
+            yield f"{task} has several tables, because the data differ ({known}): scores of different data cannot be compared."
         for group in of_task:
             if len(group.data) > 1:
-                yield f"{task} of {', '.join(group.folders)} stands apart: its arms saw different data; do not compare them."
+                yield f"{task} of {', '.join(group.folders)} has a table of its own: its arms saw different data; do not compare them."
             elif not group.data and len(of_task) > 1:
-                yield f"{task} of {', '.join(group.folders)} stands apart: which data its arms saw is not known."
+                yield f"{task} of {', '.join(group.folders)} has a table of its own: the data of its arms are not known."
 
 
 def _unlike(groups: Sequence[Group], found: Mapping[str, Results]) -> Iterator[str]:
@@ -171,5 +171,5 @@ def _unlike(groups: Sequence[Group], found: Mapping[str, Results]) -> Iterator[s
             if differing.kind != "data":
                 by_kind.setdefault(differences.EFFECTS[differing.kind], []).append(differing.what)
         if by_kind:
-            said = "; ".join(f"{effect} ({differences.joined(whats)})" for effect, whats in by_kind.items())
-            yield f"{one} and {other} stand in one table, and are not the same in all: {said}."
+            effects = "; ".join(f"{effect} ({differences.joined(whats)})" for effect, whats in by_kind.items())
+            yield f"{one} and {other} share a table but differ: {effects}."

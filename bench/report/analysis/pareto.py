@@ -1,4 +1,4 @@
-"""Quality against the cost of one answer, on three axes: parameters, FLOPs and speed.
+"""Quality against a cost: of one answer (parameters, FLOPs, speed), or of making the model (energy).
 
 A model is efficient only relative to one axis. A shape may be efficient on one and not on another, so all
 three axes are shown (Tay et al. 2021, Scale Efficiently: Insights from Pre-training and Fine-tuning
@@ -8,11 +8,10 @@ Transformers, arXiv 2109.10686).
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bench.report.analysis.leaderboard import Board, Line
-from bench.report.markdown import escape, listed
 from bench.results import arm_columns as columns
 
 TIMING_SLACK = 0.05
@@ -42,6 +41,9 @@ class Axis:
         return found if found and found > 0 else None
 
 
+ENERGY = Axis(name="energy", title="kWh of the whole arm ↓", fact=columns.ENERGY_KWH, shown=lambda kwh: kwh, slack=0.05)
+"""Energy of all work that the arm needed, measured or modelled. It is not the energy of one answer."""
+
 AXES = (
     Axis(name="parameters", title="parameters (millions) ↓", fact=columns.STUDENT_PARAMETERS, shown=lambda parameters: parameters / 1e6),
     Axis(name="FLOPs", title="GFLOP per example ↓", fact=columns.STUDENT_FLOPS, shown=lambda flops: flops / 1e9),
@@ -60,13 +62,8 @@ class Place:
     """The best of the settings that dominate it, '' where it is on the Pareto front."""
     how: str = ""
     """How that setting dominates it."""
-    surely: bool = False
+    significant: bool = False
     """Whether that setting is significantly better in quality, corrected for all pairs of settings."""
-
-    @property
-    def verdict(self) -> str:
-        """The verdict in Markdown."""
-        return f"{'surely ' if self.surely else ''}inefficient: {escape(self.by)} is {self.how}" if self.by else "on the front"
 
 
 @dataclass(frozen=True)
@@ -83,15 +80,10 @@ class TradeOff:
         """Return the settings that no other dominates, best first."""
         return [line for line in self.lines if (place := self.places[axis].get(line.name)) and not place.by]
 
-    @property
-    def summary(self) -> str:
-        """Which settings are efficient on every axis, and which are inefficient on every axis, in Markdown."""
-        known = {line.name: [found[line.name] for found in self.places.values() if line.name in found] for line in self.lines}
-        front = [name for name, found in known.items() if found and not any(place.by for place in found)]
-        inside = [name for name, found in known.items() if found and all(place.by for place in found)]
-        said = [f"On the Pareto front of every cost axis ({listed([axis.name for axis in self.places])}): {listed(front) or 'none'}."]
-        said += [f"Inefficient on every one: {listed(inside)}."] if inside else []
-        return " ".join(said)
+    def everywhere(self, dominated: bool) -> list[str]:
+        """Return the settings that are dominated on every axis, or on none."""
+        known = {line.name: [bool(found[line.name].by) for found in self.places.values() if line.name in found] for line in self.lines}
+        return [name for name, found in known.items() if found and all(by == dominated for by in found)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,35 +112,33 @@ def trade_off(board: Board) -> TradeOff | None:
     """Return the trade-off of the settings that are as complete as the best, and so have scores for the same
     seeds.
 
-    None where no two settings differ in a cost, as where all compact models have one shape.
+    None where no two settings differ in a cost of an answer, as where all compact models have one shape.
     """
-    lines = board.compared
-    points = {axis: found for axis in AXES if (found := list(_points(board, axis, lines)))}
-    if not any(_spread(found) for found in points.values()):
+    places = {axis: found for axis in AXES if (found := on_axis(board, axis))}
+    if not any(differ(axis, [place.cost for place in found.values()]) for axis, found in places.items()):
         return None
-    by = {axis: {p.name: next((other for other in found if other.dominates(p)), None) for p in found} for axis, found in points.items()}
-    pairs = {(better.name, name) for found in by.values() for name, better in found.items() if better}
-    surely = {pair for pair in pairs if board.ranking.significantly_better(*pair)}
-    return TradeOff(board, lines, {axis: dict(_places(found, by[axis], surely)) for axis, found in points.items()})
+    return TradeOff(board, board.compared, places)
 
 
-def _points(board: Board, axis: Axis, lines: Sequence[Line]) -> Iterator[_Point]:
-    """Yield the settings with a known cost, best first."""
-    sign = -1 if board.primary.direction == "lower" else 1
-    for line in lines:
-        if cost := axis.cost(line):
-            yield _Point(name=line.name, quality=sign * line.scores[board.primary.name].mean, cost=cost, slack=axis.slack)
-
-
-def _spread(points: Sequence[_Point]) -> bool:
+def differ(axis: Axis, costs: Sequence[float]) -> bool:
     """Return whether the cheapest is cheaper than the costliest."""
-    return min(points, key=lambda point: point.cost).cheaper(max(points, key=lambda point: point.cost))
+    return min(costs) * (1 + axis.slack) < max(costs)
 
 
-def _places(points: Sequence[_Point], by: Mapping[str, _Point | None], surely: set[tuple[str, str]]) -> Iterator[tuple[str, Place]]:
+def on_axis(board: Board, axis: Axis) -> dict[str, Place]:
+    """Return the compared settings with a known cost, best first: name -> place."""
+    sign = -1 if board.primary.direction == "lower" else 1
+    points = [
+        _Point(name=line.name, quality=sign * line.scores[board.primary.name].mean, cost=cost, slack=axis.slack)
+        for line in board.compared
+        if (cost := axis.cost(line))
+    ]
     costs = sorted(point.cost for point in points)
+    places = {}
     for point in points:
         place = Place(cost=point.cost, rank=1 + bisect_left(costs, point.cost / (1 + point.slack)))
-        if better := by[point.name]:
-            place = replace(place, by=better.name, how=better.ahead(point), surely=(better.name, point.name) in surely)
-        yield point.name, place
+        if better := next((other for other in points if other.dominates(point)), None):
+            significant = board.ranking.significantly_better(better.name, point.name)
+            place = replace(place, by=better.name, how=better.ahead(point), significant=significant)
+        places[point.name] = place
+    return places

@@ -102,8 +102,11 @@ class Ranking:
         return float(self.p_values[upper, lower]) if upper < len(self.p_values) else 1.0
 
     def significantly_better(self, better: str, worse: str) -> bool:
+        """Return whether `better` is significantly better; False where one of them is not compared."""
+        if not self.tested or better not in self.places or worse not in self.places:
+            return False
         upper = self.places[better]
-        return self.tested and upper < len(self.p_values) and bool(self.p_values[upper, self.places[worse]] < significance.LEVEL)
+        return upper < len(self.p_values) and bool(self.p_values[upper, self.places[worse]] < significance.LEVEL)
 
     @property
     def tested(self) -> bool:

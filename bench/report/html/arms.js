@@ -2,7 +2,7 @@
 /* Texts that the models generated, and every arm that has no score. */
 
 function predictions({arms, documents, left_out: leftOut}) {
-  $("predictions-said").textContent = leftOut;
+  $("predictions-note").textContent = leftOut;
   if (!arms.length) return nothing("cards", "No predictions of an arm are in the results folder.");
   const title = (one) => `${one.task}: ${one.name}, ${plain(one.budget)} USD, seed ${one.seed}`;
   $("arm").replaceChildren(...arms.map((one, i) => el("option", {value: i}, title(one))));
@@ -23,18 +23,18 @@ function cardOf({which, says, scores}, {source, reference}) {
   return el("article", {class: "card"}, el("h3", {}, which), el("dl", {}, texts.flat()));
 }
 
-function endings({counts, arms, more}) {
+function withoutScore({counts, arms, more}) {
   const total = Object.values(counts).reduce((a, b) => a + b, 0);
   const each = Object.entries(counts).map(([status, n]) => `${plain(n)} ${status}`).join(", ");
   const rest = more ? ` ${plain(more)} more without a score are in report.md.` : "";
-  $("endings-said").textContent = total ? `${plain(total)} arms: ${each}.${rest}` : "There is no arm.";
-  if (!arms.length) return nothing("endings-table", total ? "Every arm has a score." : "");
+  $("without-score-text").textContent = total ? `${plain(total)} arms: ${each}.${rest}` : "There is no arm.";
+  if (!arms.length) return nothing("without-score-table", total ? "Every arm has a score." : "");
   const columns = [
-    column("arm", (r) => r.arm, undefined, TEXT),
-    column("ended", (r) => r.status, undefined, TEXT),
-    column("why there is no score", (r) => r.reason, undefined, TEXT),
-    column("budget (USD)", (r) => r.budget, (r) => fixed(r.budget)),
-    column("spent (USD)", (r) => r.spent, (r) => fixed(r.spent)),
+    column("arm", (r) => r.id, undefined, TEXT),
+    column("status", (r) => r.status, undefined, TEXT),
+    column("why there is no score", (r) => r.reason + (r.held ? "" : " (no longer in the suite)"), undefined, TEXT),
+    column("budget (USD)", (r) => r.budget_usd, (r) => fixed(r.budget_usd)),
+    column("spent (USD)", (r) => r.spent_usd, (r) => usd(r.spent_usd)),
   ];
-  $("endings-table").replaceChildren(table("Every failed, infeasible, skipped or unfinished arm", columns, arms).node);
+  $("without-score-table").replaceChildren(table("Every failed, infeasible, skipped or unfinished arm", columns, arms).node);
 }

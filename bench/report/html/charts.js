@@ -46,25 +46,25 @@ const charts = (() => {
 
   /* Shifts dots a little, so that intervals at one place do not cover each other. With a single place the shift is larger.
      Returns the type and the domain of the axis. */
-  function aside(rows, count, apart = Math.min(0.035, 0.008 * count)) {
+  function aside(rows, count, gap = Math.min(0.035, 0.008 * count)) {
     const xs = rows.map((d) => d.x), low = Math.min(...xs), high = Math.max(...xs);
     const log = high / low >= 8, one = high / low < 1.01;
     const span = log ? Math.log(high / low) : one ? high : high - low;
     for (const d of rows) {
-      const moved = ((one && apart ? 0.3 : apart) * span * (d.place - (count - 1) / 2)) / Math.max(1, count - 1);
+      const moved = ((one && gap ? 0.3 : gap) * span * (d.place - (count - 1) / 2)) / Math.max(1, count - 1);
       d.at = log ? d.x * Math.exp(moved) : d.x + moved;
     }
     if (log) return {type: "log", domain: [low * 0.9, high * 1.1]};
     return {type: "linear", domain: one ? [low * 0.6, high * 1.4] : [low - 0.05 * span, high + 0.05 * span]};
   }
 
-  /* points: {name, place, x: budget that it stands for, y, low, high, open: stands for greater budgets too, budget, dollars, said}. */
-  function quality({points, count, floors, metric, budget, width}) {
+  /* points: {name, place, x: budget that it stands for, y, low, high, open: stands for greater budgets too, budget, dollars, score}. */
+  function quality({points, count, baselines, metric, budget, width}) {
     const {type, domain} = aside(points, count);
     const near = budget > domain[0] / 100 && budget < domain[1] * 100;
     const [least, most] = near ? d3.extent([...domain, budget]) : domain;
     const open = points.filter((d) => d.open && d.x < most);
-    const label = (side, given) => Plot.text(floors, {y: "y", text: "name", frameAnchor: side, dy: -7, fillOpacity: 0.8, ...given});
+    const label = (side, given) => Plot.text(baselines, {y: "y", text: "name", frameAnchor: side, dy: -7, fillOpacity: 0.8, ...given});
     const chart = drawn({
       height: Math.min(440, Math.max(300, width * 0.55)), marginRight: 16, marginLeft: 44, insetTop: 16,
       ariaLabel: `${metric.title} against budget, with 95 % intervals`,
@@ -72,7 +72,7 @@ const charts = (() => {
       y: {label: metric.title, nice: true, grid: true, ticks: 6},
       marks: [
         near ? Plot.ruleX([budget], {strokeOpacity: 0.18, strokeWidth: 6}) : null,
-        Plot.ruleY(floors, {y: "y", strokeDasharray: "5 4", strokeOpacity: 0.55}),
+        Plot.ruleY(baselines, {y: "y", strokeDasharray: "5 4", strokeOpacity: 0.55}),
         label("right", {filter: (_, i) => i % 2 === 0}),
         label("left", {filter: (_, i) => i % 2 === 1, dx: 4}),
         Plot.link(open, {x1: "at", x2: most, y1: "y", y2: "y", stroke: (d) => colour(d.place), strokeDasharray: "2 3", strokeWidth: 1.5}),
@@ -80,7 +80,7 @@ const charts = (() => {
       ],
     }, width);
     const heads = ["setting", "run with (USD)", "stands for a budget of (USD)", "costs now (USD)", metric.title];
-    const rows = points.map((d) => [d.name, figure(d.budget), figure(d.x) + (d.open ? " and more" : ""), figure(d.dollars), d.said]);
+    const rows = points.map((d) => [d.name, figure(d.budget), figure(d.x) + (d.open ? " and more" : ""), figure(d.dollars), d.score]);
     return {chart, table: [heads, rows]};
   }
 
@@ -89,12 +89,12 @@ const charts = (() => {
     const purposes = PURPOSES.filter((purpose) => rows.some((d) => d.purpose === purpose));
     const bars = d3.flatRollup(rows, (parts) => parts, (d) => d.name, (d) => d.budget);
     const spent = (parts, purpose) => d3.sum(parts.filter((d) => !purpose || d.purpose === purpose), (d) => d.usd);
-    const told = bars.flatMap(([name, budget, parts]) => parts.map((d) => {
+    const segments = bars.flatMap(([name, budget, parts]) => parts.map((d) => {
       const title = `${name}, ${figure(budget)} USD\n${words(d.purpose)}: ${figure(d.usd)} USD`, whole = spent(parts);
       return {...d, title, share: whole > 0 ? d.usd / whole : 0};
     }));
     const totals = bars.map(([name, budget, parts]) => ({name, budget, text: `${figure(spent(parts))} $`}));
-    const budgets = d3.sort(new Set(rows.map((d) => d.budget))), shown = names.filter((name) => told.some((d) => d.name === name));
+    const budgets = d3.sort(new Set(rows.map((d) => d.budget))), shown = names.filter((name) => segments.some((d) => d.name === name));
     const fill = (purpose) => colour(PURPOSES.indexOf(purpose)), bar = {y: "budget", fy: "name"};
     const chart = drawn({
       height: 60 + shown.length * (34 + 17 * budgets.length), marginLeft: 58, marginRight: 58, marginTop: 0, insetTop: 24,
@@ -104,10 +104,10 @@ const charts = (() => {
       fy: {axis: null, domain: shown, paddingInner: 0.08},
       color: {domain: purposes, range: purposes.map(fill)},
       marks: [
-        Plot.barX(told, Plot.stackX({...bar, x: "share", fill: "purpose", order: purposes, insetRight: 1})),
+        Plot.barX(segments, Plot.stackX({...bar, x: "share", fill: "purpose", order: purposes, insetRight: 1})),
         Plot.text(totals, {...bar, x: 1, text: "text", textAnchor: "start", dx: 5}),
         Plot.text(shown, {fy: (d) => d, text: (d) => d, frameAnchor: "top-left", lineAnchor: "top", dy: 8, fontWeight: 600}),
-        Plot.tip(told, Plot.pointer(Plot.stackX({...TIP, ...bar, x: "share", z: "purpose", order: purposes, maxRadius: 200}))),
+        Plot.tip(segments, Plot.pointer(Plot.stackX({...TIP, ...bar, x: "share", z: "purpose", order: purposes, maxRadius: 200}))),
       ],
     }, width);
     const heads = ["setting", "budget (USD)", ...purposes.map((purpose) => `${words(purpose)} (USD)`), "in all (USD)"];
@@ -115,7 +115,7 @@ const charts = (() => {
     return {chart, purposes: purposes.map((purpose) => [words(purpose), fill(purpose)]), table: [heads, bars.map(line)]};
   }
 
-  /* rows: {name, place, x: cost, y, low, high, front, said}. A line joins the points on the front. */
+  /* rows: {name, place, x: cost, y, low, high, front, score}. A line joins the points on the front. */
   function front({rows, title, metric, width}) {
     const {type, domain} = aside(rows, 1, 0), line = d3.sort(rows.filter((d) => d.front), (d) => d.x);
     const chart = drawn({
@@ -124,7 +124,7 @@ const charts = (() => {
       y: {label: metric.title, nice: true, grid: true, ticks: 5},
       marks: [Plot.line(line, {x: "at", y: "y", curve: "step-after", strokeOpacity: 0.4, strokeWidth: 2}), ...dots(rows)],
     }, width);
-    const cells = rows.map((d) => [d.name, figure(d.x), d.said, d.front ? "yes" : "no"]);
+    const cells = rows.map((d) => [d.name, figure(d.x), d.score, d.front ? "yes" : "no"]);
     return {chart, table: [["setting", title, metric.title, "on the front"], cells]};
   }
 

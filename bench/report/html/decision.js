@@ -5,16 +5,16 @@ const decision = (() => {
   function asItWasRun(best, now, prices) {
     const found = pricing.covered(now.task, now.budget, prices), sign = now.task.metric.direction === "lower" ? -1 : 1;
     if (!found || (best && sign * (found.point.mean - best.mean) <= 0)) return [];
-    const {setting, point} = found, reached = said([point.mean, point.low, point.high]);
-    const did = `What ${setting.name} did with ${plain(point.budget)} USD costs ${usd(found.usd)} USD at these prices, and reached ${reached}`;
-    return [el("p", {}, `${did}: the same can be done again, with ${usd(now.budget - found.usd)} USD left over.`)];
+    const {setting, point} = found, reached = scoreText([point.mean, point.low, point.high]);
+    const did = `The run of ${setting.name} with ${plain(point.budget)} USD costs ${usd(found.usd)} USD at these prices and reached ${reached}.`;
+    return [el("p", {}, `${did} Repeating it leaves ${usd(now.budget - found.usd)} USD.`)];
   }
 
-  /* The best setting for one budget and one label price: {name, sure}; null where fewer than two settings have a score. */
+  /* The best setting for one budget and one label price: {name, wins}; null where fewer than two settings have a score. */
   function cell(task, budget, prices) {
     const found = pricing.ranked(task, budget, prices, task.map.compared);
     if (found.length < 2) return null;
-    return {name: found[0].name, sure: found.slice(1).every(({behind}) => behind.tested && !behind.tied)};
+    return {name: found[0].name, wins: found.slice(1).every(({behind}) => behind.tested && !behind.tied)};
   }
 
   const letter = (i) => (i < 26 ? "" : String.fromCharCode(64 + Math.floor(i / 26))) + String.fromCharCode(65 + (i % 26));
@@ -22,9 +22,9 @@ const decision = (() => {
 
   function field(found, letters, places, here) {
     if (!found) return el("td", {class: here ? "here" : null}, "–");
-    const place = places.get(found.name), node = el("td", {class: `${found.sure ? "sure" : "unsure"}${here ? " here" : ""}`});
-    node.append(letters.get(found.name), found.sure ? "" : "?");
-    node.title = found.sure ? `${found.name} is ahead` : `${found.name}, not told from another`;
+    const place = places.get(found.name), node = el("td", {class: `${found.wins ? "wins" : "leads"}${here ? " here" : ""}`});
+    node.append(letters.get(found.name), found.wins ? "" : "?");
+    node.title = found.wins ? `${found.name} is best` : `${found.name}, but there is no clear winner`;
     node.style.setProperty("--field", place == null ? "var(--soft)" : charts.colour(place)); /* The policy would block a style attribute. */
     return node;
   }

@@ -16,11 +16,14 @@ function fixed(value, digits = 2) {
   const whole = Number(value.toFixed(digits)) || 0; /* never -0 */
   return whole.toLocaleString("en-US", {minimumFractionDigits: digits, maximumFractionDigits: digits});
 }
-const usd = (value) => (value > 0 && value < 0.095 ? value.toPrecision(2) : fixed(value));
+/* As bench/report/text.py: charges are exact, computed costs have three significant digits. */
+const digits = (value, n) => value.toLocaleString("en-US", {minimumSignificantDigits: n, maximumSignificantDigits: n});
+const usd = (value) => (value > 0 && value < 0.095 ? digits(value, 2) : fixed(value));
+const computed = (value) => (value > 0 ? digits(value, 3) : fixed(value));
 const plain = (value) => value.toLocaleString("en-US", {maximumFractionDigits: 6});
 const between = ([, low, high]) => (missing(low) ? "" : ` [${fixed(low)}, ${fixed(high)}]`);
 /* estimate: [mean, low, high] */
-const said = (estimate) => (estimate ? fixed(estimate[0]) + between(estimate) : "–");
+const scoreText = (estimate) => (estimate ? fixed(estimate[0]) + between(estimate) : "–");
 function score(estimate) {
   return estimate ? el("span", {class: "score"}, el("b", {}, fixed(estimate[0])), el("small", {}, between(estimate))) : "–";
 }

@@ -25,11 +25,11 @@ def visible(text: object) -> str:
 
     Line ends and tabs stay.
     """
-    said = str(text)
-    if said.isprintable():
-        return said
-    said = said.replace("\r\n", "\n")
-    return said.translate({ord(character): _shown(character) for character in set(said) if not character.isprintable()})
+    whole = str(text)
+    if whole.isprintable():
+        return whole
+    whole = whole.replace("\r\n", "\n")
+    return whole.translate({ord(character): _shown(character) for character in set(whole) if not character.isprintable()})
 
 
 def _shown(character: str) -> str:
@@ -41,9 +41,9 @@ def _shown(character: str) -> str:
 
 def shortened(text: object, characters: int) -> str:
     """Return the first `characters` characters, made visible, and state how many more there were."""
-    said = str(text)
-    more = len(said) - characters
-    return visible(said) if more <= 0 else f"{visible(said[:characters])}… ({more:,} more characters)"
+    whole = str(text)
+    more = len(whole) - characters
+    return visible(whole) if more <= 0 else f"{visible(whole[:characters])}… ({more:,} more characters)"
 
 
 def clean(value: Any) -> Any:

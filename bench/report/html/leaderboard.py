@@ -1,4 +1,4 @@
-"""The leaderboard for the page: a line for each setting, teacher and baseline of each task and budget."""
+"""The leaderboard for the page: a line for each setting, teacher and baseline of each task and budget, and Pareto fronts."""
 
 from __future__ import annotations
 
@@ -6,18 +6,14 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from bench.report.analysis.leaderboard import Board, Line, Metric
+from bench.report.analysis.pareto import AXES, ENERGY, differ, on_axis
 from bench.report.analysis.significance import Estimate
-from bench.report.html.pareto import ENERGY, fronts
 from bench.report.html.quantities import Amounts
-from bench.report.render.markdown import ALWAYS_LEADING
-from bench.report.sections.cells import rank, statuses
+from bench.report.sections.leaderboard import rank, statuses
+
+TITLES = {"parameters": "parameters", "FLOPs": "FLOP for one answer", "speed": "milliseconds for one answer", "energy": "kWh to make it"}
 
 FACTS = ("labels_bought", "pseudo_labels", "student_parameters", "student_ms", "student_flops", "speed_up", "usd spent", ENERGY.fact)
-
-
-def shown_metrics(metrics: Sequence[Metric]) -> list[Metric]:
-    """Return the metrics for which the leaderboard has room, as in report.md."""
-    return [metric for place, metric in enumerate(metrics) if place < 2 or metric.name in ALWAYS_LEADING]
 
 
 def boards(
@@ -33,8 +29,23 @@ def _board(board: Board, metrics: Sequence[Metric], amounts: Amounts, kept: Coll
     return {"task": board.task, "budget": board.budget_usd, "lines": [*settings, *references], "fronts": fronts(board, kept)}
 
 
+def fronts(board: Board, kept: Collection[str]) -> list[dict[str, Any]]:
+    """Return one entry for each axis with a known cost: costs by setting, and the settings on the front."""
+    return [
+        {
+            "axis": axis.name,
+            "title": TITLES[axis.name],
+            "differ": differ(axis, [place.cost for place in places.values()]),
+            "costs": {name: place.cost for name, place in places.items() if name in kept},
+            "front": [name for name, place in places.items() if name in kept and not place.by],
+        }
+        for axis in (*AXES, ENERGY)
+        if (places := on_axis(board, axis))
+    ]
+
+
 def _line(board: Board, line: Line, metrics: Sequence[Metric]) -> dict[str, Any]:
-    lead = " (lead baseline)" if line.kind == "floor" and line.name == board.lead else ""
+    lead = " (lead baseline)" if line.kind == "baseline" and line.name == board.lead else ""
     return {
         "name": f"{line.name}{lead}",
         "kind": line.kind,

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from bench.errors import BenchError
-from bench.report.analysis.budget_curves import Field
-from bench.report.analysis.decision import ON_A_MAP, DecisionMap
-from bench.report.analysis.leaderboard import Board, Metric
-from bench.report.analysis.serving_cost import Use
-from bench.report.html import curves, failed_arms, leaderboard, predictions, quantities
-from bench.report.html.escape import script_json
+from bench.report.analysis import arms
+from bench.report.analysis.decision import ON_A_MAP
+from bench.report.analysis.leaderboard import Board
+from bench.report.analysis.report_input import ReportInput
+from bench.report.html import curves, leaderboard, predictions, quantities
+from bench.report.html.escape import script_json, shortened
 from bench.report.html.quantities import Amounts
 from bench.results.table import Results
 
@@ -23,6 +23,9 @@ LINES, LEAST_SETTINGS = 1000, 10
 For each task the page shows the settings that are best at the greatest budget.
 """
 
+LISTED, REASON_CHARACTERS = 800, 400
+"""Largest number of arms without a score, and of characters in a reason."""
+
 PREDICTIONS_SHARE = 0.6
 """Largest share of the free bytes for predictions. With fewer a page opens sooner."""
 
@@ -30,27 +33,7 @@ SHARES = (1.0, 0.5, 0.2, 0.05)
 """Shares of the usual amount to try in turn, where long names would make the page too large."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Material:
-    """Everything from which a page is made, at the prices of the report."""
-
-    folder: Path
-    """Folder of the arms."""
-    found: Results
-    """The arms that the suite holds."""
-    everything: Results
-    """Also the arms that the suite no longer holds."""
-    metrics: Sequence[Metric]
-    boards: Sequence[Board]
-    fields: Sequence[Field]
-    """Curves by task. Empty where the results do not hold their prices."""
-    maps: Sequence[DecisionMap] = ()
-    """Their decision maps, which the page redraws."""
-    use: Use | None = None
-    """How much the compact model will be used, if it is known."""
-
-
-def payload(given: Material, room: int) -> str:
+def payload(given: ReportInput, room: int) -> str:
     """Return JSON, escaped for the inside of a <script>, of at most about `room` bytes.
 
     It states what was left out for its size.
@@ -65,30 +48,41 @@ def payload(given: Material, room: int) -> str:
     return script_json({**found, "predictions": predictions.predictions(given.folder, given.found, given.boards, left)})
 
 
-def _numbers(given: Material, known: Amounts, share: float) -> dict[str, Any]:
+def _numbers(given: ReportInput, known: Amounts, share: float) -> dict[str, Any]:
     """Return everything except prices and predictions. `share` is the part of the usual amount to show."""
     kept = _kept(given.boards, int(share * LINES))
-    shown = leaderboard.shown_metrics(given.metrics)
+    shown = given.leading
+    fields = given.priced.fields if given.priced else ()
     return {
         "suite": given.found.suite.get("suite", given.folder.name),
         "metrics": [{"name": metric.name, "title": metric.title, "direction": metric.direction} for metric in shown],
         "use": {"requests": given.use.requests_a_month, "months": given.use.months} if given.use else {"requests": 100_000, "months": 12},
-        "tasks": [task | {"map": _grid(given, task["name"])} for task in _tasks(given, known, kept, share)],
+        "tasks": [
+            task | {"map": _grid(given, task["name"])}
+            for task in curves.tasks(given.boards, fields, known, kept, int(share * curves.COVARIANCES))
+        ],
         "boards": leaderboard.boards(given.boards, shown, known, kept),
-        "endings": failed_arms.endings(
-            given.found, given.everything, given.metrics[0] if given.metrics else None, int(share * failed_arms.LISTED)
-        ),
+        "without_score": _without_score(given, int(share * LISTED)),
         "left_out": _left_out(given.boards, kept),
     }
 
 
-def _tasks(given: Material, known: Amounts, kept: Mapping[str, Collection[str]], share: float) -> list[dict[str, Any]]:
-    return curves.tasks(given.boards, given.fields, known, kept, int(share * curves.COVARIANCES))
+def _without_score(given: ReportInput, listed: int) -> dict[str, Any]:
+    """Return the arms that have no score, and the number of arms in each status.
+
+    The numbers count the arms that the suite holds.
+    """
+    found = arms.arms(given.found, given.everything, given.metrics[0] if given.metrics else None)
+    without = [
+        asdict(arm) | {"reason": shortened(arm.reason or "no reason given", REASON_CHARACTERS)} for arm in found if arm.score is None
+    ]
+    counts = dict(Counter(arm.status for arm in found if arm.held).most_common())
+    return {"counts": counts, "arms": without[:listed], "more": len(without[listed:])}
 
 
-def _grid(given: Material, task: str) -> dict[str, Any] | None:
+def _grid(given: ReportInput, task: str) -> dict[str, Any] | None:
     """Return budgets and label prices of a task's decision map, or None where it has no map."""
-    maps = [found for found in given.maps if found.field.task == task]
+    maps = [found for found in given.priced.maps if found.field.task == task] if given.priced else []
     return {"budgets": maps[0].budgets_usd, "label_usd": maps[0].label_usd, "compared": ON_A_MAP} if maps else None
 
 

@@ -52,10 +52,10 @@ def predictions(folder: Path, found: Results, boards: Sequence[Board], room: int
         if room < 0:
             break
         shown.append(one)
-    return {"documents": _told_apart(shown), "arms": shown, "left_out": _left_out(found, len(arms), len(shown), unreadable)}
+    return {"documents": _shared_documents(shown), "arms": shown, "left_out": _left_out(found, len(arms), len(shown), unreadable)}
 
 
-def _told_apart(arms: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
+def _shared_documents(arms: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
     """Return every document once, and replace documents by their numbers in `arms`, in place.
 
     The documents of an arm are in its cards. A card is one example with its predictions and scores.
@@ -65,10 +65,6 @@ def _told_apart(arms: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
         for card in one["cards"]:
             card["document"] = places.setdefault(tuple(card["document"].values()), len(places))
     return [dict(zip(("id", "source", "reference"), found, strict=True)) for found in places]
-
-
-def _scored(found: Results, arm: str, metric: Metric) -> bool:
-    return arm in found.examples and ("student", metric.name) in found.examples[arm].scores
 
 
 def _arms(found: Results, boards: Sequence[Board]) -> Iterator[str]:
@@ -134,10 +130,8 @@ def _card(line: Mapping[str, Any], which: str, metric: str) -> dict[str, Any]:
 
 def _left_out(found: Results, arms: int, shown: int, unreadable: int) -> str:
     done = sum(record.status == "done" for record in found.records.values())
-    said = [f"Predictions of {shown:,} of {done:,} arms that are done."] if shown < done else []
-    said += [f"{done - arms:,} have no file of predictions that could be read with their scores."] if arms < done else []
-    said += [f"Those of {unreadable:,} could not be read."] if unreadable else []
-    said += (
-        ["The others are left out, for the size of this page: see predictions.jsonl in their folders."] if shown + unreadable < arms else []
-    )
-    return " ".join(said)
+    sentences = [f"Predictions of {shown:,} of {done:,} arms that are done."] if shown < done else []
+    sentences += [f"{done - arms:,} have no file of predictions that could be read with their scores."] if arms < done else []
+    sentences += [f"Those of {unreadable:,} could not be read."] if unreadable else []
+    sentences += ["The page has no room for the others: see predictions.jsonl in their folders."] if shown + unreadable < arms else []
+    return " ".join(sentences)

@@ -45,24 +45,24 @@
   function verdict([best, ...others]) {
     const lines = [el("p", {class: "eyebrow"}, `Best for ${plain(now.budget)} USD at these prices`)];
     if (best) {
-      lines.push(el("p", {class: "best"}, best.name), el("p", {}, `${now.task.metric.name} ${said(pricing.estimate(best, now.task))}`));
+      lines.push(el("p", {class: "best"}, best.name), el("p", {}, `${now.task.metric.name} ${scoreText(pricing.estimate(best, now.task))}`));
       lines.push(el("p", {}, ...standing(others)));
-      if (others.length) lines.push(el("p", {}, `Next: ${others[0].name}, ${said(others[0].behind.estimate)} behind.`));
+      if (others.length) lines.push(el("p", {}, `Next: ${others[0].name}, ${scoreText(others[0].behind.estimate)} behind.`));
     } else {
-      const told = points().map(({point}) => pricing.standsFor(point, prices()));
-      const range = told.length ? ` What was run now stands for ${usd(Math.min(...told))} to ${usd(Math.max(...told))} USD.` : "";
-      lines.push(el("p", {}, `Nothing is told of that budget: no setting was run around it.${range}`));
+      const known = points().map(({point}) => pricing.standsFor(point, prices()));
+      const range = known.length ? ` At these prices the runs stand for budgets of ${usd(Math.min(...known))} to ${usd(Math.max(...known))} USD.` : "";
+      lines.push(el("p", {}, `No setting was run near this budget.${range}`));
     }
     $("verdict").replaceChildren(...lines, ...decision.asItWasRun(best, now, prices()));
   }
 
   function standing(others) {
     const tied = others.filter((one) => one.behind.tied);
-    if (!others.length) return ["Of no other setting is anything told there, so there is nothing to compare it with."];
+    if (!others.length) return ["No other setting was run near this budget."];
     const untested = others.some((one) => !one.behind.tested);
-    if (untested) return [tag("not tested"), " nobody is called ahead: that takes two seeds, and scores by example"];
-    if (tied.length) return [tag("cannot tell"), ` not told apart from ${listed(tied.map((one) => one.name))}`];
-    return [tag("ahead", "sure"), others.length > 1 ? ` of all ${others.length} others` : " of the other one"];
+    if (untested) return [tag("not tested"), " a test needs two seeds, and scores by example"];
+    if (tied.length) return [tag("no clear winner"), ` no significant difference from ${listed(tied.map((one) => one.name))}`];
+    return [tag("significant", "wins"), others.length > 1 ? ` better than all ${others.length} others` : " better than the other one"];
   }
 
   function rankedTable(found) {
@@ -71,24 +71,24 @@
       column("setting", (r) => r.name, undefined, TEXT),
       column(now.task.metric.title, (r) => r.mean, (r) => score(pricing.estimate(r, now.task))),
       column("behind the best", (r) => r.behind?.estimate[0] ?? 0, (r) => behindOf(r.behind)),
-      column("told from (USD)", (r) => r.parts[0][2].budget, from),
+      column("run with (USD)", (r) => r.parts[0][2].budget, from),
       column("costs (USD)", (r) => r.dollars, (r) => usd(r.dollars)),
       column("labels bought", (r) => r.amount("label"), (r) => fixed(r.amount("label"), 0)),
     ];
-    const all = now.task.settings.length, untold = all - found.length;
+    const all = now.task.settings.length, without = all - found.length;
     const made = found.length ? table(`Settings for ${plain(now.budget)} USD at these prices, best first`, columns, found).node : "";
     $("now-table").replaceChildren(made);
-    $("prices-said").textContent = controls.map((one) => one.said()).join("; ");
-    const rest = untold ? ` Nothing is told there of ${untold} of ${all} settings.` : "";
-    $("now-said").textContent = `With ${$("prices-said").textContent}.${rest}`;
+    $("prices-text").textContent = controls.map((one) => one.text()).join("; ");
+    const rest = without ? ` ${without} of ${all} settings have no score there.` : "";
+    $("now-text").textContent = `With ${$("prices-text").textContent}.${rest}`;
   }
 
   function answering(found) {
     const all = found.map((one) => pricing.served(one, prices(), now.prices)).filter(Boolean);
     const count = now.requests * now.months;
     if (!all.length) {
-      const unknown = "What an answer costs is not known: neither its time nor its FLOPs were measured.";
-      $("answering-said").textContent = found.length ? unknown : "Nothing is told of that budget at these prices.";
+      const unknown = "The cost of an answer is unknown: neither its time nor its FLOPs were measured.";
+      $("answering-text").textContent = found.length ? unknown : "No setting was run near this budget at these prices.";
       return $("answering-table").replaceChildren();
     }
     const least = all.reduce((a, b) => (a.made <= b.made ? a : b));
@@ -103,15 +103,15 @@
       column("setting", (s) => s.one.name, undefined, TEXT),
       column(now.task.metric.title, (s) => s.one.mean, (s) => score(pricing.estimate(s.one, now.task))),
       column("to make it (USD)", (s) => s.made, (s) => usd(s.made)),
-      column("1,000 answers (USD)", (s) => s.answer, (s) => usd(1000 * s.answer)),
-      column("in all (USD)", (s) => s.total, (s) => usd(s.total)),
+      column("1,000 answers (USD)", (s) => s.answer, (s) => computed(1000 * s.answer)),
+      column("in all (USD)", (s) => s.total, (s) => computed(s.total)),
       column("overtakes the large model at (answers)", (s) => s.paysFrom, (s) => from(s.paysFrom)),
       column("overtakes the cheapest to make at (answers)", (s) => s.overLeast, (s) => from(s.overLeast)),
     ];
-    const other = best && best !== all[0] ? ` Best score: ${best.one.name}, ${usd(best.total)} USD in all.` : "";
-    $("answering-said").textContent =
+    const other = best && best !== all[0] ? ` Best score: ${best.one.name}, ${computed(best.total)} USD in all.` : "";
+    $("answering-text").textContent =
       `${plain(now.requests)} requests a month for ${plain(now.months)} months: ${plain(count)} answers. ` +
-      `Cheapest in all: ${all[0].one.name}, ${usd(all[0].total)} USD.${other}`;
+      `Cheapest in all: ${all[0].one.name}, ${computed(all[0].total)} USD.${other}`;
     $("answering-table").replaceChildren(table("Making and using a model, cheapest in all first", columns, all).node);
   }
 
@@ -129,7 +129,7 @@
       column("rank", (r) => r.place, (r) => r.rank || "–"),
       ...data.metrics.map((m) => column(m.title, (r) => r.scores[m.name]?.[0], (r) => score(r.scores[m.name]))),
       column("behind the best", (r) => (r.place === 1 ? 0 : r.behind?.estimate[0]), (r) => behindOf(r.behind)),
-      column("spent (USD)", spent, (r) => fixed(spent(r)), LIVE),
+      column("spent (USD)", spent, (r) => (missing(spent(r)) ? "–" : usd(spent(r))), LIVE),
       column("its teacher", (r) => r.teacher, (r) => fixed(r.teacher)),
       column("behind its teacher", (r) => r.behind_teacher?.[0], (r) => score(r.behind_teacher)),
       fact("labels bought", "labels_bought"),
@@ -139,7 +139,7 @@
       fact("speed-up ↑", "speed_up", 1, 2),
       column("arms", (r) => r.arms ?? "", undefined, TEXT),
     ].filter((one) => rows.some((r) => !missing(one.value(r)) && one.value(r) !== ""));
-    board = table(`Every setting, teacher and floor of ${now.task.name}, by budget and place`, columns, rows);
+    board = table(`Every setting, teacher and baseline of ${now.task.name}, by budget and place`, columns, rows);
     $("leaderboard-table").replaceChildren(board.node);
     const choice = $("budget-shown");
     choice.replaceChildren(el("option", {value: ""}, "all"), ...now.task.budgets.map((b) => el("option", {value: b}, `${plain(b)} USD`)));
@@ -166,32 +166,32 @@
     $(id).replaceChildren(el("figure", {}, legend, drawn.chart, el("figcaption", {class: "note"}, note)), same);
   }
 
-  function floors() {
+  function baselines() {
     const {name} = now.task.metric, lines = boards().flatMap((one) => one.lines);
-    const found = lines.filter((line) => line.kind === "floor" && line.scores[name]).map((line) => [line.name, line.scores[name][0]]);
-    return [...new Map(found)].map(([floor, y]) => ({name: `floor: ${floor}`, y})).sort((a, b) => a.y - b.y);
+    const found = lines.filter((line) => line.kind === "baseline" && line.scores[name]).map((line) => [line.name, line.scores[name][0]]);
+    return [...new Map(found)].map(([name, y]) => ({name: `baseline: ${name}`, y})).sort((a, b) => a.y - b.y);
   }
 
   function quality() {
     const {metric} = now.task, shown = places.get(now.task);
     const dots = points().filter(({setting}) => shown.has(setting.name)).map(({setting: {name}, point}) => {
-      const {mean: y, low, high, budget} = point, open = !point.elastic, text = said([y, low, high]);
+      const {mean: y, low, high, budget} = point, open = !point.elastic, text = scoreText([y, low, high]);
       const x = (PRICED && pricing.standsFor(point, prices())) || budget; /* A point without cost stands at the budget it was run with. */
       const stands = `stands for ${charts.figure(x)} USD${open ? " and more" : ""}`;
       const title = `${name}\n${metric.name} ${text}\nrun with ${plain(budget)} USD, ${stands}`;
       const dollars = PRICED ? pricing.dollars(point.bought, prices()) : null;
-      return {name, place: shown.get(name), x, y, low, high, budget, open, title, said: text, dollars};
+      return {name, place: shown.get(name), x, y, low, high, budget, open, title, score: text, dollars};
     });
     if (!dots.length) return nothing("quality-chart", "No setting has a score.");
     dots.sort((a, b) => a.x - b.x);
     const budget = PRICED ? now.budget : null;
-    const drawn = charts.quality({points: dots, count: shown.size, floors: floors(), metric, budget, width: width("quality-chart")});
-    const note = `${tooMany()}Bars: 95 % intervals. Dotted: more money would have changed nothing. Dashed: trivial baselines.`;
+    const drawn = charts.quality({points: dots, count: shown.size, baselines: baselines(), metric, budget, width: width("quality-chart")});
+    const note = `${tooMany()}Bars: 95 % intervals. Dotted: more money changes nothing. Dashed: baselines.`;
     shownFigure("quality-chart", drawn, "Quality against dollars", legend(), note + (PRICED ? " Grey: your budget." : ""));
   }
 
   function allocation() {
-    if (!PRICED) return nothing("allocation-chart", `Without prices nothing can be counted: ${data.prices.why_none}.`);
+    if (!PRICED) return nothing("allocation-chart", `There are no prices: ${data.prices.why_none}.`);
     const names = now.task.shown.slice(0, SHOWN), wanted = new Set(names);
     const parts = ({name, bought}, budget) =>
       Object.entries(bought).map(([purpose, amounts]) => ({name, budget, purpose, usd: pricing.usd(amounts, prices())}));
@@ -225,9 +225,9 @@
   function frontChart({title, costs, front}, reached) {
     const shown = places.get(now.task), best = new Set(front);
     const rows = Object.entries(costs).filter(([name]) => shown.has(name)).map(([name, x]) => {
-      const [y, low, high] = reached.get(name), text = said([y, low, high]);
+      const [y, low, high] = reached.get(name), text = scoreText([y, low, high]);
       const tip = `${name}\n${charts.figure(x)} ${title}\n${text}${best.has(name) ? "\non the front" : ""}`;
-      return {name, place: shown.get(name), x, y, low, high, front: best.has(name), said: text, title: tip};
+      return {name, place: shown.get(name), x, y, low, high, front: best.has(name), score: text, title: tip};
     });
     const drawn = charts.front({rows, title, metric: now.task.metric, width: Math.min(430, width("fronts-charts"))});
     return el("div", {}, el("figure", {}, drawn.chart), sameAsTable(`Quality against ${title}`, drawn.table));
@@ -285,7 +285,7 @@
 
   $("left-out").replaceChildren(...data.left_out.map((why) => el("p", {class: "note"}, why)));
   predictions(data.predictions);
-  endings(data.endings);
+  withoutScore(data.without_score);
   if (now.task) { listen(); start(); }
   else for (const id of ["prices", "now", "leaderboard", "quality", "allocation", "fronts", "answering", "map"]) $(id).hidden = true;
 

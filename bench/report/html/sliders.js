@@ -28,5 +28,5 @@ function control(id, title, unit, {least, most, zero = true, get, set, changed})
   });
   show();
   const node = el("div", {class: "control"}, el("label", {for: id}, title), el("span", {class: "unit"}, number, ` ${unit}`), slider);
-  return {node, show, said: () => `${title[0].toLowerCase()}${title.slice(1)} ${plain(get())}${unit && ` ${unit}`}`};
+  return {node, show, text: () => `${title[0].toLowerCase()}${title.slice(1)} ${plain(get())}${unit && ` ${unit}`}`};
 }

@@ -50,17 +50,17 @@ def draw(plots: Mapping[Path, Plot]) -> None:
 
 def left_out(boards: Sequence[Board]) -> list[str]:
     """Return a sentence for each task whose plots do not show everything."""
-    said = []
+    sentences = []
     for task in sorted({board.task for board in boards}):
         of_task = [board for board in boards if board.task == task]
         if not any(board.scored for board in of_task[-BUDGETS_SHOWN:]):
             continue
         settings = len(_best_first(of_task[-BUDGETS_SHOWN:]))
         if settings > SETTINGS_SHOWN:
-            said.append(f"{task}: the plots name the best {SETTINGS_SHOWN} of {settings} settings, best at the greatest budget.")
+            sentences.append(f"{task}: the plots name the best {SETTINGS_SHOWN} of {settings} settings, best at the greatest budget.")
         if len(of_task) > BUDGETS_SHOWN:
-            said.append(f"{task}: the plots show the greatest {BUDGETS_SHOWN} of {len(of_task)} budgets.")
-    return said
+            sentences.append(f"{task}: the plots show the greatest {BUDGETS_SHOWN} of {len(of_task)} budgets.")
+    return sentences
 
 
 def _best_first(boards: Sequence[Board]) -> list[str]:
@@ -145,7 +145,7 @@ def _references(axes: Axes, boards: Sequence[Board], metric: Metric, names: Sequ
                 linestyle=(0, (5, 3)),
                 linewidth=1.2,
             )
-    style.floors(axes, boards[-1], metric)
+    style.baselines(axes, boards[-1], metric)
 
 
 def _scores(boards: Sequence[Board], metric: Metric, kind: Kind, name: str) -> list[tuple[float, Estimate]]:

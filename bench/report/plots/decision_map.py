@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from string import ascii_uppercase
 from typing import TYPE_CHECKING
 
 from bench.report.analysis.decision import DecisionMap, Verdict
-from bench.report.markdown import DASH
 from bench.report.plots import style
-from bench.report.plots.style import COLOURS
+from bench.report.plots.style import COLOURS, Plot
+from bench.report.text import DASH
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,6 +30,11 @@ def cell(verdict: Verdict, letters: dict[str, str]) -> str:
     return letters[verdict.best.name] + ("" if verdict.has_winner else "?")
 
 
+def plots(maps: Sequence[DecisionMap], folder: Path) -> dict[Path, Plot]:
+    """Return the path of each map -> the function that draws it."""
+    return {style.path(folder, "decision", found.field.task): partial(draw, found) for found in maps}
+
+
 def draw(found: DecisionMap, path: Path) -> None:
     """Draw a cell for each budget and price. It is hatched where the best setting ties, and white where
     nothing was compared."""
@@ -44,7 +51,7 @@ def draw(found: DecisionMap, path: Path) -> None:
     axes.set_xlabel("budget (USD; not to scale)")
     axes.set_ylabel("price of a label (USD; each twice the one below)")
     _legend(axes, letters)
-    figure.suptitle(style.text(f"{found.field.task}: the best setting (hatched: cannot be told from another; white: not run)"))
+    figure.suptitle(style.text(f"{found.field.task}: the best setting (hatched: no clear winner; white: not run)"))
     style.save(figure, path)
 
 
@@ -65,5 +72,5 @@ def _legend(axes: Axes, letters: dict[str, str]) -> None:
     from matplotlib.patches import Patch
 
     shown = [(COLOURS[place % len(COLOURS)], f"{letter}  {name}") for place, (name, letter) in enumerate(letters.items())]
-    patches = [Patch(facecolor=colour, label=style.text(said)) for colour, said in shown]
+    patches = [Patch(facecolor=colour, label=style.text(label)) for colour, label in shown]
     axes.figure.legend(handles=patches, loc="outside lower center", ncols=min(3, len(patches)), frameon=False)

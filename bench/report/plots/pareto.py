@@ -45,7 +45,7 @@ def _front(axes: Axes, found: TradeOff, axis: Axis, names: Sequence[str]) -> Non
     front = sorted((at[line.name][0], at[line.name][1].mean) for line in found.front(axis))
     reach = "steps-pre" if axis.shown(1) > axis.shown(2) else "steps-post"  # a step line: who may pay more reaches no less
     axes.plot(*zip(*front, strict=True), color="black", linewidth=1.0, drawstyle=reach, label="Pareto front", zorder=1)
-    style.floors(axes, found.board, primary)
+    style.baselines(axes, found.board, primary)
     shown = [x for x, _ in at.values()]
     if max(shown) >= 8 * min(shown):
         _logarithmic(axes)

@@ -17,7 +17,7 @@ import numpy as np
 
 from bench.report.analysis.leaderboard import Board, Metric
 from bench.report.analysis.significance import Estimate, Floats
-from bench.report.markdown import plain
+from bench.report.text import plain
 from bench.system.files import atomic_write
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D00"]
 MARKERS = ["o", "s", "^", "D", "v", "P", "X", "<", ">", "h"]
-FLOOR_DASHES = [(0, (5, 2)), (0, (2, 2)), (0, (6, 2, 1, 2)), (0, (1, 3))]
+BASELINE_DASHES = [(0, (5, 2)), (0, (2, 2)), (0, (6, 2, 1, 2)), (0, (1, 3))]
 INCHES_WIDE, DOTS_PER_INCH = 12.0, 100
 Plot = Callable[[Path], None]
 """Draws a plot and writes it to the given path."""
@@ -53,11 +53,12 @@ def legend(figure: Figure, panels: Iterable[Axes], names: Sequence[str], inches_
     figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=columns, frameon=False)
 
 
-def floors(axes: Axes, board: Board, metric: Metric) -> None:
+def baselines(axes: Axes, board: Board, metric: Metric) -> None:
     """Draw a horizontal line for each baseline of a board."""
-    for floor, dashes in zip(board.floors, itertools.cycle(FLOOR_DASHES), strict=False):
-        if metric.name in floor.scores:
-            axes.axhline(floor.scores[metric.name].mean, color="0.45", linestyle=dashes, linewidth=1.4, label=text(f"floor: {floor.name}"))
+    for baseline, dashes in zip(board.baselines, itertools.cycle(BASELINE_DASHES), strict=False):
+        if metric.name in baseline.scores:
+            name = text(f"baseline: {baseline.name}")
+            axes.axhline(baseline.scores[metric.name].mean, color="0.45", linestyle=dashes, linewidth=1.4, label=name)
 
 
 def bars(scores: Sequence[Estimate]) -> Floats:
@@ -70,12 +71,12 @@ def bars(scores: Sequence[Estimate]) -> Floats:
     return not_below
 
 
-def text(said: str) -> str:
+def text(of: str) -> str:
     """Return text for a plot, without mathematics.
 
     A label that starts with '_' would be left out of the legend, so it gets a space in front.
     """
-    line = plain(said).replace("$", r"\$")
+    line = plain(of).replace("$", r"\$")
     return f" {line}" if line.startswith("_") else line
 
 

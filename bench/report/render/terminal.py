@@ -1,65 +1,87 @@
-"""Renders the leaderboard in the terminal, also during a run."""
+"""Renders sections in the terminal."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
+from rich.table import Table as Drawn
+from rich.text import Text as Line
 
-from bench.report.analysis import leaderboard as boarding
-from bench.report.analysis.active_arms import current
-from bench.report.analysis.leaderboard import Board, Line, Metric
-from bench.report.analysis.missing_scores import missing
-from bench.report.markdown import DASH, number, plain
-from bench.report.sections.cells import behind, rank, reached, statuses
-from bench.results.table import Results
+from bench.report.blocks import Block, Code, Heading, Mark, Paragraph, Picture, Points, Section, Table, Text, runs
+from bench.report.text import plain
 
-MEDIUM, WIDE = 100, 150
-"""Terminal widths from which more is shown.
+BETWEEN = 3
+"""Terminal columns between two columns of a table."""
 
-From MEDIUM on it is a second metric. From WIDE on it is also size, speed and the distance to the best.
-"""
+LEAST_TEXT = 18
+"""Smallest width to which a column of text may be folded, in terminal columns."""
+
+STYLES = {"strong": "bold", "emphasis": "italic", "code": ""}
 
 
-def leaderboard(found: Results, width: int) -> RenderableType:
-    """Return a table for each task and budget, and the number of arms in each status."""
-    found = current(found)
-    metrics = boarding.metrics(found)[: 2 if width >= MEDIUM else 1]
-    boards = boarding.boards(found, metrics)
-    ended = Counter(found.table.loc[found.table["row"] == "record", "status"])
-    counts = ", ".join(f"{count} {status}" for status, count in sorted(ended.items())) or "none has ended yet"
-    unranked = metrics[0].name if metrics and not any(board.scored for board in boards) else ""
-    lacking = [Text(f"{DASH} {plain(one.sentence)}" + ("; nothing is ranked" if one.metric == unranked else "")) for one in missing(found)]
-    return Group(*(_table(board, metrics, width) for board in boards), *lacking, Text(f"arms: {counts}"))
+def page(sections: Sequence[Section], width: int) -> RenderableType:
+    """Return the sections for rich, within `width` terminal columns."""
+    drawn: list[RenderableType] = []
+    for section in sections:
+        drawn += [Line(plain(section.title), style="bold"), Line()] if section.title else []
+        for block in section.blocks:
+            drawn += [*_block(block, width), Line()]
+    return Group(*drawn[:-1])
 
 
-def _table(board: Board, metrics: Sequence[Metric], width: int) -> Table:
-    title = Text(f"{plain(board.task)}, {board.budget_usd:g} USD added", style="bold")
-    drawn = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    drawn.add_column(Text("strategy (setting)"), overflow="fold", min_width=18)
-    heads = ["rank", *(plain(metric.title) for metric in metrics), "spent USD ↓"]
-    heads += ["behind the best", "params M ↓", "ms ↓", "speed-up ↑"] if width >= WIDE else []
-    for head in heads:
-        drawn.add_column(Text(head), justify="right", no_wrap=True)
-    drawn.add_column(Text("arms"), overflow="fold")
-    for line in board.settings:
-        drawn.add_row(*_cells(board, line, metrics, width))
-    drawn.add_section()
-    for line in board.references:
-        drawn.add_row(*_cells(board, line, metrics, width), style="dim")
-    return drawn
+def _block(block: Block, width: int) -> list[RenderableType]:
+    match block:
+        case Paragraph(text):
+            return [line(text)]
+        case Heading(text):
+            return [Line.assemble(line(text), style="bold")]
+        case Points(items):
+            return [Line.assemble("- ", line(item)) for item in items]
+        case Table():
+            return _table(block, width)
+        case Picture(file):
+            return [Line(f"picture: {plain(file)}")]
+        case Code(text):
+            return [Line(plain(row)) for row in text.splitlines()]
 
 
-def _cells(board: Board, line: Line, metrics: Sequence[Metric], width: int) -> list[Text]:
-    setting, facts = line.kind == "setting", line.facts
-    parameters = facts.get("student_parameters")
-    cells = [f"floor: {plain(line.name)}" if line.kind == "floor" else plain(line.name)]
-    cells += [rank(board, line), *(reached(line, metric) for metric in metrics)]
-    cells += [number(facts.get("usd spent")) if setting else ""]
-    model = [number(parameters and parameters / 1e6, 1), number(facts.get("student_ms"), 1), number(facts.get("speed_up"))]
-    cells += [behind(board, line), *(model if line.kind != "floor" else [""] * 3)] if width >= WIDE else []
-    return [Text(cell) for cell in [*cells, statuses(line) if setting else ""]]
+def line(text: Text) -> Line:
+    """Return one line for rich. No text in it can move the cursor."""
+    found = Line()
+    for run in runs(text):
+        if isinstance(run, Mark):
+            found.append(plain(run.text), STYLES[run.kind])
+        else:
+            found.append(" " * run[:1].isspace() + plain(run) + " " * run[-1:].isspace() if run.strip() else " ")
+    return found
+
+
+def _table(table: Table, width: int) -> list[RenderableType]:
+    kept = _kept(table, width)
+    drawn = Drawn(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in (table.columns[place] for place in kept):
+        if column.number:
+            drawn.add_column(line(column.head), justify="right", no_wrap=True)
+        else:
+            drawn.add_column(line(column.head), overflow="fold")
+    for row in table.rows:
+        drawn.add_row(*(line(row[place]) for place in kept))
+    left_out = [column.head for place, column in enumerate(table.columns) if place not in kept]
+    return [drawn, *([Line(f"no room here for: {plain(', '.join(left_out))}")] if left_out else [])]
+
+
+def _kept(table: Table, width: int) -> list[int]:
+    """Return the positions of the columns that fit."""
+    cells = [[table.columns[place].head, *(row[place] for row in table.rows)] for place in range(len(table.columns))]
+    needs = [max(cell_len(line(cell).plain) for cell in column) for column in cells]
+    needs = [BETWEEN + (need if c.number else min(need, LEAST_TEXT)) for c, need in zip(table.columns, needs, strict=True)]
+    kept = list(range(len(needs)))
+    while sum(needs[place] for place in kept) > width:
+        least = max(kept, key=lambda place: table.columns[place].spare)
+        if not table.columns[least].spare:
+            break
+        kept.remove(least)
+    return kept

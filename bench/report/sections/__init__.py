@@ -1,1 +1,58 @@
-"""Sections of a report, made from the analysis."""
+"""Sections of a report, made from the analysis.
+
+A section is a function that takes a `ReportInput` and returns a `Section`, or None where it has nothing to show.
+To add one, write the function and put it into SECTIONS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bench.report.analysis.report_input import ReportInput
+from bench.report.blocks import Section
+from bench.report.sections import (
+    answer,
+    decision_map,
+    forecast_check,
+    leaderboard,
+    other_prices,
+    pareto,
+    plots,
+    provenance,
+    published,
+    serving_cost,
+    tables,
+)
+
+Maker = Callable[[ReportInput], Section | None]
+
+SECTIONS: list[Maker] = [
+    other_prices.section,
+    answer.answer,
+    answer.certainty,
+    published.section,
+    leaderboard.section,
+    answer.how_to_read,
+    pareto.section,
+    plots.section,
+    decision_map.section,
+    decision_map.break_even,
+    serving_cost.section,
+    tables.spending,
+    tables.measured,
+    forecast_check.section,
+    tables.other_facts,
+    tables.all_metrics,
+    tables.every_arm,
+    provenance.money,
+    provenance.models,
+    provenance.data,
+    provenance.machines,
+    provenance.suite,
+]
+"""Every section of report.md and report.html, in their order."""
+
+
+def sections(given: ReportInput) -> list[Section]:
+    """Return the sections that have something to show."""
+    return [section for make in SECTIONS if (section := make(given))]

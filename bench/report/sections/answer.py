@@ -1,207 +1,166 @@
-"""The answer in words: the result in a sentence, its certainty, and comparisons with baselines and teachers."""
+"""The answer in words: the best setting at each budget, how certain that is, and how to read the scores."""
 
 from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
 from bench.report.analysis import significance
-from bench.report.analysis.format import chance, score
+from bench.report.analysis.format import chance, ended, score
 from bench.report.analysis.leaderboard import Board, Line, Metric
-from bench.report.analysis.missing_scores import Missing
 from bench.report.analysis.pareto import TradeOff
+from bench.report.analysis.report_input import ReportInput
 from bench.report.analysis.significance import Estimate
-from bench.report.markdown import NAMED, conjoined, count, escape, listed
-from bench.report.sections.cells import ended
-
-NAMED_AT_ONCE = 3
-"""Largest number of tied settings in the one sentence. The points below it name more, and the leaderboard names all."""
+from bench.report.blocks import Block, Paragraph, Points, Section, Text, emphasis, sentences, strong
+from bench.report.text import NAMED, conjoined, count, listed
 
 TOO_SMALL = 1e-6
 """Smaller differences are rounding errors."""
 
-LEADS = """↑: higher is better, ↓: lower is better. Scores are means over seeds and test examples with 95 % intervals (analysis of
-variance over both together). An interval is for one score or one comparison; with one seed it says nothing about other seeds.
-*Behind the best* is paired: the same seeds and the same test examples on both sides. Its p-value, *ahead* and *tied* are corrected for
-all pairs of settings at that budget (Holm). Where no setting differs from another, at most 1 such table in 20 calls one ahead. Tied
-means a p-value of 0.05 or more; the interval may still exclude 0. A *rank* is 1 + the number of settings that are significantly better.
-It is a range where further settings may be better without a significant difference. With one seed nothing is tested, and no setting is
-called ahead. A setting is *incomplete* where it lacks a score for a seed that others have. It stands below the others, whatever its
-mean."""
+HOW_TO_READ = (
+    "↑: higher is better, ↓: lower is better. Scores are means over seeds and test examples with 95 % intervals (analysis of variance over "
+    "both). An interval is for one score or one comparison. With one seed it says nothing about other seeds. ",
+    emphasis("Behind the best"),
+    " is paired: both sides have the same seeds and the same test examples. Its p-value is corrected for all pairs of settings at that "
+    "budget (Holm). Where all settings are equally good, at most 1 such table in 20 names a best one. ",
+    emphasis("Tied"),
+    " means a p-value of 0.05 or more; the interval may still exclude 0. A ",
+    emphasis("rank"),
+    " is 1 + the number of settings that are significantly better. It is a range where further settings may be better without a "
+    "significant difference. With one seed nothing is tested, and no setting is called the best. A setting is ",
+    emphasis("incomplete"),
+    " where it lacks a score for a seed that others have. It stands below the others, whatever its mean.",
+)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Contest:
-    """The comparison of settings at one budget."""
-
-    board: Board
-    best: Line
-    rivals: tuple[Line, ...]
-    """The other settings with scores for the same seeds."""
-    tied: tuple[Line, ...]
-    """Rivals that are not significantly worse than the best."""
+def answer(given: ReportInput) -> Section:
+    """Return a paragraph for each task and budget: the best setting, the next one, and the best baseline."""
+    tasks = {board.task for board in given.boards}
+    paragraphs = [Paragraph(_outcome(board, f"{board.task}: at" if len(tasks) > 1 else "At", given)) for board in given.boards]
+    return Section(id="answer", title="Answer", blocks=tuple(paragraphs) or (Paragraph("No arm has ended yet."),))
 
 
-def answer(boards: Sequence[Board], metrics: Sequence[Metric], trade_offs: Sequence[TradeOff], missing: Sequence[Missing]) -> list[str]:
-    """Return Markdown: a sentence for each task, a point for each task and budget, a sentence on teachers,
-    and how to read it."""
-    if not boards:
-        return ["No arm has ended yet."]
-    contests = [(board, _contest(board)) for board in boards]
-    efficient = {(found.board.task, found.board.budget_usd): found.summary for found in trade_offs}
-    sentences: list[str] = []
-    points: list[str] = []
-    for task, of_task in itertools.groupby(contests, key=lambda pair: pair[0].task):
-        group = [*of_task]
-        clauses = [f"at {b.budget_usd:g} USD {_outcome(contest) if contest else _nothing(b, missing)}" for b, contest in group]
-        sentences.append(f"**{escape(task)}: {'; '.join(clauses)}.**")
-        for board, contest in group:
-            details = [*(_details(contest, metrics) if contest else []), efficient.get((task, board.budget_usd), "")]
-            points += [f"- {escape(task)}, {board.budget_usd:g} USD: {' '.join(filter(None, details))}"] if any(details) else []
-    teachers = [_teachers([*of_task]) for _, of_task in itertools.groupby(boards, key=lambda board: board.task)]
-    return [text for text in (*sentences, "\n".join(points), *teachers, LEADS) if text]
+def certainty(given: ReportInput) -> Section | None:
+    """Return a point for each task and budget, and for each task how the teachers compare with their students."""
+    efficient = {(found.board.task, found.board.budget_usd): _efficient(found) for found in given.trade_offs}
+    points: list[Text] = []
+    for board in given.boards:
+        details = [*(_details(board, given.metrics[:2]) if board.scored else []), efficient.get((board.task, board.budget_usd), "")]
+        points += [sentences([f"{board.task}, {board.budget_usd:g} USD:", *details])] if any(details) else []
+    teachers = [_teachers([*of_task]) for _, of_task in itertools.groupby(given.boards, key=lambda board: board.task)]
+    blocks: list[Block] = [Points(tuple(points))] if points else []
+    blocks += [Paragraph(text) for text in teachers if text]
+    return Section(id="certainty", title="How certain this is", blocks=tuple(blocks)) if blocks else None
 
 
-def _contest(board: Board) -> _Contest | None:
-    if not board.scored:
-        return None
+def how_to_read(given: ReportInput) -> Section | None:
+    return Section(id="reading", title="How to read the scores", blocks=(Paragraph(HOW_TO_READ),)) if given.boards else None
+
+
+def tied(board: Board) -> list[Line]:
+    """Return the compared settings that are not significantly worse than the best. Without a test only equal means tie."""
     best, *rivals = board.compared
-    return _Contest(
-        board=board, best=best, rivals=tuple(rivals), tied=tuple(line for line in rivals if _tied(board.difference(best, line)))
-    )
+    gaps = [(line, board.difference(best, line)) for line in rivals]
+    return [line for line, gap in gaps if gap is None or (not gap.significant if gap.tested else gap.mean == 0)]
 
 
-def _tied(estimate: Estimate | None) -> bool:
-    """Return whether two settings tie: their difference is not significant.
+def _outcome(board: Board, at: str, given: ReportInput) -> Text:
+    at = f"{at} {board.budget_usd:g} USD"
+    if not board.scored:
+        return (strong(f"{at} {_nothing(board, given)}."),)
+    best, *rivals = board.compared
+    so_far = "" if best.complete else " so far"
+    value = f"{board.primary.name} {score(best.scores[board.primary.name])}"
+    if not rivals:
+        seeds = " for every seed" if len(board.scored) > 1 else ""
+        return sentences([strong(f"{at}{so_far} only {best.name} has a score{seeds}: {value}."), _beside(board, best)])
+    gap, equal = board.difference(best, rivals[0]), tied(board)
+    corrected = f" (corrected {chance(gap)})" if gap and gap.tested else ""
+    runner_up = f"{rivals[0].name} is {score(gap)} behind{corrected}."
+    if equal:
+        first: list[Text] = [strong(f"{at} there is no clear winner{so_far}."), f"Best guess: {best.name}, {value}; {runner_up}"]
+        if len(equal) > 1:
+            first.append(f"In all, {count(len(equal), 'setting')} are not significantly worse.")
+    elif gap and gap.tested:
+        first = [strong(f"{at} {best.name} is best{so_far}, {value}."), f"Next, {runner_up}"]
+    else:
+        first = [strong(f"{at} {best.name} has the best mean{so_far}, {value}."), f"Next, {runner_up} This difference is not tested."]
+    return sentences([*first, _beside(board, best)])
 
-    Where nothing can be tested, only equal means tie.
-    """
-    if estimate is None:
-        return True
-    return not estimate.significant if estimate.tested else estimate.mean == 0
 
-
-def _nothing(board: Board, missing: Sequence[Missing]) -> str:
+def _nothing(board: Board, given: ReportInput) -> str:
     """Return why no setting has a score."""
     statuses = sum((Counter(line.statuses) for line in board.settings), Counter())
-    name = board.primary.name
-    reasons = sorted({found.reason for found in missing if found.metric == name and board.task in found.tasks})
+    primary = board.primary.name
+    reasons = sorted({found.reason for found in given.missing if found.metric == primary and board.task in found.tasks})
     if statuses["done"] and reasons:
-        return f"nothing is ranked, as {escape(name)} is missing ({'; '.join(map(escape, reasons))})"
-    return f"no arm has a score ({', '.join(ended(statuses))})"
-
-
-def _outcome(contest: _Contest) -> str:
-    """Return text such as 'sft is ahead (rouge2 5.00 [4.00, 6.00]), better than the best floor (...)'."""
-    board, best = contest.board, contest.best
-    first = [best, *contest.tied][:NAMED_AT_ONCE]
-    means = conjoined([score(line.scores[board.primary.name]) for line in first])
-    names = listed([line.name for line in (best, *contest.tied)], NAMED_AT_ONCE)
-    beside = _beside(board, best)
-    if beside:
-        beside = f", the first {beside}" if contest.tied else f", {beside}"
-    so_far = "" if best.complete else "so far "
-    return f"{so_far}{names} {_verb(contest)} ({escape(board.primary.name)} {means}){beside}"
-
-
-def _verb(contest: _Contest) -> str:
-    if contest.tied:
-        return "cannot be told apart"
-    if not contest.rivals:
-        return "is the only setting with a score" + (" for every seed" if len(contest.board.scored) > 1 else "")
-    ahead = contest.board.difference(contest.best, contest.rivals[0])
-    return "is ahead" if ahead and ahead.tested else "has the best mean"
+        return f"nothing is ranked, because {primary} is missing ({'; '.join(reasons)})"
+    return f"no setting has a score ({ended(statuses)})"
 
 
 def _beside(board: Board, best: Line) -> str:
     """Return how the best setting compares with the best baseline and with its own teacher."""
-    name = board.primary.name
-    others = {"the best floor": next(iter(board.floors), None), "its teacher": best.teacher}
+    others = {"the best baseline": next(iter(board.baselines), None), "its teacher": best.teacher}
     verdicts: dict[str, list[str]] = {}
     for what, other in others.items():
-        if other and name in other.scores:
-            verdicts.setdefault(_relation(board.difference(best, other)), []).append(f"{what} ({score(other.scores[name])})")
-    return conjoined([f"{relation} {conjoined(found)}" for relation, found in verdicts.items()])
+        if other and (found := other.scores.get(board.primary.name)):
+            verb, _ = _compared(board.difference(best, other))
+            verdicts.setdefault(verb, []).append(f"{what} ({score(found)})")
+    clauses = [f"{verb} {conjoined(whats)}" for verb, whats in verdicts.items()]
+    return f"{best.name} {conjoined(clauses)}." if clauses else ""
 
 
-def _relation(ahead: Estimate | None) -> str:
-    if ahead is None:
-        return "not to be compared with"
-    if not ahead.tested:
-        return "with the same mean as" if ahead.mean == 0 else f"with a {'better' if ahead.mean > 0 else 'worse'} mean than"
-    if not ahead.significant:
-        return "not told apart from"
-    return "better than" if ahead.mean > 0 else "worse than"
+def _details(board: Board, metrics: Sequence[Metric]) -> list[str]:
+    best = board.compared[0]
+    found, equal = best.scores[board.primary.name], tied(board)
+    details = [count(found.seeds, "seed") + (f" and {count(found.examples, 'test example')}" if found.examples else "") + "."]
+    if len(equal) > 1:
+        details.append(f"No significant difference from {best.name}: {listed([line.name for line in equal])}.")
+    return [*details, *_power(board), *_caveats(board, best), *_against_baselines(board, metrics, best)]
 
 
-def _details(contest: _Contest, metrics: Sequence[Metric]) -> list[str]:
-    board, best = contest.board, contest.best
-    reached = best.scores[board.primary.name]
-    said = "over " + count(reached.seeds, "seed") + (f" and {count(reached.examples, 'test example')}" if reached.examples else "")
-    if contest.rivals:
-        gap = board.difference(best, contest.rivals[0])
-        said += f"; the next one, {escape(contest.rivals[0].name)}, is {score(gap)} behind {escape(best.name)}"
-        said += f" (corrected {chance(gap)})" if gap and gap.tested else ""
-    told = [f"{said}.", *_power(board)]
-    if len(contest.tied) >= NAMED_AT_ONCE:
-        told += [f"Not told apart from {escape(best.name)}: {listed([line.name for line in contest.tied])}."]
-    return [*told, *_caveats(board, best), *_floors(board, metrics, best)]
+def _power(board: Board) -> Iterator[str]:
+    """Yield the smallest difference that would be found, and how more seeds or examples would change it."""
+    ranked = board.ranking
+    if ranked.detectable() > TOO_SMALL:
+        needed = f"{ranked.detectable():.2g} {board.primary.unit}".strip()
+        more = f"with twice the seeds {ranked.detectable(seeds=2):.2g}, with twice the test examples {ranked.detectable(examples=2):.2g}"
+        yield f"To be found significant in 4 of 5 cases, a difference between two settings must be {needed}; {more}."
 
 
-def _power(board: Board) -> list[str]:
-    """Return the smallest difference that would be found, and how more seeds or examples would change it."""
-    ranked, unit = board.ranking, board.primary.unit
-    found = ranked.detectable()
-    if not found > TOO_SMALL:
-        return []
-    more = f"with twice the seeds {ranked.detectable(seeds=2):.2g}, with twice the test examples {ranked.detectable(examples=2):.2g}"
-    return [f"A true difference between two settings is found 4 times in 5 from {escape(f'{found:.2g} {unit}'.strip())} on; {more}."]
-
-
-def _caveats(board: Board, best: Line) -> list[str]:
-    reached = best.scores[board.primary.name]
-    said = ["One seed only: another seed may change the order, so nobody is called ahead."] if reached.seeds == 1 else []
-    if not reached.has_interval:
-        none = "is only one test example" if reached.examples else "are no values by example"
-        said += [f"There {none}, so no interval: how much of a difference is chance is not known."]
+def _caveats(board: Board, best: Line) -> Iterator[str]:
+    found, primary = best.scores[board.primary.name], board.primary.name
+    if found.seeds == 1:
+        yield "There is one seed only. Another seed may change the order, so no setting is called the best."
+    if not found.has_interval:
+        none = "is only one test example" if found.examples else "are no values by example"
+        yield f"There {none}, so there is no interval: chance may explain any difference."
     if not best.complete:
-        said += [f"No setting has a score for all {best.wanted_seeds} seeds yet, so this may be the luck of a seed."]
+        yield f"No setting has a score for all {best.wanted_seeds} seeds yet, so this may be the luck of a seed."
     if left_out := [line.name for line in board.scored if line.complete != best.complete]:
-        said += [f"Not compared, for want of a seed that others have: {listed(left_out)}."]
-    unscored = [line for line in board.settings if board.primary.name not in line.scores]
+        yield f"Not compared, because they lack a seed that others have: {listed(left_out)}."
+    unscored = [f"{line.name} ({ended(line.statuses)})" for line in board.settings if primary not in line.scores]
     if unscored:
-        names = [f"{escape(line.name)} ({', '.join(ended(line.statuses))})" for line in unscored[:NAMED]]
-        names += [f"{len(unscored) - NAMED:,} more"] if len(unscored) > NAMED else []
-        said += [f"Without a score in {escape(board.primary.name)}: {conjoined(names)}."]
-    return said
+        yield f"Without a score in {primary}: {listed(unscored, NAMED)}."
 
 
-def _floors(board: Board, metrics: Sequence[Metric], best: Line) -> list[str]:
-    """Return comparisons with the lead baseline, and with the best baseline where that is another one."""
-    if not board.floors:
-        return []
-    top, lead = board.floors[0], next(floor for floor in board.floors if floor.name == board.lead)
-    also = ", also the best floor" if top is lead and len(board.floors) > 1 else ""
-    said = [_against(board, metrics, escape(best.name), best, f'the lead baseline ("{escape(lead.name)}"{also})', lead)]
-    return said if top is lead else [*said, _against(board, metrics, "It", best, f'the best floor ("{escape(top.name)}")', top)]
-
-
-def _against(board: Board, metrics: Sequence[Metric], subject: str, line: Line, what: str, other: Line) -> str:
-    """Return text such as 'It beats WHAT in rouge2 by 2.00 [1.00, 3.00]; it is worse ...'.
-
-    Metrics with the same verdict share a clause. The result is '' without any metric.
-    """
-    verdicts: dict[str, list[str]] = {}
-    for metric in metrics:
-        if metric.name in line.samples and metric.name in other.samples:
-            verb, by = _compared(board.difference(line, other, metric))
-            verdicts.setdefault(verb, []).append(f"{escape(metric.name)}{by}")
-    clauses = [f"{verb} {'it' if place else what} in {conjoined(found)}" for place, (verb, found) in enumerate(verdicts.items())]
-    return f"{subject} {'; it '.join(clauses)}." if clauses else ""
+def _against_baselines(board: Board, metrics: Sequence[Metric], best: Line) -> Iterator[str]:
+    """Yield comparisons with the lead baseline, and with the best baseline where that is another one."""
+    lead = next((baseline for baseline in board.baselines if baseline.name == board.lead), None)
+    for baseline in dict.fromkeys(filter(None, (lead and lead.name, *(one.name for one in board.baselines[:1])))):
+        other = next(one for one in board.baselines if one.name == baseline)
+        kinds = [*(["lead"] if other is lead else []), *(["best"] if other is board.baselines[0] and len(board.baselines) > 1 else [])]
+        verdicts: dict[str, list[str]] = {}
+        for metric in metrics:
+            if metric.name in best.samples and metric.name in other.samples:
+                verb, by = _compared(board.difference(best, other, metric))
+                verdicts.setdefault(verb, []).append(f"{metric.name}{by}")
+        clauses = [f"{verb} it in {conjoined(found)}" for verb, found in verdicts.items()]
+        if clauses:
+            yield f'Against the {" and ".join(kinds)} baseline "{other.name}": {best.name} {"; ".join(clauses)}.'
 
 
 def _compared(ahead: Estimate | None) -> tuple[str, str]:
@@ -209,29 +168,35 @@ def _compared(ahead: Estimate | None) -> tuple[str, str]:
     if ahead is None:
         return "cannot be compared with", " (no seed and example in common)"
     if not ahead.tested:
-        verb = "has a better mean than" if ahead.mean > 0 else "has no better mean than"
-        return verb, f" by {score(ahead)}" if ahead.mean > 0 else f" (short by {score(-ahead)})"
+        verb = "equals" if ahead.mean == 0 else f"has a {'better' if ahead.mean > 0 else 'worse'} mean than"
+        return verb, f" ({score(ahead)})"
     if not ahead.significant:
-        return "cannot be told apart from", f" (difference {score(ahead)})"
-    return ("beats", f" by {score(ahead)}") if ahead.mean > 0 else ("is worse than", f" by {score(-ahead)}")
+        return "does not differ significantly from", f" ({score(ahead)})"
+    return f"is significantly {'better' if ahead.mean > 0 else 'worse'} than", f" ({score(ahead)})"
+
+
+def _efficient(found: TradeOff) -> str:
+    """Return which settings are efficient on every cost axis, and which on none."""
+    front, inside = found.everywhere(dominated=False), found.everywhere(dominated=True)
+    axes = listed([axis.name for axis in found.places])
+    return f"On the Pareto front of every cost axis ({axes}): {listed(front) or 'none'}." + (
+        f" Inefficient on every one: {listed(inside)}." if inside else ""
+    )
 
 
 def _teachers(boards: Sequence[Board]) -> str:
     """Return whether the teachers of a task beat their students: the mean paired difference over all settings
     and budgets."""
     primary = boards[0].primary
-    found = [gap for board in boards for line in board.scored if (gap := _gap(line, primary)) is not None]
+    gaps = []
+    for line in (line for board in boards for line in board.scored):
+        if line.teacher and primary.name in line.teacher.samples:
+            teacher, student = line.teacher.samples[primary.name], line.samples[primary.name]
+            gaps.append(significance.paired(student, teacher) if primary.direction == "lower" else significance.paired(teacher, student))
+    found = [gap for gap in gaps if gap is not None]
     by_seed = pd.concat(found, join="inner") if found else pd.DataFrame()
     if by_seed.empty:
         return ""
     verb, by = _compared(significance.estimate(by_seed.groupby(level=0).mean().to_numpy()))
     over = f"{count(len(found), 'setting')}, each budget counted by itself"
-    return f"{escape(boards[0].task)}: on average the teacher {verb} its own student in {escape(primary.name)}{by}; over {over}."
-
-
-def _gap(line: Line, metric: Metric) -> pd.DataFrame | None:
-    """Return by how much a setting's teachers are better, shape (seeds, examples)."""
-    if line.teacher is None or metric.name not in line.teacher.samples:
-        return None
-    teacher, student = line.teacher.samples[metric.name], line.samples[metric.name]
-    return significance.paired(student, teacher) if metric.direction == "lower" else significance.paired(teacher, student)
+    return f"{boards[0].task}: on average the teacher {verb} its own student in {primary.name}{by}, over {over}."

@@ -3,63 +3,62 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 
 from bench.report.analysis.break_even import MOVED, BreakEven
-from bench.report.analysis.decision import DecisionMap
-from bench.report.markdown import DASH, escape, table
-from bench.report.plots.decision_map import cell, names
+from bench.report.analysis.report_input import ReportInput
+from bench.report.blocks import Block, Column, Heading, Paragraph, Picture, Section, Table, Text, strong
+from bench.report.plots.decision_map import cell, names, plots
+from bench.report.text import DASH, dollars
 
-HOW_TO_READ = """A letter is the setting that is best there; with a question mark it cannot be told from another one. A dash: fewer than two
-settings were run with what that budget buys at that price, and nothing is told. Between budgets that were run, scores are interpolated;
-outside, nothing is. At another price of a label the same work stands for the budget of which it spends the same share; a setting that
-money did not hold back stands for every budget that covers it. Compute stays at the price asked."""
+HOW_TO_READ = """A letter is the best setting there. A question mark means that there is no clear winner. A dash means that fewer than two
+settings were run with what that budget buys at that price. Scores are interpolated between the budgets that were run, and never
+extrapolated. At another price of a label the same work stands for the budget of which it spends the same share. A setting whose work money
+did not limit stands for every budget that covers it. The price of compute does not change."""
 
-
-def section(maps: Sequence[DecisionMap], even: Sequence[tuple[str, Sequence[BreakEven]]], plots: Sequence[Path]) -> list[str]:
-    """Return Markdown. `even` maps a task to its break-even points."""
-    texts = [text for found in maps for text in _table(found)]
-    texts += [f"![{escape(path.stem)}]({path.name})" for path in plots]
-    texts += [HOW_TO_READ] if maps else []
-    for task, ties in even:
-        if ties:
-            texts += [f"### {escape(task)}: where two strategies are worth the same", _break_evens(ties)]
-    return texts
+BREAK_EVEN = "Each row moves one price and keeps the others at the prices of this report. The sliders of report.html do not change it."
 
 
-def _table(found: DecisionMap) -> list[str]:
-    letters = names(found)
-    heads = ["a label (USD)", *(f"{budget:g} USD" for budget in found.budgets_usd)]
-    cells = [[cell(verdict, letters) for verdict in row] for row in found.verdicts]
-    rows = [[f"{usd:.3g}", *row] for usd, row in zip(found.label_usd, cells, strict=True)]
-    key = "; ".join(f"**{letter}** {escape(name)}" for name, letter in letters.items())
-    return [f"### {escape(found.field.task)}: best for a budget, by the price of a label", key, table(heads, rows)]
+def section(given: ReportInput) -> Section | None:
+    """Return a map for each task: the best setting by budget and price of a label."""
+    blocks: list[Block] = []
+    for found in given.priced.maps if given.priced else ():
+        letters = names(found)
+        key = [part for name, letter in letters.items() for part in ("; ", strong(letter), f" {name}")][1:]
+        columns = (Column("a label (USD)"), *(Column(f"{budget:g} USD", number=True) for budget in found.budgets_usd))
+        cells = [tuple(cell(verdict, letters) for verdict in row) for row in found.verdicts]
+        rows = tuple((f"{usd:.3g}", *row) for usd, row in zip(found.label_usd, cells, strict=True))
+        heading = Heading(f"{found.field.task}: the best setting by budget and price of a label")
+        blocks += [heading, Paragraph(tuple(key)), Table(columns, rows)]
+    if not given.priced or not blocks:
+        return None
+    pictures = [Picture(path.name, path.stem) for path in plots(given.priced.maps, Path())]
+    return Section(id="decision-map", title="Decision map", blocks=(*blocks, *pictures, Paragraph(HOW_TO_READ)))
 
 
-def _break_evens(ties: Sequence[BreakEven]) -> str:
-    heads = [
-        "budget (USD)",
-        "price of",
-        "cheaper: better is",
-        "dearer: better is",
-        "they tie at (USD)",
-        "95 % interval",
-        "told between (USD)",
-    ]
-    rows = [
-        [
-            f"{tie.budget_usd:g}",
-            MOVED[tie.moved],
-            escape(tie.below),
-            escape(tie.above) if tie.usd is not None else "the same",
-            DASH if tie.usd is None else f"{tie.usd:.3g}",
-            interval(tie),
-            f"{tie.least:.3g} to {tie.most:.3g}",
-        ]
-        for tie in ties
-    ]
-    return table(heads, rows, numbers_from=4)
+def break_even(given: ReportInput) -> Section | None:
+    """Return a table for each task: the prices at which two strategies reach the same score."""
+    columns = (
+        *map(Column, ("budget (USD)", "price of", "better below", "better above")),
+        *(Column(head, number=True) for head in ("break-even (USD)", "95 % interval", "known between (USD)")),
+    )
+    blocks: list[Block] = []
+    for task, found in given.priced.break_evens.items() if given.priced else ():
+        if found:
+            blocks += [Heading(task), Table(columns, tuple(map(_row, found)))]
+    return Section(id="break-even", title="Break-even prices", blocks=(*blocks, Paragraph(BREAK_EVEN))) if blocks else None
+
+
+def _row(tie: BreakEven) -> tuple[Text, ...]:
+    return (
+        f"{tie.budget_usd:g}",
+        MOVED[tie.moved],
+        tie.below,
+        tie.above if tie.usd is not None else f"{tie.below} too, compared with {tie.above}",
+        dollars(tie.usd, computed=True),
+        interval(tie),
+        f"{dollars(tie.least, computed=True)} to {dollars(tie.most, computed=True)}",
+    )
 
 
 def interval(tie: BreakEven) -> str:
@@ -69,4 +68,6 @@ def interval(tie: BreakEven) -> str:
 
 
 def _end(usd: float, tie: BreakEven) -> str:
-    return f"under {tie.least:.3g}" if usd <= tie.least else f"over {tie.most:.3g}" if usd >= tie.most else f"{usd:.3g}"
+    if usd <= tie.least:
+        return f"under {dollars(tie.least, computed=True)}"
+    return f"over {dollars(tie.most, computed=True)}" if usd >= tie.most else dollars(usd, computed=True)

@@ -2,46 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from bench.report.analysis.format import score
 from bench.report.analysis.leaderboard import Line
-from bench.report.analysis.pareto import TIMING_SLACK, TradeOff
-from bench.report.markdown import DASH, escape, number, table
+from bench.report.analysis.pareto import TIMING_SLACK, Place, TradeOff
+from bench.report.analysis.report_input import ReportInput
+from bench.report.blocks import Block, Column, Heading, Paragraph, Section, Table, Text, emphasis
+from bench.report.sections import leaderboard, published
+from bench.report.text import DASH, number
 
-HOW_TO_READ = f"""A setting is *inefficient* on an axis where another one costs no more and has a better mean, or costs less and has the
-same mean; of these the best is named. It is *surely* so where that one is surely better (the p-value of the paired difference, corrected
-for all pairs of settings by Holm, is under 0.05); else it may be chance. All others are on the Pareto front of that axis. Costs are those
-of one answer of the compact model, to the longest document and of the greatest length that the task allows; not those of training. Speeds
-within {100 * TIMING_SLACK:g} % of each other count as equal. Efficiency is relative to one axis, so all are shown (Tay et al. 2021, Scale
-Efficiently)."""
-
-
-def section(trade_offs: Sequence[TradeOff]) -> list[str]:
-    """Return Markdown: a table for each board, and how to read it; empty where there is none."""
-    texts = []
-    for found in trade_offs:
-        board, axes = found.board, list(found.places)
-        heads = ["strategy (setting)", f"{escape(board.primary.title)} (rank)", *(f"{axis.title} (rank)" for axis in axes)]
-        heads += [f"by {axis.name}" for axis in axes]
-        rows = [_row(found, line) for line in board.scored]
-        rows += [_reference(found, line) for line in board.references if line.kind == "teacher"]
-        texts += [f"### {escape(board.task)}, {board.budget_usd:g} USD added", table(heads, rows)]
-    return [*texts, HOW_TO_READ] if texts else []
+HOW_TO_READ = (
+    "A setting is ",
+    emphasis("inefficient"),
+    " on an axis where another one costs no more and has a better mean, or costs less and has the same mean. The best of these is named. "
+    "It is ",
+    emphasis("significantly inefficient"),
+    " where that one is significantly better (the p-value of the paired difference, corrected for all pairs of settings by Holm, is under "
+    "0.05); otherwise it may be chance. All others are on the Pareto front of that axis. Costs are those of one answer of the compact "
+    "model, to the longest document and of the greatest length that the task allows. Training is not included. Speeds within "
+    f"{100 * TIMING_SLACK:g} % of each other count as equal. Efficiency is relative to one axis, so all are shown (Tay et al. 2021, "
+    "Scale Efficiently).",
+)
 
 
-def _row(found: TradeOff, line: Line) -> list[str]:
+def section(given: ReportInput) -> Section | None:
+    """Return a table for each board where costs differ, and how to read it."""
+    blocks: list[Block] = []
+    for found in given.trade_offs:
+        axes = list(found.places)
+        heads = [f"{found.board.primary.title} (rank)", *(f"{axis.title} (rank)" for axis in axes)]
+        columns = [
+            Column("strategy (setting)"),
+            *(Column(head, number=True) for head in heads),
+            *(Column(f"by {axis.name}") for axis in axes),
+        ]
+        rows = [_row(found, line) for line in found.board.scored]
+        rows += [_reference(found, line) for line in found.board.references if line.kind == "teacher"]
+        blocks += [Heading(leaderboard.board_title(found.board)), Table(tuple(columns), tuple(rows))]
+    if not blocks:
+        return None
+    return Section(id="cost-axes", title="Cost axes", blocks=(*blocks, Paragraph(HOW_TO_READ), *published.costs(given.found)))
+
+
+def _row(found: TradeOff, line: Line) -> tuple[Text, ...]:
     ranks = {line.name: rank for rank, line in enumerate(found.lines, start=1)}
     quality = score(line.scores[found.board.primary.name]) + (f" ({ranks[line.name]})" if line.name in ranks else "")
     places = [places.get(line.name) for places in found.places.values()]
     costs = [f"{cost} ({place.rank})" if place else cost for cost, place in zip(_costs(found, line), places, strict=True)]
     missing = DASH if line.name in ranks else "not compared: incomplete"
-    return [escape(line.name), quality, *costs, *(place.verdict if place else missing for place in places)]
+    return (line.name, quality, *costs, *(_verdict(place) if place else missing for place in places))
 
 
-def _reference(found: TradeOff, line: Line) -> list[str]:
+def _verdict(place: Place) -> str:
+    significantly = "significantly " if place.significant else ""
+    return f"{significantly}inefficient: {place.by} is {place.how}" if place.by else "on the front"
+
+
+def _reference(found: TradeOff, line: Line) -> tuple[Text, ...]:
     """Return the row of a teacher: its score and its costs."""
-    return [f"*{escape(line.name)}*", score(line.scores.get(found.board.primary.name)), *_costs(found, line), *("" for _ in found.places)]
+    return (emphasis(line.name), score(line.scores.get(found.board.primary.name)), *_costs(found, line), *("" for _ in found.places))
 
 
 def _costs(found: TradeOff, line: Line) -> list[str]:

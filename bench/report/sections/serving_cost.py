@@ -7,47 +7,61 @@ from collections.abc import Sequence
 
 from bench.report.analysis.format import score
 from bench.report.analysis.leaderboard import Board
-from bench.report.analysis.serving_cost import Served, Use, served
-from bench.report.markdown import DASH, escape, number, table
-from bench.results.repricing import Quotes
+from bench.report.analysis.report_input import ReportInput
+from bench.report.analysis.serving_cost import Served, served
+from bench.report.blocks import Block, Column, Heading, Paragraph, Section, Table, code, emphasis, sentences
+from bench.report.sections.leaderboard import board_title
+from bench.report.text import DASH, dollars
 
 ANSWERS = (1e4, 1e6, 1e8)
 """Numbers of answers in the report, where the user gave none."""
 
-HOW_TO_READ = """An answer's cost is computed for one example of the greatest length that the task allows, on a device that is kept busy:
-from FLOPs where compute is paid by them, else from time. *Cheaper than the large model*: against tuning that on the same labels and
-having it answer; a dash where the setting tunes none. Quality is not in these sums; the last column says what a point more costs to make.
-`bench price RESULTS --requests-per-month R --months T` counts with your own use and prices."""
+HOW_TO_READ = (
+    "The cost of an answer is computed for one example of the greatest length that the task allows, on a device that is kept busy: from "
+    "FLOPs where compute is paid by them, else from time. ",
+    emphasis("Cheaper than the large model"),
+    " compares with a large model that is tuned on the same labels and then answers; a dash means that the setting tunes none. Quality is "
+    "not in these sums; the last column shows the dollars for one more point of score. ",
+    code("bench price RESULTS --requests-per-month R --months T"),
+    " counts with your own use and prices.",
+)
 
 
-def section(boards: Sequence[Board], quotes: Quotes, use: Use | None = None) -> list[str]:
-    """Return Markdown: a table for each board; empty where no cost of an answer is known."""
+def section(given: ReportInput) -> Section | None:
+    """Return a table for each board where the cost of an answer is known."""
+    if not given.priced:
+        return None
+    use = given.use
     counts = (use.answers,) if use else ANSWERS
-    texts = []
-    for board in boards:
-        if found := served(board, quotes):
-            texts += [f"### {escape(board.task)}, {board.budget_usd:g} USD added", _table(board, found, counts)]
-    return [*texts, _how_to_read(use)] if texts else []
+    blocks: list[Block] = []
+    for board in given.boards:
+        if found := served(board, given.priced.quotes):
+            blocks += [Heading(board_title(board)), _table(board, found, counts)]
+    if not blocks:
+        return None
+    used = f"{use.requests_a_month:,.0f} requests a month for {use.months:g} months." if use else ""
+    blocks.append(Paragraph(sentences([used, HOW_TO_READ])))
+    return Section(id="serving-cost", title="Total cost including serving", blocks=tuple(blocks))
 
 
-def _table(board: Board, found: Sequence[Served], counts: Sequence[float]) -> str:
-    heads = ["strategy (setting)", escape(board.primary.title), "to make it (USD) ↓", "1,000 answers (USD) ↓"]
+def _table(board: Board, found: Sequence[Served], counts: Sequence[float]) -> Table:
+    heads = [board.primary.title, "to make it (USD) ↓", "1,000 answers (USD) ↓"]
     heads += [f"in all after {answers:,.0f} answers (USD) ↓" for answers in counts]
     heads += ["cheaper than the large model from (answers) ↓", "one more point than the cheapest costs (USD)"]
     least = min(found, key=lambda one: one.made)
-    rows = [
-        [
-            escape(one.line.name),
+    rows = tuple(
+        (
+            one.line.name,
             score(one.line.scores[board.primary.name]),
-            number(one.made),
-            f"{1000 * one.answer:.3g}",
-            *(number(one.total(answers)) for answers in counts),
+            dollars(one.made),
+            dollars(1000 * one.answer, computed=True),
+            *(dollars(one.total(answers), computed=True) for answers in counts),
             _from(one.pays_from),
             _a_point(board, one, least),
-        ]
+        )
         for one in found
-    ]
-    return table(heads, rows)
+    )
+    return Table((Column("strategy (setting)"), *(Column(head, number=True) for head in heads)), rows)
 
 
 def _from(answers: float | None) -> str:
@@ -62,8 +76,4 @@ def _a_point(board: Board, one: Served, least: Served) -> str:
     It is a dash where the setting is not better.
     """
     gain = board.difference(one.line, least.line) if one is not least else None
-    return number((one.made - least.made) / gain.mean) if gain and gain.mean > 0 else DASH
-
-
-def _how_to_read(use: Use | None) -> str:
-    return (f"{use.requests_a_month:,.0f} requests a month for {use.months:g} months. " if use else "") + HOW_TO_READ
+    return dollars((one.made - least.made) / gain.mean, computed=True) if gain and gain.mean > 0 else DASH

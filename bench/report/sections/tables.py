@@ -1,14 +1,16 @@
-"""Tables with a line for each setting at each budget: dollars, readings, facts, all metrics."""
+"""Tables with a line for each setting at each budget (dollars, readings, facts, all metrics), and one for every arm."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from bench.report.analysis.leaderboard import ARROWS, Board, Line, Metric
-from bench.report.markdown import DASH, escape, number, table
+from bench.report.analysis.arms import arms
+from bench.report.analysis.leaderboard import ARROWS, Board, Line
+from bench.report.analysis.report_input import ReportInput
+from bench.report.blocks import Block, Column, Paragraph, Points, Section, Table
 from bench.report.plots.budget import PURPOSES
-from bench.report.sections.cells import reached
-from bench.results.table import Results
+from bench.report.sections.leaderboard import reached
+from bench.report.text import DASH, dollars, number
 
 SCALES = {"bytes": (2**20, "MiB"), "kWh": (1e-3, "Wh"), "FLOP": (1e12, "TFLOP")}
 """Unit of readings -> a unit that is easier to read, and its size."""
@@ -19,61 +21,88 @@ OF_ONE_ANSWER = {"FLOP": (1e9, "GFLOP")}
 SHOWN = frozenset({"labels_owned", "labels_bought", "pseudo_labels", "student_parameters", "teacher_parameters", "student_ms"})
 """Facts that the leaderboard or the section on money already shows."""
 
+MEANS = Paragraph("Means over the arms that are done, or over all arms where none is.")
 
-def dollars(boards: Sequence[Board]) -> list[str]:
+WHOLE_WORK = Paragraph(
+    "Means over the arms that are done. Time, energy and FLOPs are sums over all phases, evaluation included. They count all work that the "
+    "arm needs, also where another arm has done it before. Memory is the peak."
+)
+
+
+def spending(given: ReportInput) -> Section | None:
     """Return a table of what the purse paid for."""
     purposes = [*PURPOSES, "spent", "not from the purse"]
-    keys = [key for p in purposes if any((key := f"usd {p}") in line.facts for line in _lines(boards))]
+    keys = [key for purpose in purposes if any((key := f"usd {purpose}") in line.facts for line in _lines(given.boards))]
     heads = [f"{key[4:].replace('_', ' ')} (USD)" for key in keys]
-    shown = _table(boards, heads, lambda line: [number(line.facts.get(key, 0.0)) for key in keys])
-    return [shown, "Means over the arms that are done, or over all arms where none is."] if keys else []
+    table = _table(given.boards, heads, lambda line: [dollars(line.facts.get(key, 0.0)) for key in keys])
+    return Section(id="dollars", title="Where the dollars went", blocks=(table, MEANS)) if keys else None
 
 
-def measured(found: Results, boards: Sequence[Board]) -> list[str]:
+def measured(given: ReportInput) -> Section | None:
     """Return a table of the profilers' readings, and the reasons for missing ones."""
-    read = found.table[found.table["row"] == "reading"].drop_duplicates(["quantity", "unit"])
-    if read.empty or not boards:
-        return []
-    pairs = [(str(q), str(u), str(d)) for q, u, d in zip(read["quantity"], read["unit"], read["direction"], strict=True)]
-    pairs = [(q, u, d) for q, u, d in pairs if any(f"{q} ({u})" in line.facts for line in _lines(boards))]
-    heads = [escape(f"{q} ({SCALES.get(u, (1, u))[1]}){ARROWS.get(d, '')}") for q, u, d in pairs]
-    missing = found.table[(found.table["row"] == "reading") & found.table["value"].isna()].drop_duplicates(["quantity", "reason"])
-    reasons = sorted(
-        {f"- {escape(q)}: {escape(r or 'no reason given')}" for q, r in zip(missing["quantity"], missing["reason"], strict=True)}
-    )
-    notes = [
-        "Means over the arms that are done. Time, energy and FLOPs are added up over all phases, evaluation included, and are what "
-        "the arm would have taken alone: work that another arm had done before is counted here again. Of memory it is the peak."
-    ]
-    shown = [_table(boards, heads, lambda line: [_reading(line, q, u) for q, u, _ in pairs]), *notes] if pairs else []
-    return shown + ([f"Not measured, in at least one phase ({DASH}, or no column):\n\n" + "\n".join(reasons)] if reasons else [])
+    readings = given.found.table[given.found.table["row"] == "reading"]
+    if readings.empty or not given.boards:
+        return None
+    seen = readings.drop_duplicates(["quantity", "unit"])
+    kinds = [(str(q), str(u), str(d)) for q, u, d in zip(seen["quantity"], seen["unit"], seen["direction"], strict=True)]
+    kinds = [(q, u, d) for q, u, d in kinds if any(f"{q} ({u})" in line.facts for line in _lines(given.boards))]
+    heads = [f"{q} ({SCALES.get(u, (1, u))[1]}){ARROWS.get(d, '')}" for q, u, d in kinds]
+    table = _table(given.boards, heads, lambda line: [_reading(line, q, u) for q, u, _ in kinds])
+    blocks: list[Block] = [table, WHOLE_WORK] if kinds else []
+    missing = readings[readings["value"].isna()].drop_duplicates(["quantity", "reason"])
+    reasons = {f"{quantity}: {why or 'no reason given'}" for quantity, why in zip(missing["quantity"], missing["reason"], strict=True)}
+    if reasons:
+        blocks += [Paragraph(f"Not measured in at least one phase ({DASH}, or no column):"), Points(tuple(sorted(reasons)))]
+    return Section(id="measured", title="Memory, time, energy", blocks=tuple(blocks)) if blocks else None
 
 
-def other_facts(found: Results, boards: Sequence[Board], shown: Sequence[str]) -> list[str]:
-    """Return a table of the facts that are not shown elsewhere: in the leaderboard, or by `shown`."""
-    facts = found.table[found.table["row"] == "fact"].drop_duplicates("quantity")
-    named = {str(name): str(unit) for name, unit in zip(facts["quantity"], facts["unit"], strict=True)}
-    left = [name for name in named if name not in {*SHOWN, *shown} and any(_fact(line, name) is not None for line in _lines(boards))]
-    scales = {name: OF_ONE_ANSWER.get(named[name], (1.0, named[name])) for name in left}
-    heads = [escape(name if unit == "1" else f"{name} ({unit})") for name, (_, unit) in scales.items()]
-    cells = _table(boards, heads, lambda line: [_figure(_fact(line, name), scale) for name, (scale, _) in scales.items()])
-    return [cells, "Means over the arms that are done, or over all arms where none is."] if left else []
+def other_facts(given: ReportInput) -> Section | None:
+    """Return a table of the facts that are neither in the leaderboard nor among the cost axes."""
+    shown = {*SHOWN, *(["student_flops"] if given.trade_offs else [])}
+    facts = given.found.table[given.found.table["row"] == "fact"].drop_duplicates("quantity")
+    units = {str(name): str(unit) for name, unit in zip(facts["quantity"], facts["unit"], strict=True)}
+    left = [name for name in units if name not in shown and any(_fact(line, name) is not None for line in _lines(given.boards))]
+    scales = {name: OF_ONE_ANSWER.get(units[name], (1.0, units[name])) for name in left}
+    heads = [name if unit == "1" else f"{name} ({unit})" for name, (_, unit) in scales.items()]
+    table = _table(given.boards, heads, lambda line: [_figure(_fact(line, name), scale) for name, (scale, _) in scales.items()])
+    return Section(id="facts", title="Other facts", blocks=(table, MEANS)) if left else None
 
 
-def all_metrics(boards: Sequence[Board], metrics: Sequence[Metric]) -> str:
-    """Return a table of all metrics, including those without room in the leaderboard."""
-    return _table(boards, [escape(metric.title) for metric in metrics], lambda line: [reached(line, metric) for metric in metrics])
+def all_metrics(given: ReportInput) -> Section | None:
+    """Return a table of all metrics, where the leaderboard has no room for some."""
+    if not given.boards or len(given.metrics) == len(given.leading):
+        return None
+    heads = [metric.title for metric in given.metrics]
+    table = _table(given.boards, heads, lambda line: [reached(line, metric) for metric in given.metrics])
+    return Section(id="metrics", title="All metrics", blocks=(table,))
+
+
+def every_arm(given: ReportInput) -> Section:
+    """Return a table of every arm, with its score or the reason why it has none."""
+    primary = given.metrics[0] if given.metrics else None
+    found = arms(given.found, given.everything, primary)
+    last = f"{primary.title}, or why there is none" if primary else "reason"
+    columns = (Column("arm"), Column("status"), Column(last), Column("spent (USD)", number=True), Column("budget (USD)", number=True))
+    values = [arm.reason or DASH if arm.score is None else number(arm.score) for arm in found]
+    money = [(dollars(arm.spent_usd), number(arm.budget_usd)) for arm in found]
+    rows = tuple((arm.id, arm.status, value, *usd) for arm, value, usd in zip(found, values, money, strict=True))
+    blocks: list[Block] = [Table(columns, rows)]
+    if left_out := [arm.id for arm in found if not arm.held]:
+        blocks += [Paragraph("Not in the suite any more, so listed here only:"), Points(tuple(left_out))]
+    return Section(id="arms", title="Every arm", blocks=tuple(blocks))
 
 
 def _lines(boards: Sequence[Board]) -> list[Line]:
     return [line for board in boards for line in board.settings]
 
 
-def _table(boards: Sequence[Board], heads: Sequence[str], cells: Callable[[Line], list[str]]) -> str:
+def _table(boards: Sequence[Board], heads: Sequence[str], cells: Callable[[Line], list[str]]) -> Table:
     """Return a table, with a column for the task where there are several."""
-    rows = [[escape(b.task), escape(line.name), f"{b.budget_usd:.2f}", *cells(line)] for b in boards for line in b.settings]
-    own = 1 if len({row[0] for row in rows}) < 2 else 0
-    return table(["task", "strategy (setting)", "budget (USD)", *heads][own:], [row[own:] for row in rows], numbers_from=2 - own)
+    rows = [(board.task, line.name, f"{board.budget_usd:.2f}", *cells(line)) for board in boards for line in board.settings]
+    first = 1 if len({row[0] for row in rows}) < 2 else 0
+    numbers = (Column(head, number=True) for head in ("budget (USD)", *heads))
+    columns = (Column("task"), Column("strategy (setting)"), *numbers)
+    return Table(columns[first:], tuple(row[first:] for row in rows))
 
 
 def _reading(line: Line, quantity: str, unit: str) -> str:

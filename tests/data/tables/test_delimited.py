@@ -31,7 +31,7 @@ def test_with_quotes_none_every_line_is_a_row() -> None:
     assert notes == ()
 
 
-def test_somebody_who_says_that_marks_quote_is_believed_and_told() -> None:
+def test_marks_quote_where_the_settings_say_so_and_a_note_names_the_line() -> None:
     found, notes = case(DIALOG, "text", "label", quotes="double")
     assert len(found) == 170
     assert "line 5" in notes[0]
@@ -69,7 +69,7 @@ cells = st.text(st.sampled_from('ab ,;\t"\n\r'), max_size=8)
 
 
 @given(st.lists(st.tuples(cells, cells, cells), min_size=1, max_size=8), st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]))
-def test_what_the_csv_module_writes_is_read_back_where_marks_are_said_to_quote(table: list[tuple[str, str, str]], quoting: int) -> None:
+def test_what_the_csv_module_writes_is_read_back_with_quotes_double(table: list[tuple[str, str, str]], quoting: int) -> None:
     text = io.StringIO()
     csv.writer(text, quoting=quoting).writerows([("x", "text", "label"), *table])  # type: ignore[arg-type]
     found = read_delimited("own.csv", text.getvalue(), ",", TableSettings(quotes="double"))

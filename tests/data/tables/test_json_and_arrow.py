@@ -36,7 +36,7 @@ def test_json_in_any_shape_gives_its_rows(value: object, rows: Reader) -> None:
     assert rows(json.dumps(value, indent=1), "own.json")[0] == WANTED
 
 
-def test_what_is_not_read_is_said(rows: Reader) -> None:
+def test_what_is_not_read_is_named(rows: Reader) -> None:
     _, notes = rows(json.dumps({"version": 1, "data": ROWS, "authors": ["A"]}), "own.json")
     assert [name in notes[0] for name in ("'data'", "'version'", "'authors'")] == [True] * 3
 
@@ -143,7 +143,7 @@ def test_a_key_that_comes_twice_would_lose_a_cell_or_a_row(name: str, rows: Read
         rows('{"text": "a", "text": "b", "label": "c"}\n', name)
 
 
-def test_equal_numbers_are_one_label_and_the_mixture_is_said() -> None:
+def test_equal_numbers_are_one_label_and_the_mixture_is_noted() -> None:
     found, notes = case("10-int-labels/mixed.jsonl", "text", "label")
     counts = Counter(label for _, label in found)
     assert counts.keys() == {"0", "1", "true", "false"}
@@ -157,7 +157,7 @@ def test_numbers_become_text(value: object, text: str, rows: Reader) -> None:
     assert rows(json.dumps({"text": "a", "label": value}), "own.jsonl")[0] == [("a", text)]
 
 
-def test_numbers_as_text_that_are_spelt_in_two_ways_are_said(rows: Reader) -> None:
+def test_numbers_as_text_that_are_spelt_in_two_ways_are_noted(rows: Reader) -> None:
     found, notes = rows("text,label\na,1\nb,1.0\nc,0\n")
     assert {label for _, label in found} == {"1", "1.0", "0"}
     assert "'1' and '1.0'" in notes[0]

@@ -43,7 +43,7 @@ def test_every_model_that_an_arm_uses_is_looked_at_and_no_other(tmp_path: Path) 
     assert [line.partition(":")[0] for line in lines] == [str(one), str(other)]
 
 
-def test_folders_that_are_no_models_are_told_together(tmp_path: Path) -> None:
+def test_folders_that_are_no_models_are_named_together(tmp_path: Path) -> None:
     one, other = folder(tmp_path, "one", auto_map={}), tmp_path / "other"
     text = GOOD.replace(
         "compact: {decoder_layers: 1}", f"compact: {{model: other}}\nmodels: {{other: {{use: folder, with: {{path: {other}}}}}}}"
@@ -88,7 +88,7 @@ def test_a_compact_model_of_its_own_has_to_read_the_documents_too(tmp_path: Path
 
 
 @pytest.mark.parametrize(("rank_by", "refused"), [("self_bleu", False), ("bert_score", True), ("bert_ibleu", True)])
-def test_a_score_that_cannot_be_had_is_said_and_refused_where_arms_are_ranked_by_it(
+def test_a_missing_score_is_named_and_refused_where_arms_are_ranked_by_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rank_by: str, refused: bool
 ) -> None:
     monkeypatch.setenv("BENCH_MODELS", "")

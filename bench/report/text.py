@@ -1,0 +1,60 @@
+"""Plain text of a report: one line from anything, rounded numbers, dollars, lists of names."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Sequence
+
+DASH = "–"
+"""Stands for a missing value."""
+
+NAMED = 10
+"""Largest number of names in a sentence. The leaderboard has all."""
+
+
+def plain(text: object) -> str:
+    """Return one line without control, format or surrogate characters.
+
+    No text can then move the cursor or turn the reading direction.
+    """
+    line = str(text)
+    if line.isascii() and line.isprintable():  # fast path: nearly all texts are ASCII, and a report of thousands of arms has very many
+        return " ".join(line.split())
+    return " ".join("".join(" " if unicodedata.category(c)[0] == "C" else c for c in line).split())
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """Return a rounded number with thousands separators, or a dash where it is missing."""
+    return DASH if value is None or value != value else f"{value:,.{digits}f}"
+
+
+def dollars(usd: float | None, *, computed: bool = False) -> str:
+    """Return dollars with the digits that are known, or a dash where they are missing.
+
+    A charge is exact and is shown in cents, or with two significant digits below ten cents. A computed cost has
+    three significant digits.
+    """
+    if usd is None or math.isnan(usd) or usd == 0:
+        return number(usd)
+    if not computed and abs(usd) >= 0.095:
+        return number(usd)
+    digits = 3 if computed else 2
+    rounded = float(f"{usd:.{digits}g}")
+    return number(rounded, max(0, digits - 1 - math.floor(math.log10(abs(rounded)))))
+
+
+def count(number: int, what: str) -> str:
+    """Return text such as '1 seed', '2 seeds'."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def listed(names: Sequence[str], at_most: int = NAMED) -> str:
+    """Return text such as 'a, b and c' or 'a, b and 7 more'; '' for no names."""
+    more = [f"{len(names) - at_most:,} more"] if len(names) > at_most else []
+    return conjoined([*names[:at_most], *more])
+
+
+def conjoined(texts: Sequence[str]) -> str:
+    """Return text such as 'a', 'a and b', 'a, b and c'."""
+    return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
