@@ -1,8 +1,8 @@
-"""Calibrations and peaks of many pieces of work. Known ones come from the cache, the others from fresh
-processes.
+"""Calibrations, peaks and start times that are cached. Missing ones are measured in fresh processes.
 
-    cache/foresight/<kind>.json                 a Throughput of this machine, device, number of processes and versions
-    cache/foresight/<kind>-<kernels>-peak.json  bytes
+    <kind>.json                   the Throughput on this machine, with this number of processes and these versions
+    <kind>-<kernels>-peak.json    bytes
+    start-<hash>.json             seconds in which the process of an arm starts
 
 The number of processes equals that of the later run, each with one thread, because parallel processes slow
 each other down.

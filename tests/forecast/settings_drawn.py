@@ -28,7 +28,7 @@ ANSWERS = ("words", "a class", "nothing", "too much")
 MANY = 1000
 """More than there is of anything."""
 
-PARTS_LEFT_OUT = {
+PARTS_LEFT_OUT = {  # prose: reasons
     ("metrics", "bert_ibleu"): "it downloads a model",
     ("metrics", "evaluate"): "it loads code of the reader's own, and a plan does not score",
     ("metrics", "classification"): "its labels are classes, and a plan does not score",
