@@ -78,7 +78,7 @@ def init(
     from bench.cli import console
     from bench.init import session
 
-    wanted = session.Wanted(
+    wanted = session.InitOptions(
         source=source_columns,
         target=target_columns,
         field=field,

@@ -96,7 +96,7 @@ def plan(
     from bench.forecast import gpus as gpu_table
     from bench.forecast import saved, terminal
     from bench.forecast import suite as forecast
-    from bench.forecast.calibration_cache import Finder
+    from bench.forecast.calibration_cache import CalibrationCache
     from bench.forecast.output_lengths import expected_length_ratios
     from bench.system import processes
 
@@ -118,7 +118,7 @@ def plan(
         kept = {} if card else runner.kept(prepared, retry=False, progress=progress)
         planned = forecast.forecasts(prepared, store, progress, reuse=not card)
         ratios = expected_length_ratios(planned.values(), store.context)
-        finder = Finder(
+        finder = CalibrationCache(
             cache=prepared.cache,
             device=prepared.device,
             workers=workers,
@@ -128,7 +128,7 @@ def plan(
         )
         model: Device | None = None
         if card:
-            model = forecast.on_card(
+            model = forecast.on_catalog_gpu(
                 card,
                 train_utilization,
                 decode_utilization,
@@ -140,13 +140,13 @@ def plan(
             )
         elif calibrate:
             starts = finder.starts(suite, prepared.arms, prepared.results, progress)
-            model = forecast.here(finder, planned, starts, ratios, store, progress)
-    ahead = forecast.look(prepared.suite, planned, model, 1 if card else workers, kept, ratios)
+            model = forecast.on_this_machine(finder, planned, starts, ratios, store, progress)
+    planned_suite = forecast.suite_forecast(prepared.suite, planned, model, 1 if card else workers, kept, ratios)
     spec = prepared.suite.spec
     owned = f"{spec.start_labels} labels owned"
     screen.print(f"{spec.suite}: {len(prepared.arms)} arms, {owned}, compute paid by {spec.prices.meter}")
-    for block in (*fetched.layers, *fetched.warnings, *([] if card else prepare.warnings(prepared)), *terminal.blocks(ahead)):
+    for block in (*fetched.layers, *fetched.warnings, *([] if card else prepare.warnings(prepared)), *terminal.blocks(planned_suite)):
         screen.print(block)
     if model and not card:
-        saved.write(prepared.results, ahead.written)
-    forecast.refuse_above(ahead, max_usd)
+        saved.write(prepared.results, planned_suite.written)
+    forecast.refuse_above(planned_suite, max_usd)

@@ -25,14 +25,17 @@ def _by_meter(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> 
     return _dollars_by_name(given, "METER=USD")
 
 
-def _meter(_: click.Context, __: click.Parameter, name: str | None) -> str | None:
-    """Check the name of a meter. The registry is imported here, because help must not wait for it."""
+def _list_meters(option: click.Option) -> None:
     from bench.contracts import METERS
 
-    if name is not None and name not in METERS:
-        listed = ", ".join(f"{meter.name} ({meter.counts})" for meter in METERS.values())
-        raise click.BadParameter(f"'{name}' is not one of {listed}.")
-    return name
+    option.type = click.Choice(list(METERS))
+    option.help = "Quantity by which compute is paid: " + ", ".join(f"{meter.name} ({meter.counts})" for meter in METERS.values()) + "."
+
+
+def _hide_unless_needed(option: click.Option) -> None:
+    from bench.contracts import METERS
+
+    option.hidden = all(meter.unit_usd for meter in METERS.values())
 
 
 def _dollars_by_name(given: tuple[str, ...], expected: str) -> dict[str, float]:
@@ -132,16 +135,15 @@ PRICE_OPTIONS = (
     ),
     option(
         "--meter",
-        metavar="METER",
-        callback=_meter,
-        help="Quantity by which compute is paid, such as flops, wall, energy or items.",
+        complete=_list_meters,
+        help="Quantity by which compute is paid.",
     ),
     option(
         "--unit-usd",
         metavar="METER=USD",
         multiple=True,
         callback=_by_meter,
-        hidden=True,  # no meter of today is priced so
+        complete=_hide_unless_needed,
         help="Price of one unit of a meter that has no price option of its own, in dollars (repeatable).",
     ),
     option(

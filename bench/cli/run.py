@@ -70,7 +70,7 @@ def run(
             forecast.refuse_failing(prepared, [arm for arm in prepared.arms if not kept[arm.id]], store, progress)
             if max_usd is not None:
                 planned = forecast.forecasts(prepared, store, progress, reuse=True)
-                forecast.refuse_above(forecast.look(prepared.suite, planned, None, 1, kept), max_usd)
+                forecast.refuse_above(forecast.suite_forecast(prepared.suite, planned, None, 1, kept), max_usd)
     if fetched is not None:
         for line in (*fetched.layers, *fetched.warnings, *prepare.warnings(prepared)):
             screen.print(line)

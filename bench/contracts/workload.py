@@ -57,3 +57,7 @@ class OutputLengths:
     """Labels at hand. Outputs of models that were trained on labels are expected to be as long as these."""
     generated_sources: frozenset[str]
     """Texts of the documents whose labels such a model has yet to generate."""
+
+    def concern(self, examples: tuple[Example, ...]) -> bool:
+        """Return whether some of these examples get generated labels whose expected length is known."""
+        return bool(self.labels) and any(example.source in self.generated_sources for example in examples)

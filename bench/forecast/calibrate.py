@@ -33,7 +33,7 @@ seconds for this many."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pace:
+class Throughput:
     """Speed of a kind of work."""
 
     around_s: float
@@ -106,7 +106,7 @@ class Stopwatch:
         return sum(seconds for _, seconds in counted) / flops if flops else 0.0
 
 
-def rehearse(recipe: Recipe, folder: Path, device: str, profilers: Mapping[str, Profiler]) -> Pace:
+def calibrate(recipe: Recipe, folder: Path, device: str, profilers: Mapping[str, Profiler]) -> Throughput:
     """Measure a kind of work on this device now. `folder` is the cache. Raises BenchError where that is
     impossible."""
     dry = DryStore(folder, no_progress).context
@@ -121,11 +121,11 @@ def rehearse(recipe: Recipe, folder: Path, device: str, profilers: Mapping[str, 
         watch = Stopwatch()
         with window(profilers, device) as seen:
             stage.make(short, watch)
-    pace, kwh = watch.seconds_per_flop, seen.kwh()
-    around = max(0.0, seen.wall_s - pace * sum(watch.flops))
-    return Pace(
+    seconds_per_flop, kwh = watch.seconds_per_flop, seen.kwh()
+    around = max(0.0, seen.wall_s - seconds_per_flop * sum(watch.flops))
+    return Throughput(
         around_s=around,
-        seconds_per_flop=pace,
+        seconds_per_flop=seconds_per_flop,
         steps=len(watch.flops),
         watts=None if kwh is None else 3.6e6 * kwh / seen.wall_s,
         resident_bytes=resident,

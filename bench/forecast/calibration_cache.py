@@ -1,8 +1,8 @@
-"""Calibrations and peaks of many pieces of work. Known ones come from the cache, the others from fresh
-processes.
+"""Calibrations, peaks and start times that are cached. Missing ones are measured in fresh processes.
 
-    cache/foresight/<kind>.json                 a Pace of this machine, device, number of processes and versions
-    cache/foresight/<kind>-<kernels>-peak.json  bytes
+    <kind>.json                   the Throughput on this machine, with this number of processes and these versions
+    <kind>-<kernels>-peak.json    bytes
+    start-<hash>.json             seconds in which the process of an arm starts
 
 The number of processes equals that of the later run, each with one thread, because parallel processes slow
 each other down.
@@ -24,7 +24,7 @@ from typing import Any
 from bench.contracts import Batch, BuildContext, Profiler, Progress, Recipe, identify
 from bench.errors import BenchError
 from bench.forecast import start_up
-from bench.forecast.calibrate import Pace, checkpoints, kind, rehearse
+from bench.forecast.calibrate import Throughput, calibrate, checkpoints, kind
 from bench.forecast.memory import Kernels, batches_peak_bytes
 from bench.suite.arms import Arm
 from bench.system import machine, processes
@@ -36,7 +36,7 @@ REASON = "reason"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finder:
+class CalibrationCache:
     """Measures work on one device."""
 
     cache: Path
@@ -51,15 +51,15 @@ class Finder:
     reasons: dict[str, str] = field(default_factory=dict)
     """Kind of recipe -> why one of them could not be calibrated."""
 
-    def paces(self, recipes: Sequence[Recipe], progress: Progress) -> dict[str, Pace | None]:
+    def throughputs(self, recipes: Sequence[Recipe], progress: Progress) -> dict[str, Throughput | None]:
         """Return recipe key -> its speed, or None where it could not be calibrated."""
         described = [recipe for recipe in recipes if recipe.activity != "unknown"]
         kinds = {recipe.key: self._kind(recipe, _conditions(self.device, self.workers)) for recipe in described}
-        work = {kinds[recipe.key]: partial(_pace, recipe, self) for recipe in described}
+        work = {kinds[recipe.key]: partial(_calibrated, recipe, self) for recipe in described}
         found = self._found(work, "timing a few steps", progress)
         self.reasons.update(undescribed(recipes))
-        paces = {key: Pace(**answer) if (answer := found[one]) else None for key, one in kinds.items()}
-        return {recipe.key: paces.get(recipe.key) for recipe in recipes}
+        throughputs = {key: Throughput(**answer) if (answer := found[one]) else None for key, one in kinds.items()}
+        return {recipe.key: throughputs.get(recipe.key) for recipe in recipes}
 
     def peaks(self, recipes: Sequence[Recipe], kernels: Kernels, context: BuildContext, progress: Progress) -> dict[str, int | None]:
         """Return recipe key -> peak bytes of tensors, or None where no peak is forecast."""
@@ -110,8 +110,8 @@ def undescribed(recipes: Sequence[Recipe]) -> dict[str, str]:
     return {type(recipe).__name__.lower(): "the recipe sets no activity" for recipe in recipes if recipe.activity == "unknown"}
 
 
-def _pace(recipe: Recipe, finder: Finder) -> dict[str, Any]:
-    return asdict(rehearse(recipe, finder.cache, finder.device, finder.profilers))
+def _calibrated(recipe: Recipe, finder: CalibrationCache) -> dict[str, Any]:
+    return asdict(calibrate(recipe, finder.cache, finder.device, finder.profilers))
 
 
 def _peak(batches: Sequence[Batch], cache: Path, kernels: Kernels) -> dict[str, Any]:

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from bench.execution.job import Work
-from bench.forecast.calibrate import Pace
+from bench.forecast.calibrate import Throughput
 from bench.forecast.gpus import Card
 
 
 @dataclass(frozen=True)
-class Taken:
+class ResourceUse:
     """Time, energy and memory of work. None where a value is not forecast."""
 
     seconds: float | None
@@ -21,14 +21,14 @@ class Taken:
     peak_bytes: float | None
 
     @staticmethod
-    def together(taken: Iterable[Taken]) -> Taken:
+    def together(taken: Iterable[ResourceUse]) -> ResourceUse:
         """Return the totals of work done one after the other.
 
         Times and energy are sums, and missing where one is missing. Memory is the largest known peak.
         """
         each = list(taken)
         peaks = [one.peak_bytes for one in each if one.peak_bytes is not None]
-        return Taken(added([one.seconds for one in each]), added([one.kwh for one in each]), max(peaks, default=None))
+        return ResourceUse(added([one.seconds for one in each]), added([one.kwh for one in each]), max(peaks, default=None))
 
 
 def added(amounts: Sequence[float | None]) -> float | None:
@@ -37,7 +37,7 @@ def added(amounts: Sequence[float | None]) -> float | None:
     return math.fsum(known) if len(known) == len(amounts) else None
 
 
-NOTHING = Taken(0.0, 0.0, None)
+NOTHING = ResourceUse(0.0, 0.0, None)
 
 
 class Device(Protocol):
@@ -62,11 +62,11 @@ class Device(Protocol):
         """Return the seconds from starting the process of an arm to its strategy. None where unknown."""
         ...
 
-    def takes(self, work: Work) -> Taken: ...
+    def takes(self, work: Work) -> ResourceUse: ...
 
 
 @dataclass(frozen=True)
-class Nowhere:
+class NoDevice:
     """No device: nothing is forecast."""
 
     title: str = ""
@@ -76,17 +76,17 @@ class Nowhere:
     def start_s(self, task_label: str) -> float | None:  # noqa: ARG002
         return None
 
-    def takes(self, work: Work) -> Taken:  # noqa: ARG002
-        return Taken(None, None, None)
+    def takes(self, work: Work) -> ResourceUse:  # noqa: ARG002
+        return ResourceUse(None, None, None)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Here:
+class ThisMachine:
     """This device. For finished work it returns the measurements."""
 
     title: str
     room_bytes: float
-    paces: Mapping[str, Pace | None]
+    throughputs: Mapping[str, Throughput | None]
     """Recipe key -> its speed. None or absent where it is unknown."""
     peaks: Mapping[str, int | None]
     """Recipe key -> peak bytes of its tensors. None or absent where it is unknown."""
@@ -101,30 +101,30 @@ class Here:
     def start_s(self, task_label: str) -> float | None:
         return self.starts.get(task_label)
 
-    def takes(self, work: Work) -> Taken:
+    def takes(self, work: Work) -> ResourceUse:
         if work.shared:
             return _took(work)
         if not work.recipe.on_device:
-            return Taken(None, None, None)
-        if work.recipe.key not in self.paces:
+            return ResourceUse(None, None, None)
+        if work.recipe.key not in self.throughputs:
             return NOTHING
-        pace, tensors = self.paces[work.recipe.key], self.peaks.get(work.recipe.key)
-        if pace is None:
-            return Taken(None, None, tensors)
-        seconds = pace.seconds(self.ratios.get(work.recipe.key, 1.0) * work.bill.flops)
-        kwh = None if pace.watts is None else pace.watts * seconds / 3.6e6
-        own = pace.resident_bytes if self.process_counts else 0
-        return Taken(seconds, kwh, None if tensors is None else tensors + own)
+        throughput, tensors = self.throughputs[work.recipe.key], self.peaks.get(work.recipe.key)
+        if throughput is None:
+            return ResourceUse(None, None, tensors)
+        seconds = throughput.seconds(self.ratios.get(work.recipe.key, 1.0) * work.bill.flops)
+        kwh = None if throughput.watts is None else throughput.watts * seconds / 3.6e6
+        own = throughput.resident_bytes if self.process_counts else 0
+        return ResourceUse(seconds, kwh, None if tensors is None else tensors + own)
 
 
-def _took(work: Work) -> Taken:
+def _took(work: Work) -> ResourceUse:
     """Return what was measured for finished work."""
     read = {reading.quantity: reading.value for reading in work.bill.readings}
-    return Taken(work.bill.wall_s, work.bill.kwh, read.get("gpu_peak_allocated") or read.get("peak_rss"))
+    return ResourceUse(work.bill.wall_s, work.bill.kwh, read.get("gpu_peak_allocated") or read.get("peak_rss"))
 
 
 @dataclass(frozen=True, kw_only=True)
-class OnCard:
+class CatalogGpu:
     """A GPU of the table."""
 
     card: Card
@@ -157,16 +157,16 @@ class OnCard:
     def start_s(self, task_label: str) -> float | None:  # noqa: ARG002
         return 0.0  # its CPU is not known, so the start of processes is left out (docs/planning.md)
 
-    def takes(self, work: Work) -> Taken:
+    def takes(self, work: Work) -> ResourceUse:
         if not work.recipe.on_device:
-            return Taken(None, None, None)
+            return ResourceUse(None, None, None)
         tensors = self.peaks.get(work.recipe.key)
         peak = None if tensors is None else tensors / (1 - self.kept_free) + self.context_bytes
         if not work.bill.flops and work.recipe.activity != "unknown":
-            return Taken(0.0, 0.0, peak)
+            return ResourceUse(0.0, 0.0, peak)
         speed = self.card.bf16_flops_per_second
         if speed is None or work.recipe.activity == "unknown":
-            return Taken(None, None, peak)
+            return ResourceUse(None, None, peak)
         utilization = self.generating if work.recipe.activity == "generation" else self.training
         seconds = self.ratios.get(work.recipe.key, 1.0) * work.bill.flops / (speed * utilization)
-        return Taken(seconds, None if self.card.watts is None else self.card.watts * seconds / 3.6e6, peak)
+        return ResourceUse(seconds, None if self.card.watts is None else self.card.watts * seconds / 3.6e6, peak)

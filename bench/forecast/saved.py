@@ -18,7 +18,7 @@ FILE = "forecast.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Foreseen:
+class ArmForecast:
     """The forecast of one arm, with all of its work, even where other arms share it. None: not forecast."""
 
     usd: float | None
@@ -39,32 +39,32 @@ class Foreseen:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Written:
+class SavedForecast:
     """The forecast of a suite."""
 
     device: str
     """The device, and the assumptions about it."""
     made: str
     """Time of the forecast, in UTC."""
-    arms: Mapping[str, Foreseen]
+    arms: Mapping[str, ArmForecast]
     """Arm id -> its forecast. Arms of an earlier version of the suite are included."""
     problem: str = ""
     """Why the file could not be read; empty where it could."""
 
 
-def write(results: Path, foreseen: Written) -> None:
+def write(results: Path, forecast: SavedForecast) -> None:
     """Write the forecast beside the results. Earlier forecasts of other arms are kept. Without arms nothing
     is written."""
-    if not foreseen.arms:
+    if not forecast.arms:
         return
     results.mkdir(parents=True, exist_ok=True)
     before = read(results)
-    arms = {**(before.arms if before else {}), **foreseen.arms}
-    kept: dict[str, Any] = {"schema": SCHEMA, "device": foreseen.device, "made": foreseen.made}
+    arms = {**(before.arms if before else {}), **forecast.arms}
+    kept: dict[str, Any] = {"schema": SCHEMA, "device": forecast.device, "made": forecast.made}
     write_json(results / FILE, {**kept, "arms": {arm: asdict(one) for arm, one in arms.items()}})
 
 
-def read(results: Path) -> Written | None:
+def read(results: Path) -> SavedForecast | None:
     """Return the saved forecast, or None where there is none."""
     path = results / FILE
     if not path.exists():
@@ -73,6 +73,8 @@ def read(results: Path) -> Written | None:
         kept = json.loads(path.read_text(encoding="utf-8"))
         if kept["schema"] != SCHEMA:
             raise ValueError(f"schema {kept['schema']}, this version reads {SCHEMA}")
-        return Written(device=str(kept["device"]), made=str(kept["made"]), arms={arm: Foreseen(**one) for arm, one in kept["arms"].items()})
+        return SavedForecast(
+            device=str(kept["device"]), made=str(kept["made"]), arms={arm: ArmForecast(**one) for arm, one in kept["arms"].items()}
+        )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        return Written(device="", made="", arms={}, problem=f"{path.name} cannot be read ({error}); `bench plan` writes it anew")
+        return SavedForecast(device="", made="", arms={}, problem=f"{path.name} cannot be read ({error}); `bench plan` writes it anew")

@@ -17,10 +17,10 @@ from bench.execution.record import Record
 from bench.execution.store import DryStore
 from bench.forecast import totals
 from bench.forecast.arm import Forecast, forecast
-from bench.forecast.calibration_cache import Finder, takes_time, undescribed
-from bench.forecast.device import Device, Here, Nowhere, OnCard
+from bench.forecast.calibration_cache import CalibrationCache, takes_time, undescribed
+from bench.forecast.device import CatalogGpu, Device, NoDevice, ThisMachine
 from bench.forecast.gpus import CONTEXT_BYTES, KEPT_FREE, Card
-from bench.forecast.saved import Foreseen, Written
+from bench.forecast.saved import ArmForecast, SavedForecast
 from bench.forecast.totals import Ratios, Total
 from bench.suite.arms import Arm
 from bench.suite.suite_file import Suite
@@ -28,43 +28,43 @@ from bench.system import machine
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ahead:
+class SuiteForecast:
     """The forecast of a suite."""
 
     suite: Suite
     planned: Mapping[Arm, Forecast]
     device: Device | None
     """None where only quantities and dollars are wanted. Then no time, energy or memory is forecast."""
-    alone: Mapping[Arm, Total]
+    standalone: Mapping[Arm, Total]
     """Each arm with all of its work, even where other arms share it."""
-    shared: Total
+    deduplicated: Total
     """All arms, with shared work counted once."""
     workers: int
     """Processes at a time."""
     records: Mapping[Arm, Record]
     """Records of the arms that have ended."""
-    to_go: Total
-    """What is left to do: the arms that have not ended, without work that is already made. Equals `shared`
+    remaining: Total
+    """What is left to do: the arms that have not ended, without work that is already made. Equals `deduplicated`
     before a run."""
 
     @property
     def too_large(self) -> dict[Arm, float]:
         """Arms to run that need more memory than there is -> bytes."""
-        held = {arm: total.taken.peak_bytes or 0.0 for arm, total in self.alone.items() if arm not in self.records}
+        held = {arm: total.taken.peak_bytes or 0.0 for arm, total in self.standalone.items() if arm not in self.records}
         return {arm: size for arm, size in held.items() if self.device and size > self.device.room_bytes}
 
     @property
-    def written(self) -> Written:
+    def written(self) -> SavedForecast:
         """The forecast to save: only arms that have not ended and of which nothing is made.
 
         `usd` is the upper bound where the exact cost is unknown.
         """
         found, known = {}, self.suite.spec.prices.paying.known_in_advance
-        for arm, total in self.alone.items():
+        for arm, total in self.standalone.items():
             planned = self.planned[arm]
             usd = total.at_most_usd if known and not planned.exact else total.expected_usd
             if not (planned.stops or planned.begun or arm in self.records):
-                found[arm.id] = Foreseen(
+                found[arm.id] = ArmForecast(
                     usd=usd,
                     expected_usd=total.expected_usd,
                     exact=planned.exact,
@@ -74,7 +74,9 @@ class Ahead:
                     kwh=total.taken.kwh,
                     peak_bytes=total.taken.peak_bytes,
                 )
-        return Written(device=self.device.title if self.device else "", made=datetime.now(UTC).isoformat(timespec="seconds"), arms=found)
+        return SavedForecast(
+            device=self.device.title if self.device else "", made=datetime.now(UTC).isoformat(timespec="seconds"), arms=found
+        )
 
 
 def forecasts(prepared: PreparedSuite, store: DryStore, progress: Progress, *, reuse: bool) -> dict[Arm, Forecast]:
@@ -108,57 +110,58 @@ def refuse_failing(prepared: PreparedSuite, arms: Sequence[Arm], store: DryStore
         raise BenchError("\n".join(faults))
 
 
-def look(
+def suite_forecast(
     suite: Suite,
     planned: Mapping[Arm, Forecast],
     device: Device | None,
     workers: int,
     kept: Mapping[str, Record | None] = MappingProxyType({}),
     ratios: Ratios = MappingProxyType({}),
-) -> Ahead:
+) -> SuiteForecast:
     """Combine the forecast of a suite.
 
     `kept` maps an arm id to its record; an arm without one has yet to run. Without `ratios`, outputs are
     expected to be as long as allowed.
     """
     records = {arm: record for arm in planned if (record := kept.get(arm.id))}
-    where = device or Nowhere()
-    alone, shared = totals.alone(suite, planned, where, ratios), totals.shared(suite, planned, where, ratios)
-    return Ahead(
+    where = device or NoDevice()
+    standalone = totals.standalone(suite, planned, where, ratios)
+    deduplicated = totals.deduplicated(suite, planned, where, ratios)
+    return SuiteForecast(
         suite=suite,
         planned=planned,
         device=device,
-        alone=alone,
-        shared=shared,
+        standalone=standalone,
+        deduplicated=deduplicated,
         workers=workers,
         records=records,
-        to_go=totals.to_go(suite, planned, where, ratios, records),
+        remaining=totals.remaining(suite, planned, where, ratios, records),
     )
 
 
-def here(
-    finder: Finder,
+def on_this_machine(
+    finder: CalibrationCache,
     planned: Mapping[Arm, Forecast],
     starts: Mapping[str, float | None],
     ratios: Ratios,
     store: DryStore,
     progress: Progress,
-) -> Here:
+) -> ThisMachine:
     """Return this device after it was calibrated with a few steps of every kind of work.
 
     `starts` maps a task label to the seconds in which the process of an arm starts.
     """
     cpu = finder.device == "cpu"
-    paces = finder.paces(_recipes(planned), progress)
+    throughputs = finder.throughputs(_recipes(planned), progress)
     peaks = finder.peaks(_recipes(planned), "cpu" if cpu else "cuda", store.context, progress)
     facts: dict[str, Any] = machine.facts()
     name = facts["cpu"] if cpu else facts["gpus"][0]["name"] if facts["gpus"] else "GPU"
     room = psutil.virtual_memory().total / max(1, finder.workers) if cpu else _gpu_bytes()
     processes = f"{finder.workers} process" + "es" * (finder.workers != 1)
-    return Here(
+    return ThisMachine(
         title=f"{name}, {processes} at a time",
         room_bytes=room,
-        paces=paces,
+        throughputs=throughputs,
         peaks=peaks,
         process_counts=cpu,
         starts=starts,
@@ -167,21 +170,21 @@ def here(
     )
 
 
-def on_card(
+def on_catalog_gpu(
     card: Card,
     training: float,
     generating: float,
-    finder: Finder,
+    finder: CalibrationCache,
     planned: Mapping[Arm, Forecast],
     ratios: Ratios,
     store: DryStore,
     progress: Progress,
-) -> OnCard:
+) -> CatalogGpu:
     """Return a GPU of the table. Raises BenchError where it lacks the suite's precision in hardware."""
     if not card.computes_bf16 and any(getattr(recipe, "precision", "") == "bf16" for recipe in _recipes(planned)):
         raise BenchError(f"{card.name} has no bf16 in hardware; set `precision: fp32` in the suite, or choose another GPU")
     peaks = finder.peaks(_recipes(planned), "cuda", store.context, progress)
-    return OnCard(
+    return CatalogGpu(
         card=card,
         training=training,
         generating=generating,
@@ -205,9 +208,9 @@ def _gpu_bytes() -> float:
     return float(torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory)
 
 
-def refuse_above(ahead: Ahead, max_usd: float | None) -> None:
+def refuse_above(plan: SuiteForecast, max_usd: float | None) -> None:
     """Raise BenchError where the work left may cost more than `max_usd`."""
-    most = ahead.to_go.at_most_usd
+    most = plan.remaining.at_most_usd
     if max_usd is not None and round(most, 2) > max_usd:
         raise BenchError(
             f"this may spend up to ${most:,.2f}, with shared work counted once, which is more than --max-usd {max_usd:g}; "

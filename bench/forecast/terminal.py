@@ -12,7 +12,7 @@ from bench.contracts import Phase
 from bench.forecast.arm import Forecast
 from bench.forecast.device import Device, added
 from bench.forecast.gpus import GIB
-from bench.forecast.suite import Ahead
+from bench.forecast.suite import SuiteForecast
 from bench.forecast.totals import Total
 from bench.suite.arms import Arm
 
@@ -20,47 +20,47 @@ PURPOSES = {"labels": "labels $", **{phase.value: phase.heading for phase in Pha
 """Labels or a phase -> head of its column of dollars."""
 
 
-def blocks(ahead: Ahead) -> Iterator[RenderableType]:
+def blocks(plan: SuiteForecast) -> Iterator[RenderableType]:
     """Yield the blocks: money, then time, memory and energy, then the totals."""
-    yield _money(ahead)
-    if not all(_is_known(ahead, arm) for arm in ahead.planned):
-        meter = ahead.suite.spec.prices.meter
+    yield _money(plan)
+    if not all(_is_known(plan, arm) for arm in plan.planned):
+        meter = plan.suite.spec.prices.meter
         yield f"The meter `{meter}` counts compute only while it runs. No arm spends more than its budget."
-    if any(not forecast.exact for forecast in ahead.planned.values()):
+    if any(not forecast.exact for forecast in plan.planned.values()):
         yield "Columns by purpose assume outputs of the maximum length; expected dollars assume outputs as long as your labels."
-    if ahead.device:
+    if plan.device:
         yield ""
-        yield _work(ahead)
-        yield from (f"Not forecast (?): {what}, because {why}" for what, why in ahead.device.reasons.items())
-        yield f"Time, memory and energy: on {ahead.device.title}. Each row counts all work of its arm, even work that other arms share."
+        yield _work(plan)
+        yield from (f"Not forecast (?): {what}, because {why}" for what, why in plan.device.reasons.items())
+        yield f"Time, memory and energy: on {plan.device.title}. Each row counts all work of its arm, even work that other arms share."
     yield ""
-    yield from _totals(ahead)
+    yield from _totals(plan)
 
 
-def _is_known(ahead: Ahead, arm: Arm) -> bool:
+def _is_known(plan: SuiteForecast, arm: Arm) -> bool:
     """Return whether an arm's dollars are known.
 
     They are where the meter is known in advance, or where all work that its purse pays is already made.
     """
-    spec = ahead.suite.spec
-    paid = [work for work in ahead.planned[arm].works if spec.pays.who(work.phase) == "purse"]
+    spec = plan.suite.spec
+    paid = [work for work in plan.planned[arm].works if spec.pays.who(work.phase) == "purse"]
     return spec.prices.paying.known_in_advance or all(work.shared for work in paid)
 
 
-def _money(ahead: Ahead) -> Table:
-    known = {arm: _is_known(ahead, arm) for arm in ahead.planned}
-    usd = {arm: {purpose: _dollars(forecast, purpose) for purpose in PURPOSES} for arm, forecast in ahead.planned.items()}
+def _money(plan: SuiteForecast) -> Table:
+    known = {arm: _is_known(plan, arm) for arm in plan.planned}
+    usd = {arm: {purpose: _dollars(forecast, purpose) for purpose in PURPOSES} for arm, forecast in plan.planned.items()}
     shown = [purpose for purpose in PURPOSES if not all(known.values()) or any(paid[purpose] for paid in usd.values())]
-    bounded = any(_differ(total) for total in ahead.alone.values())
+    bounded = any(_differ(total) for total in plan.standalone.values())
     sums = ("expected $", "at most $") if bounded else ("left $",)
     table = _table("labels bought", "pseudo-labels", *(PURPOSES[purpose] for purpose in shown), *sums)
     table.add_column("")
-    for arm, forecast in ahead.planned.items():
+    for arm, forecast in plan.planned.items():
         counts = [f"{forecast.facts.get(name, 0):,.0f}" for name in ("labels_bought", "pseudo_labels")]
         cells = [f"{usd[arm][purpose]:z.2f}" if purpose == "labels" or known[arm] else "?" for purpose in shown]
-        total, left = ahead.alone[arm], f"{arm.budget_usd - math.fsum(usd[arm].values()):z.2f}"
+        total, left = plan.standalone[arm], f"{arm.budget_usd - math.fsum(usd[arm].values()):z.2f}"
         both = [_usd(total.expected_usd), _usd(total.at_most_usd) if _differ(total) else ""] if bounded else [left]
-        table.add_row(*_who(arm), *counts, *cells, *both, _ending(ahead, arm))
+        table.add_row(*_who(arm), *counts, *cells, *both, _ending(plan, arm))
     return table
 
 
@@ -69,22 +69,22 @@ def _differ(total: Total) -> bool:
     return _usd(total.expected_usd) != _usd(total.at_most_usd)
 
 
-def _ending(ahead: Ahead, arm: Arm) -> str:
+def _ending(plan: SuiteForecast, arm: Arm) -> str:
     """Return how the arm ended or will end; empty where it ends with a score."""
-    forecast = ahead.planned[arm]
-    if record := ahead.records.get(arm):
+    forecast = plan.planned[arm]
+    if record := plan.records.get(arm):
         return record.status + (f": {record.reason}" if record.reason else "")
     return f"{forecast.status}: {forecast.stops}" if forecast.stops else ""
 
 
-def _work(ahead: Ahead) -> Table:
+def _work(plan: SuiteForecast) -> Table:
     table = _table("training steps", "TFLOP", "time", "peak GiB", "Wh")
     table.add_column("")
-    for arm, total in ahead.alone.items():
-        taken, forecast = total.taken, ahead.planned[arm]
+    for arm, total in plan.standalone.items():
+        taken, forecast = total.taken, plan.planned[arm]
         flops = math.fsum(work.bill.flops for work in forecast.works)
         cells = [f"{forecast.steps:,}", _figure(flops / 1e12), duration(total.seconds), _gib(taken.peak_bytes), _wh(taken.kwh)]
-        table.add_row(*_who(arm), *cells, "does not fit" if arm in ahead.too_large else "")
+        table.add_row(*_who(arm), *cells, "does not fit" if arm in plan.too_large else "")
     return table
 
 
@@ -99,18 +99,18 @@ def _who(arm: Arm) -> tuple[str, str, str, str]:
     return arm.task_label, arm.column, str(arm.seed), f"${arm.budget_usd:g}"
 
 
-def _totals(ahead: Ahead) -> Iterator[str]:
-    alone, once = ahead.alone.values(), ahead.shared
-    budgets = math.fsum(arm.budget_usd for arm in ahead.planned)
-    expected, most = added([total.expected_usd for total in alone]), math.fsum(total.at_most_usd for total in alone)
+def _totals(plan: SuiteForecast) -> Iterator[str]:
+    standalone, once = plan.standalone.values(), plan.deduplicated
+    budgets = math.fsum(arm.budget_usd for arm in plan.planned)
+    expected, most = added([total.expected_usd for total in standalone]), math.fsum(total.at_most_usd for total in standalone)
     counted_once = _both(once.expected_usd, once.at_most_usd)
     yield f"All arms: {_both(expected, most)}, of ${budgets:,.2f} in budgets. With shared labels and work counted once: {counted_once}."
-    if ahead.device:
-        each = duration(added([total.seconds for total in alone]))
-        spread = _spread(once, ahead.workers, [total.seconds for total in alone])
-        yield f"Time of all arms: {each}; with shared work done once: {spread}; {_wh(once.taken.kwh)} Wh. {_start(once, len(alone))}"
-        yield from _what_does_not_fit(ahead)
-    yield from _to_go(ahead)
+    if plan.device:
+        each = duration(added([total.seconds for total in standalone]))
+        spread = _spread(once, plan.workers, [total.seconds for total in standalone])
+        yield f"Time of all arms: {each}; with shared work done once: {spread}; {_wh(once.taken.kwh)} Wh. {_start(once, len(standalone))}"
+        yield from _what_does_not_fit(plan)
+    yield from _to_go(plan)
 
 
 def _both(expected: float | None, most: float) -> str:
@@ -126,22 +126,22 @@ def _start(total: Total, arms: int) -> str:
     return f"This includes the start of {arms} processes ({duration(total.start_s)}) but not the scoring of texts."
 
 
-def _to_go(ahead: Ahead) -> Iterator[str]:
+def _to_go(plan: SuiteForecast) -> Iterator[str]:
     """Yield what is left to do, where a run has begun."""
-    ended, left = len(ahead.records), ahead.to_go
-    failed = sum(record.status == "failed" for record in ahead.records.values())
+    ended, left = len(plan.records), plan.remaining
+    failed = sum(record.status == "failed" for record in plan.records.values())
     again = f" {failed} failed: `bench run --retry` runs them again." if failed else ""
-    if ended == len(ahead.planned):
+    if ended == len(plan.planned):
         yield again.strip() or "All arms have ended: `bench run` has nothing to do."
-    elif ended or any(forecast.begun for forecast in ahead.planned.values()):
-        time = f" in {_spread(left, ahead.workers, _left(ahead, ahead.device))}" if ahead.device else ""
-        so_far = f"{ended} of {len(ahead.planned)} arms have ended; `bench run` reuses their work."
+    elif ended or any(forecast.begun for forecast in plan.planned.values()):
+        time = f" in {_spread(left, plan.workers, _left(plan, plan.device))}" if plan.device else ""
+        so_far = f"{ended} of {len(plan.planned)} arms have ended; `bench run` reuses their work."
         yield f"{so_far} Left to do: {_both(left.expected_usd, left.at_most_usd)}{time}.{again}"
 
 
-def _left(ahead: Ahead, device: Device) -> list[float | None]:
+def _left(plan: SuiteForecast, device: Device) -> list[float | None]:
     """Return the seconds that each arm without a record has left."""
-    open_ = [(arm, forecast) for arm, forecast in ahead.planned.items() if arm not in ahead.records]
+    open_ = [(arm, forecast) for arm, forecast in plan.planned.items() if arm not in plan.records]
     works = {arm: [device.takes(work).seconds for work in forecast.works if not work.shared] for arm, forecast in open_}
     return [added([device.start_s(arm.task_label), *seconds]) for arm, seconds in works.items()]
 
@@ -156,12 +156,12 @@ def _spread(total: Total, workers: int, arms: Iterable[float | None]) -> str:
     return duration(seconds) + (f", {parallel} with {workers} processes at a time" if workers > 1 else "")
 
 
-def _what_does_not_fit(ahead: Ahead) -> Iterator[str]:
-    if not ahead.device or not ahead.too_large:
+def _what_does_not_fit(plan: SuiteForecast) -> Iterator[str]:
+    if not plan.device or not plan.too_large:
         return
-    room, most = ahead.device.room_bytes, max(ahead.too_large.values())
+    room, most = plan.device.room_bytes, max(plan.too_large.values())
     yield (
-        f"{len(ahead.too_large)} of {len(ahead.planned)} arms do not fit: an arm can use {room / GIB:.1f} GiB, and they need up to "
+        f"{len(plan.too_large)} of {len(plan.planned)} arms do not fit: an arm can use {room / GIB:.1f} GiB, and they need up to "
         f"{most / GIB:.1f}. To need less, set micro_batch_size, freeze or adafactor, or use fewer --workers; `bench fit` compares them."
     )
 

@@ -11,7 +11,7 @@ from bench.contracts import FLOPS, Bill
 from bench.execution.job import Work
 from bench.execution.record import Record
 from bench.forecast.arm import Forecast
-from bench.forecast.device import Device, Taken, added
+from bench.forecast.device import Device, ResourceUse, added
 from bench.suite.arms import Arm
 from bench.suite.suite_file import Suite
 
@@ -33,7 +33,7 @@ class Total:
     forecast."""
     at_most_usd: float
     """Upper bound of the dollars."""
-    taken: Taken
+    taken: ResourceUse
     """What the work takes, without the start of processes."""
     start_s: float | None
     """Seconds that the processes of the arms take before their strategies start. None where unknown."""
@@ -44,13 +44,13 @@ class Total:
         return added([self.taken.seconds, self.start_s])
 
 
-def alone(suite: Suite, planned: Planned, device: Device, ratios: Ratios) -> dict[Arm, Total]:
+def standalone(suite: Suite, planned: Planned, device: Device, ratios: Ratios) -> dict[Arm, Total]:
     """Return the total of each arm, which pays for all of its work."""
-    return {arm: _alone(suite, arm, forecast, device, ratios) for arm, forecast in planned.items()}
+    return {arm: _standalone(suite, arm, forecast, device, ratios) for arm, forecast in planned.items()}
 
 
-def _alone(suite: Suite, arm: Arm, forecast: Forecast, device: Device, ratios: Ratios) -> Total:
-    taken, start_s = Taken.together(map(device.takes, forecast.works)), device.start_s(arm.task_label)
+def _standalone(suite: Suite, arm: Arm, forecast: Forecast, device: Device, ratios: Ratios) -> Total:
+    taken, start_s = ResourceUse.together(map(device.takes, forecast.works)), device.start_s(arm.task_label)
     if suite.spec.prices.paying.known_in_advance:
         # a limited arm spends the same on shorter outputs: it makes more of them
         saved = 0.0 if forecast.limited else math.fsum(_saved_usd(suite, arm, work, ratios) for work in forecast.works)
@@ -61,7 +61,7 @@ def _alone(suite: Suite, arm: Arm, forecast: Forecast, device: Device, ratios: R
     return Total(expected_usd=expected, at_most_usd=arm.budget_usd, taken=taken, start_s=start_s)
 
 
-def shared(suite: Suite, planned: Planned, device: Device, ratios: Ratios) -> Total:
+def deduplicated(suite: Suite, planned: Planned, device: Device, ratios: Ratios) -> Total:
     """Return the total of all arms, with every piece of work and every label counted once.
 
     The labels of one task and seed are the most that an arm buys.
@@ -69,8 +69,8 @@ def shared(suite: Suite, planned: Planned, device: Device, ratios: Ratios) -> To
     return _together(suite, planned, device, ratios, _labels_usd(planned), lambda work: True)  # noqa: ARG005
 
 
-def to_go(suite: Suite, planned: Planned, device: Device, ratios: Ratios, ended: Mapping[Arm, Record]) -> Total:
-    """Return the total that is left: like `shared`, but only for arms that have not ended.
+def remaining(suite: Suite, planned: Planned, device: Device, ratios: Ratios, ended: Mapping[Arm, Record]) -> Total:
+    """Return the total that is left: like `deduplicated`, but only for arms that have not ended.
 
     Work that is already made does not count. Neither do labels that were bought by arms that ended without
     failing.
@@ -83,7 +83,7 @@ def to_go(suite: Suite, planned: Planned, device: Device, ratios: Ratios, ended:
 
 def _together(suite: Suite, planned: Planned, device: Device, ratios: Ratios, labels: Labels, counts: Callable[[Work], bool]) -> Total:
     once = {work.recipe.key: (arm, work) for arm, forecast in planned.items() for work in forecast.works if counts(work)}
-    taken = Taken.together(device.takes(work) for _, work in once.values())
+    taken = ResourceUse.together(device.takes(work) for _, work in once.values())
     start_s = added([device.start_s(arm.task_label) for arm in planned])
     paid = math.fsum([*labels.values(), *(_known_usd(suite, arm, work) for arm, work in once.values())])
     if suite.spec.prices.paying.known_in_advance:

@@ -9,12 +9,12 @@ from pathlib import Path
 from bench.contracts import Compact, no_progress
 from bench.errors import DataError
 from bench.init.budgets import Device, Spending, spending
-from bench.init.columns import Choice
+from bench.init.columns import ColumnChoice
 from bench.init.costs import costs
 from bench.init.defaults import Methods, compact, methods
 from bench.init.large_model import Large
 from bench.init.lengths import Lengths
-from bench.init.profile import Look
+from bench.init.profile import DatasetProfile
 from bench.init.read_file import Table
 from bench.system import processes
 from bench.tasks.files import Files, near_duplicates_of_test
@@ -28,7 +28,7 @@ The largest limit is taken where no limit suffices, or where the lengths are unk
 """
 
 TEST_WANTED, DEV_WANTED = 1000, 200
-"""Wanted numbers of test and dev documents."""
+"""InitOptions numbers of test and dev documents."""
 TEST_SHARES, DEV_SHARES = (0.05, 0.25), (0.02, 0.1)
 """Smallest and largest shares of the labelled documents for test, and for dev."""
 
@@ -48,7 +48,7 @@ CPU_HOURS, GPU_HOURS = 2.0, 24.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Divided:
+class DataSplit:
     """How the task `files` splits the rows."""
 
     task: Files
@@ -71,14 +71,14 @@ class Divided:
 class Settings:
     """All settings of the suite, and the figures on which they rest."""
 
-    choice: Choice
-    look: Look
+    choice: ColumnChoice
+    profile: DatasetProfile
     large: Large
     compact: Compact
     why_compact: str
     methods: Methods
     task: Files
-    divided: Divided
+    divided: DataSplit
     spending: Spending
     device: Device
     flops: float | None
@@ -109,11 +109,11 @@ def device(large: Large) -> Device:
     )
 
 
-def divided(table: Table, choice: Choice, look: Look, cache: Path) -> Divided:
+def divided(table: Table, choice: ColumnChoice, profile: DatasetProfile, cache: Path) -> DataSplit:
     """Split the rows with the task `files`, with enough rows for test. Raises its DataError."""
-    hide = HIDDEN if look.unlabelled < POOL_AT_LEAST * look.labelled else 0.0
+    hide = HIDDEN if profile.unlabelled < POOL_AT_LEAST * profile.labelled else 0.0
     tested, developed = (
-        round(min(max(wanted / look.labelled, least), most), 2)
+        round(min(max(wanted / profile.labelled, least), most), 2)
         for wanted, (least, most) in ((TEST_WANTED, TEST_SHARES), (DEV_WANTED, DEV_SHARES))
     )
     for dev in (developed, 0.15, 0.2, 0.3):  # with few rows, dev may get none
@@ -125,7 +125,7 @@ def divided(table: Table, choice: Choice, look: Look, cache: Path) -> Divided:
             test_fraction=tested,
             dev_fraction=dev,
             pool_fraction=hide,
-            lead_words=look.typical_label_words,
+            lead_words=profile.typical_label_words,
         )
         try:
             # Reading is quick, and a progress bar would cover the questions.
@@ -133,7 +133,7 @@ def divided(table: Table, choice: Choice, look: Look, cache: Path) -> Divided:
         except DataError as error:
             failed = error
             continue
-        return Divided(
+        return DataSplit(
             task=task,
             train=len(found.train),
             dev=len(found.dev),
@@ -144,15 +144,17 @@ def divided(table: Table, choice: Choice, look: Look, cache: Path) -> Divided:
     raise failed
 
 
-def settle(choice: Choice, look: Look, large: Large, rows: Divided, on: Device, label_usd: float, budgets: Sequence[float]) -> Settings:
+def choose_settings(
+    choice: ColumnChoice, profile: DatasetProfile, large: Large, rows: DataSplit, on: Device, label_usd: float, budgets: Sequence[float]
+) -> Settings:
     """Return all settings, with as many training labels as the machine can use in the allowed hours.
 
     Empty `budgets` are chosen here.
     """
-    target = _limit(look.label_tokens, TARGET_LIMITS, 1.0 if look.classes else LABELS_FIT)
-    source = _source_limit(look.document_tokens, large, target)
+    target = _limit(profile.label_tokens, TARGET_LIMITS, 1.0 if profile.classes else LABELS_FIT)
+    source = _source_limit(profile.document_tokens, large, target)
     how, (small, why) = methods(large, source), compact(large)
-    means = look.document_tokens.mean(source), look.label_tokens.mean(target)
+    means = profile.document_tokens.mean(source), profile.label_tokens.mean(target)
     work = costs(large.config, small, how, *means) if large.config else None
     for cap in TRAIN_CAPS:
         train, pool, test, dev = _sizes(rows, cap)
@@ -167,7 +169,7 @@ def settle(choice: Choice, look: Look, large: Large, rows: Divided, on: Device, 
     task = rows.task.model_copy(update=limits | {name: used for name, (used, there_are) in caps.items() if used < there_are})
     return Settings(
         choice=choice,
-        look=look,
+        profile=profile,
         large=large,
         compact=small,
         why_compact=why,
@@ -180,7 +182,7 @@ def settle(choice: Choice, look: Look, large: Large, rows: Divided, on: Device, 
     )
 
 
-def _sizes(rows: Divided, cap: int | None) -> tuple[int, int, int, int]:
+def _sizes(rows: DataSplit, cap: int | None) -> tuple[int, int, int, int]:
     """Return the numbers of train, pool, test and dev examples that are used."""
     train = min(rows.train, cap or rows.train)
     few = max(train, TRAIN_CAPS[-1] or 0)

@@ -54,7 +54,7 @@ class Column:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice:
+class ColumnChoice:
     """The two columns that were chosen, and why."""
 
     source: ColumnName
@@ -77,7 +77,7 @@ def _column(name: str, cells: Sequence[str | None]) -> Column:
     return Column(name=name, filled=len(filled), empty=len(cells) - len(filled), distinct=len(set(filled)), words=words)
 
 
-def choose(table: Table, source: ColumnName | None, target: ColumnName | None) -> Choice:
+def choose(table: Table, source: ColumnName | None, target: ColumnName | None) -> ColumnChoice:
     """Choose the two columns. Either or both may be given. Raises BenchError."""
     found = columns(table)
     need_columns(str(table.file), [part for name in (source, target) if name is not None for part in parts(name)], [*found])
@@ -85,7 +85,7 @@ def choose(table: Table, source: ColumnName | None, target: ColumnName | None) -
         raise BenchError("--source-column and --target-column are the same column")
     if table.known and source is None and target is None:
         known = table.known
-        return Choice(
+        return ColumnChoice(
             source=known.source,
             why_source=known.why,
             source_unclear=False,
@@ -98,7 +98,7 @@ def choose(table: Table, source: ColumnName | None, target: ColumnName | None) -
     chosen, why, unclear = (source, "as requested", False) if source is not None else _document(table, documents)
     labels = {name: column for name, column in found.items() if name not in parts(chosen)}
     label, why_label, label_unclear = (target, "as requested", False) if target is not None else _label(table, labels)
-    return Choice(
+    return ColumnChoice(
         source=chosen,
         why_source=why,
         source_unclear=unclear,

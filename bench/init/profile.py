@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bench.contracts import content_hash, is_blank, normal_form
 from bench.data.classes import Classes, classes
 from bench.errors import DataError
-from bench.init.columns import NO_LABELS, Choice, named
+from bench.init.columns import NO_LABELS, ColumnChoice, named
 from bench.init.large_model import Large
 from bench.init.lengths import Lengths, tokens, words
 from bench.init.read_file import Table
@@ -30,7 +30,7 @@ WORD = re.compile(r"[^\W_]+")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
+class DatasetProfile:
     """Figures of a file. Documents are distinct: a repeated one counts once."""
 
     rows: int
@@ -76,7 +76,7 @@ class Look:
         return "characters" if self.label_letters.suited == "characters" else "words"
 
 
-def look(table: Table, choice: Choice, large: Large) -> Look:
+def profile_dataset(table: Table, choice: ColumnChoice, large: Large) -> DatasetProfile:
     """Return the figures of a table for its two columns, in the tokens of a model. Raises DataError where
     there is too little to learn."""
     rows = [(document or "", label or "") for document, label in zip(table.texts(choice.source), table.texts(choice.target), strict=True)]
@@ -89,7 +89,7 @@ def look(table: Table, choice: Choice, large: Large) -> Look:
         raise DataError(f"{table.file}: every label in {named(choice.target)} is {shown(targets[0])}, so there is nothing to learn")
     coverage = _coverage(large)
     document_loss, label_text = (coverage.of_texts(each, LOOKED_AT) if coverage else None for each in (texts, targets))
-    return Look(
+    return DatasetProfile(
         rows=len(rows),
         labelled=len(labels),
         unlabelled=len(documents) - len(labels),
@@ -142,7 +142,7 @@ def _first_of_each(rows: Sequence[tuple[str, str]]) -> tuple[dict[str, str], dic
     return documents, labels, conflicting
 
 
-def _enough(table: Table, choice: Choice, labelled: int) -> None:
+def _enough(table: Table, choice: ColumnChoice, labelled: int) -> None:
     source, target = named(choice.source), named(choice.target)
     if not labelled:
         raise DataError(f"{table.file}: no row has both a document in {source} and a label in {target}. {NO_LABELS}")

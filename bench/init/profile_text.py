@@ -6,62 +6,63 @@ from collections.abc import Iterator
 
 from bench.init.large_model import Large
 from bench.init.lengths import SHARES, Lengths
-from bench.init.profile import Look
+from bench.init.profile import DatasetProfile
 from bench.system.one_line import percent, shown
 
 REFUSED = "; `bench plan` and `bench run` refuse this: choose another --model, such as smollm2, or other labels"
 """Added where a model cannot read most of the text, or cannot write the names of classes."""
 
 
-def figures(look: Look, large: Large) -> list[str]:
+def figures(profile: DatasetProfile, large: Large) -> list[str]:
     """Return the figures, a sentence each."""
+    documents, labels = profile.document_tokens, profile.label_tokens
     sentences = [
-        f"{look.rows:,} rows: {look.labelled:,} different documents with a label, {look.unlabelled:,} without.",
-        f"Documents: {_spread(look.document_words, look.word)}; {_spread(look.document_tokens, 'tokens')}{_how(look.document_tokens)}.",
-        f"Cut off at 512 tokens: {_longer(look.document_tokens, 512)}; at 1,024: {_longer(look.document_tokens, 1024)}.",
-        f"Labels: {_spread(look.label_words, look.word)}; {_spread(look.label_tokens, 'tokens')}{_how(look.label_tokens)}.",
+        f"{profile.rows:,} rows: {profile.labelled:,} different documents with a label, {profile.unlabelled:,} without.",
+        f"Documents: {_spread(profile.document_words, profile.word)}; {_spread(documents, 'tokens')}{_how(documents)}.",
+        f"Cut off at 512 tokens: {_longer(documents, 512)}; at 1,024: {_longer(documents, 1024)}.",
+        f"Labels: {_spread(profile.label_words, profile.word)}; {_spread(labels, 'tokens')}{_how(labels)}.",
     ]
     if not large.tokenizer:
         sentences.append(f"Tokens are estimates, because the model's tokenizer is not available: {' '.join(large.lacking.split())}.")
-    return sentences + list(_oddities(look)) + list(_losses(look, large))
+    return sentences + list(_oddities(profile)) + list(_losses(profile, large))
 
 
-def _oddities(look: Look) -> Iterator[str]:
-    if look.repeated:
-        others = f"; {look.conflicting:,} of them have another label than the row that is kept" if look.conflicting else ""
-        yield f"Left out: {look.repeated:,} rows that repeat a document, ignoring case, white space and Unicode form{others}."
-    if look.blank:
-        yield f"Left out: {look.blank:,} rows without a document."
-    if look.invisible:
-        yield f"{look.invisible:,} labels hold only invisible characters and count as missing."
-    if look.spellings:
-        yield f"{look.spellings:,} spellings of labels differ from others in Unicode normal form only, and count as the same."
-    if look.in_document:
-        of_all = percent(look.in_document / look.labelled)
-        yield f"The label occurs word for word in {look.in_document:,} of {look.labelled:,} documents ({of_all})."
-    if look.replaced:
-        yield f"{look.replaced:,} documents hold U+FFFD, the character that stands for broken ones."
-    if not look.classes:
-        yield f"ROUGE uses the tokenizer {rouge_tokenizer(look)}."
-    if look.classes:
-        kinds, always = look.classes, shown(look.classes.names[0])
+def _oddities(profile: DatasetProfile) -> Iterator[str]:
+    if profile.repeated:
+        others = f"; {profile.conflicting:,} of them have another label than the row that is kept" if profile.conflicting else ""
+        yield f"Left out: {profile.repeated:,} rows that repeat a document, ignoring case, white space and Unicode form{others}."
+    if profile.blank:
+        yield f"Left out: {profile.blank:,} rows without a document."
+    if profile.invisible:
+        yield f"{profile.invisible:,} labels hold only invisible characters and count as missing."
+    if profile.spellings:
+        yield f"{profile.spellings:,} spellings of labels differ from others in Unicode normal form only, and count as the same."
+    if profile.in_document:
+        of_all = percent(profile.in_document / profile.labelled)
+        yield f"The label occurs word for word in {profile.in_document:,} of {profile.labelled:,} documents ({of_all})."
+    if profile.replaced:
+        yield f"{profile.replaced:,} documents hold U+FFFD, the character that stands for broken ones."
+    if not profile.classes:
+        yield f"ROUGE uses the tokenizer {rouge_tokenizer(profile)}."
+    if profile.classes:
+        kinds, always = profile.classes, shown(profile.classes.names[0])
         yield f"The labels are {len(kinds.names)} classes; always answering {always} is right for {percent(kinds.majority)} of them."
         if kinds.spellings:
             yield f"{kinds.spellings:,} more spellings differ only in case or white space, and count as the same."
 
 
-def _losses(look: Look, large: Large) -> Iterator[str]:
+def _losses(profile: DatasetProfile, large: Large) -> Iterator[str]:
     """Yield what the model cannot read and write, and whether `bench run` refuses such a suite."""
-    read, written = look.document_loss, look.label_loss
+    read, written = profile.document_loss, profile.label_loss
     if read and read.holding:
         yield f"{large.title}: {read.sentence('documents')}{REFUSED if read.mostly_unknown else ''}."
     if written and written.lost:
-        yield f"{large.title}: {written.sentence()}{REFUSED if look.classes or written.mostly_lost else ''}."
+        yield f"{large.title}: {written.sentence()}{REFUSED if profile.classes or written.mostly_lost else ''}."
 
 
-def rouge_tokenizer(look: Look) -> str:
+def rouge_tokenizer(profile: DatasetProfile) -> str:
     """Return the ROUGE tokenizer that suits the labels, and why."""
-    found = look.label_letters
+    found = profile.label_letters
     if found.suited == "characters":
         spaceless = percent(found.spaceless / found.letters)
         return f"`characters`: {spaceless} of the letters of the labels are of scripts without spaces between words"

@@ -11,10 +11,10 @@ from bench.data.tables import ColumnName
 from bench.data.tables.columns import parts
 from bench.errors import BenchError
 from bench.init import choose, columns, prompts, read_file, write_suite, yaml_text
-from bench.init.choose import Divided, Settings
-from bench.init.columns import Choice
+from bench.init.choose import DataSplit, Settings
+from bench.init.columns import ColumnChoice
 from bench.init.large_model import Large, large
-from bench.init.profile import Look, look
+from bench.init.profile import DatasetProfile, profile_dataset
 from bench.init.profile_text import figures
 from bench.init.read_file import Table
 from bench.suite import arms as plan
@@ -28,7 +28,7 @@ LABEL_USD = 0.10
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class InitOptions:
     """The options of the command line. None or empty means that an option is not given."""
 
     source: tuple[str, ...] = ()
@@ -46,8 +46,8 @@ class Wanted:
     """Whether a user can answer questions about missing options."""
 
 
-def write(data: Path, wanted: Wanted, cache: Path, show: Callable[[str], None]) -> Path:
-    """Look at a file, write a suite for it that runs, and return the suite's path.
+def write(data: Path, wanted: InitOptions, cache: Path, show: Callable[[str], None]) -> Path:
+    """DatasetProfile at a file, write a suite for it that runs, and return the suite's path.
 
     `show` receives what was found, what is assumed, and the next step, a line at a time. Raises BenchError,
     one line, where no suite can be written.
@@ -60,12 +60,12 @@ def write(data: Path, wanted: Wanted, cache: Path, show: Callable[[str], None]) 
     _show_columns(table, show)
     choice = _choice(table, wanted, show)
     model = large(wanted.model, cache)
-    seen = look(table, choice, model)
+    seen = profile_dataset(table, choice, model)
     rows = choose.divided(table, choice, seen, cache)
     notes = (*table.remarks(choice.target), *rows.notes)
     for line in (*notes, *figures(seen, model)):
         show(line)
-    found = _settle(choice, seen, model, rows, wanted, show)
+    found = _settings(choice, seen, model, rows, wanted, show)
     arms = _save(out, write_suite.suite(name, table, notes, found))
     for short in found.spending.short():
         show(f"The budget is small: {short}.")
@@ -80,7 +80,7 @@ def _may_write(path: Path, force: bool, data: Path) -> None:
         raise BenchError(f"{path}: exists already; use --force to overwrite it, or choose another name with --out")
 
 
-def _check_dollars(wanted: Wanted) -> None:
+def _check_dollars(wanted: InitOptions) -> None:
     prompts.dollars(wanted.budgets, "--budget-usd")
     if wanted.label_usd is not None:
         prompts.dollars([wanted.label_usd], "--label-usd", at_least=0)
@@ -97,7 +97,7 @@ def _show_columns(table: Table, show: Callable[[str], None]) -> None:
         show(trouble)
 
 
-def _choice(table: Table, wanted: Wanted, show: Callable[[str], None]) -> Choice:
+def _choice(table: Table, wanted: InitOptions, show: Callable[[str], None]) -> ColumnChoice:
     target = _one_or_joined(wanted.target)
     choice = columns.choose(table, _one_or_joined(wanted.source), target)
     if wanted.ask and choice.source_unclear:
@@ -118,16 +118,18 @@ def _one_or_joined(names: tuple[str, ...]) -> ColumnName | None:
     return (names if len(names) > 1 else names[0]) if names else None
 
 
-def _settle(choice: Choice, seen: Look, model: Large, rows: Divided, wanted: Wanted, show: Callable[[str], None]) -> Settings:
+def _settings(
+    choice: ColumnChoice, seen: DatasetProfile, model: Large, rows: DataSplit, wanted: InitOptions, show: Callable[[str], None]
+) -> Settings:
     on, usd, budgets = choose.device(model), wanted.label_usd, wanted.budgets
     if usd is None:
         usd = prompts.label_usd(LABEL_USD) if wanted.ask else LABEL_USD
         show(f"a label costs {write_suite.usd(usd)} USD" + ("" if wanted.ask else ", assumed; --label-usd sets it"))
-    found = choose.settle(choice, seen, model, rows, on, usd, budgets)
+    found = choose.choose_settings(choice, seen, model, rows, on, usd, budgets)
     if not budgets and wanted.ask:
         budgets = prompts.budgets(found.spending.budgets)
         if budgets != found.spending.budgets:
-            found = choose.settle(choice, seen, model, rows, on, usd, budgets)
+            found = choose.choose_settings(choice, seen, model, rows, on, usd, budgets)
     amounts = " and ".join(write_suite.usd(budget) for budget in found.spending.budgets)
     show(f"budgets: {amounts} USD" + ("" if budgets else ", assumed; --budget-usd sets them"))
     return found

@@ -51,7 +51,7 @@ def _line(text: str, why: str = "") -> list[str]:
 def _head(table: Table, notes: tuple[str, ...], found: Settings) -> list[str]:
     lines = [f"Written by `bench init` from {shown(table.file.name)}. Change any line."]
     troubles = [f"{trouble[0].upper()}{trouble[1:]}." for trouble in table.troubles]
-    return [line for text in (*lines, *troubles, *notes, *figures(found.look, found.large)) for line in _comment(text)]
+    return [line for text in (*lines, *troubles, *notes, *figures(found.profile, found.large)) for line in _comment(text)]
 
 
 def _question(name: str, found: Settings) -> list[str]:
@@ -110,7 +110,7 @@ UNSIZED = "the largest limit, because most of the text is unknown tokens of this
 
 
 def _source_reason(found: Settings) -> str:
-    lengths, limit = found.look.document_tokens, found.task.max_source_tokens
+    lengths, limit = found.profile.document_tokens, found.task.max_source_tokens
     if lengths.unknown:
         return UNSIZED
     about = "about " if lengths.how else ""
@@ -122,7 +122,7 @@ def _source_reason(found: Settings) -> str:
 
 
 def _target_reason(found: Settings) -> str:
-    lengths, limit = found.look.label_tokens, found.task.max_target_tokens
+    lengths, limit = found.profile.label_tokens, found.task.max_target_tokens
     if lengths.unknown:
         return UNSIZED
     return f"{'about ' if lengths.how else ''}{percent(lengths.within(limit))} of the labels fit"
@@ -131,14 +131,14 @@ def _target_reason(found: Settings) -> str:
 def _test_reason(found: Settings) -> str:
     tested = found.task.test_examples or found.divided.test
     documents = f"{found.divided.test:,} documents"
-    if not found.look.classes:
+    if not found.profile.classes:
         return documents
     return f"{documents}; the 95 % interval of an accuracy over {tested:,} is ±{196 * (0.25 / tested) ** 0.5:.1f} points or narrower"
 
 
 def _pool_reason(found: Settings) -> str:
-    look = found.look
-    few = f"only {look.unlabelled:,} documents have no label" if look.unlabelled else "every document has a label"
+    profile = found.profile
+    few = f"only {profile.unlabelled:,} documents have no label" if profile.unlabelled else "every document has a label"
     return f"{few}: {percent(found.task.pool_fraction)} of the labels are hidden, to make a pool of {found.divided.pool:,}"
 
 
@@ -231,7 +231,7 @@ def _start_reason(found: Settings) -> str:
     hidden = f", {percent(found.task.pool_fraction)} of the rest are hidden" if rows.hides else ""
     capped = f", of which {spent.train:,} are used" if spent.train < rows.train else ""
     kept = f". Arms buy from the other {spent.to_buy:,}" if spent.to_buy else ""
-    return f"of {found.look.labelled:,} labels, {held_out}{hidden}, and {rows.train:,} are left for training{capped}{kept}"
+    return f"of {found.profile.labelled:,} labels, {held_out}{hidden}, and {rows.train:,} are left for training{capped}{kept}"
 
 
 def _scores(found: Settings) -> list[str]:
@@ -247,10 +247,10 @@ def _scores(found: Settings) -> list[str]:
 
 
 def _metrics(found: Settings) -> list[str]:
-    look = found.look
-    if look.classes:
-        names = [f"        - {scalar(name)} # {count:,}" for name, count in zip(look.classes.names, look.classes.counts, strict=True)]
-        baseline = f"baseline: {100 * look.classes.majority:.1f}, by always answering {shown(look.classes.names[0])}"
+    profile = found.profile
+    if profile.classes:
+        names = [f"        - {scalar(name)} # {count:,}" for name, count in zip(profile.classes.names, profile.classes.counts, strict=True)]
+        baseline = f"baseline: {100 * profile.classes.majority:.1f}, by always answering {shown(profile.classes.names[0])}"
         return [
             "metrics:",
             "  classification:",
@@ -260,14 +260,14 @@ def _metrics(found: Settings) -> list[str]:
             *names,
             f"rank_by: accuracy # {baseline}",
         ]
-    short = look.typical_label_words <= 12
-    also = ", exact_match: {use: exact_match}" if look.typical_label_words <= 5 else ""
+    short = profile.typical_label_words <= 12
+    also = ", exact_match: {use: exact_match}" if profile.typical_label_words <= 5 else ""
     why = "ROUGE-2 is noisy on such short texts" if short else "the usual score of summaries"
-    suited = look.label_letters.suited
+    suited = profile.label_letters.suited
     settings = "" if suited == "latin" else f", with: {{tokenizer: {suited}}}"
     return [
-        *_line(f"metrics: {{rouge: {{use: rouge{settings}}}{also}}}", rouge_tokenizer(look)),
-        f"rank_by: {'rougeL' if short else 'rouge2'} # the median label has {look.typical_label_words} {look.word}: {why}",
+        *_line(f"metrics: {{rouge: {{use: rouge{settings}}}{also}}}", rouge_tokenizer(profile)),
+        f"rank_by: {'rougeL' if short else 'rouge2'} # the median label has {profile.typical_label_words} {profile.word}: {why}",
     ]
 
 

@@ -24,7 +24,7 @@ from bench.errors import BenchError
 from bench.execution import ledger
 from bench.execution.record import Record, read_record
 from bench.forecast import saved
-from bench.forecast.saved import Written
+from bench.forecast.saved import SavedForecast
 from bench.results import archive
 from bench.results import arm_columns as columns
 from bench.results import examples as scored
@@ -54,7 +54,7 @@ class Results:
     """Content of suite.json; {} where there is none."""
     suite_text: str = ""
     """suite.yaml as it was run; '' where there is none."""
-    forecasts: Written | None = None
+    forecasts: SavedForecast | None = None
     """Forecasts that `bench plan` saved for the arms, where it was run before."""
     kept: bool = False
     """Whether the folders of the arms are gone, and everything comes from table.parquet and `archive`."""

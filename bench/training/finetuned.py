@@ -12,7 +12,7 @@ from bench.errors import FIRST_DOES_NOT_FIT, OverBudget
 from bench.training.batches import Encoded, encode, plan_batches
 from bench.training.calibration import CALIBRATION_STEPS, sample
 from bench.training.loop import Planned, step_flops
-from bench.training.output_lengths import label_lengths
+from bench.training.output_lengths import with_expected_labels
 from bench.training.recipes import Trained
 
 
@@ -38,15 +38,10 @@ class Finetuned(Trained):
         return min(self.tuning.at_once, len(self.examples) or self.tuning.at_once)
 
     def expected_flops(self, lengths: OutputLengths, context: BuildContext) -> float | None:
-        """Assign the lengths of the labels at hand to the documents with generated labels, in turn."""
-        if not lengths.labels or not any(example.source in lengths.generated_sources for example in self.examples):
+        if not lengths.concern(self.examples):
             return None
-        tokens = label_lengths(self.tokenizer_folder(context.cache, 0), lengths.labels, self.max_target_tokens)
         longest, _ = self.plan(context)
-        expected = [
-            Encoded(one.source, one.target[:1] * tokens[i % len(tokens)]) if example.source in lengths.generated_sources else one
-            for i, (example, one) in enumerate(zip(self.examples, longest, strict=True))
-        ]
+        expected = with_expected_labels(longest, self.examples, lengths, self.tokenizer_folder(context.cache, 0), self.max_target_tokens)
         flops, objective = self.flop_model(context.cache), self.objective(context, ready=False)
         share = step_flops(expected, flops, self.tuning, objective) / step_flops(longest, flops, self.tuning, objective)
         return share * self.forecast_flops(context)

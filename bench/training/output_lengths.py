@@ -6,13 +6,27 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.contracts import Example
-from bench.training.batches import encode_targets
+from bench.contracts import Example, OutputLengths
+from bench.training.batches import Encoded, encode_targets
 
 
 def label_lengths(tokenizer: Path, labels: Sequence[Example], max_tokens: int) -> list[int]:
     """Return the tokens of each label by the tokenizer in the folder, end token included, cut at the limit."""
     return [len(ids) for ids in encode_targets(tokenizer, [str(one.target) for one in labels], max_tokens)]
+
+
+def with_expected_labels(
+    longest: Sequence[Encoded], examples: Sequence[Example], lengths: OutputLengths, tokenizer: Path, max_tokens: int
+) -> list[Encoded]:
+    """Return the data with generated labels of the expected lengths: those of the labels at hand, in turn.
+
+    `longest` holds the examples with generated labels at their maximum length. `lengths` has labels.
+    """
+    tokens = label_lengths(tokenizer, lengths.labels, max_tokens)
+    return [
+        Encoded(one.source, one.target[:1] * tokens[i % len(tokens)]) if example.source in lengths.generated_sources else one
+        for i, (example, one) in enumerate(zip(examples, longest, strict=True))
+    ]
 
 
 def expected_longest(lengths: Sequence[int], draws: int) -> float:

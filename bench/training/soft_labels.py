@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Self
@@ -9,7 +10,7 @@ from typing import ClassVar, Self
 import torch
 from safetensors.torch import load_file, save_file
 
-from bench.contracts import Activity, BuildContext, Example, Network, Precision, Recipe
+from bench.contracts import Activity, BuildContext, Example, Network, OutputLengths, Precision, Recipe
 from bench.errors import BenchError
 from bench.training.batches import IGNORED, Encoded, encode
 from bench.training.checkpoints import load, load_tokenizer
@@ -18,6 +19,7 @@ from bench.training.forward import Forward
 from bench.training.inference import fewer, passes
 from bench.training.losses import top_log_probs
 from bench.training.objectives import CachedObjective, Objective, SoftTargets, TeacherObjective
+from bench.training.output_lengths import with_expected_labels
 from bench.training.recipes import ModelRecipe
 from bench.training.settings import Distillation
 
@@ -44,8 +46,18 @@ class SoftLabels(Recipe):
 
     def forecast_flops(self, context: BuildContext) -> float:
         """Return exactly the FLOPs that `make` tallies: one forward pass of the teacher for each example."""
+        return self._forward_flops(self._data(context), context)
+
+    def expected_flops(self, lengths: OutputLengths, context: BuildContext) -> float | None:
+        if not lengths.concern(self.examples):
+            return None
+        folder = self.teacher.tokenizer_folder(context.cache, 0)
+        expected = with_expected_labels(self._data(context), self.examples, lengths, folder, self.max_target_tokens)
+        return self._forward_flops(expected, context)
+
+    def _forward_flops(self, data: Sequence[Encoded], context: BuildContext) -> float:
         flops = self.teacher.flop_model(context.cache)
-        return float(sum(flops.forward(len(e.source), len(e.target)) for e in self._data(context)))
+        return float(sum(flops.forward(len(e.source), len(e.target)) for e in data))
 
     def calibration_run(self, step_flops: float, context: BuildContext) -> Self:
         few = fewer(self.examples, self.forecast_flops(context), step_flops)

@@ -20,7 +20,7 @@ from bench.execution.job import ArmJob
 from bench.execution.ledger import Ledger, rows
 from bench.execution.prepared_suite import PreparedSuite
 from bench.execution.record import Record
-from bench.forecast.suite import Ahead, refuse_above
+from bench.forecast.suite import SuiteForecast, refuse_above
 from tests.forecast.both import Ground
 from tests.forecast.draws import draws
 from tests.forecast.valid_suites import Draw, suites
@@ -54,10 +54,10 @@ def body(use: str, data: st.DataObject, here: Ground) -> None:
             arm: ended(whole, record) for arm, record in expected.items()
         }
         spent = newly_spent(here, prepared, ahead, records)
-        note(f"spent {spent}, to go {ahead.to_go}")
-        assert spent <= ahead.to_go.at_most_usd + BILLIONTH
+        note(f"spent {spent}, left {ahead.remaining}")
+        assert spent <= ahead.remaining.at_most_usd + BILLIONTH
         if all(forecast.exact for arm, forecast in ahead.planned.items() if arm not in ahead.records):
-            assert spent == pytest.approx(ahead.to_go.expected_usd, abs=BILLIONTH)
+            assert spent == pytest.approx(ahead.remaining.expected_usd, abs=BILLIONTH)
 
 
 def foreseen(draw: Draw) -> Draw:
@@ -88,10 +88,10 @@ def cut_off_at(number: int) -> Iterator[None]:
             return
 
 
-def to_go(here: Ground, prepared: PreparedSuite) -> Ahead:
+def to_go(here: Ground, prepared: PreparedSuite) -> SuiteForecast:
     """What `bench plan` says of the rest; `--max-usd` allows as much as it says, and refuses a cent less."""
     ahead = here.ahead(prepared, here.plan(prepared, reuse=True), runner.kept(prepared, retry=False))
-    told = round(ahead.to_go.at_most_usd, 2)
+    told = round(ahead.remaining.at_most_usd, 2)
     refuse_above(ahead, told)
     with pytest.raises(BenchError, match="max-usd"):
         refuse_above(ahead, told - 0.01)
@@ -105,7 +105,7 @@ def ended(prepared: PreparedSuite, record: Record) -> dict[str, Any]:
     return {"status": record.status, "reason": record.reason, "usd": record.spent_usd, "facts": facts, "rows": ledger}
 
 
-def newly_spent(here: Ground, prepared: PreparedSuite, ahead: Ahead, records: dict[str, Record]) -> float:
+def newly_spent(here: Ground, prepared: PreparedSuite, ahead: SuiteForecast, records: dict[str, Record]) -> float:
     """Dollars that arms which had not ended paid for work that nobody had made before, and for labels that nobody had bought."""
     bought: dict[tuple[str, int, bool], float] = {}
     for arm in prepared.arms:

@@ -26,7 +26,7 @@ from bench.forecast import suite as forecasting
 from bench.forecast import terminal
 from bench.forecast.arm import Forecast
 from bench.forecast.output_lengths import expected_length_ratios
-from bench.forecast.suite import Ahead
+from bench.forecast.suite import SuiteForecast
 from bench.suite.arms import Arm
 from bench.training.recipes import Trained
 from tests.execution.fake_worker import in_this_process
@@ -127,10 +127,12 @@ class Ground:
         """What `bench plan` foresees of all arms."""
         return forecasting.forecasts(prepared, DryStore(prepared.cache, no_progress), no_progress, reuse=reuse)
 
-    def ahead(self, prepared: PreparedSuite, planned: Mapping[Arm, Forecast], records: Mapping[str, Record | None] | None = None) -> Ahead:
+    def ahead(
+        self, prepared: PreparedSuite, planned: Mapping[Arm, Forecast], records: Mapping[str, Record | None] | None = None
+    ) -> SuiteForecast:
         """What `bench plan --no-calibrate` says of it, shown on a screen that nobody sees."""
         ratios = expected_length_ratios(planned.values(), DryStore(prepared.cache, no_progress).context)
-        ahead = forecasting.look(prepared.suite, planned, None, 1, records or {}, ratios)
+        ahead = forecasting.suite_forecast(prepared.suite, planned, None, 1, records or {}, ratios)
         screen = Console(file=io.StringIO(), width=200)
         for block in terminal.blocks(ahead):
             screen.print(block)

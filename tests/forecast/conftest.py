@@ -10,8 +10,8 @@ import pytest
 from bench.contracts import Example, Splits, no_progress
 from bench.execution.record import Record
 from bench.execution.store import DryStore
-from bench.forecast.calibrate import Pace
-from bench.forecast.device import Here
+from bench.forecast.calibrate import Throughput
+from bench.forecast.device import ThisMachine
 from bench.forecast.suite import forecasts
 from bench.forecast.totals import Planned
 from bench.suite import arms as plan
@@ -23,7 +23,7 @@ from tests.records import record
 START_S = 0.5
 """Seconds in which the process of an arm starts."""
 
-PACE = Pace(around_s=1.0, seconds_per_flop=1e-9, steps=3, watts=36.0, resident_bytes=1000)
+PACE = Throughput(around_s=1.0, seconds_per_flop=1e-9, steps=3, watts=36.0, resident_bytes=1000)
 
 WORDS = ["red", "blue", "green", "small", "large", "round", "square", "cat", "dog", "bird", "house", "tree", "river", "stone", "cloud"]
 DOCUMENTS = [f"the {a} {b} stood by the {c}" for a in WORDS[:7] for b in WORDS[7:10] for c in WORDS[10:]]
@@ -77,12 +77,12 @@ def planned(loaded: Suite, cache: Path, only: str = "*") -> Planned:
     return forecasts(ready, DryStore(cache, no_progress), no_progress, reuse=False)
 
 
-def here(arms: Planned, room: float = math.inf) -> Here:
+def here(arms: Planned, room: float = math.inf) -> ThisMachine:
     keys = [work.recipe.key for forecast in arms.values() for work in forecast.works if work.bill.flops]
-    return Here(
+    return ThisMachine(
         title="a machine",
         room_bytes=room,
-        paces=dict.fromkeys(keys, PACE),
+        throughputs=dict.fromkeys(keys, PACE),
         peaks=dict.fromkeys(keys, 5000),
         process_counts=True,
         starts={"own": START_S},

@@ -28,7 +28,7 @@ ANSWERS = ("words", "a class", "nothing", "too much")
 MANY = 1000
 """More than there is of anything."""
 
-PARTS_LEFT_OUT = {
+PARTS_LEFT_OUT = {  # prose: reasons
     ("metrics", "bert_ibleu"): "it downloads a model",
     ("metrics", "evaluate"): "it loads code of the reader's own, and a plan does not score",
     ("metrics", "classification"): "its labels are classes, and a plan does not score",
@@ -45,6 +45,7 @@ LEFT_OUT: dict[Field, str] = {
         for name in ("large", "models", "texts", "tasks", "strategies", "metrics", "rank_by", "profilers", "start_labels", "prices")
     },
     (Task, "prefix"): "text before a document; documents of several lengths are drawn",
+    (PriceBook, "usd_per_unit"): "for meters that bench does not have",
     (PriceBook, "usd_per_1k_items"): "put together in `suites`, task by task",
     (Pays, "evaluation"): "it has one value",
     (Pays, "hyperparameter_search"): "it has one value",
@@ -85,6 +86,7 @@ GIVEN: dict[Field, Drawn] = {
     (PriceBook, "label_usd"): st.sampled_from([0.2, 1 / 3, 0.5, 3.0, 1e-6, 0.0]),
     (PriceBook, "device_hour_usd"): st.sampled_from([36_000.0, 36_000.0, 36_000.0, 1.875, 0.0]),
     (PriceBook, "device_flops_per_second"): st.sampled_from([1e9, 1e8, 1e10, 1e14]),
+    (PriceBook, "meter"): st.sampled_from(["flops", "wall", "energy", "items"]),
     (PriceBook, "kwh_usd"): st.sampled_from([0.1, 1e6]),
     (PriceBook, "usd_per_1m_prompt_tokens"): st.sampled_from([0.0, 3.0, 5000.0]),
     (PriceBook, "usd_per_1m_output_tokens"): st.sampled_from([0.0, 15.0, 20_000.0]),

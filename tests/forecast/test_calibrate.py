@@ -1,4 +1,4 @@
-"""A pace is that of the steps that were timed; everything that takes time can be rehearsed."""
+"""A pace is that of the steps that were timed; everything that takes time can be calibrated."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,8 +7,7 @@ import pytest
 
 from bench.contracts import Recipe, no_progress
 from bench.execution.store import DryStore
-from bench.forecast import calibrate
-from bench.forecast.calibrate import Pace, Stopwatch, kind, rehearse
+from bench.forecast.calibrate import Stopwatch, Throughput, calibrate, kind
 from bench.forecast.calibration_cache import takes_time
 from bench.profilers.energy import Energy
 from bench.profilers.wall import Wall
@@ -30,7 +29,7 @@ class Clock:
 
 
 def test_the_first_step_does_not_count_where_there_are_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calibrate, "time", Clock(100.0, 109.0, 109.0, 111.0, 111.0, 115.0))
+    monkeypatch.setattr("bench.forecast.calibrate.time", Clock(100.0, 109.0, 109.0, 111.0, 111.0, 115.0))
     watch = Stopwatch(at_most_s=60)
     for flops in (10.0, 20.0, 30.0):
         assert watch.can_afford(flops)
@@ -39,12 +38,12 @@ def test_the_first_step_does_not_count_where_there_are_others(monkeypatch: pytes
 
 
 def test_a_single_step_is_the_pace_and_steps_that_never_asked_are_told_by_their_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calibrate, "time", Clock(0.0, 5.0))
+    monkeypatch.setattr("bench.forecast.calibrate.time", Clock(0.0, 5.0))
     one = Stopwatch()
     one.can_afford(10.0)
     one.record_step(10.0)
     assert one.seconds_per_flop == 0.5
-    monkeypatch.setattr(calibrate, "time", Clock(7.0, 9.0))
+    monkeypatch.setattr("bench.forecast.calibrate.time", Clock(7.0, 9.0))
     unasked = Stopwatch()
     unasked.record_step(100.0)
     unasked.record_step(8.0)
@@ -53,7 +52,7 @@ def test_a_single_step_is_the_pace_and_steps_that_never_asked_are_told_by_their_
 
 
 def test_no_step_begins_after_the_time_is_up_and_the_first_one_always_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calibrate, "time", Clock(0.0, 11.0, 11.0))
+    monkeypatch.setattr("bench.forecast.calibrate.time", Clock(0.0, 11.0, 11.0))
     watch = Stopwatch(at_most_s=10)
     assert watch.can_afford(1.0)
     watch.record_step(1.0)
@@ -61,7 +60,7 @@ def test_no_step_begins_after_the_time_is_up_and_the_first_one_always_does(monke
 
 
 def test_outputs_count_as_long_as_they_were_foreseen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calibrate, "time", Clock(0.0, 1.0, 1.0, 3.0))
+    monkeypatch.setattr("bench.forecast.calibrate.time", Clock(0.0, 1.0, 1.0, 3.0))
     watch = Stopwatch()
     for _ in range(2):
         watch.can_afford(100.0)
@@ -70,7 +69,7 @@ def test_outputs_count_as_long_as_they_were_foreseen(monkeypatch: pytest.MonkeyP
 
 
 def test_work_of_known_length_is_never_found_quicker_than_it_is(cache: Path) -> None:
-    pace = rehearse(Steps(3, seconds_a_step=0.05, tail_s=0.1), cache, "cpu", {})
+    pace = calibrate(Steps(3, seconds_a_step=0.05, tail_s=0.1), cache, "cpu", {})
     assert pace.steps == 3
     assert pace.seconds_per_flop >= 0.05 / 10
     assert pace.seconds(300.0) >= 1.5
@@ -79,22 +78,22 @@ def test_work_of_known_length_is_never_found_quicker_than_it_is(cache: Path) -> 
 
 
 def test_what_is_not_steps_is_added_once_whatever_the_amount() -> None:
-    assert Pace(around_s=3.0, seconds_per_flop=0.5, steps=4, watts=None, resident_bytes=0).seconds(10.0) == 8.0
+    assert Throughput(around_s=3.0, seconds_per_flop=0.5, steps=4, watts=None, resident_bytes=0).seconds(10.0) == 8.0
 
 
 def test_power_is_told_where_an_instrument_tells_energy(cache: Path) -> None:
-    pace = rehearse(Steps(2, seconds_a_step=0.3), cache, "cpu", {"energy": Energy(country_iso_code="DEU"), "wall": Wall()})
+    pace = calibrate(Steps(2, seconds_a_step=0.3), cache, "cpu", {"energy": Energy(country_iso_code="DEU"), "wall": Wall()})
     assert pace.watts is None or pace.watts > 0
 
 
-def test_every_kind_of_work_of_every_strategy_can_be_takes_time(cache: Path, folder: Path) -> None:
-    done: dict[str, Pace] = {}
+def test_every_kind_of_work_of_every_strategy_can_be_calibrated(cache: Path, folder: Path) -> None:
+    done: dict[str, Throughput] = {}
     for forecast in planned(read(folder), cache, "*4usd.seed1*").values():
         assert not forecast.stops
         for work in forecast.works:
             one = kind(work.recipe, "here")
             if takes_time(work.recipe, work.bill.flops) and one not in done:
-                done[one] = rehearse(work.recipe, cache, "cpu", {})
+                done[one] = calibrate(work.recipe, cache, "cpu", {})
                 assert done[one].steps > 0 or not work.bill.flops
                 assert (done[one].seconds_per_flop > 0) == (work.bill.flops > 0)
     kinds = {one.partition("-")[0] for one in done}

@@ -13,8 +13,8 @@ from bench.errors import BenchError
 from bench.execution import prepare
 from bench.execution.store import DryStore
 from bench.forecast import calibration_cache, start_up
-from bench.forecast.calibrate import Pace
-from bench.forecast.calibration_cache import Finder
+from bench.forecast.calibrate import Throughput
+from bench.forecast.calibration_cache import CalibrationCache
 from bench.forecast.memory import batches_peak_bytes
 from bench.models.folder import Folder
 from bench.models.random import Random
@@ -42,30 +42,30 @@ class Impossible(Recipe):
         raise BenchError("no")
 
 
-def finder(cache: Path, again: bool = False, workers: int = 0, data: str = "data") -> Finder:
-    return Finder(cache=cache, device="cpu", workers=workers, profilers={}, data=data, again=again)
+def finder(cache: Path, again: bool = False, workers: int = 0, data: str = "data") -> CalibrationCache:
+    return CalibrationCache(cache=cache, device="cpu", workers=workers, profilers={}, data=data, again=again)
 
 
 def test_a_pace_is_found_once_and_anew_where_that_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
 
-    def rehearse(recipe: Recipe, cache: Path, device: str, profilers: Mapping[str, object]) -> Pace:
+    def calibrate(recipe: Recipe, cache: Path, device: str, profilers: Mapping[str, object]) -> Throughput:
         calls.append(recipe)
-        return Pace(around_s=len(calls), seconds_per_flop=1.0, steps=3, watts=None, resident_bytes=5)
+        return Throughput(around_s=len(calls), seconds_per_flop=1.0, steps=3, watts=None, resident_bytes=5)
 
-    monkeypatch.setattr(calibration_cache, "rehearse", rehearse)
+    monkeypatch.setattr(calibration_cache, "calibrate", calibrate)
     recipe = Steps(3)
-    first = finder(tmp_path).paces([recipe], no_progress)
+    first = finder(tmp_path).throughputs([recipe], no_progress)
     assert (
         first
-        == finder(tmp_path).paces([recipe], no_progress)
-        == {recipe.key: Pace(around_s=1, seconds_per_flop=1.0, steps=3, watts=None, resident_bytes=5)}
+        == finder(tmp_path).throughputs([recipe], no_progress)
+        == {recipe.key: Throughput(around_s=1, seconds_per_flop=1.0, steps=3, watts=None, resident_bytes=5)}
     )
-    assert finder(tmp_path, again=True).paces([recipe], no_progress) == {
-        recipe.key: Pace(around_s=2, seconds_per_flop=1.0, steps=3, watts=None, resident_bytes=5)
+    assert finder(tmp_path, again=True).throughputs([recipe], no_progress) == {
+        recipe.key: Throughput(around_s=2, seconds_per_flop=1.0, steps=3, watts=None, resident_bytes=5)
     }
-    assert finder(tmp_path, data="other").paces([recipe], no_progress) == {
-        recipe.key: Pace(around_s=3, seconds_per_flop=1.0, steps=3, watts=None, resident_bytes=5)
+    assert finder(tmp_path, data="other").throughputs([recipe], no_progress) == {
+        recipe.key: Throughput(around_s=3, seconds_per_flop=1.0, steps=3, watts=None, resident_bytes=5)
     }
     assert len(calls) == 3
 
@@ -73,30 +73,30 @@ def test_a_pace_is_found_once_and_anew_where_that_is_asked(tmp_path: Path, monke
 def test_what_was_found_of_a_model_is_not_taken_for_another_at_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
 
-    def rehearse(recipe: Recipe, cache: Path, device: str, profilers: Mapping[str, object]) -> Pace:
+    def calibrate(recipe: Recipe, cache: Path, device: str, profilers: Mapping[str, object]) -> Throughput:
         calls.append(recipe)
-        return Pace(around_s=len(calls), seconds_per_flop=1.0, steps=3, watts=None, resident_bytes=5)
+        return Throughput(around_s=len(calls), seconds_per_flop=1.0, steps=3, watts=None, resident_bytes=5)
 
-    monkeypatch.setattr(calibration_cache, "rehearse", rehearse)
+    monkeypatch.setattr(calibration_cache, "calibrate", calibrate)
     folder = shutil.copytree(Random(encoder_layers=1, decoder_layers=1).folder(tmp_path), tmp_path / "model")
     recipe = Shrunk(Pretrained(Folder(path=str(folder))), Compact(decoder_layers=1))
-    found = [finder(tmp_path).paces([recipe], no_progress)[recipe.key] for _ in range(2)]
+    found = [finder(tmp_path).throughputs([recipe], no_progress)[recipe.key] for _ in range(2)]
     seen = (folder / "config.json").stat()
     shutil.copytree(Random(encoder_layers=2, decoder_layers=1).folder(tmp_path), folder, dirs_exist_ok=True)
     os.utime(folder / "config.json", ns=(seen.st_atime_ns, seen.st_mtime_ns))
-    found.append(finder(tmp_path).paces([recipe], no_progress)[recipe.key])
+    found.append(finder(tmp_path).throughputs([recipe], no_progress)[recipe.key])
     assert [pace.around_s for pace in found if pace] == [1, 1, 2]
 
 
-def test_work_that_cannot_be_rehearsed_has_no_pace_and_does_not_stop_the_rest(tmp_path: Path) -> None:
-    found = finder(tmp_path).paces([Impossible(), Steps(2)], no_progress)
+def test_work_that_cannot_be_calibrated_has_no_throughput_and_does_not_stop_the_rest(tmp_path: Path) -> None:
+    found = finder(tmp_path).throughputs([Impossible(), Steps(2)], no_progress)
     assert found[Impossible().key] is None
     assert found[Steps(2).key] is not None
 
 
-def test_work_is_rehearsed_in_processes_of_its_own_as_many_as_will_run(tmp_path: Path) -> None:
+def test_work_is_calibrated_in_processes_of_its_own_as_many_as_will_run(tmp_path: Path) -> None:
     recipes = [Steps(2, "one"), Steps(2, "two"), Steps(2, "three")]
-    found = finder(tmp_path, workers=2).paces(recipes, no_progress)
+    found = finder(tmp_path, workers=2).throughputs(recipes, no_progress)
     assert all((pace := found[recipe.key]) is not None and pace.steps == 2 for recipe in recipes)
 
 
@@ -155,7 +155,7 @@ def test_peaks_are_remembered_and_of_work_without_one_nothing_is_told(tmp_path: 
     context = DryStore(cache, no_progress).context
     (forecast,) = planned(read(folder), cache, "*annotate*4usd.seed1*").values()
     recipes = [work.recipe for work in forecast.works]
-    kept = Finder(cache=cache, device="cpu", workers=0, profilers={}, data=str(tmp_path))
+    kept = CalibrationCache(cache=cache, device="cpu", workers=0, profilers={}, data=str(tmp_path))
     first = kept.peaks(recipes, "cpu", context, no_progress)
     assert first == kept.peaks(recipes, "cpu", context, no_progress)
     assert {type(r).__name__ for r in recipes if first[r.key] is None} == {"Pretrained", "Shrunk"}
@@ -167,5 +167,6 @@ def test_arms_with_fewer_examples_than_a_batch_have_a_peak_of_their_own(tmp_path
     whole = next(work.recipe for work in forecast.works if isinstance(work.recipe, Finetuned))
     few = replace(whole, examples=whole.examples[:2])
     assert whole.batches(context)[0].size[:2] == few.batches(context)[0].size[:2]
-    found = Finder(cache=cache, device="cpu", workers=0, profilers={}, data=str(tmp_path)).peaks([whole, few], "cpu", context, no_progress)
+    kept = CalibrationCache(cache=cache, device="cpu", workers=0, profilers={}, data=str(tmp_path))
+    found = kept.peaks([whole, few], "cpu", context, no_progress)
     assert 0 < (found[few.key] or 0) < (found[whole.key] or 0)

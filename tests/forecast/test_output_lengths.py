@@ -9,13 +9,14 @@ import pytest
 from bench.contracts import BuildContext, Example, OutputLengths, Recipe, no_progress
 from bench.execution.ledger import LIMITED
 from bench.execution.store import DryStore
-from bench.forecast.device import OnCard
+from bench.forecast.device import CatalogGpu
 from bench.forecast.gpus import GIB, Card
 from bench.forecast.output_lengths import expected_length_ratios
 from bench.forecast.totals import Planned
 from bench.training.finetuned import Finetuned
 from bench.training.generated import Outputs
 from bench.training.output_lengths import expected_longest
+from bench.training.soft_labels import SoftLabels
 from tests.forecast.conftest import DOCUMENTS, planned, read
 
 
@@ -80,13 +81,24 @@ def test_what_is_learnt_from_a_model_is_as_long_as_labels_are_and_bought_labels_
     assert ratio(student, labels(2), context) == 1
 
 
+def test_soft_labels_of_outputs_take_as_much_as_outputs_of_the_expected_length(arms: Planned, cache: Path) -> None:
+    context = DryStore(cache, no_progress).context
+    (forecast,) = arms.values()
+    generated = frozenset(example.source for example in outputs(arms).examples)
+    soft = [work.recipe for work in forecast.works if isinstance(work.recipe, SoftLabels)]
+    (pooled,) = [recipe for recipe in soft if any(example.source in generated for example in recipe.examples)]
+    short = replace(pooled, examples=tuple(replace(one, target=labels(2)[i % 50].target) for i, one in enumerate(pooled.examples)))
+    assert ratio(pooled, labels(2), context, generated) == pytest.approx(short.forecast_flops(context) / pooled.forecast_flops(context))
+    assert ratio(pooled, labels(2), context) == 1
+
+
 def test_time_is_reckoned_by_the_share_and_dollars_by_all_of_it(arms: Planned, cache: Path) -> None:
     (forecast,) = arms.values()
     shares = expected_length_ratios(arms.values(), DryStore(cache, no_progress).context)
     writing = [work for work in forecast.works if isinstance(work.recipe, Outputs)]
     assert writing
     assert all(0 < shares[work.recipe.key] < 1 for work in writing)
-    device = OnCard(
+    device = CatalogGpu(
         card=Card(name="card", memory_bytes=4 * GIB, usd_per_hour=1.0, bf16_flops_per_second=1e6),
         training=0.5,
         generating=0.1,

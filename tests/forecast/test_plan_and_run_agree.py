@@ -13,7 +13,7 @@ from bench.execution.ledger import rows
 from bench.execution.prepared_suite import PreparedSuite
 from bench.execution.record import Record
 from bench.forecast.arm import Forecast
-from bench.forecast.suite import Ahead
+from bench.forecast.suite import SuiteForecast
 from bench.suite.arms import Arm
 from tests.forecast.both import Ground
 from tests.forecast.draws import draws
@@ -50,7 +50,7 @@ def test_a_plan_says_how_much_it_costs_at_most_where_answers_are_of_no_use_and_t
         record = here.run(prepared)[arm.id]
         assert not forecast.exact
         assert record.facts["invalid_answers"] == 6
-        assert forecast.usd < (record.spent_usd or 0.0) <= ahead.alone[arm].at_most_usd < arm.budget_usd
+        assert forecast.usd < (record.spent_usd or 0.0) <= ahead.standalone[arm].at_most_usd < arm.budget_usd
 
 
 def body(use: str, data: st.DataObject, here: Ground) -> None:
@@ -70,12 +70,12 @@ def body(use: str, data: st.DataObject, here: Ground) -> None:
                 same(here, prepared, arm, forecast, records[arm.id])
 
 
-def agree(here: Ground, prepared: PreparedSuite, ahead: Ahead, arm: Arm, record: Record) -> None:
+def agree(here: Ground, prepared: PreparedSuite, ahead: SuiteForecast, arm: Arm, record: Record) -> None:
     """What was foreseen before anything was made, and what came of it."""
     forecast, meter = ahead.planned[arm], prepared.suite.spec.prices.paying
     assert record.spent_usd is not None
     assert record.spent_usd <= arm.budget_usd
-    total = ahead.alone[arm]
+    total = ahead.standalone[arm]
     assert record.spent_usd <= total.at_most_usd + BILLIONTH
     if meter.known_in_advance:
         assert total.expected_usd is not None

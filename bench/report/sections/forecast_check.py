@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.contracts import METERS
-from bench.forecast.saved import Foreseen
+from bench.forecast.saved import ArmForecast
 from bench.report.analysis.report_input import ReportInput
 from bench.report.blocks import Column, Paragraph, Section, Table, code, sentences
 from bench.report.text import dollars, number
@@ -33,7 +33,7 @@ class _Pair:
     """Forecast and measurement of one arm that is done. Missing numbers are NaN."""
 
     arm: str
-    forecast: Foreseen
+    forecast: ArmForecast
     seconds: float
     usd: float
     kwh: float
