@@ -25,10 +25,16 @@ Command = Callable[..., None]
 
 
 class Option(click.Option):
-    """An option with `old` names, which are accepted but not shown."""
+    """An option with `old` names, which are accepted but not shown.
 
-    def __init__(self, declared: Sequence[str], old: Sequence[str] = (), **settings: Any) -> None:
+    `complete` adds to the option what takes long to import. It runs when the command is used, not for `bench --help`.
+    """
+
+    def __init__(
+        self, declared: Sequence[str], old: Sequence[str] = (), complete: Callable[[click.Option], None] | None = None, **settings: Any
+    ) -> None:
         super().__init__([*declared, *old], **settings)
+        self.complete = complete
         hidden = {name for names in old for name in names.split("/")}
         self.old_opts = [name for name in self.opts if name in hidden]
         self.old_secondary_opts = [name for name in self.secondary_opts if name in hidden]
@@ -44,6 +50,8 @@ class Option(click.Option):
 
     def add_to_parser(self, parser: Any, ctx: click.Context) -> None:
         """Register all names with the parser, the old ones included."""
+        if self.complete:
+            self.complete(self)
         shown = self.opts, self.secondary_opts
         self.opts, self.secondary_opts = (
             [*self.opts, *self.old_opts],

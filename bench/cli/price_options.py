@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import click
 
 from bench.cli.options import DOLLARS, POSITIVE, Command, option
-from bench.contracts import METERS
 
 if TYPE_CHECKING:
     from bench.results.repricing import Quotes
@@ -24,6 +23,19 @@ def _by_task(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> d
 def _by_meter(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict[str, float]:
     """Parse 'co2=0.1' to dollars by meter."""
     return _dollars_by_name(given, "METER=USD")
+
+
+def _list_meters(option: click.Option) -> None:
+    from bench.contracts import METERS
+
+    option.type = click.Choice(list(METERS))
+    option.help = "Quantity by which compute is paid: " + ", ".join(f"{meter.name} ({meter.counts})" for meter in METERS.values()) + "."
+
+
+def _hide_unless_needed(option: click.Option) -> None:
+    from bench.contracts import METERS
+
+    option.hidden = all(meter.unit_usd for meter in METERS.values())
 
 
 def _dollars_by_name(given: tuple[str, ...], expected: str) -> dict[str, float]:
@@ -123,15 +135,15 @@ PRICE_OPTIONS = (
     ),
     option(
         "--meter",
-        type=click.Choice(list(METERS)),
-        help="Quantity by which compute is paid: " + ", ".join(f"{meter.name} ({meter.counts})" for meter in METERS.values()) + ".",
+        complete=_list_meters,
+        help="Quantity by which compute is paid.",
     ),
     option(
         "--unit-usd",
         metavar="METER=USD",
         multiple=True,
         callback=_by_meter,
-        hidden=all(meter.unit_usd for meter in METERS.values()),
+        complete=_hide_unless_needed,
         help="Price of one unit of a meter that has no price option of its own, in dollars (repeatable).",
     ),
     option(

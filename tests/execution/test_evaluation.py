@@ -42,7 +42,7 @@ def scored(
     """Subject -> score -> value."""
     splits = Splits((), (), (), tuple(Example(str(i), "document", text) for i, text in enumerate(references)), "fingerprint")
     suite: Any = SimpleNamespace(metrics={"metric": metric})
-    job: Any = SimpleNamespace(bench=SimpleNamespace(cache=cache), has_made=lambda recipe: True)
+    job: Any = SimpleNamespace(context=SimpleNamespace(cache=cache), has_made=lambda recipe: True)
     arm: Any = None
     evaluation = Evaluation(suite=suite, arm=arm, splits=splits, job=job, outcome=Outcome(student=Pretrained(student)))
     return {

@@ -101,7 +101,7 @@ def test_the_leaderboard_shows_scores_money_size_and_speed_best_first(found: dic
     board = found["leaderboard"]
     assert headings(board) == ["docstrings, 5 USD added", "docstrings, 10 USD added"]
     best = row(board, "sft")
-    assert (best["spent (USD) ↓"], best["parameters (M) ↓"], best["speed-up ↑"]) == ("3.25", "56.9", "2.50")
+    assert (best["spent (USD)"], best["parameters (M) ↓"], best["speed-up ↑"]) == ("3.25", "56.9", "2.50")
     assert (best["labels bought"], best["seeds"], best["arms"]) == ("20", "2", "2 done")
     mean, low, high = (float(part.strip("[],")) for part in best["rouge2 (points) ↑"].split())
     assert low < mean < high

@@ -118,8 +118,7 @@ class Board:
         return self.ranking.rank(line.name) if self._ranked(line) and self.ranking.tested else None
 
     def difference(self, better: Line, worse: Line, metric: Metric | None = None) -> Estimate | None:
-        """Return how much better `better` is in a metric, by default the primary one. None where nothing can
-        be paired.
+        """Return how much better `better` is in a metric, by default the primary one. None: nothing can be paired.
 
         The interval is for this one comparison. The p-value is corrected. For two ranked settings it is
         corrected by Holm over all pairs; see `ranking`. Otherwise it is multiplied by the number of

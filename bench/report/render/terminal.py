@@ -28,7 +28,9 @@ def page(sections: Sequence[Section], width: int) -> RenderableType:
     for section in sections:
         drawn += [Line(plain(section.title), style="bold"), Line()] if section.title else []
         for block in section.blocks:
-            drawn += [*_block(block, width), Line()]
+            drawn += [*_block(block, width), *([] if isinstance(block, Heading) else [Line()])]
+        left_out = dict.fromkeys(head for block in section.blocks if isinstance(block, Table) for head in _left_out(block, width))
+        drawn += [Line(f"no room here for: {plain(', '.join(left_out))}"), Line()] if left_out else []
     return Group(*drawn[:-1])
 
 
@@ -41,7 +43,7 @@ def _block(block: Block, width: int) -> list[RenderableType]:
         case Points(items):
             return [Line.assemble("- ", line(item)) for item in items]
         case Table():
-            return _table(block, width)
+            return [_table(block, width)]
         case Picture(file):
             return [Line(f"picture: {plain(file)}")]
         case Code(text):
@@ -59,7 +61,7 @@ def line(text: Text) -> Line:
     return found
 
 
-def _table(table: Table, width: int) -> list[RenderableType]:
+def _table(table: Table, width: int) -> Drawn:
     kept = _kept(table, width)
     drawn = Drawn(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in (table.columns[place] for place in kept):
@@ -69,8 +71,13 @@ def _table(table: Table, width: int) -> list[RenderableType]:
             drawn.add_column(line(column.head), overflow="fold")
     for row in table.rows:
         drawn.add_row(*(line(row[place]) for place in kept))
-    left_out = [column.head for place, column in enumerate(table.columns) if place not in kept]
-    return [drawn, *([Line(f"no room here for: {plain(', '.join(left_out))}")] if left_out else [])]
+    return drawn
+
+
+def _left_out(table: Table, width: int) -> list[str]:
+    """Return the heads of the columns that do not fit."""
+    kept = _kept(table, width)
+    return [column.head for place, column in enumerate(table.columns) if place not in kept]
 
 
 def _kept(table: Table, width: int) -> list[int]:
