@@ -51,7 +51,7 @@ def _money(plan: SuiteForecast) -> Table:
     known = {arm: _is_known(plan, arm) for arm in plan.planned}
     usd = {arm: {purpose: _dollars(forecast, purpose) for purpose in PURPOSES} for arm, forecast in plan.planned.items()}
     shown = [purpose for purpose in PURPOSES if not all(known.values()) or any(paid[purpose] for paid in usd.values())]
-    bounded = any(_differ(total) for total in plan.standalone.values())
+    bounded = any(_has_bound(plan, arm) for arm in plan.planned)
     sums = ("expected $", "at most $") if bounded else ("left $",)
     table = _table("labels bought", "pseudo-labels", *(PURPOSES[purpose] for purpose in shown), *sums)
     table.add_column("")
@@ -59,14 +59,15 @@ def _money(plan: SuiteForecast) -> Table:
         counts = [f"{forecast.facts.get(name, 0):,.0f}" for name in ("labels_bought", "pseudo_labels")]
         cells = [f"{usd[arm][purpose]:z.2f}" if purpose == "labels" or known[arm] else "?" for purpose in shown]
         total, left = plan.standalone[arm], f"{arm.budget_usd - math.fsum(usd[arm].values()):z.2f}"
-        both = [_usd(total.expected_usd), _usd(total.at_most_usd) if _differ(total) else ""] if bounded else [left]
+        both = [_usd(total.expected_usd), _usd(total.at_most_usd) if _has_bound(plan, arm) else ""] if bounded else [left]
         table.add_row(*_who(arm), *counts, *cells, *both, _ending(plan, arm))
     return table
 
 
-def _differ(total: Total) -> bool:
-    """Return whether the expected dollars and their upper bound are shown as different figures."""
-    return _usd(total.expected_usd) != _usd(total.at_most_usd)
+def _has_bound(plan: SuiteForecast, arm: Arm) -> bool:
+    """Return whether the arm's dollars are not exact, so that an upper bound is shown beside them."""
+    total = plan.standalone[arm]
+    return not plan.planned[arm].exact or _usd(total.expected_usd) != _usd(total.at_most_usd)
 
 
 def _ending(plan: SuiteForecast, arm: Arm) -> str:
@@ -103,8 +104,9 @@ def _totals(plan: SuiteForecast) -> Iterator[str]:
     standalone, once = plan.standalone.values(), plan.deduplicated
     budgets = math.fsum(arm.budget_usd for arm in plan.planned)
     expected, most = added([total.expected_usd for total in standalone]), math.fsum(total.at_most_usd for total in standalone)
-    counted_once = _both(once.expected_usd, once.at_most_usd)
-    yield f"All arms: {_both(expected, most)}, of ${budgets:,.2f} in budgets. With shared labels and work counted once: {counted_once}."
+    exact = all(forecast.exact for forecast in plan.planned.values())
+    yield f"All arms: {_both(expected, most, exact)}, of ${budgets:,.2f} in budgets."
+    yield f"With shared labels and work counted once: {_both(once.expected_usd, once.at_most_usd, exact)}."
     if plan.device:
         each = duration(added([total.seconds for total in standalone]))
         spread = _spread(once, plan.workers, [total.seconds for total in standalone])
@@ -113,10 +115,11 @@ def _totals(plan: SuiteForecast) -> Iterator[str]:
     yield from _to_go(plan)
 
 
-def _both(expected: float | None, most: float) -> str:
-    """Return dollars such as '$3.20', or '$3.20 expected, at most $4.00' where the two differ."""
-    same = _usd(expected) == _usd(most)
-    return f"${_usd(most)}" if same else f"${_usd(expected)} expected, at most ${_usd(most)}"
+def _both(expected: float | None, most: float, exact: bool) -> str:
+    """Return dollars such as '$3.20' if they are exact, 'at most $3.20', or '$3.20 expected, at most $4.00'."""
+    if _usd(expected) == _usd(most):
+        return f"${_usd(most)}" if exact else f"at most ${_usd(most)}"
+    return f"${_usd(expected)} expected, at most ${_usd(most)}"
 
 
 def _start(total: Total, arms: int) -> str:
@@ -135,8 +138,9 @@ def _to_go(plan: SuiteForecast) -> Iterator[str]:
         yield again.strip() or "All arms have ended: `bench run` has nothing to do."
     elif ended or any(forecast.begun for forecast in plan.planned.values()):
         time = f" in {_spread(left, plan.workers, _left(plan, plan.device))}" if plan.device else ""
+        exact = all(forecast.exact for arm, forecast in plan.planned.items() if arm not in plan.records)
         so_far = f"{ended} of {len(plan.planned)} arms have ended; `bench run` reuses their work."
-        yield f"{so_far} Left to do: {_both(left.expected_usd, left.at_most_usd)}{time}.{again}"
+        yield f"{so_far} Left to do: {_both(left.expected_usd, left.at_most_usd, exact)}{time}.{again}"
 
 
 def _left(plan: SuiteForecast, device: Device) -> list[float | None]:
