@@ -9,6 +9,7 @@ FREE_USD = "usd not from the purse"
 SPEED_UP = "speed_up"
 """How many times faster the student is than the large model."""
 
+LABELS_OWNED = "labels_owned"
 LABELS_BOUGHT = "labels_bought"
 PSEUDO_LABELS = "pseudo_labels"
 STUDENT_PARAMETERS = "student_parameters"

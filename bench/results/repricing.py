@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from bench.contracts import METERS, WALL, Meter
 from bench.errors import BenchError
 from bench.execution.ledger import LIMITED
+from bench.results import arm_columns
 from bench.results.table import Results
 from bench.suite.prices import Pays, PriceBook
 
@@ -227,7 +228,7 @@ def set_by_money(found: Results) -> dict[str, str]:
     arms have since 2026-11. For older arms it is unknown.
     """
     facts = found.table[(found.table["row"] == "fact") & (found.table["value"] > 0)]
-    bought = facts.loc[facts["quantity"] == "labels_bought"].groupby("arm")["value"].max()
+    bought = facts.loc[facts["quantity"] == arm_columns.LABELS_BOUGHT].groupby("arm")["value"].max()
     limited = set(facts.loc[facts["quantity"] == LIMITED, "arm"])
     reasons = {arm: [f"bought {count:,.0f} labels"] for arm, count in bought.items()}
     for arm in sorted(limited):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bench.report.analysis import missing_scores
 from bench.report.analysis.leaderboard import Metric, label
+from bench.results import arm_columns
 from bench.results.table import Results, number_or_nan
 
 
@@ -45,7 +46,7 @@ def arms(found: Results, everything: Results, primary: Metric | None) -> list[Ar
                 status=cells["status"],
                 score=None if math.isnan(score) else score,
                 reason=str(cells["reason"] or reasons.get(str(arm), "")) if math.isnan(score) else "",
-                spent_usd=cells["usd spent"],
+                spent_usd=cells[arm_columns.SPENT_USD],
                 budget_usd=cells["budget_usd"],
                 held=str(arm) in held,
             )

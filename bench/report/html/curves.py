@@ -21,11 +21,20 @@ from bench.report.analysis.leaderboard import Board, Line
 from bench.report.analysis.ranking import LOOKED_AT
 from bench.report.analysis.significance import Floats
 from bench.report.html.quantities import Amounts
+from bench.results import arm_columns
 
 COVARIANCES = 80_000
 """Largest number of pairs of points on a page. With more points the sliders move only those of the best settings."""
 
-FACTS = ("labels_bought", "pseudo_labels", "student_parameters", "student_flops", "student_ms", "large_flops", "large_ms")
+FACTS = (
+    arm_columns.LABELS_BOUGHT,
+    arm_columns.PSEUDO_LABELS,
+    arm_columns.STUDENT_PARAMETERS,
+    arm_columns.STUDENT_FLOPS,
+    arm_columns.STUDENT_MS,
+    arm_columns.LARGE_FLOPS,
+    arm_columns.LARGE_MS,
+)
 """What is known about a setting beside scores and dollars."""
 
 Facts = Mapping[tuple[float, str], Mapping[str, float]]

@@ -10,10 +10,20 @@ from bench.report.analysis.pareto import AXES, ENERGY, differ, on_axis
 from bench.report.analysis.significance import Estimate
 from bench.report.html.quantities import Amounts
 from bench.report.sections.leaderboard import rank, statuses
+from bench.results import arm_columns
 
 TITLES = {"parameters": "parameters", "FLOPs": "FLOP for one answer", "speed": "milliseconds for one answer", "energy": "kWh to make it"}
 
-FACTS = ("labels_bought", "pseudo_labels", "student_parameters", "student_ms", "student_flops", "speed_up", "usd spent", ENERGY.fact)
+FACTS = (
+    arm_columns.LABELS_BOUGHT,
+    arm_columns.PSEUDO_LABELS,
+    arm_columns.STUDENT_PARAMETERS,
+    arm_columns.STUDENT_MS,
+    arm_columns.STUDENT_FLOPS,
+    arm_columns.SPEED_UP,
+    arm_columns.SPENT_USD,
+    ENERGY.fact,
+)
 
 
 def boards(

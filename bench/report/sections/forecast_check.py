@@ -13,6 +13,7 @@ from bench.forecast.saved import ArmForecast
 from bench.report.analysis.report_input import ReportInput
 from bench.report.blocks import Column, Paragraph, Section, Table, code, sentences
 from bench.report.text import dollars, number
+from bench.results import arm_columns
 from bench.results.table import Results, number_or_nan
 
 PROMISED = 0.25
@@ -77,9 +78,9 @@ def _pairs(found: Results) -> Iterator[_Pair]:
             yield _Pair(
                 arm=str(arm),
                 forecast=forecast,
-                seconds=_cell(cells, "wall (s)"),
-                usd=_cell(cells, "usd spent"),
-                kwh=_cell(cells, "energy (kWh)"),
+                seconds=_cell(cells, arm_columns.WALL_S),
+                usd=_cell(cells, arm_columns.SPENT_USD),
+                kwh=_cell(cells, arm_columns.ENERGY_KWH),
                 peak_bytes=_cell(cells, "peak_rss (bytes)") if math.isnan(peak) else peak,
             )
 

@@ -12,6 +12,7 @@ from bench.report.analysis.report_input import ReportInput
 from bench.report.blocks import Block, Column, Heading, Paragraph, Points, Section, Table, Text, emphasis
 from bench.report.sections import published
 from bench.report.text import DASH, count, dollars, number
+from bench.results import arm_columns
 
 MILLISECONDS = (
     emphasis("ms per example"),
@@ -34,7 +35,7 @@ def section(given: ReportInput) -> Section:
     taught = [TEACHER, BEHIND_TEACHER] if any(line.teacher for board in given.boards for line in board.settings) else []
     scores = [reached_in(metric) for metric in given.leading]
     shown = [NAME, RANK, *scores, BEHIND, *taught, SEEDS, LABELS, PSEUDO_LABELS, SPENT, PARAMETERS, MS, SPEED_UP, ARMS]
-    timed = any("student_ms" in line.facts for board in given.boards for line in board.settings)
+    timed = any(arm_columns.STUDENT_MS in line.facts for board in given.boards for line in board.settings)
     times = [Paragraph(published.how_timed(given.found) or MILLISECONDS)] if timed else []
     return Section(id="leaderboard", title="Leaderboard", blocks=(*_tables(given, shown), *times, *_missing(given)))
 
@@ -147,10 +148,10 @@ BEHIND = Shown(Column("behind the best", number=True, spare=4), behind)
 TEACHER = _of_setting("its teacher", 11, _teacher)
 BEHIND_TEACHER = _of_setting("behind its teacher", 12, _behind_teacher)
 SEEDS = _of_setting("seeds", 10, lambda _, line: str(line.seeds))
-LABELS = _of_setting("labels bought", 8, lambda _, line: number(line.facts.get("labels_bought"), 0))
-PSEUDO_LABELS = _of_setting("pseudo-labels", 9, lambda _, line: number(line.facts.get("pseudo_labels"), 0))
-SPENT = _of_setting("spent (USD)", 1, lambda _, line: dollars(line.facts.get("usd spent")))
-PARAMETERS = _of_model("parameters (M) ↓", 5, "student_parameters", 1e6)
-MS = _of_model("ms per example ↓", 6, "student_ms")
-SPEED_UP = _of_setting("speed-up ↑", 7, lambda _, line: number(line.facts.get("speed_up")))
+LABELS = _of_setting("labels bought", 8, lambda _, line: number(line.facts.get(arm_columns.LABELS_BOUGHT), 0))
+PSEUDO_LABELS = _of_setting("pseudo-labels", 9, lambda _, line: number(line.facts.get(arm_columns.PSEUDO_LABELS), 0))
+SPENT = _of_setting("spent (USD)", 1, lambda _, line: dollars(line.facts.get(arm_columns.SPENT_USD)))
+PARAMETERS = _of_model("parameters (M) ↓", 5, arm_columns.STUDENT_PARAMETERS, 1e6)
+MS = _of_model("ms per example ↓", 6, arm_columns.STUDENT_MS)
+SPEED_UP = _of_setting("speed-up ↑", 7, lambda _, line: number(line.facts.get(arm_columns.SPEED_UP)))
 ARMS = _of_setting("arms", 0, lambda _, line: statuses(line), number=False)

@@ -13,6 +13,7 @@ from bench.report.blocks import Column, Paragraph, Section, Table, Text
 from bench.report.sections import leaderboard
 from bench.report.sections.leaderboard import ARMS, BEHIND, MS, PARAMETERS, RANK, SEEDS, SPENT, Shown, reached_in
 from bench.report.text import DASH, number
+from bench.results import arm_columns
 
 HOW_TO_READ = """↑: higher is better, ↓: lower is better. Scores are means over seeds and test examples with 95 % intervals. Rank and behind
 the best are within one suite and budget. A rank of 1–3 means that the setting may be anything from first to third; settings without a
@@ -20,16 +21,16 @@ significant difference share a rank. Lines of one budget are in the order of the
 means over the arms that are done. ms is the time of one answer, energy that of the whole arm, evaluation included."""
 
 FACTS = {
-    "spent_usd": "usd spent",
-    "student_parameters": "student_parameters",
-    "student_ms": "student_ms",
-    "energy_kwh": "energy (kWh)",
+    "spent_usd": arm_columns.SPENT_USD,
+    "student_parameters": arm_columns.STUDENT_PARAMETERS,
+    "student_ms": arm_columns.STUDENT_MS,
+    "energy_kwh": arm_columns.ENERGY_KWH,
 }
 """Column for other programs -> column of `results.arms`."""
 
 ENERGY = Shown(
     Column("energy (Wh) ↓", number=True, spare=7),
-    lambda _, line: "" if line.kind == "baseline" else number(line.facts.get("energy (kWh)", float("nan")) * 1000),
+    lambda _, line: "" if line.kind == "baseline" else number(line.facts.get(arm_columns.ENERGY_KWH, float("nan")) * 1000),
 )
 
 

@@ -11,6 +11,7 @@ from bench.report.blocks import Block, Column, Paragraph, Points, Section, Table
 from bench.report.plots.budget import PURPOSES
 from bench.report.sections.leaderboard import reached
 from bench.report.text import DASH, dollars, number
+from bench.results import arm_columns
 
 SCALES = {"bytes": (2**20, "MiB"), "kWh": (1e-3, "Wh"), "FLOP": (1e12, "TFLOP")}
 """Unit of readings -> a unit that is easier to read, and its size."""
@@ -18,7 +19,16 @@ SCALES = {"bytes": (2**20, "MiB"), "kWh": (1e-3, "Wh"), "FLOP": (1e12, "TFLOP")}
 OF_ONE_ANSWER = {"FLOP": (1e9, "GFLOP")}
 """The same for facts."""
 
-SHOWN = frozenset({"labels_owned", "labels_bought", "pseudo_labels", "student_parameters", "teacher_parameters", "student_ms"})
+SHOWN = frozenset(
+    {
+        arm_columns.LABELS_OWNED,
+        arm_columns.LABELS_BOUGHT,
+        arm_columns.PSEUDO_LABELS,
+        arm_columns.STUDENT_PARAMETERS,
+        arm_columns.TEACHER_PARAMETERS,
+        arm_columns.STUDENT_MS,
+    }
+)
 """Facts that the leaderboard or the section on money already shows."""
 
 MEANS = Paragraph("Means over the arms that are done, or over all arms where none is.")
@@ -58,7 +68,7 @@ def measured(given: ReportInput) -> Section | None:
 
 def other_facts(given: ReportInput) -> Section | None:
     """Return a table of the facts that are neither in the leaderboard nor among the cost axes."""
-    shown = {*SHOWN, *(["student_flops"] if given.trade_offs else [])}
+    shown = {*SHOWN, *([arm_columns.STUDENT_FLOPS] if given.trade_offs else [])}
     facts = given.found.table[given.found.table["row"] == "fact"].drop_duplicates("quantity")
     units = {str(name): str(unit) for name, unit in zip(facts["quantity"], facts["unit"], strict=True)}
     left = [name for name in units if name not in shown and any(_fact(line, name) is not None for line in _lines(given.boards))]
