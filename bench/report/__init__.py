@@ -94,19 +94,20 @@ def fields(found: Results, task: str | None = None, quotes: Quotes | None = None
 
 
 def terminal(results: Results, width: int | None = None, sections: Sequence[Maker] = ()) -> RenderableType:
-    """Return the leaderboard for rich, in `width` columns, by default those of the terminal. Arms may still
-    be running.
+    """Return the answer and the leaderboard for rich, in `width` columns, by default those of the terminal.
+    Arms may still be running.
 
-    `sections` are shown in place of the leaderboard.
+    `sections` are shown in place of these two.
     """
     from bench.report.analysis import leaderboard
     from bench.report.analysis.active_arms import current
     from bench.report.analysis.report_input import ReportInput
     from bench.report.render import terminal as screen
+    from bench.report.sections import answer
     from bench.report.sections import leaderboard as board
 
     found = current(results)
     metrics = leaderboard.metrics(found)[:2]
     given = ReportInput(folder=Path(), found=found, everything=results, metrics=metrics, boards=leaderboard.boards(found, metrics))
-    shown = [section for make in sections or [board.brief] if (section := make(given))]
+    shown = [section for make in sections or [answer.answer, board.brief] if (section := make(given))]
     return screen.page(shown, width or shutil.get_terminal_size().columns)

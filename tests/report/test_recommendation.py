@@ -15,6 +15,7 @@ from bench.report.sections import recommendation
 from bench.report.text import dollars
 from bench.results import repricing
 from bench.results.table import Results
+from tests.facts import missing
 from tests.report import study
 from tests.report.reading import section, words
 
@@ -35,10 +36,10 @@ def _advice(field: Field, budget: float, label_usd: float = study.LABEL_USD) -> 
 
 def test_it_says_what_to_buy_what_to_expect_and_what_it_costs(field: Field) -> None:
     advice = _advice(field, 160)
-    assert "take annotate: buy 2,880 labels for 144.00 USD and 16.00 USD of compute; 160.00 USD in all." in advice
+    assert missing(advice, "take annotate", "2,880 labels", "144.00 USD", "16.00 USD", "160.00 USD") == []
     assert "Expected rouge2: 44.24 [" in advice
     assert "(as it was run)" in advice
-    assert "Runner-up: distill, significantly worse (behind by 14.24 [" in advice
+    assert missing(advice, "distill, significantly worse", "14.24") == []
 
 
 def test_between_budgets_that_were_run_it_says_that_it_interpolates(field: Field) -> None:
@@ -61,7 +62,7 @@ def test_it_never_promises_what_was_not_run(field: Field) -> None:
 
 def test_of_what_was_run_with_less_money_the_best_can_be_done_again_and_it_says_so(field: Field) -> None:
     advice = _advice(field, 1000)
-    assert "The run of annotate with 160 USD costs 160.00 USD" in advice
+    assert missing(advice, "annotate with 160 USD", "160.00 USD") == []
     assert "reached 44.24 [" in advice
     assert "leaves 840.00 USD" in advice
     assert "The run of" not in _advice(field, 160)
@@ -74,7 +75,7 @@ def test_where_nothing_was_run_with_so_much_money_it_does_not_say_that_the_money
     (field,) = report.fields(Results(table=table, examples=found.examples, records=found.records, suite=found.suite))
     advice = _advice(field, 1000)
     assert "with less money" in advice
-    assert "The run of annotate with 160 USD costs 160.00 USD" in advice
+    assert missing(advice, "annotate with 160 USD", "160.00 USD") == []
 
 
 def test_where_the_budget_covers_nothing_it_says_what_would_be_covered(field: Field) -> None:

@@ -93,7 +93,7 @@ def test_the_answer_names_the_best_setting_and_compares_it(found: dict[str, Sect
         assert re.search(
             f'{kind} baseline "{baseline}": sft is significantly better .* rouge2 \\([\\d. ,\\[\\]]+\\) and rougeL \\(', details
         )
-    assert "Without a score in rouge2: distill (1 failed, 1 infeasible)." in details
+    assert "distill (1 failed, 1 infeasible)" in details
     assert re.search(r"docstrings: [^()]+ in rouge2 \([12]\.", details)
 
 
