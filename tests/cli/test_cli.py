@@ -79,7 +79,7 @@ def test_plan_shows_what_each_arm_buys_before_anything_runs(tmp_path: Path) -> N
     line = next(line for line in result.stdout.splitlines() if "annotate" in line and "$8" in line)
     assert "36" in line.split()
     assert "7.20" in line.split()
-    assert "Time in all" not in result.stdout
+    assert "Time of all arms" not in result.stdout
     assert not (tmp_path / "smoke").exists()
 
 
@@ -87,13 +87,15 @@ def test_a_plan_tells_time_memory_and_energy_of_each_arm_and_keeps_them_for_the_
     only = ("--only", "*annotate*")
     result = bench("plan", "suites/smoke.yaml", "--cache", str(tmp_path), "--results", str(tmp_path), *only, "--workers", "2")
     assert result.exit_code == 0, result.output
-    assert "Time in all" in result.stdout
+    assert "Time of all arms" in result.stdout
     kept = saved.read(tmp_path / "smoke")
     assert kept is not None
     assert len(kept.arms) == 2
     for arm in kept.arms.values():
         assert arm.exact
         assert (arm.seconds or 0) > 0
+        assert (arm.start_s or 0) > 0
+        assert arm.expected_usd == arm.usd
         assert (arm.peak_bytes or 0) > 2**27
         assert 0 < (arm.usd or 0) <= 8
 
