@@ -47,5 +47,5 @@ class NotEnough(Stop):
     """The data cannot supply what the money would buy, such as labels."""
 
 
-FIRST_DOES_NOT_FIT = "the first step does not fit into what is left"
+FIRST_DOES_NOT_FIT = "the remaining budget does not pay for the first step"
 """Why an arm is infeasible whose work may stop early, in a forecast and in a run."""

@@ -16,7 +16,7 @@ from bench.cli.options import FILE, PATH, option, results_folder, results_option
 @option(
     "--fail-on-change",
     is_flag=True,
-    help="Exit with status 1 if a score is significantly worse or an arm no longer ends.",
+    help="Exit with status 1 if a score is significantly worse or an arm that was done is not done any more.",
 )
 @option(
     "--markdown",

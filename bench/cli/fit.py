@@ -32,7 +32,7 @@ TOKENS = click.IntRange(min=2)
     metavar="N",
     type=TOKENS,
     default=512,
-    help="Length of a document in tokens.",
+    help="Maximum length of a document in tokens.",
 )
 @option(
     "--target-tokens",
@@ -40,7 +40,7 @@ TOKENS = click.IntRange(min=2)
     metavar="N",
     type=TOKENS,
     default=64,
-    help="Length of a label in tokens.",
+    help="Maximum length of a label in tokens.",
 )
 @option(
     "--batch-size",

@@ -132,7 +132,7 @@ def _refuse_repeated_ids(rows: Sequence[Row]) -> None:
         if row.id is None:
             continue
         if not row.id.strip():
-            raise DataError(f"{row.where}: the id is blank; fill it, or leave out `id`")
+            raise DataError(f"{row.where}: the id is blank; fill it, or remove the column `id`")
         if row.id in seen:
-            raise DataError(f"{row.where}: id '{row.id}' is also in {seen[row.id].where}; make ids unique, or leave out `id`")
+            raise DataError(f"{row.where}: id '{row.id}' is also in {seen[row.id].where}; make ids unique, or remove the column `id`")
         seen[row.id] = row

@@ -45,9 +45,9 @@ class Evaluation:
         given = {"student": self.outcome.student} | ({"teacher": self.outcome.teacher} if self.outcome.teacher else {})
         for name, recipe in given.items():
             if not isinstance(recipe, ModelRecipe):
-                raise BenchError(f"the strategy's {name} is a {type(recipe).__name__}, which is no model")
+                raise BenchError(f"the strategy's {name} is a {type(recipe).__name__}, which is not a model")
             if not self.job.has_made(recipe):
-                raise BenchError(f"the strategy's {name} was not made as it is: hand back the recipe that job.make returned")
+                raise BenchError(f"the strategy returns a {name} that job.make did not make; return the recipe that job.make returned")
         return {name: recipe for name, recipe in given.items() if isinstance(recipe, ModelRecipe)}
 
     def recipes(self) -> Iterator[Recipe]:

@@ -61,8 +61,9 @@ def _convert(folder: Path) -> None:
         "encoder.embed_tokens.weight",
         "decoder.embed_tokens.weight",
     }  # both are shared.weight; the encoder's graph holds a copy of its own
-    if set(weights) | copies != set(model.state_dict()):
-        raise CheckpointError(f"{source}: tensors differ from flan-t5-small's: {sorted(set(weights) ^ set(model.state_dict()))[:3]}")
+    if different := (set(weights) | copies) ^ set(model.state_dict()):
+        names = ", ".join(sorted(different)[:3])
+        raise CheckpointError(f"{source}: tensors do not have the names of flan-t5-small, such as {names}; `{INSTALL} --force-reinstall`")
     if not torch.equal(weights.pop("encoder.embed_tokens.weight"), weights["shared.weight"]):
         raise CheckpointError(f"{source}: encoder and decoder have different embeddings")
     model.load_state_dict(weights, strict=False)

@@ -155,7 +155,7 @@ def _label(job: Job, ask: Ask, prompt: Prompt, max_usd: float) -> list[Labelling
         labellings.append(job.read(made))
         answers += labellings[-1].answers
         if reason := labellings[-1].repeated_answer or repeated_answer(prompt, answers):
-            raise BenchError(f"no more labels are bought: {reason}")
+            raise BenchError(f"the LLM gets no more documents to label: {reason}")
         if labellings[-1].documents < len(recipe.examples):
             break
         start += size

@@ -88,7 +88,7 @@ def batches(
                 yield batch
                 waiting = waiting[len(batch) :]
             elif not may_stop_early:
-                raise OverBudget("generation does not fit into what is left")
+                raise OverBudget("the remaining budget does not pay for the outputs")
             elif len(batch) == 1:
                 return
             else:

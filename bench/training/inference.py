@@ -43,7 +43,7 @@ def passes(
         positions = order[at : at + BATCH]
         cost = sum(flops.forward(len(data[i].source), len(data[i].target)) for i in positions)
         if not context.usage.can_afford(cost):
-            raise OverBudget(f"the {what} do not fit into what is left")
+            raise OverBudget(f"the remaining budget does not pay for the {what}")
         batch = collate([data[i] for i in positions], model.config, context.device)
         with torch.inference_mode(), torch.autocast(context.device.partition(":")[0], dtype=torch.bfloat16, enabled=precision == "bf16"):
             kept = keep(forward(model, batch))

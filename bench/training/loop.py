@@ -151,7 +151,7 @@ def train(
                 if step == 0 and may_stop_early:
                     raise OverBudget(FIRST_DOES_NOT_FIT)
                 if not may_stop_early:
-                    raise OverBudget(f"training step {step + 1} of {order.steps} does not fit into what is left")
+                    raise OverBudget(f"the remaining budget does not pay for training step {step + 1} of {order.steps}")
                 break
             _set_rate(optimizer, learning_rate(tuning, done, 1 / order.steps))
             losses.append(_gradients(model, positions, batch, tuning, objective, precision, device))

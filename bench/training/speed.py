@@ -94,7 +94,7 @@ class InferenceSpeed(Recipe):
             generate_batch(model, tokenizer, sources[at : at + self.decoding.batch_size], config, self.precision, device)
 
     def _flops(self, context: BuildContext) -> tuple[float, float]:
-        """Return the FLOPs per example of the large model and the student."""
+        """Return the FLOPs of generating one answer, of the large model and the student."""
         large, student = (
             model.flop_model(context.cache).generation(self.source_tokens, self.target_tokens, self.decoding.beams)
             for model in (self.large, self.student)

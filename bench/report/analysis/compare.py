@@ -221,7 +221,7 @@ def _baselines(metrics: Sequence[Metric], first: _Side, second: _Side) -> Iterat
 def _close(before: pd.DataFrame, after: pd.DataFrame) -> bool:
     """Return whether a baseline's scores are the same except for rounding.
 
-    They are means over equal numbers of all arms. Seeds do not matter.
+    A baseline has the same scores in every arm, so both sides are averaged over their seeds.
     """
     one, other = before.mean().align(after.mean(), join="inner")
     return bool(np.allclose(one, other, rtol=0, atol=ROUNDING))

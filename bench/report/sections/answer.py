@@ -82,6 +82,8 @@ def _outcome(board: Board, at: str, given: ReportInput) -> Text:
     runner_up = f"{rivals[0].name} is {score(gap)} behind{corrected}."
     if equal:
         first: list[Text] = [strong(f"{at} there is no clear winner{so_far}."), f"Best guess: {best.name}, {value}; {runner_up}"]
+        if gap and gap.tested and not gap.significant and gap.low > 0:
+            first.append("The interval is for this pair alone; corrected for all pairs, the difference is not significant.")
         if len(equal) > 1:
             first.append(f"In all, {count(len(equal), 'setting')} are not significantly worse.")
     elif gap and gap.tested:

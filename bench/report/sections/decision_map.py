@@ -12,9 +12,9 @@ from bench.report.plots.decision_map import cell, names, plots
 from bench.report.text import DASH, dollars
 
 HOW_TO_READ = """A letter is the best setting there. A question mark means that there is no clear winner. A dash means that fewer than two
-settings were run with what that budget buys at that price. Scores are interpolated between the budgets that were run, and never
-extrapolated. At another price of a label the same work stands for the budget of which it spends the same share. A setting whose work money
-did not limit stands for every budget that covers it. The price of compute does not change."""
+settings are known for that budget at that price. Scores are interpolated between the budgets that were run, and never extrapolated. At
+another price of a label, the same work stands for the budget of which it spends the same share. If the budget did not limit the work of a
+setting, its score holds for every budget that pays for this work. The price of compute does not change."""
 
 BREAK_EVEN = "Each row moves one price and keeps the others at the prices of this report. The sliders of report.html do not change it."
 

@@ -16,9 +16,9 @@ from bench.results import arm_columns
 
 MILLISECONDS = (
     emphasis("ms per example"),
-    " is the time per document in batches of up to 16 random documents. Each has the greatest length that the task allows, and each output "
-    "has exactly the greatest number of tokens. The large and the compact model are timed in turn in one process; the median of 3 rounds "
-    "counts. It is not the latency of a single request.",
+    " is the time per document in batches of up to 16 random documents. Each document has the maximum length that the task allows, and "
+    "each output has exactly the maximum number of tokens. The large and the compact model are timed in turn in one process; the median "
+    "of 3 rounds counts. It is not the latency of a single request.",
 )
 
 

@@ -14,7 +14,7 @@ from bench.report.text import DASH, count, number
 
 TOKENS = {"usd_per_1m_prompt_tokens": "1 million prompt tokens", "usd_per_1m_output_tokens": "1 million output tokens"}
 ITEMS = {phase.value: phase.priced for phase in Phase if phase.priced}
-SHARED = "Work that several arms need is done once. Each of them pays for it as if it were alone."
+SHARED = "Work that several arms need is done once. Each of these arms pays the full price of that work."
 PAYERS = {"purse": "paid from the purse", "free": "not charged"}
 
 

@@ -23,7 +23,7 @@ HOW_TO_READ = (
     " compares with a large model that is tuned on the same labels and then answers; a dash means that the setting tunes none. Quality is "
     "not in these sums; the last column shows the dollars for one more point of score. ",
     code("bench price RESULTS --requests-per-month R --months T"),
-    " counts with your own use and prices.",
+    " shows the same table for your own use and prices.",
 )
 
 
