@@ -16,9 +16,6 @@ BENCH = ROOT / "bench"
 NOT_FIRST = re.compile(r"\s*(Of|By|As|So|That)\b")
 """Words with which no docstring begins: it would continue the name above it, and not say what the thing is."""
 
-TO_DO: set[str] = set()
-"""Folders and files of bench/ in which some docstrings still break the rule. Delete an entry when it is rewritten."""
-
 BANNED = re.compile(r"(?<![a-z])(told|said|surely|apart|floors?|foresight|fores[ae]\w*|pretend\w*|rehears\w*)(?![a-z])")
 """Private words for baseline, forecast, calibration, significant and report, in lower case."""
 
@@ -32,12 +29,6 @@ KEPT = {
 }
 """Strings that are banned words, and which files or users already have."""
 
-WORDS_TO_DO: set[str] = set()
-"""Folders and files in which banned words are still used. Delete an entry when it is rewritten."""
-
-SHELVES_TO_DO: set[str] = set()
-"""Shelves on which the first line of some parts is not a whole sentence. Delete an entry when it is rewritten."""
-
 
 def docstrings(path: Path) -> Iterator[tuple[int, str]]:
     """Yield (line, text) of every docstring: of modules, classes and functions, and those under fields and constants."""
@@ -46,10 +37,6 @@ def docstrings(path: Path) -> Iterator[tuple[int, str]]:
         for statement in body if isinstance(body, list) else ():
             if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant) and isinstance(statement.value.value, str):
                 yield statement.lineno, statement.value.value
-
-
-def is_to_do(path: Path) -> bool:
-    return any(path.is_relative_to(BENCH / name) for name in TO_DO)
 
 
 def banned_in_code(source: str) -> Iterator[tuple[int, str]]:
@@ -91,7 +78,7 @@ def shown_to_users() -> Iterator[Path]:
 
 
 def test_private_words_are_not_used() -> None:
-    paths = [path for path in shown_to_users() if not any(path.is_relative_to(ROOT / name) for name in WORDS_TO_DO)]
+    paths = [*shown_to_users()]
     assert len(paths) > 50
     texts = [(path, path.read_text(encoding="utf-8")) for path in paths]
     found = [(path.relative_to(ROOT), *one) for path, text in texts for one in FIND.get(path.suffix, banned_in_text)(text)]
@@ -113,18 +100,12 @@ def test_a_docstring_has_short_sentences() -> None:
 
 
 def test_no_docstring_begins_in_the_middle_of_a_sentence() -> None:
-    paths = [path for path in sorted(BENCH.rglob("*.py")) if not is_to_do(path)]
-    found = [(path.relative_to(ROOT), line, text) for path in paths for line, text in docstrings(path)]
+    found = [(path.relative_to(ROOT), line, text) for path in sorted(BENCH.rglob("*.py")) for line, text in docstrings(path)]
     assert len(found) > 1000
     assert [f"{path}:{line}" for path, line, text in found if NOT_FIRST.match(text)] == []
 
 
-def test_whatever_is_still_to_do_exists() -> None:
-    assert {name for name in TO_DO if not (BENCH / name).exists()} == set()
-    assert {name for name in WORDS_TO_DO if not (ROOT / name).exists()} == set()
-
-
-@pytest.mark.parametrize("shelf", sorted({*registry.SHELVES} - SHELVES_TO_DO))
+@pytest.mark.parametrize("shelf", sorted(registry.SHELVES))
 def test_the_first_line_of_a_part_is_a_whole_sentence(shelf: str) -> None:
     """`bench list` shows this line alone."""
     firsts = {name: (registry.find(shelf, name).__doc__ or "").strip().split("\n")[0] for name in registry.names(shelf)}

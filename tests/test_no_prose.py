@@ -8,9 +8,6 @@ from pathlib import Path
 
 TESTS = Path(__file__).parent
 
-TO_DO = {"browser", "report"}
-"""Folders and files of tests/ in which sentences are still compared. Delete an entry when it is rewritten."""
-
 LIMIT = 5
 
 EXEMPT = re.compile(r"# prose: \w+")
@@ -200,11 +197,7 @@ def test_sentences_are_found_wherever_they_are_compared() -> None:
 
 def test_no_test_compares_a_sentence() -> None:
     """Blind to: sentences in files, expected values that another file defines, and values that a function of bench returns."""
-    paths = [path for path in sorted(TESTS.rglob("*.py")) if not any(path.is_relative_to(TESTS / name) for name in TO_DO)]
+    paths = sorted(TESTS.rglob("*.py"))
     assert len(paths) > 50
     found = [(path, *one) for path in paths for one in sentences(path.read_text(encoding="utf-8")).items()]
     assert [f"{path.relative_to(TESTS)}:{line}: {text}" for path, line, text in found] == []
-
-
-def test_whatever_is_still_to_do_exists() -> None:
-    assert {name for name in TO_DO if not (TESTS / name).exists()} == set()

@@ -15,6 +15,7 @@ from bench.report.analysis import decision, leaderboard, serving_cost
 from bench.report.analysis.serving_cost import Use
 from bench.report.text import dollars
 from bench.results import repricing, table
+from tests.facts import missing
 from tests.report import study
 from tests.report.arms import write_arm, write_suite
 from tests.report.reading import equal
@@ -268,7 +269,7 @@ def test_on_paper_there_are_all_sections_and_no_controls_and_the_prices_in_words
         shown.page.emulate_media(media="print")
         for gone in ("nav", "#controls", "#reset", "#arm-choice"):
             assert not shown.page.is_visible(gone)
-        assert "one label 0.05 USD; device hour 3.6 USD" in shown.page.inner_text("#prices-text")
+        assert missing(shown.page.inner_text("#prices-text"), "one label 0.05 USD", "device hour 3.6 USD") == []
         sections = shown.page.locator("main > section")
         assert all(one.is_visible() for one in sections.all())
         assert shown.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"

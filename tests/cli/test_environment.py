@@ -73,12 +73,12 @@ def test_a_stream_that_a_test_or_a_notebook_put_there_is_left(monkeypatch: pytes
     assert sys.stdout is theirs
 
 
-@pytest.mark.parametrize(("environ", "said"), [({"TERM": "dumb"}, True), ({"TERM": "xterm"}, False), ({"NO_COLOR": "1"}, False)])
-def test_a_dumb_terminal_gets_lines_and_another_one_a_live_screen(environ: dict[str, str], said: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("environ", "has_lines"), [({"TERM": "dumb"}, True), ({"TERM": "xterm"}, False), ({"NO_COLOR": "1"}, False)])
+def test_a_dumb_terminal_gets_lines_and_another_one_a_live_screen(environ: dict[str, str], has_lines: bool, tmp_path: Path) -> None:
     shown = io.StringIO()
     with RunScreen(console=Console(file=shown, force_terminal=True, width=20, _environ=environ)) as screen:
         screen.planned(tmp_path, (), {})
-    assert ("0 arms" in shown.getvalue()) == said
+    assert ("0 arms" in shown.getvalue()) == has_lines
 
 
 def test_a_file_name_that_python_cannot_write_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,7 +94,7 @@ def test_compact_models_are_kept_where_the_records_say(smoke: Path) -> None:
         assert (smoke / record.student / "model.safetensors").exists()
 
 
-def test_teachers_and_floors_are_scored_beside_the_students(smoke: Path) -> None:
+def test_teachers_and_baselines_are_scored_beside_the_students(smoke: Path) -> None:
     rows = [row for name in records(smoke) if ".sft." in name for row in ledger.rows(smoke / name)]
     subjects = {row["subject"] for row in rows if row["row"] == "score"}
     assert {"student", "teacher"} < subjects

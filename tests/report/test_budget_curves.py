@@ -63,7 +63,7 @@ def test_effects_are_interpolated_as_the_means_are(field: Field) -> None:
 
 
 @pytest.mark.parametrize("budget", [9.9, 161])
-def test_outside_of_what_was_run_nothing_is_told(field: Field, budget: float) -> None:
+def test_outside_of_the_budgets_that_were_run_there_is_no_estimate(field: Field, budget: float) -> None:
     assert "annotate" not in _at(field, budget)
 
 

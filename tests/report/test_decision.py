@@ -38,7 +38,7 @@ def test_where_two_are_worth_the_same_neither_is_named_alone(field: Field) -> No
     assert not verdict.has_winner
 
 
-def test_of_a_setting_that_was_not_run_with_such_a_budget_nothing_is_told(field: Field) -> None:
+def test_a_setting_that_was_not_run_with_such_a_budget_is_not_compared(field: Field) -> None:
     verdict = decision.verdict(field, 5.0, field.asked)
     assert [mixture.name for mixture in verdict.candidates] == ["distill"]
     assert verdict.not_covered == ("annotate",)

@@ -6,6 +6,7 @@ import pytest
 
 from bench.report.analysis.differences import Unlike, unlike
 from bench.results import table
+from tests.facts import missing
 from tests.report.arms import write_arm, write_suite
 from tests.report.reading import equal
 
@@ -28,7 +29,7 @@ def differing(root: Path) -> list[Unlike]:
         ({"compact": {"encoder_layers": 8, "decoder_layers": 2}}, "question", "compact.decoder_layers", "4", "2"),
     ],
 )
-def test_suites_that_ask_something_else_are_told_by_what(
+def test_a_change_of_the_suite_is_named_with_both_values(
     tmp_path: Path, changes: dict[str, Any], kind: str, what: str, before: str, after: str
 ) -> None:
     for folder, changed in (("a", {}), ("b", changes)):
@@ -54,13 +55,15 @@ def test_what_an_older_version_did_not_write_is_no_difference_where_it_says_noth
     assert differing(tmp_path) == []
 
 
-def test_machines_versions_settings_and_checkpoints_are_told_apart(tmp_path: Path) -> None:
+def test_machines_versions_settings_and_checkpoints_differ_each_in_their_own_line(tmp_path: Path) -> None:
     gpu = {"cpu": "another", "packages": {"torch": "2.14.0"}, "gpus": [{"name": "NVIDIA H200"}]}
     for folder, inputs, options in (("a", "a" * 16, {}), ("b", "b" * 16, {"machine": gpu, "label_share": 0.9})):
         for strategy in ("sft", "annotate"):
             write(tmp_path / folder, strategy, inputs_fingerprint=inputs, **options)
-    assert [(one.kind, one.what, one.before, one.after) for one in differing(tmp_path)] == [
-        ("inputs", "checkpoints and texts of all 2 settings", "a" * 12, "b" * 12),
+    inputs_differ, *others = differing(tmp_path)
+    assert (inputs_differ.kind, inputs_differ.before, inputs_differ.after) == ("inputs", "a" * 12, "b" * 12)
+    assert missing(inputs_differ.what, "checkpoints", "texts", "all 2 settings") == []
+    assert [(one.kind, one.what, one.before, one.after) for one in others] == [
         ("question", "label_share of all 2 settings", "0.5", "0.9"),
         ("machine", "cpu", "a 2-core box", "another"),
         ("machine", "gpus", "–", "NVIDIA H200"),

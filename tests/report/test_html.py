@@ -59,26 +59,26 @@ def boards(found: Results) -> list[Board]:
 
 
 @given(st.text() | st.sampled_from([HOSTILE]))
-def test_text_in_json_ends_no_element_begins_none_and_comes_out_visible(said: str) -> None:
-    held = escape.script_json({said: [said]})
+def test_text_in_json_ends_no_element_begins_none_and_comes_out_visible(text: str) -> None:
+    held = escape.script_json({text: [text]})
     assert not re.search("[<>&\u2028\u2029]", held)
     held.encode("utf-8")
-    assert json.loads(held) == {escape.visible(said): [escape.visible(said)]}
+    assert json.loads(held) == {escape.visible(text): [escape.visible(text)]}
 
 
 @pytest.mark.parametrize(
-    ("said", "shown"),
+    ("text", "shown"),
     [
         ("a\u202eb", "a⟨U+202E⟩b"),
         ("\x1b[31m", "⟨U+001B⟩[31m"),
         ("\ud800", "⟨U+D800⟩"),
-        ("two\r\nlines\tand a tab", "two\nlines\tand a tab"),
+        ("two\r\nlines\tand a tab", "two\nlines\tand a tab"),  # prose: input data
         ("می\u200cخواهم", "می\u200cخواهم"),
         ("<b>&amp;", "<b>&amp;"),
     ],
 )
-def test_characters_that_would_not_show_are_written_out_and_others_stay(said: str, shown: str) -> None:
-    assert escape.visible(said) == shown
+def test_characters_that_would_not_show_are_written_out_and_others_stay(text: str, shown: str) -> None:
+    assert escape.visible(text) == shown
 
 
 def test_numbers_that_are_missing_are_null_and_never_0() -> None:

@@ -98,15 +98,15 @@ def test_other_data_have_a_table_of_their_own_with_the_reason(tmp_path: Path) ->
     assert "(data abcdef012345: two; data f00: one)" in note
 
 
-@pytest.mark.parametrize(("prints", "said"), [(("", ""), "not known"), (("aa", "bb"), "different data")])
-def test_arms_of_unknown_or_mixed_data_stand_with_nothing_else(tmp_path: Path, prints: tuple[str, str], said: str) -> None:
+@pytest.mark.parametrize(("prints", "expected"), [(("", ""), "not known"), (("aa", "bb"), "different data")])
+def test_arms_of_unknown_or_mixed_data_stand_with_nothing_else(tmp_path: Path, prints: tuple[str, str], expected: str) -> None:
     made = [write(tmp_path, name, {"sft": 5.0, "annotate": 4.0}) for name in ("one", "two")]
     for folder in made:
         for strategy, fingerprint in zip(("sft", "annotate"), prints, strict=True):
             edit(folder, f"{strategy}*", data_fingerprint=fingerprint)
     found = shown(*made)
     assert [group.folders for group in found.groups] == [("one",), ("two",)]
-    assert sum(said in note for note in found.notes) == 2
+    assert sum(expected in note for note in found.notes) == 2
 
 
 def test_other_metrics_have_a_table_of_their_own_until_one_is_asked_for(tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_a_folder_without_arms_is_left_out_and_alone_is_an_error(tmp_path: Path)
     both = bench("leaderboard", one, empty)
     assert both.exit_code == 0
     assert f"Left out: {empty}:" in " ".join(both.stdout.split())
-    for arguments, said in (
+    for arguments, expected in (
         ([empty], "no arm"),
         ([one, tmp_path / "none"], "none: "),
         ([tmp_path], "empty, one"),
@@ -183,7 +183,7 @@ def test_a_folder_without_arms_is_left_out_and_alone_is_an_error(tmp_path: Path)
     ):
         result = bench("leaderboard", *arguments)
         assert result.exit_code == 2
-        assert said in result.stderr
+        assert expected in result.stderr
 
 
 @pytest.mark.parametrize("width", [60, 100, 250])

@@ -13,6 +13,7 @@ from bench.report import sections as registered
 from bench.report.analysis.report_input import ReportInput
 from bench.report.blocks import Paragraph, Section
 from bench.results import table
+from tests.facts import missing
 from tests.report import study
 from tests.report.arms import FLOP_USD, Scores, write_arm, write_suite
 from tests.report.reading import equal, headings, made, prose, row, rows, section, shown
@@ -61,7 +62,7 @@ def write_run(folder: Path) -> None:
                         "teacher_parameters": 77e6,
                     },
                 )
-    write_arm(folder, "distill-5-0", strategy="distill", budget_usd=5.0, status="infeasible", reason="pseudo labelling costs too much")
+    write_arm(folder, "distill-5-0", strategy="distill", budget_usd=5.0, status="infeasible", reason="teacher too dear")
     write_arm(folder, "distill-5-1", strategy="distill", budget_usd=5.0, seed=1, status="failed", reason="killed by SIGKILL")
 
 
@@ -85,14 +86,15 @@ def found(run: Path) -> dict[str, Section]:
 
 def test_the_answer_names_the_best_setting_and_compares_it(found: dict[str, Section]) -> None:
     answers = prose(found["answer"]).splitlines()
-    assert answers[1].startswith("At 10 USD sft is best, rouge2 ")
+    assert answers[1].startswith("At 10 USD ")
+    assert "sft is best, rouge2 " in answers[1]
     assert "annotate is 3." in answers[1]
     details = prose(found["certainty"])
-    assert "docstrings, 10 USD: 2 seeds and 60 test examples." in details
+    assert missing(details, "docstrings, 10 USD: 2 seeds", "60 test examples") == []
     for kind, baseline in (("lead", "lead 12 words"), ("best", "the name's words")):
-        assert re.search(
-            f'{kind} baseline "{baseline}": sft is significantly better .* rouge2 \\([\\d. ,\\[\\]]+\\) and rougeL \\(', details
-        )
+        verdict = details.splitlines()[1].split(f'{kind} baseline "{baseline}": ')[1].split(" Against ")[0]
+        assert verdict.startswith("sft is significantly better")
+        assert re.search(r" rouge2 \([\d. ,\[\]]+\) and rougeL \(", verdict)
     assert "distill (1 failed, 1 infeasible)" in details
     assert re.search(r"docstrings: [^()]+ in rouge2 \([12]\.", details)
 
@@ -108,7 +110,7 @@ def test_the_leaderboard_shows_scores_money_size_and_speed_best_first(found: dic
     names = [one["strategy (setting)"] for one in rows(board)]
     assert names[:3] == ["sft", "annotate", "distill"]
     assert names[3].startswith("teacher of sft (flan-t5-small")
-    assert names[4:] == ["baseline: the name's words", "baseline: lead 12 words (lead baseline)"]
+    assert [name.split(": ") for name in names[4:]] == [["baseline", "the name's words"], ["baseline", "lead 12 words (lead baseline)"]]
     assert float(best["its teacher"]) == pytest.approx(mean + float(best["behind its teacher"].split()[0]), abs=0.02)
     assert row(board, "distill")["arms"] == "1 failed, 1 infeasible"
 
@@ -116,7 +118,7 @@ def test_the_leaderboard_shows_scores_money_size_and_speed_best_first(found: dic
 def test_every_arm_has_a_line_with_its_score_or_the_reason(run: Path, found: dict[str, Section]) -> None:
     arms = {one["arm"]: [*one.values()][1:] for one in rows(found["arms"])}
     assert arms.keys() == {path.name for path in run.iterdir() if path.is_dir()}
-    assert arms["distill-5-0"][:2] == ["infeasible", "pseudo labelling costs too much"]
+    assert arms["distill-5-0"][:2] == ["infeasible", "teacher too dear"]
     assert arms["distill-5-1"][:2] == ["failed", "killed by SIGKILL"]
     assert arms["annotate-5-0"][2:] == ["3.25", "5.00"]
 
@@ -182,8 +184,9 @@ def test_prices_by_the_item_and_by_the_token_are_listed(tmp_path: Path) -> None:
     tokens = {"usd_per_1m_prompt_tokens": 0.15, "usd_per_1m_output_tokens": 0.0}
     write_suite(tmp_path, meter="items", prices={"meter": "items", "usd_per_1k_items": items, **tokens})
     text = prose(made(tmp_path)["money"])
-    assert re.search(r"Price, wlp: 12\.5 USD .* 0\.84 USD .* 0 USD ", text)
-    assert "Price, 1 million prompt tokens: 0.15 USD" in text
+    (wlp,) = [line for line in text.splitlines() if line.startswith("Price, wlp: ")]
+    assert re.findall(r"([\d.]+) USD", wlp) == ["12.5", "0.84", "0"]
+    assert "1 million prompt tokens: 0.15 USD" in text
     assert "output tokens" not in text
     assert "usd_per" not in text
 
@@ -198,13 +201,13 @@ def test_prices_by_the_item_are_left_out_where_they_do_not_count(tmp_path: Path)
 def test_models_texts_and_the_layers_that_were_kept_are_named(tmp_path: Path) -> None:
     kept = "decoder: layers 0 4 7 of 8 (evenly spaced)"
     shape = {"encoder_layers": None, "decoder_layers": [0, 4, 7], "model": None}
-    write_suite(tmp_path, layers=[kept], models={"small": "small-nl16, 134 M"}, texts={"code": "docstrings of torch"}, compact=shape)
+    write_suite(tmp_path, layers=[kept], models={"small": "small-nl16, 134 M"}, texts={"code": "torch docstrings"}, compact=shape)
     assert prose(made(tmp_path)["models"]).splitlines() == [
         "Large model: flan-t5-small",
         "Compact model: encoder_layers: all, decoder_layers: [0, 4, 7]",
         f"Layers kept, {kept}",
         "Model small: small-nl16, 134 M",
-        "Text code: docstrings of torch",
+        "Text code: torch docstrings",
     ]
 
 

@@ -269,7 +269,7 @@ TEXT = {"type": "text", "text": "cats"}
 
 
 @pytest.mark.parametrize(
-    ("sent", "text", "apart"),
+    ("sent", "text", "separate"),
     [
         ({"content": "cats", "reasoning_content": "Hm.\nSo."}, "cats", True),
         ({"content": "cats", "reasoning": "Hm."}, "cats", True),
@@ -284,11 +284,11 @@ TEXT = {"type": "text", "text": "cats"}
     ],
 )
 def test_thoughts_beside_the_answer_are_no_part_of_it(
-    sent: dict[str, Any], text: str, apart: bool, fake: FakeEndpoint, tmp_path: Path
+    sent: dict[str, Any], text: str, separate: bool, fake: FakeEndpoint, tmp_path: Path
 ) -> None:
     fake.script = [message(completion("", output_tokens=9), sent)]
     (reply,) = asked(fake, tmp_path, ["one two three"])
-    assert (reply.text, reply.thoughts_apart, reply.output_tokens) == (text, apart, 9)
+    assert (reply.text, reply.has_separate_thoughts, reply.output_tokens) == (text, separate, 9)
 
 
 @pytest.mark.parametrize(

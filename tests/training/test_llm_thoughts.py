@@ -13,8 +13,8 @@ from bench.training.llm_thoughts import LOOK_EVERY, TAGS, answer, judge, leaves_
 LINE, LINES, CLASSES = Prompt(), Prompt(stop_at_newline=False), Prompt(answers=("yes", "no"))
 
 
-def said(text: str, finished: bool = True, apart: bool = False) -> Reply:
-    return Reply(text=text, finished=finished, prompt_tokens=1, output_tokens=1, thoughts_apart=apart)
+def said(text: str, finished: bool = True, separate: bool = False) -> Reply:
+    return Reply(text=text, finished=finished, prompt_tokens=1, output_tokens=1, has_separate_thoughts=separate)
 
 
 @pytest.mark.parametrize(("opening", "closing"), TAGS.items())
@@ -38,10 +38,10 @@ def test_an_answer_is_what_follows_the_thoughts(opening: str, closing: str) -> N
         (said("<think>\nHm.\nSo"), ("", "thoughts_only")),
         (said("<think>\nHm.\n</think>\n\n", finished=False), ("", "thoughts_only")),
         (said("<think>\nHm.\n</think>\n\na c", finished=False), ("a c", "cut_off")),
-        (said("", finished=False, apart=True), ("", "thoughts_only")),
-        (said("", apart=True), ("", "thoughts_only")),
-        (said("a cat", apart=True), ("a cat", "valid")),
-        (said("a c", finished=False, apart=True), ("a c", "cut_off")),
+        (said("", finished=False, separate=True), ("", "thoughts_only")),
+        (said("", separate=True), ("", "thoughts_only")),
+        (said("a cat", separate=True), ("a cat", "valid")),
+        (said("a c", finished=False, separate=True), ("a c", "cut_off")),
         (said("a cat"), ("a cat", "valid")),
         (said(""), ("", "empty")),
         (said("", finished=False), ("", "empty")),
@@ -65,7 +65,7 @@ def test_where_all_were_cut_off_a_first_line_may_be_a_thought_unless_it_is_a_cla
     all_cut = [said("Okay.\nThe user", finished=False), said("Yes.\nThe document", finished=False)]
     assert judge(LINE, all_cut) == [("", "thoughts_only"), ("", "thoughts_only")]
     assert judge(LINE, [*all_cut, said("a cat")]) == [("Okay.", "valid"), ("Yes.", "valid"), ("a cat", "valid")]
-    assert judge(LINE, [*all_cut, said("a cat", apart=True)])[0] == ("Okay.", "valid")
+    assert judge(LINE, [*all_cut, said("a cat", separate=True)])[0] == ("Okay.", "valid")
     assert judge(CLASSES, all_cut) == [("Okay.", "no_class"), ("yes", "valid")]
     assert judge(LINE, all_cut, opened=False) == [("Okay.", "valid"), ("Yes.", "valid")]
 
