@@ -16,7 +16,7 @@ import huggingface_hub
 import pytest
 from pydantic import ValidationError
 
-from bench.contracts import Part, no_progress
+from bench.contracts import Part, no_progress, numbers
 from bench.execution import ledger, worker
 from bench.execution.job import ArmJob, models_fingerprint
 from bench.execution.purse import Purse
@@ -224,7 +224,7 @@ def two_steps(loaded: Suite, arm: Arm, machine: Path) -> None:
     outcome = arm.cell.strategy.run(ArmJob(loaded, arm, arm.task.splits(machine / "cache", no_progress), purse, store))
     assert isinstance(outcome.student, ModelRecipe)
     assert steps_made(store, outcome.student) == 2
-    assert outcome.facts.get("pretraining_steps_made", 2) == 2
+    assert numbers(outcome.facts).get("pretraining_steps_made", 2) == 2
     assert purse.spent_usd <= arm.budget_usd
     if isinstance(outcome.teacher, Finetuned):
         assert steps_made(store, outcome.teacher) == 2
