@@ -91,7 +91,7 @@ def test_smaller_batches_are_tried_where_a_whole_one_does_not_fit(run):
 
 @one_family
 def test_generation_that_may_not_stop_early_raises(run):
-    with pytest.raises(OverBudget, match="budget .* outputs"):
+    with pytest.raises(OverBudget, match=r"budget .* outputs"):
         run(allowance=1)
 
 
