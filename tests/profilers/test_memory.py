@@ -1,4 +1,5 @@
 import gc
+import mmap
 import os
 import time
 
@@ -12,19 +13,26 @@ from bench.profilers.memory import Memory
 MIB = 2**20
 
 
+def new_pages():
+    """128 MiB of written pages straight from the system. malloc may hand out pages that were resident before."""
+    pages = np.frombuffer(mmap.mmap(-1, 128 * MIB), dtype=np.uint8)
+    pages[:] = 1
+    return pages
+
+
 def test_an_array_of_known_bytes_raises_the_peak_by_as_many(measure):
     held = []
     gc.collect()
     before = psutil.Process().memory_info().rss
-    readings = measure(Memory(), lambda: held.append(np.ones(128 * MIB, dtype=np.uint8)))
+    readings = measure(Memory(), lambda: held.append(new_pages()))
     assert readings["peak_rss"].value - before == pytest.approx(held[0].nbytes, abs=8 * MIB)
 
 
 def test_a_peak_that_is_over_before_the_end_is_still_seen(measure):
     def spike():
-        array = np.ones(128 * MIB, dtype=np.uint8)
+        pages = new_pages()
         time.sleep(0.5)
-        del array
+        del pages
 
     gc.collect()
     before = psutil.Process().memory_info().rss
