@@ -35,8 +35,10 @@ def dollars(usd: float | None, *, computed: bool = False) -> str:
     A charge is exact and is shown in cents, or with two significant digits below ten cents. A computed cost has
     three significant digits.
     """
-    if usd is None or math.isnan(usd) or usd == 0:
+    if usd is None or math.isnan(usd):
         return number(usd)
+    if abs(usd) < 1e-9:  # the ledger rounds to a billionth; less is a rounding error
+        return number(0.0)
     if not computed and abs(usd) >= 0.095:
         return number(usd)
     digits = 3 if computed else 2

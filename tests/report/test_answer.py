@@ -3,8 +3,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.console import Console
 
+from bench import report
 from bench.report.blocks import Mark, Paragraph, runs
+from bench.results import repricing, table
 from tests.facts import missing
 from tests.report.arms import Scores, write_arm
 from tests.report.reading import equal, made, prose, row, shown, words
@@ -190,3 +193,47 @@ def test_an_interval_without_0_that_is_not_significant_after_correction_is_expla
     assert "pair alone" not in small
     assert re.search(r"distill is 3\.22 \[0\.44, 6\.00\] behind \(\w+ p 0\.055\)", large)
     assert "pair alone" in large
+
+
+def test_the_setting_that_ties_is_named_also_behind_one_that_is_significantly_worse(tmp_path: Path) -> None:
+    generator = np.random.default_rng(1)
+    hard = generator.normal(30, 5, 200)
+    quiet = {f"layers={place}": (-2.0 - 3 * place, 0.02) for place in range(9)}
+    for setting, (ahead, spread) in {"": (0.0, 0.02), "layers=noisy": (-2.1, 2.5), **quiet}.items():
+        for seed in range(3):
+            scores = hard + ahead + spread * (seed - 1) + generator.normal(0, 1.0, 200)
+            write_arm(tmp_path, f"{setting}{seed}", {"student": {"rouge2": list(scores)}}, strategy="sft", setting=setting, seed=seed)
+    (answer,) = answers(tmp_path)
+    assert missing(answer, "no clear winner", "guess: sft, rouge2") == []
+    assert re.search(r"; sft \(layers=noisy\) is 2\.\d\d \[", answer)
+    assert "layers=0" not in answer
+
+
+def test_settings_without_a_seed_in_common_are_not_compared(tmp_path: Path) -> None:
+    write_arm(tmp_path, "a0", equal(3.0))
+    write_arm(tmp_path, "b1", equal(9.0), strategy="sft", seed=1)
+    (answer,) = answers(tmp_path)
+    assert missing(answer, "no clear winner", "cannot be compared") == []
+    assert "–" not in answer
+
+
+def test_equal_means_of_one_seed_are_not_called_significant(tmp_path: Path) -> None:
+    for strategy in ("annotate", "distill", "sft"):
+        write_arm(tmp_path, strategy, {"student": {"rouge2": [4.0] * 12}}, strategy=strategy)
+    assert "2 settings are equally good" in answers(tmp_path)[0]
+    assert "significant" not in answers(tmp_path)[0]
+
+
+def test_at_other_prices_the_answer_is_that_of_the_run_and_the_terminal_has_none(tmp_path: Path) -> None:
+    folder = Path(__file__).parents[2] / "results" / "reference" / "pegasus"
+    found = table.read(folder)
+    other = repricing.reprice(found, repricing.asked(found).changed({"": 1.0}))
+    console = Console(width=150, force_terminal=False, color_system=None)
+    with console.capture() as shown_then:
+        console.print(report.terminal(found, 150))
+    with console.capture() as shown_now:
+        console.print(report.terminal(other, 150))
+    assert "no clear winner" in shown_then.get()
+    assert "no clear winner" not in shown_now.get()
+    written = report.write(folder, repricing.asked(other), out=tmp_path).read_text(encoding="utf-8")
+    assert re.search(r"## Answer\n\n[^\n]*prices of the run", written)

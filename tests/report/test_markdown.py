@@ -69,6 +69,7 @@ def test_only_marks_are_markup_in_paragraphs_and_tables() -> None:
         (71009.26, "71,009.26", "71,000"),
         (0.0123456, "0.012", "0.0123"),
         (0.99951, "1.00", "1.00"),
+        (-5.6e-17, "0.00", "0.00"),
     ],
 )
 def test_dollars_have_the_digits_that_are_known(usd: float | None, shown: str, computed: str) -> None:

@@ -18,8 +18,8 @@ function fixed(value, digits = 2) {
 }
 /* As bench/report/text.py: charges are exact, computed costs have three significant digits. */
 const digits = (value, n) => value.toLocaleString("en-US", {minimumSignificantDigits: n, maximumSignificantDigits: n});
-const usd = (value) => (value > 0 && value < 0.095 ? digits(value, 2) : fixed(value));
-const computed = (value) => (value > 0 ? digits(value, 3) : fixed(value));
+const usd = (value) => (value >= 1e-9 && value < 0.095 ? digits(value, 2) : fixed(value));
+const computed = (value) => (value >= 1e-9 ? digits(value, 3) : fixed(value));
 const plain = (value) => value.toLocaleString("en-US", {maximumFractionDigits: 6});
 const between = ([, low, high]) => (missing(low) ? "" : ` [${fixed(low)}, ${fixed(high)}]`);
 /* estimate: [mean, low, high] */

@@ -25,7 +25,9 @@ HOW_TO_READ = (
     "both). An interval is for one score or one comparison. With one seed it says nothing about other seeds. ",
     emphasis("Behind the best"),
     " is paired: both sides have the same seeds and the same test examples. Its p-value is corrected for all pairs of settings at that "
-    "budget (Holm). Where all settings are equally good, at most 1 such table in 20 names a best one. ",
+    "budget (Holm). For a baseline or a teacher it is multiplied by the number of such comparisons. A positive difference favours the "
+    "setting that is named first, also where lower scores are better. Where all settings are equally good, at most 1 such table in 20 "
+    "names a best one. ",
     emphasis("Tied"),
     " means a p-value of 0.05 or more; the interval may still exclude 0. A ",
     emphasis("rank"),
@@ -39,8 +41,9 @@ HOW_TO_READ = (
 def answer(given: ReportInput) -> Section:
     """Return a paragraph for each task and budget: the best setting, the next one, and the best baseline."""
     tasks = {board.task for board in given.boards}
+    of_run = [Paragraph("With the budgets and prices of the run:")] if "asked" in given.found.suite else []
     paragraphs = [Paragraph(_outcome(board, f"{board.task}: at" if len(tasks) > 1 else "At", given)) for board in given.boards]
-    return Section(id="answer", title="Answer", blocks=tuple(paragraphs) or (Paragraph("No arm has ended yet."),))
+    return Section(id="answer", title="Answer", blocks=(*of_run, *paragraphs) if paragraphs else (Paragraph("No arm has ended yet."),))
 
 
 def certainty(given: ReportInput) -> Section | None:
@@ -77,20 +80,29 @@ def _outcome(board: Board, at: str, given: ReportInput) -> Text:
     if not rivals:
         seeds = " for every seed" if len(board.scored) > 1 else ""
         return sentences([strong(f"{at}{so_far} only {best.name} has a score{seeds}: {value}."), _beside(board, best)])
-    gap, equal = board.difference(best, rivals[0]), tied(board)
+    equal = tied(board)
+    second = (equal or rivals)[0]
+    gap = board.difference(best, second)
     corrected = f" (corrected {chance(gap)})" if gap and gap.tested else ""
-    runner_up = f"{rivals[0].name} is {score(gap)} behind{corrected}."
+    runner_up = f"{second.name} is {score(gap)} behind{corrected}." if gap else f"{second.name} {_compared(gap)[0]} it."
     if equal:
         first: list[Text] = [strong(f"{at} there is no clear winner{so_far}."), f"Best guess: {best.name}, {value}; {runner_up}"]
-        if gap and gap.tested and not gap.significant and gap.low > 0:
+        if gap and gap.tested and gap.low > 0:
             first.append("The interval is for this pair alone; corrected for all pairs, the difference is not significant.")
         if len(equal) > 1:
-            first.append(f"In all, {count(len(equal), 'setting')} are not significantly worse.")
+            first.append(f"In all, {count(len(equal), 'setting')} are {_as_good(gap)}.")
     elif gap and gap.tested:
         first = [strong(f"{at} {best.name} is best{so_far}, {value}."), f"Next, {runner_up}"]
     else:
         first = [strong(f"{at} {best.name} has the best mean{so_far}, {value}."), f"Next, {runner_up} This difference is not tested."]
     return sentences([*first, _beside(board, best)])
+
+
+def _as_good(gap: Estimate | None) -> str:
+    """Return in what way settings tie with the best one, given the difference of one of them."""
+    if gap is None:
+        return "not comparable with it"
+    return "not significantly worse" if gap.tested else "equally good on average"
 
 
 def _nothing(board: Board, given: ReportInput) -> str:
@@ -120,7 +132,8 @@ def _details(board: Board, metrics: Sequence[Metric]) -> list[str]:
     found, equal = best.scores[board.primary.name], tied(board)
     details = [count(found.seeds, "seed") + (f" and {count(found.examples, 'test example')}" if found.examples else "") + "."]
     if len(equal) > 1:
-        details.append(f"No significant difference from {best.name}: {listed([line.name for line in equal])}.")
+        ties = _as_good(board.difference(best, equal[0]))
+        details.append(f"Beside {best.name}, these settings are {ties}: {listed([line.name for line in equal])}.")
     return [*details, *_power(board), *_caveats(board, best), *_against_baselines(board, metrics, best)]
 
 
@@ -172,9 +185,8 @@ def _compared(ahead: Estimate | None) -> tuple[str, str]:
     if not ahead.tested:
         verb = "equals" if ahead.mean == 0 else f"has a {'better' if ahead.mean > 0 else 'worse'} mean than"
         return verb, f" ({score(ahead)})"
-    if not ahead.significant:
-        return "does not differ significantly from", f" ({score(ahead)})"
-    return f"is significantly {'better' if ahead.mean > 0 else 'worse'} than", f" ({score(ahead)})"
+    verb = f"is {'' if ahead.significant else 'not '}significantly {'better' if ahead.mean > 0 else 'worse'} than"
+    return ("equals" if ahead.mean == 0 else verb), f" ({score(ahead)})"
 
 
 def _efficient(found: TradeOff) -> str:
