@@ -27,7 +27,7 @@ from bench.contracts.bases import (
 from bench.contracts.meters import ENERGY, FLOPS, ITEMS, METERS, WALL, Limit, Meter
 from bench.contracts.normal_form import Form, is_blank, nfkc_form, normal_form
 from bench.contracts.part import POOL, Compact, ContentPath, Decoding, Layers, ModelLabel, Names, Part, Precision, TextLabel, paths_used
-from bench.contracts.phases import Payer, Phase
+from bench.contracts.phases import Payer, Phase, phase_named
 from bench.contracts.recipe import BuildContext, R, Recipe, Unmetered, UsageMeter, identify
 from bench.contracts.strategy import Job, Outcome, Strategy
 from bench.contracts.values import (
@@ -113,4 +113,5 @@ __all__ = [
     "normal_form",
     "numbers",
     "paths_used",
+    "phase_named",
 ]

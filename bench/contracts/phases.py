@@ -58,3 +58,8 @@ class Phase(StrEnum):
     def words(self) -> str:
         """The name in words, such as 'teacher tuning'."""
         return self.value.replace("_", " ")
+
+
+def phase_named(name: str) -> Phase:
+    """Return the phase of this name. Raises KeyError."""
+    return {phase.value: phase for phase in Phase}[name]

@@ -34,6 +34,7 @@ from bench.contracts import (
     TextLabel,
     fingerprint,
     no_progress,
+    phase_named,
 )
 from bench.data.held_out import without
 from bench.errors import MeasureError, NotEnough, OverBudget
@@ -155,6 +156,7 @@ class ArmJob(Job):
         recipe.forecast_flops(self.context)
 
     def make(self, recipe: R, phase: Phase, allow_partial: bool = False, max_usd: float | None = None) -> R:
+        phase = phase_named(phase)  # strategies of other packages may pass the name
         for needed in recipe.inputs():
             self.make(needed, phase)
         if self.has_made(recipe):

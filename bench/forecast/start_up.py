@@ -28,7 +28,7 @@ def measure(suite: Path, arm_id: str, results: Path, cache: Path, device: str) -
     begun = time.monotonic()
     with processes.one_thread():
         ran = subprocess.run(  # noqa: S603
-            [sys.executable, "-m", "bench.forecast.start_up", str(suite), arm_id, str(results), str(cache), device],
+            [sys.executable, "-P", "-m", "bench.forecast.start_up", str(suite), arm_id, str(results), str(cache), device],
             capture_output=True,
             text=True,
             check=False,

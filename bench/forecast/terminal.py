@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from rich.console import RenderableType
 from rich.table import Table
 
-from bench.contracts import Phase
+from bench.contracts import FLOPS, Phase
 from bench.forecast.arm import Forecast
 from bench.forecast.device import Device, added
 from bench.forecast.gpus import GIB
@@ -27,7 +27,8 @@ def blocks(plan: SuiteForecast) -> Iterator[RenderableType]:
         meter = plan.suite.spec.prices.meter
         yield f"The meter `{meter}` counts compute only while it runs. No arm spends more than its budget."
     if any(not forecast.exact for forecast in plan.planned.values()):
-        yield "Columns by purpose assume outputs of the maximum length; expected dollars assume outputs as long as your labels."
+        expected = "; expected dollars assume outputs as long as your labels" if _expects_shorter(plan) else ""
+        yield f"Columns by purpose assume outputs of the maximum length{expected}."
     if plan.device:
         yield ""
         yield _work(plan)
@@ -35,6 +36,12 @@ def blocks(plan: SuiteForecast) -> Iterator[RenderableType]:
         yield f"Time, memory and energy: on {plan.device.title}. Each row counts all work of its arm, even work that other arms share."
     yield ""
     yield from _totals(plan)
+
+
+def _expects_shorter(plan: SuiteForecast) -> bool:
+    """Return whether shorter outputs make the expected dollars of an arm lower than those of the longest outputs."""
+    totals = [total for arm, total in plan.standalone.items() if not plan.planned[arm].limited]
+    return plan.suite.spec.prices.paying is FLOPS and any(_usd(total.expected_usd) != _usd(total.at_most_usd) for total in totals)
 
 
 def _is_known(plan: SuiteForecast, arm: Arm) -> bool:
@@ -147,7 +154,7 @@ def _left(plan: SuiteForecast, device: Device) -> list[float | None]:
     """Return the seconds that each arm without a record has left."""
     open_ = [(arm, forecast) for arm, forecast in plan.planned.items() if arm not in plan.records]
     works = {arm: [device.takes(work).seconds for work in forecast.works if not work.shared] for arm, forecast in open_}
-    return [added([device.start_s(arm.task_label), *seconds]) for arm, seconds in works.items()]
+    return [added([device.start_s(arm.task_label) or 0.0, *seconds]) for arm, seconds in works.items()]
 
 
 def _spread(total: Total, workers: int, arms: Iterable[float | None]) -> str:

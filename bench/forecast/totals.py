@@ -40,8 +40,11 @@ class Total:
 
     @property
     def seconds(self) -> float | None:
-        """Seconds of the work and of the start of processes, one after the other. None where one is unknown."""
-        return added([self.taken.seconds, self.start_s])
+        """Seconds of the work and of the start of processes, one after the other.
+
+        None where the work's are unknown. A start that is unknown is left out.
+        """
+        return added([self.taken.seconds, self.start_s or 0.0])
 
 
 def standalone(suite: Suite, planned: Planned, device: Device, ratios: Ratios) -> dict[Arm, Total]:
@@ -58,7 +61,7 @@ def _standalone(suite: Suite, arm: Arm, forecast: Forecast, device: Device, rati
         return Total(expected_usd=forecast.usd - saved, at_most_usd=most, taken=taken, start_s=start_s)
     usd = added([forecast.usd, *(_metered_usd(suite, arm, work, device) for work in forecast.works)])
     expected = None if usd is None else min(usd, arm.budget_usd)
-    return Total(expected_usd=expected, at_most_usd=arm.budget_usd, taken=taken, start_s=start_s)
+    return Total(expected_usd=expected, at_most_usd=_metered_bound(suite, arm, forecast), taken=taken, start_s=start_s)
 
 
 def deduplicated(suite: Suite, planned: Planned, device: Device, ratios: Ratios) -> Total:
@@ -92,8 +95,15 @@ def _together(suite: Suite, planned: Planned, device: Device, ratios: Ratios, la
         return Total(expected_usd=paid - saved, at_most_usd=most, taken=taken, start_s=start_s)
     expected = added([paid, *(_metered_usd(suite, arm, work, device) for arm, work in once.values())])
     made = [_known_usd(suite, arm, work) for arm, forecast in planned.items() for work in forecast.works if not counts(work)]
-    most = math.fsum(arm.budget_usd for arm in planned) - math.fsum(made)
+    most = math.fsum(_metered_bound(suite, arm, forecast) for arm, forecast in planned.items()) - math.fsum(made)
+    expected = None if expected is None else min(expected, most)
     return Total(expected_usd=expected, at_most_usd=most, taken=taken, start_s=start_s)
+
+
+def _metered_bound(suite: Suite, arm: Arm, forecast: Forecast) -> float:
+    """Return the most that an arm can spend by seconds or kWh: its budget, or what it spent if all paid work is made."""
+    made = all(work.shared or suite.spec.pays.who(work.phase) != "purse" for work in forecast.works)
+    return forecast.usd if made else arm.budget_usd
 
 
 def _saved_usd(suite: Suite, arm: Arm, work: Work, ratios: Ratios) -> float:

@@ -28,7 +28,7 @@ The largest limit is taken where no limit suffices, or where the lengths are unk
 """
 
 TEST_WANTED, DEV_WANTED = 1000, 200
-"""InitOptions numbers of test and dev documents."""
+"""Numbers of test and dev documents that a suite should have."""
 TEST_SHARES, DEV_SHARES = (0.05, 0.25), (0.02, 0.1)
 """Smallest and largest shares of the labelled documents for test, and for dev."""
 

@@ -65,7 +65,7 @@ def costs(config: Any, compact: Compact, how: Methods, source: float, target: fl
     from bench.forecast.arm import forecast
     from bench.suite import arms, suite_file
 
-    read, generated = max(round(source), 1), max(round(target), 1)
+    read, generated = max(round(source), 4), max(round(target), 2)  # the least that a task allows
     texts = [Example(str(i), "a " * read, "a " * generated) for i in range(POOL + 2)]
     pool = tuple(Example(e.id, e.source) for e in texts[2:])
     splits = Splits(train=tuple(texts[:1]), unlabelled=pool, dev=(), test=tuple(texts[1:2]), fingerprint="")

@@ -47,7 +47,7 @@ class InitOptions:
 
 
 def write(data: Path, wanted: InitOptions, cache: Path, show: Callable[[str], None]) -> Path:
-    """DatasetProfile at a file, write a suite for it that runs, and return the suite's path.
+    """Look at a file, write a suite for it that runs, and return the suite's path.
 
     `show` receives what was found, what is assumed, and the next step, a line at a time. Raises BenchError,
     one line, where no suite can be written.

@@ -44,8 +44,8 @@ def test_the_time_of_an_arm_holds_the_start_of_its_process(tiny: Suite, arms: Pl
         assert total.seconds == pytest.approx((total.taken.seconds or 0) + START_S)
     assert found.deduplicated.start_s == pytest.approx(len(arms) * START_S)
     unknown = suite_forecast(tiny, arms, replace(here(arms), starts={}), 2)
-    assert unknown.deduplicated.seconds is None
-    assert unknown.deduplicated.taken.seconds == found.deduplicated.taken.seconds
+    assert unknown.deduplicated.start_s is None
+    assert unknown.deduplicated.seconds == unknown.deduplicated.taken.seconds == found.deduplicated.taken.seconds
 
 
 def test_what_is_not_foreseen_of_one_piece_of_work_is_not_foreseen_of_the_arm() -> None:
@@ -96,7 +96,9 @@ def test_where_money_is_metered_it_is_estimated_by_time_or_energy_and_the_budget
         charges=(Charge(kind="compute", quantity=0.5, unit="", unit_price_usd=1.0, paid_by="purse", phase="student_training"),),
         works=tuple(trained),
     )
-    assert suite_forecast(by_meter, {arm: done}, here(arms), 1).standalone[arm].expected_usd == 0.5  # what is made has its charges
+    made = suite_forecast(by_meter, {arm: done}, here(arms), 1).standalone[arm]
+    assert made.expected_usd == made.at_most_usd == 0.5  # what is made has its charges, and nothing more is spent
+    assert found.deduplicated.expected_usd <= found.deduplicated.at_most_usd
     assert suite_forecast(by_meter, arms, None, 1).deduplicated.expected_usd is None
 
 

@@ -49,3 +49,11 @@ def test_a_decoder_only_model_has_costs(tmp_path: Any) -> None:
     found = costs(large.config, small, methods(large, 30), 30, 8)
     assert found is not None
     assert all(cost.flops(1, 1) > 0 for cost in found.values())
+
+
+def test_documents_of_a_word_and_labels_of_a_token_have_costs() -> None:
+    large = Large(use="hub", config=published("google/flan-t5-small"))
+    small, _ = compact(large)
+    found = costs(large.config, small, methods(large, 30), 1.2, 1.0)
+    assert found is not None
+    assert found["annotate"].flops(1, 0) > 0
