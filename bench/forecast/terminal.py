@@ -13,7 +13,7 @@ from bench.forecast.arm import Forecast
 from bench.forecast.device import Device, added
 from bench.forecast.gpus import GIB
 from bench.forecast.suite import SuiteForecast
-from bench.forecast.totals import Total
+from bench.forecast.totals import Total, is_paid_work_made
 from bench.suite.arms import Arm
 
 PURPOSES = {"labels": "labels $", **{phase.value: phase.heading for phase in Phase if phase.heading}}
@@ -49,9 +49,7 @@ def _is_known(plan: SuiteForecast, arm: Arm) -> bool:
 
     They are where the meter is known in advance, or where all work that its purse pays is already made.
     """
-    spec = plan.suite.spec
-    paid = [work for work in plan.planned[arm].works if spec.pays.who(work.phase) == "purse"]
-    return spec.prices.paying.known_in_advance or all(work.shared for work in paid)
+    return plan.suite.spec.prices.paying.known_in_advance or is_paid_work_made(plan.suite, plan.planned[arm])
 
 
 def _money(plan: SuiteForecast) -> Table:

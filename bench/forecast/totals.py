@@ -102,8 +102,12 @@ def _together(suite: Suite, planned: Planned, device: Device, ratios: Ratios, la
 
 def _metered_bound(suite: Suite, arm: Arm, forecast: Forecast) -> float:
     """Return the most that an arm can spend by seconds or kWh: its budget, or what it spent if all paid work is made."""
-    made = all(work.shared or suite.spec.pays.who(work.phase) != "purse" for work in forecast.works)
-    return forecast.usd if made else arm.budget_usd
+    return forecast.usd if is_paid_work_made(suite, forecast) else arm.budget_usd
+
+
+def is_paid_work_made(suite: Suite, forecast: Forecast) -> bool:
+    """Return whether all work that the purse pays for is already made."""
+    return all(work.shared for work in forecast.works if suite.spec.pays.who(work.phase) == "purse")
 
 
 def _saved_usd(suite: Suite, arm: Arm, work: Work, ratios: Ratios) -> float:

@@ -109,7 +109,7 @@ def terminal(results: Results, width: int | None = None, sections: Sequence[Make
     found = current(results)
     metrics = leaderboard.metrics(found)[:2]
     given = ReportInput(folder=Path(), found=found, everything=results, metrics=metrics, boards=leaderboard.boards(found, metrics))
-    repriced = "asked" in found.suite  # then the answer is that of the run, at its own prices
-    makers = sections or ([answer.answer, board.brief] if given.boards and not repriced else [board.brief])
+    # at other prices the answer would still be that of the run
+    makers = sections or ([answer.answer, board.brief] if given.boards and not found.repriced else [board.brief])
     shown = [section for make in makers if (section := make(given))]
     return screen.page(shown, width or shutil.get_terminal_size().columns)

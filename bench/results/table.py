@@ -59,6 +59,11 @@ class Results:
     kept: bool = False
     """Whether the folders of the arms are gone, and everything comes from table.parquet and `archive`."""
 
+    @property
+    def repriced(self) -> bool:
+        """Whether the dollars are at other prices than those of the run."""
+        return "asked" in self.suite
+
     @cached_property
     def by_arm(self) -> pd.DataFrame:
         """The result of `arms` for this table, computed once. Do not change it in place."""

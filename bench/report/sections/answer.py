@@ -41,7 +41,7 @@ HOW_TO_READ = (
 def answer(given: ReportInput) -> Section:
     """Return a paragraph for each task and budget: the best setting, the next one, and the best baseline."""
     tasks = {board.task for board in given.boards}
-    of_run = [Paragraph("With the budgets and prices of the run:")] if "asked" in given.found.suite else []
+    of_run = [Paragraph("With the budgets and prices of the run:")] if given.found.repriced else []
     paragraphs = [Paragraph(_outcome(board, f"{board.task}: at" if len(tasks) > 1 else "At", given)) for board in given.boards]
     return Section(id="answer", title="Answer", blocks=(*of_run, *paragraphs) if paragraphs else (Paragraph("No arm has ended yet."),))
 

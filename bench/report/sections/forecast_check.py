@@ -53,7 +53,7 @@ def section(given: ReportInput) -> Section | None:
     those of the forecast.
     """
     found, forecast = given.found, given.found.forecasts
-    if forecast is None or "asked" in found.suite:
+    if forecast is None or found.repriced:
         return None
     title = "Forecast and measurement"
     if forecast.problem:
