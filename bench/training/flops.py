@@ -9,7 +9,8 @@ machine.
     forward          encoder(s) + cross keys and values(s) + decoder(s, t) + head(t)
     training         3 x where weights learn: forward, gradient of the inputs, gradient of the weights
                      embeddings frozen: head 2 x (its inputs still need their gradient)
-                     encoder frozen: encoder 1 x; cross keys and values 2 x (their inputs need no gradient)
+                     encoder frozen: encoder 1 x, or only once for each source where its states are kept;
+                     cross keys and values 2 x (their inputs need no gradient)
                      LoRA: weights 2 x (forward, gradient of the inputs), their adapters 3 x, head 2 x;
                      1 x less for both where no input needs a gradient: queries, keys and values of first
                      layers, cross keys and values beside a frozen encoder
@@ -111,7 +112,11 @@ class FlopModel:
     def forward(self, source: int, target: int) -> int:
         """Return the FLOPs of one forward pass over one example, with all target positions at once."""
         source, target = self._stacks(source, target)
-        return self._encode(source) + self.cross * source + self._decode(source, target) + self.head * target
+        return self.encoding(source) + self.cross * source + self._decode(source, target) + self.head * target
+
+    def encoding(self, source: int) -> int:
+        """Return the FLOPs of one forward pass of the encoder over one example. 0 for a decoder-only model."""
+        return self.encoder * source + self.encoder_pairs * source * source
 
     def adapters(self, source: int, target: int, freeze: Freeze, rank: int) -> int:
         """Return the FLOPs of the LoRA adapters in one forward pass over one example. `forward` does not
@@ -134,7 +139,7 @@ class FlopModel:
         cross_passes = 2 if freeze == "encoder" else 3
         head_passes = 3 if freeze == "none" else 2
         return (
-            encoder_passes * self._encode(source)
+            encoder_passes * self.encoding(source)
             + cross_passes * self.cross * source
             + 3 * self._decode(source, target)
             + head_passes * self.head * target
@@ -146,7 +151,7 @@ class FlopModel:
         cross = layers.cross.adapted(rank) - (layers.cross.gradient_of_inputs(rank) if encoder_frozen else 0)
         encoder = layers.encoder.adapted(rank) - layers.encoder_first.gradient_of_inputs(rank)
         return (
-            (self._encode(source) if encoder_frozen else encoder * source + 3 * self.encoder_pairs * source * source)
+            (self.encoding(source) if encoder_frozen else encoder * source + 3 * self.encoder_pairs * source * source)
             + cross * source
             + decoder * target
             + 3 * (self.decoder_pairs * target * target + self.cross_pairs * source * target)
@@ -164,14 +169,11 @@ class FlopModel:
             return beams * (self._decode(0, source) + self.decoder * steps + pairs + self.head * target)
         steps = (self.decoder + self.head + self.cross_pairs * source) * target
         pairs = self.decoder_pairs * target * (target + 1) / 2
-        return self._encode(source) + beams * (self.cross * source + steps + pairs)
+        return self.encoding(source) + beams * (self.cross * source + steps + pairs)
 
     def _stacks(self, source: int, target: int) -> tuple[int, int]:
         """Return how many tokens go through the encoder and how many through the decoder."""
         return (0, source + target) if self.causal else (source, target)
-
-    def _encode(self, source: int) -> int:
-        return self.encoder * source + self.encoder_pairs * source * source
 
     def _decode(self, source: int, target: int) -> int:
         return self.decoder * target + self.decoder_pairs * target * target + self.cross_pairs * source * target

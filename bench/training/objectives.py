@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import torch
 
@@ -47,6 +47,11 @@ def _tokens(batch: Sequence[Encoded], causal: bool) -> tuple[int, int]:
 class Objective(Protocol):
     """The loss of a training step."""
 
+    @property
+    def reads_layers(self) -> bool:
+        """Return whether the loss reads the states after each layer of the student's encoder."""
+        ...
+
     def extra_flops(self, batch: Sequence[Encoded]) -> float:
         """Return the model FLOPs of a step beside the student's forward and backward. No weights are needed."""
         ...
@@ -66,6 +71,7 @@ class LabelObjective:
     """Cross-entropy of the labels, with or without label smoothing."""
 
     smoothing: float = 0.0
+    reads_layers: ClassVar[bool] = False
 
     def extra_flops(self, batch: Sequence[Encoded]) -> float:  # noqa: ARG002
         return 0.0
@@ -90,6 +96,10 @@ class TeacherObjective:
     teacher_flops: FlopModel
     teacher: Any | None = None
     """The model on the student's device, in eval mode. None in a forecast, which computes no loss."""
+
+    @property
+    def reads_layers(self) -> bool:
+        return self.settings.hidden_weight > 0
 
     def extra_flops(self, batch: Sequence[Encoded]) -> float:
         return sum(self.teacher_flops.forward(len(e.source), len(e.target)) for e in batch)
@@ -141,6 +151,7 @@ class CachedObjective:
     smoothing: float
     targets: SoftTargets | None = None
     """The teacher's distributions. None in a forecast, which computes no loss."""
+    reads_layers: ClassVar[bool] = False
 
     def extra_flops(self, batch: Sequence[Encoded]) -> float:  # noqa: ARG002
         return 0.0

@@ -54,7 +54,7 @@ class Setting:
             return float(cost)
         again = model.forward(source, target) - model.head * (target + source * model.causal)
         again += model.adapters(source, target, freeze, rank)
-        frozen = model.encoder * source + model.encoder_pairs * source**2 if freeze == "encoder" else 0
+        frozen = model.encoding(source) if freeze == "encoder" else 0
         return float(cost + again - frozen)
 
 
