@@ -22,6 +22,7 @@ import torch
 from bench.contracts import Unmetered, no_progress
 from bench.forecast.memory import find
 from bench.training.batches import Encoded, collate, plan_batches
+from bench.training.checkpoints import with_one_gelu
 from bench.training.encoder_states import room_for
 from bench.training.flops import flop_model
 from bench.training.loop import Planned, forecast_steps, train
@@ -53,7 +54,8 @@ def examples(count: int, source: int, target: int, vocabulary: int) -> list[Enco
 
 def ours(model: Any, data: Sequence[Encoded], tuning: Tuning, keep: bool) -> float:
     """Train a copy of the model with the loop of bench, and return its last loss."""
-    student, batches = copy.deepcopy(model), plan_batches(data, tuning.batch_size, tuning.epochs, 0, seed=0)
+    student = with_one_gelu(copy.deepcopy(model))
+    batches = plan_batches(data, tuning.batch_size, tuning.epochs, 0, seed=0)
     with tempfile.TemporaryDirectory() as folder:
         return train(
             student,
@@ -124,7 +126,7 @@ def with_trainer(model: Any, source: int, target: int, mark: float, count: int) 
         "bench": run("bench", lambda: ours(model, data, tuning, keep=False)),
         "Seq2SeqTrainer": run("Seq2SeqTrainer", lambda: theirs(model, data, tuning)),
     }
-    seconds = in_turn(sides)
+    seconds = in_turn(sides, warm_up=False)
     same = "last losses " + " and ".join(f"{loss:.4f}" for loss in losses.values())
     work = f"training, batch 16, sources of up to {source} tokens, targets of up to {target}, fp32"
     return compared(seconds, work, "bench", "Seq2SeqTrainer", mark, same)
@@ -145,7 +147,7 @@ def with_states_kept(large: Any, source: int, target: int, layers: int, count: i
         "states kept": lambda: losses.update({True: ours(model, data, tuning, keep=True)}),
         "encoder in every step": lambda: losses.update({False: ours(model, data, tuning, keep=False)}),
     }
-    seconds = in_turn(sides)
+    seconds = in_turn(sides, warm_up=False)
     work = (
         f"training with a frozen encoder, {config.num_layers}+{config.num_decoder_layers} layers, 3 epochs, "
         f"{source}/{target} tokens, fp32; FLOPs allow {bound:.2f}"
@@ -167,7 +169,7 @@ def main() -> None:
         config = copy.deepcopy(model.config)
         config.update({"num_layers": 2, "num_decoder_layers": 2, "d_model": 16, "d_ff": 16, "d_kv": 8, "num_heads": 2, "vocab_size": 200})
         model = type(model)(config)
-    count = 32 if asked.tiny else 320
+    count = 32 if asked.tiny else 160
     ratios = [with_trainer(model, *shape, count) for shape in SHAPES]
     write(ratios + [with_states_kept(model, *shape, count // 2) for shape in FROZEN], asked.out)
 

@@ -27,7 +27,7 @@ from bench.forecast.memory.fake_ops import fake_outputs
 from bench.forecast.memory.tracker import AllocationTracker
 from bench.forecast.memory.workload import Kernels
 from bench.system.garbage import gc_disabled
-from bench.training.checkpoints import head_is_tied, model_class, untie
+from bench.training.checkpoints import head_is_tied, model_class, untie, with_one_gelu
 
 aten = torch.ops.aten
 
@@ -70,7 +70,7 @@ def weightless_model(config: Any, tied: bool) -> Any:
     model.tie_weights()
     if head_is_tied(model) and not tied:
         untie(model)
-    return model
+    return with_one_gelu(model)
 
 
 def _uncompiled(code: Any = None, **_: Any) -> Any:
