@@ -76,8 +76,7 @@ def leaderboard(folder: Path, where: Console) -> RenderableType:
 
 @dataclass(kw_only=True)
 class RunScreen:
-    """A runner.Screen. In a terminal it is live. Elsewhere it prints a line for each arm, and a leaderboard
-    at times."""
+    """A runner.Screen. In a terminal it is live. Elsewhere it prints a line for each arm, and a leaderboard at times."""
 
     console: Console
     _arms: Sequence[Arm] = ()
@@ -114,8 +113,7 @@ class RunScreen:
             self.console.print(self._board)
 
     def _draw(self, at_least_s: float) -> bool:
-        """Draw the leaderboard again if enough time has passed since the last time. Return whether it was
-        drawn.
+        """Draw the leaderboard again if enough time has passed since the last time. Return whether it was drawn.
 
         No process is started while it is drawn.
         """

@@ -18,12 +18,10 @@ _SPLITS = (
 
 
 def self_bleu(output: str, source: str) -> float:
-    """Return the BLEU-4 of one text against another, from 0 to 1, with brevity penalty, without smoothing,
-    case-sensitive.
+    """Return the BLEU-4 of one text against another, from 0 to 1, with brevity penalty, without smoothing, case-sensitive.
 
-    It is 0 where the texts share no four consecutive tokens, hence also where either has fewer than four. It
-    equals `bleu` of the package `evaluate`, and uses nltk. Source: Papineni et al. 2002
-    (https://aclanthology.org/P02-1040).
+    It is 0 where the texts share no four consecutive tokens, hence also where either has fewer than four. It equals `bleu` of the package
+    `evaluate`, and uses nltk. Source: Papineni et al. 2002 (https://aclanthology.org/P02-1040).
     """
     from nltk.translate.bleu_score import sentence_bleu
 
@@ -40,6 +38,5 @@ def tokens(text: str) -> list[str]:
 
 
 def _no_smoothing(precisions: Sequence[float], **_: object) -> list[float]:
-    """Do what nltk's default does, without its warning for each text: nltk takes logarithms, which need a
-    value above 0."""
+    """Do what nltk's default does, without its warning for each text: nltk takes logarithms, which need a value above 0."""
     return [precision or sys.float_info.min for precision in precisions]

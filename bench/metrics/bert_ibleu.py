@@ -34,27 +34,24 @@ class BertIbleu(Metric):
     - `bert_ibleu`: (beta + 1) / (beta / BERTScore + 1 / (1 - self-BLEU)), their weighted harmonic mean. A
       copy scores 0.
 
-    Without an encoder, `bert_score` and `bert_ibleu` are missing, with the reason. Where the encoder's folder
-    exists but cannot be used, `prepare` raises BenchError.
+    Without an encoder, `bert_score` and `bert_ibleu` are missing, with the reason. Where the encoder's folder exists but cannot be used,
+    `prepare` raises BenchError.
 
-    There are two traps. First, self-BLEU is not smoothed, so it is 0 where no four consecutive words are
-    kept. A copy of a source of under four words therefore scores like the best paraphrase; `check` counts
-    such sources. Second, BERTScore of unrelated texts is far above 0, so scores of different encoders are not
-    comparable.
+    There are two traps. First, self-BLEU is not smoothed, so it is 0 where no four consecutive words are kept. A copy of a source of under
+    four words therefore scores like the best paraphrase; `check` counts such sources. Second, BERTScore of unrelated texts is far above 0,
+    so scores of different encoders are not comparable.
 
-    Kang, Xu, Ritter 2023 (run_t5.py) compute the same with two differences. They add 1e-5 to both scores, and
-    they score an empty output as the words 'no prediction'.
+    Kang, Xu, Ritter 2023 (run_t5.py) compute the same with two differences. They add 1e-5 to both scores, and they score an empty output as
+    the words 'no prediction'.
 
-    Source: Niu, Yavuz, Zhou, Keskar, Wang, Xiong 2021, Unsupervised Paraphrasing with Pretrained Language
-    Models (EMNLP, arXiv 2010.12885), whose beta is 4.
+    Source: Niu, Yavuz, Zhou, Keskar, Wang, Xiong 2021, Unsupervised Paraphrasing with Pretrained Language Models (EMNLP, arXiv 2010.12885),
+    whose beta is 4.
     """
 
     model: ContentPath = Field(default="microsoft/deberta-xlarge-mnli", min_length=1)
-    """The encoder: a folder in the transformers layout with *.safetensors, or the hub id of a copy under
-    `--models`."""
+    """The encoder: a folder in the transformers layout with *.safetensors, or the hub id of a copy under `--models`."""
     layer: int = Field(default=40, ge=0)
-    """Layer whose states are compared. 0 is the input of the first layer. For the default model bert-score
-    uses layer 40 of 48."""
+    """Layer whose states are compared. 0 is the input of the first layer. For the default model bert-score uses layer 40 of 48."""
     idf: bool = True
     """Weight tokens by their rarity in the references. If false, all tokens weigh the same."""
     beta: float = Field(default=4.0, gt=0)

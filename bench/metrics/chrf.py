@@ -22,12 +22,11 @@ class Chrf(Metric):
       A single value may lie outside 0 to 100.
     - `chrf_sentence`: the mean over examples of sacreBLEU's sentence score.
 
-    Both texts are first put in normal form (NFC, no zero-width space), unlike in sacreBLEU. Punctuation,
-    symbols and emoji count like other characters. With `word_order: 2` this is chrF++.
+    Both texts are first put in normal form (NFC, no zero-width space), unlike in sacreBLEU. Punctuation, symbols and emoji count like other
+    characters. With `word_order: 2` this is chrF++.
 
-    Sources: Popović 2015, chrF (https://aclanthology.org/W15-3049); Popović 2017, chrF++
-    (https://aclanthology.org/W17-4770); Post 2018, A Call for Clarity in Reporting BLEU Scores (arXiv
-    1804.08771).
+    Sources: Popović 2015, chrF (https://aclanthology.org/W15-3049); Popović 2017, chrF++ (https://aclanthology.org/W17-4770); Post 2018, A
+    Call for Clarity in Reporting BLEU Scores (arXiv 1804.08771).
     """
 
     char_order: int = Field(default=6, ge=1)
@@ -70,11 +69,9 @@ class Chrf(Metric):
 
 
 def jackknife(counts: Sequence[Counts], value: Callable[[Counts], float]) -> list[float]:
-    """Return values per example for a score of summed counts. Their mean is the score, and their spread gives
-    its standard error.
+    """Return values per example for a score of summed counts. Their mean is the score, and their spread gives its standard error.
 
-    Let `without` be the score without one example. Its value is score + (examples - 1) x (mean of all `without` -
-    own `without`).
+    Let `without` be the score without one example. Its value is score + (examples - 1) x (mean of all `without` - own `without`).
 
     Source: Efron, Stein 1981, The Jackknife Estimate of Variance (Annals of Statistics 9).
     """

@@ -1,5 +1,4 @@
-"""Scores for entities and types written as 'entity [Label] entity [Label]': the published score, and a strict
-one."""
+"""Scores for entities and types written as 'entity [Label] entity [Label]': the published score, and a strict one."""
 
 from __future__ import annotations
 
@@ -25,9 +24,8 @@ NO_ENTITY = "no reference names an entity"
 class EntityTypes(Metric):
     """Scores for entities with types, written as text, 0 to 100 points.
 
-    An example is 'Prepare [Action] 4 M [Concentration] NaCl [Reagent]'. A label is a whole word '[Label]',
-    one of `labels` in any case. The words since the previous label are its entity. Other bracketed words
-    belong to entities. Words after the last label are not an entity.
+    An example is 'Prepare [Action] 4 M [Concentration] NaCl [Reagent]'. A label is a whole word '[Label]', one of `labels` in any case. The
+    words since the previous label are its entity. Other bracketed words belong to entities. Words after the last label are not an entity.
 
     - `span_f1`: the strict score. An entity is correct if its text and label equal those of a reference
       entity that is not yet matched. Extra entities lower precision, missing ones lower recall: F1 = 2 x
@@ -48,13 +46,12 @@ class EntityTypes(Metric):
       outputs score 9.25 on the WLP test file. The lowest published cell (100 labels, no distillation) is 9.1.
     - Extra entities in the output cost nothing.
 
-    F1 scores have linearised values per example (see _ratio_of_sums). Those of the published
-    kind are missing where no reference names an entity, `span_f1` where no output does either.
+    F1 scores have linearised values per example (see _ratio_of_sums). Those of the published kind are missing where no reference names an
+    entity, `span_f1` where no output does either.
 
-    A trap: T5's vocabulary lacks characters of this domain, such as '~', '<' and the Greek mu. The references
-    of the WLP test file, encoded in T5's tokens and decoded, have an `entity_type_f1` of 99.4, a `span_f1` of
-    95.9 and an `unparsed_rate` of 3.3. No T5 can do better. The authors encode and decode
-    references before they compare. This metric uses them unchanged.
+    A trap: T5's vocabulary lacks characters of this domain, such as '~', '<' and the Greek mu. The references of the WLP test file, encoded
+    in T5's tokens and decoded, have an `entity_type_f1` of 99.4, a `span_f1` of 95.9 and an `unparsed_rate` of 3.3. No T5 can do better.
+    The authors encode and decode references before they compare. This metric uses them unchanged.
     """
 
     labels: tuple[str, ...] = LABELS
@@ -100,8 +97,7 @@ def _parse(text: str, labels: frozenset[str]) -> _Parsed:
 
 
 def _published(prediction: _Parsed, reference: _Parsed) -> list[tuple[str, str]]:
-    """Return (type in the output, type in the reference) for every key of the reference. The last entity with
-    a key counts."""
+    """Return (type in the output, type in the reference) for every key of the reference. The last entity with a key counts."""
     found, wanted = ({words[:-1]: label for words, label in parsed.entities} for parsed in (prediction, reference))
     return [(found.get(key, FALLBACK), label) for key, label in wanted.items()]
 

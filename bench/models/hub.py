@@ -21,10 +21,9 @@ HUB_TIMEOUT_S = 10
 class Hub(Checkpoint):
     """A repository of the Hugging Face hub.
 
-    It is taken from the first place that has it: the folder that `--models` names, the hub's cache on this
-    machine, bench's cache. Otherwise it is downloaded once into bench's cache. A folder under `--models` has
-    no revision: it is taken as it is, and nothing checks that it matches `revision`. Where weights change
-    there, an arm recognises it by their content.
+    It is taken from the first place that has it: the folder that `--models` names, the hub's cache on this machine, bench's cache.
+    Otherwise it is downloaded once into bench's cache. A folder under `--models` has no revision: it is taken as it is, and nothing checks
+    that it matches `revision`. Where weights change there, an arm recognises it by their content.
     """
 
     model: str = Field(pattern=HUB_ID)
@@ -56,8 +55,7 @@ class Hub(Checkpoint):
         return check_folder(self._download(cache / "hub", self.revision, "; ".join(lacking)))
 
     def _cached(self, place: Path, revision: str) -> Path:
-        """Return the snapshot in a cache. Raises CheckpointError where the cache lacks it, or a shard of its
-        weights."""
+        """Return the snapshot in a cache. Raises CheckpointError where the cache lacks it, or a shard of its weights."""
         snapshot = snapshot_of("model", self.model, revision, place, FILES)
         if snapshot is None:
             raise CheckpointError(f"not in {place}")

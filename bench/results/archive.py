@@ -1,8 +1,7 @@
-"""scores.parquet: scores by example and run records, kept beside table.parquet when the arms' folders are
-deleted.
+"""scores.parquet: scores by example and run records, kept beside table.parquet when the arms' folders are deleted.
 
-results/reference is such a folder. Scores by example allow intervals without predictions. Records hold
-machine and data. A row is one subject and metric of one arm. The records are JSON in the file's metadata.
+results/reference is such a folder. Scores by example allow intervals without predictions. Records hold machine and data. A row is one
+subject and metric of one arm. The records are JSON in the file's metadata.
 """
 
 from __future__ import annotations
@@ -56,8 +55,7 @@ def write(folder: Path, records: Mapping[str, Record], examples: Mapping[str, Ex
 
 
 def read(folder: Path) -> tuple[dict[str, Record], dict[str, Examples]]:
-    """Return records and examples by arm, or none where there is no such file. Raises BenchError where it
-    cannot be read."""
+    """Return records and examples by arm, or none where there is no such file. Raises BenchError where it cannot be read."""
     path = folder / FILE
     if not path.exists():
         return {}, {}

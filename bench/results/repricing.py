@@ -1,9 +1,8 @@
 """Computes the cost of finished work at other prices, without running it again.
 
-A ledger keeps quantities, each with a price. What an arm did can therefore be priced exactly at any prices.
-What it would have done at other prices is a different question: money decided how many labels it bought, and
-perhaps how long it trained. `set_by_money` finds those arms. `bench.report.analysis.budget_curves` estimates
-what lies between the budgets that were run.
+A ledger keeps quantities, each with a price. What an arm did can therefore be priced exactly at any prices. What it would have done at
+other prices is a different question: money decided how many labels it bought, and perhaps how long it trained. `set_by_money` finds those
+arms. `bench.report.analysis.budget_curves` estimates what lies between the budgets that were run.
 """
 
 from __future__ import annotations
@@ -125,10 +124,9 @@ def _book(prices: Mapping[str, Any], where: str) -> PriceBook:
 def reprice(found: Results, quotes: Quotes) -> Results:
     """Return the same results at `quotes`.
 
-    Unit prices, dollars, payers and the dollars spent change. Scores, readings and budgets stay. Where an
-    arm's ledger lacks the quantity that the meter of `quotes` counts, its dollars spent are unknown: missing.
-    suite['prices'] and suite['label_usd'] become those of `quotes`. suite['asked'] holds those at which the
-    arms were run.
+    Unit prices, dollars, payers and the dollars spent change. Scores, readings and budgets stay. Where an arm's ledger lacks the quantity
+    that the meter of `quotes` counts, its dollars spent are unknown: missing. suite['prices'] and suite['label_usd'] become those of
+    `quotes`. suite['asked'] holds those at which the arms were run.
 
     Raises BenchError where no arm's ledger counts what that meter counts.
     """
@@ -203,9 +201,8 @@ def _unknown(charges: pd.DataFrame, quotes: Quotes) -> set[str]:
 def quantities(found: Results) -> pd.DataFrame:
     """Return a table: arm x the quantities that its purse pays for at the prices of `found`.
 
-    The quantities are those of `goods`, such as labels and device hours, and FIXED dollars. Times the prices
-    (`Quotes.price`) they give what the arm spends, except for rounding. Dollars are therefore linear in every
-    price.
+    The quantities are those of `goods`, such as labels and device hours, and FIXED dollars. Times the prices (`Quotes.price`) they give
+    what the arm spends, except for rounding. Dollars are therefore linear in every price.
     """
     quotes, table = asked(found), found.table
     paid = table[(table["row"] == "charge") & (table["paid_by"] == "purse")]
@@ -223,9 +220,8 @@ def quantities(found: Results) -> pd.DataFrame:
 def set_by_money(found: Results) -> dict[str, str]:
     """Return arm -> how money limited its work, for the arms whose work it limited.
 
-    At other prices such an arm would have done more or less. It bought labels for a share of its budget, or
-    its training, labelling or distillation was cut short. The second is known from the fact LIMITED, which
-    arms have since 2026-11. For older arms it is unknown.
+    At other prices such an arm would have done more or less. It bought labels for a share of its budget, or its training, labelling or
+    distillation was cut short. The second is known from the fact LIMITED, which arms have since 2026-11. For older arms it is unknown.
     """
     facts = found.table[(found.table["row"] == "fact") & (found.table["value"] > 0)]
     bought = facts.loc[facts["quantity"] == arm_columns.LABELS_BOUGHT].groupby("arm")["value"].max()

@@ -2,9 +2,8 @@
 
     results/<suite>/<arm>/{ledger.jsonl, record.json, predictions.jsonl}  ->  Results(table, examples, records, suite)
 
-Nothing is averaged here: the table has one row for each number that was recorded. What cannot be read is a
-row too. An arm with a damaged file is `failed`. An arm without a record is `unfinished`: not started,
-running, or cut off.
+Nothing is averaged here: the table has one row for each number that was recorded. What cannot be read is a row too. An arm with a damaged
+file is `failed`. An arm without a record is `unfinished`: not started, running, or cut off.
 """
 
 from __future__ import annotations
@@ -224,8 +223,7 @@ def _suite(path: Path) -> dict[str, Any]:
 
 
 def _arm(folder: Path, suite: str) -> _Arm:
-    """Return everything of one arm. A file that cannot be understood makes it a failed arm without further
-    rows."""
+    """Return everything of one arm. A file that cannot be understood makes it a failed arm without further rows."""
     shared, record = {"suite": suite, "arm": folder.name}, {"row": "record", "quantity": "spent", "unit": "USD", "direction": "lower"}
     try:
         sealed = read_record(folder)
@@ -245,8 +243,7 @@ def _arm(folder: Path, suite: str) -> _Arm:
 
 
 def _identity(record: Record) -> dict[str, Any]:
-    """Return the columns that all rows of an arm share. Raises ValueError or TypeError where a field has a
-    wrong type."""
+    """Return the columns that all rows of an arm share. Raises ValueError or TypeError where a field has a wrong type."""
     names = ("suite", "task", "strategy", "use", "setting", "status", "reason", "data_fingerprint")
     words = [getattr(record, name) for name in names]
     if not all(isinstance(word, str) for word in words) or not isinstance(record.machine, dict):

@@ -1,8 +1,7 @@
 """Buys labels from an LLM: it labels the pool, and the compact model is trained on those labels.
 
-Sources: Wang et al. 2021, Want To Reduce Labeling Cost? GPT-3 Can Help (labels of an LLM, alone and beside
-human ones, under one budget); Ding et al. 2023, Is GPT-3 a Good Data Annotator?. The teacher is prompted,
-never tuned.
+Sources: Wang et al. 2021, Want To Reduce Labeling Cost? GPT-3 Can Help (labels of an LLM, alone and beside human ones, under one budget);
+Ding et al. 2023, Is GPT-3 a Good Data Annotator?. The teacher is prompted, never tuned.
 """
 
 from __future__ import annotations
@@ -36,8 +35,7 @@ class LlmLabel(Strategy):
     endpoint: Endpoint | None = None
     """Endpoint of the LLM, paid by tokens. Set either this or `teacher`."""
     teacher: ModelLabel | None = None
-    """A decoder-only model under `models`, run on the suite's device and paid by its meter. Set either this
-    or `endpoint`."""
+    """A decoder-only model under `models`, run on the suite's device and paid by its meter. Set either this or `endpoint`."""
     prompt: Prompt = Prompt()
     """How a document is presented to the LLM. Its examples are labels owned, never from dev or test."""
     sampling: Sampling = Sampling()
@@ -131,9 +129,8 @@ class LlmLabel(Strategy):
 def _label(job: Job, ask: Ask, prompt: Prompt, max_usd: float) -> list[Labelling]:
     """Label the pool in its order, chunk by chunk, until the money is spent.
 
-    Tokens of a chunk are bought completely or not at all. If a chunk does not fit, half of it is tried, and
-    so on. Raises OverBudget where the money buys no label, and BenchError where more than half of the answers
-    are the same text.
+    Tokens of a chunk are bought completely or not at all. If a chunk does not fit, half of it is tried, and so on. Raises OverBudget where
+    the money buys no label, and BenchError where more than half of the answers are the same text.
     """
     from bench.strategies._steps import CHUNK
     from bench.training.llm_thoughts import repeated_answer

@@ -54,8 +54,7 @@ class Builder:
             self.fault(where, f"{expected}, got {json.dumps(fault['input'], default=str)[:60]}")
 
     def part(self, shelf: str, use: Any, path: Where) -> Part | None:
-        """Build a part from `{use, with}`. A malformed entry gives None; it was reported with the file's
-        fields."""
+        """Build a part from `{use, with}`. A malformed entry gives None; it was reported with the file's fields."""
         kind = self._class(shelf, use, path)
         return self.build(kind, use.get("with") or {}, (*path, "with")) if kind else None
 
@@ -107,8 +106,7 @@ class _Moved:
 
 
 def _grid(values: dict[str, Any], builder: Builder, path: Where) -> Iterator[tuple[str, dict[str, Any], dict[Where, int]]]:
-    """Yield (varied settings, all settings, lines) for every combination of the lists in `values`, nested
-    ones included."""
+    """Yield (varied settings, all settings, lines) for every combination of the lists in `values`, nested ones included."""
     axes = list(_lists(values, ()))
     for at, choices in axes:
         if not choices:

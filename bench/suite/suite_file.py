@@ -1,5 +1,4 @@
-"""Reads a suite file: YAML text -> a Suite of real parts, or every fault at once with file, line, path and
-nearest name."""
+"""Reads a suite file: YAML text -> a Suite of real parts, or every fault at once with file, line, path and nearest name."""
 
 from __future__ import annotations
 
@@ -55,8 +54,7 @@ class SuiteText(Part):
     models: dict[Label, Use] = Field(default={})
     """LABEL -> part from `models/`: further pretrained models, which a strategy or `compact` may name."""
     texts: dict[Label, Use] = Field(default={})
-    """LABEL -> part from `texts/`: text for continued pretraining. The label `pool` always means the task's
-    unlabelled pool."""
+    """LABEL -> part from `texts/`: text for continued pretraining. The label `pool` always means the task's unlabelled pool."""
     tasks: dict[Label, Use] = Field(min_length=1)
     """LABEL -> part from `tasks/`."""
     strategies: dict[Label, Use] = Field(min_length=1)
@@ -66,8 +64,7 @@ class SuiteText(Part):
     budgets_usd: Annotated[tuple[Dollars, ...], AfterValidator(_distinct)] = Field(min_length=1)
     """Dollars added to the start labels. Each budget makes an arm of its own."""
     seeds: Annotated[tuple[Seed, ...], AfterValidator(_distinct)] = Field(min_length=1)
-    """Random seeds. Each draws its own labels, batches and dropout. Differences between strategies are paired
-    by seed."""
+    """Random seeds. Each draws its own labels, batches and dropout. Differences between strategies are paired by seed."""
     prices: PriceBook
     """Prices of labels, compute and tokens."""
     pays: Pays = Pays()

@@ -1,7 +1,6 @@
 """Checks, loads and saves models on disk, encoder-decoder and decoder-only (causal) ones.
 
-Three known bugs are prevented here, each with a test (Pegasus positions: transformers #44448, fixed by
-#44571; T5 tying: #43681, #48154):
+Three known bugs are prevented here, each with a test (Pegasus positions: transformers #44448, fixed by #44571; T5 tying: #43681, #48154):
 
 - T5 v1.1 and Flan-T5 have a separate output layer, but transformers' T5Config reports tied whatever
   config.json holds. The state of the loaded weights is written back into the config, so that a save and a
@@ -26,8 +25,7 @@ from bench.system.one_line import first_line
 from bench.training.model_folder import check_folder
 
 DROPOUTS = ("dropout_rate", "dropout", "attention_dropout", "activation_dropout")
-"""The families' names for dropout rates. T5 has the first, BART and Pegasus the others, Llama and Qwen2 only
-that of attention."""
+"""The families' names for dropout rates. T5 has the first, BART and Pegasus the others, Llama and Qwen2 only that of attention."""
 
 STARTS_AND_ENDS = ("decoder_start_token_id", "bos_token_id", "eos_token_id", "pad_token_id", "forced_bos_token_id")
 """The generation settings of a checkpoint that are kept; `generation` explains why."""
@@ -46,8 +44,7 @@ def read_config(folder: Path) -> Any:
 
 
 def load_tokenizer(folder: Path) -> Any:
-    """Return the tokenizer of a folder. Raises CheckpointError where its files cannot be read, or it has no
-    end token."""
+    """Return the tokenizer of a folder. Raises CheckpointError where its files cannot be read, or it has no end token."""
     from transformers import AutoTokenizer
 
     try:
@@ -113,8 +110,7 @@ def save(model: Any, tokenizer: Any, folder: Path) -> None:
 def untie(model: Any) -> None:
     """Give the model a separate, randomly initialised output layer.
 
-    Passing tie_word_embeddings=False to T5Config does not do that: it only turns off the scaling of the
-    decoder's output.
+    Passing tie_word_embeddings=False to T5Config does not do that: it only turns off the scaling of the decoder's output.
     """
     head = model.get_output_embeddings()
     model.set_output_embeddings(torch.nn.Linear(head.in_features, head.out_features, bias=False))
@@ -128,8 +124,7 @@ def head_is_tied(model: Any) -> bool:
 
 
 def count_parameters(model: Any) -> int:
-    """Return the number of trainable parameters. A tied one counts once. Pegasus' positions are a formula and
-    do not count."""
+    """Return the number of trainable parameters. A tied one counts once. Pegasus' positions are a formula and do not count."""
     fixed = {id(p) for p in _sinusoidal_positions(model)}
     return sum(p.numel() for p in model.parameters() if id(p) not in fixed)
 
@@ -150,8 +145,7 @@ def _sinusoidal_positions(model: Any) -> list[torch.nn.Parameter]:
 
 
 def sinusoids(positions: int, width: int) -> torch.Tensor:
-    """Return Pegasus' positions, (positions, width): sines in the first half, cosines in the second (Zhang et
-    al. 2020; T2T)."""
+    """Return Pegasus' positions, (positions, width): sines in the first half, cosines in the second (Zhang et al. 2020; T2T)."""
     rates = 10000.0 ** (-torch.arange(0, width, 2, dtype=torch.float64) / width)
     angles = torch.arange(positions, dtype=torch.float64)[:, None] * rates
     return torch.cat([angles.sin(), angles.cos()[:, : width // 2]], dim=1).float()
@@ -180,8 +174,7 @@ def _keep_only_starts_and_ends(model: Any, tokenizer: Any) -> None:
 
 
 def _ends(model: Any, tokenizer: Any) -> list[int]:
-    """Return the tokens that end an output: those of the checkpoint, and that of the tokenizer, which
-    training uses."""
+    """Return the tokens that end an output: those of the checkpoint, and that of the tokenizer, which training uses."""
     end = model.generation_config.eos_token_id
     return list(dict.fromkeys([*([end] if isinstance(end, int) else end or []), tokenizer.eos_token_id]))
 

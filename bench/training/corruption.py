@@ -1,7 +1,6 @@
 """Pretraining examples made from plain text, in the way of each model family.
 
-Each function takes one piece of text and a random number generator, and returns an Encoded: the model's input
-and its target.
+Each function takes one piece of text and a random number generator, and returns an Encoded: the model's input and its target.
 """
 
 from __future__ import annotations
@@ -21,12 +20,10 @@ from bench.training.batches import Encoded
 from bench.training.checkpoints import load_tokenizer, read_config
 
 NOISE_DENSITY, MEAN_SPAN = 0.15, 3.0
-"""Share of the tokens that are removed, and mean length of a gap, as in T5 (Raffel et al. 2020, section
-3.3.4)."""
+"""Share of the tokens that are removed, and mean length of a gap, as in T5 (Raffel et al. 2020, section 3.3.4)."""
 
 GAP_SHARE = 0.3
-"""Share of the sentences that are removed, at least one, as in Pegasus-base (Zhang et al. 2020, section 6.1).
-"""
+"""Share of the sentences that are removed, at least one, as in Pegasus-base (Zhang et al. 2020, section 6.1)."""
 
 Corrupt = Callable[[int, random.Random], Encoded]
 """(number of the piece, generator) -> example."""
@@ -35,9 +32,8 @@ Corrupt = Callable[[int, random.Random], Encoded]
 def pieces(folder: Path, documents: Sequence[Example], tokens: int) -> tuple[int, Corrupt]:
     """Return the number of pieces of at most `tokens` tokens, and a function that makes an example of each.
 
-    T5 and mT5 fill gaps in running text. Pegasus writes the sentences that were removed from a document. A
-    decoder-only model continues the text. Raises CheckpointError for other families, and where the tokenizer
-    lacks the tokens that mark a gap.
+    T5 and mT5 fill gaps in running text. Pegasus writes the sentences that were removed from a document. A decoder-only model continues the
+    text. Raises CheckpointError for other families, and where the tokenizer lacks the tokens that mark a gap.
     """
     family, tokenizer = read_config(folder).model_type, load_tokenizer(folder)
     if family == "pegasus":
@@ -71,12 +67,10 @@ def _running_text(tokenizer: Any, documents: Sequence[Example], tokens: int) -> 
 
 
 def span_corruption(tokens: Sequence[int], rng: random.Random, sentinels: Sequence[int], end: int) -> Encoded:
-    """Cut gaps of random lengths at random places. A sentinel marks each gap, and the target holds the
-    removed tokens after their sentinel.
+    """Cut gaps of random lengths at random places. A sentinel marks each gap, and the target holds the removed tokens after their sentinel.
 
-    This follows T5's preprocessors.random_spans_noise_mask. The length of the text fixes the number of
-    removed tokens and of gaps. Removed and kept tokens are both cut at random into that number of parts. The
-    text begins with a kept part.
+    This follows T5's preprocessors.random_spans_noise_mask. The length of the text fixes the number of removed tokens and of gaps. Removed
+    and kept tokens are both cut at random into that number of parts. The text begins with a kept part.
     """
     noise = min(max(round(len(tokens) * NOISE_DENSITY), 1), len(tokens) - 1)
     gaps = min(max(round(noise / MEAN_SPAN), 1), len(sentinels) - 1, len(tokens) - noise)
@@ -114,11 +108,9 @@ def _gap_sentences(tokenizer: Any, documents: Sequence[Example], tokens: int) ->
 
 
 def principal_sentences(sentences: Sequence[str]) -> frozenset[int]:
-    """Return the positions of the principal sentences: those with the highest ROUGE-1 F1 against the rest of
-    the document.
+    """Return the positions of the principal sentences: those with the highest ROUGE-1 F1 against the rest of the document.
 
-    Each sentence is scored independently: 'Ind-Orig' of Zhang et al. 2020 (PEGASUS, section 3.1.1). Ties go
-    to the first sentence.
+    Each sentence is scored independently: 'Ind-Orig' of Zhang et al. 2020 (PEGASUS, section 3.1.1). Ties go to the first sentence.
     """
     words = [Counter(re.findall(r"\w+", sentence.lower())) for sentence in sentences]
     everything = sum(words, Counter())

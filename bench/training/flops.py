@@ -1,10 +1,9 @@
 """Model FLOPs of an encoder-decoder or a decoder-only model, computed from its config alone.
 
-The convention is that of PaLM (Chowdhery et al. 2022, appendix B): count what the model needs, not what the
-hardware did. Each multiply-add of the linear layers and of the two attention products counts as two FLOPs.
-The causal mask brings no discount. Padding, recomputation, normalisation, softmax and the optimiser do not
-count. Therefore a figure depends only on shapes and on the numbers of real tokens, and is the same on every
-machine.
+The convention is that of PaLM (Chowdhery et al. 2022, appendix B): count what the model needs, not what the hardware did. Each multiply-add
+of the linear layers and of the two attention products counts as two FLOPs. The causal mask brings no discount. Padding, recomputation,
+normalisation, softmax and the optimiser do not count. Therefore a figure depends only on shapes and on the numbers of real tokens, and is
+the same on every machine.
 
     forward          encoder(s) + cross keys and values(s) + decoder(s, t) + head(t)
     training         3 x where weights learn: forward, gradient of the inputs, gradient of the weights
@@ -114,8 +113,7 @@ class FlopModel:
         return self._encode(source) + self.cross * source + self._decode(source, target) + self.head * target
 
     def adapters(self, source: int, target: int, freeze: Freeze, rank: int) -> int:
-        """Return the FLOPs of the LoRA adapters in one forward pass over one example. `forward` does not
-        include them."""
+        """Return the FLOPs of the LoRA adapters in one forward pass over one example. `forward` does not include them."""
         source, target = self._stacks(source, target)
         encoder = 0 if freeze == "encoder" else self.adaptable.encoder.adapters(rank)
         return (encoder + self.adaptable.cross.adapters(rank)) * source + self.adaptable.decoder.adapters(rank) * target

@@ -1,7 +1,6 @@
 """Finds faults of a model before any arm begins, from headers and configs, without loading a weight.
 
-A full load would show only one thing more: damaged numbers in the weights. It takes the memory of the whole
-model.
+A full load would show only one thing more: damaged numbers in the weights. It takes the memory of the whole model.
 """
 
 from __future__ import annotations
@@ -64,8 +63,7 @@ def _weights(folder: Path, config: Any) -> tuple[dict[str, Path], list[Finding]]
 
 
 def _compared(config: Any, tensors: Mapping[str, torch.Tensor]) -> Iterator[Finding]:
-    """Yield the faults that transformers finds when it loads tensors of these names and shapes, without
-    numbers."""
+    """Yield the faults that transformers finds when it loads tensors of these names and shapes, without numbers."""
     from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING
 
     classes = MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING if config.is_encoder_decoder else MODEL_FOR_CAUSAL_LM_MAPPING

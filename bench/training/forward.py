@@ -16,8 +16,7 @@ class Forward:
     logits: Tensor
     """(batch, target, vocabulary). logits[:, i] predicts labels[:, i].
 
-    For a decoder-only model `target` is one position shorter than the whole text, because nothing predicts
-    the first token.
+    For a decoder-only model `target` is one position shorter than the whole text, because nothing predicts the first token.
     """
     labels: Tensor
     """(batch, target), -100 where there is no label."""
@@ -28,11 +27,9 @@ class Forward:
     Llama, Qwen2). A decoder-only model has no encoder states.
     """
     decoder_states: tuple[Tensor, ...]
-    """The state after each decoder layer, like `encoder_states`. Position by position, the logits are
-    computed from these."""
+    """The state after each decoder layer, like `encoder_states`. Position by position, the logits are computed from these."""
     source_mask: Tensor
-    """(batch, tokens that are read at once), 1 at real tokens. In a decoder-only model this is the whole
-    text."""
+    """(batch, tokens that are read at once), 1 at real tokens. In a decoder-only model this is the whole text."""
 
 
 def forward(model: Any, batch: Mapping[str, Tensor], hidden_states: bool = False) -> Forward:

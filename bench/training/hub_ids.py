@@ -26,8 +26,7 @@ HUB_IDS: tuple[tuple[str, Family, str], ...] = (
     (r"facebook/bart-large(?:-cnn|-xsum)?", "bart", "large"),
     (r"sshleifer/distilbart-\w+-(\d+-\d+)", "bart", r"\1"),
 )
-"""(Pattern of hub ids, family, name of the shape). Ids that a pattern does not match exactly may have any
-other shape."""
+"""(Pattern of hub ids, family, name of the shape). Ids that a pattern does not match exactly may have any other shape."""
 
 
 def published_shape(hub_id: str) -> Shape | None:

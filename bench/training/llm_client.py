@@ -1,7 +1,6 @@
 """Sends requests to one endpoint, evenly spaced, and repeats lost attempts.
 
-Back-off is exponential with full jitter (Brooker 2015, Exponential Backoff And Jitter, AWS Architecture
-Blog).
+Back-off is exponential with full jitter (Brooker 2015, Exponential Backoff And Jitter, AWS Architecture Blog).
 """
 
 from __future__ import annotations
@@ -27,12 +26,10 @@ LONGEST_RETRY_AFTER_S = 600.0
 """If an endpoint requests a longer wait, the arm ends. A later run continues from there."""
 
 SHORTEST_SECRET = 12
-"""A shorter key is a placeholder of a local server, such as EMPTY. Removing that word from responses would
-change answers."""
+"""A shorter key is a placeholder of a local server, such as EMPTY. Removing that word from responses would change answers."""
 
 REFUSED = (400, 413, 422)
-"""HTTP statuses for a document that an endpoint refuses because of its content or length, or for an unknown
-request."""
+"""HTTP statuses for a document that an endpoint refuses because of its content or length, or for an unknown request."""
 
 
 @dataclass
@@ -62,8 +59,7 @@ class GivenUp(Exception):
 
 
 class _Lost(Exception):
-    """An attempt failed that may succeed if repeated. `after_s` is the wait in seconds that the endpoint
-    requests."""
+    """An attempt failed that may succeed if repeated. `after_s` is the wait in seconds that the endpoint requests."""
 
     def __init__(self, reason: str, after_s: float = 0.0) -> None:
         super().__init__(reason)
@@ -135,8 +131,7 @@ class Client:
 
 
 def _retry_after_s(header: str) -> float:
-    """Return the seconds that a Retry-After header requests, as a number or as a date (RFC 9110, 10.2.3); 0
-    if it has neither."""
+    """Return the seconds that a Retry-After header requests, as a number or as a date (RFC 9110, 10.2.3); 0 if it has neither."""
     try:
         return max(0.0, float(header))
     except ValueError:

@@ -4,8 +4,7 @@
                  -> rate limit -> POST -> raw response, appended and synced before it is used
                         429, 408, 5xx, time-out, lost connection, no JSON: back off, try again
 
-The key is read from the environment when the first request is sent. It stays in memory, and is removed from
-all responses.
+The key is read from the environment when the first request is sent. It stays in memory, and is removed from all responses.
 """
 
 from __future__ import annotations
@@ -98,12 +97,11 @@ def ask(
 ) -> list[Reply]:
     """Return the replies to `bodies`, in order. Only requests that were never answered before are sent.
 
-    `enough` is called after every `LOOK_EVERY` replies. Once it returns True, nothing more is sent, and the
-    replies that were paid for are returned.
+    `enough` is called after every `LOOK_EVERY` replies. Once it returns True, nothing more is sent, and the replies that were paid for are
+    returned.
 
-    Only one process uses an address at a time. Therefore the rate limit holds, and no two processes pay for
-    the same. Raises BenchError where the endpoint refuses, is unreachable after `attempts`, or does not count
-    tokens. Earlier answers are kept.
+    Only one process uses an address at a time. Therefore the rate limit holds, and no two processes pay for the same. Raises BenchError
+    where the endpoint refuses, is unreachable after `attempts`, or does not count tokens. Earlier answers are kept.
     """
     folder.mkdir(parents=True, exist_ok=True)
     progress("waiting for a turn at the endpoint", 0, len(bodies))
@@ -118,8 +116,7 @@ def ask(
 
 @dataclass(kw_only=True)
 class _Line:
-    """Requests in order: which of them are answered, and which were sent. It is safe to use from several
-    threads."""
+    """Requests in order: which of them are answered, and which were sent. It is safe to use from several threads."""
 
     bodies: Sequence[bytes]
     kept: Responses
@@ -131,8 +128,7 @@ class _Line:
     answered: int = 0
     """Number of requests before the first one without an answer."""
     ahead: int
-    """Number of requests that may be sent beyond the first one without an answer. It bounds the cost beyond
-    enough."""
+    """Number of requests that may be sent beyond the first one without an answer. It bounds the cost beyond enough."""
     refused: dict[bytes, Refused] = field(default_factory=dict)
     _moved: threading.Condition = field(default_factory=threading.Condition)
 
@@ -158,8 +154,7 @@ class _Line:
             return self.over
 
     def replies(self) -> list[Reply]:
-        """Return the replies to all requests, or once they are enough, to those up to the last one that was
-        sent."""
+        """Return the replies to all requests, or once they are enough, to those up to the last one that was sent."""
         return self._replies(max(self.answered, self.sent) if self.over else len(self.bodies))
 
     def _has(self, body: bytes) -> bool:
@@ -171,11 +166,9 @@ class _Line:
 
 
 def _ask_all(client: Client, line: _Line, waiting: Sequence[int], concurrency: int, progress: Progress) -> None:
-    """Send the waiting requests. When one fails, those in progress finish and are kept, and no others are
-    sent.
+    """Send the waiting requests. When one fails, those in progress finish and are kept, and no others are sent.
 
-    A refused request is not a failure if any other was ever answered: the fault is then in its document, not
-    in the form of the request.
+    A refused request is not a failure if any other was ever answered: the fault is then in its document, not in the form of the request.
     """
     given_up = client.clock.given_up
 

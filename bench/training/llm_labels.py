@@ -29,9 +29,8 @@ from bench.training.recipes import write_json
 OTHER_TOKENIZER, TOKENS_A_MESSAGE, BYTES_A_TOKEN = 1.3, 20, 3
 """Constants of the estimate for an endpoint's unknown tokenizer, which is an upper bound.
 
-The count is the large model's number of tokens times the first, plus the second per message. It is at least
-one token for every BYTES_A_TOKEN bytes, because a tokenizer that lacks a script writes one unknown token per
-word.
+The count is the large model's number of tokens times the first, plus the second per message. It is at least one token for every
+BYTES_A_TOKEN bytes, because a tokenizer that lacks a script writes one unknown token per word.
 """
 
 TAG_TOKENS = 16
@@ -47,8 +46,7 @@ class Labelling:
     examples: tuple[Example, ...]
     """The documents with a valid answer, which is their label."""
     answers: tuple[str, ...] = ()
-    """The answer for each document, valid or not, without thoughts; '' where there was none. They are in no
-    particular order."""
+    """The answer for each document, valid or not, without thoughts; '' where there was none. They are in no particular order."""
     repeated_answer: str = ""
     """Why no further documents were sent; '' if another reason ended the work."""
     documents: int
@@ -169,8 +167,7 @@ class PromptedLabels(Outputs):
         return _read(folder)
 
     def placeholder(self, context: BuildContext) -> Labelling:
-        """Return labels for as many documents as the limit allows: each document's own words, or the longest
-        class."""
+        """Return labels for as many documents as the limit allows: each document's own words, or the longest class."""
         positions, sources = sorted(self._reached(context)), self.sources(context)
         documents, prompt_tokens = tuple(self.examples[i] for i in positions), sum(len(sources[i]) for i in positions)
         return _placeholder(self.prompt, documents, self.sampling.max_output_tokens, prompt_tokens, len(documents) * self.max_target_tokens)
@@ -249,8 +246,7 @@ def _placeholder(prompt: Prompt, examples: tuple[Example, ...], words: int, prom
 
 @functools.lru_cache(maxsize=8)  # a forecast and the later work need the same
 def _cut(folder: Path, examples: tuple[Example, ...], max_tokens: int) -> tuple[Example, ...]:
-    """Return the examples with sources cut at this many tokens, without special tokens. The rest of a source
-    is unchanged."""
+    """Return the examples with sources cut at this many tokens, without special tokens. The rest of a source is unchanged."""
     if not examples:
         return ()
     settings = {"truncation": True, "max_length": max_tokens, "add_special_tokens": False, "return_offsets_mapping": True}
@@ -269,8 +265,7 @@ def _token_ceilings(folder: Path, texts: tuple[str, ...]) -> dict[str, int]:
 
 @functools.lru_cache(maxsize=4)
 def _prompts(folder: Path, prompt: Prompt, shots: tuple[Example, ...], examples: tuple[Example, ...]) -> tuple[tuple[int, ...], ...]:
-    """Return the token ids of the prompt for each document, by the chat template, or as plain text where
-    there is none."""
+    """Return the token ids of the prompt for each document, by the chat template, or as plain text where there is none."""
     from jinja2.exceptions import TemplateError
 
     tokenizer = load_tokenizer(folder)

@@ -91,8 +91,7 @@ class Sampling(Part):
     temperature: float | None = Field(default=0.0, ge=0)
     """0 takes the most likely token. Missing: not sent to an endpoint, which then uses its own default."""
     max_output_tokens: int = Field(default=64, ge=1)
-    """Most tokens of an answer. A longer one is cut off, and is then invalid. Plans and purses assume this
-    many for each document."""
+    """Most tokens of an answer. A longer one is cut off, and is then invalid. Plans and purses assume this many for each document."""
     max_thought_tokens: int | None = Field(default=None, ge=0)
     """Tokens that a reasoning model may spend on thoughts before it answers. They are requested, forecast and
     paid in addition to `max_output_tokens`.

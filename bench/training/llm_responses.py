@@ -113,8 +113,7 @@ class _Part(BaseModel):
 
 
 class _Message(BaseModel):
-    """An answer. Thoughts are in `reasoning_content`, in `reasoning`, in parts of the type `thinking`, or in
-    the text."""
+    """An answer. Thoughts are in `reasoning_content`, in `reasoning`, in parts of the type `thinking`, or in the text."""
 
     content: _Text | list[_Part] | None = None
     reasoning_content: Any = None
@@ -148,8 +147,7 @@ class _Usage(BaseModel):
 
     @property
     def output_tokens(self) -> int:
-        """All tokens generated. Gemini and Grok omit thoughts from `completion_tokens`, but not from
-        `total_tokens`."""
+        """All tokens generated. Gemini and Grok omit thoughts from `completion_tokens`, but not from `total_tokens`."""
         return max(self.completion_tokens, (self.total_tokens or 0) - self.prompt_tokens)
 
 

@@ -89,11 +89,9 @@ def step_flops(batch: Sequence[Encoded], student: FlopModel, tuning: Tuning, obj
 
 
 def forecast_steps(data: Data, order: Order, tuning: Tuning, flops: FlopModel, objective: Objective, limit: Limit | None) -> list[float]:
-    """Return the FLOPs of each step that `train` makes within a limit in FLOPs, or of all steps without such
-    a limit.
+    """Return the FLOPs of each step that `train` makes within a limit in FLOPs, or of all steps without such a limit.
 
-    Raises OverBudget where the first step does not fit. Raises BenchError where the optimiser is not
-    installed.
+    Raises OverBudget where the first step does not fit. Raises BenchError where the optimiser is not installed.
     """
     check_optimizer(tuning.optimizer)
     ceiling = limit.amount if limit and limit.meter is FLOPS else math.inf

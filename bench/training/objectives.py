@@ -32,8 +32,7 @@ WHOLE = Share()
 def share(part: Sequence[Encoded], whole: Sequence[Encoded], causal: bool) -> Share:
     """Return the share of the batch `whole` that is in `part`.
 
-    Losses are means over tokens. Therefore the parts of a divided batch are weighted by their tokens, not by
-    their examples.
+    Losses are means over tokens. Therefore the parts of a divided batch are weighted by their tokens, not by their examples.
     """
     (sources, labels), (all_sources, all_labels) = _tokens(part, causal), _tokens(whole, causal)
     return Share(sources / max(1, all_sources), labels / max(1, all_labels))
@@ -54,9 +53,8 @@ class Objective(Protocol):
     def loss(self, model: Any, positions: Sequence[int], batch: Mapping[str, torch.Tensor], of: Share = WHOLE) -> torch.Tensor:
         """Return the loss as a scalar.
 
-        positions: of the examples in the data. batch: the same examples, made by `collate`, on the model's
-        device. of: the share of the step's batch that they are. The losses of a step's parts add up to the
-        loss of the whole batch.
+        positions: of the examples in the data. batch: the same examples, made by `collate`, on the model's device. of: the share of the
+        step's batch that they are. The losses of a step's parts add up to the loss of the whole batch.
         """
         ...
 
@@ -77,12 +75,10 @@ class LabelObjective:
 
 @dataclass(frozen=True, kw_only=True)
 class TeacherObjective:
-    """Cross-entropy of the labels plus distillation from a teacher that runs in every step: KD of Shleifer
-    and Rush 2020.
+    """Cross-entropy of the labels plus distillation from a teacher that runs in every step: KD of Shleifer and Rush 2020.
 
-    The teacher always runs whole. Where both encoders have the same depth, the published code passes the
-    student's encoder output to the teacher's decoder. This is right only as long as that encoder is frozen
-    and is the teacher's own.
+    The teacher always runs whole. Where both encoders have the same depth, the published code passes the student's encoder output to the
+    teacher's decoder. This is right only as long as that encoder is frozen and is the teacher's own.
     """
 
     settings: Distillation

@@ -1,7 +1,6 @@
 """Continued pretraining of a checkpoint, first on one blend of texts and then on another.
 
-Source: Parmar et al. 2024, "Reuse, Don't Retrain: A Recipe for Continued Pretraining of Language Models"
-(arXiv 2407.07263).
+Source: Parmar et al. 2024, "Reuse, Don't Retrain: A Recipe for Continued Pretraining of Language Models" (arXiv 2407.07263).
 """
 
 from __future__ import annotations
@@ -68,9 +67,8 @@ def switch_point(tuning: Tuning, rate_share: float) -> float:
 class FurtherPretrained(Trained):
     """A model whose pretraining was continued.
 
-    The number of draws is tuning.epochs times the number of pieces in the texts with a weight, or
-    tuning.min_steps steps where that is more. A limit ends training earlier. Draws are with replacement, so
-    some pieces come more than once and others never.
+    The number of draws is tuning.epochs times the number of pieces in the texts with a weight, or tuning.min_steps steps where that is
+    more. A limit ends training earlier. Draws are with replacement, so some pieces come more than once and others never.
     """
 
     version: ClassVar[int] = 2

@@ -59,12 +59,10 @@ SIZES: dict[Family, dict[str, dict[str, int]]] = {
     "pegasus": {"large": _size(16, 1024, 4096, 16)},
     "bart": {"large": _size(12, 1024, 4096, 16)},
 }
-"""Dimensions in the configs of google/t5-efficient-*, google/t5-v1_1-*, google/mt5-*, google/pegasus-large,
-facebook/bart-large."""
+"""Dimensions in the configs of google/t5-efficient-*, google/t5-v1_1-*, google/mt5-*, google/pegasus-large, facebook/bart-large."""
 
 NOT_AS_NAMED: dict[tuple[Family, str], dict[str, int]] = {("t5", "tiny-el12"): {"dl": 12}}
-"""Dimensions in which a config differs from its name: google/t5-efficient-tiny-el12 has 12 layers in its
-decoder too."""
+"""Dimensions in which a config differs from its name: google/t5-efficient-tiny-el12 has 12 layers in its decoder too."""
 
 VERSION = 1
 """Raised whenever the same shape comes to mean a different model."""
@@ -77,8 +75,7 @@ MODIFIERS = {"nl": ("el", "dl")} | {dimension: (dimension,) for dimension in DIM
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """All dimensions of a model except its vocabulary. Raises CheckpointError where no model of the family
-    can have them."""
+    """All dimensions of a model except its vocabulary. Raises CheckpointError where no model of the family can have them."""
 
     family: Family
     el: int
@@ -152,8 +149,7 @@ def _hint(word: str, known: Iterable[str], rest: str) -> str:
 
 
 def config(shape: Shape, vocabulary: int | None = None) -> Any:
-    """Return the transformers config: published architecture and special token ids, and dropout as
-    transformers sets it.
+    """Return the transformers config: published architecture and special token ids, and dropout as transformers sets it.
 
     `vocabulary` is the number of rows of the embedding. None: as published.
     """
@@ -193,8 +189,7 @@ def _like_bart(shape: Shape) -> dict[str, int]:
 
 
 def build(shape: Shape, vocabulary: int | None = None) -> Any:
-    """Build a model of the shape, with random weights from torch's global generator. Weights are tied as in
-    its family."""
+    """Build a model of the shape, with random weights from torch's global generator. Weights are tied as in its family."""
     from transformers import AutoModelForSeq2SeqLM
 
     from bench.training.checkpoints import untie

@@ -1,9 +1,8 @@
 """Keeps some layers of a large model, in place: the first half of shrink and fine-tune (SFT).
 
-Source: Shleifer and Rush 2020, "Pre-trained Summarization Distillation" (arXiv 2010.13002), and their
-make_student.py. They copy maximally spaced layers, always including the first one. A table that they made by
-hand gives these layers for stacks of 6, 12 and 16. For any other pair their code copies the first n layers
-with a warning. Here these are evenly spaced, and `describe` reports it.
+Source: Shleifer and Rush 2020, "Pre-trained Summarization Distillation" (arXiv 2010.13002), and their make_student.py. They copy maximally
+spaced layers, always including the first one. A table that they made by hand gives these layers for stacks of 6, 12 and 16. For any other
+pair their code copies the first n layers with a warning. Here these are evenly spaced, and `describe` reports it.
 """
 
 from __future__ import annotations
@@ -54,8 +53,7 @@ class Kept:
 
 @functools.cache
 def _table(column: str) -> dict[tuple[int, int], tuple[int, ...]]:
-    """Return a column of the published table: (teacher's layers, student's layers) -> layers. Empty cells are
-    left out."""
+    """Return a column of the published table: (teacher's layers, student's layers) -> layers. Empty cells are left out."""
     cells = {(int(r["teacher_layers"]), int(r["student_layers"])): r[column].split() for r in published.rows("shleifer2020_layers")}
     return {pair: tuple(map(int, cell)) for pair, cell in cells.items() if cell}
 
@@ -81,12 +79,10 @@ def layers_to_keep(teacher: int, wanted: Layers | None) -> Kept:
 
 
 def supervised_layers(teacher: int, student: int) -> tuple[int, ...]:
-    """Return, for each layer of the student, the teacher's layer that supervises it. Both numbers count
-    layers.
+    """Return, for each layer of the student, the teacher's layer that supervises it. Both numbers count layers.
 
-    With equal numbers each layer supervises its own copy. Otherwise the published table decides
-    (LAYERS_TO_SUPERVISE of make_student.py). Pairs that are not in it are evenly spaced and end at the last
-    layer, where the published code raises KeyError.
+    With equal numbers each layer supervises its own copy. Otherwise the published table decides (LAYERS_TO_SUPERVISE of make_student.py).
+    Pairs that are not in it are evenly spaced and end at the last layer, where the published code raises KeyError.
     """
     if teacher == student:
         return tuple(range(teacher))
@@ -155,8 +151,7 @@ def _write_layers(config: Any, encoder: Kept, decoder: Kept) -> None:
 
 
 def shrink(model: Any, compact: Compact) -> tuple[Kept, Kept]:
-    """Keep only the layers of `model` that `compact` asks for, in place. Return what was kept of encoder and
-    decoder.
+    """Keep only the layers of `model` that `compact` asks for, in place. Return what was kept of encoder and decoder.
 
     A layer named twice is copied. Raises CheckpointError as `kept_layers` does.
     """

@@ -26,11 +26,10 @@ from bench.training.settings import Distillation
 
 @dataclass(frozen=True, kw_only=True)
 class SoftLabels(Recipe):
-    """The `top_k` likeliest tokens of `teacher` at every label token of `examples`, given the tokens before
-    it.
+    """The `top_k` likeliest tokens of `teacher` at every label token of `examples`, given the tokens before it.
 
-    They are made for all examples or not at all, even within a limit, because a student needs them for every
-    example. Log-probabilities are kept in fp32: 8 bytes for each kept token, including its id.
+    They are made for all examples or not at all, even within a limit, because a student needs them for every example. Log-probabilities are
+    kept in fp32: 8 bytes for each kept token, including its id.
     """
 
     activity: ClassVar[Activity] = "forward passes"
@@ -125,8 +124,7 @@ class Distilled(Finetuned):
 def check_taught(student: ModelRecipe, teacher: ModelRecipe, hidden: bool, cache: Path) -> None:
     """Check that the student can learn from the teacher. Neither model has to be made.
 
-    Raises BenchError where their vocabularies differ, or, with `hidden`, where the widths of their hidden
-    states differ.
+    Raises BenchError where their vocabularies differ, or, with `hidden`, where the widths of their hidden states differ.
     """
     if teacher.origin == student.origin:
         return

@@ -20,8 +20,7 @@ from bench.training.batches import decode, target_ids
 from bench.training.checkpoints import load_tokenizer, read_config
 
 MEASURED = 1000
-"""Most distinct texts that are measured, those with the lowest hashes. Shares are then known to 3 points.
-1,000 long documents take 2 s."""
+"""Most distinct texts that are measured, those with the lowest hashes. Shares are then known to 3 points. 1,000 long documents take 2 s."""
 
 EXAMPLES = 3
 """Number of characters or labels that are shown."""
@@ -96,8 +95,7 @@ class LabelLoss:
 
 
 def changes_in_words(lost: Sequence[tuple[str, str]]) -> str:
-    """Return in words what the first few texts become. Long ones are shown from shortly before the first
-    difference."""
+    """Return in words what the first few texts become. Long ones are shown from shortly before the first difference."""
     starts = [max(0, _first_difference(text, again) - BEFORE) for text, again in lost[:EXAMPLES]]
     return ", ".join(f"{shown(text[at:])} becomes {shown(again[at:])}" for at, (text, again) in zip(starts, lost, strict=False))
 
@@ -127,8 +125,7 @@ class Coverage:
         self._vanishing: dict[str, bool] = {}
 
     def loosely(self, text: str) -> str:
-        """Return the form in which a label is compared with what it becomes. Case and white space are ignored
-        as well."""
+        """Return the form in which a label is compared with what it becomes. Case and white space are ignored as well."""
         return " ".join(self.form(text).casefold().split())
 
     def source_tokens(self, texts: Sequence[str]) -> list[int]:
@@ -183,8 +180,7 @@ class Coverage:
     def _unknown(self, text: str, ids: Sequence[int], spans: Sequence[tuple[int, int]]) -> set[int]:
         """Return the positions of unknown characters. `spans` holds start and end of each token in the text.
 
-        Some tokenizers drop unknown characters. Their spans show that something is missing, but not what, so
-        each character is tried.
+        Some tokenizers drop unknown characters. Their spans show that something is missing, but not what, so each character is tried.
         """
         covered = {at for span in spans for at in range(*span)}
         found = {at for token, span in zip(ids, spans, strict=True) if token == self._tokenizer.unk_token_id for at in range(*span)}

@@ -13,11 +13,10 @@ from bench.training.settings import Freeze, Lora, Tuning, check_freeze
 
 @contextmanager
 def learning(model: Any, tuning: Tuning) -> Iterator[None]:
-    """Set the model up for training by these settings. On exit it is a plain model again, with adapters
-    merged.
+    """Set the model up for training by these settings. On exit it is a plain model again, with adapters merged.
 
-    Adapters are initialised from torch's generator. After an error inside, the model is left as it was at
-    that moment. Raises CheckpointError where the encoder is to be frozen and the model has none.
+    Adapters are initialised from torch's generator. After an error inside, the model is left as it was at that moment. Raises
+    CheckpointError where the encoder is to be frozen and the model has none.
     """
     freeze(model, tuning.freeze)
     with ExitStack() as ways:
@@ -45,8 +44,7 @@ def freeze(model: Any, what: Freeze) -> None:
 
 
 def adapted(model: Any, lora: Lora, frozen: Freeze) -> Any:
-    """Add adapters to the model in place and freeze everything else. Return peft's LoraModel, which can merge
-    them.
+    """Add adapters to the model in place and freeze everything else. Return peft's LoraModel, which can merge them.
 
     The model keeps its class, config and methods, so objectives need not know about adapters.
     """

@@ -4,8 +4,7 @@
     kang2023        labels or a teacher, six tasks, four budgets, two numbers of labels owned
     shleifer2020    the model cards of the distilled BARTs
 
-Each published work has a file, found by its name, with one function `work() -> Work`. Files that start with
-'_' are not works.
+Each published work has a file, found by its name, with one function `work() -> Work`. Files that start with '_' are not works.
 """
 
 from __future__ import annotations
@@ -27,8 +26,7 @@ def names() -> tuple[str, ...]:
 
 
 def find(name: str) -> Work:
-    """Return one published work. Raises BenchError where there is none of this name; the message suggests the
-    nearest."""
+    """Return one published work. Raises BenchError where there is none of this name; the message suggests the nearest."""
     if name not in names():
         near = nearest(name, names())
         raise BenchError(f"no published work '{name}'; " + (f"did you mean '{near}'?" if near else f"there are: {', '.join(names())}"))

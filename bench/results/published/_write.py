@@ -63,8 +63,7 @@ class Work:
 
 
 def write(work: Work, name: str, folder: Path) -> Path:
-    """Write `folder` and replace the arms in it. Raises OverBudget where the charges of a cell exceed its
-    budget."""
+    """Write `folder` and replace the arms in it. Raises OverBudget where the charges of a cell exceed its budget."""
     folder.mkdir(parents=True, exist_ok=True)
     for cell in work.cells:
         shutil.rmtree(folder / cell.arm, ignore_errors=True)

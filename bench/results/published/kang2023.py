@@ -1,11 +1,9 @@
-"""Kang, Xu, Ritter 2023, Distill or Annotate?: 48 cells, each with annotation and distillation for the same
-added dollars.
+"""Kang, Xu, Ritter 2023, Distill or Annotate?: 48 cells, each with annotation and distillation for the same added dollars.
 
-A task is a data set together with the number of labels owned, because budgets and the cost of tuning the
-teacher depend on both. The paper prints scores and the prices of a label and of a GPU-hour. Compute costs per
-item are derived (`bench/published/README.md`). Counts are derived too: dollars divided by a price, as `bench
-plan` of suites/papers/kang2023-*.yaml would buy. Compute is counted twice: by the item, which is paid, and in
-GPU-seconds at their price. The figures can therefore be recomputed at another price of a GPU.
+A task is a data set together with the number of labels owned, because budgets and the cost of tuning the teacher depend on both. The paper
+prints scores and the prices of a label and of a GPU-hour. Compute costs per item are derived (`bench/published/README.md`). Counts are
+derived too: dollars divided by a price, as `bench plan` of suites/papers/kang2023-*.yaml would buy. Compute is counted twice: by the item,
+which is paid, and in GPU-seconds at their price. The figures can therefore be recomputed at another price of a GPU.
 """
 
 from __future__ import annotations
