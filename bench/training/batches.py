@@ -14,7 +14,6 @@ import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -93,19 +92,16 @@ def plan_batches(data: Sequence[Encoded], batch_size: int, epochs: int, min_step
         raise DataError("there is no example to train on")
     order = random.Random(seed)  # noqa: S311 - no secret
     steps = max(epochs * math.ceil(len(data) / batch_size), min_steps)
-    endless = chain.from_iterable(_epoch(data, batch_size, order) for _ in range(steps))
-    return list(islice(endless, steps))
-
-
-def _epoch(data: Sequence[Encoded], batch_size: int, order: random.Random) -> list[list[int]]:
-    shuffled = list(range(len(data)))
-    order.shuffle(shuffled)
-    batches = []
-    for start in range(0, len(shuffled), BUCKET * batch_size):
-        group = sorted(shuffled[start : start + BUCKET * batch_size], key=lambda i: (len(data[i].source), len(data[i].target)))
-        batches += [group[at : at + batch_size] for at in range(0, len(group), batch_size)]
-    order.shuffle(batches)
-    return batches
+    plan: list[list[int]] = []
+    while len(plan) < steps:
+        shuffled, batches = list(range(len(data))), []
+        order.shuffle(shuffled)
+        for start in range(0, len(shuffled), BUCKET * batch_size):
+            group = sorted(shuffled[start : start + BUCKET * batch_size], key=lambda i: (len(data[i].source), len(data[i].target)))
+            batches += [group[at : at + batch_size] for at in range(0, len(group), batch_size)]
+        order.shuffle(batches)
+        plan += batches
+    return plan[:steps]
 
 
 def pad(rows: Sequence[Sequence[int]], value: int, left: bool = False) -> torch.Tensor:

@@ -139,8 +139,7 @@ def train(
     with _seeded(seed, device), learning(model, tuning):
         optimizer = optimizer_of(model, tuning)
         for step in range(order.steps):
-            # without a limit the remaining money must not influence the result: the recipe's key does not
-            # hold it
+            # without a limit the remaining money must not influence the result: the recipe's key does not hold it
             done = max(step / order.steps, usage.fraction_used() if may_stop_early else 0.0)
             positions = order.batch(step, done)
             batch = [data[i] for i in positions]
@@ -151,10 +150,14 @@ def train(
                 if not may_stop_early:
                     raise OverBudget(f"the remaining budget does not pay for training step {step + 1} of {order.steps}")
                 break
-            _set_rate(optimizer, learning_rate(tuning, done, 1 / order.steps))
             losses.append(_gradients(model, positions, batch, tuning, objective, precision, device))
-            _check(losses[-1], step)
-            _update(model, optimizer, tuning)
+            if not math.isfinite(losses[-1]):
+                raise BenchError(f"training step {step + 1}: the loss is {losses[-1]}; a lower learning_rate or precision fp32 may help")
+            torch.nn.utils.clip_grad_norm_(model.parameters(), tuning.clip_norm)
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(tuning, done, 1 / order.steps)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
             seen += len(batch)
             usage.record_step(cost, new)
             progress("training", step + 1, order.steps)
@@ -183,11 +186,6 @@ def learning_rate(tuning: Tuning, done: float, step: float = 0.0) -> float:
     return tuning.learning_rate * max(0.0, min(1.0, rising, falling))
 
 
-def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-
-
 def _gradients(
     model: Any, positions: Sequence[int], batch: Sequence[Encoded], tuning: Tuning, objective: Objective, precision: Precision, device: str
 ) -> float:
@@ -207,14 +205,3 @@ def _gradients(
         total += loss.item()
         loss.backward()  # type: ignore[no-untyped-call]
     return total
-
-
-def _check(loss: float, step: int) -> None:
-    if not math.isfinite(loss):
-        raise BenchError(f"training step {step + 1}: the loss is {loss}; a lower learning_rate or precision fp32 may help")
-
-
-def _update(model: Any, optimizer: torch.optim.Optimizer, tuning: Tuning) -> None:
-    torch.nn.utils.clip_grad_norm_([p for p in model.parameters() if p.grad is not None], tuning.clip_norm)
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)

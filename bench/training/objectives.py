@@ -100,7 +100,14 @@ class TeacherObjective:
             loss = loss + settings.logit_weight * distillation_loss(learnt.logits, taught.logits, learnt.labels, settings.temperature)
         loss = of.labels * loss
         if settings.hidden_weight:
-            loss = loss + settings.hidden_weight * _hidden(learnt, taught, settings.normalize_hidden, of)
+            stacks = [(learnt.decoder_states, taught.decoder_states, learnt.labels != IGNORED, of.labels)]
+            if learnt.encoder_states:  # a causal model has the decoder only
+                stacks.append((learnt.encoder_states, taught.encoder_states, learnt.source_mask.bool(), of.sources))
+            losses = [
+                part * hidden_loss(own, its, supervised_layers(len(its), len(own)), counted, settings.normalize_hidden)
+                for own, its, counted, part in stacks
+            ]
+            loss = loss + settings.hidden_weight * torch.stack(losses).sum()
         return loss
 
 
@@ -155,15 +162,3 @@ def _labels_and(settings: Distillation, learnt: Forward, smoothing: float) -> to
     if not settings.label_weight:
         return learnt.logits.new_zeros((), dtype=torch.float32)
     return settings.label_weight * label_loss(learnt.logits, learnt.labels, smoothing)
-
-
-def _hidden(learnt: Forward, taught: Forward, normalize: bool, of: Share) -> torch.Tensor:
-    """Return the hidden loss of both stacks over the real tokens of documents and labels.
-
-    A causal model has the decoder only.
-    """
-    stacks = [(learnt.decoder_states, taught.decoder_states, learnt.labels != IGNORED, of.labels)]
-    if learnt.encoder_states:
-        stacks.append((learnt.encoder_states, taught.encoder_states, learnt.source_mask.bool(), of.sources))
-    losses = [part * hidden_loss(own, its, supervised_layers(len(its), len(own)), counted, normalize) for own, its, counted, part in stacks]
-    return torch.stack(losses).sum()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -19,12 +19,25 @@ def learning(model: Any, tuning: Tuning) -> Iterator[None]:
     CheckpointError where the encoder is to be frozen and the model has none.
     """
     freeze(model, tuning.freeze)
-    with ExitStack() as ways:
-        if tuning.lora:
-            ways.enter_context(_adapting(model, tuning.lora, tuning.freeze))
-        if tuning.checkpointing:
-            ways.enter_context(_computing_twice(model))
+    adapters, casting = None, nullcontext()
+    if tuning.lora:
+        from peft.helpers import disable_input_dtype_casting
+
+        adapters = adapted(model, tuning.lora, tuning.freeze)
+        casting = disable_input_dtype_casting(model)  # autocast decides the dtype; peft would keep another copy of each layer's input
+    keeps_keys = model.config.use_cache
+    if tuning.checkpointing:
+        # re-entering autograd would need gradients of frozen embeddings, and therefore activations of a frozen encoder
+        model.activation_checkpointing_enable({"use_reentrant": False})
+        model.disable_input_require_grads()
+        model.config.use_cache = False  # otherwise transformers warns, although `forward` asks for no cache
+    with casting:
         yield
+    if tuning.checkpointing:
+        model.config.use_cache = keeps_keys
+        model.activation_checkpointing_disable()
+    if adapters:
+        adapters.merge_and_unload()
 
 
 def freeze(model: Any, what: Freeze) -> None:
@@ -57,30 +70,5 @@ def adapted(model: Any, lora: Lora, frozen: Freeze) -> Any:
     return LoraModel(model, config, "default")
 
 
-@contextmanager
-def _adapting(model: Any, lora: Lora, frozen: Freeze) -> Iterator[None]:
-    from peft.helpers import disable_input_dtype_casting
-
-    adapters = adapted(model, lora, frozen)
-    with disable_input_dtype_casting(model):  # autocast decides the dtype; peft would keep another copy of each layer's input
-        yield
-    adapters.merge_and_unload()
-
-
 def _stacks(model: Any) -> tuple[Any, ...]:
     return (model.get_encoder(), model.get_decoder()) if model.config.is_encoder_decoder else (model.get_decoder(),)
-
-
-@contextmanager
-def _computing_twice(model: Any) -> Iterator[None]:
-    """Turn on checkpointing without re-entering autograd.
-
-    Re-entering would need gradients of frozen embeddings, and therefore activations of a frozen encoder.
-    """
-    keeps_keys = model.config.use_cache
-    model.activation_checkpointing_enable({"use_reentrant": False})
-    model.disable_input_require_grads()
-    model.config.use_cache = False  # otherwise transformers warns, although `forward` asks for no cache
-    yield
-    model.config.use_cache = keeps_keys
-    model.activation_checkpointing_disable()
