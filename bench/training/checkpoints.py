@@ -92,7 +92,8 @@ def load(folder: Path, dropout: float | None = None) -> tuple[Any, Any]:
     for what in ("missing_keys", "mismatched_keys"):
         if seen[what]:
             raise CheckpointError(f"{folder}: {what.replace('_', ' ')} in the weights, e.g. {sorted(seen[what])[0]}")
-    _check_positions(model, folder)
+    if not all(are_sinusoids(weight.detach()) for weight in _sinusoidal_positions(model)):
+        raise CheckpointError(f"{folder}: the sinusoidal positions differ from the formula")
     tokenizer = load_tokenizer(folder)
     _write_down(model, tokenizer)
     _keep_only_starts_and_ends(model, tokenizer)
@@ -140,8 +141,7 @@ def _write_down(model: Any, tokenizer: Any) -> None:
 
 
 def _sinusoidal_positions(model: Any) -> list[torch.nn.Parameter]:
-    modules = [m for m in model.modules() if type(m).__name__.endswith("SinusoidalPositionalEmbedding")]
-    return [m.weight for m in modules]
+    return [m.weight for m in model.modules() if type(m).__name__.endswith("SinusoidalPositionalEmbedding")]
 
 
 def sinusoids(positions: int, width: int) -> torch.Tensor:
@@ -156,12 +156,6 @@ def are_sinusoids(weight: torch.Tensor) -> bool:
     return weight.ndim == 2 and torch.allclose(weight, sinusoids(*weight.shape), atol=1e-4)
 
 
-def _check_positions(model: Any, folder: Path) -> None:
-    for weight in _sinusoidal_positions(model):
-        if not are_sinusoids(weight.detach()):
-            raise CheckpointError(f"{folder}: the sinusoidal positions differ from the formula")
-
-
 def _keep_only_starts_and_ends(model: Any, tokenizer: Any) -> None:
     from transformers import GenerationConfig
 
@@ -169,14 +163,9 @@ def _keep_only_starts_and_ends(model: Any, tokenizer: Any) -> None:
     for name in ("decoder_start_token_id", "pad_token_id"):
         if kept[name] is None:
             kept[name] = getattr(model.config, name, None)
-    kept["eos_token_id"] = _ends(model, tokenizer)
+    end = kept["eos_token_id"]  # training ends an output with the tokenizer's end token, so that one counts beside the checkpoint's
+    kept["eos_token_id"] = list(dict.fromkeys([*([end] if isinstance(end, int) else end or []), tokenizer.eos_token_id]))
     model.generation_config = GenerationConfig(**{name: value for name, value in kept.items() if value is not None})
-
-
-def _ends(model: Any, tokenizer: Any) -> list[int]:
-    """Return the tokens that end an output: those of the checkpoint, and that of the tokenizer, which training uses."""
-    end = model.generation_config.eos_token_id
-    return list(dict.fromkeys([*([end] if isinstance(end, int) else end or []), tokenizer.eos_token_id]))
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from itertools import accumulate, chain, pairwise
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,8 @@ Corrupt = Callable[[int, random.Random], Encoded]
 """(number of the piece, generator) -> example."""
 
 
-def pieces(folder: Path, documents: Sequence[Example], tokens: int) -> tuple[int, Corrupt]:
+@lru_cache(maxsize=8)  # a forecast and the training after it ask for the same pieces
+def pieces(folder: Path, documents: tuple[Example, ...], tokens: int) -> tuple[int, Corrupt]:
     """Return the number of pieces of at most `tokens` tokens, and a function that makes an example of each.
 
     T5 and mT5 fill gaps in running text. Pegasus writes the sentences that were removed from a document. A decoder-only model continues the
@@ -39,22 +41,17 @@ def pieces(folder: Path, documents: Sequence[Example], tokens: int) -> tuple[int
     if family == "pegasus":
         return _gap_sentences(tokenizer, documents, tokens)
     if family in ("t5", "mt5"):
-        sentinels = _sentinels(tokenizer, folder)
+        vocabulary = tokenizer.get_vocab()
+        spellings = ([f"<extra_id_{i}>", f"▁<extra_id_{i}>"] for i in range(100))  # mT5's are words, which begin with ▁
+        sentinels = tuple(vocabulary[name] for both in spellings for name in both if name in vocabulary)
+        if len(sentinels) < 100:
+            raise CheckpointError(f"{folder}: the tokenizer has {len(sentinels)} of T5's 100 sentinels <extra_id_0>, ..., <extra_id_99>")
         running = _running_text(tokenizer, documents, tokens)
         return len(running), lambda i, rng: span_corruption(running[i], rng, sentinels, tokenizer.eos_token_id)
     if family == "bart":
         raise CheckpointError(f"{folder}: going on with BART's pretraining (text infilling) is not built; use T5, Pegasus or a decoder")
     running = _running_text(tokenizer, documents, tokens)
     return len(running), lambda i, _: Encoded((), tuple(running[i]))
-
-
-def _sentinels(tokenizer: Any, folder: Path) -> tuple[int, ...]:
-    vocabulary = tokenizer.get_vocab()
-    spellings = ([f"<extra_id_{i}>", f"▁<extra_id_{i}>"] for i in range(100))  # mT5's are words, which begin with ▁
-    found = tuple(vocabulary[name] for both in spellings for name in both if name in vocabulary)
-    if len(found) < 100:
-        raise CheckpointError(f"{folder}: the tokenizer has {len(found)} of T5's 100 sentinels <extra_id_0>, ..., <extra_id_99>")
-    return found
 
 
 def _running_text(tokenizer: Any, documents: Sequence[Example], tokens: int) -> list[list[int]]:

@@ -78,7 +78,11 @@ class Client:
     def answer(self, body: bytes) -> tuple[str, int]:
         """Return (raw response, attempts lost before it). Raises BenchError."""
         for lost in range(self._attempts):
-            self._wait_for_turn()
+            with self._lock:  # requests are evenly spaced
+                now = self.clock.now()
+                turn = max(now, self._free_at)
+                self._free_at = turn + self._gap_s
+            self._sleep(turn - now)
             try:
                 return self._post(body), lost
             except _Lost as error:
@@ -86,22 +90,10 @@ class Client:
                 if error.after_s > LONGEST_RETRY_AFTER_S:
                     raise BenchError(f"{self._url}: {reason}, and asks to wait {error.after_s:.0f} s; run again then") from None
                 if lost + 1 < self._attempts:
-                    self._back_off(lost, error.after_s)
+                    with self._lock:  # where the endpoint requests a wait, all requests wait that long
+                        self._free_at = max(self._free_at, self.clock.now() + error.after_s)
+                    self._sleep(self._jitter.uniform(0, min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**lost)))
         raise BenchError(f"{self._url}: {self._attempts} attempts failed, the last: {reason}; answers so far are kept, run again")
-
-    def _wait_for_turn(self) -> None:
-        """Wait so that requests are evenly spaced."""
-        with self._lock:
-            now = self.clock.now()
-            turn = max(now, self._free_at)
-            self._free_at = turn + self._gap_s
-        self._sleep(turn - now)
-
-    def _back_off(self, lost: int, after_s: float) -> None:
-        """Wait with full jitter. Where the endpoint requests a wait, all requests wait that long."""
-        with self._lock:
-            self._free_at = max(self._free_at, self.clock.now() + after_s)
-        self._sleep(self._jitter.uniform(0, min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**lost)))
 
     def _sleep(self, seconds: float) -> None:
         if seconds > 0 and self.clock.sleep(seconds):
@@ -122,8 +114,10 @@ class Client:
             raise Refused(reason, text)
         if response.status_code != 200:
             raise BenchError(reason)
-        if not _is_json(text):
-            raise _Lost("HTTP 200 without JSON")
+        try:
+            json.loads(text)
+        except ValueError:
+            raise _Lost("HTTP 200 without JSON") from None
         return text
 
     def _without_key(self, text: str) -> str:
@@ -140,11 +134,3 @@ def _retry_after_s(header: str) -> float:
         return max(0.0, (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds())
     except (ValueError, TypeError):
         return 0.0
-
-
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except ValueError:
-        return False
-    return True

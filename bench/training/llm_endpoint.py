@@ -210,7 +210,13 @@ def _ask_all(client: Client, line: _Line, waiting: Sequence[int], concurrency: i
 def _connected(endpoint: Endpoint, clock: Clock) -> Iterator[Client]:
     import httpx2
 
-    key = _key(endpoint)
+    key = ""
+    if endpoint.key_variable is not None:
+        key = os.environ.get(endpoint.key_variable, "").strip()
+        if not key:
+            raise BenchError(f"the environment variable {endpoint.key_variable}, for the key of {endpoint.base_url}, is not set")
+        if not key.isascii() or not key.isprintable():
+            raise BenchError(f"the environment variable {endpoint.key_variable} holds no key: it has characters that no header may have")
     headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {key}"} if key else {})
     with httpx2.Client(headers=headers, timeout=endpoint.timeout_s) as http:
         yield Client(
@@ -221,14 +227,3 @@ def _connected(endpoint: Endpoint, clock: Clock) -> Iterator[Client]:
             http=http,
             clock=clock,
         )
-
-
-def _key(endpoint: Endpoint) -> str:
-    if endpoint.key_variable is None:
-        return ""
-    key = os.environ.get(endpoint.key_variable, "").strip()
-    if not key:
-        raise BenchError(f"the environment variable {endpoint.key_variable}, for the key of {endpoint.base_url}, is not set")
-    if not key.isascii() or not key.isprintable():
-        raise BenchError(f"the environment variable {endpoint.key_variable} holds no key: it has characters that no header may have")
-    return key

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -50,14 +51,9 @@ class Responses:
         lines = path.read_bytes().split(b"\n") if path.exists() else [b""]
         self._torn = bool(lines[-1])
         for line in lines:
-            self._remember(line)
-
-    def _remember(self, line: bytes) -> None:
-        try:
-            row = _Row.model_validate_json(line)
-            self._replies[row.request] = row.reply()
-        except (ValidationError, BenchError):
-            return  # cut off by a kill, or unusable: it will be requested again
+            with suppress(ValidationError, BenchError):  # cut off by a kill, or unusable: it will be requested again
+                row = _Row.model_validate_json(line)
+                self._replies[row.request] = row.reply()
 
     def __contains__(self, body: bytes) -> bool:
         return _hash(body) in self._replies

@@ -33,8 +33,6 @@ from bench.training.shrinking import shrink, shrunk_config
 STEPS_LOOKED_AT = 64
 """Training steps that are searched for the longest sequences; steps are in random order."""
 
-__all__ = ["ModelRecipe", "Pretrained", "Shrunk", "Trained", "Tuning", "as_the_task_says"]
-
 
 def as_the_task_says(job: Job) -> dict[str, Any]:
     """Return the fields that every recipe over documents and labels has: how text is cut, and the numeric precision."""

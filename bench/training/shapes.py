@@ -124,23 +124,19 @@ def _named(family: Family, name: str) -> dict[str, int]:
         raise CheckpointError(f"no {family} shape '{name}'; {_hint(size, SIZES[family], name.removeprefix(size))}")
     changes: dict[str, int] = {}
     for modifier in modifiers:
-        for dimension, value in _modifier(family, name, modifier).items():
+        if modifier in ("sh", "skv"):
+            raise CheckpointError(f"{family} '{name}': a transformers config cannot express keys or values that heads share")
+        letters = modifier.rstrip("0123456789")
+        digits = modifier.removeprefix(letters)
+        if letters not in MODIFIERS:
+            raise CheckpointError(f"no {family} shape '{name}': '{modifier}'; {_hint(letters, MODIFIERS, digits)}")
+        if not digits:
+            raise CheckpointError(f"no {family} shape '{name}': '{letters}' without a number")
+        for dimension in MODIFIERS[letters]:
             if dimension in changes:
                 raise CheckpointError(f"no {family} shape '{name}'; it sets {dimension} twice")
-            changes[dimension] = value
+            changes[dimension] = int(digits)
     return SIZES[family][size] | changes | NOT_AS_NAMED.get((family, name), {})
-
-
-def _modifier(family: Family, name: str, modifier: str) -> dict[str, int]:
-    if modifier in ("sh", "skv"):
-        raise CheckpointError(f"{family} '{name}': a transformers config cannot express keys or values that heads share")
-    letters = modifier.rstrip("0123456789")
-    digits = modifier.removeprefix(letters)
-    if letters not in MODIFIERS:
-        raise CheckpointError(f"no {family} shape '{name}': '{modifier}'; {_hint(letters, MODIFIERS, digits)}")
-    if not digits:
-        raise CheckpointError(f"no {family} shape '{name}': '{letters}' without a number")
-    return dict.fromkeys(MODIFIERS[letters], int(digits))
 
 
 def _hint(word: str, known: Iterable[str], rest: str) -> str:

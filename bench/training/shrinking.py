@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -159,19 +158,14 @@ def shrink(model: Any, compact: Compact) -> tuple[Kept, Kept]:
     _write_layers(model.config, encoder, decoder)
     stacks = [(model.get_decoder(), decoder)] + ([(model.get_encoder(), encoder)] if encoder.of else [])
     for stack, kept in stacks:
-        _keep(stack, kept.layers)
+        name = "block" if hasattr(stack, "block") else "layers"
+        layers, chosen = getattr(stack, name), kept.layers
+        modules = [copy.deepcopy(layers[i]) if i in chosen[:position] else layers[i] for position, i in enumerate(chosen)]
+        setattr(stack, name, torch.nn.ModuleList(modules))
+        for position, layer in enumerate(modules):
+            for module in layer.modules():
+                if getattr(module, "layer_idx", None) is not None:
+                    module.layer_idx = position  # index in the key-value cache
         if stack.config is not model.config:  # T5's stacks hold copies of the config, in which num_layers is the stack's own count
             set_layer_counts(stack.config, len(kept.layers), len(decoder.layers))
     return encoder, decoder
-
-
-def _keep(stack: Any, chosen: Sequence[int]) -> None:
-    name = "block" if hasattr(stack, "block") else "layers"
-    layers = getattr(stack, name)
-    again = [i in chosen[:position] for position, i in enumerate(chosen)]
-    kept = [copy.deepcopy(layers[i]) if repeated else layers[i] for i, repeated in zip(chosen, again, strict=True)]
-    setattr(stack, name, torch.nn.ModuleList(kept))
-    for position, layer in enumerate(kept):
-        for module in layer.modules():
-            if getattr(module, "layer_idx", None) is not None:
-                module.layer_idx = position  # index in the key-value cache
