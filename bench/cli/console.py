@@ -45,10 +45,8 @@ def _is_live(console: Console) -> bool:
 
 @contextmanager
 def preparing(console: Console) -> Iterator[Any]:
-    """Show a progress bar for work before the arms run.
-
-    The bar is drawn by a thread, which starts with the first progress: work may fork processes until then.
-    """
+    """Show a progress bar for work before the arms run. The bar is drawn by a thread, which starts with the first progress: work may fork
+    processes until then."""
     bar = Progress(TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn(), console=console, transient=True)
     tasks: dict[str, TaskID] = {}
 
@@ -113,10 +111,8 @@ class RunScreen:
             self.console.print(self._board)
 
     def _draw(self, at_least_s: float) -> bool:
-        """Draw the leaderboard again if enough time has passed since the last time. Return whether it was drawn.
-
-        No process is started while it is drawn.
-        """
+        """Draw the leaderboard again if enough time has passed since the last time. Return whether it was drawn. No process is started
+        while it is drawn."""
         begun = time.monotonic()
         due = begun - self._drawn > max(at_least_s, 20 * self._drawing_s)
         if due:
@@ -175,10 +171,7 @@ def every_part(where: Console) -> None:
 
 
 def one_part(name: str, where: Console) -> None:
-    """Print the settings of the part on every shelf that has one of this name.
-
-    Raises BenchError where no shelf has one.
-    """
+    """Print the settings of the part on every shelf that has one of this name. Raises BenchError where no shelf has one."""
     shelves = [shelf for shelf in registry.SHELVES if name in registry.names(shelf)]
     if not shelves:
         near = nearest(name, tuple(n for shelf in registry.SHELVES for n in registry.names(shelf)))

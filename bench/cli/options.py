@@ -126,10 +126,7 @@ cache_option = option(
 
 
 def _copies_option(name: str, variable: Variable, of_what: str) -> Callable[[Command], Command]:
-    """Return an option that names a folder of copies.
-
-    Processes that start here see the folder too; see `system/hub_mirror.py`.
-    """
+    """Return an option that names a folder of copies. Processes that start here see the folder too; see `system/hub_mirror.py`."""
 
     def name_folder(_: click.Context, __: click.Parameter, folder: Path | None) -> None:
         if folder is None:

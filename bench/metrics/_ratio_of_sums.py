@@ -27,10 +27,8 @@ def linearised(numerators: Sequence[float], denominators: Sequence[float]) -> tu
 
 
 def score(name: str, ratios: Sequence[Ratio], nothing: str = "") -> Score:
-    """Return the mean of some ratios, in points, higher is better. Values per example are means of the linearised values.
-
-    Ratios whose denominators are all 0 are left out. Where none remains, the score is missing, and `nothing` is the reason.
-    """
+    """Return the mean of some ratios, in points, higher is better. Values per example are means of the linearised values. Ratios whose
+    denominators are all 0 are left out. Where none remains, the score is missing, and `nothing` is the reason."""
     defined = [ratio for ratio in ratios if any(ratio[1])]
     if not defined:
         return Score(name, None, "points", "higher", reason=nothing)
@@ -40,10 +38,8 @@ def score(name: str, ratios: Sequence[Ratio], nothing: str = "") -> Score:
 
 
 def f1(pairs: Sequence[Sequence[tuple[str, str]]], labels: Collection[str]) -> Ratio:
-    """Return the F1 over all `labels` together: twice the correct ones, over those predicted plus those wanted.
-
-    `pairs` holds any number of (predicted, wanted) for each example.
-    """
+    """Return the F1 over all `labels` together: twice the correct ones, over those predicted plus those wanted. `pairs` holds any number of
+    (predicted, wanted) for each example."""
     right = [2.0 * sum(p == w and w in labels for p, w in each) for each in pairs]
     named = [float(sum((p in labels) + (w in labels) for p, w in each)) for each in pairs]
     return right, named

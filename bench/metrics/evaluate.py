@@ -59,10 +59,8 @@ class Evaluate(Metric):
             self._load(scratch)
 
     def check(self, references: Sequence[str]) -> Sequence[str]:
-        """Refuse a metric that scores copies of some references like empty texts, because it ignores their whole content.
-
-        Raises BenchError also where the metric fails on copies. It would otherwise fail after the money is spent.
-        """
+        """Refuse a metric that scores copies of some references like empty texts, because it ignores their whole content. Raises BenchError
+        also where the metric fails on copies. It would otherwise fail after the money is spent."""
         some = [reference for reference in references if reference][:CHECKED]
         if not some:
             return ()

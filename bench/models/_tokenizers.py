@@ -26,10 +26,8 @@ SPECIAL_TOKENS: dict[Family, tuple[str, ...]] = {
     "pegasus": ("<pad>", "</s>", "<mask_1>", "<mask_2>", "<unk>"),
     "bart": ("<s>", "<pad>", "</s>", "<unk>", "<mask>"),
 }
-"""Special tokens of each family, in the order of their ids.
-
-The ids of padding, start and end tokens are the published ones, because the configs name these ids.
-"""
+"""Special tokens of each family, in the order of their ids. The ids of padding, start and end tokens are the published ones, because the
+configs name these ids."""
 
 MASKS = {"pegasus": "<mask_2>", "bart": "<mask>"}
 """The token that stands for a masked word. Pegasus' <mask_1> stands for a masked sentence (Zhang et al. 2020, section 3)."""
@@ -45,21 +43,16 @@ def key(family: Family, vocabulary: int) -> str:
 
 
 def from_docstrings(family: Family, vocabulary: int, cache: Path) -> Any:
-    """Return a tokenizer of exactly `vocabulary` tokens, trained once on the docstrings of Python's standard library.
-
-    Raises CheckpointError where the docstrings give fewer tokens.
-    """
+    """Return a tokenizer of exactly `vocabulary` tokens, trained once on the docstrings of Python's standard library. Raises
+    CheckpointError where the docstrings give fewer tokens."""
     path = cache / "models" / f"tokenizer-{key(family, vocabulary)}.json"
     made = build_once(path, functools.partial(_learn_from_docstrings, family, vocabulary, cache))
     return _wrapped(made.read_text(encoding="utf-8"), family)
 
 
 def learnt(family: Family, vocabulary: int, texts: Iterable[str]) -> Any:
-    """Return a tokenizer of at most `vocabulary` tokens, or of fewer where the texts hold no more.
-
-    It can encode any text, byte by byte where necessary. As in the real families, BART puts <s> before a
-    text, and all of them put </s> after it.
-    """
+    """Return a tokenizer of at most `vocabulary` tokens, or of fewer where the texts hold no more. It can encode any text, byte by byte
+    where necessary. As in the real families, BART puts <s> before a text, and all of them put </s> after it."""
     return _wrapped(_learn(family, vocabulary, texts).to_str(), family)
 
 

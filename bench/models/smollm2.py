@@ -115,10 +115,8 @@ def _dequantised(reader: Any, config: Any) -> dict[str, torch.Tensor]:
 
 
 def _rows_as_in_transformers(weight: torch.Tensor, heads: int) -> torch.Tensor:
-    """Return a weight with the rows of each head in the order of transformers.
-
-    transformers rotates entry i together with entry i + half. llama.cpp stores these two side by side.
-    """
+    """Return a weight with the rows of each head in the order of transformers. transformers rotates entry i together with entry i + half.
+    llama.cpp stores these two side by side."""
     rows, width = weight.shape
     return weight.view(heads, rows // heads // 2, 2, width).transpose(1, 2).reshape(rows, width)
 

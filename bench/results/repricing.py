@@ -77,11 +77,8 @@ class Quotes:
         device_flops_per_second: float | None = None,
         usd_per_unit: Mapping[str, float] | None = None,
     ) -> Quotes:
-        """Return these quotes with other prices.
-
-        `label_usd` maps a task to a price; '' means all tasks. None keeps a price. Raises BenchError where a
-        price is below 0, or where a task is not in the results.
-        """
+        """Return these quotes with other prices. `label_usd` maps a task to a price; '' means all tasks. None keeps a price. Raises
+        BenchError where a price is below 0, or where a task is not in the results."""
         unknown = sorted(set(label_usd) - {"", *self.label_usd})
         if unknown:
             raise BenchError(f"no task '{unknown[0]}' in these results; they hold: {', '.join(sorted(self.label_usd))}")

@@ -110,10 +110,8 @@ def read(folder: Path) -> Results:
 
 
 def _kept(folder: Path, suite: Mapping[str, Any]) -> Results | None:
-    """Return what the tables of a folder hold, or None where there are none or no arm in them has ended.
-
-    Raises BenchError where they cannot be read.
-    """
+    """Return what the tables of a folder hold, or None where there are none or no arm in them has ended. Raises BenchError where they
+    cannot be read."""
     path = folder / "table.parquet"
     if not path.exists():
         return None
@@ -175,11 +173,8 @@ def arms(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def readings(table: pd.DataFrame) -> pd.DataFrame:
-    """Return arm x `QUANTITY (UNIT)`.
-
-    Times, energy and FLOPs are summed over phases, and are missing where one phase is. For memory and
-    everything else it is the greatest value.
-    """
+    """Return arm x `QUANTITY (UNIT)`. Times, energy and FLOPs are summed over phases, and are missing where one phase is. For memory and
+    everything else it is the greatest value."""
     rows = table[table["row"] == "reading"]
     names, added = _names(rows, "quantity", "unit", columns.reading), rows["unit"].isin(["s", "kWh", "J", "FLOP"])
     summed, greatest = rows[added], rows[~added]
@@ -189,10 +184,8 @@ def readings(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _dollars(table: pd.DataFrame) -> pd.DataFrame:
-    """Return arm x purpose in dollars, rounded to a billionth as the purse does it.
-
-    pandas sums groups with compensation, so rounding errors do not add up.
-    """
+    """Return arm x purpose in dollars, rounded to a billionth as the purse does it. pandas sums groups with compensation, so rounding
+    errors do not add up."""
     charges = table[table["row"] == "charge"]
     purse = charges[charges["paid_by"] == "purse"]
     purpose = purse["phase"].where(purse["quantity"] != "labels", "labels").map(columns.paid_usd)

@@ -80,10 +80,7 @@ def distilled(
     tuning: Tuning,
     kd: Distillation,
 ) -> ModelRecipe:
-    """Return a recipe for `base` trained on labels and on a teacher's distributions.
-
-    Raises NotEnough where there is no example.
-    """
+    """Return a recipe for `base` trained on labels and on a teacher's distributions. Raises NotEnough where there is no example."""
     data, seed = _read_as_the_task_says(job, examples), job.seed_for("student_training")
     return Distilled(base=base, tuning=tuning, seed=seed, taught_by=taught_by, distillation=kd, **data)
 

@@ -18,10 +18,8 @@ from bench.training.settings import Tuning
 Weight = Annotated[float, Field(ge=0)]
 
 RECIPE = Tuning(epochs=1, learning_rate=1e-4, warmup_share=0.0, schedule="cosine", final_rate_share=0.01, freeze="none")
-"""Settings of Parmar et al.: no warm-up, cosine to a hundredth.
-
-Set the learning rate to the one at which the checkpoint's pretraining ended.
-"""
+"""Settings of Parmar et al.: no warm-up, cosine to a hundredth. Set the learning rate to the one at which the checkpoint's pretraining
+ended."""
 
 
 class ContinuePretraining(Strategy):

@@ -64,11 +64,8 @@ def model_class(config: Any) -> Any:
 
 
 def load(folder: Path, dropout: float | None = None) -> tuple[Any, Any]:
-    """Return (model, tokenizer) from a checked folder: fp32, in eval mode, on the CPU.
-
-    `dropout` replaces all dropout rates of the checkpoint; None keeps them. Raises CheckpointError where
-    weights are missing, of the wrong shape, or damaged.
-    """
+    """Return (model, tokenizer) from a checked folder: fp32, in eval mode, on the CPU. `dropout` replaces all dropout rates of the
+    checkpoint; None keeps them. Raises CheckpointError where weights are missing, of the wrong shape, or damaged."""
     from safetensors import SafetensorError
 
     config = read_config(folder)
@@ -109,10 +106,8 @@ def save(model: Any, tokenizer: Any, folder: Path) -> None:
 
 
 def untie(model: Any) -> None:
-    """Give the model a separate, randomly initialised output layer.
-
-    Passing tie_word_embeddings=False to T5Config does not do that: it only turns off the scaling of the decoder's output.
-    """
+    """Give the model a separate, randomly initialised output layer. Passing tie_word_embeddings=False to T5Config does not do that: it only
+    turns off the scaling of the decoder's output."""
     head = model.get_output_embeddings()
     model.set_output_embeddings(torch.nn.Linear(head.in_features, head.out_features, bias=False))
     model.config.tie_word_embeddings = False
@@ -131,10 +126,7 @@ def count_parameters(model: Any) -> int:
 
 
 def _write_down(model: Any, tokenizer: Any) -> None:
-    """Correct and complete the config.
-
-    Llama has no padding token. Its end token is used for padding, and masks distinguish the two.
-    """
+    """Correct and complete the config. Llama has no padding token. Its end token is used for padding, and masks distinguish the two."""
     model.config.tie_word_embeddings = head_is_tied(model)
     if model.config.pad_token_id is None:
         model.config.pad_token_id = tokenizer.eos_token_id

@@ -105,10 +105,8 @@ def _gap_sentences(tokenizer: Any, documents: Sequence[Example], tokens: int) ->
 
 
 def principal_sentences(sentences: Sequence[str]) -> frozenset[int]:
-    """Return the positions of the principal sentences: those with the highest ROUGE-1 F1 against the rest of the document.
-
-    Each sentence is scored independently: 'Ind-Orig' of Zhang et al. 2020 (PEGASUS, section 3.1.1). Ties go to the first sentence.
-    """
+    """Return the positions of the principal sentences: those with the highest ROUGE-1 F1 against the rest of the document. Each sentence is
+    scored independently: 'Ind-Orig' of Zhang et al. 2020 (PEGASUS, section 3.1.1). Ties go to the first sentence."""
     words = [Counter(re.findall(r"\w+", sentence.lower())) for sentence in sentences]
     everything = sum(words, Counter())
 

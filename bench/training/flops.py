@@ -119,11 +119,8 @@ class FlopModel:
         return (encoder + self.adaptable.cross.adapters(rank)) * source + self.adaptable.decoder.adapters(rank) * target
 
     def training(self, source: int, target: int, freeze: Freeze = "none", rank: int = 0) -> int:
-        """Return the FLOPs of the forward and backward pass of one example.
-
-        `rank` is the rank of LoRA's adapters, or 0 where the weights themselves are trained. Raises
-        CheckpointError where the encoder is to be frozen and the model has none.
-        """
+        """Return the FLOPs of the forward and backward pass of one example. `rank` is the rank of LoRA's adapters, or 0 where the weights
+        themselves are trained. Raises CheckpointError where the encoder is to be frozen and the model has none."""
         check_freeze(freeze, self.causal)
         source, target = self._stacks(source, target)
         if rank:
@@ -152,10 +149,8 @@ class FlopModel:
         )
 
     def generation(self, source: int, target: float, beams: int = 1) -> float:
-        """Return the FLOPs of generating `target` tokens with a key-value cache.
-
-        `target` is 1 or more and includes the end token. It may be a fraction where it is an estimate.
-        """
+        """Return the FLOPs of generating `target` tokens with a key-value cache. `target` is 1 or more and includes the end token. It may
+        be a fraction where it is an estimate."""
         if self.causal:
             steps = target - 1  # the pass over the source gives the first token
             pairs = self.decoder_pairs * (source + target / 2) * steps

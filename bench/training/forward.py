@@ -14,18 +14,13 @@ class Forward:
     """The output of a model for one batch."""
 
     logits: Tensor
-    """(batch, target, vocabulary). logits[:, i] predicts labels[:, i].
-
-    For a decoder-only model `target` is one position shorter than the whole text, because nothing predicts the first token.
-    """
+    """(batch, target, vocabulary). logits[:, i] predicts labels[:, i]. For a decoder-only model `target` is one position shorter than the
+    whole text, because nothing predicts the first token."""
     labels: Tensor
     """(batch, target), -100 where there is no label."""
     encoder_states: tuple[Tensor, ...]
-    """The state after each encoder layer, each (batch, tokens, width); () unless requested.
-
-    The last one is the output of the stack, after its final norm where the family has one (T5, mT5, Pegasus,
-    Llama, Qwen2). A decoder-only model has no encoder states.
-    """
+    """The state after each encoder layer, each (batch, tokens, width); () unless requested. The last one is the output of the stack, after
+    its final norm where the family has one (T5, mT5, Pegasus, Llama, Qwen2). A decoder-only model has no encoder states."""
     decoder_states: tuple[Tensor, ...]
     """The state after each decoder layer, like `encoder_states`. Position by position, the logits are computed from these."""
     source_mask: Tensor
@@ -33,10 +28,7 @@ class Forward:
 
 
 def forward(model: Any, batch: Mapping[str, Tensor], hidden_states: bool = False) -> Forward:
-    """Run the model on a batch made by `collate`, on the model's device.
-
-    The caller decides on autocast, gradients and dropout.
-    """
+    """Run the model on a batch made by `collate`, on the model's device. The caller decides on autocast, gradients and dropout."""
     mask, labels = batch["attention_mask"], batch["labels"]
     inputs = {"input_ids": batch["input_ids"], "attention_mask": mask, "output_hidden_states": hidden_states, "use_cache": False}
     if not model.config.is_encoder_decoder:

@@ -30,10 +30,8 @@ HUB_IDS: tuple[tuple[str, Family, str], ...] = (
 
 
 def published_shape(hub_id: str) -> Shape | None:
-    """Return the shape of a published model, or None where the id is not in the table.
-
-    Raises CheckpointError where the id has the form of a T5 shape that does not exist.
-    """
+    """Return the shape of a published model, or None where the id is not in the table. Raises CheckpointError where the id has the form of
+    a T5 shape that does not exist."""
     for pattern, family, name in HUB_IDS:
         if found := re.fullmatch(pattern, hub_id):
             return shape_of(family, found.expand(name))

@@ -166,10 +166,8 @@ class _Line:
 
 
 def _ask_all(client: Client, line: _Line, waiting: Sequence[int], concurrency: int, progress: Progress) -> None:
-    """Send the waiting requests. When one fails, those in progress finish and are kept, and no others are sent.
-
-    A refused request is not a failure if any other was ever answered: the fault is then in its document, not in the form of the request.
-    """
+    """Send the waiting requests. When one fails, those in progress finish and are kept, and no others are sent. A refused request is not a
+    failure if any other was ever answered: the fault is then in its document, not in the form of the request."""
     given_up = client.clock.given_up
 
     def answer(position: int) -> None:

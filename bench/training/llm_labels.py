@@ -94,11 +94,8 @@ class EndpointLabels(Recipe):
         bodies = [self.endpoint.body(messages, self.prompt, self.sampling) for messages in self._conversations(context)]
         opened = False if self.sampling.max_thought_tokens == 0 else None
         place = self.endpoint.folder(context.cache, self.sampling)
-
-        def enough(replies: Sequence[Reply]) -> bool:
-            return bool(_repeated_answer(self.prompt, replies, opened))
-
-        replies = ask(self.endpoint, bodies, place, context.progress, enough=None if self.to_the_end else enough)
+        enough = None if self.to_the_end else lambda some: bool(_repeated_answer(self.prompt, some, opened))
+        replies = ask(self.endpoint, bodies, place, context.progress, enough=enough)
         for reply in replies:
             context.usage.record_tokens(reply.prompt_tokens, reply.output_tokens)
         _write(folder, self.prompt, self.examples[: len(replies)], replies, opened)
@@ -128,7 +125,9 @@ class PromptedLabels(Outputs):
     version = 2
 
     def make(self, folder: Path, context: BuildContext) -> None:
-        sources, opened = self.sources(context), self._opened(context)
+        sources = self.sources(context)
+        tokenizer = load_tokenizer(self.model.tokenizer_folder(context.cache, 0))
+        opened = any(leaves_open(tokenizer.decode(source[-TAG_TOKENS:])) for source in sources[:1])
         replies: dict[int, Reply] = {}
         for position, output in self._generate(context):
             replies[position] = Reply(
@@ -143,11 +142,6 @@ class PromptedLabels(Outputs):
         asked, answered = [self.examples[i] for i in order], [replies[i] for i in order]
         _write(folder, self.prompt, asked, answered, opened)
 
-    def _opened(self, context: BuildContext) -> bool:
-        """Return whether the prompt ends with an open tag, so that the model begins with thoughts."""
-        tokenizer = load_tokenizer(self.model.tokenizer_folder(context.cache, 0))
-        return any(leaves_open(tokenizer.decode(source[-TAG_TOKENS:])) for source in self.sources(context)[:1])
-
     def sources(self, context: BuildContext) -> tuple[tuple[int, ...], ...]:
         folder = self.model.tokenizer_folder(context.cache, 0)
         shots, examples = (_cut(folder, e, self.max_source_tokens) for e in (self.shots, self.examples))
@@ -160,7 +154,9 @@ class PromptedLabels(Outputs):
         limit = self.sampling.max_thought_tokens
         thinks = may_think(tokenizer) if limit is None else limit > 0
         if self.prompt.stop_at_newline and not thinks:
-            network.generation_config.eos_token_id = _ends(network.generation_config.eos_token_id, tokenizer)
+            end, texts = network.generation_config.eos_token_id, tokenizer.batch_decode([[token] for token in range(len(tokenizer))])
+            newlines = [token for token, text in enumerate(texts) if "\n" in text]
+            network.generation_config.eos_token_id = [*(end if isinstance(end, list) else [end]), *newlines]
         return network, tokenizer
 
     def read(self, folder: Path) -> Labelling:
@@ -195,8 +191,7 @@ class Answers(Recipe):
         write_json(folder / "predictions.json", [answers[example.id] for example in self.labels.examples])
 
     def read(self, folder: Path) -> list[str]:
-        predictions: list[str] = json.loads((folder / "predictions.json").read_text(encoding="utf-8"))
-        return predictions
+        return list(json.loads((folder / "predictions.json").read_text(encoding="utf-8")))
 
 
 def _repeated_answer(prompt: Prompt, replies: Sequence[Reply], opened: bool | None) -> str:
@@ -206,20 +201,18 @@ def _repeated_answer(prompt: Prompt, replies: Sequence[Reply], opened: bool | No
 def _write(folder: Path, prompt: Prompt, examples: Sequence[Example], replies: Sequence[Reply], opened: bool | None) -> None:
     """Write the labels, the invalid answers, and labelling.json with the counts. `opened` is that of `judge`."""
     judged = judge(prompt, replies, opened)
-    seen: Counter[str] = Counter(documents=0, invalid=0, empty=0, retries=0, prompt_tokens=0, output_tokens=0)
-    with (
-        (folder / LABELS).open("w", encoding="utf-8") as labels,
-        (folder / INVALID).open("w", encoding="utf-8") as refused,
-    ):
-        for example, reply, (label, verdict) in zip(examples, replies, judged, strict=True):
-            if verdict == "valid":
-                labels.write(json.dumps({"id": example.id, "source": example.source, "target": label}) + "\n")
-            else:
-                says = prompt.judge(label, finished=True)[0]
-                refused.write(json.dumps({"id": example.id, "answer": reply.text, "says": says, "verdict": verdict}) + "\n")
-                seen.update({verdict: 1, "invalid": 1})
-            used = {"prompt_tokens": reply.prompt_tokens, "output_tokens": reply.output_tokens, "retries": reply.retries}
-            seen.update({"documents": 1, **used})
+    seen: Counter[str] = Counter(documents=len(replies), invalid=0, empty=0, retries=0, prompt_tokens=0, output_tokens=0)
+    valid, invalid = [], []
+    for example, reply, (label, verdict) in zip(examples, replies, judged, strict=True):
+        if verdict == "valid":
+            valid.append({"id": example.id, "source": example.source, "target": label})
+        else:
+            says = prompt.judge(label, finished=True)[0]
+            invalid.append({"id": example.id, "answer": reply.text, "says": says, "verdict": verdict})
+            seen.update({verdict: 1, "invalid": 1})
+        seen.update(prompt_tokens=reply.prompt_tokens, output_tokens=reply.output_tokens, retries=reply.retries)
+    for name, rows in ((LABELS, valid), (INVALID, invalid)):
+        (folder / name).write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
     counted = [reply.thought_tokens for reply in replies if reply.output_tokens]
     thoughts = sum(n for n in counted if n is not None) if None not in counted else None
     counts = {**seen, "thought_tokens": thoughts, "repeated_answer": repeated_answer(prompt, [label for label, _ in judged])}
@@ -276,9 +269,3 @@ def _prompts(folder: Path, prompt: Prompt, shots: tuple[Example, ...], examples:
         return tuple(tuple(tokenizer.apply_chat_template(prompt.messages(shots, e.source), **settings)) for e in examples)
     except TemplateError as error:
         raise CheckpointError(f"{folder}: its chat template refuses the prompt: {error}") from None
-
-
-def _ends(end: int | list[int], tokenizer: Any) -> list[int]:
-    """Return the tokens that end an answer, including all that contain a newline."""
-    texts = enumerate(tokenizer.batch_decode([[token] for token in range(len(tokenizer))]))
-    return [*(end if isinstance(end, list) else [end]), *(token for token, text in texts if "\n" in text)]

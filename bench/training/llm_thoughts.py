@@ -76,11 +76,8 @@ def judge(prompt: Prompt, replies: Sequence[Reply], opened: bool | None = None) 
 
 
 def repeated_answer(prompt: Prompt, labels: Sequence[str]) -> str:
-    """Return a message if more than half of the answers are the same text, else ''. Fewer than LOOK_EVERY answers give ''.
-
-    `labels` holds '' for an answer that is empty or all thoughts. Where the prompt has classes, repeated labels are normal, and only ''
-    counts.
-    """
+    """Return a message if more than half of the answers are the same text, else ''. Fewer than LOOK_EVERY answers give ''. `labels` holds
+    '' for an answer that is empty or all thoughts. Where the prompt has classes, repeated labels are normal, and only '' counts."""
     text, count = Counter(labels).most_common(1)[0] if labels and not prompt.answers else ("", sum(not label for label in labels))
     if len(labels) < LOOK_EVERY or 2 * count <= len(labels):
         return ""

@@ -89,10 +89,8 @@ def step_flops(batch: Sequence[Encoded], student: FlopModel, tuning: Tuning, obj
 
 
 def forecast_steps(data: Data, order: Order, tuning: Tuning, flops: FlopModel, objective: Objective, limit: Limit | None) -> list[float]:
-    """Return the FLOPs of each step that `train` makes within a limit in FLOPs, or of all steps without such a limit.
-
-    Raises OverBudget where the first step does not fit. Raises BenchError where the optimiser is not installed.
-    """
+    """Return the FLOPs of each step that `train` makes within a limit in FLOPs, or of all steps without such a limit. Raises OverBudget
+    where the first step does not fit. Raises BenchError where the optimiser is not installed."""
     check_optimizer(tuning.optimizer)
     ceiling = limit.amount if limit and limit.meter is FLOPS else math.inf
     costs: list[float] = []
@@ -175,10 +173,7 @@ def _seeded(seed: int, device: str) -> Iterator[None]:
 
 
 def learning_rate(tuning: Tuning, done: float, step: float = 0.0) -> float:
-    """Return the rate for the next step, where the share `done` is used up.
-
-    `step` is the planned share of one step.
-    """
+    """Return the rate for the next step, where the share `done` is used up. `step` is the planned share of one step."""
     rising = (done + step) / tuning.warmup_share if tuning.warmup_share else 1.0
     left = (1 - done) / (1 - tuning.warmup_share)
     shape = {"linear": left, "cosine": (1 - math.cos(math.pi * min(1.0, left))) / 2, "constant": 1.0}[tuning.schedule]

@@ -11,10 +11,8 @@ from bench.training.batches import IGNORED
 
 
 def label_loss(logits: torch.Tensor, labels: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
-    """Return the mean cross-entropy per label token. logits: (batch, target, vocabulary); labels: (batch, target).
-
-    Padded positions (-100) count neither in the mean nor in the smoothing.
-    """
+    """Return the mean cross-entropy per label token. logits: (batch, target, vocabulary); labels: (batch, target). Padded positions (-100)
+    count neither in the mean nor in the smoothing."""
     counted = labels != IGNORED
     return cross_entropy(logits[counted].float(), labels[counted], label_smoothing=smoothing)
 
@@ -32,10 +30,8 @@ def distillation_loss(student: torch.Tensor, teacher: torch.Tensor, labels: torc
 
 
 def top_log_probs(logits: torch.Tensor, tokens: torch.Tensor, temperature: float) -> torch.Tensor:
-    """Return log-probabilities at `temperature` of k tokens, and in a last column of all other tokens together.
-
-    logits (n, vocabulary), tokens (n, k) -> (n, k + 1). The result is (n, k) where the k tokens are the whole vocabulary.
-    """
+    """Return log-probabilities at `temperature` of k tokens, and in a last column of all other tokens together. logits (n, vocabulary),
+    tokens (n, k) -> (n, k + 1). The result is (n, k) where the k tokens are the whole vocabulary."""
     scaled = logits.float() / temperature
     named = scaled.gather(-1, tokens)
     if tokens.shape[-1] < scaled.shape[-1]:

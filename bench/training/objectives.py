@@ -30,10 +30,8 @@ WHOLE = Share()
 
 
 def share(part: Sequence[Encoded], whole: Sequence[Encoded], causal: bool) -> Share:
-    """Return the share of the batch `whole` that is in `part`.
-
-    Losses are means over tokens. Therefore the parts of a divided batch are weighted by their tokens, not by their examples.
-    """
+    """Return the share of the batch `whole` that is in `part`. Losses are means over tokens. Therefore the parts of a divided batch are
+    weighted by their tokens, not by their examples."""
     (sources, labels), (all_sources, all_labels) = _tokens(part, causal), _tokens(whole, causal)
     return Share(sources / max(1, all_sources), labels / max(1, all_labels))
 
@@ -51,11 +49,8 @@ class Objective(Protocol):
         ...
 
     def loss(self, model: Any, positions: Sequence[int], batch: Mapping[str, torch.Tensor], of: Share = WHOLE) -> torch.Tensor:
-        """Return the loss as a scalar.
-
-        positions: of the examples in the data. batch: the same examples, made by `collate`, on the model's device. of: the share of the
-        step's batch that they are. The losses of a step's parts add up to the loss of the whole batch.
-        """
+        """Return the loss as a scalar. positions: of the examples in the data. batch: the same examples, made by `collate`, on the model's
+        device. of: the share of the step's batch that they are. The losses of a step's parts add up to the loss of the whole batch."""
         ...
 
 
@@ -117,10 +112,8 @@ class SoftTargets(NamedTuple):
     tokens: torch.Tensor
     """(label tokens, k) int32: the teacher's k likeliest tokens."""
     log_probs: torch.Tensor
-    """(label tokens, k + 1): their log-probabilities, and that of all other tokens together.
-
-    The shape is (label tokens, k) where k is the whole vocabulary.
-    """
+    """(label tokens, k + 1): their log-probabilities, and that of all other tokens together. The shape is (label tokens, k) where k is the
+    whole vocabulary."""
     starts: torch.Tensor
     """(examples + 1): the rows of example i are starts[i] to starts[i + 1]."""
 

@@ -10,10 +10,8 @@ from bench.training.settings import Tuning, check_optimizer
 
 
 def optimizer_of(model: Any, tuning: Tuning) -> torch.optim.Optimizer:
-    """Return an optimiser for the parameters that are trained.
-
-    Matrices have weight decay; norms and biases have none. Raises BenchError where the optimiser's library is not installed.
-    """
+    """Return an optimiser for the parameters that are trained. Matrices have weight decay; norms and biases have none. Raises BenchError
+    where the optimiser's library is not installed."""
     check_optimizer(tuning.optimizer)
     learning = [p for p in model.parameters() if p.requires_grad]
     groups = [

@@ -49,10 +49,8 @@ class Blends:
 
 
 def switch_point(tuning: Tuning, rate_share: float) -> float:
-    """Return the share used up at which the learning rate has fallen to `rate_share` of its highest value.
-
-    Return 1 where it never falls so low. Found by bisection, to 1e-9.
-    """
+    """Return the share used up at which the learning rate has fallen to `rate_share` of its highest value. Return 1 where it never falls so
+    low. Found by bisection, to 1e-9."""
     low, high = tuning.warmup_share, 1.0
     if learning_rate(tuning, high) > rate_share * tuning.learning_rate:
         return 1.0

@@ -207,10 +207,8 @@ class Trained(ModelRecipe):
         return ()
 
     def _costs(self, context: BuildContext) -> list[float]:
-        """Return the FLOPs of each step.
-
-        The result is cached, because a purse, a store and a plan all ask for it, and computing it may take seconds.
-        """
+        """Return the FLOPs of each step. The result is cached, because a purse, a store and a plan all ask for it, and computing it may
+        take seconds."""
         known: dict[Path, list[float]] = self.__dict__.setdefault("_costs_by_cache", {})  # kept in the instance, as cached_property does
         if context.cache not in known:
             data, order = self.plan(context)

@@ -103,11 +103,8 @@ class Shape:
 
 
 def shape_of(family: Family, name: str | None = None, **changes: int) -> Shape:
-    """Return the shape of a published name, such as 'small-nl16', with `changes` applied.
-
-    `changes` may set el, dl, dm, ff, kv and nh. Without a name they have to set all but kv. Raises
-    CheckpointError where the name is unknown or the shape impossible.
-    """
+    """Return the shape of a published name, such as 'small-nl16', with `changes` applied. `changes` may set el, dl, dm, ff, kv and nh.
+    Without a name they have to set all but kv. Raises CheckpointError where the name is unknown or the shape impossible."""
     sizes = ({} if name is None else _named(family, name)) | changes
     missing = [dimension for dimension in DIMENSIONS if dimension not in ("kv", *sizes)]
     if missing:
@@ -145,10 +142,8 @@ def _hint(word: str, known: Iterable[str], rest: str) -> str:
 
 
 def config(shape: Shape, vocabulary: int | None = None) -> Any:
-    """Return the transformers config: published architecture and special token ids, and dropout as transformers sets it.
-
-    `vocabulary` is the number of rows of the embedding. None: as published.
-    """
+    """Return the transformers config: published architecture and special token ids, and dropout as transformers sets it. `vocabulary` is
+    the number of rows of the embedding. None: as published."""
     from transformers import BartConfig, MT5Config, PegasusConfig, T5Config
 
     rows = vocabulary or VOCABULARY[shape.family]

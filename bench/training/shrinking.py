@@ -22,11 +22,8 @@ FIRST_LAYER_IS_SPECIAL = ("t5", "mt5")
 """Families in which only layer 0 holds the relative positions that all layers of its stack use."""
 
 Rule = Literal["all", "published", "evenly spaced", "named"]
-"""Why these layers are kept.
-
-'all': no layer is left out. 'published': the authors' table has the pair. 'evenly spaced': the table does not
-have it. 'named': the suite lists the layers.
-"""
+"""Why these layers are kept. 'all': no layer is left out. 'published': the authors' table has the pair. 'evenly spaced': the table does not
+have it. 'named': the suite lists the layers."""
 
 RULE_IN_WORDS: dict[Rule, str] = {
     "all": "all of them",
@@ -109,10 +106,8 @@ def _names(config: Any) -> tuple[str, str]:
 
 
 def kept_layers(config: Any, compact: Compact) -> tuple[Kept, Kept]:
-    """Return what `compact` keeps of encoder and decoder of a model with this config.
-
-    Raises CheckpointError where the model does not have the layers.
-    """
+    """Return what `compact` keeps of encoder and decoder of a model with this config. Raises CheckpointError where the model does not have
+    the layers."""
     encoder, decoder = layer_counts(config)
     if not encoder and compact.encoder_layers is not None:
         raise CheckpointError(f"compact asks for encoder layers, and a {config.model_type} model has no encoder")
@@ -150,10 +145,8 @@ def _write_layers(config: Any, encoder: Kept, decoder: Kept) -> None:
 
 
 def shrink(model: Any, compact: Compact) -> tuple[Kept, Kept]:
-    """Keep only the layers of `model` that `compact` asks for, in place. Return what was kept of encoder and decoder.
-
-    A layer named twice is copied. Raises CheckpointError as `kept_layers` does.
-    """
+    """Keep only the layers of `model` that `compact` asks for, in place. Return what was kept of encoder and decoder. A layer named twice
+    is copied. Raises CheckpointError as `kept_layers` does."""
     encoder, decoder = kept_layers(model.config, compact)
     _write_layers(model.config, encoder, decoder)
     stacks = [(model.get_decoder(), decoder)] + ([(model.get_encoder(), encoder)] if encoder.of else [])

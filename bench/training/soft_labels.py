@@ -93,10 +93,8 @@ class Distilled(Finetuned):
     """
 
     taught_by: tuple[SoftLabels, ...] | ModelRecipe
-    """The soft labels, or a teacher that runs in every step.
-
-    Soft labels come from one teacher and cover the examples part by part, in the same order.
-    """
+    """The soft labels, or a teacher that runs in every step. Soft labels come from one teacher and cover the examples part by part, in the
+    same order."""
     distillation: Distillation
 
     @property
@@ -122,10 +120,8 @@ class Distilled(Finetuned):
 
 
 def check_taught(student: ModelRecipe, teacher: ModelRecipe, hidden: bool, cache: Path) -> None:
-    """Check that the student can learn from the teacher. Neither model has to be made.
-
-    Raises BenchError where their vocabularies differ, or, with `hidden`, where the widths of their hidden states differ.
-    """
+    """Check that the student can learn from the teacher. Neither model has to be made. Raises BenchError where their vocabularies differ,
+    or, with `hidden`, where the widths of their hidden states differ."""
     if teacher.origin == student.origin:
         return
     ours, theirs = student.config(cache), teacher.config(cache)

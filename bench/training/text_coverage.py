@@ -105,10 +105,8 @@ def changes_in_words(lost: Sequence[tuple[str, str]]) -> str:
 
 
 def comparison_form(tokenizer: Any) -> Form:
-    """Return the form in which references and the outputs of a tokenizer are compared.
-
-    It is NFKC where the tokenizer's normalizer, of any name, turns compatibility characters into plain ones.
-    """
+    """Return the form in which references and the outputs of a tokenizer are compared. It is NFKC where the tokenizer's normalizer, of any
+    name, turns compatibility characters into plain ones."""
     normalizer = tokenizer.backend_tokenizer.normalizer
     plain = nfkc_form(COMPATIBLE).casefold()
     return nfkc_form if normalizer and plain in normalizer.normalize_str(COMPATIBLE).casefold() else normal_form
@@ -179,10 +177,8 @@ class Coverage:
         )
 
     def _unknown(self, text: str, ids: Sequence[int], spans: Sequence[tuple[int, int]]) -> set[int]:
-        """Return the positions of unknown characters. `spans` holds start and end of each token in the text.
-
-        Some tokenizers drop unknown characters. Their spans show that something is missing, but not what, so each character is tried.
-        """
+        """Return the positions of unknown characters. `spans` holds start and end of each token in the text. Some tokenizers drop unknown
+        characters. Their spans show that something is missing, but not what, so each character is tried."""
         covered = {at for span in spans for at in range(*span)}
         found = {at for token, span in zip(ids, spans, strict=True) if token == self._tokenizer.unk_token_id for at in range(*span)}
         if len(covered) < len(text) and not all(is_blank(text[at]) for at in set(range(len(text))) - covered):

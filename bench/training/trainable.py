@@ -41,10 +41,8 @@ def learning(model: Any, tuning: Tuning) -> Iterator[None]:
 
 
 def freeze(model: Any, what: Freeze) -> None:
-    """Freeze embeddings, positions and output layer, or these and the encoder.
-
-    Raises CheckpointError where the encoder is to be frozen and the model has none.
-    """
+    """Freeze embeddings, positions and output layer, or these and the encoder. Raises CheckpointError where the encoder is to be frozen and
+    the model has none."""
     if what == "none":
         return
     check_freeze(what, causal=not model.config.is_encoder_decoder)
@@ -57,10 +55,8 @@ def freeze(model: Any, what: Freeze) -> None:
 
 
 def adapted(model: Any, lora: Lora, frozen: Freeze) -> Any:
-    """Add adapters to the model in place and freeze everything else. Return peft's LoraModel, which can merge them.
-
-    The model keeps its class, config and methods, so objectives need not know about adapters.
-    """
+    """Add adapters to the model in place and freeze everything else. Return peft's LoraModel, which can merge them. The model keeps its
+    class, config and methods, so objectives need not know about adapters."""
     from peft import LoraConfig, LoraModel
 
     stacks = _stacks(model)[1:] if frozen == "encoder" else _stacks(model)

@@ -35,9 +35,6 @@ def find(name: str) -> Work:
 
 
 def published(name: str, results: Path) -> Path:
-    """Write the folder `results/published-NAME/` and return its path. An older one is replaced.
-
-    Raises BenchError for an unknown name.
-    """
+    """Write the folder `results/published-NAME/` and return its path. An older one is replaced. Raises BenchError for an unknown name."""
     work = find(name)
     return write(work, f"published-{name}", results / f"published-{name}")

@@ -16,10 +16,7 @@ from bench.execution.record import Record, write_record
 from bench.system.files import write_json
 
 EQUALS_CLASS_SHARE = "equals_class_share"
-"""Name of a fact: the score of this arm equals, as printed, the share of one class in its test set.
-
-Its value is that share, in points.
-"""
+"""Name of a fact: the score of this arm equals, as printed, the share of one class in its test set. Its value is that share, in points."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,10 +84,8 @@ def _write(cell: Cell, suite: str, folder: Path) -> None:
 
 
 def _record(cell: Cell, suite: str, spent_usd: float | None) -> Record:
-    """Return a record without machine, times and data, because nothing was run.
-
-    The number of runs behind a figure is unknown, so the record has one seed.
-    """
+    """Return a record without machine, times and data, because nothing was run. The number of runs behind a figure is unknown, so the
+    record has one seed."""
     return Record(
         arm=cell.arm,
         suite=suite,

@@ -67,10 +67,7 @@ def _task(row: Mapping[str, str]) -> str:
 
 
 def _book() -> PriceBook:
-    """Return the prices by task.
-
-    A price book needs one price of a label. It is not meaningful here, because each task has its own.
-    """
+    """Return the prices by task. A price book needs one price of a label. It is not meaningful here, because each task has its own."""
     compute = {row["task"]: row for row in rows("kang2023_compute")}
     (set_up,) = (float(row["usd"]) for row in rows("kang2023_set_up"))
     (hour_usd,) = {float(row["usd_per_gpu_hour"]) for row in compute.values()}
@@ -115,10 +112,8 @@ def _labels(row: Mapping[str, str]) -> tuple[Charge, ...]:
 
 
 def _distillation(row: Mapping[str, str], book: PriceBook) -> tuple[Charge, ...]:
-    """Return charges for a teacher tuned on the labels owned, and for as many documents as the rest pays for.
-
-    The result is empty where no money is left for documents.
-    """
+    """Return charges for a teacher tuned on the labels owned, and for as many documents as the rest pays for. The result is empty where no
+    money is left for documents."""
     purse, task = Purse(float(row["added_usd"])), _task(row)
     teacher = _compute(book, task, Phase.TEACHER_TUNING, int(row["start_labels"]))
     left_usd = purse.left_usd - _paid(teacher)
@@ -127,10 +122,7 @@ def _distillation(row: Mapping[str, str], book: PriceBook) -> tuple[Charge, ...]
 
 
 def _compute(book: PriceBook, task: str, phase: Phase, items: int) -> tuple[Charge, ...]:
-    """Return the charges of compute, paid by the item.
-
-    The seconds beside them are what the same dollars buy at the price of a GPU-hour.
-    """
+    """Return the charges of compute, paid by the item. The seconds beside them are what the same dollars buy at the price of a GPU-hour."""
     usd = items * ITEMS.unit_price_usd(book, task, phase) + book.set_up_usd(task, phase)
     bill = Bill(flops=0, wall_s=usd / WALL.unit_price_usd(book, task, phase), kwh=None, items=items)
     return tuple(book.compute_charges(bill, task, phase, "purse"))
