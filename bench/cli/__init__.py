@@ -16,21 +16,7 @@ import click
 from bench import __version__
 from bench.errors import BenchError
 
-COMMANDS = (
-    "init",
-    "check",
-    "plan",
-    "run",
-    "report",
-    "recommend",
-    "price",
-    "compare",
-    "leaderboard",
-    "fit",
-    "import",
-    "list",
-    "clean",
-)
+COMMANDS = ("init", "check", "plan", "run", "report", "recommend", "price", "compare", "leaderboard", "fit", "import", "list", "clean")
 """All commands in order of use. Each is a function in a module; both have the command's name."""
 
 RESERVED = ("import", "list")
@@ -50,11 +36,7 @@ class _Commands(click.Group):
         command: click.Command = getattr(import_module(f"bench.cli.{name}"), name)
         return command
 
-    def resolve_command(
-        self,
-        ctx: click.Context,
-        args: list[str],
-    ) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] not in COMMANDS:
             from bench.system.names import nearest
 

@@ -53,10 +53,7 @@ class Option(click.Option):
         if self.complete:
             self.complete(self)
         shown = self.opts, self.secondary_opts
-        self.opts, self.secondary_opts = (
-            [*self.opts, *self.old_opts],
-            [*self.secondary_opts, *self.old_secondary_opts],
-        )
+        self.opts, self.secondary_opts = ([*self.opts, *self.old_opts], [*self.secondary_opts, *self.old_secondary_opts])
         try:
             super().add_to_parser(parser, ctx)
         finally:

@@ -30,12 +30,7 @@ if TYPE_CHECKING:
 @suite_argument
 @only_option
 @max_usd_option
-@option(
-    "--gpu",
-    old=["--card"],
-    metavar="NAME",
-    help="Forecast for this GPU, such as L4 or A100-40GB, not for this machine.",
-)
+@option("--gpu", old=["--card"], metavar="NAME", help="Forecast for this GPU, such as L4 or A100-40GB, not for this machine.")
 @device_option
 @workers_option
 @option(
@@ -44,12 +39,7 @@ if TYPE_CHECKING:
     default=True,
     help="Time a few real steps of each kind of work, once per machine.",
 )
-@option(
-    "--recalibrate",
-    old=["--again"],
-    is_flag=True,
-    help="Time them again; use it if the machine was busy before.",
-)
+@option("--recalibrate", old=["--again"], is_flag=True, help="Time them again; use it if the machine was busy before.")
 @option(
     "--train-utilization",
     old=["--training"],
@@ -103,14 +93,7 @@ def plan(
     screen = console.console()
     card = gpu_table.find(gpu, gpu_table.cards(gpus)) if gpu else None
     with console.preparing(screen) as progress:
-        prepared = prepare.load(
-            suite,
-            results=parent,
-            cache=cache.absolute(),
-            device=device,
-            only=only,
-            progress=progress,
-        )
+        prepared = prepare.load(suite, results=parent, cache=cache.absolute(), device=device, only=only, progress=progress)
         workers = workers or processes.concurrency(prepared.device)
         fetched = prepare.fetch(prepared, progress)
         store = DryStore(prepared.cache, progress)
@@ -128,16 +111,7 @@ def plan(
         )
         model: Device | None = None
         if card:
-            model = forecast.on_catalog_gpu(
-                card,
-                train_utilization,
-                decode_utilization,
-                finder,
-                planned,
-                ratios,
-                store,
-                progress,
-            )
+            model = forecast.on_catalog_gpu(card, train_utilization, decode_utilization, finder, planned, ratios, store, progress)
         elif calibrate:
             starts = finder.starts(suite, prepared.arms, prepared.results, progress)
             model = forecast.on_this_machine(finder, planned, starts, ratios, store, progress)

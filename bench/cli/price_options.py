@@ -105,20 +105,8 @@ PRICE_OPTIONS = (
         callback=_by_task,
         help="Price of one label in dollars, for all tasks or for one (repeatable).",
     ),
-    option(
-        "--gpu-hour-usd",
-        old=["--gpu-hour"],
-        metavar="USD",
-        type=DOLLARS,
-        help="Price of one hour of the training device, in dollars.",
-    ),
-    option(
-        "--kwh-usd",
-        old=["--kwh"],
-        metavar="USD",
-        type=DOLLARS,
-        help="Price of one kWh in dollars; used by the `energy` meter.",
-    ),
+    option("--gpu-hour-usd", old=["--gpu-hour"], metavar="USD", type=DOLLARS, help="Price of one hour of the training device, in dollars."),
+    option("--kwh-usd", old=["--kwh"], metavar="USD", type=DOLLARS, help="Price of one kWh in dollars; used by the `energy` meter."),
     option(
         "--prompt-usd-per-1m-tokens",
         old=["--prompt-tokens"],
@@ -133,11 +121,7 @@ PRICE_OPTIONS = (
         type=DOLLARS,
         help="Price of one million tokens written by an LLM endpoint, in dollars.",
     ),
-    option(
-        "--meter",
-        complete=_list_meters,
-        help="Quantity by which compute is paid.",
-    ),
+    option("--meter", complete=_list_meters, help="Quantity by which compute is paid."),
     option(
         "--unit-usd",
         metavar="METER=USD",
@@ -146,12 +130,7 @@ PRICE_OPTIONS = (
         complete=_hide_unless_needed,
         help="Price of one unit of a meter that has no price option of its own, in dollars (repeatable).",
     ),
-    option(
-        "--flops-per-second",
-        metavar="FLOPS",
-        type=POSITIVE,
-        help="Speed of the training device in FLOP/s; used by the `flops` meter.",
-    ),
+    option("--flops-per-second", metavar="FLOPS", type=POSITIVE, help="Speed of the training device in FLOP/s; used by the `flops` meter."),
 )
 
 

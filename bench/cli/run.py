@@ -32,14 +32,7 @@ from bench.cli.options import (
 @models_option
 @data_option
 def run(
-    suite: Path,
-    only: str | None,
-    retry: bool,
-    max_usd: float | None,
-    device: str,
-    workers: int | None,
-    parent: Path,
-    cache: Path,
+    suite: Path, only: str | None, retry: bool, max_usd: float | None, device: str, workers: int | None, parent: Path, cache: Path
 ) -> None:
     """Run every unfinished arm of SUITE, then write the report.
 
@@ -55,14 +48,7 @@ def run(
 
     screen, fetched = console.console(), None
     with console.preparing(screen) as progress:
-        prepared = prepare.load(
-            suite,
-            results=parent,
-            cache=cache.absolute(),
-            device=device,
-            only=only,
-            progress=progress,
-        )
+        prepared = prepare.load(suite, results=parent, cache=cache.absolute(), device=device, only=only, progress=progress)
         kept = runner.kept(prepared, retry, progress)
         if None in kept.values():
             fetched = prepare.fetch(prepared, progress)

@@ -88,12 +88,7 @@ Enough = Callable[[Sequence[Reply]], bool]
 
 
 def ask(
-    endpoint: Endpoint,
-    bodies: Sequence[bytes],
-    folder: Path,
-    progress: Progress,
-    clock: Clock | None = None,
-    enough: Enough | None = None,
+    endpoint: Endpoint, bodies: Sequence[bytes], folder: Path, progress: Progress, clock: Clock | None = None, enough: Enough | None = None
 ) -> list[Reply]:
     """Return the replies to `bodies`, in order. Only requests that were never answered before are sent.
 

@@ -22,12 +22,7 @@ WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 
 ADAPTER = "adapter_config.json"
 
-QUANTISED = {
-    "quantize_config.json": "GPTQ",
-    "quant_config.json": "AWQ",
-    "hf_quant_config.json": "ModelOpt",
-    "quanto_qmap.json": "Quanto",
-}
+QUANTISED = {"quantize_config.json": "GPTQ", "quant_config.json": "AWQ", "hf_quant_config.json": "ModelOpt", "quanto_qmap.json": "Quanto"}
 """Files in which older and other tools record quantised weights -> the method."""
 
 

@@ -10,17 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from bench.contracts import (
-    Activity,
-    Batch,
-    BuildContext,
-    Checkpoint,
-    Compact,
-    Job,
-    Network,
-    Precision,
-    Recipe,
-)
+from bench.contracts import Activity, Batch, BuildContext, Checkpoint, Compact, Job, Network, Precision, Recipe
 from bench.training.calibration import UNLIMITED, smaller_batch
 from bench.training.checkpoints import load, read_config, save
 from bench.training.flops import FlopModel, flop_model
