@@ -19,7 +19,7 @@ from bench.training.llm_prompt import Prompt, Sampling
 from bench.training.settings import Tuning
 
 if TYPE_CHECKING:
-    from bench.training.llm_labels import Answers, EndpointLabels, Labelling, PromptedLabels
+    from bench.training.llm_labels import EndpointLabels, Labelling, PromptedLabels
     from bench.training.recipes import Pretrained
 
     Ask = Callable[[tuple[Example, ...]], EndpointLabels | PromptedLabels]
@@ -58,6 +58,7 @@ class LlmLabel(Strategy):
 
     def run(self, job: Job) -> Outcome:
         from bench.strategies import _steps
+        from bench.training.llm_labels import Answers
 
         _steps.check_installed(self.student)
         if not job.unlabelled:
@@ -79,19 +80,14 @@ class LlmLabel(Strategy):
         thoughts = [labelling.thought_tokens for labelling in labellings]
         if None not in thoughts:
             facts.append(Fact(name="thought_tokens", value=sum(filter(None, thoughts))))
-        return Outcome(student=student, teacher=self._model(job), facts=tuple(facts), answers=self._answers(ask))
+        scored = self.teacher or self.score_teacher
+        answers = (lambda documents: Answers(replace(ask(documents), to_the_end=True))) if scored else None
+        return Outcome(student=student, teacher=self._model(job), facts=tuple(facts), answers=answers)
 
     def _model(self, job: Job) -> Pretrained | None:
         from bench.training.recipes import Pretrained
 
         return None if self.teacher is None else Pretrained(job.model(self.teacher))
-
-    def _answers(self, ask: Ask) -> Callable[[tuple[Example, ...]], Answers] | None:
-        from bench.training.llm_labels import Answers
-
-        if not (self.teacher or self.score_teacher):
-            return None
-        return lambda documents: Answers(replace(ask(documents), to_the_end=True))
 
     def _asking(self, job: Job, labels: tuple[Example, ...]) -> Ask:
         """Return a function from documents to the recipe of their labels."""
