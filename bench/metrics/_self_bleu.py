@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
 
 WORDS = 4
 """Longest word sequence that is compared. A text with fewer words has a BLEU of 0, even against itself."""
@@ -25,7 +24,9 @@ def self_bleu(output: str, source: str) -> float:
     """
     from nltk.translate.bleu_score import sentence_bleu
 
-    found = sentence_bleu([tokens(source)], tokens(output), smoothing_function=_no_smoothing)
+    # as nltk's default, without its warning for each text: nltk takes logarithms, which need a value above 0
+    unsmoothed = lambda precisions, **_: [precision or sys.float_info.min for precision in precisions]  # noqa: E731
+    found = sentence_bleu([tokens(source)], tokens(output), smoothing_function=unsmoothed)
     return float(found) if found > 1e-12 else 0.0
 
 
@@ -35,8 +36,3 @@ def tokens(text: str) -> list[str]:
     for pattern, replacement in _SPLITS:
         text = pattern.sub(replacement, text)
     return text.split()
-
-
-def _no_smoothing(precisions: Sequence[float], **_: object) -> list[float]:
-    """Do what nltk's default does, without its warning for each text: nltk takes logarithms, which need a value above 0."""
-    return [precision or sys.float_info.min for precision in precisions]

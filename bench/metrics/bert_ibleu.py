@@ -104,13 +104,9 @@ class BertIbleu(Metric):
         from bench.metrics._bert_score import bert_score
 
         alike = bert_score(self._encoder(machine.device("auto")), predictions, references, self.idf, self.batch_size)
-        mixed = [100 * self._mixed(b, s) for b, s in zip(alike, copied, strict=True)]
+        pairs = zip(alike, copied, strict=True)
+        mixed = [100 * ((self.beta + 1) / (self.beta / b + 1 / (1 - s))) if b > 0 and s < 1 else 0.0 for b, s in pairs]
         return [mean("bert_ibleu", mixed), mean("bert_score", [100 * value for value in alike]), copies]
-
-    def _mixed(self, bert_score: float, self_bleu: float) -> float:
-        if bert_score <= 0 or self_bleu >= 1:
-            return 0.0
-        return (self.beta + 1) / (self.beta / bert_score + 1 / (1 - self_bleu))
 
     def _absence(self) -> str:
         """Return why there is no encoder, or '' where there is one."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, Self
 
 from bench.contracts import Form, Metric, Score
-from bench.metrics._ratio_of_sums import Ratio, f1, score
+from bench.metrics._ratio_of_sums import f1, score
 
 LABELS = (
     *("Amount", "Reagent", "Device", "Time", "Speed", "Action", "Mention", "Location", "Numerical", "Method", "Temperature"),
@@ -69,11 +69,13 @@ class EntityTypes(Metric):
         pairs = [(_parse(p, labels), _parse(r, labels)) for p, r in zip(predictions, references, strict=True)]
         typed = [_published(p, r) for p, r in pairs]
         seen = sorted({label for types in typed for pair in types for label in pair})
+        right = [2.0 * (Counter(p.entities) & Counter(r.entities)).total() for p, r in pairs]
+        named = [float(len(p.entities) + len(r.entities)) for p, r in pairs]
         unparsed = tuple(100.0 * p.malformed for p, _ in pairs)
         return [
             score("entity_type_f1", [f1(typed, seen)], NO_ENTITY),
             score("entity_type_macro_f1", [f1(typed, [label]) for label in seen], NO_ENTITY),
-            score("span_f1", [_spans(pairs)], "neither outputs nor references name an entity"),
+            score("span_f1", [(right, named)], "neither outputs nor references name an entity"),
             Score("unparsed_rate", sum(unparsed) / len(unparsed), "points", "lower", unparsed),
         ]
 
@@ -100,9 +102,3 @@ def _published(prediction: _Parsed, reference: _Parsed) -> list[tuple[str, str]]
     """Return (type in the output, type in the reference) for every key of the reference. The last entity with a key counts."""
     found, wanted = ({words[:-1]: label for words, label in parsed.entities} for parsed in (prediction, reference))
     return [(found.get(key, FALLBACK), label) for key, label in wanted.items()]
-
-
-def _spans(pairs: Sequence[tuple[_Parsed, _Parsed]]) -> Ratio:
-    right = [2.0 * (Counter(p.entities) & Counter(r.entities)).total() for p, r in pairs]
-    named = [float(len(p.entities) + len(r.entities)) for p, r in pairs]
-    return right, named

@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 from pydantic import ValidationError
 
-from bench.contracts import METERS, WALL, Meter
+from bench.contracts import METERS, WALL
 from bench.errors import BenchError
 from bench.execution.ledger import LIMITED
 from bench.results import arm_columns
@@ -68,30 +68,17 @@ class Quotes:
     def changed(
         self,
         label_usd: Mapping[str, float],
-        *,
-        device_hour_usd: float | None = None,
-        kwh_usd: float | None = None,
-        usd_per_1m_prompt_tokens: float | None = None,
-        usd_per_1m_output_tokens: float | None = None,
-        meter: str | None = None,
-        device_flops_per_second: float | None = None,
         usd_per_unit: Mapping[str, float] | None = None,
+        **others: float | str | None,
     ) -> Quotes:
-        """Return these quotes with other prices. `label_usd` maps a task to a price; '' means all tasks. None keeps a price. Raises
-        BenchError where a price is below 0, or where a task is not in the results."""
+        """Return these quotes with other prices. `label_usd` maps a task to a price; '' means all tasks. `others` are fields of PriceBook;
+        None keeps one. Raises BenchError where a price is below 0, or where a task is not in the results."""
         unknown = sorted(set(label_usd) - {"", *self.label_usd})
         if unknown:
             raise BenchError(f"no task '{unknown[0]}' in these results; they hold: {', '.join(sorted(self.label_usd))}")
-        others = {
-            "device_hour_usd": device_hour_usd,
-            "kwh_usd": kwh_usd,
-            "usd_per_1m_prompt_tokens": usd_per_1m_prompt_tokens,
-            "usd_per_1m_output_tokens": usd_per_1m_output_tokens,
-            "meter": meter,
-            "device_flops_per_second": device_flops_per_second,
-            "usd_per_unit": {**(self.book.usd_per_unit or {}), **usd_per_unit} if usd_per_unit else None,
-        }
-        given = {name: value for name, value in others.items() if value is not None}
+        given: dict[str, Any] = {name: value for name, value in others.items() if value is not None}
+        if usd_per_unit:
+            given["usd_per_unit"] = {**(self.book.usd_per_unit or {}), **usd_per_unit}
         found = self.at("label", label_usd[""]) if "" in label_usd else self
         by_task = {**found.label_usd, **{task: usd for task, usd in label_usd.items() if task}}
         for usd in by_task.values():
@@ -138,16 +125,10 @@ def reprice(found: Results, quotes: Quotes) -> Results:
     records = table["row"] == "record"
     now = table.loc[records, "arm"].map(spent).fillna(0.0).where(~table.loc[records, "arm"].isin(unknown))
     table.loc[records, "value"] = now.where(table.loc[records, "value"].notna())
-    prices = {
-        "prices": quotes.book.model_dump(mode="json", exclude_none=True),
-        "label_usd": dict(quotes.label_usd),
-        "meter": quotes.book.meter,
-    }
-    old = {
-        "prices": before.book.model_dump(mode="json", exclude_none=True),
-        "label_usd": dict(before.label_usd),
-        "meter": before.book.meter,
-    }
+    prices, old = (
+        {"prices": q.book.model_dump(mode="json", exclude_none=True), "label_usd": dict(q.label_usd), "meter": q.book.meter}
+        for q in (quotes, before)
+    )
     return replace(found, table=table, suite={**found.suite, **prices, "asked": found.suite.get("asked", old)})
 
 
@@ -168,14 +149,9 @@ def _price_and_payer(quotes: Quotes, pays: Pays, task: str, phase: str, kind: st
     if unit == "token":
         return quotes.price("prompt_tokens" if kind.startswith("prompt") else "output_tokens", task) / 1e6, payer
     of_phase: str = getattr(pays, phase)
-    if meter := _counting(unit):
+    if meter := next((meter for meter in METERS.values() if meter.unit == unit), None):
         return meter.unit_price_usd(book, task, phase), of_phase if meter is book.paying else "other meter"
     return usd, of_phase if unit == book.paying.fixed_unit else "other meter"
-
-
-def _counting(unit: str) -> Meter | None:
-    """Return the meter that counts this unit."""
-    return next((meter for meter in METERS.values() if meter.unit == unit), None)
 
 
 def _unknown(charges: pd.DataFrame, quotes: Quotes) -> set[str]:

@@ -85,7 +85,11 @@ def read(folder: Path) -> Results:
     """Read `results/<suite>/`. It may still be written, or hold only its tables. Raises BenchError."""
     if not folder.is_dir():
         raise BenchError(f"{folder}: no such results folder")
-    suite = _suite(folder / "suite.json")
+    path = folder / "suite.json"
+    try:
+        suite = dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+    except (TypeError, ValueError):
+        raise BenchError(f"{path}: not a JSON object") from None
     name = str(suite.get("suite", folder.name))
     there = {path.name for path in folder.iterdir() if (path / "ledger.jsonl").exists() or (path / "record.json").exists()}
     if not there and (kept := _kept(folder, suite)):
@@ -121,19 +125,10 @@ def _kept(folder: Path, suite: Mapping[str, Any]) -> Results | None:
     except (KeyError, ValueError, TypeError, OSError) as error:
         raise BenchError(f"{path}: not a table of this version ({type(error).__name__}: {str(error)[:80]})") from None
     records, examples = archive.read(folder)
-    return (
-        Results(
-            table=table,
-            examples=examples,
-            records={**from_table, **records},
-            suite=suite,
-            suite_text=_text(folder),
-            forecasts=saved.read(folder),
-            kept=True,
-        )
-        if from_table
-        else None
-    )
+    if not from_table:
+        return None
+    texts: dict[str, Any] = {"suite": suite, "suite_text": _text(folder), "forecasts": saved.read(folder)}
+    return Results(table=table, examples=examples, records={**from_table, **records}, **texts, kept=True)
 
 
 def _text(folder: Path) -> str:
@@ -206,13 +201,6 @@ def _names(rows: pd.DataFrame, first: str, second: str, join: Callable[[str, str
 
 def _wide(rows: pd.DataFrame, names: pd.Series[str]) -> pd.DataFrame:
     return rows.groupby([rows["arm"], names])["value"].last().unstack()
-
-
-def _suite(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
-    except (TypeError, ValueError):
-        raise BenchError(f"{path}: not a JSON object") from None
 
 
 def _arm(folder: Path, suite: str) -> _Arm:

@@ -80,29 +80,17 @@ def _write(cell: Cell, suite: str, folder: Path) -> None:
             ledger.score(subject, Score(metric, points, "points", "higher"))
     for fact in cell.facts:
         ledger.fact(fact)
-    write_record(folder, _record(cell, suite, None if cell.charges is None else purse.spent_usd))
-
-
-def _record(cell: Cell, suite: str, spent_usd: float | None) -> Record:
-    """Return a record without machine, times and data, because nothing was run. The number of runs behind a figure is unknown, so the
-    record has one seed."""
-    return Record(
-        arm=cell.arm,
+    copied = {name: getattr(cell, name) for name in ("arm", "task", "strategy", "use", "setting", "budget_usd")}
+    not_run: dict[str, Any] = {"data_fingerprint": "", "machine": {}, "started": "", "ended": "", "student": ""}
+    record = Record(
+        **copied,
+        **not_run,
         suite=suite,
-        task=cell.task,
-        strategy=cell.strategy,
-        use=cell.use,
-        setting=cell.setting,
         settings=dict(cell.settings),
-        budget_usd=cell.budget_usd,
-        seed=0,
+        seed=0,  # the number of runs behind a figure is not known
         status="infeasible" if cell.infeasible else "done",
         reason=cell.infeasible,
-        spent_usd=spent_usd,
+        spent_usd=None if cell.charges is None else purse.spent_usd,
         facts=numbers(cell.facts),
-        data_fingerprint="",
-        machine={},
-        started="",
-        ended="",
-        student="",
     )
+    write_record(folder, record)

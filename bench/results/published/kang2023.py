@@ -88,27 +88,29 @@ def _book() -> PriceBook:
 
 
 def _cell(row: Mapping[str, str], book: PriceBook) -> Cell:
-    charges = _labels(row) if row["strategy"] == "annotate" else _distillation(row, book)
-    infeasible = "" if charges else _too_dear(row, book)
+    added_usd, infeasible = float(row["added_usd"]), ""
+    charges: tuple[Charge, ...]
+    if row["strategy"] == "annotate":
+        usd = float(row["usd_per_label"])
+        count = math.floor(round(added_usd / usd, 9))
+        charges = (Charge(kind="labels", quantity=count, unit="label", unit_price_usd=usd, paid_by="purse", phase="labels"),)
+    elif not (charges := _distillation(row, book)):
+        labels = int(row["start_labels"])
+        usd = _paid(_compute(book, _task(row), Phase.TEACHER_TUNING, labels))
+        infeasible = f"tuning the teacher on {labels:,} labels costs ${usd:.2f} of ${added_usd:.2f}, published as {row['score']}"
+        infeasible += ": the budget is used up"
     floors = {f"floor: always {name}": {METRIC: points} for name, points in _classes(row["task"]).items()}
     return Cell(
         task=_task(row),
         strategy=row["strategy"],
         use=row["strategy"],
         settings={"label_share": 1.0 if row["strategy"] == "annotate" else 0.0},
-        budget_usd=float(row["added_usd"]),
+        budget_usd=added_usd,
         scores={} if infeasible else {"student": {METRIC: float(row["score"])}, **floors},
         charges=charges,
         facts=_facts(row, charges),
         infeasible=infeasible,
     )
-
-
-def _labels(row: Mapping[str, str]) -> tuple[Charge, ...]:
-    """Return a charge for as many labels as the added dollars buy."""
-    usd = float(row["usd_per_label"])
-    count = math.floor(round(float(row["added_usd"]) / usd, 9))
-    return (Charge(kind="labels", quantity=count, unit="label", unit_price_usd=usd, paid_by="purse", phase="labels"),)
 
 
 def _distillation(row: Mapping[str, str], book: PriceBook) -> tuple[Charge, ...]:
@@ -132,13 +134,6 @@ def _paid(charges: tuple[Charge, ...]) -> float:
     return math.fsum(charge.usd for charge in charges if charge.paid_by == "purse")
 
 
-def _too_dear(row: Mapping[str, str], book: PriceBook) -> str:
-    labels = int(row["start_labels"])
-    usd = _paid(_compute(book, _task(row), Phase.TEACHER_TUNING, labels))
-    added = float(row["added_usd"])
-    return f"tuning the teacher on {labels:,} labels costs ${usd:.2f} of ${added:.2f}, published as {row['score']}: the budget is used up"
-
-
 def _facts(row: Mapping[str, str], charges: tuple[Charge, ...]) -> tuple[Fact, ...]:
     bought = {charge.phase: charge.quantity for charge in charges if charge.paid_by == "purse" and charge.unit in ("label", "item")}
     facts = [
@@ -151,7 +146,10 @@ def _facts(row: Mapping[str, str], charges: tuple[Charge, ...]) -> tuple[Fact, .
     facts.append(Fact(name="start_labels_usd", value=float(row["start_usd"]), unit="USD"))
     if row["strategy"] != "annotate":
         facts += [Fact(name="teacher_parameters", value=_parameters(*TEACHER), unit="parameters"), Fact(name=LIMITED, value=1)]
-    return (*facts, *_flag(row))
+    decimals = len(row["score"].partition(".")[2])
+    equal = [points for points in _classes(row["task"]).values() if f"{points:.{decimals}f}" == row["score"]]
+    facts += [Fact(name=EQUALS_CLASS_SHARE, value=points) for points in equal[:1]]
+    return tuple(facts)
 
 
 def _parameters(family: str, shape: str) -> float:
@@ -162,13 +160,6 @@ def _parameters(family: str, shape: str) -> float:
 def _classes(task: str) -> Classes:
     """Return the classes that were counted. Empty where labels are not classes."""
     return {row["class"]: 100 * int(row["count"]) / int(row["test_rows"]) for row in rows("kang2023_classes") if row["task"] == task}
-
-
-def _flag(row: Mapping[str, str]) -> tuple[Fact, ...]:
-    """Return the share of a class that equals the score when rounded like it, in points."""
-    decimals = len(row["score"].partition(".")[2])
-    equal = [points for points in _classes(row["task"]).values() if f"{points:.{decimals}f}" == row["score"]]
-    return (Fact(name=EQUALS_CLASS_SHARE, value=equal[0]),) if equal else ()
 
 
 def _notes(row: Mapping[str, str]) -> list[str]:
