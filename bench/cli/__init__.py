@@ -61,8 +61,9 @@ class _Commands(click.Group):
             raise
         except click.UsageError as error:
             where = error.ctx.command_path if error.ctx else "bench"
-            if isinstance(error, click.NoSuchOption):
-                _suggest_only_new_names(error)
+            if isinstance(error, click.NoSuchOption) and error.ctx and error.possibilities:  # suggest no old names
+                shown = {name for option in error.ctx.command.params for name in (*option.opts, *option.secondary_opts)}
+                error.possibilities[:] = [name for name in error.possibilities if name in shown]
             click.echo(f"{where}: {error.format_message()} See {where} --help.", err=True)
         except UnicodeEncodeError as error:  # a file name, where Python takes names for ASCII
             name = error.object if len(error.object) < 200 else error.object[error.start : error.end]
@@ -73,13 +74,6 @@ class _Commands(click.Group):
             click.echo("stopped; finished work is kept, and the same command continues from there", err=True)
             raise SystemExit(130) from None
         raise SystemExit(2)
-
-
-def _suggest_only_new_names(error: click.NoSuchOption) -> None:
-    if error.ctx and error.possibilities:
-        options = error.ctx.command.params
-        shown = {name for option in options for name in (*option.opts, *option.secondary_opts)}
-        error.possibilities[:] = [name for name in error.possibilities if name in shown]
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
