@@ -77,5 +77,4 @@ def init(
 
 
 def _has_terminal() -> bool:
-    """Return whether the user can type an answer."""
     return sys.stdin.isatty()

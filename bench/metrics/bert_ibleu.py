@@ -27,12 +27,9 @@ class BertIbleu(Metric):
 
     All scores are means over examples, 0 to 100 points.
 
-    - `bert_score`: BERTScore F1 of output and source, not rescaled (see _bert_score). An empty output scores
-      0.
-    - `self_bleu`: BLEU-4 of the output against the source (see _self_bleu). Neither direction is better by
-      itself.
-    - `bert_ibleu`: (beta + 1) / (beta / BERTScore + 1 / (1 - self-BLEU)), their weighted harmonic mean. A
-      copy scores 0.
+    - `bert_score`: BERTScore F1 of output and source, not rescaled (see _bert_score). An empty output scores 0.
+    - `self_bleu`: BLEU-4 of the output against the source (see _self_bleu). Neither direction is better by itself.
+    - `bert_ibleu`: (beta + 1) / (beta / BERTScore + 1 / (1 - self-BLEU)), their weighted harmonic mean. A copy scores 0.
 
     Without an encoder, `bert_score` and `bert_ibleu` are missing, with the reason. Where the encoder's folder exists but cannot be used,
     `prepare` raises BenchError.

@@ -17,9 +17,8 @@ Counts = list[int]
 class Chrf(Metric):
     """chrF by sacreBLEU: F-score of character sequences, in any script; 0 to 100 points.
 
-    - `chrf`: sacreBLEU's corpus score, which first sums the counts of all examples. Published figures use it.
-      Its values per example are jackknife values. Their mean is the score, and they give its standard error.
-      A single value may lie outside 0 to 100.
+    - `chrf`: sacreBLEU's corpus score, which first sums the counts of all examples. Published figures use it. Its values per example are
+      jackknife values. Their mean is the score, and they give its standard error. A single value may lie outside 0 to 100.
     - `chrf_sentence`: the mean over examples of sacreBLEU's sentence score.
 
     Both texts are first put in normal form (NFC, no zero-width space), unlike in sacreBLEU. Punctuation, symbols and emoji count like other

@@ -27,23 +27,20 @@ class EntityTypes(Metric):
     An example is 'Prepare [Action] 4 M [Concentration] NaCl [Reagent]'. A label is a whole word '[Label]', one of `labels` in any case. The
     words since the previous label are its entity. Other bracketed words belong to entities. Words after the last label are not an entity.
 
-    - `span_f1`: the strict score. An entity is correct if its text and label equal those of a reference
-      entity that is not yet matched. Extra entities lower precision, missing ones lower recall: F1 = 2 x
-      correct / (entities of outputs + of references).
-    - `entity_type_f1`, `entity_type_macro_f1`: the micro and macro F1 of Kang, Xu, Ritter 2023 (run_t5.py,
-      ner_parse and ner_postprocess). Use them only for comparison with their tables, for the reasons below.
-      They look up each reference entity in the output by a key, and compare the types. Micro F1 is therefore
-      accuracy over reference keys. Macro F1 is over the labels that occur.
-    - `unparsed_rate`: share of outputs that break this form: words after the last label, or a label without
-      an entity. An empty output keeps this form. Lower is better.
+    - `span_f1`: the strict score. An entity is correct if its text and label equal those of a reference entity that is not yet matched.
+      Extra entities lower precision, missing ones lower recall: F1 = 2 x correct / (entities of outputs + of references).
+    - `entity_type_f1`, `entity_type_macro_f1`: the micro and macro F1 of Kang, Xu, Ritter 2023 (run_t5.py, ner_parse and ner_postprocess).
+      Use them only for comparison with their tables, for the reasons below. They look up each reference entity in the output by a key, and
+      compare the types. Micro F1 is therefore accuracy over reference keys. Macro F1 is over the labels that occur.
+    - `unparsed_rate`: share of outputs that break this form: words after the last label, or a label without an entity. An empty output
+      keeps this form. Lower is better.
 
     The published scores have three faults:
 
-    - The key is the entity without its last word, because a slice is one too short. All entities of one word
-      share the key '', and only the last one in a sentence counts. 10,368 of the 22,946 entities of the WLP
-      test file count.
-    - An entity that the output lacks counts as Amount, and is correct if the reference is Amount. Empty
-      outputs score 9.25 on the WLP test file. The lowest published cell (100 labels, no distillation) is 9.1.
+    - The key is the entity without its last word, because a slice is one too short. All entities of one word share the key '', and only the
+      last one in a sentence counts. 10,368 of the 22,946 entities of the WLP test file count.
+    - An entity that the output lacks counts as Amount, and is correct if the reference is Amount. Empty outputs score 9.25 on the WLP test
+      file. The lowest published cell (100 labels, no distillation) is 9.1.
     - Extra entities in the output cost nothing.
 
     F1 scores have linearised values per example (see _ratio_of_sums). Those of the published kind are missing where no reference names an

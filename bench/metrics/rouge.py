@@ -25,13 +25,10 @@ class Rouge(Metric):
 
     The tokenizers:
 
-    - `latin` keeps runs of a-z and 0-9, in lower case. The published figures use it. It drops every other
-      letter: 'café' becomes 'caf', and a Russian text has no words. `check` refuses references that lose most
-      of their letters.
-    - `unicode` keeps the words that UAX #29 finds in any script. An ideograph is a word, and so is each
-      character of Thai or Lao.
-    - `characters` keeps each character of any script, combining marks included. It suits scripts without
-      spaces.
+    - `latin` keeps runs of a-z and 0-9, in lower case. The published figures use it. It drops every other letter: 'café' becomes 'caf', and
+      a Russian text has no words. `check` refuses references that lose most of their letters.
+    - `unicode` keeps the words that UAX #29 finds in any script. An ideograph is a word, and so is each character of Thai or Lao.
+    - `characters` keeps each character of any script, combining marks included. It suits scripts without spaces.
 
     The last two compare text after NFKC and full case folding. All three drop punctuation, symbols and emoji. A reference without any token
     has no score. A reference of one token has no pair of tokens, so its rouge2 is 0, as in rouge-score.
@@ -83,7 +80,6 @@ class Rouge(Metric):
         return [mean(variant, [100 * each[variant].fmeasure if each else None for each in found], reason) for variant in VARIANTS]
 
     def _counts(self, texts: Sequence[str]) -> list[int]:
-        """Return the number of tokens of each text."""
         tokenize = tokenizer(self.tokenizer, self.stemmer).tokenize
         return [len(tokenize(text)) for text in self._lines(texts)]
 

@@ -85,7 +85,6 @@ def _convert(folder: Path) -> None:
 
 
 def _dequantised(reader: Any, config: Any) -> dict[str, torch.Tensor]:
-    """Return the weights: name in transformers -> fp32 tensor."""
     import torch
     from gguf.quants import dequantize
 

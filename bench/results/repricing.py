@@ -133,7 +133,6 @@ def reprice(found: Results, quotes: Quotes) -> Results:
 
 
 def _priced(found: Results, charges: pd.DataFrame, quotes: Quotes) -> pd.DataFrame:
-    """Return the unit price and the payer of each charge."""
     pays = Pays.model_validate(dict(found.suite.get("pays", {})))
     keys = ["task", "phase", "quantity", "unit", "unit_price_usd", "paid_by"]
     each = {key: _price_and_payer(quotes, pays, *key) for key in charges[keys].drop_duplicates().itertuples(index=False, name=None)}

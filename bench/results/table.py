@@ -159,7 +159,7 @@ def arms(table: pd.DataFrame) -> pd.DataFrame:
     scores, facts = table[table["row"] == "score"], table[table["row"] == "fact"]
     view = view.join(_wide(scores, _names(scores, "subject", "quantity", columns.score))).join(_dollars(table)).join(readings(table))
     taken = {*COLUMNS, *view.columns, columns.SPEED_UP}
-    view = view.join(_wide(facts, facts["quantity"]).rename(columns=lambda name: columns.ambiguous_fact(name) if name in taken else name))
+    view = view.join(_wide(facts, facts["quantity"]).rename(columns=lambda name: f"fact: {name}" if name in taken else name))
     if {columns.LARGE_MS, columns.STUDENT_MS} <= set(view.columns):
         view[columns.SPEED_UP] = view[columns.LARGE_MS] / view[columns.STUDENT_MS]
     # Python strings: a report reads them one by one, and Arrow would make each string anew.

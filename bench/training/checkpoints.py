@@ -2,9 +2,8 @@
 
 Three known bugs are prevented here, each with a test (Pegasus positions: transformers #44448, fixed by #44571; T5 tying: #43681, #48154):
 
-- T5 v1.1 and Flan-T5 have a separate output layer, but transformers' T5Config reports tied whatever
-  config.json holds. The state of the loaded weights is written back into the config, so that a save and a
-  reload keep it.
+- T5 v1.1 and Flan-T5 have a separate output layer, but transformers' T5Config reports tied whatever config.json holds. The state of the
+  loaded weights is written back into the config, so that a save and a reload keep it.
 - Pegasus' positions are a formula, not weights. `load` refuses a model with other positions.
 - A tensor that the checkpoint lacks would keep random values. `load` refuses that too.
 """

@@ -83,7 +83,6 @@ def span_corruption(tokens: Sequence[int], rng: random.Random, sentinels: Sequen
 
 
 def _parts(total: int, count: int, rng: random.Random) -> list[int]:
-    """Cut `total` at random into `count` parts of at least 1."""
     cuts = sorted(rng.sample(range(1, total), count - 1))
     return [b - a for a, b in pairwise([0, *cuts, total])]
 

@@ -125,28 +125,19 @@ class FlopModel:
         source, target = self._stacks(source, target)
         if rank:
             return self._adapting(source, target, freeze == "encoder", rank)
-        encoder_passes = 1 if freeze == "encoder" else 3
-        cross_passes = 2 if freeze == "encoder" else 3
+        encoder_passes, cross_passes = (1, 2) if freeze == "encoder" else (3, 3)
         head_passes = 3 if freeze == "none" else 2
-        return (
-            encoder_passes * self._encode(source)
-            + cross_passes * self.cross * source
-            + 3 * self._decode(source, target)
-            + head_passes * self.head * target
-        )
+        encoder = encoder_passes * self._encode(source) + cross_passes * self.cross * source
+        return encoder + 3 * self._decode(source, target) + head_passes * self.head * target
 
     def _adapting(self, source: int, target: int, encoder_frozen: bool, rank: int) -> int:
         layers = self.adaptable
         decoder = layers.decoder.adapted(rank) - layers.decoder_first.gradient_of_inputs(rank)
         cross = layers.cross.adapted(rank) - (layers.cross.gradient_of_inputs(rank) if encoder_frozen else 0)
         encoder = layers.encoder.adapted(rank) - layers.encoder_first.gradient_of_inputs(rank)
-        return (
-            (self._encode(source) if encoder_frozen else encoder * source + 3 * self.encoder_pairs * source * source)
-            + cross * source
-            + decoder * target
-            + 3 * (self.decoder_pairs * target * target + self.cross_pairs * source * target)
-            + 2 * self.head * target
-        )
+        pairs = 3 * (self.decoder_pairs * target * target + self.cross_pairs * source * target)
+        encoding = self._encode(source) if encoder_frozen else encoder * source + 3 * self.encoder_pairs * source * source
+        return encoding + cross * source + decoder * target + pairs + 2 * self.head * target
 
     def generation(self, source: int, target: float, beams: int = 1) -> float:
         """Return the FLOPs of generating `target` tokens with a key-value cache. `target` is 1 or more and includes the end token. It may
@@ -224,17 +215,17 @@ def _walk(stack: Any) -> _Stack:
         *parents, name = path.split(".")
         is_cross = any(parent in CROSS_ATTENTION for parent in parents)
         # queries x keys and weights x values: count the heads of the queries, which may share their keys
-        products = 4 * module.out_features if name in QUERIES else 0
+        products, linear = 4 * module.out_features if name in QUERIES else 0, _linear(module)
         if is_cross:
             found.cross_pairs += products
         else:
             found.pairs += products
+            if name in QUERIES + KEYS + VALUES and parents[1] == "0":  # block.0, layers.0
+                found.first += linear
         if is_cross and name in KEYS + VALUES:
-            found.cross += _linear(module)
+            found.cross += linear
         else:
-            found.linear += _linear(module)
-        if not is_cross and name in QUERIES + KEYS + VALUES and parents[1] == "0":  # block.0, layers.0
-            found.first += _linear(module)
+            found.linear += linear
     return found
 
 

@@ -250,7 +250,6 @@ def _cut(folder: Path, examples: tuple[Example, ...], max_tokens: int) -> tuple[
 
 @functools.lru_cache(maxsize=8)
 def _token_ceilings(folder: Path, texts: tuple[str, ...]) -> dict[str, int]:
-    """Return message -> upper estimate of the tokens that an endpoint will count."""
     counted = load_tokenizer(folder)(list(texts), verbose=False)["input_ids"] if texts else []
     ceilings = (max(OTHER_TOKENIZER * len(ids), len(text.encode()) / BYTES_A_TOKEN) for text, ids in zip(texts, counted, strict=True))
     return {text: math.ceil(ceiling) + TOKENS_A_MESSAGE for text, ceiling in zip(texts, ceilings, strict=True)}

@@ -97,8 +97,26 @@ class _Row(BaseModel):
     refused: bool = False
 
     def reply(self) -> Reply:
-        """Return the parsed reply. Raises BenchError if the response is unusable."""
-        return replace(REFUSAL, retries=self.retries) if self.refused else read_reply(self.response, self.retries)
+        """Return the parsed reply. Raises BenchError if the response is no chat completion, or does not count its tokens."""
+        if self.refused:
+            return replace(REFUSAL, retries=self.retries)
+        try:
+            completion = _Completion.model_validate(json.loads(self.response))
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            raise BenchError(f"no chat completion: {'.'.join(map(str, first['loc'])) or 'response'}: {first['msg']}") from None
+        if (usage := completion.usage) is None:
+            raise BenchError("the endpoint sends no `usage`, so its tokens cannot be counted and paid")
+        choice = completion.choices[0] if completion.choices else _Choice(message=_Message(), finish_reason="content_filter")
+        return Reply(
+            text=choice.message.text,
+            finished=choice.finish_reason not in ("length", "content_filter"),
+            prompt_tokens=usage.prompt_tokens,
+            output_tokens=usage.output_tokens,
+            thought_tokens=usage.completion_tokens_details.reasoning_tokens if usage.completion_tokens_details else None,
+            has_separate_thoughts=choice.message.has_separate_thoughts,
+            retries=self.retries,
+        )
 
 
 class _Part(BaseModel):
@@ -150,25 +168,3 @@ class _Usage(BaseModel):
 class _Completion(BaseModel):
     choices: list[_Choice]
     usage: _Usage | None = None
-
-
-def read_reply(response: str, retries: int = 0) -> Reply:
-    """Parse a raw chat completion. Raises BenchError if it is not one, or does not count its tokens."""
-    try:
-        completion = _Completion.model_validate(json.loads(response))
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise BenchError(f"no chat completion: {'.'.join(map(str, first['loc'])) or 'response'}: {first['msg']}") from None
-    if completion.usage is None:
-        raise BenchError("the endpoint sends no `usage`, so its tokens cannot be counted and paid")
-    choice = completion.choices[0] if completion.choices else _Choice(message=_Message(), finish_reason="content_filter")
-    details = completion.usage.completion_tokens_details
-    return Reply(
-        text=choice.message.text,
-        finished=choice.finish_reason not in ("length", "content_filter"),
-        prompt_tokens=completion.usage.prompt_tokens,
-        output_tokens=completion.usage.output_tokens,
-        thought_tokens=details.reasoning_tokens if details else None,
-        has_separate_thoughts=choice.message.has_separate_thoughts,
-        retries=retries,
-    )

@@ -56,8 +56,7 @@ def judge(prompt: Prompt, replies: Sequence[Reply], opened: bool | None = None) 
     None means unknown, as at an endpoint. Then the replies decide:
 
     - If one has a closing tag without an opening one, the prompt opens it.
-    - If all were cut off, nothing shows it. The first line of a reply may then be a thought, and is not a
-      label.
+    - If all were cut off, nothing shows it. The first line of a reply may then be a thought, and is not a label.
     """
     in_doubt = opened is None and not any(r.has_separate_thoughts or _closes(r.text) or (r.finished and r.text.strip()) for r in replies)
     if opened is None:

@@ -125,11 +125,9 @@ def train(
 ) -> Training:
     """Train `model` in place, and leave it on `device` in eval mode.
 
-    On one CPU thread the same seed gives the same bits. `items` is the number of labels that this training
-    uses, for a meter that counts labels. They count as used with the first step.
-
-    Raises OverBudget where the first step does not fit, or where a later one does not and the training may
-    not stop early. Raises BenchError where the loss is not finite, or the optimiser is not installed.
+    On one CPU thread the same seed gives the same bits. `items` is the number of labels that this training uses, for a meter that counts
+    labels. They count as used with the first step. Raises OverBudget where the first step does not fit, or where a later one does not and
+    the training may not stop early. Raises BenchError where the loss is not finite, or the optimiser is not installed.
     """
     model.to(device).train()
     losses: list[float] = []
@@ -184,10 +182,7 @@ def learning_rate(tuning: Tuning, done: float, step: float = 0.0) -> float:
 def _gradients(
     model: Any, positions: Sequence[int], batch: Sequence[Encoded], tuning: Tuning, objective: Objective, precision: Precision, device: str
 ) -> float:
-    """Add up the gradients of one step, part by part of its batch, and return its loss.
-
-    The loss is not finite where that of a part is not.
-    """
+    """Add up the gradients of one step, part by part of its batch, and return its loss."""
     total, causal = 0.0, not model.config.is_encoder_decoder
     size = tuning.micro_batch_size or len(batch)
     for start in range(0, len(batch), size):

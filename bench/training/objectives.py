@@ -151,7 +151,6 @@ class CachedObjective:
 
 
 def _labels_and(settings: Distillation, learnt: Forward, smoothing: float) -> torch.Tensor:
-    """Return the weighted label loss, to which other terms are added."""
     if not settings.label_weight:
         return learnt.logits.new_zeros((), dtype=torch.float32)
     return settings.label_weight * label_loss(learnt.logits, learnt.labels, smoothing)

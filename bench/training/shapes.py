@@ -147,10 +147,20 @@ def config(shape: Shape, vocabulary: int | None = None) -> Any:
     from transformers import BartConfig, MT5Config, PegasusConfig, T5Config
 
     rows = vocabulary or VOCABULARY[shape.family]
-    if shape.family == "pegasus":
-        return PegasusConfig(vocab_size=rows, activation_function="relu", scale_embedding=True, **_like_bart(shape))
-    if shape.family == "bart":
-        return BartConfig(vocab_size=rows, **_like_bart(shape))
+    if shape.family in HEADS_SHARE_THE_WIDTH:
+        pegasus = {"activation_function": "relu", "scale_embedding": True} if shape.family == "pegasus" else {}
+        return (PegasusConfig if pegasus else BartConfig)(
+            vocab_size=rows,
+            d_model=shape.dm,
+            encoder_layers=shape.el,
+            decoder_layers=shape.dl,
+            encoder_ffn_dim=shape.ff,
+            decoder_ffn_dim=shape.ff,
+            encoder_attention_heads=shape.nh,
+            decoder_attention_heads=shape.nh,
+            max_position_embeddings=1024,
+            **pegasus,
+        )
     gated = shape.family in UNTIED
     return (MT5Config if shape.family == "mt5" else T5Config)(
         vocab_size=rows,
@@ -164,19 +174,6 @@ def config(shape: Shape, vocabulary: int | None = None) -> Any:
         tie_word_embeddings=not gated,  # False turns off T5's scaling of the decoder's output; `untie` does the untying itself
         decoder_start_token_id=0,
     )
-
-
-def _like_bart(shape: Shape) -> dict[str, int]:
-    return {
-        "d_model": shape.dm,
-        "encoder_layers": shape.el,
-        "decoder_layers": shape.dl,
-        "encoder_ffn_dim": shape.ff,
-        "decoder_ffn_dim": shape.ff,
-        "encoder_attention_heads": shape.nh,
-        "decoder_attention_heads": shape.nh,
-        "max_position_embeddings": 1024,
-    }
 
 
 def build(shape: Shape, vocabulary: int | None = None) -> Any:

@@ -76,7 +76,6 @@ class SoftLabels(Recipe):
         return encode(folder, self.examples, self.prefix, self.max_source_tokens, self.max_target_tokens)
 
     def _distributions(self, out: Forward) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """Return (tokens, log-probabilities) for each example of a batch."""
         counted = out.labels != IGNORED
         logits = out.logits[counted].float()
         tokens = logits.topk(min(self.top_k, logits.shape[-1])).indices

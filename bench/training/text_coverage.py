@@ -189,7 +189,6 @@ class Coverage:
 
 
 def _word_characters(text: str) -> str:
-    """Return the letters, marks and digits of a text."""
     return "".join(character for character in text if unicodedata.category(character)[0] in "LMN")
 
 
