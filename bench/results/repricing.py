@@ -117,7 +117,12 @@ def reprice(found: Results, quotes: Quotes) -> Results:
     before = asked(found)
     table = found.table.copy()
     charges = table["row"] == "charge"
-    table.loc[charges, ["unit_price_usd", "paid_by"]] = _priced(found, table[charges], quotes)
+    pays = Pays.model_validate(dict(found.suite.get("pays", {})))
+    keys = table.loc[charges, ["task", "phase", "quantity", "unit", "unit_price_usd", "paid_by"]]
+    each = {key: _price_and_payer(quotes, pays, *key) for key in keys.drop_duplicates().itertuples(index=False, name=None)}
+    rows = [each[key] for key in keys.itertuples(index=False, name=None)]
+    priced = pd.DataFrame({"unit_price_usd": [usd for usd, _ in rows], "paid_by": [payer for _, payer in rows]}, index=keys.index)
+    table.loc[charges, ["unit_price_usd", "paid_by"]] = priced.astype({"unit_price_usd": "float64", "paid_by": "str"})
     table.loc[charges, "usd"] = (table.loc[charges, "value"] * table.loc[charges, "unit_price_usd"]).round(9)
     purse = table[charges & (table["paid_by"] == "purse")]
     spent = purse.groupby("arm")["usd"].agg(math.fsum).round(9)
@@ -130,15 +135,6 @@ def reprice(found: Results, quotes: Quotes) -> Results:
         for q in (quotes, before)
     )
     return replace(found, table=table, suite={**found.suite, **prices, "asked": found.suite.get("asked", old)})
-
-
-def _priced(found: Results, charges: pd.DataFrame, quotes: Quotes) -> pd.DataFrame:
-    pays = Pays.model_validate(dict(found.suite.get("pays", {})))
-    keys = ["task", "phase", "quantity", "unit", "unit_price_usd", "paid_by"]
-    each = {key: _price_and_payer(quotes, pays, *key) for key in charges[keys].drop_duplicates().itertuples(index=False, name=None)}
-    rows = [each[key] for key in charges[keys].itertuples(index=False, name=None)]
-    priced = {"unit_price_usd": [usd for usd, _ in rows], "paid_by": [payer for _, payer in rows]}
-    return pd.DataFrame(priced, index=charges.index).astype({"unit_price_usd": "float64", "paid_by": "str"})
 
 
 def _price_and_payer(quotes: Quotes, pays: Pays, task: str, phase: str, kind: str, unit: str, usd: float, payer: str) -> tuple[float, str]:

@@ -14,9 +14,8 @@ import itertools
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -79,6 +78,17 @@ class Endpoint(Part):
         decides = json.dumps([self.base_url, self.model, decoding], sort_keys=True)
         return cache / "endpoint" / hashlib.sha256(decides.encode()).hexdigest()[:16]
 
+    def key(self) -> str:
+        """Return the key; '' where none is sent. Raises BenchError where its environment variable holds none."""
+        if self.key_variable is None:
+            return ""
+        key = os.environ.get(self.key_variable, "").strip()
+        if not key:
+            raise BenchError(f"the environment variable {self.key_variable}, for the key of {self.base_url}, is not set")
+        if not key.isascii() or not key.isprintable():
+            raise BenchError(f"the environment variable {self.key_variable} holds no key: it has characters that no header may have")
+        return key
+
 
 AHEAD = 4
 """How far requests may overtake one that waits for its answer, as a multiple of `concurrency`."""
@@ -104,7 +114,13 @@ def ask(
         line = _Line(bodies=bodies, kept=Responses(folder / "responses.jsonl"), enough=enough, ahead=AHEAD * endpoint.concurrency)
         waiting = line.unanswered()
         if not line.look() and waiting:
-            with _connected(endpoint, clock or Clock()) as client:
+            import httpx2
+
+            key = endpoint.key()
+            headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {key}"} if key else {})
+            url, attempts, rate = f"{endpoint.base_url}/chat/completions", endpoint.attempts, endpoint.requests_per_minute
+            with httpx2.Client(headers=headers, timeout=endpoint.timeout_s) as http:
+                client = Client(url, key=key, attempts=attempts, requests_per_minute=rate, http=http, clock=clock or Clock())
                 _ask_all(client, line, waiting, endpoint.concurrency, progress)
         return line.replies()
 
@@ -197,26 +213,3 @@ def _ask_all(client: Client, line: _Line, waiting: Sequence[int], concurrency: i
         if not len(line.kept):
             raise BenchError(str(error))
         line.kept.keep(body, error.response, refused=True)
-
-
-@contextmanager
-def _connected(endpoint: Endpoint, clock: Clock) -> Iterator[Client]:
-    import httpx2
-
-    key = ""
-    if endpoint.key_variable is not None:
-        key = os.environ.get(endpoint.key_variable, "").strip()
-        if not key:
-            raise BenchError(f"the environment variable {endpoint.key_variable}, for the key of {endpoint.base_url}, is not set")
-        if not key.isascii() or not key.isprintable():
-            raise BenchError(f"the environment variable {endpoint.key_variable} holds no key: it has characters that no header may have")
-    headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {key}"} if key else {})
-    with httpx2.Client(headers=headers, timeout=endpoint.timeout_s) as http:
-        yield Client(
-            f"{endpoint.base_url}/chat/completions",
-            key=key,
-            attempts=endpoint.attempts,
-            requests_per_minute=endpoint.requests_per_minute,
-            http=http,
-            clock=clock,
-        )
