@@ -29,10 +29,8 @@ class _Text:
 
 
 class Encoder:
-    """An encoder, or the encoder of an encoder-decoder, from a local folder. It uses no pickles, remote code or network.
-
-    It runs in fp32 on `device`. Raises ValueError where tensors or layers are missing, and passes on what transformers raises.
-    """
+    """An encoder, or the encoder of an encoder-decoder, from a local folder. It uses no pickles, remote code or network. It runs in fp32 on
+    `device`. Raises ValueError where tensors or layers are missing, and passes on what transformers raises."""
 
     def __init__(self, folder: Path, layer: int, device: str) -> None:
         from transformers import AutoModel, AutoTokenizer

@@ -62,11 +62,8 @@ class Labelling:
 
 @dataclass(frozen=True, kw_only=True)
 class EndpointLabels(Recipe):
-    """Labels from an LLM at an endpoint.
-
-    Each document is cut like a student's: at `max_source_tokens` of the large model's tokenizer, `tokenizer`.
-    The same tokenizer estimates in advance how many tokens will be bought.
-    """
+    """Labels from an LLM at an endpoint. Each document is cut like a student's: at `max_source_tokens` of the large model's tokenizer,
+    `tokenizer`. The same tokenizer estimates in advance how many tokens will be bought."""
 
     endpoint: Endpoint
     sampling: Sampling

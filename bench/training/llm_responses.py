@@ -18,10 +18,7 @@ from bench.errors import BenchError
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """An LLM's answer.
-
-    The text is '' and not finished if the request was refused, or if the tokens counted brought no text.
-    """
+    """An LLM's answer. The text is '' and not finished if the request was refused, or if the tokens counted brought no text."""
 
     text: str
     """The answer. It includes thoughts unless the server separates them."""

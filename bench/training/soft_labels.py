@@ -86,10 +86,8 @@ class SoftLabels(Recipe):
 
 @dataclass(frozen=True)
 class Distilled(Finetuned):
-    """A student trained on labels and on a teacher's distributions for the same inputs.
-
-    A forecast raises the errors of `check_taught`, even before the teacher is made.
-    """
+    """A student trained on labels and on a teacher's distributions for the same inputs. A forecast raises the errors of `check_taught`,
+    even before the teacher is made."""
 
     taught_by: tuple[SoftLabels, ...] | ModelRecipe
     """The soft labels, or a teacher that runs in every step. Soft labels come from one teacher and cover the examples part by part, in the
