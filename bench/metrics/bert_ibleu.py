@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
@@ -56,9 +56,7 @@ class BertIbleu(Metric):
     batch_size: int = Field(default=32, ge=1)
     """Texts encoded at a time."""
 
-    @property
-    def score_names(self) -> tuple[str, ...]:
-        return "bert_ibleu", "bert_score", "self_bleu"
+    score_names: ClassVar[tuple[str, ...]] = ("bert_ibleu", "bert_score", "self_bleu")
 
     def folder(self) -> Path:
         """Return the encoder's folder, whether or not it exists."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from statistics import fmean
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -42,9 +43,7 @@ class Chrf(Metric):
     """Average over all sequence lengths, including those longer than the texts, as Moses and NLTK do. A short
     copy then scores below 100."""
 
-    @property
-    def score_names(self) -> tuple[str, ...]:
-        return "chrf", "chrf_sentence"
+    score_names: ClassVar[tuple[str, ...]] = ("chrf", "chrf_sentence")
 
     def score(self, predictions: Sequence[str], references: Sequence[str]) -> list[Score]:
         from sacrebleu.metrics.chrf import CHRF

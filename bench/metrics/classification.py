@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
+from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -49,9 +49,7 @@ class Classification(Metric):
             raise ValueError("a class is named twice; delete one")
         return self
 
-    @property
-    def score_names(self) -> tuple[str, ...]:
-        return "accuracy", "micro_f1", "macro_f1", "invalid_rate"
+    score_names: ClassVar[tuple[str, ...]] = ("accuracy", "micro_f1", "macro_f1", "invalid_rate")
 
     def in_form(self, form: Form) -> Self:
         return self.model_copy(update={"classes": tuple(map(form, self.classes))})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple, Self
+from typing import ClassVar, NamedTuple, Self
 
 from bench.contracts import Form, Metric, Score
 from bench.metrics._ratio_of_sums import f1, score
@@ -54,9 +54,7 @@ class EntityTypes(Metric):
     labels: tuple[str, ...] = LABELS
     """Names of the entity types. A label '[NAME]' ends an entity."""
 
-    @property
-    def score_names(self) -> tuple[str, ...]:
-        return "entity_type_f1", "entity_type_macro_f1", "span_f1", "unparsed_rate"
+    score_names: ClassVar[tuple[str, ...]] = ("entity_type_f1", "entity_type_macro_f1", "span_f1", "unparsed_rate")
 
     def in_form(self, form: Form) -> Self:
         return self.model_copy(update={"labels": tuple(map(form, self.labels))})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import fmean
+from typing import ClassVar
 
 from bench.contracts import Score, TokenMetric
 
@@ -19,9 +20,7 @@ class LogPerplexity(TokenMetric):
     impossible.
     """
 
-    @property
-    def score_names(self) -> tuple[str, ...]:
-        return ("log_perplexity",)
+    score_names: ClassVar[tuple[str, ...]] = ("log_perplexity",)
 
     def score_tokens(self, log_probs: Sequence[Sequence[float]]) -> list[Score]:
         surprise = tuple(-fmean(tokens) for tokens in log_probs)

@@ -50,9 +50,7 @@ class Rouge(Metric):
     tokenizer: Tokenizer = "latin"
     """Unit of text to count: `latin`, `unicode` or `characters`."""
 
-    @property
-    def score_names(self) -> tuple[str, ...]:
-        return VARIANTS
+    score_names: ClassVar[tuple[str, ...]] = VARIANTS
 
     def check(self, references: Sequence[str]) -> list[str]:
         if self.tokenizer == "latin":

