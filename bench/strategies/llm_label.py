@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, model_validator
 
@@ -96,29 +96,19 @@ class LlmLabel(Strategy):
         shots, cut = labels[: self.prompt.few_shot], job.task.max_source_tokens
         if len(shots) < self.prompt.few_shot:
             raise NotEnough(f"the prompt shows {self.prompt.few_shot} examples, {len(shots)} labels are owned")
+        asked: dict[str, Any] = {"prompt": self.prompt, "shots": shots, "sampling": self.sampling, "max_source_tokens": cut}
         if (endpoint := self.endpoint) is not None:
-            return lambda chunk: EndpointLabels(
-                endpoint=endpoint,
-                sampling=self.sampling,
-                prompt=self.prompt,
-                shots=shots,
-                examples=chunk,
-                tokenizer=job.large,
-                max_source_tokens=cut,
-            )
+            return lambda chunk: EndpointLabels(endpoint=endpoint, examples=chunk, tokenizer=job.large, **asked)
         model = self._model(job)
         assert model is not None
         return lambda chunk: PromptedLabels(
             model=model,
             examples=chunk,
             prefix="",
-            max_source_tokens=cut,
             max_target_tokens=self.sampling.max_tokens,
             decoding=job.decoding.model_copy(update={"beams": 1}),
             precision=job.precision,
-            prompt=self.prompt,
-            shots=shots,
-            sampling=self.sampling,
+            **asked,
         )
 
 
