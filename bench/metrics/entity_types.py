@@ -62,7 +62,10 @@ class EntityTypes(Metric):
     def score(self, predictions: Sequence[str], references: Sequence[str]) -> list[Score]:
         labels = frozenset(label.casefold() for label in self.labels)
         pairs = [(_parse(p, labels), _parse(r, labels)) for p, r in zip(predictions, references, strict=True)]
-        typed = [_published(p, r) for p, r in pairs]
+        typed = []  # (type in the output, type in the reference) for every key of a reference; the last entity with a key counts
+        for pair in pairs:
+            found, wanted = ({words[:-1]: label for words, label in parsed.entities} for parsed in pair)
+            typed.append([(found.get(key, FALLBACK), label) for key, label in wanted.items()])
         seen = sorted({label for types in typed for pair in types for label in pair})
         right = [2.0 * (Counter(p.entities) & Counter(r.entities)).total() for p, r in pairs]
         named = [float(len(p.entities) + len(r.entities)) for p, r in pairs]
@@ -91,9 +94,3 @@ def _parse(text: str, labels: frozenset[str]) -> _Parsed:
         else:
             words.append(word)
     return _Parsed(entities, malformed=bool(words) or any(not entity for entity, _ in entities))
-
-
-def _published(prediction: _Parsed, reference: _Parsed) -> list[tuple[str, str]]:
-    """Return (type in the output, type in the reference) for every key of the reference. The last entity with a key counts."""
-    found, wanted = ({words[:-1]: label for words, label in parsed.entities} for parsed in (prediction, reference))
-    return [(found.get(key, FALLBACK), label) for key, label in wanted.items()]

@@ -73,15 +73,16 @@ class Shaped(Checkpoint):
 
         decides = f"{VERSION} {self.shape} {self.seed} {_tokenizers.key(self.family, self.vocabulary)}"
         name = f"shape-{self.family}-{hashlib.sha256(decides.encode()).hexdigest()[:16]}"
-        return check_folder(build_once(cache / "models" / name, lambda folder: self._make(folder, cache)))
 
-    def _make(self, folder: Path, cache: Path) -> None:
-        import torch
+        def make(folder: Path) -> None:
+            import torch
 
-        from bench.training.checkpoints import save
+            from bench.training.checkpoints import save
 
-        tokenizer = _tokenizers.from_docstrings(self.family, self.vocabulary, cache)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
-            model = build(self.shape, self.vocabulary)
-        save(model, tokenizer, folder)
+            tokenizer = _tokenizers.from_docstrings(self.family, self.vocabulary, cache)
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(self.seed)
+                model = build(self.shape, self.vocabulary)
+            save(model, tokenizer, folder)
+
+        return check_folder(build_once(cache / "models" / name, make))
