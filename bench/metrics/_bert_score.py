@@ -20,12 +20,9 @@ import torch
 class _Text:
     """The encoded tokens of one text."""
 
-    ids: torch.Tensor
-    """(tokens,)."""
-    states: torch.Tensor
-    """(tokens, width), each of unit length."""
-    special: torch.Tensor
-    """(tokens,). True at marks such as [CLS] and [SEP]."""
+    ids: torch.Tensor  # (tokens,)
+    states: torch.Tensor  # (tokens, width), each of unit length
+    special: torch.Tensor  # (tokens,), true at marks such as [CLS] and [SEP]
 
 
 class Encoder:

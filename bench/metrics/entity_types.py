@@ -79,8 +79,7 @@ class EntityTypes(Metric):
 
 
 class _Parsed(NamedTuple):
-    entities: list[tuple[tuple[str, ...], str]]
-    """(words, label) of each entity, in order."""
+    entities: list[tuple[tuple[str, ...], str]]  # (words, label) of each entity, in order
     malformed: bool
 
 

@@ -73,8 +73,7 @@ class Results:
 class _Arm:
     """What one arm adds to the table."""
 
-    shared: dict[str, Any]
-    """Columns in which all rows are equal."""
+    shared: dict[str, Any]  # columns in which all rows are equal
     rows: list[dict[str, Any]]
     record: Record | None = None
     examples: Examples | None = None

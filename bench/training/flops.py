@@ -195,16 +195,11 @@ def _count(config_json: str) -> FlopModel:
 class _Stack:
     """Totals over the layers of one stack."""
 
-    linear: Linears = Linears()
-    """All linear layers but the keys and values of cross-attention."""
-    first: Linears = Linears()
-    """Queries, keys and values of the first layer, which `linear` includes."""
-    pairs: int = 0
-    """FLOPs of self-attention per pair of tokens."""
-    cross: Linears = Linears()
-    """Keys and values of cross-attention."""
-    cross_pairs: int = 0
-    """FLOPs of cross-attention per pair of tokens."""
+    linear: Linears = Linears()  # all linear layers but the keys and values of cross-attention
+    first: Linears = Linears()  # queries, keys and values of the first layer, which `linear` includes
+    pairs: int = 0  # FLOPs of self-attention per pair of tokens
+    cross: Linears = Linears()  # keys and values of cross-attention
+    cross_pairs: int = 0  # FLOPs of cross-attention per pair of tokens
 
 
 def _walk(stack: Any) -> _Stack:

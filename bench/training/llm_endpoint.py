@@ -132,14 +132,10 @@ class _Line:
     bodies: Sequence[bytes]
     kept: Responses
     enough: Enough | None
-    over: bool = False
-    """Whether `enough` returned True."""
-    sent: int = 0
-    """Number of requests up to the last one that was sent."""
-    answered: int = 0
-    """Number of requests before the first one without an answer."""
-    ahead: int
-    """Number of requests that may be sent beyond the first one without an answer. It bounds the cost beyond enough."""
+    over: bool = False  # whether `enough` returned True
+    sent: int = 0  # number of requests up to the last one that was sent
+    answered: int = 0  # number of requests before the first one without an answer
+    ahead: int  # requests that may be sent beyond the first one without an answer; bounds the cost beyond enough
     refused: dict[bytes, Refused] = field(default_factory=dict)
     _moved: threading.Condition = field(default_factory=threading.Condition)
 
