@@ -34,9 +34,9 @@ def large(job: Job) -> ModelRecipe:
     return job.make(Pretrained(job.large), Phase.STUDENT_TRAINING)
 
 
-def compact(job: Job, base: ModelRecipe) -> ModelRecipe:
-    """Make the compact model that `cut` describes."""
-    return job.make(cut(job, base), Phase.STUDENT_TRAINING)
+def compact(job: Job) -> ModelRecipe:
+    """Make the compact model, cut from the pretrained large one."""
+    return job.make(cut(job, large(job)), Phase.STUDENT_TRAINING)
 
 
 def cut(job: Job, base: ModelRecipe) -> ModelRecipe:

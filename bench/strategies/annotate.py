@@ -25,5 +25,4 @@ class Annotate(Strategy):
 
         _steps.check_installed(self.student)
         examples = job.labels(self.label_share)
-        base = _steps.compact(job, _steps.large(job))
-        return Outcome(student=_steps.tune(job, base, examples, self.student, Phase.STUDENT_TRAINING))
+        return Outcome(student=_steps.tune(job, _steps.compact(job), examples, self.student, Phase.STUDENT_TRAINING))

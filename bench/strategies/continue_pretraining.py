@@ -64,7 +64,7 @@ class ContinuePretraining(Strategy):
         labels = job.labels(self.label_share)
         names = sorted(self.general | self.task_like)
         further = FurtherPretrained(
-            base=_steps.compact(job, _steps.large(job)),
+            base=_steps.compact(job),
             texts=tuple(job.text(name) for name in names),
             general=tuple(self.general.get(name, 0.0) for name in names),
             task_like=tuple(self.task_like.get(name, 0.0) for name in names),

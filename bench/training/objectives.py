@@ -44,9 +44,9 @@ def _tokens(batch: Sequence[Encoded], causal: bool) -> tuple[int, int]:
 class Objective(Protocol):
     """The loss of a training step."""
 
-    def extra_flops(self, batch: Sequence[Encoded]) -> float:
+    def extra_flops(self, batch: Sequence[Encoded]) -> float:  # noqa: ARG002
         """Return the model FLOPs of a step beside the student's forward and backward. No weights are needed."""
-        ...
+        return 0.0
 
     def loss(self, model: Any, positions: Sequence[int], batch: Mapping[str, torch.Tensor], of: Share = WHOLE) -> torch.Tensor:
         """Return the loss as a scalar. positions: of the examples in the data. batch: the same examples, made by `collate`, on the model's
@@ -55,13 +55,10 @@ class Objective(Protocol):
 
 
 @dataclass(frozen=True)
-class LabelObjective:
+class LabelObjective(Objective):
     """Cross-entropy of the labels, with or without label smoothing."""
 
     smoothing: float = 0.0
-
-    def extra_flops(self, batch: Sequence[Encoded]) -> float:  # noqa: ARG002
-        return 0.0
 
     def loss(self, model: Any, positions: Sequence[int], batch: Mapping[str, torch.Tensor], of: Share = WHOLE) -> torch.Tensor:  # noqa: ARG002
         out = forward(model, batch)
@@ -69,7 +66,7 @@ class LabelObjective:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TeacherObjective:
+class TeacherObjective(Objective):
     """Cross-entropy of the labels plus distillation from a teacher that runs in every step: KD of Shleifer and Rush 2020.
 
     The teacher always runs whole. Where both encoders have the same depth, the published code passes the student's encoder output to the
@@ -130,16 +127,13 @@ class SoftTargets(NamedTuple):
 
 
 @dataclass(frozen=True)
-class CachedObjective:
+class CachedObjective(Objective):
     """Cross-entropy of the labels plus distillation from a teacher's cached distributions."""
 
     settings: Distillation
     smoothing: float
     targets: SoftTargets | None = None
     """The teacher's distributions. None in a forecast, which computes no loss."""
-
-    def extra_flops(self, batch: Sequence[Encoded]) -> float:  # noqa: ARG002
-        return 0.0
 
     def loss(self, model: Any, positions: Sequence[int], batch: Mapping[str, torch.Tensor], of: Share = WHOLE) -> torch.Tensor:
         assert self.targets is not None
