@@ -157,6 +157,11 @@ class Profiler(Part, ABC):
 
     shelf: ClassVar[str] = "profilers"
 
+    def import_libraries(self) -> None:
+        """Import what `prepare` needs. The processes of arms may be forks of the one that calls this, so it uses no GPU, opens
+        no connection and leaves no thread."""
+        return
+
     def prepare(self) -> None:
         """Do what would otherwise slow down the first window."""
         return

@@ -8,6 +8,7 @@ the arm's record.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
@@ -19,6 +20,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from bench.contracts import PARENT_PIPE, Example, Fact, Progress, Score, numbers
 from bench.errors import BenchError, Stop
@@ -34,6 +37,10 @@ from bench.suite.arms import Arm
 from bench.suite.suite_file import Suite
 from bench.system import machine
 from bench.system.files import atomic_write, write_json
+from bench.training.checkpoints import load_tokenizer, model_class, read_config
+
+USED_LATER = ("bench.strategies._steps",)
+"""Modules that are imported only while an arm is at work."""
 
 
 class ProgressFile:
@@ -120,6 +127,21 @@ def _write_predictions(
                 "scores": {s: {x.name: x.per_example[i] for x in found if x.per_example} for s, found in scores.items()},
             }
             lines.write(json.dumps(row) + "\n")
+
+
+def before_fork(arguments: Sequence[str]) -> None:
+    """Import what the arms of a suite use, in the process of which theirs are forks. No GPU is used here."""
+    suite_path, _, _, cache, _ = arguments
+    suite = suite_file.read(Path(suite_path))  # imports its parts
+    for module in USED_LATER:
+        importlib.import_module(module)
+    for profiler in suite.profilers.values():
+        profiler.import_libraries()
+    folder = suite.large.folder(Path(cache))
+    config = read_config(folder)
+    with torch.device("meta"):
+        model_class(config).from_config(config)
+    load_tokenizer(folder)
 
 
 def _end_with_parent() -> None:

@@ -50,6 +50,13 @@ class Energy(Profiler):
     """What the models of CPU and RAM count: 'process' is this process and its children, 'machine' is
     everything that runs here, including other arms."""
 
+    def import_libraries(self) -> None:
+        """Import codecarbon, and close the connection to the GPU's driver that its import opens. Each tracker opens one again."""
+        from codecarbon.core import gpu_nvidia
+
+        if gpu_nvidia.PYNVML_AVAILABLE:
+            gpu_nvidia.pynvml.nvmlShutdown()
+
     def prepare(self) -> None:
         first = self.instrument()
         first.start()

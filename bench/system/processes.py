@@ -68,7 +68,7 @@ def limit_numpy_threads() -> None:
 def parallel_map(work: Sequence[Callable[[], Any]], workers: int | None = None) -> Iterator[Iterator[Any]]:
     """Yield the results of `work`, in order, computed by several processes. workers: None for `concurrency()`, at most 4."""
     workers = min(workers or min(concurrency(), 4), len(work))
-    if workers < 2 or not _forks():
+    if workers < 2 or not can_fork():
         yield (one() for one in work)
         return
     import multiprocessing
@@ -84,7 +84,7 @@ def run_in_background(work: Callable[[], Any]) -> Iterator[None]:
 
     If the work fails in its process, it is done again in this one, which raises the error.
     """
-    if cores() < 2 or not _forks():
+    if cores() < 2 or not can_fork():
         yield
         work()
         return
@@ -100,7 +100,8 @@ def run_in_background(work: Callable[[], Any]) -> Iterator[None]:
         work()
 
 
-def _forks() -> bool:
+def can_fork() -> bool:
+    """Return whether a process can be forked safely on this system."""
     return sys.platform == "linux"
 
 

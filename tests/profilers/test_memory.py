@@ -1,6 +1,9 @@
 import gc
+import json
 import mmap
 import os
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -40,10 +43,37 @@ def test_a_peak_that_is_over_before_the_end_is_still_seen(measure):
     assert readings["peak_rss"].value - before == pytest.approx(128 * MIB, abs=8 * MIB)
 
 
+FORKED = """
+import json, mmap, os, sys
+import numpy as np
+from bench.profilers.memory import Memory
+
+pages = np.frombuffer(mmap.mmap(-1, 128 << 20), dtype=np.uint8)
+pages[:] = 1
+for written in (0, 64 << 20):
+    if not os.fork():
+        instrument = Memory().instrument()
+        instrument.start()
+        pages[:written] = 2
+        print(json.dumps({reading.quantity: reading.value for reading in instrument.stop()}))
+        sys.exit()
+    os.wait()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are forks on Linux alone")
+def test_pages_of_the_parent_count_in_a_fork_once_it_has_written_to_them():
+    printed = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, check=True).stdout
+    idle, writing = map(json.loads, printed.splitlines())
+    assert idle["inherited_rss"] > 128 * MIB
+    assert idle["inherited_rss"] - writing["inherited_rss"] == pytest.approx(64 * MIB, abs=8 * MIB)
+    assert writing["peak_rss"] - idle["peak_rss"] == pytest.approx(64 * MIB, abs=8 * MIB)
+
+
 def test_without_a_gpu_its_readings_are_missing_with_a_reason(no_gpu, measure):
     readings = measure(Memory())
     without = {quantity for quantity, reading in readings.items() if reading.value is None}
-    assert without == set(readings) - {"peak_rss"}
+    assert without == set(readings) - {"peak_rss", "inherited_rss"}
     assert all("no GPU" in (readings[quantity].reason or "") for quantity in without)
 
 
@@ -55,7 +85,7 @@ def test_a_gpu_is_read_through_torch_and_through_its_driver_in_bytes(gpu, measur
         gpu.used, gpu.processes[os.getpid()] = 4_000, 2_000
 
     readings = measure(Memory(polling_s=0.01), work)
-    values = {quantity: reading.value for quantity, reading in readings.items() if quantity != "peak_rss"}
+    values = {quantity: reading.value for quantity, reading in readings.items() if not quantity.endswith("_rss")}
     assert values == {
         "gpu_process_memory": 6_000,
         "gpu_device_memory": 9_000,
