@@ -23,7 +23,7 @@ from typing import Any
 
 import torch
 
-from bench.contracts import PARENT_PIPE, Example, Fact, Progress, Score, numbers
+from bench.contracts import AGAIN, PARENT_PIPE, Example, Fact, Progress, Score, numbers
 from bench.errors import BenchError, Stop
 from bench.execution import known_paths
 from bench.execution.evaluation import Evaluation
@@ -31,7 +31,7 @@ from bench.execution.job import ArmJob, inputs_fingerprint, metrics_fingerprint
 from bench.execution.ledger import Ledger
 from bench.execution.prepared_suite import PreparedSuite
 from bench.execution.purse import Purse
-from bench.execution.record import Ending, status_of
+from bench.execution.record import POSTPONED, Ending, status_of
 from bench.suite import arms, suite_file
 from bench.suite.arms import Arm
 from bench.suite.suite_file import Suite
@@ -66,9 +66,14 @@ def run(suite_path: Path, arm_id: str, results: Path, cache: Path, device: str) 
     purse = Purse(arm.budget_usd, ledger)
     job: ArmJob | None = None
     about: dict[str, Any] = {"machine": machine.facts(), "started": datetime.now(UTC).isoformat(timespec="seconds")}
+
+    def before_waiting() -> None:
+        if job and all(work.shared for work in job.works):
+            _let_others_go_first(folder, ledger)
+
     try:
         prepared = prepare_arm(loaded, arm, results, cache, device, progress, about)
-        splits, store = prepared.splits[arm.task_label], prepared.store(arm, progress)
+        splits, store = prepared.splits[arm.task_label], prepared.store(arm, progress, before_waiting)
         job = ArmJob(loaded, arm, splits, purse, store, ledger)
         outcome = arm.cell.strategy.run(job)
         evaluation = Evaluation(suite=loaded, arm=arm, splits=splits, job=job, outcome=outcome)
@@ -91,6 +96,16 @@ def run(suite_path: Path, arm_id: str, results: Path, cache: Path, device: str) 
             ledger.fact(fact)
         reason = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
         return Ending(status=status_of(error), reason=" ".join(reason.split()), spent_usd=purse.spent_usd, facts=numbers(facts), **about)
+
+
+def _let_others_go_first(folder: Path, ledger: Ledger) -> None:
+    """End this process and have it started again after others, but only once: the arm has made nothing so far, and another one is
+    making what it needs."""
+    postponed = folder / POSTPONED
+    if not postponed.exists():
+        postponed.touch()
+        ledger.discard()
+        raise SystemExit(AGAIN)
 
 
 def prepare_arm(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from bench.contracts import PARENT_PIPE, Executor
+from bench.contracts import AGAIN, PARENT_PIPE, Executor
 from bench.system import processes
 from bench.system.fork_server import ForkServer
 
@@ -36,4 +36,7 @@ class Local(Executor):
                     running += 1
                 name, status = server.next_ended()
                 running -= 1
-                ended(name, status)
+                if status == AGAIN:
+                    waiting.append(name)
+                else:
+                    ended(name, status)
