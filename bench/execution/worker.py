@@ -25,7 +25,7 @@ import torch
 
 from bench.contracts import AGAIN, PARENT_PIPE, Example, Fact, Progress, Score, numbers
 from bench.errors import BenchError, Stop
-from bench.execution import known_paths
+from bench.execution import inherited_data, known_paths
 from bench.execution.evaluation import Evaluation
 from bench.execution.job import ArmJob, inputs_fingerprint, metrics_fingerprint
 from bench.execution.ledger import Ledger
@@ -118,7 +118,7 @@ def prepare_arm(
     where = machine.device(device)
     if loaded.spec.precision == "bf16" and not machine.bf16_supported(where):
         raise BenchError("this GPU has no bf16; say `precision: fp32` in the suite")
-    splits = arm.task.splits(cache, progress)
+    splits = inherited_data.splits(arm.task, cache, progress)
     about["data_fingerprint"] = splits.fingerprint
     progress("preparing", 0, 0)
     for profiler in loaded.profilers.values():
@@ -145,7 +145,7 @@ def _write_predictions(
 
 
 def before_fork(arguments: Sequence[str]) -> None:
-    """Import what the arms of a suite use, in the process of which theirs are forks. No GPU is used here."""
+    """Import what the arms of a suite use, and read its data, in the process of which theirs are forks. No GPU is used here."""
     suite_path, _, _, cache, _ = arguments
     suite = suite_file.read(Path(suite_path))  # imports its parts
     for module in USED_LATER:
@@ -157,6 +157,7 @@ def before_fork(arguments: Sequence[str]) -> None:
     with torch.device("meta"):
         model_class(config).from_config(config)
     load_tokenizer(folder)
+    inherited_data.read_before_fork(suite.tasks.values(), Path(cache))
 
 
 def _end_with_parent() -> None:

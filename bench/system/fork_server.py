@@ -114,6 +114,7 @@ def main(file_descriptor: int) -> None:
     """Serve the process at the other end of a connection. In a fork, run its command."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches all processes
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if command := _serve(Connection(file_descriptor)):
         for number, handler in handlers.items():
             signal.signal(number, handler)

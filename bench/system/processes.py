@@ -10,7 +10,12 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+R = TypeVar("R")
 
 AT_MOST = 8
 """Processes at a time on a CPU, however many cores it has: each holds a model, its optimizer state and the data in memory."""
@@ -100,6 +105,31 @@ def run_in_background(work: Callable[[], Any]) -> Iterator[None]:
         work()
 
 
+def in_child(work: Callable[[], R]) -> R:
+    """Return the result of work, done by another process where that can be: its threads and memory end with it.
+
+    If the work fails there, it is done again in this process, which raises the error.
+    """
+    if not can_fork():
+        return work()
+    import multiprocessing
+
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(target=_send, args=(sender, work))
+    child.start()
+    sender.close()
+    try:
+        with receiver:
+            result: R = receiver.recv()
+            return result
+    except EOFError:
+        return work()
+    finally:
+        child.kill()  # where this process is interrupted
+        child.join()
+
+
 def can_fork() -> bool:
     """Return whether a process can be forked safely on this system."""
     return sys.platform == "linux"
@@ -107,6 +137,14 @@ def can_fork() -> bool:
 
 def _do(work: Callable[[], Any]) -> Any:
     return work()
+
+
+def _send(sender: Connection[Any, Any], work: Callable[[], Any]) -> None:
+    try:
+        result = work()
+    except BaseException:  # the parent does the work again, and raises the error
+        sys.exit(1)
+    sender.send(result)
 
 
 def _exit_1_on_error(work: Callable[[], Any]) -> None:
