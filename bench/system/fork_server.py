@@ -149,6 +149,8 @@ def _serve(connection: Connection[Any, Any]) -> tuple[Sequence[str], bool] | Non
     finally:
         for pid in running:
             os.kill(pid, signal.SIGKILL)
+        for pid in running:
+            os.waitpid(pid, 0)
 
 
 def _fork() -> int:
