@@ -54,10 +54,10 @@ def measured(suite: Path, times: int, cache: Path, device: str) -> dict[str, lis
 
         def ended(name: str, status: int) -> None:
             nonlocal begun
-            said = logs[name].read_text(encoding="utf-8").strip()
+            printed = logs[name].read_text(encoding="utf-8").strip()
             if status:
-                raise SystemExit(said or f"exit status {status}")
-            seconds[name.partition(" ")[2]].append(float(said.splitlines()[-1]) - begun)
+                raise SystemExit(printed or f"exit status {status}")
+            seconds[name.partition(" ")[2]].append(float(printed.splitlines()[-1]) - begun)
             begun = time.monotonic()
 
         Local(workers=1).run(commands, logs, ended)

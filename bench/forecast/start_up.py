@@ -34,10 +34,10 @@ def measure(suite: Path, arm_id: str, results: Path, cache: Path, device: str) -
         logs = {name: Path(folder) / name for name in ("first", "second")}
 
         def ended(name: str, status: int) -> None:
-            said = logs[name].read_text(encoding="utf-8", errors="replace").strip().splitlines() or [f"exit status {status}"]
+            printed = logs[name].read_text(encoding="utf-8", errors="replace").strip().splitlines() or [f"exit status {status}"]
             if status:
-                raise BenchError(said[-1])
-            ends.append(time.monotonic() if name == "first" else float(said[-1]))
+                raise BenchError(printed[-1])
+            ends.append(time.monotonic() if name == "first" else float(printed[-1]))
 
         Local(workers=1).run(dict.fromkeys(logs, command), logs, ended)
     begun, prepared = ends
