@@ -51,11 +51,16 @@ class Energy(Profiler):
     everything that runs here, including other arms."""
 
     def import_libraries(self) -> None:
-        """Import codecarbon, and close the connection to the GPU's driver that its import opens. Each tracker opens one again."""
+        """Import codecarbon and, where no driver of a GPU is asked, have it look at the hardware, which it remembers.
+
+        The import opens a connection to the driver, which is closed again. Each tracker opens one of its own.
+        """
         from codecarbon.core import gpu_nvidia
 
         if gpu_nvidia.PYNVML_AVAILABLE:
             gpu_nvidia.pynvml.nvmlShutdown()
+        else:
+            self.prepare()
 
     def prepare(self) -> None:
         first = self.instrument()

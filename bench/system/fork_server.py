@@ -39,6 +39,9 @@ POLL_S = 0.05
 PYTHON = (sys.executable, "-P", "-m")
 """How a command begins that can be forked. With -P the current folder is not on sys.path."""
 
+NO_THREAD_OF_ARROW = ("JE_ARROW_MALLOC_CONF", "background_thread:false")
+"""Environment variable, read when pyarrow is imported. Its allocator would start a thread, and forks would not be safe."""
+
 IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 """Signals that Python ignores, and that another program does not."""
 
@@ -115,6 +118,7 @@ def main(file_descriptor: int) -> None:
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches all processes
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    os.environ.setdefault(*NO_THREAD_OF_ARROW)
     if command := _serve(Connection(file_descriptor)):
         for number, handler in handlers.items():
             signal.signal(number, handler)

@@ -45,17 +45,18 @@ def test_a_peak_that_is_over_before_the_end_is_still_seen(measure):
 
 FORKED = """
 import json, mmap, os, sys
-import numpy as np
-from bench.profilers.memory import Memory
+import psutil
+from bench.contracts import Reading
+from bench.profilers.memory import _own
 
-pages = np.frombuffer(mmap.mmap(-1, 128 << 20), dtype=np.uint8)
-pages[:] = 1
+pages = mmap.mmap(-1, 128 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+pages.write(bytes(128 << 20))
 for written in (0, 64 << 20):
     if not os.fork():
-        instrument = Memory().instrument()
-        instrument.start()
-        pages[:written] = 2
-        print(json.dumps({reading.quantity: reading.value for reading in instrument.stop()}))
+        pages.seek(0)
+        pages.write(bytes(written))
+        resident = Reading("peak_rss", float(psutil.Process().memory_info().rss), "bytes", "polled")
+        print(json.dumps([reading.value for reading in _own(resident)] + [resident.value]))
         sys.exit()
     os.wait()
 """
@@ -64,10 +65,11 @@ for written in (0, 64 << 20):
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are forks on Linux alone")
 def test_pages_of_the_parent_count_in_a_fork_once_it_has_written_to_them():
     printed = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, check=True).stdout
-    idle, writing = map(json.loads, printed.splitlines())
-    assert idle["inherited_rss"] > 128 * MIB
-    assert idle["inherited_rss"] - writing["inherited_rss"] == pytest.approx(64 * MIB, abs=8 * MIB)
-    assert writing["peak_rss"] - idle["peak_rss"] == pytest.approx(64 * MIB, abs=8 * MIB)
+    (idle, shared, resident), (writing, left, _) = map(json.loads, printed.splitlines())
+    assert shared > 128 * MIB
+    assert idle + shared == resident
+    assert shared - left == pytest.approx(64 * MIB, abs=8 * MIB)
+    assert writing - idle == pytest.approx(64 * MIB, abs=8 * MIB)
 
 
 def test_without_a_gpu_its_readings_are_missing_with_a_reason(no_gpu, measure):
