@@ -62,7 +62,7 @@ class ReportInput:
     @property
     def leading(self) -> list[Metric]:
         """The metrics for which the leaderboard has room."""
-        return leading(self.metrics)
+        return [metric for place, metric in enumerate(self.metrics) if place < 2 or metric.name in ALWAYS_LEADING]
 
     @cached_property
     def trade_offs(self) -> list[TradeOff]:
@@ -73,16 +73,10 @@ class ReportInput:
         return missing_scores.missing(self.found)
 
 
-def leading(metrics: Sequence[Metric]) -> list[Metric]:
-    """Return the metrics for which the leaderboard has room."""
-    return [metric for place, metric in enumerate(metrics) if place < 2 or metric.name in ALWAYS_LEADING]
-
-
 def priced(found: Results, boards: Sequence[Board], quotes: Quotes | None = None) -> Priced | None:
     """Evaluate the results at `quotes`, or at the prices of the arms by default.
 
-    `found` is at the prices of the arms, and so are `boards`. The result is None where the results do not hold
-    their prices.
+    `found` is at the prices of the arms, and so are `boards`. The result is None where the results do not hold their prices.
     """
     try:
         asked = repricing.asked(found)
