@@ -36,7 +36,7 @@ def section(given: ReportInput) -> Section:
     scores = [reached_in(metric) for metric in given.leading]
     shown = [NAME, RANK, *scores, BEHIND, *taught, SEEDS, LABELS, PSEUDO_LABELS, SPENT, PARAMETERS, MS, SPEED_UP, ARMS]
     timed = any(arm_columns.STUDENT_MS in line.facts for board in given.boards for line in board.settings)
-    times = [Paragraph(published.how_timed(given.found) or MILLISECONDS)] if timed else []
+    times = [Paragraph(published.HOW_TIMED if published.is_published(given.found) else MILLISECONDS)] if timed else []
     return Section(id="leaderboard", title="Leaderboard", blocks=(*_tables(given, shown), *times, *_missing(given)))
 
 
@@ -88,6 +88,11 @@ def reached(line: Line, metric: Metric) -> str:
     return score(found) + (f" ({count(found.seeds, 'seed')})" if found and found.seeds != line.seeds else "")
 
 
+def mean_of(line: Line | None, metric: Metric) -> float | None:
+    """Return the mean of a line, or None where there is no line or no score."""
+    return line.scores[metric.name].mean if line and metric.name in line.scores else None
+
+
 def rank(board: Board, line: Line) -> str:
     """Return '1', or '2–4' where the rank may be any of these. A line that is not a setting has ''."""
     found = board.rank(line)
@@ -132,21 +137,14 @@ def _of_model(head: str, spare: int, fact: str, scale: float = 1.0) -> Shown:
     return Shown(Column(head, number=True, spare=spare), cell)
 
 
-def _teacher(board: Board, line: Line) -> str:
-    mean = line.teacher.scores.get(board.primary.name) if line.teacher else None
-    return number(mean.mean if mean else None)
-
-
-def _behind_teacher(board: Board, line: Line) -> str:
-    return score(board.difference(line.teacher, line)) if line.teacher else DASH
-
-
 NAME = Shown(Column("strategy (setting)"), name)
 SHORT_NAME = Shown(Column("strategy (setting)"), short_name)
 RANK = Shown(Column("rank", number=True), rank)
 BEHIND = Shown(Column("behind the best", number=True, spare=4), behind)
-TEACHER = _of_setting("its teacher", 11, _teacher)
-BEHIND_TEACHER = _of_setting("behind its teacher", 12, _behind_teacher)
+TEACHER = _of_setting("its teacher", 11, lambda board, line: number(mean_of(line.teacher, board.primary)))
+BEHIND_TEACHER = _of_setting(
+    "behind its teacher", 12, lambda board, line: score(board.difference(line.teacher, line)) if line.teacher else DASH
+)
 SEEDS = _of_setting("seeds", 10, lambda _, line: str(line.seeds))
 LABELS = _of_setting("labels bought", 8, lambda _, line: number(line.facts.get(arm_columns.LABELS_BOUGHT), 0))
 PSEUDO_LABELS = _of_setting("pseudo-labels", 9, lambda _, line: number(line.facts.get(arm_columns.PSEUDO_LABELS), 0))
