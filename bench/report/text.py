@@ -32,8 +32,7 @@ def number(value: float | None, digits: int = 2) -> str:
 def dollars(usd: float | None, *, computed: bool = False) -> str:
     """Return dollars with the digits that are known, or a dash where they are missing.
 
-    A charge is exact and is shown in cents, or with two significant digits below ten cents. A computed cost has
-    three significant digits.
+    A charge is exact and is shown in cents, or with two significant digits below ten cents. A computed cost has three significant digits.
     """
     if usd is None or math.isnan(usd):
         return number(usd)

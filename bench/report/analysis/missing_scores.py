@@ -1,5 +1,4 @@
-"""Scores that a metric could not give for some or all examples, with reasons. They are missing everywhere,
-never 0."""
+"""Scores that a metric could not give for some or all examples, with reasons. They are missing everywhere, never 0."""
 
 from __future__ import annotations
 

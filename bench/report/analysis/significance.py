@@ -66,9 +66,8 @@ ROUNDING = 1e-18
 class Effects:
     """Estimated effects behind one mean, or behind many along the leading axes.
 
-    They are scaled: a sum of squares is the variance of the mean from that source, and a sum of products is
-    the covariance of two means. They are linear in the scores. The effects of a difference, or of any linear
-    combination of means, are that combination of effects.
+    They are scaled: a sum of squares is the variance of the mean from that source, and a sum of products is the covariance of two means.
+    They are linear in the scores. The effects of a difference, or of any linear combination of means, are that combination of effects.
     """
 
     seeds: Floats
@@ -85,8 +84,7 @@ class Effects:
         return self.seeds, self.examples, self.cells
 
     def map(self, change: Callable[[Floats], Floats]) -> Effects:
-        """Apply the same linear change to all three parts, such as a choice of rows or a product with
-        weights."""
+        """Apply the same linear change to all three parts, such as a choice of rows or a product with weights."""
         return Effects(seeds=change(self.seeds), examples=change(self.examples), cells=change(self.cells), shape=self.shape)
 
 
@@ -137,8 +135,7 @@ class Estimate:
 
 
 def estimate(scores: Floats) -> Estimate:
-    """Return mean, interval and p-value of scores, (seeds, examples), with at least one of each and none
-    missing."""
+    """Return mean, interval and p-value of scores, (seeds, examples), with at least one of each and none missing."""
     return estimate_of(float(scores.mean()), effects(scores))
 
 
@@ -157,8 +154,7 @@ def difference(better: pd.DataFrame, worse: pd.DataFrame) -> Estimate | None:
 
 
 def paired(better: pd.DataFrame, worse: pd.DataFrame) -> pd.DataFrame | None:
-    """Return `better` - `worse`, by seed (index) and example (columns). None where they share no seed or no
-    example."""
+    """Return `better` - `worse`, by seed (index) and example (columns). None where they share no seed or no example."""
     if not (better.index.equals(worse.index) and better.columns.equals(worse.columns)):
         better, worse = better.align(worse, join="inner")
     if better.empty:
@@ -205,11 +201,9 @@ def covariances(found: Effects) -> tuple[Floats, Floats, Floats]:
 
 
 def components(squares: Sequence[Floats], shape: tuple[int, int]) -> Spread:
-    """Return the variances of means from the three sums of squares in the module's docstring. `shape` is
-    (seeds, examples).
+    """Return the variances of means from the three sums of squares in the module's docstring. `shape` is (seeds, examples).
 
-    The variance from examples is NaN with fewer than FEWEST_EXAMPLES. Otherwise it is at least 0, and
-    `widened`.
+    The variance from examples is NaN with fewer than FEWEST_EXAMPLES. Otherwise it is at least 0, and `widened`.
     """
     (by_seed, by_example, cells), (seeds, examples) = squares, shape
     return Spread(by_seed, np.maximum(by_example - cells, 0) * widened(examples), cells, max(seeds - 1, 1))
@@ -250,10 +244,9 @@ def p_value(mean: Floats, found: Spread, prior: float = SAFE) -> Floats:
 def holm(p_values: Floats, family: int | None = None) -> Floats:
     """Return p-values corrected for their number, in their order.
 
-    All claims with a value under LEVEL are true together in at least 1 - LEVEL of all cases. `family` is the
-    number of comparisons, where some are left out and no claim is made about them. The correction holds for
-    any dependence between comparisons (Holm 1979, A simple sequentially rejective multiple test procedure,
-    Scandinavian Journal of Statistics 6(2), 65-70).
+    All claims with a value under LEVEL are true together in at least 1 - LEVEL of all cases. `family` is the number of comparisons, where
+    some are left out and no claim is made about them. The correction holds for any dependence between comparisons (Holm 1979, A simple
+    sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6(2), 65-70).
     """
     order = np.argsort(p_values, kind="stable")
     stricter = (family or len(p_values)) - np.arange(len(p_values))
@@ -263,8 +256,7 @@ def holm(p_values: Floats, family: int | None = None) -> Floats:
 
 
 def erfc(values: Floats) -> Floats:
-    """Return the complementary error function: both tails of the normal distribution beyond sqrt(2) times a
-    value.
+    """Return the complementary error function: both tails of the normal distribution beyond sqrt(2) times a value.
 
     numpy has none.
     """
@@ -273,11 +265,9 @@ def erfc(values: Floats) -> Floats:
 
 @lru_cache(maxsize=64)
 def mixture(freedom: int) -> tuple[Floats, Floats]:
-    """Return ratios of a true variance to its estimate with this many degrees of freedom, and the weight of
-    each.
+    """Return ratios of a true variance to its estimate with this many degrees of freedom, and the weight of each.
 
-    The ratios are freedom / chi-square at even steps of its logarithm. Sums over them are exact to a
-    thousandth, even in far tails.
+    The ratios are freedom / chi-square at even steps of its logarithm. Sums over them are exact to a thousandth, even in far tails.
     """
     logs = np.linspace(-20 / freedom - 4 / math.sqrt(freedom), 3 / math.sqrt(freedom), NODES)
     weights = np.exp(freedom * (logs - np.exp(2 * logs) / 2 + 0.5))
@@ -286,8 +276,7 @@ def mixture(freedom: int) -> tuple[Floats, Floats]:
 
 @lru_cache(maxsize=256)
 def _critical(freedom: int, level: float, prior: float) -> tuple[Floats, Floats]:
-    """Return the half-widths at variance 1, by bisection. sin^2 of the angle is the share of the variance
-    between seeds."""
+    """Return the half-widths at variance 1, by bisection. sin^2 of the angle is the share of the variance between seeds."""
     angles = np.linspace(0, math.pi / 2, 65)
     found = Spread(np.sin(angles) ** 2, np.cos(angles) ** 2, np.zeros(65), freedom)
     logs = np.array([np.full(65, -3.0), np.full(65, 30.0)])

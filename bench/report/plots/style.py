@@ -44,8 +44,7 @@ def figure(inches_high: float) -> Figure:
 
 
 def legend(figure: Figure, panels: Iterable[Axes], names: Sequence[str], inches_high: float) -> None:
-    """Draw one legend below the panels, settings first, each entry once. The figure is made higher to make
-    room."""
+    """Draw one legend below the panels, settings first, each entry once. The figure is made higher to make room."""
     found = {label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     handles = dict(sorted(found.items(), key=lambda item: item[0] not in map(text, names)))
     columns = max(1, min(4, len(handles), LEGEND_CHARACTERS // (6 + max(map(len, handles)))))
