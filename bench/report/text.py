@@ -1,23 +1,23 @@
-"""Plain text of a report: one line from anything, rounded numbers, dollars, lists of names."""
+"""Plain text of a report: one line from anything, rounded numbers, dollars, estimates, lists of names."""
 
 from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bench.report.analysis.significance import Estimate
 
 DASH = "–"
 """Stands for a missing value."""
-
 NAMED = 10
 """Largest number of names in a sentence. The leaderboard has all."""
 
 
 def plain(text: object) -> str:
-    """Return one line without control, format or surrogate characters.
-
-    No text can then move the cursor or turn the reading direction.
-    """
+    """Return one line without control, format or surrogate characters. No text can then move the cursor or turn the reading direction."""
     line = str(text)
     if line.isascii() and line.isprintable():  # fast path: nearly all texts are ASCII, and a report of thousands of arms has very many
         return " ".join(line.split())
@@ -43,6 +43,24 @@ def dollars(usd: float | None, *, computed: bool = False) -> str:
     digits = 3 if computed else 2
     rounded = float(f"{usd:.{digits}g}")
     return number(rounded, max(0, digits - 1 - math.floor(math.log10(abs(rounded)))))
+
+
+def score(estimate: Estimate | None) -> str:
+    """Return 'mean [low, high]', or only the mean where there is no interval."""
+    if estimate is None:
+        return DASH
+    interval = f" [{estimate.low:z.2f}, {estimate.high:z.2f}]" if estimate.has_interval else ""
+    return f"{estimate.mean:z.2f}{interval}"
+
+
+def chance(estimate: Estimate) -> str:
+    """Return the p-value, such as 'p 0.034'."""
+    return "p < 0.001" if estimate.p < 0.001 else f"p {estimate.p:.2g}"
+
+
+def ended(statuses: Mapping[str, int]) -> str:
+    """Return text such as '2 done, 1 failed'."""
+    return ", ".join(f"{number} {status}" for status, number in sorted(statuses.items()))
 
 
 def count(number: int, what: str) -> str:

@@ -22,13 +22,10 @@ from bench.report.analysis.significance import Floats
 from bench.results.repricing import Quotes
 
 Moved = Literal["label", "device_hour"]
-
 MOVED: dict[Moved, str] = {"label": "a label", "device_hour": "a device hour"}
 """The prices that change, one at a time, and their names in text."""
-
 STRATEGIES = 4
 """How many of the best strategies are compared with each other."""
-
 SPAN, STEPS = 64.0, 193
 """Range and number of the prices: from the price of the run divided by SPAN to that price times SPAN, in equal ratios."""
 
@@ -95,10 +92,8 @@ class _Moving:
 
 
 def _break_even(field: Field, budget_usd: float, moved: Moved, moving: _Moving, pair: tuple[Curve, Curve]) -> BreakEven | None:
-    """Return the break-even point of two settings.
-
-    None where neither setting pays that price, or where both have a score at fewer than two prices.
-    """
+    """Return the break-even point of two settings. None where neither setting pays that price, or where both have a score at fewer than two
+    prices."""
     if not any(point.quantities[moved] for curve in pair for point in curve.points):
         return None
     prices, scores = moving.scores(pair, budget_usd)
@@ -125,10 +120,8 @@ def _break_even(field: Field, budget_usd: float, moved: Moved, moving: _Moving, 
 
 
 def _crossing(prices: Floats, gaps: Floats) -> float | None:
-    """Return the price at which the gap changes its sign, interpolated. None where it never does.
-
-    Among several, the nearest to the middle counts.
-    """
+    """Return the price at which the gap changes its sign, interpolated. None where it never does. Among several, the nearest to the middle
+    counts."""
     changes = np.flatnonzero(np.sign(gaps[:-1]) != np.sign(gaps[1:]))
     if not len(changes):
         return None

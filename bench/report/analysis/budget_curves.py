@@ -36,7 +36,6 @@ from bench.results.table import Results
 
 ROUNDING = 1e-9
 """Budgets whose relative difference is smaller are the same."""
-
 Quantities = Mapping[str, float]
 """Priced item, or FIXED -> its amount."""
 
@@ -252,11 +251,7 @@ def fields(found: Results, boards: Sequence[Board], quotes: Quotes | None = None
 
 
 def _field(
-    task: str,
-    boards: Sequence[Board],
-    known: Mapping[tuple[str, float, str], dict[str, Any]],
-    strategies: Mapping[str, str],
-    asked: Quotes,
+    task: str, boards: Sequence[Board], known: Mapping[tuple[str, float, str], dict[str, Any]], strategies: Mapping[str, str], asked: Quotes
 ) -> Field | None:
     """Return the field of one task. `known` maps (task, budget, setting) to what is known of a point before its score."""
     primary = boards[0].primary

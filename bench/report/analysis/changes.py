@@ -65,10 +65,7 @@ class Change:
 
 
 def change(cell: Cell, metric: Metric, before: Line, after: Line, unpaired: str) -> Change | None:
-    """Return the change, or None where one side has no score.
-
-    `unpaired` is why the sides may not be paired; '' where they may.
-    """
+    """Return the change, or None where one side has no score. `unpaired` is why the sides may not be paired; '' where they may."""
     if metric.name not in before.samples or metric.name not in after.samples:
         return None
     first, second = before.samples[metric.name], after.samples[metric.name]

@@ -24,9 +24,8 @@ from bench.report.analysis import differences, leaderboard
 from bench.report.analysis.active_arms import current
 from bench.report.analysis.changes import Cell, Change, beyond_noise, change
 from bench.report.analysis.differences import Unlike
-from bench.report.analysis.format import score
 from bench.report.analysis.leaderboard import Board, Line, Metric
-from bench.report.text import conjoined, count
+from bench.report.text import conjoined, count, score
 from bench.results import arm_columns as columns
 from bench.results.table import Results
 from bench.system.names import nearest
@@ -96,10 +95,8 @@ class Comparison:
 
 
 class _Side:
-    """One results folder.
-
-    `arms` maps a cell to its rows of `results.arms`. `lines` maps a cell to its scores, in the metrics of `score_by`.
-    """
+    """One results folder. `arms` maps a cell to its rows of `results.arms`. `lines` maps a cell to its scores, in the metrics of
+    `score_by`."""
 
     def __init__(self, found: Results) -> None:
         self.found = current(found)
@@ -191,10 +188,8 @@ def _names(cells: Sequence[Cell], field: str) -> str:
 
 
 def _baselines(metrics: Sequence[Metric], first: _Side, second: _Side) -> Iterator[Unlike]:
-    """Yield baselines that score differently on the same data, which shows that the scoring has changed.
-
-    A baseline has the same scores in every arm, so both sides are averaged over their seeds.
-    """
+    """Yield baselines that score differently on the same data, which shows that the scoring has changed. A baseline has the same scores in
+    every arm, so both sides are averaged over their seeds."""
     lines = [{(b.task, line.name): line for b in side.boards for line in b.baselines} for side in (first, second)]
     same = {task for task, prints in differences.data(first.found).items() if prints == differences.data(second.found).get(task)}
     for (task, baseline), metric in product(sorted(lines[0].keys() & lines[1].keys()), metrics):

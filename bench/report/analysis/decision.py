@@ -20,7 +20,6 @@ from bench.results.repricing import Quotes
 
 ON_A_MAP = 12
 """Number of the best settings that are compared with each other in a cell of the map."""
-
 BUDGETS, FACTORS = 12, (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0, 2.0, 4.0, 8.0, 16.0)
 """Number of budgets of a decision map, and factors. Its rows are the price of a label at the run times these factors."""
 

@@ -39,18 +39,13 @@ IN_SUITE = {
 
 LABELLED = frozenset({"label_usd", "models", "texts", "tasks", "metrics"})
 """Keys that hold LABEL -> value. A label on one side alone is not a difference between the things that both have."""
-
 IN_TEXT = {"tasks": "question", "precision": "question", "decoding": "question", "metrics": "scoring"}
 """Key of suite.yaml that suite.json does not hold -> kind."""
-
 NOTHING = frozenset({DASH, "", "0", "False"})
 """Values, as text, that mean the same as an absent value."""
-
 SHOWN_ELSEWHERE = frozenset({"prices.meter", "prices.label_usd"})
-
 OF_A_VERSION = ("os", "python", "packages", "driver")
 OF_A_MACHINE = ("cpu", "cores", "logical_cores", "threads", "gpus")
-
 FINGERPRINT_DIGITS = 12
 
 

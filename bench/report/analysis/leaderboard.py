@@ -20,13 +20,10 @@ from bench.report.analysis.significance import Estimate
 from bench.results.table import Results
 
 Kind = Literal["setting", "teacher", "baseline"]
-
 BASELINE = "floor: "
 """How the subject of a baseline's score begins in ledgers and tables."""
-
 NAMED = 6
 """Number of settings that are named in a line that stands for several."""
-
 ARROWS = {"higher": " ↑", "lower": " ↓"}
 """Direction -> arrow after the unit."""
 
@@ -111,10 +108,7 @@ class Board:
         return ranking.ranking(samples, self.primary.direction != "lower")
 
     def rank(self, line: Line) -> tuple[int, int] | None:
-        """Return the best and the worst rank that a setting may have; see `Ranking.rank`.
-
-        None where it was not tested against others.
-        """
+        """Return the best and the worst rank that a setting may have; see `Ranking.rank`. None where it was not tested against others."""
         return self.ranking.rank(line.name) if self._ranked(line) and self.ranking.tested else None
 
     def difference(self, better: Line, worse: Line, metric: Metric | None = None) -> Estimate | None:
@@ -200,10 +194,7 @@ class _Scorer:
     metrics: Sequence[Metric]
 
     def lines(self, kind: Kind, subject: str, arms: pd.DataFrame, names: pd.Series[str]) -> list[Line]:
-        """Return the lines of one subject over `arms`. Only arms that are done count.
-
-        `names` holds the name of the line of each arm.
-        """
+        """Return the lines of one subject over `arms`. Only arms that are done count. `names` holds the name of the line of each arm."""
         done, primary = arms["status"] == "done", self.metrics[0].name
         found = {m.name: by_line(self.scores, subject, m.name, arms[done], names[done]) for m in self.metrics}
         statuses: dict[str, Counter[str]] = {name: Counter() for name in names.unique()}
@@ -240,10 +231,8 @@ def _settings(arms: pd.DataFrame, scorer: _Scorer) -> tuple[Line, ...]:
 
 
 def _teachers(found: Results, settings: Sequence[Line], arms: pd.DataFrame, scorer: _Scorer) -> list[Line]:
-    """Return one line for all settings whose teachers have the same scores.
-
-    Such teachers were tuned on the same labels, or were shown the same ones.
-    """
+    """Return one line for all settings whose teachers have the same scores. Such teachers were tuned on the same labels, or were shown the
+    same ones."""
     groups: dict[tuple[bytes, ...], tuple[Line, list[str]]] = {}
     for line in settings:
         if line.teacher:

@@ -15,7 +15,6 @@ from bench.results import arm_columns as columns
 
 TIMING_SLACK = 0.05
 """Times whose relative difference is smaller count as equal. They are medians of a few rounds, on machines with other work."""
-
 ROUNDING = 1e-9
 """Means over different numbers of equal costs may differ by this much."""
 

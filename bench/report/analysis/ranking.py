@@ -34,11 +34,9 @@ from bench.report.analysis.significance import Effects, Estimate, Floats, Spread
 
 LOOKED_AT = 50
 """Number of the best settings that are tested against all others."""
-
 POWER = 0.8
 NEGLIGIBLE = 1e-10
 """Smaller weights are left out."""
-
 CLOSE = 1e-5
 """Relative precision of a detectable difference."""
 

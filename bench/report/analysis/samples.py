@@ -13,7 +13,6 @@ from bench.results.table import Results
 
 WHOLE = "the whole test set"
 """The only column of scores that are not given per example."""
-
 Scores = Mapping[tuple[str, str], pd.DataFrame]
 """(subject, metric) -> scores, (arms, examples). NaN where an arm was not scored on an example."""
 

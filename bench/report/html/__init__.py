@@ -30,10 +30,7 @@ BYTES = 5_900_000
 
 
 def write(given: ReportInput, sections: Sequence[Section], out: Path) -> Path:
-    """Write report.html to the folder `out` by an atomic write, and return its path.
-
-    `out` is also the folder of the pictures.
-    """
+    """Write report.html to the folder `out` by an atomic write, and return its path. `out` is also the folder of the pictures."""
     from bench.report.html import page, payload
 
     name = str(given.found.suite.get("suite", given.folder.name))

@@ -38,11 +38,7 @@ FACTS = (
 
 
 def tasks(
-    boards: Sequence[Board],
-    fields: Sequence[Field],
-    amounts: Amounts,
-    kept: Mapping[str, Collection[str]],
-    covariances: int = COVARIANCES,
+    boards: Sequence[Board], fields: Sequence[Field], amounts: Amounts, kept: Mapping[str, Collection[str]], covariances: int = COVARIANCES
 ) -> list[dict[str, Any]]:
     """Return one entry for each task in `kept`, which maps it to the settings shown, best first."""
     by_task = {field.task: field for field in fields}

@@ -14,7 +14,6 @@ from typing import Any
 
 JOINERS = "\u200c\u200d"
 """Invisible characters that stay, because they belong to words in Persian and to emoji."""
-
 ESCAPED = {c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 """Characters escaped in JSON inside a page. Without them no text can end its element, or begin another."""
 

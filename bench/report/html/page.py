@@ -24,33 +24,23 @@ from bench.report.html.escape import visible
 
 LIBRARIES = ("d3.min.js", "plot.umd.min.js")
 SCRIPTS = ("statistics.js", "pricing.js", "elements.js", "sliders.js", "charts.js", "decision.js", "arms.js", "report.js")
-
 PLACED = ("answer", "certainty", "reading", "suite")
 """Sections that have a place of their own in page.html, by id."""
-
 INTERACTIVE = ("leaderboard", "plots", "decision-map", "dollars", "arms")
 """Sections that the page draws itself, at the reader's prices."""
-
 EARLY = ("other-prices", "published")
 """Sections that belong to the answer."""
-
 TABLES = ("cost-axes", "serving-cost", "measured", "forecast", "facts", "metrics")
 CONDITIONS = ("money", "models", "data", "machines")
-
 SECTION_CHARACTERS = 40_000
 """Largest number of characters in a section. A longer one is cut between two lines; report.md has the rest."""
-
 PICTURES_BYTES = 1_000_000
 """Largest size of all pictures together, in bytes. Those that do not fit are not embedded, and lie beside the page."""
-
 CUT = Paragraph(emphasis("Cut here to limit the size of this page; report.md has the rest."))
 
 
 def page(name: str, question: str, sections: Sequence[Section], payload: str, out: Path) -> str:
-    """Return the whole page.
-
-    `payload` comes from `escape.script_json`. `out` is the folder of the pictures.
-    """
+    """Return the whole page. `payload` comes from `escape.script_json`. `out` is the folder of the pictures."""
     style, shapes = _file("report.css"), _file("vendor/plot-style.css").removesuffix("\n")
     libraries = "\n".join([f"/*\n{_file('vendor/LICENSE')}*/", *(_file(f"vendor/{name}") for name in LIBRARIES)])
     script = "\n".join(_file(name) for name in SCRIPTS)

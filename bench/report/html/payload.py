@@ -15,26 +15,18 @@ from bench.report.html.escape import script_json, shortened
 from bench.report.html.quantities import Amounts
 
 LINES, LEAST_SETTINGS = 1000, 10
-"""Largest number of settings on a page, each budget counted by itself, and smallest number for a task.
-
-For each task the page shows the settings that are best at the greatest budget.
-"""
-
+"""Largest number of settings on a page, each budget counted by itself, and smallest number for a task. For each task the page shows the
+settings that are best at the greatest budget."""
 LISTED, REASON_CHARACTERS = 800, 400
 """Largest number of arms without a score, and of characters in a reason."""
-
 PREDICTIONS_SHARE = 0.6
 """Largest share of the free bytes for predictions. With fewer a page opens sooner."""
-
 SHARES = (1.0, 0.5, 0.2, 0.05)
 """Shares of the usual amount to try in turn, where long names would make the page too large."""
 
 
 def payload(given: ReportInput, room: int) -> str:
-    """Return JSON, escaped for the inside of a <script>, of at most about `room` bytes.
-
-    It states what was left out for its size.
-    """
+    """Return JSON, escaped for the inside of a <script>, of at most about `room` bytes. It states what was left out for its size."""
     try:
         known = quantities.by_line(given.found)
         prices = quantities.prices(given.found, known)
@@ -75,10 +67,7 @@ def _numbers(given: ReportInput, known: Amounts, share: float) -> dict[str, Any]
 
 
 def _without_score(given: ReportInput, listed: int) -> dict[str, Any]:
-    """Return the arms that have no score, and the number of arms in each status.
-
-    The numbers count the arms that the suite holds.
-    """
+    """Return the arms that have no score, and the number of arms in each status. The numbers count the arms that the suite holds."""
     found = arms.arms(given.found, given.everything, given.metrics[0] if given.metrics else None)
     without = [
         asdict(arm) | {"reason": shortened(arm.reason or "no reason given", REASON_CHARACTERS)} for arm in found if arm.score is None

@@ -17,11 +17,8 @@ from bench.results.examples import Examples
 from bench.results.table import Results
 
 MOST_ARMS, FEW_ARMS, OF_EACH = 600, 120, 3
-"""Limits of the predictions: arms in all, arms that may each show several examples, and these examples.
-
-Up to FEW_ARMS arms show OF_EACH of the worst, of the median and of the best examples each. With more arms each shows one of each kind.
-"""
-
+"""Limits of the predictions: arms in all, arms that may each show several examples, and these examples. Up to FEW_ARMS arms show OF_EACH of
+the worst, of the median and of the best examples each. With more arms each shows one of each kind."""
 SOURCE_CHARACTERS, TEXT_CHARACTERS = 700, 500
 
 
@@ -65,10 +62,8 @@ def predictions(folder: Path, found: Results, boards: Sequence[Board], room: int
 
 
 def _picked(scores: Floats, sign: int, each: int) -> list[tuple[int, str]]:
-    """Return (position of an example, 'worst', 'median' or 'best'), in this order. An example without a score is never taken.
-
-    With equal scores the first in the file is taken, so that arms tend to show the same examples.
-    """
+    """Return (position of an example, 'worst', 'median' or 'best'), in this order. An example without a score is never taken. With equal
+    scores the first in the file is taken, so that arms tend to show the same examples."""
     there = np.flatnonzero(~np.isnan(scores))
     order, best = ([int(place) for place in there[np.argsort(way * scores[there], kind="stable")]] for way in (sign, -sign))
     middle = max(0, (len(order) - each) // 2)
@@ -78,10 +73,8 @@ def _picked(scores: Floats, sign: int, each: int) -> list[tuple[int, str]]:
 
 
 def _arm(folder: Path, record: Record, examples: Examples, metric: Metric, each: int) -> dict[str, Any]:
-    """Return the predictions of one arm, in cards: one example with its predictions and scores.
-
-    Raises OSError, KeyError, TypeError, ValueError or AttributeError where its file is not as expected, or has changed since it was read.
-    """
+    """Return the predictions of one arm, in cards: one example with its predictions and scores. Raises OSError, KeyError, TypeError,
+    ValueError or AttributeError where its file is not as expected, or has changed since it was read."""
     picked = _picked(examples.scores["student", metric.name], -1 if metric.direction == "lower" else 1, each)
     lines = [line for line in (folder / "predictions.jsonl").read_text(encoding="utf-8").split("\n") if line]
     cards = []

@@ -14,7 +14,6 @@ from bench.results.table import Results
 
 Key = tuple[str, float, str]
 """(task, budget, name of the setting)."""
-
 Amounts = Mapping[Key, Mapping[str, Mapping[str, float]]]
 """Key -> purpose -> what is sold -> amount. A purpose is labels, or a phase of compute. Amounts of 0 are left out."""
 

@@ -120,10 +120,8 @@ def dollars(boards: Sequence[Board], path: Path) -> None:
 
 
 def _curves(axes: Axes, boards: Sequence[Board], metric: Metric, names: Sequence[str]) -> None:
-    """Draw settings over the budgets, shifted a little so that intervals do not cover each other, and their teachers.
-
-    A teacher has the style of the first setting that it taught.
-    """
+    """Draw settings over the budgets, shifted a little so that intervals do not cover each other, and their teachers. A teacher has the
+    style of the first setting that it taught."""
     for place, name in enumerate(names):
         found, share = _scores(boards, metric, "setting", name), (place - (len(names) - 1) / 2) / len(names)
         axes.errorbar(

@@ -30,7 +30,6 @@ BASELINE_DASHES = [(0, (5, 2)), (0, (2, 2)), (0, (6, 2, 1, 2)), (0, (1, 3))]
 INCHES_WIDE, DOTS_PER_INCH = 12.0, 100
 Plot = Callable[[Path], None]
 """Draws a plot and writes it to the given path."""
-
 LEGEND_CHARACTERS = 160
 """Largest number of characters in one line of a legend. A marker takes the room of six characters."""
 

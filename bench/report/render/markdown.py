@@ -11,7 +11,6 @@ from bench.report.blocks import Block, Code, Heading, Paragraph, Picture, Points
 from bench.report.text import plain
 
 AROUND = {"strong": "**", "emphasis": "*"}
-
 SPECIAL = re.compile(r"(\[(?:under |over )?-?[\d.,]+, (?:under |over )?-?[\d.,]+\](?![(\[:]))|([\\`*~|\[\]])")
 """An interval, which is no link and stays as it is; or a character to be escaped."""
 

@@ -15,10 +15,8 @@ from bench.report.text import plain
 
 BETWEEN = 3
 """Terminal columns between two columns of a table."""
-
 LEAST_TEXT = 18
 """Smallest width to which a column of text may be folded, in terminal columns."""
-
 STYLES = {"strong": "bold", "emphasis": "italic", "code": ""}
 
 

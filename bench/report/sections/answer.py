@@ -9,12 +9,11 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from bench.report.analysis import significance
-from bench.report.analysis.format import chance, ended, score
 from bench.report.analysis.leaderboard import Board, Line, Metric
 from bench.report.analysis.report_input import ReportInput
 from bench.report.analysis.significance import Estimate
 from bench.report.blocks import Block, Paragraph, Points, Section, Text, emphasis, sentences, strong
-from bench.report.text import conjoined, count, listed
+from bench.report.text import chance, conjoined, count, ended, listed, score
 
 TOO_SMALL = 1e-6
 """Smaller differences are rounding errors."""

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from bench.report.analysis.format import ended
 from bench.report.analysis.merge import Together
 from bench.report.blocks import Column, Paragraph, Section, Table, Text
 from bench.report.sections.leaderboard import ARMS, BEHIND, MS, PARAMETERS, RANK, SEEDS, SPENT, Shown, reached_in
-from bench.report.text import DASH, number
+from bench.report.text import DASH, ended, number
 from bench.results import arm_columns
 
 HOW_TO_READ = """↑: higher is better, ↓: lower is better. Scores are means over seeds and test examples with 95 % intervals. Rank and behind

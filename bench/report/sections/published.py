@@ -6,22 +6,17 @@ from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
-from bench.report.analysis.format import ended
 from bench.report.analysis.leaderboard import BASELINE, label
 from bench.report.analysis.report_input import ReportInput
 from bench.report.blocks import Block, Paragraph, Points, Section, Text, emphasis
-from bench.report.text import conjoined, count
+from bench.report.text import conjoined, count, ended
 from bench.results.published import EQUALS_CLASS_SHARE
 from bench.results.table import Results
 
 NOT_RUN = "Nothing was run here. The figures are published ones; machine and versions are unknown."
-
 NO_DOLLARS = "No dollars were published. Where this report shows 0 USD, the amount is unknown."
-
 HOW_TIMED: Text = (emphasis("ms per example"), " is as published; see the source for what was timed and on which machine.")
-
 COSTS = "Here costs are as published; see the source for what was timed."
-
 NAMED = 20
 """Largest number of cells that are named one by one."""
 
@@ -43,10 +38,8 @@ def section(given: ReportInput) -> Section | None:
 
 
 def _best(given: ReportInput) -> Iterator[Block]:
-    """Yield in how many cells each strategy has the best mean. A cell is a task at a budget.
-
-    Only cells with at least two strategies count. A strategy without a score, because it could not be paid, is never the best.
-    """
+    """Yield in how many cells each strategy has the best mean. A cell is a task at a budget. Only cells with at least two strategies count.
+    A strategy without a score, because it could not be paid, is never the best."""
     table = given.found.table
     pairs = dict.fromkeys(zip(table["strategy"], table["setting"], strict=True))
     strategies = {label(strategy, setting): strategy for strategy, setting in pairs}
@@ -70,10 +63,8 @@ def _best(given: ReportInput) -> Iterator[Block]:
 
 
 def _constants(table: pd.DataFrame) -> Iterator[Block]:
-    """Yield the scores that, as printed, equal the share of one class.
-
-    Their texts are such as 'FEVER: annotate at 50, 75 and 100 USD: 49.7; always SUPPORTS would score 49.71'.
-    """
+    """Yield the scores that, as printed, equal the share of one class. Their texts are such as 'FEVER: annotate at 50, 75 and 100 USD:
+    49.7; always SUPPORTS would score 49.71'."""
     lines, flags = [], table[(table["row"] == "fact") & (table["quantity"] == EQUALS_CLASS_SHARE)]
     scores = table[(table["row"] == "score") & table["arm"].isin(flags["arm"])]
     for (task, strategy, share), rows in flags.groupby(["task", "strategy", "value"], sort=False):

@@ -9,15 +9,13 @@ from bench.contracts import METERS
 from bench.report.analysis.break_even import MOVED, break_evens
 from bench.report.analysis.budget_curves import Field
 from bench.report.analysis.decision import Verdict, covered, verdict
-from bench.report.analysis.format import score
 from bench.report.blocks import Text, code, sentences, strong
 from bench.report.sections.decision_map import interval
-from bench.report.text import conjoined, count, dollars, listed
+from bench.report.text import conjoined, count, dollars, listed, score
 from bench.results.repricing import FIXED, Quotes, goods
 
 SEEDS_AT_MOST = 30
 """A larger number of seeds is not recommended."""
-
 NEEDED_FOR_A_TEST = "To settle it, run both with two seeds or more, and keep scores example by example."
 
 
@@ -93,11 +91,8 @@ def _what_would_change_it(found: Verdict, field: Field) -> Iterator[str]:
 
 
 def _more(found: Verdict, field: Field) -> Text:
-    """Return which further arms would settle the question.
-
-    The number of seeds is what would make the difference significant, if it is the true one: the width of an
-    interval falls with the square root of the number of seeds.
-    """
+    """Return which further arms would settle the question. The number of seeds is what would make the difference significant, if it is the
+    true one: the width of an interval falls with the square root of the number of seeds."""
     if found.not_covered and not found.has_winner:
         wanted = f"To settle it, run {listed(found.not_covered, 3)} with about {found.budget_usd:g} USD ("
         return (wanted, code("budgets_usd"), ").")

@@ -15,7 +15,6 @@ from bench.results import arm_columns
 
 SCALES = {"bytes": (2**20, "MiB"), "kWh": (1e-3, "Wh"), "FLOP": (1e12, "TFLOP")}
 """Unit of readings -> a unit that is easier to read, and its size."""
-
 OF_ONE_ANSWER = {"FLOP": (1e9, "GFLOP")}
 """The same for facts."""
 
