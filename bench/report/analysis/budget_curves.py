@@ -179,14 +179,6 @@ class Field:
     left_out: tuple[str, ...]
     """Settings without a score for every seed, or without any score."""
 
-    @property
-    def seeds(self) -> int:
-        return self.effects.shape[0]
-
-    @property
-    def examples(self) -> int:
-        return self.effects.shape[1]
-
     def offers(self, quotes: Quotes) -> list[Offer]:
         """Return every setting at these prices."""
         return [curve.offer(quotes) for curve in self.curves]

@@ -94,11 +94,6 @@ class DecisionMap:
         cells = [verdict for row in self.verdicts for verdict in row]
         return tuple(sorted({cell.best.name for cell in cells if cell.best and len(cell.candidates) > 1}))
 
-    @property
-    def flips(self) -> bool:
-        """Whether the winner depends on budget or price."""
-        return len({cell.best.name for row in self.verdicts for cell in row if cell.best and cell.has_winner}) > 1
-
 
 def decision_map(field: Field, quotes: Quotes) -> DecisionMap | None:
     """Return the decision map. Prices and budgets at which no cell has two settings with a score are left out.

@@ -52,14 +52,6 @@ class Ranking:
     effects: Effects
     """Effects behind these means."""
 
-    @property
-    def seeds(self) -> int:
-        return self.effects.shape[0]
-
-    @property
-    def examples(self) -> int:
-        return self.effects.shape[1]
-
     @cached_property
     def places(self) -> Mapping[str, int]:
         """Name -> place in the order of means, from 0."""
@@ -84,12 +76,12 @@ class Ranking:
         own = significance.spread(self.effects.map(lambda part: part[first] - part[second]))
         mean = float(self.means[first] - self.means[second])
         low, high = significance.interval(mean, at_least(own, self.pooled))
-        upper, lower, p = min(first, second), max(first, second), 1.0
+        (seeds, examples), upper, lower, p = self.effects.shape, min(first, second), max(first, second), 1.0
         if not self.tested:
             p = math.nan
         elif upper < len(self.p_values):
             p = float(self.p_values[upper, lower])
-        return Estimate(mean=mean, low=float(low), high=float(high), seeds=self.seeds, examples=self.examples, p=p)
+        return Estimate(mean=mean, low=float(low), high=float(high), seeds=seeds, examples=examples, p=p)
 
     def significantly_better(self, better: str, worse: str) -> bool:
         """Return whether `better` is significantly better; False where one of them is not compared."""
@@ -101,7 +93,8 @@ class Ranking:
     @property
     def tested(self) -> bool:
         """Whether a test is possible: at least two seeds, and scores per example."""
-        return self.seeds > 1 and self.examples >= significance.FEWEST_EXAMPLES
+        seeds, examples = self.effects.shape
+        return seeds > 1 and examples >= significance.FEWEST_EXAMPLES
 
     def rank(self, name: str) -> tuple[int, int]:
         """Return the best and the worst rank that a setting may have.
@@ -120,7 +113,7 @@ class Ranking:
         of a pair, and those of the other pairs, may show of the true variance. `seeds` and `examples` multiply the present
         numbers. NaN with one setting, with one seed, or without an interval.
         """
-        settings, per_pair = len(self.names), seeds * self.seeds - 1
+        settings, per_pair = len(self.names), seeds * self.effects.shape[0] - 1
         if settings < 2 or not self.tested:
             return math.nan
         of_seeds = np.maximum(self.pooled.seeds - self.pooled.cells, 0)  # a difference of two estimates, which may be negative by chance

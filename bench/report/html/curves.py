@@ -86,7 +86,7 @@ def _priced(boards: Sequence[Board], field: Field, amounts: Amounts, kept: Colle
         settings.append({"name": name, "points": points})
         shown += curves[name]
     return {
-        "seeds": field.seeds,
+        "seeds": field.effects.shape[0],
         "looked_at": LOOKED_AT,
         "settings": sorted(settings, key=lambda setting: str(setting["name"])),
         "shown": [setting["name"] for setting in settings],
@@ -117,12 +117,13 @@ def covariances(field: Field, points: Sequence[Point]) -> dict[str, str] | None:
     Each is the lower triangle, row by row. Those from examples are reduced by those of cells, and widened, as in
     `significance.components`. Only negative values remain to be set to 0.
     """
-    if field.examples < significance.FEWEST_EXAMPLES or not points:
+    _, examples = field.effects.shape
+    if examples < significance.FEWEST_EXAMPLES or not points:
         return None
     places = [point.place for point in points]
     by_seed, by_example, cells = significance.covariances(field.effects.map(lambda part: part[places]))
     triangle = np.tril_indices(len(points))
-    return {"seeds": packed(by_seed[triangle]), "examples": packed(((by_example - cells) * significance.widened(field.examples))[triangle])}
+    return {"seeds": packed(by_seed[triangle]), "examples": packed(((by_example - cells) * significance.widened(examples))[triangle])}
 
 
 def packed(values: Floats) -> str:

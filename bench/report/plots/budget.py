@@ -6,14 +6,14 @@ import itertools
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.contracts import Phase
 from bench.report.analysis.leaderboard import Board, Kind, Line, Metric
 from bench.report.analysis.pareto import TradeOff
 from bench.report.analysis.significance import Estimate
 from bench.report.plots import pareto, style
-from bench.report.plots.style import COLOURS, MARKERS, Plot
+from bench.report.plots.style import COLOURS, Plot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -124,33 +124,16 @@ def _curves(axes: Axes, boards: Sequence[Board], metric: Metric, names: Sequence
     style of the first setting that it taught."""
     for place, name in enumerate(names):
         found, share = _scores(boards, metric, "setting", name), (place - (len(names) - 1) / 2) / len(names)
-        axes.errorbar(
-            [_aside(budget, share, boards) for budget, _ in found],
-            [score.mean for _, score in found],
-            yerr=style.bars([score for _, score in found]),
-            label=style.text(name),
-            color=COLOURS[place % len(COLOURS)],
-            marker=MARKERS[place % len(MARKERS)],
-            markersize=7,
-            linewidth=1.6,
-            elinewidth=1.2,
-            capsize=3,
-        )
+        at, scores = [_aside(budget, share, boards) for budget, _ in found], [score for _, score in found]
+        style.points(axes, name, at, scores, **style.look(place), markersize=7, linewidth=1.6, elinewidth=1.2, capsize=3)
     teachers = {line.name: line.taught for board in boards for line in board.references if line.kind == "teacher"}
     for name, taught in teachers.items():
         of_first = next((place for place, setting in enumerate(names) if setting in taught), None)
         found = _scores(boards, metric, "teacher", name)
         if of_first is not None and found:
-            axes.plot(
-                [budget for budget, _ in found],
-                [score.mean for _, score in found],
-                label=style.text(name),
-                color=COLOURS[of_first % len(COLOURS)],
-                marker=MARKERS[of_first % len(MARKERS)],
-                markerfacecolor="white",
-                linestyle=(0, (5, 3)),
-                linewidth=1.2,
-            )
+            budgets, means = [budget for budget, _ in found], [score.mean for _, score in found]
+            look: dict[str, Any] = {**style.look(of_first), "markerfacecolor": "white", "linestyle": (0, (5, 3)), "linewidth": 1.2}
+            axes.plot(budgets, means, label=style.text(name), **look)
 
 
 def _scores(boards: Sequence[Board], metric: Metric, kind: Kind, name: str) -> list[tuple[float, Estimate]]:
@@ -179,6 +162,4 @@ def _dollar_axis(axes: Axes, boards: Sequence[Board]) -> None:
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticks([board.budget_usd for board in boards], [f"{board.budget_usd:g}" for board in boards])
     axes.set_xlabel("budget: dollars added to the starting labels (USD)")
-    axes.grid(axis="y", color="0.9")
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+    style.grid(axes, "y")

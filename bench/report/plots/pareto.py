@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from bench.report.analysis.pareto import AXES, Axis, TradeOff
 from bench.report.plots import style
-from bench.report.plots.style import COLOURS, MARKERS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,20 +40,8 @@ def _front(axes: Axes, found: TradeOff, axis: Axis, names: Sequence[str]) -> Non
     at = {line.name: (axis.shown(places[line.name].cost), line.scores[primary.name]) for line in found.lines if line.name in places}
     for name in sorted(at.keys() & set(names)):
         (cost, score), place = at[name], names.index(name)
-        colour = COLOURS[place % len(COLOURS)]
-        axes.errorbar(
-            [cost],
-            [score.mean],
-            yerr=style.bars([score]),
-            label=style.text(name),
-            color=colour,
-            marker=MARKERS[place % len(MARKERS)],
-            markerfacecolor="white" if places[name].by else colour,
-            markersize=8,
-            linestyle="none",
-            elinewidth=1.0,
-            capsize=2,
-        )
+        drawn = {**style.look(place), **({"markerfacecolor": "white"} if places[name].by else {})}
+        style.points(axes, name, [cost], [score], **drawn, markersize=8, linestyle="none", elinewidth=1.0, capsize=2)
     if others := [point for name, point in at.items() if name not in names]:
         axes.plot([x for x, _ in others], [score.mean for _, score in others], ".", color="0.6", label="other settings", zorder=1)
     front = sorted((at[line.name][0], at[line.name][1].mean) for line in found.front(axis))
@@ -70,6 +57,4 @@ def _front(axes: Axes, found: TradeOff, axis: Axis, names: Sequence[str]) -> Non
     axes.set_xlabel(style.text(axis.title.rstrip("↑↓ ")))
     axes.set_ylabel(style.text(f"{primary.name} ({primary.unit}, {primary.direction} is better)"))
     axes.set_title(f"budget {found.board.budget_usd:g} USD", fontsize=10)
-    axes.grid(color="0.9")
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+    style.grid(axes)

@@ -131,12 +131,8 @@ def _details(board: Board, metrics: Sequence[Metric]) -> Iterator[str]:
         ties = _as_good(board.difference(best, equal[0]))
         yield f"Beside {best.name}, these settings are {ties}: {listed([line.name for line in equal])}."
     if least > TOO_SMALL:
-        needed, seeds, examples = (
-            f"{least:.2g} {primary.unit}".strip(),
-            board.ranking.detectable(seeds=2),
-            board.ranking.detectable(examples=2),
-        )
-        more = f"with twice the seeds {seeds:.2g}, with twice the test examples {examples:.2g}"
+        needed, ranked = f"{least:.2g} {primary.unit}".strip(), board.ranking
+        more = f"with twice the seeds {ranked.detectable(seeds=2):.2g}, with twice the test examples {ranked.detectable(examples=2):.2g}"
         yield f"To be found significant in 4 of 5 cases, a difference between two settings must be {needed}; {more}."
     if found.seeds == 1:
         yield "There is one seed only. Another seed may change the order, so no setting is called the best."
@@ -154,15 +150,12 @@ def _details(board: Board, metrics: Sequence[Metric]) -> Iterator[str]:
 
 def _against_baselines(board: Board, metrics: Sequence[Metric], best: Line) -> Iterator[str]:
     """Yield comparisons with the lead baseline, and with the best baseline where that is another one."""
-    lead, best_other = (
-        [one for one in board.baselines if one.name == board.lead],
-        [one for one in board.baselines[:1] if one.name != board.lead],
-    )
-    for other in (*lead, *best_other):
-        kinds = [
-            *(["lead"] if other.name == board.lead else []),
-            *(["best"] if other is board.baselines[0] and len(board.baselines) > 1 else []),
-        ]
+    best_one = next(iter(board.baselines), None)
+    for other in sorted(
+        (one for one in board.baselines if one is best_one or one.name == board.lead), key=lambda one: one.name != board.lead
+    ):
+        kinds = ["lead"] if other.name == board.lead else []
+        kinds += ["best"] if other is best_one and len(board.baselines) > 1 else []
         verdicts: dict[str, list[str]] = {}
         for metric in metrics:
             if metric.name in best.samples and metric.name in other.samples:

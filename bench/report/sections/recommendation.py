@@ -101,8 +101,9 @@ def _more(found: Verdict, field: Field) -> Text:
     gap, names = found.ahead[0], conjoined([mixture.name for mixture in found.candidates[:2]])
     if not gap.has_interval:
         return NEEDED_FOR_A_TEST
-    seeds = field.seeds * ((gap.high - gap.low) / 2 / gap.mean) ** 2 if gap.mean else math.inf
+    run, _ = field.effects.shape
+    seeds = run * ((gap.high - gap.low) / 2 / gap.mean) ** 2 if gap.mean else math.inf
     if seeds > SEEDS_AT_MOST:
         return f"More than {SEEDS_AT_MOST} seeds would be needed to separate {names}: take the cheaper one."
-    further = count(max(math.ceil(seeds) - field.seeds, 1), "further seed")
+    further = count(max(math.ceil(seeds) - run, 1), "further seed")
     return (f"To settle it, run {names} with {further} (", code("seeds"), "), if the measured difference is the true one.")
