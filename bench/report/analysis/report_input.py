@@ -8,12 +8,12 @@ from functools import cached_property
 from pathlib import Path
 
 from bench.errors import BenchError
-from bench.report.analysis import leaderboard, missing_scores, pareto
+from bench.report.analysis import arms, leaderboard, pareto
+from bench.report.analysis.arms import Missing
 from bench.report.analysis.break_even import BreakEven, break_evens
 from bench.report.analysis.budget_curves import Field, fields
 from bench.report.analysis.decision import DecisionMap, decision_map
 from bench.report.analysis.leaderboard import Board, Metric
-from bench.report.analysis.missing_scores import Missing
 from bench.report.analysis.pareto import TradeOff
 from bench.report.analysis.serving_cost import Use
 from bench.results import repricing
@@ -70,7 +70,7 @@ class ReportInput:
 
     @cached_property
     def missing(self) -> list[Missing]:
-        return missing_scores.missing(self.found)
+        return arms.missing(self.found)
 
 
 def priced(found: Results, boards: Sequence[Board], quotes: Quotes | None = None) -> Priced | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from bench.report.analysis.leaderboard import Board, Line, Metric
@@ -51,17 +51,12 @@ def brief(given: ReportInput) -> Section:
 def _tables(given: ReportInput, shown: Sequence[Shown]) -> Iterator[Block]:
     for board in given.boards:
         yield Heading(board_title(board))
-        yield table(shown, [(board, line) for line in (*board.settings, *board.references)])
+        rows = tuple(tuple(one.cell(board, line) for one in shown) for line in (*board.settings, *board.references))
+        yield Table(tuple(one.column for one in shown), rows)
 
 
 def board_title(board: Board) -> str:
     return f"{board.task}, {board.budget_usd:g} USD added"
-
-
-def table(shown: Sequence[Shown], lines: Iterable[tuple[Board, Line]]) -> Table:
-    """Return a table of these columns, a row for each line."""
-    rows = tuple(tuple(one.cell(board, line) for one in shown) for board, line in lines)
-    return Table(tuple(one.column for one in shown), rows)
 
 
 def _missing(given: ReportInput) -> list[Block]:
