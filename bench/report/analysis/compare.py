@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 
 import numpy as np
@@ -95,8 +96,7 @@ class Comparison:
 
 
 class _Side:
-    """One results folder. `arms` maps a cell to its rows of `results.arms`. `lines` maps a cell to its scores, in the metrics of
-    `score_by`."""
+    """One results folder. `arms` maps a cell to its rows of `results.arms`. `lines` maps a cell to its scores on `boards`."""
 
     def __init__(self, found: Results) -> None:
         self.found = current(found)
@@ -106,11 +106,10 @@ class _Side:
         groups = view.groupby([view["task"], view["budget_usd"], pd.Series(names, index=view.index, dtype="str")])
         self.arms = {Cell(str(task), float(str(budget)), str(name)): rows for (task, budget, name), rows in groups}
         self.boards: list[Board] = []
-        self.lines: dict[Cell, Line] = {}
 
-    def score_by(self, metrics: Sequence[Metric]) -> None:
-        self.boards = leaderboard.boards(self.found, metrics) if metrics else []
-        self.lines = {Cell(one.task, one.budget_usd, line.name): line for one in self.boards for line in one.settings}
+    @cached_property
+    def lines(self) -> dict[Cell, Line]:
+        return {Cell(one.task, one.budget_usd, line.name): line for one in self.boards for line in one.settings}
 
     def statuses(self, cell: Cell) -> dict[int, tuple[str, str]]:
         """Return seed -> (status of its arm, reason)."""
@@ -144,7 +143,7 @@ def compare(before: Results, after: Results, only: Sequence[str], progress: Prog
     metrics = [metric for metric in shared if metric.name in only or not only]
     for done, side in enumerate(sides):
         progress("scoring", done, 2)
-        side.score_by(metrics)
+        side.boards = leaderboard.boards(side.found, metrics) if metrics else []
     progress("scoring", 2, 2)
     scored = [cell for cell in both if cell in first.lines and cell in second.lines]
     unpaired = {cell: "other data" if len(first.data(cell) | second.data(cell)) > 1 else "" for cell in scored}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
@@ -86,6 +86,7 @@ class Board:
     """Teachers, then baselines, each best first."""
     lead: str = ""
     """Name of the lead baseline, '' where there is none."""
+    _differences: dict[tuple[str, ...], Estimate | None] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
     def scored(self) -> tuple[Line, ...]:
@@ -98,7 +99,6 @@ class Board:
 
     @property
     def baselines(self) -> tuple[Line, ...]:
-        """The baselines, best first."""
         return tuple(line for line in self.references if line.kind == "baseline")
 
     @cached_property
@@ -120,24 +120,20 @@ class Board:
         """
         metric = metric or self.primary
         key = (better.kind, better.name, worse.kind, worse.name, metric.name)
-        if key not in self._differences:  # every part of a report asks for differences
-            self._differences[key] = self._difference(better, worse, metric)
-        return self._differences[key]
-
-    @cached_property
-    def _differences(self) -> dict[tuple[str, ...], Estimate | None]:
-        return {}
-
-    def _difference(self, better: Line, worse: Line, metric: Metric) -> Estimate | None:
-        if metric.name not in better.samples or metric.name not in worse.samples:
-            return None
-        if metric == self.primary and self._ranked(better) and self._ranked(worse):
-            return self.ranking.difference(better.name, worse.name)
-        first, second = (better, worse) if metric.direction != "lower" else (worse, better)
-        found = significance.difference(first.samples[metric.name], second.samples[metric.name])
-        settings = len(self.scored)
-        comparisons = math.comb(settings, 2) if better.kind == worse.kind else settings * (len(self.baselines) + 1)
-        return found and replace(found, p=float(np.minimum(found.p * (comparisons or 1), 1)))
+        if key in self._differences:  # every part of a report asks for differences
+            return self._differences[key]
+        found = None
+        if metric.name in better.samples and metric.name in worse.samples:
+            if metric == self.primary and self._ranked(better) and self._ranked(worse):
+                found = self.ranking.difference(better.name, worse.name)
+            else:
+                first, second = (better, worse) if metric.direction != "lower" else (worse, better)
+                found = significance.difference(first.samples[metric.name], second.samples[metric.name])
+                settings = len(self.scored)
+                comparisons = math.comb(settings, 2) if better.kind == worse.kind else settings * (len(self.baselines) + 1)
+                found = found and replace(found, p=float(np.minimum(found.p * (comparisons or 1), 1)))
+        self._differences[key] = found
+        return found
 
     def _ranked(self, line: Line) -> bool:
         return line.kind == "setting" and line.name in self.ranking.places

@@ -18,7 +18,6 @@ from bench.report.analysis import significance
 from bench.report.analysis.budget_curves import Field, Point
 from bench.report.analysis.leaderboard import Board
 from bench.report.analysis.ranking import LOOKED_AT
-from bench.report.analysis.significance import Floats
 from bench.report.html.quantities import Amounts
 from bench.results import arm_columns
 
@@ -114,8 +113,8 @@ def _facts(known: Mapping[str, float]) -> dict[str, float]:
 def covariances(field: Field, points: Sequence[Point]) -> dict[str, str] | None:
     """Return covariances of points between seeds and from examples. None where there are no intervals.
 
-    Each is the lower triangle, row by row. Those from examples are reduced by those of cells, and widened, as in
-    `significance.components`. Only negative values remain to be set to 0.
+    Each is the lower triangle, row by row, as little-endian 32-bit floats in base64. Those from examples are reduced by those of cells, and
+    widened, as in `significance.components`. Only negative values remain to be set to 0.
     """
     _, examples = field.effects.shape
     if examples < significance.FEWEST_EXAMPLES or not points:
@@ -123,9 +122,5 @@ def covariances(field: Field, points: Sequence[Point]) -> dict[str, str] | None:
     places = [point.place for point in points]
     by_seed, by_example, cells = significance.covariances(field.effects.map(lambda part: part[places]))
     triangle = np.tril_indices(len(points))
-    return {"seeds": packed(by_seed[triangle]), "examples": packed(((by_example - cells) * significance.widened(examples))[triangle])}
-
-
-def packed(values: Floats) -> str:
-    """Return the values as little-endian 32-bit floats in base64."""
-    return base64.b64encode(values.astype("<f4").tobytes()).decode()
+    found = {"seeds": by_seed[triangle], "examples": ((by_example - cells) * significance.widened(examples))[triangle]}
+    return {name: base64.b64encode(values.astype("<f4").tobytes()).decode() for name, values in found.items()}

@@ -66,11 +66,12 @@ def _line(board: Board, line: Line, metrics: Sequence[Metric], amounts: Amounts)
     if line.kind != "setting":
         return about
     best = next(iter(board.scored), None)
+    gap = board.difference(best, line) if best and line is not best else None
     place = next((place for place, other in enumerate(board.scored, start=1) if other is line and line.complete), None)
     return about | {
         "place": place,
         "rank": rank(board, line),
-        "behind": compared(board.difference(best, line) if best and line is not best else None),
+        "behind": gap and {"estimate": estimate(gap), "tested": gap.tested, "p": gap.p, "tied": gap.tested and not gap.significant},
         "teacher": mean_of(line.teacher, board.primary),
         "behind_teacher": estimate(board.difference(line.teacher, line)) if line.teacher else None,
         "seeds": line.seeds,
@@ -82,10 +83,3 @@ def _line(board: Board, line: Line, metrics: Sequence[Metric], amounts: Amounts)
 def estimate(found: Estimate | None) -> list[float] | None:
     """Return [mean, low, high]. The last two are missing where there is no interval."""
     return [found.mean, found.low, found.high] if found else None
-
-
-def compared(found: Estimate | None) -> dict[str, Any] | None:
-    """Return a difference: its estimate, whether it was tested, its corrected p-value, and whether the two settings tie."""
-    if found is None:
-        return None
-    return {"estimate": estimate(found), "tested": found.tested, "p": found.p, "tied": found.tested and not found.significant}
