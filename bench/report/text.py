@@ -1,14 +1,10 @@
-"""Plain text of a report: one line from anything, rounded numbers, dollars, estimates, lists of names."""
+"""Plain text of a report: one line from anything, rounded numbers, dollars, lists of names."""
 
 from __future__ import annotations
 
 import math
 import unicodedata
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from bench.report.analysis.significance import Estimate
 
 DASH = "–"
 """Stands for a missing value."""
@@ -43,19 +39,6 @@ def dollars(usd: float | None, *, computed: bool = False) -> str:
     digits = 3 if computed else 2
     rounded = float(f"{usd:.{digits}g}")
     return number(rounded, max(0, digits - 1 - math.floor(math.log10(abs(rounded)))))
-
-
-def score(estimate: Estimate | None) -> str:
-    """Return 'mean [low, high]', or only the mean where there is no interval."""
-    if estimate is None:
-        return DASH
-    interval = f" [{estimate.low:z.2f}, {estimate.high:z.2f}]" if estimate.has_interval else ""
-    return f"{estimate.mean:z.2f}{interval}"
-
-
-def chance(estimate: Estimate) -> str:
-    """Return the p-value, such as 'p 0.034'."""
-    return "p < 0.001" if estimate.p < 0.001 else f"p {estimate.p:.2g}"
 
 
 def ended(statuses: Mapping[str, int]) -> str:

@@ -8,8 +8,8 @@ from rich.console import Console
 from bench import report
 from bench.report.analysis import leaderboard
 from bench.report.analysis.active_arms import current
+from bench.report.analysis.format import score
 from bench.report.render.markdown import escape
-from bench.report.text import score
 from bench.results import table
 
 ROOT = Path(__file__).parents[2]

@@ -9,11 +9,12 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from bench.report.analysis import significance
+from bench.report.analysis.format import chance, score
 from bench.report.analysis.leaderboard import Board, Line, Metric
 from bench.report.analysis.report_input import ReportInput
 from bench.report.analysis.significance import Estimate
 from bench.report.blocks import Block, Paragraph, Points, Section, Text, emphasis, sentences, strong
-from bench.report.text import chance, conjoined, count, ended, listed, score
+from bench.report.text import conjoined, count, ended, listed
 
 TOO_SMALL = 1e-6
 """Smaller differences are rounding errors."""

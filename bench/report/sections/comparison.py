@@ -9,9 +9,10 @@ from itertools import groupby
 from bench.report.analysis.changes import Cell, Change
 from bench.report.analysis.compare import COSTS, Comparison
 from bench.report.analysis.differences import EFFECTS
+from bench.report.analysis.format import score
 from bench.report.analysis.significance import LEVEL
 from bench.report.blocks import Column, Paragraph, Section, Table
-from bench.report.text import DASH, count, ended, number, score
+from bench.report.text import DASH, count, ended, number
 
 MATCHED = """Arms are matched by task, strategy, setting, budget and seed. Their ids are not used, because an id holds a hash of everything
 that decides the outcome."""

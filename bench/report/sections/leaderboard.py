@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from bench.report.analysis.format import chance, score
 from bench.report.analysis.leaderboard import Board, Line, Metric
 from bench.report.analysis.report_input import ReportInput
 from bench.report.blocks import Block, Column, Heading, Paragraph, Points, Section, Table, Text, emphasis
 from bench.report.sections import published
-from bench.report.text import DASH, chance, count, dollars, ended, number, score
+from bench.report.text import DASH, count, dollars, ended, number
 from bench.results import arm_columns
 
 MILLISECONDS = (

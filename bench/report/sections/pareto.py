@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from bench.report.analysis.format import score
 from bench.report.analysis.leaderboard import Line
 from bench.report.analysis.pareto import TIMING_SLACK, TradeOff
 from bench.report.analysis.report_input import ReportInput
 from bench.report.blocks import Block, Column, Heading, Paragraph, Section, Table, Text, emphasis
 from bench.report.sections import leaderboard, published
-from bench.report.text import DASH, number, score
+from bench.report.text import DASH, number
 
 HOW_TO_READ = (
     "A setting is ",

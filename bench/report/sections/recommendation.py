@@ -9,9 +9,10 @@ from bench.contracts import METERS
 from bench.report.analysis.break_even import MOVED, break_evens
 from bench.report.analysis.budget_curves import Field
 from bench.report.analysis.decision import Verdict, covered, verdict
+from bench.report.analysis.format import score
 from bench.report.blocks import Text, code, sentences, strong
 from bench.report.sections.decision_map import interval
-from bench.report.text import conjoined, count, dollars, listed, score
+from bench.report.text import conjoined, count, dollars, listed
 from bench.results.repricing import FIXED, Quotes, goods
 
 SEEDS_AT_MOST = 30

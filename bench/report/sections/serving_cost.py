@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from bench.report.analysis.format import score
 from bench.report.analysis.leaderboard import Board
 from bench.report.analysis.report_input import ReportInput
 from bench.report.analysis.serving_cost import Served, served
 from bench.report.blocks import Block, Column, Heading, Paragraph, Section, Table, code, emphasis, sentences
 from bench.report.sections.leaderboard import board_title
-from bench.report.text import DASH, dollars, score
+from bench.report.text import DASH, dollars
 
 ANSWERS = (1e4, 1e6, 1e8)
 """Numbers of answers in the report, where the user gave none."""
