@@ -63,17 +63,13 @@ def longest(text: str) -> int:
     return max((len(run) for run in re.findall("`+", text)), default=0)
 
 
-def escape(text: object, starts: bool = True) -> str:
+@lru_cache(maxsize=100_000)
+def escape(text: str, starts: bool = True) -> str:
     """Return one line in which no character is markup of Markdown, HTML, or GitHub's mathematics.
 
     `starts` says whether it may stand at the beginning of a line.
     """
-    return _escaped(plain(text), starts)
-
-
-@lru_cache(maxsize=100_000)
-def _escaped(line: str, starts: bool) -> str:
-    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("$", "&#36;")
+    line = plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("$", "&#36;")
     line = SPECIAL.sub(lambda found: found[1] or "\\" + found[2], line)
     line = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", line)
     if not starts:
