@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,32 +52,32 @@ def cards(file: Path | None = None) -> tuple[Card, ...]:
 
     Raises BenchError where the file is not such a table.
     """
-    rows = published.rows("cards") if file is None else _rows(file)
+    if file is None:
+        rows = published.rows("cards")
+    else:
+        with file.open(encoding="utf-8", newline="") as lines:
+            rows = list(csv.DictReader(lines))
+    found = []
     try:
-        found = [_card(row) for row in rows]
+        for row in rows:
+            optional = row["usd_per_hour"], row["bf16_flops_per_second"], row.get("watts")
+            price, speed, watts = (float(text) if text else None for text in optional)
+            found.append(
+                Card(
+                    name=row["card"],
+                    memory_bytes=float(row["memory_gib"]) * GIB,
+                    usd_per_hour=price,
+                    bf16_flops_per_second=speed,
+                    computes_bf16=speed is not None,
+                    watts=watts,
+                )
+            )
     except (KeyError, ValueError, TypeError) as error:
         raise BenchError(
             f"{file}: expected the columns card, memory_gib, usd_per_hour and bf16_flops_per_second (the last two may be empty), "
             f"and optionally watts ({error})"
         ) from None
     return tuple(sorted(found, key=lambda card: (card.memory_bytes, card.usd_per_hour or 0.0)))
-
-
-def _rows(file: Path) -> list[dict[str, str]]:
-    with file.open(encoding="utf-8", newline="") as lines:
-        return list(csv.DictReader(lines))
-
-
-def _card(row: Mapping[str, str]) -> Card:
-    price, speed, watts = (float(text) if text else None for text in (row["usd_per_hour"], row["bf16_flops_per_second"], row.get("watts")))
-    return Card(
-        name=row["card"],
-        memory_bytes=float(row["memory_gib"]) * GIB,
-        usd_per_hour=price,
-        bf16_flops_per_second=speed,
-        computes_bf16=speed is not None,
-        watts=watts,
-    )
 
 
 def find(name: str, table: tuple[Card, ...]) -> Card:

@@ -125,14 +125,12 @@ def suite_forecast(
     """
     records = {arm: record for arm in planned if (record := kept.get(arm.id))}
     where = device or NoDevice()
-    standalone = totals.standalone(suite, planned, where, ratios)
-    deduplicated = totals.deduplicated(suite, planned, where, ratios)
     return SuiteForecast(
         suite=suite,
         planned=planned,
         device=device,
-        standalone=standalone,
-        deduplicated=deduplicated,
+        standalone=totals.standalone(suite, planned, where, ratios),
+        deduplicated=totals.deduplicated(suite, planned, where, ratios),
         workers=workers,
         records=records,
         remaining=totals.remaining(suite, planned, where, ratios, records),
@@ -155,8 +153,13 @@ def on_this_machine(
     throughputs = finder.throughputs(_recipes(planned), progress)
     peaks = finder.peaks(_recipes(planned), "cpu" if cpu else "cuda", store.context, progress)
     facts: dict[str, Any] = machine.facts()
-    name = facts["cpu"] if cpu else facts["gpus"][0]["name"] if facts["gpus"] else "GPU"
-    room = psutil.virtual_memory().total / max(1, finder.workers) if cpu else _gpu_bytes()
+    if cpu:
+        name, room = facts["cpu"], psutil.virtual_memory().total / max(1, finder.workers)
+    else:
+        import torch
+
+        name = facts["gpus"][0]["name"] if facts["gpus"] else "GPU"
+        room = float(torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory)
     processes = f"{finder.workers} process" + "es" * (finder.workers != 1)
     return ThisMachine(
         title=f"{name}, {processes} at a time",
@@ -181,18 +184,18 @@ def on_catalog_gpu(
     progress: Progress,
 ) -> CatalogGpu:
     """Return a GPU of the table. Raises BenchError where it lacks the suite's precision in hardware."""
-    if not card.computes_bf16 and any(getattr(recipe, "precision", "") == "bf16" for recipe in _recipes(planned)):
+    recipes = _recipes(planned)
+    if not card.computes_bf16 and any(getattr(recipe, "precision", "") == "bf16" for recipe in recipes):
         raise BenchError(f"{card.name} has no bf16 in hardware; set `precision: fp32` in the suite, or choose another GPU")
-    peaks = finder.peaks(_recipes(planned), "cuda", store.context, progress)
     return CatalogGpu(
         card=card,
         training=training,
         generating=generating,
         context_bytes=CONTEXT_BYTES,
         kept_free=KEPT_FREE,
-        peaks=peaks,
+        peaks=finder.peaks(recipes, "cuda", store.context, progress),
         ratios=ratios,
-        reasons=undescribed(_recipes(planned)),
+        reasons=undescribed(recipes),
     )
 
 
@@ -200,12 +203,6 @@ def _recipes(planned: Mapping[Arm, Forecast]) -> list[Recipe]:
     """Return the recipes that will take time, each once."""
     works = {work.recipe.key: work for plan in planned.values() for work in plan.works if not work.shared}
     return [work.recipe for work in works.values() if takes_time(work.recipe, work.bill.flops)]
-
-
-def _gpu_bytes() -> float:
-    import torch
-
-    return float(torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory)
 
 
 def refuse_above(plan: SuiteForecast, max_usd: float | None) -> None:

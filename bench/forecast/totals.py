@@ -49,19 +49,19 @@ class Total:
 
 def standalone(suite: Suite, planned: Planned, device: Device, ratios: Ratios) -> dict[Arm, Total]:
     """Return the total of each arm, which pays for all of its work."""
-    return {arm: _standalone(suite, arm, forecast, device, ratios) for arm, forecast in planned.items()}
-
-
-def _standalone(suite: Suite, arm: Arm, forecast: Forecast, device: Device, ratios: Ratios) -> Total:
-    taken, start_s = ResourceUse.together(map(device.takes, forecast.works)), device.start_s(arm.task_label)
-    if suite.spec.prices.paying.known_in_advance:
-        # a limited arm spends the same on shorter outputs: it makes more of them
-        saved = 0.0 if forecast.limited else math.fsum(_saved_usd(suite, arm, work, ratios) for work in forecast.works)
-        most = forecast.usd + _more(arm, forecast)
-        return Total(expected_usd=forecast.usd - saved, at_most_usd=most, taken=taken, start_s=start_s)
-    usd = added([forecast.usd, *(_metered_usd(suite, arm, work, device) for work in forecast.works)])
-    expected = None if usd is None else min(usd, arm.budget_usd)
-    return Total(expected_usd=expected, at_most_usd=_metered_bound(suite, arm, forecast), taken=taken, start_s=start_s)
+    found: dict[Arm, Total] = {}
+    expected: float | None
+    for arm, forecast in planned.items():
+        if suite.spec.prices.paying.known_in_advance:
+            # a limited arm spends the same on shorter outputs: it makes more of them
+            saved = 0.0 if forecast.limited else math.fsum(_saved_usd(suite, arm, work, ratios) for work in forecast.works)
+            expected, most = forecast.usd - saved, forecast.usd + _more(arm, forecast)
+        else:
+            usd = added([forecast.usd, *(_metered_usd(suite, arm, work, device) for work in forecast.works)])
+            expected, most = None if usd is None else min(usd, arm.budget_usd), _metered_bound(suite, arm, forecast)
+        taken = ResourceUse.together(map(device.takes, forecast.works))
+        found[arm] = Total(expected_usd=expected, at_most_usd=most, taken=taken, start_s=device.start_s(arm.task_label))
+    return found
 
 
 def deduplicated(suite: Suite, planned: Planned, device: Device, ratios: Ratios) -> Total:
@@ -86,17 +86,18 @@ def remaining(suite: Suite, planned: Planned, device: Device, ratios: Ratios, en
 
 def _together(suite: Suite, planned: Planned, device: Device, ratios: Ratios, labels: Labels, counts: Callable[[Work], bool]) -> Total:
     once = {work.recipe.key: (arm, work) for arm, forecast in planned.items() for work in forecast.works if counts(work)}
+    paid = math.fsum([*labels.values(), *(_known_usd(suite, arm, work) for arm, work in once.values())])
+    expected: float | None
+    if suite.spec.prices.paying.known_in_advance:
+        expected = paid - math.fsum(_saved_usd(suite, arm, work, ratios) for arm, work in once.values())
+        most = paid + math.fsum(_more(arm, forecast) for arm, forecast in planned.items())
+    else:
+        expected = added([paid, *(_metered_usd(suite, arm, work, device) for arm, work in once.values())])
+        made = [_known_usd(suite, arm, work) for arm, forecast in planned.items() for work in forecast.works if not counts(work)]
+        most = math.fsum(_metered_bound(suite, arm, forecast) for arm, forecast in planned.items()) - math.fsum(made)
+        expected = None if expected is None else min(expected, most)
     taken = ResourceUse.together(device.takes(work) for _, work in once.values())
     start_s = added([device.start_s(arm.task_label) for arm in planned])
-    paid = math.fsum([*labels.values(), *(_known_usd(suite, arm, work) for arm, work in once.values())])
-    if suite.spec.prices.paying.known_in_advance:
-        saved = math.fsum(_saved_usd(suite, arm, work, ratios) for arm, work in once.values())
-        most = paid + math.fsum(_more(arm, forecast) for arm, forecast in planned.items())
-        return Total(expected_usd=paid - saved, at_most_usd=most, taken=taken, start_s=start_s)
-    expected = added([paid, *(_metered_usd(suite, arm, work, device) for arm, work in once.values())])
-    made = [_known_usd(suite, arm, work) for arm, forecast in planned.items() for work in forecast.works if not counts(work)]
-    most = math.fsum(_metered_bound(suite, arm, forecast) for arm, forecast in planned.items()) - math.fsum(made)
-    expected = None if expected is None else min(expected, most)
     return Total(expected_usd=expected, at_most_usd=most, taken=taken, start_s=start_s)
 
 
