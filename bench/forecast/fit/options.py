@@ -71,20 +71,19 @@ def candidate_settings(asked: Setting, architecture: Architecture, computes_bf16
     To answer within seconds, two kinds are left out: LoRA with another optimizer or freeze than the query
     has, and checkpointing with nothing frozen unless the query asks for it.
     """
-    possible = [one for one in all_settings(asked, architecture) if one.precision == "fp32" or computes_bf16]
-    compared = {True: _is_candidate, False: _differs_by_optimizer}
-    return tuple(one for one in possible if compared[one.precision == asked.precision](one.tuning, asked.tuning))
-
-
-def _is_candidate(one: Tuning, asked: Tuning) -> bool:
-    if one.lora:
-        return (one.freeze, one.optimizer) == ("embeddings" if asked.freeze == "none" else asked.freeze, asked.optimizer)
-    return not one.checkpointing or one.freeze in (asked.freeze, "embeddings", "encoder")
-
-
-def _differs_by_optimizer(one: Tuning, asked: Tuning) -> bool:
-    """Return whether two trainings are the same except for the optimizer."""
-    return one.model_copy(update={"optimizer": asked.optimizer}) == asked
+    freeze = "embeddings" if asked.tuning.freeze == "none" else asked.tuning.freeze
+    found = []
+    for one in all_settings(asked, architecture):
+        tuning = one.tuning
+        if one.precision != asked.precision:
+            compared = tuning.model_copy(update={"optimizer": asked.tuning.optimizer}) == asked.tuning
+        elif tuning.lora:
+            compared = (tuning.freeze, tuning.optimizer) == (freeze, asked.tuning.optimizer)
+        else:
+            compared = not tuning.checkpointing or tuning.freeze in (asked.tuning.freeze, "embeddings", "encoder")
+        if compared and (one.precision == "fp32" or computes_bf16):
+            found.append(one)
+    return tuple(found)
 
 
 def all_settings(asked: Setting, architecture: Architecture) -> tuple[Setting, ...]:
@@ -93,8 +92,9 @@ def all_settings(asked: Setting, architecture: Architecture) -> tuple[Setting, .
     A model without an encoder has none that freezes it.
     """
     freezes = [one for one in get_args(Freeze) if one != "encoder" or architecture.config.is_encoder_decoder]
+    optimizers = [one for one in get_args(Optimizer) if is_installed(one)]
     adapters = asked.tuning.lora or Lora()
-    ways = product(get_args(Precision), optimizers(), freezes, (False, True), (None, adapters))
+    ways = product(get_args(Precision), optimizers, freezes, (False, True), (None, adapters))
     return tuple(
         Setting(
             precision=precision,
@@ -105,8 +105,3 @@ def all_settings(asked: Setting, architecture: Architecture) -> tuple[Setting, .
         for precision, optimizer, freeze, checkpointing, lora in ways
         if not lora or freeze != "none"
     )
-
-
-def optimizers() -> tuple[Optimizer, ...]:
-    """Return the optimizers that are installed."""
-    return tuple(one for one in get_args(Optimizer) if is_installed(one))

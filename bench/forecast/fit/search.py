@@ -116,14 +116,19 @@ def what_fits(model: NamedModel, query: FitQuery, progress: Progress, workers: i
     Raises BenchError where the model has fewer positions than the sequences have tokens, or where the setting
     is impossible.
     """
-    options.check(query.setting, query.card)
-    _check_positions(model, query.lengths)
     architecture, setting, lengths = model.architecture, query.setting, query.lengths
+    config = architecture.config
+    options.check(setting, query.card)
+    limit, needs = positions(config), needed(config, lengths.source, lengths.target)
+    if limit and needs > limit:
+        raise BenchError(f"{model.title} has {limit} positions, but the query needs {needs} tokens")
     count = parameters(architecture)  # imports the code of the model before processes are forked
     settings = options.candidate_settings(setting, architecture, query.card is None or query.card.computes_bf16)
-    smaller = _students(architecture)
     steps = {one: one.step(architecture, lengths) for one in settings}
-    student_steps = [setting.step(student, lengths) for student, _, _ in smaller]
+    encoder, decoder = layer_counts(config)
+    compacts = [Compact(decoder_layers=layers) for layers in dict.fromkeys(decoder // part for part in PARTS_OF_A_DECODER) if layers]
+    smaller = [Architecture(shrunk_config(config, compact), architecture.tied) for compact in compacts]
+    student_steps = [setting.step(student, lengths) for student in smaller]
     in_parts = replace(setting, tuning=setting.tuning.model_copy(update={"micro_batch_size": 1}))
     micro_batches = in_parts.step(architecture, lengths)
     generation = Generation(architecture=architecture, decoding=Decoding(beams=query.beams), precision=setting.precision, lengths=lengths)
@@ -136,31 +141,15 @@ def what_fits(model: NamedModel, query: FitQuery, progress: Progress, workers: i
         micro_batches=found[micro_batches],
         generation=found[generation],
         students=tuple(
-            Student(layers=layers, kept=kept, parameters=parameters(student), peak=found[step])
-            for (student, layers, kept), step in zip(smaller, student_steps, strict=True)
+            Student(
+                layers=f"{encoder}-{compact.decoder_layers}" if encoder else str(compact.decoder_layers),
+                kept=kept_layers(config, compact)[1],
+                parameters=parameters(student),
+                peak=found[step],
+            )
+            for compact, student, step in zip(compacts, smaller, student_steps, strict=True)
         ),
     )
-
-
-def _check_positions(model: NamedModel, lengths: SequenceLengths) -> None:
-    config = model.architecture.config
-    limit, needs = positions(config), needed(config, lengths.source, lengths.target)
-    if limit and needs > limit:
-        raise BenchError(f"{model.title} has {limit} positions, but the query needs {needs} tokens")
-
-
-def _students(architecture: Architecture) -> list[tuple[Architecture, str, Kept]]:
-    """Return students with the whole encoder and a part of the decoder, by the published tables.
-
-    Each is a model, the number of its layers, and the decoder layers that it keeps.
-    """
-    encoder, decoder = layer_counts(architecture.config)
-    found = []
-    for count in dict.fromkeys(decoder // part for part in PARTS_OF_A_DECODER if decoder // part):
-        compact = Compact(decoder_layers=count)
-        student = Architecture(shrunk_config(architecture.config, compact), architecture.tied)
-        found.append((student, f"{encoder}-{count}" if encoder else str(count), kept_layers(architecture.config, compact)[1]))
-    return found
 
 
 def refuse_what_never_fits(answer: Answer, table: tuple[Card, ...]) -> None:

@@ -58,10 +58,18 @@ def find(model: str) -> NamedModel:
         return NamedModel(model, of_folder(copy), f"config.json in {copy}")
     if shape := published_shape(model):
         return NamedModel(model, of_shape(shape), "the published config")
-    of, _, name = model.rpartition(":")
-    if of or "/" not in model:
-        return _shape(model, of or "t5", name)
-    return NamedModel(model, _of_hub(model), "config.json on the hub")
+    given, _, name = model.rpartition(":")
+    if not given and "/" in model:
+        return NamedModel(model, _of_hub(model), "config.json on the hub")
+    family, families = given or "t5", get_args(Family)
+    if family not in families:
+        raise BenchError(f"no model '{model}': '{family}' is no family of shapes; there are {', '.join(families)}, as in pegasus:16-4")
+    try:
+        return NamedModel(f"{family} {name}", of_shape(shape_of(family, name)), "the published dimensions")  # type: ignore[arg-type]
+    except CheckpointError as error:
+        near = nearest(model, EXAMPLES)
+        hint = f"; did you mean {near}?" if near else "; or use a hub id such as google/pegasus-large, or a folder"
+        raise BenchError(f"no model '{model}': no such folder, and {error}{hint}") from None
 
 
 def of_shape(shape: Shape) -> Architecture:
@@ -98,18 +106,6 @@ def _is_tied(folder: Path, settings: dict[str, Any]) -> bool:
     if settings["model_type"] in ("t5", "mt5"):
         return not str(settings.get("feed_forward_proj", "relu")).startswith("gated")
     return bool(settings.get("tie_word_embeddings", True))
-
-
-def _shape(model: str, family: str, name: str) -> NamedModel:
-    families = get_args(Family)
-    if family not in families:
-        raise BenchError(f"no model '{model}': '{family}' is no family of shapes; there are {', '.join(families)}, as in pegasus:16-4")
-    try:
-        return NamedModel(f"{family} {name}", of_shape(shape_of(family, name)), "the published dimensions")  # type: ignore[arg-type]
-    except CheckpointError as error:
-        near = nearest(model, EXAMPLES)
-        hint = f"; did you mean {near}?" if near else "; or use a hub id such as google/pegasus-large, or a folder"
-        raise BenchError(f"no model '{model}': no such folder, and {error}{hint}") from None
 
 
 def _of_hub(model: str) -> Architecture:

@@ -88,18 +88,14 @@ def _key(values: Iterable[Any], tensors: list[torch.Tensor]) -> tuple[Any, ...]:
 
 def _build(described: Any, tensors: Sequence[torch.Tensor]) -> Any:
     """Return what is described. tensors: those that an alias may refer to."""
-    if isinstance(described, _Output):
-        return _build_tensor(described, tensors)
-    if not isinstance(described, list | tuple):
-        return described
-    seen = list(tensors)
-    for one in described:
-        seen.append(_build(one, seen))
-    return type(described)(seen[len(tensors) :])
-
-
-def _build_tensor(one: _Output, tensors: Sequence[torch.Tensor]) -> torch.Tensor:
-    shared = tensors[one.alias_of] if one.alias_of >= 0 else None
+    if not isinstance(described, _Output):
+        if not isinstance(described, list | tuple):
+            return described
+        seen = list(tensors)
+        for one in described:
+            seen.append(_build(one, seen))
+        return type(described)(seen[len(tensors) :])
+    one, shared = described, tensors[described.alias_of] if described.alias_of >= 0 else None
     if shared is not None and one.is_same and not one.is_changed:
         return shared
     if shared is not None and not one.is_same and one.dtype == shared.dtype:
@@ -116,25 +112,19 @@ def _ask(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], tensors: S
     """Run the operation under FakeTensorMode, and describe its result."""
     mode = FakeTensorMode()
     mode.cache_enabled = False  # each call is asked once
-    fakes = _fakes(mode, tensors)
-    by_id = {id(one): fake for one, fake in zip(tensors, fakes, strict=True)}
-    args, kwargs = tree_map_only(torch.Tensor, lambda one: by_id[id(one)], (args, dict(kwargs)))
-    with mode:
-        out = func(*args, **kwargs)
-    return _Call(func, _Describer(tensors, fakes).describe(out))
-
-
-def _fakes(mode: FakeTensorMode, tensors: Sequence[torch.Tensor]) -> list[FakeTensor]:
-    """Return fake tensors like these. Two of them share a storage where the originals do."""
-    found = []
-    storages: dict[int, torch.UntypedStorage] = {}
+    fakes = []
+    storages: dict[int, torch.UntypedStorage] = {}  # fakes share a storage where the originals do
     for one in tensors:
         storage = one.untyped_storage()
         alike = storages.setdefault(storage._cdata, torch.UntypedStorage(storage.nbytes(), device="meta"))  # type: ignore[no-untyped-call]
         fake = torch.empty(0, dtype=one.dtype, device="meta")
         fake.set_(alike, one.storage_offset(), one.shape, one.stride())
-        found.append(FakeTensor(mode, fake, CPU))
-    return found
+        fakes.append(FakeTensor(mode, fake, CPU))
+    by_id = {id(one): fake for one, fake in zip(tensors, fakes, strict=True)}
+    args, kwargs = tree_map_only(torch.Tensor, lambda one: by_id[id(one)], (args, dict(kwargs)))
+    with mode:
+        out = func(*args, **kwargs)
+    return _Call(func, _Describer(tensors, fakes).describe(out))
 
 
 class _Describer:
@@ -156,16 +146,8 @@ class _Describer:
                 found.append(self.describe(one))
                 self._see(one)
             return type(out)(found)
-        return self._output(out) if isinstance(out, torch.Tensor) else out
-
-    def _see(self, one: Any) -> None:
-        """Remember the place of a tensor by its identity and by that of its storage."""
-        keys = (id(one), one.untyped_storage()._cdata) if isinstance(one, torch.Tensor) else ()
-        for key in keys:
-            self._places.setdefault(key, len(self._seen))
-        self._seen.append(one)
-
-    def _output(self, out: torch.Tensor) -> _Output:
+        if not isinstance(out, torch.Tensor):
+            return out
         storage = out.untyped_storage()
         alias_of = self._places.get(id(out), self._places.get(storage._cdata, -1))
         is_same = alias_of >= 0 and self._seen[alias_of] is out
@@ -173,6 +155,13 @@ class _Describer:
         is_changed = is_same and argument is not None and _layout(out) != _layout(argument)
         is_new = alias_of < 0 or (argument is not None and argument.untyped_storage().nbytes() < storage.nbytes())
         return _Output(alias_of, is_same, is_changed, *_layout(out), out.dtype, storage.nbytes() if is_new else 0)
+
+    def _see(self, one: Any) -> None:
+        """Remember the place of a tensor by its identity and by that of its storage."""
+        keys = (id(one), one.untyped_storage()._cdata) if isinstance(one, torch.Tensor) else ()
+        for key in keys:
+            self._places.setdefault(key, len(self._seen))
+        self._seen.append(one)
 
 
 def _layout(tensor: torch.Tensor) -> tuple[tuple[int, ...], tuple[int, ...], int]:

@@ -9,7 +9,7 @@ from bench.contracts import Batch, Decoding, Network
 from bench.forecast.memory.architectures import of_folder
 from bench.forecast.memory.model import parameters
 from bench.forecast.memory.predict import peak
-from bench.forecast.memory.workload import Architecture, Generation, Kernels, SequenceLengths, TrainingStep
+from bench.forecast.memory.workload import Architecture, Generation, Kernels, SequenceLengths, TrainingStep, Workload
 from bench.training.settings import Tuning
 
 BYTES_A_PARAMETER = 4
@@ -22,23 +22,19 @@ def batches_peak_bytes(batches: Sequence[Batch], cache: Path, kernels: Kernels) 
     `cache` is the folder of the cache, which holds the checkpoints. Raises BenchError where the family of a
     model is not known.
     """
-    return max(_peak_bytes(batch, cache, kernels) for batch in batches)
-
-
-def _peak_bytes(batch: Batch, cache: Path, kernels: Kernels) -> int:
-    architecture = _architecture(batch.network, cache)
-    lengths = SequenceLengths(batch.source_tokens, batch.target_tokens)
-    if isinstance(batch.settings, Tuning):
-        found = peak(
-            TrainingStep(architecture=architecture, settings=batch.settings, precision=batch.precision, lengths=lengths, kernels=kernels)
-        )
-    else:
-        assert isinstance(batch.settings, Decoding)
-        found = peak(
-            Generation(architecture=architecture, decoding=batch.settings, precision=batch.precision, lengths=lengths, kernels=kernels)
-        )
-    weights_beside = sum(BYTES_A_PARAMETER * parameters(_architecture(network, cache)) for network in batch.beside)
-    return found.total(batch.examples) + weights_beside
+    most = []
+    for batch in batches:
+        architecture, lengths = _architecture(batch.network, cache), SequenceLengths(batch.source_tokens, batch.target_tokens)
+        precision, settings = batch.precision, batch.settings
+        workload: Workload
+        if isinstance(settings, Tuning):
+            workload = TrainingStep(architecture=architecture, settings=settings, precision=precision, lengths=lengths, kernels=kernels)
+        else:
+            assert isinstance(settings, Decoding)
+            workload = Generation(architecture=architecture, decoding=settings, precision=precision, lengths=lengths, kernels=kernels)
+        weights_beside = sum(BYTES_A_PARAMETER * parameters(_architecture(network, cache)) for network in batch.beside)
+        most.append(peak(workload).total(batch.examples) + weights_beside)
+    return max(most)
 
 
 def _architecture(network: Network, cache: Path) -> Architecture:

@@ -37,25 +37,26 @@ def peaks(workloads: Iterable[Workload], progress: Progress, workers: int | None
         workers: Processes at a time; None: as many as suit this machine. 1: everything runs in this process.
     """
     asked = dict.fromkeys(workloads)
-    sharing: dict[Workload, list[Workload]] = {}
+    sharing: dict[Workload, list[Workload]] = {}  # by the workload that is the same for every optimizer
     for workload in asked:
-        sharing.setdefault(_without_optimizer(workload), []).append(workload)
+        any_optimizer = workload
+        if isinstance(workload, TrainingStep):
+            any_optimizer = replace(workload, settings=workload.settings.model_copy(update={"optimizer": "adamw"}))
+        sharing.setdefault(any_optimizer, []).append(workload)
     groups, found, done = _groups(sharing), dict[Workload, Peak](), 0
     with processes.parallel_map([partial(_simulated_group, group) for group in groups], workers) as results:
-        _simulate_optimizers(asked)  # while other processes simulate the steps
+        # While other processes simulate the steps, the optimizers are simulated for the shapes of the first model. The results are
+        # cached, and smaller students of the model have the same shapes.
+        steps = [one for one in asked if isinstance(one, TrainingStep)]
+        shapes = parameter_shapes(steps[0].architecture) if steps else ()
+        for optimizer in dict.fromkeys(step.settings.optimizer for step in steps):
+            optimizer_memory(shapes, optimizer)
         for group, simulated in zip(groups, results, strict=True):
             for one, memory in zip(group, simulated, strict=True):
                 found |= {workload: _finished(workload, memory) for workload in sharing[one]}
             done += len(group)
             progress("simulating memory", done, len(sharing))
     return {workload: found[workload] for workload in asked}
-
-
-def _without_optimizer(workload: Workload) -> Workload:
-    """Return a workload that is the same for every optimizer."""
-    if isinstance(workload, Generation):
-        return workload
-    return replace(workload, settings=workload.settings.model_copy(update={"optimizer": "adamw"}))
 
 
 def _groups(workloads: Iterable[Workload]) -> list[list[Workload]]:
@@ -80,17 +81,6 @@ def _simulated_group(group: Sequence[Workload]) -> list[StepMemory | Peak]:
 
 def _simulated(workload: Workload) -> StepMemory | Peak:
     return simulate_generation(workload) if isinstance(workload, Generation) else simulate_step(workload)
-
-
-def _simulate_optimizers(workloads: Iterable[Workload]) -> None:
-    """Simulate the optimizers for the shapes of the first model; the results are cached.
-
-    Smaller students of the model have the same shapes.
-    """
-    steps = [one for one in workloads if isinstance(one, TrainingStep)]
-    shapes = parameter_shapes(steps[0].architecture) if steps else ()
-    for optimizer in dict.fromkeys(step.settings.optimizer for step in steps):
-        optimizer_memory(shapes, optimizer)
 
 
 def _finished(workload: Workload, simulated: StepMemory | Peak) -> Peak:

@@ -145,20 +145,17 @@ def _attention(
         return attended[0]
     if enable_gqa:
         key, value = (states.repeat_interleave(query.shape[1] // states.shape[1], 1) for states in (key, value))
-    bias = None if attn_mask is None else _bias(_as_autocast(attn_mask), query, key)
+    bias, source = None, key.shape[2]
+    if attn_mask is not None:
+        bias = _as_autocast(attn_mask)
+        if bias.dtype == torch.bool:
+            bias = torch.where(bias, 0.0, query.new_full((), -torch.inf))
+        if source % 16:
+            bias = torch.nn.functional.pad(bias, (0, 16 - source % 16))[..., :source]
+        bias = bias.expand(query.shape[0], query.shape[1], query.shape[2], source)
     needs_gradient = torch.is_grad_enabled() and any(states.requires_grad for states in (query, key, value))
     attended = aten._scaled_dot_product_efficient_attention(query, key, value, bias, needs_gradient, dropout_p, is_causal, scale=scale)
     return attended[0]
-
-
-def _bias(mask: torch.Tensor, query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
-    """Return what is added to the scores, (batch, heads, target, source)."""
-    if mask.dtype == torch.bool:
-        mask = torch.where(mask, 0.0, query.new_full((), -torch.inf))
-    source = key.shape[2]
-    if source % 16:
-        mask = torch.nn.functional.pad(mask, (0, 16 - source % 16))[..., :source]
-    return mask.expand(query.shape[0], query.shape[1], query.shape[2], source)
 
 
 def _as_autocast(states: torch.Tensor) -> torch.Tensor:

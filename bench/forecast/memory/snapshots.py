@@ -24,6 +24,10 @@ class Bytes:
     def __add__(self, other: Bytes) -> Bytes:
         return Bytes(self.fixed + other.fixed, self.per_example + other.per_example)
 
+    def times(self, factor: int) -> Bytes:
+        """Return a multiple."""
+        return Bytes(factor * self.fixed, factor * self.per_example)
+
     def at(self, batch: int) -> int:
         """Return the bytes for a batch of this size."""
         return self.fixed + self.per_example * batch
