@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.init.costs import ArmCost
 
@@ -143,65 +143,23 @@ def spending(
 
     The larger of two budgets buys all labels that can be bought, and leaves enough for compute.
     """
+    if label_usd == 0:
+        start = train
+    elif budgets:  # all but those that the largest budget buys, and at least a third
+        start = max(train - math.floor(round(LABEL_SHARE * max(budgets) / label_usd, 9)), math.ceil(train * OWNED_AT_LEAST))
+    else:
+        start = train - math.floor(train * (1 - OWNED))
+    amounts = tuple(sorted(set(budgets))) or (1.0,)
+    found = Spending(train=train, pool=pool, start=start, label_usd=label_usd, budgets=amounts, costs=costs, flop_usd=flop_usd)
     if budgets:
-        return Spending(
-            train=train,
-            pool=pool,
-            start=_owned(train, label_usd, max(budgets)),
-            label_usd=label_usd,
-            budgets=tuple(sorted(set(budgets))),
-            costs=costs,
-            flop_usd=flop_usd,
-        )
+        return found
     if label_usd == 0:
-        needs = max(
-            (
-                flops
-                for _, _, flops in Spending(
-                    train=train, pool=pool, start=train, label_usd=0, budgets=(1.0,), costs=costs, flop_usd=flop_usd
-                )._arms(1.0)
-            ),
-            default=0.0,
-        )
-        return Spending(
-            train=train,
-            pool=pool,
-            start=train,
-            label_usd=0,
-            budgets=(nice(MARGIN * needs * flop_usd) or 10.0,),
-            costs=costs,
-            flop_usd=flop_usd,
-        )
-    start = train - math.floor(train * (1 - OWNED))
+        needs = max((flops for _, _, flops in found._arms(1.0)), default=0.0)
+        return replace(found, budgets=(nice(MARGIN * needs * flop_usd) or 10.0,))
     large = nice((train - start) * label_usd / LABEL_SHARE, down=True) or 1.0
-    found = Spending(
-        train=train,
-        pool=pool,
-        start=start,
-        label_usd=label_usd,
-        budgets=(nice(large * SMALL_BUDGET), large),
-        costs=costs,
-        flop_usd=flop_usd,
-    )
-    while found.short():
+    while (found := replace(found, budgets=(nice(large * SMALL_BUDGET), large))).short():
         large = nice(large * 1.25)
-        found = Spending(
-            train=train,
-            pool=pool,
-            start=start,
-            label_usd=label_usd,
-            budgets=(nice(large * SMALL_BUDGET), large),
-            costs=costs,
-            flop_usd=flop_usd,
-        )
     return found
-
-
-def _owned(train: int, label_usd: float, budget: float) -> int:
-    """Return the number of starting labels: all but those that the largest budget buys, and at least a third."""
-    if label_usd == 0:
-        return train
-    return max(train - math.floor(round(LABEL_SHARE * budget / label_usd, 9)), math.ceil(train * OWNED_AT_LEAST))
 
 
 def nice(value: float, down: bool = False) -> float:

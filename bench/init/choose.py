@@ -152,21 +152,23 @@ def choose_settings(
     Empty `budgets` are chosen here.
     """
     target = _limit(profile.label_tokens, TARGET_LIMITS, 1.0 if profile.classes else LABELS_FIT)
-    source = _source_limit(profile.document_tokens, large, target)
+    source = _limit(profile.document_tokens, SOURCE_LIMITS, DOCUMENTS_FIT)
+    source = min(source, large.source_positions(target) or source)
     how, (small, why) = methods(large, source), compact(large)
     means = profile.document_tokens.mean(source), profile.label_tokens.mean(target)
     work = costs(large.config, small, how, *means) if large.config else None
     for cap in TRAIN_CAPS:
-        train, pool, test, dev = _sizes(rows, cap)
+        train = min(rows.train, cap or rows.train)
+        few = max(train, TRAIN_CAPS[-1] or 0)
+        pool, test, dev = min(rows.pool, 2 * train), min(rows.test, TEST_WANTED, few), min(rows.dev, DEV_WANTED, few)
         spent = spending(train, pool, label_usd, budgets, work, on.flop_usd)
         alone = spent.flops(test)
         flops = None if alone is None else alone * len(SEEDS)
         if flops is None or on.hours(flops) <= on.hours_at_most:
             break
-    caps = {"train_examples": (train, rows.train), "dev_examples": (dev, rows.dev), "test_examples": (test, rows.test)}
-    caps["pool_examples"] = (pool, rows.pool)
-    limits = {"max_source_tokens": source, "max_target_tokens": target}
-    task = rows.task.model_copy(update=limits | {name: used for name, (used, there_are) in caps.items() if used < there_are})
+    sizes = {"train": (train, rows.train), "dev": (dev, rows.dev), "test": (test, rows.test), "pool": (pool, rows.pool)}
+    caps = {f"{name}_examples": used for name, (used, there_are) in sizes.items() if used < there_are}
+    task = rows.task.model_copy(update={"max_source_tokens": source, "max_target_tokens": target, **caps})
     return Settings(
         choice=choice,
         profile=profile,
@@ -180,18 +182,6 @@ def choose_settings(
         device=on,
         flops=flops,
     )
-
-
-def _sizes(rows: DataSplit, cap: int | None) -> tuple[int, int, int, int]:
-    """Return the numbers of train, pool, test and dev examples that are used."""
-    train = min(rows.train, cap or rows.train)
-    few = max(train, TRAIN_CAPS[-1] or 0)
-    return train, min(rows.pool, 2 * train), min(rows.test, TEST_WANTED, few), min(rows.dev, DEV_WANTED, few)
-
-
-def _source_limit(lengths: Lengths, large: Large, target: int) -> int:
-    limit = _limit(lengths, SOURCE_LIMITS, DOCUMENTS_FIT)
-    return min(limit, large.source_positions(target) or limit)
 
 
 def _limit(lengths: Lengths, limits: Sequence[int], share: float) -> int:

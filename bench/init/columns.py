@@ -68,13 +68,12 @@ class ColumnChoice:
 
 def columns(table: Table) -> dict[str, Column]:
     """Return every column of text, by name."""
-    return {name: _column(name, cells) for name, cells in table.cells.items()}
-
-
-def _column(name: str, cells: Sequence[str | None]) -> Column:
-    filled = [normal_form(cell) for cell in cells if cell and not is_blank(cell)]
-    words = float(median(map(word_count, filled))) if filled else 0.0
-    return Column(name=name, filled=len(filled), empty=len(cells) - len(filled), distinct=len(set(filled)), words=words)
+    found = {}
+    for name, cells in table.cells.items():
+        filled = [normal_form(cell) for cell in cells if cell and not is_blank(cell)]
+        words = float(median(map(word_count, filled))) if filled else 0.0
+        found[name] = Column(name=name, filled=len(filled), empty=len(cells) - len(filled), distinct=len(set(filled)), words=words)
+    return found
 
 
 def choose(table: Table, source: ColumnName | None, target: ColumnName | None) -> ColumnChoice:
@@ -84,14 +83,9 @@ def choose(table: Table, source: ColumnName | None, target: ColumnName | None) -
     if source is not None and source == target:
         raise BenchError("--source-column and --target-column are the same column")
     if table.known and source is None and target is None:
-        known = table.known
+        chosen, label, why = table.known
         return ColumnChoice(
-            source=known.source,
-            why_source=known.why,
-            source_unclear=False,
-            target=known.target,
-            why_target="by its name",
-            target_unclear=False,
+            source=chosen, why_source=why, source_unclear=False, target=label, why_target="by its name", target_unclear=False
         )
     given = {*parts(source or ()), *parts(target or ())}
     documents = {name: column for name, column in found.items() if name not in given and column.filled}
@@ -99,12 +93,7 @@ def choose(table: Table, source: ColumnName | None, target: ColumnName | None) -
     labels = {name: column for name, column in found.items() if name not in parts(chosen)}
     label, why_label, label_unclear = (target, "as requested", False) if target is not None else _label(table, labels)
     return ColumnChoice(
-        source=chosen,
-        why_source=why,
-        source_unclear=unclear,
-        target=label,
-        why_target=why_label,
-        target_unclear=label_unclear,
+        source=chosen, why_source=why, source_unclear=unclear, target=label, why_target=why_label, target_unclear=label_unclear
     )
 
 

@@ -70,7 +70,17 @@ def read(file: Path, named: Sequence[str] = (), rows_field: str | None = None, i
     rows in a JSON value. `is_header` asks the user whether the first row holds names.
     """
     guessed, table = guess(file, rows_field, is_header)
-    cells, not_text = _text_columns(table, named)
+    cells: dict[str, Sequence[str | None]] = {}
+    not_text = {name: f"is the name of {count} columns" for name, count in Counter(table.names).items() if count > 1}
+    for name in dict.fromkeys((*table.names, *named)):
+        if name in not_text:
+            continue
+        try:
+            cells[name] = tables.texts(table, name)
+        except DataError as error:
+            if name in named:
+                raise
+            not_text[name] = str(error).partition(f"column '{name}' ")[2] or str(error)
     chat = _chat(table, cells, not_text)
     known = chat or next((Known(s, t, "joined, as instructions are") for s, t in INSTRUCTIONS if {*s, t} <= cells.keys()), None)
     if len(cells) < 2:
@@ -89,23 +99,6 @@ def read(file: Path, named: Sequence[str] = (), rows_field: str | None = None, i
         troubles=(*guessed.troubles, *(note.removesuffix(".") for note in table.notes)),
         known=known,
     )
-
-
-def _text_columns(table: tables.Table, named: Sequence[str]) -> tuple[dict[str, Sequence[str | None]], dict[str, str]]:
-    """Return column -> its cells, and column -> why it has none."""
-    counts = Counter(table.names)
-    cells: dict[str, Sequence[str | None]] = {}
-    not_text = {name: f"is the name of {count} columns" for name, count in counts.items() if count > 1}
-    for name in dict.fromkeys((*table.names, *named)):
-        if name in not_text:
-            continue
-        try:
-            cells[name] = tables.texts(table, name)
-        except DataError as error:
-            if name in named:
-                raise
-            not_text[name] = str(error).partition(f"column '{name}' ")[2] or str(error)
-    return cells, not_text
 
 
 def _chat(table: tables.Table, cells: dict[str, Sequence[str | None]], not_text: dict[str, str]) -> Known | None:

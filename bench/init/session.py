@@ -54,8 +54,12 @@ def write(data: Path, wanted: InitOptions, cache: Path, show: Callable[[str], No
     """
     name = yaml_text.label(Path(data.name.removesuffix(".gz")).stem)
     out = wanted.out or Path(f"{name}.yaml")
-    _may_write(out, wanted.force, data)
-    _check_dollars(wanted)
+    if out.resolve() == data.resolve():
+        raise BenchError(f"{out}: this is the data file; choose another name for the suite with --out")
+    if out.exists() and not wanted.force:
+        raise BenchError(f"{out}: exists already; use --force to overwrite it, or choose another name with --out")
+    prompts.dollars(wanted.budgets, "--budget-usd")
+    prompts.dollars([wanted.label_usd or 0.0], "--label-usd", at_least=0)
     table = read_file.read(data, (*wanted.source, *wanted.target), wanted.field, prompts.is_header if wanted.ask else None)
     _show_columns(table, show)
     choice = _choice(table, wanted, show)
@@ -66,24 +70,13 @@ def write(data: Path, wanted: InitOptions, cache: Path, show: Callable[[str], No
     for line in (*notes, *figures(seen, model)):
         show(line)
     found = _settings(choice, seen, model, rows, wanted, show)
-    arms = _save(out, write_suite.suite(name, table, notes, found))
+    with atomic_write(out) as part:
+        part.write_text(write_suite.suite(name, table, notes, found), encoding="utf-8")
+        arms = len(plan.arms(suites.read(part)))  # what cannot be read back does not replace a suite
     for short in found.spending.short():
         show(f"The budget is small: {short}.")
     show(f"wrote {out}: {arms} arms. Next: bench plan {shlex.quote(str(out))}, then bench run {shlex.quote(str(out))}")
     return out
-
-
-def _may_write(path: Path, force: bool, data: Path) -> None:
-    if path.resolve() == data.resolve():
-        raise BenchError(f"{path}: this is the data file; choose another name for the suite with --out")
-    if path.exists() and not force:
-        raise BenchError(f"{path}: exists already; use --force to overwrite it, or choose another name with --out")
-
-
-def _check_dollars(wanted: InitOptions) -> None:
-    prompts.dollars(wanted.budgets, "--budget-usd")
-    if wanted.label_usd is not None:
-        prompts.dollars([wanted.label_usd], "--label-usd", at_least=0)
 
 
 def _show_columns(table: Table, show: Callable[[str], None]) -> None:
@@ -133,10 +126,3 @@ def _settings(
     amounts = " and ".join(write_suite.usd(budget) for budget in found.spending.budgets)
     show(f"budgets: {amounts} USD" + ("" if budgets else ", assumed; --budget-usd sets them"))
     return found
-
-
-def _save(out: Path, text: str) -> int:
-    """Write the suite after it was read back without errors, and return its number of arms."""
-    with atomic_write(out) as part:
-        part.write_text(text, encoding="utf-8")
-        return len(plan.arms(suites.read(part)))
