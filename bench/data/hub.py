@@ -62,7 +62,10 @@ class DataSet:
     def _fetch(self, folder: Path) -> None:
         from datasets import DatasetDict
 
-        copy = self._snapshot()
+        assert self.revision is not None
+        copy = snapshot_of("dataset", self.path, self.revision, hub_cache())
+        if copy and not is_listed(copy):  # it may be partial, and would lack examples silently
+            copy = None
         commit = None if copy else self._commit()
         shutil.rmtree(folder, ignore_errors=True)
         # A separate cache: after a failure `datasets` falls back on the latest version in its cache, whatever
@@ -72,13 +75,6 @@ class DataSet:
             DatasetDict(self._read(str(copy or self.path), commit, arrow)).save_to_disk(str(folder))
         finally:
             shutil.rmtree(arrow, ignore_errors=True)
-
-    def _snapshot(self) -> Path | None:
-        """Return a snapshot in the hub's cache that is known to be complete. A partial one would lack
-        examples silently."""
-        assert self.revision is not None
-        found = snapshot_of("dataset", self.path, self.revision, hub_cache())
-        return found if found and is_listed(found) else None
 
     def _commit(self) -> str:
         """Return the commit that the revision names.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from bench.data.tables.content import binary_format, format_of, load, suffix_of
 from bench.data.tables.decoding import decode, encoding_of
 from bench.data.tables.delimited import first_lines, layout
 from bench.data.tables.header import why_data
-from bench.data.tables.json_rows import columns_as_rows, lists_in
+from bench.data.tables.json_rows import columns_as_rows, lists_in, parsed
 from bench.data.tables.settings import DELIMITERS, SUFFIXES, Format, TableSettings
 from bench.errors import DataError
 from bench.init.column_names import DEV, TEST, TRAIN, is_usual
@@ -102,10 +101,7 @@ def _is_json(found: Guessed, text: str, by_suffix: Format | None) -> bool:
     if not named and not text.lstrip().startswith(("{", "[")):
         return False
     lists = lists_in(text)
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        value = None
+    value = parsed(text)
     whole = isinstance(value, list)
     if isinstance(value, dict):  # and not a single row of JSON lines
         whole = "\n" in text.strip() or bool(lists) or columns_as_rows(value) is not None

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
 from pydantic import Field, model_validator
 
 from bench.contracts import ContentPath, Example, Progress, Splits
-from bench.data.rows import Row, Sifted, sift
+from bench.data.rows import Row, sift
 from bench.data.splitting import divide
 from bench.data.tables import Columns, TableSettings, read_rows
 from bench.errors import DataError
@@ -60,27 +60,17 @@ class JsonLinesFolder(Capped):
     def splits(self, cache: Path, progress: Progress) -> Splits:  # noqa: ARG002 - reading is quick, so nothing is cached
         """See Task.splits."""
         files = {"test": self.test, "dev": self.dev, "train": self.train, "pool": self.pool}
-        groups = {name: self._rows(name, file, progress) for name, file in files.items() if file}
+        groups: dict[str, list[Row]] = {}
+        for name, file in files.items():
+            if file:
+                path = str(expanded(self.folder) / file)
+                progress(f"reading {path}", 0, 1)
+                target = "source" if name == "pool" else "target"  # a pool may lack targets
+                groups[name], _ = read_rows(path, TableSettings(format="jsonl"), Columns("source", target))
+                progress(f"reading {path}", 1, 1)
+        if "pool" in groups:
+            groups["pool"] = [replace(row, target=None) for row in groups["pool"]]
         sifted = sift(groups, pool_from="pool" if self.pool else "train")
-        parts = self._divided(sifted)
-        return self.capped(**parts, notes=sifted.notes)
-
-    def _shares(self) -> tuple[float, float, float]:
-        return (
-            0.0 if self.test else self.test_fraction,
-            0.0 if self.dev else self.dev_fraction,
-            0.0 if self.pool else self.pool_fraction,
-        )
-
-    def _rows(self, name: str, file: str, progress: Progress) -> list[Row]:
-        path = str(expanded(self.folder) / file)
-        progress(f"reading {path}", 0, 1)
-        target = "source" if name == "pool" else "target"  # a pool may lack targets
-        rows, _ = read_rows(path, TableSettings(format="jsonl"), Columns("source", target))
-        progress(f"reading {path}", 1, 1)
-        return [Row(where=row.where, source=row.source, target=None) for row in rows] if name == "pool" else rows
-
-    def _divided(self, sifted: Sifted) -> Mapping[str, Sequence[Example]]:
         test, dev, hidden, train = divide(sifted.labelled["train"], self._shares())
         parts = {"test": sifted.labelled.get("test", test), "dev": sifted.labelled.get("dev", dev), "train": train}
         for name, part in parts.items():
@@ -88,4 +78,11 @@ class JsonLinesFolder(Capped):
                 raise DataError(
                     f"{self.folder}: no row with a source and a target is left for {name}; repeats do not count. Name a file or add rows"
                 )
-        return parts | {"pool": sifted.unlabelled + [Example(e.id, e.source) for e in hidden]}
+        return self.capped(**parts, pool=sifted.unlabelled + [Example(e.id, e.source) for e in hidden], notes=sifted.notes)
+
+    def _shares(self) -> tuple[float, float, float]:
+        return (
+            0.0 if self.test else self.test_fraction,
+            0.0 if self.dev else self.dev_fraction,
+            0.0 if self.pool else self.pool_fraction,
+        )

@@ -76,12 +76,20 @@ class Files(TableSettings, Capped):
         """See Task.splits."""
         groups, notes = self._rows(progress)
         sifted = sift(groups, pool_from="train")
+        labelled = sifted.labelled
         for name, (path, _) in self._files().items():
-            if not sifted.labelled[name]:
+            if not labelled[name]:
                 raise DataError(f"{path}: no row with both a source and a target is left; repeats do not count")
-        parts = self._divided(sifted.labelled)
-        hidden = [Example(e.id, e.source) for e in parts.pop("hidden")]
-        found = self.capped(**parts, pool=[*sifted.unlabelled, *hidden], notes=(*notes, *sifted.notes))
+        shares = (0.0 if "test" in labelled else self.test_fraction, 0.0 if "dev" in labelled else self.dev_fraction, self.pool_fraction)
+        test, dev, hidden, train = divide(labelled["train"], shares)
+        parts = {"test": labelled.get("test", test), "dev": labelled.get("dev", dev), "train": train}
+        for name, part in parts.items():
+            if not part:
+                raise DataError(
+                    f"{self.train}: none of the {len(labelled['train'])} labelled rows falls into {name}; name a {name} file or add rows"
+                )
+        pool = sifted.unlabelled + [Example(e.id, e.source) for e in hidden]
+        found = self.capped(**parts, pool=pool, notes=(*notes, *sifted.notes))
         return replace(found, notes=(*found.notes, *near_duplicates_of_test(found, cache)))
 
     def _files(self) -> dict[str, tuple[str, str | None]]:
@@ -108,17 +116,6 @@ class Files(TableSettings, Capped):
         if faults:
             raise DataError("\n".join(dict.fromkeys(faults)))
         return groups, notes
-
-    def _divided(self, labelled: Mapping[str, list[Example]]) -> dict[str, list[Example]]:
-        shares = (0.0 if "test" in labelled else self.test_fraction, 0.0 if "dev" in labelled else self.dev_fraction, self.pool_fraction)
-        test, dev, hidden, train = divide(labelled["train"], shares)
-        parts = {"test": labelled.get("test", test), "dev": labelled.get("dev", dev), "train": train}
-        for name, part in parts.items():
-            if not part:
-                raise DataError(
-                    f"{self.train}: none of the {len(labelled['train'])} labelled rows falls into {name}; name a {name} file or add rows"
-                )
-        return parts | {"hidden": hidden}
 
     def trivial_rules(self, train: Sequence[Example]) -> Mapping[str, Rule]:
         """Return the first `lead_words` words and the first sentence. If a tenth of `train` shares a label,

@@ -16,6 +16,7 @@ remarks     warnings about labels
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import NamedTuple
 
 from bench.data.rows import Row
@@ -51,25 +52,20 @@ def read(file: str, settings: TableSettings, field: str | None = None, wanted: C
     kind = format_of(file, data, settings.format)
     if field is not None and kind != "json":
         raise DataError(f"{file}: `field` names a list in a JSON value, but the format is {kind}; set `format: json` or leave it out")
-    table = _read(file, data, kind, settings, field, wanted)
+    if kind in ("parquet", "arrow"):
+        table = read_parquet(file, data) if kind == "parquet" else read_arrow(file, data)
+    else:
+        text, notes = decode(file, data, settings)
+        if kind == "jsonl":
+            table = read_json_lines(file, text)
+        elif kind == "json":
+            table = read_json(file, text, field)
+        else:
+            table = read_delimited(file, text, "," if kind == "csv" else "\t", settings, wanted)
+        table = replace(table, notes=(*notes, *table.notes))
     if not table.rows:
         raise DataError(f"{file}: the file holds no rows; add one below the header")
     return table
-
-
-def _read(file: str, data: bytes, kind: Format, settings: TableSettings, field: str | None, wanted: Collection[str] | None) -> Table:
-    if kind == "parquet":
-        return read_parquet(file, data)
-    if kind == "arrow":
-        return read_arrow(file, data)
-    text, notes = decode(file, data, settings)
-    if kind == "jsonl":
-        table = read_json_lines(file, text)
-    elif kind == "json":
-        table = read_json(file, text, field)
-    else:
-        table = read_delimited(file, text, "," if kind == "csv" else "\t", settings, wanted)
-    return table.with_notes(notes)
 
 
 def read_rows(file: str, settings: TableSettings, columns: Columns, field: str | None = None) -> tuple[list[Row], tuple[str, ...]]:
