@@ -1,5 +1,4 @@
-"""Data sets of the Hugging Face Hub at a pinned revision, or local folders of the same layout. No remote code
-runs."""
+"""Data sets of the Hugging Face Hub at a pinned revision, or local folders of the same layout. No remote code runs."""
 
 from __future__ import annotations
 
@@ -37,9 +36,8 @@ class DataSet:
     def load(self, cache: Path) -> Mapping[str, Any]:
         """Return name -> `datasets.Dataset`.
 
-        The places are tried in this order: the folder that `--data` names, bench's cache, a complete snapshot
-        in the hub's cache on this machine, the Hub. Data from the last two is kept in bench's cache. Raises
-        DataError.
+        The places are tried in this order: the folder that `--data` names, bench's cache, a complete snapshot in the hub's cache on this
+        machine, the Hub. Data from the last two is kept in bench's cache. Raises DataError.
         """
         folder = folder_of(self.path, DATA) or expanded(self.path)
         if folder.is_dir():

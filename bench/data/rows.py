@@ -47,8 +47,7 @@ class Sifted:
 
 
 def text_of(value: object) -> str | None:
-    """Return a cell as text. Numbers and booleans are written as in JSON, but 1.0 becomes '1': equal numbers
-    give the same text.
+    """Return a cell as text. Numbers and booleans are written as in JSON, but 1.0 becomes '1': equal numbers give the same text.
 
     Returns None for None and for NaN, which pandas writes where a value is missing. Raises TypeError for a
     list, an object, or a lone surrogate.
@@ -81,13 +80,11 @@ def need_columns(where: str, wanted: Sequence[str], present: Sequence[str]) -> N
 
 
 def sift(groups: Mapping[str, Sequence[Row]], pool_from: str) -> Sifted:
-    """Turn rows into examples, without blank sources and without sources that `content_hash` finds in another
-    row.
+    """Turn rows into examples, without blank sources and without sources that `content_hash` finds in another row.
 
-    Groups are processed in the order given, labelled rows first. The first row of a repeated source is kept.
-    With the order test, dev, train, no source of test stays in train. Rows without a target join the pool if
-    they come from the group `pool_from`; otherwise they are left out. Targets are put in normal form. Sources
-    stay unchanged. Raises DataError where ids are blank or repeated.
+    Groups are processed in the order given, labelled rows first. The first row of a repeated source is kept. With the order test, dev,
+    train, no source of test stays in train. Rows without a target join the pool if they come from the group `pool_from`; otherwise they are
+    left out. Targets are put in normal form. Sources stay unchanged. Raises DataError where ids are blank or repeated.
     """
     first: dict[str, Row] = {}
     ids: dict[str, str] = {}

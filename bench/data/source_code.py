@@ -85,8 +85,7 @@ def _extract(package: str, path: Path) -> None:
 
 
 def _objects_in(file: Path) -> Iterator[DocumentedObject]:
-    """Yield the objects of a file. Skip files that are generated, not UTF-8, or not valid in this version of
-    Python."""
+    """Yield the objects of a file. Skip files that are generated, not UTF-8, or not valid in this version of Python."""
     try:
         text = file.read_text(encoding="utf-8")
         if ('"""' not in text and "'''" not in text) or _GENERATED in text[:500]:
@@ -105,8 +104,7 @@ def _objects_in(file: Path) -> Iterator[DocumentedObject]:
 
 
 def _statements(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield all statements under a node. `ast.walk` also visits every expression, and takes twice as long as
-    parsing."""
+    """Yield all statements under a node. `ast.walk` also visits every expression, and takes twice as long as parsing."""
     for field in ("body", "orelse", "finalbody", "handlers", "cases"):
         for child in getattr(node, field, ()):
             yield child

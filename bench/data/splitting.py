@@ -17,8 +17,7 @@ def by_source(example: Example) -> str:
 def divide(examples: Iterable[Example], shares: Sequence[float], hash_of: Callable[[Example], str] = by_source) -> list[list[Example]]:
     """Return one group for each share and one for the rest. Each keeps the order given.
 
-    The first 8 hex digits of the hash, as a fraction of 1, select the group. No example moves because of
-    others.
+    The first 8 hex digits of the hash, as a fraction of 1, select the group. No example moves because of others.
     """
     edges = list(accumulate(shares))
     groups: list[list[Example]] = [[] for _ in range(len(shares) + 1)]
@@ -33,8 +32,7 @@ def some_texts(texts: Sequence[str], at_most: int) -> list[str]:
 
 
 def lowest_hashes(examples: Sequence[Example], cap: int | None) -> tuple[Example, ...]:
-    """Return the `cap` examples with the lowest hashes, in the order of their hashes. The order of the input
-    does not matter.
+    """Return the `cap` examples with the lowest hashes, in the order of their hashes. The order of the input does not matter.
 
     Where `cap` is None, or there are no more than `cap` examples, all are returned in their order.
     """

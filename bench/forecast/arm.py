@@ -59,8 +59,7 @@ class Forecast:
 
     @property
     def limited(self) -> bool:
-        """Whether the budget ended some of the work. Then shorter outputs lead to more work for the same
-        money."""
+        """Whether the budget ended some of the work. Then shorter outputs lead to more work for the same money."""
         return bool(self.facts.get(LIMITED))
 
     @property

@@ -28,8 +28,7 @@ SECONDS = 10.0
 """Seconds after which a calibration starts no further step."""
 
 STEP_FLOPS = {"cpu": 4e11, "cuda": 1e15}
-"""FLOPs of a step, by device. Larger steps are calibrated with smaller batches. A CPU core needs some four
-seconds for this many."""
+"""FLOPs of a step, by device. Larger steps are calibrated with smaller batches. A CPU core needs some four seconds for this many."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +61,7 @@ def kind(recipe: Recipe, context: str) -> str:
 
 
 def checkpoints(recipe: Recipe) -> tuple[Checkpoint, ...]:
-    """Return the distinct checkpoints that a recipe and its inputs name. Their content decides the speed, not
-    their name."""
+    """Return the distinct checkpoints that a recipe and its inputs name. Their content decides the speed, not their name."""
     own = [value for f in dataclasses.fields(recipe) if isinstance(value := getattr(recipe, f.name), Checkpoint)]
     return tuple(dict.fromkeys([*own, *(model for needed in recipe.inputs() for model in checkpoints(needed))]))
 
@@ -97,8 +95,7 @@ class Stopwatch:
 
     @property
     def seconds_per_flop(self) -> float:
-        """Mean over the steps. The first one, in which memory is allocated, counts only if it is the only
-        one."""
+        """Mean over the steps. The first one, in which memory is allocated, counts only if it is the only one."""
         seconds = [after - before for before, after in zip(self.edges, self.edges[1:], strict=False)]
         timed = list(zip(self.flops[-len(seconds) :], seconds, strict=True)) if seconds else []
         counted = timed[1:] if len(timed) > 1 and len(timed) == len(self.flops) else timed
@@ -107,8 +104,7 @@ class Stopwatch:
 
 
 def calibrate(recipe: Recipe, folder: Path, device: str, profilers: Mapping[str, Profiler]) -> Throughput:
-    """Measure a kind of work on this device now. `folder` is the cache. Raises BenchError where that is
-    impossible."""
+    """Measure a kind of work on this device now. `folder` is the cache. Raises BenchError where that is impossible."""
     dry = DryStore(folder, no_progress).context
     short = recipe.calibration_run(STEP_FLOPS[device], dry)
     with tempfile.TemporaryDirectory() as made:

@@ -53,8 +53,7 @@ class SavedForecast:
 
 
 def write(results: Path, forecast: SavedForecast) -> None:
-    """Write the forecast beside the results. Earlier forecasts of other arms are kept. Without arms nothing
-    is written."""
+    """Write the forecast beside the results. Earlier forecasts of other arms are kept. Without arms nothing is written."""
     if not forecast.arms:
         return
     results.mkdir(parents=True, exist_ok=True)

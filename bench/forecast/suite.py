@@ -44,8 +44,7 @@ class SuiteForecast:
     records: Mapping[Arm, Record]
     """Records of the arms that have ended."""
     remaining: Total
-    """What is left to do: the arms that have not ended, without work that is already made. Equals `deduplicated`
-    before a run."""
+    """What is left to do: the arms that have not ended, without work that is already made. Equals `deduplicated` before a run."""
 
     @property
     def too_large(self) -> dict[Arm, float]:
@@ -80,8 +79,7 @@ class SuiteForecast:
 
 
 def forecasts(prepared: PreparedSuite, store: DryStore, progress: Progress, *, reuse: bool) -> dict[Arm, Forecast]:
-    """Forecast what each arm buys and costs. With `reuse`, work already in the results folder counts as it
-    was measured."""
+    """Forecast what each arm buys and costs. With `reuse`, work already in the results folder counts as it was measured."""
     reuse = reuse and prepared.store_folder.exists()
     found = {}
     for done, arm in enumerate(prepared.arms):
@@ -95,8 +93,7 @@ def forecasts(prepared: PreparedSuite, store: DryStore, progress: Progress, *, r
 def refuse_failing(prepared: PreparedSuite, arms: Sequence[Arm], store: DryStore, progress: Progress) -> None:
     """Raise BenchError, one line each, for arms that are certain to end in an error.
 
-    The strategy of each column runs once over a store that makes nothing. It runs with its largest budget,
-    with which it gets furthest.
+    The strategy of each column runs once over a store that makes nothing. It runs with its largest budget, with which it gets furthest.
     """
     furthest = {(arm.task_label, arm.column): arm for arm in sorted(arms, key=lambda arm: arm.budget_usd)}
     faults = []
@@ -120,8 +117,7 @@ def suite_forecast(
 ) -> SuiteForecast:
     """Combine the forecast of a suite.
 
-    `kept` maps an arm id to its record; an arm without one has yet to run. Without `ratios`, outputs are
-    expected to be as long as allowed.
+    `kept` maps an arm id to its record; an arm without one has yet to run. Without `ratios`, outputs are expected to be as long as allowed.
     """
     records = {arm: record for arm in planned if (record := kept.get(arm.id))}
     where = device or NoDevice()

@@ -1,5 +1,4 @@
-"""Sums over arms: each arm alone, as its purse pays; all arms with shared work done once; and what is left to
-do."""
+"""Sums over arms: each arm alone, as its purse pays; all arms with shared work done once; and what is left to do."""
 
 from __future__ import annotations
 
@@ -29,8 +28,7 @@ class Total:
     """Cost, time, energy and memory of one or more arms."""
 
     expected_usd: float | None
-    """Dollars if generated texts are as long as the labels at hand. None where the meter's amount is not
-    forecast."""
+    """Dollars if generated texts are as long as the labels at hand. None where the meter's amount is not forecast."""
     at_most_usd: float
     """Upper bound of the dollars."""
     taken: ResourceUse
@@ -75,8 +73,7 @@ def deduplicated(suite: Suite, planned: Planned, device: Device, ratios: Ratios)
 def remaining(suite: Suite, planned: Planned, device: Device, ratios: Ratios, ended: Mapping[Arm, Record]) -> Total:
     """Return the total that is left: like `deduplicated`, but only for arms that have not ended.
 
-    Work that is already made does not count. Neither do labels that were bought by arms that ended without
-    failing.
+    Work that is already made does not count. Neither do labels that were bought by arms that ended without failing.
     """
     open_ = {arm: forecast for arm, forecast in planned.items() if arm not in ended}
     had = _labels_usd({arm: forecast for arm, forecast in planned.items() if arm in ended and ended[arm].status != "failed"})

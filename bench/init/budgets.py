@@ -1,8 +1,7 @@
 """Starting labels, labels to buy, budgets and label shares, and the FLOPs that the suite needs for them.
 
-Only labels that someone wrote can be trained on, so the labels to buy are labels of the file. The suite
-starts with some of them and buys from the rest. FLOPs come from `bench.init.costs`. Work that arms share
-counts once.
+Only labels that someone wrote can be trained on, so the labels to buy are labels of the file. The suite starts with some of them and buys
+from the rest. FLOPs come from `bench.init.costs`. Work that arms share counts once.
 """
 
 from __future__ import annotations
@@ -81,8 +80,7 @@ class Spending:
         return self.train - self.start
 
     def share(self, wanted: float) -> float:
-        """Return the part of a budget that buys labels. It is less than `wanted` where the largest budget
-        would buy more than there are."""
+        """Return the part of a budget that buys labels. It is less than `wanted` where the largest budget would buy more than there are."""
         if self.label_usd == 0 or self.to_buy == 0:
             return 0.0
         most = self.to_buy * self.label_usd / max(self.budgets)
@@ -115,13 +113,11 @@ class Spending:
         ]
 
     def computing_usd(self, budget: float) -> dict[str, float]:
-        """Return what each strategy pays for compute if it buys labels with this budget. Empty where FLOPs
-        are unknown."""
+        """Return what each strategy pays for compute if it buys labels with this budget. Empty where FLOPs are unknown."""
         return {name: flops * self.flop_usd for name, _, flops in self._arms(budget)}
 
     def flops(self, test: int) -> float | None:
-        """Return the FLOPs of the whole suite for one seed, including test documents. None where they are
-        unknown."""
+        """Return the FLOPs of the whole suite for one seed, including test documents. None where they are unknown."""
         if self.costs is None:
             return None
         annotate, distill, sft = (self.costs[label] for label in ("annotate", "distill", "sft"))

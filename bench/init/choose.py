@@ -91,8 +91,7 @@ class Settings:
 
 
 def device(large: Large) -> Device:
-    """Return this machine as a device. Return a rented GPU if this machine has a GPU, or the model comes from
-    the hub."""
+    """Return this machine as a device. Return a rented GPU if this machine has a GPU, or the model comes from the hub."""
     from bench.system import machine
 
     if machine.device("auto") == "cuda" or large.on_hub:

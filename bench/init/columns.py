@@ -103,8 +103,7 @@ def named(name: ColumnName) -> str:
 
 
 def _document(table: Table, columns: Mapping[str, Column]) -> tuple[str, str, bool]:
-    """Choose by name, and among several by length. If no name matches, choose the longest, label-like names
-    last.
+    """Choose by name, and among several by length. If no name matches, choose the longest, label-like names last.
 
     Returns (name, reason, whether it is unclear).
     """
@@ -122,8 +121,7 @@ def _document(table: Table, columns: Mapping[str, Column]) -> tuple[str, str, bo
 
 
 def _label(table: Table, columns: Mapping[str, Column]) -> tuple[str, str, bool]:
-    """Choose the most likely name. If no name matches, choose the only column left, or that with the fewest
-    distinct cells.
+    """Choose the most likely name. If no name matches, choose the only column left, or that with the fewest distinct cells.
 
     Returns (name, reason, whether it is unclear).
     """

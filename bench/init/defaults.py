@@ -1,5 +1,4 @@
-"""Defaults for shrinking, training and decoding by family, from suites that were run or published with these
-models."""
+"""Defaults for shrinking, training and decoding by family, from suites that were run or published with these models."""
 
 from __future__ import annotations
 

@@ -10,8 +10,7 @@ SAMPLE_BYTES = 1 << 18
 """Bytes of the file that the detector sees."""
 
 MOSTLY_ASCII = 0.1
-"""Largest share of bytes above 127 in Western text. Text in other scripts has more. The detector confuses
-Western code pages."""
+"""Largest share of bytes above 127 in Western text. Text in other scripts has more. The detector confuses Western code pages."""
 
 
 class Guess(NamedTuple):

@@ -42,8 +42,7 @@ class Guessed:
 
     file: Path
     settings: dict[str, Any] = field(default_factory=dict)
-    """Settings of the task `files` that differ from their defaults, including `train_field`, `dev_field` and
-    `test_field`."""
+    """Settings of the task `files` that differ from their defaults, including `train_field`, `dev_field` and `test_field`."""
     why: dict[str, str] = field(default_factory=dict)
     """Setting -> the reason for it."""
     encoding: str = ""
@@ -66,8 +65,7 @@ class Guessed:
 def guess(file: Path, field: str | None = None, is_header: IsHeader | None = None) -> tuple[Guessed, tables.Table]:
     """Return the settings, and the table that they give. Raises DataError where no settings read the file.
 
-    `field` is the path of the rows in a JSON value. `is_header` asks the user; None means that nobody can
-    answer.
+    `field` is the path of the rows in a JSON value. `is_header` asks the user; None means that nobody can answer.
     """
     found, data = Guessed(file=file), load(str(file))
     if field is not None:
@@ -95,8 +93,7 @@ def guess(file: Path, field: str | None = None, is_header: IsHeader | None = Non
 
 
 def _is_json(found: Guessed, text: str, by_suffix: Format | None) -> bool:
-    """Return whether the text is JSON. Set the format, and the lists to read, where the suffix does not
-    determine them."""
+    """Return whether the text is JSON. Set the format, and the lists to read, where the suffix does not determine them."""
     named = by_suffix in ("json", "jsonl")
     if not named and not text.lstrip().startswith(("{", "[")):
         return False
@@ -153,8 +150,7 @@ def _records(text: str, delimiter: str, quotes: str = "double", skip: int = 0) -
 
 
 def _widths(text: str, delimiter: str, quotes: str = "double") -> tuple[int, float, bool]:
-    """Return the most common number of fields, the share of records that have it, and whether the first
-    record has it."""
+    """Return the most common number of fields, the share of records that have it, and whether the first record has it."""
     widths = [len(record) for record in _records(text, delimiter, quotes)] or [1]
     width, count = Counter(widths).most_common(1)[0]
     return width, count / len(widths), widths[0] == width

@@ -67,8 +67,7 @@ class Large:
 
 
 def large(name: str, cache: Path) -> Large:
-    """Return the model that `--model` names: a part of `models/`, a folder, or a hub id, optionally with '@'
-    and a commit.
+    """Return the model that `--model` names: a part of `models/`, a folder, or a hub id, optionally with '@' and a commit.
 
     Raises BenchError where it is none of these, or a folder holds no model.
     """

@@ -77,8 +77,7 @@ class DatasetProfile:
 
 
 def profile_dataset(table: Table, choice: ColumnChoice, large: Large) -> DatasetProfile:
-    """Return the figures of a table for its two columns, in the tokens of a model. Raises DataError where
-    there is too little to learn."""
+    """Return the figures of a table for its two columns, in the tokens of a model. Raises DataError where there is too little to learn."""
     rows = [(document or "", label or "") for document, label in zip(table.texts(choice.source), table.texts(choice.target), strict=True)]
     documents, spelt, conflicting = _first_of_each(rows)
     blank, source, target = sum(is_blank(document) for document, _ in rows), named(choice.source), named(choice.target)
@@ -119,8 +118,7 @@ def profile_dataset(table: Table, choice: ColumnChoice, large: Large) -> Dataset
 
 
 def _first_of_each(rows: Sequence[tuple[str, str]]) -> tuple[dict[str, str], dict[str, str], int]:
-    """Return documents and labels by content hash, and how many repeated documents have another label than
-    the first one.
+    """Return documents and labels by content hash, and how many repeated documents have another label than the first one.
 
     The task `files` does the same: it keeps the first row of a repeated document that has a label.
     """
@@ -141,7 +139,6 @@ def _first_of_each(rows: Sequence[tuple[str, str]]) -> tuple[dict[str, str], dic
 
 
 def _stands_in(label: str, document: str) -> bool:
-    """Return whether all words of the label occur consecutively in the document, without case and
-    punctuation."""
+    """Return whether all words of the label occur consecutively in the document, without case and punctuation."""
     found, inside = (f" {' '.join(WORD.findall(text.casefold()))} " for text in (label, document))
     return found.strip() != "" and found in inside

@@ -63,8 +63,7 @@ class Table:
 
 
 def read(file: Path, named: Sequence[str] = (), rows_field: str | None = None, is_header: IsHeader | None = None) -> Table:
-    """Read all rows of a file. Raises DataError where it is missing, empty, damaged, or has fewer than two
-    columns of text.
+    """Read all rows of a file. Raises DataError where it is missing, empty, damaged, or has fewer than two columns of text.
 
     `named` holds columns that the user named, which may be parts of columns. `rows_field` is the path of the
     rows in a JSON value. `is_header` asks the user whether the first row holds names.

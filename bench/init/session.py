@@ -23,8 +23,7 @@ from bench.system.files import atomic_write
 from bench.system.one_line import shown
 
 LABEL_USD = 0.10
-"""Price of a label in dollars, where the user gives none. Kang, Xu, Ritter 2023 paid 0.13 to 0.37
-(suites/papers/)."""
+"""Price of a label in dollars, where the user gives none. Kang, Xu, Ritter 2023 paid 0.13 to 0.37 (suites/papers/)."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,8 +22,7 @@ WIDTH = 140
 
 
 def suite(name: str, table: Table, notes: tuple[str, ...], found: Settings) -> str:
-    """Return the text of a suite called `name` over a file. `notes` are warnings about the labels and the
-    splits."""
+    """Return the text of a suite called `name` over a file. `notes` are warnings about the labels and the splits."""
     spent = found.spending
     troubles = [f"{trouble[0].upper()}{trouble[1:]}." for trouble in table.troubles]
     written = f"Written by `bench init` from {shown(table.file.name)}. Change any line."

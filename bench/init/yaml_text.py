@@ -11,8 +11,7 @@ ONE_LINE = 2**20
 
 
 def scalar(text: str) -> str:
-    """Return a YAML scalar on one line that YAML 1.1 and 1.2 both read as this text. It is plain where that
-    is safe.
+    """Return a YAML scalar on one line that YAML 1.1 and 1.2 both read as this text. It is plain where that is safe.
 
     Otherwise it is quoted. Then ': ', ' #', '{{', line ends and characters that YAML forbids are only text.
     """

@@ -20,14 +20,12 @@ from bench.tasks._capped import Capped
 class JsonLinesFolder(Capped):
     """Files of one folder, with a JSON object {"source": ..., "target": ...} on each line.
 
-    Test, dev or pool without a file are split off the labelled rows of `train` by the hash of the source. A
-    row stays in its split when others are added. One file can serve for everything: name it as `train`, and
-    set `test` to null.
+    Test, dev or pool without a file are split off the labelled rows of `train` by the hash of the source. A row stays in its split when
+    others are added. One file can serve for everything: name it as `train`, and set `test` to null.
 
-    A blank target counts as none. Rows of `train` without a target join the pool, unless the pool has a file;
-    other such rows are left out. Blank and repeated sources are left out, and counted in the notes. No source
-    of test occurs in dev, train or the pool. Test holds no source twice, so it may be smaller than the
-    published one. A cap takes the examples with the lowest hashes.
+    A blank target counts as none. Rows of `train` without a target join the pool, unless the pool has a file; other such rows are left out.
+    Blank and repeated sources are left out, and counted in the notes. No source of test occurs in dev, train or the pool. Test holds no
+    source twice, so it may be smaller than the published one. A cap takes the examples with the lowest hashes.
     """
 
     folder: ContentPath = Field(min_length=1)
@@ -39,8 +37,7 @@ class JsonLinesFolder(Capped):
     test: str | None
     """File of the test examples. Null: `test_fraction` of `train`."""
     pool: str | None = None
-    """File of the unlabelled documents; its targets are not read. Missing: `pool_fraction` of `train`, labels
-    hidden."""
+    """File of the unlabelled documents; its targets are not read. Missing: `pool_fraction` of `train`, labels hidden."""
     test_fraction: float = Field(default=0.1, gt=0, lt=1)
     """Share of the labelled rows of `train` that become test, where `test` names no file."""
     dev_fraction: float = Field(default=0.1, gt=0, lt=1)
@@ -48,8 +45,7 @@ class JsonLinesFolder(Capped):
     pool_fraction: float = Field(default=0.5, ge=0, lt=1)
     """Share of the labelled rows of `train` whose labels are hidden, where `pool` names no file."""
     max_source_tokens: int = Field(default=128, ge=4)
-    """Longest source, in the model's own tokens; longer ones are cut. 128 is the default of the authors'
-    script."""
+    """Longest source, in the model's own tokens; longer ones are cut. 128 is the default of the authors' script."""
 
     @model_validator(mode="after")
     def _there_is_something_to_learn(self) -> Self:

@@ -25,10 +25,9 @@ TEST, DEV, POOL = 0.08, 0.04, 0.40
 class MadeFromSource(Task):
     """Pairs of texts made from documented objects.
 
-    Pairs with the lowest hashes go to test (share TEST), the next to dev, then to the pool. They are
-    processed in the order of their hash, and a near duplicate of an earlier pair is left out. A test pair
-    therefore removes its near duplicates from dev, pool and train. More packages can remove a pair, but never
-    move it to another split.
+    Pairs with the lowest hashes go to test (share TEST), the next to dev, then to the pool. They are processed in the order of their hash,
+    and a near duplicate of an earlier pair is left out. A test pair therefore removes its near duplicates from dev, pool and train. More
+    packages can remove a pair, but never move it to another split.
     """
 
     test_examples: int = Field(default=400, ge=1)

@@ -27,10 +27,9 @@ class Docstrings(MadeFromSource):
     more. The sentence has 4 to 30 words, begins with a capital, ends with a full stop and is prose. A pair is
     left out where the sentence occurs in the code, and where code or sentence is a near duplicate of another.
 
-    Limits: pretrained models may have read these same files. The text is ASCII English about software, much
-    of it by few authors, with stock phrases that need no reading to guess. The data depends on the installed
-    versions, so results are comparable only with equal fingerprints. Long bodies are cut, and their comments
-    are part of the source.
+    Limits: pretrained models may have read these same files. The text is ASCII English about software, much of it by few authors, with
+    stock phrases that need no reading to guess. The data depends on the installed versions, so results are comparable only with equal
+    fingerprints. Long bodies are cut, and their comments are part of the source.
     """
 
     max_source_tokens: int = Field(default=96, ge=4)

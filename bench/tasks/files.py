@@ -25,13 +25,11 @@ class Files(TableSettings, Capped):
 
     Relative paths start at the current directory; `~` is the home folder. All files are read into memory.
 
-    The pool consists of the rows of `train` without a target, and of those whose labels `pool_fraction`
-    hides. Test and dev are separate files, or are split off the labelled rows of `train` by the hash of the
-    source. A row stays in its split when others are added.
+    The pool consists of the rows of `train` without a target, and of those whose labels `pool_fraction` hides. Test and dev are separate
+    files, or are split off the labelled rows of `train` by the hash of the source. A row stays in its split when others are added.
 
-    Blank and repeated sources are left out and counted in the notes. No source of test occurs in dev, train
-    or the pool. Test documents with a near duplicate in train or the pool stay in test, and the notes count
-    them. A cap takes the examples with the lowest hashes.
+    Blank and repeated sources are left out and counted in the notes. No source of test occurs in dev, train or the pool. Test documents
+    with a near duplicate in train or the pool stay in test, and the notes count them. A cap takes the examples with the lowest hashes.
 
     A column may be a part of one: `references[0]`, `references[*]` (all elements, joined), `answer.text`.
     """
@@ -43,8 +41,7 @@ class Files(TableSettings, Capped):
     test: ContentPath | None = None
     """Path of the test file. Missing: `test_fraction` of the labelled rows of `train`."""
     train_field: str | None = None
-    """Path of the rows inside a JSON value, such as `data` or `data.train`. Missing: the value holds one list
-    of rows."""
+    """Path of the rows inside a JSON value, such as `data` or `data.train`. Missing: the value holds one list of rows."""
     dev_field: str | None = None
     """The same for dev. Without a path in `dev`, the file of `train` is read."""
     test_field: str | None = None
@@ -118,8 +115,7 @@ class Files(TableSettings, Capped):
         return groups, notes
 
     def trivial_rules(self, train: Sequence[Example]) -> Mapping[str, Rule]:
-        """Return the first `lead_words` words and the first sentence. If a tenth of `train` shares a label,
-        it comes first."""
+        """Return the first `lead_words` words and the first sentence. If a tenth of `train` shares a label, it comes first."""
         rules = {f"first {self.lead_words} words": first_words(self.lead_words), "first sentence": first_sentence}
         label, count = next(iter(Counter((e.target or "").strip() for e in train).most_common(1)), ("", 0))
         return {"commonest label": constant(label), **rules} if count and 10 * count >= len(train) else rules

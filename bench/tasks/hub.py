@@ -1,5 +1,4 @@
-"""The task over a data set of the Hugging Face Hub at a pinned revision, or a local folder of the same
-layout."""
+"""The task over a data set of the Hugging Face Hub at a pinned revision, or a local folder of the same layout."""
 
 from __future__ import annotations
 
@@ -20,15 +19,13 @@ from bench.tasks._trivial_rules import first_sentence, first_words
 class Hub(Capped):
     """Documents and labels from `datasets.load_dataset`, without remote code.
 
-    The places are tried in this order: the folder that `--data` names, bench's cache, a complete snapshot in
-    the hub's cache on this machine, the Hub. Data from the last two is kept in bench's cache, so later arms
-    need no network. Blank and repeated sources are left out and counted in the notes. No source of test
-    occurs in dev, train or the pool. A cap takes the examples with the lowest hashes.
+    The places are tried in this order: the folder that `--data` names, bench's cache, a complete snapshot in the hub's cache on this
+    machine, the Hub. Data from the last two is kept in bench's cache, so later arms need no network. Blank and repeated sources are left
+    out and counted in the notes. No source of test occurs in dev, train or the pool. A cap takes the examples with the lowest hashes.
 
-    Limits: near duplicates are not searched. The owner of a data set can move a tag, but not a commit. A
-    folder has no revision, so nothing checks that it holds what `revision` names; the record's fingerprint is
-    that of the examples read. In a local folder of CSV files `datasets` reads 'NA' and 'null' as missing
-    values; the task `files` does not.
+    Limits: near duplicates are not searched. The owner of a data set can move a tag, but not a commit. A folder has no revision, so nothing
+    checks that it holds what `revision` names; the record's fingerprint is that of the examples read. In a local folder of CSV files
+    `datasets` reads 'NA' and 'null' as missing values; the task `files` does not.
     """
 
     path: ContentPath

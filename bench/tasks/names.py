@@ -20,16 +20,14 @@ MOST_WORDS = 60
 class Names(MadeFromSource):
     """Docstring -> the words of the object's name, about 34,000 pairs.
 
-    This is the *extreme summarisation* of Allamanis, Peng, Sutton 2016 (arXiv 1602.03001), from descriptions
-    instead of bodies. The source is the docstring before its first section or doctest, at most 60 words. The
-    target is the name in two to eight lower-case words. Dunder names are left out, and a leading underscore
-    is dropped. A docstring that contains the name, in any spelling, is left out. Removing the name from it
-    would show where the answer was.
+    This is the *extreme summarisation* of Allamanis, Peng, Sutton 2016 (arXiv 1602.03001), from descriptions instead of bodies. The source
+    is the docstring before its first section or doctest, at most 60 words. The target is the name in two to eight lower-case words. Dunder
+    names are left out, and a leading underscore is dropped. A docstring that contains the name, in any spelling, is left out. Removing the
+    name from it would show where the answer was.
 
-    Limits: pretrained models may have read these same files. The text is ASCII English about software, much
-    of it by few authors. The data depends on the installed versions, so results are comparable only with
-    equal fingerprints. Several names would suit an object, so no model comes near 100. Names of private
-    objects (a quarter) are terser than public ones.
+    Limits: pretrained models may have read these same files. The text is ASCII English about software, much of it by few authors. The data
+    depends on the installed versions, so results are comparable only with equal fingerprints. Several names would suit an object, so no
+    model comes near 100. Names of private objects (a quarter) are terser than public ones.
     """
 
     max_source_tokens: int = Field(default=64, ge=4)

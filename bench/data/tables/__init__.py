@@ -1,5 +1,4 @@
-"""Reads files of rows into columns of text, strictly. `bench init`, the task `files` and the text `files` all
-use `read`.
+"""Reads files of rows into columns of text, strictly. `bench init`, the task `files` and the text `files` all use `read`.
 
 settings    settings for reading a file
 content     bytes; files whose content differs from their suffix

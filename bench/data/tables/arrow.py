@@ -58,8 +58,7 @@ def _table(file: str, kind: str, schema: Any, rows: int, column: Any) -> Table:
 
 
 def _plain(column: Any) -> list[Any]:
-    """Return the Python values of a column. Floats and dates become Arrow's text for them, and NaN becomes
-    None."""
+    """Return the Python values of a column. Floats and dates become Arrow's text for them, and NaN becomes None."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

@@ -102,8 +102,7 @@ def _resolve(table: Table, name: str) -> tuple[str, tuple[Step, ...]]:
 
 
 def _walk(value: Any, steps: Sequence[Step]) -> Any:
-    """Return a part of a value. It is None where a list is too short or an object lacks the key. Raises
-    TypeError."""
+    """Return a part of a value. It is None where a list is too short or an object lacks the key. Raises TypeError."""
     for at, step in enumerate(steps):
         if value is None:
             return None

@@ -74,8 +74,7 @@ def binary_format(data: bytes) -> Format | None:
 
 
 def format_of(file: str, data: bytes, given: Format | None) -> Format:
-    """Return the requested format, or else the format of the suffix. Raises DataError where the bytes have
-    another one."""
+    """Return the requested format, or else the format of the suffix. Raises DataError where the bytes have another one."""
     found = binary_format(data)
     suffix = suffix_of(file)
     if given is None and suffix not in SUFFIXES:

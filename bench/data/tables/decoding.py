@@ -31,8 +31,7 @@ def utf_16_without_mark(data: bytes, text: str) -> str:
 
 
 def decode(file: str, data: bytes, settings: TableSettings) -> tuple[str, tuple[str, ...]]:
-    """Return the text, and notes about it. Raises DataError with the line where the bytes are not in this
-    encoding."""
+    """Return the text, and notes about it. Raises DataError with the line where the bytes are not in this encoding."""
     encoding = settings.encoding or encoding_of(data)
     try:
         text = data.decode(encoding, settings.encoding_errors or "strict").removeprefix(MARK)

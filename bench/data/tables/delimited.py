@@ -54,8 +54,7 @@ def first_lines(text: str) -> Iterator[str]:
 def layout(text: str, usual: str, settings: TableSettings) -> Layout:
     """Return the layout of a file.
 
-    The delimiter comes from the settings, else from a first line such as `sep=;`, which Excel obeys, else it
-    is `usual`.
+    The delimiter comes from the settings, else from a first line such as `sep=;`, which Excel obeys, else it is `usual`.
     """
     skipped = settings.skip_lines or 0
     separator = _EXCEL_SEPARATOR.fullmatch(next(islice(first_lines(text), skipped, None), "").rstrip("\r\n"))
@@ -66,9 +65,8 @@ def layout(text: str, usual: str, settings: TableSettings) -> Layout:
 def read_delimited(file: str, text: str, usual: str, settings: TableSettings, wanted: Collection[str] | None = None) -> Table:
     """Read all rows. Each row must have as many fields as the header. Blank lines are not rows.
 
-    `usual` is the delimiter where neither the settings nor the file names one. `wanted` holds the columns to
-    keep; None keeps all. Raises DataError with the line where rows do not fit, or where a quoted field looks
-    like several rows.
+    `usual` is the delimiter where neither the settings nor the file names one. `wanted` holds the columns to keep; None keeps all. Raises
+    DataError with the line where rows do not fit, or where a quoted field looks like several rows.
     """
     csv.field_size_limit(max(csv.field_size_limit(), len(text)))
     how = layout(text, usual, settings)
@@ -140,8 +138,7 @@ class _Rows:
             raise DataError(fault) from e
 
     def check(self, text: str, settings: TableSettings) -> None:
-        """Raise DataError where rows do not fit the header, or where records are likely to be several rows.
-        Else add notes."""
+        """Raise DataError where rows do not fit the header, or where records are likely to be several rows. Else add notes."""
         if self.misfits:
             raise DataError(self._misfits(settings))
         notes, delimiter = [], self.how.delimiter

@@ -35,8 +35,7 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_object)
 
 
 def read_json_lines(file: str, text: str) -> Table:
-    """Read one object from each line. Raises DataError with the first faulty line and the number of faulty
-    lines."""
+    """Read one object from each line. Raises DataError with the first faulty line and the number of faulty lines."""
     lines = text.split("\n") if "\n" in text else text.split("\r")
     records, numbers, faults = [], [], []
     for number, line in enumerate(lines, 1):
@@ -63,8 +62,7 @@ def read_json_lines(file: str, text: str) -> Table:
 def read_json(file: str, text: str, path: str | None) -> Table:
     """Read one JSON value that holds rows, or else a JSON object on each line.
 
-    `path` is where the rows are in the value, such as 'data' or 'data.train'. None means that the value
-    itself shows it.
+    `path` is where the rows are in the value, such as 'data' or 'data.train'. None means that the value itself shows it.
     """
     try:
         value = _DECODER.decode(text)
@@ -86,8 +84,7 @@ def read_json(file: str, text: str, path: str | None) -> Table:
 
 
 def lists_in(text: str) -> dict[str, int]:
-    """Return the name of each list of rows in a JSON object -> its number of rows. Text that is not a JSON
-    object gives {}."""
+    """Return the name of each list of rows in a JSON object -> its number of rows. Text that is not a JSON object gives {}."""
     value = parsed(text)
     return _lists(value) if isinstance(value, dict) else {}
 

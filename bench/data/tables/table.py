@@ -9,8 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """The columns of a file. Values become text only when a column is requested, so an unused column of lists
-    does no harm."""
+    """The columns of a file. Values become text only when a column is requested, so an unused column of lists does no harm."""
 
     file: str
     kind: str

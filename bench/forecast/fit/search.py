@@ -14,8 +14,7 @@ from bench.training.positions import needed, positions
 from bench.training.shrinking import Kept, kept_layers, layer_counts, shrunk_config
 
 PARTS_OF_A_DECODER = (2, 4)
-"""Students keep a half or a quarter of the decoder: 8 and 4 of 16 layers, 6 and 3 of 12 (Shleifer and Rush
-2020)."""
+"""Students keep a half or a quarter of the decoder: 8 and 4 of 16 layers, 6 and 3 of 12 (Shleifer and Rush 2020)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +75,7 @@ class Answer:
     rows: tuple[Row, ...]
     """Settings that were compared, including that of the query."""
     micro_batches: Peak
-    """Peak of the setting of the query with its batch divided into micro-batches, by the examples of one
-    micro-batch."""
+    """Peak of the setting of the query with its batch divided into micro-batches, by the examples of one micro-batch."""
     generation: Peak
     students: tuple[Student, ...]
 
@@ -113,8 +111,7 @@ class Answer:
 def what_fits(model: NamedModel, query: FitQuery, progress: Progress, workers: int | None = None) -> Answer:
     """Simulate the settings worth comparing, and the students, in parallel processes.
 
-    Raises BenchError where the model has fewer positions than the sequences have tokens, or where the setting
-    is impossible.
+    Raises BenchError where the model has fewer positions than the sequences have tokens, or where the setting is impossible.
     """
     architecture, setting, lengths = model.architecture, query.setting, query.lengths
     config = architecture.config
@@ -155,8 +152,7 @@ def what_fits(model: NamedModel, query: FitQuery, progress: Progress, workers: i
 def refuse_what_never_fits(answer: Answer, table: tuple[Card, ...]) -> None:
     """Raise BenchError where the batch fits in no setting, and no micro-batch fits in the query's setting.
 
-    The error names the least memory that the batch takes, and the smallest GPU of the table that has room for
-    it.
+    The error names the least memory that the batch takes, and the smallest GPU of the table that has room for it.
     """
     query, room = answer.query, answer.query.room
     least = answer.least()

@@ -6,8 +6,7 @@
     find(model)                       a hub id, folder or shape -> NamedModel with its Architecture
     batches_peak_bytes(batches, ...)  -> the peak of a recipe of a suite
 
-A workload is a `TrainingStep` or a `Generation`. Other packages import names from here and nothing from the
-modules within:
+A workload is a `TrainingStep` or a `Generation`. Other packages import names from here and nothing from the modules within:
 
     workload, snapshots       input and output
     predict                   divides the work, and adds up step and optimizer

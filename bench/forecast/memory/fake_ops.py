@@ -25,8 +25,7 @@ class _Output(NamedTuple):
     """Description of a tensor that an operation returns."""
 
     alias_of: int
-    """Index of the earlier tensor it is, or whose storage it shares (arguments first, then outputs); -1 for a
-    new tensor."""
+    """Index of the earlier tensor it is, or whose storage it shares (arguments first, then outputs); -1 for a new tensor."""
     is_same: bool
     """Whether it is that earlier tensor itself."""
     is_changed: bool

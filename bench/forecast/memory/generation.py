@@ -14,8 +14,7 @@ from bench.forecast.memory.workload import Generation
 from bench.training.generation import generate_batch, generation_config
 
 SIMULATED_TOKENS = 4
-"""Tokens that are simulated. The first two differ from all others; each later token adds the same keys and
-values."""
+"""Tokens that are simulated. The first two differ from all others; each later token adds the same keys and values."""
 
 
 def simulate_generation(generation: Generation) -> Peak:

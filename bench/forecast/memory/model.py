@@ -31,8 +31,7 @@ def parameter_shapes(architecture: Architecture) -> tuple[torch.Size, ...]:
 
 
 def with_dropout(config: Any, dropout: float | None) -> Any:
-    """Return a copy of the config with this dropout rate, as `checkpoints.load` sets it; None changes
-    nothing."""
+    """Return a copy of the config with this dropout rate, as `checkpoints.load` sets it; None changes nothing."""
     copied = copy.deepcopy(config)
     for name in DROPOUTS:
         if dropout is not None and hasattr(copied, name):

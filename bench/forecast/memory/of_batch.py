@@ -19,8 +19,7 @@ BYTES_A_PARAMETER = 4
 def batches_peak_bytes(batches: Sequence[Batch], cache: Path, kernels: Kernels) -> int:
     """Return the peak memory of tensors in bytes: the largest of the batches.
 
-    `cache` is the folder of the cache, which holds the checkpoints. Raises BenchError where the family of a
-    model is not known.
+    `cache` is the folder of the cache, which holds the checkpoints. Raises BenchError where the family of a model is not known.
     """
     most = []
     for batch in batches:

@@ -30,9 +30,8 @@ class OptimizerMemory:
 def optimizer_memory(shapes: Sequence[torch.Size], optimizer: Optimizer) -> OptimizerMemory:
     """Return the memory of an optimizer for trained parameters of these shapes.
 
-    Parameters do not depend on each other, so one and two parameters of each shape are simulated. Their
-    difference is what each parameter adds, and the rest is shared. Raises BenchError where the optimizer is
-    not installed.
+    Parameters do not depend on each other, so one and two parameters of each shape are simulated. Their difference is what each parameter
+    adds, and the rest is shared. Raises BenchError where the optimizer is not installed.
     """
     check_optimizer(optimizer)
     counts = Counter(shapes)

@@ -19,8 +19,7 @@ from bench.system import processes
 def peak(workload: Workload) -> Peak:
     """Return the peak memory of a workload, by running it without numbers.
 
-    Raises CheckpointError where `freeze` does not suit the model, and BenchError where the optimizer is not
-    installed.
+    Raises CheckpointError where `freeze` does not suit the model, and BenchError where the optimizer is not installed.
     """
     return _finished(workload, _simulated(workload))
 

@@ -1,16 +1,14 @@
 """Runs real code on a model without weights, and computes nothing.
 
-Everything runs as in a real step, operation by operation; `fake_ops` supplies the result of each operation.
-Shapes, types and lifetimes of all tensors are the real ones, and no number is stored. Where code asks for a
-number, the answer is fixed here:
+Everything runs as in a real step, operation by operation; `fake_ops` supplies the result of each operation. Shapes, types and lifetimes of
+all tensors are the real ones, and no number is stored. Where code asks for a number, the answer is fixed here:
 
     a loss                              1.0
     which tokens of labels count        all that a label has in each example: no label is padded
     whether a search for beams goes on  yes
 
-Attention masks are made as for documents of different lengths; transformers leaves out the mask of a batch
-without padding. A GPU is simulated on the CPU, since torch without CUDA cannot run its operations: `_ON_CUDA`
-holds the differences.
+Attention masks are made as for documents of different lengths; transformers leaves out the mask of a batch without padding. A GPU is
+simulated on the CPU, since torch without CUDA cannot run its operations: `_ON_CUDA` holds the differences.
 """
 
 from __future__ import annotations

@@ -15,8 +15,7 @@ from bench.forecast.memory.snapshots import CATEGORIES, Category, MemorySnapshot
 _ADD, _COPY = torch.ops.aten.add.Tensor, torch.ops.aten._to_copy.default
 
 BLOCK = 512
-"""CUDA's caching allocator in torch rounds up to multiples of so many bytes (kMinBlockSize,
-c10/cuda/CUDACachingAllocator.h)."""
+"""CUDA's caching allocator in torch rounds up to multiples of so many bytes (kMinBlockSize, c10/cuda/CUDACachingAllocator.h)."""
 
 
 class AllocationTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -41,9 +41,8 @@ class TrainingStep:
 
     architecture: Architecture
     settings: Tuning
-    """Memory depends on optimizer, freeze, dropout, label_smoothing, lora and checkpointing. It also depends
-    on whether the batch is divided into micro-batches: the batch of a peak is then the number of examples of
-    one micro-batch."""
+    """Memory depends on optimizer, freeze, dropout, label_smoothing, lora and checkpointing. It also depends on whether the batch is
+    divided into micro-batches: the batch of a peak is then the number of examples of one micro-batch."""
     precision: Precision
     lengths: SequenceLengths
     kernels: Kernels = "cuda"
