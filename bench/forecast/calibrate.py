@@ -105,8 +105,8 @@ class Stopwatch:
 
 def calibrate(recipe: Recipe, folder: Path, device: str, profilers: Mapping[str, Profiler]) -> Throughput:
     """Measure a kind of work on this device now. `folder` is the cache. Raises BenchError where that is impossible."""
-    dry = DryStore(folder, no_progress).context
-    short = recipe.calibration_run(STEP_FLOPS[device], dry)
+    short = recipe.calibration_run(STEP_FLOPS[device], DryStore(folder, no_progress).context)
+    watch = Stopwatch()
     with tempfile.TemporaryDirectory() as made:
         stage = _Stage(Path(made), folder, device)
         for needed in short.inputs():
@@ -114,14 +114,12 @@ def calibrate(recipe: Recipe, folder: Path, device: str, profilers: Mapping[str,
         for profiler in profilers.values():
             profiler.prepare()
         resident = _resident_bytes()
-        watch = Stopwatch()
         with window(profilers, device) as seen:
             stage.make(short, watch)
-    seconds_per_flop, kwh = watch.seconds_per_flop, seen.kwh()
-    around = max(0.0, seen.wall_s - seconds_per_flop * sum(watch.flops))
+    kwh = seen.kwh()
     return Throughput(
-        around_s=around,
-        seconds_per_flop=seconds_per_flop,
+        around_s=max(0.0, seen.wall_s - watch.seconds_per_flop * sum(watch.flops)),
+        seconds_per_flop=watch.seconds_per_flop,
         steps=len(watch.flops),
         watts=None if kwh is None else 3.6e6 * kwh / seen.wall_s,
         resident_bytes=resident,

@@ -145,9 +145,9 @@ def on_this_machine(
 
     `starts` maps a task label to the seconds in which the process of an arm starts.
     """
-    cpu = finder.device == "cpu"
-    throughputs = finder.throughputs(_recipes(planned), progress)
-    peaks = finder.peaks(_recipes(planned), "cpu" if cpu else "cuda", store.context, progress)
+    cpu, recipes = finder.device == "cpu", _recipes(planned)
+    throughputs = finder.throughputs(recipes, progress)
+    peaks = finder.peaks(recipes, "cpu" if cpu else "cuda", store.context, progress)
     facts: dict[str, Any] = machine.facts()
     if cpu:
         name, room = facts["cpu"], psutil.virtual_memory().total / max(1, finder.workers)
@@ -156,9 +156,8 @@ def on_this_machine(
 
         name = facts["gpus"][0]["name"] if facts["gpus"] else "GPU"
         room = float(torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory)
-    processes = f"{finder.workers} process" + "es" * (finder.workers != 1)
     return ThisMachine(
-        title=f"{name}, {processes} at a time",
+        title=f"{name}, {finder.workers} process{'es' * (finder.workers != 1)} at a time",
         room_bytes=room,
         throughputs=throughputs,
         peaks=peaks,

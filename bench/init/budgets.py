@@ -92,29 +92,22 @@ class Spending:
 
     def short(self) -> list[str]:
         """Return sentences about the strategies and budgets whose compute costs more than the labels leave."""
-        if self.costs is None:
-            return []
         found = []
         for budget in self.budgets:
-            for name, wanted, flops in self._arms(budget):
-                left = budget - self.bought(wanted, budget) * self.label_usd
-                if flops * self.flop_usd * MARGIN > left:
-                    needs = flops * self.flop_usd
+            for name, wanted, flops in self.arms(budget):
+                left, needs = budget - self.bought(wanted, budget) * self.label_usd, flops * self.flop_usd
+                if needs * MARGIN > left:
                     found.append(f"{name} needs about {needs:.2g} USD for compute; of {budget:g} USD, {left:.2g} are left after the labels")
         return found
 
-    def _arms(self, budget: float) -> list[tuple[str, float, float]]:
-        """Return (strategy, wanted label share, FLOPs that the purse pays) of each strategy."""
+    def arms(self, budget: float) -> list[tuple[str, float, float]]:
+        """Return (strategy, wanted label share, FLOPs that the purse pays) of each strategy, or none where FLOPs are unknown."""
         if self.costs is None:
             return []
         shares = {"annotate": LABEL_SHARE, "distill": SHARE_BESIDE_A_TEACHER, "sft": SHARE_BESIDE_A_TEACHER}
         return [
             (label, share, self.costs[label].flops(self.start + self.bought(share, budget), self.pool)) for label, share in shares.items()
         ]
-
-    def computing_usd(self, budget: float) -> dict[str, float]:
-        """Return what each strategy pays for compute if it buys labels with this budget. Empty where FLOPs are unknown."""
-        return {name: flops * self.flop_usd for name, _, flops in self._arms(budget)}
 
     def flops(self, test: int) -> float | None:
         """Return the FLOPs of the whole suite for one seed, including test documents. None where they are unknown."""
@@ -150,7 +143,7 @@ def spending(
     if budgets:
         return found
     if label_usd == 0:
-        needs = max((flops for _, _, flops in found._arms(1.0)), default=0.0)
+        needs = max((flops for _, _, flops in found.arms(1.0)), default=0.0)
         return replace(found, budgets=(nice(MARGIN * needs * flop_usd) or 10.0,))
     large = nice((train - start) * label_usd / LABEL_SHARE, down=True) or 1.0
     while (found := replace(found, budgets=(nice(large * SMALL_BUDGET), large))).short():

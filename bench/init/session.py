@@ -60,7 +60,14 @@ def write(data: Path, wanted: InitOptions, cache: Path, show: Callable[[str], No
     prompts.dollars(wanted.budgets, "--budget-usd")
     prompts.dollars([wanted.label_usd or 0.0], "--label-usd", at_least=0)
     table = read_file.read(data, (*wanted.source, *wanted.target), wanted.field, prompts.is_header if wanted.ask else None)
-    _show_columns(table, show)
+    show(f"{shown(table.file.name)}: {table.kind}, {table.rows:,} rows")
+    for column in columns.columns(table).values():
+        words = f", half of them {column.words:g} words or fewer" if column.filled else ""
+        show(f"  {shown(column.name)}: {column.filled:,} filled, {column.empty:,} empty, {column.distinct:,} different{words}")
+    for left_out, why in table.not_text.items():
+        show(f"  {shown(left_out)}: left out, because it {why}")
+    for trouble in table.troubles:
+        show(trouble)
     choice = _choice(table, wanted, show)
     model = large(wanted.model, cache)
     seen = profile_dataset(table, choice, model)
@@ -76,17 +83,6 @@ def write(data: Path, wanted: InitOptions, cache: Path, show: Callable[[str], No
         show(f"The budget is small: {short}.")
     show(f"wrote {out}: {arms} arms. Next: bench plan {shlex.quote(str(out))}, then bench run {shlex.quote(str(out))}")
     return out
-
-
-def _show_columns(table: Table, show: Callable[[str], None]) -> None:
-    show(f"{shown(table.file.name)}: {table.kind}, {table.rows:,} rows")
-    for column in columns.columns(table).values():
-        words = f", half of them {column.words:g} words or fewer" if column.filled else ""
-        show(f"  {shown(column.name)}: {column.filled:,} filled, {column.empty:,} empty, {column.distinct:,} different{words}")
-    for name, why in table.not_text.items():
-        show(f"  {shown(name)}: left out, because it {why}")
-    for trouble in table.troubles:
-        show(trouble)
 
 
 def _choice(table: Table, wanted: InitOptions, show: Callable[[str], None]) -> ColumnChoice:

@@ -149,8 +149,8 @@ def _bought(spent: Spending, wanted: float) -> str:
 
 def _rest(spent: Spending, strategy: str) -> str:
     """Return what compute costs with the largest budget, as a part of a sentence."""
-    computing = spent.computing_usd(max(spent.budgets))
-    return f"; with the largest budget, compute costs about {computing[strategy]:.2g} USD" if computing else ""
+    computing = [flops * spent.flop_usd for name, _, flops in spent.arms(max(spent.budgets)) if name == strategy]
+    return f"; with the largest budget, compute costs about {computing[0]:.2g} USD" if computing else ""
 
 
 def _flow(part: Part) -> str:

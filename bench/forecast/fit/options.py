@@ -68,40 +68,23 @@ def check(asked: Setting, card: Card | None) -> None:
 def candidate_settings(asked: Setting, architecture: Architecture, computes_bf16: bool) -> tuple[Setting, ...]:
     """Return the settings to compare: those in the query's precision, and the query in the other precision.
 
-    To answer within seconds, two kinds are left out: LoRA with another optimizer or freeze than the query
-    has, and checkpointing with nothing frozen unless the query asks for it.
+    All have the dropout and the LoRA rank of the query. A model without an encoder has none that freezes it. To answer within seconds, two
+    kinds are left out: LoRA with another optimizer or freeze than the query has, and checkpointing with nothing frozen unless the query
+    asks for it.
     """
-    freeze = "embeddings" if asked.tuning.freeze == "none" else asked.tuning.freeze
-    found = []
-    for one in all_settings(asked, architecture):
-        tuning = one.tuning
-        if one.precision != asked.precision:
-            compared = tuning.model_copy(update={"optimizer": asked.tuning.optimizer}) == asked.tuning
-        elif tuning.lora:
-            compared = (tuning.freeze, tuning.optimizer) == (freeze, asked.tuning.optimizer)
-        else:
-            compared = not tuning.checkpointing or tuning.freeze in (asked.tuning.freeze, "embeddings", "encoder")
-        if compared and (one.precision == "fp32" or computes_bf16):
-            found.append(one)
-    return tuple(found)
-
-
-def all_settings(asked: Setting, architecture: Architecture) -> tuple[Setting, ...]:
-    """Return all settings with the dropout and the LoRA rank of the query.
-
-    A model without an encoder has none that freezes it.
-    """
+    wanted, found = asked.tuning, []
     freezes = [one for one in get_args(Freeze) if one != "encoder" or architecture.config.is_encoder_decoder]
     optimizers = [one for one in get_args(Optimizer) if is_installed(one)]
-    adapters = asked.tuning.lora or Lora()
-    ways = product(get_args(Precision), optimizers, freezes, (False, True), (None, adapters))
-    return tuple(
-        Setting(
-            precision=precision,
-            tuning=asked.tuning.model_copy(
-                update={"optimizer": optimizer, "freeze": freeze, "checkpointing": checkpointing, "lora": lora},
-            ),
-        )
-        for precision, optimizer, freeze, checkpointing, lora in ways
-        if not lora or freeze != "none"
-    )
+    ways = product(get_args(Precision), optimizers, freezes, (False, True), (None, wanted.lora or Lora()))
+    for precision, optimizer, freeze, checkpointing, lora in ways:
+        changed = {"optimizer": optimizer, "freeze": freeze, "checkpointing": checkpointing, "lora": lora}
+        tuning = wanted.model_copy(update=changed)
+        if precision != asked.precision:
+            compared = tuning.model_copy(update={"optimizer": wanted.optimizer}) == wanted
+        elif lora:
+            compared = (freeze, optimizer) == ("embeddings" if wanted.freeze == "none" else wanted.freeze, wanted.optimizer)
+        else:
+            compared = not checkpointing or freeze in (wanted.freeze, "embeddings", "encoder")
+        if compared and (precision == "fp32" or computes_bf16) and (not lora or freeze != "none"):
+            found.append(Setting(precision=precision, tuning=tuning))
+    return tuple(found)

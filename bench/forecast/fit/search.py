@@ -9,7 +9,7 @@ from bench.errors import BenchError
 from bench.forecast.fit import options
 from bench.forecast.fit.options import Setting
 from bench.forecast.gpus import CONTEXT_BYTES, GIB, KEPT_FREE, Card
-from bench.forecast.memory import Architecture, Category, Generation, NamedModel, Peak, SequenceLengths, parameters, peaks
+from bench.forecast.memory import Architecture, Generation, NamedModel, Peak, SequenceLengths, parameters, peaks
 from bench.training.positions import needed, positions
 from bench.training.shrinking import Kept, kept_layers, layer_counts, shrunk_config
 
@@ -44,11 +44,10 @@ class FitQuery:
 
 @dataclass(frozen=True)
 class Row:
-    """A setting, its memory and its FLOPs."""
+    """A setting, the peak memory of its training step, and its FLOPs."""
 
     setting: Setting
     peak: Peak
-    """Peak memory of a training step."""
     flops: float
     """FLOPs for one example, including those that checkpointing computes twice."""
 
@@ -88,10 +87,6 @@ class Answer:
         """Return the bytes on a GPU, including the CUDA context."""
         return peak.total(batch) + self.query.context_bytes
 
-    def parts(self, batch: int) -> dict[Category, int]:
-        """Return the bytes of the query's setting by category."""
-        return self.row.peak.at(batch)
-
     def fits(self, row: Row, card: Card) -> bool:
         """Return whether the query's batch fits a GPU that can compute in the precision of the row."""
         possible = card.computes_bf16 or row.setting.precision == "fp32"
@@ -102,10 +97,6 @@ class Answer:
         fitting = [row for row in self.rows if self.fits(row, card)]
         fewest = min((len(row.setting.changes(self.query.setting)) for row in fitting), default=0)
         return tuple(sorted((row for row in fitting if len(row.setting.changes(self.query.setting)) == fewest), key=lambda row: row.flops))
-
-    def least(self) -> Row:
-        """Return the setting that takes the least memory."""
-        return min(self.rows, key=lambda row: (row.peak.total(self.query.batch), row.flops))
 
 
 def what_fits(model: NamedModel, query: FitQuery, progress: Progress, workers: int | None = None) -> Answer:
@@ -155,7 +146,7 @@ def refuse_what_never_fits(answer: Answer, table: tuple[Card, ...]) -> None:
     The error names the least memory that the batch takes, and the smallest GPU of the table that has room for it.
     """
     query, room = answer.query, answer.query.room
-    least = answer.least()
+    least = min(answer.rows, key=lambda row: (row.peak.total(query.batch), row.flops))  # takes the least memory
     takes = least.peak.total(query.batch)
     if room is None or query.card is None or takes <= room or answer.micro_batches.largest_batch(room):
         return

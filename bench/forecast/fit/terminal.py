@@ -38,7 +38,7 @@ def blocks(answer: Answer) -> Iterator[RenderableType]:
     by_batch = _table([], ["batch", *CATEGORIES, "CUDA", "total", *(["fits"] if card else [])])
     for batch in sorted({*BATCHES, query.batch}):
         total = answer.row.peak.total(batch)
-        sizes = [*answer.parts(batch).values(), query.context_bytes, total + query.context_bytes]
+        sizes = [*answer.row.peak.at(batch).values(), query.context_bytes, total + query.context_bytes]
         fits = [] if room is None else ["yes" if total <= room else "no"]
         by_batch.add_row(str(batch), *(f"{size / GIB:.2f}" for size in sizes), *fits)
     yield by_batch
