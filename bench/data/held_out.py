@@ -17,10 +17,8 @@ Words = tuple[str, ...]
 
 
 def without(documents: Iterable[Example], held_out: Sequence[Example]) -> tuple[Example, ...]:
-    """Return the documents that contain no source of `held_out`, and no target of four words or more.
-
-    Only letters and digits are compared, without case. Reworded text is not found.
-    """
+    """Return the documents that contain no source of `held_out`, and no target of four words or more. Only letters and digits are compared,
+    without case. Reworded text is not found."""
     index: dict[Words, list[Words]] = {}
     for example in held_out:
         source, target = _words(example.source), _words(example.target or "")

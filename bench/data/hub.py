@@ -34,11 +34,8 @@ class DataSet:
     """(name in the result, name of the split in the data set)."""
 
     def load(self, cache: Path) -> Mapping[str, Any]:
-        """Return name -> `datasets.Dataset`.
-
-        The places are tried in this order: the folder that `--data` names, bench's cache, a complete snapshot in the hub's cache on this
-        machine, the Hub. Data from the last two is kept in bench's cache. Raises DataError.
-        """
+        """Return name -> `datasets.Dataset`. The places are tried in this order: the folder that `--data` names, bench's cache, a complete
+        snapshot in the hub's cache on this machine, the Hub. Data from the last two is kept in bench's cache. Raises DataError."""
         folder = folder_of(self.path, DATA) or expanded(self.path)
         if folder.is_dir():
             # `datasets` identifies a local file by its path and mtime, so each content gets a cache of its
@@ -75,10 +72,8 @@ class DataSet:
             shutil.rmtree(arrow, ignore_errors=True)
 
     def _commit(self) -> str:
-        """Return the commit that the revision names.
-
-        It is requested first, with a time limit, because `datasets` alone would retry for minutes.
-        """
+        """Return the commit that the revision names. It is requested first, with a time limit, because `datasets` alone would retry for
+        minutes."""
         from huggingface_hub import HfApi
         from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 

@@ -47,11 +47,8 @@ class Sifted:
 
 
 def text_of(value: object) -> str | None:
-    """Return a cell as text. Numbers and booleans are written as in JSON, but 1.0 becomes '1': equal numbers give the same text.
-
-    Returns None for None and for NaN, which pandas writes where a value is missing. Raises TypeError for a
-    list, an object, or a lone surrogate.
-    """
+    """Return a cell as text. Numbers and booleans are written as in JSON, but 1.0 becomes '1': equal numbers give the same text. Returns
+    None for None and for NaN, which pandas writes where a value is missing. Raises TypeError for a list, an object, or a lone surrogate."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, str):

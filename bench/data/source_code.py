@@ -50,10 +50,7 @@ def installed(packages: tuple[str, ...]) -> dict[str, str]:
 
 
 def documented_objects(packages: dict[str, str], cache: Path, progress: Progress) -> Iterator[DocumentedObject]:
-    """Yield all documented objects of `packages` (name -> version), package by package.
-
-    They are cached as JSON lines under `cache`.
-    """
+    """Yield all documented objects of `packages` (name -> version), package by package. They are cached as JSON lines under `cache`."""
     folder = cache / "source_code" / f"extractor-{EXTRACTOR}-python-{platform.python_version()}"
     for done, (package, package_version) in enumerate(packages.items()):
         progress(f"reading the source of {package}", done, len(packages))

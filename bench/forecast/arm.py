@@ -50,11 +50,8 @@ class Forecast:
 
     @property
     def exact(self) -> bool:
-        """Whether no cost depends on text that a model has yet to generate.
-
-        Then the dollars equal those of the ledger; otherwise they are an upper bound. Text that a model
-        generated and a store keeps is known.
-        """
+        """Whether no cost depends on text that a model has yet to generate. Then the dollars equal those of the ledger; otherwise they are
+        an upper bound. Text that a model generated and a store keeps is known."""
         return not any(map(_generates, self.works))
 
     @property

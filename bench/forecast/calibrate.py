@@ -52,10 +52,8 @@ class Throughput:
 
 
 def kind(recipe: Recipe, context: str) -> str:
-    """Return a key that is the same for all work of the same speed.
-
-    `context` holds everything else that decides the speed, such as the data and the device.
-    """
+    """Return a key that is the same for all work of the same speed. `context` holds everything else that decides the speed, such as the
+    data and the device."""
     text = json.dumps([context, recipe.speed_identity()], sort_keys=True)
     return f"{type(recipe).__name__.lower()}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
@@ -128,10 +126,8 @@ def calibrate(recipe: Recipe, folder: Path, device: str, profilers: Mapping[str,
 
 @cache
 def _resident_bytes() -> int:
-    """Return the resident memory before the first calibration of this process, with all libraries loaded.
-
-    It is cached, so remains of one calibration do not count for the next.
-    """
+    """Return the resident memory before the first calibration of this process, with all libraries loaded. It is cached, so remains of one
+    calibration do not count for the next."""
     return int(psutil.Process().memory_info().rss)
 
 

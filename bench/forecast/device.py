@@ -22,10 +22,8 @@ class ResourceUse:
 
     @staticmethod
     def together(taken: Iterable[ResourceUse]) -> ResourceUse:
-        """Return the totals of work done one after the other.
-
-        Times and energy are sums, and missing where one is missing. Memory is the largest known peak.
-        """
+        """Return the totals of work done one after the other. Times and energy are sums, and missing where one is missing. Memory is the
+        largest known peak."""
         each = list(taken)
         peaks = [one.peak_bytes for one in each if one.peak_bytes is not None]
         return ResourceUse(added([one.seconds for one in each]), added([one.kwh for one in each]), max(peaks, default=None))

@@ -48,10 +48,8 @@ class Card:
 
 
 def cards(file: Path | None = None) -> tuple[Card, ...]:
-    """Return the GPUs of the published table, or of a CSV file with the same columns, in order of memory.
-
-    Raises BenchError where the file is not such a table.
-    """
+    """Return the GPUs of the published table, or of a CSV file with the same columns, in order of memory. Raises BenchError where the file
+    is not such a table."""
     if file is None:
         rows = published.rows("cards")
     else:
@@ -81,10 +79,8 @@ def cards(file: Path | None = None) -> tuple[Card, ...]:
 
 
 def find(name: str, table: tuple[Card, ...]) -> Card:
-    """Return a GPU by name, or one of a size such as '16GB', which counts as GiB, as makers do.
-
-    Raises BenchError with the nearest names.
-    """
+    """Return a GPU by name, or one of a size such as '16GB', which counts as GiB, as makers do. Raises BenchError with the nearest
+    names."""
     if size := re.fullmatch(SIZE, name.strip(), re.IGNORECASE):
         return Card(name=name, memory_bytes=float(size[1]) * GIB)
     plain = {_plain(card.name): card for card in table}

@@ -54,10 +54,8 @@ class SuiteForecast:
 
     @property
     def written(self) -> SavedForecast:
-        """The forecast to save: only arms that have not ended and of which nothing is made.
-
-        `usd` is the upper bound where the exact cost is unknown.
-        """
+        """The forecast to save: only arms that have not ended and of which nothing is made. `usd` is the upper bound where the exact cost
+        is unknown."""
         found, known = {}, self.suite.spec.prices.paying.known_in_advance
         for arm, total in self.standalone.items():
             planned = self.planned[arm]
@@ -91,10 +89,8 @@ def forecasts(prepared: PreparedSuite, store: DryStore, progress: Progress, *, r
 
 
 def refuse_failing(prepared: PreparedSuite, arms: Sequence[Arm], store: DryStore, progress: Progress) -> None:
-    """Raise BenchError, one line each, for arms that are certain to end in an error.
-
-    The strategy of each column runs once over a store that makes nothing. It runs with its largest budget, with which it gets furthest.
-    """
+    """Raise BenchError, one line each, for arms that are certain to end in an error. The strategy of each column runs once over a store
+    that makes nothing. It runs with its largest budget, with which it gets furthest."""
     furthest = {(arm.task_label, arm.column): arm for arm in sorted(arms, key=lambda arm: arm.budget_usd)}
     faults = []
     for done, ((task, column), arm) in enumerate(furthest.items()):
@@ -115,10 +111,8 @@ def suite_forecast(
     kept: Mapping[str, Record | None] = MappingProxyType({}),
     ratios: Ratios = MappingProxyType({}),
 ) -> SuiteForecast:
-    """Combine the forecast of a suite.
-
-    `kept` maps an arm id to its record; an arm without one has yet to run. Without `ratios`, outputs are expected to be as long as allowed.
-    """
+    """Combine the forecast of a suite. `kept` maps an arm id to its record; an arm without one has yet to run. Without `ratios`, outputs
+    are expected to be as long as allowed."""
     records = {arm: record for arm in planned if (record := kept.get(arm.id))}
     where = device or NoDevice()
     return SuiteForecast(
@@ -141,10 +135,8 @@ def on_this_machine(
     store: DryStore,
     progress: Progress,
 ) -> ThisMachine:
-    """Return this device after it was calibrated with a few steps of every kind of work.
-
-    `starts` maps a task label to the seconds in which the process of an arm starts.
-    """
+    """Return this device after it was calibrated with a few steps of every kind of work. `starts` maps a task label to the seconds in which
+    the process of an arm starts."""
     cpu, recipes = finder.device == "cpu", _recipes(planned)
     throughputs = finder.throughputs(recipes, progress)
     peaks = finder.peaks(recipes, "cpu" if cpu else "cuda", store.context, progress)

@@ -47,10 +47,8 @@ def blocks(plan: SuiteForecast) -> Iterator[RenderableType]:
 
 
 def _is_known(plan: SuiteForecast, arm: Arm) -> bool:
-    """Return whether an arm's dollars are known.
-
-    They are where the meter is known in advance, or where all work that its purse pays is already made.
-    """
+    """Return whether an arm's dollars are known. They are where the meter is known in advance, or where all work that its purse pays is
+    already made."""
     return plan.suite.spec.prices.paying.known_in_advance or is_paid_work_made(plan.suite, plan.planned[arm])
 
 
@@ -153,10 +151,8 @@ def _both(expected: float | None, most: float, exact: bool) -> str:
 
 
 def _spread(total: Total, workers: int, arms: Iterable[float | None]) -> str:
-    """Return a time such as '8 min, 4 min with 2 processes at a time'.
-
-    It is at least that of the longest arm, whose steps run one after the other.
-    """
+    """Return a time such as '8 min, 4 min with 2 processes at a time'. It is at least that of the longest arm, whose steps run one after
+    the other."""
     seconds, longest = total.seconds, max((one for one in arms if one is not None), default=0.0)
     parallel = duration(None if seconds is None else max(longest, seconds / workers))
     return duration(seconds) + (f", {parallel} with {workers} processes at a time" if workers > 1 else "")

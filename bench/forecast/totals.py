@@ -38,10 +38,8 @@ class Total:
 
     @property
     def seconds(self) -> float | None:
-        """Seconds of the work and of the start of processes, one after the other.
-
-        None where the work's are unknown. A start that is unknown is left out.
-        """
+        """Seconds of the work and of the start of processes, one after the other. None where the work's are unknown. A start that is
+        unknown is left out."""
         return added([self.taken.seconds, self.start_s or 0.0])
 
 
@@ -63,18 +61,14 @@ def standalone(suite: Suite, planned: Planned, device: Device, ratios: Ratios) -
 
 
 def deduplicated(suite: Suite, planned: Planned, device: Device, ratios: Ratios) -> Total:
-    """Return the total of all arms, with every piece of work and every label counted once.
-
-    The labels of one task and seed are the most that an arm buys.
-    """
+    """Return the total of all arms, with every piece of work and every label counted once. The labels of one task and seed are the most
+    that an arm buys."""
     return _together(suite, planned, device, ratios, _labels_usd(planned), lambda work: True)  # noqa: ARG005
 
 
 def remaining(suite: Suite, planned: Planned, device: Device, ratios: Ratios, ended: Mapping[Arm, Record]) -> Total:
-    """Return the total that is left: like `deduplicated`, but only for arms that have not ended.
-
-    Work that is already made does not count. Neither do labels that were bought by arms that ended without failing.
-    """
+    """Return the total that is left: like `deduplicated`, but only for arms that have not ended. Work that is already made does not count.
+    Neither do labels that were bought by arms that ended without failing."""
     open_ = {arm: forecast for arm, forecast in planned.items() if arm not in ended}
     had = _labels_usd({arm: forecast for arm, forecast in planned.items() if arm in ended and ended[arm].status != "failed"})
     labels = {drawn: max(0.0, usd - had.get(drawn, 0.0)) for drawn, usd in _labels_usd(open_).items()}
@@ -117,10 +111,8 @@ def _saved_usd(suite: Suite, arm: Arm, work: Work, ratios: Ratios) -> float:
 
 
 def _more(arm: Arm, forecast: Forecast) -> float:
-    """Return the dollars that an arm may spend beyond the forecast.
-
-    It is the rest of the budget if the budget limits the arm and its output lengths are unknown.
-    """
+    """Return the dollars that an arm may spend beyond the forecast. It is the rest of the budget if the budget limits the arm and its
+    output lengths are unknown."""
     if forecast.exact:
         return 0.0
     left = max(0.0, arm.budget_usd - forecast.usd)
@@ -144,10 +136,8 @@ def _known_usd(suite: Suite, arm: Arm, work: Work) -> float:
 
 
 def _metered_usd(suite: Suite, arm: Arm, work: Work, device: Device) -> float | None:
-    """Return the dollars of a work's seconds or kWh, where the purse pays for it and it is not made yet.
-
-    None where the amount is not forecast.
-    """
+    """Return the dollars of a work's seconds or kWh, where the purse pays for it and it is not made yet. None where the amount is not
+    forecast."""
     prices, meter = suite.spec.prices, suite.spec.prices.paying
     if suite.spec.pays.who(work.phase) != "purse" or not work.recipe.on_device or work.shared:  # work that is made has its charges
         return 0.0

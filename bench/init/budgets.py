@@ -128,10 +128,8 @@ class Spending:
 def spending(
     train: int, pool: int, label_usd: float, budgets: Sequence[float], costs: Mapping[str, ArmCost] | None, flop_usd: float
 ) -> Spending:
-    """Return the starting labels, and the budgets where none are given.
-
-    The larger of two budgets buys all labels that can be bought, and leaves enough for compute.
-    """
+    """Return the starting labels, and the budgets where none are given. The larger of two budgets buys all labels that can be bought, and
+    leaves enough for compute."""
     if label_usd == 0:
         start = train
     elif budgets:  # all but those that the largest budget buys, and at least a third

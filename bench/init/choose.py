@@ -146,10 +146,7 @@ def divided(table: Table, choice: ColumnChoice, profile: DatasetProfile, cache: 
 def choose_settings(
     choice: ColumnChoice, profile: DatasetProfile, large: Large, rows: DataSplit, on: Device, label_usd: float, budgets: Sequence[float]
 ) -> Settings:
-    """Return all settings, with as many training labels as the machine can use in the allowed hours.
-
-    Empty `budgets` are chosen here.
-    """
+    """Return all settings, with as many training labels as the machine can use in the allowed hours. Empty `budgets` are chosen here."""
     target = _limit(profile.label_tokens, TARGET_LIMITS, 1.0 if profile.classes else LABELS_FIT)
     source = _limit(profile.document_tokens, SOURCE_LIMITS, DOCUMENTS_FIT)
     source = min(source, large.source_positions(target) or source)

@@ -38,17 +38,13 @@ class Column:
 
     @property
     def is_key(self) -> bool:
-        """Whether the column only identifies rows.
-
-        It has the name of a key, or it has no name of labels and its cells are distinct and mostly one word.
-        """
+        """Whether the column only identifies rows. It has the name of a key, or it has no name of labels and its cells are distinct and
+        mostly one word."""
         return bool(KEYS.intersection(self.parts)) or (self.distinct == self.filled > 1 and self.words <= 1 and not self.rank(LABELS))
 
     def rank(self, names: Sequence[str]) -> int:
-        """Return how well the column's name matches `names`: 0 for no match, and more for a more likely name.
-
-        A name of one word that matches ranks above all others.
-        """
+        """Return how well the column's name matches `names`: 0 for no match, and more for a more likely name. A name of one word that
+        matches ranks above all others."""
         found = [len(names) - i for i, name in enumerate(names) if name in self.parts or f"{name}s" in self.parts]
         return max(found, default=0) + (100 if found and len(self.parts) == 1 else 0)
 
@@ -103,10 +99,8 @@ def named(name: ColumnName) -> str:
 
 
 def _document(table: Table, columns: Mapping[str, Column]) -> tuple[str, str, bool]:
-    """Choose by name, and among several by length. If no name matches, choose the longest, label-like names last.
-
-    Returns (name, reason, whether it is unclear).
-    """
+    """Choose by name, and among several by length. If no name matches, choose the longest, label-like names last. Returns (name, reason,
+    whether it is unclear)."""
     named = [column for column in columns.values() if column.rank(DOCUMENTS) and not column.is_key]
     if named:
         best = max(named, key=lambda c: (c.words, c.rank(DOCUMENTS)))
@@ -121,10 +115,8 @@ def _document(table: Table, columns: Mapping[str, Column]) -> tuple[str, str, bo
 
 
 def _label(table: Table, columns: Mapping[str, Column]) -> tuple[str, str, bool]:
-    """Choose the most likely name. If no name matches, choose the only column left, or that with the fewest distinct cells.
-
-    Returns (name, reason, whether it is unclear).
-    """
+    """Choose the most likely name. If no name matches, choose the only column left, or that with the fewest distinct cells. Returns (name,
+    reason, whether it is unclear)."""
     named = sorted((c for c in columns.values() if c.rank(LABELS)), key=lambda c: -c.rank(LABELS))
     if named:
         others = [shown(c.name) for c in named[1:]]

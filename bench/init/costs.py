@@ -56,10 +56,8 @@ def strategies(how: Methods) -> dict[str, dict[str, Any]]:
 
 
 def costs(config: Any, compact: Compact, how: Methods, source: float, target: float) -> dict[str, ArmCost] | None:
-    """Return the costs of each strategy, for documents of `source` and labels of `target` tokens.
-
-    `config` is that of the large model. None where a strategy cannot run with this model.
-    """
+    """Return the costs of each strategy, for documents of `source` and labels of `target` tokens. `config` is that of the large model. None
+    where a strategy cannot run with this model."""
     from bench.execution.store import DryStore
     from bench.forecast.arm import forecast
     from bench.suite import arms, suite_file

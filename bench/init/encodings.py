@@ -25,10 +25,8 @@ class Guess(NamedTuple):
 
 
 def guess_encoding(data: bytes) -> Guess:
-    """Guess the encoding: UTF-8, or what the byte order mark says, or else a likely one.
-
-    It never fails, because Latin-1 reads any bytes.
-    """
+    """Guess the encoding: UTF-8, or what the byte order mark says, or else a likely one. It never fails, because Latin-1 reads any
+    bytes."""
     marked = encoding_of(data)
     try:
         text = data.decode(marked)

@@ -63,10 +63,8 @@ class Guessed:
 
 
 def guess(file: Path, field: str | None = None, is_header: IsHeader | None = None) -> tuple[Guessed, tables.Table]:
-    """Return the settings, and the table that they give. Raises DataError where no settings read the file.
-
-    `field` is the path of the rows in a JSON value. `is_header` asks the user; None means that nobody can answer.
-    """
+    """Return the settings, and the table that they give. Raises DataError where no settings read the file. `field` is the path of the rows
+    in a JSON value. `is_header` asks the user; None means that nobody can answer."""
     found, data = Guessed(file=file), load(str(file))
     if field is not None:
         found.set("train_field", field, "as requested")

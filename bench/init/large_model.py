@@ -57,20 +57,16 @@ class Large:
         return layer_counts(self.config) if self.config else None
 
     def source_positions(self, target_tokens: int) -> int | None:
-        """Return how many tokens of a document the model can read beside a label of `target_tokens`.
-
-        None where there is no limit, or it is unknown.
-        """
+        """Return how many tokens of a document the model can read beside a label of `target_tokens`. None where there is no limit, or it is
+        unknown."""
         from bench.training.positions import source_positions
 
         return source_positions(self.config, target_tokens) if self.config else None
 
 
 def large(name: str, cache: Path) -> Large:
-    """Return the model that `--model` names: a part of `models/`, a folder, or a hub id, optionally with '@' and a commit.
-
-    Raises BenchError where it is none of these, or a folder holds no model.
-    """
+    """Return the model that `--model` names: a part of `models/`, a folder, or a hub id, optionally with '@' and a commit. Raises
+    BenchError where it is none of these, or a folder holds no model."""
     if name in registry.names("models"):
         try:
             checkpoint = cast(Checkpoint, registry.find("models", name)())

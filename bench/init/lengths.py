@@ -69,10 +69,8 @@ def words(texts: Sequence[str]) -> Lengths:
 
 
 def tokens(texts: Sequence[str], count: Callable[[list[str]], list[int]] | None, unknown: bool = False) -> Lengths:
-    """Return the lengths in tokens.
-
-    `count` returns the number of tokens of each text. Without it, or where most tokens are unknown, lengths are estimated.
-    """
+    """Return the lengths in tokens. `count` returns the number of tokens of each text. Without it, or where most tokens are unknown,
+    lengths are estimated."""
     if count is None or unknown:
         guesses = (max(TOKENS_A_WORD * len(text.split()), len(text) / CHARACTERS_A_TOKEN) for text in texts)
         return Lengths(sorted=tuple(sorted(math.ceil(guess) + 1 for guess in guesses)), of=len(texts), estimated=True, unknown=unknown)

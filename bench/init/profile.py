@@ -118,10 +118,8 @@ def profile_dataset(table: Table, choice: ColumnChoice, large: Large) -> Dataset
 
 
 def _first_of_each(rows: Sequence[tuple[str, str]]) -> tuple[dict[str, str], dict[str, str], int]:
-    """Return documents and labels by content hash, and how many repeated documents have another label than the first one.
-
-    The task `files` does the same: it keeps the first row of a repeated document that has a label.
-    """
+    """Return documents and labels by content hash, and how many repeated documents have another label than the first one. The task `files`
+    does the same: it keeps the first row of a repeated document that has a label."""
     documents: dict[str, str] = {}
     labels: dict[str, str] = {}
     conflicting = 0

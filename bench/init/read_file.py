@@ -101,10 +101,8 @@ def read(file: Path, named: Sequence[str] = (), rows_field: str | None = None, i
 
 
 def _chat(table: tables.Table, cells: dict[str, Sequence[str | None]], not_text: dict[str, str]) -> Known | None:
-    """Return the columns of question and answer in a chat whose rows all have the same turns.
-
-    Otherwise return None, and describe the chats in `not_text`.
-    """
+    """Return the columns of question and answer in a chat whose rows all have the same turns. Otherwise return None, and describe the chats
+    in `not_text`."""
     for name in [*not_text]:
         values = [value for value in table.values(name) if value] if list(table.names).count(name) == 1 else []
         turns = [_roles(value) for value in values]

@@ -46,11 +46,8 @@ class InitOptions:
 
 
 def write(data: Path, wanted: InitOptions, cache: Path, show: Callable[[str], None]) -> Path:
-    """Look at a file, write a suite for it that runs, and return the suite's path.
-
-    `show` receives what was found, what is assumed, and the next step, a line at a time. Raises BenchError,
-    one line, where no suite can be written.
-    """
+    """Look at a file, write a suite for it that runs, and return the suite's path. `show` receives what was found, what is assumed, and the
+    next step, a line at a time. Raises BenchError, one line, where no suite can be written."""
     name = yaml_text.label(Path(data.name.removesuffix(".gz")).stem)
     out = wanted.out or Path(f"{name}.yaml")
     if out.resolve() == data.resolve():

@@ -64,11 +64,8 @@ class Docstrings(MadeFromSource):
         return [pairs[i] for i in first_of_their_kind([sentence for _, sentence in pairs])]
 
     def trivial_rules(self, train: Sequence[Example]) -> Mapping[str, Rule]:  # noqa: ARG002 - these rules learn nothing
-        """Return three rules that use the words of the source.
-
-        They reach ROUGE-1/2/L of 24.7 / 5.6 / 21.7, 34.1 / 8.8 / 28.5 and 27.3 / 6.2 / 24.7. These are mean F
-        x100 over the 400 test pairs (rouge-score with stemmer, packages of November 2026).
-        """
+        """Return three rules that use the words of the source. They reach ROUGE-1/2/L of 24.7 / 5.6 / 21.7, 34.1 / 8.8 / 28.5 and 27.3 /
+        6.2 / 24.7. These are mean F x100 over the 400 test pairs (rouge-score with stemmer, packages of November 2026)."""
         return {"first 12 words": first_words(12), "Return the NAME": return_the_name, "first 8 content words": first_content_words(8)}
 
 

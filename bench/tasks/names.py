@@ -54,9 +54,6 @@ class Names(MadeFromSource):
         return text, " ".join(name)
 
     def trivial_rules(self, train: Sequence[Example]) -> Mapping[str, Rule]:  # noqa: ARG002 - these rules learn nothing
-        """Return two rules that use the first words of the source.
-
-        They reach ROUGE-1/2/L of 27.6 / 4.6 / 25.2 and 35.8 / 7.4 / 31.9. These are mean F x100 over the 400 test
-        pairs (rouge-score with stemmer, packages of November 2026).
-        """
+        """Return two rules that use the first words of the source. They reach ROUGE-1/2/L of 27.6 / 4.6 / 25.2 and 35.8 / 7.4 / 31.9. These
+        are mean F x100 over the 400 test pairs (rouge-score with stemmer, packages of November 2026)."""
         return {"first 5 words": first_words(5), "first 4 content words": first_content_words(4)}

@@ -42,11 +42,8 @@ class Columns(NamedTuple):
 
 
 def read(file: str, settings: TableSettings, field: str | None = None, wanted: Collection[str] | None = None) -> Table:
-    """Read a file. `~` is the home folder, and `.gz` is unpacked.
-
-    `field` is the path of the rows in a JSON value. `wanted` holds the columns that will be requested; None
-    means any. Raises DataError, which names the file and where possible the line.
-    """
+    """Read a file. `~` is the home folder, and `.gz` is unpacked. `field` is the path of the rows in a JSON value. `wanted` holds the
+    columns that will be requested; None means any. Raises DataError, which names the file and where possible the line."""
     data = load(file)
     kind = format_of(file, data, settings.format)
     if field is not None and kind != "json":
@@ -68,10 +65,8 @@ def read(file: str, settings: TableSettings, field: str | None = None, wanted: C
 
 
 def read_rows(file: str, settings: TableSettings, columns: Columns, field: str | None = None) -> tuple[list[Row], tuple[str, ...]]:
-    """Return the rows of a file, and notes about them. Cells are literal text: 'NA' and 'null' are words.
-
-    Raises DataError with a line for each column that cannot be read.
-    """
+    """Return the rows of a file, and notes about them. Cells are literal text: 'NA' and 'null' are words. Raises DataError with a line for
+    each column that cannot be read."""
     names = [name for name in dict.fromkeys(columns) if name is not None]
     table = read(file, settings, field, wanted=set().union(*map(roots, names)))
     cells, faults = {}, []

@@ -52,10 +52,8 @@ def first_lines(text: str) -> Iterator[str]:
 
 
 def layout(text: str, usual: str, settings: TableSettings) -> Layout:
-    """Return the layout of a file.
-
-    The delimiter comes from the settings, else from a first line such as `sep=;`, which Excel obeys, else it is `usual`.
-    """
+    """Return the layout of a file. The delimiter comes from the settings, else from a first line such as `sep=;`, which Excel obeys, else
+    it is `usual`."""
     skipped = settings.skip_lines or 0
     separator = _EXCEL_SEPARATOR.fullmatch(next(islice(first_lines(text), skipped, None), "").rstrip("\r\n"))
     delimiter = settings.delimiter or (separator[1] if separator else usual)
@@ -193,10 +191,8 @@ class _Rows:
 
 
 def _looks_like_rows(record: Sequence[str], delimiter: str) -> bool:
-    """Return whether each line of a record would be a whole row if quotation marks were ordinary characters.
-
-    A mark inside a field, or a delimiter followed by a space, shows that the field was really quoted.
-    """
+    """Return whether each line of a record would be a whole row if quotation marks were ordinary characters. A mark inside a field, or a
+    delimiter followed by a space, shows that the field was really quoted."""
     whole = delimiter.join(record)
     if len(record) < 2 or '"' in whole or f"{delimiter} " in whole:
         return False

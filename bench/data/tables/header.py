@@ -20,10 +20,8 @@ ROWS_LOOKED_AT = 1000
 
 
 def why_data(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return why the first row looks like data, or '' where it looks like column names.
-
-    `rows` are the rows below it, each as long as `header`.
-    """
+    """Return why the first row looks like data, or '' where it looks like column names. `rows` are the rows below it, each as long as
+    `header`."""
     if list(header) == [str(i) for i in range(len(header))]:  # pandas numbers columns that have no name
         return ""
     rows = [row for row in rows[:ROWS_LOOKED_AT] if list(row) != list(header)]

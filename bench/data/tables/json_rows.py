@@ -60,10 +60,8 @@ def read_json_lines(file: str, text: str) -> Table:
 
 
 def read_json(file: str, text: str, path: str | None) -> Table:
-    """Read one JSON value that holds rows, or else a JSON object on each line.
-
-    `path` is where the rows are in the value, such as 'data' or 'data.train'. None means that the value itself shows it.
-    """
+    """Read one JSON value that holds rows, or else a JSON object on each line. `path` is where the rows are in the value, such as 'data' or
+    'data.train'. None means that the value itself shows it."""
     try:
         value = _DECODER.decode(text)
     except (ValueError, RecursionError) as e:

@@ -24,10 +24,8 @@ _TYPES = {bool: "true or false", int: "numbers", float: "numbers"}
 
 
 def remarks(table: Table, name: str, values: Sequence[Any], labels: Sequence[str | None]) -> Iterator[str]:
-    """Yield one sentence per warning about a column of labels.
-
-    `values` are raw, as the file has them. `labels` are the same cells as text.
-    """
+    """Yield one sentence per warning about a column of labels. `values` are raw, as the file has them. `labels` are the same cells as
+    text."""
     counts = Counter(labels)
     words: Counter[str] = Counter()
     for label, count in counts.items():

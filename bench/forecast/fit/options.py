@@ -43,10 +43,7 @@ class Setting:
         return TrainingStep(architecture=architecture, settings=self.tuning, precision=self.precision, lengths=lengths)
 
     def flops(self, architecture: Architecture, lengths: SequenceLengths) -> float:
-        """Return the model FLOPs of an example.
-
-        With checkpointing, layers that a gradient passes run their forward pass twice.
-        """
+        """Return the model FLOPs of an example. With checkpointing, layers that a gradient passes run their forward pass twice."""
         model, source, target = flop_model(architecture.config), lengths.source, lengths.target
         freeze, rank = self.tuning.freeze, self.tuning.rank
         cost = model.training(source, target, freeze, rank)

@@ -100,10 +100,8 @@ class Answer:
 
 
 def what_fits(model: NamedModel, query: FitQuery, progress: Progress, workers: int | None = None) -> Answer:
-    """Simulate the settings worth comparing, and the students, in parallel processes.
-
-    Raises BenchError where the model has fewer positions than the sequences have tokens, or where the setting is impossible.
-    """
+    """Simulate the settings worth comparing, and the students, in parallel processes. Raises BenchError where the model has fewer positions
+    than the sequences have tokens, or where the setting is impossible."""
     architecture, setting, lengths = model.architecture, query.setting, query.lengths
     config = architecture.config
     options.check(setting, query.card)
@@ -141,10 +139,8 @@ def what_fits(model: NamedModel, query: FitQuery, progress: Progress, workers: i
 
 
 def refuse_what_never_fits(answer: Answer, table: tuple[Card, ...]) -> None:
-    """Raise BenchError where the batch fits in no setting, and no micro-batch fits in the query's setting.
-
-    The error names the least memory that the batch takes, and the smallest GPU of the table that has room for it.
-    """
+    """Raise BenchError where the batch fits in no setting, and no micro-batch fits in the query's setting. The error names the least memory
+    that the batch takes, and the smallest GPU of the table that has room for it."""
     query, room = answer.query, answer.query.room
     least = min(answer.rows, key=lambda row: (row.peak.total(query.batch), row.flops))  # takes the least memory
     takes = least.peak.total(query.batch)

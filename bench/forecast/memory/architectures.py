@@ -47,11 +47,8 @@ class NamedModel:
 
 
 def find(model: str) -> NamedModel:
-    """Find a model by name.
-
-    The name is a folder, a copy under --models, a published id, `FAMILY:SHAPE` or a T5 shape, or an id on the
-    hub. They are tried in this order. Raises BenchError, one line, which says where it searched.
-    """
+    """Find a model by name. The name is a folder, a copy under --models, a published id, `FAMILY:SHAPE` or a T5 shape, or an id on the hub.
+    They are tried in this order. Raises BenchError, one line, which says where it searched."""
     if (folder := Path(model)).is_dir():
         return NamedModel(model, of_folder(folder), "its config.json")
     if copy := folder_of(model, MODELS):
@@ -93,10 +90,8 @@ def of_folder(folder: Path) -> Architecture:
 
 
 def _is_tied(folder: Path, settings: dict[str, Any]) -> bool:
-    """Return whether output layer and embedding are one. The weights decide; without them the config does.
-
-    The config of a T5 always claims that they are. There, gated layers mean untied ones, since both came with v1.1.
-    """
+    """Return whether output layer and embedding are one. The weights decide; without them the config does. The config of a T5 always claims
+    that they are. There, gated layers mean untied ones, since both came with v1.1."""
     from safetensors import safe_open
 
     files = sorted(folder.glob("*.safetensors"))

@@ -53,11 +53,8 @@ _KNOWN: dict[Any, _Call] = {}
 
 
 def fake_outputs(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    """Return the result of `func` without computing it.
-
-    FakeTensorMode is asked where the call is new, or returns something other than tensors and numbers.
-    Raises TypeError for arguments without a hash, and for tensors that are not strided.
-    """
+    """Return the result of `func` without computing it. FakeTensorMode is asked where the call is new, or returns something other than
+    tensors and numbers. Raises TypeError for arguments without a hash, and for tensors that are not strided."""
     tensors: list[torch.Tensor] = []
     key = (id(func), torch.is_inference_mode_enabled(), _key(args, tensors), _key(kwargs.items(), tensors) if kwargs else ())
     known = _KNOWN.get(key)

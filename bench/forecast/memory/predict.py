@@ -23,10 +23,8 @@ BYTES_A_PARAMETER = 4
 
 
 def peak(workload: Workload) -> Peak:
-    """Return the peak memory of a workload, by running it without numbers.
-
-    Raises CheckpointError where `freeze` does not suit the model, and BenchError where the optimizer is not installed.
-    """
+    """Return the peak memory of a workload, by running it without numbers. Raises CheckpointError where `freeze` does not suit the model,
+    and BenchError where the optimizer is not installed."""
     return _finished(workload, _simulated(workload))
 
 
@@ -65,10 +63,8 @@ def peaks(workloads: Iterable[Workload], progress: Progress, workers: int | None
 
 
 def _groups(workloads: Iterable[Workload]) -> list[list[Workload]]:
-    """Divide workloads into groups, one for each process at a time, the longest first.
-
-    LoRA steps of one architecture form a group, since the import of peft takes as long as a step.
-    """
+    """Divide workloads into groups, one for each process at a time, the longest first. LoRA steps of one architecture form a group, since
+    the import of peft takes as long as a step."""
     with_lora: dict[Architecture, list[Workload]] = {}
     alone: list[list[Workload]] = []
     for one in workloads:
@@ -97,10 +93,8 @@ def _finished(workload: Workload, simulated: StepMemory | Peak) -> Peak:
 
 
 def batches_peak_bytes(batches: Sequence[Batch], cache: Path, kernels: Kernels) -> int:
-    """Return the peak memory of tensors in bytes: the largest of the batches.
-
-    `cache` is the folder of the cache, which holds the checkpoints. Raises BenchError where the family of a model is not known.
-    """
+    """Return the peak memory of tensors in bytes: the largest of the batches. `cache` is the folder of the cache, which holds the
+    checkpoints. Raises BenchError where the family of a model is not known."""
     most = []
     for batch in batches:
         architecture, lengths = _architecture(batch.network, cache), SequenceLengths(batch.source_tokens, batch.target_tokens)

@@ -57,10 +57,7 @@ def simulate(
 
 
 def weightless_model(config: Any, tied: bool) -> Any:
-    """Build a model of the config without weights; call it within `simulate`.
-
-    tied: whether its output layer is the embedding.
-    """
+    """Build a model of the config without weights; call it within `simulate`. tied: whether its output layer is the embedding."""
     from transformers.initialization import no_init_weights
 
     with no_init_weights():
@@ -97,10 +94,8 @@ class MemorySimulation(AllocationTracker):  # type: ignore[no-untyped-call]
         return out
 
     def _without_masks(self, indices: Sequence[torch.Tensor | None]) -> list[torch.Tensor | None]:
-        """Replace each mask of labels, (batch, tokens), by the positions that it selects.
-
-        The positions are two tensors of shape (batch * label tokens).
-        """
+        """Replace each mask of labels, (batch, tokens), by the positions that it selects. The positions are two tensors of shape (batch *
+        label tokens)."""
         positions: list[torch.Tensor | None] = []
         for index in indices:
             if index is None or index.dtype != torch.bool:

@@ -79,10 +79,7 @@ class AllocationTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._hold(tensor, category)
 
     def take_snapshots(self) -> tuple[MemorySnapshot, ...]:
-        """Return the moments since the last call at which most was held.
-
-        For every batch size, one of them is the peak.
-        """
+        """Return the moments since the last call at which most was held. For every batch size, one of them is the peak."""
         self._count_sum()
         seen, self._front = self._front, ParetoFront()
         self._front.add(self._fixed, self._per_example, self._now.values())

@@ -40,10 +40,8 @@ class StepMemory:
 
 
 def simulate_step(step: TrainingStep) -> StepMemory:
-    """Simulate a training step up to its optimizer; the result is the same for every optimizer.
-
-    Raises CheckpointError where `freeze` does not suit the model.
-    """
+    """Simulate a training step up to its optimizer; the result is the same for every optimizer. Raises CheckpointError where `freeze` does
+    not suit the model."""
     settings, lengths = step.settings, step.lengths
     config = with_dropout(step.architecture.config, settings.dropout)
     batch = prime_batch(config, lengths)
