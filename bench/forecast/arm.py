@@ -34,7 +34,6 @@ class Forecast:
     steps: int = 0
     """Training steps, over all models."""
     status: Status = "done"
-    """How the arm ends."""
     stops: str = ""
     """Why the arm ends without a score; empty where it has one."""
     more_usd: float = 0.0

@@ -133,8 +133,6 @@ def _resident_bytes() -> int:
 
 @dataclass(frozen=True)
 class _Stage:
-    """Makes recipes in a temporary folder."""
-
     folder: Path
     cache: Path
     device: str

@@ -36,7 +36,6 @@ class Card:
     bf16_flops_per_second: float | None = None
     """Peak speed. None where it is unknown, or the GPU has no bf16 in hardware; see `computes_bf16`."""
     computes_bf16: bool = True
-    """Whether it has bf16 in hardware."""
     watts: float | None = None
     """Maximum power of the board. None where it is unknown."""
 

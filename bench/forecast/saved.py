@@ -31,7 +31,6 @@ class ArmForecast:
     """Seconds of its work, without the start of its process."""
     kwh: float | None
     peak_bytes: float | None
-    """Peak memory in bytes."""
     expected_usd: float | None = None
     """Dollars if generated texts are as long as the labels at hand. Files of earlier versions lack it."""
     start_s: float | None = None

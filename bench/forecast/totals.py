@@ -30,7 +30,6 @@ class Total:
     expected_usd: float | None
     """Dollars if generated texts are as long as the labels at hand. None where the meter's amount is not forecast."""
     at_most_usd: float
-    """Upper bound of the dollars."""
     taken: ResourceUse
     """What the work takes, without the start of processes."""
     start_s: float | None

@@ -51,7 +51,6 @@ class Device:
 
     @property
     def flop_usd(self) -> float:
-        """Dollars per FLOP."""
         return self.hour_usd / 3600 / self.flops_per_second
 
     def hours(self, flops: float) -> float:
@@ -76,7 +75,6 @@ class Spending:
 
     @property
     def to_buy(self) -> int:
-        """Labels that can be bought."""
         return self.train - self.start
 
     def share(self, wanted: float) -> float:

@@ -25,7 +25,6 @@ class Column:
     filled: int
     """Cells that are not blank."""
     empty: int
-    """Blank cells."""
     distinct: int
     """Distinct cells that are not blank."""
     words: float

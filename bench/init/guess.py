@@ -51,7 +51,6 @@ class Guessed:
     """Warnings for the user, a sentence each."""
 
     def set(self, name: str, value: Any, why: str, trouble: str = "") -> None:
-        """Add a setting."""
         self.settings[name], self.why[name] = value, why
         if trouble:
             self.troubles.append(trouble)

@@ -30,7 +30,6 @@ class Large:
     use: str
     """Name of the part in the suite: a part of `models/`, 'folder' or 'hub'."""
     settings: Mapping[str, str] = field(default_factory=dict)
-    """Settings of the part."""
     title: str = ""
     config: Any = None
     """Its transformers config. None where it is unknown on this machine."""

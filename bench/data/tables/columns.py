@@ -61,7 +61,12 @@ def texts(table: Table, name: ColumnName, joined_by: str | None = None) -> list[
         values, found = raw_values(table, part), list[str | None]()
         try:
             for value in values:
-                found.append(value if type(value) is str and value.isascii() else _text(value, joined_by))
+                if type(value) is str and value.isascii():
+                    found.append(value)
+                elif isinstance(value, _Elements):
+                    found.append(_joined([text_of(inner) for inner in value], joined_by))
+                else:
+                    found.append(text_of(value))
         except TypeError as e:
             fault = values[len(found)]
             remedy = f"; name a part of it, such as {_parts_of(part, fault)}" if isinstance(fault, list | dict) and fault else ""
@@ -74,10 +79,6 @@ def texts(table: Table, name: ColumnName, joined_by: str | None = None) -> list[
 
 class _Elements(list[Any]):
     """Marks the elements of a list that are to be joined."""
-
-
-def _text(value: Any, joined_by: str) -> str | None:
-    return _joined([text_of(inner) for inner in value], joined_by) if isinstance(value, _Elements) else text_of(value)
 
 
 def _joined(cells: Sequence[str | None], joined_by: str) -> str | None:

@@ -31,7 +31,6 @@ class Layout(NamedTuple):
     skipped: int
     """Number of lines before the header."""
     delimiter: str
-    """Character between fields."""
     quotes: bool
     """Whether '"' quotes fields."""
 
@@ -97,11 +96,9 @@ class _Rows:
     notes: tuple[str, ...] = ()
 
     def values(self, name: str) -> Sequence[str]:
-        """Return the cells of a kept column."""
         return self.columns[self.header.index(name)]
 
     def all(self, text: str, names: Sequence[str] | None, wanted: Collection[str] | None) -> None:
-        """Read the header and all rows."""
         reader, skipped, last = self.how.records(all_lines(text)), self.how.skipped, 0
         try:
             if names:

@@ -21,7 +21,6 @@ SUFFIXES: dict[str, Format] = {
     ".arrow": "arrow",
     ".feather": "arrow",
 }
-"""Suffix -> format."""
 
 JOINED_BY = "\n"
 """Default text between joined columns."""

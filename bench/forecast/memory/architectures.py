@@ -40,7 +40,6 @@ class NamedModel:
     """An architecture and its name."""
 
     title: str
-    """Name for the reader."""
     architecture: Architecture
     source: str
     """Where its dimensions come from."""

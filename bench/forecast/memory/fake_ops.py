@@ -127,7 +127,6 @@ class _Describer:
     """Describes the result of one call without keeping its tensors."""
 
     def __init__(self, arguments: Sequence[torch.Tensor], fakes: Sequence[FakeTensor]) -> None:
-        """Start with the tensors of the arguments, and the fake tensors that replaced them."""
         self._arguments = arguments
         self._seen: list[Any] = []
         self._places: dict[int, int] = {}

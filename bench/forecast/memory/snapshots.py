@@ -9,23 +9,19 @@ from typing import Literal
 Category = Literal["parameters", "weights in bf16", "gradients", "optimiser states", "activations", "logits and loss"]
 
 CATEGORIES: tuple[Category, ...] = ("parameters", "weights in bf16", "gradients", "optimiser states", "activations", "logits and loss")
-"""What the memory of tensors is used for."""
 
 
 @dataclass(frozen=True)
 class Bytes:
-    """Memory as a linear function of the batch size."""
+    """Memory in bytes as a linear function of the batch size."""
 
     fixed: int = 0
-    """Bytes that do not depend on the batch size."""
     per_example: int = 0
-    """Bytes for each example of the batch."""
 
     def __add__(self, other: Bytes) -> Bytes:
         return Bytes(self.fixed + other.fixed, self.per_example + other.per_example)
 
     def times(self, factor: int) -> Bytes:
-        """Return a multiple."""
         return Bytes(factor * self.fixed, factor * self.per_example)
 
     def at(self, batch: int) -> int:
@@ -53,7 +49,6 @@ class MemorySnapshot:
 
     @property
     def total(self) -> Bytes:
-        """Memory of all categories together."""
         return sum(self.held.values(), Bytes())
 
     def at(self, batch: int) -> dict[Category, int]:

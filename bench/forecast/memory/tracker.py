@@ -86,7 +86,6 @@ class AllocationTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return seen.snapshots()
 
     def now(self) -> MemorySnapshot:
-        """Return what is held now."""
         self._count_sum()
         return MemorySnapshot.of(self._now.values())
 

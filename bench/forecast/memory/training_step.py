@@ -28,7 +28,6 @@ class StepMemory:
     snapshots: tuple[MemorySnapshot, ...]
     """The moments before the optimizer's step at which most is held."""
     trained: tuple[torch.Size, ...]
-    """Shapes of the trained parameters."""
     end: MemorySnapshot
     """What is held when the optimizer takes its step."""
 

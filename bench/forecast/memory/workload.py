@@ -27,12 +27,10 @@ class Architecture:
 
 @dataclass(frozen=True)
 class SequenceLengths:
-    """Maximum lengths in tokens."""
+    """Maximum lengths in tokens: of a document, and of a label or generated output."""
 
     source: int
-    """Tokens of a document."""
     target: int
-    """Tokens of a label, or of a generated output."""
 
 
 @dataclass(frozen=True, kw_only=True)
