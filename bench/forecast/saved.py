@@ -9,7 +9,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from bench.system.files import write_json
 
@@ -58,8 +57,8 @@ def write(results: Path, forecast: SavedForecast) -> None:
     results.mkdir(parents=True, exist_ok=True)
     before = read(results)
     arms = {**(before.arms if before else {}), **forecast.arms}
-    kept: dict[str, Any] = {"schema": SCHEMA, "device": forecast.device, "made": forecast.made}
-    write_json(results / FILE, {**kept, "arms": {arm: asdict(one) for arm, one in arms.items()}})
+    written = {arm: asdict(one) for arm, one in arms.items()}
+    write_json(results / FILE, {"schema": SCHEMA, "device": forecast.device, "made": forecast.made, "arms": written})
 
 
 def read(results: Path) -> SavedForecast | None:

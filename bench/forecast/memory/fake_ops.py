@@ -39,17 +39,11 @@ class _Output(NamedTuple):
     """Size of its storage where the operation makes or enlarges it, else 0."""
 
 
-class _Call(NamedTuple):
-    """A remembered operation."""
+_KNOWN: dict[Any, tuple[Any, Any]] = {}
+"""Operation and arguments -> the operation, kept so that its id is not reused, and its result with an `_Output` for every tensor.
 
-    func: Any
-    """The operation. It is kept so that its id is not reused."""
-    out: Any
-    """Its result, with an `_Output` in place of every tensor."""
-
-
-_KNOWN: dict[Any, _Call] = {}
-"""Calls by operation and arguments, for all simulations of this process."""
+It holds for all simulations of this process.
+"""
 
 
 def fake_outputs(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
@@ -59,11 +53,11 @@ def fake_outputs(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) ->
     key = (id(func), torch.is_inference_mode_enabled(), _key(args, tensors), _key(kwargs.items(), tensors) if kwargs else ())
     known = _KNOWN.get(key)
     if known is None:
-        known = _ask(func, args, kwargs, tensors)
-        leaves = tree_leaves(known.out, is_leaf=lambda one: isinstance(one, _Output))
+        known = func, _ask(func, args, kwargs, tensors)
+        leaves = tree_leaves(known[1], is_leaf=lambda one: isinstance(one, _Output))
         if all(isinstance(one, _Output | int | float | None) for one in leaves):
             _KNOWN[key] = known
-    return _build(known.out, tensors)
+    return _build(known[1], tensors)
 
 
 def _key(values: Iterable[Any], tensors: list[torch.Tensor]) -> tuple[Any, ...]:
@@ -104,7 +98,7 @@ def _build(described: Any, tensors: Sequence[torch.Tensor]) -> Any:
     return built
 
 
-def _ask(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], tensors: Sequence[torch.Tensor]) -> _Call:
+def _ask(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], tensors: Sequence[torch.Tensor]) -> Any:
     """Run the operation under FakeTensorMode, and describe its result."""
     mode = FakeTensorMode()
     mode.cache_enabled = False  # each call is asked once
@@ -120,7 +114,7 @@ def _ask(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], tensors: S
     args, kwargs = tree_map_only(torch.Tensor, lambda one: by_id[id(one)], (args, dict(kwargs)))
     with mode:
         out = func(*args, **kwargs)
-    return _Call(func, _Describer(tensors, fakes).describe(out))
+    return _Describer(tensors, fakes).describe(out)
 
 
 class _Describer:

@@ -11,9 +11,8 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from bench.contracts import Unmetered, no_progress
 from bench.forecast.memory.model import Enough, build, prime_batch, with_dropout
-from bench.forecast.memory.optimizer_state import OptimizerMemory
 from bench.forecast.memory.simulate import simulate
-from bench.forecast.memory.snapshots import Bytes, Category, MemorySnapshot, Peak
+from bench.forecast.memory.snapshots import MemorySnapshot
 from bench.forecast.memory.workload import TrainingStep
 from bench.training.batches import Encoded
 from bench.training.flops import flop_model
@@ -30,12 +29,6 @@ class StepMemory:
     trained: tuple[torch.Size, ...]
     end: MemorySnapshot
     """What is held when the optimizer takes its step."""
-
-    def with_optimizer(self, optimizer: OptimizerMemory) -> Peak:
-        """Return the peak of the step, its optimizer included."""
-        states: dict[Category, Bytes] = {"optimiser states": Bytes(optimizer.states)}
-        stepping = self.end.plus(states | {"activations": Bytes(optimizer.working)})
-        return Peak((*(snapshot.plus(states) for snapshot in self.snapshots), stepping))
 
 
 def simulate_step(step: TrainingStep) -> StepMemory:
