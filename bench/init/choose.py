@@ -119,8 +119,8 @@ def divided(table: Table, choice: ColumnChoice, profile: DatasetProfile, cache: 
         task = Files(
             **table.settings,
             train=str(table.file),
-            source=choice.source,
-            target=choice.target,
+            source=choice.source.name,
+            target=choice.target.name,
             test_fraction=tested,
             dev_fraction=dev,
             pool_fraction=hide,

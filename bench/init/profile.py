@@ -78,9 +78,12 @@ class DatasetProfile:
 
 def profile_dataset(table: Table, choice: ColumnChoice, large: Large) -> DatasetProfile:
     """Return the figures of a table for its two columns, in the tokens of a model. Raises DataError where there is too little to learn."""
-    rows = [(document or "", label or "") for document, label in zip(table.texts(choice.source), table.texts(choice.target), strict=True)]
+    rows = [
+        (document or "", label or "")
+        for document, label in zip(table.texts(choice.source.name), table.texts(choice.target.name), strict=True)
+    ]
     documents, spelt, conflicting = _first_of_each(rows)
-    blank, source, target = sum(is_blank(document) for document, _ in rows), named(choice.source), named(choice.target)
+    blank, source, target = sum(is_blank(document) for document, _ in rows), named(choice.source.name), named(choice.target.name)
     if not spelt:
         raise DataError(f"{table.file}: no row has both a document in {source} and a label in {target}. {NO_LABELS}")
     if len(spelt) < LABELS_AT_LEAST:

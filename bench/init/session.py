@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from bench.data.tables import ColumnName
 from bench.data.tables.columns import parts
 from bench.errors import BenchError
 from bench.init import choose, columns, prompts, read_file, write_suite, yaml_text
 from bench.init.choose import DataSplit, Settings
-from bench.init.columns import ColumnChoice
+from bench.init.columns import Chosen, ColumnChoice
 from bench.init.large_model import Large, large
 from bench.init.profile import DatasetProfile, profile_dataset
 from bench.init.profile_text import figures
@@ -69,7 +68,7 @@ def write(data: Path, wanted: InitOptions, cache: Path, show: Callable[[str], No
     model = large(wanted.model, cache)
     seen = profile_dataset(table, choice, model)
     rows = choose.divided(table, choice, seen, cache)
-    notes = (*table.remarks(choice.target), *rows.notes)
+    notes = (*table.remarks(choice.target.name), *rows.notes)
     for line in (*notes, *figures(seen, model)):
         show(line)
     found = _settings(choice, seen, model, rows, wanted, show)
@@ -83,24 +82,16 @@ def write(data: Path, wanted: InitOptions, cache: Path, show: Callable[[str], No
 
 
 def _choice(table: Table, wanted: InitOptions, show: Callable[[str], None]) -> ColumnChoice:
-    target = _one_or_joined(wanted.target)
-    choice = columns.choose(table, _one_or_joined(wanted.source), target)
-    if wanted.ask and choice.source_unclear:
-        source = prompts.column("documents", [*table.cells], str(choice.source))
-        choice = replace(columns.choose(table, source, target), why_source="as requested")
-    if wanted.ask and choice.target_unclear:
-        target = prompts.column("labels", [name for name in table.cells if name not in parts(choice.source)], str(choice.target))
-        choice = replace(choice, target=target, why_target="as requested", target_unclear=False)
-    for what, name, why, unclear, option in (
-        ("documents", choice.source, choice.why_source, choice.source_unclear, "--source-column"),
-        ("labels", choice.target, choice.why_target, choice.target_unclear, "--target-column"),
-    ):
-        show(f"{what}: {columns.named(name)}, {why}" + (f" (other columns are possible: {option})" if unclear else ""))
+    source, target = ((names if len(names) > 1 else names[0]) if names else None for names in (wanted.source, wanted.target))
+    choice = columns.choose(table, source, target)
+    if wanted.ask and choice.source.unclear:
+        choice = columns.choose(table, prompts.column("documents", [*table.cells], str(choice.source.name)), target)
+    if wanted.ask and choice.target.unclear:
+        others = [name for name in table.cells if name not in parts(choice.source.name)]
+        choice = ColumnChoice(choice.source, Chosen(prompts.column("labels", others, str(choice.target.name))))
+    for what, one, option in (("documents", choice.source, "--source-column"), ("labels", choice.target, "--target-column")):
+        show(f"{what}: {columns.named(one.name)}, {one.why}" + (f" (other columns are possible: {option})" if one.unclear else ""))
     return choice
-
-
-def _one_or_joined(names: tuple[str, ...]) -> ColumnName | None:
-    return (names if len(names) > 1 else names[0]) if names else None
 
 
 def _settings(

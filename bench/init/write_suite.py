@@ -80,8 +80,8 @@ def _task(name: str, table: Table, found: Settings) -> list[str]:
     settings: dict[str, tuple[str, str]] = {
         "train": (scalar(task.train), "relative to where bench runs" if not Path(task.train).is_absolute() else ""),
         **{name: (_one_line(value), table.why[name]) for name, value in table.settings.items()},
-        "source": (_one_line(task.source), f"the documents: {choice.why_source}"),
-        "target": (_one_line(task.target), f"the labels: {choice.why_target}"),
+        "source": (_one_line(task.source), f"the documents: {choice.source.why}"),
+        "target": (_one_line(task.target), f"the labels: {choice.target.why}"),
         "max_source_tokens": (str(source), source_why),
         "max_target_tokens": (str(task.max_target_tokens), _fit(profile.label_tokens, task.max_target_tokens, "labels")),
         "test_fraction": (f"{task.test_fraction:g}", documents),

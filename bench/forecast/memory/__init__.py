@@ -21,20 +21,5 @@ from bench.forecast.memory.predict import batches_peak_bytes, peak, peaks
 from bench.forecast.memory.snapshots import CATEGORIES, Category, Peak
 from bench.forecast.memory.workload import Architecture, Generation, Kernels, SequenceLengths, TrainingStep, Workload
 
-__all__ = [
-    "CATEGORIES",
-    "Architecture",
-    "Category",
-    "Generation",
-    "Kernels",
-    "NamedModel",
-    "Peak",
-    "SequenceLengths",
-    "TrainingStep",
-    "Workload",
-    "batches_peak_bytes",
-    "find",
-    "parameters",
-    "peak",
-    "peaks",
-]
+__all__ = ["CATEGORIES", "Architecture", "Category", "Generation", "Kernels", "NamedModel", "Peak", "SequenceLengths", "TrainingStep"]
+__all__ += ["Workload", "batches_peak_bytes", "find", "parameters", "peak", "peaks"]
