@@ -22,16 +22,13 @@ def blocks(answer: Answer) -> Iterator[RenderableType]:
     """Yield the blocks of the page, from top to bottom."""
     query, room = answer.query, answer.query.room
     lengths, card = query.lengths, query.card
-    yield (
-        f"{answer.model.title}: {answer.parameters / 1e6:,.1f} M parameters ({answer.model.source}); documents of {lengths.source} tokens, "
-        f"labels of {lengths.target}\nA training step takes {answer.row.flops / 1e12:,.2f} TFLOPs an example ({query.setting})"
-        + (
-            f"\n{card.title}: {room / GIB:.1f} GiB for tensors, after {query.context_bytes / GIB:.2g} GiB for CUDA and "
-            f"{query.kept_free:.0%} lost between blocks"
-            if card and room
-            else ""
-        )
-    )
+    head = f"{answer.model.title}: {answer.parameters / 1e6:,.1f} M parameters ({answer.model.source}); "
+    head += f"documents of {lengths.source} tokens, labels of {lengths.target}"
+    head += f"\nA training step takes {answer.row.flops / 1e12:,.2f} TFLOPs an example ({query.setting})"
+    if card and room:
+        head += f"\n{card.title}: {room / GIB:.1f} GiB for tensors, after {query.context_bytes / GIB:.2g} GiB for CUDA and "
+        head += f"{query.kept_free:.0%} lost between blocks"
+    yield head
     if card:
         yield _verdict(answer, card)
     yield f"\nPeak of a training step, in GiB ({query.setting})"
