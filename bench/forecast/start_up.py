@@ -6,6 +6,7 @@ Run as `python -m bench.forecast.start_up SUITE ARM RESULTS CACHE DEVICE`, which
 from __future__ import annotations
 
 import importlib
+import os
 import subprocess
 import sys
 import time
@@ -26,13 +27,13 @@ def measure(suite: Path, arm_id: str, results: Path, cache: Path, device: str) -
     Raises BenchError where the process fails.
     """
     begun = time.monotonic()
-    with processes.one_thread():
-        ran = subprocess.run(  # noqa: S603
-            [sys.executable, "-P", "-m", "bench.forecast.start_up", str(suite), arm_id, str(results), str(cache), device],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    ran = subprocess.run(  # noqa: S603
+        [sys.executable, "-P", "-m", "bench.forecast.start_up", str(suite), arm_id, str(results), str(cache), device],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **processes.ONE_THREAD},
+    )
     if ran.returncode:
         raise BenchError((ran.stderr.strip().splitlines() or [f"exit status {ran.returncode}"])[-1])
     return {"seconds": time.monotonic() - begun}
