@@ -7,9 +7,11 @@ from contextlib import suppress
 from itertools import chain
 from typing import Any
 
+import numpy as np
+
 from bench.forecast.memory.model import Enough, build, prime_batch, with_dropout
 from bench.forecast.memory.simulate import simulate
-from bench.forecast.memory.snapshots import CATEGORIES, Bytes, MemorySnapshot, Peak
+from bench.forecast.memory.snapshots import MemorySnapshot, Peak
 from bench.forecast.memory.workload import Generation
 from bench.training.generation import generate_batch, generation_config
 
@@ -39,17 +41,8 @@ def simulate_generation(generation: Generation) -> Peak:
             hook.remove()
     last: list[MemorySnapshot] = []
     if (later := lengths.target - SIMULATED_TOKENS) > 0:
-        before, after = tokens[-2:]
+        before, after = (np.array([moment.held for moment in token]) for token in tokens[-2:])  # (moments, categories, 2)
         if len(before) != len(after):  # where moments do not pair up, each token is represented by an upper bound of all of them
-            before, after = [_upper_bound(before)], [_upper_bound(after)]
-        for one, other in zip(before, after, strict=True):
-            added = {category: (other.held[category] + one.held[category].times(-1)).times(later) for category in CATEGORIES}
-            last.append(other.plus(added))
+            before, after = before.max(axis=0, keepdims=True), after.max(axis=0, keepdims=True)
+        last = [MemorySnapshot.of(sizes) for sizes in (after + later * (after - before)).tolist()]
     return Peak((*chain.from_iterable(tokens), *last))
-
-
-def _upper_bound(snapshots: Sequence[MemorySnapshot]) -> MemorySnapshot:
-    sizes = {category: [snapshot.held[category] for snapshot in snapshots] for category in CATEGORIES}
-    return MemorySnapshot(
-        {category: Bytes(max(one.fixed for one in held), max(one.per_example for one in held)) for category, held in sizes.items()}
-    )

@@ -49,11 +49,11 @@ def _simulated(shape: torch.Size, count: int, optimizer: Optimizer) -> Optimizer
         tracker.mark(trained.parameters(), "parameters")
         for parameter in trained.parameters():
             parameter.grad = torch.empty(shape)
-        before = tracker.now().total.fixed
+        before = tracker.now().fixed
         stepping = optimizer_of(trained, Tuning(optimizer=optimizer))
         stepping.step()
-        states = tracker.now().total.fixed - before
+        states = tracker.now().fixed - before
         tracker.take_snapshots()
         stepping.step()
-        most = max(snapshot.total.fixed for snapshot in tracker.take_snapshots())
+        most = max(snapshot.fixed for snapshot in tracker.take_snapshots())
         return OptimizerMemory(states, most - before - states)

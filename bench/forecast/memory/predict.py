@@ -12,7 +12,7 @@ from bench.forecast.memory.architectures import of_folder
 from bench.forecast.memory.generation import simulate_generation
 from bench.forecast.memory.model import parameter_shapes, parameters
 from bench.forecast.memory.optimizer_state import optimizer_memory
-from bench.forecast.memory.snapshots import Bytes, Category, Peak
+from bench.forecast.memory.snapshots import Category, Peak
 from bench.forecast.memory.training_step import StepMemory, simulate_step
 from bench.forecast.memory.workload import Architecture, Generation, Kernels, SequenceLengths, TrainingStep, Workload
 from bench.system import processes
@@ -90,8 +90,8 @@ def _finished(workload: Workload, simulated: StepMemory | Peak) -> Peak:
         return simulated
     assert isinstance(workload, TrainingStep)
     optimizer = optimizer_memory(simulated.trained, workload.settings.optimizer)
-    states: dict[Category, Bytes] = {"optimiser states": Bytes(optimizer.states)}
-    stepping = simulated.end.plus(states | {"activations": Bytes(optimizer.working)})
+    states: dict[Category, int] = {"optimiser states": optimizer.states}
+    stepping = simulated.end.plus(states | {"activations": optimizer.working})
     return Peak((*(snapshot.plus(states) for snapshot in simulated.snapshots), stepping))
 
 

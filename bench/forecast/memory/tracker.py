@@ -83,7 +83,7 @@ class AllocationTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._count_sum()
         seen, self._front = self._front, ParetoFront()
         self._front.add(self._fixed, self._per_example, self._now.values())
-        return seen.snapshots()
+        return tuple(snapshot for _, _, snapshot in seen.moments)
 
     def now(self) -> MemorySnapshot:
         self._count_sum()
