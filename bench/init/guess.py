@@ -94,8 +94,8 @@ def _is_json(found: Guessed, text: str, by_suffix: Format | None) -> bool:
     named = by_suffix in ("json", "jsonl")
     if not named and not text.lstrip().startswith(("{", "[")):
         return False
-    lists = lists_in(text)
     value = parsed(text)
+    lists = lists_in(value) if isinstance(value, dict) else {}
     whole = isinstance(value, list)
     if isinstance(value, dict):  # and not a single row of JSON lines
         whole = "\n" in text.strip() or bool(lists) or columns_as_rows(value) is not None

@@ -81,12 +81,6 @@ def read_json(file: str, text: str, path: str | None) -> Table:
     return _table(file, JSON, records, range(1, len(records) + 1), "object", notes)
 
 
-def lists_in(text: str) -> dict[str, int]:
-    """Return the name of each list of rows in a JSON object -> its number of rows. Text that is not a JSON object gives {}."""
-    value = parsed(text)
-    return _lists(value) if isinstance(value, dict) else {}
-
-
 def parsed(text: str) -> Any:
     """Return the JSON value of a text, or None where it is not JSON."""
     try:
@@ -118,7 +112,7 @@ def _records(file: str, value: Any, path: str | None) -> tuple[Sequence[Any], tu
     scalars = [name for name, inner in value.items() if not isinstance(inner, list | dict)]
     if len(scalars) == len(value):
         return [value] if value else [], ()
-    lists = _lists(value) or ({name: 0 for name in value if name not in scalars} if len(value) - len(scalars) == 1 else {})
+    lists = lists_in(value) or ({name: 0 for name in value if name not in scalars} if len(value) - len(scalars) == 1 else {})
     if len(lists) == 1:
         (name,) = lists
         found, notes = _records(file, value[name], path)
@@ -133,7 +127,7 @@ def _records(file: str, value: Any, path: str | None) -> tuple[Sequence[Any], tu
     raise DataError(f"{file}: cannot tell which list{f' in {path}' if path else ''} holds rows: {_inside(value)}; name it with {option}")
 
 
-def _lists(value: Mapping[str, Any]) -> dict[str, int]:
+def lists_in(value: Mapping[str, Any]) -> dict[str, int]:
     """Return the names of values that can be read as rows: lists of objects, and objects that hold columns."""
     lists = {name: len(inner) for name, inner in value.items() if _is_rows(inner)}
     tables = {name: len(rows) for name, inner in value.items() if isinstance(inner, dict) and (rows := columns_as_rows(inner))}

@@ -29,15 +29,10 @@ def peak(workload: Workload) -> Peak:
 
 
 def peaks(workloads: Iterable[Workload], progress: Progress, workers: int | None = None) -> dict[Workload, Peak]:
-    """Return the peak memory of each workload, in their order. Raises as `peak`.
+    """Return the peak memory of each workload once, in their order. Raises as `peak`.
 
-    Training steps that differ only in their optimizer share one simulation. Simulations run in parallel
-    processes, which are forked before `progress` is called for the first time.
-
-    Args:
-        workloads: Each counts once.
-        progress: Called after each simulation.
-        workers: Processes at a time; None: as many as suit this machine. 1: everything runs in this process.
+    Training steps that differ only in their optimizer share one simulation. Simulations run in parallel processes, which are forked before
+    `progress` is called for the first time. None `workers` are as many as suit this machine; 1 runs everything in this process.
     """
     asked = dict.fromkeys(workloads)
     sharing: dict[Workload, list[Workload]] = {}  # by the workload that is the same for every optimizer

@@ -36,13 +36,8 @@ def simulate(
 ) -> Iterator[AllocationTracker]:
     """Run the block without computing anything, and count what its tensors hold.
 
-    Args:
-        kernels: Device whose kernels are simulated.
-        batch: See `AllocationTracker`.
-        vocabulary: See `AllocationTracker`.
-        label_tokens: Tokens of every label.
-        imports: Modules that the block would import. They are imported first, because the tensors that they make
-            have to be real.
+    `batch` and `vocabulary` are those of `AllocationTracker`, and every label has `label_tokens` tokens. `imports` are modules that the
+    block would import. They are imported first, because the tensors that they make have to be real.
     """
     with patch.object(torch, "compile", _uncompiled):  # bitsandbytes compiles when it is imported, which takes seconds
         for name in imports:

@@ -21,19 +21,17 @@ BLOCK = 512
 class AllocationTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the storage of every tensor that an operation makes while this mode is entered.
 
-    A storage counts from its creation until it is freed, once however many tensors view it. Memory that a
-    kernel takes and frees internally is not seen.
+    A storage counts from its creation until it is freed, once however many tensors view it. Memory that a kernel takes and frees
+    internally is not seen.
     """
 
     def __init__(self, batch: int = 0, vocabulary: int = 0) -> None:
         """Start with nothing held.
 
-        Args:
-            batch: Examples of the batch that runs. A tensor with a dimension that is a multiple of it is
-                taken to grow with the batch, so one run gives the memory of every batch. Use a prime that
-                divides no dimension of the model. 0: nothing grows.
-            vocabulary: A tensor whose last dimension is this size counts as logits. Any other tensor counts
-                as activations, unless it is a copy of a parameter in another type or `mark` says otherwise.
+        A tensor with a dimension that is a multiple of `batch`, the examples of the batch that runs, is taken to grow with the batch, so
+        one run gives the memory of every batch. Use a prime that divides no dimension of the model. With 0 nothing grows. A tensor whose
+        last dimension is `vocabulary` counts as logits. Any other tensor counts as activations, unless it is a copy of a parameter in
+        another type or `mark` says otherwise.
         """
         super().__init__()  # type: ignore[no-untyped-call]
         self._batch, self._vocabulary = batch, vocabulary
