@@ -8,11 +8,9 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from bench.contracts import ContentPath, Example, Progress, Splits
+from bench.contracts import ContentPath, Progress, Splits
 from bench.data.rows import Row, sift
-from bench.data.splitting import divide
 from bench.data.tables import Columns, TableSettings, read_rows
-from bench.errors import DataError
 from bench.system.home import expanded
 from bench.tasks._capped import Capped
 
@@ -67,14 +65,8 @@ class JsonLinesFolder(Capped):
         if "pool" in groups:
             groups["pool"] = [replace(row, target=None) for row in groups["pool"]]
         sifted = sift(groups, pool_from="pool" if self.pool else "train")
-        test, dev, hidden, train = divide(sifted.labelled["train"], self._shares())
-        parts = {"test": sifted.labelled.get("test", test), "dev": sifted.labelled.get("dev", dev), "train": train}
-        for name, part in parts.items():
-            if not part:
-                raise DataError(
-                    f"{self.folder}: no row with a source and a target is left for {name}; repeats do not count. Name a file or add rows"
-                )
-        return self.capped(**parts, pool=sifted.unlabelled + [Example(e.id, e.source) for e in hidden], notes=sifted.notes)
+        none = f"{self.folder}: no row with a source and a target is left for"
+        return self.split_off(sifted, self._shares(), lambda name: f"{none} {name}; repeats do not count. Name a file or add rows")
 
     def _shares(self) -> tuple[float, float, float]:
         return (

@@ -12,7 +12,6 @@ from pydantic import Field, model_validator
 
 from bench.contracts import ContentPath, Example, Progress, Rule, Splits
 from bench.data.rows import Row, sift
-from bench.data.splitting import divide
 from bench.data.tables import ColumnName, Columns, TableSettings, read_rows
 from bench.errors import DataError
 from bench.tasks._capped import Capped
@@ -78,15 +77,8 @@ class Files(TableSettings, Capped):
             if not labelled[name]:
                 raise DataError(f"{path}: no row with both a source and a target is left; repeats do not count")
         shares = (0.0 if "test" in labelled else self.test_fraction, 0.0 if "dev" in labelled else self.dev_fraction, self.pool_fraction)
-        test, dev, hidden, train = divide(labelled["train"], shares)
-        parts = {"test": labelled.get("test", test), "dev": labelled.get("dev", dev), "train": train}
-        for name, part in parts.items():
-            if not part:
-                raise DataError(
-                    f"{self.train}: none of the {len(labelled['train'])} labelled rows falls into {name}; name a {name} file or add rows"
-                )
-        pool = sifted.unlabelled + [Example(e.id, e.source) for e in hidden]
-        found = self.capped(**parts, pool=pool, notes=(*notes, *sifted.notes))
+        none = f"{self.train}: none of the {len(labelled['train'])} labelled rows falls into"
+        found = self.split_off(sifted, shares, lambda name: f"{none} {name}; name a {name} file or add rows", notes)
         return replace(found, notes=(*found.notes, *near_duplicates_of_test(found, cache)))
 
     def _files(self) -> dict[str, tuple[str, str | None]]:

@@ -32,7 +32,8 @@ def peaks(workloads: Iterable[Workload], progress: Progress, workers: int | None
     """Return the peak memory of each workload once, in their order. Raises as `peak`.
 
     Training steps that differ only in their optimizer share one simulation. Simulations run in parallel processes, which are forked before
-    `progress` is called for the first time. None `workers` are as many as suit this machine; 1 runs everything in this process.
+    `progress` is called for the first time. `workers` is the number of processes at a time; None chooses what suits this machine, and 1
+    runs everything in this process.
     """
     asked = dict.fromkeys(workloads)
     sharing: dict[Workload, list[Workload]] = {}  # by the workload that is the same for every optimizer
