@@ -68,9 +68,6 @@ class JsonLinesFolder(Capped):
         none = f"{self.folder}: no row with a source and a target is left for"
         return self.split_off(sifted, self._shares(), lambda name: f"{none} {name}; repeats do not count. Name a file or add rows")
 
-    def _shares(self) -> tuple[float, float, float]:
-        return (
-            0.0 if self.test else self.test_fraction,
-            0.0 if self.dev else self.dev_fraction,
-            0.0 if self.pool else self.pool_fraction,
-        )
+    def _shares(self) -> list[float]:
+        pairs = (self.test, self.test_fraction), (self.dev, self.dev_fraction), (self.pool, self.pool_fraction)
+        return [0.0 if file else share for file, share in pairs]
