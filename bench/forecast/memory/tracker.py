@@ -28,10 +28,11 @@ class AllocationTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, batch: int = 0, vocabulary: int = 0) -> None:
         """Start with nothing held.
 
-        A tensor with a dimension that is a multiple of `batch`, the examples of the batch that runs, is taken to grow with the batch, so
-        one run gives the memory of every batch. Use a prime that divides no dimension of the model. With 0 nothing grows. A tensor whose
-        last dimension is `vocabulary` counts as logits. Any other tensor counts as activations, unless it is a copy of a parameter in
-        another type or `mark` says otherwise.
+        `batch` is the number of examples of the batch that runs. A tensor with a dimension that is a multiple of it is taken to grow with
+        the batch, so one run gives the memory of every batch. Use a prime that divides no dimension of the model. With 0 nothing grows.
+
+        A tensor whose last dimension is `vocabulary` counts as logits. Any other tensor counts as activations, unless it is a copy of a
+        parameter in another type or `mark` says otherwise.
         """
         super().__init__()  # type: ignore[no-untyped-call]
         self._batch, self._vocabulary = batch, vocabulary
