@@ -9,13 +9,12 @@ from pathlib import Path
 from bench.contracts import Compact, no_progress
 from bench.errors import DataError
 from bench.init.budgets import Device, Spending, spending
-from bench.init.columns import ColumnChoice
 from bench.init.costs import costs
 from bench.init.defaults import Methods, compact, methods
 from bench.init.large_model import Large
 from bench.init.lengths import Lengths
 from bench.init.profile import DatasetProfile
-from bench.init.read_file import Table
+from bench.init.read_file import ColumnChoice, Table
 from bench.system import processes
 from bench.tasks.files import Files, near_duplicates_of_test
 

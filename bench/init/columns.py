@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import NamedTuple
 
 from bench.contracts import is_blank, normal_form
 from bench.data.rows import need_columns
@@ -14,7 +13,7 @@ from bench.data.tables import ColumnName
 from bench.data.tables.columns import parts
 from bench.errors import BenchError, DataError
 from bench.init.column_names import DOCUMENTS, KEYS, LABELS, words_of
-from bench.init.read_file import Table
+from bench.init.read_file import Chosen, ColumnChoice, Table
 from bench.system.one_line import shown
 
 
@@ -49,22 +48,6 @@ class Column:
         return max(found, default=0) + (100 if found and len(self.parts) == 1 else 0)
 
 
-class Chosen(NamedTuple):
-    """A column that was chosen, and why."""
-
-    name: ColumnName
-    why: str = "as requested"
-    unclear: bool = False
-    """Whether other columns would suit as well."""
-
-
-class ColumnChoice(NamedTuple):
-    """The two columns that were chosen."""
-
-    source: Chosen
-    target: Chosen
-
-
 def columns(table: Table) -> dict[str, Column]:
     """Return every column of text, by name."""
     found = {}
@@ -82,7 +65,7 @@ def choose(table: Table, source: ColumnName | None, target: ColumnName | None) -
     if source is not None and source == target:
         raise BenchError("--source-column and --target-column are the same column")
     if table.known and source is None and target is None:
-        return ColumnChoice(Chosen(table.known.source, table.known.why), Chosen(table.known.target, "by its name"))
+        return table.known
     given = {*parts(source or ()), *parts(target or ())}
     documents = {name: column for name, column in found.items() if name not in given and column.filled}
     chosen = _document(table, documents) if source is None else Chosen(source)

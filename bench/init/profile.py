@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from bench.contracts import content_hash, is_blank, normal_form
 from bench.data.classes import Classes, classes
 from bench.errors import DataError
-from bench.init.columns import NO_LABELS, ColumnChoice, named
+from bench.init.columns import NO_LABELS, named
 from bench.init.large_model import Large
 from bench.init.lengths import Lengths, tokens, words
-from bench.init.read_file import Table
+from bench.init.read_file import ColumnChoice, Table
 from bench.metrics._tokenizers import Letters, letters_of
 from bench.system.one_line import shown
 

@@ -11,11 +11,10 @@ from bench.data.tables.columns import parts
 from bench.errors import BenchError
 from bench.init import choose, columns, prompts, read_file, write_suite, yaml_text
 from bench.init.choose import DataSplit, Settings
-from bench.init.columns import Chosen, ColumnChoice
 from bench.init.large_model import Large, large
 from bench.init.profile import DatasetProfile, profile_dataset
 from bench.init.profile_text import figures
-from bench.init.read_file import Table
+from bench.init.read_file import Chosen, ColumnChoice, Table
 from bench.suite import arms as plan
 from bench.suite import suite_file as suites
 from bench.system.files import atomic_write
