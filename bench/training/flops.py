@@ -8,7 +8,8 @@ the same on every machine.
     forward          encoder(s) + cross keys and values(s) + decoder(s, t) + head(t)
     training         3 x where weights learn: forward, gradient of the inputs, gradient of the weights
                      embeddings frozen: head 2 x (its inputs still need their gradient)
-                     encoder frozen: encoder 1 x; cross keys and values 2 x (their inputs need no gradient)
+                     encoder frozen: encoder 1 x, or only once for each source where its states are kept;
+                     cross keys and values 2 x (their inputs need no gradient)
                      LoRA: weights 2 x (forward, gradient of the inputs), their adapters 3 x, head 2 x;
                      1 x less for both where no input needs a gradient: queries, keys and values of first
                      layers, cross keys and values beside a frozen encoder
@@ -110,7 +111,7 @@ class FlopModel:
     def forward(self, source: int, target: int) -> int:
         """Return the FLOPs of one forward pass over one example, with all target positions at once."""
         source, target = self._lengths(source, target)
-        return self._encode(source) + self.cross * source + self._decode(source, target) + self.head * target
+        return self.encoding(source) + self.cross * source + self._decode(source, target) + self.head * target
 
     def adapters(self, source: int, target: int, freeze: Freeze, rank: int) -> int:
         """Return the FLOPs of the LoRA adapters in one forward pass over one example. `forward` does not include them."""
@@ -128,7 +129,7 @@ class FlopModel:
             return self._adapting(source, target, freeze == "encoder", rank)
         encoder_passes, cross_passes = (1, 2) if freeze == "encoder" else (3, 3)
         head_passes = 3 if freeze == "none" else 2
-        encoder = encoder_passes * self._encode(source) + cross_passes * self.cross * source
+        encoder = encoder_passes * self.encoding(source) + cross_passes * self.cross * source
         return encoder + 3 * self._decode(source, target) + head_passes * self.head * target
 
     def _adapting(self, source: int, target: int, encoder_frozen: bool, rank: int) -> int:
@@ -137,7 +138,7 @@ class FlopModel:
         cross = decoder.cross.adapted(rank) - (decoder.cross.gradient_of_inputs(rank) if encoder_frozen else 0)
         reading = encoder.linear.adapted(rank) - encoder.first.gradient_of_inputs(rank)
         pairs = 3 * (self.decoder_pairs * target * target + self.cross_pairs * source * target)
-        encoding = self._encode(source) if encoder_frozen else reading * source + 3 * self.encoder_pairs * source * source
+        encoding = self.encoding(source) if encoder_frozen else reading * source + 3 * self.encoder_pairs * source * source
         return encoding + cross * source + writing * target + pairs + 2 * self.head * target
 
     def generation(self, source: int, target: float, beams: int = 1) -> float:
@@ -149,13 +150,14 @@ class FlopModel:
             return beams * (self._decode(0, source) + self.decoder * steps + pairs + self.head * target)
         steps = (self.decoder + self.head + self.cross_pairs * source) * target
         pairs = self.decoder_pairs * target * (target + 1) / 2
-        return self._encode(source) + beams * (self.cross * source + steps + pairs)
+        return self.encoding(source) + beams * (self.cross * source + steps + pairs)
 
     def _lengths(self, source: int, target: int) -> tuple[int, int]:
         """Return how many tokens go through the encoder and how many through the decoder."""
         return (0, source + target) if self.causal else (source, target)
 
-    def _encode(self, source: int) -> int:
+    def encoding(self, source: int) -> int:
+        """Return the FLOPs of one forward pass of the encoder over one example. 0 for a decoder-only model."""
         return self.encoder * source + self.encoder_pairs * source * source
 
     def _decode(self, source: int, target: int) -> int:

@@ -13,8 +13,7 @@ from bench.training.batches import IGNORED
 def label_loss(logits: torch.Tensor, labels: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
     """Return the mean cross-entropy per label token. logits: (batch, target, vocabulary); labels: (batch, target). Padded positions (-100)
     count neither in the mean nor in the smoothing."""
-    counted = labels != IGNORED
-    return cross_entropy(logits[counted].float(), labels[counted], label_smoothing=smoothing)
+    return cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORED, label_smoothing=smoothing)
 
 
 def distillation_loss(student: torch.Tensor, teacher: torch.Tensor, labels: torch.Tensor, temperature: float) -> torch.Tensor:

@@ -48,6 +48,11 @@ class Objective(Protocol):
         """Return the model FLOPs of a step beside the student's forward and backward. No weights are needed."""
         return 0.0
 
+    @property
+    def reads_layers(self) -> bool:
+        """Whether the loss reads the states after each layer of the student's encoder."""
+        return False
+
     def loss(self, model: Any, positions: Sequence[int], batch: Mapping[str, torch.Tensor], of: Share = WHOLE) -> torch.Tensor:
         """Return the loss as a scalar. positions: of the examples in the data. batch: the same examples, made by `collate`, on the model's
         device. of: the share of the step's batch that they are. The losses of a step's parts add up to the loss of the whole batch."""
@@ -78,6 +83,10 @@ class TeacherObjective(Objective):
     teacher_flops: FlopModel
     teacher: Any | None = None
     """The model on the student's device, in eval mode. None in a forecast, which computes no loss."""
+
+    @property
+    def reads_layers(self) -> bool:
+        return self.settings.hidden_weight > 0
 
     def extra_flops(self, batch: Sequence[Encoded]) -> float:
         return sum(self.teacher_flops.forward(len(e.source), len(e.target)) for e in batch)

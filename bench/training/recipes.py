@@ -159,6 +159,10 @@ class Trained(ModelRecipe):
         """Return the loss of each step. With `ready` false, what only the loss itself needs is left out: a forecast does without."""
         return LabelObjective(self.tuning.label_smoothing)
 
+    def room_for_states(self, context: BuildContext) -> int:  # noqa: ARG002
+        """Return the number of source tokens whose encoder states are kept. 0: the encoder runs in every step."""
+        return 0
+
     @property
     def untrained(self) -> ModelRecipe:
         return self.base.untrained
@@ -203,7 +207,8 @@ class Trained(ModelRecipe):
         if context.cache not in known:
             data, order = self.plan(context)
             objective = self.objective(context, ready=False)
-            known[context.cache] = forecast_steps(data, order, self.tuning, self.flop_model(context.cache), objective, self.limit)
+            flops, room = self.flop_model(context.cache), self.room_for_states(context)
+            known[context.cache] = forecast_steps(data, order, self.tuning, flops, objective, self.limit, room)
         return known[context.cache]
 
     def calibration_run(self, step_flops: float, context: BuildContext) -> Self:
@@ -229,6 +234,8 @@ class Trained(ModelRecipe):
             progress=context.progress,
             may_stop_early=self.limit is not None,
             items=self.forecast_items(context),
+            room=self.room_for_states(context),
+            folder=folder,
         )
         save(model.to("cpu"), tokenizer, folder)
         write_json(folder / "training.json", asdict(result))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -93,6 +93,10 @@ class Tuning(Part):
     """Weights that are not trained: 'none'; 'embeddings', together with positions and the output layer, whether or not it is tied to the
     embeddings; 'encoder', together with the embeddings. Shleifer and Rush freeze both for students with a whole encoder. With `lora` all
     weights are frozen, and 'encoder' means that only the decoder gets adapters."""
+    cache_encoder: bool = True
+    """Whether a frozen encoder without dropout computes the states of each document once and keeps them on disk
+    while training lasts. Its work is then charged once per document. With false it is computed and charged in
+    every epoch. The trained model is the same except for rounding."""
     lora: Lora | None = None
     """Train low-rank adapters instead of the weights, then merge them, so that the result is a plain model. Example: `{rank: 8}`, also with
     `alpha` (16; adapters are scaled by alpha / rank) and `dropout` (0). Missing: train the weights. Not allowed with freeze 'none'."""
@@ -105,6 +109,15 @@ class Tuning(Part):
     def at_once(self) -> int:
         """Examples in memory at a time."""
         return min(self.batch_size, self.micro_batch_size or self.batch_size)
+
+    @property
+    def encodes_once(self) -> bool:
+        """Whether the states of a frozen encoder are kept, where the loss allows it."""
+        return self.cache_encoder and self.freeze == "encoder" and self.dropout == 0
+
+    def identity(self) -> dict[str, Any]:
+        """See Part.identity. `cache_encoder` counts only where it changes something."""
+        return {name: value for name, value in super().identity().items() if name != "cache_encoder" or self.encodes_once}
 
     @property
     def rank(self) -> int:
