@@ -121,6 +121,7 @@ class LlmLabel(Strategy):
             max_source_tokens=cut,
             max_target_tokens=self.sampling.max_tokens,
             decoding=job.decoding.model_copy(update={"beams": 1}),
+            engine=job.engine,
             precision=job.precision,
             prompt=self.prompt,
             shots=shots,

@@ -11,7 +11,22 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 
 from bench import registry
-from bench.contracts import ITEMS, METERS, POOL, Checkpoint, Compact, Decoding, Metric, Part, Precision, Profiler, Strategy, Task, Text
+from bench.contracts import (
+    ITEMS,
+    METERS,
+    POOL,
+    Checkpoint,
+    Compact,
+    Decoding,
+    Engine,
+    Metric,
+    Part,
+    Precision,
+    Profiler,
+    Strategy,
+    Task,
+    Text,
+)
 from bench.contracts.part import names_used
 from bench.errors import SuiteError
 from bench.suite import parse_yaml
@@ -77,6 +92,8 @@ class SuiteText(Part):
     and CPUs with bf16 hardware, and many times slower on other CPUs; a run then warns before it begins."""
     decoding: Decoding = Decoding()
     """Settings of generation."""
+    engine: Use = Use(use="torch")
+    """Part from `engines/`, with which all models of the suite generate text."""
     metrics: dict[Label, Use] = Field(default={"rouge": Use(use="rouge")}, min_length=1)
     """LABEL -> part from `metrics/`."""
     rank_by: str = "rouge2"
@@ -108,6 +125,7 @@ class Suite:
     profilers: dict[str, Profiler]
     models: dict[str, Checkpoint]
     texts: dict[str, Text]
+    engine: Engine
 
 
 def read(path: Path) -> Suite:
@@ -135,6 +153,7 @@ class _Reader:
         spec = builder.build(SuiteText, tree, ())
         raw = tree if isinstance(tree, dict) else {}
         large = builder.part("models", raw.get("large"), ("large",))
+        engine = builder.part("engines", raw.get("engine", {"use": "torch"}), ("engine",))
         tasks, models, texts = (builder.shelf(shelf, raw.get(shelf), shelf) for shelf in ("tasks", "models", "texts"))
         given = {shelf: builder.shelf(shelf, raw.get(shelf), shelf) for shelf in ("metrics", "profilers")}
         metrics, profilers = (parts if shelf in raw or not spec else _defaults(shelf, spec) for shelf, parts in given.items())
@@ -143,10 +162,19 @@ class _Reader:
             self._check_prices(spec)
             self._check_metrics(spec, metrics)
             self._check_names(spec, cells)
-        if builder.text.faults or spec is None or not isinstance(large, Checkpoint):
+        if builder.text.faults or spec is None or not isinstance(large, Checkpoint) or not isinstance(engine, Engine):
             raise SuiteError([f"{self.file}:{line}: {fault}" for line, fault in sorted(dict.fromkeys(builder.text.faults))])
         return Suite(
-            text=text, spec=spec, large=large, tasks=tasks, cells=cells, metrics=metrics, profilers=profilers, models=models, texts=texts
+            text=text,
+            spec=spec,
+            large=large,
+            tasks=tasks,
+            cells=cells,
+            metrics=metrics,
+            profilers=profilers,
+            models=models,
+            texts=texts,
+            engine=engine,
         )
 
     def _cells(self, entries: Any) -> Iterator[Cell]:

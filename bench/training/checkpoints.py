@@ -98,8 +98,18 @@ def load(folder: Path, dropout: float | None = None) -> tuple[Any, Any]:
     _check_positions(model, folder)
     tokenizer = load_tokenizer(folder)
     _write_down(model, tokenizer)
-    _keep_only_starts_and_ends(model, tokenizer)
+    model.generation_config = _starts_and_ends(model.generation_config, model.config, tokenizer)
     return model.eval(), tokenizer
+
+
+def read_generation_config(folder: Path) -> Any:
+    """Return the start and end tokens of a checked folder as `load` sets them, without reading weights."""
+    from transformers import GenerationConfig
+
+    config, tokenizer = read_config(folder), load_tokenizer(folder)
+    written = (folder / "generation_config.json").exists()
+    given = GenerationConfig.from_pretrained(folder, local_files_only=True) if written else GenerationConfig.from_model_config(config)
+    return _starts_and_ends(given, config, tokenizer)
 
 
 def save(model: Any, tokenizer: Any, folder: Path) -> None:
@@ -168,21 +178,22 @@ def _check_positions(model: Any, folder: Path) -> None:
             raise CheckpointError(f"{folder}: the sinusoidal positions differ from the formula")
 
 
-def _keep_only_starts_and_ends(model: Any, tokenizer: Any) -> None:
+def _starts_and_ends(given: Any, config: Any, tokenizer: Any) -> Any:
+    """Return the generation settings `given` without anything but the start and end tokens."""
     from transformers import GenerationConfig
 
-    kept = {name: getattr(model.generation_config, name, None) for name in STARTS_AND_ENDS}
+    kept = {name: getattr(given, name, None) for name in STARTS_AND_ENDS}
     for name in ("decoder_start_token_id", "pad_token_id"):
         if kept[name] is None:
-            kept[name] = getattr(model.config, name, None)
-    kept["eos_token_id"] = _ends(model, tokenizer)
-    model.generation_config = GenerationConfig(**{name: value for name, value in kept.items() if value is not None})
+            kept[name] = getattr(config, name, None)
+    kept["eos_token_id"] = _ends(given, tokenizer)
+    return GenerationConfig(**{name: value for name, value in kept.items() if value is not None})
 
 
-def _ends(model: Any, tokenizer: Any) -> list[int]:
+def _ends(given: Any, tokenizer: Any) -> list[int]:
     """Return the tokens that end an output: those of the checkpoint, and that of the tokenizer, which
     training uses."""
-    end = model.generation_config.eos_token_id
+    end = given.eos_token_id
     return list(dict.fromkeys([*([end] if isinstance(end, int) else end or []), tokenizer.eos_token_id]))
 
 

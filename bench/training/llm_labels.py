@@ -157,13 +157,12 @@ class PromptedLabels(Outputs):
         self.model.tokenizer_folder(context.cache, max(map(len, sources), default=0), self.max_target_tokens)
         return sources
 
-    def _network(self, context: BuildContext) -> tuple[Any, Any]:
-        network, tokenizer = super()._network(context)
+    def extra_ends(self, context: BuildContext) -> tuple[int, ...]:
+        """Return the tokens with a newline, unless the model writes thoughts or may answer in several lines."""
+        tokenizer = load_tokenizer(self.model.tokenizer_folder(context.cache, 0))
         limit = self.sampling.max_thought_tokens
         thinks = may_think(tokenizer) if limit is None else limit > 0
-        if self.prompt.stop_at_newline and not thinks:
-            network.generation_config.eos_token_id = _ends(network.generation_config.eos_token_id, tokenizer)
-        return network, tokenizer
+        return _with_newline(tokenizer) if self.prompt.stop_at_newline and not thinks else ()
 
     def read(self, folder: Path) -> Labelling:
         return _read(folder)
@@ -283,7 +282,6 @@ def _prompts(folder: Path, prompt: Prompt, shots: tuple[Example, ...], examples:
         raise CheckpointError(f"{folder}: its chat template refuses the prompt: {error}") from None
 
 
-def _ends(end: int | list[int], tokenizer: Any) -> list[int]:
-    """Return the tokens that end an answer, including all that contain a newline."""
-    texts = enumerate(tokenizer.batch_decode([[token] for token in range(len(tokenizer))]))
-    return [*(end if isinstance(end, list) else [end]), *(token for token, text in texts if "\n" in text)]
+def _with_newline(tokenizer: Any) -> tuple[int, ...]:
+    texts = tokenizer.batch_decode([[token] for token in range(len(tokenizer))])
+    return tuple(token for token, text in enumerate(texts) if "\n" in text)

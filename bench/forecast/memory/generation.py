@@ -1,19 +1,17 @@
-"""Memory of generation: `generate_batch` is simulated for a few tokens, and the rest is extrapolated."""
+"""Memory of generation with torch: a few tokens are simulated, and the rest is extrapolated."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import chain
-from typing import Any
 
-from bench.contracts import Precision
+from bench.engines.torch import TorchModel
 from bench.forecast.memory.model import Enough, build, prime_batch, with_dropout
 from bench.forecast.memory.simulate import simulate
 from bench.forecast.memory.snapshots import CATEGORIES, Bytes, MemorySnapshot, Peak
 from bench.forecast.memory.tracker import AllocationTracker
 from bench.forecast.memory.workload import Generation
-from bench.training.generation import generate_batch, generation_config
 
 SIMULATED_TOKENS = 4
 """Tokens that are simulated. The first two differ from all others; each later token adds the same keys and
@@ -25,30 +23,27 @@ def simulate_generation(generation: Generation) -> Peak:
     config = with_dropout(generation.architecture.config, 0.0)
     lengths, batch = generation.lengths, prime_batch(config, generation.lengths)
     with simulate(generation.kernels, batch, config.vocab_size) as tracker:
-        model = build(config, generation.architecture.tied, tracker).eval()
-        decoding = generation_config(model, generation.decoding, lengths.target)
-        tokens = _tokens(model, tracker, [(1,) * lengths.source] * batch, decoding, generation.precision)
+        network = build(config, generation.architecture.tied, tracker).eval()
+        network.generation_config.eos_token_id = [network.config.eos_token_id]
+        model = TorchModel(network, None, decoding=generation.decoding, precision=generation.precision, device="cpu")
+        tokens = _tokens(model, tracker, [(1,) * lengths.source] * batch, lengths.target)
     later = lengths.target - SIMULATED_TOKENS
     return Peak((*chain.from_iterable(tokens), *(_extrapolated(tokens[-2], tokens[-1], later) if later > 0 else ())))
 
 
 def _tokens(
-    model: Any, tracker: AllocationTracker, sources: Sequence[Sequence[int]], config: Any, precision: Precision
+    model: TorchModel, tracker: AllocationTracker, sources: Sequence[Sequence[int]], max_tokens: int
 ) -> list[tuple[MemorySnapshot, ...]]:
     """Return the snapshots before the first token, then those of each token."""
     seen: list[tuple[MemorySnapshot, ...]] = []
 
-    def next_token(*_: Any) -> None:
+    def next_token() -> None:
         seen.append(tracker.take_snapshots())
-        if len(seen) > min(SIMULATED_TOKENS, config.max_new_tokens):
+        if len(seen) > min(SIMULATED_TOKENS, max_tokens):
             raise Enough
 
-    hook = model.get_decoder().register_forward_pre_hook(next_token)
-    try:
-        with suppress(Enough):
-            generate_batch(model, None, sources, config, precision, "cpu")
-    finally:
-        hook.remove()
+    with suppress(Enough):
+        model.generate(sources, max_tokens, each_token=next_token)
     return seen
 
 
