@@ -49,7 +49,7 @@ class DecoderOnly:
 
     def __init__(self, model: Any) -> None:
         self._model = model
-        self._takes_positions = "position_ids" in inspect.signature(model.forward).parameters
+        self._takes = inspect.signature(model.forward).parameters
 
     def start(self, ids: Tensor, mask: Tensor, beams: int, max_tokens: int) -> Tensor:  # noqa: ARG002
         from transformers import DynamicCache
@@ -68,10 +68,9 @@ class DecoderOnly:
         return self._run(tokens[:, None])
 
     def _run(self, ids: Tensor) -> Tensor:
-        positions = {"position_ids": self._positions} if self._takes_positions else {}
-        out = self._model(
-            input_ids=ids, attention_mask=self._mask, past_key_values=self._cache, use_cache=True, logits_to_keep=1, **positions
-        )
+        wanted = {"position_ids": self._positions, "logits_to_keep": 1}
+        taken = {name: value for name, value in wanted.items() if name in self._takes}
+        out = self._model(input_ids=ids, attention_mask=self._mask, past_key_values=self._cache, use_cache=True, **taken)
         logits: Tensor = out.logits[:, -1].float()
         return logits
 

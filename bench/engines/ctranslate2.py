@@ -187,7 +187,7 @@ class _Model(LoadedModel):
         found = self.ids(sources, max_tokens, min_tokens)
         texts = decode(self._tokenizer, [tokens for tokens, _ in found])
         return [
-            Output(text=text, tokens=len(tokens), ended=tokens[-1] in self._ends, log_prob=log_prob)
+            Output(text=text, tokens=len(tokens), ended=bool(tokens) and tokens[-1] in self._ends, log_prob=log_prob)
             for text, (tokens, log_prob) in zip(texts, found, strict=True)
         ]
 
