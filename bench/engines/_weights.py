@@ -111,7 +111,7 @@ def _concatenated(parameters: Sequence[Tensor | None], dtype: torch.dtype) -> Te
 
 def _t5(model: Any, dtype: torch.dtype) -> Stacks:
     config, head = model.config, _joined([model.lm_head], dtype)
-    factor = config.d_model**-0.5 if config.scale_decoder_outputs else None
+    factor = config.d_model**-0.5 if getattr(config, "scale_decoder_outputs", False) else None
     return Stacks(
         dtype=dtype,
         scale=1.0,

@@ -99,7 +99,7 @@ class CTranslate2(Engine):
         from bench.training.checkpoints import load
 
         model, _ = load(folder)
-        _converter(model, folder).convert(str(part), quantization=self.compute_type)
+        _converter(model, folder).convert(str(part))  # in fp32: to quantise here would change the weights of `model` too
         difference = _difference(model, _translator(part, "cpu", self.compute_type), sources)
         if difference > TOLERANCE[self.compute_type]:
             raise BenchError(
@@ -122,8 +122,8 @@ def _converter(model: Any, folder: Path) -> Any:
     from ctranslate2.converters import TransformersConverter
 
     config, decoder = model.config, model.get_decoder()
-    if hasattr(config, "scale_decoder_outputs"):
-        config.tie_word_embeddings = config.scale_decoder_outputs  # what the converter reads, and what it means
+    if config.model_type in ("t5", "mt5"):  # the converter reads the first for the second, which mT5 lacks
+        config.tie_word_embeddings = getattr(config, "scale_decoder_outputs", False)
     else:
         config.normalize_before = hasattr(decoder, "layer_norm")
         config.normalize_embedding = hasattr(decoder, "layernorm_embedding")

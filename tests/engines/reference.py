@@ -14,15 +14,22 @@ SOURCES = [[7, 8, 9, 10, 11, 12, 1], [20, 21, 22, 1], [30, 31, 32, 33, 34, 1], [
 TOKENS = 12
 
 
-def model_that_ends(folder, strength: float = 3.0) -> tuple[Any, Any]:
-    """Return (model, tokenizer). The output layer is such that tokens are confident and some outputs end early."""
+def model_that_ends(folder, tied: bool = False) -> tuple[Any, Any]:
+    """Return (model, tokenizer). Its outputs depend on the source, and four tokens end one, so that lengths differ.
+
+    tied: whether the output layer stays as it is, so that the model can be saved. Lengths may then be equal.
+    """
     model, tokenizer = load(folder)
     head = model.get_output_embeddings()
-    generator = torch.Generator().manual_seed(3)
+    if not tied:
+        head.weight = torch.nn.Parameter(torch.randn(head.weight.shape, generator=torch.Generator().manual_seed(3)) * 3)
     with torch.no_grad():
-        weight = torch.randn(head.weight.shape, generator=generator) * strength
-        weight[tokenizer.eos_token_id] *= 2
-    head.weight = torch.nn.Parameter(weight)
+        for module in model.modules() if model.config.model_type == "bart" else ():
+            if isinstance(module, torch.nn.Linear) and module is not head:
+                module.weight *= 10
+    written = by_transformers(model, Decoding())
+    chosen = [row[min(place, len(row) - 1)] for row, place in zip(written, (2, 5, 8), strict=False)]
+    model.generation_config.eos_token_id = [tokenizer.eos_token_id, *chosen]
     return model, tokenizer
 
 

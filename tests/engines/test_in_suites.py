@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -157,10 +158,9 @@ def test_flops_do_not_depend_on_the_engine(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("engine", "refused"), [(Torch(), False), (Other(), False), (Broken(), True)], ids=repr)
 def test_a_suite_is_refused_where_its_engine_differs_on_its_documents(tmp_path: Path, engine: Engine, refused: bool) -> None:
-    from dataclasses import replace
-
     documents = tuple(Example(str(i), "a document", "a label") for i in range(30))
-    given = prepared(replace(read(tmp_path), engine=engine), {"own": Splits(documents, (), (), documents, "data")}, cache=tmp_path)
+    suite, splits = read(tmp_path), {"own": Splits(documents, (), (), documents, "data")}
+    given = prepared(replace(suite, engine=engine), splits, cache=tmp_path, arms=arms.arms(suite))
     if refused:
         with pytest.raises(BenchError, match="20"):
             list(engine_can_generate(given))
