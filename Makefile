@@ -1,4 +1,4 @@
-# make run: the answer. make test: the tests. make check: lint, types, import contracts, language. make fix: format.
+# make run: the answer. make test: the tests. make bench: how fast it is. make check: lint, types, import contracts, language. make fix: format.
 # make test-llm: the tests that ask a real LLM behind a real endpoint. make resolve: whether pip finds every package for every Python.
 PYTHON ?= python3
 BIN := .venv/bin
@@ -6,10 +6,13 @@ BIN := .venv/bin
 PYTHONS := 3.11 3.12 3.13 3.14
 PLATFORMS := $(foreach glibc,17 24 27 28,manylinux_2_$(glibc)_x86_64) manylinux2014_x86_64 manylinux1_x86_64
 
-.PHONY: run test test-llm test-long browser check fix lock resolve clean
+.PHONY: run bench test test-llm test-long browser check fix lock resolve clean
 
 run: .venv/run
 	$(BIN)/bench run suites/pegasus.yaml
+
+bench: .venv/test
+	$(BIN)/python -m benchmarks
 
 test: .venv/test browser
 	$(BIN)/pytest -n logical --dist worksteal

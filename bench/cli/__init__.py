@@ -16,21 +16,7 @@ import click
 from bench import __version__
 from bench.errors import BenchError
 
-COMMANDS = (
-    "init",
-    "check",
-    "plan",
-    "run",
-    "report",
-    "recommend",
-    "price",
-    "compare",
-    "leaderboard",
-    "fit",
-    "import",
-    "list",
-    "clean",
-)
+COMMANDS = ("init", "check", "plan", "run", "report", "recommend", "price", "compare", "leaderboard", "fit", "import", "list", "clean")
 """All commands in order of use. Each is a function in a module; both have the command's name."""
 
 RESERVED = ("import", "list")
@@ -50,11 +36,7 @@ class _Commands(click.Group):
         command: click.Command = getattr(import_module(f"bench.cli.{name}"), name)
         return command
 
-    def resolve_command(
-        self,
-        ctx: click.Context,
-        args: list[str],
-    ) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] not in COMMANDS:
             from bench.system.names import nearest
 
@@ -79,8 +61,9 @@ class _Commands(click.Group):
             raise
         except click.UsageError as error:
             where = error.ctx.command_path if error.ctx else "bench"
-            if isinstance(error, click.NoSuchOption):
-                _suggest_only_new_names(error)
+            if isinstance(error, click.NoSuchOption) and error.ctx and error.possibilities:  # suggest no old names
+                shown = {name for option in error.ctx.command.params for name in (*option.opts, *option.secondary_opts)}
+                error.possibilities[:] = [name for name in error.possibilities if name in shown]
             click.echo(f"{where}: {error.format_message()} See {where} --help.", err=True)
         except UnicodeEncodeError as error:  # a file name, where Python takes names for ASCII
             name = error.object if len(error.object) < 200 else error.object[error.start : error.end]
@@ -91,13 +74,6 @@ class _Commands(click.Group):
             click.echo("stopped; finished work is kept, and the same command continues from there", err=True)
             raise SystemExit(130) from None
         raise SystemExit(2)
-
-
-def _suggest_only_new_names(error: click.NoSuchOption) -> None:
-    if error.ctx and error.possibilities:
-        options = error.ctx.command.params
-        shown = {name for option in options for name in (*option.opts, *option.secondary_opts)}
-        error.possibilities[:] = [name for name in error.possibilities if name in shown]
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})

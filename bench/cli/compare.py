@@ -18,22 +18,9 @@ from bench.cli.options import FILE, PATH, option, results_folder, results_option
     is_flag=True,
     help="Exit with status 1 if a score is significantly worse or an arm that was done is not done any more.",
 )
-@option(
-    "--markdown",
-    old=["--out"],
-    metavar="FILE",
-    type=FILE,
-    help="Write the comparison to this Markdown file too.",
-)
+@option("--markdown", old=["--out"], metavar="FILE", type=FILE, help="Write the comparison to this Markdown file too.")
 @results_option
-def compare(
-    before: Path,
-    after: Path,
-    metrics: tuple[str, ...],
-    fail_on_change: bool,
-    markdown: Path | None,
-    parent: Path,
-) -> None:
+def compare(before: Path, after: Path, metrics: tuple[str, ...], fail_on_change: bool, markdown: Path | None, parent: Path) -> None:
     """Show what changed significantly from RESULTS_A to RESULTS_B.
 
     Settings and arms that are new or gone are listed too.

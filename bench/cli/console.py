@@ -45,10 +45,8 @@ def _is_live(console: Console) -> bool:
 
 @contextmanager
 def preparing(console: Console) -> Iterator[Any]:
-    """Show a progress bar for work before the arms run.
-
-    The bar is drawn by a thread, which starts with the first progress: work may fork processes until then.
-    """
+    """Show a progress bar for work before the arms run. The bar is drawn by a thread, which starts with the first progress: work may fork
+    processes until then."""
     bar = Progress(TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn(), console=console, transient=True)
     tasks: dict[str, TaskID] = {}
 
@@ -76,8 +74,7 @@ def leaderboard(folder: Path, where: Console) -> RenderableType:
 
 @dataclass(kw_only=True)
 class RunScreen:
-    """A runner.Screen. In a terminal it is live. Elsewhere it prints a line for each arm, and a leaderboard
-    at times."""
+    """A runner.Screen. In a terminal it is live. Elsewhere it prints a line for each arm, and a leaderboard at times."""
 
     console: Console
     _arms: Sequence[Arm] = ()
@@ -109,16 +106,15 @@ class RunScreen:
         if _is_live(self.console):
             self._draw(at_least_s=0)
             return
-        self.console.print(f"[{len(self._ended)}/{len(self._arms)}] {record.arm}: {_ending(record)}; {self._left()}")
+        spent = "?" if record.spent_usd is None else f"{record.spent_usd:.2f}"
+        ending = f"{record.status}, ${spent} of ${record.budget_usd:.2f}" + (f" ({record.reason})" if record.reason else "")
+        self.console.print(f"[{len(self._ended)}/{len(self._arms)}] {record.arm}: {ending}; {self._left()}")
         if record.status == "done" and self._draw(SECONDS_BETWEEN_BOARDS):
             self.console.print(self._board)
 
     def _draw(self, at_least_s: float) -> bool:
-        """Draw the leaderboard again if enough time has passed since the last time. Return whether it was
-        drawn.
-
-        No process is started while it is drawn.
-        """
+        """Draw the leaderboard again if enough time has passed since the last time. Return whether it was drawn. No process is started
+        while it is drawn."""
         begun = time.monotonic()
         due = begun - self._drawn > max(at_least_s, 20 * self._drawing_s)
         if due:
@@ -136,24 +132,15 @@ class RunScreen:
     def _render(self) -> RenderableType:
         table = Table(box=None, show_header=False, padding=(0, 1))
         for arm in self._arms:
-            state = _progress(self._folder / arm.id) if arm.id not in self._ended else None
-            if state:
-                share = f"{100 * state['done'] / state['total']:3.0f} %" if state["total"] else ""
-                table.add_row(arm.id, state["what"], share)
+            if arm.id in self._ended:
+                continue
+            try:
+                state = json.loads((self._folder / arm.id / "progress.json").read_text(encoding="utf-8"))
+            except (OSError, ValueError):  # not begun, or being written
+                continue
+            share = f"{100 * state['done'] / state['total']:3.0f} %" if state["total"] else ""
+            table.add_row(arm.id, state["what"], share)
         return Group(f"{len(self._ended)} of {len(self._arms)} arms ended, {self._left()}", table, self._board)
-
-
-def _ending(record: Record) -> str:
-    spent = "?" if record.spent_usd is None else f"{record.spent_usd:.2f}"
-    return f"{record.status}, ${spent} of ${record.budget_usd:.2f}" + (f" ({record.reason})" if record.reason else "")
-
-
-def _progress(folder: Path) -> dict[str, Any] | None:
-    try:
-        state: dict[str, Any] = json.loads((folder / "progress.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return state
 
 
 def summary(records: Sequence[Record], report: Path, where: Console) -> None:
@@ -177,10 +164,7 @@ def every_part(where: Console) -> None:
 
 
 def one_part(name: str, where: Console) -> None:
-    """Print the settings of the part on every shelf that has one of this name.
-
-    Raises BenchError where no shelf has one.
-    """
+    """Print the settings of the part on every shelf that has one of this name. Raises BenchError where no shelf has one."""
     shelves = [shelf for shelf in registry.SHELVES if name in registry.names(shelf)]
     if not shelves:
         near = nearest(name, tuple(n for shelf in registry.SHELVES for n in registry.names(shelf)))
@@ -200,11 +184,8 @@ def _settings(kind: type[Part], prefix: str) -> Iterator[tuple[str, str, str]]:
         if isinstance(default, Part):
             yield from _settings(type(default), f"{prefix}{field_name}.")
         else:
-            yield (
-                f"{prefix}{field_name}",
-                json.dumps(default) if default != "required" else default,
-                " ".join((info.description or "").split()),
-            )
+            shown = default if default == "required" else json.dumps(default)
+            yield f"{prefix}{field_name}", shown, " ".join((info.description or "").split())
 
 
 def _first_line(kind: type[Part]) -> str:

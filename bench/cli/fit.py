@@ -20,82 +20,23 @@ TOKENS = click.IntRange(min=2)
 
 @click.command()
 @click.argument("model", metavar="MODEL")
-@option(
-    "--gpu",
-    old=["--card"],
-    metavar="NAME",
-    help="GPU such as L4 or A100-40GB, or a memory size such as 16GB.",
-)
-@option(
-    "--source-tokens",
-    old=["--source"],
-    metavar="N",
-    type=TOKENS,
-    default=512,
-    help="Maximum length of a document in tokens.",
-)
-@option(
-    "--target-tokens",
-    old=["--target"],
-    metavar="N",
-    type=TOKENS,
-    default=64,
-    help="Maximum length of a label in tokens.",
-)
-@option(
-    "--batch-size",
-    old=["--batch"],
-    metavar="N",
-    type=COUNT,
-    default=1,
-    help="Examples per training step that have to fit.",
-)
+@option("--gpu", old=["--card"], metavar="NAME", help="GPU such as L4 or A100-40GB, or a memory size such as 16GB.")
+@option("--source-tokens", old=["--source"], metavar="N", type=TOKENS, default=512, help="Maximum length of a document in tokens.")
+@option("--target-tokens", old=["--target"], metavar="N", type=TOKENS, default=64, help="Maximum length of a label in tokens.")
+@option("--batch-size", old=["--batch"], metavar="N", type=COUNT, default=1, help="Examples per training step that have to fit.")
 @option(
     "--precision",
     type=click.Choice(["bf16", "fp32"]),
     show_default="bf16; fp32 on a GPU without bf16",
     help="Number format of the computation.",
 )
-@option(
-    "--optimizer",
-    type=click.Choice(["adamw", "adafactor", "adamw_8bit"]),
-    default="adamw",
-    help="Optimizer of the training step.",
-)
-@option(
-    "--freeze",
-    type=click.Choice(["none", "embeddings", "encoder"]),
-    default="embeddings",
-    help="Weights that are not trained.",
-)
-@option(
-    "--lora-rank",
-    old=["--lora"],
-    metavar="RANK",
-    type=click.IntRange(min=0),
-    default=0,
-    help="Rank of LoRA adapters; 0 for none.",
-)
-@option(
-    "--checkpointing",
-    is_flag=True,
-    help="Recompute activations in the backward pass instead of keeping them.",
-)
-@option(
-    "--dropout",
-    metavar="RATE",
-    type=Finite(min=0, max=1, max_open=True),
-    default=0.0,
-    help="Dropout rate in training.",
-)
+@option("--optimizer", type=click.Choice(["adamw", "adafactor", "adamw_8bit"]), default="adamw", help="Optimizer of the training step.")
+@option("--freeze", type=click.Choice(["none", "embeddings", "encoder"]), default="embeddings", help="Weights that are not trained.")
+@option("--lora-rank", old=["--lora"], metavar="RANK", type=click.IntRange(min=0), default=0, help="Rank of LoRA adapters; 0 for none.")
+@option("--checkpointing", is_flag=True, help="Recompute activations in the backward pass instead of keeping them.")
+@option("--dropout", metavar="RATE", type=Finite(min=0, max=1, max_open=True), default=0.0, help="Dropout rate in training.")
 @option("--beams", metavar="N", type=COUNT, default=1, help="Beams in generation.")
-@option(
-    "--context-gib",
-    metavar="GIB",
-    type=Finite(min=0),
-    default=0.5,
-    help="GPU memory that CUDA itself takes, in GiB.",
-)
+@option("--context-gib", metavar="GIB", type=Finite(min=0), default=0.5, help="GPU memory that CUDA itself takes, in GiB.")
 @option(
     "--fragmentation",
     old=["--kept-free"],

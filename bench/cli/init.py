@@ -32,28 +32,11 @@ from bench.cli.options import FILE, PATH, cache_option, models_option, option
 )
 @option("--field", metavar="NAME", help="List of rows in a JSON value, such as 'data' or 'data.train'.")
 @option("--label-usd", metavar="USD", type=float, help="Price of one label in dollars.")
+@option("--budget-usd", "budgets_usd", old=["--budget"], metavar="USD", type=float, multiple=True, help="Budget in dollars (repeatable).")
 @option(
-    "--budget-usd",
-    "budgets_usd",
-    old=["--budget"],
-    metavar="USD",
-    type=float,
-    multiple=True,
-    help="Budget in dollars (repeatable).",
+    "--model", metavar="NAME", default="flan_t5_small", help="Large model: a part of models/, a folder, or a hub id, with @COMMIT or not."
 )
-@option(
-    "--model",
-    metavar="NAME",
-    default="flan_t5_small",
-    help="Large model: a part of models/, a folder, or a hub id, with @COMMIT or not.",
-)
-@option(
-    "--out",
-    metavar="FILE",
-    type=FILE,
-    show_default="DATA's name with .yaml, in this folder",
-    help="Suite file to write.",
-)
+@option("--out", metavar="FILE", type=FILE, show_default="DATA's name with .yaml, in this folder", help="Suite file to write.")
 @option("--yes", is_flag=True, help="Ask nothing and take the defaults.")
 @option("--force", is_flag=True, help="Overwrite a suite file that exists.")
 @cache_option
@@ -94,5 +77,4 @@ def init(
 
 
 def _has_terminal() -> bool:
-    """Return whether the user can type an answer."""
     return sys.stdin.isatty()

@@ -11,25 +11,12 @@ from bench.cli.options import FILE, PATH, option, results_folder, results_option
 
 @click.command()
 @click.argument("results", metavar="RESULTS...", type=PATH, nargs=-1, required=True)
-@option(
-    "--rank-by",
-    metavar="METRIC",
-    default="",
-    show_default="the metric each suite ranks by",
-    help="Metric to rank by.",
-)
+@option("--rank-by", metavar="METRIC", default="", show_default="the metric each suite ranks by", help="Metric to rank by.")
 @option("--best", is_flag=True, help="Show only settings that share the first rank.")
 @option("--csv", metavar="FILE", type=FILE, help="Write the numbers to this CSV file too.")
 @option("--markdown", metavar="FILE", type=FILE, help="Write the tables to this Markdown file too.")
 @results_option
-def leaderboard(
-    results: tuple[Path, ...],
-    rank_by: str,
-    best: bool,
-    csv: Path | None,
-    markdown: Path | None,
-    parent: Path,
-) -> None:
+def leaderboard(results: tuple[Path, ...], rank_by: str, best: bool, csv: Path | None, markdown: Path | None, parent: Path) -> None:
     """Show several results folders in one leaderboard.
 
     Each RESULTS is a results folder, or the suite file that wrote it.

@@ -36,10 +36,8 @@ class Option(click.Option):
         super().__init__([*declared, *old], **settings)
         self.complete = complete
         hidden = {name for names in old for name in names.split("/")}
-        self.old_opts = [name for name in self.opts if name in hidden]
-        self.old_secondary_opts = [name for name in self.secondary_opts if name in hidden]
-        self.opts = [name for name in self.opts if name not in hidden]
-        self.secondary_opts = [name for name in self.secondary_opts if name not in hidden]
+        self.accepted = self.opts, self.secondary_opts
+        self.opts, self.secondary_opts = ([name for name in names if name not in hidden] for names in self.accepted)
 
     def get_help_extra(self, ctx: click.Context) -> OptionHelpExtra:
         """Show a default in words without the brackets that click would add."""
@@ -53,10 +51,7 @@ class Option(click.Option):
         if self.complete:
             self.complete(self)
         shown = self.opts, self.secondary_opts
-        self.opts, self.secondary_opts = (
-            [*self.opts, *self.old_opts],
-            [*self.secondary_opts, *self.old_secondary_opts],
-        )
+        self.opts, self.secondary_opts = self.accepted
         try:
             super().add_to_parser(parser, ctx)
         finally:
@@ -126,10 +121,7 @@ cache_option = option(
 
 
 def _copies_option(name: str, variable: Variable, of_what: str) -> Callable[[Command], Command]:
-    """Return an option that names a folder of copies.
-
-    Processes that start here see the folder too; see `system/hub_mirror.py`.
-    """
+    """Return an option that names a folder of copies. Processes that start here see the folder too; see `system/hub_mirror.py`."""
 
     def name_folder(_: click.Context, __: click.Parameter, folder: Path | None) -> None:
         if folder is None:

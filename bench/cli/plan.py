@@ -7,70 +7,47 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bench.cli.options import (
-    FRACTION,
-    cache_option,
-    data_option,
-    device_option,
-    gpus_option,
-    max_usd_option,
-    models_option,
-    only_option,
-    option,
-    results_option,
-    suite_argument,
-    workers_option,
-)
+from bench.cli import options
 
 if TYPE_CHECKING:
     from bench.forecast.device import Device
 
 
 @click.command()
-@suite_argument
-@only_option
-@max_usd_option
-@option(
-    "--gpu",
-    old=["--card"],
-    metavar="NAME",
-    help="Forecast for this GPU, such as L4 or A100-40GB, not for this machine.",
-)
-@device_option
-@workers_option
-@option(
+@options.suite_argument
+@options.only_option
+@options.max_usd_option
+@options.option("--gpu", old=["--card"], metavar="NAME", help="Forecast for this GPU, such as L4 or A100-40GB, not for this machine.")
+@options.device_option
+@options.workers_option
+@options.option(
     "--calibrate/--no-calibrate",
     old=["--rehearse/--no-rehearse"],
     default=True,
     help="Time a few real steps of each kind of work, once per machine.",
 )
-@option(
-    "--recalibrate",
-    old=["--again"],
-    is_flag=True,
-    help="Time them again; use it if the machine was busy before.",
-)
-@option(
+@options.option("--recalibrate", old=["--again"], is_flag=True, help="Time them again; use it if the machine was busy before.")
+@options.option(
     "--train-utilization",
     old=["--training"],
     metavar="FRACTION",
-    type=FRACTION,
+    type=options.FRACTION,
     default=0.3,
     help="With --gpu: fraction of its peak FLOP/s assumed for training.",
 )
-@option(
+@options.option(
     "--decode-utilization",
     old=["--generating"],
     metavar="FRACTION",
-    type=FRACTION,
+    type=options.FRACTION,
     default=0.02,
     help="With --gpu: fraction of its peak FLOP/s assumed for generation.",
 )
-@gpus_option
-@results_option
-@cache_option
-@models_option
-@data_option
+@options.gpus_option
+@options.results_option
+@options.cache_option
+@options.models_option
+@options.data_option
 def plan(
     suite: Path,
     only: str | None,
@@ -103,14 +80,7 @@ def plan(
     screen = console.console()
     card = gpu_table.find(gpu, gpu_table.cards(gpus)) if gpu else None
     with console.preparing(screen) as progress:
-        prepared = prepare.load(
-            suite,
-            results=parent,
-            cache=cache.absolute(),
-            device=device,
-            only=only,
-            progress=progress,
-        )
+        prepared = prepare.load(suite, results=parent, cache=cache.absolute(), device=device, only=only, progress=progress)
         workers = workers or processes.concurrency(prepared.device)
         fetched = prepare.fetch(prepared, progress)
         store = DryStore(prepared.cache, progress)
@@ -128,16 +98,7 @@ def plan(
         )
         model: Device | None = None
         if card:
-            model = forecast.on_catalog_gpu(
-                card,
-                train_utilization,
-                decode_utilization,
-                finder,
-                planned,
-                ratios,
-                store,
-                progress,
-            )
+            model = forecast.on_catalog_gpu(card, train_utilization, decode_utilization, finder, planned, ratios, store, progress)
         elif calibrate:
             starts = finder.starts(suite, prepared.arms, prepared.results, progress)
             model = forecast.on_this_machine(finder, planned, starts, ratios, store, progress)

@@ -6,14 +6,7 @@ from pathlib import Path
 
 import click
 
-from bench.cli.options import (
-    FOLDER,
-    POSITIVE,
-    option,
-    results_argument,
-    results_folder,
-    results_option,
-)
+from bench.cli.options import FOLDER, POSITIVE, option, results_argument, results_folder, results_option
 from bench.cli.price_options import OtherPrices, price_options
 
 
@@ -28,22 +21,9 @@ from bench.cli.price_options import OtherPrices, price_options
     help="Requests that the model answers in a month; adds the cost of serving them.",
 )
 @option("--months", metavar="N", type=POSITIVE, default=12, help="Months of use.")
-@option(
-    "--out",
-    metavar="DIR",
-    type=FOLDER,
-    show_default="`priced` in RESULTS",
-    help="Folder of the new report.",
-)
+@option("--out", metavar="DIR", type=FOLDER, show_default="`priced` in RESULTS", help="Folder of the new report.")
 @results_option
-def price(
-    results: Path,
-    parent: Path,
-    prices: OtherPrices,
-    requests_per_month: float | None,
-    months: float,
-    out: Path | None,
-) -> None:
+def price(results: Path, parent: Path, prices: OtherPrices, requests_per_month: float | None, months: float, out: Path | None) -> None:
     """Show RESULTS at other prices, without running anything.
 
     A price that is not given does not change. The new report goes into a folder of its own.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,16 +15,6 @@ from bench.cli.options import DOLLARS, POSITIVE, Command, option
 if TYPE_CHECKING:
     from bench.results.repricing import Quotes
     from bench.results.table import Results
-
-
-def _by_task(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict[str, float]:
-    """Parse '0.05' (all tasks) and 'names=0.05' (one task) to dollars by task. The key '' means all tasks."""
-    return _dollars_by_name(given, "USD or TASK=USD")
-
-
-def _by_meter(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict[str, float]:
-    """Parse 'co2=0.1' to dollars by meter."""
-    return _dollars_by_name(given, "METER=USD")
 
 
 def _list_meters(option: click.Option) -> None:
@@ -38,15 +30,20 @@ def _hide_unless_needed(option: click.Option) -> None:
     option.hidden = all(meter.unit_usd for meter in METERS.values())
 
 
-def _dollars_by_name(given: tuple[str, ...], expected: str) -> dict[str, float]:
-    found = {}
-    for text in given:
-        name, _equals, usd = text.rpartition("=")
-        try:
-            found[name] = float(usd)
-        except ValueError:
-            raise click.BadParameter(f"expected {expected}, got {text}.") from None
-    return found
+def _dollars_by_name(expected: str) -> Callable[[click.Context, click.Parameter, tuple[str, ...]], dict[str, float]]:
+    """Return a callback that parses 'names=0.05' and '0.05' to dollars by name. The key '' means all names."""
+
+    def parse(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict[str, float]:
+        found = {}
+        for text in given:
+            name, _equals, usd = text.rpartition("=")
+            try:
+                found[name] = float(usd)
+            except ValueError:
+                raise click.BadParameter(f"expected {expected}, got {text}.") from None
+        return found
+
+    return parse
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,23 +99,11 @@ PRICE_OPTIONS = (
         old=["--label", "--label-price"],
         metavar="[TASK=]USD",
         multiple=True,
-        callback=_by_task,
+        callback=_dollars_by_name("USD or TASK=USD"),
         help="Price of one label in dollars, for all tasks or for one (repeatable).",
     ),
-    option(
-        "--gpu-hour-usd",
-        old=["--gpu-hour"],
-        metavar="USD",
-        type=DOLLARS,
-        help="Price of one hour of the training device, in dollars.",
-    ),
-    option(
-        "--kwh-usd",
-        old=["--kwh"],
-        metavar="USD",
-        type=DOLLARS,
-        help="Price of one kWh in dollars; used by the `energy` meter.",
-    ),
+    option("--gpu-hour-usd", old=["--gpu-hour"], metavar="USD", type=DOLLARS, help="Price of one hour of the training device, in dollars."),
+    option("--kwh-usd", old=["--kwh"], metavar="USD", type=DOLLARS, help="Price of one kWh in dollars; used by the `energy` meter."),
     option(
         "--prompt-usd-per-1m-tokens",
         old=["--prompt-tokens"],
@@ -133,25 +118,16 @@ PRICE_OPTIONS = (
         type=DOLLARS,
         help="Price of one million tokens written by an LLM endpoint, in dollars.",
     ),
-    option(
-        "--meter",
-        complete=_list_meters,
-        help="Quantity by which compute is paid.",
-    ),
+    option("--meter", complete=_list_meters, help="Quantity by which compute is paid."),
     option(
         "--unit-usd",
         metavar="METER=USD",
         multiple=True,
-        callback=_by_meter,
+        callback=_dollars_by_name("METER=USD"),
         complete=_hide_unless_needed,
         help="Price of one unit of a meter that has no price option of its own, in dollars (repeatable).",
     ),
-    option(
-        "--flops-per-second",
-        metavar="FLOPS",
-        type=POSITIVE,
-        help="Speed of the training device in FLOP/s; used by the `flops` meter.",
-    ),
+    option("--flops-per-second", metavar="FLOPS", type=POSITIVE, help="Speed of the training device in FLOP/s; used by the `flops` meter."),
 )
 
 
@@ -159,29 +135,9 @@ def price_options(command: Command) -> Command:
     """Add the price options, and pass them to the command as one value, `prices`."""
 
     @functools.wraps(command)
-    def with_prices(
-        *,
-        label_usd: dict[str, float],
-        gpu_hour_usd: float | None,
-        kwh_usd: float | None,
-        prompt_usd_per_1m_tokens: float | None,
-        output_usd_per_1m_tokens: float | None,
-        meter: str | None,
-        flops_per_second: float | None,
-        unit_usd: dict[str, float],
-        **others: object,
-    ) -> None:
-        prices = OtherPrices(
-            label_usd=label_usd,
-            gpu_hour_usd=gpu_hour_usd,
-            kwh_usd=kwh_usd,
-            prompt_usd_per_1m_tokens=prompt_usd_per_1m_tokens,
-            output_usd_per_1m_tokens=output_usd_per_1m_tokens,
-            meter=meter,
-            flops_per_second=flops_per_second,
-            unit_usd=unit_usd,
-        )
-        command(prices=prices, **others)
+    def with_prices(**given: Any) -> None:
+        prices = OtherPrices(**{each.name: given.pop(each.name) for each in dataclasses.fields(OtherPrices)})
+        command(prices=prices, **given)
 
     found: Command = with_prices
     for add in reversed(PRICE_OPTIONS):

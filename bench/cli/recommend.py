@@ -6,26 +6,13 @@ from pathlib import Path
 
 import click
 
-from bench.cli.options import (
-    POSITIVE,
-    option,
-    results_argument,
-    results_folder,
-    results_option,
-)
+from bench.cli.options import POSITIVE, option, results_argument, results_folder, results_option
 from bench.cli.price_options import OtherPrices, price_options
 
 
 @click.command()
 @results_argument
-@option(
-    "--budget-usd",
-    old=["--budget"],
-    metavar="USD",
-    type=POSITIVE,
-    required=True,
-    help="Budget in dollars.",
-)
+@option("--budget-usd", old=["--budget"], metavar="USD", type=POSITIVE, required=True, help="Budget in dollars.")
 @option("--task", metavar="NAME", show_default="each task", help="Task to recommend for.")
 @price_options
 @results_option

@@ -6,40 +6,22 @@ from pathlib import Path
 
 import click
 
-from bench.cli.options import (
-    cache_option,
-    data_option,
-    device_option,
-    max_usd_option,
-    models_option,
-    only_option,
-    option,
-    results_option,
-    suite_argument,
-    workers_option,
-)
+from bench.cli import options
 
 
 @click.command()
-@suite_argument
-@only_option
-@option("--retry", is_flag=True, help="Run failed arms again.")
-@max_usd_option
-@device_option
-@workers_option
-@results_option
-@cache_option
-@models_option
-@data_option
+@options.suite_argument
+@options.only_option
+@options.option("--retry", is_flag=True, help="Run failed arms again.")
+@options.max_usd_option
+@options.device_option
+@options.workers_option
+@options.results_option
+@options.cache_option
+@options.models_option
+@options.data_option
 def run(
-    suite: Path,
-    only: str | None,
-    retry: bool,
-    max_usd: float | None,
-    device: str,
-    workers: int | None,
-    parent: Path,
-    cache: Path,
+    suite: Path, only: str | None, retry: bool, max_usd: float | None, device: str, workers: int | None, parent: Path, cache: Path
 ) -> None:
     """Run every unfinished arm of SUITE, then write the report.
 
@@ -55,14 +37,7 @@ def run(
 
     screen, fetched = console.console(), None
     with console.preparing(screen) as progress:
-        prepared = prepare.load(
-            suite,
-            results=parent,
-            cache=cache.absolute(),
-            device=device,
-            only=only,
-            progress=progress,
-        )
+        prepared = prepare.load(suite, results=parent, cache=cache.absolute(), device=device, only=only, progress=progress)
         kept = runner.kept(prepared, retry, progress)
         if None in kept.values():
             fetched = prepare.fetch(prepared, progress)

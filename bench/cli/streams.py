@@ -32,15 +32,10 @@ class _Lenient(io.FileIO):
                 select.select((), (self,), ())  # another process has made the terminal non-blocking
         except OSError as error:
             self._lost = True
-            _say(error)
+            if not isinstance(error, BrokenPipeError):  # the reader of a pipe, as in `bench plan ... | head`, may close it silently
+                with suppress(OSError):
+                    os.write(2, f"bench: output is lost from here on: {error.strerror}\n".encode())
         return memoryview(data).nbytes
-
-
-def _say(error: OSError) -> None:
-    """Report lost output once on standard error. The reader of a pipe, as in `bench plan ... | head`, may close it silently."""
-    if not isinstance(error, BrokenPipeError):
-        with suppress(OSError):
-            os.write(2, f"bench: output is lost from here on: {error.strerror}\n".encode())
 
 
 def make_lenient() -> None:

@@ -12,6 +12,7 @@ that its base names.
 from __future__ import annotations
 
 from bench.contracts.bases import (
+    AGAIN,
     PARENT_PIPE,
     Checkpoint,
     Executor,
@@ -51,6 +52,7 @@ from bench.contracts.values import (
 from bench.contracts.workload import Activity, Batch, Network, OutputLengths
 
 __all__ = [
+    "AGAIN",
     "ENERGY",
     "FLOPS",
     "ITEMS",

@@ -157,6 +157,11 @@ class Profiler(Part, ABC):
 
     shelf: ClassVar[str] = "profilers"
 
+    def import_libraries(self) -> None:
+        """Import what `prepare` needs. The processes of arms may be forks of the one that calls this, so it uses no GPU, opens
+        no connection and leaves no thread."""
+        return
+
     def prepare(self) -> None:
         """Do what would otherwise slow down the first window."""
         return
@@ -173,6 +178,10 @@ When the pipe closes, the executor is gone, and the process ends too.
 """
 
 
+AGAIN = 75
+"""Exit status of a command that asks to be started again, after the commands that wait. sysexits.h calls it EX_TEMPFAIL."""
+
+
 class Executor(Part, ABC):
     """A place where fresh processes run."""
 
@@ -183,5 +192,6 @@ class Executor(Part, ABC):
         """Run every command (id -> argv) with its output in its log. Call ended(id, exit status) as each
         ends.
 
-        A negative status is the number of the signal that killed the process.
+        A negative status is the number of the signal that killed the process. A command whose status is AGAIN
+        has not ended: it is started again.
         """

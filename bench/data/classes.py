@@ -25,8 +25,7 @@ class Classes:
     counts: tuple[int, ...]
     """Number of labelled documents of each class, in the order of `names`."""
     spellings: int
-    """Number of other spellings. They differ from the names in case or outer white space, and count as the
-    same class."""
+    """Number of other spellings. They differ from the names in case or outer white space, and count as the same class."""
 
     @property
     def majority(self) -> float:

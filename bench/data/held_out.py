@@ -17,24 +17,15 @@ Words = tuple[str, ...]
 
 
 def without(documents: Iterable[Example], held_out: Sequence[Example]) -> tuple[Example, ...]:
-    """Return the documents that contain no source of `held_out`, and no target of four words or more.
-
-    Only letters and digits are compared, without case. Reworded text is not found.
-    """
+    """Return the documents that contain no source of `held_out`, and no target of four words or more. Only letters and digits are compared,
+    without case. Reworded text is not found."""
     index: dict[Words, list[Words]] = {}
-    for words in _passages(held_out):
-        index.setdefault(words[:SHINGLE], []).append(words)
-    lengths = sorted({len(words) for words in index})
-    return tuple(e for e in documents if not _holds_one(_words(e.source), index, lengths))
-
-
-def _passages(held_out: Sequence[Example]) -> Iterable[Words]:
     for example in held_out:
         source, target = _words(example.source), _words(example.target or "")
-        if source:
-            yield source
-        if len(target) >= LEAST_TARGET:
-            yield target
+        for words in ([source] if source else []) + ([target] if len(target) >= LEAST_TARGET else []):
+            index.setdefault(words[:SHINGLE], []).append(words)
+    lengths = sorted({len(words) for words in index})
+    return tuple(e for e in documents if not _holds_one(_words(e.source), index, lengths))
 
 
 def _holds_one(words: Words, index: Mapping[Words, list[Words]], lengths: Sequence[int]) -> bool:

@@ -1,5 +1,4 @@
-"""Data sets of the Hugging Face Hub at a pinned revision, or local folders of the same layout. No remote code
-runs."""
+"""Data sets of the Hugging Face Hub at a pinned revision, or local folders of the same layout. No remote code runs."""
 
 from __future__ import annotations
 
@@ -35,12 +34,8 @@ class DataSet:
     """(name in the result, name of the split in the data set)."""
 
     def load(self, cache: Path) -> Mapping[str, Any]:
-        """Return name -> `datasets.Dataset`.
-
-        The places are tried in this order: the folder that `--data` names, bench's cache, a complete snapshot
-        in the hub's cache on this machine, the Hub. Data from the last two is kept in bench's cache. Raises
-        DataError.
-        """
+        """Return name -> `datasets.Dataset`. The places are tried in this order: the folder that `--data` names, bench's cache, a complete
+        snapshot in the hub's cache on this machine, the Hub. Data from the last two is kept in bench's cache. Raises DataError."""
         folder = folder_of(self.path, DATA) or expanded(self.path)
         if folder.is_dir():
             # `datasets` identifies a local file by its path and mtime, so each content gets a cache of its
@@ -62,7 +57,10 @@ class DataSet:
     def _fetch(self, folder: Path) -> None:
         from datasets import DatasetDict
 
-        copy = self._snapshot()
+        assert self.revision is not None
+        copy = snapshot_of("dataset", self.path, self.revision, hub_cache())
+        if copy and not is_listed(copy):  # it may be partial, and would lack examples silently
+            copy = None
         commit = None if copy else self._commit()
         shutil.rmtree(folder, ignore_errors=True)
         # A separate cache: after a failure `datasets` falls back on the latest version in its cache, whatever
@@ -73,18 +71,9 @@ class DataSet:
         finally:
             shutil.rmtree(arrow, ignore_errors=True)
 
-    def _snapshot(self) -> Path | None:
-        """Return a snapshot in the hub's cache that is known to be complete. A partial one would lack
-        examples silently."""
-        assert self.revision is not None
-        found = snapshot_of("dataset", self.path, self.revision, hub_cache())
-        return found if found and is_listed(found) else None
-
     def _commit(self) -> str:
-        """Return the commit that the revision names.
-
-        It is requested first, with a time limit, because `datasets` alone would retry for minutes.
-        """
+        """Return the commit that the revision names. It is requested first, with a time limit, because `datasets` alone would retry for
+        minutes."""
         from huggingface_hub import HfApi
         from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 

@@ -47,12 +47,8 @@ class Sifted:
 
 
 def text_of(value: object) -> str | None:
-    """Return a cell as text. Numbers and booleans are written as in JSON, but 1.0 becomes '1': equal numbers
-    give the same text.
-
-    Returns None for None and for NaN, which pandas writes where a value is missing. Raises TypeError for a
-    list, an object, or a lone surrogate.
-    """
+    """Return a cell as text. Numbers and booleans are written as in JSON, but 1.0 becomes '1': equal numbers give the same text. Returns
+    None for None and for NaN, which pandas writes where a value is missing. Raises TypeError for a list, an object, or a lone surrogate."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, str):
@@ -81,15 +77,14 @@ def need_columns(where: str, wanted: Sequence[str], present: Sequence[str]) -> N
 
 
 def sift(groups: Mapping[str, Sequence[Row]], pool_from: str) -> Sifted:
-    """Turn rows into examples, without blank sources and without sources that `content_hash` finds in another
-    row.
+    """Turn rows into examples, without blank sources and without sources that `content_hash` finds in another row.
 
-    Groups are processed in the order given, labelled rows first. The first row of a repeated source is kept.
-    With the order test, dev, train, no source of test stays in train. Rows without a target join the pool if
-    they come from the group `pool_from`; otherwise they are left out. Targets are put in normal form. Sources
-    stay unchanged. Raises DataError where ids are blank or repeated.
+    Groups are processed in the order given, labelled rows first. The first row of a repeated source is kept. With the order test, dev,
+    train, no source of test stays in train. Rows without a target join the pool if they come from the group `pool_from`; otherwise they are
+    left out. Targets are put in normal form. Sources stay unchanged. Raises DataError where ids are blank or repeated.
     """
     first: dict[str, Row] = {}
+    ids: dict[str, str] = {}
     left_out: Counter[str] = Counter()
     conflicts = 0
     labelled: dict[str, list[Example]] = {name: [] for name in groups}
@@ -107,9 +102,14 @@ def sift(groups: Mapping[str, Sequence[Row]], pool_from: str) -> Sifted:
             conflicts += _has_target(row) and _target(row) != _target(first[key])
         else:
             first[key] = row
+            if row.id is not None:
+                if not row.id.strip():
+                    raise DataError(f"{row.where}: the id is blank; fill it, or remove the column `id`")
+                if row.id in ids:
+                    raise DataError(f"{row.where}: id '{row.id}' is also in {ids[row.id]}; make ids unique, or remove the column `id`")
+                ids[row.id] = row.where
             example = Example(key[:16] if row.id is None else row.id, row.source, _target(row))
             (unlabelled if example.target is None else labelled[name]).append(example)
-    _refuse_repeated_ids(list(first.values()))
     notes = [f"Rows left out for {reason}: {count:,}." for reason, count in left_out.items()]
     notes += [f"Repeated sources with another target than the row that is kept: {conflicts:,}."] if conflicts else []
     invisible = sum(not _has_target(row) and bool((row.target or "").strip()) for _, row in ordered)
@@ -124,15 +124,3 @@ def _has_target(row: Row) -> bool:
 def _target(row: Row) -> str | None:
     """Return the target in normal form, or None where it is blank."""
     return normal_form(row.target or "") if _has_target(row) else None
-
-
-def _refuse_repeated_ids(rows: Sequence[Row]) -> None:
-    seen: dict[str, Row] = {}
-    for row in rows:
-        if row.id is None:
-            continue
-        if not row.id.strip():
-            raise DataError(f"{row.where}: the id is blank; fill it, or remove the column `id`")
-        if row.id in seen:
-            raise DataError(f"{row.where}: id '{row.id}' is also in {seen[row.id].where}; make ids unique, or remove the column `id`")
-        seen[row.id] = row

@@ -5,8 +5,7 @@ from __future__ import annotations
 import regex
 
 _OF_SPACELESS = r"[[\p{scx=Han}\p{scx=Hiragana}\p{scx=Katakana}\p{Line_Break=Complex_Context}]&&[\p{L}\p{M}]]"
-"""Letters and marks of scripts that write no spaces between words: Chinese, Japanese, Thai, Lao, Khmer,
-Burmese and relatives."""
+"""Letters and marks of scripts that write no spaces between words: Chinese, Japanese, Thai, Lao, Khmer, Burmese and relatives."""
 
 _FULL_STOP = r"[[\p{Sentence_Terminal}]--[.!?\u2024\uFE52\uFF0E]]"
 """Unicode's Sentence_Terminal without the characters that also occur inside numbers and names."""

@@ -50,10 +50,7 @@ def installed(packages: tuple[str, ...]) -> dict[str, str]:
 
 
 def documented_objects(packages: dict[str, str], cache: Path, progress: Progress) -> Iterator[DocumentedObject]:
-    """Yield all documented objects of `packages` (name -> version), package by package.
-
-    They are cached as JSON lines under `cache`.
-    """
+    """Yield all documented objects of `packages` (name -> version), package by package. They are cached as JSON lines under `cache`."""
     folder = cache / "source_code" / f"extractor-{EXTRACTOR}-python-{platform.python_version()}"
     for done, (package, package_version) in enumerate(packages.items()):
         progress(f"reading the source of {package}", done, len(packages))
@@ -66,33 +63,26 @@ def documented_objects(packages: dict[str, str], cache: Path, progress: Progress
 
 
 def _extract(package: str, path: Path) -> None:
+    root = Path(sysconfig.get_paths()["stdlib"])
+    if package != "python":
+        spec = find_spec(package)
+        assert spec is not None
+        assert spec.submodule_search_locations
+        root = Path(spec.submodule_search_locations[0])
     gc.disable()  # Syntax trees hold no cycles. Collecting garbage while they grow takes a quarter of the time.
     try:
         with path.open("w", encoding="utf-8") as lines:
-            for file in _source_files(_root(package)):
+            for file in sorted(root.rglob("*.py")):
+                if any(part.startswith(_NOT_READ) for part in file.relative_to(root).parts):
+                    continue
                 for found in _objects_in(file):
                     lines.write(json.dumps([found.name, found.parameters, found.docstring, found.body]) + "\n")
     finally:
         gc.enable()
 
 
-def _root(package: str) -> Path:
-    if package == "python":
-        return Path(sysconfig.get_paths()["stdlib"])
-    spec = find_spec(package)
-    assert spec is not None
-    assert spec.submodule_search_locations
-    return Path(spec.submodule_search_locations[0])
-
-
-def _source_files(root: Path) -> list[Path]:
-    files = sorted(root.rglob("*.py"))
-    return [f for f in files if not any(part.startswith(_NOT_READ) for part in f.relative_to(root).parts)]
-
-
 def _objects_in(file: Path) -> Iterator[DocumentedObject]:
-    """Yield the objects of a file. Skip files that are generated, not UTF-8, or not valid in this version of
-    Python."""
+    """Yield the objects of a file. Skip files that are generated, not UTF-8, or not valid in this version of Python."""
     try:
         text = file.read_text(encoding="utf-8")
         if ('"""' not in text and "'''" not in text) or _GENERATED in text[:500]:
@@ -105,20 +95,14 @@ def _objects_in(file: Path) -> Iterator[DocumentedObject]:
     for node in _statements(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and (docstring := ast.get_docstring(node)):
             body = "\n".join(lines[node.body[0].end_lineno : node.end_lineno])
-            yield DocumentedObject(name=node.name, parameters=_parameters(node), docstring=docstring, body=body[:_BODY_CHARACTERS])
+            given = [] if isinstance(node, ast.ClassDef) else [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+            parameters = [a.arg for a in given if a.arg not in ("self", "cls")]
+            yield DocumentedObject(name=node.name, parameters=parameters, docstring=docstring, body=body[:_BODY_CHARACTERS])
 
 
 def _statements(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield all statements under a node. `ast.walk` also visits every expression, and takes twice as long as
-    parsing."""
+    """Yield all statements under a node. `ast.walk` also visits every expression, and takes twice as long as parsing."""
     for field in ("body", "orelse", "finalbody", "handlers", "cases"):
         for child in getattr(node, field, ()):
             yield child
             yield from _statements(child)
-
-
-def _parameters(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> list[str]:
-    if isinstance(node, ast.ClassDef):
-        return []
-    every = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
-    return [a.arg for a in every if a.arg not in ("self", "cls")]

@@ -15,11 +15,8 @@ def by_source(example: Example) -> str:
 
 
 def divide(examples: Iterable[Example], shares: Sequence[float], hash_of: Callable[[Example], str] = by_source) -> list[list[Example]]:
-    """Return one group for each share and one for the rest. Each keeps the order given.
-
-    The first 8 hex digits of the hash, as a fraction of 1, select the group. No example moves because of
-    others.
-    """
+    """Return one group for each share and one for the rest. Each keeps the order given. The first 8 hex digits of the hash, as a fraction
+    of 1, select the group. No example moves because of others."""
     edges = list(accumulate(shares))
     groups: list[list[Example]] = [[] for _ in range(len(shares) + 1)]
     for example in examples:
@@ -33,11 +30,8 @@ def some_texts(texts: Sequence[str], at_most: int) -> list[str]:
 
 
 def lowest_hashes(examples: Sequence[Example], cap: int | None) -> tuple[Example, ...]:
-    """Return the `cap` examples with the lowest hashes, in the order of their hashes. The order of the input
-    does not matter.
-
-    Where `cap` is None, or there are no more than `cap` examples, all are returned in their order.
-    """
+    """Return the `cap` examples with the lowest hashes, in the order of their hashes. The order of the input does not matter. Where `cap`
+    is None, or there are no more than `cap` examples, all are returned in their order."""
     if cap is None or len(examples) <= cap:
         return tuple(examples)
     return tuple(sorted(examples, key=by_source)[:cap])

@@ -1,7 +1,4 @@
-"""Greedy and beam search over a decoder. Both end with what `generate` of transformers returns.
-
-Sources whose output is complete leave the batch at once.
-"""
+"""Greedy and beam search over a decoder. Both return what `generate` of transformers does. Complete sources leave the batch at once."""
 
 from __future__ import annotations
 
@@ -163,7 +160,7 @@ def _moved(values: Tensor, to: Tensor, origin: Tensor, left: int) -> Tensor:
     return values[:left]
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _Beams:
     """Beams of the sources that are still open. The first dimension of every tensor is the source, the second the beam."""
 
@@ -186,7 +183,7 @@ class _Beams:
 
     def gathered(self, index: Tensor) -> _Beams:
         """Return the beams of some sources."""
-        return _Beams(*(getattr(self, name)[index] for name in self.__dataclass_fields__))
+        return _Beams(**{name: getattr(self, name)[index] for name in self.__dataclass_fields__})
 
 
 def beam_search(

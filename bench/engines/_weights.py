@@ -138,18 +138,17 @@ def _t5_block(layer: Sequence[Any], dtype: torch.dtype) -> Block:
     own, inner = layer[0].SelfAttention, layer[-1].DenseReluDense
     gated = hasattr(inner, "wi_0")
     expand, shrink = _joined([inner.wi_0, inner.wi_1] if gated else [inner.wi], dtype), _joined([inner.wo], dtype)
-    act = _activation(inner.act)
 
     def gated_layers(states: Tensor) -> Tensor:
         gate, value = expand(states).chunk(2, -1)
-        return shrink(act(gate).mul_(value))
+        return shrink(inner.act(gate).mul_(value))
 
     return Block(
         norm=partial(_rms_norm, layer[0].layer_norm),
         queries_keys_values=_joined([own.q, own.k, own.v], dtype),
         out=_joined([own.o], dtype),
         feed_forward_norm=partial(_rms_norm, layer[-1].layer_norm),
-        feed_forward=gated_layers if gated else lambda states: shrink(act(expand(states))),
+        feed_forward=gated_layers if gated else lambda states: shrink(inner.act(expand(states))),
     )
 
 
@@ -169,14 +168,6 @@ def _rms_norm(norm: Any, states: Tensor) -> Tensor:
     factor = (length.square() / states.shape[-1] + norm.variance_epsilon).rsqrt()
     normed: Tensor = (states * factor).mul_(norm.weight)
     return normed
-
-
-def _activation(act: Any) -> Apply:
-    """Return the activation, with torch's kernel for the one that T5 v1.1 uses."""
-    if type(act).__name__ == "NewGELUActivation":
-        return partial(functional.gelu, approximate="tanh")
-    apply: Apply = act
-    return apply
 
 
 def _bart(model: Any, dtype: torch.dtype) -> Stacks:

@@ -41,6 +41,10 @@ class Ledger:
         keep_aside(folder)
         self.path = folder / "ledger.jsonl"
 
+    def discard(self) -> None:
+        """Remove all rows: the arm starts again and writes them again."""
+        self.path.unlink(missing_ok=True)
+
     def _append(self, row: Mapping[str, Any]) -> None:
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"schema": SCHEMA, **row}, allow_nan=False) + "\n")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,8 +39,8 @@ class PreparedSuite:
         """Folder of the artifacts; it does not exist before the first run."""
         return self.results / "store"
 
-    def store(self, arm: Arm, progress: Progress) -> Store:
+    def store(self, arm: Arm, progress: Progress, before_waiting: Callable[[], object] = lambda: None) -> Store:
         """Return the store that keeps the artifacts of this arm. Raises CheckpointError where one of its
         models is missing."""
         models = models_fingerprint(self.suite, arm, self.cache)
-        return Store(self.store_folder, self.cache, self.device, self.suite.profilers, progress, models)
+        return Store(self.store_folder, self.cache, self.device, self.suite.profilers, progress, models, before_waiting)

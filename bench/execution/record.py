@@ -11,6 +11,9 @@ from bench.errors import BenchError, OverBudget, Stop
 from bench.execution.ledger import SCHEMA
 from bench.system.files import write_json
 
+POSTPONED = "postponed"
+"""Empty file in the folder of an arm that has let others go first."""
+
 Status = Literal["done", "infeasible", "skipped", "failed"]
 
 

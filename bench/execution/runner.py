@@ -28,7 +28,7 @@ from bench.execution import known_paths, ledger
 from bench.execution.job import inputs_fingerprint, metrics_fingerprint
 from bench.execution.prepare import Fetched
 from bench.execution.prepared_suite import PreparedSuite
-from bench.execution.record import Ending, Record, read_record, write_record
+from bench.execution.record import POSTPONED, Ending, Record, read_record, write_record
 from bench.suite import arms as planning
 from bench.suite.arms import Arm
 from bench.system.files import exclusive_lock, write_json
@@ -125,7 +125,7 @@ def _inputs(prepared: PreparedSuite, arm: Arm, progress: Progress) -> str:
 def _clear(folder: Path) -> None:
     """Remove the outcome of an earlier attempt. Its ledger stays beside the new one."""
     ledger.keep_aside(folder)
-    for name in ("record.json", "outcome.json", "progress.json"):
+    for name in ("record.json", "outcome.json", "progress.json", POSTPONED):
         (folder / name).unlink(missing_ok=True)
 
 
@@ -172,7 +172,8 @@ class _Sealer:
         folder = self.prepared.results / arm_id
         record = self._record(self._arms[arm_id], _ending(folder, exit_status))
         write_record(folder, record)
-        (folder / "progress.json").unlink(missing_ok=True)
+        for name in ("progress.json", POSTPONED):
+            (folder / name).unlink(missing_ok=True)
         self.screen.ended(record)
 
     def _record(self, arm: Arm, ending: Ending) -> Record:

@@ -161,12 +161,23 @@ class Store:
     """Artifacts under one folder, shared by all arms of a results folder."""
 
     def __init__(
-        self, folder: Path, cache: Path, device: str, profilers: Mapping[str, Profiler], progress: Progress, models: str = ""
+        self,
+        folder: Path,
+        cache: Path,
+        device: str,
+        profilers: Mapping[str, Profiler],
+        progress: Progress,
+        models: str = "",
+        before_waiting: Callable[[], object] = lambda: None,
     ) -> None:
-        """Open the store. `models` is the fingerprint of the checkpoints that recipes name."""
+        """Open the store. `models` is the fingerprint of the checkpoints that recipes name.
+
+        before_waiting: called where another process makes what is wanted. It may raise, instead of waiting.
+        """
         decides = json.dumps([models, *(identify(profiler) for profiler in profilers.values())], sort_keys=True)
         self.folder = folder / f"{device}-{hashlib.sha256(decides.encode()).hexdigest()[:8]}"
         self.cache, self.device, self.profilers, self.progress = cache, device, profilers, progress
+        self.before_waiting = before_waiting
         self.context = self._context(Unmetered())
 
     def artifact(self, recipe: Recipe) -> Path:
@@ -193,10 +204,11 @@ class Store:
         if bill := self.bill(recipe):
             return bill, True
 
-        def say_that_it_waits() -> None:
+        def held_elsewhere() -> None:
+            self.before_waiting()
             self.progress("waiting for an arm that makes the same", 0, 1)
 
-        with exclusive_lock(self.folder / f"{recipe.key}.lock", say_that_it_waits):
+        with exclusive_lock(self.folder / f"{recipe.key}.lock", held_elsewhere):
             if bill := self.bill(recipe):
                 return bill, True
             return self._make(recipe, limit), False

@@ -8,6 +8,7 @@ the arm's record.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
@@ -20,20 +21,26 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench.contracts import PARENT_PIPE, Example, Fact, Progress, Score, numbers
+import torch
+
+from bench.contracts import AGAIN, PARENT_PIPE, Example, Fact, Progress, Score, numbers
 from bench.errors import BenchError, Stop
-from bench.execution import known_paths
+from bench.execution import inherited_data, known_paths
 from bench.execution.evaluation import Evaluation
 from bench.execution.job import ArmJob, inputs_fingerprint, metrics_fingerprint
 from bench.execution.ledger import Ledger
 from bench.execution.prepared_suite import PreparedSuite
 from bench.execution.purse import Purse
-from bench.execution.record import Ending, status_of
+from bench.execution.record import POSTPONED, Ending, status_of
 from bench.suite import arms, suite_file
 from bench.suite.arms import Arm
 from bench.suite.suite_file import Suite
 from bench.system import machine
 from bench.system.files import atomic_write, write_json
+from bench.training.checkpoints import load_tokenizer, model_class, read_config
+
+USED_LATER = ("bench.strategies._steps",)
+"""Modules that are imported only while an arm is at work."""
 
 
 class ProgressFile:
@@ -59,9 +66,14 @@ def run(suite_path: Path, arm_id: str, results: Path, cache: Path, device: str) 
     purse = Purse(arm.budget_usd, ledger)
     job: ArmJob | None = None
     about: dict[str, Any] = {"machine": machine.facts(), "started": datetime.now(UTC).isoformat(timespec="seconds")}
+
+    def before_waiting() -> None:
+        if job and all(work.shared for work in job.works):
+            _let_others_go_first(folder, ledger)
+
     try:
         prepared = prepare_arm(loaded, arm, results, cache, device, progress, about)
-        splits, store = prepared.splits[arm.task_label], prepared.store(arm, progress)
+        splits, store = prepared.splits[arm.task_label], prepared.store(arm, progress, before_waiting)
         job = ArmJob(loaded, arm, splits, purse, store, ledger)
         outcome = arm.cell.strategy.run(job)
         evaluation = Evaluation(suite=loaded, arm=arm, splits=splits, job=job, outcome=outcome)
@@ -86,6 +98,16 @@ def run(suite_path: Path, arm_id: str, results: Path, cache: Path, device: str) 
         return Ending(status=status_of(error), reason=" ".join(reason.split()), spent_usd=purse.spent_usd, facts=numbers(facts), **about)
 
 
+def _let_others_go_first(folder: Path, ledger: Ledger) -> None:
+    """End this process and have it started again after others, but only once: the arm has made nothing so far, and another one is
+    making what it needs."""
+    postponed = folder / POSTPONED
+    if not postponed.exists():
+        postponed.touch()
+        ledger.discard()
+        raise SystemExit(AGAIN)
+
+
 def prepare_arm(
     loaded: Suite, arm: Arm, results: Path, cache: Path, device: str, progress: Progress, about: dict[str, Any]
 ) -> PreparedSuite:
@@ -96,7 +118,7 @@ def prepare_arm(
     where = machine.device(device)
     if loaded.spec.precision == "bf16" and not machine.bf16_supported(where):
         raise BenchError("this GPU has no bf16; say `precision: fp32` in the suite")
-    splits = arm.task.splits(cache, progress)
+    splits = inherited_data.splits(arm.task, cache, progress)
     about["data_fingerprint"] = splits.fingerprint
     progress("preparing", 0, 0)
     for profiler in loaded.profilers.values():
@@ -125,6 +147,23 @@ def _write_predictions(
                 "scores": {s: {x.name: x.per_example[i] for x in found if x.per_example} for s, found in scores.items()},
             }
             lines.write(json.dumps(row) + "\n")
+
+
+def before_fork(arguments: Sequence[str]) -> None:
+    """Import what the arms of a suite use, and read its data, in the process of which theirs are forks. No GPU is used here."""
+    suite_path, _, _, cache, _ = arguments
+    suite = suite_file.read(Path(suite_path))  # imports its parts
+    arms.arms(suite)  # imports the other parts of their shelves, to find names
+    for module in USED_LATER:
+        importlib.import_module(module)
+    for profiler in suite.profilers.values():
+        profiler.import_libraries()
+    folder = suite.large.folder(Path(cache))
+    config = read_config(folder)
+    with torch.device("meta"):
+        model_class(config).from_config(config)
+    load_tokenizer(folder)
+    inherited_data.read_before_fork(suite.tasks.values(), Path(cache))
 
 
 def _end_with_parent() -> None:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import Field
 
-from bench.contracts import PARENT_PIPE, Executor
+from bench.contracts import AGAIN, PARENT_PIPE, Executor
 from bench.system import processes
+from bench.system.fork_server import ForkServer
 
 
 class Local(Executor):
-    """Runs each command as a child process, at most `workers` at a time, and leaves no process behind."""
+    """Runs each command as a child process, at most `workers` at a time, and leaves no process behind.
+
+    On Linux, commands `python -P -m MODULE ...` are forks of one process that has imported MODULE.
+    """
 
     workers: int = Field(default_factory=processes.concurrency, ge=1)
     """Processes at a time. By default one per core that this process may use, at most 8."""
@@ -24,25 +26,17 @@ class Local(Executor):
     Processes do not."""
 
     def run(self, commands: Mapping[str, Sequence[str]], logs: Mapping[str, Path], ended: Callable[[str, int], None]) -> None:
-        waiting, running = dict(commands), dict[str, subprocess.Popen[bytes]]()
-        try:
-            while waiting or running:
-                while waiting and len(running) < self.workers:
-                    name = next(iter(waiting))
-                    running[name] = self._start(waiting.pop(name), logs[name])
-                time.sleep(0.1)
-                for name in [n for n, process in running.items() if process.poll() is not None]:
-                    process = running.pop(name)
-                    process.communicate()  # closes the pipe to the process
-                    ended(name, process.returncode)
-        finally:
-            for process in running.values():
-                process.kill()
-            for process in running.values():
-                process.communicate()
-
-    def _start(self, command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
-        log.parent.mkdir(parents=True, exist_ok=True)
+        waiting, running = list(commands), 0
         environment = {**os.environ, **processes.UTF_8, PARENT_PIPE: "1", **(processes.ONE_THREAD if self.one_thread else {})}
-        with log.open("ab") as sink:
-            return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=sink, stderr=sink, env=environment)  # noqa: S603
+        with ForkServer(environment) as server:
+            while waiting or running:
+                while waiting and running < self.workers:
+                    name = waiting.pop(0)
+                    server.start(name, commands[name], logs[name])
+                    running += 1
+                name, status = server.next_ended()
+                running -= 1
+                if status == AGAIN:
+                    waiting.append(name)
+                else:
+                    ended(name, status)

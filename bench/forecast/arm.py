@@ -34,7 +34,6 @@ class Forecast:
     steps: int = 0
     """Training steps, over all models."""
     status: Status = "done"
-    """How the arm ends."""
     stops: str = ""
     """Why the arm ends without a score; empty where it has one."""
     more_usd: float = 0.0
@@ -50,17 +49,13 @@ class Forecast:
 
     @property
     def exact(self) -> bool:
-        """Whether no cost depends on text that a model has yet to generate.
-
-        Then the dollars equal those of the ledger; otherwise they are an upper bound. Text that a model
-        generated and a store keeps is known.
-        """
+        """Whether no cost depends on text that a model has yet to generate. Then the dollars equal those of the ledger; otherwise they are
+        an upper bound. Text that a model generated and a store keeps is known."""
         return not any(map(_generates, self.works))
 
     @property
     def limited(self) -> bool:
-        """Whether the budget ended some of the work. Then shorter outputs lead to more work for the same
-        money."""
+        """Whether the budget ended some of the work. Then shorter outputs lead to more work for the same money."""
         return bool(self.facts.get(LIMITED))
 
     @property
@@ -82,29 +77,23 @@ def forecast(suite: Suite, arm: Arm, splits: Splits, store: DryStore) -> Forecas
             job.make(recipe, Phase.EVALUATION)
     except BenchError as error:  # an arm that is impossible must not hide what the others cost
         stops, status = str(error), status_of(error)
-    steps = sum(work.recipe.training_steps(job.context) for work in job.works)
+    taught = itertools.dropwhile(lambda work: not _generates(work), job.works if suite.spec.prices.paying is FLOPS else ())
+    more = [
+        (ceiling - work.bill.flops) * FLOPS.unit_price_usd(suite.spec.prices, "", work.phase)
+        for work in taught
+        if suite.spec.pays.who(work.phase) == "purse" and not work.shared
+        if (ceiling := work.recipe.ceiling_flops(job.context)) is not None
+    ]
     return Forecast(
         facts={**numbers(job.facts), **facts},
         charges=tuple(purse.charges),
         works=job.works,
-        steps=steps,
+        steps=sum(work.recipe.training_steps(job.context) for work in job.works),
         status=status,
         stops=stops,
-        more_usd=_more_usd(suite, job) if suite.spec.prices.paying is FLOPS else 0.0,
+        more_usd=math.fsum(more),
         labels=job.start_labels() or splits.dev,
     )
-
-
-def _more_usd(suite: Suite, job: ArmJob) -> float:
-    """Return what trainings on a model's outputs may cost beyond their forecast."""
-    taught = itertools.dropwhile(lambda work: not _generates(work), job.works)
-    paid = [work for work in taught if suite.spec.pays.who(work.phase) == "purse" and not work.shared]
-    more = [
-        (ceiling - work.bill.flops) * FLOPS.unit_price_usd(suite.spec.prices, "", work.phase)
-        for work in paid
-        if (ceiling := work.recipe.ceiling_flops(job.context)) is not None
-    ]
-    return math.fsum(more)
 
 
 def _generates(work: Work) -> bool:

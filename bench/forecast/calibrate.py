@@ -28,8 +28,7 @@ SECONDS = 10.0
 """Seconds after which a calibration starts no further step."""
 
 STEP_FLOPS = {"cpu": 4e11, "cuda": 1e15}
-"""FLOPs of a step, by device. Larger steps are calibrated with smaller batches. A CPU core needs some four
-seconds for this many."""
+"""FLOPs of a step, by device. Larger steps are calibrated with smaller batches. A CPU core needs some four seconds for this many."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,17 +52,14 @@ class Throughput:
 
 
 def kind(recipe: Recipe, context: str) -> str:
-    """Return a key that is the same for all work of the same speed.
-
-    `context` holds everything else that decides the speed, such as the data and the device.
-    """
+    """Return a key that is the same for all work of the same speed. `context` holds everything else that decides the speed, such as the
+    data and the device."""
     text = json.dumps([context, recipe.speed_identity()], sort_keys=True)
     return f"{type(recipe).__name__.lower()}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
 def checkpoints(recipe: Recipe) -> tuple[Checkpoint, ...]:
-    """Return the distinct checkpoints that a recipe and its inputs name. Their content decides the speed, not
-    their name."""
+    """Return the distinct checkpoints that a recipe and its inputs name. Their content decides the speed, not their name."""
     own = [value for f in dataclasses.fields(recipe) if isinstance(value := getattr(recipe, f.name), Checkpoint)]
     return tuple(dict.fromkeys([*own, *(model for needed in recipe.inputs() for model in checkpoints(needed))]))
 
@@ -97,8 +93,7 @@ class Stopwatch:
 
     @property
     def seconds_per_flop(self) -> float:
-        """Mean over the steps. The first one, in which memory is allocated, counts only if it is the only
-        one."""
+        """Mean over the steps. The first one, in which memory is allocated, counts only if it is the only one."""
         seconds = [after - before for before, after in zip(self.edges, self.edges[1:], strict=False)]
         timed = list(zip(self.flops[-len(seconds) :], seconds, strict=True)) if seconds else []
         counted = timed[1:] if len(timed) > 1 and len(timed) == len(self.flops) else timed
@@ -107,10 +102,9 @@ class Stopwatch:
 
 
 def calibrate(recipe: Recipe, folder: Path, device: str, profilers: Mapping[str, Profiler]) -> Throughput:
-    """Measure a kind of work on this device now. `folder` is the cache. Raises BenchError where that is
-    impossible."""
-    dry = DryStore(folder, no_progress).context
-    short = recipe.calibration_run(STEP_FLOPS[device], dry)
+    """Measure a kind of work on this device now. `folder` is the cache. Raises BenchError where that is impossible."""
+    short = recipe.calibration_run(STEP_FLOPS[device], DryStore(folder, no_progress).context)
+    watch = Stopwatch()
     with tempfile.TemporaryDirectory() as made:
         stage = _Stage(Path(made), folder, device)
         for needed in short.inputs():
@@ -118,14 +112,12 @@ def calibrate(recipe: Recipe, folder: Path, device: str, profilers: Mapping[str,
         for profiler in profilers.values():
             profiler.prepare()
         resident = _resident_bytes()
-        watch = Stopwatch()
         with window(profilers, device) as seen:
             stage.make(short, watch)
-    seconds_per_flop, kwh = watch.seconds_per_flop, seen.kwh()
-    around = max(0.0, seen.wall_s - seconds_per_flop * sum(watch.flops))
+    kwh = seen.kwh()
     return Throughput(
-        around_s=around,
-        seconds_per_flop=seconds_per_flop,
+        around_s=max(0.0, seen.wall_s - watch.seconds_per_flop * sum(watch.flops)),
+        seconds_per_flop=watch.seconds_per_flop,
         steps=len(watch.flops),
         watts=None if kwh is None else 3.6e6 * kwh / seen.wall_s,
         resident_bytes=resident,
@@ -134,17 +126,13 @@ def calibrate(recipe: Recipe, folder: Path, device: str, profilers: Mapping[str,
 
 @cache
 def _resident_bytes() -> int:
-    """Return the resident memory before the first calibration of this process, with all libraries loaded.
-
-    It is cached, so remains of one calibration do not count for the next.
-    """
+    """Return the resident memory before the first calibration of this process, with all libraries loaded. It is cached, so remains of one
+    calibration do not count for the next."""
     return int(psutil.Process().memory_info().rss)
 
 
 @dataclass(frozen=True)
 class _Stage:
-    """Makes recipes in a temporary folder."""
-
     folder: Path
     cache: Path
     device: str

@@ -14,7 +14,7 @@ import hashlib
 import json
 import multiprocessing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -33,6 +33,8 @@ from bench.system.fingerprints import of_folder
 
 REASON = "reason"
 """Key of an answer that failed."""
+
+_processes = partial(ProcessPoolExecutor, mp_context=multiprocessing.get_context("spawn"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,20 +80,26 @@ class CalibrationCache:
         conditions = [_conditions(self.device, self.workers), self.data, [identify(one) for one in self.profilers.values()]]
         kinds = {label: f"start-{_hash(json.dumps([*conditions, label]))}" for label in first}
         work = {kinds[label]: partial(start_up.measure, suite, arm.id, results, self.cache, self.device) for label, arm in first.items()}
-        found = self._found(work, "timing the start of an arm", progress)
+        found = self._found(work, "timing the start of an arm", progress, ThreadPoolExecutor)  # each starts a process of its own
         return {label: answer["seconds"] if (answer := found[kind]) else None for label, kind in kinds.items()}
 
     def _kind(self, recipe: Recipe, conditions: str) -> str:
         models = [of_folder(model.folder(self.cache), self.cache) for model in checkpoints(recipe)]
         return kind(recipe, " ".join([self.data, *models, conditions]))
 
-    def _found(self, work: Mapping[str, Callable[[], dict[str, Any]]], what: str, progress: Progress) -> dict[str, dict[str, Any] | None]:
+    def _found(
+        self,
+        work: Mapping[str, Callable[[], dict[str, Any]]],
+        what: str,
+        progress: Progress,
+        pool: Callable[[int], Executor] = _processes,
+    ) -> dict[str, dict[str, Any] | None]:
         folder = self.cache / "foresight"
         if self.again:
             for one in work:
                 (folder / f"{one}.json").unlink(missing_ok=True)
         missing = {one: find for one, find in work.items() if not (folder / f"{one}.json").exists()}
-        for done, (one, answer) in enumerate(_at_once(missing, self.workers), 1):
+        for done, (one, answer) in enumerate(_at_once(missing, self.workers, pool), 1):
             if REASON in answer:
                 self.reasons[one.partition("-")[0]] = str(answer[REASON])
             else:
@@ -118,7 +126,9 @@ def _peak(batches: Sequence[Batch], cache: Path, kernels: Kernels) -> dict[str, 
     return {"bytes": batches_peak_bytes(batches, cache, kernels)}
 
 
-def _at_once(work: Mapping[str, Callable[[], dict[str, Any]]], workers: int) -> Iterator[tuple[str, dict[str, Any]]]:
+def _at_once(
+    work: Mapping[str, Callable[[], dict[str, Any]]], workers: int, pool: Callable[[int], Executor]
+) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the answer of each piece of work, in order. It holds only REASON where the work failed or its
     process died."""
     if not work:
@@ -126,8 +136,8 @@ def _at_once(work: Mapping[str, Callable[[], dict[str, Any]]], workers: int) -> 
     if not workers:
         yield from ((one, _try(find)) for one, find in work.items())
         return
-    with processes.one_thread(), ProcessPoolExecutor(min(workers, len(work)), multiprocessing.get_context("spawn")) as pool:
-        futures = {one: pool.submit(_try, find) for one, find in work.items()}
+    with processes.one_thread(), pool(min(workers, len(work))) as started:
+        futures = {one: started.submit(_try, find) for one, find in work.items()}
         yield from ((one, _answer(future)) for one, future in futures.items())
 
 

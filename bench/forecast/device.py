@@ -22,10 +22,8 @@ class ResourceUse:
 
     @staticmethod
     def together(taken: Iterable[ResourceUse]) -> ResourceUse:
-        """Return the totals of work done one after the other.
-
-        Times and energy are sums, and missing where one is missing. Memory is the largest known peak.
-        """
+        """Return the totals of work done one after the other. Times and energy are sums, and missing where one is missing. Memory is the
+        largest known peak."""
         each = list(taken)
         peaks = [one.peak_bytes for one in each if one.peak_bytes is not None]
         return ResourceUse(added([one.seconds for one in each]), added([one.kwh for one in each]), max(peaks, default=None))
@@ -103,7 +101,8 @@ class ThisMachine:
 
     def takes(self, work: Work) -> ResourceUse:
         if work.shared:
-            return _took(work)
+            read = {reading.quantity: reading.value for reading in work.bill.readings}
+            return ResourceUse(work.bill.wall_s, work.bill.kwh, read.get("gpu_peak_allocated") or read.get("peak_rss"))
         if not work.recipe.on_device:
             return ResourceUse(None, None, None)
         if work.recipe.key not in self.throughputs:
@@ -115,12 +114,6 @@ class ThisMachine:
         kwh = None if throughput.watts is None else throughput.watts * seconds / 3.6e6
         own = throughput.resident_bytes if self.process_counts else 0
         return ResourceUse(seconds, kwh, None if tensors is None else tensors + own)
-
-
-def _took(work: Work) -> ResourceUse:
-    """Return what was measured for finished work."""
-    read = {reading.quantity: reading.value for reading in work.bill.readings}
-    return ResourceUse(work.bill.wall_s, work.bill.kwh, read.get("gpu_peak_allocated") or read.get("peak_rss"))
 
 
 @dataclass(frozen=True, kw_only=True)

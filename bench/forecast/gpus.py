@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +36,6 @@ class Card:
     bf16_flops_per_second: float | None = None
     """Peak speed. None where it is unknown, or the GPU has no bf16 in hardware; see `computes_bf16`."""
     computes_bf16: bool = True
-    """Whether it has bf16 in hardware."""
     watts: float | None = None
     """Maximum power of the board. None where it is unknown."""
 
@@ -49,13 +47,28 @@ class Card:
 
 
 def cards(file: Path | None = None) -> tuple[Card, ...]:
-    """Return the GPUs of the published table, or of a CSV file with the same columns, in order of memory.
-
-    Raises BenchError where the file is not such a table.
-    """
-    rows = published.rows("cards") if file is None else _rows(file)
+    """Return the GPUs of the published table, or of a CSV file with the same columns, in order of memory. Raises BenchError where the file
+    is not such a table."""
+    if file is None:
+        rows = published.rows("cards")
+    else:
+        with file.open(encoding="utf-8", newline="") as lines:
+            rows = list(csv.DictReader(lines))
+    found = []
     try:
-        found = [_card(row) for row in rows]
+        for row in rows:
+            optional = row["usd_per_hour"], row["bf16_flops_per_second"], row.get("watts")
+            price, speed, watts = (float(text) if text else None for text in optional)
+            found.append(
+                Card(
+                    name=row["card"],
+                    memory_bytes=float(row["memory_gib"]) * GIB,
+                    usd_per_hour=price,
+                    bf16_flops_per_second=speed,
+                    computes_bf16=speed is not None,
+                    watts=watts,
+                )
+            )
     except (KeyError, ValueError, TypeError) as error:
         raise BenchError(
             f"{file}: expected the columns card, memory_gib, usd_per_hour and bf16_flops_per_second (the last two may be empty), "
@@ -64,28 +77,9 @@ def cards(file: Path | None = None) -> tuple[Card, ...]:
     return tuple(sorted(found, key=lambda card: (card.memory_bytes, card.usd_per_hour or 0.0)))
 
 
-def _rows(file: Path) -> list[dict[str, str]]:
-    with file.open(encoding="utf-8", newline="") as lines:
-        return list(csv.DictReader(lines))
-
-
-def _card(row: Mapping[str, str]) -> Card:
-    price, speed, watts = (float(text) if text else None for text in (row["usd_per_hour"], row["bf16_flops_per_second"], row.get("watts")))
-    return Card(
-        name=row["card"],
-        memory_bytes=float(row["memory_gib"]) * GIB,
-        usd_per_hour=price,
-        bf16_flops_per_second=speed,
-        computes_bf16=speed is not None,
-        watts=watts,
-    )
-
-
 def find(name: str, table: tuple[Card, ...]) -> Card:
-    """Return a GPU by name, or one of a size such as '16GB', which counts as GiB, as makers do.
-
-    Raises BenchError with the nearest names.
-    """
+    """Return a GPU by name, or one of a size such as '16GB', which counts as GiB, as makers do. Raises BenchError with the nearest
+    names."""
     if size := re.fullmatch(SIZE, name.strip(), re.IGNORECASE):
         return Card(name=name, memory_bytes=float(size[1]) * GIB)
     plain = {_plain(card.name): card for card in table}

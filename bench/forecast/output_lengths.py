@@ -16,12 +16,8 @@ LABELS = 1000
 
 
 def expected_length_ratios(planned: Iterable[Forecast], context: BuildContext) -> dict[str, float]:
-    """Return recipe key -> ratio of its FLOPs at the expected output length to those at the maximum output
-    length.
-
-    Ratios of 1 are left out. Arms whose budget ends their work are left out too: with shorter outputs they do
-    more work.
-    """
+    """Return recipe key -> ratio of its FLOPs at the expected output length to those at the maximum output length. Ratios of 1 are left
+    out. Arms whose budget ends their work are left out too: with shorter outputs they do more work."""
     found: dict[str, float] = {}
     for forecast in planned:
         works = [] if forecast.limited else [work for work in forecast.works if not work.shared]

@@ -9,7 +9,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from bench.system.files import write_json
 
@@ -31,7 +30,6 @@ class ArmForecast:
     """Seconds of its work, without the start of its process."""
     kwh: float | None
     peak_bytes: float | None
-    """Peak memory in bytes."""
     expected_usd: float | None = None
     """Dollars if generated texts are as long as the labels at hand. Files of earlier versions lack it."""
     start_s: float | None = None
@@ -53,15 +51,14 @@ class SavedForecast:
 
 
 def write(results: Path, forecast: SavedForecast) -> None:
-    """Write the forecast beside the results. Earlier forecasts of other arms are kept. Without arms nothing
-    is written."""
+    """Write the forecast beside the results. Earlier forecasts of other arms are kept. Without arms nothing is written."""
     if not forecast.arms:
         return
     results.mkdir(parents=True, exist_ok=True)
     before = read(results)
     arms = {**(before.arms if before else {}), **forecast.arms}
-    kept: dict[str, Any] = {"schema": SCHEMA, "device": forecast.device, "made": forecast.made}
-    write_json(results / FILE, {**kept, "arms": {arm: asdict(one) for arm, one in arms.items()}})
+    written = {arm: asdict(one) for arm, one in arms.items()}
+    write_json(results / FILE, {"schema": SCHEMA, "device": forecast.device, "made": forecast.made, "arms": written})
 
 
 def read(results: Path) -> SavedForecast | None:

@@ -44,8 +44,7 @@ class SuiteForecast:
     records: Mapping[Arm, Record]
     """Records of the arms that have ended."""
     remaining: Total
-    """What is left to do: the arms that have not ended, without work that is already made. Equals `deduplicated`
-    before a run."""
+    """What is left to do: the arms that have not ended, without work that is already made. Equals `deduplicated` before a run."""
 
     @property
     def too_large(self) -> dict[Arm, float]:
@@ -55,10 +54,8 @@ class SuiteForecast:
 
     @property
     def written(self) -> SavedForecast:
-        """The forecast to save: only arms that have not ended and of which nothing is made.
-
-        `usd` is the upper bound where the exact cost is unknown.
-        """
+        """The forecast to save: only arms that have not ended and of which nothing is made. `usd` is the upper bound where the exact cost
+        is unknown."""
         found, known = {}, self.suite.spec.prices.paying.known_in_advance
         for arm, total in self.standalone.items():
             planned = self.planned[arm]
@@ -80,8 +77,7 @@ class SuiteForecast:
 
 
 def forecasts(prepared: PreparedSuite, store: DryStore, progress: Progress, *, reuse: bool) -> dict[Arm, Forecast]:
-    """Forecast what each arm buys and costs. With `reuse`, work already in the results folder counts as it
-    was measured."""
+    """Forecast what each arm buys and costs. With `reuse`, work already in the results folder counts as it was measured."""
     reuse = reuse and prepared.store_folder.exists()
     found = {}
     for done, arm in enumerate(prepared.arms):
@@ -93,11 +89,8 @@ def forecasts(prepared: PreparedSuite, store: DryStore, progress: Progress, *, r
 
 
 def refuse_failing(prepared: PreparedSuite, arms: Sequence[Arm], store: DryStore, progress: Progress) -> None:
-    """Raise BenchError, one line each, for arms that are certain to end in an error.
-
-    The strategy of each column runs once over a store that makes nothing. It runs with its largest budget,
-    with which it gets furthest.
-    """
+    """Raise BenchError, one line each, for arms that are certain to end in an error. The strategy of each column runs once over a store
+    that makes nothing. It runs with its largest budget, with which it gets furthest."""
     furthest = {(arm.task_label, arm.column): arm for arm in sorted(arms, key=lambda arm: arm.budget_usd)}
     faults = []
     for done, ((task, column), arm) in enumerate(furthest.items()):
@@ -118,21 +111,16 @@ def suite_forecast(
     kept: Mapping[str, Record | None] = MappingProxyType({}),
     ratios: Ratios = MappingProxyType({}),
 ) -> SuiteForecast:
-    """Combine the forecast of a suite.
-
-    `kept` maps an arm id to its record; an arm without one has yet to run. Without `ratios`, outputs are
-    expected to be as long as allowed.
-    """
+    """Combine the forecast of a suite. `kept` maps an arm id to its record; an arm without one has yet to run. Without `ratios`, outputs
+    are expected to be as long as allowed."""
     records = {arm: record for arm in planned if (record := kept.get(arm.id))}
     where = device or NoDevice()
-    standalone = totals.standalone(suite, planned, where, ratios)
-    deduplicated = totals.deduplicated(suite, planned, where, ratios)
     return SuiteForecast(
         suite=suite,
         planned=planned,
         device=device,
-        standalone=standalone,
-        deduplicated=deduplicated,
+        standalone=totals.standalone(suite, planned, where, ratios),
+        deduplicated=totals.deduplicated(suite, planned, where, ratios),
         workers=workers,
         records=records,
         remaining=totals.remaining(suite, planned, where, ratios, records),
@@ -147,19 +135,21 @@ def on_this_machine(
     store: DryStore,
     progress: Progress,
 ) -> ThisMachine:
-    """Return this device after it was calibrated with a few steps of every kind of work.
-
-    `starts` maps a task label to the seconds in which the process of an arm starts.
-    """
-    cpu = finder.device == "cpu"
-    throughputs = finder.throughputs(_recipes(planned), progress)
-    peaks = finder.peaks(_recipes(planned), "cpu" if cpu else "cuda", store.context, progress)
+    """Return this device after it was calibrated with a few steps of every kind of work. `starts` maps a task label to the seconds in which
+    the process of an arm starts."""
+    cpu, recipes = finder.device == "cpu", _recipes(planned)
+    throughputs = finder.throughputs(recipes, progress)
+    peaks = finder.peaks(recipes, "cpu" if cpu else "cuda", store.context, progress)
     facts: dict[str, Any] = machine.facts()
-    name = facts["cpu"] if cpu else facts["gpus"][0]["name"] if facts["gpus"] else "GPU"
-    room = psutil.virtual_memory().total / max(1, finder.workers) if cpu else _gpu_bytes()
-    processes = f"{finder.workers} process" + "es" * (finder.workers != 1)
+    if cpu:
+        name, room = facts["cpu"], psutil.virtual_memory().total / max(1, finder.workers)
+    else:
+        import torch
+
+        name = facts["gpus"][0]["name"] if facts["gpus"] else "GPU"
+        room = float(torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory)
     return ThisMachine(
-        title=f"{name}, {processes} at a time",
+        title=f"{name}, {finder.workers} process{'es' * (finder.workers != 1)} at a time",
         room_bytes=room,
         throughputs=throughputs,
         peaks=peaks,
@@ -181,18 +171,18 @@ def on_catalog_gpu(
     progress: Progress,
 ) -> CatalogGpu:
     """Return a GPU of the table. Raises BenchError where it lacks the suite's precision in hardware."""
-    if not card.computes_bf16 and any(getattr(recipe, "precision", "") == "bf16" for recipe in _recipes(planned)):
+    recipes = _recipes(planned)
+    if not card.computes_bf16 and any(getattr(recipe, "precision", "") == "bf16" for recipe in recipes):
         raise BenchError(f"{card.name} has no bf16 in hardware; set `precision: fp32` in the suite, or choose another GPU")
-    peaks = finder.peaks(_recipes(planned), "cuda", store.context, progress)
     return CatalogGpu(
         card=card,
         training=training,
         generating=generating,
         context_bytes=CONTEXT_BYTES,
         kept_free=KEPT_FREE,
-        peaks=peaks,
+        peaks=finder.peaks(recipes, "cuda", store.context, progress),
         ratios=ratios,
-        reasons=undescribed(_recipes(planned)),
+        reasons=undescribed(recipes),
     )
 
 
@@ -200,12 +190,6 @@ def _recipes(planned: Mapping[Arm, Forecast]) -> list[Recipe]:
     """Return the recipes that will take time, each once."""
     works = {work.recipe.key: work for plan in planned.values() for work in plan.works if not work.shared}
     return [work.recipe for work in works.values() if takes_time(work.recipe, work.bill.flops)]
-
-
-def _gpu_bytes() -> float:
-    import torch
-
-    return float(torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory)
 
 
 def refuse_above(plan: SuiteForecast, max_usd: float | None) -> None:

@@ -9,8 +9,7 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from bench.contracts import FLOPS, Phase
-from bench.forecast.arm import Forecast
-from bench.forecast.device import Device, added
+from bench.forecast.device import added
 from bench.forecast.gpus import GIB
 from bench.forecast.suite import SuiteForecast
 from bench.forecast.totals import Total, is_paid_work_made
@@ -27,7 +26,9 @@ def blocks(plan: SuiteForecast) -> Iterator[RenderableType]:
         meter = plan.suite.spec.prices.meter
         yield f"The meter `{meter}` counts compute only while it runs. No arm spends more than its budget."
     if any(not forecast.exact for forecast in plan.planned.values()):
-        expected = "; expected dollars assume outputs as long as your labels" if _expects_shorter(plan) else ""
+        bounded = [total for arm, total in plan.standalone.items() if not plan.planned[arm].limited]
+        shorter = plan.suite.spec.prices.paying is FLOPS and any(_usd(one.expected_usd) != _usd(one.at_most_usd) for one in bounded)
+        expected = "; expected dollars assume outputs as long as your labels" if shorter else ""
         yield f"Columns by purpose assume outputs of the maximum length{expected}."
     if plan.device:
         yield ""
@@ -36,36 +37,43 @@ def blocks(plan: SuiteForecast) -> Iterator[RenderableType]:
         yield f"Time, memory and energy: on {plan.device.title}. Each row counts all work of its arm, even work that other arms share."
     yield ""
     yield from _totals(plan)
-
-
-def _expects_shorter(plan: SuiteForecast) -> bool:
-    """Return whether shorter outputs make the expected dollars of an arm lower than those of the longest outputs."""
-    totals = [total for arm, total in plan.standalone.items() if not plan.planned[arm].limited]
-    return plan.suite.spec.prices.paying is FLOPS and any(_usd(total.expected_usd) != _usd(total.at_most_usd) for total in totals)
+    if plan.device and plan.too_large:
+        room, most = plan.device.room_bytes, max(plan.too_large.values())
+        yield (
+            f"{len(plan.too_large)} of {len(plan.planned)} arms do not fit: an arm can use {room / GIB:.1f} GiB, and they need up to "
+            f"{most / GIB:.1f}. To need less, set micro_batch_size, freeze or adafactor, or use fewer --workers; `bench fit` compares them."
+        )
+    yield from _to_go(plan)
 
 
 def _is_known(plan: SuiteForecast, arm: Arm) -> bool:
-    """Return whether an arm's dollars are known.
-
-    They are where the meter is known in advance, or where all work that its purse pays is already made.
-    """
+    """Return whether an arm's dollars are known. They are where the meter is known in advance, or where all work that its purse pays is
+    already made."""
     return plan.suite.spec.prices.paying.known_in_advance or is_paid_work_made(plan.suite, plan.planned[arm])
 
 
 def _money(plan: SuiteForecast) -> Table:
     known = {arm: _is_known(plan, arm) for arm in plan.planned}
-    usd = {arm: {purpose: _dollars(forecast, purpose) for purpose in PURPOSES} for arm, forecast in plan.planned.items()}
+    usd = {
+        arm: {
+            purpose: math.fsum(charge.usd for charge in forecast.charges if charge.phase == purpose and charge.paid_by == "purse")
+            for purpose in PURPOSES
+        }
+        for arm, forecast in plan.planned.items()
+    }
     shown = [purpose for purpose in PURPOSES if not all(known.values()) or any(paid[purpose] for paid in usd.values())]
     bounded = any(_has_bound(plan, arm) for arm in plan.planned)
     sums = ("expected $", "at most $") if bounded else ("left $",)
     table = _table("labels bought", "pseudo-labels", *(PURPOSES[purpose] for purpose in shown), *sums)
-    table.add_column("")
     for arm, forecast in plan.planned.items():
         counts = [f"{forecast.facts.get(name, 0):,.0f}" for name in ("labels_bought", "pseudo_labels")]
         cells = [f"{usd[arm][purpose]:z.2f}" if purpose == "labels" or known[arm] else "?" for purpose in shown]
         total, left = plan.standalone[arm], f"{arm.budget_usd - math.fsum(usd[arm].values()):z.2f}"
         both = [_usd(total.expected_usd), _usd(total.at_most_usd) if _has_bound(plan, arm) else ""] if bounded else [left]
-        table.add_row(*_who(arm), *counts, *cells, *both, _ending(plan, arm))
+        ending = f"{forecast.status}: {forecast.stops}" if forecast.stops else ""
+        if record := plan.records.get(arm):
+            ending = record.status + (f": {record.reason}" if record.reason else "")
+        table.add_row(*_who(arm), *counts, *cells, *both, ending)
     return table
 
 
@@ -75,29 +83,23 @@ def _has_bound(plan: SuiteForecast, arm: Arm) -> bool:
     return not plan.planned[arm].exact or _usd(total.expected_usd) != _usd(total.at_most_usd)
 
 
-def _ending(plan: SuiteForecast, arm: Arm) -> str:
-    """Return how the arm ended or will end; empty where it ends with a score."""
-    forecast = plan.planned[arm]
-    if record := plan.records.get(arm):
-        return record.status + (f": {record.reason}" if record.reason else "")
-    return f"{forecast.status}: {forecast.stops}" if forecast.stops else ""
-
-
 def _work(plan: SuiteForecast) -> Table:
     table = _table("training steps", "TFLOP", "time", "peak GiB", "Wh")
-    table.add_column("")
     for arm, total in plan.standalone.items():
         taken, forecast = total.taken, plan.planned[arm]
         flops = math.fsum(work.bill.flops for work in forecast.works)
-        cells = [f"{forecast.steps:,}", _figure(flops / 1e12), duration(total.seconds), _gib(taken.peak_bytes), _wh(taken.kwh)]
+        peak = "?" if taken.peak_bytes is None else f"{taken.peak_bytes / GIB:.1f}"
+        cells = [f"{forecast.steps:,}", _figure(flops / 1e12), duration(total.seconds), peak, _wh(taken.kwh)]
         table.add_row(*_who(arm), *cells, "does not fit" if arm in plan.too_large else "")
     return table
 
 
 def _table(*heads: str) -> Table:
+    """Return a table of arms with these columns of numbers, and one of remarks."""
     table = Table("task", "strategy (setting)", box=None, padding=(0, 1))
     for head in ("seed", "budget", *heads):
         table.add_column(head, justify="right")
+    table.add_column("")
     return table
 
 
@@ -115,9 +117,30 @@ def _totals(plan: SuiteForecast) -> Iterator[str]:
     if plan.device:
         each = duration(added([total.seconds for total in standalone]))
         spread = _spread(once, plan.workers, [total.seconds for total in standalone])
-        yield f"Time of all arms: {each}; with shared work done once: {spread}; {_wh(once.taken.kwh)} Wh. {_start(once, len(standalone))}"
-        yield from _what_does_not_fit(plan)
-    yield from _to_go(plan)
+        start = "The start of processes and the scoring of texts are not included."
+        if once.start_s:
+            start = f"This includes the start of {len(standalone)} processes ({duration(once.start_s)}) but not the scoring of texts."
+        yield f"Time of all arms: {each}; with shared work done once: {spread}; {_wh(once.taken.kwh)} Wh. {start}"
+
+
+def _to_go(plan: SuiteForecast) -> Iterator[str]:
+    """Yield what is left to do, where a run has begun."""
+    open_ = {arm: forecast for arm, forecast in plan.planned.items() if arm not in plan.records}
+    failed = sum(record.status == "failed" for record in plan.records.values())
+    again = f" {failed} failed: `bench run --retry` runs them again." if failed else ""
+    if not open_:
+        yield again.strip() or "All arms have ended: `bench run` has nothing to do."
+    elif plan.records or any(forecast.begun for forecast in plan.planned.values()):
+        time, device = "", plan.device
+        if device:
+            left = []
+            for arm, forecast in open_.items():
+                seconds = [device.takes(work).seconds for work in forecast.works if not work.shared]
+                left.append(added([device.start_s(arm.task_label) or 0.0, *seconds]))
+            time = f" in {_spread(plan.remaining, plan.workers, left)}"
+        both = _both(plan.remaining.expected_usd, plan.remaining.at_most_usd, all(forecast.exact for forecast in open_.values()))
+        so_far = f"{len(plan.records)} of {len(plan.planned)} arms have ended; `bench run` reuses their work."
+        yield f"{so_far} Left to do: {both}{time}.{again}"
 
 
 def _both(expected: float | None, most: float, exact: bool) -> str:
@@ -127,52 +150,12 @@ def _both(expected: float | None, most: float, exact: bool) -> str:
     return f"${_usd(expected)} expected, at most ${_usd(most)}"
 
 
-def _start(total: Total, arms: int) -> str:
-    """Say what part of a time is the start of processes."""
-    if not total.start_s:
-        return "The start of processes and the scoring of texts are not included."
-    return f"This includes the start of {arms} processes ({duration(total.start_s)}) but not the scoring of texts."
-
-
-def _to_go(plan: SuiteForecast) -> Iterator[str]:
-    """Yield what is left to do, where a run has begun."""
-    ended, left = len(plan.records), plan.remaining
-    failed = sum(record.status == "failed" for record in plan.records.values())
-    again = f" {failed} failed: `bench run --retry` runs them again." if failed else ""
-    if ended == len(plan.planned):
-        yield again.strip() or "All arms have ended: `bench run` has nothing to do."
-    elif ended or any(forecast.begun for forecast in plan.planned.values()):
-        time = f" in {_spread(left, plan.workers, _left(plan, plan.device))}" if plan.device else ""
-        exact = all(forecast.exact for arm, forecast in plan.planned.items() if arm not in plan.records)
-        so_far = f"{ended} of {len(plan.planned)} arms have ended; `bench run` reuses their work."
-        yield f"{so_far} Left to do: {_both(left.expected_usd, left.at_most_usd, exact)}{time}.{again}"
-
-
-def _left(plan: SuiteForecast, device: Device) -> list[float | None]:
-    """Return the seconds that each arm without a record has left."""
-    open_ = [(arm, forecast) for arm, forecast in plan.planned.items() if arm not in plan.records]
-    works = {arm: [device.takes(work).seconds for work in forecast.works if not work.shared] for arm, forecast in open_}
-    return [added([device.start_s(arm.task_label) or 0.0, *seconds]) for arm, seconds in works.items()]
-
-
 def _spread(total: Total, workers: int, arms: Iterable[float | None]) -> str:
-    """Return a time such as '8 min, 4 min with 2 processes at a time'.
-
-    It is at least that of the longest arm, whose steps run one after the other.
-    """
+    """Return a time such as '8 min, 4 min with 2 processes at a time'. It is at least that of the longest arm, whose steps run one after
+    the other."""
     seconds, longest = total.seconds, max((one for one in arms if one is not None), default=0.0)
     parallel = duration(None if seconds is None else max(longest, seconds / workers))
     return duration(seconds) + (f", {parallel} with {workers} processes at a time" if workers > 1 else "")
-
-
-def _what_does_not_fit(plan: SuiteForecast) -> Iterator[str]:
-    if not plan.device or not plan.too_large:
-        return
-    room, most = plan.device.room_bytes, max(plan.too_large.values())
-    yield (
-        f"{len(plan.too_large)} of {len(plan.planned)} arms do not fit: an arm can use {room / GIB:.1f} GiB, and they need up to "
-        f"{most / GIB:.1f}. To need less, set micro_batch_size, freeze or adafactor, or use fewer --workers; `bench fit` compares them."
-    )
 
 
 def duration(seconds: float | None) -> str:
@@ -189,17 +172,9 @@ def _usd(usd: float | None) -> str:
     return "?" if usd is None else f"{usd:z,.2f}"
 
 
-def _gib(size: float | None) -> str:
-    return "?" if size is None else f"{size / GIB:.1f}"
-
-
 def _wh(kwh: float | None) -> str:
     return "?" if kwh is None else _figure(1000 * kwh)
 
 
 def _figure(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.2g}"
-
-
-def _dollars(forecast: Forecast, phase: str) -> float:
-    return math.fsum(charge.usd for charge in forecast.charges if charge.phase == phase and charge.paid_by == "purse")

@@ -1,5 +1,4 @@
-"""Sums over arms: each arm alone, as its purse pays; all arms with shared work done once; and what is left to
-do."""
+"""Sums over arms: each arm alone, as its purse pays; all arms with shared work done once; and what is left to do."""
 
 from __future__ import annotations
 
@@ -29,10 +28,8 @@ class Total:
     """Cost, time, energy and memory of one or more arms."""
 
     expected_usd: float | None
-    """Dollars if generated texts are as long as the labels at hand. None where the meter's amount is not
-    forecast."""
+    """Dollars if generated texts are as long as the labels at hand. None where the meter's amount is not forecast."""
     at_most_usd: float
-    """Upper bound of the dollars."""
     taken: ResourceUse
     """What the work takes, without the start of processes."""
     start_s: float | None
@@ -40,44 +37,37 @@ class Total:
 
     @property
     def seconds(self) -> float | None:
-        """Seconds of the work and of the start of processes, one after the other.
-
-        None where the work's are unknown. A start that is unknown is left out.
-        """
+        """Seconds of the work and of the start of processes, one after the other. None where the work's are unknown. A start that is
+        unknown is left out."""
         return added([self.taken.seconds, self.start_s or 0.0])
 
 
 def standalone(suite: Suite, planned: Planned, device: Device, ratios: Ratios) -> dict[Arm, Total]:
     """Return the total of each arm, which pays for all of its work."""
-    return {arm: _standalone(suite, arm, forecast, device, ratios) for arm, forecast in planned.items()}
-
-
-def _standalone(suite: Suite, arm: Arm, forecast: Forecast, device: Device, ratios: Ratios) -> Total:
-    taken, start_s = ResourceUse.together(map(device.takes, forecast.works)), device.start_s(arm.task_label)
-    if suite.spec.prices.paying.known_in_advance:
-        # a limited arm spends the same on shorter outputs: it makes more of them
-        saved = 0.0 if forecast.limited else math.fsum(_saved_usd(suite, arm, work, ratios) for work in forecast.works)
-        most = forecast.usd + _more(arm, forecast)
-        return Total(expected_usd=forecast.usd - saved, at_most_usd=most, taken=taken, start_s=start_s)
-    usd = added([forecast.usd, *(_metered_usd(suite, arm, work, device) for work in forecast.works)])
-    expected = None if usd is None else min(usd, arm.budget_usd)
-    return Total(expected_usd=expected, at_most_usd=_metered_bound(suite, arm, forecast), taken=taken, start_s=start_s)
+    found: dict[Arm, Total] = {}
+    expected: float | None
+    for arm, forecast in planned.items():
+        if suite.spec.prices.paying.known_in_advance:
+            # a limited arm spends the same on shorter outputs: it makes more of them
+            saved = 0.0 if forecast.limited else math.fsum(_saved_usd(suite, arm, work, ratios) for work in forecast.works)
+            expected, most = forecast.usd - saved, forecast.usd + _more(arm, forecast)
+        else:
+            usd = added([forecast.usd, *(_metered_usd(suite, arm, work, device) for work in forecast.works)])
+            expected, most = None if usd is None else min(usd, arm.budget_usd), _metered_bound(suite, arm, forecast)
+        taken = ResourceUse.together(map(device.takes, forecast.works))
+        found[arm] = Total(expected_usd=expected, at_most_usd=most, taken=taken, start_s=device.start_s(arm.task_label))
+    return found
 
 
 def deduplicated(suite: Suite, planned: Planned, device: Device, ratios: Ratios) -> Total:
-    """Return the total of all arms, with every piece of work and every label counted once.
-
-    The labels of one task and seed are the most that an arm buys.
-    """
+    """Return the total of all arms, with every piece of work and every label counted once. The labels of one task and seed are the most
+    that an arm buys."""
     return _together(suite, planned, device, ratios, _labels_usd(planned), lambda work: True)  # noqa: ARG005
 
 
 def remaining(suite: Suite, planned: Planned, device: Device, ratios: Ratios, ended: Mapping[Arm, Record]) -> Total:
-    """Return the total that is left: like `deduplicated`, but only for arms that have not ended.
-
-    Work that is already made does not count. Neither do labels that were bought by arms that ended without
-    failing.
-    """
+    """Return the total that is left: like `deduplicated`, but only for arms that have not ended. Work that is already made does not count.
+    Neither do labels that were bought by arms that ended without failing."""
     open_ = {arm: forecast for arm, forecast in planned.items() if arm not in ended}
     had = _labels_usd({arm: forecast for arm, forecast in planned.items() if arm in ended and ended[arm].status != "failed"})
     labels = {drawn: max(0.0, usd - had.get(drawn, 0.0)) for drawn, usd in _labels_usd(open_).items()}
@@ -86,17 +76,18 @@ def remaining(suite: Suite, planned: Planned, device: Device, ratios: Ratios, en
 
 def _together(suite: Suite, planned: Planned, device: Device, ratios: Ratios, labels: Labels, counts: Callable[[Work], bool]) -> Total:
     once = {work.recipe.key: (arm, work) for arm, forecast in planned.items() for work in forecast.works if counts(work)}
+    paid = math.fsum([*labels.values(), *(_known_usd(suite, arm, work) for arm, work in once.values())])
+    expected: float | None
+    if suite.spec.prices.paying.known_in_advance:
+        expected = paid - math.fsum(_saved_usd(suite, arm, work, ratios) for arm, work in once.values())
+        most = paid + math.fsum(_more(arm, forecast) for arm, forecast in planned.items())
+    else:
+        expected = added([paid, *(_metered_usd(suite, arm, work, device) for arm, work in once.values())])
+        made = [_known_usd(suite, arm, work) for arm, forecast in planned.items() for work in forecast.works if not counts(work)]
+        most = math.fsum(_metered_bound(suite, arm, forecast) for arm, forecast in planned.items()) - math.fsum(made)
+        expected = None if expected is None else min(expected, most)
     taken = ResourceUse.together(device.takes(work) for _, work in once.values())
     start_s = added([device.start_s(arm.task_label) for arm in planned])
-    paid = math.fsum([*labels.values(), *(_known_usd(suite, arm, work) for arm, work in once.values())])
-    if suite.spec.prices.paying.known_in_advance:
-        saved = math.fsum(_saved_usd(suite, arm, work, ratios) for arm, work in once.values())
-        most = paid + math.fsum(_more(arm, forecast) for arm, forecast in planned.items())
-        return Total(expected_usd=paid - saved, at_most_usd=most, taken=taken, start_s=start_s)
-    expected = added([paid, *(_metered_usd(suite, arm, work, device) for arm, work in once.values())])
-    made = [_known_usd(suite, arm, work) for arm, forecast in planned.items() for work in forecast.works if not counts(work)]
-    most = math.fsum(_metered_bound(suite, arm, forecast) for arm, forecast in planned.items()) - math.fsum(made)
-    expected = None if expected is None else min(expected, most)
     return Total(expected_usd=expected, at_most_usd=most, taken=taken, start_s=start_s)
 
 
@@ -119,10 +110,8 @@ def _saved_usd(suite: Suite, arm: Arm, work: Work, ratios: Ratios) -> float:
 
 
 def _more(arm: Arm, forecast: Forecast) -> float:
-    """Return the dollars that an arm may spend beyond the forecast.
-
-    It is the rest of the budget if the budget limits the arm and its output lengths are unknown.
-    """
+    """Return the dollars that an arm may spend beyond the forecast. It is the rest of the budget if the budget limits the arm and its
+    output lengths are unknown."""
     if forecast.exact:
         return 0.0
     left = max(0.0, arm.budget_usd - forecast.usd)
@@ -146,10 +135,8 @@ def _known_usd(suite: Suite, arm: Arm, work: Work) -> float:
 
 
 def _metered_usd(suite: Suite, arm: Arm, work: Work, device: Device) -> float | None:
-    """Return the dollars of a work's seconds or kWh, where the purse pays for it and it is not made yet.
-
-    None where the amount is not forecast.
-    """
+    """Return the dollars of a work's seconds or kWh, where the purse pays for it and it is not made yet. None where the amount is not
+    forecast."""
     prices, meter = suite.spec.prices, suite.spec.prices.paying
     if suite.spec.pays.who(work.phase) != "purse" or not work.recipe.on_device or work.shared:  # work that is made has its charges
         return 0.0

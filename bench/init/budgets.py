@@ -1,15 +1,14 @@
 """Starting labels, labels to buy, budgets and label shares, and the FLOPs that the suite needs for them.
 
-Only labels that someone wrote can be trained on, so the labels to buy are labels of the file. The suite
-starts with some of them and buys from the rest. FLOPs come from `bench.init.costs`. Work that arms share
-counts once.
+Only labels that someone wrote can be trained on, so the labels to buy are labels of the file. The suite starts with some of them and buys
+from the rest. FLOPs come from `bench.init.costs`. Work that arms share counts once.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.init.costs import ArmCost
 
@@ -52,7 +51,6 @@ class Device:
 
     @property
     def flop_usd(self) -> float:
-        """Dollars per FLOP."""
         return self.hour_usd / 3600 / self.flops_per_second
 
     def hours(self, flops: float) -> float:
@@ -77,12 +75,10 @@ class Spending:
 
     @property
     def to_buy(self) -> int:
-        """Labels that can be bought."""
         return self.train - self.start
 
     def share(self, wanted: float) -> float:
-        """Return the part of a budget that buys labels. It is less than `wanted` where the largest budget
-        would buy more than there are."""
+        """Return the part of a budget that buys labels. It is less than `wanted` where the largest budget would buy more than there are."""
         if self.label_usd == 0 or self.to_buy == 0:
             return 0.0
         most = self.to_buy * self.label_usd / max(self.budgets)
@@ -94,19 +90,16 @@ class Spending:
 
     def short(self) -> list[str]:
         """Return sentences about the strategies and budgets whose compute costs more than the labels leave."""
-        if self.costs is None:
-            return []
         found = []
         for budget in self.budgets:
-            for name, wanted, flops in self._arms(budget):
-                left = budget - self.bought(wanted, budget) * self.label_usd
-                if flops * self.flop_usd * MARGIN > left:
-                    needs = flops * self.flop_usd
+            for name, wanted, flops in self.arms(budget):
+                left, needs = budget - self.bought(wanted, budget) * self.label_usd, flops * self.flop_usd
+                if needs * MARGIN > left:
                     found.append(f"{name} needs about {needs:.2g} USD for compute; of {budget:g} USD, {left:.2g} are left after the labels")
         return found
 
-    def _arms(self, budget: float) -> list[tuple[str, float, float]]:
-        """Return (strategy, wanted label share, FLOPs that the purse pays) of each strategy."""
+    def arms(self, budget: float) -> list[tuple[str, float, float]]:
+        """Return (strategy, wanted label share, FLOPs that the purse pays) of each strategy, or none where FLOPs are unknown."""
         if self.costs is None:
             return []
         shares = {"annotate": LABEL_SHARE, "distill": SHARE_BESIDE_A_TEACHER, "sft": SHARE_BESIDE_A_TEACHER}
@@ -114,14 +107,8 @@ class Spending:
             (label, share, self.costs[label].flops(self.start + self.bought(share, budget), self.pool)) for label, share in shares.items()
         ]
 
-    def computing_usd(self, budget: float) -> dict[str, float]:
-        """Return what each strategy pays for compute if it buys labels with this budget. Empty where FLOPs
-        are unknown."""
-        return {name: flops * self.flop_usd for name, _, flops in self._arms(budget)}
-
     def flops(self, test: int) -> float | None:
-        """Return the FLOPs of the whole suite for one seed, including test documents. None where they are
-        unknown."""
+        """Return the FLOPs of the whole suite for one seed, including test documents. None where they are unknown."""
         if self.costs is None:
             return None
         annotate, distill, sft = (self.costs[label] for label in ("annotate", "distill", "sft"))
@@ -139,69 +126,25 @@ class Spending:
 def spending(
     train: int, pool: int, label_usd: float, budgets: Sequence[float], costs: Mapping[str, ArmCost] | None, flop_usd: float
 ) -> Spending:
-    """Return the starting labels, and the budgets where none are given.
-
-    The larger of two budgets buys all labels that can be bought, and leaves enough for compute.
-    """
+    """Return the starting labels, and the budgets where none are given. The larger of two budgets buys all labels that can be bought, and
+    leaves enough for compute."""
+    if label_usd == 0:
+        start = train
+    elif budgets:  # all but those that the largest budget buys, and at least a third
+        start = max(train - math.floor(round(LABEL_SHARE * max(budgets) / label_usd, 9)), math.ceil(train * OWNED_AT_LEAST))
+    else:
+        start = train - math.floor(train * (1 - OWNED))
+    amounts = tuple(sorted(set(budgets))) or (1.0,)
+    found = Spending(train=train, pool=pool, start=start, label_usd=label_usd, budgets=amounts, costs=costs, flop_usd=flop_usd)
     if budgets:
-        return Spending(
-            train=train,
-            pool=pool,
-            start=_owned(train, label_usd, max(budgets)),
-            label_usd=label_usd,
-            budgets=tuple(sorted(set(budgets))),
-            costs=costs,
-            flop_usd=flop_usd,
-        )
+        return found
     if label_usd == 0:
-        needs = max(
-            (
-                flops
-                for _, _, flops in Spending(
-                    train=train, pool=pool, start=train, label_usd=0, budgets=(1.0,), costs=costs, flop_usd=flop_usd
-                )._arms(1.0)
-            ),
-            default=0.0,
-        )
-        return Spending(
-            train=train,
-            pool=pool,
-            start=train,
-            label_usd=0,
-            budgets=(nice(MARGIN * needs * flop_usd) or 10.0,),
-            costs=costs,
-            flop_usd=flop_usd,
-        )
-    start = train - math.floor(train * (1 - OWNED))
+        needs = max((flops for _, _, flops in found.arms(1.0)), default=0.0)
+        return replace(found, budgets=(nice(MARGIN * needs * flop_usd) or 10.0,))
     large = nice((train - start) * label_usd / LABEL_SHARE, down=True) or 1.0
-    found = Spending(
-        train=train,
-        pool=pool,
-        start=start,
-        label_usd=label_usd,
-        budgets=(nice(large * SMALL_BUDGET), large),
-        costs=costs,
-        flop_usd=flop_usd,
-    )
-    while found.short():
+    while (found := replace(found, budgets=(nice(large * SMALL_BUDGET), large))).short():
         large = nice(large * 1.25)
-        found = Spending(
-            train=train,
-            pool=pool,
-            start=start,
-            label_usd=label_usd,
-            budgets=(nice(large * SMALL_BUDGET), large),
-            costs=costs,
-            flop_usd=flop_usd,
-        )
     return found
-
-
-def _owned(train: int, label_usd: float, budget: float) -> int:
-    """Return the number of starting labels: all but those that the largest budget buys, and at least a third."""
-    if label_usd == 0:
-        return train
-    return max(train - math.floor(round(LABEL_SHARE * budget / label_usd, 9)), math.ceil(train * OWNED_AT_LEAST))
 
 
 def nice(value: float, down: bool = False) -> float:

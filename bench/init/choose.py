@@ -9,13 +9,12 @@ from pathlib import Path
 from bench.contracts import Compact, no_progress
 from bench.errors import DataError
 from bench.init.budgets import Device, Spending, spending
-from bench.init.columns import ColumnChoice
 from bench.init.costs import costs
 from bench.init.defaults import Methods, compact, methods
 from bench.init.large_model import Large
 from bench.init.lengths import Lengths
 from bench.init.profile import DatasetProfile
-from bench.init.read_file import Table
+from bench.init.read_file import ColumnChoice, Table
 from bench.system import processes
 from bench.tasks.files import Files, near_duplicates_of_test
 
@@ -91,8 +90,7 @@ class Settings:
 
 
 def device(large: Large) -> Device:
-    """Return this machine as a device. Return a rented GPU if this machine has a GPU, or the model comes from
-    the hub."""
+    """Return this machine as a device. Return a rented GPU if this machine has a GPU, or the model comes from the hub."""
     from bench.system import machine
 
     if machine.device("auto") == "cuda" or large.on_hub:
@@ -120,8 +118,8 @@ def divided(table: Table, choice: ColumnChoice, profile: DatasetProfile, cache: 
         task = Files(
             **table.settings,
             train=str(table.file),
-            source=choice.source,
-            target=choice.target,
+            source=choice.source.name,
+            target=choice.target.name,
             test_fraction=tested,
             dev_fraction=dev,
             pool_fraction=hide,
@@ -147,26 +145,25 @@ def divided(table: Table, choice: ColumnChoice, profile: DatasetProfile, cache: 
 def choose_settings(
     choice: ColumnChoice, profile: DatasetProfile, large: Large, rows: DataSplit, on: Device, label_usd: float, budgets: Sequence[float]
 ) -> Settings:
-    """Return all settings, with as many training labels as the machine can use in the allowed hours.
-
-    Empty `budgets` are chosen here.
-    """
+    """Return all settings, with as many training labels as the machine can use in the allowed hours. Empty `budgets` are chosen here."""
     target = _limit(profile.label_tokens, TARGET_LIMITS, 1.0 if profile.classes else LABELS_FIT)
-    source = _source_limit(profile.document_tokens, large, target)
+    source = _limit(profile.document_tokens, SOURCE_LIMITS, DOCUMENTS_FIT)
+    source = min(source, large.source_positions(target) or source)
     how, (small, why) = methods(large, source), compact(large)
     means = profile.document_tokens.mean(source), profile.label_tokens.mean(target)
     work = costs(large.config, small, how, *means) if large.config else None
     for cap in TRAIN_CAPS:
-        train, pool, test, dev = _sizes(rows, cap)
+        train = min(rows.train, cap or rows.train)
+        few = max(train, TRAIN_CAPS[-1] or 0)
+        pool, test, dev = min(rows.pool, 2 * train), min(rows.test, TEST_WANTED, few), min(rows.dev, DEV_WANTED, few)
         spent = spending(train, pool, label_usd, budgets, work, on.flop_usd)
         alone = spent.flops(test)
         flops = None if alone is None else alone * len(SEEDS)
         if flops is None or on.hours(flops) <= on.hours_at_most:
             break
-    caps = {"train_examples": (train, rows.train), "dev_examples": (dev, rows.dev), "test_examples": (test, rows.test)}
-    caps["pool_examples"] = (pool, rows.pool)
-    limits = {"max_source_tokens": source, "max_target_tokens": target}
-    task = rows.task.model_copy(update=limits | {name: used for name, (used, there_are) in caps.items() if used < there_are})
+    sizes = {"train": (train, rows.train), "dev": (dev, rows.dev), "test": (test, rows.test), "pool": (pool, rows.pool)}
+    caps = {f"{name}_examples": used for name, (used, there_are) in sizes.items() if used < there_are}
+    task = rows.task.model_copy(update={"max_source_tokens": source, "max_target_tokens": target, **caps})
     return Settings(
         choice=choice,
         profile=profile,
@@ -180,18 +177,6 @@ def choose_settings(
         device=on,
         flops=flops,
     )
-
-
-def _sizes(rows: DataSplit, cap: int | None) -> tuple[int, int, int, int]:
-    """Return the numbers of train, pool, test and dev examples that are used."""
-    train = min(rows.train, cap or rows.train)
-    few = max(train, TRAIN_CAPS[-1] or 0)
-    return train, min(rows.pool, 2 * train), min(rows.test, TEST_WANTED, few), min(rows.dev, DEV_WANTED, few)
-
-
-def _source_limit(lengths: Lengths, large: Large, target: int) -> int:
-    limit = _limit(lengths, SOURCE_LIMITS, DOCUMENTS_FIT)
-    return min(limit, large.source_positions(target) or limit)
 
 
 def _limit(lengths: Lengths, limits: Sequence[int], share: float) -> int:

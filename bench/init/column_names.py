@@ -23,8 +23,7 @@ KEYS = frozenset(
 """Words in the names of columns that hold neither documents nor labels."""
 
 INSTRUCTIONS = ((("instruction", "input"), "output"), (("instruction", "context"), "response"))
-"""(Columns that are joined: an instruction and its input; the column of the answer), as in the files of
-Alpaca and Dolly."""
+"""(Columns that are joined: an instruction and its input; the column of the answer), as in the files of Alpaca and Dolly."""
 
 TRAIN, DEV, TEST = ("train", "training"), ("validation", "valid", "val", "dev", "eval"), ("test", "testing")
 """Names of the splits in a JSON object."""

@@ -13,7 +13,7 @@ from bench.data.tables import ColumnName
 from bench.data.tables.columns import parts
 from bench.errors import BenchError, DataError
 from bench.init.column_names import DOCUMENTS, KEYS, LABELS, words_of
-from bench.init.read_file import Table
+from bench.init.read_file import Chosen, ColumnChoice, Table
 from bench.system.one_line import shown
 
 
@@ -25,7 +25,6 @@ class Column:
     filled: int
     """Cells that are not blank."""
     empty: int
-    """Blank cells."""
     distinct: int
     """Distinct cells that are not blank."""
     words: float
@@ -38,43 +37,25 @@ class Column:
 
     @property
     def is_key(self) -> bool:
-        """Whether the column only identifies rows.
-
-        It has the name of a key, or it has no name of labels and its cells are distinct and mostly one word.
-        """
+        """Whether the column only identifies rows. It has the name of a key, or it has no name of labels and its cells are distinct and
+        mostly one word."""
         return bool(KEYS.intersection(self.parts)) or (self.distinct == self.filled > 1 and self.words <= 1 and not self.rank(LABELS))
 
     def rank(self, names: Sequence[str]) -> int:
-        """Return how well the column's name matches `names`: 0 for no match, and more for a more likely name.
-
-        A name of one word that matches ranks above all others.
-        """
+        """Return how well the column's name matches `names`: 0 for no match, and more for a more likely name. A name of one word that
+        matches ranks above all others."""
         found = [len(names) - i for i, name in enumerate(names) if name in self.parts or f"{name}s" in self.parts]
         return max(found, default=0) + (100 if found and len(self.parts) == 1 else 0)
 
 
-@dataclass(frozen=True, kw_only=True)
-class ColumnChoice:
-    """The two columns that were chosen, and why."""
-
-    source: ColumnName
-    why_source: str
-    source_unclear: bool
-    """Whether other columns would suit as well; likewise for `target_unclear`."""
-    target: ColumnName
-    why_target: str
-    target_unclear: bool
-
-
 def columns(table: Table) -> dict[str, Column]:
     """Return every column of text, by name."""
-    return {name: _column(name, cells) for name, cells in table.cells.items()}
-
-
-def _column(name: str, cells: Sequence[str | None]) -> Column:
-    filled = [normal_form(cell) for cell in cells if cell and not is_blank(cell)]
-    words = float(median(map(word_count, filled))) if filled else 0.0
-    return Column(name=name, filled=len(filled), empty=len(cells) - len(filled), distinct=len(set(filled)), words=words)
+    found = {}
+    for name, cells in table.cells.items():
+        filled = [normal_form(cell) for cell in cells if cell and not is_blank(cell)]
+        words = float(median(map(word_count, filled))) if filled else 0.0
+        found[name] = Column(name=name, filled=len(filled), empty=len(cells) - len(filled), distinct=len(set(filled)), words=words)
+    return found
 
 
 def choose(table: Table, source: ColumnName | None, target: ColumnName | None) -> ColumnChoice:
@@ -84,28 +65,12 @@ def choose(table: Table, source: ColumnName | None, target: ColumnName | None) -
     if source is not None and source == target:
         raise BenchError("--source-column and --target-column are the same column")
     if table.known and source is None and target is None:
-        known = table.known
-        return ColumnChoice(
-            source=known.source,
-            why_source=known.why,
-            source_unclear=False,
-            target=known.target,
-            why_target="by its name",
-            target_unclear=False,
-        )
+        return table.known
     given = {*parts(source or ()), *parts(target or ())}
     documents = {name: column for name, column in found.items() if name not in given and column.filled}
-    chosen, why, unclear = (source, "as requested", False) if source is not None else _document(table, documents)
-    labels = {name: column for name, column in found.items() if name not in parts(chosen)}
-    label, why_label, label_unclear = (target, "as requested", False) if target is not None else _label(table, labels)
-    return ColumnChoice(
-        source=chosen,
-        why_source=why,
-        source_unclear=unclear,
-        target=label,
-        why_target=why_label,
-        target_unclear=label_unclear,
-    )
+    chosen = _document(table, documents) if source is None else Chosen(source)
+    labels = {name: column for name, column in found.items() if name not in parts(chosen.name)}
+    return ColumnChoice(chosen, _label(table, labels) if target is None else Chosen(target))
 
 
 def named(name: ColumnName) -> str:
@@ -113,41 +78,33 @@ def named(name: ColumnName) -> str:
     return " + ".join(shown(part) for part in parts(name))
 
 
-def _document(table: Table, columns: Mapping[str, Column]) -> tuple[str, str, bool]:
-    """Choose by name, and among several by length. If no name matches, choose the longest, label-like names
-    last.
-
-    Returns (name, reason, whether it is unclear).
-    """
+def _document(table: Table, columns: Mapping[str, Column]) -> Chosen:
+    """Choose by name, and among several by length. If no name matches, choose the longest, label-like names last."""
     named = [column for column in columns.values() if column.rank(DOCUMENTS) and not column.is_key]
     if named:
         best = max(named, key=lambda c: (c.words, c.rank(DOCUMENTS)))
         others = [shown(c.name) for c in named if c is not best]
         why = f"by its name{', and longer than ' + ', '.join(others) if others else ''}"
-        return best.name, why, any(c.words > best.words / 2 and not c.rank(LABELS) for c in named if c is not best)
+        return Chosen(best.name, why, any(c.words > best.words / 2 and not c.rank(LABELS) for c in named if c is not best))
     free = [column for column in columns.values() if not column.rank(LABELS) and not column.is_key] or [*columns.values()]
     if not free:
         raise DataError(f"{table.file}: every column is blank")
     best = max(free, key=lambda c: c.words)
-    return best.name, "its texts are the longest", sum(c.words > best.words / 2 for c in free) > 1
+    return Chosen(best.name, "its texts are the longest", sum(c.words > best.words / 2 for c in free) > 1)
 
 
-def _label(table: Table, columns: Mapping[str, Column]) -> tuple[str, str, bool]:
-    """Choose the most likely name. If no name matches, choose the only column left, or that with the fewest
-    distinct cells.
-
-    Returns (name, reason, whether it is unclear).
-    """
+def _label(table: Table, columns: Mapping[str, Column]) -> Chosen:
+    """Choose the most likely name. If no name matches, choose the only column left, or that with the fewest distinct cells."""
     named = sorted((c for c in columns.values() if c.rank(LABELS)), key=lambda c: -c.rank(LABELS))
     if named:
         others = [shown(c.name) for c in named[1:]]
-        return named[0].name, f"by its name{', before ' + ', '.join(others) if others else ''}", bool(others)
+        return Chosen(named[0].name, f"by its name{', before ' + ', '.join(others) if others else ''}", bool(others))
     free = [column for column in columns.values() if not column.is_key and column.filled]
     if not free:
         left = ", ".join(shown(name) for name in columns)
         raise DataError(f"{table.file}: no column looks like labels ({left} do not); name it with --target-column. {NO_LABELS}")
     best = min(free, key=lambda c: c.distinct)
-    return best.name, "the only other column" if len(free) == 1 else "it has the fewest different texts", len(free) > 1
+    return Chosen(best.name, "the only other column" if len(free) == 1 else "it has the fewest different texts", len(free) > 1)
 
 
 NO_LABELS = "Without labels nothing can be scored: write at least 30; the strategy `llm_label` has an LLM write more for the pool"

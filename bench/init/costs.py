@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,10 +56,8 @@ def strategies(how: Methods) -> dict[str, dict[str, Any]]:
 
 
 def costs(config: Any, compact: Compact, how: Methods, source: float, target: float) -> dict[str, ArmCost] | None:
-    """Return the costs of each strategy, for documents of `source` and labels of `target` tokens.
-
-    `config` is that of the large model. None where a strategy cannot run with this model.
-    """
+    """Return the costs of each strategy, for documents of `source` and labels of `target` tokens. `config` is that of the large model. None
+    where a strategy cannot run with this model."""
     from bench.execution.store import DryStore
     from bench.forecast.arm import forecast
     from bench.suite import arms, suite_file
@@ -72,7 +69,21 @@ def costs(config: Any, compact: Compact, how: Methods, source: float, target: fl
     with tempfile.TemporaryDirectory() as place:
         model, file = Path(place) / "model", Path(place) / "suite.yaml"
         _write_model(model, config)
-        file.write_text(json.dumps(_suite(model, compact, how, read, generated)), encoding="utf-8")
+        task = {"train": "none.csv", "source": "source", "target": "target", "max_source_tokens": read, "max_target_tokens": generated}
+        probe = {
+            "suite": "probe",
+            "question": "What does each strategy cost?",
+            "large": {"use": "folder", "with": {"path": str(model)}},
+            "compact": compact.model_dump(exclude_none=True),
+            "tasks": {"probe": {"use": "files", "with": task}},
+            "strategies": {label: {"use": label, "with": {"label_share": 0.0, **settings}} for label, settings in strategies(how).items()},
+            "start_labels": 1,
+            "budgets_usd": [1e9],
+            "seeds": [1],
+            "decoding": how.decoding.model_dump(mode="json"),
+            "prices": {"label_usd": 0.0},
+        }
+        file.write_text(json.dumps(probe), encoding="utf-8")
         suite, store = suite_file.read(file), DryStore(Path(place), no_progress)
         found = {arm.cell.label: forecast(suite, arm, splits, store) for arm in arms.arms(suite)}
     if any(planned.stops for planned in found.values()):
@@ -95,23 +106,6 @@ def _cost(works: list[tuple[str, float, float]]) -> ArmCost:
         student_document=each("student_training") * (trained // POOL),
         test_document=math.fsum(flops for name, flops, items in works if name == "evaluation" and items),
     )
-
-
-def _suite(model: Path, compact: Compact, how: Methods, read: int, generated: int) -> Mapping[str, Any]:
-    task = {"train": "none.csv", "source": "source", "target": "target", "max_source_tokens": read, "max_target_tokens": generated}
-    return {
-        "suite": "probe",
-        "question": "What does each strategy cost?",
-        "large": {"use": "folder", "with": {"path": str(model)}},
-        "compact": compact.model_dump(exclude_none=True),
-        "tasks": {"probe": {"use": "files", "with": task}},
-        "strategies": {label: {"use": label, "with": {"label_share": 0.0, **settings}} for label, settings in strategies(how).items()},
-        "start_labels": 1,
-        "budgets_usd": [1e9],
-        "seeds": [1],
-        "decoding": how.decoding.model_dump(mode="json"),
-        "prices": {"label_usd": 0.0},
-    }
 
 
 def _write_model(folder: Path, config: Any) -> None:

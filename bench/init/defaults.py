@@ -1,5 +1,4 @@
-"""Defaults for shrinking, training and decoding by family, from suites that were run or published with these
-models."""
+"""Defaults for shrinking, training and decoding by family, from suites that were run or published with these models."""
 
 from __future__ import annotations
 
@@ -53,10 +52,8 @@ def methods(large: Large, source_tokens: int) -> Methods:
 
 
 def compact(large: Large) -> tuple[Compact, str]:
-    """Return the layers that the compact model keeps, and why.
-
-    It keeps the whole encoder and few decoder layers, because generation time is mostly the decoder's.
-    """
+    """Return the layers that the compact model keeps, and why. It keeps the whole encoder and few decoder layers, because generation time
+    is mostly the decoder's."""
     if large.layers is None:
         return Compact(decoder_layers=3), f"the layers of {large.title} are unknown here; change this if its decoder has fewer than 3"
     encoder, decoder = large.layers

@@ -10,8 +10,7 @@ SAMPLE_BYTES = 1 << 18
 """Bytes of the file that the detector sees."""
 
 MOSTLY_ASCII = 0.1
-"""Largest share of bytes above 127 in Western text. Text in other scripts has more. The detector confuses
-Western code pages."""
+"""Largest share of bytes above 127 in Western text. Text in other scripts has more. The detector confuses Western code pages."""
 
 
 class Guess(NamedTuple):
@@ -26,23 +25,20 @@ class Guess(NamedTuple):
 
 
 def guess_encoding(data: bytes) -> Guess:
-    """Guess the encoding: UTF-8, or what the byte order mark says, or else a likely one.
-
-    It never fails, because Latin-1 reads any bytes.
-    """
+    """Guess the encoding: UTF-8, or what the byte order mark says, or else a likely one. It never fails, because Latin-1 reads any
+    bytes."""
     marked = encoding_of(data)
     try:
         text = data.decode(marked)
     except UnicodeDecodeError as error:
-        return _guess_other(data, error) if marked == "utf-8" else Guess(None, True, f"not {marked} throughout, as its first bytes say")
-    if encoding := utf_16_without_mark(data, text):
-        return Guess(encoding, False, f"every second byte is 0; {encoding} reads it")
-    return Guess(None, False, "")
-
-
-def _guess_other(data: bytes, error: UnicodeDecodeError) -> Guess:
-    line = data.count(b"\n", 0, error.start) + 1
-    where = f"not UTF-8: the first bad byte is 0x{data[error.start]:02x}, on line {line:,} (byte {error.start:,} of the file)"
+        if marked != "utf-8":
+            return Guess(None, True, f"not {marked} throughout, as its first bytes say")
+        bad = error.start
+    else:
+        encoding = utf_16_without_mark(data, text)
+        return Guess(encoding, False, f"every second byte is 0; {encoding} reads it") if encoding else Guess(None, False, "")
+    line = data.count(b"\n", 0, bad) + 1
+    where = f"not UTF-8: the first bad byte is 0x{data[bad]:02x}, on line {line:,} (byte {bad:,} of the file)"
     text = data.decode("utf-8-sig", errors="replace")
     broken, whole = text.count("\ufffd"), sum(character > "\x7f" for character in text if character != "\ufffd")
     if whole > broken:
@@ -52,20 +48,16 @@ def _guess_other(data: bytes, error: UnicodeDecodeError) -> Guess:
 
 
 def _legacy(data: bytes) -> str:
-    candidates = ["cp1252"] if sum(byte > 127 for byte in data) < MOSTLY_ASCII * len(data) and b"\0" not in data else []
-    for encoding in (*candidates, _detected(data), "cp1252"):
+    from charset_normalizer import from_bytes
+
+    first = next((at for at, byte in enumerate(data) if byte > 127), 0)
+    start = max(0, first - SAMPLE_BYTES // 2) // 4 * 4  # keeps wide characters whole
+    detected = from_bytes(data[start : start + SAMPLE_BYTES]).best()
+    western = sum(byte > 127 for byte in data) < MOSTLY_ASCII * len(data) and b"\0" not in data
+    for encoding in ("cp1252" if western else "", detected.encoding if detected else "", "cp1252"):
         try:
             data.decode(encoding)
         except (UnicodeDecodeError, LookupError):
             continue
         return encoding
     return "latin-1"
-
-
-def _detected(data: bytes) -> str:
-    from charset_normalizer import from_bytes
-
-    first = next((at for at, byte in enumerate(data) if byte > 127), 0)
-    start = max(0, first - SAMPLE_BYTES // 2) // 4 * 4  # keeps wide characters whole
-    found = from_bytes(data[start : start + SAMPLE_BYTES]).best()
-    return found.encoding if found else ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from bench.data.tables.content import binary_format, format_of, load, suffix_of
 from bench.data.tables.decoding import decode, encoding_of
 from bench.data.tables.delimited import first_lines, layout
 from bench.data.tables.header import why_data
-from bench.data.tables.json_rows import columns_as_rows, lists_in
+from bench.data.tables.json_rows import columns_as_rows, lists_in, parsed
 from bench.data.tables.settings import DELIMITERS, SUFFIXES, Format, TableSettings
 from bench.errors import DataError
 from bench.init.column_names import DEV, TEST, TRAIN, is_usual
@@ -43,8 +42,7 @@ class Guessed:
 
     file: Path
     settings: dict[str, Any] = field(default_factory=dict)
-    """Settings of the task `files` that differ from their defaults, including `train_field`, `dev_field` and
-    `test_field`."""
+    """Settings of the task `files` that differ from their defaults, including `train_field`, `dev_field` and `test_field`."""
     why: dict[str, str] = field(default_factory=dict)
     """Setting -> the reason for it."""
     encoding: str = ""
@@ -53,7 +51,6 @@ class Guessed:
     """Warnings for the user, a sentence each."""
 
     def set(self, name: str, value: Any, why: str, trouble: str = "") -> None:
-        """Add a setting."""
         self.settings[name], self.why[name] = value, why
         if trouble:
             self.troubles.append(trouble)
@@ -65,11 +62,8 @@ class Guessed:
 
 
 def guess(file: Path, field: str | None = None, is_header: IsHeader | None = None) -> tuple[Guessed, tables.Table]:
-    """Return the settings, and the table that they give. Raises DataError where no settings read the file.
-
-    `field` is the path of the rows in a JSON value. `is_header` asks the user; None means that nobody can
-    answer.
-    """
+    """Return the settings, and the table that they give. Raises DataError where no settings read the file. `field` is the path of the rows
+    in a JSON value. `is_header` asks the user; None means that nobody can answer."""
     found, data = Guessed(file=file), load(str(file))
     if field is not None:
         found.set("train_field", field, "as requested")
@@ -82,11 +76,6 @@ def guess(file: Path, field: str | None = None, is_header: IsHeader | None = Non
         return found, found.read()
     if by_suffix is None and suffix_of(str(file)) not in TEXT_SUFFIXES:
         format_of(str(file), data, None)
-    text = _text(found, data)
-    return found, found.read() if _is_json(found, text, by_suffix) else _delimited(found, text, by_suffix, is_header)
-
-
-def _text(found: Guessed, data: bytes) -> str:
     guessed = guess_encoding(data)
     found.encoding = guessed.encoding or encoding_of(data).upper()
     if guessed.encoding:
@@ -95,51 +84,39 @@ def _text(found: Guessed, data: bytes) -> str:
         found.set("encoding_errors", "replace", "damaged places are read as U+FFFD")
     if guessed.trouble:
         found.troubles.append(guessed.trouble)
-    known = {name: value for name, value in found.settings.items() if name.startswith("encoding")}
-    return decode(str(found.file), data, TableSettings(**known))[0]
+    settings = TableSettings(**{name: value for name, value in found.settings.items() if name.startswith("encoding")})
+    text = decode(str(found.file), data, settings)[0]
+    return found, found.read() if _is_json(found, text, by_suffix) else _delimited(found, text, by_suffix, is_header)
 
 
 def _is_json(found: Guessed, text: str, by_suffix: Format | None) -> bool:
-    """Return whether the text is JSON. Set the format, and the lists to read, where the suffix does not
-    determine them."""
-    if by_suffix not in ("json", "jsonl") and not text.lstrip().startswith(("{", "[")):
+    """Return whether the text is JSON. Set the format, and the lists to read, where the suffix does not determine them."""
+    named = by_suffix in ("json", "jsonl")
+    if not named and not text.lstrip().startswith(("{", "[")):
         return False
-    whole = _is_one_value(text)
-    if by_suffix not in ("json", "jsonl"):
-        first = text.lstrip().splitlines()[0]
-        if not whole and not first.rstrip().endswith("}"):
+    value = parsed(text)
+    lists = lists_in(value) if isinstance(value, dict) else {}
+    whole = isinstance(value, list)
+    if isinstance(value, dict):  # and not a single row of JSON lines
+        whole = "\n" in text.strip() or bool(lists) or columns_as_rows(value) is not None
+    if not named:
+        if not whole and not text.lstrip().splitlines()[0].rstrip().endswith("}"):
             return False
         found.set("format", "json" if whole else "jsonl", NOT_BY_SUFFIX)
     elif by_suffix == "jsonl" and whole:
         found.set("format", "json", "it is one JSON value, not an object on each line", "it is one JSON value, not an object on each line")
-    if whole and "train_field" not in found.settings:
-        _splits(found, lists_in(text))
-    return True
-
-
-def _is_one_value(text: str) -> bool:
-    """Return whether a text is one JSON list or object, and not a single row of JSON lines."""
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    if isinstance(value, dict):
-        return "\n" in text.strip() or bool(lists_in(text)) or columns_as_rows(value) is not None
-    return isinstance(value, list)
-
-
-def _splits(found: Guessed, lists: dict[str, int]) -> None:
-    """Take the lists of a JSON object whose names are those of splits."""
-    if len(lists) < 2:
-        return
-    for option, usual in (("train_field", TRAIN), ("dev_field", DEV), ("test_field", TEST)):
-        name = next((name for name in lists if name.lower() in usual), None)
-        if name is None and option == "train_field":
-            return
+    if not whole or "train_field" in found.settings or len(lists) < 2:
+        return True
+    usual = {"train_field": TRAIN, "dev_field": DEV, "test_field": TEST}
+    fields = {option: next((name for name in lists if name.lower() in names), None) for option, names in usual.items()}
+    if fields["train_field"] is None:
+        return True
+    for option, name in fields.items():
         if name is not None:
             found.set(option, name, f"{lists[name]:,} rows")
     shown = ", ".join(f"'{name}' ({rows:,} rows)" for name, rows in lists.items())
     found.troubles.append(f"it holds several lists of rows: {shown}; train, dev and test are taken by name, others are not read")
+    return True
 
 
 def _delimited(found: Guessed, text: str, by_suffix: Format | None, is_header: IsHeader | None) -> tables.Table:
@@ -170,22 +147,19 @@ def _records(text: str, delimiter: str, quotes: str = "double", skip: int = 0) -
 
 
 def _widths(text: str, delimiter: str, quotes: str = "double") -> tuple[int, float, bool]:
-    """Return the most common number of fields, the share of records that have it, and whether the first
-    record has it."""
+    """Return the most common number of fields, the share of records that have it, and whether the first record has it."""
     widths = [len(record) for record in _records(text, delimiter, quotes)] or [1]
     width, count = Counter(widths).most_common(1)[0]
     return width, count / len(widths), widths[0] == width
 
 
-def _regular(text: str, delimiter: str) -> float:
-    """Return how regular a table the delimiter gives, from 0 to 1. A header that does not fit the rows halves
-    it."""
-    found = [_widths(text, delimiter, quotes) for quotes in ("double", "none")]
-    return max(share * (1.0 if fits else 0.5) if width > 1 else 0.0 for width, share, fits in found)
-
-
 def _delimiter(text: str, usual: str) -> str:
-    regular = {delimiter: _regular(text, delimiter) for delimiter in (usual, *DELIMITERS)}
+    """Return the delimiter that gives the most regular table."""
+    regular = {}
+    for delimiter in (usual, *DELIMITERS):
+        found = [_widths(text, delimiter, quotes) for quotes in ("double", "none")]
+        # a header that does not fit the rows halves it
+        regular[delimiter] = max(share * (1.0 if fits else 0.5) if width > 1 else 0.0 for width, share, fits in found)
     return usual if regular[usual] >= RECTANGULAR else max(regular, key=lambda delimiter: regular[delimiter])
 
 
@@ -211,24 +185,14 @@ def _quoted(found: Guessed) -> tables.Table:
             table = found.read(quotes="none")
         except DataError:
             raise error from None
-        if _are_quoted(table):
-            raise
+        once = [name for name in table.names if list(table.names).count(name) == 1]
+        marked = [cell for name in once for cell in table.values(name) if '"' in cell]
+        if 2 * sum(len(cell) > 1 and cell[0] == cell[-1] == '"' for cell in marked) > len(marked):
+            raise  # most of these marks do quote
         why = str(error).split(". Set `")[0].split("; set `")[0].removeprefix(f"{found.file}, ")
-        found.set(
-            "quotes",
-            "none",
-            "quotation marks are only characters",
-            f"quotation marks are only characters, as quotes they do not fit: {why}",
-        )
+        only = "quotation marks are only characters"
+        found.set("quotes", "none", only, f"{only}, as quotes they do not fit: {why}")
         return table
-
-
-def _are_quoted(table: tables.Table) -> bool:
-    """Return whether most cells that contain a quotation mark begin and end with one, in a table read without
-    quoting."""
-    marked = [cell for name in table.names for cell in (table.values(name) if list(table.names).count(name) == 1 else ()) if '"' in cell]
-    quoted = [cell for cell in marked if len(cell) > 1 and cell[0] == cell[-1] == '"']
-    return 2 * len(quoted) > len(marked)
 
 
 def _headed(found: Guessed, table: tables.Table, is_header: IsHeader | None) -> tables.Table:

@@ -30,7 +30,6 @@ class Large:
     use: str
     """Name of the part in the suite: a part of `models/`, 'folder' or 'hub'."""
     settings: Mapping[str, str] = field(default_factory=dict)
-    """Settings of the part."""
     title: str = ""
     config: Any = None
     """Its transformers config. None where it is unknown on this machine."""
@@ -57,23 +56,25 @@ class Large:
         return layer_counts(self.config) if self.config else None
 
     def source_positions(self, target_tokens: int) -> int | None:
-        """Return how many tokens of a document the model can read beside a label of `target_tokens`.
-
-        None where there is no limit, or it is unknown.
-        """
+        """Return how many tokens of a document the model can read beside a label of `target_tokens`. None where there is no limit, or it is
+        unknown."""
         from bench.training.positions import source_positions
 
         return source_positions(self.config, target_tokens) if self.config else None
 
 
 def large(name: str, cache: Path) -> Large:
-    """Return the model that `--model` names: a part of `models/`, a folder, or a hub id, optionally with '@'
-    and a commit.
-
-    Raises BenchError where it is none of these, or a folder holds no model.
-    """
+    """Return the model that `--model` names: a part of `models/`, a folder, or a hub id, optionally with '@' and a commit. Raises
+    BenchError where it is none of these, or a folder holds no model."""
     if name in registry.names("models"):
-        return _part(name, cache)
+        try:
+            checkpoint = cast(Checkpoint, registry.find("models", name)())
+        except ValidationError:
+            raise BenchError(f"--model {name}: this model needs settings; use a folder or a hub id, or write them into the suite") from None
+        try:
+            return _here(name, {}, checkpoint, checkpoint.folder(cache))
+        except CheckpointError as error:
+            return Large(use=name, title=checkpoint.title, lacking=str(error))
     if expanded(name).is_dir():
         part = Folder(path=name)
         return _here("folder", {"path": name}, part, part.folder(cache))
@@ -83,17 +84,6 @@ def large(name: str, cache: Path) -> Large:
     near = nearest(name, registry.names("models"))
     hint = f"; did you mean '{near}'?" if near else ""
     raise BenchError(f"--model {shown(name)}: expected a part of models/, a folder, or an id of the hub such as google/pegasus-large{hint}")
-
-
-def _part(name: str, cache: Path) -> Large:
-    try:
-        part = cast(Checkpoint, registry.find("models", name)())
-    except ValidationError:
-        raise BenchError(f"--model {name}: this model needs settings; use a folder or a hub id, or write them into the suite") from None
-    try:
-        return _here(name, {}, part, part.folder(cache))
-    except CheckpointError as error:
-        return Large(use=name, settings={}, title=part.title, lacking=str(error))
 
 
 def _hub(repository: str, revision: str, cache: Path) -> Large:
@@ -106,25 +96,15 @@ def _hub(repository: str, revision: str, cache: Path) -> Large:
     copies += [snapshot_of("model", repository, revision, place, FILES) for place in (hub_cache(), cache / "hub")] if revision else []
     if found := next(filter(None, copies), None):
         return _here("hub", settings, part, found)
-    return Large(
-        use="hub",
-        settings=settings,
-        title=repository,
-        config=_published_config(repository),
-        lacking=f"{repository} is not on this machine",
-    )
+    try:
+        shape = published_shape(repository)
+    except CheckpointError:  # the form of a T5 shape, but no such shape
+        shape = None
+    published = config(shape) if shape else None
+    return Large(use="hub", settings=settings, title=repository, config=published, lacking=f"{repository} is not on this machine")
 
 
 def _here(use: str, settings: Mapping[str, str], part: Checkpoint, folder: Path) -> Large:
     from bench.training.checkpoints import read_config
 
     return Large(use=use, settings=settings, title=part.title, config=read_config(folder), tokenizer=folder)
-
-
-def _published_config(hub_id: str) -> Any:
-    """Return the published config of an id of the table, or None where no such config is known."""
-    try:
-        shape = published_shape(hub_id)
-    except CheckpointError:  # the form of a T5 shape, but no such shape
-        return None
-    return config(shape) if shape else None

@@ -18,8 +18,7 @@ CHARACTERS_A_TOKEN = 5
 above, so that words decide there."""
 
 COUNTED_AT_MOST = 2000
-"""Most distinct texts that the tokenizer counts, those with the lowest hashes. With 500 words each they take
-some seconds on one core."""
+"""Most distinct texts that the tokenizer counts, those with the lowest hashes. With 500 words each they take some seconds on one core."""
 
 SHARES = (0.5, 0.9, 0.95, 0.99, 1.0)
 """Percentiles that are shown."""
@@ -70,11 +69,8 @@ def words(texts: Sequence[str]) -> Lengths:
 
 
 def tokens(texts: Sequence[str], count: Callable[[list[str]], list[int]] | None, unknown: bool = False) -> Lengths:
-    """Return the lengths in tokens.
-
-    `count` returns the number of tokens of each text. Without it, or where most tokens are unknown, lengths
-    are estimated.
-    """
+    """Return the lengths in tokens. `count` returns the number of tokens of each text. Without it, or where most tokens are unknown,
+    lengths are estimated."""
     if count is None or unknown:
         guesses = (max(TOKENS_A_WORD * len(text.split()), len(text) / CHARACTERS_A_TOKEN) for text in texts)
         return Lengths(sorted=tuple(sorted(math.ceil(guess) + 1 for guess in guesses)), of=len(texts), estimated=True, unknown=unknown)

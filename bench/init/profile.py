@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 from bench.contracts import content_hash, is_blank, normal_form
 from bench.data.classes import Classes, classes
 from bench.errors import DataError
-from bench.init.columns import NO_LABELS, ColumnChoice, named
+from bench.init.columns import NO_LABELS, named
 from bench.init.large_model import Large
 from bench.init.lengths import Lengths, tokens, words
-from bench.init.read_file import Table
+from bench.init.read_file import ColumnChoice, Table
 from bench.metrics._tokenizers import Letters, letters_of
 from bench.system.one_line import shown
 
 if TYPE_CHECKING:
-    from bench.training.text_coverage import Coverage, LabelLoss, TextLoss
+    from bench.training.text_coverage import LabelLoss, TextLoss
 
 LABELS_AT_LEAST = 30
 """Fewest labels. Fewer cannot be split into starting labels, labels to buy, dev and test."""
@@ -77,17 +77,26 @@ class DatasetProfile:
 
 
 def profile_dataset(table: Table, choice: ColumnChoice, large: Large) -> DatasetProfile:
-    """Return the figures of a table for its two columns, in the tokens of a model. Raises DataError where
-    there is too little to learn."""
-    rows = [(document or "", label or "") for document, label in zip(table.texts(choice.source), table.texts(choice.target), strict=True)]
+    """Return the figures of a table for its two columns, in the tokens of a model. Raises DataError where there is too little to learn."""
+    rows = [
+        (document or "", label or "")
+        for document, label in zip(table.texts(choice.source.name), table.texts(choice.target.name), strict=True)
+    ]
     documents, spelt, conflicting = _first_of_each(rows)
-    blank = sum(is_blank(document) for document, _ in rows)
-    _enough(table, choice, len(spelt))
+    blank, source, target = sum(is_blank(document) for document, _ in rows), named(choice.source.name), named(choice.target.name)
+    if not spelt:
+        raise DataError(f"{table.file}: no row has both a document in {source} and a label in {target}. {NO_LABELS}")
+    if len(spelt) < LABELS_AT_LEAST:
+        raise DataError(f"{table.file}: only {len(spelt)} different documents have a label in {target}, too few to split. {NO_LABELS}")
     labels = {key: normal_form(label) for key, label in spelt.items()}
     texts, targets = [*documents.values()], [*labels.values()]
-    if len({target.strip().casefold() for target in targets}) == 1:
-        raise DataError(f"{table.file}: every label in {named(choice.target)} is {shown(targets[0])}, so there is nothing to learn")
-    coverage = _coverage(large)
+    if len({label.strip().casefold() for label in targets}) == 1:
+        raise DataError(f"{table.file}: every label in {target} is {shown(targets[0])}, so there is nothing to learn")
+    coverage = None
+    if large.tokenizer:
+        from bench.training.text_coverage import Coverage
+
+        coverage = Coverage(large.tokenizer)
     document_loss, label_text = (coverage.of_texts(each, LOOKED_AT) if coverage else None for each in (texts, targets))
     return DatasetProfile(
         rows=len(rows),
@@ -111,21 +120,9 @@ def profile_dataset(table: Table, choice: ColumnChoice, large: Large) -> Dataset
     )
 
 
-def _coverage(large: Large) -> Coverage | None:
-    """Return what measures the model's tokenizer, or None where the tokenizer is not on this machine."""
-    if large.tokenizer is None:
-        return None
-    from bench.training.text_coverage import Coverage
-
-    return Coverage(large.tokenizer)
-
-
 def _first_of_each(rows: Sequence[tuple[str, str]]) -> tuple[dict[str, str], dict[str, str], int]:
-    """Return documents and labels by content hash, and how many repeated documents have another label than
-    the first one.
-
-    The task `files` does the same: it keeps the first row of a repeated document that has a label.
-    """
+    """Return documents and labels by content hash, and how many repeated documents have another label than the first one. The task `files`
+    does the same: it keeps the first row of a repeated document that has a label."""
     documents: dict[str, str] = {}
     labels: dict[str, str] = {}
     conflicting = 0
@@ -142,16 +139,7 @@ def _first_of_each(rows: Sequence[tuple[str, str]]) -> tuple[dict[str, str], dic
     return documents, labels, conflicting
 
 
-def _enough(table: Table, choice: ColumnChoice, labelled: int) -> None:
-    source, target = named(choice.source), named(choice.target)
-    if not labelled:
-        raise DataError(f"{table.file}: no row has both a document in {source} and a label in {target}. {NO_LABELS}")
-    if labelled < LABELS_AT_LEAST:
-        raise DataError(f"{table.file}: only {labelled} different documents have a label in {target}, too few to split. {NO_LABELS}")
-
-
 def _stands_in(label: str, document: str) -> bool:
-    """Return whether all words of the label occur consecutively in the document, without case and
-    punctuation."""
+    """Return whether all words of the label occur consecutively in the document, without case and punctuation."""
     found, inside = (f" {' '.join(WORD.findall(text.casefold()))} " for text in (label, document))
     return found.strip() != "" and found in inside

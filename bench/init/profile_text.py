@@ -13,21 +13,15 @@ REFUSED = "; `bench plan` and `bench run` refuse this: choose another --model, s
 """Added where a model cannot read most of the text, or cannot write the names of classes."""
 
 
-def figures(profile: DatasetProfile, large: Large) -> list[str]:
-    """Return the figures, a sentence each."""
+def figures(profile: DatasetProfile, large: Large) -> Iterator[str]:
+    """Yield the figures, a sentence each."""
     documents, labels = profile.document_tokens, profile.label_tokens
-    sentences = [
-        f"{profile.rows:,} rows: {profile.labelled:,} different documents with a label, {profile.unlabelled:,} without.",
-        f"Documents: {_spread(profile.document_words, profile.word)}; {_spread(documents, 'tokens')}{_how(documents)}.",
-        f"Cut off at 512 tokens: {_longer(documents, 512)}; at 1,024: {_longer(documents, 1024)}.",
-        f"Labels: {_spread(profile.label_words, profile.word)}; {_spread(labels, 'tokens')}{_how(labels)}.",
-    ]
+    yield f"{profile.rows:,} rows: {profile.labelled:,} different documents with a label, {profile.unlabelled:,} without."
+    yield f"Documents: {_spread(profile.document_words, profile.word)}; {_spread(documents, 'tokens')}{_how(documents)}."
+    yield f"Cut off at 512 tokens: {_longer(documents, 512)}; at 1,024: {_longer(documents, 1024)}."
+    yield f"Labels: {_spread(profile.label_words, profile.word)}; {_spread(labels, 'tokens')}{_how(labels)}."
     if not large.tokenizer:
-        sentences.append(f"Tokens are estimates, because the model's tokenizer is not available: {' '.join(large.lacking.split())}.")
-    return sentences + list(_oddities(profile)) + list(_losses(profile, large))
-
-
-def _oddities(profile: DatasetProfile) -> Iterator[str]:
+        yield f"Tokens are estimates, because the model's tokenizer is not available: {' '.join(large.lacking.split())}."
     if profile.repeated:
         others = f"; {profile.conflicting:,} of them have another label than the row that is kept" if profile.conflicting else ""
         yield f"Left out: {profile.repeated:,} rows that repeat a document, ignoring case, white space and Unicode form{others}."
@@ -49,10 +43,6 @@ def _oddities(profile: DatasetProfile) -> Iterator[str]:
         yield f"The labels are {len(kinds.names)} classes; always answering {always} is right for {percent(kinds.majority)} of them."
         if kinds.spellings:
             yield f"{kinds.spellings:,} more spellings differ only in case or white space, and count as the same."
-
-
-def _losses(profile: DatasetProfile, large: Large) -> Iterator[str]:
-    """Yield what the model cannot read and write, and whether `bench run` refuses such a suite."""
     read, written = profile.document_loss, profile.label_loss
     if read and read.holding:
         yield f"{large.title}: {read.sentence('documents')}{REFUSED if read.mostly_unknown else ''}."

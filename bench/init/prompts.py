@@ -41,8 +41,7 @@ def budgets(guess: Sequence[float]) -> tuple[float, ...]:
 
 
 def dollars(amounts: Sequence[float], option: str, at_least: float | None = None) -> tuple[float, ...]:
-    """Return the amounts sorted and without duplicates. Raises BenchError where one is not an amount, or is 0
-    and may not be."""
+    """Return the amounts sorted and without duplicates. Raises BenchError where one is not an amount, or is 0 and may not be."""
     for usd in amounts:
         if not math.isfinite(usd) or usd < 0 or (usd == 0 and at_least is None):
             raise BenchError(f"{option}: expected dollars {'from' if at_least == 0 else 'above'} 0, got {usd:g}")

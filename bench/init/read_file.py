@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 from bench.data import tables
 from bench.data.tables import ColumnName
-from bench.data.tables.columns import parts
 from bench.errors import DataError
 from bench.init.column_names import INSTRUCTIONS
 from bench.init.guess import IsHeader, guess
@@ -19,12 +18,20 @@ QUESTION, ANSWER = ("user", "human"), ("assistant", "gpt", "model")
 """Roles in chats."""
 
 
-class Known(NamedTuple):
-    """Columns of documents and labels that follow from the shape of a file, such as chats or instructions."""
+class Chosen(NamedTuple):
+    """A column that was chosen, and why."""
 
-    source: ColumnName
-    target: ColumnName
-    why: str
+    name: ColumnName
+    why: str = "as requested"
+    unclear: bool = False
+    """Whether other columns would suit as well."""
+
+
+class ColumnChoice(NamedTuple):
+    """The two columns that were chosen."""
+
+    source: Chosen
+    target: Chosen
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +52,7 @@ class Table:
     """Column -> why it is not in `cells`."""
     troubles: tuple[str, ...] = ()
     """Warnings for the user, a sentence each."""
-    known: Known | None = None
+    known: ColumnChoice | None = None
     """The columns that follow from the shape of the file, if any."""
 
     @property
@@ -63,16 +70,27 @@ class Table:
 
 
 def read(file: Path, named: Sequence[str] = (), rows_field: str | None = None, is_header: IsHeader | None = None) -> Table:
-    """Read all rows of a file. Raises DataError where it is missing, empty, damaged, or has fewer than two
-    columns of text.
+    """Read all rows of a file. Raises DataError where it is missing, empty, damaged, or has fewer than two columns of text.
 
     `named` holds columns that the user named, which may be parts of columns. `rows_field` is the path of the
     rows in a JSON value. `is_header` asks the user whether the first row holds names.
     """
     guessed, table = guess(file, rows_field, is_header)
-    cells, not_text = _text_columns(table, named)
-    chat = _chat(table, cells, not_text)
-    known = chat or next((Known(s, t, "joined, as instructions are") for s, t in INSTRUCTIONS if {*s, t} <= cells.keys()), None)
+    cells: dict[str, Sequence[str | None]] = {}
+    not_text = {name: f"is the name of {count} columns" for name, count in Counter(table.names).items() if count > 1}
+    for name in dict.fromkeys((*table.names, *named)):
+        if name in not_text:
+            continue
+        try:
+            cells[name] = tables.texts(table, name)
+        except DataError as error:
+            if name in named:
+                raise
+            not_text[name] = str(error).partition(f"column '{name}' ")[2] or str(error)
+    known = _chat(table, cells, not_text)
+    for source, target in INSTRUCTIONS:
+        if known is None and {*source, target} <= cells.keys():
+            known = ColumnChoice(Chosen(source, "joined, as instructions are"), Chosen(target, "by its name"))
     if len(cells) < 2:
         also = "".join(f"; {name!r} {why}" for name, why in not_text.items())
         parted = ". Name parts with --source-column and --target-column" if any("name a part" in why for why in not_text.values()) else ""
@@ -91,28 +109,9 @@ def read(file: Path, named: Sequence[str] = (), rows_field: str | None = None, i
     )
 
 
-def _text_columns(table: tables.Table, named: Sequence[str]) -> tuple[dict[str, Sequence[str | None]], dict[str, str]]:
-    """Return column -> its cells, and column -> why it has none."""
-    counts = Counter(table.names)
-    cells: dict[str, Sequence[str | None]] = {}
-    not_text = {name: f"is the name of {count} columns" for name, count in counts.items() if count > 1}
-    for name in dict.fromkeys((*table.names, *named)):
-        if name in not_text:
-            continue
-        try:
-            cells[name] = tables.texts(table, name)
-        except DataError as error:
-            if name in named:
-                raise
-            not_text[name] = str(error).partition(f"column '{name}' ")[2] or str(error)
-    return cells, not_text
-
-
-def _chat(table: tables.Table, cells: dict[str, Sequence[str | None]], not_text: dict[str, str]) -> Known | None:
-    """Return the columns of question and answer in a chat whose rows all have the same turns.
-
-    Otherwise return None, and describe the chats in `not_text`.
-    """
+def _chat(table: tables.Table, cells: dict[str, Sequence[str | None]], not_text: dict[str, str]) -> ColumnChoice | None:
+    """Return the columns of question and answer in a chat whose rows all have the same turns. Otherwise return None, and describe the chats
+    in `not_text`."""
     for name in [*not_text]:
         values = [value for value in table.values(name) if value] if list(table.names).count(name) == 1 else []
         turns = [_roles(value) for value in values]
@@ -126,10 +125,10 @@ def _chat(table: tables.Table, cells: dict[str, Sequence[str | None]], not_text:
             one = f"'{name}[0].{text}' and '{name}[1].{text}'"
             not_text[name] = f"holds chats of {len(shapes)} shapes; name the turns that you mean as columns, such as {one}"
             continue
-        known = Known(f"{name}[{asked[0]}].{text}", f"{name}[{answered[0]}].{text}", f"the {role} of its turn in chats of one question")
-        not_text[name] = f"holds chats of one question and one answer, which are read as {known.source!r} and {known.target!r}"
-        cells.update({part: tables.texts(table, part) for part in (*parts(known.source), *parts(known.target))})
-        return known
+        question, answer = f"{name}[{asked[0]}].{text}", f"{name}[{answered[0]}].{text}"
+        not_text[name] = f"holds chats of one question and one answer, which are read as {question!r} and {answer!r}"
+        cells.update({part: tables.texts(table, part) for part in (question, answer)})
+        return ColumnChoice(Chosen(question, f"the {role} of its turn in chats of one question"), Chosen(answer, "by its name"))
     return None
 
 

@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from bench.data.tables import ColumnName
 from bench.data.tables.columns import parts
 from bench.errors import BenchError
 from bench.init import choose, columns, prompts, read_file, write_suite, yaml_text
 from bench.init.choose import DataSplit, Settings
-from bench.init.columns import ColumnChoice
 from bench.init.large_model import Large, large
 from bench.init.profile import DatasetProfile, profile_dataset
 from bench.init.profile_text import figures
-from bench.init.read_file import Table
+from bench.init.read_file import Chosen, ColumnChoice, Table
 from bench.suite import arms as plan
 from bench.suite import suite_file as suites
 from bench.system.files import atomic_write
 from bench.system.one_line import shown
 
 LABEL_USD = 0.10
-"""Price of a label in dollars, where the user gives none. Kang, Xu, Ritter 2023 paid 0.13 to 0.37
-(suites/papers/)."""
+"""Price of a label in dollars, where the user gives none. Kang, Xu, Ritter 2023 paid 0.13 to 0.37 (suites/papers/)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,75 +44,53 @@ class InitOptions:
 
 
 def write(data: Path, wanted: InitOptions, cache: Path, show: Callable[[str], None]) -> Path:
-    """Look at a file, write a suite for it that runs, and return the suite's path.
-
-    `show` receives what was found, what is assumed, and the next step, a line at a time. Raises BenchError,
-    one line, where no suite can be written.
-    """
+    """Look at a file, write a suite for it that runs, and return the suite's path. `show` receives what was found, what is assumed, and the
+    next step, a line at a time. Raises BenchError, one line, where no suite can be written."""
     name = yaml_text.label(Path(data.name.removesuffix(".gz")).stem)
     out = wanted.out or Path(f"{name}.yaml")
-    _may_write(out, wanted.force, data)
-    _check_dollars(wanted)
+    if out.resolve() == data.resolve():
+        raise BenchError(f"{out}: this is the data file; choose another name for the suite with --out")
+    if out.exists() and not wanted.force:
+        raise BenchError(f"{out}: exists already; use --force to overwrite it, or choose another name with --out")
+    prompts.dollars(wanted.budgets, "--budget-usd")
+    prompts.dollars([wanted.label_usd or 0.0], "--label-usd", at_least=0)
     table = read_file.read(data, (*wanted.source, *wanted.target), wanted.field, prompts.is_header if wanted.ask else None)
-    _show_columns(table, show)
+    show(f"{shown(table.file.name)}: {table.kind}, {table.rows:,} rows")
+    for column in columns.columns(table).values():
+        words = f", half of them {column.words:g} words or fewer" if column.filled else ""
+        show(f"  {shown(column.name)}: {column.filled:,} filled, {column.empty:,} empty, {column.distinct:,} different{words}")
+    for left_out, why in table.not_text.items():
+        show(f"  {shown(left_out)}: left out, because it {why}")
+    for trouble in table.troubles:
+        show(trouble)
     choice = _choice(table, wanted, show)
     model = large(wanted.model, cache)
     seen = profile_dataset(table, choice, model)
     rows = choose.divided(table, choice, seen, cache)
-    notes = (*table.remarks(choice.target), *rows.notes)
+    notes = (*table.remarks(choice.target.name), *rows.notes)
     for line in (*notes, *figures(seen, model)):
         show(line)
     found = _settings(choice, seen, model, rows, wanted, show)
-    arms = _save(out, write_suite.suite(name, table, notes, found))
+    with atomic_write(out) as part:
+        part.write_text(write_suite.suite(name, table, notes, found), encoding="utf-8")
+        arms = len(plan.arms(suites.read(part)))  # what cannot be read back does not replace a suite
     for short in found.spending.short():
         show(f"The budget is small: {short}.")
     show(f"wrote {out}: {arms} arms. Next: bench plan {shlex.quote(str(out))}, then bench run {shlex.quote(str(out))}")
     return out
 
 
-def _may_write(path: Path, force: bool, data: Path) -> None:
-    if path.resolve() == data.resolve():
-        raise BenchError(f"{path}: this is the data file; choose another name for the suite with --out")
-    if path.exists() and not force:
-        raise BenchError(f"{path}: exists already; use --force to overwrite it, or choose another name with --out")
-
-
-def _check_dollars(wanted: InitOptions) -> None:
-    prompts.dollars(wanted.budgets, "--budget-usd")
-    if wanted.label_usd is not None:
-        prompts.dollars([wanted.label_usd], "--label-usd", at_least=0)
-
-
-def _show_columns(table: Table, show: Callable[[str], None]) -> None:
-    show(f"{shown(table.file.name)}: {table.kind}, {table.rows:,} rows")
-    for column in columns.columns(table).values():
-        words = f", half of them {column.words:g} words or fewer" if column.filled else ""
-        show(f"  {shown(column.name)}: {column.filled:,} filled, {column.empty:,} empty, {column.distinct:,} different{words}")
-    for name, why in table.not_text.items():
-        show(f"  {shown(name)}: left out, because it {why}")
-    for trouble in table.troubles:
-        show(trouble)
-
-
 def _choice(table: Table, wanted: InitOptions, show: Callable[[str], None]) -> ColumnChoice:
-    target = _one_or_joined(wanted.target)
-    choice = columns.choose(table, _one_or_joined(wanted.source), target)
-    if wanted.ask and choice.source_unclear:
-        source = prompts.column("documents", [*table.cells], str(choice.source))
-        choice = replace(columns.choose(table, source, target), why_source="as requested")
-    if wanted.ask and choice.target_unclear:
-        target = prompts.column("labels", [name for name in table.cells if name not in parts(choice.source)], str(choice.target))
-        choice = replace(choice, target=target, why_target="as requested", target_unclear=False)
-    for what, name, why, unclear, option in (
-        ("documents", choice.source, choice.why_source, choice.source_unclear, "--source-column"),
-        ("labels", choice.target, choice.why_target, choice.target_unclear, "--target-column"),
-    ):
-        show(f"{what}: {columns.named(name)}, {why}" + (f" (other columns are possible: {option})" if unclear else ""))
+    source, target = ((names if len(names) > 1 else names[0]) if names else None for names in (wanted.source, wanted.target))
+    choice = columns.choose(table, source, target)
+    if wanted.ask and choice.source.unclear:
+        choice = columns.choose(table, prompts.column("documents", [*table.cells], str(choice.source.name)), target)
+    if wanted.ask and choice.target.unclear:
+        others = [name for name in table.cells if name not in parts(choice.source.name)]
+        choice = ColumnChoice(choice.source, Chosen(prompts.column("labels", others, str(choice.target.name))))
+    for what, one, option in (("documents", choice.source, "--source-column"), ("labels", choice.target, "--target-column")):
+        show(f"{what}: {columns.named(one.name)}, {one.why}" + (f" (other columns are possible: {option})" if one.unclear else ""))
     return choice
-
-
-def _one_or_joined(names: tuple[str, ...]) -> ColumnName | None:
-    return (names if len(names) > 1 else names[0]) if names else None
 
 
 def _settings(
@@ -133,10 +108,3 @@ def _settings(
     amounts = " and ".join(write_suite.usd(budget) for budget in found.spending.budgets)
     show(f"budgets: {amounts} USD" + ("" if budgets else ", assumed; --budget-usd sets them"))
     return found
-
-
-def _save(out: Path, text: str) -> int:
-    """Write the suite after it was read back without errors, and return its number of arms."""
-    with atomic_write(out) as part:
-        part.write_text(text, encoding="utf-8")
-        return len(plan.arms(suites.read(part)))

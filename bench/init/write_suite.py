@@ -11,6 +11,7 @@ from typing import Any
 from bench.contracts import Part
 from bench.init.budgets import LABEL_SHARE, SHARE_BESIDE_A_TEACHER, Spending
 from bench.init.choose import SEEDS, Settings
+from bench.init.lengths import Lengths
 from bench.init.profile_text import figures, rouge_tokenizer
 from bench.init.read_file import Table
 from bench.init.yaml_text import scalar
@@ -21,17 +22,19 @@ WIDTH = 140
 
 
 def suite(name: str, table: Table, notes: tuple[str, ...], found: Settings) -> str:
-    """Return the text of a suite called `name` over a file. `notes` are warnings about the labels and the
-    splits."""
-    blocks = [
-        _head(table, notes, found),
-        _question(name, found),
-        _models(found),
-        _task(name, table, found),
-        _strategies(found),
-        _money(found),
+    """Return the text of a suite called `name` over a file. `notes` are warnings about the labels and the splits."""
+    spent = found.spending
+    troubles = [f"{trouble[0].upper()}{trouble[1:]}." for trouble in table.troubles]
+    written = f"Written by `bench init` from {shown(table.file.name)}. Change any line."
+    head = [line for text in (written, *troubles, *notes, *figures(found.profile, found.large)) for line in _comment(text)]
+    question = [
+        f"suite: {scalar(name)}",
+        "question: >",
+        f"  I own {spent.start:,} labels and a pool of {spent.pool:,} unlabelled documents, and have B dollars.",
+        "  For the best compact model: annotate more, distill a large teacher, or shrink the large model and fine-tune it?",
     ]
-    return "\n".join("\n".join(line.rstrip() for line in block) + "\n" for block in [*blocks, _scores(found)])
+    blocks = [head, question, _models(found), _task(name, table, found), _strategies(found), _money(found), _scores(found)]
+    return "\n".join("\n".join(line.rstrip() for line in block) + "\n" for block in blocks)
 
 
 def _comment(text: str, indent: str = "") -> list[str]:
@@ -48,19 +51,6 @@ def _line(text: str, why: str = "") -> list[str]:
     return [both] if len(both) <= WIDTH else [*_comment(why, text[: len(text) - len(text.lstrip())]), text]
 
 
-def _head(table: Table, notes: tuple[str, ...], found: Settings) -> list[str]:
-    lines = [f"Written by `bench init` from {shown(table.file.name)}. Change any line."]
-    troubles = [f"{trouble[0].upper()}{trouble[1:]}." for trouble in table.troubles]
-    return [line for text in (*lines, *troubles, *notes, *figures(found.profile, found.large)) for line in _comment(text)]
-
-
-def _question(name: str, found: Settings) -> list[str]:
-    spent = found.spending
-    asked = f"I own {spent.start:,} labels and a pool of {spent.pool:,} unlabelled documents, and have B dollars."
-    ways = "For the best compact model: annotate more, distill a large teacher, or shrink the large model and fine-tune it?"
-    return [f"suite: {scalar(name)}", "question: >", f"  {asked}", f"  {ways}"]
-
-
 def _models(found: Settings) -> list[str]:
     large, layers = found.large, found.compact.model_dump(exclude_none=True)
     named = [f"large: {{use: {large.use}}}"]
@@ -75,24 +65,44 @@ def _models(found: Settings) -> list[str]:
 
 
 def _task(name: str, table: Table, found: Settings) -> list[str]:
-    task, choice = found.task, found.choice
+    task, choice, rows, profile = found.task, found.choice, found.divided, found.profile
+    source, tested = task.max_source_tokens, task.test_examples or rows.test
+    source_why, documents = _fit(profile.document_tokens, source, "documents"), f"{rows.test:,} documents"
+    if not profile.document_tokens.unknown and profile.document_tokens.within(source) != 1:
+        twice = percent(profile.document_tokens.within(2 * source))
+        source_why += f"; {twice} would fit {2 * source:,}, which at least doubles the memory of activations"
+    if profile.classes:
+        half = 196 * (0.25 / tested) ** 0.5
+        documents += f"; the 95 % interval of an accuracy over {tested:,} is ±{half:.1f} points or narrower"
+    few = f"only {profile.unlabelled:,} documents have no label" if profile.unlabelled else "every document has a label"
+    hidden = f"{few}: {percent(task.pool_fraction)} of the labels are hidden, to make a pool of {rows.pool:,}"
+    in_time = f"; remove this line to use all. With it the suite should end within {found.device.hours_at_most:g} hours"
     settings: dict[str, tuple[str, str]] = {
         "train": (scalar(task.train), "relative to where bench runs" if not Path(task.train).is_absolute() else ""),
         **{name: (_one_line(value), table.why[name]) for name, value in table.settings.items()},
-        "source": (_one_line(task.source), f"the documents: {choice.why_source}"),
-        "target": (_one_line(task.target), f"the labels: {choice.why_target}"),
-        "max_source_tokens": (str(task.max_source_tokens), _source_reason(found)),
-        "max_target_tokens": (str(task.max_target_tokens), _target_reason(found)),
-        "test_fraction": (f"{task.test_fraction:g}", _test_reason(found)),
-        "dev_fraction": (f"{task.dev_fraction:g}", f"{found.divided.dev:,} documents, for settings to be chosen on"),
-        "pool_fraction": (f"{task.pool_fraction:g}", _pool_reason(found)),
-        **{cap: (str(getattr(task, cap) or ""), _cap_reason(found, cap)) for cap in CAPS},
+        "source": (_one_line(task.source), f"the documents: {choice.source.why}"),
+        "target": (_one_line(task.target), f"the labels: {choice.target.why}"),
+        "max_source_tokens": (str(source), source_why),
+        "max_target_tokens": (str(task.max_target_tokens), _fit(profile.label_tokens, task.max_target_tokens, "labels")),
+        "test_fraction": (f"{task.test_fraction:g}", documents),
+        "dev_fraction": (f"{task.dev_fraction:g}", f"{rows.dev:,} documents, for settings to be chosen on"),
+        "pool_fraction": (f"{task.pool_fraction:g}" if rows.hides else "", hidden),
+        "train_examples": (str(task.train_examples or ""), f"of {rows.train:,}{in_time}"),
+        "pool_examples": (str(task.pool_examples or ""), f"of {rows.pool:,}"),
+        "dev_examples": (str(task.dev_examples or ""), f"of {rows.dev:,}"),
+        "test_examples": (str(task.test_examples or ""), f"of {rows.test:,}"),
         "lead_words": (str(task.lead_words), "a baseline: the first words of the document, as many as the median label has"),
     }
-    left_out = {"pool_fraction"} if not found.divided.hides else set()
-    left_out |= {part for part in ("test_fraction", "dev_fraction") if part.replace("fraction", "field") in table.settings}
+    left_out = {part for part in ("test_fraction", "dev_fraction") if part.replace("fraction", "field") in table.settings}
     lines = [_line(f"      {key}: {value}", why) for key, (value, why) in settings.items() if value and key not in left_out]
     return ["tasks:", f"  {scalar(name)}:", "    use: files", "    with:", *(line for both in lines for line in both)]
+
+
+def _fit(lengths: Lengths, limit: int, what: str) -> str:
+    """Return how many of the texts fit a limit, as its reason."""
+    if lengths.unknown:
+        return "the largest limit, because most of the text is unknown tokens of this model"
+    return f"{'about ' if lengths.how else ''}{percent(lengths.within(limit))} of the {what} fit"
 
 
 def _one_line(value: Any) -> str:
@@ -100,53 +110,6 @@ def _one_line(value: Any) -> str:
     if isinstance(value, tuple):
         return f"[{', '.join(map(_one_line, value))}]"
     return scalar(value) if isinstance(value, str) else json.dumps(value)
-
-
-CAPS = {"train_examples": "train", "pool_examples": "pool", "dev_examples": "dev", "test_examples": "test"}
-
-
-UNSIZED = "the largest limit, because most of the text is unknown tokens of this model"
-"""Why a limit is the largest one."""
-
-
-def _source_reason(found: Settings) -> str:
-    lengths, limit = found.profile.document_tokens, found.task.max_source_tokens
-    if lengths.unknown:
-        return UNSIZED
-    about = "about " if lengths.how else ""
-    fits = lengths.within(limit)
-    share = f"{about}{percent(fits)} of the documents fit"
-    if fits == 1:
-        return share
-    return f"{share}; {percent(lengths.within(2 * limit))} would fit {2 * limit:,}, which at least doubles the memory of activations"
-
-
-def _target_reason(found: Settings) -> str:
-    lengths, limit = found.profile.label_tokens, found.task.max_target_tokens
-    if lengths.unknown:
-        return UNSIZED
-    return f"{'about ' if lengths.how else ''}{percent(lengths.within(limit))} of the labels fit"
-
-
-def _test_reason(found: Settings) -> str:
-    tested = found.task.test_examples or found.divided.test
-    documents = f"{found.divided.test:,} documents"
-    if not found.profile.classes:
-        return documents
-    return f"{documents}; the 95 % interval of an accuracy over {tested:,} is ±{196 * (0.25 / tested) ** 0.5:.1f} points or narrower"
-
-
-def _pool_reason(found: Settings) -> str:
-    profile = found.profile
-    few = f"only {profile.unlabelled:,} documents have no label" if profile.unlabelled else "every document has a label"
-    return f"{few}: {percent(found.task.pool_fraction)} of the labels are hidden, to make a pool of {found.divided.pool:,}"
-
-
-def _cap_reason(found: Settings, cap: str) -> str:
-    there_are, on = getattr(found.divided, CAPS[cap]), found.device
-    if cap != "train_examples":
-        return f"of {there_are:,}"
-    return f"of {there_are:,}; remove this line to use all. With it the suite should end within {on.hours_at_most:g} hours"
 
 
 def _strategies(found: Settings) -> list[str]:
@@ -186,8 +149,8 @@ def _bought(spent: Spending, wanted: float) -> str:
 
 def _rest(spent: Spending, strategy: str) -> str:
     """Return what compute costs with the largest budget, as a part of a sentence."""
-    computing = spent.computing_usd(max(spent.budgets))
-    return f"; with the largest budget, compute costs about {computing[strategy]:.2g} USD" if computing else ""
+    computing = [flops * spent.flop_usd for name, _, flops in spent.arms(max(spent.budgets)) if name == strategy]
+    return f"; with the largest budget, compute costs about {computing[0]:.2g} USD" if computing else ""
 
 
 def _flow(part: Part) -> str:
@@ -203,11 +166,16 @@ def _plain(value: Any) -> str:
 
 
 def _money(found: Settings) -> list[str]:
-    spent, on = found.spending, found.device
+    spent, on, rows = found.spending, found.device, found.divided
+    hidden = f", {percent(found.task.pool_fraction)} of the rest are hidden" if rows.hides else ""
+    capped = f", of which {spent.train:,} are used" if spent.train < rows.train else ""
+    kept = f". Arms buy from the other {spent.to_buy:,}" if spent.to_buy else ""
+    start = f"of {found.profile.labelled:,} labels, {rows.test:,} are for test and {rows.dev:,} for dev{hidden}, "
+    start += f"and {rows.train:,} are left for training{capped}{kept}"
     short = [line for text in spent.short() for line in _comment(f"The budget is small: {text}.")]
     speed = "assumed, as in suites/papers/pegasus-large.yaml" if on.is_gpu else "measured, one core (results/reference/pegasus)"
     return [
-        *_line(f"start_labels: {spent.start}", _start_reason(found)),
+        *_line(f"start_labels: {spent.start}", start),
         f"budgets_usd: [{', '.join(map(usd, spent.budgets))}]",
         *short,
         f"seeds: [{', '.join(map(str, SEEDS))}] # each draws its own labels; a third narrows the intervals and takes half as long again",
@@ -225,24 +193,18 @@ def usd(amount: float) -> str:
     return f"{amount:.12g}"
 
 
-def _start_reason(found: Settings) -> str:
-    spent, rows = found.spending, found.divided
-    held_out = f"{rows.test:,} are for test and {rows.dev:,} for dev"
-    hidden = f", {percent(found.task.pool_fraction)} of the rest are hidden" if rows.hides else ""
-    capped = f", of which {spent.train:,} are used" if spent.train < rows.train else ""
-    kept = f". Arms buy from the other {spent.to_buy:,}" if spent.to_buy else ""
-    return f"of {found.profile.labelled:,} labels, {held_out}{hidden}, and {rows.train:,} are left for training{capped}{kept}"
-
-
 def _scores(found: Settings) -> list[str]:
     decoding = ", ".join(f"{key}: {_plain(value)}" for key, value in found.methods.decoding.model_dump().items())
     precision = "bf16" if found.device.is_gpu else "fp32 # fast on every CPU; bf16 only on those that have it in hardware"
     lines = [f"precision: {precision}", f"decoding: {{{decoding}}}", *_metrics(found)]
     if found.flops is None or found.hours is None:
         return [*lines, "", *_comment("The compute is unknown without the model. `bench plan` shows what each arm buys and costs.")]
-    cores = found.device.workers
+    minutes, cores = math.ceil(60 * found.hours), found.device.workers
+    takes = f"about {minutes} minutes" if minutes > 1 else "a minute or less"
+    if found.hours >= 1.5:
+        takes = f"about {found.hours:.2g} hours"
     on = "such a GPU" if found.device.is_gpu else f"{cores} such core{'s' if cores > 1 else ''}"
-    estimate = f"Estimated: {found.flops:.2g} FLOPs, {_hours(found.hours)} on {on}. `bench plan` shows what each arm buys and costs."
+    estimate = f"Estimated: {found.flops:.2g} FLOPs, {takes} on {on}. `bench plan` shows what each arm buys and costs."
     return [*lines, "", *_comment(estimate)]
 
 
@@ -269,10 +231,3 @@ def _metrics(found: Settings) -> list[str]:
         *_line(f"metrics: {{rouge: {{use: rouge{settings}}}{also}}}", rouge_tokenizer(profile)),
         f"rank_by: {'rougeL' if short else 'rouge2'} # the median label has {profile.typical_label_words} {profile.word}: {why}",
     ]
-
-
-def _hours(hours: float) -> str:
-    if hours >= 1.5:
-        return f"about {hours:.2g} hours"
-    minutes = math.ceil(60 * hours)
-    return f"about {minutes} minutes" if minutes > 1 else "a minute or less"

@@ -11,11 +11,8 @@ ONE_LINE = 2**20
 
 
 def scalar(text: str) -> str:
-    """Return a YAML scalar on one line that YAML 1.1 and 1.2 both read as this text. It is plain where that
-    is safe.
-
-    Otherwise it is quoted. Then ': ', ' #', '{{', line ends and characters that YAML forbids are only text.
-    """
+    """Return a YAML scalar on one line that YAML 1.1 and 1.2 both read as this text. It is plain where that is safe. Otherwise it is
+    quoted. Then ': ', ' #', '{{', line ends and characters that YAML forbids are only text."""
     plain = re.fullmatch(r"[A-Za-z][A-Za-z0-9_./-]*", text)  # 5e-4 is a number in YAML 1.2 and text in 1.1: leading digits are quoted
     dumped = yaml.safe_dump(text, default_style=None if plain else '"', allow_unicode=True, width=ONE_LINE)
     return dumped.removesuffix("...\n").removesuffix("\n")

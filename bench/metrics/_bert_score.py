@@ -1,8 +1,7 @@
 """BERTScore: compares texts token by token through the hidden states of an encoder.
 
-This implementation replaces the package bert-score 0.3.13. That package loads pickled weights, asks the hub
-for any name it is given, and selects layers by model name, which a folder lacks. On the same encoder the two
-agree to 1e-6, with and without idf.
+This implementation replaces the package bert-score 0.3.13. That package loads pickled weights, asks the hub for any name it is given, and
+selects layers by model name, which a folder lacks. On the same encoder the two agree to 1e-6, with and without idf.
 """
 
 from __future__ import annotations
@@ -21,21 +20,14 @@ import torch
 class _Text:
     """The encoded tokens of one text."""
 
-    ids: torch.Tensor
-    """(tokens,)."""
-    states: torch.Tensor
-    """(tokens, width), each of unit length."""
-    special: torch.Tensor
-    """(tokens,). True at marks such as [CLS] and [SEP]."""
+    ids: torch.Tensor  # (tokens,)
+    states: torch.Tensor  # (tokens, width), each of unit length
+    special: torch.Tensor  # (tokens,), true at marks such as [CLS] and [SEP]
 
 
 class Encoder:
-    """An encoder, or the encoder of an encoder-decoder, from a local folder. It uses no pickles, remote code
-    or network.
-
-    It runs in fp32 on `device`. Raises ValueError where tensors or layers are missing, and passes on what
-    transformers raises.
-    """
+    """An encoder, or the encoder of an encoder-decoder, from a local folder. It uses no pickles, remote code or network. It runs in fp32 on
+    `device`. Raises ValueError where tensors or layers are missing, and passes on what transformers raises."""
 
     def __init__(self, folder: Path, layer: int, device: str) -> None:
         from transformers import AutoModel, AutoTokenizer
@@ -74,8 +66,7 @@ class Encoder:
 
 
 def unknown_share(folder: Path, texts: Sequence[str]) -> float:
-    """Return the share (0 to 1) of tokens that the tokenizer in a folder maps to its unknown token. Special
-    tokens do not count."""
+    """Return the share (0 to 1) of tokens that the tokenizer in a folder maps to its unknown token. Special tokens do not count."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
@@ -84,13 +75,11 @@ def unknown_share(folder: Path, texts: Sequence[str]) -> float:
 
 
 def bert_score(encoder: Encoder, outputs: Sequence[str], references: Sequence[str], idf: bool, batch_size: int) -> list[float]:
-    """Return the BERTScore F1 of every pair, from -1 to 1, not rescaled. It is 0 where either text has only
-    special tokens.
+    """Return the BERTScore F1 of every pair, from -1 to 1, not rescaled. It is 0 where either text has only special tokens.
 
-    Each token is matched with the token of the other text that has the highest cosine. Precision is the
-    weighted mean over the output's tokens, recall that over the reference's. With `idf`, a token that occurs
-    in n of N references has the weight log((N + 1) / (n + 1)). Where all weights of a text are 0, all become
-    equal. Marks such as [CLS] have weight 0.
+    Each token is matched with the token of the other text that has the highest cosine. Precision is the weighted mean over the output's
+    tokens, recall that over the reference's. With `idf`, a token that occurs in n of N references has the weight log((N + 1) / (n + 1)).
+    Where all weights of a text are 0, all become equal. Marks such as [CLS] have weight 0.
 
     Source: Zhang, Kishore, Wu, Weinberger, Artzi 2020, BERTScore (ICLR, arXiv 1904.09675), section 3.
     """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
 
 WORDS = 4
 """Longest word sequence that is compared. A text with fewer words has a BLEU of 0, even against itself."""
@@ -18,16 +17,16 @@ _SPLITS = (
 
 
 def self_bleu(output: str, source: str) -> float:
-    """Return the BLEU-4 of one text against another, from 0 to 1, with brevity penalty, without smoothing,
-    case-sensitive.
+    """Return the BLEU-4 of one text against another, from 0 to 1, with brevity penalty, without smoothing, case-sensitive.
 
-    It is 0 where the texts share no four consecutive tokens, hence also where either has fewer than four. It
-    equals `bleu` of the package `evaluate`, and uses nltk. Source: Papineni et al. 2002
-    (https://aclanthology.org/P02-1040).
+    It is 0 where the texts share no four consecutive tokens, hence also where either has fewer than four. It equals `bleu` of the package
+    `evaluate`, and uses nltk. Source: Papineni et al. 2002 (https://aclanthology.org/P02-1040).
     """
     from nltk.translate.bleu_score import sentence_bleu
 
-    found = sentence_bleu([tokens(source)], tokens(output), smoothing_function=_no_smoothing)
+    # as nltk's default, without its warning for each text: nltk takes logarithms, which need a value above 0
+    unsmoothed = lambda precisions, **_: [precision or sys.float_info.min for precision in precisions]  # noqa: E731
+    found = sentence_bleu([tokens(source)], tokens(output), smoothing_function=unsmoothed)
     return float(found) if found > 1e-12 else 0.0
 
 
@@ -37,9 +36,3 @@ def tokens(text: str) -> list[str]:
     for pattern, replacement in _SPLITS:
         text = pattern.sub(replacement, text)
     return text.split()
-
-
-def _no_smoothing(precisions: Sequence[float], **_: object) -> list[float]:
-    """Do what nltk's default does, without its warning for each text: nltk takes logarithms, which need a
-    value above 0."""
-    return [precision or sys.float_info.min for precision in precisions]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
@@ -27,34 +27,28 @@ class BertIbleu(Metric):
 
     All scores are means over examples, 0 to 100 points.
 
-    - `bert_score`: BERTScore F1 of output and source, not rescaled (see _bert_score). An empty output scores
-      0.
-    - `self_bleu`: BLEU-4 of the output against the source (see _self_bleu). Neither direction is better by
-      itself.
-    - `bert_ibleu`: (beta + 1) / (beta / BERTScore + 1 / (1 - self-BLEU)), their weighted harmonic mean. A
-      copy scores 0.
+    - `bert_score`: BERTScore F1 of output and source, not rescaled (see _bert_score). An empty output scores 0.
+    - `self_bleu`: BLEU-4 of the output against the source (see _self_bleu). Neither direction is better by itself.
+    - `bert_ibleu`: (beta + 1) / (beta / BERTScore + 1 / (1 - self-BLEU)), their weighted harmonic mean. A copy scores 0.
 
-    Without an encoder, `bert_score` and `bert_ibleu` are missing, with the reason. Where the encoder's folder
-    exists but cannot be used, `prepare` raises BenchError.
+    Without an encoder, `bert_score` and `bert_ibleu` are missing, with the reason. Where the encoder's folder exists but cannot be used,
+    `prepare` raises BenchError.
 
-    There are two traps. First, self-BLEU is not smoothed, so it is 0 where no four consecutive words are
-    kept. A copy of a source of under four words therefore scores like the best paraphrase; `check` counts
-    such sources. Second, BERTScore of unrelated texts is far above 0, so scores of different encoders are not
-    comparable.
+    There are two traps. First, self-BLEU is not smoothed, so it is 0 where no four consecutive words are kept. A copy of a source of under
+    four words therefore scores like the best paraphrase; `check` counts such sources. Second, BERTScore of unrelated texts is far above 0,
+    so scores of different encoders are not comparable.
 
-    Kang, Xu, Ritter 2023 (run_t5.py) compute the same with two differences. They add 1e-5 to both scores, and
-    they score an empty output as the words 'no prediction'.
+    Kang, Xu, Ritter 2023 (run_t5.py) compute the same with two differences. They add 1e-5 to both scores, and they score an empty output as
+    the words 'no prediction'.
 
-    Source: Niu, Yavuz, Zhou, Keskar, Wang, Xiong 2021, Unsupervised Paraphrasing with Pretrained Language
-    Models (EMNLP, arXiv 2010.12885), whose beta is 4.
+    Source: Niu, Yavuz, Zhou, Keskar, Wang, Xiong 2021, Unsupervised Paraphrasing with Pretrained Language Models (EMNLP, arXiv 2010.12885),
+    whose beta is 4.
     """
 
     model: ContentPath = Field(default="microsoft/deberta-xlarge-mnli", min_length=1)
-    """The encoder: a folder in the transformers layout with *.safetensors, or the hub id of a copy under
-    `--models`."""
+    """The encoder: a folder in the transformers layout with *.safetensors, or the hub id of a copy under `--models`."""
     layer: int = Field(default=40, ge=0)
-    """Layer whose states are compared. 0 is the input of the first layer. For the default model bert-score
-    uses layer 40 of 48."""
+    """Layer whose states are compared. 0 is the input of the first layer. For the default model bert-score uses layer 40 of 48."""
     idf: bool = True
     """Weight tokens by their rarity in the references. If false, all tokens weigh the same."""
     beta: float = Field(default=4.0, gt=0)
@@ -62,9 +56,7 @@ class BertIbleu(Metric):
     batch_size: int = Field(default=32, ge=1)
     """Texts encoded at a time."""
 
-    @property
-    def score_names(self) -> tuple[str, ...]:
-        return "bert_ibleu", "bert_score", "self_bleu"
+    score_names: ClassVar[tuple[str, ...]] = ("bert_ibleu", "bert_score", "self_bleu")
 
     def folder(self) -> Path:
         """Return the encoder's folder, whether or not it exists."""
@@ -107,13 +99,9 @@ class BertIbleu(Metric):
         from bench.metrics._bert_score import bert_score
 
         alike = bert_score(self._encoder(machine.device("auto")), predictions, references, self.idf, self.batch_size)
-        mixed = [100 * self._mixed(b, s) for b, s in zip(alike, copied, strict=True)]
+        pairs = zip(alike, copied, strict=True)
+        mixed = [100 * ((self.beta + 1) / (self.beta / b + 1 / (1 - s))) if b > 0 and s < 1 else 0.0 for b, s in pairs]
         return [mean("bert_ibleu", mixed), mean("bert_score", [100 * value for value in alike]), copies]
-
-    def _mixed(self, bert_score: float, self_bleu: float) -> float:
-        if bert_score <= 0 or self_bleu >= 1:
-            return 0.0
-        return (self.beta + 1) / (self.beta / bert_score + 1 / (1 - self_bleu))
 
     def _absence(self) -> str:
         """Return why there is no encoder, or '' where there is one."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from statistics import fmean
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -17,17 +18,15 @@ Counts = list[int]
 class Chrf(Metric):
     """chrF by sacreBLEU: F-score of character sequences, in any script; 0 to 100 points.
 
-    - `chrf`: sacreBLEU's corpus score, which first sums the counts of all examples. Published figures use it.
-      Its values per example are jackknife values. Their mean is the score, and they give its standard error.
-      A single value may lie outside 0 to 100.
+    - `chrf`: sacreBLEU's corpus score, which first sums the counts of all examples. Published figures use it. Its values per example are
+      jackknife values. Their mean is the score, and they give its standard error. A single value may lie outside 0 to 100.
     - `chrf_sentence`: the mean over examples of sacreBLEU's sentence score.
 
-    Both texts are first put in normal form (NFC, no zero-width space), unlike in sacreBLEU. Punctuation,
-    symbols and emoji count like other characters. With `word_order: 2` this is chrF++.
+    Both texts are first put in normal form (NFC, no zero-width space), unlike in sacreBLEU. Punctuation, symbols and emoji count like other
+    characters. With `word_order: 2` this is chrF++.
 
-    Sources: Popović 2015, chrF (https://aclanthology.org/W15-3049); Popović 2017, chrF++
-    (https://aclanthology.org/W17-4770); Post 2018, A Call for Clarity in Reporting BLEU Scores (arXiv
-    1804.08771).
+    Sources: Popović 2015, chrF (https://aclanthology.org/W15-3049); Popović 2017, chrF++ (https://aclanthology.org/W17-4770); Post 2018, A
+    Call for Clarity in Reporting BLEU Scores (arXiv 1804.08771).
     """
 
     char_order: int = Field(default=6, ge=1)
@@ -44,9 +43,7 @@ class Chrf(Metric):
     """Average over all sequence lengths, including those longer than the texts, as Moses and NLTK do. A short
     copy then scores below 100."""
 
-    @property
-    def score_names(self) -> tuple[str, ...]:
-        return "chrf", "chrf_sentence"
+    score_names: ClassVar[tuple[str, ...]] = ("chrf", "chrf_sentence")
 
     def score(self, predictions: Sequence[str], references: Sequence[str]) -> list[Score]:
         from sacrebleu.metrics.chrf import CHRF
@@ -70,11 +67,9 @@ class Chrf(Metric):
 
 
 def jackknife(counts: Sequence[Counts], value: Callable[[Counts], float]) -> list[float]:
-    """Return values per example for a score of summed counts. Their mean is the score, and their spread gives
-    its standard error.
+    """Return values per example for a score of summed counts. Their mean is the score, and their spread gives its standard error.
 
-    Let `without` be the score without one example. Its value is score + (examples - 1) x (mean of all `without` -
-    own `without`).
+    Let `without` be the score without one example. Its value is score + (examples - 1) x (mean of all `without` - own `without`).
 
     Source: Efron, Stein 1981, The Jackknife Estimate of Variance (Annals of Statistics 9).
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
+from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -26,13 +26,12 @@ class Classification(Metric):
       occurs in neither outputs nor references is left out. A class that occurs in outputs alone counts as 0.
     - `invalid_rate`: share of outputs that name no class; lower is better.
 
-    Both F1 scores are those of scikit-learn's `f1_score` with `labels` set to these classes. They are ratios
-    of sums, so their values per example are linearised (see _ratio_of_sums).
+    Both F1 scores are those of scikit-learn's `f1_score` with `labels` set to these classes. They are ratios of sums, so their values per
+    example are linearised (see _ratio_of_sums).
 
-    This metric avoids a trap: the code of Kang, Xu, Ritter 2023 (run_t5.py, postprocess_text) counts every
-    invalid output as class 0. A model that has learnt nothing then scores like the constant class 0, here
-    REFUTES, NO or Irrelevant. Several published cells equal such constants to the decimal: FEVER 49.7 and
-    50.3, MultiPIT_id 53.1 and 46.9.
+    This metric avoids a trap: the code of Kang, Xu, Ritter 2023 (run_t5.py, postprocess_text) counts every invalid output as class 0. A
+    model that has learnt nothing then scores like the constant class 0, here REFUTES, NO or Irrelevant. Several published cells equal such
+    constants to the decimal: FEVER 49.7 and 50.3, MultiPIT_id 53.1 and 46.9.
 
     Raises BenchError where a reference is not one of the classes.
     """
@@ -50,9 +49,7 @@ class Classification(Metric):
             raise ValueError("a class is named twice; delete one")
         return self
 
-    @property
-    def score_names(self) -> tuple[str, ...]:
-        return "accuracy", "micro_f1", "macro_f1", "invalid_rate"
+    score_names: ClassVar[tuple[str, ...]] = ("accuracy", "micro_f1", "macro_f1", "invalid_rate")
 
     def in_form(self, form: Form) -> Self:
         return self.model_copy(update={"classes": tuple(map(form, self.classes))})

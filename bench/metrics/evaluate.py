@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -59,12 +59,8 @@ class Evaluate(Metric):
             self._load(scratch)
 
     def check(self, references: Sequence[str]) -> Sequence[str]:
-        """Refuse a metric that scores copies of some references like empty texts, because it ignores their
-        whole content.
-
-        Raises BenchError also where the metric fails on copies. It would otherwise fail after the money is
-        spent.
-        """
+        """Refuse a metric that scores copies of some references like empty texts, because it ignores their whole content. Raises BenchError
+        also where the metric fails on copies. It would otherwise fail after the money is spent."""
         some = [reference for reference in references if reference][:CHECKED]
         if not some:
             return ()
@@ -85,11 +81,18 @@ class Evaluate(Metric):
         if len(predictions) != len(references):
             raise ValueError(f"{len(predictions)} predictions for {len(references)} references")
         with tempfile.TemporaryDirectory() as scratch:
-            result = self._compute(list(predictions), list(references), scratch)
-        key = self._chosen(result)
-        value = float(result[key])
+            metric = self._load(scratch)
+            try:
+                result = dict(metric.compute(predictions=list(predictions), references=list(references), **self.options))
+            except Exception as error:  # the script's author decides what it raises
+                raise BenchError(f"metric '{self.path}' failed: {_line(error)}") from error
+        numbers = [key for key, value in result.items() if isinstance(value, Real)]
+        wanted = numbers if self.key is None else [self.key]
+        if len(wanted) != 1 or wanted[0] not in numbers:
+            raise BenchError(f"metric '{self.path}': key must name one of its numbers: {', '.join(numbers) or 'there are none'}")
+        value = float(result[wanted[0]])
         if not math.isfinite(value):
-            raise BenchError(f"metric '{self.path}': '{key}' is {value}, not a number to compare")
+            raise BenchError(f"metric '{self.path}': '{wanted[0]}' is {value}, not a number to compare")
         return [Score(self.score_names[0], value, self.unit, self.direction)]
 
     def _load(self, scratch: str) -> Any:
@@ -100,20 +103,6 @@ class Evaluate(Metric):
         except Exception as error:  # a script, the hub's client or an HTTP library may raise anything
             hint = "; a name is loaded from the hub, so without a network give the path of a folder" if isinstance(error, OSError) else ""
             raise BenchError(f"metric '{self.path}' cannot be loaded: {_line(error)}{hint}") from error
-
-    def _compute(self, predictions: list[str], references: list[str], scratch: str) -> Mapping[str, Any]:
-        metric = self._load(scratch)
-        try:
-            return dict(metric.compute(predictions=predictions, references=references, **self.options))
-        except Exception as error:  # the script's author decides what it raises
-            raise BenchError(f"metric '{self.path}' failed: {_line(error)}") from error
-
-    def _chosen(self, result: Mapping[str, Any]) -> str:
-        numbers = [key for key, value in result.items() if isinstance(value, Real)]
-        wanted = numbers if self.key is None else [self.key]
-        if len(wanted) != 1 or wanted[0] not in numbers:
-            raise BenchError(f"metric '{self.path}': key must name one of its numbers: {', '.join(numbers) or 'there are none'}")
-        return wanted[0]
 
 
 def _line(error: Exception) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from bench.contracts import Metric, Score, normal_form
 from bench.metrics._means import mean
@@ -19,9 +20,7 @@ class ExactMatch(Metric):
     ignore_whitespace: bool = True
     """Read any run of white space as one space, and remove it at the ends."""
 
-    @property
-    def score_names(self) -> tuple[str, ...]:
-        return ("exact_match",)
+    score_names: ClassVar[tuple[str, ...]] = ("exact_match",)
 
     def score(self, predictions: Sequence[str], references: Sequence[str]) -> list[Score]:
         pairs = zip(predictions, references, strict=True)

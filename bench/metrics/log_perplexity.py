@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import fmean
+from typing import ClassVar
 
 from bench.contracts import Score, TokenMetric
 
@@ -11,18 +12,15 @@ from bench.contracts import Score, TokenMetric
 class LogPerplexity(TokenMetric):
     """Cross-entropy of the references, teacher-forced, in nats per token.
 
-    It is the mean over the tokens of a reference, then over references. Its negative is the negative
-    log-perplexity by which Tay et al. 2021 (Scale Efficiently, arXiv 2109.10686, section 4) rank pretrained
-    models; theirs is the mean over all tokens at once. It distinguishes models with too little training to
-    generate useful text. Only models with the same tokenizer are comparable.
+    It is the mean over the tokens of a reference, then over references. Its negative is the negative log-perplexity by which Tay et al.
+    2021 (Scale Efficiently, arXiv 2109.10686, section 4) rank pretrained models; theirs is the mean over all tokens at once. It
+    distinguishes models with too little training to generate useful text. Only models with the same tokenizer are comparable.
 
-    The baseline knows only how often each token occurs in the starting labels. Each token counts once more
-    than it occurs, so no token is impossible.
+    The baseline knows only how often each token occurs in the starting labels. Each token counts once more than it occurs, so no token is
+    impossible.
     """
 
-    @property
-    def score_names(self) -> tuple[str, ...]:
-        return ("log_perplexity",)
+    score_names: ClassVar[tuple[str, ...]] = ("log_perplexity",)
 
     def score_tokens(self, log_probs: Sequence[Sequence[float]]) -> list[Score]:
         surprise = tuple(-fmean(tokens) for tokens in log_probs)

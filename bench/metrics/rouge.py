@@ -19,32 +19,26 @@ WHO = "metric 'rouge'"
 class Rouge(Metric):
     """ROUGE-1, -2, -L and -Lsum by the package rouge-score-rs, 0 to 100 points.
 
-    Each score is the mean over examples of the F1 measure. With the tokenizer `latin` every value equals that
-    of the package rouge-score 0.1.2 to the last bit. `evaluate` reports the bootstrap's middle value instead,
-    which changes with NumPy's global seed (https://github.com/huggingface/datasets/issues/361). This metric
-    draws no random numbers.
+    Each score is the mean over examples of the F1 measure. With the tokenizer `latin` every value equals that of the package rouge-score
+    0.1.2 to the last bit. `evaluate` reports the bootstrap's middle value instead, which changes with NumPy's global seed
+    (https://github.com/huggingface/datasets/issues/361). This metric draws no random numbers.
 
     The tokenizers:
 
-    - `latin` keeps runs of a-z and 0-9, in lower case. The published figures use it. It drops every other
-      letter: 'café' becomes 'caf', and a Russian text has no words. `check` refuses references that lose most
-      of their letters.
-    - `unicode` keeps the words that UAX #29 finds in any script. An ideograph is a word, and so is each
-      character of Thai or Lao.
-    - `characters` keeps each character of any script, combining marks included. It suits scripts without
-      spaces.
+    - `latin` keeps runs of a-z and 0-9, in lower case. The published figures use it. It drops every other letter: 'café' becomes 'caf', and
+      a Russian text has no words. `check` refuses references that lose most of their letters.
+    - `unicode` keeps the words that UAX #29 finds in any script. An ideograph is a word, and so is each character of Thai or Lao.
+    - `characters` keeps each character of any script, combining marks included. It suits scripts without spaces.
 
-    The last two compare text after NFKC and full case folding. All three drop punctuation, symbols and emoji.
-    A reference without any token has no score. A reference of one token has no pair of tokens, so its rouge2
-    is 0, as in rouge-score.
+    The last two compare text after NFKC and full case folding. All three drop punctuation, symbols and emoji. A reference without any token
+    has no score. A reference of one token has no pair of tokens, so its rouge2 is 0, as in rouge-score.
 
     Only rougeLsum uses sentences. rougeL ignores them, and on CNN/DailyMail the two differ by ten points
-    (https://github.com/huggingface/transformers/issues/6808). With `latin`, sentences are lines, as
-    published. With the others they also end at full stops. Pegasus writes `<n>` for a new line; it becomes a
-    new line in predictions and references (https://github.com/huggingface/transformers/issues/6844).
+    (https://github.com/huggingface/transformers/issues/6808). With `latin`, sentences are lines, as published. With the others they also
+    end at full stops. Pegasus writes `<n>` for a new line; it becomes a new line in predictions and references
+    (https://github.com/huggingface/transformers/issues/6844).
 
-    Source: Lin 2004, ROUGE: A Package for Automatic Evaluation of Summaries
-    (https://aclanthology.org/W04-1013). Grusky 2023, Rogue Scores
+    Source: Lin 2004, ROUGE: A Package for Automatic Evaluation of Summaries (https://aclanthology.org/W04-1013). Grusky 2023, Rogue Scores
     (https://aclanthology.org/2023.acl-long.107), shows the faults that come from unstated settings.
     """
 
@@ -56,9 +50,7 @@ class Rouge(Metric):
     tokenizer: Tokenizer = "latin"
     """Unit of text to count: `latin`, `unicode` or `characters`."""
 
-    @property
-    def score_names(self) -> tuple[str, ...]:
-        return VARIANTS
+    score_names: ClassVar[tuple[str, ...]] = VARIANTS
 
     def check(self, references: Sequence[str]) -> list[str]:
         if self.tokenizer == "latin":
@@ -86,7 +78,6 @@ class Rouge(Metric):
         return [mean(variant, [100 * each[variant].fmeasure if each else None for each in found], reason) for variant in VARIANTS]
 
     def _counts(self, texts: Sequence[str]) -> list[int]:
-        """Return the number of tokens of each text."""
         tokenize = tokenizer(self.tokenizer, self.stemmer).tokenize
         return [len(tokenize(text)) for text in self._lines(texts)]
 

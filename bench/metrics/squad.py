@@ -6,6 +6,7 @@ import re
 import string
 from collections import Counter
 from collections.abc import Sequence
+from typing import ClassVar
 
 from bench.contracts import Metric, Score
 from bench.errors import BenchError
@@ -19,21 +20,17 @@ _PUNCTUATION = str.maketrans("", "", string.punctuation)
 class Squad(Metric):
     """Exact match, and F1 over words, of short answers with one reference each.
 
-    Both are means over examples, 0 to 100 points. They use SQuAD's own normalisation: lower case, no ASCII
-    punctuation, no articles (a, an, the), white space as one space. Letters of all scripts stay, and so does
-    punctuation outside ASCII.
+    Both are means over examples, 0 to 100 points. They use SQuAD's own normalisation: lower case, no ASCII punctuation, no articles (a, an,
+    the), white space as one space. Letters of all scripts stay, and so does punctuation outside ASCII.
 
-    A reference that becomes empty, such as 'The', has no score. Version 1.1 of the official script gives it
-    an F1 of 0, and an exact match with any other text that becomes empty.
+    A reference that becomes empty, such as 'The', has no score. Version 1.1 of the official script gives it an F1 of 0, and an exact match
+    with any other text that becomes empty.
 
-    Source: Rajpurkar et al. 2016, SQuAD (arXiv 1606.05250), section 6.1, and its evaluate-v1.1.py. There the
-    best of several references counts. Kang, Xu, Ritter 2023 give one reference per question, so scores are
-    lower than with all known references.
+    Source: Rajpurkar et al. 2016, SQuAD (arXiv 1606.05250), section 6.1, and its evaluate-v1.1.py. There the best of several references
+    counts. Kang, Xu, Ritter 2023 give one reference per question, so scores are lower than with all known references.
     """
 
-    @property
-    def score_names(self) -> tuple[str, ...]:
-        return "squad_em", "squad_f1"
+    score_names: ClassVar[tuple[str, ...]] = ("squad_em", "squad_f1")
 
     def check(self, references: Sequence[str]) -> list[str]:
         empty = [reference for reference in references if not _words(reference)]

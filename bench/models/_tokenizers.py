@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import platform
@@ -26,14 +25,11 @@ SPECIAL_TOKENS: dict[Family, tuple[str, ...]] = {
     "pegasus": ("<pad>", "</s>", "<mask_1>", "<mask_2>", "<unk>"),
     "bart": ("<s>", "<pad>", "</s>", "<unk>", "<mask>"),
 }
-"""Special tokens of each family, in the order of their ids.
-
-The ids of padding, start and end tokens are the published ones, because the configs name these ids.
-"""
+"""Special tokens of each family, in the order of their ids. The ids of padding, start and end tokens are the published ones, because the
+configs name these ids."""
 
 MASKS = {"pegasus": "<mask_2>", "bart": "<mask>"}
-"""The token that stands for a masked word. Pegasus' <mask_1> stands for a masked sentence (Zhang et al. 2020,
-section 3)."""
+"""The token that stands for a masked word. Pegasus' <mask_1> stands for a masked sentence (Zhang et al. 2020, section 3)."""
 
 VERSION = 2
 """Raised whenever the same settings come to give a different tokenizer."""
@@ -46,33 +42,24 @@ def key(family: Family, vocabulary: int) -> str:
 
 
 def from_docstrings(family: Family, vocabulary: int, cache: Path) -> Any:
-    """Return a tokenizer of exactly `vocabulary` tokens, trained once on the docstrings of Python's standard
-    library.
+    """Return a tokenizer of exactly `vocabulary` tokens, trained once on the docstrings of Python's standard library. Raises
+    CheckpointError where the docstrings give fewer tokens."""
 
-    Raises CheckpointError where the docstrings give fewer tokens.
-    """
-    path = cache / "models" / f"tokenizer-{key(family, vocabulary)}.json"
-    made = build_once(path, functools.partial(_learn_from_docstrings, family, vocabulary, cache))
+    def learn(path: Path) -> None:
+        library = documented_objects(installed(("python",)), cache, no_progress)
+        tokenizer = _learn(family, vocabulary, (found.docstring for found in library))
+        if (size := tokenizer.get_vocab_size()) != vocabulary:
+            raise CheckpointError(f"{vocabulary} tokens are asked for, but the docstrings of Python's standard library give only {size}")
+        tokenizer.save(str(path))
+
+    made = build_once(cache / "models" / f"tokenizer-{key(family, vocabulary)}.json", learn)
     return _wrapped(made.read_text(encoding="utf-8"), family)
 
 
 def learnt(family: Family, vocabulary: int, texts: Iterable[str]) -> Any:
-    """Return a tokenizer of at most `vocabulary` tokens, or of fewer where the texts hold no more.
-
-    It can encode any text, byte by byte where necessary. As in the real families, BART puts <s> before a
-    text, and all of them put </s> after it.
-    """
+    """Return a tokenizer of at most `vocabulary` tokens, or of fewer where the texts hold no more. It can encode any text, byte by byte
+    where necessary. As in the real families, BART puts <s> before a text, and all of them put </s> after it."""
     return _wrapped(_learn(family, vocabulary, texts).to_str(), family)
-
-
-def _learn_from_docstrings(family: Family, vocabulary: int, cache: Path, path: Path) -> None:
-    library = documented_objects(installed(("python",)), cache, no_progress)
-    tokenizer = _learn(family, vocabulary, (found.docstring for found in library))
-    if tokenizer.get_vocab_size() != vocabulary:
-        raise CheckpointError(
-            f"{vocabulary} tokens are asked for, but the docstrings of Python's standard library give only {tokenizer.get_vocab_size()}"
-        )
-    tokenizer.save(str(path))
 
 
 def _learn(family: Family, vocabulary: int, texts: Iterable[str]) -> Any:

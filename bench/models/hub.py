@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from pydantic import Field
@@ -21,10 +20,9 @@ HUB_TIMEOUT_S = 10
 class Hub(Checkpoint):
     """A repository of the Hugging Face hub.
 
-    It is taken from the first place that has it: the folder that `--models` names, the hub's cache on this
-    machine, bench's cache. Otherwise it is downloaded once into bench's cache. A folder under `--models` has
-    no revision: it is taken as it is, and nothing checks that it matches `revision`. Where weights change
-    there, an arm recognises it by their content.
+    It is taken from the first place that has it: the folder that `--models` names, the hub's cache on this machine, bench's cache.
+    Otherwise it is downloaded once into bench's cache. A folder under `--models` has no revision: it is taken as it is, and nothing checks
+    that it matches `revision`. Where weights change there, an arm recognises it by their content.
     """
 
     model: str = Field(pattern=HUB_ID)
@@ -38,7 +36,7 @@ class Hub(Checkpoint):
         return self.model
 
     def folder(self, cache: Path) -> Path:
-        from bench.training.model_folder import check_folder
+        from bench.training.model_folder import check_folder, weight_files
 
         if copy := folder_of(self.model, MODELS):
             return check_folder(copy)
@@ -49,23 +47,15 @@ class Hub(Checkpoint):
             )
         lacking = [missing_from(MODELS)]
         for place in (hub_cache(), cache / "hub"):
+            if (snapshot := snapshot_of("model", self.model, self.revision, place, FILES)) is None:
+                lacking.append(f"not in {place}")
+                continue
             try:
-                return check_folder(self._cached(place, self.revision))
+                weight_files(check_folder(snapshot))  # raises where a shard is missing
+                return snapshot
             except CheckpointError as error:
                 lacking.append(str(error))
         return check_folder(self._download(cache / "hub", self.revision, "; ".join(lacking)))
-
-    def _cached(self, place: Path, revision: str) -> Path:
-        """Return the snapshot in a cache. Raises CheckpointError where the cache lacks it, or a shard of its
-        weights."""
-        snapshot = snapshot_of("model", self.model, revision, place, FILES)
-        if snapshot is None:
-            raise CheckpointError(f"not in {place}")
-        for index in snapshot.glob("*.safetensors.index.json"):
-            for shard in sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())):
-                if not (snapshot / shard).exists():
-                    raise CheckpointError(f"{snapshot}: {shard} is missing")
-        return snapshot
 
     def _download(self, cache: Path, revision: str, lacking: str) -> Path:
         from huggingface_hub import HfApi, snapshot_download

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -30,10 +30,9 @@ class Random(Checkpoint):
     """A model of a real architecture with random weights, and a byte-level BPE tokenizer of its own."""
 
     family: Family | Literal["llama"] = "t5"
-    """Architecture. 't5' ties input and output embeddings. 't5_v1_1' (as Flan-T5) and 'mt5' do not, and have
-    gated feed-forward layers. 'bart' has learned positions. 'pegasus' has sinusoidal positions and starts its
-    outputs from the padding token. 'llama' is decoder-only, has half as many key heads as query heads, and
-    has no padding token."""
+    """Architecture. 't5' ties input and output embeddings. 't5_v1_1' (as Flan-T5) and 'mt5' do not, and have gated feed-forward layers.
+    'bart' has learned positions. 'pegasus' has sinusoidal positions and starts its outputs from the padding token. 'llama' is decoder-only,
+    has half as many key heads as query heads, and has no padding token."""
     encoder_layers: int = Field(default=4, ge=1)
     """Layers of the encoder. 'llama' has none."""
     decoder_layers: int = Field(default=4, ge=1)
@@ -73,43 +72,31 @@ class Random(Checkpoint):
 
     def _make(self, folder: Path) -> None:
         import torch
+        from transformers import LlamaConfig, LlamaForCausalLM
 
         from bench.training.checkpoints import save
 
-        tokenizer = self._tokenizer()
+        tokenizer = _tokenizers.learnt(self._vocabulary_of, self.vocabulary, [TEXT])
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            model = self._model(tokenizer)
+            if self.family == "llama":
+                tokenizer.backend_tokenizer.post_processor = None  # it would add an end token to each text
+                tokenizer.pad_token = None
+                config = LlamaConfig(
+                    vocab_size=len(tokenizer),
+                    hidden_size=self.width,
+                    intermediate_size=self.feed_forward,
+                    num_hidden_layers=self.decoder_layers,
+                    num_attention_heads=self.heads,
+                    num_key_value_heads=max(1, self.heads // 2),
+                    max_position_embeddings=1024,
+                    tie_word_embeddings=True,
+                    bos_token_id=None,
+                    eos_token_id=tokenizer.eos_token_id,
+                )
+                model = LlamaForCausalLM(config)
+            else:
+                stacks = {"el": self.encoder_layers, "dl": self.decoder_layers, "dm": self.width, "ff": self.feed_forward}
+                shape = Shape(family=self.family, **stacks, kv=self.width // self.heads, nh=self.heads)
+                model = build(shape, len(tokenizer))
         save(model, tokenizer, folder)
-
-    def _model(self, tokenizer: Any) -> Any:
-        if self.family == "llama":
-            return self._llama(tokenizer)
-        stacks = {"el": self.encoder_layers, "dl": self.decoder_layers}
-        shape = Shape(family=self.family, **stacks, dm=self.width, ff=self.feed_forward, kv=self.width // self.heads, nh=self.heads)
-        return build(shape, len(tokenizer))
-
-    def _llama(self, tokenizer: Any) -> Any:
-        from transformers import LlamaConfig, LlamaForCausalLM
-
-        config = LlamaConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=self.width,
-            intermediate_size=self.feed_forward,
-            num_hidden_layers=self.decoder_layers,
-            num_attention_heads=self.heads,
-            num_key_value_heads=max(1, self.heads // 2),
-            max_position_embeddings=1024,
-            tie_word_embeddings=True,
-            bos_token_id=None,
-            eos_token_id=tokenizer.eos_token_id,
-        )
-        return LlamaForCausalLM(config)
-
-    def _tokenizer(self) -> Any:
-        """Return the tokenizer. That of a decoder-only model adds no end token to a text."""
-        tokenizer = _tokenizers.learnt(self._vocabulary_of, self.vocabulary, [TEXT])
-        if self.family == "llama":
-            tokenizer.backend_tokenizer.post_processor = None
-            tokenizer.pad_token = None
-        return tokenizer

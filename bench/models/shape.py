@@ -18,16 +18,14 @@ from bench.training.shapes import DIMENSIONS, VERSION, Family, Shape, build, sha
 class Shaped(Checkpoint):
     """A random model with a shape of Tay et al. 2021, Pegasus-large, BART-large, or your own.
 
-    Tay et al. 2021 is "Scale Efficiently". The tokenizer is a byte-level BPE, trained on the docstrings of
-    Python's standard library, with the family's special tokens (T5's <extra_id_0> to <extra_id_99>, Pegasus'
-    <mask_1> and <mask_2>). These docstrings are unlabelled text. Some of them are also documents or labels,
-    even in the test split, of the tasks that are made from source code. The published vocabularies are too
-    large to be trained here. Therefore the model has fewer parameters than the checkpoint of the same name.
+    Tay et al. 2021 is "Scale Efficiently". The tokenizer is a byte-level BPE, trained on the docstrings of Python's standard library, with
+    the family's special tokens (T5's <extra_id_0> to <extra_id_99>, Pegasus' <mask_1> and <mask_2>). These docstrings are unlabelled text.
+    Some of them are also documents or labels, even in the test split, of the tasks that are made from source code. The published
+    vocabularies are too large to be trained here. Therefore the model has fewer parameters than the checkpoint of the same name.
     """
 
     family: Family = "t5"
-    """Architecture. 't5' is that of Tay et al. 't5_v1_1' and 'mt5' have gated feed-forward layers and an
-    untied output layer."""
+    """Architecture. 't5' is that of Tay et al. 't5_v1_1' and 'mt5' have gated feed-forward layers and an untied output layer."""
     name: str | None = None
     """A published name such as 'small-nl16' or 'tiny-el8-dl2'. Pegasus and BART also take layers such as
     '16-4'. Without a name, set el, dl, dm, ff and nh."""
@@ -66,8 +64,7 @@ class Shaped(Checkpoint):
 
     @property
     def title(self) -> str:
-        """A text such as 't5 small-nl16, random'. Dimensions that are set follow the name, as in a published
-        name."""
+        """A text such as 't5 small-nl16, random'. Dimensions that are set follow the name, as in a published name."""
         names = [self.name or "", *(f"{dimension}{value}" for dimension, value in self._changes().items())]
         return f"{self.family} {'-'.join(filter(None, names))}, random"
 
@@ -76,15 +73,16 @@ class Shaped(Checkpoint):
 
         decides = f"{VERSION} {self.shape} {self.seed} {_tokenizers.key(self.family, self.vocabulary)}"
         name = f"shape-{self.family}-{hashlib.sha256(decides.encode()).hexdigest()[:16]}"
-        return check_folder(build_once(cache / "models" / name, lambda folder: self._make(folder, cache)))
 
-    def _make(self, folder: Path, cache: Path) -> None:
-        import torch
+        def make(folder: Path) -> None:
+            import torch
 
-        from bench.training.checkpoints import save
+            from bench.training.checkpoints import save
 
-        tokenizer = _tokenizers.from_docstrings(self.family, self.vocabulary, cache)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
-            model = build(self.shape, self.vocabulary)
-        save(model, tokenizer, folder)
+            tokenizer = _tokenizers.from_docstrings(self.family, self.vocabulary, cache)
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(self.seed)
+                model = build(self.shape, self.vocabulary)
+            save(model, tokenizer, folder)
+
+        return check_folder(build_once(cache / "models" / name, make))

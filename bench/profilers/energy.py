@@ -50,6 +50,18 @@ class Energy(Profiler):
     """What the models of CPU and RAM count: 'process' is this process and its children, 'machine' is
     everything that runs here, including other arms."""
 
+    def import_libraries(self) -> None:
+        """Import codecarbon and, where no driver of a GPU is asked, have it look at the hardware, which it remembers.
+
+        The import opens a connection to the driver, which is closed again. Each tracker opens one of its own.
+        """
+        from codecarbon.core import gpu_nvidia
+
+        if gpu_nvidia.PYNVML_AVAILABLE:
+            gpu_nvidia.pynvml.nvmlShutdown()
+        else:
+            self.prepare()
+
     def prepare(self) -> None:
         first = self.instrument()
         first.start()

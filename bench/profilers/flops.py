@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 from bench.contracts import Instrument, Profiler, Reading
@@ -18,6 +19,9 @@ class Flops(Profiler):
     on one thread: a training step of flan-t5-small's shape (8 x 80 tokens) took 1.1 times as long. A step of
     a two-layer model of width 64 took 2.4 to 4.7 times as long.
     """
+
+    def import_libraries(self) -> None:
+        importlib.import_module("torch.utils.flop_counter")
 
     def prepare(self) -> None:
         """Count one operator now, because the first one loads torch's compiler, which takes seconds."""

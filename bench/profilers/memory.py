@@ -5,21 +5,27 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import psutil
 from pydantic import Field
 
 from bench.contracts import Direction, Instrument, Profiler, Reading
 from bench.errors import MeasureError
-from bench.system import machine, nvml
+from bench.system import machine, nvml, processes
 
 
 class Memory(Profiler):
     """Peaks within the window, in bytes, of this process alone unless stated otherwise.
 
-    peak_rss: resident set, polled, with a sample at the start and the end. A short spike between two samples
-    is missed.
+    peak_rss: resident set without `inherited_rss`, polled, with a sample at the start and the end. A short
+    spike between two samples is missed.
+
+    inherited_rss: pages that this process shares with the one of which it is a fork, because neither has
+    written to them since: mostly imported libraries. They are counted at the end of the window, and taken
+    off the peak. Pages that the process copies after its peak still count there. VmHWM cannot be used: Linux
+    starts it at the resident set of the moment of the fork.
 
     gpu_peak_allocated, gpu_peak_reserved: torch's allocator on its current GPU, without the CUDA context and
     library workspaces. The allocator has one peak, which the start of a window resets. Therefore windows must
@@ -108,7 +114,8 @@ class _Watch:
             self._sample()
         if isinstance(self._gpu, nvml.Gpu):
             self._gpu.close()
-        return [peak.reading() for peak in (*self._peaks, self._baseline)] + _allocator_peaks(self._allocator)
+        resident, *others = (peak.reading() for peak in (*self._peaks, self._baseline))
+        return [*_own(resident), *others, *_allocator_peaks(self._allocator)]
 
     def _poll(self) -> None:
         while not self._ended.wait(self._polling_s):
@@ -132,6 +139,27 @@ class _Watch:
 
 def _resident_bytes() -> int:
     return int(psutil.Process().memory_info().rss)
+
+
+def _own(resident: Reading) -> tuple[Reading, Reading]:
+    """Return the resident bytes of a process without those that it inherited, and those."""
+    inherited = _inherited()
+    if resident.value is None:
+        return resident, replace(inherited, value=None, reason=resident.reason)
+    return replace(resident, value=resident.value - (inherited.value or 0.0)), inherited
+
+
+def _inherited() -> Reading:
+    """Read how many resident bytes are pages without a file that other processes hold too."""
+    none = Reading("inherited_rss", 0.0, "bytes", "counter", "none")
+    if not processes.can_fork():
+        return none
+    try:
+        lines = Path("/proc/self/smaps_rollup").read_text(encoding="ascii").splitlines()
+    except OSError as error:
+        return replace(none, value=None, reason=f"{error.filename}: {error.strerror}")
+    kib = next(line.split()[1] for line in lines if line.startswith("Shared_Dirty:"))
+    return replace(none, value=1024.0 * int(kib))
 
 
 def _reset_allocator() -> str:

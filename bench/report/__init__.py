@@ -34,14 +34,12 @@ if TYPE_CHECKING:
 
 @gc_disabled()
 def write(folder: Path, quotes: Quotes | None = None, use: Use | None = None, out: Path | None = None, read: Results | None = None) -> Path:
-    """Read the arms in `folder` (`results/<suite>/`), and write tables, plots, report.md and report.html to
-    `out`.
+    """Read the arms in `folder` (`results/<suite>/`), and write tables, plots, report.md and report.html to `out`.
 
     quotes: other prices than those at which the arms were run. use: how much the compact model will be used.
     out: `folder` by default. read: the results in `folder`, if they have been read already.
 
-    Returns the path of report.md. Raises BenchError where there is no such folder, or where a price cannot be
-    applied.
+    Returns the path of report.md. Raises BenchError where there is no such folder, or where a price cannot be applied.
     """
     from bench.report import html
     from bench.report.analysis.active_arms import current
@@ -94,8 +92,7 @@ def fields(found: Results, task: str | None = None, quotes: Quotes | None = None
 
 
 def terminal(results: Results, width: int | None = None, sections: Sequence[Maker] = ()) -> RenderableType:
-    """Return the answer and the leaderboard for rich, in `width` columns, by default those of the terminal.
-    Arms may still be running.
+    """Return the answer and the leaderboard for rich, in `width` columns, by default those of the terminal. Arms may still be running.
 
     `sections` are shown in place of these two.
     """

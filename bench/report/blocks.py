@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 
@@ -24,29 +25,21 @@ Text = str | Mark | tuple[str | Mark, ...]
 
 @dataclass(frozen=True)
 class Paragraph:
-    """One paragraph."""
-
     text: Text
 
 
 @dataclass(frozen=True)
 class Heading:
-    """A heading inside a section."""
-
     text: Text
 
 
 @dataclass(frozen=True)
 class Points:
-    """A list of points."""
-
     items: tuple[Text, ...]
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table."""
-
     head: str
     number: bool = False
     """Whether its cells are aligned to the right and not folded."""
@@ -92,16 +85,8 @@ class Section:
     blocks: tuple[Block, ...]
 
 
-def strong(text: str) -> Mark:
-    return Mark(text, "strong")
-
-
-def emphasis(text: str) -> Mark:
-    return Mark(text, "emphasis")
-
-
-def code(text: str) -> Mark:
-    return Mark(text, "code")
+strong, emphasis, code = partial(Mark, kind="strong"), partial(Mark, kind="emphasis"), partial(Mark, kind="code")
+"""Text -> mark."""
 
 
 def runs(text: Text) -> tuple[str | Mark, ...]:

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 DASH = "–"
 """Stands for a missing value."""
-
 NAMED = 10
 """Largest number of names in a sentence. The leaderboard has all."""
 
 
 def plain(text: object) -> str:
-    """Return one line without control, format or surrogate characters.
-
-    No text can then move the cursor or turn the reading direction.
-    """
+    """Return one line without control, format or surrogate characters. No text can then move the cursor or turn the reading direction."""
     line = str(text)
     if line.isascii() and line.isprintable():  # fast path: nearly all texts are ASCII, and a report of thousands of arms has very many
         return " ".join(line.split())
@@ -32,8 +28,7 @@ def number(value: float | None, digits: int = 2) -> str:
 def dollars(usd: float | None, *, computed: bool = False) -> str:
     """Return dollars with the digits that are known, or a dash where they are missing.
 
-    A charge is exact and is shown in cents, or with two significant digits below ten cents. A computed cost has
-    three significant digits.
+    A charge is exact and is shown in cents, or with two significant digits below ten cents. A computed cost has three significant digits.
     """
     if usd is None or math.isnan(usd):
         return number(usd)
@@ -44,6 +39,11 @@ def dollars(usd: float | None, *, computed: bool = False) -> str:
     digits = 3 if computed else 2
     rounded = float(f"{usd:.{digits}g}")
     return number(rounded, max(0, digits - 1 - math.floor(math.log10(abs(rounded)))))
+
+
+def ended(statuses: Mapping[str, int]) -> str:
+    """Return text such as '2 done, 1 failed'."""
+    return ", ".join(f"{number} {status}" for status, number in sorted(statuses.items()))
 
 
 def count(number: int, what: str) -> str:

@@ -1,8 +1,7 @@
-"""scores.parquet: scores by example and run records, kept beside table.parquet when the arms' folders are
-deleted.
+"""scores.parquet: scores by example and run records, kept beside table.parquet when the arms' folders are deleted.
 
-results/reference is such a folder. Scores by example allow intervals without predictions. Records hold
-machine and data. A row is one subject and metric of one arm. The records are JSON in the file's metadata.
+results/reference is such a folder. Scores by example allow intervals without predictions. Records hold machine and data. A row is one
+subject and metric of one arm. The records are JSON in the file's metadata.
 """
 
 from __future__ import annotations
@@ -56,8 +55,7 @@ def write(folder: Path, records: Mapping[str, Record], examples: Mapping[str, Ex
 
 
 def read(folder: Path) -> tuple[dict[str, Record], dict[str, Examples]]:
-    """Return records and examples by arm, or none where there is no such file. Raises BenchError where it
-    cannot be read."""
+    """Return records and examples by arm, or none where there is no such file. Raises BenchError where it cannot be read."""
     path = folder / FILE
     if not path.exists():
         return {}, {}
@@ -82,12 +80,10 @@ def records(table: pd.DataFrame) -> dict[str, Record]:
     for arm, name, value in zip(facts["arm"], facts["quantity"], facts["value"], strict=True):
         by_arm.setdefault(arm, {})[name] = float(value)
     ended = table[(table["row"] == "record") & table["status"].isin(["done", "infeasible", "skipped", "failed"]) & table["task"].ne("")]
-    return {str(row["arm"]): _record(row, by_arm.get(row["arm"], {})) for row in ended.to_dict("records")}
-
-
-def _record(row: Mapping[Any, Any], facts: dict[str, float]) -> Record:
-    names = ("arm", "suite", "task", "strategy", "use", "setting")
-    spent = None if math.isnan(row["value"]) else float(row["value"])
-    which = {name: row[name] for name in names} | {"settings": json.loads(row["settings"] or "{}")}
-    how = {"budget_usd": float(row["budget_usd"]), "seed": int(row["seed"]), "status": row["status"], "reason": row["reason"]}
-    return Record(**which, **how, spent_usd=spent, facts=facts, data_fingerprint="", machine={}, started="", ended="", student="")
+    found = {}
+    for row in ended.to_dict("records"):
+        kept = {name: row[name] for name in ("arm", "suite", "task", "strategy", "use", "setting", "status", "reason")}
+        kept |= {"settings": json.loads(row["settings"] or "{}"), "budget_usd": float(row["budget_usd"]), "seed": int(row["seed"])}
+        kept |= {"spent_usd": None if math.isnan(row["value"]) else float(row["value"]), "facts": by_arm.get(row["arm"], {})}
+        found[str(row["arm"])] = Record(**kept, data_fingerprint="", machine={}, started="", ended="", student="")
+    return found

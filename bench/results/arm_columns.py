@@ -37,11 +37,6 @@ def reading(quantity: str, unit: str) -> str:
     return f"{quantity} ({unit})"
 
 
-def ambiguous_fact(name: str) -> str:
-    """Return the column of a fact that is called like another column."""
-    return f"fact: {name}"
-
-
 LABELS_USD = paid_usd("labels")
 WALL_S = reading("wall", "s")
 ENERGY_KWH = reading("energy", "kWh")

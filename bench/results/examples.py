@@ -20,10 +20,8 @@ class Examples:
     ids: tuple[str, ...]
     """Ids of the test examples."""
     scores: Mapping[tuple[str, str], NDArray[np.float64]]
-    """(subject, metric) -> a score for each id, in the unit of the score, shape (examples,); NaN where an example has none.
-
-    Subjects are those of the table: student, teacher or 'floor: NAME'.
-    """
+    """(subject, metric) -> a score for each id, in the unit of the score, shape (examples,); NaN where an example has none. Subjects are
+    those of the table: student, teacher or 'floor: NAME'."""
 
 
 _SEEN: dict[tuple[str, ...], tuple[str, ...]] = {}
@@ -36,10 +34,7 @@ def once(ids: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def read(path: Path) -> Examples:
-    """Read a predictions.jsonl.
-
-    Raises OSError, KeyError, TypeError, ValueError or AttributeError where the file is not as expected.
-    """
+    """Read a predictions.jsonl. Raises OSError, KeyError, TypeError, ValueError or AttributeError where the file is not as expected."""
     now = path.stat()
     return _read(path, (now.st_size, now.st_mtime_ns, now.st_ctime_ns, now.st_ino))
 

@@ -39,12 +39,10 @@ def why_empty(folder: Path, found: Results) -> str:
 
 
 def read_all(folders: Sequence[Path], progress: Progress) -> tuple[dict[str, Results], list[str]]:
-    """Return (name -> results, sorted by name) and one line for each folder that was left out, with the
-    reason.
+    """Return (name -> results, sorted by name) and one line for each folder that was left out, with the reason.
 
-    A folder given twice is read once. Its name is that of its suite, or its path where several folders have
-    one suite. A folder in which no arm has ended is left out. Raises BenchError where a folder does not
-    exist, or where all would be left out.
+    A folder given twice is read once. Its name is that of its suite, or its path where several folders have one suite. A folder in which no
+    arm has ended is left out. Raises BenchError where a folder does not exist, or where all would be left out.
     """
     distinct = {folder.resolve(): folder for folder in folders}
     found: dict[Path, Results] = {}

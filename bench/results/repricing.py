@@ -1,9 +1,8 @@
 """Computes the cost of finished work at other prices, without running it again.
 
-A ledger keeps quantities, each with a price. What an arm did can therefore be priced exactly at any prices.
-What it would have done at other prices is a different question: money decided how many labels it bought, and
-perhaps how long it trained. `set_by_money` finds those arms. `bench.report.analysis.budget_curves` estimates
-what lies between the budgets that were run.
+A ledger keeps quantities, each with a price. What an arm did can therefore be priced exactly at any prices. What it would have done at
+other prices is a different question: money decided how many labels it bought, and perhaps how long it trained. `set_by_money` finds those
+arms. `bench.report.analysis.budget_curves` estimates what lies between the budgets that were run.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from typing import Any
 import pandas as pd
 from pydantic import ValidationError
 
-from bench.contracts import METERS, WALL, Meter
+from bench.contracts import METERS, WALL
 from bench.errors import BenchError
 from bench.execution.ledger import LIMITED
 from bench.results import arm_columns
@@ -69,33 +68,17 @@ class Quotes:
     def changed(
         self,
         label_usd: Mapping[str, float],
-        *,
-        device_hour_usd: float | None = None,
-        kwh_usd: float | None = None,
-        usd_per_1m_prompt_tokens: float | None = None,
-        usd_per_1m_output_tokens: float | None = None,
-        meter: str | None = None,
-        device_flops_per_second: float | None = None,
         usd_per_unit: Mapping[str, float] | None = None,
+        **others: float | str | None,
     ) -> Quotes:
-        """Return these quotes with other prices.
-
-        `label_usd` maps a task to a price; '' means all tasks. None keeps a price. Raises BenchError where a
-        price is below 0, or where a task is not in the results.
-        """
+        """Return these quotes with other prices. `label_usd` maps a task to a price; '' means all tasks. `others` are fields of PriceBook;
+        None keeps one. Raises BenchError where a price is below 0, or where a task is not in the results."""
         unknown = sorted(set(label_usd) - {"", *self.label_usd})
         if unknown:
             raise BenchError(f"no task '{unknown[0]}' in these results; they hold: {', '.join(sorted(self.label_usd))}")
-        others = {
-            "device_hour_usd": device_hour_usd,
-            "kwh_usd": kwh_usd,
-            "usd_per_1m_prompt_tokens": usd_per_1m_prompt_tokens,
-            "usd_per_1m_output_tokens": usd_per_1m_output_tokens,
-            "meter": meter,
-            "device_flops_per_second": device_flops_per_second,
-            "usd_per_unit": {**(self.book.usd_per_unit or {}), **usd_per_unit} if usd_per_unit else None,
-        }
-        given = {name: value for name, value in others.items() if value is not None}
+        given: dict[str, Any] = {name: value for name, value in others.items() if value is not None}
+        if usd_per_unit:
+            given["usd_per_unit"] = {**(self.book.usd_per_unit or {}), **usd_per_unit}
         found = self.at("label", label_usd[""]) if "" in label_usd else self
         by_task = {**found.label_usd, **{task: usd for task, usd in label_usd.items() if task}}
         for usd in by_task.values():
@@ -125,17 +108,21 @@ def _book(prices: Mapping[str, Any], where: str) -> PriceBook:
 def reprice(found: Results, quotes: Quotes) -> Results:
     """Return the same results at `quotes`.
 
-    Unit prices, dollars, payers and the dollars spent change. Scores, readings and budgets stay. Where an
-    arm's ledger lacks the quantity that the meter of `quotes` counts, its dollars spent are unknown: missing.
-    suite['prices'] and suite['label_usd'] become those of `quotes`. suite['asked'] holds those at which the
-    arms were run.
+    Unit prices, dollars, payers and the dollars spent change. Scores, readings and budgets stay. Where an arm's ledger lacks the quantity
+    that the meter of `quotes` counts, its dollars spent are unknown: missing. suite['prices'] and suite['label_usd'] become those of
+    `quotes`. suite['asked'] holds those at which the arms were run.
 
     Raises BenchError where no arm's ledger counts what that meter counts.
     """
     before = asked(found)
     table = found.table.copy()
     charges = table["row"] == "charge"
-    table.loc[charges, ["unit_price_usd", "paid_by"]] = _priced(found, table[charges], quotes)
+    pays = Pays.model_validate(dict(found.suite.get("pays", {})))
+    keys = table.loc[charges, ["task", "phase", "quantity", "unit", "unit_price_usd", "paid_by"]]
+    each = {key: _price_and_payer(quotes, pays, *key) for key in keys.drop_duplicates().itertuples(index=False, name=None)}
+    rows = [each[key] for key in keys.itertuples(index=False, name=None)]
+    priced = pd.DataFrame({"unit_price_usd": [usd for usd, _ in rows], "paid_by": [payer for _, payer in rows]}, index=keys.index)
+    table.loc[charges, ["unit_price_usd", "paid_by"]] = priced.astype({"unit_price_usd": "float64", "paid_by": "str"})
     table.loc[charges, "usd"] = (table.loc[charges, "value"] * table.loc[charges, "unit_price_usd"]).round(9)
     purse = table[charges & (table["paid_by"] == "purse")]
     spent = purse.groupby("arm")["usd"].agg(math.fsum).round(9)
@@ -143,27 +130,11 @@ def reprice(found: Results, quotes: Quotes) -> Results:
     records = table["row"] == "record"
     now = table.loc[records, "arm"].map(spent).fillna(0.0).where(~table.loc[records, "arm"].isin(unknown))
     table.loc[records, "value"] = now.where(table.loc[records, "value"].notna())
-    prices = {
-        "prices": quotes.book.model_dump(mode="json", exclude_none=True),
-        "label_usd": dict(quotes.label_usd),
-        "meter": quotes.book.meter,
-    }
-    old = {
-        "prices": before.book.model_dump(mode="json", exclude_none=True),
-        "label_usd": dict(before.label_usd),
-        "meter": before.book.meter,
-    }
+    prices, old = (
+        {"prices": q.book.model_dump(mode="json", exclude_none=True), "label_usd": dict(q.label_usd), "meter": q.book.meter}
+        for q in (quotes, before)
+    )
     return replace(found, table=table, suite={**found.suite, **prices, "asked": found.suite.get("asked", old)})
-
-
-def _priced(found: Results, charges: pd.DataFrame, quotes: Quotes) -> pd.DataFrame:
-    """Return the unit price and the payer of each charge."""
-    pays = Pays.model_validate(dict(found.suite.get("pays", {})))
-    keys = ["task", "phase", "quantity", "unit", "unit_price_usd", "paid_by"]
-    each = {key: _price_and_payer(quotes, pays, *key) for key in charges[keys].drop_duplicates().itertuples(index=False, name=None)}
-    rows = [each[key] for key in charges[keys].itertuples(index=False, name=None)]
-    priced = {"unit_price_usd": [usd for usd, _ in rows], "paid_by": [payer for _, payer in rows]}
-    return pd.DataFrame(priced, index=charges.index).astype({"unit_price_usd": "float64", "paid_by": "str"})
 
 
 def _price_and_payer(quotes: Quotes, pays: Pays, task: str, phase: str, kind: str, unit: str, usd: float, payer: str) -> tuple[float, str]:
@@ -173,14 +144,9 @@ def _price_and_payer(quotes: Quotes, pays: Pays, task: str, phase: str, kind: st
     if unit == "token":
         return quotes.price("prompt_tokens" if kind.startswith("prompt") else "output_tokens", task) / 1e6, payer
     of_phase: str = getattr(pays, phase)
-    if meter := _counting(unit):
+    if meter := next((meter for meter in METERS.values() if meter.unit == unit), None):
         return meter.unit_price_usd(book, task, phase), of_phase if meter is book.paying else "other meter"
     return usd, of_phase if unit == book.paying.fixed_unit else "other meter"
-
-
-def _counting(unit: str) -> Meter | None:
-    """Return the meter that counts this unit."""
-    return next((meter for meter in METERS.values() if meter.unit == unit), None)
 
 
 def _unknown(charges: pd.DataFrame, quotes: Quotes) -> set[str]:
@@ -203,9 +169,8 @@ def _unknown(charges: pd.DataFrame, quotes: Quotes) -> set[str]:
 def quantities(found: Results) -> pd.DataFrame:
     """Return a table: arm x the quantities that its purse pays for at the prices of `found`.
 
-    The quantities are those of `goods`, such as labels and device hours, and FIXED dollars. Times the prices
-    (`Quotes.price`) they give what the arm spends, except for rounding. Dollars are therefore linear in every
-    price.
+    The quantities are those of `goods`, such as labels and device hours, and FIXED dollars. Times the prices (`Quotes.price`) they give
+    what the arm spends, except for rounding. Dollars are therefore linear in every price.
     """
     quotes, table = asked(found), found.table
     paid = table[(table["row"] == "charge") & (table["paid_by"] == "purse")]
@@ -223,9 +188,8 @@ def quantities(found: Results) -> pd.DataFrame:
 def set_by_money(found: Results) -> dict[str, str]:
     """Return arm -> how money limited its work, for the arms whose work it limited.
 
-    At other prices such an arm would have done more or less. It bought labels for a share of its budget, or
-    its training, labelling or distillation was cut short. The second is known from the fact LIMITED, which
-    arms have since 2026-11. For older arms it is unknown.
+    At other prices such an arm would have done more or less. It bought labels for a share of its budget, or its training, labelling or
+    distillation was cut short. The second is known from the fact LIMITED, which arms have since 2026-11. For older arms it is unknown.
     """
     facts = found.table[(found.table["row"] == "fact") & (found.table["value"] > 0)]
     bought = facts.loc[facts["quantity"] == arm_columns.LABELS_BOUGHT].groupby("arm")["value"].max()

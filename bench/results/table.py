@@ -2,9 +2,8 @@
 
     results/<suite>/<arm>/{ledger.jsonl, record.json, predictions.jsonl}  ->  Results(table, examples, records, suite)
 
-Nothing is averaged here: the table has one row for each number that was recorded. What cannot be read is a
-row too. An arm with a damaged file is `failed`. An arm without a record is `unfinished`: not started,
-running, or cut off.
+Nothing is averaged here: the table has one row for each number that was recorded. What cannot be read is a row too. An arm with a damaged
+file is `failed`. An arm without a record is `unfinished`: not started, running, or cut off.
 """
 
 from __future__ import annotations
@@ -74,8 +73,7 @@ class Results:
 class _Arm:
     """What one arm adds to the table."""
 
-    shared: dict[str, Any]
-    """Columns in which all rows are equal."""
+    shared: dict[str, Any]  # columns in which all rows are equal
     rows: list[dict[str, Any]]
     record: Record | None = None
     examples: Examples | None = None
@@ -86,7 +84,11 @@ def read(folder: Path) -> Results:
     """Read `results/<suite>/`. It may still be written, or hold only its tables. Raises BenchError."""
     if not folder.is_dir():
         raise BenchError(f"{folder}: no such results folder")
-    suite = _suite(folder / "suite.json")
+    path = folder / "suite.json"
+    try:
+        suite = dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+    except (TypeError, ValueError):
+        raise BenchError(f"{path}: not a JSON object") from None
     name = str(suite.get("suite", folder.name))
     there = {path.name for path in folder.iterdir() if (path / "ledger.jsonl").exists() or (path / "record.json").exists()}
     if not there and (kept := _kept(folder, suite)):
@@ -111,10 +113,8 @@ def read(folder: Path) -> Results:
 
 
 def _kept(folder: Path, suite: Mapping[str, Any]) -> Results | None:
-    """Return what the tables of a folder hold, or None where there are none or no arm in them has ended.
-
-    Raises BenchError where they cannot be read.
-    """
+    """Return what the tables of a folder hold, or None where there are none or no arm in them has ended. Raises BenchError where they
+    cannot be read."""
     path = folder / "table.parquet"
     if not path.exists():
         return None
@@ -124,19 +124,10 @@ def _kept(folder: Path, suite: Mapping[str, Any]) -> Results | None:
     except (KeyError, ValueError, TypeError, OSError) as error:
         raise BenchError(f"{path}: not a table of this version ({type(error).__name__}: {str(error)[:80]})") from None
     records, examples = archive.read(folder)
-    return (
-        Results(
-            table=table,
-            examples=examples,
-            records={**from_table, **records},
-            suite=suite,
-            suite_text=_text(folder),
-            forecasts=saved.read(folder),
-            kept=True,
-        )
-        if from_table
-        else None
-    )
+    if not from_table:
+        return None
+    texts: dict[str, Any] = {"suite": suite, "suite_text": _text(folder), "forecasts": saved.read(folder)}
+    return Results(table=table, examples=examples, records={**from_table, **records}, **texts, kept=True)
 
 
 def _text(folder: Path) -> str:
@@ -167,7 +158,7 @@ def arms(table: pd.DataFrame) -> pd.DataFrame:
     scores, facts = table[table["row"] == "score"], table[table["row"] == "fact"]
     view = view.join(_wide(scores, _names(scores, "subject", "quantity", columns.score))).join(_dollars(table)).join(readings(table))
     taken = {*COLUMNS, *view.columns, columns.SPEED_UP}
-    view = view.join(_wide(facts, facts["quantity"]).rename(columns=lambda name: columns.ambiguous_fact(name) if name in taken else name))
+    view = view.join(_wide(facts, facts["quantity"]).rename(columns=lambda name: f"fact: {name}" if name in taken else name))
     if {columns.LARGE_MS, columns.STUDENT_MS} <= set(view.columns):
         view[columns.SPEED_UP] = view[columns.LARGE_MS] / view[columns.STUDENT_MS]
     # Python strings: a report reads them one by one, and Arrow would make each string anew.
@@ -176,11 +167,8 @@ def arms(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def readings(table: pd.DataFrame) -> pd.DataFrame:
-    """Return arm x `QUANTITY (UNIT)`.
-
-    Times, energy and FLOPs are summed over phases, and are missing where one phase is. For memory and
-    everything else it is the greatest value.
-    """
+    """Return arm x `QUANTITY (UNIT)`. Times, energy and FLOPs are summed over phases, and are missing where one phase is. For memory and
+    everything else it is the greatest value."""
     rows = table[table["row"] == "reading"]
     names, added = _names(rows, "quantity", "unit", columns.reading), rows["unit"].isin(["s", "kWh", "J", "FLOP"])
     summed, greatest = rows[added], rows[~added]
@@ -190,10 +178,8 @@ def readings(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _dollars(table: pd.DataFrame) -> pd.DataFrame:
-    """Return arm x purpose in dollars, rounded to a billionth as the purse does it.
-
-    pandas sums groups with compensation, so rounding errors do not add up.
-    """
+    """Return arm x purpose in dollars, rounded to a billionth as the purse does it. pandas sums groups with compensation, so rounding
+    errors do not add up."""
     charges = table[table["row"] == "charge"]
     purse = charges[charges["paid_by"] == "purse"]
     purpose = purse["phase"].where(purse["quantity"] != "labels", "labels").map(columns.paid_usd)
@@ -216,16 +202,8 @@ def _wide(rows: pd.DataFrame, names: pd.Series[str]) -> pd.DataFrame:
     return rows.groupby([rows["arm"], names])["value"].last().unstack()
 
 
-def _suite(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
-    except (TypeError, ValueError):
-        raise BenchError(f"{path}: not a JSON object") from None
-
-
 def _arm(folder: Path, suite: str) -> _Arm:
-    """Return everything of one arm. A file that cannot be understood makes it a failed arm without further
-    rows."""
+    """Return everything of one arm. A file that cannot be understood makes it a failed arm without further rows."""
     shared, record = {"suite": suite, "arm": folder.name}, {"row": "record", "quantity": "spent", "unit": "USD", "direction": "lower"}
     try:
         sealed = read_record(folder)
@@ -245,8 +223,7 @@ def _arm(folder: Path, suite: str) -> _Arm:
 
 
 def _identity(record: Record) -> dict[str, Any]:
-    """Return the columns that all rows of an arm share. Raises ValueError or TypeError where a field has a
-    wrong type."""
+    """Return the columns that all rows of an arm share. Raises ValueError or TypeError where a field has a wrong type."""
     names = ("suite", "task", "strategy", "use", "setting", "status", "reason", "data_fingerprint")
     words = [getattr(record, name) for name in names]
     if not all(isinstance(word, str) for word in words) or not isinstance(record.machine, dict):

@@ -13,8 +13,7 @@ from bench.training.settings import Distillation, Tuning, check_optimizer
 from bench.training.soft_labels import Distilled, SoftLabels
 
 CHUNK = 250
-"""Pseudo-labels made at a time. Each chunk is an artifact, so budgets share their first chunks, and a killed
-run keeps them."""
+"""Pseudo-labels made at a time. Each chunk is an artifact, so budgets share their first chunks, and a killed run keeps them."""
 
 OUTPUTS_SHARE = 0.4
 """Part of the remaining money for a chunk's outputs where soft labels of them follow, so that both fit.
@@ -35,17 +34,16 @@ def large(job: Job) -> ModelRecipe:
     return job.make(Pretrained(job.large), Phase.STUDENT_TRAINING)
 
 
-def compact(job: Job, base: ModelRecipe) -> ModelRecipe:
-    """Make the compact model that `cut` describes."""
-    return job.make(cut(job, base), Phase.STUDENT_TRAINING)
+def compact(job: Job) -> ModelRecipe:
+    """Make the compact model, cut from the pretrained large one."""
+    return job.make(cut(job, large(job)), Phase.STUDENT_TRAINING)
 
 
 def cut(job: Job, base: ModelRecipe) -> ModelRecipe:
     """Return a recipe for the layers of `base` that the compact shape keeps.
 
-    Where the shape names a model, it is that model, or layers of it. Nothing is made yet. Raises
-    CheckpointError where the shape names a model and `base` is a trained one, because the first is not cut
-    from the second.
+    Where the shape names a model, it is that model, or layers of it. Nothing is made yet. Raises CheckpointError where the shape names a
+    model and `base` is a trained one, because the first is not cut from the second.
     """
     shape = job.compact
     if shape.model is not None:
@@ -60,14 +58,12 @@ def cut(job: Job, base: ModelRecipe) -> ModelRecipe:
 
 
 def teacher(job: Job, examples: tuple[Example, ...], tuning: Tuning | None) -> ModelRecipe:
-    """Return a recipe for the fine-tuned large model. Without settings it is the large model itself, which
-    then knows the task already."""
+    """Return a recipe for the fine-tuned large model. Without settings it is the large model itself, which then knows the task already."""
     return finetuned(job, large(job), examples, tuning, Phase.TEACHER_TUNING) if tuning else large(job)
 
 
 def tune(job: Job, base: ModelRecipe, examples: tuple[Example, ...], tuning: Tuning, phase: Phase) -> ModelRecipe:
-    """Make `base` fine-tuned. A student stops early where the money ends. A teacher is tuned completely or
-    not at all."""
+    """Make `base` fine-tuned. A student stops early where the money ends. A teacher is tuned completely or not at all."""
     return job.make(finetuned(job, base, examples, tuning, phase), phase, allow_partial=phase == Phase.STUDENT_TRAINING)
 
 
@@ -84,17 +80,13 @@ def distilled(
     tuning: Tuning,
     kd: Distillation,
 ) -> ModelRecipe:
-    """Return a recipe for `base` trained on labels and on a teacher's distributions.
-
-    Raises NotEnough where there is no example.
-    """
+    """Return a recipe for `base` trained on labels and on a teacher's distributions. Raises NotEnough where there is no example."""
     data, seed = _read_as_the_task_says(job, examples), job.seed_for("student_training")
     return Distilled(base=base, tuning=tuning, seed=seed, taught_by=taught_by, distillation=kd, **data)
 
 
 def _read_as_the_task_says(job: Job, examples: tuple[Example, ...]) -> dict[str, Any]:
-    """Return the fields of every recipe that learns from labelled examples. Raises NotEnough where there is
-    none."""
+    """Return the fields of every recipe that learns from labelled examples. Raises NotEnough where there is none."""
     if not examples:
         raise NotEnough("there is not a single label to train on")
     return {"examples": examples, **as_the_task_says(job)}
@@ -103,8 +95,7 @@ def _read_as_the_task_says(job: Job, examples: tuple[Example, ...]) -> dict[str,
 def soft_labels(
     job: Job, teacher: ModelRecipe, examples: tuple[Example, ...], kd: Distillation, max_usd: float | None = None
 ) -> SoftLabels:
-    """Make the distributions of `teacher` at every label token of `examples`. Raises OverBudget where not all
-    of them fit."""
+    """Make the distributions of `teacher` at every label token of `examples`. Raises OverBudget where not all of them fit."""
     recipe = SoftLabels(teacher=teacher, temperature=kd.temperature, top_k=kd.top_k, **_read_as_the_task_says(job, examples))
     return job.make(recipe, Phase.PSEUDO_LABELLING, max_usd=max_usd)
 

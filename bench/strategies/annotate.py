@@ -1,9 +1,7 @@
-"""Spends on labels: the compact model, cut from the untuned large one, learns from all labels owned and
-bought.
+"""Spends on labels: the compact model, cut from the untuned large one, learns from all labels owned and bought.
 
-Source: strategy "Ann." of Kang, Xu, Ritter 2023 (Distill or Annotate?, arXiv 2305.01645). They count the
-student's training as free. Here the suite sets who pays for it. Where `compact.model` names a pretrained
-model, that model learns instead.
+Source: strategy "Ann." of Kang, Xu, Ritter 2023 (Distill or Annotate?, arXiv 2305.01645). They count the student's training as free. Here
+the suite sets who pays for it. Where `compact.model` names a pretrained model, that model learns instead.
 """
 
 from __future__ import annotations
@@ -27,5 +25,4 @@ class Annotate(Strategy):
 
         _steps.check_installed(self.student)
         examples = job.labels(self.label_share)
-        base = _steps.compact(job, _steps.large(job))
-        return Outcome(student=_steps.tune(job, base, examples, self.student, Phase.STUDENT_TRAINING))
+        return Outcome(student=_steps.tune(job, _steps.compact(job), examples, self.student, Phase.STUDENT_TRAINING))

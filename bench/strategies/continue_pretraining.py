@@ -1,10 +1,8 @@
-"""Spends on pretraining: continues the compact model's pretraining, then fine-tunes it on all labels owned
-and bought.
+"""Spends on pretraining: continues the compact model's pretraining, then fine-tunes it on all labels owned and bought.
 
-Sources: Parmar et al. 2024 (Reuse, Don't Retrain, sections 4 and 5) start at the rate at which pretraining
-ended, without warm-up. The rate falls as a cosine to a hundredth. General text comes first, and task-like
-text once the rate has fallen to a fifth. Bai, Ritter, Xu 2021 (Pre-train or Annotate?) pay labels and
-pretraining from one purse.
+Sources: Parmar et al. 2024 (Reuse, Don't Retrain, sections 4 and 5) start at the rate at which pretraining ended, without warm-up. The rate
+falls as a cosine to a hundredth. General text comes first, and task-like text once the rate has fallen to a fifth. Bai, Ritter, Xu 2021
+(Pre-train or Annotate?) pay labels and pretraining from one purse.
 """
 
 from __future__ import annotations
@@ -20,10 +18,8 @@ from bench.training.settings import Tuning
 Weight = Annotated[float, Field(ge=0)]
 
 RECIPE = Tuning(epochs=1, learning_rate=1e-4, warmup_share=0.0, schedule="cosine", final_rate_share=0.01, freeze="none")
-"""Settings of Parmar et al.: no warm-up, cosine to a hundredth.
-
-Set the learning rate to the one at which the checkpoint's pretraining ended.
-"""
+"""Settings of Parmar et al.: no warm-up, cosine to a hundredth. Set the learning rate to the one at which the checkpoint's pretraining
+ended."""
 
 
 class ContinuePretraining(Strategy):
@@ -34,8 +30,7 @@ class ContinuePretraining(Strategy):
     pretraining_share: float = Field(default=0.5, gt=0, lt=1)
     """Part of the money left after the labels that pretraining may take. The rest pays for fine-tuning."""
     general: dict[TextLabel, Weight] = Field(default={POOL: 1.0}, min_length=1)
-    """Blend of texts that is read first: text -> weight. `pool` is the task's unlabelled pool; others are
-    named under `texts`."""
+    """Blend of texts that is read first: text -> weight. `pool` is the task's unlabelled pool; others are named under `texts`."""
     task_like: dict[TextLabel, Weight] = Field(default={POOL: 1.0}, min_length=1)
     """Blend of texts that is read last: text -> weight."""
     switch_at_rate: float = Field(default=0.2, ge=0, le=1)
@@ -69,7 +64,7 @@ class ContinuePretraining(Strategy):
         labels = job.labels(self.label_share)
         names = sorted(self.general | self.task_like)
         further = FurtherPretrained(
-            base=_steps.compact(job, _steps.large(job)),
+            base=_steps.compact(job),
             texts=tuple(job.text(name) for name in names),
             general=tuple(self.general.get(name, 0.0) for name in names),
             task_like=tuple(self.task_like.get(name, 0.0) for name in names),

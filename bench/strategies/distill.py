@@ -1,9 +1,8 @@
 """Spends on a teacher: tunes the large model on the labels, then trains the compact model on its outputs.
 
-Sources: "pseudo-labels" (PL) and "direct knowledge distillation" (KD) of Shleifer and Rush 2020 (Pre-trained
-Summarization Distillation, arXiv 2010.13002), after Kim and Rush 2016 and Hinton et al. 2015. Strategy
-"Dist." of Kang, Xu, Ritter 2023 (Distill or Annotate?, arXiv 2305.01645), in which teacher and distillation
-are paid from the added budget.
+Sources: "pseudo-labels" (PL) and "direct knowledge distillation" (KD) of Shleifer and Rush 2020 (Pre-trained Summarization Distillation,
+arXiv 2010.13002), after Kim and Rush 2016 and Hinton et al. 2015. Strategy "Dist." of Kang, Xu, Ritter 2023 (Distill or Annotate?, arXiv
+2305.01645), in which teacher and distillation are paid from the added budget.
 
     method    the student reads             and learns
     pl        pool, labels where `gold`     the teacher's outputs as if they were labels
@@ -34,10 +33,9 @@ class Distill(Strategy):
     label_share: float = Field(default=0.0, ge=0, le=1)
     """Part of the budget that buys labels. The rest pays for teacher, pseudo-labels and training."""
     pseudo_share: float = Field(default=0.5, gt=0, le=1)
-    """Part of the remaining money that the teacher's work on the pool may take. The rest trains the student.
-    What remains is counted after the teacher is tuned and, where they are cached, its distributions over the
-    labels are made. The work on the pool is its outputs and, with method 'kd+pl' and cached outputs, its
-    distributions over them."""
+    """Part of the remaining money that the teacher's work on the pool may take. The rest trains the student. What remains is counted after
+    the teacher is tuned and, where they are cached, its distributions over the labels are made. The work on the pool is its outputs and,
+    with method 'kd+pl' and cached outputs, its distributions over them."""
     method: Literal["pl", "kd", "kd+pl"] = "pl"
     """'pl': learn the teacher's outputs on the pool. 'kd': learn its next-token distributions on the labels,
     without the pool. 'kd+pl': learn its outputs on the pool and its distributions over them."""
@@ -49,8 +47,7 @@ class Distill(Strategy):
     gold: bool = True
     """Whether the student also trains on the labels, together with the pool."""
     teacher: Tuning | None = Tuning()
-    """Settings of the large model's tuning. null: it is a checkpoint that knows the task already, and is the
-    teacher without tuning."""
+    """Settings of the large model's tuning. null: it is a checkpoint that knows the task already, and is the teacher without tuning."""
     student: Tuning = Tuning()
     """Settings of the compact model's training."""
 

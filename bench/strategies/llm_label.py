@@ -1,15 +1,14 @@
 """Buys labels from an LLM: it labels the pool, and the compact model is trained on those labels.
 
-Sources: Wang et al. 2021, Want To Reduce Labeling Cost? GPT-3 Can Help (labels of an LLM, alone and beside
-human ones, under one budget); Ding et al. 2023, Is GPT-3 a Good Data Annotator?. The teacher is prompted,
-never tuned.
+Sources: Wang et al. 2021, Want To Reduce Labeling Cost? GPT-3 Can Help (labels of an LLM, alone and beside human ones, under one budget);
+Ding et al. 2023, Is GPT-3 a Good Data Annotator?. The teacher is prompted, never tuned.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, model_validator
 
@@ -20,7 +19,7 @@ from bench.training.llm_prompt import Prompt, Sampling
 from bench.training.settings import Tuning
 
 if TYPE_CHECKING:
-    from bench.training.llm_labels import Answers, EndpointLabels, Labelling, PromptedLabels
+    from bench.training.llm_labels import EndpointLabels, Labelling, PromptedLabels
     from bench.training.recipes import Pretrained
 
     Ask = Callable[[tuple[Example, ...]], EndpointLabels | PromptedLabels]
@@ -36,8 +35,7 @@ class LlmLabel(Strategy):
     endpoint: Endpoint | None = None
     """Endpoint of the LLM, paid by tokens. Set either this or `teacher`."""
     teacher: ModelLabel | None = None
-    """A decoder-only model under `models`, run on the suite's device and paid by its meter. Set either this
-    or `endpoint`."""
+    """A decoder-only model under `models`, run on the suite's device and paid by its meter. Set either this or `endpoint`."""
     prompt: Prompt = Prompt()
     """How a document is presented to the LLM. Its examples are labels owned, never from dev or test."""
     sampling: Sampling = Sampling()
@@ -60,6 +58,7 @@ class LlmLabel(Strategy):
 
     def run(self, job: Job) -> Outcome:
         from bench.strategies import _steps
+        from bench.training.llm_labels import Answers
 
         _steps.check_installed(self.student)
         if not job.unlabelled:
@@ -81,19 +80,14 @@ class LlmLabel(Strategy):
         thoughts = [labelling.thought_tokens for labelling in labellings]
         if None not in thoughts:
             facts.append(Fact(name="thought_tokens", value=sum(filter(None, thoughts))))
-        return Outcome(student=student, teacher=self._model(job), facts=tuple(facts), answers=self._answers(ask))
+        scored = self.teacher or self.score_teacher
+        answers = (lambda documents: Answers(replace(ask(documents), to_the_end=True))) if scored else None
+        return Outcome(student=student, teacher=self._model(job), facts=tuple(facts), answers=answers)
 
     def _model(self, job: Job) -> Pretrained | None:
         from bench.training.recipes import Pretrained
 
         return None if self.teacher is None else Pretrained(job.model(self.teacher))
-
-    def _answers(self, ask: Ask) -> Callable[[tuple[Example, ...]], Answers] | None:
-        from bench.training.llm_labels import Answers
-
-        if not (self.teacher or self.score_teacher):
-            return None
-        return lambda documents: Answers(replace(ask(documents), to_the_end=True))
 
     def _asking(self, job: Job, labels: tuple[Example, ...]) -> Ask:
         """Return a function from documents to the recipe of their labels."""
@@ -102,39 +96,28 @@ class LlmLabel(Strategy):
         shots, cut = labels[: self.prompt.few_shot], job.task.max_source_tokens
         if len(shots) < self.prompt.few_shot:
             raise NotEnough(f"the prompt shows {self.prompt.few_shot} examples, {len(shots)} labels are owned")
+        asked: dict[str, Any] = {"prompt": self.prompt, "shots": shots, "sampling": self.sampling, "max_source_tokens": cut}
         if (endpoint := self.endpoint) is not None:
-            return lambda chunk: EndpointLabels(
-                endpoint=endpoint,
-                sampling=self.sampling,
-                prompt=self.prompt,
-                shots=shots,
-                examples=chunk,
-                tokenizer=job.large,
-                max_source_tokens=cut,
-            )
+            return lambda chunk: EndpointLabels(endpoint=endpoint, examples=chunk, tokenizer=job.large, **asked)
         model = self._model(job)
         assert model is not None
         return lambda chunk: PromptedLabels(
             model=model,
             examples=chunk,
             prefix="",
-            max_source_tokens=cut,
             max_target_tokens=self.sampling.max_tokens,
             decoding=job.decoding.model_copy(update={"beams": 1}),
             engine=job.engine,
             precision=job.precision,
-            prompt=self.prompt,
-            shots=shots,
-            sampling=self.sampling,
+            **asked,
         )
 
 
 def _label(job: Job, ask: Ask, prompt: Prompt, max_usd: float) -> list[Labelling]:
     """Label the pool in its order, chunk by chunk, until the money is spent.
 
-    Tokens of a chunk are bought completely or not at all. If a chunk does not fit, half of it is tried, and
-    so on. Raises OverBudget where the money buys no label, and BenchError where more than half of the answers
-    are the same text.
+    Tokens of a chunk are bought completely or not at all. If a chunk does not fit, half of it is tried, and so on. Raises OverBudget where
+    the money buys no label, and BenchError where more than half of the answers are the same text.
     """
     from bench.strategies._steps import CHUNK
     from bench.training.llm_thoughts import repeated_answer

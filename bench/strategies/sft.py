@@ -18,8 +18,7 @@ class Sft(Strategy):
     label_share: float = Field(default=0.8, ge=0, le=1)
     """Part of the budget that buys labels. The rest pays for tuning and training."""
     teacher: Tuning | None = Tuning()
-    """Settings of the large model's tuning. null: it is a checkpoint that knows the task already, and is the
-    teacher without tuning."""
+    """Settings of the large model's tuning. null: it is a checkpoint that knows the task already, and is the teacher without tuning."""
     student: Tuning = Tuning()
     """Settings of the shrunk model's training."""
 

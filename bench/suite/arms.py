@@ -21,10 +21,7 @@ class Arm:
     """One cell: task x strategy (with its settings) x budget x seed."""
 
     id: str
-    """A readable name, then a hash of everything that decides the outcome.
-
-    A changed suite therefore never reuses old results.
-    """
+    """A readable name, then a hash of everything that decides the outcome. A changed suite therefore never reuses old results."""
     task_label: str
     task: Task
     cell: Cell
@@ -47,10 +44,8 @@ class Arm:
 
 
 def arms(suite: Suite) -> tuple[Arm, ...]:
-    """Return all arms in running order: the smallest budget first, and neighbours with different seeds.
-
-    Neighbours run at the same time. Those of one seed would often wait for the same artifact.
-    """
+    """Return all arms in running order: the smallest budget first, and neighbours with different seeds. Neighbours run at the same time.
+    Those of one seed would often wait for the same artifact."""
     spec = suite.spec
     return tuple(
         _arm(suite, label, task, cell, budget, seed)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
+import operator
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar, get_args
@@ -40,22 +42,19 @@ class Builder:
             return model.model_validate_json(json.dumps(value))
         except ValidationError as error:
             for fault in error.errors():
-                self._explain(model, fault, path)
+                where = (*path, *(part for part in fault["loc"] if part != "[key]"))
+                if fault["type"] == "extra_forbidden":
+                    self.unknown(where, "no such setting", str(where[-1]), tuple(sorted(_settings(model, fault["loc"][:-1]))))
+                elif fault["type"] == "missing":
+                    self.fault(where, "missing")
+                else:
+                    message = fault["msg"].removeprefix("Value error, ").replace("String should", "should")
+                    message = message.replace("Input should be", "expected")
+                    self.fault(where, f"{message}, got {json.dumps(fault['input'], default=str)[:60]}")
             return None
 
-    def _explain(self, model: type[BaseModel], fault: Any, path: Where) -> None:
-        where = (*path, *(part for part in fault["loc"] if part != "[key]"))
-        if fault["type"] == "extra_forbidden":
-            self.unknown(where, "no such setting", str(where[-1]), tuple(sorted(_settings(model, fault["loc"][:-1]))))
-        elif fault["type"] == "missing":
-            self.fault(where, "missing")
-        else:
-            expected = fault["msg"].removeprefix("Value error, ").replace("Input should be", "expected").replace("String should", "should")
-            self.fault(where, f"{expected}, got {json.dumps(fault['input'], default=str)[:60]}")
-
     def part(self, shelf: str, use: Any, path: Where) -> Part | None:
-        """Build a part from `{use, with}`. A malformed entry gives None; it was reported with the file's
-        fields."""
+        """Build a part from `{use, with}`. A malformed entry gives None; it was reported with the file's fields."""
         kind = self._class(shelf, use, path)
         return self.build(kind, use.get("with") or {}, (*path, "with")) if kind else None
 
@@ -74,53 +73,31 @@ class Builder:
         return {label: part for label, part in built.items() if part}
 
     def grid(self, shelf: str, use: Any, path: Where) -> Iterator[tuple[str, Part]]:
-        """Yield (varied settings, part) for every combination of the lists under `with`."""
+        """Yield (varied settings, part) for every combination of the lists under `with`, nested ones included."""
         kind, inside = self._class(shelf, use, path), (*path, "with")
+        if kind is None:
+            return
+        values, lines = use.get("with") or {}, self.text.lines
+        axes = list(_lists(values, ()))
+        for at, choices in axes:
+            if not choices:
+                self.fault((*inside, *at), "an empty grid")
         seen: list[Part] = []
-        for setting, values, moved in _grid(use.get("with") or {}, self, inside) if kind else ():
-            with _Moved(self.text.lines, moved):
-                part = self.build(kind, values, inside) if kind else None
+        for picks in itertools.product(*(range(len(choices)) for _, choices in axes)):
+            cell, moved, varied = json.loads(json.dumps(values)), {}, []
+            for (at, choices), pick in zip(axes, picks, strict=True):
+                functools.reduce(operator.getitem, at[:-1], cell)[at[-1]] = choices[pick]
+                moved[(*inside, *at)] = self.text.line((*inside, *at, pick))
+                varied += [f"{dotted(at)}={choices[pick]}"] if len(choices) > 1 else []
+            self.text.lines = lines | moved  # a fault of this cell is on the line of the chosen value
+            part = self.build(kind, cell, inside)
+            self.text.lines = lines
+            setting = ", ".join(varied)
             if part in seen:
                 self.fault(inside, f"the grid holds the same settings twice: {setting}")
             elif part:
                 seen.append(part)
                 yield setting, part
-
-
-@dataclass
-class _Moved:
-    """Maps paths to the lines of the chosen values while one cell of a grid is built."""
-
-    lines: dict[Where, int]
-    moved: dict[Where, int]
-
-    def __enter__(self) -> None:
-        self.before = {path: self.lines.get(path) for path in self.moved}
-        self.lines.update(self.moved)
-
-    def __exit__(self, *_: object) -> None:
-        for path, line in self.before.items():
-            if line is None:
-                del self.lines[path]
-            else:
-                self.lines[path] = line
-
-
-def _grid(values: dict[str, Any], builder: Builder, path: Where) -> Iterator[tuple[str, dict[str, Any], dict[Where, int]]]:
-    """Yield (varied settings, all settings, lines) for every combination of the lists in `values`, nested
-    ones included."""
-    axes = list(_lists(values, ()))
-    for at, choices in axes:
-        if not choices:
-            builder.fault((*path, *at), "an empty grid")
-    for picks in itertools.product(*(range(len(choices)) for _, choices in axes)):
-        cell = json.loads(json.dumps(values))
-        moved = {}
-        for (at, choices), pick in zip(axes, picks, strict=True):
-            _put(cell, at, choices[pick])
-            moved[(*path, *at)] = builder.text.line((*path, *at, pick))
-        setting = ", ".join(f"{dotted(at)}={choices[pick]}" for (at, choices), pick in zip(axes, picks, strict=True) if len(choices) > 1)
-        yield setting, cell, moved
 
 
 def _lists(values: dict[str, Any], at: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], list[Any]]]:
@@ -129,12 +106,6 @@ def _lists(values: dict[str, Any], at: tuple[str, ...]) -> Iterator[tuple[tuple[
             yield (*at, key), value
         elif isinstance(value, dict):
             yield from _lists(value, (*at, key))
-
-
-def _put(values: dict[str, Any], at: tuple[str, ...], value: Any) -> None:
-    for key in at[:-1]:
-        values = values[key]
-    values[at[-1]] = value
 
 
 def _settings(model: type[BaseModel], loc: tuple[str | int, ...]) -> list[str]:

@@ -35,9 +35,7 @@ for _tag, _pattern, _first in (
     ("float", r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$|^[-+]?\.(?:inf|nan)$", list("-+.0123456789")),
 ):
     _CoreLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), _first)
-_CoreLoader.add_constructor(
-    "tag:yaml.org,2002:int", lambda _, node: int(node.value)
-)  # int() reads 010 as ten; YAML 1.1 would read it as octal
+_CoreLoader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(node.value))  # 010 is ten; in YAML 1.1 it would be octal
 
 
 @dataclass(kw_only=True)
@@ -58,8 +56,7 @@ class Text:
         return self.lines.get(next(written, ()), 1)
 
 
-class _TooMuch(Exception):
-    pass
+class _TooMuch(Exception): ...
 
 
 def parse(text: str) -> Text:
@@ -96,21 +93,17 @@ def _value(loader: _CoreLoader, node: yaml.Node, where: Where, found: Text) -> A
     if isinstance(node, yaml.SequenceNode):
         return [_value(loader, item, (*where, i), found) for i, item in enumerate(node.value)]
     if isinstance(node, yaml.MappingNode):
-        return _mapping(loader, node, where, found)
+        mapping: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = str(key_node.value) if isinstance(key_node, yaml.ScalarNode) else "?"
+            here, line = (*where, key), key_node.start_mark.line + 1
+            if key in mapping:
+                found.faults.append((line, f"{dotted(here)}: written twice, first on line {found.lines[here]}"))
+                continue
+            found.lines[here] = line
+            mapping[key] = _value(loader, value_node, here, found)
+        return mapping
     try:
         return loader.construct_object(node)
     except ValueError:
         raise yaml.MarkedYAMLError(problem=f"not a {node.tag.rpartition(':')[2]}: {node.value}", problem_mark=node.start_mark) from None
-
-
-def _mapping(loader: _CoreLoader, node: yaml.MappingNode, where: Where, found: Text) -> dict[str, Any]:
-    mapping: dict[str, Any] = {}
-    for key_node, value_node in node.value:
-        key = str(key_node.value) if isinstance(key_node, yaml.ScalarNode) else "?"
-        here, line = (*where, key), key_node.start_mark.line + 1
-        if key in mapping:
-            found.faults.append((line, f"{dotted(here)}: written twice, first on line {found.lines[here]}"))
-            continue
-        found.lines[here] = line
-        mapping[key] = _value(loader, value_node, here, found)
-    return mapping

@@ -58,8 +58,7 @@ class PriceBook(Part):
     meter: MeterName = "flops"
     """The quantity by which compute is paid: `flops`, `wall` (seconds), `energy` (kWh) or `items`."""
     device_flops_per_second: float = Field(default=1.0e14, ge=1)
-    """FLOP/s at which the `flops` meter converts FLOPs to device time. The default is about a third of an
-    A100's bf16 peak."""
+    """FLOP/s at which the `flops` meter converts FLOPs to device time. The default is about a third of an A100's bf16 peak."""
     usd_per_1k_items: dict[str, ItemPrices] = Field(default={})
     """Task -> dollars for 1,000 items of each phase. Used only where the meter is `items`."""
     usd_per_unit: dict[MeterName, Annotated[float, Field(ge=0, le=MOST_USD)]] | None = None
@@ -84,8 +83,7 @@ class PriceBook(Part):
         return prices.teacher_set_up if prices else 0.0
 
     def compute_charges(self, bill: Bill, task: str, phase: str, paid_by: PaidBy) -> list[Charge]:
-        """Return one charge for each meter that counted something. Only the charge of the suite's meter is
-        paid."""
+        """Return one charge for each meter that counted something. Only the charge of the suite's meter is paid."""
         charges = []
         if set_up := self.set_up_usd(task, phase):
             unit = self.paying.fixed_unit

@@ -1,9 +1,7 @@
-"""Reads a suite file: YAML text -> a Suite of real parts, or every fault at once with file, line, path and
-nearest name."""
+"""Reads a suite file: YAML text -> a Suite of real parts, or every fault at once with file, line, path and nearest name."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -70,8 +68,7 @@ class SuiteText(Part):
     models: dict[Label, Use] = Field(default={})
     """LABEL -> part from `models/`: further pretrained models, which a strategy or `compact` may name."""
     texts: dict[Label, Use] = Field(default={})
-    """LABEL -> part from `texts/`: text for continued pretraining. The label `pool` always means the task's
-    unlabelled pool."""
+    """LABEL -> part from `texts/`: text for continued pretraining. The label `pool` always means the task's unlabelled pool."""
     tasks: dict[Label, Use] = Field(min_length=1)
     """LABEL -> part from `tasks/`."""
     strategies: dict[Label, Use] = Field(min_length=1)
@@ -81,8 +78,7 @@ class SuiteText(Part):
     budgets_usd: Annotated[tuple[Dollars, ...], AfterValidator(_distinct)] = Field(min_length=1)
     """Dollars added to the start labels. Each budget makes an arm of its own."""
     seeds: Annotated[tuple[Seed, ...], AfterValidator(_distinct)] = Field(min_length=1)
-    """Random seeds. Each draws its own labels, batches and dropout. Differences between strategies are paired
-    by seed."""
+    """Random seeds. Each draws its own labels, batches and dropout. Differences between strategies are paired by seed."""
     prices: PriceBook
     """Prices of labels, compute and tokens."""
     pays: Pays = Pays()
@@ -138,88 +134,64 @@ def read(path: Path) -> Suite:
     parsed = parse_yaml.parse(text)
     if parsed.value is None:
         raise SuiteError([f"{path}:{line}: {fault}" for line, fault in parsed.faults or [(1, "holds nothing")]])
-    return _Reader(str(path), Builder(parsed)).suite(text)
+    builder, raw = Builder(parsed), parsed.value if isinstance(parsed.value, dict) else {}
+    spec = builder.build(SuiteText, parsed.value, ())
+    large = builder.part("models", raw.get("large"), ("large",))
+    engine = builder.part("engines", raw.get("engine", {"use": "torch"}), ("engine",))
+    shelves = {shelf: builder.shelf(shelf, raw.get(shelf), shelf) for shelf in ("tasks", "models", "texts", "metrics", "profilers")}
+    strategies = raw.get("strategies")
+    cells = tuple(
+        Cell(label=label, setting=setting, strategy=part)
+        for label, use in (strategies if isinstance(strategies, dict) else {}).items()
+        for setting, part in builder.grid("strategies", use, ("strategies", label))
+        if isinstance(part, Strategy)
+    )
+    if spec:
+        for shelf in {"metrics", "profilers"} - raw.keys():
+            shelves[shelf] = {label: registry.find(shelf, use.use)(**use.settings) for label, use in getattr(spec, shelf).items()}
+        _check_prices(builder, spec)
+        _check_metrics(builder, spec, shelves["metrics"])
+        _check_names(builder, spec, cells)
+    if builder.text.faults or spec is None or not isinstance(large, Checkpoint) or not isinstance(engine, Engine):
+        raise SuiteError([f"{path}:{line}: {fault}" for line, fault in sorted(dict.fromkeys(builder.text.faults))])
+    return Suite(text=text, spec=spec, large=large, cells=cells, engine=engine, **shelves)
 
 
-@dataclass
-class _Reader:
-    """Assembles the suite of one file."""
-
-    file: str
-    builder: Builder
-
-    def suite(self, text: str) -> Suite:
-        tree, builder = self.builder.text.value, self.builder
-        spec = builder.build(SuiteText, tree, ())
-        raw = tree if isinstance(tree, dict) else {}
-        large = builder.part("models", raw.get("large"), ("large",))
-        engine = builder.part("engines", raw.get("engine", {"use": "torch"}), ("engine",))
-        tasks, models, texts = (builder.shelf(shelf, raw.get(shelf), shelf) for shelf in ("tasks", "models", "texts"))
-        given = {shelf: builder.shelf(shelf, raw.get(shelf), shelf) for shelf in ("metrics", "profilers")}
-        metrics, profilers = (parts if shelf in raw or not spec else _defaults(shelf, spec) for shelf, parts in given.items())
-        cells = tuple(self._cells(raw.get("strategies")))
-        if spec:
-            self._check_prices(spec)
-            self._check_metrics(spec, metrics)
-            self._check_names(spec, cells)
-        if builder.text.faults or spec is None or not isinstance(large, Checkpoint) or not isinstance(engine, Engine):
-            raise SuiteError([f"{self.file}:{line}: {fault}" for line, fault in sorted(dict.fromkeys(builder.text.faults))])
-        return Suite(
-            text=text,
-            spec=spec,
-            large=large,
-            tasks=tasks,
-            cells=cells,
-            metrics=metrics,
-            profilers=profilers,
-            models=models,
-            texts=texts,
-            engine=engine,
-        )
-
-    def _cells(self, entries: Any) -> Iterator[Cell]:
-        for label, use in (entries if isinstance(entries, dict) else {}).items():
-            for setting, part in self.builder.grid("strategies", use, ("strategies", label)):
-                if isinstance(part, Strategy):
-                    yield Cell(label=label, setting=setting, strategy=part)
-
-    def _check_prices(self, spec: SuiteText) -> None:
-        fault, prices = self.builder.fault, spec.prices
-        meter = prices.paying
-        if meter.profiler:
-            if meter.profiler not in {use.use for use in spec.profilers.values()}:
-                fault(("prices", "meter"), f"paying by {meter.name} needs the profiler '{meter.profiler}' under profilers")
-            if not meter.unit_price_usd(prices, "", ""):
-                fault(("prices", meter.price_fields[0]), f"paying by {meter.name} needs a price of a {meter.unit} above 0")
-        for name in prices.usd_per_unit or {}:
-            if METERS[name].unit_usd is not None:
-                fault(("prices", "usd_per_unit", name), f"its price is set by {' and '.join(METERS[name].price_fields)}")
-        if meter is ITEMS and (unpriced := sorted(spec.tasks.keys() - prices.usd_per_1k_items)):
-            fault(("prices", "usd_per_1k_items"), f"paying by items needs a price for each task; missing: {', '.join(unpriced)}")
-        for label in prices.usd_per_1k_items.keys() - spec.tasks:
-            self.builder.unknown(("prices", "usd_per_1k_items", label), f"no such task '{label}'", label, tuple(spec.tasks))
-
-    def _check_metrics(self, spec: SuiteText, metrics: dict[str, Metric]) -> None:
-        givers: dict[str, str] = {}
-        for label, metric in metrics.items():
-            for name in metric.score_names:
-                if givers.setdefault(name, label) != label:
-                    self.builder.fault(("metrics", label), f"gives '{name}', as '{givers[name]}' does already")
-        if metrics and spec.rank_by not in givers:
-            self.builder.unknown(("rank_by",), f"no metric gives '{spec.rank_by}'", spec.rank_by, tuple(givers))
-
-    def _check_names(self, spec: SuiteText, cells: tuple[Cell, ...]) -> None:
-        """Check that every label that a part names exists. 'pool' is the unlabelled pool."""
-        if POOL in spec.texts:
-            self.builder.fault(("texts", POOL), "this name is the task's unlabelled pool; choose another")
-        users: list[tuple[Where, Part]] = [(("compact",), spec.compact)]
-        users += [(("strategies", cell.label, "with"), cell.strategy) for cell in cells]
-        for at, part in users:
-            for path, names, label in names_used(part):
-                known = (*getattr(spec, names.under), *((POOL,) if names.under == "texts" else ()))
-                if label not in known:
-                    self.builder.unknown((*at, *path), f"nothing under {names.under} is called '{label}'", label, known)
+def _check_prices(builder: Builder, spec: SuiteText) -> None:
+    fault, prices = builder.fault, spec.prices
+    meter = prices.paying
+    if meter.profiler:
+        if meter.profiler not in {use.use for use in spec.profilers.values()}:
+            fault(("prices", "meter"), f"paying by {meter.name} needs the profiler '{meter.profiler}' under profilers")
+        if not meter.unit_price_usd(prices, "", ""):
+            fault(("prices", meter.price_fields[0]), f"paying by {meter.name} needs a price of a {meter.unit} above 0")
+    for name in prices.usd_per_unit or {}:
+        if METERS[name].unit_usd is not None:
+            fault(("prices", "usd_per_unit", name), f"its price is set by {' and '.join(METERS[name].price_fields)}")
+    if meter is ITEMS and (unpriced := sorted(spec.tasks.keys() - prices.usd_per_1k_items)):
+        fault(("prices", "usd_per_1k_items"), f"paying by items needs a price for each task; missing: {', '.join(unpriced)}")
+    for label in prices.usd_per_1k_items.keys() - spec.tasks:
+        builder.unknown(("prices", "usd_per_1k_items", label), f"no such task '{label}'", label, tuple(spec.tasks))
 
 
-def _defaults(shelf: str, spec: SuiteText) -> dict[str, Any]:
-    return {label: registry.find(shelf, use.use)(**use.settings) for label, use in getattr(spec, shelf).items()}
+def _check_metrics(builder: Builder, spec: SuiteText, metrics: dict[str, Metric]) -> None:
+    givers: dict[str, str] = {}
+    for label, metric in metrics.items():
+        for name in metric.score_names:
+            if givers.setdefault(name, label) != label:
+                builder.fault(("metrics", label), f"gives '{name}', as '{givers[name]}' does already")
+    if metrics and spec.rank_by not in givers:
+        builder.unknown(("rank_by",), f"no metric gives '{spec.rank_by}'", spec.rank_by, tuple(givers))
+
+
+def _check_names(builder: Builder, spec: SuiteText, cells: tuple[Cell, ...]) -> None:
+    """Check that every label that a part names exists. 'pool' is the unlabelled pool."""
+    if POOL in spec.texts:
+        builder.fault(("texts", POOL), "this name is the task's unlabelled pool; choose another")
+    users: list[tuple[Where, Part]] = [(("compact",), spec.compact)]
+    users += [(("strategies", cell.label, "with"), cell.strategy) for cell in cells]
+    for at, part in users:
+        for where, names, label in names_used(part):
+            known = (*getattr(spec, names.under), *((POOL,) if names.under == "texts" else ()))
+            if label not in known:
+                builder.unknown((*at, *where), f"nothing under {names.under} is called '{label}'", label, known)

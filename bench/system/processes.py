@@ -10,7 +10,12 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+R = TypeVar("R")
 
 AT_MOST = 8
 """Processes at a time on a CPU, however many cores it has: each holds a model, its optimizer state and the data in memory."""
@@ -68,7 +73,7 @@ def limit_numpy_threads() -> None:
 def parallel_map(work: Sequence[Callable[[], Any]], workers: int | None = None) -> Iterator[Iterator[Any]]:
     """Yield the results of `work`, in order, computed by several processes. workers: None for `concurrency()`, at most 4."""
     workers = min(workers or min(concurrency(), 4), len(work))
-    if workers < 2 or not _forks():
+    if workers < 2 or not can_fork():
         yield (one() for one in work)
         return
     import multiprocessing
@@ -84,7 +89,7 @@ def run_in_background(work: Callable[[], Any]) -> Iterator[None]:
 
     If the work fails in its process, it is done again in this one, which raises the error.
     """
-    if cores() < 2 or not _forks():
+    if cores() < 2 or not can_fork():
         yield
         work()
         return
@@ -100,12 +105,46 @@ def run_in_background(work: Callable[[], Any]) -> Iterator[None]:
         work()
 
 
-def _forks() -> bool:
+def in_child(work: Callable[[], R]) -> R:
+    """Return the result of work, done by another process where that can be: its threads and memory end with it.
+
+    If the work fails there, it is done again in this process, which raises the error.
+    """
+    if not can_fork():
+        return work()
+    import multiprocessing
+
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(target=_send, args=(sender, work))
+    child.start()
+    sender.close()
+    try:
+        with receiver:
+            result: R = receiver.recv()
+            return result
+    except EOFError:
+        return work()
+    finally:
+        child.kill()  # where this process is interrupted
+        child.join()
+
+
+def can_fork() -> bool:
+    """Return whether a process can be forked safely on this system."""
     return sys.platform == "linux"
 
 
 def _do(work: Callable[[], Any]) -> Any:
     return work()
+
+
+def _send(sender: Connection[Any, Any], work: Callable[[], Any]) -> None:
+    try:
+        result = work()
+    except BaseException:  # the parent does the work again, and raises the error
+        sys.exit(1)
+    sender.send(result)
 
 
 def _exit_1_on_error(work: Callable[[], Any]) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pydantic import Field
 
 from bench.contracts import Example, Splits, Task, fingerprint
-from bench.data.splitting import lowest_hashes
+from bench.data.rows import Sifted
+from bench.data.splitting import divide, lowest_hashes
+from bench.errors import DataError
 
 
 class Capped(Task):
@@ -33,3 +35,16 @@ class Capped(Task):
             lowest_hashes(test, self.test_examples),
         )
         return Splits(*ordered, fingerprint=fingerprint(*ordered), notes=notes)
+
+    def split_off(self, sifted: Sifted, shares: Sequence[float], empty: Callable[[str], str], notes: Sequence[str] = ()) -> Splits:
+        """Return the splits, cut at their caps. Those without rows of their own are split off the labelled rows of `train`.
+
+        `shares` are those of test, dev and of rows whose labels are hidden. Raises DataError, with `empty(name)`, for an empty split.
+        """
+        test, dev, hidden, train = divide(sifted.labelled["train"], shares)
+        parts = {"test": sifted.labelled.get("test", test), "dev": sifted.labelled.get("dev", dev), "train": train}
+        for name, part in parts.items():
+            if not part:
+                raise DataError(empty(name))
+        pool = sifted.unlabelled + [Example(e.id, e.source) for e in hidden]
+        return self.capped(**parts, pool=pool, notes=(*notes, *sifted.notes))

@@ -17,8 +17,7 @@ class ClassLabels(JsonLinesFolder):
     """Files of one folder whose targets are classes. The baseline is the majority class."""
 
     classes: ClassVar[tuple[str, ...]]
-    """Names of the classes as the authors write them. The metric `classification` takes them as its setting
-    `classes`."""
+    """Names of the classes as the authors write them. The metric `classification` takes them as its setting `classes`."""
 
     def splits(self, cache: Path, progress: Progress) -> Splits:
         """See Task.splits. Raises DataError where a target is not a class."""

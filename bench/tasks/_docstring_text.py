@@ -17,8 +17,7 @@ _PROSE = re.compile(r"[\"'(]*[A-Za-z][a-z'-]*[.,:;!?)\"']*")
 
 
 def words_of(name: str) -> list[str]:
-    """Return the words of an identifier in snake or camel case, in lower case: 'loadHTMLPage_now' -> load,
-    html, page, now."""
+    """Return the words of an identifier in snake or camel case, in lower case: 'loadHTMLPage_now' -> load, html, page, now."""
     spaced = re.sub(r"[^A-Za-z0-9]+", " ", name)
     spaced = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", spaced)
     return re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1 \2", spaced).lower().split()
@@ -48,8 +47,7 @@ def is_prose(text: str) -> bool:
 
 
 def stands_in(words: list[str], text: str) -> bool:
-    """Return whether words occur in this order in a text, without case: with spaces or underscores, in camel
-    case, or joined."""
+    """Return whether words occur in this order in a text, without case: with spaces or underscores, in camel case, or joined."""
     plain = re.findall(r"[a-z0-9]+", text.lower())
     answer = " ".join(words)
     return f" {answer} " in f" {' '.join(plain)} " or f" {answer} " in f" {' '.join(words_of(text))} " or "".join(words) in plain

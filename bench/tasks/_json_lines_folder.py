@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
 from pydantic import Field, model_validator
 
-from bench.contracts import ContentPath, Example, Progress, Splits
-from bench.data.rows import Row, Sifted, sift
-from bench.data.splitting import divide
+from bench.contracts import ContentPath, Progress, Splits
+from bench.data.rows import Row, sift
 from bench.data.tables import Columns, TableSettings, read_rows
-from bench.errors import DataError
 from bench.system.home import expanded
 from bench.tasks._capped import Capped
 
@@ -20,14 +18,12 @@ from bench.tasks._capped import Capped
 class JsonLinesFolder(Capped):
     """Files of one folder, with a JSON object {"source": ..., "target": ...} on each line.
 
-    Test, dev or pool without a file are split off the labelled rows of `train` by the hash of the source. A
-    row stays in its split when others are added. One file can serve for everything: name it as `train`, and
-    set `test` to null.
+    Test, dev or pool without a file are split off the labelled rows of `train` by the hash of the source. A row stays in its split when
+    others are added. One file can serve for everything: name it as `train`, and set `test` to null.
 
-    A blank target counts as none. Rows of `train` without a target join the pool, unless the pool has a file;
-    other such rows are left out. Blank and repeated sources are left out, and counted in the notes. No source
-    of test occurs in dev, train or the pool. Test holds no source twice, so it may be smaller than the
-    published one. A cap takes the examples with the lowest hashes.
+    A blank target counts as none. Rows of `train` without a target join the pool, unless the pool has a file; other such rows are left out.
+    Blank and repeated sources are left out, and counted in the notes. No source of test occurs in dev, train or the pool. Test holds no
+    source twice, so it may be smaller than the published one. A cap takes the examples with the lowest hashes.
     """
 
     folder: ContentPath = Field(min_length=1)
@@ -39,8 +35,7 @@ class JsonLinesFolder(Capped):
     test: str | None
     """File of the test examples. Null: `test_fraction` of `train`."""
     pool: str | None = None
-    """File of the unlabelled documents; its targets are not read. Missing: `pool_fraction` of `train`, labels
-    hidden."""
+    """File of the unlabelled documents; its targets are not read. Missing: `pool_fraction` of `train`, labels hidden."""
     test_fraction: float = Field(default=0.1, gt=0, lt=1)
     """Share of the labelled rows of `train` that become test, where `test` names no file."""
     dev_fraction: float = Field(default=0.1, gt=0, lt=1)
@@ -48,8 +43,7 @@ class JsonLinesFolder(Capped):
     pool_fraction: float = Field(default=0.5, ge=0, lt=1)
     """Share of the labelled rows of `train` whose labels are hidden, where `pool` names no file."""
     max_source_tokens: int = Field(default=128, ge=4)
-    """Longest source, in the model's own tokens; longer ones are cut. 128 is the default of the authors'
-    script."""
+    """Longest source, in the model's own tokens; longer ones are cut. 128 is the default of the authors' script."""
 
     @model_validator(mode="after")
     def _there_is_something_to_learn(self) -> Self:
@@ -60,32 +54,20 @@ class JsonLinesFolder(Capped):
     def splits(self, cache: Path, progress: Progress) -> Splits:  # noqa: ARG002 - reading is quick, so nothing is cached
         """See Task.splits."""
         files = {"test": self.test, "dev": self.dev, "train": self.train, "pool": self.pool}
-        groups = {name: self._rows(name, file, progress) for name, file in files.items() if file}
+        groups: dict[str, list[Row]] = {}
+        for name, file in files.items():
+            if file:
+                path = str(expanded(self.folder) / file)
+                progress(f"reading {path}", 0, 1)
+                target = "source" if name == "pool" else "target"  # a pool may lack targets
+                groups[name], _ = read_rows(path, TableSettings(format="jsonl"), Columns("source", target))
+                progress(f"reading {path}", 1, 1)
+        if "pool" in groups:
+            groups["pool"] = [replace(row, target=None) for row in groups["pool"]]
         sifted = sift(groups, pool_from="pool" if self.pool else "train")
-        parts = self._divided(sifted)
-        return self.capped(**parts, notes=sifted.notes)
+        none = f"{self.folder}: no row with a source and a target is left for"
+        return self.split_off(sifted, self._shares(), lambda name: f"{none} {name}; repeats do not count. Name a file or add rows")
 
-    def _shares(self) -> tuple[float, float, float]:
-        return (
-            0.0 if self.test else self.test_fraction,
-            0.0 if self.dev else self.dev_fraction,
-            0.0 if self.pool else self.pool_fraction,
-        )
-
-    def _rows(self, name: str, file: str, progress: Progress) -> list[Row]:
-        path = str(expanded(self.folder) / file)
-        progress(f"reading {path}", 0, 1)
-        target = "source" if name == "pool" else "target"  # a pool may lack targets
-        rows, _ = read_rows(path, TableSettings(format="jsonl"), Columns("source", target))
-        progress(f"reading {path}", 1, 1)
-        return [Row(where=row.where, source=row.source, target=None) for row in rows] if name == "pool" else rows
-
-    def _divided(self, sifted: Sifted) -> Mapping[str, Sequence[Example]]:
-        test, dev, hidden, train = divide(sifted.labelled["train"], self._shares())
-        parts = {"test": sifted.labelled.get("test", test), "dev": sifted.labelled.get("dev", dev), "train": train}
-        for name, part in parts.items():
-            if not part:
-                raise DataError(
-                    f"{self.folder}: no row with a source and a target is left for {name}; repeats do not count. Name a file or add rows"
-                )
-        return parts | {"pool": sifted.unlabelled + [Example(e.id, e.source) for e in hidden]}
+    def _shares(self) -> list[float]:
+        pairs = (self.test, self.test_fraction), (self.dev, self.dev_fraction), (self.pool, self.pool_fraction)
+        return [0.0 if file else share for file, share in pairs]

@@ -25,10 +25,9 @@ TEST, DEV, POOL = 0.08, 0.04, 0.40
 class MadeFromSource(Task):
     """Pairs of texts made from documented objects.
 
-    Pairs with the lowest hashes go to test (share TEST), the next to dev, then to the pool. They are
-    processed in the order of their hash, and a near duplicate of an earlier pair is left out. A test pair
-    therefore removes its near duplicates from dev, pool and train. More packages can remove a pair, but never
-    move it to another split.
+    Pairs with the lowest hashes go to test (share TEST), the next to dev, then to the pool. They are processed in the order of their hash,
+    and a near duplicate of an earlier pair is left out. A test pair therefore removes its near duplicates from dev, pool and train. More
+    packages can remove a pair, but never move it to another split.
     """
 
     test_examples: int = Field(default=400, ge=1)
@@ -52,7 +51,13 @@ class MadeFromSource(Task):
 
     def splits(self, cache: Path, progress: Progress) -> Splits:
         """See Task.splits. The first call takes half a minute on one core, later ones under a second."""
-        examples, notes = self._examples(cache, progress)
+        packages = installed(self.packages)
+        made_by = json.dumps([type(self).__qualname__, EXTRACTOR, self.cleaning, self.packages, packages])
+        name = f"{type(self).__name__.lower()}-{hashlib.sha256(made_by.encode()).hexdigest()[:16]}.jsonl"
+        kept = build_once(cache / "source_code" / name, lambda path: self._write(path, packages, cache, progress))
+        with kept.open(encoding="utf-8") as lines:
+            notes = tuple(json.loads(next(lines)))
+            examples = [Example(*json.loads(line)) for line in lines]
         test, dev, pool, train = divide(examples, (TEST, DEV, POOL), hash_of=lambda e: e.id)
         if len(test) < self.test_examples or len(dev) < self.dev_examples:
             raise DataError(
@@ -63,15 +68,6 @@ class MadeFromSource(Task):
         pool = [Example(e.id, e.source) for e in pool[: self.pool_examples]]
         groups = tuple(train), tuple(pool), tuple(dev), tuple(test)
         return Splits(*groups, fingerprint=fingerprint(*groups), notes=notes)
-
-    def _examples(self, cache: Path, progress: Progress) -> tuple[list[Example], tuple[str, ...]]:
-        packages = installed(self.packages)
-        made_by = json.dumps([type(self).__qualname__, EXTRACTOR, self.cleaning, self.packages, packages])
-        name = f"{type(self).__name__.lower()}-{hashlib.sha256(made_by.encode()).hexdigest()[:16]}.jsonl"
-        kept = build_once(cache / "source_code" / name, lambda path: self._write(path, packages, cache, progress))
-        with kept.open(encoding="utf-8") as lines:
-            notes = tuple(json.loads(next(lines)))
-            return [Example(*json.loads(line)) for line in lines], notes
 
     def _write(self, path: Path, packages: dict[str, str], cache: Path, progress: Progress) -> None:
         left_out: Counter[str] = Counter()
@@ -85,16 +81,13 @@ class MadeFromSource(Task):
         pairs.sort(key=lambda pair: (content_hash(pair[0]), pair))
         kept = self.distinct(pairs)
         left_out["near duplicates"] = len(pairs) - len(kept)
-        with path.open("w", encoding="utf-8") as lines:
-            lines.write(json.dumps(self._notes(packages, len(kept), left_out)) + "\n")
-            lines.writelines(json.dumps([content_hash(source)[:16], source, target]) + "\n" for source, target in kept)
-
-    def _notes(self, packages: dict[str, str], kept: int, left_out: Counter[str]) -> list[str]:
-        missing = [p for p in self.packages if p not in packages]
+        read = ", ".join(f"{package} {package_version}" for package, package_version in packages.items())
         notes = [
-            f"{kept:,} pairs from {kept + left_out.total():,} documented objects of "
-            + ", ".join(f"{package} {package_version}" for package, package_version in packages.items())
-            + ".",
-            "Left out: " + ", ".join(f"{count:,} {reason}" for reason, count in left_out.most_common()) + ".",
+            f"{len(kept):,} pairs from {len(kept) + left_out.total():,} documented objects of {read}.",
+            f"Left out: {', '.join(f'{count:,} {reason}' for reason, count in left_out.most_common())}.",
         ]
-        return notes + ([f"Not installed here: {', '.join(missing)}."] if missing else [])
+        if missing := [package for package in self.packages if package not in packages]:
+            notes.append(f"Not installed here: {', '.join(missing)}.")
+        with path.open("w", encoding="utf-8") as lines:
+            lines.write(json.dumps(notes) + "\n")
+            lines.writelines(json.dumps([content_hash(source)[:16], source, target]) + "\n" for source, target in kept)

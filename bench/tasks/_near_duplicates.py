@@ -22,15 +22,12 @@ LIKENESS = 0.7
 """Smallest Jaccard similarity of the word pairs of two near duplicates."""
 
 CHARACTERS_AT_MOST = 50_000_000
-"""Most characters of text in which near duplicates of test are searched. 18 million characters, in documents
-of 400 words, take 9 s."""
+"""Most characters of text in which near duplicates of test are searched. 18 million characters, in documents of 400 words, take 9 s."""
 
 
 def word_pairs(text: str) -> frozenset[tuple[str, str]]:
-    """Return the pairs of neighbouring words in lower case. Both ends of the text count as words.
-
-    In a text mostly of a script without spaces, such as Chinese, each character is a word.
-    """
+    """Return the pairs of neighbouring words in lower case. Both ends of the text count as words. In a text mostly of a script without
+    spaces, such as Chinese, each character is a word."""
     words = re.findall(r"[^\W_]+", normal_form(text).lower())
     if 2 * spaceless(text) > sum(map(len, words)):
         words = [letter for word in words for letter in word]
@@ -48,10 +45,9 @@ def alike(a: frozenset[tuple[str, str]], b: frozenset[tuple[str, str]]) -> bool:
 def first_of_their_kind(texts: Sequence[str]) -> list[int]:
     """Return the indices of the texts that are not near duplicates of an earlier text, in order.
 
-    The method is prefix filtering (Chaudhuri, Ganti, Kaushik 2006, "A Primitive Operator for Similarity Joins
-    in Data Cleaning"). Sort the members of each set by rarity. Two sets of n and m members with similarity t
-    or more then share one of the first n - ceil(t n) + 1 and m - ceil(t m) + 1 members. Only such sets are
-    compared.
+    The method is prefix filtering (Chaudhuri, Ganti, Kaushik 2006, "A Primitive Operator for Similarity Joins in Data Cleaning"). Sort the
+    members of each set by rarity. Two sets of n and m members with similarity t or more then share one of the first n - ceil(t n) + 1 and m
+    - ceil(t m) + 1 members. Only such sets are compared.
     """
     sets = [word_pairs(text) for text in texts]
     frequency = Counter(pair for pairs in sets for pair in pairs)
@@ -68,11 +64,8 @@ def first_of_their_kind(texts: Sequence[str]) -> list[int]:
 
 
 def with_near_duplicate(texts: Sequence[str], among: Iterable[str]) -> set[int]:
-    """Return the indices of the texts that have a near duplicate in `among`.
-
-    A set of n word pairs shares at least t n of them with each similar set. Therefore at least one of any n -
-    ceil(t n) + 1 pairs is shared. Only that many are looked up, the rarest ones.
-    """
+    """Return the indices of the texts that have a near duplicate in `among`. A set of n word pairs shares at least t n of them with each
+    similar set. Therefore at least one of any n - ceil(t n) + 1 pairs is shared. Only that many are looked up, the rarest ones."""
     sets = [word_pairs(text) for text in texts]
     frequency = Counter(pair for pairs in sets for pair in pairs)
     by_pair: dict[tuple[str, str], list[int]] = defaultdict(list)
@@ -93,11 +86,8 @@ def _rarest(pairs: frozenset[tuple[str, str]], frequency: Mapping[tuple[str, str
 
 
 def near_duplicates_of_test(splits: Splits, cache: Path) -> tuple[str, ...]:
-    """Return a note about test documents with a near duplicate in train or the pool, or () where there are
-    none.
-
-    The count is cached in `cache`, so later arms do not compare all texts again.
-    """
+    """Return a note about test documents with a near duplicate in train or the pool, or () where there are none. The count is cached in
+    `cache`, so later arms do not compare all texts again."""
     seen = [*splits.train, *splits.unlabelled]
     characters = sum(len(e.source) for e in (*splits.test, *seen))
     if characters > CHARACTERS_AT_MOST:

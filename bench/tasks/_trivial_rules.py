@@ -23,8 +23,7 @@ def constant(text: str) -> Rule:
 
 
 def first_words(count: int) -> Rule:
-    """Return the lead baseline: the first words of the source. In a script without spaces each character is a
-    word."""
+    """Return the lead baseline: the first words of the source. In a script without spaces each character is a word."""
     return lambda source: segmentation.first_words(source, count)
 
 

@@ -27,10 +27,9 @@ class Docstrings(MadeFromSource):
     more. The sentence has 4 to 30 words, begins with a capital, ends with a full stop and is prose. A pair is
     left out where the sentence occurs in the code, and where code or sentence is a near duplicate of another.
 
-    Limits: pretrained models may have read these same files. The text is ASCII English about software, much
-    of it by few authors, with stock phrases that need no reading to guess. The data depends on the installed
-    versions, so results are comparable only with equal fingerprints. Long bodies are cut, and their comments
-    are part of the source.
+    Limits: pretrained models may have read these same files. The text is ASCII English about software, much of it by few authors, with
+    stock phrases that need no reading to guess. The data depends on the installed versions, so results are comparable only with equal
+    fingerprints. Long bodies are cut, and their comments are part of the source.
     """
 
     max_source_tokens: int = Field(default=96, ge=4)
@@ -65,11 +64,8 @@ class Docstrings(MadeFromSource):
         return [pairs[i] for i in first_of_their_kind([sentence for _, sentence in pairs])]
 
     def trivial_rules(self, train: Sequence[Example]) -> Mapping[str, Rule]:  # noqa: ARG002 - these rules learn nothing
-        """Return three rules that use the words of the source.
-
-        They reach ROUGE-1/2/L of 24.7 / 5.6 / 21.7, 34.1 / 8.8 / 28.5 and 27.3 / 6.2 / 24.7. These are mean F
-        x100 over the 400 test pairs (rouge-score with stemmer, packages of November 2026).
-        """
+        """Return three rules that use the words of the source. They reach ROUGE-1/2/L of 24.7 / 5.6 / 21.7, 34.1 / 8.8 / 28.5 and 27.3 /
+        6.2 / 24.7. These are mean F x100 over the 400 test pairs (rouge-score with stemmer, packages of November 2026)."""
         return {"first 12 words": first_words(12), "Return the NAME": return_the_name, "first 8 content words": first_content_words(8)}
 
 

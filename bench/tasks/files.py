@@ -12,7 +12,6 @@ from pydantic import Field, model_validator
 
 from bench.contracts import ContentPath, Example, Progress, Rule, Splits
 from bench.data.rows import Row, sift
-from bench.data.splitting import divide
 from bench.data.tables import ColumnName, Columns, TableSettings, read_rows
 from bench.errors import DataError
 from bench.tasks._capped import Capped
@@ -25,13 +24,11 @@ class Files(TableSettings, Capped):
 
     Relative paths start at the current directory; `~` is the home folder. All files are read into memory.
 
-    The pool consists of the rows of `train` without a target, and of those whose labels `pool_fraction`
-    hides. Test and dev are separate files, or are split off the labelled rows of `train` by the hash of the
-    source. A row stays in its split when others are added.
+    The pool consists of the rows of `train` without a target, and of those whose labels `pool_fraction` hides. Test and dev are separate
+    files, or are split off the labelled rows of `train` by the hash of the source. A row stays in its split when others are added.
 
-    Blank and repeated sources are left out and counted in the notes. No source of test occurs in dev, train
-    or the pool. Test documents with a near duplicate in train or the pool stay in test, and the notes count
-    them. A cap takes the examples with the lowest hashes.
+    Blank and repeated sources are left out and counted in the notes. No source of test occurs in dev, train or the pool. Test documents
+    with a near duplicate in train or the pool stay in test, and the notes count them. A cap takes the examples with the lowest hashes.
 
     A column may be a part of one: `references[0]`, `references[*]` (all elements, joined), `answer.text`.
     """
@@ -43,8 +40,7 @@ class Files(TableSettings, Capped):
     test: ContentPath | None = None
     """Path of the test file. Missing: `test_fraction` of the labelled rows of `train`."""
     train_field: str | None = None
-    """Path of the rows inside a JSON value, such as `data` or `data.train`. Missing: the value holds one list
-    of rows."""
+    """Path of the rows inside a JSON value, such as `data` or `data.train`. Missing: the value holds one list of rows."""
     dev_field: str | None = None
     """The same for dev. Without a path in `dev`, the file of `train` is read."""
     test_field: str | None = None
@@ -76,12 +72,13 @@ class Files(TableSettings, Capped):
         """See Task.splits."""
         groups, notes = self._rows(progress)
         sifted = sift(groups, pool_from="train")
+        labelled = sifted.labelled
         for name, (path, _) in self._files().items():
-            if not sifted.labelled[name]:
+            if not labelled[name]:
                 raise DataError(f"{path}: no row with both a source and a target is left; repeats do not count")
-        parts = self._divided(sifted.labelled)
-        hidden = [Example(e.id, e.source) for e in parts.pop("hidden")]
-        found = self.capped(**parts, pool=[*sifted.unlabelled, *hidden], notes=(*notes, *sifted.notes))
+        shares = (0.0 if "test" in labelled else self.test_fraction, 0.0 if "dev" in labelled else self.dev_fraction, self.pool_fraction)
+        none = f"{self.train}: none of the {len(labelled['train'])} labelled rows falls into"
+        found = self.split_off(sifted, shares, lambda name: f"{none} {name}; name a {name} file or add rows", notes)
         return replace(found, notes=(*found.notes, *near_duplicates_of_test(found, cache)))
 
     def _files(self) -> dict[str, tuple[str, str | None]]:
@@ -109,20 +106,8 @@ class Files(TableSettings, Capped):
             raise DataError("\n".join(dict.fromkeys(faults)))
         return groups, notes
 
-    def _divided(self, labelled: Mapping[str, list[Example]]) -> dict[str, list[Example]]:
-        shares = (0.0 if "test" in labelled else self.test_fraction, 0.0 if "dev" in labelled else self.dev_fraction, self.pool_fraction)
-        test, dev, hidden, train = divide(labelled["train"], shares)
-        parts = {"test": labelled.get("test", test), "dev": labelled.get("dev", dev), "train": train}
-        for name, part in parts.items():
-            if not part:
-                raise DataError(
-                    f"{self.train}: none of the {len(labelled['train'])} labelled rows falls into {name}; name a {name} file or add rows"
-                )
-        return parts | {"hidden": hidden}
-
     def trivial_rules(self, train: Sequence[Example]) -> Mapping[str, Rule]:
-        """Return the first `lead_words` words and the first sentence. If a tenth of `train` shares a label,
-        it comes first."""
+        """Return the first `lead_words` words and the first sentence. If a tenth of `train` shares a label, it comes first."""
         rules = {f"first {self.lead_words} words": first_words(self.lead_words), "first sentence": first_sentence}
         label, count = next(iter(Counter((e.target or "").strip() for e in train).most_common(1)), ("", 0))
         return {"commonest label": constant(label), **rules} if count and 10 * count >= len(train) else rules

@@ -1,11 +1,9 @@
-"""The task over a data set of the Hugging Face Hub at a pinned revision, or a local folder of the same
-layout."""
+"""The task over a data set of the Hugging Face Hub at a pinned revision, or a local folder of the same layout."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from pydantic import Field
 
@@ -21,15 +19,13 @@ from bench.tasks._trivial_rules import first_sentence, first_words
 class Hub(Capped):
     """Documents and labels from `datasets.load_dataset`, without remote code.
 
-    The places are tried in this order: the folder that `--data` names, bench's cache, a complete snapshot in
-    the hub's cache on this machine, the Hub. Data from the last two is kept in bench's cache, so later arms
-    need no network. Blank and repeated sources are left out and counted in the notes. No source of test
-    occurs in dev, train or the pool. A cap takes the examples with the lowest hashes.
+    The places are tried in this order: the folder that `--data` names, bench's cache, a complete snapshot in the hub's cache on this
+    machine, the Hub. Data from the last two is kept in bench's cache, so later arms need no network. Blank and repeated sources are left
+    out and counted in the notes. No source of test occurs in dev, train or the pool. A cap takes the examples with the lowest hashes.
 
-    Limits: near duplicates are not searched. The owner of a data set can move a tag, but not a commit. A
-    folder has no revision, so nothing checks that it holds what `revision` names; the record's fingerprint is
-    that of the examples read. In a local folder of CSV files `datasets` reads 'NA' and 'null' as missing
-    values; the task `files` does not.
+    Limits: near duplicates are not searched. The owner of a data set can move a tag, but not a commit. A folder has no revision, so nothing
+    checks that it holds what `revision` names; the record's fingerprint is that of the examples read. In a local folder of CSV files
+    `datasets` reads 'NA' and 'null' as missing values; the task `files` does not.
     """
 
     path: ContentPath
@@ -56,13 +52,28 @@ class Hub(Capped):
     def splits(self, cache: Path, progress: Progress) -> Splits:
         """See Task.splits."""
         progress(f"loading {self.path}", 0, 1)
-        data_set = DataSet(path=self.path, name=self.name, revision=self.revision, splits=tuple(self._split_names().items()))
-        groups = {name: self._rows(name, split) for name, split in data_set.load(cache).items()}
+        names = {"test": self.test_split, "dev": self.dev_split, "train": self.train_split}
+        data_set = DataSet(path=self.path, name=self.name, revision=self.revision, splits=tuple(names.items()))
+        groups: dict[str, list[Row]] = {}
+        for name, split in data_set.load(cache).items():
+            where = f"{self.path}, split '{names[name]}'"
+            need_columns(where, (self.source, self.target), split.column_names)
+            to_name = getattr(split.features[self.target], "int2str", None)  # classes have names; -1 is a hidden label
+            try:
+                sources = [text_of(value) for value in split[self.source]]
+                targets = [
+                    text_of(value if to_name is None else to_name(value) if value not in (None, -1) else None)
+                    for value in split[self.target]
+                ]
+            except TypeError as e:
+                raise DataError(f"{where}: a cell of '{self.source}' or '{self.target}' {e}") from e
+            rows = enumerate(zip(sources, targets, strict=True))
+            groups[name] = [Row(where=f"{where}, row {i}", source=source or "", target=target) for i, (source, target) in rows]
         progress(f"loading {self.path}", 1, 1)
         sifted = sift(groups, pool_from="train")
-        for name, split in self._split_names().items():
+        for name, shown in names.items():
             if not sifted.labelled[name]:
-                raise DataError(f"{self.path}: no row with both a source and a target is left of the split '{split}'; repeats do not count")
+                raise DataError(f"{self.path}: no row with both a source and a target is left of the split '{shown}'; repeats do not count")
         hidden, train = divide(sifted.labelled["train"], (self.pool_fraction,))
         pool = sifted.unlabelled + [Example(e.id, e.source) for e in hidden]
         return self.capped(train, pool, sifted.labelled["dev"], sifted.labelled["test"], sifted.notes)
@@ -70,20 +81,3 @@ class Hub(Capped):
     def trivial_rules(self, train: Sequence[Example]) -> Mapping[str, Rule]:  # noqa: ARG002 - these rules learn nothing
         """Return the first `lead_words` words, and the first sentence."""
         return {f"first {self.lead_words} words": first_words(self.lead_words), "first sentence": first_sentence}
-
-    def _split_names(self) -> dict[str, str]:
-        return {"test": self.test_split, "dev": self.dev_split, "train": self.train_split}
-
-    def _rows(self, name: str, split: Any) -> list[Row]:
-        where = f"{self.path}, split '{self._split_names()[name]}'"
-        need_columns(where, (self.source, self.target), split.column_names)
-        label = split.features[self.target]
-        names = label.int2str if hasattr(label, "int2str") else None  # classes have names; -1 is a hidden label
-        try:
-            sources = [text_of(value) for value in split[self.source]]
-            targets = [
-                text_of(value if names is None else names(value) if value not in (None, -1) else None) for value in split[self.target]
-            ]
-        except TypeError as e:
-            raise DataError(f"{where}: a cell of '{self.source}' or '{self.target}' {e}") from e
-        return [Row(where=f"{where}, row {i}", source=s or "", target=t) for i, (s, t) in enumerate(zip(sources, targets, strict=True))]

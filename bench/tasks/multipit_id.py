@@ -12,21 +12,17 @@ from bench.tasks._class_labels import ClassLabels
 class MultipitId(ClassLabels):
     """'sentence1: ... sentence2: ...' -> YES or NO: MultiPIT's paraphrase identification.
 
-    The data is that of Dou, Jiang, Xu 2022 (arXiv 2210.03235) as Kang, Xu, Ritter 2023 use it. Their test
-    file has 11,530 rows.
+    The data is that of Dou, Jiang, Xu 2022 (arXiv 2210.03235) as Kang, Xu, Ritter 2023 use it. Their test file has 11,530 rows.
 
-    A limit: pairs share sentences. Where test is split off `train` by hash, a sentence of test can occur in
-    train with another partner.
+    A limit: pairs share sentences. Where test is split off `train` by hash, a sentence of test can occur in train with another partner.
 
-    A trap: published cells of 53.1 and 46.9 are the constants, all YES (6,120 of 11,530) and all NO. See the
-    metric `classification`.
+    A trap: published cells of 53.1 and 46.9 are the constants, all YES (6,120 of 11,530) and all NO. See the metric `classification`.
     """
 
     prefix: str = "multipit_id: "
     """Text before every source that a model reads."""
     max_target_tokens: int = Field(default=8, ge=2)
-    """Longest label and output, in the model's own tokens; longer ones are cut. A class has 4 of T5's tokens
-    or fewer."""
+    """Longest label and output, in the model's own tokens; longer ones are cut. A class has 4 of T5's tokens or fewer."""
     label_usd: float | None = Field(default=0.200, ge=0)
     """Price of one label in dollars, as the authors estimate it."""
     train: str = "multipit_id_train_all.json"

@@ -22,9 +22,8 @@ class Wlp(JsonLinesFolder):
     The data is wet-lab protocols (WLP, Kulkarni et al. 2018) with entities of 18 types as text, as Kang, Xu,
     Ritter 2023 use them. The metric `entity_types` scores it.
 
-    Limits: an entity is identified by its text alone. Its position in the sentence is lost, and nested
-    entities cannot be expressed. T5's vocabulary lacks some characters of this domain, so a T5 cannot write
-    every target (see the metric).
+    Limits: an entity is identified by its text alone. Its position in the sentence is lost, and nested entities cannot be expressed. T5's
+    vocabulary lacks some characters of this domain, so a T5 cannot write every target (see the metric).
 
     There are three traps:
 
@@ -48,8 +47,7 @@ class Wlp(JsonLinesFolder):
     """File of the test examples. Null: `test_fraction` of `train`."""
 
     def trivial_rules(self, train: Sequence[Example]) -> Mapping[str, Rule]:
-        """Return a dictionary of the entities of `train`, and every word as an entity of the most common
-        type.
+        """Return a dictionary of the entities of `train`, and every word as an entity of the most common type.
 
         On the test file the dictionary of the first 100, 1,000 and 3,865 sentences of the train split has an
         `entity_type_f1` of 22.2, 39.1 and 46.1 and a `span_f1` of 32.8, 52.5 and 54.6. T5-Small on 100, 1,000
@@ -69,8 +67,7 @@ class Wlp(JsonLinesFolder):
 
 
 def _known(source: str, dictionary: Mapping[Words, str]) -> Iterator[tuple[str, str]]:
-    """Yield (entity, type) for the dictionary's entities in a source, without case. They are found from the
-    left, the longest first."""
+    """Yield (entity, type) for the dictionary's entities in a source, without case. They are found from the left, the longest first."""
     tokens = list(_TOKEN.finditer(source))
     words = [token.group().lower() for token in tokens]
     longest = max(map(len, dictionary), default=0)

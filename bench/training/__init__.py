@@ -1,2 +1,1 @@
-"""What strategies compose: models, shrinking, FLOPs, batches, losses, one training loop, generation, and
-recipes."""
+"""What strategies compose: models, shrinking, FLOPs, batches, losses, one training loop, generation, and recipes."""

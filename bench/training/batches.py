@@ -3,9 +3,8 @@
     encoder-decoder    source: prefix, document, as the tokenizer ends it    target: label, as the tokenizer ends it
     decoder-only       source: prefix, document, a new line                  target: label, the end token
 
-A decoder-only model reads both as one text. Its answer begins after the new line, which stays when a document
-is cut. The new line is encoded separately, so that it is the same token after any document, also in
-generation. Tokenizers of such models add no end token.
+A decoder-only model reads both as one text. Its answer begins after the new line, which stays when a document is cut. The new line is
+encoded separately, so that it is the same token after any document, also in generation. Tokenizers of such models add no end token.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +28,7 @@ IGNORED = -100
 """Label of a padded position, for which no loss is computed."""
 
 BUCKET = 16
-"""Number of batches whose examples are sorted by length together: enough to avoid padding, few enough to keep
-the order random."""
+"""Number of batches whose examples are sorted by length together: enough to avoid padding, few enough to keep the order random."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +41,7 @@ class Encoded:
 
 @functools.lru_cache(maxsize=4)  # a forecast and the later training need the same
 def encode(folder: Path, examples: tuple[Example, ...], prefix: str, max_source_tokens: int, max_target_tokens: int) -> tuple[Encoded, ...]:
-    """Return the tokens of labelled examples, by the tokenizer in `folder`. Raises DataError where one has no
-    target."""
+    """Return the tokens of labelled examples, by the tokenizer in `folder`. Raises DataError where one has no target."""
     for example in examples:
         if example.target is None:
             raise DataError(f"example {example.id} has no target, so nothing can be learnt from it")
@@ -89,27 +85,23 @@ def encode_sources(folder: Path, examples: tuple[Example, ...], prefix: str, max
 def plan_batches(data: Sequence[Encoded], batch_size: int, epochs: int, min_steps: int, seed: int) -> list[list[int]]:
     """Return positions in `data` for each step. The same lengths and seed give the same plan.
 
-    Every epoch is shuffled anew, cut into groups of 16 batches, sorted by length within a group, and its
-    batches are shuffled. Where `epochs` give fewer than `min_steps` steps, further epochs follow until there
-    are that many.
+    Every epoch is shuffled anew, cut into groups of 16 batches, sorted by length within a group, and its batches are shuffled. Where
+    `epochs` give fewer than `min_steps` steps, further epochs follow until there are that many.
     """
     if not data:
         raise DataError("there is no example to train on")
     order = random.Random(seed)  # noqa: S311 - no secret
     steps = max(epochs * math.ceil(len(data) / batch_size), min_steps)
-    endless = chain.from_iterable(_epoch(data, batch_size, order) for _ in range(steps))
-    return list(islice(endless, steps))
-
-
-def _epoch(data: Sequence[Encoded], batch_size: int, order: random.Random) -> list[list[int]]:
-    shuffled = list(range(len(data)))
-    order.shuffle(shuffled)
-    batches = []
-    for start in range(0, len(shuffled), BUCKET * batch_size):
-        group = sorted(shuffled[start : start + BUCKET * batch_size], key=lambda i: (len(data[i].source), len(data[i].target)))
-        batches += [group[at : at + batch_size] for at in range(0, len(group), batch_size)]
-    order.shuffle(batches)
-    return batches
+    plan: list[list[int]] = []
+    while len(plan) < steps:
+        shuffled, batches = list(range(len(data))), []
+        order.shuffle(shuffled)
+        for start in range(0, len(shuffled), BUCKET * batch_size):
+            group = sorted(shuffled[start : start + BUCKET * batch_size], key=lambda i: (len(data[i].source), len(data[i].target)))
+            batches += [group[at : at + batch_size] for at in range(0, len(group), batch_size)]
+        order.shuffle(batches)
+        plan += batches
+    return plan[:steps]
 
 
 def pad(rows: Sequence[Sequence[int]], value: int, left: bool = False) -> torch.Tensor:
@@ -121,12 +113,10 @@ def pad(rows: Sequence[Sequence[int]], value: int, left: bool = False) -> torch.
 
 
 def collate(batch: Sequence[Encoded], config: Any, device: str) -> dict[str, torch.Tensor]:
-    """Return the input of `forward`: input_ids and attention_mask (batch, source), and labels (batch,
-    target).
+    """Return the input of `forward`: input_ids and attention_mask (batch, source), and labels (batch, target).
 
-    `config` is that of a loaded model. Labels are -100 at padding. For a decoder-only model all three are
-    (batch, source + target). Every example's target directly follows its source, and labels are -100 on the
-    sources as well.
+    `config` is that of a loaded model. Labels are -100 at padding. For a decoder-only model all three are (batch, source + target). Every
+    example's target directly follows its source, and labels are -100 on the sources as well.
     """
     if config.is_encoder_decoder:
         inputs, labels = [e.source for e in batch], [e.target for e in batch]

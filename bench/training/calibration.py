@@ -15,8 +15,7 @@ UNLIMITED = Limit(meter=WALL)
 
 
 def smaller_batch(batch: int, flops: float, at_most: float) -> int:
-    """Return how many examples of a batch take no more FLOPs than `at_most`; at least 1. The whole batch
-    takes `flops`."""
+    """Return how many examples of a batch take no more FLOPs than `at_most`; at least 1. The whole batch takes `flops`."""
     return batch if flops <= at_most else max(1, math.floor(batch * at_most / flops))
 
 

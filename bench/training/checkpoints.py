@@ -1,11 +1,9 @@
 """Checks, loads and saves models on disk, encoder-decoder and decoder-only (causal) ones.
 
-Three known bugs are prevented here, each with a test (Pegasus positions: transformers #44448, fixed by
-#44571; T5 tying: #43681, #48154):
+Three known bugs are prevented here, each with a test (Pegasus positions: transformers #44448, fixed by #44571; T5 tying: #43681, #48154):
 
-- T5 v1.1 and Flan-T5 have a separate output layer, but transformers' T5Config reports tied whatever
-  config.json holds. The state of the loaded weights is written back into the config, so that a save and a
-  reload keep it.
+- T5 v1.1 and Flan-T5 have a separate output layer, but transformers' T5Config reports tied whatever config.json holds. The state of the
+  loaded weights is written back into the config, so that a save and a reload keep it.
 - Pegasus' positions are a formula, not weights. `load` refuses a model with other positions.
 - A tensor that the checkpoint lacks would keep random values. `load` refuses that too.
 """
@@ -26,8 +24,7 @@ from bench.system.one_line import first_line
 from bench.training.model_folder import check_folder
 
 DROPOUTS = ("dropout_rate", "dropout", "attention_dropout", "activation_dropout")
-"""The families' names for dropout rates. T5 has the first, BART and Pegasus the others, Llama and Qwen2 only
-that of attention."""
+"""The families' names for dropout rates. T5 has the first, BART and Pegasus the others, Llama and Qwen2 only that of attention."""
 
 STARTS_AND_ENDS = ("decoder_start_token_id", "bos_token_id", "eos_token_id", "pad_token_id", "forced_bos_token_id")
 """The generation settings of a checkpoint that are kept; `generation` explains why."""
@@ -46,8 +43,7 @@ def read_config(folder: Path) -> Any:
 
 
 def load_tokenizer(folder: Path) -> Any:
-    """Return the tokenizer of a folder. Raises CheckpointError where its files cannot be read, or it has no
-    end token."""
+    """Return the tokenizer of a folder. Raises CheckpointError where its files cannot be read, or it has no end token."""
     from transformers import AutoTokenizer
 
     try:
@@ -66,12 +62,22 @@ def model_class(config: Any) -> Any:
     return AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
 
 
-def load(folder: Path, dropout: float | None = None) -> tuple[Any, Any]:
-    """Return (model, tokenizer) from a checked folder: fp32, in eval mode, on the CPU.
+def with_one_gelu(model: Any) -> Any:
+    """Return the model with torch's own operator for the tanh form of GELU. transformers takes eight operations for it.
 
-    `dropout` replaces all dropout rates of the checkpoint; None keeps them. Raises CheckpointError where
-    weights are missing, of the wrong shape, or damaged.
+    T5 v1.1, Flan-T5 and mT5 have it in every layer. The numbers are the same except for rounding.
     """
+    from transformers.activations import NewGELUActivation
+
+    for name, module in list(model.named_modules()):
+        if isinstance(module, NewGELUActivation):
+            model.set_submodule(name, torch.nn.GELU(approximate="tanh"))
+    return model
+
+
+def load(folder: Path, dropout: float | None = None) -> tuple[Any, Any]:
+    """Return (model, tokenizer) from a checked folder: fp32, in eval mode, on the CPU. `dropout` replaces all dropout rates of the
+    checkpoint; None keeps them. Raises CheckpointError where weights are missing, of the wrong shape, or damaged."""
     from safetensors import SafetensorError
 
     config = read_config(folder)
@@ -95,11 +101,12 @@ def load(folder: Path, dropout: float | None = None) -> tuple[Any, Any]:
     for what in ("missing_keys", "mismatched_keys"):
         if seen[what]:
             raise CheckpointError(f"{folder}: {what.replace('_', ' ')} in the weights, e.g. {sorted(seen[what])[0]}")
-    _check_positions(model, folder)
+    if not all(are_sinusoids(weight.detach()) for weight in _sinusoidal_positions(model)):
+        raise CheckpointError(f"{folder}: the sinusoidal positions differ from the formula")
     tokenizer = load_tokenizer(folder)
     _write_down(model, tokenizer)
     model.generation_config = _starts_and_ends(model.generation_config, model.config, tokenizer)
-    return model.eval(), tokenizer
+    return with_one_gelu(model).eval(), tokenizer
 
 
 def read_generation_config(folder: Path) -> Any:
@@ -121,11 +128,8 @@ def save(model: Any, tokenizer: Any, folder: Path) -> None:
 
 
 def untie(model: Any) -> None:
-    """Give the model a separate, randomly initialised output layer.
-
-    Passing tie_word_embeddings=False to T5Config does not do that: it only turns off the scaling of the
-    decoder's output.
-    """
+    """Give the model a separate, randomly initialised output layer. Passing tie_word_embeddings=False to T5Config does not do that: it only
+    turns off the scaling of the decoder's output."""
     head = model.get_output_embeddings()
     model.set_output_embeddings(torch.nn.Linear(head.in_features, head.out_features, bias=False))
     model.config.tie_word_embeddings = False
@@ -138,30 +142,24 @@ def head_is_tied(model: Any) -> bool:
 
 
 def count_parameters(model: Any) -> int:
-    """Return the number of trainable parameters. A tied one counts once. Pegasus' positions are a formula and
-    do not count."""
+    """Return the number of trainable parameters. A tied one counts once. Pegasus' positions are a formula and do not count."""
     fixed = {id(p) for p in _sinusoidal_positions(model)}
     return sum(p.numel() for p in model.parameters() if id(p) not in fixed)
 
 
 def _write_down(model: Any, tokenizer: Any) -> None:
-    """Correct and complete the config.
-
-    Llama has no padding token. Its end token is used for padding, and masks distinguish the two.
-    """
+    """Correct and complete the config. Llama has no padding token. Its end token is used for padding, and masks distinguish the two."""
     model.config.tie_word_embeddings = head_is_tied(model)
     if model.config.pad_token_id is None:
         model.config.pad_token_id = tokenizer.eos_token_id
 
 
 def _sinusoidal_positions(model: Any) -> list[torch.nn.Parameter]:
-    modules = [m for m in model.modules() if type(m).__name__.endswith("SinusoidalPositionalEmbedding")]
-    return [m.weight for m in modules]
+    return [m.weight for m in model.modules() if type(m).__name__.endswith("SinusoidalPositionalEmbedding")]
 
 
 def sinusoids(positions: int, width: int) -> torch.Tensor:
-    """Return Pegasus' positions, (positions, width): sines in the first half, cosines in the second (Zhang et
-    al. 2020; T2T)."""
+    """Return Pegasus' positions, (positions, width): sines in the first half, cosines in the second (Zhang et al. 2020; T2T)."""
     rates = 10000.0 ** (-torch.arange(0, width, 2, dtype=torch.float64) / width)
     angles = torch.arange(positions, dtype=torch.float64)[:, None] * rates
     return torch.cat([angles.sin(), angles.cos()[:, : width // 2]], dim=1).float()
@@ -172,12 +170,6 @@ def are_sinusoids(weight: torch.Tensor) -> bool:
     return weight.ndim == 2 and torch.allclose(weight, sinusoids(*weight.shape), atol=1e-4)
 
 
-def _check_positions(model: Any, folder: Path) -> None:
-    for weight in _sinusoidal_positions(model):
-        if not are_sinusoids(weight.detach()):
-            raise CheckpointError(f"{folder}: the sinusoidal positions differ from the formula")
-
-
 def _starts_and_ends(given: Any, config: Any, tokenizer: Any) -> Any:
     """Return the generation settings `given` without anything but the start and end tokens."""
     from transformers import GenerationConfig
@@ -186,15 +178,9 @@ def _starts_and_ends(given: Any, config: Any, tokenizer: Any) -> Any:
     for name in ("decoder_start_token_id", "pad_token_id"):
         if kept[name] is None:
             kept[name] = getattr(config, name, None)
-    kept["eos_token_id"] = _ends(given, tokenizer)
+    end = kept["eos_token_id"]  # training ends an output with the tokenizer's end token, so that one counts beside the checkpoint's
+    kept["eos_token_id"] = list(dict.fromkeys([*([end] if isinstance(end, int) else end or []), tokenizer.eos_token_id]))
     return GenerationConfig(**{name: value for name, value in kept.items() if value is not None})
-
-
-def _ends(given: Any, tokenizer: Any) -> list[int]:
-    """Return the tokens that end an output: those of the checkpoint, and that of the tokenizer, which
-    training uses."""
-    end = given.eos_token_id
-    return list(dict.fromkeys([*([end] if isinstance(end, int) else end or []), tokenizer.eos_token_id]))
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """Pretraining examples made from plain text, in the way of each model family.
 
-Each function takes one piece of text and a random number generator, and returns an Encoded: the model's input
-and its target.
+Each function takes one piece of text and a random number generator, and returns an Encoded: the model's input and its target.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from itertools import accumulate, chain, pairwise
 from pathlib import Path
 from typing import Any
@@ -21,44 +21,37 @@ from bench.training.batches import Encoded
 from bench.training.checkpoints import load_tokenizer, read_config
 
 NOISE_DENSITY, MEAN_SPAN = 0.15, 3.0
-"""Share of the tokens that are removed, and mean length of a gap, as in T5 (Raffel et al. 2020, section
-3.3.4)."""
+"""Share of the tokens that are removed, and mean length of a gap, as in T5 (Raffel et al. 2020, section 3.3.4)."""
 
 GAP_SHARE = 0.3
-"""Share of the sentences that are removed, at least one, as in Pegasus-base (Zhang et al. 2020, section 6.1).
-"""
+"""Share of the sentences that are removed, at least one, as in Pegasus-base (Zhang et al. 2020, section 6.1)."""
 
 Corrupt = Callable[[int, random.Random], Encoded]
 """(number of the piece, generator) -> example."""
 
 
-def pieces(folder: Path, documents: Sequence[Example], tokens: int) -> tuple[int, Corrupt]:
+@lru_cache(maxsize=8)  # a forecast and the training after it ask for the same pieces
+def pieces(folder: Path, documents: tuple[Example, ...], tokens: int) -> tuple[int, Corrupt]:
     """Return the number of pieces of at most `tokens` tokens, and a function that makes an example of each.
 
-    T5 and mT5 fill gaps in running text. Pegasus writes the sentences that were removed from a document. A
-    decoder-only model continues the text. Raises CheckpointError for other families, and where the tokenizer
-    lacks the tokens that mark a gap.
+    T5 and mT5 fill gaps in running text. Pegasus writes the sentences that were removed from a document. A decoder-only model continues the
+    text. Raises CheckpointError for other families, and where the tokenizer lacks the tokens that mark a gap.
     """
     family, tokenizer = read_config(folder).model_type, load_tokenizer(folder)
     if family == "pegasus":
         return _gap_sentences(tokenizer, documents, tokens)
     if family in ("t5", "mt5"):
-        sentinels = _sentinels(tokenizer, folder)
+        vocabulary = tokenizer.get_vocab()
+        spellings = ([f"<extra_id_{i}>", f"▁<extra_id_{i}>"] for i in range(100))  # mT5's are words, which begin with ▁
+        sentinels = tuple(vocabulary[name] for both in spellings for name in both if name in vocabulary)
+        if len(sentinels) < 100:
+            raise CheckpointError(f"{folder}: the tokenizer has {len(sentinels)} of T5's 100 sentinels <extra_id_0>, ..., <extra_id_99>")
         running = _running_text(tokenizer, documents, tokens)
         return len(running), lambda i, rng: span_corruption(running[i], rng, sentinels, tokenizer.eos_token_id)
     if family == "bart":
         raise CheckpointError(f"{folder}: going on with BART's pretraining (text infilling) is not built; use T5, Pegasus or a decoder")
     running = _running_text(tokenizer, documents, tokens)
     return len(running), lambda i, _: Encoded((), tuple(running[i]))
-
-
-def _sentinels(tokenizer: Any, folder: Path) -> tuple[int, ...]:
-    vocabulary = tokenizer.get_vocab()
-    spellings = ([f"<extra_id_{i}>", f"▁<extra_id_{i}>"] for i in range(100))  # mT5's are words, which begin with ▁
-    found = tuple(vocabulary[name] for both in spellings for name in both if name in vocabulary)
-    if len(found) < 100:
-        raise CheckpointError(f"{folder}: the tokenizer has {len(found)} of T5's 100 sentinels <extra_id_0>, ..., <extra_id_99>")
-    return found
 
 
 def _running_text(tokenizer: Any, documents: Sequence[Example], tokens: int) -> list[list[int]]:
@@ -71,12 +64,10 @@ def _running_text(tokenizer: Any, documents: Sequence[Example], tokens: int) -> 
 
 
 def span_corruption(tokens: Sequence[int], rng: random.Random, sentinels: Sequence[int], end: int) -> Encoded:
-    """Cut gaps of random lengths at random places. A sentinel marks each gap, and the target holds the
-    removed tokens after their sentinel.
+    """Cut gaps of random lengths at random places. A sentinel marks each gap, and the target holds the removed tokens after their sentinel.
 
-    This follows T5's preprocessors.random_spans_noise_mask. The length of the text fixes the number of
-    removed tokens and of gaps. Removed and kept tokens are both cut at random into that number of parts. The
-    text begins with a kept part.
+    This follows T5's preprocessors.random_spans_noise_mask. The length of the text fixes the number of removed tokens and of gaps. Removed
+    and kept tokens are both cut at random into that number of parts. The text begins with a kept part.
     """
     noise = min(max(round(len(tokens) * NOISE_DENSITY), 1), len(tokens) - 1)
     gaps = min(max(round(noise / MEAN_SPAN), 1), len(sentinels) - 1, len(tokens) - noise)
@@ -92,7 +83,6 @@ def span_corruption(tokens: Sequence[int], rng: random.Random, sentinels: Sequen
 
 
 def _parts(total: int, count: int, rng: random.Random) -> list[int]:
-    """Cut `total` at random into `count` parts of at least 1."""
     cuts = sorted(rng.sample(range(1, total), count - 1))
     return [b - a for a, b in pairwise([0, *cuts, total])]
 
@@ -114,12 +104,8 @@ def _gap_sentences(tokenizer: Any, documents: Sequence[Example], tokens: int) ->
 
 
 def principal_sentences(sentences: Sequence[str]) -> frozenset[int]:
-    """Return the positions of the principal sentences: those with the highest ROUGE-1 F1 against the rest of
-    the document.
-
-    Each sentence is scored independently: 'Ind-Orig' of Zhang et al. 2020 (PEGASUS, section 3.1.1). Ties go
-    to the first sentence.
-    """
+    """Return the positions of the principal sentences: those with the highest ROUGE-1 F1 against the rest of the document. Each sentence is
+    scored independently: 'Ind-Orig' of Zhang et al. 2020 (PEGASUS, section 3.1.1). Ties go to the first sentence."""
     words = [Counter(re.findall(r"\w+", sentence.lower())) for sentence in sentences]
     everything = sum(words, Counter())
 

@@ -11,6 +11,7 @@ from bench.contracts import ITEMS, BuildContext, Example, OutputLengths
 from bench.errors import FIRST_DOES_NOT_FIT, OverBudget
 from bench.training.batches import Encoded, encode, plan_batches
 from bench.training.calibration import CALIBRATION_STEPS, sample
+from bench.training.encoder_states import room_for
 from bench.training.loop import Planned, step_flops
 from bench.training.output_lengths import with_expected_labels
 from bench.training.recipes import Trained
@@ -40,11 +41,17 @@ class Finetuned(Trained):
     def expected_flops(self, lengths: OutputLengths, context: BuildContext) -> float | None:
         if not lengths.concern(self.examples):
             return None
-        longest, _ = self.plan(context)
+        longest, order = self.plan(context)
         expected = with_expected_labels(longest, self.examples, lengths, self.tokenizer_folder(context.cache, 0), self.max_target_tokens)
         flops, objective = self.flop_model(context.cache), self.objective(context, ready=False)
-        share = step_flops(expected, flops, self.tuning, objective) / step_flops(longest, flops, self.tuning, objective)
-        return share * self.forecast_flops(context)
+        kept = {one.source for one in longest} if self.room_for_states(context) else ()
+        passes = sum(map(len, order.batches)) / len(longest)
+
+        def whole(data: Sequence[Encoded]) -> float:
+            first = step_flops(data, flops, self.tuning, objective)
+            return first + (passes - 1) * step_flops(data, flops, self.tuning, objective, kept)
+
+        return self.forecast_flops(context) * whole(expected) / whole(longest)
 
     def ceiling_flops(self, context: BuildContext) -> float:
         """Return the most FLOPs where some examples are shorter or missing: `min_steps` then repeats the others."""
@@ -52,6 +59,11 @@ class Finetuned(Trained):
         flops, objective = self.flop_model(context.cache), self.objective(context, ready=False)
         costs = sorted((step_flops([one], flops, self.tuning, objective) for one in data), reverse=True)
         return max(self.forecast_flops(context), self.tuning.min_steps * math.fsum(costs[: self.tuning.batch_size]))
+
+    def room_for_states(self, context: BuildContext) -> int:
+        if not self.tuning.encodes_once or self.objective(context, ready=False).reads_layers:
+            return 0
+        return room_for(self.plan(context)[0])
 
     def calibration_run(self, step_flops: float, context: BuildContext) -> Self:
         short = super().calibration_run(step_flops, context)

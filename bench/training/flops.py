@@ -1,15 +1,15 @@
 """Model FLOPs of an encoder-decoder or a decoder-only model, computed from its config alone.
 
-The convention is that of PaLM (Chowdhery et al. 2022, appendix B): count what the model needs, not what the
-hardware did. Each multiply-add of the linear layers and of the two attention products counts as two FLOPs.
-The causal mask brings no discount. Padding, recomputation, normalisation, softmax and the optimiser do not
-count. Therefore a figure depends only on shapes and on the numbers of real tokens, and is the same on every
-machine.
+The convention is that of PaLM (Chowdhery et al. 2022, appendix B): count what the model needs, not what the hardware did. Each multiply-add
+of the linear layers and of the two attention products counts as two FLOPs. The causal mask brings no discount. Padding, recomputation,
+normalisation, softmax and the optimiser do not count. Therefore a figure depends only on shapes and on the numbers of real tokens, and is
+the same on every machine.
 
     forward          encoder(s) + cross keys and values(s) + decoder(s, t) + head(t)
     training         3 x where weights learn: forward, gradient of the inputs, gradient of the weights
                      embeddings frozen: head 2 x (its inputs still need their gradient)
-                     encoder frozen: encoder 1 x; cross keys and values 2 x (their inputs need no gradient)
+                     encoder frozen: encoder 1 x, or only once for each source where its states are kept;
+                     cross keys and values 2 x (their inputs need no gradient)
                      LoRA: weights 2 x (forward, gradient of the inputs), their adapters 3 x, head 2 x;
                      1 x less for both where no input needs a gradient: queries, keys and values of first
                      layers, cross keys and values beside a frozen encoder
@@ -70,19 +70,19 @@ class Linears:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Adaptable:
-    """The linear layers that get LoRA adapters."""
+class Stack:
+    """Totals over the layers of an encoder or a decoder."""
 
-    encoder: Linears = Linears()
-    """All linear layers of the encoder."""
-    encoder_first: Linears = Linears()
-    """Queries, keys and values of the encoder's first layer, which `encoder` includes."""
+    linear: Linears = Linears()
+    """All linear layers but the keys and values of cross-attention."""
+    first: Linears = Linears()
+    """Queries, keys and values of the first layer, which `linear` includes."""
+    pairs: int = 0
+    """FLOPs of self-attention per pair of tokens."""
     cross: Linears = Linears()
     """Keys and values of cross-attention."""
-    decoder: Linears = Linears()
-    """The other linear layers of the decoder."""
-    decoder_first: Linears = Linears()
-    """Queries, keys and values of the decoder's first layer, which `decoder` includes."""
+    cross_pairs: int = 0
+    """FLOPs of cross-attention per pair of tokens."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,72 +105,59 @@ class FlopModel:
     """Output layer, per target token."""
     causal: bool = False
     """Whether the model is decoder-only. Its target is then source and target together."""
-    adaptable: Adaptable = Adaptable()
-    """The layers that LoRA adapts."""
+    stacks: tuple[Stack, Stack] = (Stack(), Stack())
+    """Encoder and decoder, whose linear layers LoRA adapts."""
 
     def forward(self, source: int, target: int) -> int:
         """Return the FLOPs of one forward pass over one example, with all target positions at once."""
-        source, target = self._stacks(source, target)
-        return self._encode(source) + self.cross * source + self._decode(source, target) + self.head * target
+        source, target = self._lengths(source, target)
+        return self.encoding(source) + self.cross * source + self._decode(source, target) + self.head * target
 
     def adapters(self, source: int, target: int, freeze: Freeze, rank: int) -> int:
-        """Return the FLOPs of the LoRA adapters in one forward pass over one example. `forward` does not
-        include them."""
-        source, target = self._stacks(source, target)
-        encoder = 0 if freeze == "encoder" else self.adaptable.encoder.adapters(rank)
-        return (encoder + self.adaptable.cross.adapters(rank)) * source + self.adaptable.decoder.adapters(rank) * target
+        """Return the FLOPs of the LoRA adapters in one forward pass over one example. `forward` does not include them."""
+        source, target = self._lengths(source, target)
+        encoder, decoder = self.stacks
+        adapted = 0 if freeze == "encoder" else encoder.linear.adapters(rank)
+        return (adapted + decoder.cross.adapters(rank)) * source + decoder.linear.adapters(rank) * target
 
     def training(self, source: int, target: int, freeze: Freeze = "none", rank: int = 0) -> int:
-        """Return the FLOPs of the forward and backward pass of one example.
-
-        `rank` is the rank of LoRA's adapters, or 0 where the weights themselves are trained. Raises
-        CheckpointError where the encoder is to be frozen and the model has none.
-        """
+        """Return the FLOPs of the forward and backward pass of one example. `rank` is the rank of LoRA's adapters, or 0 where the weights
+        themselves are trained. Raises CheckpointError where the encoder is to be frozen and the model has none."""
         check_freeze(freeze, self.causal)
-        source, target = self._stacks(source, target)
+        source, target = self._lengths(source, target)
         if rank:
             return self._adapting(source, target, freeze == "encoder", rank)
-        encoder_passes = 1 if freeze == "encoder" else 3
-        cross_passes = 2 if freeze == "encoder" else 3
+        encoder_passes, cross_passes = (1, 2) if freeze == "encoder" else (3, 3)
         head_passes = 3 if freeze == "none" else 2
-        return (
-            encoder_passes * self._encode(source)
-            + cross_passes * self.cross * source
-            + 3 * self._decode(source, target)
-            + head_passes * self.head * target
-        )
+        encoder = encoder_passes * self.encoding(source) + cross_passes * self.cross * source
+        return encoder + 3 * self._decode(source, target) + head_passes * self.head * target
 
     def _adapting(self, source: int, target: int, encoder_frozen: bool, rank: int) -> int:
-        layers = self.adaptable
-        decoder = layers.decoder.adapted(rank) - layers.decoder_first.gradient_of_inputs(rank)
-        cross = layers.cross.adapted(rank) - (layers.cross.gradient_of_inputs(rank) if encoder_frozen else 0)
-        encoder = layers.encoder.adapted(rank) - layers.encoder_first.gradient_of_inputs(rank)
-        return (
-            (self._encode(source) if encoder_frozen else encoder * source + 3 * self.encoder_pairs * source * source)
-            + cross * source
-            + decoder * target
-            + 3 * (self.decoder_pairs * target * target + self.cross_pairs * source * target)
-            + 2 * self.head * target
-        )
+        encoder, decoder = self.stacks
+        writing = decoder.linear.adapted(rank) - decoder.first.gradient_of_inputs(rank)
+        cross = decoder.cross.adapted(rank) - (decoder.cross.gradient_of_inputs(rank) if encoder_frozen else 0)
+        reading = encoder.linear.adapted(rank) - encoder.first.gradient_of_inputs(rank)
+        pairs = 3 * (self.decoder_pairs * target * target + self.cross_pairs * source * target)
+        encoding = self.encoding(source) if encoder_frozen else reading * source + 3 * self.encoder_pairs * source * source
+        return encoding + cross * source + writing * target + pairs + 2 * self.head * target
 
     def generation(self, source: int, target: float, beams: int = 1) -> float:
-        """Return the FLOPs of generating `target` tokens with a key-value cache.
-
-        `target` is 1 or more and includes the end token. It may be a fraction where it is an estimate.
-        """
+        """Return the FLOPs of generating `target` tokens with a key-value cache. `target` is 1 or more and includes the end token. It may
+        be a fraction where it is an estimate."""
         if self.causal:
             steps = target - 1  # the pass over the source gives the first token
             pairs = self.decoder_pairs * (source + target / 2) * steps
             return beams * (self._decode(0, source) + self.decoder * steps + pairs + self.head * target)
         steps = (self.decoder + self.head + self.cross_pairs * source) * target
         pairs = self.decoder_pairs * target * (target + 1) / 2
-        return self._encode(source) + beams * (self.cross * source + steps + pairs)
+        return self.encoding(source) + beams * (self.cross * source + steps + pairs)
 
-    def _stacks(self, source: int, target: int) -> tuple[int, int]:
+    def _lengths(self, source: int, target: int) -> tuple[int, int]:
         """Return how many tokens go through the encoder and how many through the decoder."""
         return (0, source + target) if self.causal else (source, target)
 
-    def _encode(self, source: int) -> int:
+    def encoding(self, source: int) -> int:
+        """Return the FLOPs of one forward pass of the encoder over one example. 0 for a decoder-only model."""
         return self.encoder * source + self.encoder_pairs * source * source
 
     def _decode(self, source: int, target: int) -> int:
@@ -190,7 +177,7 @@ def _count(config_json: str) -> FlopModel:
     with torch.device("meta"):
         model = model_class(config).from_config(config)
     causal = not config.is_encoder_decoder
-    encoder = _Stack() if causal else _walk(model.get_encoder())
+    encoder = Stack() if causal else _walk(model.get_encoder())
     decoder = _walk(model.get_decoder())
     return FlopModel(
         encoder=encoder.linear.flops,
@@ -201,48 +188,30 @@ def _count(config_json: str) -> FlopModel:
         cross_pairs=decoder.cross_pairs,
         head=_linear(model.get_output_embeddings()).flops,
         causal=causal,
-        adaptable=Adaptable(
-            encoder=encoder.linear, encoder_first=encoder.first, cross=decoder.cross, decoder=decoder.linear, decoder_first=decoder.first
-        ),
+        stacks=(encoder, decoder),
     )
 
 
-@dataclass(kw_only=True)
-class _Stack:
-    """Totals over the layers of one stack."""
-
-    linear: Linears = Linears()
-    """All linear layers but the keys and values of cross-attention."""
-    first: Linears = Linears()
-    """Queries, keys and values of the first layer, which `linear` includes."""
-    pairs: int = 0
-    """FLOPs of self-attention per pair of tokens."""
-    cross: Linears = Linears()
-    """Keys and values of cross-attention."""
-    cross_pairs: int = 0
-    """FLOPs of cross-attention per pair of tokens."""
-
-
-def _walk(stack: Any) -> _Stack:
-    found = _Stack()
+def _walk(stack: Any) -> Stack:
+    linear, first, cross, pairs, cross_pairs = Linears(), Linears(), Linears(), 0, 0
     for path, module in stack.named_modules():
         if not isinstance(module, torch.nn.Linear):
             continue
         *parents, name = path.split(".")
         is_cross = any(parent in CROSS_ATTENTION for parent in parents)
         # queries x keys and weights x values: count the heads of the queries, which may share their keys
-        products = 4 * module.out_features if name in QUERIES else 0
+        products, layer = 4 * module.out_features if name in QUERIES else 0, _linear(module)
         if is_cross:
-            found.cross_pairs += products
+            cross_pairs += products
         else:
-            found.pairs += products
+            pairs += products
+            if name in QUERIES + KEYS + VALUES and parents[1] == "0":  # block.0, layers.0
+                first += layer
         if is_cross and name in KEYS + VALUES:
-            found.cross += _linear(module)
+            cross += layer
         else:
-            found.linear += _linear(module)
-        if not is_cross and name in QUERIES + KEYS + VALUES and parents[1] == "0":  # block.0, layers.0
-            found.first += _linear(module)
-    return found
+            linear += layer
+    return Stack(linear=linear, first=first, pairs=pairs, cross=cross, cross_pairs=cross_pairs)
 
 
 def _linear(layer: Any) -> Linears:

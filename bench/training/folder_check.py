@@ -1,14 +1,12 @@
 """Finds faults of a model before any arm begins, from headers and configs, without loading a weight.
 
-A full load would show only one thing more: damaged numbers in the weights. It takes the memory of the whole
-model.
+A full load would show only one thing more: damaged numbers in the weights. It takes the memory of the whole model.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -64,18 +62,22 @@ def _weights(folder: Path, config: Any) -> tuple[dict[str, Path], list[Finding]]
 
 
 def _compared(config: Any, tensors: Mapping[str, torch.Tensor]) -> Iterator[Finding]:
-    """Yield the faults that transformers finds when it loads tensors of these names and shapes, without
-    numbers."""
+    """Yield the faults that transformers finds when it loads tensors of these names and shapes, without numbers."""
     from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING
+    from transformers.utils import logging as hf_logging
 
     classes = MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING if config.is_encoder_decoder else MODEL_FOR_CAUSAL_LM_MAPPING
     options = {"device_map": "meta", "ignore_mismatched_sizes": True, "output_loading_info": True}
+    verbosity = hf_logging.get_verbosity()
+    hf_logging.set_verbosity(logging.CRITICAL)  # transformers' loading report is long, and one line shows the fault
     try:
-        with _silent():
+        with without_progress_bars():
             _, seen = classes[type(config)].from_pretrained(None, config=config, state_dict=dict(tensors), **options)
     except Exception as error:  # any entry of a config may raise, such as an activation
         yield Finding(f"config.json: no such model can be built ({type(error).__name__}: {' '.join(str(error).split())}); copy it again")
         return
+    finally:
+        hf_logging.set_verbosity(verbosity)
     if missing := sorted(seen["missing_keys"]):
         yield Finding(f"the weights lack {missing[0]}, one of {len(missing)} tensors that config.json asks for; copy both again")
     if other := sorted(seen["mismatched_keys"]):
@@ -143,17 +145,3 @@ def _positions(config: Any, places: Mapping[str, Path]) -> Iterator[Finding]:
                 right = are_sinusoids(file.get_tensor(name).float())
             if not right:
                 yield Finding(f"{path.name}: {name} differs from the formula of its positions; take the weights of another copy")
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Suppress progress bars and transformers' loading report. A fault shows it in one line."""
-    from transformers.utils import logging as hf_logging
-
-    level = hf_logging.get_verbosity()
-    hf_logging.set_verbosity(logging.CRITICAL)
-    try:
-        with without_progress_bars():
-            yield
-    finally:
-        hf_logging.set_verbosity(level)

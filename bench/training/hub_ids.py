@@ -26,15 +26,12 @@ HUB_IDS: tuple[tuple[str, Family, str], ...] = (
     (r"facebook/bart-large(?:-cnn|-xsum)?", "bart", "large"),
     (r"sshleifer/distilbart-\w+-(\d+-\d+)", "bart", r"\1"),
 )
-"""(Pattern of hub ids, family, name of the shape). Ids that a pattern does not match exactly may have any
-other shape."""
+"""(Pattern of hub ids, family, name of the shape). Ids that a pattern does not match exactly may have any other shape."""
 
 
 def published_shape(hub_id: str) -> Shape | None:
-    """Return the shape of a published model, or None where the id is not in the table.
-
-    Raises CheckpointError where the id has the form of a T5 shape that does not exist.
-    """
+    """Return the shape of a published model, or None where the id is not in the table. Raises CheckpointError where the id has the form of
+    a T5 shape that does not exist."""
     for pattern, family, name in HUB_IDS:
         if found := re.fullmatch(pattern, hub_id):
             return shape_of(family, found.expand(name))

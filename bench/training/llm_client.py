@@ -1,7 +1,6 @@
 """Sends requests to one endpoint, evenly spaced, and repeats lost attempts.
 
-Back-off is exponential with full jitter (Brooker 2015, Exponential Backoff And Jitter, AWS Architecture
-Blog).
+Back-off is exponential with full jitter (Brooker 2015, Exponential Backoff And Jitter, AWS Architecture Blog).
 """
 
 from __future__ import annotations
@@ -27,12 +26,10 @@ LONGEST_RETRY_AFTER_S = 600.0
 """If an endpoint requests a longer wait, the arm ends. A later run continues from there."""
 
 SHORTEST_SECRET = 12
-"""A shorter key is a placeholder of a local server, such as EMPTY. Removing that word from responses would
-change answers."""
+"""A shorter key is a placeholder of a local server, such as EMPTY. Removing that word from responses would change answers."""
 
 REFUSED = (400, 413, 422)
-"""HTTP statuses for a document that an endpoint refuses because of its content or length, or for an unknown
-request."""
+"""HTTP statuses for a document that an endpoint refuses because of its content or length, or for an unknown request."""
 
 
 @dataclass
@@ -62,8 +59,7 @@ class GivenUp(Exception):
 
 
 class _Lost(Exception):
-    """An attempt failed that may succeed if repeated. `after_s` is the wait in seconds that the endpoint
-    requests."""
+    """An attempt failed that may succeed if repeated. `after_s` is the wait in seconds that the endpoint requests."""
 
     def __init__(self, reason: str, after_s: float = 0.0) -> None:
         super().__init__(reason)
@@ -82,7 +78,11 @@ class Client:
     def answer(self, body: bytes) -> tuple[str, int]:
         """Return (raw response, attempts lost before it). Raises BenchError."""
         for lost in range(self._attempts):
-            self._wait_for_turn()
+            with self._lock:  # requests are evenly spaced
+                now = self.clock.now()
+                turn = max(now, self._free_at)
+                self._free_at = turn + self._gap_s
+            self._sleep(turn - now)
             try:
                 return self._post(body), lost
             except _Lost as error:
@@ -90,22 +90,10 @@ class Client:
                 if error.after_s > LONGEST_RETRY_AFTER_S:
                     raise BenchError(f"{self._url}: {reason}, and asks to wait {error.after_s:.0f} s; run again then") from None
                 if lost + 1 < self._attempts:
-                    self._back_off(lost, error.after_s)
+                    with self._lock:  # where the endpoint requests a wait, all requests wait that long
+                        self._free_at = max(self._free_at, self.clock.now() + error.after_s)
+                    self._sleep(self._jitter.uniform(0, min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**lost)))
         raise BenchError(f"{self._url}: {self._attempts} attempts failed, the last: {reason}; answers so far are kept, run again")
-
-    def _wait_for_turn(self) -> None:
-        """Wait so that requests are evenly spaced."""
-        with self._lock:
-            now = self.clock.now()
-            turn = max(now, self._free_at)
-            self._free_at = turn + self._gap_s
-        self._sleep(turn - now)
-
-    def _back_off(self, lost: int, after_s: float) -> None:
-        """Wait with full jitter. Where the endpoint requests a wait, all requests wait that long."""
-        with self._lock:
-            self._free_at = max(self._free_at, self.clock.now() + after_s)
-        self._sleep(self._jitter.uniform(0, min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**lost)))
 
     def _sleep(self, seconds: float) -> None:
         if seconds > 0 and self.clock.sleep(seconds):
@@ -126,8 +114,10 @@ class Client:
             raise Refused(reason, text)
         if response.status_code != 200:
             raise BenchError(reason)
-        if not _is_json(text):
-            raise _Lost("HTTP 200 without JSON")
+        try:
+            json.loads(text)
+        except ValueError:
+            raise _Lost("HTTP 200 without JSON") from None
         return text
 
     def _without_key(self, text: str) -> str:
@@ -135,8 +125,7 @@ class Client:
 
 
 def _retry_after_s(header: str) -> float:
-    """Return the seconds that a Retry-After header requests, as a number or as a date (RFC 9110, 10.2.3); 0
-    if it has neither."""
+    """Return the seconds that a Retry-After header requests, as a number or as a date (RFC 9110, 10.2.3); 0 if it has neither."""
     try:
         return max(0.0, float(header))
     except ValueError:
@@ -145,11 +134,3 @@ def _retry_after_s(header: str) -> float:
         return max(0.0, (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds())
     except (ValueError, TypeError):
         return 0.0
-
-
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except ValueError:
-        return False
-    return True

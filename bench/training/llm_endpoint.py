@@ -4,8 +4,7 @@
                  -> rate limit -> POST -> raw response, appended and synced before it is used
                         429, 408, 5xx, time-out, lost connection, no JSON: back off, try again
 
-The key is read from the environment when the first request is sent. It stays in memory, and is removed from
-all responses.
+The key is read from the environment when the first request is sent. It stays in memory, and is removed from all responses.
 """
 
 from __future__ import annotations
@@ -15,9 +14,8 @@ import itertools
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -80,6 +78,17 @@ class Endpoint(Part):
         decides = json.dumps([self.base_url, self.model, decoding], sort_keys=True)
         return cache / "endpoint" / hashlib.sha256(decides.encode()).hexdigest()[:16]
 
+    def key(self) -> str:
+        """Return the key; '' where none is sent. Raises BenchError where its environment variable holds none."""
+        if self.key_variable is None:
+            return ""
+        key = os.environ.get(self.key_variable, "").strip()
+        if not key:
+            raise BenchError(f"the environment variable {self.key_variable}, for the key of {self.base_url}, is not set")
+        if not key.isascii() or not key.isprintable():
+            raise BenchError(f"the environment variable {self.key_variable} holds no key: it has characters that no header may have")
+        return key
+
 
 AHEAD = 4
 """How far requests may overtake one that waits for its answer, as a multiple of `concurrency`."""
@@ -89,21 +98,15 @@ Enough = Callable[[Sequence[Reply]], bool]
 
 
 def ask(
-    endpoint: Endpoint,
-    bodies: Sequence[bytes],
-    folder: Path,
-    progress: Progress,
-    clock: Clock | None = None,
-    enough: Enough | None = None,
+    endpoint: Endpoint, bodies: Sequence[bytes], folder: Path, progress: Progress, clock: Clock | None = None, enough: Enough | None = None
 ) -> list[Reply]:
     """Return the replies to `bodies`, in order. Only requests that were never answered before are sent.
 
-    `enough` is called after every `LOOK_EVERY` replies. Once it returns True, nothing more is sent, and the
-    replies that were paid for are returned.
+    `enough` is called after every `LOOK_EVERY` replies. Once it returns True, nothing more is sent, and the replies that were paid for are
+    returned.
 
-    Only one process uses an address at a time. Therefore the rate limit holds, and no two processes pay for
-    the same. Raises BenchError where the endpoint refuses, is unreachable after `attempts`, or does not count
-    tokens. Earlier answers are kept.
+    Only one process uses an address at a time. Therefore the rate limit holds, and no two processes pay for the same. Raises BenchError
+    where the endpoint refuses, is unreachable after `attempts`, or does not count tokens. Earlier answers are kept.
     """
     folder.mkdir(parents=True, exist_ok=True)
     progress("waiting for a turn at the endpoint", 0, len(bodies))
@@ -111,28 +114,28 @@ def ask(
         line = _Line(bodies=bodies, kept=Responses(folder / "responses.jsonl"), enough=enough, ahead=AHEAD * endpoint.concurrency)
         waiting = line.unanswered()
         if not line.look() and waiting:
-            with _connected(endpoint, clock or Clock()) as client:
+            import httpx2
+
+            key = endpoint.key()
+            headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {key}"} if key else {})
+            url, attempts, rate = f"{endpoint.base_url}/chat/completions", endpoint.attempts, endpoint.requests_per_minute
+            with httpx2.Client(headers=headers, timeout=endpoint.timeout_s) as http:
+                client = Client(url, key=key, attempts=attempts, requests_per_minute=rate, http=http, clock=clock or Clock())
                 _ask_all(client, line, waiting, endpoint.concurrency, progress)
         return line.replies()
 
 
 @dataclass(kw_only=True)
 class _Line:
-    """Requests in order: which of them are answered, and which were sent. It is safe to use from several
-    threads."""
+    """Requests in order: which of them are answered, and which were sent. It is safe to use from several threads."""
 
     bodies: Sequence[bytes]
     kept: Responses
     enough: Enough | None
-    over: bool = False
-    """Whether `enough` returned True."""
-    sent: int = 0
-    """Number of requests up to the last one that was sent."""
-    answered: int = 0
-    """Number of requests before the first one without an answer."""
-    ahead: int
-    """Number of requests that may be sent beyond the first one without an answer. It bounds the cost beyond
-    enough."""
+    over: bool = False  # whether `enough` returned True
+    sent: int = 0  # number of requests up to the last one that was sent
+    answered: int = 0  # number of requests before the first one without an answer
+    ahead: int  # requests that may be sent beyond the first one without an answer; bounds the cost beyond enough
     refused: dict[bytes, Refused] = field(default_factory=dict)
     _moved: threading.Condition = field(default_factory=threading.Condition)
 
@@ -158,8 +161,7 @@ class _Line:
             return self.over
 
     def replies(self) -> list[Reply]:
-        """Return the replies to all requests, or once they are enough, to those up to the last one that was
-        sent."""
+        """Return the replies to all requests, or once they are enough, to those up to the last one that was sent."""
         return self._replies(max(self.answered, self.sent) if self.over else len(self.bodies))
 
     def _has(self, body: bytes) -> bool:
@@ -171,12 +173,8 @@ class _Line:
 
 
 def _ask_all(client: Client, line: _Line, waiting: Sequence[int], concurrency: int, progress: Progress) -> None:
-    """Send the waiting requests. When one fails, those in progress finish and are kept, and no others are
-    sent.
-
-    A refused request is not a failure if any other was ever answered: the fault is then in its document, not
-    in the form of the request.
-    """
+    """Send the waiting requests. When one fails, those in progress finish and are kept, and no others are sent. A refused request is not a
+    failure if any other was ever answered: the fault is then in its document, not in the form of the request."""
     given_up = client.clock.given_up
 
     def answer(position: int) -> None:
@@ -211,31 +209,3 @@ def _ask_all(client: Client, line: _Line, waiting: Sequence[int], concurrency: i
         if not len(line.kept):
             raise BenchError(str(error))
         line.kept.keep(body, error.response, refused=True)
-
-
-@contextmanager
-def _connected(endpoint: Endpoint, clock: Clock) -> Iterator[Client]:
-    import httpx2
-
-    key = _key(endpoint)
-    headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {key}"} if key else {})
-    with httpx2.Client(headers=headers, timeout=endpoint.timeout_s) as http:
-        yield Client(
-            f"{endpoint.base_url}/chat/completions",
-            key=key,
-            attempts=endpoint.attempts,
-            requests_per_minute=endpoint.requests_per_minute,
-            http=http,
-            clock=clock,
-        )
-
-
-def _key(endpoint: Endpoint) -> str:
-    if endpoint.key_variable is None:
-        return ""
-    key = os.environ.get(endpoint.key_variable, "").strip()
-    if not key:
-        raise BenchError(f"the environment variable {endpoint.key_variable}, for the key of {endpoint.base_url}, is not set")
-    if not key.isascii() or not key.isprintable():
-        raise BenchError(f"the environment variable {endpoint.key_variable} holds no key: it has characters that no header may have")
-    return key

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from bench.contracts import Activity, BuildContext, Checkpoint, Example, Recipe
 from bench.errors import FIRST_DOES_NOT_FIT, CheckpointError, OverBudget
@@ -29,9 +29,8 @@ from bench.training.recipes import write_json
 OTHER_TOKENIZER, TOKENS_A_MESSAGE, BYTES_A_TOKEN = 1.3, 20, 3
 """Constants of the estimate for an endpoint's unknown tokenizer, which is an upper bound.
 
-The count is the large model's number of tokens times the first, plus the second per message. It is at least
-one token for every BYTES_A_TOKEN bytes, because a tokenizer that lacks a script writes one unknown token per
-word.
+The count is the large model's number of tokens times the first, plus the second per message. It is at least one token for every
+BYTES_A_TOKEN bytes, because a tokenizer that lacks a script writes one unknown token per word.
 """
 
 TAG_TOKENS = 16
@@ -47,8 +46,7 @@ class Labelling:
     examples: tuple[Example, ...]
     """The documents with a valid answer, which is their label."""
     answers: tuple[str, ...] = ()
-    """The answer for each document, valid or not, without thoughts; '' where there was none. They are in no
-    particular order."""
+    """The answer for each document, valid or not, without thoughts; '' where there was none. They are in no particular order."""
     repeated_answer: str = ""
     """Why no further documents were sent; '' if another reason ended the work."""
     documents: int
@@ -64,11 +62,8 @@ class Labelling:
 
 @dataclass(frozen=True, kw_only=True)
 class EndpointLabels(Recipe):
-    """Labels from an LLM at an endpoint.
-
-    Each document is cut like a student's: at `max_source_tokens` of the large model's tokenizer, `tokenizer`.
-    The same tokenizer estimates in advance how many tokens will be bought.
-    """
+    """Labels from an LLM at an endpoint. Each document is cut like a student's: at `max_source_tokens` of the large model's tokenizer,
+    `tokenizer`. The same tokenizer estimates in advance how many tokens will be bought."""
 
     endpoint: Endpoint
     sampling: Sampling
@@ -96,11 +91,8 @@ class EndpointLabels(Recipe):
         bodies = [self.endpoint.body(messages, self.prompt, self.sampling) for messages in self._conversations(context)]
         opened = False if self.sampling.max_thought_tokens == 0 else None
         place = self.endpoint.folder(context.cache, self.sampling)
-
-        def enough(replies: Sequence[Reply]) -> bool:
-            return bool(_repeated_answer(self.prompt, replies, opened))
-
-        replies = ask(self.endpoint, bodies, place, context.progress, enough=None if self.to_the_end else enough)
+        enough = None if self.to_the_end else lambda some: bool(_repeated_answer(self.prompt, some, opened))
+        replies = ask(self.endpoint, bodies, place, context.progress, enough=enough)
         for reply in replies:
             context.usage.record_tokens(reply.prompt_tokens, reply.output_tokens)
         _write(folder, self.prompt, self.examples[: len(replies)], replies, opened)
@@ -130,7 +122,9 @@ class PromptedLabels(Outputs):
     version = 2
 
     def make(self, folder: Path, context: BuildContext) -> None:
-        sources, opened = self.sources(context), self._opened(context)
+        sources = self.sources(context)
+        tokenizer = load_tokenizer(self.model.tokenizer_folder(context.cache, 0))
+        opened = any(leaves_open(tokenizer.decode(source[-TAG_TOKENS:])) for source in sources[:1])
         replies: dict[int, Reply] = {}
         for position, output in self._generate(context):
             replies[position] = Reply(
@@ -145,11 +139,6 @@ class PromptedLabels(Outputs):
         asked, answered = [self.examples[i] for i in order], [replies[i] for i in order]
         _write(folder, self.prompt, asked, answered, opened)
 
-    def _opened(self, context: BuildContext) -> bool:
-        """Return whether the prompt ends with an open tag, so that the model begins with thoughts."""
-        tokenizer = load_tokenizer(self.model.tokenizer_folder(context.cache, 0))
-        return any(leaves_open(tokenizer.decode(source[-TAG_TOKENS:])) for source in self.sources(context)[:1])
-
     def sources(self, context: BuildContext) -> tuple[tuple[int, ...], ...]:
         folder = self.model.tokenizer_folder(context.cache, 0)
         shots, examples = (_cut(folder, e, self.max_source_tokens) for e in (self.shots, self.examples))
@@ -162,14 +151,16 @@ class PromptedLabels(Outputs):
         tokenizer = load_tokenizer(self.model.tokenizer_folder(context.cache, 0))
         limit = self.sampling.max_thought_tokens
         thinks = may_think(tokenizer) if limit is None else limit > 0
-        return _with_newline(tokenizer) if self.prompt.stop_at_newline and not thinks else ()
+        if not self.prompt.stop_at_newline or thinks:
+            return ()
+        texts = tokenizer.batch_decode([[token] for token in range(len(tokenizer))])
+        return tuple(token for token, text in enumerate(texts) if "\n" in text)
 
     def read(self, folder: Path) -> Labelling:
         return _read(folder)
 
     def placeholder(self, context: BuildContext) -> Labelling:
-        """Return labels for as many documents as the limit allows: each document's own words, or the longest
-        class."""
+        """Return labels for as many documents as the limit allows: each document's own words, or the longest class."""
         positions, sources = sorted(self._reached(context)), self.sources(context)
         documents, prompt_tokens = tuple(self.examples[i] for i in positions), sum(len(sources[i]) for i in positions)
         return _placeholder(self.prompt, documents, self.sampling.max_output_tokens, prompt_tokens, len(documents) * self.max_target_tokens)
@@ -197,8 +188,7 @@ class Answers(Recipe):
         write_json(folder / "predictions.json", [answers[example.id] for example in self.labels.examples])
 
     def read(self, folder: Path) -> list[str]:
-        predictions: list[str] = json.loads((folder / "predictions.json").read_text(encoding="utf-8"))
-        return predictions
+        return list(json.loads((folder / "predictions.json").read_text(encoding="utf-8")))
 
 
 def _repeated_answer(prompt: Prompt, replies: Sequence[Reply], opened: bool | None) -> str:
@@ -208,20 +198,18 @@ def _repeated_answer(prompt: Prompt, replies: Sequence[Reply], opened: bool | No
 def _write(folder: Path, prompt: Prompt, examples: Sequence[Example], replies: Sequence[Reply], opened: bool | None) -> None:
     """Write the labels, the invalid answers, and labelling.json with the counts. `opened` is that of `judge`."""
     judged = judge(prompt, replies, opened)
-    seen: Counter[str] = Counter(documents=0, invalid=0, empty=0, retries=0, prompt_tokens=0, output_tokens=0)
-    with (
-        (folder / LABELS).open("w", encoding="utf-8") as labels,
-        (folder / INVALID).open("w", encoding="utf-8") as refused,
-    ):
-        for example, reply, (label, verdict) in zip(examples, replies, judged, strict=True):
-            if verdict == "valid":
-                labels.write(json.dumps({"id": example.id, "source": example.source, "target": label}) + "\n")
-            else:
-                says = prompt.judge(label, finished=True)[0]
-                refused.write(json.dumps({"id": example.id, "answer": reply.text, "says": says, "verdict": verdict}) + "\n")
-                seen.update({verdict: 1, "invalid": 1})
-            used = {"prompt_tokens": reply.prompt_tokens, "output_tokens": reply.output_tokens, "retries": reply.retries}
-            seen.update({"documents": 1, **used})
+    seen: Counter[str] = Counter(documents=len(replies), invalid=0, empty=0, retries=0, prompt_tokens=0, output_tokens=0)
+    valid, invalid = [], []
+    for example, reply, (label, verdict) in zip(examples, replies, judged, strict=True):
+        if verdict == "valid":
+            valid.append({"id": example.id, "source": example.source, "target": label})
+        else:
+            says = prompt.judge(label, finished=True)[0]
+            invalid.append({"id": example.id, "answer": reply.text, "says": says, "verdict": verdict})
+            seen.update({verdict: 1, "invalid": 1})
+        seen.update(prompt_tokens=reply.prompt_tokens, output_tokens=reply.output_tokens, retries=reply.retries)
+    for name, rows in ((LABELS, valid), (INVALID, invalid)):
+        (folder / name).write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
     counted = [reply.thought_tokens for reply in replies if reply.output_tokens]
     thoughts = sum(n for n in counted if n is not None) if None not in counted else None
     counts = {**seen, "thought_tokens": thoughts, "repeated_answer": repeated_answer(prompt, [label for label, _ in judged])}
@@ -248,8 +236,7 @@ def _placeholder(prompt: Prompt, examples: tuple[Example, ...], words: int, prom
 
 @functools.lru_cache(maxsize=8)  # a forecast and the later work need the same
 def _cut(folder: Path, examples: tuple[Example, ...], max_tokens: int) -> tuple[Example, ...]:
-    """Return the examples with sources cut at this many tokens, without special tokens. The rest of a source
-    is unchanged."""
+    """Return the examples with sources cut at this many tokens, without special tokens. The rest of a source is unchanged."""
     if not examples:
         return ()
     settings = {"truncation": True, "max_length": max_tokens, "add_special_tokens": False, "return_offsets_mapping": True}
@@ -260,7 +247,6 @@ def _cut(folder: Path, examples: tuple[Example, ...], max_tokens: int) -> tuple[
 
 @functools.lru_cache(maxsize=8)
 def _token_ceilings(folder: Path, texts: tuple[str, ...]) -> dict[str, int]:
-    """Return message -> upper estimate of the tokens that an endpoint will count."""
     counted = load_tokenizer(folder)(list(texts), verbose=False)["input_ids"] if texts else []
     ceilings = (max(OTHER_TOKENIZER * len(ids), len(text.encode()) / BYTES_A_TOKEN) for text, ids in zip(texts, counted, strict=True))
     return {text: math.ceil(ceiling) + TOKENS_A_MESSAGE for text, ceiling in zip(texts, ceilings, strict=True)}
@@ -268,8 +254,7 @@ def _token_ceilings(folder: Path, texts: tuple[str, ...]) -> dict[str, int]:
 
 @functools.lru_cache(maxsize=4)
 def _prompts(folder: Path, prompt: Prompt, shots: tuple[Example, ...], examples: tuple[Example, ...]) -> tuple[tuple[int, ...], ...]:
-    """Return the token ids of the prompt for each document, by the chat template, or as plain text where
-    there is none."""
+    """Return the token ids of the prompt for each document, by the chat template, or as plain text where there is none."""
     from jinja2.exceptions import TemplateError
 
     tokenizer = load_tokenizer(folder)
@@ -280,8 +265,3 @@ def _prompts(folder: Path, prompt: Prompt, shots: tuple[Example, ...], examples:
         return tuple(tuple(tokenizer.apply_chat_template(prompt.messages(shots, e.source), **settings)) for e in examples)
     except TemplateError as error:
         raise CheckpointError(f"{folder}: its chat template refuses the prompt: {error}") from None
-
-
-def _with_newline(tokenizer: Any) -> tuple[int, ...]:
-    texts = tokenizer.batch_decode([[token] for token in range(len(tokenizer))])
-    return tuple(token for token, text in enumerate(texts) if "\n" in text)

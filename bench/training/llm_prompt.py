@@ -28,11 +28,8 @@ class Prompt(Part):
     system: str = ""
     """System message; '' means none."""
     instruction: str = SOURCE
-    """Text around each document; {source} marks its place.
-
-    {target} may only stand at the end. There the label of an example follows, for a model without chat turns.
-    Without it, labels follow on a separate line.
-    """
+    """Text around each document; {source} marks its place. {target} may only stand at the end. There the label of an example follows, for a
+    model without chat turns. Without it, labels follow on a separate line."""
     few_shot: int = Field(default=0, ge=0)
     """Number of owned labels that are shown before the document: the first ones, in drawing order."""
     stop_at_newline: bool = True
@@ -67,10 +64,7 @@ class Prompt(Part):
         return before + source + after.removesuffix(TARGET)
 
     def judge(self, text: str, finished: bool) -> tuple[str, Verdict]:
-        """Return (label, verdict) of an answer.
-
-        `finished` is whether it ended by itself, and not at the maximum length.
-        """
+        """Return (label, verdict) of an answer. `finished` is whether it ended by itself, and not at the maximum length."""
         answer = normal_form(text).strip()
         if self.stop_at_newline:
             answer, newline, _ = answer.partition("\n")
@@ -91,8 +85,7 @@ class Sampling(Part):
     temperature: float | None = Field(default=0.0, ge=0)
     """0 takes the most likely token. Missing: not sent to an endpoint, which then uses its own default."""
     max_output_tokens: int = Field(default=64, ge=1)
-    """Most tokens of an answer. A longer one is cut off, and is then invalid. Plans and purses assume this
-    many for each document."""
+    """Most tokens of an answer. A longer one is cut off, and is then invalid. Plans and purses assume this many for each document."""
     max_thought_tokens: int | None = Field(default=None, ge=0)
     """Tokens that a reasoning model may spend on thoughts before it answers. They are requested, forecast and
     paid in addition to `max_output_tokens`.

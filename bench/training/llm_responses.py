@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,10 +18,7 @@ from bench.errors import BenchError
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """An LLM's answer.
-
-    The text is '' and not finished if the request was refused, or if the tokens counted brought no text.
-    """
+    """An LLM's answer. The text is '' and not finished if the request was refused, or if the tokens counted brought no text."""
 
     text: str
     """The answer. It includes thoughts unless the server separates them."""
@@ -50,14 +48,9 @@ class Responses:
         lines = path.read_bytes().split(b"\n") if path.exists() else [b""]
         self._torn = bool(lines[-1])
         for line in lines:
-            self._remember(line)
-
-    def _remember(self, line: bytes) -> None:
-        try:
-            row = _Row.model_validate_json(line)
-            self._replies[row.request] = row.reply()
-        except (ValidationError, BenchError):
-            return  # cut off by a kill, or unusable: it will be requested again
+            with suppress(ValidationError, BenchError):  # cut off by a kill, or unusable: it will be requested again
+                row = _Row.model_validate_json(line)
+                self._replies[row.request] = row.reply()
 
     def __contains__(self, body: bytes) -> bool:
         return _hash(body) in self._replies
@@ -101,8 +94,26 @@ class _Row(BaseModel):
     refused: bool = False
 
     def reply(self) -> Reply:
-        """Return the parsed reply. Raises BenchError if the response is unusable."""
-        return replace(REFUSAL, retries=self.retries) if self.refused else read_reply(self.response, self.retries)
+        """Return the parsed reply. Raises BenchError if the response is no chat completion, or does not count its tokens."""
+        if self.refused:
+            return replace(REFUSAL, retries=self.retries)
+        try:
+            completion = _Completion.model_validate(json.loads(self.response))
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            raise BenchError(f"no chat completion: {'.'.join(map(str, first['loc'])) or 'response'}: {first['msg']}") from None
+        if (usage := completion.usage) is None:
+            raise BenchError("the endpoint sends no `usage`, so its tokens cannot be counted and paid")
+        choice = completion.choices[0] if completion.choices else _Choice(message=_Message(), finish_reason="content_filter")
+        return Reply(
+            text=choice.message.text,
+            finished=choice.finish_reason not in ("length", "content_filter"),
+            prompt_tokens=usage.prompt_tokens,
+            output_tokens=usage.output_tokens,
+            thought_tokens=usage.completion_tokens_details.reasoning_tokens if usage.completion_tokens_details else None,
+            has_separate_thoughts=choice.message.has_separate_thoughts,
+            retries=self.retries,
+        )
 
 
 class _Part(BaseModel):
@@ -113,8 +124,7 @@ class _Part(BaseModel):
 
 
 class _Message(BaseModel):
-    """An answer. Thoughts are in `reasoning_content`, in `reasoning`, in parts of the type `thinking`, or in
-    the text."""
+    """An answer. Thoughts are in `reasoning_content`, in `reasoning`, in parts of the type `thinking`, or in the text."""
 
     content: _Text | list[_Part] | None = None
     reasoning_content: Any = None
@@ -148,33 +158,10 @@ class _Usage(BaseModel):
 
     @property
     def output_tokens(self) -> int:
-        """All tokens generated. Gemini and Grok omit thoughts from `completion_tokens`, but not from
-        `total_tokens`."""
+        """All tokens generated. Gemini and Grok omit thoughts from `completion_tokens`, but not from `total_tokens`."""
         return max(self.completion_tokens, (self.total_tokens or 0) - self.prompt_tokens)
 
 
 class _Completion(BaseModel):
     choices: list[_Choice]
     usage: _Usage | None = None
-
-
-def read_reply(response: str, retries: int = 0) -> Reply:
-    """Parse a raw chat completion. Raises BenchError if it is not one, or does not count its tokens."""
-    try:
-        completion = _Completion.model_validate(json.loads(response))
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise BenchError(f"no chat completion: {'.'.join(map(str, first['loc'])) or 'response'}: {first['msg']}") from None
-    if completion.usage is None:
-        raise BenchError("the endpoint sends no `usage`, so its tokens cannot be counted and paid")
-    choice = completion.choices[0] if completion.choices else _Choice(message=_Message(), finish_reason="content_filter")
-    details = completion.usage.completion_tokens_details
-    return Reply(
-        text=choice.message.text,
-        finished=choice.finish_reason not in ("length", "content_filter"),
-        prompt_tokens=completion.usage.prompt_tokens,
-        output_tokens=completion.usage.output_tokens,
-        thought_tokens=details.reasoning_tokens if details else None,
-        has_separate_thoughts=choice.message.has_separate_thoughts,
-        retries=retries,
-    )

@@ -1,9 +1,8 @@
 """Separates the thoughts of a reasoning model from its answer.
 
-Servers send thoughts in three ways. vLLM with a reasoning parser, llama.cpp, SGLang, Ollama, DeepSeek and
-OpenRouter put them into a separate field, `reasoning_content` or `reasoning`. Mistral sends a list of parts.
-A server without a parser leaves them in the text, between tags. Where the chat template opens the tag, the
-text has only the closing one.
+Servers send thoughts in three ways. vLLM with a reasoning parser, llama.cpp, SGLang, Ollama, DeepSeek and OpenRouter put them into a
+separate field, `reasoning_content` or `reasoning`. Mistral sends a list of parts. A server without a parser leaves them in the text,
+between tags. Where the chat template opens the tag, the text has only the closing one.
 """
 
 from __future__ import annotations
@@ -44,8 +43,7 @@ def may_think(tokenizer: Any) -> bool:
 
 
 def answer(text: str) -> str | None:
-    """Return the text after the last closing tag, or the whole text without tags; None if the thoughts do not
-    end."""
+    """Return the text after the last closing tag, or the whole text without tags; None if the thoughts do not end."""
     end = max((text.rfind(tag) + len(tag) for tag in TAGS.values() if tag in text), default=0)
     rest = text[end:].lstrip()
     return None if rest.startswith(tuple(TAGS)) else rest
@@ -58,8 +56,7 @@ def judge(prompt: Prompt, replies: Sequence[Reply], opened: bool | None = None) 
     None means unknown, as at an endpoint. Then the replies decide:
 
     - If one has a closing tag without an opening one, the prompt opens it.
-    - If all were cut off, nothing shows it. The first line of a reply may then be a thought, and is not a
-      label.
+    - If all were cut off, nothing shows it. The first line of a reply may then be a thought, and is not a label.
     """
     in_doubt = opened is None and not any(r.has_separate_thoughts or _closes(r.text) or (r.finished and r.text.strip()) for r in replies)
     if opened is None:
@@ -78,12 +75,8 @@ def judge(prompt: Prompt, replies: Sequence[Reply], opened: bool | None = None) 
 
 
 def repeated_answer(prompt: Prompt, labels: Sequence[str]) -> str:
-    """Return a message if more than half of the answers are the same text, else ''. Fewer than LOOK_EVERY
-    answers give ''.
-
-    `labels` holds '' for an answer that is empty or all thoughts. Where the prompt has classes, repeated
-    labels are normal, and only '' counts.
-    """
+    """Return a message if more than half of the answers are the same text, else ''. Fewer than LOOK_EVERY answers give ''. `labels` holds
+    '' for an answer that is empty or all thoughts. Where the prompt has classes, repeated labels are normal, and only '' counts."""
     text, count = Counter(labels).most_common(1)[0] if labels and not prompt.answers else ("", sum(not label for label in labels))
     if len(labels) < LOOK_EVERY or 2 * count <= len(labels):
         return ""

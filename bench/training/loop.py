@@ -5,7 +5,7 @@
          ├── freeze, adapters, checkpointing, optimiser     what is frozen has no gradient and no optimiser state
          ├── for each step:
          │     ├── order.batch(step, done)              done: share used of the steps or the money, the greater one
-         │     ├── usage.can_afford(flops)              no room: the loop ends here
+         │     ├── usage.can_afford(flops)              no room: the loop ends here; a frozen encoder runs once per source
          │     ├── learning_rate(tuning, done)          a rise, then a fall to its end
          │     ├── for each part that is in memory at a time: all of the batch, or tuning.micro_batch_size
          │     │     └── objective.loss, backward       bf16 autocast or fp32; runs a teacher where there is one
@@ -21,9 +21,10 @@ ends at its lowest rate (budgeted training: Li, Yumer and Ramanan, ICLR 2020).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -31,6 +32,7 @@ import torch
 from bench.contracts import FLOPS, Limit, Precision, Progress, UsageMeter
 from bench.errors import FIRST_DOES_NOT_FIT, BenchError, OverBudget
 from bench.training.batches import Encoded, collate
+from bench.training.encoder_states import Kept, kept_on_disk
 from bench.training.flops import FlopModel
 from bench.training.objectives import Objective, share
 from bench.training.optimizers import optimizer_of
@@ -82,29 +84,33 @@ class Training:
     """Mean over the last tenth of the steps."""
 
 
-def step_flops(batch: Sequence[Encoded], student: FlopModel, tuning: Tuning, objective: Objective) -> float:
-    """Return the model FLOPs of one step: forward and backward of the student, and what the objective adds."""
-    own = sum(student.training(len(e.source), len(e.target), tuning.freeze, tuning.rank) for e in batch)
-    return objective.extra_flops(batch) + own
+def step_flops(
+    batch: Sequence[Encoded], student: FlopModel, tuning: Tuning, objective: Objective, encoded: Container[Sequence[int]] = ()
+) -> float:
+    """Return the model FLOPs of one step: forward and backward of the student, and what the objective adds.
 
-
-def forecast_steps(data: Data, order: Order, tuning: Tuning, flops: FlopModel, objective: Objective, limit: Limit | None) -> list[float]:
-    """Return the FLOPs of each step that `train` makes within a limit in FLOPs, or of all steps without such
-    a limit.
-
-    Raises OverBudget where the first step does not fit. Raises BenchError where the optimiser is not
-    installed.
+    encoded: the sources whose states a frozen encoder has computed before. It does not compute them again.
     """
+    own = sum(student.training(len(e.source), len(e.target), tuning.freeze, tuning.rank) for e in batch)
+    return objective.extra_flops(batch) + own - sum(student.encoding(len(e.source)) for e in batch if e.source in encoded)
+
+
+def forecast_steps(
+    data: Data, order: Order, tuning: Tuning, flops: FlopModel, objective: Objective, limit: Limit | None, room: int = 0
+) -> list[float]:
+    """Return the FLOPs of each step that `train` makes within a limit in FLOPs, or of all steps without such a limit. room: see `train`.
+    Raises OverBudget where the first step does not fit. Raises BenchError where the optimiser is not installed."""
     check_optimizer(tuning.optimizer)
     ceiling = limit.amount if limit and limit.meter is FLOPS else math.inf
     costs: list[float] = []
-    used = 0.0
+    used, kept = 0.0, Kept(room)
     for step in range(order.steps):
-        batch = order.batch(step, max(step / order.steps, used / ceiling if ceiling else 0.0))
-        cost = step_flops([data[i] for i in batch], flops, tuning, objective)
+        batch = [data[i] for i in order.batch(step, max(step / order.steps, used / ceiling if ceiling else 0.0))]
+        cost = step_flops(batch, flops, tuning, objective, kept.starts)
         if used + cost > ceiling:
             break
         used += cost
+        kept.add(one.source for one in batch)
         costs.append(cost)
     if order.steps and not costs:
         raise OverBudget(FIRST_DOES_NOT_FIT)
@@ -126,38 +132,43 @@ def train(
     progress: Progress,
     may_stop_early: bool,
     items: int = 0,
+    room: int = 0,
+    folder: Path = Path(),
 ) -> Training:
     """Train `model` in place, and leave it on `device` in eval mode.
 
-    On one CPU thread the same seed gives the same bits. `items` is the number of labels that this training
-    uses, for a meter that counts labels. They count as used with the first step.
-
-    Raises OverBudget where the first step does not fit, or where a later one does not and the training may
-    not stop early. Raises BenchError where the loss is not finite, or the optimiser is not installed.
+    On one CPU thread the same seed gives the same bits. `items` is the number of labels that this training uses, for a meter that counts
+    labels. They count as used with the first step. `room` is the number of source tokens whose encoder states are kept in `folder` until
+    training ends; 0 keeps none. Raises OverBudget where the first step does not fit, or where a later one does not and
+    the training may not stop early. Raises BenchError where the loss is not finite, or the optimiser is not installed.
     """
     model.to(device).train()
     losses: list[float] = []
-    seen = 0
-    with _seeded(seed, device), learning(model, tuning):
+    seen, kept = 0, Kept(room)
+    with _seeded(seed, device), learning(model, tuning), kept_on_disk(model, folder, room):
         optimizer = optimizer_of(model, tuning)
         for step in range(order.steps):
-            # without a limit the remaining money must not influence the result: the recipe's key does not
-            # hold it
+            # without a limit the remaining money must not influence the result: the recipe's key does not hold it
             done = max(step / order.steps, usage.fraction_used() if may_stop_early else 0.0)
             positions = order.batch(step, done)
             batch = [data[i] for i in positions]
-            cost, new = step_flops(batch, flops, tuning, objective), 0 if step else items
+            cost, new = step_flops(batch, flops, tuning, objective, kept.starts), 0 if step else items
             if not usage.can_afford(cost, new):
                 if step == 0 and may_stop_early:
                     raise OverBudget(FIRST_DOES_NOT_FIT)
                 if not may_stop_early:
                     raise OverBudget(f"the remaining budget does not pay for training step {step + 1} of {order.steps}")
                 break
-            _set_rate(optimizer, learning_rate(tuning, done, 1 / order.steps))
             losses.append(_gradients(model, positions, batch, tuning, objective, precision, device))
-            _check(losses[-1], step)
-            _update(model, optimizer, tuning)
+            if not math.isfinite(losses[-1]):
+                raise BenchError(f"training step {step + 1}: the loss is {losses[-1]}; a lower learning_rate or precision fp32 may help")
+            torch.nn.utils.clip_grad_norm_(model.parameters(), tuning.clip_norm)
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(tuning, done, 1 / order.steps)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
             seen += len(batch)
+            kept.add(one.source for one in batch)
             usage.record_step(cost, new)
             progress("training", step + 1, order.steps)
     model.eval()
@@ -174,10 +185,7 @@ def _seeded(seed: int, device: str) -> Iterator[None]:
 
 
 def learning_rate(tuning: Tuning, done: float, step: float = 0.0) -> float:
-    """Return the rate for the next step, where the share `done` is used up.
-
-    `step` is the planned share of one step.
-    """
+    """Return the rate for the next step, where the share `done` is used up. `step` is the planned share of one step."""
     rising = (done + step) / tuning.warmup_share if tuning.warmup_share else 1.0
     left = (1 - done) / (1 - tuning.warmup_share)
     shape = {"linear": left, "cosine": (1 - math.cos(math.pi * min(1.0, left))) / 2, "constant": 1.0}[tuning.schedule]
@@ -185,18 +193,10 @@ def learning_rate(tuning: Tuning, done: float, step: float = 0.0) -> float:
     return tuning.learning_rate * max(0.0, min(1.0, rising, falling))
 
 
-def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-
-
 def _gradients(
     model: Any, positions: Sequence[int], batch: Sequence[Encoded], tuning: Tuning, objective: Objective, precision: Precision, device: str
 ) -> float:
-    """Add up the gradients of one step, part by part of its batch, and return its loss.
-
-    The loss is not finite where that of a part is not.
-    """
+    """Add up the gradients of one step, part by part of its batch, and return its loss."""
     total, causal = 0.0, not model.config.is_encoder_decoder
     size = tuning.micro_batch_size or len(batch)
     for start in range(0, len(batch), size):
@@ -209,14 +209,3 @@ def _gradients(
         total += loss.item()
         loss.backward()  # type: ignore[no-untyped-call]
     return total
-
-
-def _check(loss: float, step: int) -> None:
-    if not math.isfinite(loss):
-        raise BenchError(f"training step {step + 1}: the loss is {loss}; a lower learning_rate or precision fp32 may help")
-
-
-def _update(model: Any, optimizer: torch.optim.Optimizer, tuning: Tuning) -> None:
-    torch.nn.utils.clip_grad_norm_([p for p in model.parameters() if p.grad is not None], tuning.clip_norm)
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)

@@ -22,18 +22,12 @@ WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 
 ADAPTER = "adapter_config.json"
 
-QUANTISED = {
-    "quantize_config.json": "GPTQ",
-    "quant_config.json": "AWQ",
-    "hf_quant_config.json": "ModelOpt",
-    "quanto_qmap.json": "Quanto",
-}
+QUANTISED = {"quantize_config.json": "GPTQ", "quant_config.json": "AWQ", "hf_quant_config.json": "ModelOpt", "quanto_qmap.json": "Quanto"}
 """Files in which older and other tools record quantised weights -> the method."""
 
 
 def check_folder(folder: Path) -> Path:
-    """Return the folder, if a model may be loaded from it. Raises CheckpointError with all reasons, one line
-    each."""
+    """Return the folder, if a model may be loaded from it. Raises CheckpointError with all reasons, one line each."""
     if not folder.is_dir():
         raise CheckpointError(f"{folder}: there is no such folder")
     if reasons := list(_reasons(folder)):
@@ -124,8 +118,7 @@ def _files(folder: Path) -> Iterator[str]:
 
 
 def read_json(folder: Path, name: str) -> dict[str, Any]:
-    """Return a JSON object from a model's folder. Raises CheckpointError with a reason that does not name the
-    folder."""
+    """Return a JSON object from a model's folder. Raises CheckpointError with a reason that does not name the folder."""
     try:
         found = json.loads((folder / name).read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -30,11 +30,8 @@ WHOLE = Share()
 
 
 def share(part: Sequence[Encoded], whole: Sequence[Encoded], causal: bool) -> Share:
-    """Return the share of the batch `whole` that is in `part`.
-
-    Losses are means over tokens. Therefore the parts of a divided batch are weighted by their tokens, not by
-    their examples.
-    """
+    """Return the share of the batch `whole` that is in `part`. Losses are means over tokens. Therefore the parts of a divided batch are
+    weighted by their tokens, not by their examples."""
     (sources, labels), (all_sources, all_labels) = _tokens(part, causal), _tokens(whole, causal)
     return Share(sources / max(1, all_sources), labels / max(1, all_labels))
 
@@ -47,28 +44,26 @@ def _tokens(batch: Sequence[Encoded], causal: bool) -> tuple[int, int]:
 class Objective(Protocol):
     """The loss of a training step."""
 
-    def extra_flops(self, batch: Sequence[Encoded]) -> float:
+    def extra_flops(self, batch: Sequence[Encoded]) -> float:  # noqa: ARG002
         """Return the model FLOPs of a step beside the student's forward and backward. No weights are needed."""
-        ...
+        return 0.0
+
+    @property
+    def reads_layers(self) -> bool:
+        """Whether the loss reads the states after each layer of the student's encoder."""
+        return False
 
     def loss(self, model: Any, positions: Sequence[int], batch: Mapping[str, torch.Tensor], of: Share = WHOLE) -> torch.Tensor:
-        """Return the loss as a scalar.
-
-        positions: of the examples in the data. batch: the same examples, made by `collate`, on the model's
-        device. of: the share of the step's batch that they are. The losses of a step's parts add up to the
-        loss of the whole batch.
-        """
+        """Return the loss as a scalar. positions: of the examples in the data. batch: the same examples, made by `collate`, on the model's
+        device. of: the share of the step's batch that they are. The losses of a step's parts add up to the loss of the whole batch."""
         ...
 
 
 @dataclass(frozen=True)
-class LabelObjective:
+class LabelObjective(Objective):
     """Cross-entropy of the labels, with or without label smoothing."""
 
     smoothing: float = 0.0
-
-    def extra_flops(self, batch: Sequence[Encoded]) -> float:  # noqa: ARG002
-        return 0.0
 
     def loss(self, model: Any, positions: Sequence[int], batch: Mapping[str, torch.Tensor], of: Share = WHOLE) -> torch.Tensor:  # noqa: ARG002
         out = forward(model, batch)
@@ -76,13 +71,11 @@ class LabelObjective:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TeacherObjective:
-    """Cross-entropy of the labels plus distillation from a teacher that runs in every step: KD of Shleifer
-    and Rush 2020.
+class TeacherObjective(Objective):
+    """Cross-entropy of the labels plus distillation from a teacher that runs in every step: KD of Shleifer and Rush 2020.
 
-    The teacher always runs whole. Where both encoders have the same depth, the published code passes the
-    student's encoder output to the teacher's decoder. This is right only as long as that encoder is frozen
-    and is the teacher's own.
+    The teacher always runs whole. Where both encoders have the same depth, the published code passes the student's encoder output to the
+    teacher's decoder. This is right only as long as that encoder is frozen and is the teacher's own.
     """
 
     settings: Distillation
@@ -90,6 +83,10 @@ class TeacherObjective:
     teacher_flops: FlopModel
     teacher: Any | None = None
     """The model on the student's device, in eval mode. None in a forecast, which computes no loss."""
+
+    @property
+    def reads_layers(self) -> bool:
+        return self.settings.hidden_weight > 0
 
     def extra_flops(self, batch: Sequence[Encoded]) -> float:
         return sum(self.teacher_flops.forward(len(e.source), len(e.target)) for e in batch)
@@ -104,7 +101,14 @@ class TeacherObjective:
             loss = loss + settings.logit_weight * distillation_loss(learnt.logits, taught.logits, learnt.labels, settings.temperature)
         loss = of.labels * loss
         if settings.hidden_weight:
-            loss = loss + settings.hidden_weight * _hidden(learnt, taught, settings.normalize_hidden, of)
+            stacks = [(learnt.decoder_states, taught.decoder_states, learnt.labels != IGNORED, of.labels)]
+            if learnt.encoder_states:  # a causal model has the decoder only
+                stacks.append((learnt.encoder_states, taught.encoder_states, learnt.source_mask.bool(), of.sources))
+            losses = [
+                part * hidden_loss(own, its, supervised_layers(len(its), len(own)), counted, settings.normalize_hidden)
+                for own, its, counted, part in stacks
+            ]
+            loss = loss + settings.hidden_weight * torch.stack(losses).sum()
         return loss
 
 
@@ -114,10 +118,8 @@ class SoftTargets(NamedTuple):
     tokens: torch.Tensor
     """(label tokens, k) int32: the teacher's k likeliest tokens."""
     log_probs: torch.Tensor
-    """(label tokens, k + 1): their log-probabilities, and that of all other tokens together.
-
-    The shape is (label tokens, k) where k is the whole vocabulary.
-    """
+    """(label tokens, k + 1): their log-probabilities, and that of all other tokens together. The shape is (label tokens, k) where k is the
+    whole vocabulary."""
     starts: torch.Tensor
     """(examples + 1): the rows of example i are starts[i] to starts[i + 1]."""
 
@@ -134,16 +136,13 @@ class SoftTargets(NamedTuple):
 
 
 @dataclass(frozen=True)
-class CachedObjective:
+class CachedObjective(Objective):
     """Cross-entropy of the labels plus distillation from a teacher's cached distributions."""
 
     settings: Distillation
     smoothing: float
     targets: SoftTargets | None = None
     """The teacher's distributions. None in a forecast, which computes no loss."""
-
-    def extra_flops(self, batch: Sequence[Encoded]) -> float:  # noqa: ARG002
-        return 0.0
 
     def loss(self, model: Any, positions: Sequence[int], batch: Mapping[str, torch.Tensor], of: Share = WHOLE) -> torch.Tensor:
         assert self.targets is not None
@@ -155,19 +154,6 @@ class CachedObjective:
 
 
 def _labels_and(settings: Distillation, learnt: Forward, smoothing: float) -> torch.Tensor:
-    """Return the weighted label loss, to which other terms are added."""
     if not settings.label_weight:
         return learnt.logits.new_zeros((), dtype=torch.float32)
     return settings.label_weight * label_loss(learnt.logits, learnt.labels, smoothing)
-
-
-def _hidden(learnt: Forward, taught: Forward, normalize: bool, of: Share) -> torch.Tensor:
-    """Return the hidden loss of both stacks over the real tokens of documents and labels.
-
-    A causal model has the decoder only.
-    """
-    stacks = [(learnt.decoder_states, taught.decoder_states, learnt.labels != IGNORED, of.labels)]
-    if learnt.encoder_states:
-        stacks.append((learnt.encoder_states, taught.encoder_states, learnt.source_mask.bool(), of.sources))
-    losses = [part * hidden_loss(own, its, supervised_layers(len(its), len(own)), counted, normalize) for own, its, counted, part in stacks]
-    return torch.stack(losses).sum()

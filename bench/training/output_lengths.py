@@ -18,10 +18,8 @@ def label_lengths(tokenizer: Path, labels: Sequence[Example], max_tokens: int) -
 def with_expected_labels(
     longest: Sequence[Encoded], examples: Sequence[Example], lengths: OutputLengths, tokenizer: Path, max_tokens: int
 ) -> list[Encoded]:
-    """Return the data with generated labels of the expected lengths: those of the labels at hand, in turn.
-
-    `longest` holds the examples with generated labels at their maximum length. `lengths` has labels.
-    """
+    """Return the data with generated labels of the expected lengths: those of the labels at hand, in turn. `longest` holds the examples
+    with generated labels at their maximum length. `lengths` has labels."""
     tokens = label_lengths(tokenizer, lengths.labels, max_tokens)
     return [
         Encoded(one.source, one.target[:1] * tokens[i % len(tokens)]) if example.source in lengths.generated_sources else one
@@ -30,9 +28,7 @@ def with_expected_labels(
 
 
 def expected_longest(lengths: Sequence[int], draws: int) -> float:
-    """Return the expected maximum of this many draws, with replacement.
-
-    The k-th smallest of n lengths is the maximum with probability (k / n)^draws - ((k - 1) / n)^draws.
-    """
+    """Return the expected maximum of this many draws, with replacement. The k-th smallest of n lengths is the maximum with probability
+    (k / n)^draws - ((k - 1) / n)^draws."""
     n = len(lengths)
     return math.fsum(length * ((k / n) ** draws - ((k - 1) / n) ** draws) for k, length in enumerate(sorted(lengths), 1))

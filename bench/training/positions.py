@@ -25,15 +25,13 @@ def positions(config: Any) -> int | None:
 
 
 def source_positions(config: Any, target_tokens: int) -> int | None:
-    """Return how many tokens of a document it can read beside a label of `target_tokens`, or None where there
-    is no limit."""
+    """Return how many tokens of a document it can read beside a label of `target_tokens`, or None where there is no limit."""
     limit = positions(config)
     return limit if limit is None or config.is_encoder_decoder else limit - target_tokens
 
 
 def needed(config: Any, source_tokens: int, target_tokens: int) -> int:
-    """Return the number of positions for a document and its label. A decoder-only model reads both as one
-    text."""
+    """Return the number of positions for a document and its label. A decoder-only model reads both as one text."""
     return max(source_tokens, target_tokens) if config.is_encoder_decoder else source_tokens + target_tokens
 
 

@@ -1,7 +1,6 @@
 """Continued pretraining of a checkpoint, first on one blend of texts and then on another.
 
-Source: Parmar et al. 2024, "Reuse, Don't Retrain: A Recipe for Continued Pretraining of Language Models"
-(arXiv 2407.07263).
+Source: Parmar et al. 2024, "Reuse, Don't Retrain: A Recipe for Continued Pretraining of Language Models" (arXiv 2407.07263).
 """
 
 from __future__ import annotations
@@ -11,9 +10,8 @@ import math
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from bench.contracts import BuildContext, Example
 from bench.errors import DataError
@@ -51,10 +49,8 @@ class Blends:
 
 
 def switch_point(tuning: Tuning, rate_share: float) -> float:
-    """Return the share used up at which the learning rate has fallen to `rate_share` of its highest value.
-
-    Return 1 where it never falls so low. Found by bisection, to 1e-9.
-    """
+    """Return the share used up at which the learning rate has fallen to `rate_share` of its highest value. Return 1 where it never falls so
+    low. Found by bisection, to 1e-9."""
     low, high = tuning.warmup_share, 1.0
     if learning_rate(tuning, high) > rate_share * tuning.learning_rate:
         return 1.0
@@ -68,9 +64,8 @@ def switch_point(tuning: Tuning, rate_share: float) -> float:
 class FurtherPretrained(Trained):
     """A model whose pretraining was continued.
 
-    The number of draws is tuning.epochs times the number of pieces in the texts with a weight, or
-    tuning.min_steps steps where that is more. A limit ends training earlier. Draws are with replacement, so
-    some pieces come more than once and others never.
+    The number of draws is tuning.epochs times the number of pieces in the texts with a weight, or tuning.min_steps steps where that is
+    more. A limit ends training earlier. Draws are with replacement, so some pieces come more than once and others never.
     """
 
     version: ClassVar[int] = 2
@@ -88,38 +83,28 @@ class FurtherPretrained(Trained):
 
     def read(self, folder: Path) -> Mapping[str, float]:
         """Return the fields of loop.Training."""
-        training: Mapping[str, float] = json.loads((folder / "training.json").read_text(encoding="utf-8"))
-        return training
+        return dict(json.loads((folder / "training.json").read_text(encoding="utf-8")))
 
     def placeholder(self, context: BuildContext) -> Mapping[str, float]:  # noqa: ARG002
         return {}
 
     def plan(self, context: BuildContext) -> tuple[Corrupted, Blends]:
-        order = self._order(context)
-        return order.data, order
-
-    def _order(self, context: BuildContext) -> Blends:
         folder = self.tokenizer_folder(context.cache, self.tokens)
-        parts = tuple(_pieces(folder, documents, self.tokens) for documents in self.texts)
+        parts = tuple(pieces(folder, documents, self.tokens) for documents in self.texts)
         data, sizes = Corrupted(parts, self.seed), tuple(count for count, _ in parts)
         read = [i for i in range(len(sizes)) if self.general[i] or self.task_like[i]]
         empty = [i for i in read if not sizes[i]]
         if empty:
             raise DataError(f"text {empty[0] + 1} of {len(sizes)} to go on pretraining with holds nothing that this model can learn from")
         epoch = math.ceil(sum(sizes[i] for i in read) / self.tuning.batch_size)
-        steps = max(self.tuning.epochs * epoch, self.tuning.min_steps)
-        return Blends(
+        order = Blends(
             data=data,
             sizes=sizes,
             general=self.general,
             task_like=self.task_like,
             switch_at=self.switch_at,
             batch_size=self.tuning.batch_size,
-            steps=steps,
+            steps=max(self.tuning.epochs * epoch, self.tuning.min_steps),
             seed=self.seed,
         )
-
-
-@lru_cache(maxsize=8)  # a forecast and the training after it ask for the same pieces
-def _pieces(folder: Path, documents: tuple[Example, ...], tokens: int) -> Any:
-    return pieces(folder, documents, tokens)
+        return data, order

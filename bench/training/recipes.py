@@ -10,17 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from bench.contracts import (
-    Activity,
-    Batch,
-    BuildContext,
-    Checkpoint,
-    Compact,
-    Job,
-    Network,
-    Precision,
-    Recipe,
-)
+from bench.contracts import Activity, Batch, BuildContext, Checkpoint, Compact, Job, Network, Precision, Recipe
 from bench.training.calibration import UNLIMITED, smaller_batch
 from bench.training.checkpoints import load, read_config, save
 from bench.training.flops import FlopModel, flop_model
@@ -33,12 +23,9 @@ from bench.training.shrinking import shrink, shrunk_config
 STEPS_LOOKED_AT = 64
 """Training steps that are searched for the longest sequences; steps are in random order."""
 
-__all__ = ["ModelRecipe", "Pretrained", "Shrunk", "Trained", "Tuning", "as_the_task_says"]
-
 
 def as_the_task_says(job: Job) -> dict[str, Any]:
-    """Return the fields that every recipe over documents and labels has: how text is cut, and the numeric
-    precision."""
+    """Return the fields that every recipe over documents and labels has: how text is cut, and the numeric precision."""
     return {
         "prefix": job.task.prefix,
         "max_source_tokens": job.task.max_source_tokens,
@@ -49,8 +36,7 @@ def as_the_task_says(job: Job) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class ModelRecipe(Recipe):
-    """A recipe whose artifact is a model folder. Its architecture and tokenizer are known before anything is
-    made."""
+    """A recipe whose artifact is a model folder. Its architecture and tokenizer are known before anything is made."""
 
     @property
     @abstractmethod
@@ -58,8 +44,7 @@ class ModelRecipe(Recipe):
         """The same architecture before any training by bench: the pretrained model, or some of its layers."""
 
     imitates_labels: ClassVar[bool] = False
-    """Whether its outputs are about as long as the labels on which it was trained. Other models may generate
-    any length."""
+    """Whether its outputs are about as long as the labels on which it was trained. Other models may generate any length."""
 
     @property
     def origin(self) -> Pretrained:
@@ -74,8 +59,7 @@ class ModelRecipe(Recipe):
         return self.untrained.key  # speed depends on the architecture, not on trained weights
 
     def config(self, cache: Path) -> Any:
-        """Return the transformers config. Raises CheckpointError where layers are to be kept that the origin
-        does not have."""
+        """Return the transformers config. Raises CheckpointError where layers are to be kept that the origin does not have."""
         return self.untrained.config(cache)
 
     def folder(self, context: BuildContext) -> Path:
@@ -87,8 +71,7 @@ class ModelRecipe(Recipe):
         return flop_model(self.config(cache))
 
     def tokenizer_folder(self, cache: Path, source_tokens: int, target_tokens: int = 0) -> Path:
-        """Return the folder of the tokenizer. Raises CheckpointError where the model has too few positions
-        for such texts."""
+        """Return the folder of the tokenizer. Raises CheckpointError where the model has too few positions for such texts."""
         folder = self.checkpoint_folder(cache)
         check_positions(self.origin.checkpoint.title, read_config(folder), source_tokens, target_tokens)
         return folder
@@ -125,8 +108,7 @@ class Pretrained(ModelRecipe):
 
 @dataclass(frozen=True)
 class Shrunk(ModelRecipe):
-    """A model that keeps some layers of another. `shrinking.json` beside it states which ones, and by which
-    rule."""
+    """A model that keeps some layers of another. `shrinking.json` beside it states which ones, and by which rule."""
 
     activity: ClassVar[Activity] = "copying"
 
@@ -174,9 +156,12 @@ class Trained(ModelRecipe):
         """Return the training data and the order in which it is used."""
 
     def objective(self, context: BuildContext, ready: bool) -> Objective:  # noqa: ARG002
-        """Return the loss of each step. With `ready` false, what only the loss itself needs is left out: a
-        forecast does without."""
+        """Return the loss of each step. With `ready` false, what only the loss itself needs is left out: a forecast does without."""
         return LabelObjective(self.tuning.label_smoothing)
+
+    def room_for_states(self, context: BuildContext) -> int:  # noqa: ARG002
+        """Return the number of source tokens whose encoder states are kept. 0: the encoder runs in every step."""
+        return 0
 
     @property
     def untrained(self) -> ModelRecipe:
@@ -216,16 +201,14 @@ class Trained(ModelRecipe):
         return ()
 
     def _costs(self, context: BuildContext) -> list[float]:
-        """Return the FLOPs of each step.
-
-        The result is cached, because a purse, a store and a plan all ask for it, and computing it may take
-        seconds.
-        """
+        """Return the FLOPs of each step. The result is cached, because a purse, a store and a plan all ask for it, and computing it may
+        take seconds."""
         known: dict[Path, list[float]] = self.__dict__.setdefault("_costs_by_cache", {})  # kept in the instance, as cached_property does
         if context.cache not in known:
             data, order = self.plan(context)
             objective = self.objective(context, ready=False)
-            known[context.cache] = forecast_steps(data, order, self.tuning, self.flop_model(context.cache), objective, self.limit)
+            flops, room = self.flop_model(context.cache), self.room_for_states(context)
+            known[context.cache] = forecast_steps(data, order, self.tuning, flops, objective, self.limit, room)
         return known[context.cache]
 
     def calibration_run(self, step_flops: float, context: BuildContext) -> Self:
@@ -251,6 +234,8 @@ class Trained(ModelRecipe):
             progress=context.progress,
             may_stop_early=self.limit is not None,
             items=self.forecast_items(context),
+            room=self.room_for_states(context),
+            folder=folder,
         )
         save(model.to("cpu"), tokenizer, folder)
         write_json(folder / "training.json", asdict(result))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -37,17 +37,15 @@ def check_optimizer(optimizer: Optimizer) -> None:
 class Lora(Part):
     """Low-rank adaptation (LoRA, Hu et al. 2021, arXiv 2106.09685).
 
-    Each linear layer gets a pair of narrow matrices, and only these are trained. After training their product
-    is added to the layer's weights, and the result is a plain model.
+    Each linear layer gets a pair of narrow matrices, and only these are trained. After training their product is added to the layer's
+    weights, and the result is a plain model.
 
-    All linear layers of encoder and decoder are adapted. Dettmers et al. 2023 (QLoRA, arXiv 2305.14314,
-    section 4) found this necessary to match full fine-tuning. Hu et al. adapted queries and values alone. The
-    output layer is not adapted.
+    All linear layers of encoder and decoder are adapted. Dettmers et al. 2023 (QLoRA, arXiv 2305.14314, section 4) found this necessary to
+    match full fine-tuning. Hu et al. adapted queries and values alone. The output layer is not adapted.
     """
 
     rank: int = Field(default=8, ge=1)
-    """Inner dimension of a pair of matrices. Hu et al. compare 1 to 64 (section 7.2). A higher rank takes
-    more memory and FLOPs."""
+    """Inner dimension of a pair of matrices. Hu et al. compare 1 to 64 (section 7.2). A higher rank takes more memory and FLOPs."""
     alpha: float = Field(default=16.0, gt=0)
     """Scale of the adapters: the output of a pair is multiplied by alpha / rank."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
@@ -55,8 +53,7 @@ class Lora(Part):
 
 
 class Tuning(Part):
-    """Settings of one training. The defaults suit small T5 models and a few hundred to a few thousand
-    examples."""
+    """Settings of one training. The defaults suit small T5 models and a few hundred to a few thousand examples."""
 
     epochs: int = Field(default=3, ge=1)
     """Number of times that every example is seen."""
@@ -67,9 +64,8 @@ class Tuning(Part):
     micro_batch_size: int | None = Field(default=None, ge=1)
     """Examples in memory at a time (gradient accumulation). Missing: the whole batch at once.
 
-    A step adds up the gradients of its batch over parts of this size. The result is the same except for
-    rounding and dropout's draws. It takes less memory and, on a GPU, more time. Charges by FLOPs stay the
-    same.
+    A step adds up the gradients of its batch over parts of this size. The result is the same except for rounding and dropout's draws. It
+    takes less memory and, on a GPU, more time. Charges by FLOPs stay the same.
     """
     learning_rate: float = Field(default=1e-3, gt=0)
     """Highest learning rate. T5 is tuned at 1e-4 to 1e-3 (Raffel et al. 2020, section 3.1.2: 1e-3). BART and
@@ -90,20 +86,20 @@ class Tuning(Part):
     clip_norm: float = Field(default=1.0, gt=0)
     """Gradients are scaled down to this Euclidean norm."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    """Probability spread evenly over the vocabulary. Pegasus was tuned with 0.1 (Zhang et al. 2020, appendix
-    C)."""
+    """Probability spread evenly over the vocabulary. Pegasus was tuned with 0.1 (Zhang et al. 2020, appendix C)."""
     dropout: float | None = Field(default=0.0, ge=0, lt=1)
-    """Dropout rate, instead of the checkpoint's own. Missing: the checkpoint's own, mostly 0.1, which takes
-    10 % more time on a CPU."""
+    """Dropout rate, instead of the checkpoint's own. Missing: the checkpoint's own, mostly 0.1, which takes 10 % more time on a CPU."""
     freeze: Freeze = "embeddings"
-    """Weights that are not trained: 'none'; 'embeddings', together with positions and the output layer,
-    whether or not it is tied to the embeddings; 'encoder', together with the embeddings. Shleifer and Rush
-    freeze both for students with a whole encoder. With `lora` all weights are frozen, and 'encoder' means
-    that only the decoder gets adapters."""
+    """Weights that are not trained: 'none'; 'embeddings', together with positions and the output layer, whether or not it is tied to the
+    embeddings; 'encoder', together with the embeddings. Shleifer and Rush freeze both for students with a whole encoder. With `lora` all
+    weights are frozen, and 'encoder' means that only the decoder gets adapters."""
+    cache_encoder: bool = True
+    """Whether a frozen encoder without dropout computes the states of each document once and keeps them on disk
+    while training lasts. Its work is then charged once per document. With false it is computed and charged in
+    every epoch. The trained model is the same except for rounding."""
     lora: Lora | None = None
-    """Train low-rank adapters instead of the weights, then merge them, so that the result is a plain model.
-    Example: `{rank: 8}`, also with `alpha` (16; adapters are scaled by alpha / rank) and `dropout` (0).
-    Missing: train the weights. Not allowed with freeze 'none'."""
+    """Train low-rank adapters instead of the weights, then merge them, so that the result is a plain model. Example: `{rank: 8}`, also with
+    `alpha` (16; adapters are scaled by alpha / rank) and `dropout` (0). Missing: train the weights. Not allowed with freeze 'none'."""
     checkpointing: bool = False
     """Whether to recompute the activations within layers in the backward pass instead of keeping them (Chen
     et al. 2016, arXiv 1604.06174). It takes less memory and up to a third more time. The result is the same
@@ -113,6 +109,15 @@ class Tuning(Part):
     def at_once(self) -> int:
         """Examples in memory at a time."""
         return min(self.batch_size, self.micro_batch_size or self.batch_size)
+
+    @property
+    def encodes_once(self) -> bool:
+        """Whether the states of a frozen encoder are kept, where the loss allows it."""
+        return self.cache_encoder and self.freeze == "encoder" and self.dropout == 0
+
+    def identity(self) -> dict[str, Any]:
+        """See Part.identity. `cache_encoder` counts only where it changes something."""
+        return {name: value for name, value in super().identity().items() if name != "cache_encoder" or self.encodes_once}
 
     @property
     def rank(self) -> int:
@@ -129,25 +134,21 @@ class Tuning(Part):
 class Distillation(Part):
     """Settings of knowledge distillation (KD): a student learns the output of a teacher for the same inputs.
 
-    The loss is the weighted sum of its terms. Unless stated otherwise, the defaults are those of Shleifer and
-    Rush 2020 (seq2seq-distillation/distillation.py). With logit_weight 1 and label_weight 0 the loss is that
-    of Kang, Xu, Ritter 2023 (run_t5.py).
+    The loss is the weighted sum of its terms. Unless stated otherwise, the defaults are those of Shleifer and Rush 2020
+    (seq2seq-distillation/distillation.py). With logit_weight 1 and label_weight 0 the loss is that of Kang, Xu, Ritter 2023 (run_t5.py).
     """
 
     logit_weight: float = Field(default=0.8, ge=0)
-    """Weight of the divergence of the student's next-token distributions from the teacher's (their alpha_ce).
-    """
+    """Weight of the divergence of the student's next-token distributions from the teacher's (their alpha_ce)."""
     label_weight: float = Field(default=0.2, ge=0)
     """Weight of the cross-entropy of the labels (their alpha_mlm)."""
     hidden_weight: float = Field(default=0.0, ge=0)
-    """Weight of the mean squared difference of hidden states, summed over layers (their alpha_hid; 3 in
-    train_distilbart_xsum.sh)."""
+    """Weight of the mean squared difference of hidden states, summed over layers (their alpha_hid; 3 in train_distilbart_xsum.sh)."""
     temperature: float = Field(default=2.0, gt=0)
     """Divisor of the logits before the softmax. Kang et al. use 2 as well."""
     normalize_hidden: bool = True
-    """Whether to scale each token's hidden states to mean 0 and variance 1 before they are compared. Their
-    scripts for BART turn it off. For Pegasus, on and with supervised layers, it made 20 points of ROUGE
-    (transformers #6834)."""
+    """Whether to scale each token's hidden states to mean 0 and variance 1 before they are compared. Their scripts for BART turn it off.
+    For Pegasus, on and with supervised layers, it made 20 points of ROUGE (transformers #6834)."""
     teacher_outputs: Literal["cached", "every_step"] = "cached"
     """'cached': the teacher sees each example once, and its likeliest tokens are kept. 'every_step': the
     teacher runs in every step, as in the published code of both papers."""

@@ -59,12 +59,10 @@ SIZES: dict[Family, dict[str, dict[str, int]]] = {
     "pegasus": {"large": _size(16, 1024, 4096, 16)},
     "bart": {"large": _size(12, 1024, 4096, 16)},
 }
-"""Dimensions in the configs of google/t5-efficient-*, google/t5-v1_1-*, google/mt5-*, google/pegasus-large,
-facebook/bart-large."""
+"""Dimensions in the configs of google/t5-efficient-*, google/t5-v1_1-*, google/mt5-*, google/pegasus-large, facebook/bart-large."""
 
 NOT_AS_NAMED: dict[tuple[Family, str], dict[str, int]] = {("t5", "tiny-el12"): {"dl": 12}}
-"""Dimensions in which a config differs from its name: google/t5-efficient-tiny-el12 has 12 layers in its
-decoder too."""
+"""Dimensions in which a config differs from its name: google/t5-efficient-tiny-el12 has 12 layers in its decoder too."""
 
 VERSION = 1
 """Raised whenever the same shape comes to mean a different model."""
@@ -77,8 +75,7 @@ MODIFIERS = {"nl": ("el", "dl")} | {dimension: (dimension,) for dimension in DIM
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """All dimensions of a model except its vocabulary. Raises CheckpointError where no model of the family
-    can have them."""
+    """All dimensions of a model except its vocabulary. Raises CheckpointError where no model of the family can have them."""
 
     family: Family
     el: int
@@ -106,11 +103,8 @@ class Shape:
 
 
 def shape_of(family: Family, name: str | None = None, **changes: int) -> Shape:
-    """Return the shape of a published name, such as 'small-nl16', with `changes` applied.
-
-    `changes` may set el, dl, dm, ff, kv and nh. Without a name they have to set all but kv. Raises
-    CheckpointError where the name is unknown or the shape impossible.
-    """
+    """Return the shape of a published name, such as 'small-nl16', with `changes` applied. `changes` may set el, dl, dm, ff, kv and nh.
+    Without a name they have to set all but kv. Raises CheckpointError where the name is unknown or the shape impossible."""
     sizes = ({} if name is None else _named(family, name)) | changes
     missing = [dimension for dimension in DIMENSIONS if dimension not in ("kv", *sizes)]
     if missing:
@@ -127,23 +121,19 @@ def _named(family: Family, name: str) -> dict[str, int]:
         raise CheckpointError(f"no {family} shape '{name}'; {_hint(size, SIZES[family], name.removeprefix(size))}")
     changes: dict[str, int] = {}
     for modifier in modifiers:
-        for dimension, value in _modifier(family, name, modifier).items():
+        if modifier in ("sh", "skv"):
+            raise CheckpointError(f"{family} '{name}': a transformers config cannot express keys or values that heads share")
+        letters = modifier.rstrip("0123456789")
+        digits = modifier.removeprefix(letters)
+        if letters not in MODIFIERS:
+            raise CheckpointError(f"no {family} shape '{name}': '{modifier}'; {_hint(letters, MODIFIERS, digits)}")
+        if not digits:
+            raise CheckpointError(f"no {family} shape '{name}': '{letters}' without a number")
+        for dimension in MODIFIERS[letters]:
             if dimension in changes:
                 raise CheckpointError(f"no {family} shape '{name}'; it sets {dimension} twice")
-            changes[dimension] = value
+            changes[dimension] = int(digits)
     return SIZES[family][size] | changes | NOT_AS_NAMED.get((family, name), {})
-
-
-def _modifier(family: Family, name: str, modifier: str) -> dict[str, int]:
-    if modifier in ("sh", "skv"):
-        raise CheckpointError(f"{family} '{name}': a transformers config cannot express keys or values that heads share")
-    letters = modifier.rstrip("0123456789")
-    digits = modifier.removeprefix(letters)
-    if letters not in MODIFIERS:
-        raise CheckpointError(f"no {family} shape '{name}': '{modifier}'; {_hint(letters, MODIFIERS, digits)}")
-    if not digits:
-        raise CheckpointError(f"no {family} shape '{name}': '{letters}' without a number")
-    return dict.fromkeys(MODIFIERS[letters], int(digits))
 
 
 def _hint(word: str, known: Iterable[str], rest: str) -> str:
@@ -152,18 +142,25 @@ def _hint(word: str, known: Iterable[str], rest: str) -> str:
 
 
 def config(shape: Shape, vocabulary: int | None = None) -> Any:
-    """Return the transformers config: published architecture and special token ids, and dropout as
-    transformers sets it.
-
-    `vocabulary` is the number of rows of the embedding. None: as published.
-    """
+    """Return the transformers config: published architecture and special token ids, and dropout as transformers sets it. `vocabulary` is
+    the number of rows of the embedding. None: as published."""
     from transformers import BartConfig, MT5Config, PegasusConfig, T5Config
 
     rows = vocabulary or VOCABULARY[shape.family]
-    if shape.family == "pegasus":
-        return PegasusConfig(vocab_size=rows, activation_function="relu", scale_embedding=True, **_like_bart(shape))
-    if shape.family == "bart":
-        return BartConfig(vocab_size=rows, **_like_bart(shape))
+    if shape.family in HEADS_SHARE_THE_WIDTH:
+        pegasus = {"activation_function": "relu", "scale_embedding": True} if shape.family == "pegasus" else {}
+        return (PegasusConfig if pegasus else BartConfig)(
+            vocab_size=rows,
+            d_model=shape.dm,
+            encoder_layers=shape.el,
+            decoder_layers=shape.dl,
+            encoder_ffn_dim=shape.ff,
+            decoder_ffn_dim=shape.ff,
+            encoder_attention_heads=shape.nh,
+            decoder_attention_heads=shape.nh,
+            max_position_embeddings=1024,
+            **pegasus,
+        )
     gated = shape.family in UNTIED
     return (MT5Config if shape.family == "mt5" else T5Config)(
         vocab_size=rows,
@@ -179,22 +176,8 @@ def config(shape: Shape, vocabulary: int | None = None) -> Any:
     )
 
 
-def _like_bart(shape: Shape) -> dict[str, int]:
-    return {
-        "d_model": shape.dm,
-        "encoder_layers": shape.el,
-        "decoder_layers": shape.dl,
-        "encoder_ffn_dim": shape.ff,
-        "decoder_ffn_dim": shape.ff,
-        "encoder_attention_heads": shape.nh,
-        "decoder_attention_heads": shape.nh,
-        "max_position_embeddings": 1024,
-    }
-
-
 def build(shape: Shape, vocabulary: int | None = None) -> Any:
-    """Build a model of the shape, with random weights from torch's global generator. Weights are tied as in
-    its family."""
+    """Build a model of the shape, with random weights from torch's global generator. Weights are tied as in its family."""
     from transformers import AutoModelForSeq2SeqLM
 
     from bench.training.checkpoints import untie

@@ -1,16 +1,14 @@
 """Keeps some layers of a large model, in place: the first half of shrink and fine-tune (SFT).
 
-Source: Shleifer and Rush 2020, "Pre-trained Summarization Distillation" (arXiv 2010.13002), and their
-make_student.py. They copy maximally spaced layers, always including the first one. A table that they made by
-hand gives these layers for stacks of 6, 12 and 16. For any other pair their code copies the first n layers
-with a warning. Here these are evenly spaced, and `describe` reports it.
+Source: Shleifer and Rush 2020, "Pre-trained Summarization Distillation" (arXiv 2010.13002), and their make_student.py. They copy maximally
+spaced layers, always including the first one. A table that they made by hand gives these layers for stacks of 6, 12 and 16. For any other
+pair their code copies the first n layers with a warning. Here these are evenly spaced, and `describe` reports it.
 """
 
 from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -24,11 +22,8 @@ FIRST_LAYER_IS_SPECIAL = ("t5", "mt5")
 """Families in which only layer 0 holds the relative positions that all layers of its stack use."""
 
 Rule = Literal["all", "published", "evenly spaced", "named"]
-"""Why these layers are kept.
-
-'all': no layer is left out. 'published': the authors' table has the pair. 'evenly spaced': the table does not
-have it. 'named': the suite lists the layers.
-"""
+"""Why these layers are kept. 'all': no layer is left out. 'published': the authors' table has the pair. 'evenly spaced': the table does not
+have it. 'named': the suite lists the layers."""
 
 RULE_IN_WORDS: dict[Rule, str] = {
     "all": "all of them",
@@ -54,8 +49,7 @@ class Kept:
 
 @functools.cache
 def _table(column: str) -> dict[tuple[int, int], tuple[int, ...]]:
-    """Return a column of the published table: (teacher's layers, student's layers) -> layers. Empty cells are
-    left out."""
+    """Return a column of the published table: (teacher's layers, student's layers) -> layers. Empty cells are left out."""
     cells = {(int(r["teacher_layers"]), int(r["student_layers"])): r[column].split() for r in published.rows("shleifer2020_layers")}
     return {pair: tuple(map(int, cell)) for pair, cell in cells.items() if cell}
 
@@ -81,12 +75,10 @@ def layers_to_keep(teacher: int, wanted: Layers | None) -> Kept:
 
 
 def supervised_layers(teacher: int, student: int) -> tuple[int, ...]:
-    """Return, for each layer of the student, the teacher's layer that supervises it. Both numbers count
-    layers.
+    """Return, for each layer of the student, the teacher's layer that supervises it. Both numbers count layers.
 
-    With equal numbers each layer supervises its own copy. Otherwise the published table decides
-    (LAYERS_TO_SUPERVISE of make_student.py). Pairs that are not in it are evenly spaced and end at the last
-    layer, where the published code raises KeyError.
+    With equal numbers each layer supervises its own copy. Otherwise the published table decides (LAYERS_TO_SUPERVISE of make_student.py).
+    Pairs that are not in it are evenly spaced and end at the last layer, where the published code raises KeyError.
     """
     if teacher == student:
         return tuple(range(teacher))
@@ -114,10 +106,8 @@ def _names(config: Any) -> tuple[str, str]:
 
 
 def kept_layers(config: Any, compact: Compact) -> tuple[Kept, Kept]:
-    """Return what `compact` keeps of encoder and decoder of a model with this config.
-
-    Raises CheckpointError where the model does not have the layers.
-    """
+    """Return what `compact` keeps of encoder and decoder of a model with this config. Raises CheckpointError where the model does not have
+    the layers."""
     encoder, decoder = layer_counts(config)
     if not encoder and compact.encoder_layers is not None:
         raise CheckpointError(f"compact asks for encoder layers, and a {config.model_type} model has no encoder")
@@ -155,28 +145,20 @@ def _write_layers(config: Any, encoder: Kept, decoder: Kept) -> None:
 
 
 def shrink(model: Any, compact: Compact) -> tuple[Kept, Kept]:
-    """Keep only the layers of `model` that `compact` asks for, in place. Return what was kept of encoder and
-    decoder.
-
-    A layer named twice is copied. Raises CheckpointError as `kept_layers` does.
-    """
+    """Keep only the layers of `model` that `compact` asks for, in place. Return what was kept of encoder and decoder. A layer named twice
+    is copied. Raises CheckpointError as `kept_layers` does."""
     encoder, decoder = kept_layers(model.config, compact)
     _write_layers(model.config, encoder, decoder)
     stacks = [(model.get_decoder(), decoder)] + ([(model.get_encoder(), encoder)] if encoder.of else [])
     for stack, kept in stacks:
-        _keep(stack, kept.layers)
+        name = "block" if hasattr(stack, "block") else "layers"
+        layers, chosen = getattr(stack, name), kept.layers
+        modules = [copy.deepcopy(layers[i]) if i in chosen[:position] else layers[i] for position, i in enumerate(chosen)]
+        setattr(stack, name, torch.nn.ModuleList(modules))
+        for position, layer in enumerate(modules):
+            for module in layer.modules():
+                if getattr(module, "layer_idx", None) is not None:
+                    module.layer_idx = position  # index in the key-value cache
         if stack.config is not model.config:  # T5's stacks hold copies of the config, in which num_layers is the stack's own count
             set_layer_counts(stack.config, len(kept.layers), len(decoder.layers))
     return encoder, decoder
-
-
-def _keep(stack: Any, chosen: Sequence[int]) -> None:
-    name = "block" if hasattr(stack, "block") else "layers"
-    layers = getattr(stack, name)
-    again = [i in chosen[:position] for position, i in enumerate(chosen)]
-    kept = [copy.deepcopy(layers[i]) if repeated else layers[i] for i, repeated in zip(chosen, again, strict=True)]
-    setattr(stack, name, torch.nn.ModuleList(kept))
-    for position, layer in enumerate(kept):
-        for module in layer.modules():
-            if getattr(module, "layer_idx", None) is not None:
-                module.layer_idx = position  # index in the key-value cache

@@ -26,11 +26,10 @@ from bench.training.settings import Distillation
 
 @dataclass(frozen=True, kw_only=True)
 class SoftLabels(Recipe):
-    """The `top_k` likeliest tokens of `teacher` at every label token of `examples`, given the tokens before
-    it.
+    """The `top_k` likeliest tokens of `teacher` at every label token of `examples`, given the tokens before it.
 
-    They are made for all examples or not at all, even within a limit, because a student needs them for every
-    example. Log-probabilities are kept in fp32: 8 bytes for each kept token, including its id.
+    They are made for all examples or not at all, even within a limit, because a student needs them for every example. Log-probabilities are
+    kept in fp32: 8 bytes for each kept token, including its id.
     """
 
     activity: ClassVar[Activity] = "forward passes"
@@ -77,7 +76,6 @@ class SoftLabels(Recipe):
         return encode(folder, self.examples, self.prefix, self.max_source_tokens, self.max_target_tokens)
 
     def _distributions(self, out: Forward) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """Return (tokens, log-probabilities) for each example of a batch."""
         counted = out.labels != IGNORED
         logits = out.logits[counted].float()
         tokens = logits.topk(min(self.top_k, logits.shape[-1])).indices
@@ -88,16 +86,12 @@ class SoftLabels(Recipe):
 
 @dataclass(frozen=True)
 class Distilled(Finetuned):
-    """A student trained on labels and on a teacher's distributions for the same inputs.
-
-    A forecast raises the errors of `check_taught`, even before the teacher is made.
-    """
+    """A student trained on labels and on a teacher's distributions for the same inputs. A forecast raises the errors of `check_taught`,
+    even before the teacher is made."""
 
     taught_by: tuple[SoftLabels, ...] | ModelRecipe
-    """The soft labels, or a teacher that runs in every step.
-
-    Soft labels come from one teacher and cover the examples part by part, in the same order.
-    """
+    """The soft labels, or a teacher that runs in every step. Soft labels come from one teacher and cover the examples part by part, in the
+    same order."""
     distillation: Distillation
 
     @property
@@ -123,11 +117,8 @@ class Distilled(Finetuned):
 
 
 def check_taught(student: ModelRecipe, teacher: ModelRecipe, hidden: bool, cache: Path) -> None:
-    """Check that the student can learn from the teacher. Neither model has to be made.
-
-    Raises BenchError where their vocabularies differ, or, with `hidden`, where the widths of their hidden
-    states differ.
-    """
+    """Check that the student can learn from the teacher. Neither model has to be made. Raises BenchError where their vocabularies differ,
+    or, with `hidden`, where the widths of their hidden states differ."""
     if teacher.origin == student.origin:
         return
     ours, theirs = student.config(cache), teacher.config(cache)

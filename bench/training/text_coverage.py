@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,7 @@ from bench.training.batches import decode, target_ids
 from bench.training.checkpoints import load_tokenizer, read_config
 
 MEASURED = 1000
-"""Most distinct texts that are measured, those with the lowest hashes. Shares are then known to 3 points.
-1,000 long documents take 2 s."""
+"""Most distinct texts that are measured, those with the lowest hashes. Shares are then known to 3 points. 1,000 long documents take 2 s."""
 
 EXAMPLES = 3
 """Number of characters or labels that are shown."""
@@ -96,22 +95,18 @@ class LabelLoss:
 
 
 def changes_in_words(lost: Sequence[tuple[str, str]]) -> str:
-    """Return in words what the first few texts become. Long ones are shown from shortly before the first
-    difference."""
-    starts = [max(0, _first_difference(text, again) - BEFORE) for text, again in lost[:EXAMPLES]]
-    return ", ".join(f"{shown(text[at:])} becomes {shown(again[at:])}" for at, (text, again) in zip(starts, lost, strict=False))
-
-
-def _first_difference(text: str, other: str) -> int:
-    pairs = enumerate(zip(text, other, strict=False))
-    return next((at for at, (one, two) in pairs if one != two), min(len(text), len(other)))
+    """Return in words what the first few texts become. Long ones are shown from shortly before the first difference."""
+    changes = []
+    for text, again in lost[:EXAMPLES]:
+        pairs = enumerate(zip(text, again, strict=False))
+        start = max(0, next((at for at, (one, two) in pairs if one != two), min(len(text), len(again))) - BEFORE)
+        changes.append(f"{shown(text[start:])} becomes {shown(again[start:])}")
+    return ", ".join(changes)
 
 
 def comparison_form(tokenizer: Any) -> Form:
-    """Return the form in which references and the outputs of a tokenizer are compared.
-
-    It is NFKC where the tokenizer's normalizer, of any name, turns compatibility characters into plain ones.
-    """
+    """Return the form in which references and the outputs of a tokenizer are compared. It is NFKC where the tokenizer's normalizer, of any
+    name, turns compatibility characters into plain ones."""
     normalizer = tokenizer.backend_tokenizer.normalizer
     plain = nfkc_form(COMPATIBLE).casefold()
     return nfkc_form if normalizer and plain in normalizer.normalize_str(COMPATIBLE).casefold() else normal_form
@@ -127,8 +122,7 @@ class Coverage:
         self._vanishing: dict[str, bool] = {}
 
     def loosely(self, text: str) -> str:
-        """Return the form in which a label is compared with what it becomes. Case and white space are ignored
-        as well."""
+        """Return the form in which a label is compared with what it becomes. Case and white space are ignored as well."""
         return " ".join(self.form(text).casefold().split())
 
     def source_tokens(self, texts: Sequence[str]) -> list[int]:
@@ -165,8 +159,10 @@ class Coverage:
         """Measure the unknown parts of the texts after a prefix, within the first `max_tokens` tokens."""
         some, characters, holding = some_texts(texts, MEASURED), 0, 0
         unknown: Counter[str] = Counter()
-        for text, (ids, spans) in zip(some, self._spans([prefix + text for text in some], max_tokens), strict=True):
-            whole = prefix + text
+        wholes = [prefix + text for text in some]
+        settings = {"truncation": True, "max_length": max_tokens, "return_offsets_mapping": True}
+        encoded = self._tokenizer(wholes, **settings) if some else {"input_ids": [], "offset_mapping": []}
+        for whole, ids, spans in zip(wholes, encoded["input_ids"], encoded["offset_mapping"], strict=True):
             read = whole if len(ids) < max_tokens else whole[: max(end for _, end in spans)]
             lost = [read[at] for at in sorted(self._unknown(read, ids, spans)) if at >= len(prefix)]
             unknown.update(lost)
@@ -181,31 +177,18 @@ class Coverage:
         )
 
     def _unknown(self, text: str, ids: Sequence[int], spans: Sequence[tuple[int, int]]) -> set[int]:
-        """Return the positions of unknown characters. `spans` holds start and end of each token in the text.
-
-        Some tokenizers drop unknown characters. Their spans show that something is missing, but not what, so
-        each character is tried.
-        """
+        """Return the positions of unknown characters. `spans` holds start and end of each token in the text. Some tokenizers drop unknown
+        characters. Their spans show that something is missing, but not what, so each character is tried."""
         covered = {at for span in spans for at in range(*span)}
         found = {at for token, span in zip(ids, spans, strict=True) if token == self._tokenizer.unk_token_id for at in range(*span)}
         if len(covered) < len(text) and not all(is_blank(text[at]) for at in set(range(len(text))) - covered):
-            found |= {at for at, character in enumerate(text) if self._vanishes(character)}
+            new = [*set(text) - self._vanishing.keys()]
+            self._vanishing |= {character: not again for character, again in zip(new, self.written(new), strict=True)}
+            found |= {at for at, character in enumerate(text) if self._vanishing[character]}
         return {at for at in found if not is_blank(text[at])}
-
-    def _vanishes(self, character: str) -> bool:
-        if character not in self._vanishing:
-            self._vanishing[character] = not self.written([character])[0]
-        return self._vanishing[character]
-
-    def _spans(self, texts: list[str], max_tokens: int) -> Iterator[tuple[list[int], list[tuple[int, int]]]]:
-        """Yield the token ids of each text, and the start and end of each token in it."""
-        if texts:
-            encoded = self._tokenizer(texts, truncation=True, max_length=max_tokens, return_offsets_mapping=True)
-            yield from zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)
 
 
 def _word_characters(text: str) -> str:
-    """Return the letters, marks and digits of a text."""
     return "".join(character for character in text if unicodedata.category(character)[0] in "LMN")
 
 

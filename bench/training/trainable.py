@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -13,26 +13,36 @@ from bench.training.settings import Freeze, Lora, Tuning, check_freeze
 
 @contextmanager
 def learning(model: Any, tuning: Tuning) -> Iterator[None]:
-    """Set the model up for training by these settings. On exit it is a plain model again, with adapters
-    merged.
+    """Set the model up for training by these settings. On exit it is a plain model again, with adapters merged.
 
-    Adapters are initialised from torch's generator. After an error inside, the model is left as it was at
-    that moment. Raises CheckpointError where the encoder is to be frozen and the model has none.
+    Adapters are initialised from torch's generator. After an error inside, the model is left as it was at that moment. Raises
+    CheckpointError where the encoder is to be frozen and the model has none.
     """
     freeze(model, tuning.freeze)
-    with ExitStack() as ways:
-        if tuning.lora:
-            ways.enter_context(_adapting(model, tuning.lora, tuning.freeze))
-        if tuning.checkpointing:
-            ways.enter_context(_computing_twice(model))
+    adapters, casting = None, nullcontext()
+    if tuning.lora:
+        from peft.helpers import disable_input_dtype_casting
+
+        adapters = adapted(model, tuning.lora, tuning.freeze)
+        casting = disable_input_dtype_casting(model)  # autocast decides the dtype; peft would keep another copy of each layer's input
+    keeps_keys = model.config.use_cache
+    if tuning.checkpointing:
+        # re-entering autograd would need gradients of frozen embeddings, and therefore activations of a frozen encoder
+        model.activation_checkpointing_enable({"use_reentrant": False})
+        model.disable_input_require_grads()
+        model.config.use_cache = False  # otherwise transformers warns, although `forward` asks for no cache
+    with casting:
         yield
+    if tuning.checkpointing:
+        model.config.use_cache = keeps_keys
+        model.activation_checkpointing_disable()
+    if adapters:
+        adapters.merge_and_unload()
 
 
 def freeze(model: Any, what: Freeze) -> None:
-    """Freeze embeddings, positions and output layer, or these and the encoder.
-
-    Raises CheckpointError where the encoder is to be frozen and the model has none.
-    """
+    """Freeze embeddings, positions and output layer, or these and the encoder. Raises CheckpointError where the encoder is to be frozen and
+    the model has none."""
     if what == "none":
         return
     check_freeze(what, causal=not model.config.is_encoder_decoder)
@@ -45,11 +55,8 @@ def freeze(model: Any, what: Freeze) -> None:
 
 
 def adapted(model: Any, lora: Lora, frozen: Freeze) -> Any:
-    """Add adapters to the model in place and freeze everything else. Return peft's LoraModel, which can merge
-    them.
-
-    The model keeps its class, config and methods, so objectives need not know about adapters.
-    """
+    """Add adapters to the model in place and freeze everything else. Return peft's LoraModel, which can merge them. The model keeps its
+    class, config and methods, so objectives need not know about adapters."""
     from peft import LoraConfig, LoraModel
 
     stacks = _stacks(model)[1:] if frozen == "encoder" else _stacks(model)
@@ -59,30 +66,5 @@ def adapted(model: Any, lora: Lora, frozen: Freeze) -> Any:
     return LoraModel(model, config, "default")
 
 
-@contextmanager
-def _adapting(model: Any, lora: Lora, frozen: Freeze) -> Iterator[None]:
-    from peft.helpers import disable_input_dtype_casting
-
-    adapters = adapted(model, lora, frozen)
-    with disable_input_dtype_casting(model):  # autocast decides the dtype; peft would keep another copy of each layer's input
-        yield
-    adapters.merge_and_unload()
-
-
 def _stacks(model: Any) -> tuple[Any, ...]:
     return (model.get_encoder(), model.get_decoder()) if model.config.is_encoder_decoder else (model.get_decoder(),)
-
-
-@contextmanager
-def _computing_twice(model: Any) -> Iterator[None]:
-    """Turn on checkpointing without re-entering autograd.
-
-    Re-entering would need gradients of frozen embeddings, and therefore activations of a frozen encoder.
-    """
-    keeps_keys = model.config.use_cache
-    model.activation_checkpointing_enable({"use_reentrant": False})
-    model.disable_input_require_grads()
-    model.config.use_cache = False  # otherwise transformers warns, although `forward` asks for no cache
-    yield
-    model.config.use_cache = keeps_keys
-    model.activation_checkpointing_disable()

@@ -10,7 +10,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bench.cli import main
-from bench.forecast import saved
 from bench.models.random import Random
 from bench.system import machine
 from tests.facts import missing
@@ -81,23 +80,6 @@ def test_plan_shows_what_each_arm_buys_before_anything_runs(tmp_path: Path) -> N
     assert "7.20" in line.split()
     assert "Time of all arms" not in result.stdout
     assert not (tmp_path / "smoke").exists()
-
-
-def test_a_plan_tells_time_memory_and_energy_of_each_arm_and_keeps_them_for_the_report(tmp_path: Path) -> None:
-    only = ("--only", "*annotate*")
-    result = bench("plan", "suites/smoke.yaml", "--cache", str(tmp_path), "--results", str(tmp_path), *only, "--workers", "2")
-    assert result.exit_code == 0, result.output
-    assert "Time of all arms" in result.stdout
-    kept = saved.read(tmp_path / "smoke")
-    assert kept is not None
-    assert len(kept.arms) == 2
-    for arm in kept.arms.values():
-        assert arm.exact
-        assert (arm.seconds or 0) > 0
-        assert (arm.start_s or 0) > 0
-        assert arm.expected_usd == arm.usd
-        assert (arm.peak_bytes or 0) > 2**27
-        assert 0 < (arm.usd or 0) <= 8
 
 
 def test_a_plan_on_a_card_tells_what_is_assumed_and_keeps_nothing(tmp_path: Path) -> None:

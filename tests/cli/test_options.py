@@ -133,7 +133,11 @@ def test_an_old_name_of_an_option_still_works(command: str, old: str, value: str
 
 def test_every_old_name_is_tried_here() -> None:
     renamed = [(path[0], option) for path, option in OPTIONS if isinstance(option, Option)]
-    known = {(name, old) for name, option in renamed for old in (*option.old_opts, *option.old_secondary_opts)}
+    known = {
+        (name, old)
+        for name, option in renamed
+        for old in {*option.accepted[0], *option.accepted[1]} - {*option.opts, *option.secondary_opts}
+    }
     assert known == {(command, old) for command, old, *_ in OLD}
 
 

@@ -16,6 +16,7 @@ import pytest
 from bench.contracts import no_progress
 from bench.execution import ledger, prepare
 from bench.execution.store import DryStore
+from bench.forecast import saved, start_up
 from bench.forecast.arm import Forecast
 from bench.forecast.suite import forecasts
 from bench.suite import suite_file
@@ -155,11 +156,27 @@ def test_a_plan_says_what_of_a_run_has_ended_and_what_is_left(smoke: Path, cache
     assert missing(line, "$0.80") == []
 
 
-def test_what_a_plan_foresaw_stands_beside_what_was_measured(smoke: Path, cache: Path, tmp_path: Path) -> None:
+def test_what_a_plan_foresaw_stands_beside_what_was_measured(
+    smoke: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(start_up, "measure", lambda *_: {"seconds": 2.5})
     folder = tmp_path / "results" / "smoke"
     command = ["plan", SUITE, "--results", str(folder.parent), "--cache", str(cache), "--only"]
     planned = bench(*command, "*4usd*")
     assert planned.exit_code == 0, planned.output
+    assert "Time of all arms" in planned.stdout
+    forecast = saved.read(folder)
+    assert forecast is not None
+    assert len(forecast.arms) == 4
+    assert any("annotate" in arm_id for arm_id in forecast.arms)
+    for arm_id, arm in forecast.arms.items():
+        assert arm.exact or "annotate" not in arm_id
+        assert (arm.seconds or 0) > 0
+        assert arm.start_s == 2.5
+        assert 0 < (arm.expected_usd or 0) <= (arm.usd or 0)
+        assert arm.expected_usd == arm.usd or not arm.exact
+        assert (arm.peak_bytes or 0) > 2**27
+        assert 0 < (arm.usd or 0) <= 4
     shutil.copytree(smoke, folder, ignore=shutil.ignore_patterns("store"), dirs_exist_ok=True)
     assert "Forecast and measurement" not in (folder / "report.md").read_text()
     kept = (folder / "forecast.json").read_text()
@@ -253,8 +270,10 @@ def test_a_run_killed_in_the_middle_goes_on_to_the_same_end(smoke: Path, cache: 
         while not (folder.exists() and records(folder) and (workers := psutil.Process(running.pid).children(recursive=True))):
             assert running.poll() is None, "the run ended before it could be killed"
             time.sleep(0.1)
+        forks = [worker for worker in workers if "bench.system.fork_server" in worker.cmdline()]
         os.kill(running.pid, signal.SIGKILL)
     _, alive = psutil.wait_procs(workers, timeout=60)
+    assert len(forks) == len(workers) > 1 or sys.platform != "linux"
     assert workers
     assert not alive, "a killed run left a worker behind"
     ended_before = records(folder)

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bench.contracts import PARENT_PIPE
+from bench.contracts import AGAIN, PARENT_PIPE
 from bench.executors.local import Local
 from bench.system.processes import ONE_THREAD
 
@@ -79,6 +79,12 @@ def test_one_worker_runs_one_command_at_a_time_in_their_order() -> None:
 
 def test_two_workers_run_two_commands_at_a_time() -> None:
     assert run({"a": python(TOGETHER, "a", "b"), "b": python(TOGETHER, "b", "a"), "c": python("")}, workers=2) == {"a": 0, "b": 0, "c": 0}
+
+
+def test_a_command_that_asks_for_it_is_started_again_after_the_others() -> None:
+    postponed = python(f"import pathlib, sys; seen = pathlib.Path('seen'); sys.exit(seen.exists() or seen.touch() or {AGAIN})")
+    ended = run({"postponed": postponed, "a": python(""), "b": python("")}, workers=1)
+    assert list(ended.items()) == [("a", 0), ("b", 0), ("postponed", 1)]
 
 
 @pytest.mark.parametrize("one_thread", [True, False])

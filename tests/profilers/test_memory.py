@@ -1,6 +1,9 @@
 import gc
+import json
 import mmap
 import os
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -40,10 +43,39 @@ def test_a_peak_that_is_over_before_the_end_is_still_seen(measure):
     assert readings["peak_rss"].value - before == pytest.approx(128 * MIB, abs=8 * MIB)
 
 
+FORKED = """
+import json, mmap, os, sys
+import psutil
+from bench.contracts import Reading
+from bench.profilers.memory import _own
+
+pages = mmap.mmap(-1, 128 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+pages.write(bytes(128 << 20))
+for written in (0, 64 << 20):
+    if not os.fork():
+        pages.seek(0)
+        pages.write(bytes(written))
+        resident = Reading("peak_rss", float(psutil.Process().memory_info().rss), "bytes", "polled")
+        print(json.dumps([reading.value for reading in _own(resident)] + [resident.value]))
+        sys.exit()
+    os.wait()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are forks on Linux alone")
+def test_pages_of_the_parent_count_in_a_fork_once_it_has_written_to_them():
+    printed = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, check=True).stdout
+    (idle, shared, resident), (writing, left, _) = map(json.loads, printed.splitlines())
+    assert shared > 128 * MIB
+    assert idle + shared == resident
+    assert shared - left == pytest.approx(64 * MIB, abs=8 * MIB)
+    assert writing - idle == pytest.approx(64 * MIB, abs=8 * MIB)
+
+
 def test_without_a_gpu_its_readings_are_missing_with_a_reason(no_gpu, measure):
     readings = measure(Memory())
     without = {quantity for quantity, reading in readings.items() if reading.value is None}
-    assert without == set(readings) - {"peak_rss"}
+    assert without == set(readings) - {"peak_rss", "inherited_rss"}
     assert all("no GPU" in (readings[quantity].reason or "") for quantity in without)
 
 
@@ -55,7 +87,7 @@ def test_a_gpu_is_read_through_torch_and_through_its_driver_in_bytes(gpu, measur
         gpu.used, gpu.processes[os.getpid()] = 4_000, 2_000
 
     readings = measure(Memory(polling_s=0.01), work)
-    values = {quantity: reading.value for quantity, reading in readings.items() if quantity != "peak_rss"}
+    values = {quantity: reading.value for quantity, reading in readings.items() if not quantity.endswith("_rss")}
     assert values == {
         "gpu_process_memory": 6_000,
         "gpu_device_memory": 9_000,

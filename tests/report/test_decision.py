@@ -49,7 +49,7 @@ def test_the_map_flips_where_labels_get_cheap(field: Field) -> None:
     drawn = decision.decision_map(field, field.asked)
     assert drawn
     assert drawn.winners == ("annotate", "distill")
-    assert drawn.flips
+    assert len({cell.best.name for row in drawn.verdicts for cell in row if cell.best and cell.has_winner}) > 1
     column = drawn.budgets_usd.index(40.0)
     known = {usd: row[column] for usd, row in zip(drawn.label_usd, drawn.verdicts, strict=True)}
     assert known[study.LABEL_USD / 2].best.name == "annotate"

@@ -9,7 +9,7 @@ import pytest
 
 from bench import report
 from bench.report.analysis import leaderboard as boarding
-from bench.report.analysis.missing_scores import missing
+from bench.report.analysis.arms import missing
 from bench.results import archive, table
 from tests.report.arms import NO_TOKEN, Scores, write_arm, write_suite
 from tests.report.reading import equal, made, prose, row, rows, shown

@@ -89,7 +89,7 @@ def test_settings_are_compared_on_the_seeds_and_examples_that_all_have_and_one_w
     found["s2"] = found["s2"].iloc[1:]
     found["s3"] = pd.DataFrame([[5.0]], index=[0], columns=["the whole test set"])
     ranked = ranking.ranking(found)
-    assert (sorted(ranked.names), ranked.seeds, ranked.examples) == (["s0", "s1", "s2"], 2, 50)
+    assert (sorted(ranked.names), ranked.effects.shape) == (["s0", "s1", "s2"], (2, 50))
 
 
 @pytest.mark.parametrize(("seeds", "examples"), [(1, 60), (3, 2)])

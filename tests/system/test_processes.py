@@ -91,3 +91,28 @@ def test_work_that_fails_there_is_done_here_and_says_what_was_wrong(
         pass
     assert (tmp_path / "tries").read_text() == "tried\ntried\n"
     assert capfd.readouterr().err == ""
+
+
+@forks
+def test_work_in_a_child_returns_its_result_and_leaves_nothing_here() -> None:
+    left = []
+
+    def work() -> tuple[int, int]:
+        left.append(1)
+        return os.getpid(), len(left)
+
+    pid, count = processes.in_child(work)
+    assert pid != os.getpid()
+    assert (count, left) == (1, [])
+
+
+@forks
+def test_work_that_fails_in_a_child_is_done_again_here(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no"):
+        processes.in_child(partial(fail, tmp_path / "tried"))
+    assert (tmp_path / "tried").read_text().split() == ["tried"] * 2
+
+
+def test_where_nothing_is_forked_the_work_of_a_child_is_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "can_fork", lambda: False)
+    assert processes.in_child(os.getpid) == os.getpid()

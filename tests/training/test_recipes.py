@@ -12,7 +12,8 @@ from bench.training.batches import encode
 from bench.training.checkpoints import load
 from bench.training.finetuned import Finetuned
 from bench.training.generated import Predictions, PseudoLabels
-from bench.training.recipes import Pretrained, Shrunk, Tuning
+from bench.training.recipes import Pretrained, Shrunk
+from bench.training.settings import Tuning
 from bench.training.shrinking import layer_counts
 from bench.training.speed import InferenceSpeed
 

@@ -1,5 +1,4 @@
-"""Reads files of rows into columns of text, strictly. `bench init`, the task `files` and the text `files` all
-use `read`.
+"""Reads files of rows into columns of text, strictly. `bench init`, the task `files` and the text `files` all use `read`.
 
 settings    settings for reading a file
 content     bytes; files whose content differs from their suffix
@@ -16,6 +15,7 @@ remarks     warnings about labels
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import NamedTuple
 
 from bench.data.rows import Row
@@ -42,41 +42,31 @@ class Columns(NamedTuple):
 
 
 def read(file: str, settings: TableSettings, field: str | None = None, wanted: Collection[str] | None = None) -> Table:
-    """Read a file. `~` is the home folder, and `.gz` is unpacked.
-
-    `field` is the path of the rows in a JSON value. `wanted` holds the columns that will be requested; None
-    means any. Raises DataError, which names the file and where possible the line.
-    """
+    """Read a file. `~` is the home folder, and `.gz` is unpacked. `field` is the path of the rows in a JSON value. `wanted` holds the
+    columns that will be requested; None means any. Raises DataError, which names the file and where possible the line."""
     data = load(file)
     kind = format_of(file, data, settings.format)
     if field is not None and kind != "json":
         raise DataError(f"{file}: `field` names a list in a JSON value, but the format is {kind}; set `format: json` or leave it out")
-    table = _read(file, data, kind, settings, field, wanted)
+    if kind in ("parquet", "arrow"):
+        table = read_parquet(file, data) if kind == "parquet" else read_arrow(file, data)
+    else:
+        text, notes = decode(file, data, settings)
+        if kind == "jsonl":
+            table = read_json_lines(file, text)
+        elif kind == "json":
+            table = read_json(file, text, field)
+        else:
+            table = read_delimited(file, text, "," if kind == "csv" else "\t", settings, wanted)
+        table = replace(table, notes=(*notes, *table.notes))
     if not table.rows:
         raise DataError(f"{file}: the file holds no rows; add one below the header")
     return table
 
 
-def _read(file: str, data: bytes, kind: Format, settings: TableSettings, field: str | None, wanted: Collection[str] | None) -> Table:
-    if kind == "parquet":
-        return read_parquet(file, data)
-    if kind == "arrow":
-        return read_arrow(file, data)
-    text, notes = decode(file, data, settings)
-    if kind == "jsonl":
-        table = read_json_lines(file, text)
-    elif kind == "json":
-        table = read_json(file, text, field)
-    else:
-        table = read_delimited(file, text, "," if kind == "csv" else "\t", settings, wanted)
-    return table.with_notes(notes)
-
-
 def read_rows(file: str, settings: TableSettings, columns: Columns, field: str | None = None) -> tuple[list[Row], tuple[str, ...]]:
-    """Return the rows of a file, and notes about them. Cells are literal text: 'NA' and 'null' are words.
-
-    Raises DataError with a line for each column that cannot be read.
-    """
+    """Return the rows of a file, and notes about them. Cells are literal text: 'NA' and 'null' are words. Raises DataError with a line for
+    each column that cannot be read."""
     names = [name for name in dict.fromkeys(columns) if name is not None]
     table = read(file, settings, field, wanted=set().union(*map(roots, names)))
     cells, faults = {}, []

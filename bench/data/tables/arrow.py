@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from bench.data.tables.table import Table
@@ -37,7 +37,11 @@ def read_arrow(file: str, data: bytes) -> Table:
 
 
 def _table(file: str, kind: str, schema: Any, rows: int, column: Any) -> Table:
-    features = _features(schema)
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        features = {name: feature for name, feature in features.items() if "ClassLabel" in json.dumps(feature)}
+    except (KeyError, TypeError, ValueError):
+        features = {}
 
     def values(name: str) -> Sequence[Any]:
         import pyarrow as pa
@@ -54,8 +58,7 @@ def _table(file: str, kind: str, schema: Any, rows: int, column: Any) -> Table:
 
 
 def _plain(column: Any) -> list[Any]:
-    """Return the Python values of a column. Floats and dates become Arrow's text for them, and NaN becomes
-    None."""
+    """Return the Python values of a column. Floats and dates become Arrow's text for them, and NaN becomes None."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -68,15 +71,6 @@ def _plain(column: Any) -> list[Any]:
         wide = column.cast(pa.float32()) if pa.types.is_float16(kind) else column
         column = pc.add(pc.if_else(pc.is_nan(wide), pa.scalar(None, wide.type), wide), pa.scalar(0.0, wide.type))  # -0.0 becomes 0.0
     return list(column.cast(pa.string()).to_pylist())
-
-
-def _features(schema: Any) -> Mapping[str, Any]:
-    """Return column name -> feature, for columns that contain named classes."""
-    try:
-        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
-    except (KeyError, TypeError, ValueError):
-        return {}
-    return {name: feature for name, feature in features.items() if "ClassLabel" in json.dumps(feature)}
 
 
 def _named(value: Any, feature: Any) -> Any:

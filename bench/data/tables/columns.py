@@ -56,34 +56,29 @@ def raw_values(table: Table, name: str) -> Sequence[Any]:
 def texts(table: Table, name: ColumnName, joined_by: str | None = None) -> list[str | None]:
     """Return one text per row, or None where a row has none. Raises DataError where values are not text."""
     joined_by = JOINED_BY if joined_by is None else joined_by
-    columns = [_texts(table, part, joined_by) for part in parts(name)]
+    columns = []
+    for part in parts(name):
+        values, found = raw_values(table, part), list[str | None]()
+        try:
+            for value in values:
+                if type(value) is str and value.isascii():
+                    found.append(value)
+                elif isinstance(value, _Elements):
+                    found.append(_joined([text_of(inner) for inner in value], joined_by))
+                else:
+                    found.append(text_of(value))
+        except TypeError as e:
+            fault = values[len(found)]
+            remedy = f"; name a part of it, such as {_parts_of(part, fault)}" if isinstance(fault, list | dict) and fault else ""
+            raise DataError(f"{table.where(len(found))}: column '{part}' {e}{remedy}") from e
+        columns.append(found)
     if len(columns) == 1:
         return columns[0]
     return [_joined(cells, joined_by) for cells in zip(*columns, strict=True)]
 
 
-def _texts(table: Table, name: str, joined_by: str) -> list[str | None]:
-    values = raw_values(table, name)
-    try:
-        return [value if type(value) is str and value.isascii() else _text(value, joined_by) for value in values]
-    except TypeError:
-        return [_text_or_fault(table, name, row, value, joined_by) for row, value in enumerate(values)]
-
-
-def _text_or_fault(table: Table, name: str, row: int, value: Any, joined_by: str) -> str | None:
-    try:
-        return _text(value, joined_by)
-    except TypeError as e:
-        remedy = f"; name a part of it, such as {_parts_of(name, value)}" if isinstance(value, list | dict) and value else ""
-        raise DataError(f"{table.where(row)}: column '{name}' {e}{remedy}") from e
-
-
 class _Elements(list[Any]):
     """Marks the elements of a list that are to be joined."""
-
-
-def _text(value: Any, joined_by: str) -> str | None:
-    return _joined([text_of(inner) for inner in value], joined_by) if isinstance(value, _Elements) else text_of(value)
 
 
 def _joined(cells: Sequence[str | None], joined_by: str) -> str | None:
@@ -108,8 +103,7 @@ def _resolve(table: Table, name: str) -> tuple[str, tuple[Step, ...]]:
 
 
 def _walk(value: Any, steps: Sequence[Step]) -> Any:
-    """Return a part of a value. It is None where a list is too short or an object lacks the key. Raises
-    TypeError."""
+    """Return a part of a value. It is None where a list is too short or an object lacks the key. Raises TypeError."""
     for at, step in enumerate(steps):
         if value is None:
             return None

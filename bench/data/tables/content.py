@@ -7,7 +7,6 @@ import io
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 from bench.data.tables.settings import SUFFIXES, Format
@@ -56,8 +55,11 @@ def load(file: str) -> bytes:
         raise DataError(f"{file}: cannot be read: {getattr(e, 'strerror', None) or e}") from e
     if not data.strip():
         raise DataError(f"{file}: the file is empty")
-    for what, remedy in _something_else(data):
-        raise DataError(f"{file}: holds {what}; {remedy.format(file=file)}")
+    other = next(((what, remedy) for pattern, what, remedy in _BINARY if re.match(pattern, data[:512])), None)
+    if other is None and data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        other = _zip(data)
+    if other:
+        raise DataError(f"{file}: holds {other[0]}; {other[1].format(file=file)}")
     return data
 
 
@@ -72,8 +74,7 @@ def binary_format(data: bytes) -> Format | None:
 
 
 def format_of(file: str, data: bytes, given: Format | None) -> Format:
-    """Return the requested format, or else the format of the suffix. Raises DataError where the bytes have
-    another one."""
+    """Return the requested format, or else the format of the suffix. Raises DataError where the bytes have another one."""
     found = binary_format(data)
     suffix = suffix_of(file)
     if given is None and suffix not in SUFFIXES:
@@ -83,12 +84,6 @@ def format_of(file: str, data: bytes, given: Format | None) -> Format:
     if found and found != taken:
         raise DataError(f"{file}: holds {found.capitalize()}, not {taken.upper()}; set `format` to {found}, or give it that suffix")
     return taken
-
-
-def _something_else(data: bytes) -> Iterator[tuple[str, str]]:
-    yield from ((what, remedy) for pattern, what, remedy in _BINARY if re.match(pattern, data[:512]))
-    if data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        yield _zip(data)
 
 
 def _zip(data: bytes) -> tuple[str, str]:

@@ -31,8 +31,7 @@ def utf_16_without_mark(data: bytes, text: str) -> str:
 
 
 def decode(file: str, data: bytes, settings: TableSettings) -> tuple[str, tuple[str, ...]]:
-    """Return the text, and notes about it. Raises DataError with the line where the bytes are not in this
-    encoding."""
+    """Return the text, and notes about it. Raises DataError with the line where the bytes are not in this encoding."""
     encoding = settings.encoding or encoding_of(data)
     try:
         text = data.decode(encoding, settings.encoding_errors or "strict").removeprefix(MARK)
@@ -43,14 +42,10 @@ def decode(file: str, data: bytes, settings: TableSettings) -> tuple[str, tuple[
         raise DataError(f"{file}: line {line} is not {shown} (byte 0x{data[e.start]:02x}); {remedy}") from e
     if not text.strip():
         raise DataError(f"{file}: the file is empty")
-    return text, _nul_characters(file, data, text)
-
-
-def _nul_characters(file: str, data: bytes, text: str) -> tuple[str, ...]:
     count = text.count("\0")
     if not count:
-        return ()
+        return text, ()
     line = text.count("\n", 0, text.index("\0")) + 1
     if likely := utf_16_without_mark(data, text):
         raise DataError(f"{file}, line {line}: {count:,} of {len(text):,} characters are NUL; set `encoding`, most likely {likely}")
-    return (f"{file}: {count:,} NUL characters stand in the text, the first on line {line:,}.",)
+    return text, (f"{file}: {count:,} NUL characters stand in the text, the first on line {line:,}.",)

@@ -8,8 +8,9 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -30,7 +31,6 @@ class Layout(NamedTuple):
     skipped: int
     """Number of lines before the header."""
     delimiter: str
-    """Character between fields."""
     quotes: bool
     """Whether '"' quotes fields."""
 
@@ -51,11 +51,8 @@ def first_lines(text: str) -> Iterator[str]:
 
 
 def layout(text: str, usual: str, settings: TableSettings) -> Layout:
-    """Return the layout of a file.
-
-    The delimiter comes from the settings, else from a first line such as `sep=;`, which Excel obeys, else it
-    is `usual`.
-    """
+    """Return the layout of a file. The delimiter comes from the settings, else from a first line such as `sep=;`, which Excel obeys, else
+    it is `usual`."""
     skipped = settings.skip_lines or 0
     separator = _EXCEL_SEPARATOR.fullmatch(next(islice(first_lines(text), skipped, None), "").rstrip("\r\n"))
     delimiter = settings.delimiter or (separator[1] if separator else usual)
@@ -65,9 +62,8 @@ def layout(text: str, usual: str, settings: TableSettings) -> Layout:
 def read_delimited(file: str, text: str, usual: str, settings: TableSettings, wanted: Collection[str] | None = None) -> Table:
     """Read all rows. Each row must have as many fields as the header. Blank lines are not rows.
 
-    `usual` is the delimiter where neither the settings nor the file names one. `wanted` holds the columns to
-    keep; None keeps all. Raises DataError with the line where rows do not fit, or where a quoted field looks
-    like several rows.
+    `usual` is the delimiter where neither the settings nor the file names one. `wanted` holds the columns to keep; None keeps all. Raises
+    DataError with the line where rows do not fit, or where a quoted field looks like several rows.
     """
     csv.field_size_limit(max(csv.field_size_limit(), len(text)))
     how = layout(text, usual, settings)
@@ -75,7 +71,7 @@ def read_delimited(file: str, text: str, usual: str, settings: TableSettings, wa
     read.all(text, settings.names, wanted)
     read.check(text, settings)
     kind = {",": "CSV", "\t": "TSV"}.get(how.delimiter, f"CSV with {DELIMITERS.get(how.delimiter, repr(how.delimiter))}")
-    hint = _hint(text, read, settings)
+    hint = partial(read.hint, text, settings)
     return Table(file=file, kind=kind, names=read.header, numbers=read.lines, unit="line", values=read.values, notes=read.notes, hint=hint)
 
 
@@ -100,75 +96,62 @@ class _Rows:
     notes: tuple[str, ...] = ()
 
     def values(self, name: str) -> Sequence[str]:
-        """Return the cells of a kept column."""
         return self.columns[self.header.index(name)]
 
     def all(self, text: str, names: Sequence[str] | None, wanted: Collection[str] | None) -> None:
-        """Read the header and all rows."""
-        reader, self.backslashes = self.how.records(all_lines(text)), '\\"' in text
+        reader, skipped, last = self.how.records(all_lines(text)), self.how.skipped, 0
         try:
-            self._header(reader, names)
+            if names:
+                self.header = names
+            elif record := next(filter(None, reader), None):
+                self.header, self.header_line = record, skipped + reader.line_num
             self.columns = {at: [] for at, name in enumerate(self.header) if wanted is None or name in wanted}
-            self._rows(reader, repeated=[] if names else [*self.header])
+            keep = [(at, cells.append) for at, cells in self.columns.items()]
+            width, lines, repeated = len(self.header), self.lines, [] if names else [*self.header]
+            last = skipped + reader.line_num
+            for record in reader:  # this loop is hot: files hold millions of rows
+                line, last = last + 1, skipped + reader.line_num
+                if len(record) != width:
+                    if record:
+                        self.misfits.append((line, record))
+                    continue
+                if last > line and _looks_like_rows(record, self.how.delimiter):
+                    self.swallowed.append((line, last))
+                if record == repeated:
+                    self.repeats.append(line)
+                    continue
+                for at, append in keep:
+                    append(record[at])
+                lines.append(line)
         except csv.Error as e:
-            raise DataError(self._broken(e, self.how.skipped + reader.line_num)) from e
-
-    def _header(self, reader: Any, names: Sequence[str] | None) -> None:
-        if names:
-            self.header = names
-            return
-        for record in reader:
-            if record:
-                self.header, self.header_line = record, self.how.skipped + reader.line_num
-                return
-
-    def _rows(self, reader: Any, repeated: list[str]) -> None:
-        """Read the rows. This loop is hot: files hold millions of rows."""
-        width, lines, skipped = len(self.header), self.lines, self.how.skipped
-        keep = [(at, cells.append) for at, cells in self.columns.items()]
-        last = self.last = skipped + reader.line_num
-        for record in reader:
-            line, last = last + 1, skipped + reader.line_num
-            self.last = last
-            if len(record) != width:
-                if record:
-                    self.misfits.append((line, record))
-                continue
-            if last > line and _looks_like_rows(record, self.how.delimiter):
-                self.swallowed.append((line, last))
-            if record == repeated:
-                self.repeats.append(line)
-                continue
-            for at, append in keep:
-                append(record[at])
-            lines.append(line)
-
-    def _broken(self, error: csv.Error, at: int) -> str:
-        """Return the csv module's error with the line where the fault begins."""
-        if "unexpected end of data" in str(error):
-            return f"{self.file}, line {self.last + 1}: a quotation mark opens here and never closes; {_NO_QUOTES}"
-        if "expected after" in str(error):
-            escaped = " and not behind a backslash (in Spark: .option('escape', '\"'))" if self.backslashes else ""
-            return f"{self.file}, line {at}: {error}; inside quotes a mark is written twice{escaped}. Or {_NO_QUOTES}"
-        return f"{self.file}, line {at}: {error}"
-
-    last: int = 0
-    """The last line that was read completely."""
-    backslashes: bool = False
-    """Whether a backslash precedes some quotation mark."""
+            fault = f"{self.file}, line {skipped + reader.line_num}: {e}"
+            if "unexpected end of data" in str(e):
+                fault = f"{self.file}, line {last + 1}: a quotation mark opens here and never closes; {_NO_QUOTES}"
+            elif "expected after" in str(e):
+                escaped = " and not behind a backslash (in Spark: .option('escape', '\"'))" if '\\"' in text else ""
+                fault += f"; inside quotes a mark is written twice{escaped}. Or {_NO_QUOTES}"
+            raise DataError(fault) from e
 
     def check(self, text: str, settings: TableSettings) -> None:
-        """Raise DataError where rows do not fit the header, or where records are likely to be several rows.
-        Else add notes."""
+        """Raise DataError where rows do not fit the header, or where records are likely to be several rows. Else add notes."""
         if self.misfits:
             raise DataError(self._misfits(settings))
-        notes = []
+        notes, delimiter = [], self.how.delimiter
         if self.repeats:
             others = f", {len(self.repeats):,} in all" if len(self.repeats) > 1 else ""
             notes.append(f"{self.file}: line {self.repeats[0]:,} repeats the header{others}; such rows are left out.")
-        if self.swallowed and 2 * text.count(f'"{self.how.delimiter}"') < len(self.lines):  # otherwise all fields are quoted
-            found = self._swallowed()
-            if settings.quotes is None and len(self.swallowed) > self._proper_quotes(text):
+        if self.swallowed and 2 * text.count(f'"{delimiter}"') < len(self.lines):  # otherwise all fields are quoted
+            count, (first, last) = len(self.swallowed), self.swallowed[0]
+            found = (
+                f"{self.file}, line {first}: a quotation mark opens here and closes on line {last}, and each line between looks like a row"
+                f"; {count:,} such marks take in {sum(end - start for start, end in self.swallowed):,} more lines"
+            )
+            # rows with a mark, a delimiter or a line end in a field prove that the marks quote
+            needs, reader, last, proper = re.compile(f'["\r\n{re.escape(delimiter)}]'), self.how.records(all_lines(text)), 0, 0
+            for record in reader if settings.quotes is None else ():
+                line, last = last + 1, reader.line_num
+                proper += any(map(needs.search, record)) and not (last > line and _looks_like_rows(record, delimiter))
+            if settings.quotes is None and count > proper:
                 raise DataError(f"{found}. Set `quotes: none` if these marks are only characters, or `quotes: double` if they do quote")
             notes.append(f"{found}, which is read as one field each.")
         self.notes = tuple(notes)
@@ -189,51 +172,25 @@ class _Rows:
         delimiter = DELIMITERS.get(self.how.delimiter, repr(self.how.delimiter))
         return f"{fault}; put a field that contains {delimiter} in double quotes, or delete the line"
 
-    def _swallowed(self) -> str:
-        count, (first, last) = len(self.swallowed), self.swallowed[0]
-        rows = sum(end - start for start, end in self.swallowed)
-        return (
-            f"{self.file}, line {first}: a quotation mark opens here and closes on line {last}, and each line between looks like a row; "
-            f"{count:,} such marks take in {rows:,} more lines"
-        )
-
-    def _proper_quotes(self, text: str) -> int:
-        """Count the rows that prove that the marks quote, because a field contains a mark, a delimiter or a
-        line end."""
-        needs, reader, last = re.compile(f'["\r\n{re.escape(self.how.delimiter)}]'), self.how.records(all_lines(text)), 0
-        count = 0
-        for record in reader:
-            line, last = last + 1, reader.line_num
-            count += any(map(needs.search, record)) and not (last > line and _looks_like_rows(record, self.how.delimiter))
-        return count
+    def hint(self, text: str, settings: TableSettings) -> str:
+        """Return what may be wrong where a column is not found, or '' where nothing looks wrong."""
+        if settings.names:
+            return ""
+        if len(self.header) == 1:
+            other = next((d for d in DELIMITERS if d in self.header[0] and d != self.how.delimiter), None)
+            if self.header[0].lstrip().startswith(("{", "[")):
+                return "line 1 looks like JSON: set `format: jsonl` or `format: json`"
+            if other:
+                return f"its fields look separated by {DELIMITERS[other]}: set `delimiter: {other!r}`"
+        first = islice(self.how.records(first_lines(text)), 1001)
+        why = why_data(self.header, [record for record in first if len(record) == len(self.header)][1:])
+        return f"line {self.header_line} looks like data, as {why}: set `names`, the names of the columns" if why else ""
 
 
 def _looks_like_rows(record: Sequence[str], delimiter: str) -> bool:
-    """Return whether each line of a record would be a whole row if quotation marks were ordinary characters.
-
-    A mark inside a field, or a delimiter followed by a space, shows that the field was really quoted.
-    """
+    """Return whether each line of a record would be a whole row if quotation marks were ordinary characters. A mark inside a field, or a
+    delimiter followed by a space, shows that the field was really quoted."""
     whole = delimiter.join(record)
     if len(record) < 2 or '"' in whole or f"{delimiter} " in whole:
         return False
     return all(line.count(delimiter) == len(record) - 1 for line in _LINE_END.split(whole))
-
-
-def _hint(text: str, read: _Rows, settings: TableSettings) -> Callable[[], str]:
-    """Return a function that explains what may be wrong where a column is not found."""
-
-    def hint() -> str:
-        if settings.names:
-            return ""
-        if len(read.header) == 1:
-            other = next((d for d in DELIMITERS if d in read.header[0] and d != read.how.delimiter), None)
-            if read.header[0].lstrip().startswith(("{", "[")):
-                return "line 1 looks like JSON: set `format: jsonl` or `format: json`"
-            if other:
-                return f"its fields look separated by {DELIMITERS[other]}: set `delimiter: {other!r}`"
-        first = islice(read.how.records(first_lines(text)), 1001)
-        rows = [record for record in first if len(record) == len(read.header)][1:]
-        why = why_data(read.header, rows)
-        return f"line {read.header_line} looks like data, as {why}: set `names`, the names of the columns" if why else ""
-
-    return hint

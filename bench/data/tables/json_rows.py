@@ -35,8 +35,7 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_object)
 
 
 def read_json_lines(file: str, text: str) -> Table:
-    """Read one object from each line. Raises DataError with the first faulty line and the number of faulty
-    lines."""
+    """Read one object from each line. Raises DataError with the first faulty line and the number of faulty lines."""
     lines = text.split("\n") if "\n" in text else text.split("\r")
     records, numbers, faults = [], [], []
     for number, line in enumerate(lines, 1):
@@ -54,21 +53,20 @@ def read_json_lines(file: str, text: str) -> Table:
             faults.append(f"{file}, line {number}: {_no_object(record)}")
     if faults:
         others = f" ({len(faults) - 1:,} more lines are faulty)" if len(faults) > 1 else ""
-        raise DataError(f"{faults[0]}{others}{_if_whole(text)}")
+        is_value = re.match(r"\s*[\[{]", text) and parsed(text) is not None
+        whole = "; the file is one JSON value: set `format: json`" if is_value else ""
+        raise DataError(f"{faults[0]}{others}{whole}")
     return _table(file, JSON_LINES, records, numbers, "line", ())
 
 
 def read_json(file: str, text: str, path: str | None) -> Table:
-    """Read one JSON value that holds rows, or else a JSON object on each line.
-
-    `path` is where the rows are in the value, such as 'data' or 'data.train'. None means that the value
-    itself shows it.
-    """
+    """Read one JSON value that holds rows, or else a JSON object on each line. `path` is where the rows are in the value, such as 'data' or
+    'data.train'. None means that the value itself shows it."""
     try:
         value = _DECODER.decode(text)
     except (ValueError, RecursionError) as e:
         first, _, rest = text.lstrip().partition("\n")
-        if path is None and rest.strip() and _is_object(first):
+        if path is None and rest.strip() and isinstance(parsed(first), dict):
             return read_json_lines(file, text)
         line = f", line {e.lineno}" if isinstance(e, json.JSONDecodeError) else ""
         raise DataError(f"{file}{line}: {_reason(e)}") from e
@@ -83,14 +81,12 @@ def read_json(file: str, text: str, path: str | None) -> Table:
     return _table(file, JSON, records, range(1, len(records) + 1), "object", notes)
 
 
-def lists_in(text: str) -> dict[str, int]:
-    """Return the name of each list of rows in a JSON object -> its number of rows. Text that is not a JSON
-    object gives {}."""
+def parsed(text: str) -> Any:
+    """Return the JSON value of a text, or None where it is not JSON."""
     try:
-        value = json.loads(text)
+        return json.loads(text)
     except (ValueError, RecursionError):
-        return {}
-    return _lists(value) if isinstance(value, dict) else {}
+        return None
 
 
 def _table(file: str, kind: str, records: Sequence[Mapping[str, Any]], numbers: Sequence[int], unit: str, notes: tuple[str, ...]) -> Table:
@@ -116,7 +112,7 @@ def _records(file: str, value: Any, path: str | None) -> tuple[Sequence[Any], tu
     scalars = [name for name, inner in value.items() if not isinstance(inner, list | dict)]
     if len(scalars) == len(value):
         return [value] if value else [], ()
-    lists = _lists(value) or ({name: 0 for name in value if name not in scalars} if len(value) - len(scalars) == 1 else {})
+    lists = lists_in(value) or ({name: 0 for name in value if name not in scalars} if len(value) - len(scalars) == 1 else {})
     if len(lists) == 1:
         (name,) = lists
         found, notes = _records(file, value[name], path)
@@ -131,7 +127,7 @@ def _records(file: str, value: Any, path: str | None) -> tuple[Sequence[Any], tu
     raise DataError(f"{file}: cannot tell which list{f' in {path}' if path else ''} holds rows: {_inside(value)}; name it with {option}")
 
 
-def _lists(value: Mapping[str, Any]) -> dict[str, int]:
+def lists_in(value: Mapping[str, Any]) -> dict[str, int]:
     """Return the names of values that can be read as rows: lists of objects, and objects that hold columns."""
     lists = {name: len(inner) for name, inner in value.items() if _is_rows(inner)}
     tables = {name: len(rows) for name, inner in value.items() if isinstance(inner, dict) and (rows := columns_as_rows(inner))}
@@ -142,7 +138,11 @@ def _lists(value: Mapping[str, Any]) -> dict[str, int]:
 def columns_as_rows(value: Mapping[str, Any]) -> list[dict[str, Any]] | None:
     """Return the rows of an object that holds columns in one of pandas' orientations, or None where it holds none."""
     if value.keys() - {"index"} == {"columns", "data"}:  # orient='split'
-        return _split_rows(value["columns"], value["data"])
+        names, data = value["columns"], value["data"]
+        if not (isinstance(names, list) and names and all(isinstance(name, str) for name in names) and isinstance(data, list)):
+            return None
+        fits = len({*names}) == len(names) and all(isinstance(row, list) and len(row) == len(names) for row in data)
+        return [dict(zip(names, row, strict=True)) for row in data] if fits else None
     columns = [*value.values()]
     if columns and all(isinstance(column, list) and column and not _is_rows(column) for column in columns):
         return [dict(zip(value, row, strict=True)) for row in zip(*columns, strict=True)] if len({*map(len, columns)}) == 1 else None
@@ -153,15 +153,6 @@ def columns_as_rows(value: Mapping[str, Any]) -> list[dict[str, Any]] | None:
             rows = dict.fromkeys(key for column in columns for key in column)
             return [{name: column[key] for name, column in value.items() if key in column} for key in rows]
     return None
-
-
-def _split_rows(names: Any, data: Any) -> list[dict[str, Any]] | None:
-    """Return the rows of a list of names and a list of lists of cells; None where a row does not fit the names."""
-    if not (isinstance(names, list) and names and all(isinstance(name, str) for name in names) and isinstance(data, list)):
-        return None
-    if len({*names}) < len(names) or not all(isinstance(row, list) and len(row) == len(names) for row in data):
-        return None
-    return [dict(zip(names, row, strict=True)) for row in data]
 
 
 def _is_rows(value: Any) -> bool:
@@ -190,13 +181,6 @@ def _shown_as(described: Sequence[str]) -> str:
     return ", ".join(described[:_AT_MOST_SHOWN]) + more
 
 
-def _is_object(line: str) -> bool:
-    try:
-        return isinstance(json.loads(line), dict)
-    except (ValueError, RecursionError):
-        return False
-
-
 def _no_object(record: Any) -> str:
     expected = f"expected an object {{...}}, found {type(record).__name__}"
     return f'{expected}; write each row as {{"column": "cell", ...}}, or the rows as CSV' if isinstance(record, list) else expected
@@ -213,14 +197,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, _SameKeyTwice):
         return str(error)
     return f"JSON that cannot be read: {first_line(error)}"
-
-
-def _if_whole(text: str) -> str:
-    """Return what to do where a file of JSON lines is really one JSON value."""
-    if not re.match(r"\s*[\[{]", text):
-        return ""
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return ""
-    return "; the file is one JSON value: set `format: json`"

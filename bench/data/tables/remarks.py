@@ -24,50 +24,32 @@ _TYPES = {bool: "true or false", int: "numbers", float: "numbers"}
 
 
 def remarks(table: Table, name: str, values: Sequence[Any], labels: Sequence[str | None]) -> Iterator[str]:
-    """Yield one sentence per warning about a column of labels.
-
-    `values` are raw, as the file has them. `labels` are the same cells as text.
-    """
+    """Yield one sentence per warning about a column of labels. `values` are raw, as the file has them. `labels` are the same cells as
+    text."""
     counts = Counter(labels)
-    yield from _null_words(table, name, labels, counts)
-    yield from _types(table, name, values)
-    yield from _spellings(table, name, counts)
-
-
-def _null_words(table: Table, name: str, labels: Sequence[str | None], counts: Counter[str | None]) -> Iterator[str]:
-    found: Counter[str] = Counter()
+    words: Counter[str] = Counter()
     for label, count in counts.items():
         if label and len(label) < _WORD_CHARACTERS and label.strip().lower() in NULL_WORDS:
-            found[label.strip()] += count
-    if not found:
-        return
-    filled = sum(count for label, count in counts.items() if label and not is_blank(label))
-    first = next(row for row, label in enumerate(labels) if label and label.strip() in found)
-    shown = ", ".join(f"'{word}' {count:,}" for word, count in found.most_common(6))
-    yield (
-        f"{table.where(first)}: '{name}' says '{(labels[first] or '').strip()}', and {found.total():,} of {filled:,} labels are such words "
-        f"({shown}). They are read as words; empty these cells if they mean that there is no label."
-    )
-
-
-def _types(table: Table, name: str, values: Sequence[Any]) -> Iterator[str]:
-    found: Counter[str] = Counter()
+            words[label.strip()] += count
+    if words:
+        filled = sum(count for label, count in counts.items() if label and not is_blank(label))
+        first = next(row for row, label in enumerate(labels) if label and label.strip() in words)
+        shown = ", ".join(f"'{word}' {count:,}" for word, count in words.most_common(6))
+        yield (
+            f"{table.where(first)}: '{name}' says '{(labels[first] or '').strip()}', and {words.total():,} of {filled:,} labels are such "
+            f"words ({shown}). They are read as words; empty these cells if they mean that there is no label."
+        )
+    types: Counter[str] = Counter()
     for kind, count in Counter(map(type, values)).items():
         if kind is not type(None):
-            found[_TYPES.get(kind, "text")] += count
-    if len(found) > 1:
-        shown = ", ".join(f"{kind} {count:,}" for kind, count in found.most_common())
+            types[_TYPES.get(kind, "text")] += count
+    if len(types) > 1:
+        shown = ", ".join(f"{kind} {count:,}" for kind, count in types.most_common())
         yield f"{table.file}: '{name}' mixes types ({shown}). Equal numbers are one label, and so is the same number as text."
-
-
-def _spellings(table: Table, name: str, counts: Counter[str | None]) -> Iterator[str]:
-    if len(counts) > CLASSES_AT_MOST:
-        return
     by_value: dict[Decimal, list[str]] = {}
-    for label in sorted({label.strip() for label in counts if label}):
+    for label in sorted({label.strip() for label in counts if label}) if len(counts) <= CLASSES_AT_MOST else ():
         if is_number(label):
             by_value.setdefault(Decimal(label), []).append(label)
-    several = [spelt for spelt in by_value.values() if len(spelt) > 1]
-    if several:
+    if several := [spelt for spelt in by_value.values() if len(spelt) > 1]:
         shown = " and ".join(f"'{label}'" for label in several[0])
         yield f"{table.file}: '{name}' spells {len(several):,} numbers in several ways, such as {shown}. They are different labels."

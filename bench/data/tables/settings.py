@@ -21,7 +21,6 @@ SUFFIXES: dict[str, Format] = {
     ".arrow": "arrow",
     ".feather": "arrow",
 }
-"""Suffix -> format."""
 
 JOINED_BY = "\n"
 """Default text between joined columns."""
@@ -51,25 +50,21 @@ def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 class TableSettings(Part):
-    """Settings for reading files. The defaults read what pandas and `datasets` write. `bench init` writes
-    those that a file needs."""
+    """Settings for reading files. The defaults read what pandas and `datasets` write. `bench init` writes those that a file needs."""
 
     format: Format | None = None
     """Format of all files. Missing: by suffix. `json` is one JSON value, or a JSON object on each line."""
     encoding: Annotated[str, AfterValidator(_encoding)] | None = None
     """Encoding of text files, such as `cp1252`. Missing: the byte order mark decides, else UTF-8."""
     encoding_errors: Literal["replace"] | None = None
-    """How to treat bytes that are invalid in the encoding: `replace` reads each as U+FFFD. Missing: the file
-    is refused."""
+    """How to treat bytes that are invalid in the encoding: `replace` reads each as U+FFFD. Missing: the file is refused."""
     delimiter: Annotated[str, AfterValidator(_delimiter)] | None = None
-    """Character between the fields of CSV and TSV. Missing: a first line such as `sep=;` decides, else ',' or
-    tab by the format."""
+    """Character between the fields of CSV and TSV. Missing: a first line such as `sep=;` decides, else ',' or tab by the format."""
     quotes: Literal["double", "none"] | None = None
     """Whether '"' quotes fields of CSV and TSV (`double`), or is an ordinary character (`none`). Missing: it
     quotes, and a file is refused where quoted fields look like several rows."""
     names: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_distinct)] | None = None
-    """Names of all columns, in order, for a CSV or TSV file without a header. Missing: the first row holds
-    the names."""
+    """Names of all columns, in order, for a CSV or TSV file without a header. Missing: the first row holds the names."""
     skip_lines: int | None = Field(default=None, ge=1)
     """Number of lines before the header of CSV and TSV to skip. Missing: none."""
     joined_by: str | None = None

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """The columns of a file. Values become text only when a column is requested, so an unused column of lists
-    does no harm."""
+    """The columns of a file. Values become text only when a column is requested, so an unused column of lists does no harm."""
 
     file: str
     kind: str
@@ -35,7 +34,3 @@ class Table:
     def where(self, row: int) -> str:
         """Return the file and the number of a row, for an error."""
         return f"{self.file}, {self.unit} {self.numbers[row]:,}"
-
-    def with_notes(self, notes: tuple[str, ...]) -> Table:
-        """Return a copy with further notes before its own."""
-        return replace(self, notes=(*notes, *self.notes)) if notes else self

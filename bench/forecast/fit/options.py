@@ -43,10 +43,7 @@ class Setting:
         return TrainingStep(architecture=architecture, settings=self.tuning, precision=self.precision, lengths=lengths)
 
     def flops(self, architecture: Architecture, lengths: SequenceLengths) -> float:
-        """Return the model FLOPs of an example.
-
-        With checkpointing, layers that a gradient passes run their forward pass twice.
-        """
+        """Return the model FLOPs of an example. With checkpointing, layers that a gradient passes run their forward pass twice."""
         model, source, target = flop_model(architecture.config), lengths.source, lengths.target
         freeze, rank = self.tuning.freeze, self.tuning.rank
         cost = model.training(source, target, freeze, rank)
@@ -54,7 +51,7 @@ class Setting:
             return float(cost)
         again = model.forward(source, target) - model.head * (target + source * model.causal)
         again += model.adapters(source, target, freeze, rank)
-        frozen = model.encoder * source + model.encoder_pairs * source**2 if freeze == "encoder" else 0
+        frozen = model.encoding(source) if freeze == "encoder" else 0
         return float(cost + again - frozen)
 
 
@@ -68,45 +65,23 @@ def check(asked: Setting, card: Card | None) -> None:
 def candidate_settings(asked: Setting, architecture: Architecture, computes_bf16: bool) -> tuple[Setting, ...]:
     """Return the settings to compare: those in the query's precision, and the query in the other precision.
 
-    To answer within seconds, two kinds are left out: LoRA with another optimizer or freeze than the query
-    has, and checkpointing with nothing frozen unless the query asks for it.
+    All have the dropout and the LoRA rank of the query. A model without an encoder has none that freezes it. To answer within seconds, two
+    kinds are left out: LoRA with another optimizer or freeze than the query has, and checkpointing with nothing frozen unless the query
+    asks for it.
     """
-    possible = [one for one in all_settings(asked, architecture) if one.precision == "fp32" or computes_bf16]
-    compared = {True: _is_candidate, False: _differs_by_optimizer}
-    return tuple(one for one in possible if compared[one.precision == asked.precision](one.tuning, asked.tuning))
-
-
-def _is_candidate(one: Tuning, asked: Tuning) -> bool:
-    if one.lora:
-        return (one.freeze, one.optimizer) == ("embeddings" if asked.freeze == "none" else asked.freeze, asked.optimizer)
-    return not one.checkpointing or one.freeze in (asked.freeze, "embeddings", "encoder")
-
-
-def _differs_by_optimizer(one: Tuning, asked: Tuning) -> bool:
-    """Return whether two trainings are the same except for the optimizer."""
-    return one.model_copy(update={"optimizer": asked.optimizer}) == asked
-
-
-def all_settings(asked: Setting, architecture: Architecture) -> tuple[Setting, ...]:
-    """Return all settings with the dropout and the LoRA rank of the query.
-
-    A model without an encoder has none that freezes it.
-    """
+    wanted, found = asked.tuning, []
     freezes = [one for one in get_args(Freeze) if one != "encoder" or architecture.config.is_encoder_decoder]
-    adapters = asked.tuning.lora or Lora()
-    ways = product(get_args(Precision), optimizers(), freezes, (False, True), (None, adapters))
-    return tuple(
-        Setting(
-            precision=precision,
-            tuning=asked.tuning.model_copy(
-                update={"optimizer": optimizer, "freeze": freeze, "checkpointing": checkpointing, "lora": lora},
-            ),
-        )
-        for precision, optimizer, freeze, checkpointing, lora in ways
-        if not lora or freeze != "none"
-    )
-
-
-def optimizers() -> tuple[Optimizer, ...]:
-    """Return the optimizers that are installed."""
-    return tuple(one for one in get_args(Optimizer) if is_installed(one))
+    optimizers = [one for one in get_args(Optimizer) if is_installed(one)]
+    ways = product(get_args(Precision), optimizers, freezes, (False, True), (None, wanted.lora or Lora()))
+    for precision, optimizer, freeze, checkpointing, lora in ways:
+        changed = {"optimizer": optimizer, "freeze": freeze, "checkpointing": checkpointing, "lora": lora}
+        tuning = wanted.model_copy(update=changed)
+        if precision != asked.precision:
+            compared = tuning.model_copy(update={"optimizer": wanted.optimizer}) == wanted
+        elif lora:
+            compared = (freeze, optimizer) == ("embeddings" if wanted.freeze == "none" else wanted.freeze, wanted.optimizer)
+        else:
+            compared = not checkpointing or freeze in (wanted.freeze, "embeddings", "encoder")
+        if compared and (precision == "fp32" or computes_bf16) and (not lora or freeze != "none"):
+            found.append(Setting(precision=precision, tuning=tuning))
+    return tuple(found)

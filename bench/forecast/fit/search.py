@@ -9,13 +9,12 @@ from bench.errors import BenchError
 from bench.forecast.fit import options
 from bench.forecast.fit.options import Setting
 from bench.forecast.gpus import CONTEXT_BYTES, GIB, KEPT_FREE, Card
-from bench.forecast.memory import Architecture, Category, Generation, NamedModel, Peak, SequenceLengths, parameters, peaks
+from bench.forecast.memory import Architecture, Generation, NamedModel, Peak, SequenceLengths, parameters, peaks
 from bench.training.positions import needed, positions
 from bench.training.shrinking import Kept, kept_layers, layer_counts, shrunk_config
 
 PARTS_OF_A_DECODER = (2, 4)
-"""Students keep a half or a quarter of the decoder: 8 and 4 of 16 layers, 6 and 3 of 12 (Shleifer and Rush
-2020)."""
+"""Students keep a half or a quarter of the decoder: 8 and 4 of 16 layers, 6 and 3 of 12 (Shleifer and Rush 2020)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,11 +44,10 @@ class FitQuery:
 
 @dataclass(frozen=True)
 class Row:
-    """A setting, its memory and its FLOPs."""
+    """A setting, the peak memory of its training step, and its FLOPs."""
 
     setting: Setting
     peak: Peak
-    """Peak memory of a training step."""
     flops: float
     """FLOPs for one example, including those that checkpointing computes twice."""
 
@@ -76,8 +74,7 @@ class Answer:
     rows: tuple[Row, ...]
     """Settings that were compared, including that of the query."""
     micro_batches: Peak
-    """Peak of the setting of the query with its batch divided into micro-batches, by the examples of one
-    micro-batch."""
+    """Peak of the setting of the query with its batch divided into micro-batches, by the examples of one micro-batch."""
     generation: Peak
     students: tuple[Student, ...]
 
@@ -90,10 +87,6 @@ class Answer:
         """Return the bytes on a GPU, including the CUDA context."""
         return peak.total(batch) + self.query.context_bytes
 
-    def parts(self, batch: int) -> dict[Category, int]:
-        """Return the bytes of the query's setting by category."""
-        return self.row.peak.at(batch)
-
     def fits(self, row: Row, card: Card) -> bool:
         """Return whether the query's batch fits a GPU that can compute in the precision of the row."""
         possible = card.computes_bf16 or row.setting.precision == "fp32"
@@ -105,25 +98,23 @@ class Answer:
         fewest = min((len(row.setting.changes(self.query.setting)) for row in fitting), default=0)
         return tuple(sorted((row for row in fitting if len(row.setting.changes(self.query.setting)) == fewest), key=lambda row: row.flops))
 
-    def least(self) -> Row:
-        """Return the setting that takes the least memory."""
-        return min(self.rows, key=lambda row: (row.peak.total(self.query.batch), row.flops))
-
 
 def what_fits(model: NamedModel, query: FitQuery, progress: Progress, workers: int | None = None) -> Answer:
-    """Simulate the settings worth comparing, and the students, in parallel processes.
-
-    Raises BenchError where the model has fewer positions than the sequences have tokens, or where the setting
-    is impossible.
-    """
-    options.check(query.setting, query.card)
-    _check_positions(model, query.lengths)
+    """Simulate the settings worth comparing, and the students, in parallel processes. Raises BenchError where the model has fewer positions
+    than the sequences have tokens, or where the setting is impossible."""
     architecture, setting, lengths = model.architecture, query.setting, query.lengths
+    config = architecture.config
+    options.check(setting, query.card)
+    limit, needs = positions(config), needed(config, lengths.source, lengths.target)
+    if limit and needs > limit:
+        raise BenchError(f"{model.title} has {limit} positions, but the query needs {needs} tokens")
     count = parameters(architecture)  # imports the code of the model before processes are forked
     settings = options.candidate_settings(setting, architecture, query.card is None or query.card.computes_bf16)
-    smaller = _students(architecture)
     steps = {one: one.step(architecture, lengths) for one in settings}
-    student_steps = [setting.step(student, lengths) for student, _, _ in smaller]
+    encoder, decoder = layer_counts(config)
+    compacts = [Compact(decoder_layers=layers) for layers in dict.fromkeys(decoder // part for part in PARTS_OF_A_DECODER) if layers]
+    smaller = [Architecture(shrunk_config(config, compact), architecture.tied) for compact in compacts]
+    student_steps = [setting.step(student, lengths) for student in smaller]
     in_parts = replace(setting, tuning=setting.tuning.model_copy(update={"micro_batch_size": 1}))
     micro_batches = in_parts.step(architecture, lengths)
     generation = Generation(architecture=architecture, decoding=Decoding(beams=query.beams), precision=setting.precision, lengths=lengths)
@@ -136,41 +127,22 @@ def what_fits(model: NamedModel, query: FitQuery, progress: Progress, workers: i
         micro_batches=found[micro_batches],
         generation=found[generation],
         students=tuple(
-            Student(layers=layers, kept=kept, parameters=parameters(student), peak=found[step])
-            for (student, layers, kept), step in zip(smaller, student_steps, strict=True)
+            Student(
+                layers=f"{encoder}-{compact.decoder_layers}" if encoder else str(compact.decoder_layers),
+                kept=kept_layers(config, compact)[1],
+                parameters=parameters(student),
+                peak=found[step],
+            )
+            for compact, student, step in zip(compacts, smaller, student_steps, strict=True)
         ),
     )
 
 
-def _check_positions(model: NamedModel, lengths: SequenceLengths) -> None:
-    config = model.architecture.config
-    limit, needs = positions(config), needed(config, lengths.source, lengths.target)
-    if limit and needs > limit:
-        raise BenchError(f"{model.title} has {limit} positions, but the query needs {needs} tokens")
-
-
-def _students(architecture: Architecture) -> list[tuple[Architecture, str, Kept]]:
-    """Return students with the whole encoder and a part of the decoder, by the published tables.
-
-    Each is a model, the number of its layers, and the decoder layers that it keeps.
-    """
-    encoder, decoder = layer_counts(architecture.config)
-    found = []
-    for count in dict.fromkeys(decoder // part for part in PARTS_OF_A_DECODER if decoder // part):
-        compact = Compact(decoder_layers=count)
-        student = Architecture(shrunk_config(architecture.config, compact), architecture.tied)
-        found.append((student, f"{encoder}-{count}" if encoder else str(count), kept_layers(architecture.config, compact)[1]))
-    return found
-
-
 def refuse_what_never_fits(answer: Answer, table: tuple[Card, ...]) -> None:
-    """Raise BenchError where the batch fits in no setting, and no micro-batch fits in the query's setting.
-
-    The error names the least memory that the batch takes, and the smallest GPU of the table that has room for
-    it.
-    """
+    """Raise BenchError where the batch fits in no setting, and no micro-batch fits in the query's setting. The error names the least memory
+    that the batch takes, and the smallest GPU of the table that has room for it."""
     query, room = answer.query, answer.query.room
-    least = answer.least()
+    least = min(answer.rows, key=lambda row: (row.peak.total(query.batch), row.flops))  # takes the least memory
     takes = least.peak.total(query.batch)
     if room is None or query.card is None or takes <= room or answer.micro_batches.largest_batch(room):
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.console import RenderableType
 from rich.table import Table
@@ -20,32 +20,39 @@ MANY = 10_000
 
 def blocks(answer: Answer) -> Iterator[RenderableType]:
     """Yield the blocks of the page, from top to bottom."""
-    yield _head(answer)
-    if answer.query.card:
-        yield _verdict(answer, answer.query.card)
-    yield f"\nPeak of a training step, in GiB ({answer.query.setting})"
-    yield _by_batch(answer)
+    query, room = answer.query, answer.query.room
+    lengths, card = query.lengths, query.card
+    head = f"{answer.model.title}: {answer.parameters / 1e6:,.1f} M parameters ({answer.model.source}); "
+    head += f"documents of {lengths.source} tokens, labels of {lengths.target}"
+    head += f"\nA training step takes {answer.row.flops / 1e12:,.2f} TFLOPs an example ({query.setting})"
+    if card and room:
+        head += f"\n{card.title}: {room / GIB:.1f} GiB for tensors, after {query.context_bytes / GIB:.2g} GiB for CUDA and "
+        head += f"{query.kept_free:.0%} lost between blocks"
+    yield head
+    if card:
+        yield _verdict(answer, card)
+    yield f"\nPeak of a training step, in GiB ({query.setting})"
+    by_batch = _table([], ["batch", *CATEGORIES, "CUDA", "total", *(["fits"] if card else [])])
+    for batch in sorted({*BATCHES, query.batch}):
+        total = answer.row.peak.total(batch)
+        sizes = [*answer.row.peak.at(batch).values(), query.context_bytes, total + query.context_bytes]
+        fits = [] if room is None else ["yes" if total <= room else "no"]
+        by_batch.add_row(str(batch), *(f"{size / GIB:.2f}" for size in sizes), *fits)
+    yield by_batch
     yield "\nBy setting, the cheapest in FLOPs first"
     yield _by_setting(answer)
-    yield f"\nGeneration ({answer.query.setting.precision}, {answer.query.beams} beams), in GiB"
-    yield _generation(answer)
+    yield f"\nGeneration ({query.setting.precision}, {query.beams} beams), in GiB"
+    generation = _table([], _heads(answer, [1, 8, 64]))
+    generation.add_row(*_sizes(answer, answer.generation, [1, 8, 64]))
+    yield generation
     if answer.students:
-        yield f"\nStudents of some decoder layers, trained in the same way ({answer.query.setting})"
-        yield _students(answer)
+        yield f"\nStudents of some decoder layers, trained in the same way ({query.setting})"
+        batches = sorted({1, 8, query.batch})
+        students = _table(["layers", "kept of the decoder"], ["M parameters", *_heads(answer, batches)])
+        for one in answer.students:
+            students.add_row(one.layers, str(one.kept), f"{one.parameters / 1e6:,.1f}", *_sizes(answer, one.peak, batches))
+        yield students
     yield from ("", *notes(answer))
-
-
-def _head(answer: Answer) -> str:
-    query, lengths = answer.query, answer.query.lengths
-    head = (
-        f"{answer.model.title}: {answer.parameters / 1e6:,.1f} M parameters ({answer.model.source}); documents of {lengths.source} tokens, "
-    )
-    head += f"labels of {lengths.target}"
-    head += f"\nA training step takes {answer.row.flops / 1e12:,.2f} TFLOPs an example ({query.setting})"
-    if query.card and query.room:
-        head += f"\n{query.card.title}: {query.room / GIB:.1f} GiB for tensors, after {query.context_bytes / GIB:.2g} GiB for CUDA and "
-        head += f"{query.kept_free:.0%} lost between blocks"
-    return head
 
 
 def _verdict(answer: Answer, card: Card) -> str:
@@ -65,58 +72,39 @@ def _verdict(answer: Answer, card: Card) -> str:
     return verdict + (f" Students that fit as asked: {', '.join(students)}." if students else " No student fits as asked.")
 
 
-def _by_batch(answer: Answer) -> Table:
-    table = Table(box=None, padding=(0, 1))
-    for head in ("batch", *CATEGORIES, "CUDA", "total", *(["fits"] if answer.query.card else [])):
-        table.add_column(head, justify="right")
-    for batch in sorted({*BATCHES, answer.query.batch}):
-        parts = [_gib(size) for size in answer.parts(batch).values()]
-        fits = [_fits(answer, answer.row.peak, batch)] if answer.query.card else []
-        table.add_row(str(batch), *parts, _gib(answer.query.context_bytes), _gib(answer.total(answer.row.peak, batch)), *fits)
-    return table
-
-
 def _by_setting(answer: Answer) -> Table:
     query = answer.query
-    table = Table("precision", "optimiser", "frozen", "LoRA", "checkpointing", box=None, padding=(0, 1))
     batches = sorted({1, 8, query.batch})
-    for head in ("FLOPs", *(f"GiB at {batch}" for batch in batches), *(["largest batch"] if query.card else [])):
-        table.add_column(head, justify="right")
+    table = _table(["precision", "optimiser", "frozen", "LoRA", "checkpointing"], ["FLOPs", *_heads(answer, batches)])
     for row in sorted(answer.rows, key=lambda row: (row.flops, row.setting.precision, row.peak.total(query.batch))):
         tuning = row.setting.tuning
         lora = f"rank {tuning.rank}" if tuning.lora else "no"
         named = (row.setting.precision, tuning.optimizer, tuning.freeze, lora, "yes" if tuning.checkpointing else "no")
-        sizes = [_gib(answer.total(row.peak, batch)) for batch in batches]
         style = "bold" if row.setting == query.setting else None
-        table.add_row(*named, _compared(row, answer.row), *sizes, *([_largest(answer, row.peak)] if query.card else []), style=style)
+        table.add_row(*named, _compared(row, answer.row), *_sizes(answer, row.peak, batches), style=style)
     return table
+
+
+def _table(texts: Sequence[str], numbers: Sequence[str]) -> Table:
+    table = Table(*texts, box=None, padding=(0, 1))
+    for head in numbers:
+        table.add_column(head, justify="right")
+    return table
+
+
+def _heads(answer: Answer, batches: Sequence[int]) -> list[str]:
+    return [*(f"GiB at {batch}" for batch in batches), *(["largest batch"] if answer.query.card else [])]
+
+
+def _sizes(answer: Answer, peak: Peak, batches: Sequence[int]) -> list[str]:
+    """Return the cells of `_heads`."""
+    sizes = [f"{answer.total(peak, batch) / GIB:.2f}" for batch in batches]
+    return [*sizes, *([_largest(answer, peak)] if answer.query.card else [])]
 
 
 def _compared(row: Row, asked: Row) -> str:
     """Return the FLOPs relative to those of the query."""
     return "as asked" if row.setting == asked.setting else f"{row.flops / asked.flops - 1:+.0%}"
-
-
-def _generation(answer: Answer) -> Table:
-    batches = (1, 8, 64)
-    table = Table(box=None, padding=(0, 1))
-    for head in (*(f"GiB at {batch}" for batch in batches), *(["largest batch"] if answer.query.card else [])):
-        table.add_column(head, justify="right")
-    sizes = [_gib(answer.total(answer.generation, batch)) for batch in batches]
-    table.add_row(*sizes, *([_largest(answer, answer.generation)] if answer.query.card else []))
-    return table
-
-
-def _students(answer: Answer) -> Table:
-    batches = sorted({1, 8, answer.query.batch})
-    table = Table("layers", "kept of the decoder", box=None, padding=(0, 1))
-    for head in ("M parameters", *(f"GiB at {batch}" for batch in batches), *(["largest batch"] if answer.query.card else [])):
-        table.add_column(head, justify="right")
-    for one in answer.students:
-        sizes = [_gib(answer.total(one.peak, batch)) for batch in batches]
-        largest = [_largest(answer, one.peak)] if answer.query.card else []
-        table.add_row(one.layers, str(one.kept), f"{one.parameters / 1e6:,.1f}", *sizes, *largest)
-    return table
 
 
 def notes(answer: Answer) -> list[str]:
@@ -137,14 +125,6 @@ def notes(answer: Answer) -> list[str]:
     return lines
 
 
-def _fits(answer: Answer, peak: Peak, batch: int) -> str:
-    return "yes" if answer.query.room is not None and peak.total(batch) <= answer.query.room else "no"
-
-
 def _largest(answer: Answer, peak: Peak) -> str:
     most = peak.largest_batch(answer.query.room or 0.0)
     return f"> {MANY:,}" if most > MANY else str(most) if most else "none"
-
-
-def _gib(size: float) -> str:
-    return f"{size / GIB:.2f}"

@@ -6,37 +6,20 @@
     find(model)                       a hub id, folder or shape -> NamedModel with its Architecture
     batches_peak_bytes(batches, ...)  -> the peak of a recipe of a suite
 
-A workload is a `TrainingStep` or a `Generation`. Other packages import names from here and nothing from the
-modules within:
+A workload is a `TrainingStep` or a `Generation`. Other packages import names from here and nothing from the modules within:
 
     workload, snapshots       input and output
-    predict                   divides the work, and adds up step and optimizer
+    predict                   divides the work, and adds up step and optimizer; takes the batches of recipes
     training_step, generation, optimizer_state, model      what is simulated
     simulate, fake_ops, tracker                            how it is simulated: tensors without numbers
-    architectures, of_batch                                where workloads come from
+    architectures                                          where models come from
 """
 
 from bench.forecast.memory.architectures import NamedModel, find
 from bench.forecast.memory.model import parameters
-from bench.forecast.memory.of_batch import batches_peak_bytes
-from bench.forecast.memory.predict import peak, peaks
+from bench.forecast.memory.predict import batches_peak_bytes, peak, peaks
 from bench.forecast.memory.snapshots import CATEGORIES, Category, Peak
 from bench.forecast.memory.workload import Architecture, Generation, Kernels, SequenceLengths, TrainingStep, Workload
 
-__all__ = [
-    "CATEGORIES",
-    "Architecture",
-    "Category",
-    "Generation",
-    "Kernels",
-    "NamedModel",
-    "Peak",
-    "SequenceLengths",
-    "TrainingStep",
-    "Workload",
-    "batches_peak_bytes",
-    "find",
-    "parameters",
-    "peak",
-    "peaks",
-]
+__all__ = ["CATEGORIES", "Architecture", "Category", "Generation", "Kernels", "NamedModel", "Peak", "SequenceLengths", "TrainingStep"]
+__all__ += ["Workload", "batches_peak_bytes", "find", "parameters", "peak", "peaks"]

@@ -22,15 +22,8 @@ from bench.training.shapes import SIZES, UNTIED, Family, Shape, config, shape_of
 HUB_TIMEOUT_S = 10
 
 EXAMPLES = (
-    "google/pegasus-large",
-    "google/pegasus-xsum",
-    "facebook/bart-large",
-    "facebook/bart-large-cnn",
-    "google/t5-v1_1-base",
-    "google/flan-t5-base",
-    "google-t5/t5-base",
-    "google/t5-efficient-small-nl16",
-    "google/mt5-small",
+    *("google/pegasus-large", "google/pegasus-xsum", "facebook/bart-large", "facebook/bart-large-cnn", "google/t5-v1_1-base"),
+    *("google/flan-t5-base", "google-t5/t5-base", "google/t5-efficient-small-nl16", "google/mt5-small"),
 )
 """Models that an error may suggest."""
 
@@ -40,28 +33,32 @@ class NamedModel:
     """An architecture and its name."""
 
     title: str
-    """Name for the reader."""
     architecture: Architecture
     source: str
     """Where its dimensions come from."""
 
 
 def find(model: str) -> NamedModel:
-    """Find a model by name.
-
-    The name is a folder, a copy under --models, a published id, `FAMILY:SHAPE` or a T5 shape, or an id on the
-    hub. They are tried in this order. Raises BenchError, one line, which says where it searched.
-    """
+    """Find a model by name. The name is a folder, a copy under --models, a published id, `FAMILY:SHAPE` or a T5 shape, or an id on the hub.
+    They are tried in this order. Raises BenchError, one line, which says where it searched."""
     if (folder := Path(model)).is_dir():
         return NamedModel(model, of_folder(folder), "its config.json")
     if copy := folder_of(model, MODELS):
         return NamedModel(model, of_folder(copy), f"config.json in {copy}")
     if shape := published_shape(model):
         return NamedModel(model, of_shape(shape), "the published config")
-    of, _, name = model.rpartition(":")
-    if of or "/" not in model:
-        return _shape(model, of or "t5", name)
-    return NamedModel(model, _of_hub(model), "config.json on the hub")
+    given, _, name = model.rpartition(":")
+    if not given and "/" in model:
+        return NamedModel(model, _of_hub(model), "config.json on the hub")
+    family, families = given or "t5", get_args(Family)
+    if family not in families:
+        raise BenchError(f"no model '{model}': '{family}' is no family of shapes; there are {', '.join(families)}, as in pegasus:16-4")
+    try:
+        return NamedModel(f"{family} {name}", of_shape(shape_of(family, name)), "the published dimensions")  # type: ignore[arg-type]
+    except CheckpointError as error:
+        near = nearest(model, EXAMPLES)
+        hint = f"; did you mean {near}?" if near else "; or use a hub id such as google/pegasus-large, or a folder"
+        raise BenchError(f"no model '{model}': no such folder, and {error}{hint}") from None
 
 
 def of_shape(shape: Shape) -> Architecture:
@@ -85,10 +82,8 @@ def of_folder(folder: Path) -> Architecture:
 
 
 def _is_tied(folder: Path, settings: dict[str, Any]) -> bool:
-    """Return whether output layer and embedding are one. The weights decide; without them the config does.
-
-    The config of a T5 always claims that they are. There, gated layers mean untied ones, since both came with v1.1.
-    """
+    """Return whether output layer and embedding are one. The weights decide; without them the config does. The config of a T5 always claims
+    that they are. There, gated layers mean untied ones, since both came with v1.1."""
     from safetensors import safe_open
 
     files = sorted(folder.glob("*.safetensors"))
@@ -98,18 +93,6 @@ def _is_tied(folder: Path, settings: dict[str, Any]) -> bool:
     if settings["model_type"] in ("t5", "mt5"):
         return not str(settings.get("feed_forward_proj", "relu")).startswith("gated")
     return bool(settings.get("tie_word_embeddings", True))
-
-
-def _shape(model: str, family: str, name: str) -> NamedModel:
-    families = get_args(Family)
-    if family not in families:
-        raise BenchError(f"no model '{model}': '{family}' is no family of shapes; there are {', '.join(families)}, as in pegasus:16-4")
-    try:
-        return NamedModel(f"{family} {name}", of_shape(shape_of(family, name)), "the published dimensions")  # type: ignore[arg-type]
-    except CheckpointError as error:
-        near = nearest(model, EXAMPLES)
-        hint = f"; did you mean {near}?" if near else "; or use a hub id such as google/pegasus-large, or a folder"
-        raise BenchError(f"no model '{model}': no such folder, and {error}{hint}") from None
 
 
 def _of_hub(model: str) -> Architecture:

@@ -25,8 +25,7 @@ class _Output(NamedTuple):
     """Description of a tensor that an operation returns."""
 
     alias_of: int
-    """Index of the earlier tensor it is, or whose storage it shares (arguments first, then outputs); -1 for a
-    new tensor."""
+    """Index of the earlier tensor it is, or whose storage it shares (arguments first, then outputs); -1 for a new tensor."""
     is_same: bool
     """Whether it is that earlier tensor itself."""
     is_changed: bool
@@ -40,34 +39,25 @@ class _Output(NamedTuple):
     """Size of its storage where the operation makes or enlarges it, else 0."""
 
 
-class _Call(NamedTuple):
-    """A remembered operation."""
+_KNOWN: dict[Any, tuple[Any, Any]] = {}
+"""Operation and arguments -> the operation, kept so that its id is not reused, and its result with an `_Output` for every tensor.
 
-    func: Any
-    """The operation. It is kept so that its id is not reused."""
-    out: Any
-    """Its result, with an `_Output` in place of every tensor."""
-
-
-_KNOWN: dict[Any, _Call] = {}
-"""Calls by operation and arguments, for all simulations of this process."""
+It holds for all simulations of this process.
+"""
 
 
 def fake_outputs(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    """Return the result of `func` without computing it.
-
-    FakeTensorMode is asked where the call is new, or returns something other than tensors and numbers.
-    Raises TypeError for arguments without a hash, and for tensors that are not strided.
-    """
+    """Return the result of `func` without computing it. FakeTensorMode is asked where the call is new, or returns something other than
+    tensors and numbers. Raises TypeError for arguments without a hash, and for tensors that are not strided."""
     tensors: list[torch.Tensor] = []
     key = (id(func), torch.is_inference_mode_enabled(), _key(args, tensors), _key(kwargs.items(), tensors) if kwargs else ())
     known = _KNOWN.get(key)
     if known is None:
-        known = _ask(func, args, kwargs, tensors)
-        leaves = tree_leaves(known.out, is_leaf=lambda one: isinstance(one, _Output))
+        known = func, _ask(func, args, kwargs, tensors)
+        leaves = tree_leaves(known[1], is_leaf=lambda one: isinstance(one, _Output))
         if all(isinstance(one, _Output | int | float | None) for one in leaves):
             _KNOWN[key] = known
-    return _build(known.out, tensors)
+    return _build(known[1], tensors)
 
 
 def _key(values: Iterable[Any], tensors: list[torch.Tensor]) -> tuple[Any, ...]:
@@ -88,18 +78,14 @@ def _key(values: Iterable[Any], tensors: list[torch.Tensor]) -> tuple[Any, ...]:
 
 def _build(described: Any, tensors: Sequence[torch.Tensor]) -> Any:
     """Return what is described. tensors: those that an alias may refer to."""
-    if isinstance(described, _Output):
-        return _build_tensor(described, tensors)
-    if not isinstance(described, list | tuple):
-        return described
-    seen = list(tensors)
-    for one in described:
-        seen.append(_build(one, seen))
-    return type(described)(seen[len(tensors) :])
-
-
-def _build_tensor(one: _Output, tensors: Sequence[torch.Tensor]) -> torch.Tensor:
-    shared = tensors[one.alias_of] if one.alias_of >= 0 else None
+    if not isinstance(described, _Output):
+        if not isinstance(described, list | tuple):
+            return described
+        seen = list(tensors)
+        for one in described:
+            seen.append(_build(one, seen))
+        return type(described)(seen[len(tensors) :])
+    one, shared = described, tensors[described.alias_of] if described.alias_of >= 0 else None
     if shared is not None and one.is_same and not one.is_changed:
         return shared
     if shared is not None and not one.is_same and one.dtype == shared.dtype:
@@ -112,36 +98,29 @@ def _build_tensor(one: _Output, tensors: Sequence[torch.Tensor]) -> torch.Tensor
     return built
 
 
-def _ask(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], tensors: Sequence[torch.Tensor]) -> _Call:
+def _ask(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], tensors: Sequence[torch.Tensor]) -> Any:
     """Run the operation under FakeTensorMode, and describe its result."""
     mode = FakeTensorMode()
     mode.cache_enabled = False  # each call is asked once
-    fakes = _fakes(mode, tensors)
-    by_id = {id(one): fake for one, fake in zip(tensors, fakes, strict=True)}
-    args, kwargs = tree_map_only(torch.Tensor, lambda one: by_id[id(one)], (args, dict(kwargs)))
-    with mode:
-        out = func(*args, **kwargs)
-    return _Call(func, _Describer(tensors, fakes).describe(out))
-
-
-def _fakes(mode: FakeTensorMode, tensors: Sequence[torch.Tensor]) -> list[FakeTensor]:
-    """Return fake tensors like these. Two of them share a storage where the originals do."""
-    found = []
-    storages: dict[int, torch.UntypedStorage] = {}
+    fakes = []
+    storages: dict[int, torch.UntypedStorage] = {}  # fakes share a storage where the originals do
     for one in tensors:
         storage = one.untyped_storage()
         alike = storages.setdefault(storage._cdata, torch.UntypedStorage(storage.nbytes(), device="meta"))  # type: ignore[no-untyped-call]
         fake = torch.empty(0, dtype=one.dtype, device="meta")
         fake.set_(alike, one.storage_offset(), one.shape, one.stride())
-        found.append(FakeTensor(mode, fake, CPU))
-    return found
+        fakes.append(FakeTensor(mode, fake, CPU))
+    by_id = {id(one): fake for one, fake in zip(tensors, fakes, strict=True)}
+    args, kwargs = tree_map_only(torch.Tensor, lambda one: by_id[id(one)], (args, dict(kwargs)))
+    with mode:
+        out = func(*args, **kwargs)
+    return _Describer(tensors, fakes).describe(out)
 
 
 class _Describer:
     """Describes the result of one call without keeping its tensors."""
 
     def __init__(self, arguments: Sequence[torch.Tensor], fakes: Sequence[FakeTensor]) -> None:
-        """Start with the tensors of the arguments, and the fake tensors that replaced them."""
         self._arguments = arguments
         self._seen: list[Any] = []
         self._places: dict[int, int] = {}
@@ -156,16 +135,8 @@ class _Describer:
                 found.append(self.describe(one))
                 self._see(one)
             return type(out)(found)
-        return self._output(out) if isinstance(out, torch.Tensor) else out
-
-    def _see(self, one: Any) -> None:
-        """Remember the place of a tensor by its identity and by that of its storage."""
-        keys = (id(one), one.untyped_storage()._cdata) if isinstance(one, torch.Tensor) else ()
-        for key in keys:
-            self._places.setdefault(key, len(self._seen))
-        self._seen.append(one)
-
-    def _output(self, out: torch.Tensor) -> _Output:
+        if not isinstance(out, torch.Tensor):
+            return out
         storage = out.untyped_storage()
         alias_of = self._places.get(id(out), self._places.get(storage._cdata, -1))
         is_same = alias_of >= 0 and self._seen[alias_of] is out
@@ -173,6 +144,13 @@ class _Describer:
         is_changed = is_same and argument is not None and _layout(out) != _layout(argument)
         is_new = alias_of < 0 or (argument is not None and argument.untyped_storage().nbytes() < storage.nbytes())
         return _Output(alias_of, is_same, is_changed, *_layout(out), out.dtype, storage.nbytes() if is_new else 0)
+
+    def _see(self, one: Any) -> None:
+        """Remember the place of a tensor by its identity and by that of its storage."""
+        keys = (id(one), one.untyped_storage()._cdata) if isinstance(one, torch.Tensor) else ()
+        for key in keys:
+            self._places.setdefault(key, len(self._seen))
+        self._seen.append(one)
 
 
 def _layout(tensor: torch.Tensor) -> tuple[tuple[int, ...], tuple[int, ...], int]:

@@ -31,8 +31,7 @@ def parameter_shapes(architecture: Architecture) -> tuple[torch.Size, ...]:
 
 
 def with_dropout(config: Any, dropout: float | None) -> Any:
-    """Return a copy of the config with this dropout rate, as `checkpoints.load` sets it; None changes
-    nothing."""
+    """Return a copy of the config with this dropout rate, as `checkpoints.load` sets it; None changes nothing."""
     copied = copy.deepcopy(config)
     for name in DROPOUTS:
         if dropout is not None and hasattr(copied, name):
@@ -41,10 +40,8 @@ def with_dropout(config: Any, dropout: float | None) -> Any:
 
 
 def prime_batch(config: Any, lengths: SequenceLengths) -> int:
-    """Return a batch size that divides neither a dimension of the model nor a length.
-
-    Any dimension that is a multiple of it therefore grows with the batch.
-    """
+    """Return a batch size that divides neither a dimension of the model nor a length. Any dimension that is a multiple of it therefore
+    grows with the batch."""
     numbers = {value for value in config.to_dict().values() if isinstance(value, int) and value > 1}
     numbers |= {lengths.source, lengths.target, lengths.source + lengths.target}
     return next(prime for prime in PRIMES if all(number % prime for number in numbers))

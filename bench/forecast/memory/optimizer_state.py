@@ -10,7 +10,6 @@ from functools import lru_cache
 import torch
 
 from bench.forecast.memory.simulate import simulate
-from bench.forecast.memory.tracker import AllocationTracker
 from bench.training.optimizers import optimizer_of
 from bench.training.settings import Optimizer, Tuning, check_optimizer
 
@@ -31,9 +30,8 @@ class OptimizerMemory:
 def optimizer_memory(shapes: Sequence[torch.Size], optimizer: Optimizer) -> OptimizerMemory:
     """Return the memory of an optimizer for trained parameters of these shapes.
 
-    Parameters do not depend on each other, so one and two parameters of each shape are simulated. Their
-    difference is what each parameter adds, and the rest is shared. Raises BenchError where the optimizer is
-    not installed.
+    Parameters do not depend on each other, so one and two parameters of each shape are simulated. Their difference is what each parameter
+    adds, and the rest is shared. Raises BenchError where the optimizer is not installed.
     """
     check_optimizer(optimizer)
     counts = Counter(shapes)
@@ -51,15 +49,11 @@ def _simulated(shape: torch.Size, count: int, optimizer: Optimizer) -> Optimizer
         tracker.mark(trained.parameters(), "parameters")
         for parameter in trained.parameters():
             parameter.grad = torch.empty(shape)
-        before = _held(tracker)
+        before = tracker.now().fixed
         stepping = optimizer_of(trained, Tuning(optimizer=optimizer))
         stepping.step()
-        states = _held(tracker) - before
+        states = tracker.now().fixed - before
         tracker.take_snapshots()
         stepping.step()
-        most = max(snapshot.total.fixed for snapshot in tracker.take_snapshots())
+        most = max(snapshot.fixed for snapshot in tracker.take_snapshots())
         return OptimizerMemory(states, most - before - states)
-
-
-def _held(tracker: AllocationTracker) -> int:
-    return tracker.now().total.fixed

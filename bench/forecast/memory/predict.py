@@ -1,48 +1,55 @@
-"""Forecasts the peak memory of a workload, or of many in parallel processes."""
+"""Forecasts the peak memory of a workload, of many in parallel processes, or of the batches that a recipe describes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
-from bench.contracts import Progress
+from bench.contracts import Batch, Decoding, Network, Progress
+from bench.forecast.memory.architectures import of_folder
 from bench.forecast.memory.generation import simulate_generation
-from bench.forecast.memory.model import parameter_shapes
+from bench.forecast.memory.model import parameter_shapes, parameters
 from bench.forecast.memory.optimizer_state import optimizer_memory
-from bench.forecast.memory.snapshots import Peak
+from bench.forecast.memory.snapshots import Category, Peak
 from bench.forecast.memory.training_step import StepMemory, simulate_step
-from bench.forecast.memory.workload import Architecture, Generation, TrainingStep, Workload
+from bench.forecast.memory.workload import Architecture, Generation, Kernels, SequenceLengths, TrainingStep, Workload
 from bench.system import processes
+from bench.training.settings import Tuning
+
+BYTES_A_PARAMETER = 4
+"""Weights are kept in fp32, whatever the precision of the computation."""
 
 
 def peak(workload: Workload) -> Peak:
-    """Return the peak memory of a workload, by running it without numbers.
-
-    Raises CheckpointError where `freeze` does not suit the model, and BenchError where the optimizer is not
-    installed.
-    """
+    """Return the peak memory of a workload, by running it without numbers. Raises CheckpointError where `freeze` does not suit the model,
+    and BenchError where the optimizer is not installed."""
     return _finished(workload, _simulated(workload))
 
 
 def peaks(workloads: Iterable[Workload], progress: Progress, workers: int | None = None) -> dict[Workload, Peak]:
-    """Return the peak memory of each workload, in their order. Raises as `peak`.
+    """Return the peak memory of each workload once, in their order. Raises as `peak`.
 
-    Training steps that differ only in their optimizer share one simulation. Simulations run in parallel
-    processes, which are forked before `progress` is called for the first time.
-
-    Args:
-        workloads: Each counts once.
-        progress: Called after each simulation.
-        workers: Processes at a time; None: as many as suit this machine. 1: everything runs in this process.
+    Training steps that differ only in their optimizer share one simulation. Simulations run in parallel processes, which are forked before
+    `progress` is called for the first time. `workers` is the number of processes at a time; None chooses what suits this machine, and 1
+    runs everything in this process.
     """
     asked = dict.fromkeys(workloads)
-    sharing: dict[Workload, list[Workload]] = {}
+    sharing: dict[Workload, list[Workload]] = {}  # by the workload that is the same for every optimizer
     for workload in asked:
-        sharing.setdefault(_without_optimizer(workload), []).append(workload)
+        any_optimizer = workload
+        if isinstance(workload, TrainingStep):
+            any_optimizer = replace(workload, settings=workload.settings.model_copy(update={"optimizer": "adamw"}))
+        sharing.setdefault(any_optimizer, []).append(workload)
     groups, found, done = _groups(sharing), dict[Workload, Peak](), 0
     with processes.parallel_map([partial(_simulated_group, group) for group in groups], workers) as results:
-        _simulate_optimizers(asked)  # while other processes simulate the steps
+        # While other processes simulate the steps, the optimizers are simulated for the shapes of the first model. The results are
+        # cached, and smaller students of the model have the same shapes.
+        steps = [one for one in asked if isinstance(one, TrainingStep)]
+        shapes = parameter_shapes(steps[0].architecture) if steps else ()
+        for optimizer in dict.fromkeys(step.settings.optimizer for step in steps):
+            optimizer_memory(shapes, optimizer)
         for group, simulated in zip(groups, results, strict=True):
             for one, memory in zip(group, simulated, strict=True):
                 found |= {workload: _finished(workload, memory) for workload in sharing[one]}
@@ -51,18 +58,9 @@ def peaks(workloads: Iterable[Workload], progress: Progress, workers: int | None
     return {workload: found[workload] for workload in asked}
 
 
-def _without_optimizer(workload: Workload) -> Workload:
-    """Return a workload that is the same for every optimizer."""
-    if isinstance(workload, Generation):
-        return workload
-    return replace(workload, settings=workload.settings.model_copy(update={"optimizer": "adamw"}))
-
-
 def _groups(workloads: Iterable[Workload]) -> list[list[Workload]]:
-    """Divide workloads into groups, one for each process at a time, the longest first.
-
-    LoRA steps of one architecture form a group, since the import of peft takes as long as a step.
-    """
+    """Divide workloads into groups, one for each process at a time, the longest first. LoRA steps of one architecture form a group, since
+    the import of peft takes as long as a step."""
     with_lora: dict[Architecture, list[Workload]] = {}
     alone: list[list[Workload]] = []
     for one in workloads:
@@ -82,20 +80,34 @@ def _simulated(workload: Workload) -> StepMemory | Peak:
     return simulate_generation(workload) if isinstance(workload, Generation) else simulate_step(workload)
 
 
-def _simulate_optimizers(workloads: Iterable[Workload]) -> None:
-    """Simulate the optimizers for the shapes of the first model; the results are cached.
-
-    Smaller students of the model have the same shapes.
-    """
-    steps = [one for one in workloads if isinstance(one, TrainingStep)]
-    shapes = parameter_shapes(steps[0].architecture) if steps else ()
-    for optimizer in dict.fromkeys(step.settings.optimizer for step in steps):
-        optimizer_memory(shapes, optimizer)
-
-
 def _finished(workload: Workload, simulated: StepMemory | Peak) -> Peak:
     """Return the peak, with the memory of the optimizer where the workload has one."""
     if isinstance(simulated, Peak):
         return simulated
     assert isinstance(workload, TrainingStep)
-    return simulated.with_optimizer(optimizer_memory(simulated.trained, workload.settings.optimizer))
+    optimizer = optimizer_memory(simulated.trained, workload.settings.optimizer)
+    states: dict[Category, int] = {"optimiser states": optimizer.states}
+    stepping = simulated.end.plus(states | {"activations": optimizer.working})
+    return Peak((*(snapshot.plus(states) for snapshot in simulated.snapshots), stepping))
+
+
+def batches_peak_bytes(batches: Sequence[Batch], cache: Path, kernels: Kernels) -> int:
+    """Return the peak memory of tensors in bytes: the largest of the batches. `cache` is the folder of the cache, which holds the
+    checkpoints. Raises BenchError where the family of a model is not known."""
+    most = []
+    for batch in batches:
+        architecture, lengths = _architecture(batch.network, cache), SequenceLengths(batch.source_tokens, batch.target_tokens)
+        precision, settings = batch.precision, batch.settings
+        workload: Workload
+        if isinstance(settings, Tuning):
+            workload = TrainingStep(architecture=architecture, settings=settings, precision=precision, lengths=lengths, kernels=kernels)
+        else:
+            assert isinstance(settings, Decoding)
+            workload = Generation(architecture=architecture, decoding=settings, precision=precision, lengths=lengths, kernels=kernels)
+        weights_beside = sum(BYTES_A_PARAMETER * parameters(_architecture(network, cache)) for network in batch.beside)
+        most.append(peak(workload).total(batch.examples) + weights_beside)
+    return max(most)
+
+
+def _architecture(network: Network, cache: Path) -> Architecture:
+    return Architecture(network.config(cache), of_folder(network.checkpoint_folder(cache)).tied)

@@ -1,16 +1,14 @@
 """Runs real code on a model without weights, and computes nothing.
 
-Everything runs as in a real step, operation by operation; `fake_ops` supplies the result of each operation.
-Shapes, types and lifetimes of all tensors are the real ones, and no number is stored. Where code asks for a
-number, the answer is fixed here:
+Everything runs as in a real step, operation by operation; `fake_ops` supplies the result of each operation. Shapes, types and lifetimes of
+all tensors are the real ones, and no number is stored. Where code asks for a number, the answer is fixed here:
 
     a loss                              1.0
     which tokens of labels count        all that a label has in each example: no label is padded
     whether a search for beams goes on  yes
 
-Attention masks are made as for documents of different lengths; transformers leaves out the mask of a batch
-without padding. A GPU is simulated on the CPU, since torch without CUDA cannot run its operations: `_ON_CUDA`
-holds the differences.
+Attention masks are made as for documents of different lengths; transformers leaves out the mask of a batch without padding. A GPU is
+simulated on the CPU, since torch without CUDA cannot run its operations: `_ON_CUDA` holds the differences.
 """
 
 from __future__ import annotations
@@ -27,7 +25,7 @@ from bench.forecast.memory.fake_ops import fake_outputs
 from bench.forecast.memory.tracker import AllocationTracker
 from bench.forecast.memory.workload import Kernels
 from bench.system.garbage import gc_disabled
-from bench.training.checkpoints import head_is_tied, model_class, untie
+from bench.training.checkpoints import head_is_tied, model_class, untie, with_one_gelu
 
 aten = torch.ops.aten
 
@@ -38,13 +36,8 @@ def simulate(
 ) -> Iterator[AllocationTracker]:
     """Run the block without computing anything, and count what its tensors hold.
 
-    Args:
-        kernels: Device whose kernels are simulated.
-        batch: See `AllocationTracker`.
-        vocabulary: See `AllocationTracker`.
-        label_tokens: Tokens of every label.
-        imports: Modules that the block would import. They are imported first, because the tensors that they make
-            have to be real.
+    `batch` and `vocabulary` are those of `AllocationTracker`, and every label has `label_tokens` tokens. `imports` are modules that the
+    block would import. They are imported first, because the tensors that they make have to be real.
     """
     with patch.object(torch, "compile", _uncompiled):  # bitsandbytes compiles when it is imported, which takes seconds
         for name in imports:
@@ -59,10 +52,7 @@ def simulate(
 
 
 def weightless_model(config: Any, tied: bool) -> Any:
-    """Build a model of the config without weights; call it within `simulate`.
-
-    tied: whether its output layer is the embedding.
-    """
+    """Build a model of the config without weights; call it within `simulate`. tied: whether its output layer is the embedding."""
     from transformers.initialization import no_init_weights
 
     with no_init_weights():
@@ -70,7 +60,7 @@ def weightless_model(config: Any, tied: bool) -> Any:
     model.tie_weights()
     if head_is_tied(model) and not tied:
         untie(model)
-    return model
+    return with_one_gelu(model)
 
 
 def _uncompiled(code: Any = None, **_: Any) -> Any:
@@ -99,10 +89,8 @@ class MemorySimulation(AllocationTracker):  # type: ignore[no-untyped-call]
         return out
 
     def _without_masks(self, indices: Sequence[torch.Tensor | None]) -> list[torch.Tensor | None]:
-        """Replace each mask of labels, (batch, tokens), by the positions that it selects.
-
-        The positions are two tensors of shape (batch * label tokens).
-        """
+        """Replace each mask of labels, (batch, tokens), by the positions that it selects. The positions are two tensors of shape (batch *
+        label tokens)."""
         positions: list[torch.Tensor | None] = []
         for index in indices:
             if index is None or index.dtype != torch.bool:
@@ -145,20 +133,17 @@ def _attention(
         return attended[0]
     if enable_gqa:
         key, value = (states.repeat_interleave(query.shape[1] // states.shape[1], 1) for states in (key, value))
-    bias = None if attn_mask is None else _bias(_as_autocast(attn_mask), query, key)
+    bias, source = None, key.shape[2]
+    if attn_mask is not None:
+        bias = _as_autocast(attn_mask)
+        if bias.dtype == torch.bool:
+            bias = torch.where(bias, 0.0, query.new_full((), -torch.inf))
+        if source % 16:
+            bias = torch.nn.functional.pad(bias, (0, 16 - source % 16))[..., :source]
+        bias = bias.expand(query.shape[0], query.shape[1], query.shape[2], source)
     needs_gradient = torch.is_grad_enabled() and any(states.requires_grad for states in (query, key, value))
     attended = aten._scaled_dot_product_efficient_attention(query, key, value, bias, needs_gradient, dropout_p, is_causal, scale=scale)
     return attended[0]
-
-
-def _bias(mask: torch.Tensor, query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
-    """Return what is added to the scores, (batch, heads, target, source)."""
-    if mask.dtype == torch.bool:
-        mask = torch.where(mask, 0.0, query.new_full((), -torch.inf))
-    source = key.shape[2]
-    if source % 16:
-        mask = torch.nn.functional.pad(mask, (0, 16 - source % 16))[..., :source]
-    return mask.expand(query.shape[0], query.shape[1], query.shape[2], source)
 
 
 def _as_autocast(states: torch.Tensor) -> torch.Tensor:

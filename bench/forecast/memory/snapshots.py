@@ -9,64 +9,48 @@ from typing import Literal
 Category = Literal["parameters", "weights in bf16", "gradients", "optimiser states", "activations", "logits and loss"]
 
 CATEGORIES: tuple[Category, ...] = ("parameters", "weights in bf16", "gradients", "optimiser states", "activations", "logits and loss")
-"""What the memory of tensors is used for."""
-
-
-@dataclass(frozen=True)
-class Bytes:
-    """Memory as a linear function of the batch size."""
-
-    fixed: int = 0
-    """Bytes that do not depend on the batch size."""
-    per_example: int = 0
-    """Bytes for each example of the batch."""
-
-    def __add__(self, other: Bytes) -> Bytes:
-        return Bytes(self.fixed + other.fixed, self.per_example + other.per_example)
-
-    def at(self, batch: int) -> int:
-        """Return the bytes for a batch of this size."""
-        return self.fixed + self.per_example * batch
-
-    def largest_batch(self, room: float) -> int:
-        """Return the largest batch that stays within `room` bytes; 0 where one example does not."""
-        left = room - self.fixed
-        if left < self.per_example:
-            return 0
-        return int(left // self.per_example) if self.per_example else 2**31
 
 
 @dataclass(frozen=True)
 class MemorySnapshot:
-    """Memory held at one moment, by category."""
+    """Memory held at one moment, as a linear function of the batch size."""
 
-    held: Mapping[Category, Bytes]
+    held: tuple[tuple[int, ...], ...]
+    """Bytes that do not depend on the batch size, and bytes for each example, for each of CATEGORIES in their order."""
 
     @classmethod
     def of(cls, sizes: Iterable[Sequence[int]]) -> MemorySnapshot:
         """Build a snapshot from (fixed, per example) bytes for each of CATEGORIES, in their order."""
-        return cls({category: Bytes(*size) for category, size in zip(CATEGORIES, sizes, strict=True)})
+        return cls(tuple(map(tuple, sizes)))
 
     @property
-    def total(self) -> Bytes:
-        """Memory of all categories together."""
-        return sum(self.held.values(), Bytes())
+    def fixed(self) -> int:
+        """Bytes of all categories that do not depend on the batch size."""
+        return sum(fixed for fixed, _ in self.held)
 
     def at(self, batch: int) -> dict[Category, int]:
         """Return the bytes of each category for a batch of this size."""
-        return {category: size.at(batch) for category, size in self.held.items()}
+        return {category: fixed + per_example * batch for category, (fixed, per_example) in zip(CATEGORIES, self.held, strict=True)}
 
-    def plus(self, more: Mapping[Category, Bytes]) -> MemorySnapshot:
-        """Return a snapshot that holds `more` in addition."""
-        return MemorySnapshot({category: self.held[category] + more.get(category, Bytes()) for category in CATEGORIES})
+    def plus(self, more: Mapping[Category, int]) -> MemorySnapshot:
+        """Return a snapshot that holds these bytes in addition, for every batch size."""
+        sizes = zip(CATEGORIES, self.held, strict=True)
+        return MemorySnapshot(tuple((fixed + more.get(category, 0), per_example) for category, (fixed, per_example) in sizes))
+
+    def largest_batch(self, room: float) -> int:
+        """Return the largest batch that stays within `room` bytes; 0 where one example does not."""
+        left, per_example = room - self.fixed, sum(per_example for _, per_example in self.held)
+        if left < per_example:
+            return 0
+        return int(left // per_example) if per_example else 2**31
 
 
 @dataclass
 class ParetoFront:
     """The moments at which most is held: no moment holds at least as much as another for every batch size."""
 
-    moments: list[tuple[int, int, list[tuple[int, ...]]]] = field(default_factory=list)
-    """Fixed bytes and bytes per example in total, then the same pair for each category."""
+    moments: list[tuple[int, int, MemorySnapshot]] = field(default_factory=list)
+    """Fixed bytes and bytes per example in total, then by category."""
 
     def add(self, fixed: int, per_example: int, categories: Iterable[Sequence[int]]) -> None:
         """Add a moment, unless one of the front holds at least as much."""
@@ -74,11 +58,7 @@ class ParetoFront:
             if fixed <= most_fixed and per_example <= most_per_example:
                 return
         self.moments = [one for one in self.moments if one[0] > fixed or one[1] > per_example]
-        self.moments.append((fixed, per_example, [tuple(size) for size in categories]))
-
-    def snapshots(self) -> tuple[MemorySnapshot, ...]:
-        """Return the moments as snapshots: for every batch size, one of them is the peak."""
-        return tuple(MemorySnapshot.of(sizes) for _, _, sizes in self.moments)
+        self.moments.append((fixed, per_example, MemorySnapshot.of(categories)))
 
 
 @dataclass(frozen=True)
@@ -98,4 +78,4 @@ class Peak:
 
     def largest_batch(self, room: float) -> int:
         """Return the largest batch that stays within `room` bytes; 0 where one example does not."""
-        return min((snapshot.total.largest_batch(room) for snapshot in self.snapshots), default=0)
+        return min((snapshot.largest_batch(room) for snapshot in self.snapshots), default=0)

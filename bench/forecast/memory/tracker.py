@@ -15,26 +15,24 @@ from bench.forecast.memory.snapshots import CATEGORIES, Category, MemorySnapshot
 _ADD, _COPY = torch.ops.aten.add.Tensor, torch.ops.aten._to_copy.default
 
 BLOCK = 512
-"""CUDA's caching allocator in torch rounds up to multiples of so many bytes (kMinBlockSize,
-c10/cuda/CUDACachingAllocator.h)."""
+"""CUDA's caching allocator in torch rounds up to multiples of so many bytes (kMinBlockSize, c10/cuda/CUDACachingAllocator.h)."""
 
 
 class AllocationTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the storage of every tensor that an operation makes while this mode is entered.
 
-    A storage counts from its creation until it is freed, once however many tensors view it. Memory that a
-    kernel takes and frees internally is not seen.
+    A storage counts from its creation until it is freed, once however many tensors view it. Memory that a kernel takes and frees
+    internally is not seen.
     """
 
     def __init__(self, batch: int = 0, vocabulary: int = 0) -> None:
         """Start with nothing held.
 
-        Args:
-            batch: Examples of the batch that runs. A tensor with a dimension that is a multiple of it is
-                taken to grow with the batch, so one run gives the memory of every batch. Use a prime that
-                divides no dimension of the model. 0: nothing grows.
-            vocabulary: A tensor whose last dimension is this size counts as logits. Any other tensor counts
-                as activations, unless it is a copy of a parameter in another type or `mark` says otherwise.
+        `batch` is the number of examples of the batch that runs. A tensor with a dimension that is a multiple of it is taken to grow with
+        the batch, so one run gives the memory of every batch. Use a prime that divides no dimension of the model. With 0 nothing grows.
+
+        A tensor whose last dimension is `vocabulary` counts as logits. Any other tensor counts as activations, unless it is a copy of a
+        parameter in another type or `mark` says otherwise.
         """
         super().__init__()  # type: ignore[no-untyped-call]
         self._batch, self._vocabulary = batch, vocabulary
@@ -61,8 +59,13 @@ class AllocationTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._uncounted_sum = out
             return out
         for made in (out,) if isinstance(out, torch.Tensor) else tree_leaves(out):
-            if isinstance(made, torch.Tensor):
-                self._see(made, func, args)
+            if not isinstance(made, torch.Tensor) or made.untyped_storage()._cdata in self._held:
+                continue
+            copied = self._held.get(args[0].untyped_storage()._cdata) if func is _COPY else None
+            if self._vocabulary and made.ndim and made.shape[-1] == self._vocabulary:
+                self._hold(made, "logits and loss")
+            else:
+                self._hold(made, "weights in bf16" if copied and copied[2] == "parameters" else "activations")
         return out
 
     def run(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -75,17 +78,13 @@ class AllocationTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._hold(tensor, category)
 
     def take_snapshots(self) -> tuple[MemorySnapshot, ...]:
-        """Return the moments since the last call at which most was held.
-
-        For every batch size, one of them is the peak.
-        """
+        """Return the moments since the last call at which most was held. For every batch size, one of them is the peak."""
         self._count_sum()
         seen, self._front = self._front, ParetoFront()
         self._front.add(self._fixed, self._per_example, self._now.values())
-        return seen.snapshots()
+        return tuple(snapshot for _, _, snapshot in seen.moments)
 
     def now(self) -> MemorySnapshot:
-        """Return what is held now."""
         self._count_sum()
         return MemorySnapshot.of(self._now.values())
 
@@ -94,20 +93,6 @@ class AllocationTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if late is not None:
             self._hold(late, "activations")
 
-    def _see(self, made: torch.Tensor, func: Any, args: tuple[Any, ...]) -> None:
-        if made.untyped_storage()._cdata in self._held:
-            return
-        if self._vocabulary and made.ndim and made.shape[-1] == self._vocabulary:
-            self._hold(made, "logits and loss")
-        else:
-            self._hold(made, "weights in bf16" if self._copies_weights(func, args) else "activations")
-
-    def _copies_weights(self, func: Any, args: tuple[Any, ...]) -> bool:
-        if func is not _COPY:
-            return False
-        held = self._held.get(args[0].untyped_storage()._cdata)
-        return held is not None and held[2] == "parameters"
-
     def _hold(self, tensor: torch.Tensor, category: Category) -> None:
         storage: Any = tensor.untyped_storage()
         key = storage._cdata
@@ -115,17 +100,15 @@ class AllocationTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
             fixed, per_example, before, reference = self._held[key]
             self._add(before, -fixed, -per_example)
         else:
-            fixed, per_example = self._size(storage.nbytes(), tensor.shape, category)
+            size, fixed, per_example = storage.nbytes(), 0, 0
+            if self._batch and category != "parameters" and any(dimension % self._batch == 0 for dimension in tensor.shape):
+                per_example = -(-size // self._batch)
+            else:
+                fixed = -(-size // BLOCK) * BLOCK
             reference = weakref.ref(storage, lambda _: self._free(key))
         self._held[key] = (fixed, per_example, category, reference)
         self._add(category, fixed, per_example)
         self._front.add(self._fixed, self._per_example, self._now.values())
-
-    def _size(self, nbytes: int, shape: torch.Size, category: Category) -> tuple[int, int]:
-        """Return the bytes as (fixed, per example)."""
-        if self._batch and category != "parameters" and any(dimension % self._batch == 0 for dimension in shape):
-            return 0, -(-nbytes // self._batch)
-        return -(-nbytes // BLOCK) * BLOCK, 0
 
     def _free(self, key: int) -> None:
         fixed, per_example, category, _ = self._held.pop(key)

@@ -11,10 +11,8 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from bench.contracts import Unmetered, no_progress
 from bench.forecast.memory.model import Enough, build, prime_batch, with_dropout
-from bench.forecast.memory.optimizer_state import OptimizerMemory
 from bench.forecast.memory.simulate import simulate
-from bench.forecast.memory.snapshots import Bytes, Category, MemorySnapshot, Peak
-from bench.forecast.memory.tracker import AllocationTracker
+from bench.forecast.memory.snapshots import MemorySnapshot
 from bench.forecast.memory.workload import TrainingStep
 from bench.training.batches import Encoded
 from bench.training.flops import flop_model
@@ -29,38 +27,35 @@ class StepMemory:
     snapshots: tuple[MemorySnapshot, ...]
     """The moments before the optimizer's step at which most is held."""
     trained: tuple[torch.Size, ...]
-    """Shapes of the trained parameters."""
     end: MemorySnapshot
     """What is held when the optimizer takes its step."""
 
-    def with_optimizer(self, optimizer: OptimizerMemory) -> Peak:
-        """Return the peak of the step, its optimizer included."""
-        states: dict[Category, Bytes] = {"optimiser states": Bytes(optimizer.states)}
-        stepping = self.end.plus(states | {"activations": Bytes(optimizer.working)})
-        return Peak((*(snapshot.plus(states) for snapshot in self.snapshots), stepping))
-
 
 def simulate_step(step: TrainingStep) -> StepMemory:
-    """Simulate a training step up to its optimizer; the result is the same for every optimizer.
-
-    Raises CheckpointError where `freeze` does not suit the model.
-    """
+    """Simulate a training step up to its optimizer; the result is the same for every optimizer. Raises CheckpointError where `freeze` does
+    not suit the model."""
     settings, lengths = step.settings, step.lengths
     config = with_dropout(step.architecture.config, settings.dropout)
     batch = prime_batch(config, lengths)
     parts = 1 if settings.at_once == settings.batch_size else 2  # the second micro-batch runs beside the gradients of the first
     flops = flop_model(step.architecture.config)
-    imports = ["peft"] if settings.lora else []
-    with simulate(step.kernels, batch, config.vocab_size, lengths.target, imports) as tracker:
+    with simulate(step.kernels, batch, config.vocab_size, lengths.target, ["peft"] if settings.lora else []) as tracker:
         model = build(config, step.architecture.tied, tracker)
-        model.register_forward_pre_hook(lambda *_: _mark_parameters(model, tracker))  # by then the model has its adapters
         seen: list[MemorySnapshot] = []
+
+        def before_forward(*_: Any) -> None:  # by then the model has its adapters
+            tracker.mark(model.parameters(), "parameters")
+            tracker.take_snapshots()  # discards those before the forward pass
+            for parameter in model.parameters():
+                if parameter.requires_grad:
+                    parameter.register_post_accumulate_grad_hook(lambda trained: tracker.mark([trained.grad], "gradients"))
 
         def before_optimizer(*_: Any) -> None:
             seen.extend(tracker.take_snapshots())
             seen.append(tracker.now())
             raise Enough
 
+        model.register_forward_pre_hook(before_forward)
         hook = register_optimizer_step_pre_hook(before_optimizer)
         try:
             with suppress(Enough):
@@ -82,12 +77,3 @@ def simulate_step(step: TrainingStep) -> StepMemory:
             hook.remove()
         trained = tuple(p.shape for p in model.parameters() if p.requires_grad)
     return StepMemory(tuple(seen[:-1]), trained, seen[-1])
-
-
-def _mark_parameters(model: Any, tracker: AllocationTracker) -> None:
-    """Count the model's parameters, and each gradient when it is made, in categories of their own."""
-    tracker.mark(model.parameters(), "parameters")
-    tracker.take_snapshots()  # discards those before the forward pass
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            parameter.register_post_accumulate_grad_hook(lambda trained: tracker.mark([trained.grad], "gradients"))

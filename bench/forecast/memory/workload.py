@@ -27,12 +27,10 @@ class Architecture:
 
 @dataclass(frozen=True)
 class SequenceLengths:
-    """Maximum lengths in tokens."""
+    """Maximum lengths in tokens: of a document, and of a label or generated output."""
 
     source: int
-    """Tokens of a document."""
     target: int
-    """Tokens of a label, or of a generated output."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +39,8 @@ class TrainingStep:
 
     architecture: Architecture
     settings: Tuning
-    """Memory depends on optimizer, freeze, dropout, label_smoothing, lora and checkpointing. It also depends
-    on whether the batch is divided into micro-batches: the batch of a peak is then the number of examples of
-    one micro-batch."""
+    """Memory depends on optimizer, freeze, dropout, label_smoothing, lora and checkpointing. It also depends on whether the batch is
+    divided into micro-batches: the batch of a peak is then the number of examples of one micro-batch."""
     precision: Precision
     lengths: SequenceLengths
     kernels: Kernels = "cuda"

@@ -1,2 +1,1 @@
-"""Computes leaderboards, significance, Pareto fronts, budget curves and break-even prices from tables. Writes
-no text."""
+"""Computes leaderboards, significance, Pareto fronts, budget curves and break-even prices from tables. Writes no text."""

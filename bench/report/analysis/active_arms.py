@@ -9,8 +9,7 @@ from bench.results.table import Results
 
 
 def current(found: Results) -> Results:
-    """Return the results without arms that the suite no longer holds. An edited suite leaves such arms in the
-    folder."""
+    """Return the results without arms that the suite no longer holds. An edited suite leaves such arms in the folder."""
     if "arms" not in found.suite:
         return found
     kept = {Path(str(arm)).name for arm in found.suite["arms"]}

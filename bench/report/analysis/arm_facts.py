@@ -1,5 +1,4 @@
-"""Facts of a line beside its scores: means over its arms, and for teachers the size, speed and FLOPs of the
-large model."""
+"""Facts of a line beside its scores: means over its arms, and for teachers the size, speed and FLOPs of the large model."""
 
 from __future__ import annotations
 

@@ -1,11 +1,10 @@
-"""Every arm, how it ended, and why it has no score."""
+"""Every arm, how it ended, and the scores that a metric could not give, with reasons. They are missing everywhere, never 0."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-from bench.report.analysis import missing_scores
 from bench.report.analysis.leaderboard import Metric, label
 from bench.results import arm_columns
 from bench.results.table import Results, number_or_nan
@@ -32,13 +31,14 @@ class Arm:
 
 def arms(found: Results, everything: Results, primary: Metric | None) -> list[Arm]:
     """Return every arm of `everything`. `found` has those that the suite holds."""
-    column = f"student {primary.name}" if primary else ""
-    reasons = missing_scores.of_students(everything, primary.name) if primary else {}
+    table, metric = everything.table, primary.name if primary else ""
+    rows = table[(table["row"] == "score") & (table["subject"] == "student") & (table["quantity"] == metric) & table["value"].isna()]
+    reasons = dict(zip(rows["arm"], rows["reason"], strict=True))
     held = set(found.table["arm"].unique())
-    rows = []
+    found_arms = []
     for arm, cells in everything.by_arm.to_dict("index").items():
-        score = number_or_nan(cells.get(column)) if cells["status"] == "done" else math.nan
-        rows.append(
+        score = number_or_nan(cells.get(f"student {metric}")) if cells["status"] == "done" else math.nan
+        found_arms.append(
             Arm(
                 id=str(arm),
                 task=cells["task"],
@@ -51,4 +51,41 @@ def arms(found: Results, everything: Results, primary: Metric | None) -> list[Ar
                 held=str(arm) in held,
             )
         )
-    return rows
+    return found_arms
+
+
+@dataclass(frozen=True, kw_only=True)
+class Missing:
+    """A metric and one reason why it lacks scores, for some or all examples, in some arms."""
+
+    metric: str
+    reason: str
+    arms: int
+    """Arms with this reason."""
+    of: int
+    """Arms in which the metric was to be scored."""
+    tasks: frozenset[str]
+    """Tasks of the arms with this reason."""
+
+    @property
+    def sentence(self) -> str:
+        """The reason in plain text."""
+        where = "" if self.arms == self.of else f", in {self.arms:,} of {self.of:,} arms"
+        return f"{self.metric}{where}: {self.reason}"
+
+
+def missing(found: Results) -> list[Missing]:
+    """Return the missing scores by metric and reason, over the arms that are done."""
+    scores = found.table[(found.table["row"] == "score") & (found.table["status"] == "done")]
+    asked = {str(metric): int(arms) for metric, arms in scores.groupby("quantity")["arm"].nunique().items()}
+    lacking = scores[scores["value"].isna() | scores["reason"].ne("")]
+    return [
+        Missing(
+            metric=str(metric),
+            reason=str(reason) or "no reason given",
+            arms=rows["arm"].nunique(),
+            of=asked[str(metric)],
+            tasks=frozenset(rows["task"]),
+        )
+        for (metric, reason), rows in lacking.groupby(["quantity", "reason"])
+    ]

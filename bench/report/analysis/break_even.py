@@ -1,11 +1,9 @@
-"""Break-even prices: the price of a label or of a device hour at which two strategies reach the same score at
-a budget.
+"""Break-even prices: the price of a label or of a device hour at which two strategies reach the same score at a budget.
 
-Each strategy enters with its best setting at that budget and at the prices of the run. Its score at another
-price is interpolated between the budgets that were run, without extrapolation (`budget_curves`). The interval
-holds every price at which the 95 % interval of the difference includes 0 (Fieller 1954, Some problems in
-interval estimation, Journal of the Royal Statistical Society B 16(2), 175-185). It is open on a side where it
-reaches the end of the range that was run.
+Each strategy enters with its best setting at that budget and at the prices of the run. Its score at another price is interpolated between
+the budgets that were run, without extrapolation (`budget_curves`). The interval holds every price at which the 95 % interval of the
+difference includes 0 (Fieller 1954, Some problems in interval estimation, Journal of the Royal Statistical Society B 16(2), 175-185). It is
+open on a side where it reaches the end of the range that was run.
 """
 
 from __future__ import annotations
@@ -20,20 +18,16 @@ import numpy as np
 
 from bench.report.analysis import significance
 from bench.report.analysis.budget_curves import Curve, Field, Mixture, Offer
-from bench.report.analysis.significance import Floats, Spread
+from bench.report.analysis.significance import Floats
 from bench.results.repricing import Quotes
 
 Moved = Literal["label", "device_hour"]
-
 MOVED: dict[Moved, str] = {"label": "a label", "device_hour": "a device hour"}
 """The prices that change, one at a time, and their names in text."""
-
 STRATEGIES = 4
 """How many of the best strategies are compared with each other."""
-
 SPAN, STEPS = 64.0, 193
-"""Range and number of the prices: from the price of the run divided by SPAN to that price times SPAN, in
-equal ratios."""
+"""Range and number of the prices: from the price of the run divided by SPAN to that price times SPAN, in equal ratios."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +54,7 @@ class BreakEven:
 
 
 def break_evens(field: Field, budgets_usd: Sequence[float], quotes: Quotes) -> list[BreakEven]:
-    """Return break-even points for each pair of the best strategies, at each budget, for each price that
-    affects them.
+    """Return break-even points for each pair of the best strategies, at each budget, for each price that affects them.
 
     Only strategies with a score at that budget count.
     """
@@ -73,90 +66,65 @@ def break_evens(field: Field, budgets_usd: Sequence[float], quotes: Quotes) -> l
         for mixture in field.at(budget, field.offers(quotes)):
             best.setdefault(curves[mixture.name].strategy, curves[mixture.name])
         for pair in itertools.combinations([*best.values()][:STRATEGIES], 2):
-            found += [_break_even(field, budget, moved, moving, *pair) for moved, moving in moves.items()]
+            found += [_break_even(field, budget, moved, moving, pair) for moved, moving in moves.items()]
     return [one for one in found if one]
 
 
 class _Moving:
-    """One price that changes, while the others stay.
-
-    `usd` holds its values, with that of the run in the middle.
-    """
+    """One price that changes, while the others stay. `usd` holds its values, with that of the run in the middle."""
 
     def __init__(self, task: str, quotes: Quotes, moved: Moved) -> None:
         self.usd: Floats = quotes.price(moved, task) * SPAN ** np.linspace(-1, 1, STEPS)
         self._quotes = [quotes.at(moved, float(usd)) for usd in self.usd]
         self._offers: dict[str, list[Offer]] = {}
 
-    def scores(self, curve: Curve, budget_usd: float) -> list[Mixture | None]:
-        """Return the score of a setting at this budget for each price."""
-        if curve.name not in self._offers:
-            self._offers[curve.name] = [curve.offer(quotes) for quotes in self._quotes]
-        return [offer.at(budget_usd) for offer in self._offers[curve.name]]
-
-    def both(self, first: Curve, second: Curve, budget_usd: float) -> tuple[Floats, list[Mixture], list[Mixture]]:
-        """Return prices, and scores of both settings, in the range around the run's price where both have a
-        score."""
-        pairs = [*zip(self.scores(first, budget_usd), self.scores(second, budget_usd), strict=True)]
-        middle, holes = len(pairs) // 2, np.array([place for place, pair in enumerate(pairs) if None in pair], dtype=np.int64)
-        start, end = max(holes[holes <= middle], default=-1) + 1, min(holes[holes > middle], default=len(pairs))
-        found = [(one, two) for one, two in pairs[start:end] if one and two]
-        return self.usd[start:end], [one for one, _ in found], [two for _, two in found]
+    def scores(self, curves: Sequence[Curve], budget_usd: float) -> tuple[Floats, list[tuple[Mixture, ...]]]:
+        """Return prices, and the scores of all curves at each, in the range around the run's price where all have a score."""
+        for curve in curves:
+            if curve.name not in self._offers:
+                self._offers[curve.name] = [curve.offer(quotes) for quotes in self._quotes]
+        at_prices = zip(*(self._offers[curve.name] for curve in curves), strict=True)
+        found = [tuple(mixture for offer in offers if (mixture := offer.at(budget_usd))) for offers in at_prices]
+        holes = np.array([place for place, known in enumerate(found) if len(known) < len(curves)], dtype=np.int64)
+        middle = len(found) // 2
+        start, end = max(holes[holes <= middle], default=-1) + 1, min(holes[holes > middle], default=len(found))
+        return self.usd[start:end], found[start:end]
 
 
-def _break_even(field: Field, budget_usd: float, moved: Moved, moving: _Moving, first: Curve, second: Curve) -> BreakEven | None:
-    """Return the break-even point of two settings.
-
-    None where neither setting pays that price, or where both have a score at fewer than two prices.
-    """
-    if not any(point.quantities[moved] for curve in (first, second) for point in curve.points):
+def _break_even(field: Field, budget_usd: float, moved: Moved, moving: _Moving, pair: tuple[Curve, Curve]) -> BreakEven | None:
+    """Return the break-even point of two settings. None where neither setting pays that price, or where both have a score at fewer than two
+    prices."""
+    if not any(point.quantities[moved] for curve in pair for point in curve.points):
         return None
-    prices, ones, twos = moving.both(first, second, budget_usd)
+    prices, scores = moving.scores(pair, budget_usd)
     if len(prices) < 2:
         return None
-    gaps = field.sign * np.array([one.mean - two.mean for one, two in zip(ones, twos, strict=True)])
-    names = (first.name, second.name) if gaps[0] >= 0 else (second.name, first.name)
-    crossing = _crossing(prices, gaps)
+    ones, twos = zip(*scores, strict=True)
+    gaps = field.sign * np.array([one.mean - two.mean for one, two in scores])
     weights, effects = field.weighted([*ones, *twos])
-    spread = significance.spread_of_sums(weights[: len(ones)] - weights[len(ones) :], effects)
-    low, high = _interval(prices, gaps, spread)
+    low, high = significance.interval(gaps, significance.spread_of_sums(weights[: len(ones)] - weights[len(ones) :], effects))
+    tied = np.flatnonzero((low <= 0) & (high >= 0))
+    ends = [-math.inf, *np.sqrt(prices[:-1] * prices[1:]), math.inf]  # between two prices; open where the range that was run ends
+    below, above = pair if gaps[0] >= 0 else pair[::-1]
     return BreakEven(
         budget_usd=budget_usd,
         moved=moved,
-        below=names[0],
-        above=names[1],
-        usd=crossing,
-        low=low,
-        high=high,
+        below=below.name,
+        above=above.name,
+        usd=_crossing(prices, gaps),
+        low=float(ends[tied[0]]) if len(tied) else math.nan,
+        high=float(ends[tied[-1] + 1]) if len(tied) else math.nan,
         least=float(prices[0]),
         most=float(prices[-1]),
     )
 
 
 def _crossing(prices: Floats, gaps: Floats) -> float | None:
-    """Return the price at which the gap changes its sign, interpolated. None where it never does.
-
-    Among several, the nearest to the middle counts.
-    """
+    """Return the price at which the gap changes its sign, interpolated. None where it never does. Among several, the nearest to the middle
+    counts."""
     changes = np.flatnonzero(np.sign(gaps[:-1]) != np.sign(gaps[1:]))
     if not len(changes):
         return None
     at = changes[np.argmin(np.abs(changes - len(prices) / 2))]
     share = gaps[at] / (gaps[at] - gaps[at + 1])
     return float(prices[at] * (prices[at + 1] / prices[at]) ** share)
-
-
-def _interval(prices: Floats, gaps: Floats, spread: Spread) -> tuple[float, float]:
-    """Return the lowest and highest price without a significant difference. A side is open where the range
-    that was run ends."""
-    low, high = significance.interval(gaps, spread)
-    tied = np.flatnonzero((low <= 0) & (high >= 0))
-    if not len(tied):
-        return math.nan, math.nan
-    least = -math.inf if tied[0] == 0 else _between(prices, tied[0] - 1)
-    most = math.inf if tied[-1] == len(prices) - 1 else _between(prices, tied[-1])
-    return least, most
-
-
-def _between(prices: Floats, at: int) -> float:
-    return math.sqrt(float(prices[at]) * float(prices[at + 1]))

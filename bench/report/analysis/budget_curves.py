@@ -20,7 +20,7 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -36,7 +36,6 @@ from bench.results.table import Results
 
 ROUNDING = 1e-9
 """Budgets whose relative difference is smaller are the same."""
-
 Quantities = Mapping[str, float]
 """Priced item, or FIXED -> its amount."""
 
@@ -155,7 +154,11 @@ class Curve:
     def offer(self, quotes: Quotes) -> Offer:
         """Return the setting at the prices of `quotes`."""
         rates = quotes.rates(self.task)
-        places = [_place(point, rates) for point in self.points]
+        places = []
+        for point in self.points:
+            cost = point.cost(rates)
+            budget = point.budget_usd * cost / point.asked_usd if point.elastic and point.asked_usd > 0 else cost
+            places.append(Place(budget, cost, point))
         covered = tuple(place for place in places if not place.point.elastic)
         return Offer(name=self.name, places=tuple(sorted(places, key=lambda place: place.budget_usd)), covered=covered)
 
@@ -175,14 +178,6 @@ class Field:
     """The budgets that were run."""
     left_out: tuple[str, ...]
     """Settings without a score for every seed, or without any score."""
-
-    @property
-    def seeds(self) -> int:
-        return self.effects.shape[0]
-
-    @property
-    def examples(self) -> int:
-        return self.effects.shape[1]
 
     def offers(self, quotes: Quotes) -> list[Offer]:
         """Return every setting at these prices."""
@@ -229,44 +224,30 @@ def fields(found: Results, boards: Sequence[Board], quotes: Quotes | None = None
     `found` and `boards` are at the prices of the run; `quotes` are other prices. A setting is left out if
     their meter did not count the work of one of its arms.
     """
-    view = found.by_arm
-    done = view[view["status"] == "done"].copy()
-    done["name"] = [label(s, t) for s, t in zip(done["strategy"], done["setting"], strict=True)]
-    money = _money(found, done, repricing.reprice(found, quotes) if quotes else found)
-    strategies = dict(zip(done["name"], done["strategy"], strict=True))
-    asked = repricing.asked(found)
-    return [
-        field
-        for task, of_task in itertools.groupby(boards, key=lambda board: board.task)
-        if (field := _field(task, [*of_task], money, strategies, asked))
-    ]
-
-
-class _Money(NamedTuple):
-    quantities: Quantities
-    asked_usd: float
-    elastic: bool
-
-
-def _money(found: Results, done: pd.DataFrame, at: Results) -> dict[tuple[str, float, str], _Money]:
-    """Return (task, budget, setting) -> means over its arms. `at` is `found` at the chosen prices."""
-    if done.empty:
-        return {}
-    keys = [done["task"], done["budget_usd"], done["name"]]
-    amounts = repricing.quantities(at).reindex(done.index).groupby(keys).mean()
-    elastic = pd.Series(done.index.isin(list(repricing.set_by_money(found))), index=done.index).groupby(keys).any()
-    asked = done[columns.SPENT_USD].groupby(keys).mean()
-    spent = at.table[at.table["row"] == "record"].set_index("arm")["value"].reindex(done.index)
-    known = spent.notna().groupby(keys).all()
-    rows = zip(amounts.index, amounts.to_dict("records"), asked, elastic, known, strict=True)
-    return {key: _Money({str(k): v for k, v in row.items()}, float(usd), bool(e)) for key, row, usd, e, is_known in rows if is_known}
+    view, asked, at = found.by_arm, repricing.asked(found), repricing.reprice(found, quotes) if quotes else found
+    done = view[view["status"] == "done"]
+    names = [label(s, t) for s, t in zip(done["strategy"], done["setting"], strict=True)]
+    strategies = dict(zip(names, done["strategy"], strict=True))
+    points: dict[tuple[str, float, str], dict[str, Any]] = {}
+    if names:
+        keys = [done["task"], done["budget_usd"], pd.Series(names, index=done.index, name="name")]
+        amounts = repricing.quantities(at).reindex(done.index).groupby(keys).mean()
+        elastic = pd.Series(done.index.isin(list(repricing.set_by_money(found))), index=done.index).groupby(keys).any()
+        costs = done[columns.SPENT_USD].groupby(keys).mean()
+        known = at.table[at.table["row"] == "record"].set_index("arm")["value"].reindex(done.index).notna().groupby(keys).all()
+        for key, row, usd, limited, is_known in zip(amounts.index, amounts.to_dict("records"), costs, elastic, known, strict=True):
+            if is_known:
+                points[key] = {"quantities": {str(k): v for k, v in row.items()}, "asked_usd": float(usd), "elastic": bool(limited)}
+    by_task = itertools.groupby(boards, key=lambda board: board.task)
+    return [field for task, of_task in by_task if (field := _field(task, [*of_task], points, strategies, asked))]
 
 
 def _field(
-    task: str, boards: Sequence[Board], money: Mapping[tuple[str, float, str], _Money], strategies: Mapping[str, str], asked: Quotes
+    task: str, boards: Sequence[Board], known: Mapping[tuple[str, float, str], dict[str, Any]], strategies: Mapping[str, str], asked: Quotes
 ) -> Field | None:
+    """Return the field of one task. `known` maps (task, budget, setting) to what is known of a point before its score."""
     primary = boards[0].primary
-    lines = [(board, line) for board in boards for line in board.scored if line.complete and (task, board.budget_usd, line.name) in money]
+    lines = [(board, line) for board in boards for line in board.scored if line.complete and (task, board.budget_usd, line.name) in known]
     if not lines:
         return None
     samples = [line.samples[primary.name] for _, line in lines]
@@ -276,24 +257,14 @@ def _field(
     scores = np.stack([cut(sample, [seeds, examples]) for sample in samples])
     points: dict[str, list[Point]] = {}
     for place, (board, line) in enumerate(lines):
-        paid = money[task, board.budget_usd, line.name]
-        point = Point(budget_usd=board.budget_usd, mean=float(scores[place].mean()), place=place, **paid._asdict())
-        points.setdefault(line.name, []).append(point)
-    curves = tuple(
-        Curve(name=name, strategy=strategies[name], task=task, points=tuple(of_name)) for name, of_name in sorted(points.items())
-    )
-    every = {line.name for board in boards for line in board.settings}
+        about = known[task, board.budget_usd, line.name]
+        points.setdefault(line.name, []).append(Point(budget_usd=board.budget_usd, mean=float(scores[place].mean()), place=place, **about))
     return Field(
         task=task,
         metric=primary,
-        curves=curves,
+        curves=tuple(Curve(name=name, strategy=strategies[name], task=task, points=tuple(points[name])) for name in sorted(points)),
         effects=significance.effects(scores),
         asked=asked,
         budgets_usd=tuple(board.budget_usd for board in boards),
-        left_out=tuple(sorted(every - set(points))),
+        left_out=tuple(sorted({line.name for board in boards for line in board.settings} - set(points))),
     )
-
-
-def _place(point: Point, rates: Mapping[str, float]) -> Place:
-    cost = point.cost(rates)
-    return Place(point.budget_usd * cost / point.asked_usd if point.elastic and point.asked_usd > 0 else cost, cost, point)

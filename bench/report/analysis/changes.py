@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
 
 from bench.report.analysis import significance
 from bench.report.analysis.leaderboard import Line, Metric
@@ -66,10 +65,7 @@ class Change:
 
 
 def change(cell: Cell, metric: Metric, before: Line, after: Line, unpaired: str) -> Change | None:
-    """Return the change, or None where one side has no score.
-
-    `unpaired` is why the sides may not be paired; '' where they may.
-    """
+    """Return the change, or None where one side has no score. `unpaired` is why the sides may not be paired; '' where they may."""
     if metric.name not in before.samples or metric.name not in after.samples:
         return None
     first, second = before.samples[metric.name], after.samples[metric.name]
@@ -85,36 +81,26 @@ def change(cell: Cell, metric: Metric, before: Line, after: Line, unpaired: str)
             unpaired=unpaired or "no seed and test example in common",
         )
     first, second = first.align(second, join="inner")
-    return Change(cell=cell, metric=metric, before=_mean(first), after=_mean(second), difference=paired, identical=first.equals(second))
-
-
-def _mean(sample: pd.DataFrame) -> float:
-    return float(sample.to_numpy().mean())
+    before_mean, after_mean = (float(sample.to_numpy().mean()) for sample in (first, second))
+    return Change(cell=cell, metric=metric, before=before_mean, after=after_mean, difference=paired, identical=first.equals(second))
 
 
 def independent(before: Estimate, after: Estimate) -> Estimate:
     """Return `after` - `before` for samples that share nothing, computed from their intervals alone.
 
-    Without both intervals the result has none. The method is that of Zou and Donner 2008, Construction of
-    confidence limits about effect measures: a general approach, Statistics in Medicine 27(10), 1693-1702: the
-    distances from the means to the near limits are added as squares. The p-value is computed on a normal
-    scale from the half of the interval towards 0: Altman and Bland 2011, How to obtain the P value from a
-    confidence interval, BMJ 343, d2304.
+    Without both intervals the result has none. The method is that of Zou and Donner 2008, Construction of confidence limits about effect
+    measures: a general approach, Statistics in Medicine 27(10), 1693-1702: the distances from the means to the near limits are added as
+    squares. The p-value is computed on a normal scale from the half of the interval towards 0: Altman and Bland 2011, How to obtain the P
+    value from a confidence interval, BMJ 343, d2304.
     """
     mean = after.mean - before.mean
     low = mean - math.hypot(after.mean - after.low, before.high - before.mean)
     high = mean + math.hypot(after.high - after.mean, before.mean - before.low)
     half = mean - low if mean > 0 else high - mean
     p = math.erfc(TWO_SIDED * abs(mean) / half / math.sqrt(2)) if half > 0 else float(mean == 0)
-    tested = before.tested and after.tested
-    return Estimate(
-        mean=mean,
-        low=low,
-        high=high,
-        seeds=min(before.seeds, after.seeds),
-        examples=min(before.examples, after.examples),
-        p=p if tested else math.nan,
-    )
+    p = p if before.tested and after.tested else math.nan
+    seeds, examples = min(before.seeds, after.seeds), min(before.examples, after.examples)
+    return Estimate(mean=mean, low=low, high=high, seeds=seeds, examples=examples, p=p)
 
 
 def beyond_noise(changes: Sequence[Change]) -> list[Change]:

@@ -1,13 +1,11 @@
 """Compares two results folders: new and missing arms, and changes that exceed noise.
 
-Arms are matched by task, strategy, setting, budget and seed. Their ids are unsuitable: these contain a hash
-of everything that decides an outcome. Another version, price or setting gives another id to the same
-question.
+Arms are matched by task, strategy, setting, budget and seed. Their ids are unsuitable: these contain a hash of everything that decides an
+outcome. Another version, price or setting gives another id to the same question.
 
-Scores are compared by the paired difference over the same seeds and test examples. Where the data differ, or
-no seed is shared, both sides count as independent. A difference is *beyond noise* where it is significant
-after Holm's correction over all scores compared. Where nothing changed, at most one run of `bench compare` in
-twenty reports any change.
+Scores are compared by the paired difference over the same seeds and test examples. Where the data differ, or no seed is shared, both sides
+count as independent. A difference is *beyond noise* where it is significant after Holm's correction over all scores compared. Where nothing
+changed, at most one run of `bench compare` in twenty reports any change.
 """
 
 from __future__ import annotations
@@ -15,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 
 import numpy as np
@@ -44,7 +43,6 @@ COSTS = {
     "GPU memory": columns.reading("gpu_peak_allocated", "bytes"),
 }
 """Name of a cost -> column of `Results.by_arm`."""
-
 
 ROUNDING = 1e-9
 """Means over different numbers of equal scores differ by less than this."""
@@ -99,11 +97,7 @@ class Comparison:
 
 
 class _Side:
-    """One results folder.
-
-    `arms` maps a cell to its rows of `results.arms`. `lines` maps a cell to its scores, in the metrics of
-    `score_by`.
-    """
+    """One results folder. `arms` maps a cell to its rows of `results.arms`. `lines` maps a cell to its scores on `boards`."""
 
     def __init__(self, found: Results) -> None:
         self.found = current(found)
@@ -113,11 +107,10 @@ class _Side:
         groups = view.groupby([view["task"], view["budget_usd"], pd.Series(names, index=view.index, dtype="str")])
         self.arms = {Cell(str(task), float(str(budget)), str(name)): rows for (task, budget, name), rows in groups}
         self.boards: list[Board] = []
-        self.lines: dict[Cell, Line] = {}
 
-    def score_by(self, metrics: Sequence[Metric]) -> None:
-        self.boards = leaderboard.boards(self.found, metrics) if metrics else []
-        self.lines = {Cell(one.task, one.budget_usd, line.name): line for one in self.boards for line in one.settings}
+    @cached_property
+    def lines(self) -> dict[Cell, Line]:
+        return {Cell(one.task, one.budget_usd, line.name): line for one in self.boards for line in one.settings}
 
     def statuses(self, cell: Cell) -> dict[int, tuple[str, str]]:
         """Return seed -> (status of its arm, reason)."""
@@ -139,22 +132,34 @@ def compare(before: Results, after: Results, only: Sequence[str], progress: Prog
 
     Raises BenchError where nothing can be matched, and for a metric that is not on both sides.
     """
-    first, second = _Side(before), _Side(after)
+    first, second = sides = _Side(before), _Side(after)
     both = sorted(first.arms.keys() & second.arms.keys())
     if not both:
         raise BenchError(f"nothing to compare: {_why_none(list(first.arms), list(second.arms))}")
-    metrics = _metrics(first.found, second.found, only)
-    for done, side in enumerate((first, second)):
+    known = leaderboard.metrics(first.found)
+    shared = [metric for metric in leaderboard.metrics(second.found) if metric in known]
+    names = [metric.name for metric in shared]
+    if unknown := [name for name in only if name not in names]:
+        raise BenchError(f"no metric '{unknown[0]}' on both sides; there are: {', '.join(names) or 'none'}")
+    metrics = [metric for metric in shared if metric.name in only or not only]
+    for done, side in enumerate(sides):
         progress("scoring", done, 2)
-        side.score_by(metrics)
+        side.boards = leaderboard.boards(side.found, metrics) if metrics else []
     progress("scoring", 2, 2)
-    changes = beyond_noise([*_changes(both, metrics, first, second, progress)])
+    scored = [cell for cell in both if cell in first.lines and cell in second.lines]
+    unpaired = {cell: "other data" if len(first.data(cell) | second.data(cell)) > 1 else "" for cell in scored}
+    found = []
+    for done, (metric, cell) in enumerate(product(metrics, scored)):
+        progress("comparing", done, len(metrics) * len(scored))
+        found.append(change(cell, metric, first.lines[cell], second.lines[cell], unpaired[cell]))
+    progress("comparing", 1, 1)
+    changes = beyond_noise([one for one in found if one])
     differing = [*differences.unlike(first.found, second.found), *_baselines(metrics, first, second)]
     return Comparison(
         cells=tuple(both),
         unlike=tuple(sorted(differing, key=differences.gravest_first)),
-        one_sided=tuple(_one_sided(first, second)),
-        turns=tuple(turn for cell in both for turn in _turns(cell, first, second)),
+        one_sided=(*_one_sided(second, first, new=True), *_one_sided(first, second, new=False)),
+        turns=tuple(turn for cell in both for turn in _turns(cell, first.statuses(cell), second.statuses(cell))),
         changes=tuple(changes),
         costs={cell: _costs(first.arms[cell], second.arms[cell]) for cell in both},
         notes=tuple(_notes(first, second, changes)),
@@ -182,73 +187,33 @@ def _names(cells: Sequence[Cell], field: str) -> str:
     return differences.joined([f"{value:g}" if isinstance(value, float) else f"'{value}'" for value in values])
 
 
-def _metrics(before: Results, after: Results, only: Sequence[str]) -> list[Metric]:
-    """Return the metrics with the same name, unit and direction on both sides, in the order of `after`."""
-    first, second = leaderboard.metrics(before), leaderboard.metrics(after)
-    both = [metric for metric in second if metric in first]
-    for name in only:
-        if name not in [metric.name for metric in both]:
-            raise BenchError(f"no metric '{name}' on both sides; there are: {', '.join(metric.name for metric in both) or 'none'}")
-    return [metric for metric in both if metric.name in only or not only]
-
-
-def _changes(cells: Sequence[Cell], metrics: Sequence[Metric], first: _Side, second: _Side, progress: Progress) -> Iterator[Change]:
-    scored = [cell for cell in cells if cell in first.lines and cell in second.lines]
-    other_data = {cell for cell in scored if len(first.data(cell) | second.data(cell)) > 1}
-    for done, (metric, cell) in enumerate(product(metrics, scored)):
-        progress("comparing", done, len(metrics) * len(scored))
-        found = change(cell, metric, first.lines[cell], second.lines[cell], "other data" if cell in other_data else "")
-        yield from [found] if found else []
-    progress("comparing", 1, 1)
-
-
 def _baselines(metrics: Sequence[Metric], first: _Side, second: _Side) -> Iterator[Unlike]:
-    """Yield baselines that score differently on the same data, which shows that the scoring has changed."""
+    """Yield baselines that score differently on the same data, which shows that the scoring has changed. A baseline has the same scores in
+    every arm, so both sides are averaged over their seeds."""
     lines = [{(b.task, line.name): line for b in side.boards for line in b.baselines} for side in (first, second)]
     same = {task for task, prints in differences.data(first.found).items() if prints == differences.data(second.found).get(task)}
-    for task, baseline in sorted(key for key in lines[0].keys() & lines[1].keys() if key[0] in same):
-        one, other = lines[0][task, baseline], lines[1][task, baseline]
-        for name in [metric.name for metric in metrics if metric.name in one.samples and metric.name in other.samples]:
-            if not _close(one.samples[name], other.samples[name]):
-                yield Unlike(
-                    kind="scoring",
-                    what=f"{name} of the baseline '{baseline}' in {task}",
-                    before=score(one.scores[name]),
-                    after=score(other.scores[name]),
-                )
+    for (task, baseline), metric in product(sorted(lines[0].keys() & lines[1].keys()), metrics):
+        one, other, name = lines[0][task, baseline], lines[1][task, baseline], metric.name
+        if task in same and name in one.samples and name in other.samples:
+            before, after = one.samples[name].mean().align(other.samples[name].mean(), join="inner")
+            if not np.allclose(before, after, rtol=0, atol=ROUNDING):
+                what = f"{name} of the baseline '{baseline}' in {task}"
+                yield Unlike(kind="scoring", what=what, before=score(one.scores[name]), after=score(other.scores[name]))
 
 
-def _close(before: pd.DataFrame, after: pd.DataFrame) -> bool:
-    """Return whether a baseline's scores are the same except for rounding.
-
-    A baseline has the same scores in every arm, so both sides are averaged over their seeds.
-    """
-    one, other = before.mean().align(after.mean(), join="inner")
-    return bool(np.allclose(one, other, rtol=0, atol=ROUNDING))
-
-
-def _one_sided(first: _Side, second: _Side) -> Iterator[OneSided]:
-    """Yield the new ones, then the missing ones."""
-    for new, here, there in ((True, second, first), (False, first, second)):
-        for cell in sorted(here.arms):
-            elsewhere = there.statuses(cell) if cell in there.arms else {}
-            alone = {seed: status for seed, (status, _) in here.statuses(cell).items() if seed not in elsewhere}
-            if alone:
-                alike = "" if elsewhere else _alike(cell, here, there)
-                yield OneSided(
-                    cell=cell, new=new, whole=not elsewhere, seeds=tuple(sorted(alone)), ended=Counter(alone.values()), alike=alike
-                )
+def _one_sided(here: _Side, there: _Side, *, new: bool) -> Iterator[OneSided]:
+    """Yield what only `here` has. A grid that gains or loses a value renames its settings, so these are compared too."""
+    for cell in sorted(here.arms):
+        elsewhere = there.statuses(cell) if cell in there.arms else {}
+        alone = {seed: status for seed, (status, _) in here.statuses(cell).items() if seed not in elsewhere}
+        if alone:
+            others = [c for c in there.arms if (c.task, c.budget_usd) == (cell.task, cell.budget_usd) and c not in here.arms]
+            alike = "" if elsewhere else next((c.setting for c in others if there.settings(c) == here.settings(cell)), "")
+            seeds, ended = tuple(sorted(alone)), Counter(alone.values())
+            yield OneSided(cell=cell, new=new, whole=not elsewhere, seeds=seeds, ended=ended, alike=alike)
 
 
-def _alike(cell: Cell, here: _Side, there: _Side) -> str:
-    """Return the other side's name of the same setting, or ''. A grid that gains or loses a value renames its
-    settings."""
-    candidates = [c for c in there.arms if (c.task, c.budget_usd) == (cell.task, cell.budget_usd) and c not in here.arms]
-    return next((c.setting for c in candidates if there.settings(c) == here.settings(cell)), "")
-
-
-def _turns(cell: Cell, first: _Side, second: _Side) -> Iterator[Turn]:
-    before, after = first.statuses(cell), second.statuses(cell)
+def _turns(cell: Cell, before: Mapping[int, tuple[str, str]], after: Mapping[int, tuple[str, str]]) -> Iterator[Turn]:
     for seed in sorted(before.keys() & after.keys()):
         (one, why), (other, why_now) = before[seed], after[seed]
         if one != other:
@@ -259,16 +224,14 @@ def _costs(before: pd.DataFrame, after: pd.DataFrame) -> dict[str, tuple[float, 
     """Return costs that both sides know, over the seeds for which both do."""
     found = {}
     for name, column in COSTS.items():
-        sides = [_by_seed(rows, column) for rows in (before, after)]
+        sides = []
+        for arms in (before, after):
+            done = arms[arms["status"] == "done"].reindex(columns=["seed", column])
+            sides.append(done.astype({"seed": "int64", column: "float64"}).groupby("seed")[column].mean())
         both = pd.concat(sides, axis=1, join="inner").dropna()
         if len(both):
             found[name] = (float(both.iloc[:, 0].mean()), float(both.iloc[:, 1].mean()))
     return found
-
-
-def _by_seed(arms: pd.DataFrame, column: str) -> pd.Series[float]:
-    done = arms[arms["status"] == "done"].reindex(columns=["seed", column])
-    return done.astype({"seed": "int64", column: "float64"}).groupby("seed")[column].mean()
 
 
 def _notes(first: _Side, second: _Side, changes: Sequence[Change]) -> Iterator[str]:

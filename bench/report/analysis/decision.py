@@ -1,8 +1,7 @@
 """What to buy: the best setting for a budget at given prices, and where the answer flips.
 
-A verdict has a winner only where one setting is significantly better than all others with a score there,
-corrected for their number. Otherwise it lists those that are not significantly worse. A setting has no score
-where it was not run with such a budget at these prices.
+A verdict has a winner only where one setting is significantly better than all others with a score there, corrected for their number.
+Otherwise it lists those that are not significantly worse. A setting has no score where it was not run with such a budget at these prices.
 """
 
 from __future__ import annotations
@@ -21,10 +20,8 @@ from bench.results.repricing import Quotes
 
 ON_A_MAP = 12
 """Number of the best settings that are compared with each other in a cell of the map."""
-
 BUDGETS, FACTORS = 12, (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0, 2.0, 4.0, 8.0, 16.0)
-"""Number of budgets of a decision map, and factors. Its rows are the price of a label at the run times these
-factors."""
+"""Number of budgets of a decision map, and factors. Its rows are the price of a label at the run times these factors."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,11 +67,9 @@ def verdict(field: Field, budget_usd: float, quotes: Quotes, offers: Sequence[Of
 
 
 def covered(field: Field, budget_usd: float, quotes: Quotes) -> tuple[str, Point, float] | None:
-    """Return the best point that costs no more than the budget, so that it can be repeated: (setting, point,
-    dollars).
+    """Return the best point that costs no more than the budget, so that it can be repeated: (setting, point, dollars).
 
-    None where there is none. The point stands for a smaller budget. This budget may reach more, but how much
-    more is unknown.
+    None where there is none. The point stands for a smaller budget. This budget may reach more, but how much more is unknown.
     """
     rates = quotes.rates(field.task)
     found = [(curve.name, point, point.cost(rates)) for curve in field.curves for point in curve.points]
@@ -99,49 +94,27 @@ class DecisionMap:
         cells = [verdict for row in self.verdicts for verdict in row]
         return tuple(sorted({cell.best.name for cell in cells if cell.best and len(cell.candidates) > 1}))
 
-    @property
-    def flips(self) -> bool:
-        """Whether the winner depends on budget or price."""
-        return len({cell.best.name for row in self.verdicts for cell in row if cell.best and cell.has_winner}) > 1
-
 
 def decision_map(field: Field, quotes: Quotes) -> DecisionMap | None:
-    """Return the decision map. Prices and budgets at which no cell has two settings with a score are left
-    out.
+    """Return the decision map. Prices and budgets at which no cell has two settings with a score are left out.
 
     None where labels cost nothing, or no cell is left.
     """
     price = quotes.price("label", field.task)
     if price <= 0:
         return None
-    prices = tuple(price * factor for factor in FACTORS)
-    budgets = _budgets(field, [quotes.at("label", usd) for usd in prices])
-    rows = {usd: _row(field, budgets, quotes.at("label", usd)) for usd in prices}
+    prices = {price * factor: quotes.at("label", price * factor) for factor in FACTORS}
+    offers = {usd: field.offers(at) for usd, at in prices.items()}
+    ranges = [sorted(offer.range for offer in at_price) for at_price in offers.values()]
+    lows = [found[1][0] for found in ranges if len(found) > 1]  # from here on two settings have a score
+    highs = [high for found in ranges for _, high in found if math.isfinite(high)]
+    least = max(min([*lows, *field.budgets_usd]), 1e-2 * min(field.budgets_usd))
+    steps = max(2, BUDGETS - len(field.budgets_usd))
+    spread = [float(f"{usd:.2g}") for usd in np.geomspace(least, max([*highs, *field.budgets_usd]), steps)]
+    budgets = sorted({*spread, *field.budgets_usd})
+    rows = {usd: [verdict(field, budget, at, offers[usd], ON_A_MAP) for budget in budgets] for usd, at in prices.items()}
     kept = {usd: row for usd, row in rows.items() if any(len(cell.candidates) > 1 for cell in row)}
     columns = [place for place in range(len(budgets)) if any(len(row[place].candidates) > 1 for row in kept.values())]
     verdicts = tuple(tuple(row[place] for place in columns) for row in kept.values())
-    return (
-        DecisionMap(field=field, label_usd=tuple(kept), budgets_usd=tuple(budgets[place] for place in columns), verdicts=verdicts)
-        if verdicts
-        else None
-    )
-
-
-def _row(field: Field, budgets: Sequence[float], quotes: Quotes) -> tuple[Verdict, ...]:
-    offers = field.offers(quotes)
-    return tuple(verdict(field, budget, quotes, offers, ON_A_MAP) for budget in budgets)
-
-
-def _budgets(field: Field, quotes: Sequence[Quotes]) -> tuple[float, ...]:
-    """Return budgets from the smallest to the largest at which two settings have a score at some price.
-
-    They include the budgets that were run.
-    """
-    ranges = [sorted(offer.range for offer in field.offers(at)) for at in quotes]
-    lows = [found[1][0] for found in ranges if len(found) > 1]
-    highs = [high for found in ranges for _, high in found if math.isfinite(high)]
-    least, most = min([*lows, *field.budgets_usd]), max([*highs, *field.budgets_usd])
-    least = max(least, 1e-2 * min(field.budgets_usd))
-    steps = max(2, BUDGETS - len(field.budgets_usd))
-    spread = [float(f"{budget:.2g}") for budget in np.geomspace(least, most, steps)]
-    return tuple(sorted({*spread, *field.budgets_usd}))
+    budgets_usd = tuple(budgets[place] for place in columns)
+    return DecisionMap(field=field, label_usd=tuple(kept), budgets_usd=budgets_usd, verdicts=verdicts) if verdicts else None

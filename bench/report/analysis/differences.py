@@ -6,7 +6,7 @@ A missing key equals None, 0 or an empty list on the other side, because older v
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
@@ -38,20 +38,14 @@ IN_SUITE = {
 """Key of suite.json -> kind."""
 
 LABELLED = frozenset({"label_usd", "models", "texts", "tasks", "metrics"})
-"""Keys that hold LABEL -> value. A label on one side alone is not a difference between the things that both
-have."""
-
+"""Keys that hold LABEL -> value. A label on one side alone is not a difference between the things that both have."""
 IN_TEXT = {"tasks": "question", "precision": "question", "decoding": "question", "metrics": "scoring"}
 """Key of suite.yaml that suite.json does not hold -> kind."""
-
 NOTHING = frozenset({DASH, "", "0", "False"})
 """Values, as text, that mean the same as an absent value."""
-
 SHOWN_ELSEWHERE = frozenset({"prices.meter", "prices.label_usd"})
-
 OF_A_VERSION = ("os", "python", "packages", "driver")
 OF_A_MACHINE = ("cpu", "cores", "logical_cores", "threads", "gpus")
-
 FINGERPRINT_DIGITS = 12
 
 
@@ -70,8 +64,13 @@ class Unlike:
 
 def unlike(before: Results, after: Results) -> list[Unlike]:
     """Return all differences, the gravest first."""
-    found = [*_fingerprints(before, after), *_suites(before, after), *_strategies(before, after), *_machines(before, after)]
-    return sorted(found, key=gravest_first)
+    first, second = data(before), data(after)
+    prints = [
+        Unlike(kind="data", what=f"data of {task}", before=_short(first[task]), after=_short(second[task]))
+        for task in first.keys() & second.keys()
+        if first[task] and second[task] and first[task] != second[task]
+    ]
+    return sorted([*prints, *_suites(before, after), *_strategies(before, after), *_machines(before, after)], key=gravest_first)
 
 
 def gravest_first(one: Unlike) -> tuple[int, str]:
@@ -87,15 +86,8 @@ def data(found: Results) -> dict[str, frozenset[str]]:
     return {task: frozenset(known) for task, known in prints.items()}
 
 
-def _fingerprints(before: Results, after: Results) -> Iterator[Unlike]:
-    first, second = data(before), data(after)
-    for task in sorted(first.keys() & second.keys()):
-        if first[task] and second[task] and first[task] != second[task]:
-            yield Unlike(kind="data", what=f"data of {task}", before=joined(_short(first[task])), after=joined(_short(second[task])))
-
-
-def _short(prints: Iterable[str]) -> list[str]:
-    return [one[:FINGERPRINT_DIGITS] for one in sorted(prints)]
+def _short(prints: Iterable[str]) -> str:
+    return joined(one[:FINGERPRINT_DIGITS] for one in sorted(prints))
 
 
 def _suites(before: Results, after: Results) -> Iterator[Unlike]:
@@ -104,13 +96,11 @@ def _suites(before: Results, after: Results) -> Iterator[Unlike]:
         for key, kind in kinds.items():
             one, other = first.get(key), second.get(key)
             if key in LABELLED and isinstance(one, Mapping) and isinstance(other, Mapping):
-                one, other = (
-                    {label: one[label] for label in one if label in other},
-                    {label: other[label] for label in other if label in one},
-                )
-            for path, (before_value, after_value) in _changed(_values(flat(one, key)), _values(flat(other, key))):
-                if path not in SHOWN_ELSEWHERE:
-                    yield Unlike(kind=kind, what=path, before=before_value, after=after_value)
+                shared = one.keys() & other.keys()
+                one, other = ({label: side[label] for label in side if label in shared} for side in (one, other))
+            for differing in _changed(kind, flat(one, key), flat(other, key)):
+                if differing.what not in SHOWN_ELSEWHERE:
+                    yield differing
 
 
 def _parsed(text: str) -> Mapping[str, Any]:
@@ -131,49 +121,38 @@ def flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-def _values(leaves: Iterable[tuple[str, Any]]) -> dict[str, set[str]]:
-    """Return path -> all of its values, as text."""
-    found: dict[str, set[str]] = {}
-    for path, value in leaves:
-        found.setdefault(path, set()).add(_read(value))
-    return found
-
-
-def _changed(before: Mapping[str, set[str]], after: Mapping[str, set[str]]) -> Iterator[tuple[str, tuple[str, str]]]:
-    for path in {**before, **after}:
-        one, other = before.get(path, set()), after.get(path, set())
+def _changed(kind: str, before: Iterable[tuple[str, Any]], after: Iterable[tuple[str, Any]]) -> Iterator[Unlike]:
+    """Yield the paths whose values differ. Both sides are (path, leaf), and a path may have several leaves."""
+    values: dict[str, tuple[set[str], set[str]]] = {}
+    for side, leaves in enumerate((before, after)):
+        for path, leaf in leaves:
+            values.setdefault(path, (set(), set()))[side].add(_read(leaf))
+    for path, (one, other) in values.items():
         if one != other and ((one and other) or not one | other <= NOTHING):
-            yield path, (joined(sorted(one)), joined(sorted(other)))
+            yield Unlike(kind=kind, what=path, before=joined(sorted(one)), after=joined(sorted(other)))
 
 
 def _strategies(before: Results, after: Results) -> Iterator[Unlike]:
-    """Yield settings of the same name that differ, and their checkpoints and texts. Equal differences are
-    grouped."""
-    first, second = _by_setting(before), _by_setting(after)
-    both = sorted(first.keys() & second.keys())
-    for kind, of in (("question", _settings), ("inputs", _inputs)):
-        found: dict[tuple[str, tuple[str, str]], list[str]] = {}
+    """Yield settings of the same name that differ, and their checkpoints and texts. Equal differences are grouped."""
+    sides: list[dict[str, list[Record]]] = [{}, {}]
+    for found, side in zip((before, after), sides, strict=True):
+        for record in found.records.values():
+            side.setdefault(leaderboard.label(record.strategy, record.setting), []).append(record)
+    both = sorted(sides[0].keys() & sides[1].keys())
+    for kind in ("question", "inputs"):
+        names: dict[Unlike, list[str]] = {}
         for name in both:
-            for what in _changed(_values(chain.from_iterable(map(of, first[name]))), _values(chain.from_iterable(map(of, second[name])))):
-                found.setdefault(what, []).append(name)
-        for (path, (before_value, after_value)), names in found.items():
-            of_what = f"all {len(both)} settings" if len(names) == len(both) > 1 else joined(names)
-            yield Unlike(kind=kind, what=f"{path} of {of_what}", before=before_value, after=after_value)
+            for differing in _changed(kind, *(chain.from_iterable(_leaves(record, kind) for record in side[name]) for side in sides)):
+                names.setdefault(differing, []).append(name)
+        for differing, of in names.items():
+            yield replace(differing, what=f"{differing.what} of {f'all {len(both)} settings' if len(of) == len(both) > 1 else joined(of)}")
 
 
-def _by_setting(found: Results) -> dict[str, list[Record]]:
-    by: dict[str, list[Record]] = {}
-    for record in found.records.values():
-        by.setdefault(leaderboard.label(record.strategy, record.setting), []).append(record)
-    return by
-
-
-def _settings(record: Record) -> Iterator[tuple[str, Any]]:
-    yield from flat(record.settings)
-
-
-def _inputs(record: Record) -> Iterator[tuple[str, Any]]:
-    if record.inputs_fingerprint:
+def _leaves(record: Record, kind: str) -> Iterator[tuple[str, Any]]:
+    """Yield the settings of an arm, or for the kind 'inputs' the fingerprint of its checkpoints and texts."""
+    if kind == "question":
+        yield from flat(record.settings)
+    elif record.inputs_fingerprint:
         yield "checkpoints and texts", record.inputs_fingerprint[:FINGERPRINT_DIGITS]
 
 
@@ -181,8 +160,7 @@ def _machines(before: Results, after: Results) -> Iterator[Unlike]:
     paying = {METERS.get(str(found.suite.get("meter"))) for found in (before, after)}
     metered = any(meter and not meter.known_in_advance for meter in paying)
     for kind, names in (("version", OF_A_VERSION), ("paying machine" if metered else "machine", OF_A_MACHINE)):
-        for what, (before_value, after_value) in _changed(_values(_facts(before, names)), _values(_facts(after, names))):
-            yield Unlike(kind=kind, what=what, before=before_value, after=after_value)
+        yield from _changed(kind, _facts(before, names), _facts(after, names))
 
 
 def _facts(found: Results, names: Iterable[str]) -> Iterator[tuple[str, Any]]:

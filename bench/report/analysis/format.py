@@ -1,8 +1,6 @@
-"""Formats an estimate (its mean, its interval, its p-value) and the statuses of arms."""
+"""Formats an estimate: its mean, its interval, its p-value."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 from bench.report.analysis.significance import Estimate
 from bench.report.text import DASH
@@ -19,8 +17,3 @@ def score(estimate: Estimate | None) -> str:
 def chance(estimate: Estimate) -> str:
     """Return the p-value, such as 'p 0.034'."""
     return "p < 0.001" if estimate.p < 0.001 else f"p {estimate.p:.2g}"
-
-
-def ended(statuses: Mapping[str, int]) -> str:
-    """Return text such as '2 done, 1 failed'."""
-    return ", ".join(f"{number} {status}" for status, number in sorted(statuses.items()))

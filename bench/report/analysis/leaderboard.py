@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
@@ -20,13 +20,10 @@ from bench.report.analysis.significance import Estimate
 from bench.results.table import Results
 
 Kind = Literal["setting", "teacher", "baseline"]
-
 BASELINE = "floor: "
 """How the subject of a baseline's score begins in ledgers and tables."""
-
 NAMED = 6
 """Number of settings that are named in a line that stands for several."""
-
 ARROWS = {"higher": " ↑", "lower": " ↓"}
 """Direction -> arrow after the unit."""
 
@@ -89,6 +86,7 @@ class Board:
     """Teachers, then baselines, each best first."""
     lead: str = ""
     """Name of the lead baseline, '' where there is none."""
+    _differences: dict[tuple[str, ...], Estimate | None] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
     def scored(self) -> tuple[Line, ...]:
@@ -101,7 +99,6 @@ class Board:
 
     @property
     def baselines(self) -> tuple[Line, ...]:
-        """The baselines, best first."""
         return tuple(line for line in self.references if line.kind == "baseline")
 
     @cached_property
@@ -111,59 +108,39 @@ class Board:
         return ranking.ranking(samples, self.primary.direction != "lower")
 
     def rank(self, line: Line) -> tuple[int, int] | None:
-        """Return the best and the worst rank that a setting may have; see `Ranking.rank`.
-
-        None where it was not tested against others.
-        """
+        """Return the best and the worst rank that a setting may have; see `Ranking.rank`. None where it was not tested against others."""
         return self.ranking.rank(line.name) if self._ranked(line) and self.ranking.tested else None
 
     def difference(self, better: Line, worse: Line, metric: Metric | None = None) -> Estimate | None:
         """Return how much better `better` is in a metric, by default the primary one. None: nothing can be paired.
 
-        The interval is for this one comparison. The p-value is corrected. For two ranked settings it is
-        corrected by Holm over all pairs; see `ranking`. Otherwise it is multiplied by the number of
-        comparisons of its kind, which is Holm's first and strictest step.
+        The interval is for this one comparison. The p-value is corrected. For two ranked settings it is corrected by Holm over all pairs;
+        see `ranking`. Otherwise it is multiplied by the number of comparisons of its kind, which is Holm's first and strictest step: of all
+        pairs of settings, or of each setting with each baseline and with its teacher.
         """
         metric = metric or self.primary
         key = (better.kind, better.name, worse.kind, worse.name, metric.name)
-        if key not in self._differences:  # every part of a report asks for differences
-            self._differences[key] = self._difference(better, worse, metric)
-        return self._differences[key]
-
-    @cached_property
-    def _differences(self) -> dict[tuple[str, ...], Estimate | None]:
-        return {}
-
-    def _difference(self, better: Line, worse: Line, metric: Metric) -> Estimate | None:
-        if metric.name not in better.samples or metric.name not in worse.samples:
-            return None
-        if metric == self.primary and self._ranked(better) and self._ranked(worse):
-            return self.ranking.difference(better.name, worse.name)
-        found = significance.difference(*_by_worth(better, worse, metric))
-        return found and replace(found, p=float(np.minimum(found.p * self._family(better, worse), 1)))
+        if key in self._differences:  # every part of a report asks for differences
+            return self._differences[key]
+        found = None
+        if metric.name in better.samples and metric.name in worse.samples:
+            if metric == self.primary and self._ranked(better) and self._ranked(worse):
+                found = self.ranking.difference(better.name, worse.name)
+            else:
+                first, second = (better, worse) if metric.direction != "lower" else (worse, better)
+                found = significance.difference(first.samples[metric.name], second.samples[metric.name])
+                settings = len(self.scored)
+                comparisons = math.comb(settings, 2) if better.kind == worse.kind else settings * (len(self.baselines) + 1)
+                found = found and replace(found, p=float(np.minimum(found.p * (comparisons or 1), 1)))
+        self._differences[key] = found
+        return found
 
     def _ranked(self, line: Line) -> bool:
         return line.kind == "setting" and line.name in self.ranking.places
 
-    def _family(self, first: Line, second: Line) -> int:
-        """Return the number of comparisons of this kind.
-
-        They are the pairs of settings, or each setting with each baseline and with its teacher.
-        """
-        if first.kind == second.kind:
-            return math.comb(len(self.scored), 2) or 1
-        return len(self.scored) * (len(self.baselines) + 1) or 1
-
-
-def _by_worth(better: Line, worse: Line, metric: Metric) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the samples in the order in which their difference is positive where `better` is better."""
-    first, second = (better, worse) if metric.direction != "lower" else (worse, better)
-    return first.samples[metric.name], second.samples[metric.name]
-
 
 def metrics(found: Results) -> list[Metric]:
-    """Return every metric that the suite scores: the primary one first, then rouge2 and rougeL, then in
-    alphabetical order."""
+    """Return every metric that the suite scores: the primary one first, then rouge2 and rougeL, then in alphabetical order."""
     scores = _scores(found).drop_duplicates("quantity")
     known = [Metric(str(n), str(u), str(d)) for n, u, d in zip(scores["quantity"], scores["unit"], scores["direction"], strict=True)]
     order = {name: place for place, name in enumerate([str(found.suite.get("primary_metric", "rouge2")), "rouge2", "rougeL"][::-1])}
@@ -182,11 +159,15 @@ def boards(found: Results, shown: Sequence[Metric]) -> list[Board]:
     arms["name"] = [label(s, t) for s, t in zip(arms["strategy"].tolist(), arms["setting"].tolist(), strict=True)]
     if not shown:
         shown = [Metric(str(found.suite.get("primary_metric", "score")), "", "none")]
-    drawn = []
+    rows, drawn = _scores(found), []
     for task, of_task in arms.groupby("task"):
         scorer = _Scorer(scores(found, of_task.index, [metric.name for metric in shown]), shown)
-        baselines = sorted((_baseline(subject, of_task, scorer) for subject in _baselines(found, of_task)), key=scorer.rank)
-        lead = _lead(str(found.suite.get("lead", {}).get(task, "")), baselines)
+        subjects = map(str, rows.loc[rows["arm"].isin(of_task.index), "subject"].unique())
+        names = sorted(subject.removeprefix(BASELINE) for subject in subjects if subject.startswith(BASELINE))
+        of_names = [scorer.lines("baseline", BASELINE + name, of_task, pd.Series(name, index=of_task.index)) for name in names]
+        baselines = sorted((line for lines in of_names for line in lines), key=scorer.rank)
+        lead = str(found.suite.get("lead", {}).get(task, ""))
+        lead = lead if lead in names else next(iter(names), "")
         for budget, group in of_task.groupby("budget_usd"):
             settings = _settings(group, scorer)
             references = (*_teachers(found, settings, group, scorer), *baselines)
@@ -201,23 +182,6 @@ def _scores(found: Results) -> pd.DataFrame:
     return found.table[(found.table["row"] == "score") & (found.table["status"] == "done")]
 
 
-def _baselines(found: Results, of_task: pd.DataFrame) -> list[str]:
-    rows = _scores(found)
-    subjects = rows.loc[rows["arm"].isin(of_task.index), "subject"].unique()
-    return sorted(subject for subject in map(str, subjects) if subject.startswith(BASELINE))
-
-
-def _baseline(subject: str, of_task: pd.DataFrame, scorer: _Scorer) -> Line:
-    (line,) = scorer.lines("baseline", subject, of_task, pd.Series(subject.removeprefix(BASELINE), index=of_task.index))
-    return line
-
-
-def _lead(name: str, baselines: Sequence[Line]) -> str:
-    """Return the baseline that the suite names, or else the first by name."""
-    names = sorted(baseline.name for baseline in baselines)
-    return name if name in names else next(iter(names), "")
-
-
 @dataclass(frozen=True)
 class _Scorer:
     """Makes the lines of one task."""
@@ -226,38 +190,25 @@ class _Scorer:
     metrics: Sequence[Metric]
 
     def lines(self, kind: Kind, subject: str, arms: pd.DataFrame, names: pd.Series[str]) -> list[Line]:
-        """Return the lines of one subject over `arms`. Only arms that are done count.
-
-        `names` holds the name of the line of each arm.
-        """
-        done = arms["status"] == "done"
+        """Return the lines of one subject over `arms`. Only arms that are done count. `names` holds the name of the line of each arm."""
+        done, primary = arms["status"] == "done", self.metrics[0].name
         found = {m.name: by_line(self.scores, subject, m.name, arms[done], names[done]) for m in self.metrics}
-        samples = {name: {metric: of[name] for metric, of in found.items() if name in of} for name in names.unique()}
-        estimates = {metric: {name: _estimate(sample) for name, sample in of.items()} for metric, of in found.items()}
-        statuses: dict[str, Counter[str]] = {name: Counter() for name in samples}
+        statuses: dict[str, Counter[str]] = {name: Counter() for name in names.unique()}
         for name, status in zip(names.tolist(), arms["status"].tolist(), strict=True):  # faster than iterating over the columns
             statuses[name][status] += 1
-        return [self._line(name, kind, of, {m: estimates[m][name] for m in of}, statuses[name]) for name, of in samples.items()]
+        lines = []
+        for name, ended in statuses.items():
+            samples = {metric: of[name] for metric, of in found.items() if name in of}
+            estimates = {metric: _estimate(sample) for metric, sample in samples.items()}
+            seeds = len(samples.get(primary, ()))
+            lines.append(Line(name=name, kind=kind, scores=estimates, samples=samples, statuses=ended, facts={}, seeds=seeds))
+        return lines
 
     def rank(self, line: Line) -> tuple[bool, bool, float, str]:
-        """Return the sort key: best first. Lines that lack seeds come last, because their means are over
-        other seeds."""
+        """Return the sort key: best first. Lines that lack seeds come last, because their means are over other seeds."""
         score = line.scores.get(self.metrics[0].name)
         lower = self.metrics[0].direction == "lower"
         return score is None, not line.complete, (score.mean if lower else -score.mean) if score else 0.0, line.name
-
-    def _line(
-        self, name: str, kind: Kind, samples: Mapping[str, pd.DataFrame], scores: Mapping[str, Estimate], statuses: Mapping[str, int]
-    ) -> Line:
-        return Line(
-            name=name,
-            kind=kind,
-            scores=scores,
-            samples=samples,
-            statuses=statuses,
-            facts={},
-            seeds=len(samples.get(self.metrics[0].name, ())),
-        )
 
 
 def _estimate(sample: pd.DataFrame) -> Estimate:
@@ -276,25 +227,20 @@ def _settings(arms: pd.DataFrame, scorer: _Scorer) -> tuple[Line, ...]:
 
 
 def _teachers(found: Results, settings: Sequence[Line], arms: pd.DataFrame, scorer: _Scorer) -> list[Line]:
-    """Return one line for all settings whose teachers have the same scores.
-
-    Such teachers were tuned on the same labels, or were shown the same ones.
-    """
-    groups: dict[tuple[bytes, ...], list[Line]] = {}
+    """Return one line for all settings whose teachers have the same scores. Such teachers were tuned on the same labels, or were shown the
+    same ones."""
+    groups: dict[tuple[bytes, ...], tuple[Line, list[str]]] = {}
     for line in settings:
         if line.teacher:
             same = [part for sample in line.teacher.samples.values() for part in (sample.index, sample.to_numpy())]
-            groups.setdefault(tuple(np.asarray(part).tobytes() for part in same), []).append(line)
+            key = tuple(np.asarray(part).tobytes() for part in same)
+            groups.setdefault(key, (line.teacher, []))[1].append(line.name)
     lines, facts, places = [], TeacherFacts.of(arms), arms.groupby("name").indices
-    for group in groups.values():
-        names, one = tuple(sorted(line.name for line in group)), group[0].teacher
-        if one:
-            of_group = np.sort(np.concatenate([places[name] for name in names]))
-            who, is_large = taught_by(found, str(arms.index[of_group[0]]))
-            known = facts.means(of_group, is_large)
-            lines.append(replace(one, name=f"teacher of {_listed(names)}", taught=names, facts=known, who=who))
+    for teacher, taught in groups.values():
+        names = tuple(sorted(taught))
+        of_group = np.sort(np.concatenate([places[name] for name in names]))
+        who, is_large = taught_by(found, str(arms.index[of_group[0]]))
+        listed = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+        known = facts.means(of_group, is_large)
+        lines.append(replace(teacher, name=f"teacher of {listed}", taught=names, facts=known, who=who))
     return sorted(lines, key=scorer.rank)
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")

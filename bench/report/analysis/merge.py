@@ -1,8 +1,7 @@
 """Merges boards of several results folders, from several suites, machines or versions, into one leaderboard.
 
-Entries of one table share the task, the data (by fingerprint) and the metric. All others get separate tables,
-with the reason. A setting is ranked only among those of its own suite and budget, which have the same prices
-and are paired.
+Entries of one table share the task, the data (by fingerprint) and the metric. All others get separate tables, with the reason. A setting is
+ranked only among those of its own suite and budget, which have the same prices and are paired.
 """
 
 from __future__ import annotations
@@ -35,8 +34,7 @@ class Entry:
     """The best and the worst rank that it may have on its own board; see `Board.rank`. None where it is not
     compared, because it lacks a score or a seed."""
     behind: Estimate | None
-    """How much better the best of its board is, paired. None for the best itself, and where nothing can be
-    paired."""
+    """How much better the best of its board is, paired. None for the best itself, and where nothing can be paired."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,13 +71,15 @@ class Together:
 
 
 def together(found: Mapping[str, Results], rank_by: str, only_best: bool, progress: Progress) -> Together:
-    """Merge `found`, name -> results, and rank by the metric `rank_by`, or by that of each suite where it is
-    ''.
+    """Merge `found`, name -> results, and rank by the metric `rank_by`, or by that of each suite where it is ''.
 
     Raises BenchError where no folder has that metric.
     """
     found = {folder: current(one) for folder, one in found.items()}
-    _check(found, rank_by)
+    names = sorted({metric.name for one in found.values() for metric in leaderboard.metrics(one)})
+    if rank_by and rank_by not in names:
+        near = nearest(rank_by, names)
+        raise BenchError(f"no metric '{rank_by}'; " + (f"did you mean '{near}'?" if near else f"there are: {', '.join(names) or 'none'}"))
     entries: dict[tuple[str, Metric, tuple[str, ...], str], list[Entry]] = {}
     notes = []
     for done, (folder, known) in enumerate(found.items()):
@@ -100,27 +100,16 @@ def together(found: Mapping[str, Results], rank_by: str, only_best: bool, progre
     return Together(tuple(groups), (*notes, *_separate(groups), *_unlike(groups, found)))
 
 
-def _check(found: Mapping[str, Results], rank_by: str) -> None:
-    known = sorted({metric.name for one in found.values() for metric in leaderboard.metrics(one)})
-    if rank_by and rank_by not in known:
-        near = nearest(rank_by, known)
-        raise BenchError(f"no metric '{rank_by}'; " + (f"did you mean '{near}'?" if near else f"there are: {', '.join(known) or 'none'}"))
-
-
 def _entries(folder: str, found: Results, drawn: Board) -> Iterator[Entry]:
-    machines, best = _machines(found, drawn), next(iter(drawn.scored), None)
-    for line in drawn.settings:
-        behind = drawn.difference(best, line) if best and line is not best else None
-        yield Entry(folder=folder, board=drawn, line=line, machine=machines.get(line.name, ""), rank=drawn.rank(line), behind=behind)
-
-
-def _machines(found: Results, drawn: Board) -> dict[str, str]:
-    """Return setting -> machines of its arms."""
-    seen: dict[str, set[str]] = {}
+    machines: dict[str, set[str]] = {}
     for record in found.records.values():
         if (record.task, record.budget_usd) == (drawn.task, drawn.budget_usd):
-            seen.setdefault(leaderboard.label(record.strategy, record.setting), set()).add(differences.machine(record))
-    return {name: ", ".join(sorted(machines - {""})) for name, machines in seen.items()}
+            machines.setdefault(leaderboard.label(record.strategy, record.setting), set()).add(differences.machine(record))
+    best = next(iter(drawn.scored), None)
+    for line in drawn.settings:
+        behind = drawn.difference(best, line) if best and line is not best else None
+        machine = ", ".join(sorted(machines.get(line.name, set()) - {""}))
+        yield Entry(folder=folder, board=drawn, line=line, machine=machine, rank=drawn.rank(line), behind=behind)
 
 
 def _group(task: str, metric: Metric, data: tuple[str, ...], entries: Iterable[Entry], only_best: bool) -> Group:
@@ -129,13 +118,8 @@ def _group(task: str, metric: Metric, data: tuple[str, ...], entries: Iterable[E
     for entry in kept:
         for line in entry.board.baselines:
             baselines.setdefault((line.name, score(line.scores.get(metric.name))), (line, set()))[1].add(entry.folder)
-    return Group(
-        task=task,
-        metric=metric,
-        data=data,
-        entries=tuple(kept),
-        baselines=tuple((line, tuple(sorted(folders))) for line, folders in baselines.values()),
-    )
+    held = tuple((line, tuple(sorted(folders))) for line, folders in baselines.values())
+    return Group(task=task, metric=metric, data=data, entries=tuple(kept), baselines=held)
 
 
 def _best_first(entry: Entry) -> tuple[float, bool, bool, float, str, str]:

@@ -1,8 +1,7 @@
 """Quality against a cost: of one answer (parameters, FLOPs, speed), or of making the model (energy).
 
-A model is efficient only relative to one axis. A shape may be efficient on one and not on another, so all
-three axes are shown (Tay et al. 2021, Scale Efficiently: Insights from Pre-training and Fine-tuning
-Transformers, arXiv 2109.10686).
+A model is efficient only relative to one axis. A shape may be efficient on one and not on another, so all three axes are shown (Tay et al.
+2021, Scale Efficiently: Insights from Pre-training and Fine-tuning Transformers, arXiv 2109.10686).
 """
 
 from __future__ import annotations
@@ -15,9 +14,7 @@ from bench.report.analysis.leaderboard import Board, Line
 from bench.results import arm_columns as columns
 
 TIMING_SLACK = 0.05
-"""Times whose relative difference is smaller count as equal. They are medians of a few rounds, on machines
-with other work."""
-
+"""Times whose relative difference is smaller count as equal. They are medians of a few rounds, on machines with other work."""
 ROUNDING = 1e-9
 """Means over different numbers of equal costs may differ by this much."""
 
@@ -86,31 +83,8 @@ class TradeOff:
         return [name for name, found in known.items() if found and all(by == dominated for by in found)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Point:
-    """One setting on one axis."""
-
-    name: str
-    quality: float
-    """More is better."""
-    cost: float
-    slack: float
-
-    def cheaper(self, other: _Point) -> bool:
-        return self.cost * (1 + self.slack) < other.cost
-
-    def dominates(self, other: _Point) -> bool:
-        """Return whether this one is better and no costlier, or as good and cheaper."""
-        return not other.cheaper(self) if self.quality > other.quality else self.quality == other.quality and self.cheaper(other)
-
-    def ahead(self, other: _Point) -> str:
-        """Return how it dominates the other."""
-        return f"{'better' if self.quality > other.quality else 'as good'} and {'cheaper' if self.cheaper(other) else 'no costlier'}"
-
-
 def trade_off(board: Board) -> TradeOff | None:
-    """Return the trade-off of the settings that are as complete as the best, and so have scores for the same
-    seeds.
+    """Return the trade-off of the settings that are as complete as the best, and so have scores for the same seeds.
 
     None where no two settings differ in a cost of an answer, as where all compact models have one shape.
     """
@@ -126,19 +100,21 @@ def differ(axis: Axis, costs: Sequence[float]) -> bool:
 
 
 def on_axis(board: Board, axis: Axis) -> dict[str, Place]:
-    """Return the compared settings with a known cost, best first: name -> place."""
-    sign = -1 if board.primary.direction == "lower" else 1
-    points = [
-        _Point(name=line.name, quality=sign * line.scores[board.primary.name].mean, cost=cost, slack=axis.slack)
-        for line in board.compared
-        if (cost := axis.cost(line))
-    ]
-    costs = sorted(point.cost for point in points)
+    """Return the compared settings with a known cost, best first: name -> place.
+
+    One setting dominates another where it is better and no costlier, or as good and cheaper.
+    """
+    sign, primary = -1 if board.primary.direction == "lower" else 1, board.primary.name
+    known = [(line.name, sign * line.scores[primary].mean, cost) for line in board.compared if (cost := axis.cost(line))]
+    costs = sorted(cost for _, _, cost in known)
     places = {}
-    for point in points:
-        place = Place(cost=point.cost, rank=1 + bisect_left(costs, point.cost / (1 + point.slack)))
-        if better := next((other for other in points if other.dominates(point)), None):
-            significant = board.ranking.significantly_better(better.name, point.name)
-            place = replace(place, by=better.name, how=better.ahead(point), significant=significant)
-        places[point.name] = place
+    for name, quality, cost in known:
+        place = Place(cost=cost, rank=1 + bisect_left(costs, cost / (1 + axis.slack)))
+        for other, other_quality, other_cost in known:
+            cheaper, costlier = other_cost * (1 + axis.slack) < cost, cost * (1 + axis.slack) < other_cost
+            if (other_quality > quality and not costlier) or (other_quality == quality and cheaper):
+                how = f"{'better' if other_quality > quality else 'as good'} and {'cheaper' if cheaper else 'no costlier'}"
+                place = replace(place, by=other, how=how, significant=board.ranking.significantly_better(other, name))
+                break
+        places[name] = place
     return places

@@ -1,27 +1,22 @@
-"""Ranks the settings of a board: which are significantly better, and how large a difference could have been
-found.
+"""Ranks the settings of a board: which are significantly better, and how large a difference could have been found.
 
-The p-values of one board, which means one task at one budget, are corrected together. The family is all pairs
-of the settings compared there, in the metric that ranks: k (k - 1) / 2 pairs of k settings. Every claim about
-settings of a board is a claim about such pairs: the winner beats each other setting, and ties, inefficient
-settings and ranks are about pairs too. It does therefore not matter that the data choose the pairs that are
-reported. In 95 of 100 boards all that is called significant is true.
+The p-values of one board, which means one task at one budget, are corrected together. The family is all pairs of the settings compared
+there, in the metric that ranks: k (k - 1) / 2 pairs of k settings. Every claim about settings of a board is a claim about such pairs: the
+winner beats each other setting, and ties, inefficient settings and ranks are about pairs too. It does therefore not matter that the data
+choose the pairs that are reported. In 95 of 100 boards all that is called significant is true.
 
 A few seeds hardly show how much a pair differs between seeds. Its variance between seeds is therefore never
 taken to be less than that of the average pair of the board. That is the mean square of settings x seeds, with
 (k - 1)(seeds - 1) degrees of freedom, as in an analysis of variance with seeds as blocks. It is taken to be
 more where the pair's own seeds show more, which protects against settings that differ in spread.
 
-Where a is significantly better than b and b than c, a is significantly better than c. The numbers of settings
-that are significantly better and worse than one setting bound its rank, for all settings at once (Al Mohamad,
-Goeman and van Zwet 2022, Simultaneous confidence intervals for ranks with application to ranking
-institutions, Biometrics 78(1)). Ranks do not contradict each other. Where one setting is significantly better
-than another, both its bounds are above the other's. Two settings without a significant difference share a
-rank.
+Where a is significantly better than b and b than c, a is significantly better than c. The numbers of settings that are significantly better
+and worse than one setting bound its rank, for all settings at once (Al Mohamad, Goeman and van Zwet 2022, Simultaneous confidence intervals
+for ranks with application to ranking institutions, Biometrics 78(1)). Ranks do not contradict each other. Where one setting is
+significantly better than another, both its bounds are above the other's. Two settings without a significant difference share a rank.
 
-With more than `LOOKED_AT` settings only pairs with at least one of the best `LOOKED_AT` are tested. The other
-pairs count in the correction and are not significant. This is conservative and keeps the work linear in the
-number of settings.
+With more than `LOOKED_AT` settings only pairs with at least one of the best `LOOKED_AT` are tested. The other pairs count in the correction
+and are not significant. This is conservative and keeps the work linear in the number of settings.
 """
 
 from __future__ import annotations
@@ -39,11 +34,9 @@ from bench.report.analysis.significance import Effects, Estimate, Floats, Spread
 
 LOOKED_AT = 50
 """Number of the best settings that are tested against all others."""
-
 POWER = 0.8
 NEGLIGIBLE = 1e-10
 """Smaller weights are left out."""
-
 CLOSE = 1e-5
 """Relative precision of a detectable difference."""
 
@@ -59,14 +52,6 @@ class Ranking:
     effects: Effects
     """Effects behind these means."""
 
-    @property
-    def seeds(self) -> int:
-        return self.effects.shape[0]
-
-    @property
-    def examples(self) -> int:
-        return self.effects.shape[1]
-
     @cached_property
     def places(self) -> Mapping[str, int]:
         """Name -> place in the order of means, from 0."""
@@ -74,8 +59,7 @@ class Ranking:
 
     @cached_property
     def p_values(self) -> Floats:
-        """Corrected p-values that the setting of a row is better than that of a column: (best LOOKED_AT,
-        all).
+        """Corrected p-values that the setting of a row is better than that of a column: (best LOOKED_AT, all).
 
         It is 1 where the mean of the row is not higher.
         """
@@ -92,14 +76,12 @@ class Ranking:
         own = significance.spread(self.effects.map(lambda part: part[first] - part[second]))
         mean = float(self.means[first] - self.means[second])
         low, high = significance.interval(mean, at_least(own, self.pooled))
-        p = self._p(first, second)
-        return Estimate(mean=mean, low=float(low), high=float(high), seeds=self.seeds, examples=self.examples, p=p)
-
-    def _p(self, first: int, second: int) -> float:
+        (seeds, examples), upper, lower, p = self.effects.shape, min(first, second), max(first, second), 1.0
         if not self.tested:
-            return math.nan
-        upper, lower = min(first, second), max(first, second)
-        return float(self.p_values[upper, lower]) if upper < len(self.p_values) else 1.0
+            p = math.nan
+        elif upper < len(self.p_values):
+            p = float(self.p_values[upper, lower])
+        return Estimate(mean=mean, low=float(low), high=float(high), seeds=seeds, examples=examples, p=p)
 
     def significantly_better(self, better: str, worse: str) -> bool:
         """Return whether `better` is significantly better; False where one of them is not compared."""
@@ -111,7 +93,8 @@ class Ranking:
     @property
     def tested(self) -> bool:
         """Whether a test is possible: at least two seeds, and scores per example."""
-        return self.seeds > 1 and self.examples >= significance.FEWEST_EXAMPLES
+        seeds, examples = self.effects.shape
+        return seeds > 1 and examples >= significance.FEWEST_EXAMPLES
 
     def rank(self, name: str) -> tuple[int, int]:
         """Return the best and the worst rank that a setting may have.
@@ -124,28 +107,41 @@ class Ranking:
         return 1 + int(significant[:, place].sum()), len(self.names) - worse
 
     def detectable(self, seeds: int = 1, examples: int = 1) -> float:
-        """Return the true difference between two settings that is significant in `POWER` of all boards, in
-        units of the score.
+        """Return the true difference between two settings that is significant in `POWER` of all boards, in units of the score.
 
-        It assumes the spread of the average pair and the strictest level of the correction. `seeds` and
-        `examples` multiply the present numbers. NaN with one setting, with one seed, or without an interval.
+        It assumes the strictest level of the correction, and the spread of the average pair. It averages over what the seeds
+        of a pair, and those of the other pairs, may show of the true variance. `seeds` and `examples` multiply the present
+        numbers. NaN with one setting, with one seed, or without an interval.
         """
-        if len(self.names) < 2 or not self.tested:
+        settings, per_pair = len(self.names), seeds * self.effects.shape[0] - 1
+        if settings < 2 or not self.tested:
             return math.nan
-        pooled, settings, per_pair = self.pooled, len(self.names), seeds * self.seeds - 1
-        of_seeds = np.maximum(pooled.seeds - pooled.cells, 0)  # a difference of two estimates, which may be negative by chance
-        by_seed = (of_seeds + pooled.cells / examples) / seeds
-        found = Spread(by_seed, pooled.examples / examples, pooled.cells, (settings - 1) * per_pair)
-        return _detectable(found, settings, per_pair)
+        of_seeds = np.maximum(self.pooled.seeds - self.pooled.cells, 0)  # a difference of two estimates, which may be negative by chance
+        by_seed, by_example = (of_seeds + self.pooled.cells / examples) / seeds, self.pooled.examples / examples
+        own, own_weights = significance.mixture(per_pair)
+        rest, rest_weights = significance.mixture(max((settings - 1) * per_pair - per_pair, 1))
+        share = 1 / (settings - 1)
+        seen = np.maximum(1 / own[:, None], share / own[:, None] + (1 - share) / rest)
+        weights = own_weights[:, None] * rest_weights
+        seen, weights = seen[weights > NEGLIGIBLE], weights[weights > NEGLIGIBLE]
+        spread = Spread(by_seed * seen, by_example, self.pooled.cells, (settings - 1) * per_pair)
+        needed = significance.half_width(spread, significance.LEVEL / math.comb(settings, 2), significance.SAFE)
+        error = math.sqrt(2 * max(float(by_seed + by_example), significance.ROUNDING))
+        low, high = 0.0, float(needed.max()) + 9 * error
+        while high - low > CLOSE * high:
+            middle = (low + high) / 2
+            power = float((weights * significance.erfc((needed - middle) / error)).sum() / 2)
+            low, high = (middle, high) if power < POWER else (low, middle)
+        return high
 
 
 def ranking(samples: Mapping[str, pd.DataFrame], higher_is_better: bool = True) -> Ranking:
-    """Rank settings from name -> scores, (seeds, examples). A setting that shares nothing with those before
-    it is left out."""
+    """Rank settings from name -> scores, (seeds, examples). A setting that shares nothing with those before it is left out."""
     common: list[pd.Index] = []
     kept: dict[str, pd.DataFrame] = {}
     for name, sample in samples.items():
-        shared = _shared(common, sample) if common else [sample.index, sample.columns]
+        axes = [sample.index, sample.columns]
+        shared = [mine if mine.equals(other) else mine.intersection(other) for mine, other in zip(common or axes, axes, strict=True)]
         if all(map(len, shared)):
             common, kept[name] = shared, sample
     if not kept:
@@ -169,7 +165,11 @@ def corrected(means: Floats, found: Effects) -> Floats:
     if found.shape[0] < 2 or settings < 2 or found.shape[1] < significance.FEWEST_EXAMPLES:
         return p
     pooled = average(found)
-    squares = [_squares(part, looked_at) for part in found.parts]
+    squares = []  # sums of squared differences between settings, by source: (best LOOKED_AT, settings)
+    for part in found.parts:
+        centred = part - part.mean(axis=0)  # a common offset would cost precision
+        sums = np.square(centred).sum(axis=1)
+        squares.append(np.maximum(sums[:looked_at, None] + sums - 2 * centred[:looked_at] @ centred.T, 0))
     for place in range(looked_at):
         below = slice(place + 1, None)
         own = significance.components([square[place, below] for square in squares], found.shape)
@@ -191,11 +191,6 @@ def at_least(own: Spread, pooled: Spread) -> Spread:
     return own._replace(seeds=np.maximum(own.seeds, pooled.seeds), freedom=pooled.freedom)
 
 
-def _shared(common: Sequence[pd.Index], sample: pd.DataFrame) -> list[pd.Index]:
-    axes = zip(common, (sample.index, sample.columns), strict=True)
-    return [mine if mine.equals(other) else mine.intersection(other) for mine, other in axes]
-
-
 def cut(sample: pd.DataFrame, common: Sequence[pd.Index]) -> Floats:
     """Return the scores, (seeds, examples), of the shared seeds and examples."""
     seeds, examples = common
@@ -203,42 +198,10 @@ def cut(sample: pd.DataFrame, common: Sequence[pd.Index]) -> Floats:
     return (sample if whole else sample.loc[seeds, examples]).to_numpy(dtype=np.float64)
 
 
-def _squares(part: Floats, looked_at: int) -> Floats:
-    """Return the sums of squared differences between rows, (looked_at, rows)."""
-    rows = part - part.mean(axis=0)  # a common offset would cost precision
-    squares = np.square(rows).sum(axis=1)
-    found: Floats = np.maximum(squares[:looked_at, None] + squares - 2 * rows[:looked_at] @ rows.T, 0)
-    return found
-
-
 def _transitive(p: Floats) -> Floats:
-    """Lower p-values by transitivity: that of a conclusion is at most the largest one in the chain that leads
-    to it."""
+    """Lower p-values by transitivity: that of a conclusion is at most the largest one in the chain that leads to it."""
     for place in range(1, p.shape[1]):
         above = min(place, len(p))
         chains = np.maximum(p[:above, :above], p[:above, place])
         p[:above, place] = np.minimum(p[:above, place], chains.min(axis=1))
     return p
-
-
-def _detectable(pooled: Spread, settings: int, per_pair: int) -> float:
-    """Find the detectable difference by bisection.
-
-    It averages over what the seeds of a pair, and those of the other pairs, may show of the true variance.
-    """
-    own, own_weights = significance.mixture(per_pair)
-    rest, rest_weights = significance.mixture(max(pooled.freedom - per_pair, 1))
-    share = 1 / (settings - 1)
-    seen = np.maximum(1 / own[:, None], share / own[:, None] + (1 - share) / rest)
-    weights = own_weights[:, None] * rest_weights
-    seen, weights = seen[weights > NEGLIGIBLE], weights[weights > NEGLIGIBLE]
-    needed = significance.half_width(
-        pooled._replace(seeds=pooled.seeds * seen), significance.LEVEL / math.comb(settings, 2), significance.SAFE
-    )
-    error = math.sqrt(2 * max(float(pooled.seeds + pooled.examples), significance.ROUNDING))
-    low, high = 0.0, float(needed.max()) + 9 * error
-    while high - low > CLOSE * high:
-        middle = (low + high) / 2
-        found = float((weights * significance.erfc((needed - middle) / error)).sum() / 2)
-        low, high = (middle, high) if found < POWER else (low, middle)
-    return high

@@ -8,12 +8,12 @@ from functools import cached_property
 from pathlib import Path
 
 from bench.errors import BenchError
-from bench.report.analysis import leaderboard, missing_scores, pareto
+from bench.report.analysis import arms, leaderboard, pareto
+from bench.report.analysis.arms import Missing
 from bench.report.analysis.break_even import BreakEven, break_evens
 from bench.report.analysis.budget_curves import Field, fields
 from bench.report.analysis.decision import DecisionMap, decision_map
 from bench.report.analysis.leaderboard import Board, Metric
-from bench.report.analysis.missing_scores import Missing
 from bench.report.analysis.pareto import TradeOff
 from bench.report.analysis.serving_cost import Use
 from bench.results import repricing
@@ -62,7 +62,7 @@ class ReportInput:
     @property
     def leading(self) -> list[Metric]:
         """The metrics for which the leaderboard has room."""
-        return leading(self.metrics)
+        return [metric for place, metric in enumerate(self.metrics) if place < 2 or metric.name in ALWAYS_LEADING]
 
     @cached_property
     def trade_offs(self) -> list[TradeOff]:
@@ -70,19 +70,13 @@ class ReportInput:
 
     @cached_property
     def missing(self) -> list[Missing]:
-        return missing_scores.missing(self.found)
-
-
-def leading(metrics: Sequence[Metric]) -> list[Metric]:
-    """Return the metrics for which the leaderboard has room."""
-    return [metric for place, metric in enumerate(metrics) if place < 2 or metric.name in ALWAYS_LEADING]
+        return arms.missing(self.found)
 
 
 def priced(found: Results, boards: Sequence[Board], quotes: Quotes | None = None) -> Priced | None:
     """Evaluate the results at `quotes`, or at the prices of the arms by default.
 
-    `found` is at the prices of the arms, and so are `boards`. The result is None where the results do not hold
-    their prices.
+    `found` is at the prices of the arms, and so are `boards`. The result is None where the results do not hold their prices.
     """
     try:
         asked = repricing.asked(found)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from bench.report.analysis.significance import Floats
 from bench.results.table import Results
 
 WHOLE = "the whole test set"
 """The only column of scores that are not given per example."""
-
 Scores = Mapping[tuple[str, str], pd.DataFrame]
 """(subject, metric) -> scores, (arms, examples). NaN where an arm was not scored on an example."""
 
@@ -28,21 +26,16 @@ def scores(found: Results, arms: pd.Index, metrics: Collection[str]) -> Scores:
             for key, values in examples.scores.items():
                 if key[1] in metrics:
                     rows.setdefault(key, {}).setdefault(examples.ids, {})[arm] = values
-    return {key: _together([_frame(ids, of_arms) for ids, of_arms in by_ids.items()]) for key, by_ids in rows.items()}
-
-
-def _together(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    return pd.concat(frames) if len(frames) > 1 else frames[0]
-
-
-def _frame(ids: tuple[str, ...], arms: Mapping[str, Floats]) -> pd.DataFrame:
-    rows, columns = pd.Index([*arms], dtype=object), pd.Index([*ids], dtype=object)  # Python's own strings are iterated faster
-    return pd.DataFrame(np.stack(list(arms.values())), rows, columns)
+    frames: dict[tuple[str, str], list[pd.DataFrame]] = {}
+    for key, by_ids in rows.items():
+        for ids, of_arms in by_ids.items():  # an index of Python's own strings is iterated faster
+            index, columns = pd.Index([*of_arms], dtype=object), pd.Index([*ids], dtype=object)
+            frames.setdefault(key, []).append(pd.DataFrame(np.stack(list(of_arms.values())), index, columns))
+    return {key: pd.concat(parts) if len(parts) > 1 else parts[0] for key, parts in frames.items()}
 
 
 def by_line(found: Scores, subject: str, metric: str, arms: pd.DataFrame, lines: pd.Series[str]) -> dict[str, pd.DataFrame]:
-    """Return line -> scores, (seeds, examples), the mean over the arms of a seed. Lines without a score are
-    left out.
+    """Return line -> scores, (seeds, examples), the mean over the arms of a seed. Lines without a score are left out.
 
     Only examples for which every arm of the line has a score count. `arms` come from `results.arms`, and
     `lines` holds the line of each. A metric that scores the whole test set has one column, WHOLE.
@@ -56,28 +49,23 @@ def by_line(found: Scores, subject: str, metric: str, arms: pd.DataFrame, lines:
 
 
 def _by_example(wide: pd.DataFrame, seeds: pd.Series[int], lines: pd.Series[str]) -> dict[str, pd.DataFrame]:
+    """Return line -> means by seed of `wide`, (arms, examples)."""
     held = wide.index.isin(lines.index)
     values, arms = wide.to_numpy(dtype=np.float64)[held], wide.index[held]
     of_arms, found = seeds.loc[arms].to_numpy(dtype=np.int64), {}
     for name, rows in pd.Series(np.arange(len(arms))).groupby(lines.loc[arms].to_numpy()):
         places = rows.to_numpy()
-        sample = _by_seed(values[places], of_arms[places], wide.columns)
-        if sample.shape[1]:
-            found[str(name)] = sample
+        places = places[np.argsort(of_arms[places], kind="stable")]
+        different, first, counts = np.unique(of_arms[places], return_index=True, return_counts=True)
+        means = values[places]
+        if len(different) < len(places):
+            means = np.add.reduceat(means, first, axis=0) / counts[:, None]
+        kept = np.flatnonzero(~np.isnan(means).any(axis=0))
+        if len(kept):
+            whole = len(kept) == len(wide.columns)
+            means, examples = (means, wide.columns) if whole else (means[:, kept], wide.columns[kept])
+            found[str(name)] = pd.DataFrame(means, index=_index(tuple(different.tolist())), columns=examples)
     return found
-
-
-def _by_seed(values: Floats, seeds: NDArray[np.int64], examples: pd.Index) -> pd.DataFrame:
-    """Return means by seed of `values`, (arms, examples)."""
-    order = np.argsort(seeds, kind="stable")
-    different, first, counts = np.unique(seeds[order], return_index=True, return_counts=True)
-    means = values[order]
-    if len(different) < len(seeds):
-        means = np.add.reduceat(means, first, axis=0) / counts[:, None]
-    kept = np.flatnonzero(~np.isnan(means).any(axis=0))
-    if len(kept) < len(examples):
-        means, examples = means[:, kept], examples[kept]
-    return pd.DataFrame(means, index=_index(tuple(different.tolist())), columns=examples)
 
 
 @lru_cache(maxsize=1024)

@@ -1,18 +1,15 @@
 """Total cost of making and using a model: which one is cheapest after R requests a month for T months.
 
-A model is paid for once and then answers many requests. A student that costs more to make may be cheaper in
-the end, if it answers faster. A student can also pay for itself, against the large model, after some number
-of answers.
+A model is paid for once and then answers many requests. A student that costs more to make may be cheaper in the end, if it answers faster.
+A student can also pay for itself, against the large model, after some number of answers.
 
-The cost of an answer is computed: the FLOPs, or else the time, of one example of the maximum length that the
-task allows, at the price of the device. The time is measured in batches (`bench.training.speed`). It assumes
-a busy device; idle hours cost as well.
+The cost of an answer is computed: the FLOPs, or else the time, of one example of the maximum length that the task allows, at the price of
+the device. The time is measured in batches (`bench.training.speed`). It assumes a busy device; idle hours cost as well.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.contracts import FLOPS, WALL, Phase
@@ -49,8 +46,7 @@ class Served:
     large_answer: float | None
     """One answer of the large model. None: unknown."""
     large_made: float | None
-    """The large model tuned on the same labels: labels and tuning. None where it is unknown or the setting
-    tuned none."""
+    """The large model tuned on the same labels: labels and tuning. None where it is unknown or the setting tuned none."""
 
     def total(self, answers: float) -> float:
         """Return the cost of making it and of this many answers."""
@@ -81,17 +77,11 @@ def served(board: Board, quotes: Quotes) -> list[Served]:
     """
     found = []
     for line in board.scored:
-        made, answer = line.facts.get(columns.SPENT_USD), _answer_usd(line, STUDENT, board.task, quotes)
+        made, tuning = line.facts.get(columns.SPENT_USD), line.facts.get(columns.paid_usd(Phase.TEACHER_TUNING))
+        answer, large_answer = (_answer_usd(line, of_model, board.task, quotes) for of_model in (STUDENT, LARGE))
         if made is not None and answer is not None:
-            found.append(
-                Served(
-                    line=line,
-                    made=made,
-                    answer=answer,
-                    large_answer=_answer_usd(line, LARGE, board.task, quotes),
-                    large_made=_teacher_usd(line),
-                )
-            )
+            large_made = tuning + line.facts.get(columns.LABELS_USD, 0.0) if tuning else None
+            found.append(Served(line=line, made=made, answer=answer, large_answer=large_answer, large_made=large_made))
     return found
 
 
@@ -101,14 +91,3 @@ def _answer_usd(line: Line, of_model: tuple[str, str], task: str, quotes: Quotes
     if quotes.book.paying is FLOPS and flops is not None:
         return flops * FLOPS.unit_price_usd(quotes.book, task, Phase.EVALUATION)
     return None if ms is None else ms / 1000 * WALL.unit_price_usd(quotes.book, task, Phase.EVALUATION)
-
-
-def _teacher_usd(line: Line) -> float | None:
-    """Return the cost of the tuned large model with its labels, or None where none was tuned."""
-    tuning = line.facts.get(columns.paid_usd(Phase.TEACHER_TUNING))
-    return tuning + line.facts.get(columns.LABELS_USD, 0.0) if tuning else None
-
-
-def cheapest(found: Sequence[Served], answers: float) -> Served | None:
-    """Return the one with the lowest total. The better one wins a tie."""
-    return min(found, key=lambda one: one.total(answers), default=None)

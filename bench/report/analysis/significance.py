@@ -45,13 +45,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-
 LEVEL = 0.05
 """Significance level of tests. Intervals leave out the same share."""
-
 FEWEST_EXAMPLES = 4
 """With fewer examples there is no interval: Student's t with examples - 1 degrees of freedom has no finite variance then."""
-
 CENTRED, SAFE = 0.5, 0.0
 """Exponents k of the prior 1/A (1 + B/A)^k, where A is the variance between seeds and B that from examples. k = 0 is the prior of Behrens
 and Fisher and covers 95 % or more. k = 0.5 covers 93 to 97 % whatever A and B are, and 92 to 98 % with two seeds
@@ -66,9 +63,8 @@ ROUNDING = 1e-18
 class Effects:
     """Estimated effects behind one mean, or behind many along the leading axes.
 
-    They are scaled: a sum of squares is the variance of the mean from that source, and a sum of products is
-    the covariance of two means. They are linear in the scores. The effects of a difference, or of any linear
-    combination of means, are that combination of effects.
+    They are scaled: a sum of squares is the variance of the mean from that source, and a sum of products is the covariance of two means.
+    They are linear in the scores. The effects of a difference, or of any linear combination of means, are that combination of effects.
     """
 
     seeds: Floats
@@ -85,8 +81,7 @@ class Effects:
         return self.seeds, self.examples, self.cells
 
     def map(self, change: Callable[[Floats], Floats]) -> Effects:
-        """Apply the same linear change to all three parts, such as a choice of rows or a product with
-        weights."""
+        """Apply the same linear change to all three parts, such as a choice of rows or a product with weights."""
         return Effects(seeds=change(self.seeds), examples=change(self.examples), cells=change(self.cells), shape=self.shape)
 
 
@@ -131,14 +126,9 @@ class Estimate:
         """Whether there is a p-value: at least two seeds, and scores per example."""
         return not math.isnan(self.p)
 
-    def __neg__(self) -> Estimate:
-        """Return the difference with its two sides swapped."""
-        return Estimate(mean=0.0 - self.mean, low=0.0 - self.high, high=0.0 - self.low, seeds=self.seeds, examples=self.examples, p=self.p)
-
 
 def estimate(scores: Floats) -> Estimate:
-    """Return mean, interval and p-value of scores, (seeds, examples), with at least one of each and none
-    missing."""
+    """Return mean, interval and p-value of scores, (seeds, examples), with at least one of each and none missing."""
     return estimate_of(float(scores.mean()), effects(scores))
 
 
@@ -157,8 +147,7 @@ def difference(better: pd.DataFrame, worse: pd.DataFrame) -> Estimate | None:
 
 
 def paired(better: pd.DataFrame, worse: pd.DataFrame) -> pd.DataFrame | None:
-    """Return `better` - `worse`, by seed (index) and example (columns). None where they share no seed or no
-    example."""
+    """Return `better` - `worse`, by seed (index) and example (columns). None where they share no seed or no example."""
     if not (better.index.equals(worse.index) and better.columns.equals(worse.columns)):
         better, worse = better.align(worse, join="inner")
     if better.empty:
@@ -188,10 +177,7 @@ def spread(found: Effects) -> Spread:
 
 
 def spread_of_sums(weights: Floats, found: Effects) -> Spread:
-    """Return the variances of linear combinations of means.
-
-    `weights` are (sums, means). `found` holds the effects behind the means.
-    """
+    """Return the variances of linear combinations of means. `weights` are (sums, means). `found` holds the effects behind the means."""
     return components([(weights @ matrix * weights).sum(axis=-1) for matrix in covariances(found)], found.shape)
 
 
@@ -205,11 +191,9 @@ def covariances(found: Effects) -> tuple[Floats, Floats, Floats]:
 
 
 def components(squares: Sequence[Floats], shape: tuple[int, int]) -> Spread:
-    """Return the variances of means from the three sums of squares in the module's docstring. `shape` is
-    (seeds, examples).
+    """Return the variances of means from the three sums of squares in the module's docstring. `shape` is (seeds, examples).
 
-    The variance from examples is NaN with fewer than FEWEST_EXAMPLES. Otherwise it is at least 0, and
-    `widened`.
+    The variance from examples is NaN with fewer than FEWEST_EXAMPLES. Otherwise it is at least 0, and `widened`.
     """
     (by_seed, by_example, cells), (seeds, examples) = squares, shape
     return Spread(by_seed, np.maximum(by_example - cells, 0) * widened(examples), cells, max(seeds - 1, 1))
@@ -227,10 +211,7 @@ def interval(mean: Floats | float, found: Spread, level: float = LEVEL) -> tuple
 
 
 def half_width(found: Spread, level: float = LEVEL, prior: float = CENTRED) -> Floats:
-    """Return half the width of an interval, exact to a thousandth.
-
-    It comes from a table over the share of the variance between seeds.
-    """
+    """Return half the width of an interval, exact to a thousandth. It comes from a table over the share of the variance between seeds."""
     angles, widths = _critical(found.freedom, level, prior)
     whole = np.maximum(found.seeds + found.examples, ROUNDING)
     half: Floats = np.sqrt(whole) * np.interp(np.arcsin(np.sqrt(np.clip(found.seeds / whole, 0, 1))), angles, widths)
@@ -250,10 +231,9 @@ def p_value(mean: Floats, found: Spread, prior: float = SAFE) -> Floats:
 def holm(p_values: Floats, family: int | None = None) -> Floats:
     """Return p-values corrected for their number, in their order.
 
-    All claims with a value under LEVEL are true together in at least 1 - LEVEL of all cases. `family` is the
-    number of comparisons, where some are left out and no claim is made about them. The correction holds for
-    any dependence between comparisons (Holm 1979, A simple sequentially rejective multiple test procedure,
-    Scandinavian Journal of Statistics 6(2), 65-70).
+    All claims with a value under LEVEL are true together in at least 1 - LEVEL of all cases. `family` is the number of comparisons, where
+    some are left out and no claim is made about them. The correction holds for any dependence between comparisons (Holm 1979, A simple
+    sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6(2), 65-70).
     """
     order = np.argsort(p_values, kind="stable")
     stricter = (family or len(p_values)) - np.arange(len(p_values))
@@ -263,21 +243,15 @@ def holm(p_values: Floats, family: int | None = None) -> Floats:
 
 
 def erfc(values: Floats) -> Floats:
-    """Return the complementary error function: both tails of the normal distribution beyond sqrt(2) times a
-    value.
-
-    numpy has none.
-    """
+    """Return the complementary error function: both tails of the normal distribution beyond sqrt(2) times a value. numpy has none."""
     return np.fromiter(map(math.erfc, values.ravel().tolist()), np.float64, values.size).reshape(values.shape)
 
 
 @lru_cache(maxsize=64)
 def mixture(freedom: int) -> tuple[Floats, Floats]:
-    """Return ratios of a true variance to its estimate with this many degrees of freedom, and the weight of
-    each.
+    """Return ratios of a true variance to its estimate with this many degrees of freedom, and the weight of each.
 
-    The ratios are freedom / chi-square at even steps of its logarithm. Sums over them are exact to a
-    thousandth, even in far tails.
+    The ratios are freedom / chi-square at even steps of its logarithm. Sums over them are exact to a thousandth, even in far tails.
     """
     logs = np.linspace(-20 / freedom - 4 / math.sqrt(freedom), 3 / math.sqrt(freedom), NODES)
     weights = np.exp(freedom * (logs - np.exp(2 * logs) / 2 + 0.5))
@@ -286,8 +260,7 @@ def mixture(freedom: int) -> tuple[Floats, Floats]:
 
 @lru_cache(maxsize=256)
 def _critical(freedom: int, level: float, prior: float) -> tuple[Floats, Floats]:
-    """Return the half-widths at variance 1, by bisection. sin^2 of the angle is the share of the variance
-    between seeds."""
+    """Return the half-widths at variance 1, by bisection. sin^2 of the angle is the share of the variance between seeds."""
     angles = np.linspace(0, math.pi / 2, 65)
     found = Spread(np.sin(angles) ** 2, np.cos(angles) ** 2, np.zeros(65), freedom)
     logs = np.array([np.full(65, -3.0), np.full(65, 30.0)])

@@ -8,9 +8,8 @@
     predictions   texts that the models generated
     payload       all data of the scripts as one JSON document
 
-In the page, statistics.js and pricing.js compute, like `bench.report.analysis.ranking` and `budget_curves`.
-elements.js, sliders.js, arms.js, decision.js and charts.js draw; charts.js uses the libraries in vendor/.
-report.js assembles the page.
+In the page, statistics.js and pricing.js compute, like `bench.report.analysis.ranking` and `budget_curves`. elements.js, sliders.js,
+arms.js, decision.js and charts.js draw; charts.js uses the libraries in vendor/. report.js assembles the page.
 """
 
 from __future__ import annotations
@@ -31,10 +30,7 @@ BYTES = 5_900_000
 
 
 def write(given: ReportInput, sections: Sequence[Section], out: Path) -> Path:
-    """Write report.html to the folder `out` by an atomic write, and return its path.
-
-    `out` is also the folder of the pictures.
-    """
+    """Write report.html to the folder `out` by an atomic write, and return its path. `out` is also the folder of the pictures."""
     from bench.report.html import page, payload
 
     name = str(given.found.suite.get("suite", given.folder.name))

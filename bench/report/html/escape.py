@@ -1,8 +1,7 @@
 """Escapes untrusted text for a page.
 
-Names, reasons and model output may be hostile. They reach the page as characters of text nodes, never as
-markup. Characters that are invisible, or that move others about, are written out. For example U+202E, which
-turns the reading direction, becomes ⟨U+202E⟩.
+Names, reasons and model output may be hostile. They reach the page as characters of text nodes, never as markup. Characters that are
+invisible, or that move others about, are written out. For example U+202E, which turns the reading direction, becomes ⟨U+202E⟩.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ from typing import Any
 
 JOINERS = "\u200c\u200d"
 """Invisible characters that stay, because they belong to words in Persian and to emoji."""
-
 ESCAPED = {c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 """Characters escaped in JSON inside a page. Without them no text can end its element, or begin another."""
 
@@ -23,20 +21,16 @@ ESCAPED = {c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 def visible(text: object) -> str:
     """Return the text with control, format, surrogate and unassigned characters written as ⟨U+XXXX⟩.
 
-    Line ends and tabs stay.
+    Line ends and tabs stay, and so do joiners.
     """
     whole = str(text)
     if whole.isprintable():
         return whole
-    whole = whole.replace("\r\n", "\n")
-    return whole.translate({ord(character): _shown(character) for character in set(whole) if not character.isprintable()})
-
-
-def _shown(character: str) -> str:
-    """Write a character out, unless it is a line end, a tab, or a joiner, which belongs to words in Persian and to emoji."""
-    if character in "\n\t" or character in JOINERS or unicodedata.category(character)[0] != "C":
-        return " " if character in "\u2028\u2029" else character
-    return f"⟨U+{ord(character):04X}⟩"
+    shown = {}
+    for character in {character for character in whole if not character.isprintable()}:
+        hidden = unicodedata.category(character)[0] == "C" and character not in "\n\t" + JOINERS
+        shown[ord(character)] = f"⟨U+{ord(character):04X}⟩" if hidden else " " if character in "\u2028\u2029" else character
+    return whole.replace("\r\n", "\n").translate(shown)
 
 
 def shortened(text: object, characters: int) -> str:

@@ -9,7 +9,7 @@ from bench.report.analysis.leaderboard import Board, Line, Metric
 from bench.report.analysis.pareto import AXES, ENERGY, differ, on_axis
 from bench.report.analysis.significance import Estimate
 from bench.report.html.quantities import Amounts
-from bench.report.sections.leaderboard import rank, statuses
+from bench.report.sections.leaderboard import mean_of, rank, statuses
 from bench.results import arm_columns
 
 TITLES = {"parameters": "parameters", "FLOPs": "FLOP for one answer", "speed": "milliseconds for one answer", "energy": "kWh to make it"}
@@ -30,13 +30,12 @@ def boards(
     found: Sequence[Board], metrics: Sequence[Metric], amounts: Amounts, kept: Mapping[str, Collection[str]]
 ) -> list[dict[str, Any]]:
     """Return one entry for each leaderboard. `kept` maps a task to the settings shown."""
-    return [_board(board, metrics, amounts, kept[board.task]) for board in found]
-
-
-def _board(board: Board, metrics: Sequence[Metric], amounts: Amounts, kept: Collection[str]) -> dict[str, Any]:
-    settings = [_setting(board, line, metrics, amounts) for line in board.settings if line.name in kept]
-    references = [_line(board, line, metrics) for line in board.references]
-    return {"task": board.task, "budget": board.budget_usd, "lines": [*settings, *references], "fronts": fronts(board, kept)}
+    boards = []
+    for board in found:
+        shown = [line for line in (*board.settings, *board.references) if line.kind != "setting" or line.name in kept[board.task]]
+        lines = [_line(board, line, metrics, amounts) for line in shown]
+        boards.append({"task": board.task, "budget": board.budget_usd, "lines": lines, "fronts": fronts(board, kept[board.task])})
+    return boards
 
 
 def fronts(board: Board, kept: Collection[str]) -> list[dict[str, Any]]:
@@ -54,27 +53,26 @@ def fronts(board: Board, kept: Collection[str]) -> list[dict[str, Any]]:
     ]
 
 
-def _line(board: Board, line: Line, metrics: Sequence[Metric]) -> dict[str, Any]:
+def _line(board: Board, line: Line, metrics: Sequence[Metric], amounts: Amounts) -> dict[str, Any]:
+    """Return what is known of every line, and more of a setting."""
     lead = " (lead baseline)" if line.kind == "baseline" and line.name == board.lead else ""
-    return {
+    about = {
         "name": f"{line.name}{lead}",
         "kind": line.kind,
         "who": line.who,
         "scores": {metric.name: estimate(line.scores[metric.name]) for metric in metrics if metric.name in line.scores},
         "facts": {name: line.facts[name] for name in FACTS if name in line.facts},
     }
-
-
-def _setting(board: Board, line: Line, metrics: Sequence[Metric], amounts: Amounts) -> dict[str, Any]:
-    scored = board.scored
-    place = next((place for place, other in enumerate(scored, start=1) if other is line and line.complete), None)
-    behind = board.difference(scored[0], line) if scored and line is not scored[0] else None
-    teacher = line.teacher.scores.get(board.primary.name) if line.teacher else None
-    return _line(board, line, metrics) | {
+    if line.kind != "setting":
+        return about
+    best = next(iter(board.scored), None)
+    gap = board.difference(best, line) if best and line is not best else None
+    place = next((place for place, other in enumerate(board.scored, start=1) if other is line and line.complete), None)
+    return about | {
         "place": place,
         "rank": rank(board, line),
-        "behind": compared(behind),
-        "teacher": teacher.mean if teacher else None,
+        "behind": gap and {"estimate": estimate(gap), "tested": gap.tested, "p": gap.p, "tied": gap.tested and not gap.significant},
+        "teacher": mean_of(line.teacher, board.primary),
         "behind_teacher": estimate(board.difference(line.teacher, line)) if line.teacher else None,
         "seeds": line.seeds,
         "arms": statuses(line),
@@ -85,11 +83,3 @@ def _setting(board: Board, line: Line, metrics: Sequence[Metric], amounts: Amoun
 def estimate(found: Estimate | None) -> list[float] | None:
     """Return [mean, low, high]. The last two are missing where there is no interval."""
     return [found.mean, found.low, found.high] if found else None
-
-
-def compared(found: Estimate | None) -> dict[str, Any] | None:
-    """Return a difference: its estimate, whether it was tested, its corrected p-value, and whether the two
-    settings tie."""
-    if found is None:
-        return None
-    return {"estimate": estimate(found), "tested": found.tested, "p": found.p, "tied": found.tested and not found.significant}

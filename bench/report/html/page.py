@@ -1,8 +1,7 @@
 """Fills page.html with sections, style, scripts and the payload. The page makes no request.
 
-Jinja2 escapes every text that the template does not call safe. The policy in the page forbids every request, and every
-script and style except those whose hashes it names. If hostile text escaped its text node, a browser would still not
-run it.
+Jinja2 escapes every text that the template does not call safe. The policy in the page forbids every request, and every script and style
+except those whose hashes it names. If hostile text escaped its text node, a browser would still not run it.
 """
 
 from __future__ import annotations
@@ -25,36 +24,29 @@ from bench.report.html.escape import visible
 
 LIBRARIES = ("d3.min.js", "plot.umd.min.js")
 SCRIPTS = ("statistics.js", "pricing.js", "elements.js", "sliders.js", "charts.js", "decision.js", "arms.js", "report.js")
-
 PLACED = ("answer", "certainty", "reading", "suite")
 """Sections that have a place of their own in page.html, by id."""
-
 INTERACTIVE = ("leaderboard", "plots", "decision-map", "dollars", "arms")
 """Sections that the page draws itself, at the reader's prices."""
-
 EARLY = ("other-prices", "published")
 """Sections that belong to the answer."""
-
 TABLES = ("cost-axes", "serving-cost", "measured", "forecast", "facts", "metrics")
 CONDITIONS = ("money", "models", "data", "machines")
-
 SECTION_CHARACTERS = 40_000
 """Largest number of characters in a section. A longer one is cut between two lines; report.md has the rest."""
-
 PICTURES_BYTES = 1_000_000
 """Largest size of all pictures together, in bytes. Those that do not fit are not embedded, and lie beside the page."""
-
 CUT = Paragraph(emphasis("Cut here to limit the size of this page; report.md has the rest."))
 
 
 def page(name: str, question: str, sections: Sequence[Section], payload: str, out: Path) -> str:
-    """Return the whole page.
-
-    `payload` comes from `escape.script_json`. `out` is the folder of the pictures.
-    """
-    style = _file("report.css")
-    scripts = [_libraries(), "\n".join(_file(name) for name in SCRIPTS)]
+    """Return the whole page. `payload` comes from `escape.script_json`. `out` is the folder of the pictures."""
+    style, shapes = _file("report.css"), _file("vendor/plot-style.css").removesuffix("\n")
+    libraries = "\n".join([f"/*\n{_file('vendor/LICENSE')}*/", *(_file(f"vendor/{name}") for name in LIBRARIES)])
+    script = "\n".join(_file(name) for name in SCRIPTS)
+    allowed = f"script-src {_hashes(libraries, script)}; style-src {_hashes(style, shapes)}"
     by_id = {section.id: cut(section) for section in sections if section.id not in INTERACTIVE}
+    early, tables, conditions = ([by_id[id] for id in ids if id in by_id] for ids in (EARLY, TABLES, CONDITIONS))
     known = (*PLACED, *EARLY, *TABLES, *CONDITIONS)
     return (
         _environment()
@@ -63,36 +55,32 @@ def page(name: str, question: str, sections: Sequence[Section], payload: str, ou
             name=name,
             question=question,
             placed=by_id,
-            early=_some(by_id, EARLY),
+            early=early,
             own=[section for id, section in by_id.items() if id not in known],
-            tables=_some(by_id, TABLES),
-            conditions=_some(by_id, CONDITIONS),
+            tables=tables,
+            conditions=conditions,
             picture=_pictures(by_id.values(), out).get,
-            policy=_policy(scripts, [style, _file("vendor/plot-style.css").removesuffix("\n")]),
+            policy=f"default-src 'none'; {allowed}; img-src data:; base-uri 'none'; form-action 'none'",
             style=style,
-            libraries=scripts[0],
+            libraries=libraries,
             payload=payload,
-            script=scripts[1],
+            script=script,
         )
     )
 
 
-def _some(by_id: dict[str, Section], ids: Sequence[str]) -> list[Section]:
-    return [by_id[id] for id in ids if id in by_id]
-
-
 @cache
 def _environment() -> Environment:
+    """Return the environment of the template. It shows every value as visible text; only trusted parts of the page are `Markup`."""
     found = Environment(
-        loader=PackageLoader("bench.report.html", ""), autoescape=True, undefined=StrictUndefined, finalize=_visible, trim_blocks=True
+        loader=PackageLoader("bench.report.html", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=lambda value: value if isinstance(value, Markup) else visible(value),
+        trim_blocks=True,
     )
     found.globals.update(runs=runs, kind=lambda block: type(block).__name__)
     return found
-
-
-def _visible(value: Any) -> Any:
-    """Return what an expression of the template shows. Only trusted parts of the page are `Markup`."""
-    return value if isinstance(value, Markup) else visible(value)
 
 
 def cut(section: Section) -> Section:
@@ -133,21 +121,10 @@ def _pictures(sections: Iterable[Section], folder: Path) -> dict[str, str]:
 
 
 @cache
-def _libraries() -> str:
-    licences = _file("vendor/LICENSE")
-    return "\n".join([f"/*\n{licences}*/", *(_file(f"vendor/{name}") for name in LIBRARIES)])
-
-
-@cache
 def _file(name: str) -> str:
     return (resources.files(__package__) / name).read_text(encoding="utf-8")
 
 
-def _policy(scripts: list[str], styles: list[str]) -> str:
-    allowed = {"script-src": scripts, "style-src": styles}
-    named = "; ".join(f"{what} {' '.join(map(_hash, texts))}" for what, texts in allowed.items())
-    return f"default-src 'none'; {named}; img-src data:; base-uri 'none'; form-action 'none'"
-
-
-def _hash(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+def _hashes(*texts: str) -> str:
+    """Return the sources of a content security policy that allow these texts."""
+    return " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" for text in texts)

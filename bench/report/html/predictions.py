@@ -1,10 +1,9 @@
-"""Texts that the models generated: of each arm the worst, median and best test examples, with source and
-reference."""
+"""Texts that the models generated: of each arm the worst, median and best test examples, with source and reference."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,31 +17,29 @@ from bench.results.examples import Examples
 from bench.results.table import Results
 
 MOST_ARMS, FEW_ARMS, OF_EACH = 600, 120, 3
-"""Limits of the predictions: arms in all, arms that may each show several examples, and these examples.
-
-Up to FEW_ARMS arms show OF_EACH of the worst, of the median and of the best examples each. With more arms
-each shows one of each kind.
-"""
-
+"""Limits of the predictions: arms in all, arms that may each show several examples, and these examples. Up to FEW_ARMS arms show OF_EACH of
+the worst, of the median and of the best examples each. With more arms each shows one of each kind."""
 SOURCE_CHARACTERS, TEXT_CHARACTERS = 700, 500
 
 
 def predictions(folder: Path, found: Results, boards: Sequence[Board], room: int) -> dict[str, Any]:
     """Return the predictions that fit into `room` bytes of JSON, those of the best settings first.
 
-    Each document is held once, however many arms show it. Raises nothing: `left_out` states what is not
-    shown, and why.
+    Each document is held once, however many arms show it. Raises nothing: `left_out` states what is not shown, and why.
     """
     metrics = {board.task: board.primary for board in boards}
-    arms = [
-        a
-        for a in _arms(found, boards)
-        if a in found.examples and ("student", metrics[found.records[a].task].name) in found.examples[a].scores
-    ]
-    each = OF_EACH if len(arms) <= FEW_ARMS else 1
+    places = {(b.task, b.budget_usd, line.name): place for b in boards for place, line in enumerate(b.settings)}
+    ranked = []
+    for arm, record in found.records.items():
+        place = places.get((record.task, record.budget_usd, label(record.strategy, record.setting)))
+        scores = found.examples[arm].scores if arm in found.examples else ()
+        if record.status == "done" and place is not None and ("student", metrics[record.task].name) in scores:
+            ranked.append((place, -record.budget_usd, arm))
     shown: list[dict[str, Any]] = []
+    documents: dict[tuple[str, ...], int] = {}
     unreadable = 0
-    for arm in arms[:MOST_ARMS]:
+    for _, _, arm in sorted(ranked)[:MOST_ARMS]:
+        each = OF_EACH if len(ranked) <= FEW_ARMS else 1
         try:
             one = _arm(folder / arm, found.records[arm], found.examples[arm], metrics[found.records[arm].task], each)
         except (OSError, KeyError, TypeError, ValueError, AttributeError):
@@ -51,87 +48,48 @@ def predictions(folder: Path, found: Results, boards: Sequence[Board], room: int
         room -= len(script_json(one).encode())
         if room < 0:
             break
-        shown.append(one)
-    return {"documents": _shared_documents(shown), "arms": shown, "left_out": _left_out(found, len(arms), len(shown), unreadable)}
-
-
-def _shared_documents(arms: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
-    """Return every document once, and replace documents by their numbers in `arms`, in place.
-
-    The documents of an arm are in its cards. A card is one example with its predictions and scores.
-    """
-    places: dict[tuple[str, ...], int] = {}
-    for one in arms:
         for card in one["cards"]:
-            card["document"] = places.setdefault(tuple(card["document"].values()), len(places))
-    return [dict(zip(("id", "source", "reference"), found, strict=True)) for found in places]
+            card["document"] = documents.setdefault(tuple(card["document"].values()), len(documents))
+        shown.append(one)
+    done = sum(record.status == "done" for record in found.records.values())
+    left_out = [f"Predictions of {len(shown):,} of {done:,} arms that are done."] if len(shown) < done else []
+    left_out += [f"{done - len(ranked):,} have no file of predictions that could be read with their scores."] if len(ranked) < done else []
+    left_out += [f"Those of {unreadable:,} could not be read."] if unreadable else []
+    if len(shown) + unreadable < len(ranked):
+        left_out.append("The page has no room for the others: see predictions.jsonl in their folders.")
+    by_place = [dict(zip(("id", "source", "reference"), document, strict=True)) for document in documents]
+    return {"documents": by_place, "arms": shown, "left_out": " ".join(left_out)}
 
 
-def _arms(found: Results, boards: Sequence[Board]) -> Iterator[str]:
-    """Yield the arms that are done, by the rank of their setting, greatest budgets first."""
-    places = {(b.task, b.budget_usd, line.name): place for b in boards for place, line in enumerate(b.settings)}
-    known = [(arm, record) for arm, record in found.records.items() if record.status == "done"]
-    keys = {arm: places.get((r.task, r.budget_usd, label(r.strategy, r.setting))) for arm, r in known}
-    yield from (
-        arm for arm, r in sorted(known, key=lambda pair: (keys[pair[0]] or 0, -pair[1].budget_usd, pair[0])) if keys[arm] is not None
-    )
-
-
-def _picked(scores: Floats, sign: int, each: int) -> dict[int, str]:
-    """Return position of an example -> 'worst', 'median' or 'best'. An example without a score is never taken.
-
-    With equal scores the first in the file is taken, so that arms tend to show the same examples.
-    """
+def _picked(scores: Floats, sign: int, each: int) -> list[tuple[int, str]]:
+    """Return (position of an example, 'worst', 'median' or 'best'), in this order. An example without a score is never taken. With equal
+    scores the first in the file is taken, so that arms tend to show the same examples."""
     there = np.flatnonzero(~np.isnan(scores))
-    order = [int(place) for place in there[np.argsort(sign * scores[there], kind="stable")]]
-    best = [int(place) for place in there[np.argsort(-sign * scores[there], kind="stable")]][:each]
+    order, best = ([int(place) for place in there[np.argsort(way * scores[there], kind="stable")]] for way in (sign, -sign))
     middle = max(0, (len(order) - each) // 2)
-    wanted = {"worst": order[:each], "median": order[middle : middle + each], "best": best}
-    return {place: which for which, places in reversed(wanted.items()) for place in places}
-
-
-def _lines(folder: Path, examples: Examples, picked: Mapping[int, str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield (which, line of the file) for the picked examples. Raises ValueError where the file has changed
-    since it was read."""
-    lines = [line for line in (folder / "predictions.jsonl").read_text(encoding="utf-8").split("\n") if line]
-    order = {"worst": 0, "median": 1, "best": 2}
-    for place, which in sorted(picked.items(), key=lambda item: (order[item[1]], item[0])):
-        line = json.loads(lines[place])
-        if str(line["id"]) != examples.ids[place]:
-            raise ValueError("predictions.jsonl has changed")
-        yield which, line
+    wanted = {"worst": order[:each], "median": order[middle : middle + each], "best": best[:each]}
+    picked = {place: which for which, places in reversed(wanted.items()) for place in places}
+    return sorted(picked.items(), key=lambda item: (list(wanted).index(item[1]), item[0]))
 
 
 def _arm(folder: Path, record: Record, examples: Examples, metric: Metric, each: int) -> dict[str, Any]:
-    """Return the predictions of one arm.
-
-    Raises OSError, KeyError, TypeError, ValueError or AttributeError where its file is not as expected.
-    """
+    """Return the predictions of one arm, in cards: one example with its predictions and scores. Raises OSError, KeyError, TypeError,
+    ValueError or AttributeError where its file is not as expected, or has changed since it was read."""
     picked = _picked(examples.scores["student", metric.name], -1 if metric.direction == "lower" else 1, each)
-    return {
-        "arm": folder.name,
-        "task": record.task,
-        "name": label(record.strategy, record.setting),
-        "budget": record.budget_usd,
-        "seed": record.seed,
-        "cards": [_card(line, which, metric.name) for which, line in _lines(folder, examples, picked)],
-    }
-
-
-def _card(line: Mapping[str, Any], which: str, metric: str) -> dict[str, Any]:
-    source, reference = shortened(line["source"], SOURCE_CHARACTERS), shortened(line["reference"], TEXT_CHARACTERS)
-    return {
-        "which": which,
-        "document": {"id": str(line["id"]), "source": source, "reference": reference},
-        "says": {who: shortened(text, TEXT_CHARACTERS) for who, text in line["predictions"].items()},
-        "scores": {who: found.get(metric) for who, found in line["scores"].items()},
-    }
-
-
-def _left_out(found: Results, arms: int, shown: int, unreadable: int) -> str:
-    done = sum(record.status == "done" for record in found.records.values())
-    sentences = [f"Predictions of {shown:,} of {done:,} arms that are done."] if shown < done else []
-    sentences += [f"{done - arms:,} have no file of predictions that could be read with their scores."] if arms < done else []
-    sentences += [f"Those of {unreadable:,} could not be read."] if unreadable else []
-    sentences += ["The page has no room for the others: see predictions.jsonl in their folders."] if shown + unreadable < arms else []
-    return " ".join(sentences)
+    lines = [line for line in (folder / "predictions.jsonl").read_text(encoding="utf-8").split("\n") if line]
+    cards = []
+    for place, which in picked:
+        line = json.loads(lines[place])
+        if str(line["id"]) != examples.ids[place]:
+            raise ValueError("predictions.jsonl has changed")
+        source, reference = shortened(line["source"], SOURCE_CHARACTERS), shortened(line["reference"], TEXT_CHARACTERS)
+        cards.append(
+            {
+                "which": which,
+                "document": {"id": str(line["id"]), "source": source, "reference": reference},
+                "says": {who: shortened(text, TEXT_CHARACTERS) for who, text in line["predictions"].items()},
+                "scores": {who: found.get(metric.name) for who, found in line["scores"].items()},
+            }
+        )
+    name = label(record.strategy, record.setting)
+    return {"arm": folder.name, "task": record.task, "name": name, "budget": record.budget_usd, "seed": record.seed, "cards": cards}

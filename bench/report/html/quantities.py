@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,15 +14,12 @@ from bench.results.table import Results
 
 Key = tuple[str, float, str]
 """(task, budget, name of the setting)."""
-
 Amounts = Mapping[Key, Mapping[str, Mapping[str, float]]]
-"""Key -> purpose -> what is sold -> amount. A purpose is labels, or a phase of compute. Amounts of 0 are left
-out."""
+"""Key -> purpose -> what is sold -> amount. A purpose is labels, or a phase of compute. Amounts of 0 are left out."""
 
 
 def by_line(found: Results) -> Amounts:
-    """Return means over the arms that are done, or over all arms of a line where none is. `Line.facts` are
-    means of the same.
+    """Return means over the arms that are done, or over all arms of a line where none is. `Line.facts` are means of the same.
 
     Raises BenchError where the results do not hold the prices at which they were run.
     """
@@ -32,34 +29,26 @@ def by_line(found: Results) -> Amounts:
     done = records["status"] == "done"
     counted = records.index[done | ~done.groupby(keys).transform("any")]
     lines: dict[Key, dict[str, dict[str, float]]] = {}
-    for purpose, amounts in _by_purpose(found).items():
+    paid = found.table[(found.table["row"] == "charge") & (found.table["paid_by"] == "purse")]
+    for purpose, of_purpose in paid.groupby(paid["phase"].where(paid["quantity"] != "labels", "labels")):
+        amounts = repricing.quantities(replace(found, table=of_purpose))
         means = amounts.reindex(counted).fillna(0.0).groupby([key.reindex(counted) for key in keys]).mean()
         rows: dict[Any, Any] = {**means.to_dict("index")}
         for key, sold in rows.items():
             if bought := {what: amount for what, amount in sold.items() if amount}:
-                lines.setdefault(key, {})[purpose] = bought
+                lines.setdefault(key, {})[str(purpose)] = bought
     return lines
-
-
-def _by_purpose(found: Results) -> dict[str, pd.DataFrame]:
-    """Return purpose -> amounts of the arms that paid for it."""
-    paid = found.table[(found.table["row"] == "charge") & (found.table["paid_by"] == "purse")]
-    purpose = paid["phase"].where(paid["quantity"] != "labels", "labels")
-    return {str(name): repricing.quantities(replace(found, table=of_purpose)) for name, of_purpose in paid.groupby(purpose)}
 
 
 def prices(found: Results, amounts: Amounts) -> dict[str, Any]:
     """Return the prices of the results, and which of them change the dollars of any line."""
     quotes = repricing.asked(found)
     others = [sold for sold in repricing.goods() if sold != "label"]
+    bought = {sold for of_line in amounts.values() for of_purpose in of_line.values() for sold in of_purpose}
     return {
         "label": dict(quotes.label_usd),
         **{sold: quotes.price(sold, "") for sold in others},
         "meter": quotes.book.meter,
         "device_flops_per_second": quotes.book.device_flops_per_second,
-        "moves": [sold for sold in repricing.goods() if sold in set(_sold(amounts))],
+        "moves": [sold for sold in repricing.goods() if sold in bought],
     }
-
-
-def _sold(amounts: Amounts) -> Iterable[str]:
-    return (sold for of_line in amounts.values() for bought in of_line.values() for sold in bought)

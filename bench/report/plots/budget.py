@@ -1,5 +1,4 @@
-"""Plots of quality against dollars, and of where the dollars went. `pareto` adds quality against the cost of
-an answer."""
+"""Plots of quality against dollars, and of where the dollars went. `pareto` adds quality against the cost of an answer."""
 
 from __future__ import annotations
 
@@ -7,22 +6,21 @@ import itertools
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.contracts import Phase
 from bench.report.analysis.leaderboard import Board, Kind, Line, Metric
 from bench.report.analysis.pareto import TradeOff
 from bench.report.analysis.significance import Estimate
 from bench.report.plots import pareto, style
-from bench.report.plots.style import COLOURS, MARKERS, Plot
+from bench.report.plots.style import COLOURS, Plot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 PURPOSES = ["labels", *Phase]
 SETTINGS_SHOWN, BUDGETS_SHOWN = 20, 12
-"""Largest number of settings and of budgets in a plot: the best settings, and the greatest budgets. More would not be
-readable."""
+"""Largest number of settings and of budgets in a plot: the best settings, and the greatest budgets. More would not be readable."""
 
 
 def plots(boards: Sequence[Board], metrics: Sequence[Metric], trade_offs: Sequence[TradeOff], folder: Path) -> dict[Path, Plot]:
@@ -76,13 +74,11 @@ def _shown(boards: Sequence[Board]) -> list[str]:
 
 def quality(boards: Sequence[Board], metrics: Sequence[Metric], path: Path) -> None:
     """Draw scores against dollars added, one panel for each metric. The boards are of one task, by budget."""
-    names = _shown(boards)
-    figure = style.figure(5.6)
+    names, figure = _shown(boards), style.figure(5.6)
     panels = figure.subplots(1, len(metrics), squeeze=False)[0]
     for axes, metric in zip(panels, metrics, strict=True):
-        for place, name in enumerate(names):
-            _curve(axes, boards, metric, name, place, len(names))
-        _references(axes, boards, metric, names)
+        _curves(axes, boards, metric, names)
+        style.baselines(axes, boards[-1], metric)
         _dollar_axis(axes, boards)
         axes.set_ylabel(style.text(f"{metric.name} ({metric.unit}, {metric.direction} is better)"))
     style.legend(figure, panels, names, 5.0)
@@ -91,8 +87,7 @@ def quality(boards: Sequence[Board], metrics: Sequence[Metric], path: Path) -> N
 
 
 def dollars(boards: Sequence[Board], path: Path) -> None:
-    """Draw mean dollars from the purse by purpose: a bar for each setting, a panel for each budget. The
-    boards are of one task."""
+    """Draw mean dollars from the purse by purpose: a bar for each setting, a panel for each budget. The boards are of one task."""
     columns = min(4, len(boards))
     rows = -(-len(boards) // columns)
     names = _best_first(boards)[:SETTINGS_SHOWN][::-1]
@@ -102,50 +97,43 @@ def dollars(boards: Sequence[Board], path: Path) -> None:
         axes.set_visible(False)
     purposes = [purpose for purpose in PURPOSES if any(line.facts.get(f"usd {purpose}") for board in boards for line in board.settings)]
     for axes, board in zip(panels, boards, strict=False):
-        _bars(axes, board, names, purposes)
+        lines: dict[str, Line] = {line.name: line for line in board.settings}
+        left = [0.0] * len(names)
+        for purpose in purposes:
+            widths = [lines[name].facts.get(f"usd {purpose}", 0.0) if name in lines else 0.0 for name in names]
+            colour, label = COLOURS[PURPOSES.index(purpose)], purpose.replace("_", " ")
+            axes.barh(range(len(names)), widths, left=left, color=colour, edgecolor="white", label=label, height=0.7)
+            left = [a + b for a, b in zip(left, widths, strict=True)]
+        for place, name in enumerate(names):
+            if name in lines and lines[name] not in board.scored:
+                axes.annotate("no score", (left[place], place), xytext=(4, 0), textcoords="offset points", va="center", color="0.35")
+        axes.axvline(board.budget_usd, color="black", linestyle=(0, (5, 2)), linewidth=1.2)
+        axes.set_xlim(0, board.budget_usd * 1.04)
+        axes.set_yticks(range(len(names)), [style.text(name) for name in names])
+        axes.set_title(f"budget {board.budget_usd:g} USD (dashed)", fontsize=10)
+        axes.set_xlabel("spent, mean of arms (USD)")
+        axes.spines[["top", "right"]].set_visible(False)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=max(1, len(handles)), frameon=False)
     figure.suptitle(style.text(f"{boards[0].task}: where the dollars went"))
     style.save(figure, path)
 
 
-def _curve(axes: Axes, boards: Sequence[Board], metric: Metric, name: str, place: int, of: int) -> None:
-    """Draw one setting over the budgets, shifted a little so that intervals do not cover each other."""
-    found = _scores(boards, metric, "setting", name)
-    axes.errorbar(
-        [_aside(budget, (place - (of - 1) / 2) / of, boards) for budget, _ in found],
-        [score.mean for _, score in found],
-        yerr=style.bars([score for _, score in found]),
-        label=style.text(name),
-        color=COLOURS[place % len(COLOURS)],
-        marker=MARKERS[place % len(MARKERS)],
-        markersize=7,
-        linewidth=1.6,
-        elinewidth=1.2,
-        capsize=3,
-    )
-
-
-def _references(axes: Axes, boards: Sequence[Board], metric: Metric, names: Sequence[str]) -> None:
-    """Draw the baselines, and the teachers of the settings shown, in the style of the first setting that each
-    taught."""
+def _curves(axes: Axes, boards: Sequence[Board], metric: Metric, names: Sequence[str]) -> None:
+    """Draw settings over the budgets, shifted a little so that intervals do not cover each other, and their teachers. A teacher has the
+    style of the first setting that it taught."""
+    for place, name in enumerate(names):
+        found, share = _scores(boards, metric, "setting", name), (place - (len(names) - 1) / 2) / len(names)
+        at, scores = [_aside(budget, share, boards) for budget, _ in found], [score for _, score in found]
+        style.points(axes, name, at, scores, **style.look(place), markersize=7, linewidth=1.6, elinewidth=1.2, capsize=3)
     teachers = {line.name: line.taught for board in boards for line in board.references if line.kind == "teacher"}
     for name, taught in teachers.items():
-        place = next((place for place, setting in enumerate(names) if setting in taught), None)
+        of_first = next((place for place, setting in enumerate(names) if setting in taught), None)
         found = _scores(boards, metric, "teacher", name)
-        if place is not None and found:
-            colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
-            axes.plot(
-                [budget for budget, _ in found],
-                [score.mean for _, score in found],
-                label=style.text(name),
-                color=colour,
-                marker=marker,
-                markerfacecolor="white",
-                linestyle=(0, (5, 3)),
-                linewidth=1.2,
-            )
-    style.baselines(axes, boards[-1], metric)
+        if of_first is not None and found:
+            budgets, means = [budget for budget, _ in found], [score.mean for _, score in found]
+            look: dict[str, Any] = {**style.look(of_first), "markerfacecolor": "white", "linestyle": (0, (5, 3)), "linewidth": 1.2}
+            axes.plot(budgets, means, label=style.text(name), **look)
 
 
 def _scores(boards: Sequence[Board], metric: Metric, kind: Kind, name: str) -> list[tuple[float, Estimate]]:
@@ -160,11 +148,10 @@ def _logarithmic(boards: Sequence[Board]) -> bool:
 
 def _aside(budget: float, share: float, boards: Sequence[Board]) -> float:
     """Return `budget` shifted by a part of the smallest gap between budgets. `share` is from -0.5 to 0.5."""
-    budgets = [board.budget_usd for board in boards]
+    pairs = [*itertools.pairwise(board.budget_usd for board in boards)]
     if _logarithmic(boards):
-        gap = min(b / a for a, b in itertools.pairwise(budgets))
-        return float(budget * gap ** (0.35 * share))
-    return budget + 0.35 * share * min((b - a for a, b in itertools.pairwise(budgets)), default=budget)
+        return float(budget * min(b / a for a, b in pairs) ** (0.35 * share))
+    return budget + 0.35 * share * min((b - a for a, b in pairs), default=budget)
 
 
 def _dollar_axis(axes: Axes, boards: Sequence[Board]) -> None:
@@ -175,25 +162,4 @@ def _dollar_axis(axes: Axes, boards: Sequence[Board]) -> None:
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticks([board.budget_usd for board in boards], [f"{board.budget_usd:g}" for board in boards])
     axes.set_xlabel("budget: dollars added to the starting labels (USD)")
-    axes.grid(axis="y", color="0.9")
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-
-
-def _bars(axes: Axes, board: Board, names: Sequence[str], purposes: Sequence[str]) -> None:
-    lines: dict[str, Line] = {line.name: line for line in board.settings}
-    left = [0.0] * len(names)
-    for purpose in purposes:
-        widths = [lines[name].facts.get(f"usd {purpose}", 0.0) if name in lines else 0.0 for name in names]
-        colour = COLOURS[PURPOSES.index(purpose)]
-        axes.barh(range(len(names)), widths, left=left, color=colour, edgecolor="white", label=purpose.replace("_", " "), height=0.7)
-        left = [a + b for a, b in zip(left, widths, strict=True)]
-    for place, name in enumerate(names):
-        if name in lines and lines[name] not in board.scored:
-            axes.annotate("no score", (left[place], place), xytext=(4, 0), textcoords="offset points", va="center", color="0.35")
-    axes.axvline(board.budget_usd, color="black", linestyle=(0, (5, 2)), linewidth=1.2)
-    axes.set_xlim(0, board.budget_usd * 1.04)
-    axes.set_yticks(range(len(names)), [style.text(name) for name in names])
-    axes.set_title(f"budget {board.budget_usd:g} USD (dashed)", fontsize=10)
-    axes.set_xlabel("spent, mean of arms (USD)")
-    axes.spines[["top", "right"]].set_visible(False)
+    style.grid(axes, "y")

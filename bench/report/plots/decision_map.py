@@ -6,15 +6,11 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from string import ascii_uppercase
-from typing import TYPE_CHECKING
 
 from bench.report.analysis.decision import DecisionMap, Verdict
 from bench.report.plots import style
 from bench.report.plots.style import COLOURS, Plot
 from bench.report.text import DASH
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 
 def names(found: DecisionMap) -> dict[str, str]:
@@ -36,41 +32,27 @@ def plots(maps: Sequence[DecisionMap], folder: Path) -> dict[Path, Plot]:
 
 
 def draw(found: DecisionMap, path: Path) -> None:
-    """Draw a cell for each budget and price. It is hatched where the best setting ties, and white where
-    nothing was compared."""
+    """Draw a cell for each budget and price. It is hatched where the best setting ties, and white where nothing was compared."""
+    from matplotlib.patches import Patch, Rectangle
+
     letters = names(found)
+    colours = {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(letters)}
     figure = style.figure(5.6)
     axes = figure.subplots()
     for row, verdicts in enumerate(found.verdicts):
         for column, verdict in enumerate(verdicts):
-            _field(axes, column, row, verdict, letters)
+            if verdict.best and len(verdict.candidates) > 1:
+                colour, text = colours[verdict.best.name], cell(verdict, letters)
+                face, edge, hatch, ink = (colour, "white", None, "white") if verdict.has_winner else ("white", colour, "///", "black")
+                axes.add_patch(Rectangle((column, row), 1, 1, facecolor=face, edgecolor=edge, hatch=hatch))
+                axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", color=ink, fontsize=11, fontweight="bold")
     axes.set_xlim(0, len(found.budgets_usd))
     axes.set_ylim(0, len(found.label_usd))
     axes.set_xticks([place + 0.5 for place in range(len(found.budgets_usd))], [f"{budget:g}" for budget in found.budgets_usd])
     axes.set_yticks([place + 0.5 for place in range(len(found.label_usd))], [f"{usd:.3g}" for usd in found.label_usd])
     axes.set_xlabel("budget (USD; not to scale)")
     axes.set_ylabel("price of a label (USD; each twice the one below)")
-    _legend(axes, letters)
+    patches = [Patch(facecolor=colours[name], label=style.text(f"{letter}  {name}")) for name, letter in letters.items()]
+    figure.legend(handles=patches, loc="outside lower center", ncols=min(3, len(patches)), frameon=False)
     figure.suptitle(style.text(f"{found.field.task}: the best setting (hatched: no clear winner; white: not run)"))
     style.save(figure, path)
-
-
-def _field(axes: Axes, column: int, row: int, verdict: Verdict, letters: dict[str, str]) -> None:
-    from matplotlib.patches import Rectangle
-
-    if not verdict.best or len(verdict.candidates) < 2:
-        return
-    colour = COLOURS[list(letters).index(verdict.best.name) % len(COLOURS)]
-    full, hatched = Rectangle((column, row), 1, 1, facecolor=colour, edgecolor="white"), Rectangle((column, row), 1, 1, hatch="///")
-    hatched.set(facecolor="white", edgecolor=colour)
-    axes.add_patch(full if verdict.has_winner else hatched)
-    ink = "white" if verdict.has_winner else "black"
-    axes.text(column + 0.5, row + 0.5, cell(verdict, letters), ha="center", va="center", color=ink, fontsize=11, fontweight="bold")
-
-
-def _legend(axes: Axes, letters: dict[str, str]) -> None:
-    from matplotlib.patches import Patch
-
-    shown = [(COLOURS[place % len(COLOURS)], f"{letter}  {name}") for place, (name, letter) in enumerate(letters.items())]
-    patches = [Patch(facecolor=colour, label=style.text(label)) for colour, label in shown]
-    axes.figure.legend(handles=patches, loc="outside lower center", ncols=min(3, len(patches)), frameon=False)

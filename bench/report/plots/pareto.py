@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.report.analysis.pareto import AXES, Axis, TradeOff
-from bench.report.analysis.significance import Estimate
 from bench.report.plots import style
-from bench.report.plots.style import COLOURS, MARKERS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,11 +33,15 @@ def draw(trade_offs: Sequence[TradeOff], names: Sequence[str], path: Path) -> No
 
 
 def _front(axes: Axes, found: TradeOff, axis: Axis, names: Sequence[str]) -> None:
-    """Draw one panel: a point for each setting, and the Pareto front."""
+    """Draw one panel: a point for each setting in the colour and marker of its place, and the Pareto front."""
+    from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+
     primary, places = found.board.primary, found.places[axis]
     at = {line.name: (axis.shown(places[line.name].cost), line.scores[primary.name]) for line in found.lines if line.name in places}
     for name in sorted(at.keys() & set(names)):
-        _point(axes, name, names.index(name), *at[name], hollow=bool(places[name].by))
+        (cost, score), place = at[name], names.index(name)
+        drawn = {**style.look(place), **({"markerfacecolor": "white"} if places[name].by else {})}
+        style.points(axes, name, [cost], [score], **drawn, markersize=8, linestyle="none", elinewidth=1.0, capsize=2)
     if others := [point for name, point in at.items() if name not in names]:
         axes.plot([x for x, _ in others], [score.mean for _, score in others], ".", color="0.6", label="other settings", zorder=1)
     front = sorted((at[line.name][0], at[line.name][1].mean) for line in found.front(axis))
@@ -48,37 +50,11 @@ def _front(axes: Axes, found: TradeOff, axis: Axis, names: Sequence[str]) -> Non
     style.baselines(axes, found.board, primary)
     shown = [x for x, _ in at.values()]
     if max(shown) >= 8 * min(shown):
-        _logarithmic(axes)
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel(style.text(axis.title.rstrip("↑↓ ")))
     axes.set_ylabel(style.text(f"{primary.name} ({primary.unit}, {primary.direction} is better)"))
     axes.set_title(f"budget {found.board.budget_usd:g} USD", fontsize=10)
-    axes.grid(color="0.9")
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-
-
-def _logarithmic(axes: Axes) -> None:
-    from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
-
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    axes.xaxis.set_minor_locator(NullLocator())
-
-
-def _point(axes: Axes, name: str, place: int, at: float, score: Estimate, hollow: bool) -> None:
-    """Draw one setting in the colour and marker of its place."""
-    colour = COLOURS[place % len(COLOURS)]
-    axes.errorbar(
-        [at],
-        [score.mean],
-        yerr=style.bars([score]),
-        label=style.text(name),
-        color=colour,
-        marker=MARKERS[place % len(MARKERS)],
-        markerfacecolor="white" if hollow else colour,
-        markersize=8,
-        linestyle="none",
-        elinewidth=1.0,
-        capsize=2,
-    )
+    style.grid(axes)

@@ -11,12 +11,12 @@ import re
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from bench.report.analysis.leaderboard import Board, Metric
-from bench.report.analysis.significance import Estimate, Floats
+from bench.report.analysis.significance import Estimate
 from bench.report.text import plain
 from bench.system.files import atomic_write
 
@@ -30,7 +30,6 @@ BASELINE_DASHES = [(0, (5, 2)), (0, (2, 2)), (0, (6, 2, 1, 2)), (0, (1, 3))]
 INCHES_WIDE, DOTS_PER_INCH = 12.0, 100
 Plot = Callable[[Path], None]
 """Draws a plot and writes it to the given path."""
-
 LEGEND_CHARACTERS = 160
 """Largest number of characters in one line of a legend. A marker takes the room of six characters."""
 
@@ -44,8 +43,7 @@ def figure(inches_high: float) -> Figure:
 
 
 def legend(figure: Figure, panels: Iterable[Axes], names: Sequence[str], inches_high: float) -> None:
-    """Draw one legend below the panels, settings first, each entry once. The figure is made higher to make
-    room."""
+    """Draw one legend below the panels, settings first, each entry once. The figure is made higher to make room."""
     found = {label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     handles = dict(sorted(found.items(), key=lambda item: item[0] not in map(text, names)))
     columns = max(1, min(4, len(handles), LEGEND_CHARACTERS // (6 + max(map(len, handles)))))
@@ -61,14 +59,23 @@ def baselines(axes: Axes, board: Board, metric: Metric) -> None:
             axes.axhline(baseline.scores[metric.name].mean, color="0.45", linestyle=dashes, linewidth=1.4, label=name)
 
 
-def bars(scores: Sequence[Estimate]) -> Floats:
-    """Return how far intervals reach below and above their means: shape (2, scores).
+def look(place: int) -> dict[str, str]:
+    """Return the colour and the marker of a setting."""
+    return {"color": COLOURS[place % len(COLOURS)], "marker": MARKERS[place % len(MARKERS)]}
 
-    The value is NaN, for which nothing is drawn, where there is no interval.
-    """
+
+def points(axes: Axes, name: str, at: Sequence[float], scores: Sequence[Estimate], **drawn: Any) -> None:
+    """Draw scores with their intervals. Nothing is drawn for an interval of NaN."""
     reach = np.array([[score.mean - score.low for score in scores], [score.high - score.mean for score in scores]])
-    not_below: Floats = np.maximum(reach, 0)  # with equal scores the interval has no width, and rounding may put the mean outside it
-    return not_below
+    not_below = np.maximum(reach, 0)  # with equal scores the interval has no width, and rounding may put the mean outside it
+    axes.errorbar(at, [score.mean for score in scores], yerr=not_below, label=text(name), **drawn)
+
+
+def grid(axes: Axes, axis: Literal["both", "y"] = "both") -> None:
+    """Draw a grid behind the points, and no frame above and to the right."""
+    axes.grid(axis=axis, color="0.9")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def text(of: str) -> str:

@@ -7,11 +7,10 @@ import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
 
-from bench.report.blocks import Block, Code, Heading, Mark, Paragraph, Picture, Points, Section, Table, Text, runs
+from bench.report.blocks import Block, Code, Heading, Paragraph, Picture, Points, Section, Table, Text, runs
 from bench.report.text import plain
 
 AROUND = {"strong": "**", "emphasis": "*"}
-
 SPECIAL = re.compile(r"(\[(?:under |over )?-?[\d.,]+, (?:under |over )?-?[\d.,]+\](?![(\[:]))|([\\`*~|\[\]])")
 """An interval, which is no link and stays as it is; or a character to be escaped."""
 
@@ -32,37 +31,31 @@ def _block(block: Block) -> str:
             return f"### {inline(text)}"
         case Points(items):
             return "\n".join(f"- {inline(item)}" for item in items)
-        case Table():
-            return _table(block)
+        case Table(columns, rows):
+            rule = ["--:" if column.number else "---" for column in columns]
+            heads, *cells = ([inline(cell, in_table=True) for cell in row] for row in ([column.head for column in columns], *rows))
+            return "\n".join("| " + " | ".join(row) + " |" for row in (heads, rule, *cells))
         case Picture(file, title):
             return f"![{escape(title)}]({file})"
         case Code(text, language):
             return fence(text, language)
 
 
-def _table(table: Table) -> str:
-    heads = [inline(column.head, in_table=True) for column in table.columns]
-    rule = ["--:" if column.number else "---" for column in table.columns]
-    rows = ([inline(cell, in_table=True) for cell in row] for row in table.rows)
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in (heads, rule, *rows))
-
-
 def inline(text: Text, in_table: bool = False) -> str:
     """Return text in which only marks are markup."""
-    parts = runs(text)
-    return "".join(_run(part, starts=place == 0 and not in_table, in_table=in_table) for place, part in enumerate(parts))
-
-
-def _run(run: str | Mark, starts: bool, in_table: bool) -> str:
-    if isinstance(run, str):
-        before, after = (" " if run[:1].isspace() else ""), (" " if run[1:] and run[-1:].isspace() else "")
-        return before + escape(run, starts) + after  # spaces beside a mark stay
-    if run.kind == "code":
-        held = plain(run.text).replace("|", "\\|") if in_table else plain(run.text)
-        ticks = "`" * (1 + longest(held))
-        return f"{ticks}{held}{ticks}" if longest(held) == 0 else f"{ticks} {held} {ticks}"
-    around = AROUND[run.kind]
-    return f"{around}{escape(run.text, starts)}{around}"
+    parts = []
+    for place, run in enumerate(runs(text)):
+        starts = place == 0 and not in_table
+        if isinstance(run, str):
+            before, after = (" " if run[:1].isspace() else ""), (" " if run[1:] and run[-1:].isspace() else "")
+            parts.append(before + escape(run, starts) + after)  # spaces beside a mark stay
+        elif run.kind == "code":
+            held = plain(run.text).replace("|", "\\|") if in_table else plain(run.text)
+            ticks, space = "`" * (1 + longest(held)), " " if longest(held) else ""
+            parts.append(f"{ticks}{space}{held}{space}{ticks}")
+        else:
+            parts.append(f"{AROUND[run.kind]}{escape(run.text, starts)}{AROUND[run.kind]}")
+    return "".join(parts)
 
 
 def longest(text: str) -> int:
@@ -70,17 +63,13 @@ def longest(text: str) -> int:
     return max((len(run) for run in re.findall("`+", text)), default=0)
 
 
-def escape(text: object, starts: bool = True) -> str:
+@lru_cache(maxsize=100_000)
+def escape(text: str, starts: bool = True) -> str:
     """Return one line in which no character is markup of Markdown, HTML, or GitHub's mathematics.
 
     `starts` says whether it may stand at the beginning of a line.
     """
-    return _escaped(plain(text), starts)
-
-
-@lru_cache(maxsize=100_000)
-def _escaped(line: str, starts: bool) -> str:
-    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("$", "&#36;")
+    line = plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("$", "&#36;")
     line = SPECIAL.sub(lambda found: found[1] or "\\" + found[2], line)
     line = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", line)
     if not starts:

@@ -15,10 +15,8 @@ from bench.report.text import plain
 
 BETWEEN = 3
 """Terminal columns between two columns of a table."""
-
 LEAST_TEXT = 18
 """Smallest width to which a column of text may be folded, in terminal columns."""
-
 STYLES = {"strong": "bold", "emphasis": "italic", "code": ""}
 
 
@@ -27,9 +25,12 @@ def page(sections: Sequence[Section], width: int) -> RenderableType:
     drawn: list[RenderableType] = []
     for section in sections:
         drawn += [Line(plain(section.title), style="bold"), Line()] if section.title else []
+        left_out: dict[str, None] = {}
         for block in section.blocks:
             drawn += [*_block(block, width), *([] if isinstance(block, Heading) else [Line()])]
-        left_out = dict.fromkeys(head for block in section.blocks if isinstance(block, Table) for head in _left_out(block, width))
+            if isinstance(block, Table):
+                kept = _kept(block, width)
+                left_out |= dict.fromkeys(column.head for place, column in enumerate(block.columns) if place not in kept)
         drawn += [Line(f"no room here for: {plain(', '.join(left_out))}"), Line()] if left_out else []
     return Group(*drawn[:-1])
 
@@ -42,8 +43,17 @@ def _block(block: Block, width: int) -> list[RenderableType]:
             return [Line.assemble(line(text), style="bold")]
         case Points(items):
             return [Line.assemble("- ", line(item)) for item in items]
-        case Table():
-            return [_table(block, width)]
+        case Table(columns, rows):
+            kept = _kept(block, width)
+            drawn = Drawn(box=box.SIMPLE_HEAD, pad_edge=False)
+            for column in (columns[place] for place in kept):
+                if column.number:
+                    drawn.add_column(line(column.head), justify="right", no_wrap=True)
+                else:
+                    drawn.add_column(line(column.head), overflow="fold")
+            for row in rows:
+                drawn.add_row(*(line(row[place]) for place in kept))
+            return [drawn]
         case Picture(file):
             return [Line(f"picture: {plain(file)}")]
         case Code(text):
@@ -59,25 +69,6 @@ def line(text: Text) -> Line:
         else:
             found.append(" " * run[:1].isspace() + plain(run) + " " * run[-1:].isspace() if run.strip() else " ")
     return found
-
-
-def _table(table: Table, width: int) -> Drawn:
-    kept = _kept(table, width)
-    drawn = Drawn(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in (table.columns[place] for place in kept):
-        if column.number:
-            drawn.add_column(line(column.head), justify="right", no_wrap=True)
-        else:
-            drawn.add_column(line(column.head), overflow="fold")
-    for row in table.rows:
-        drawn.add_row(*(line(row[place]) for place in kept))
-    return drawn
-
-
-def _left_out(table: Table, width: int) -> list[str]:
-    """Return the heads of the columns that do not fit."""
-    kept = _kept(table, width)
-    return [column.head for place, column in enumerate(table.columns) if place not in kept]
 
 
 def _kept(table: Table, width: int) -> list[int]:

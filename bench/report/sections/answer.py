@@ -9,13 +9,12 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from bench.report.analysis import significance
-from bench.report.analysis.format import chance, ended, score
+from bench.report.analysis.format import chance, score
 from bench.report.analysis.leaderboard import Board, Line, Metric
-from bench.report.analysis.pareto import TradeOff
 from bench.report.analysis.report_input import ReportInput
 from bench.report.analysis.significance import Estimate
 from bench.report.blocks import Block, Paragraph, Points, Section, Text, emphasis, sentences, strong
-from bench.report.text import NAMED, conjoined, count, listed
+from bench.report.text import conjoined, count, ended, listed
 
 TOO_SMALL = 1e-6
 """Smaller differences are rounding errors."""
@@ -48,7 +47,11 @@ def answer(given: ReportInput) -> Section:
 
 def certainty(given: ReportInput) -> Section | None:
     """Return a point for each task and budget, and for each task how the teachers compare with their students."""
-    efficient = {(found.board.task, found.board.budget_usd): _efficient(found) for found in given.trade_offs}
+    efficient = {}
+    for found in given.trade_offs:  # on every cost axis, or on none
+        front, inside = listed(found.everywhere(dominated=False)) or "none", listed(found.everywhere(dominated=True))
+        text = f"On the Pareto front of every cost axis ({listed([axis.name for axis in found.places])}): {front}."
+        efficient[found.board.task, found.board.budget_usd] = text + (f" Inefficient on every one: {inside}." if inside else "")
     points: list[Text] = []
     for board in given.boards:
         details = [*(_details(board, given.metrics[:2]) if board.scored else []), efficient.get((board.task, board.budget_usd), "")]
@@ -73,7 +76,10 @@ def tied(board: Board) -> list[Line]:
 def _outcome(board: Board, at: str, given: ReportInput) -> Text:
     at = f"{at} {board.budget_usd:g} USD"
     if not board.scored:
-        return (strong(f"{at} {_nothing(board, given)}."),)
+        statuses, primary = sum((Counter(line.statuses) for line in board.settings), Counter()), board.primary.name
+        reasons = sorted({found.reason for found in given.missing if found.metric == primary and board.task in found.tasks})
+        missing = f"nothing is ranked, because {primary} is missing ({'; '.join(reasons)})"
+        return (strong(f"{at} {missing if statuses['done'] and reasons else f'no setting has a score ({ended(statuses)})'}."),)
     best, *rivals = board.compared
     so_far = "" if best.complete else " so far"
     value = f"{board.primary.name} {score(best.scores[board.primary.name])}"
@@ -105,16 +111,6 @@ def _as_good(gap: Estimate | None) -> str:
     return "not significantly worse" if gap.tested else "equally good on average"
 
 
-def _nothing(board: Board, given: ReportInput) -> str:
-    """Return why no setting has a score."""
-    statuses = sum((Counter(line.statuses) for line in board.settings), Counter())
-    primary = board.primary.name
-    reasons = sorted({found.reason for found in given.missing if found.metric == primary and board.task in found.tasks})
-    if statuses["done"] and reasons:
-        return f"nothing is ranked, because {primary} is missing ({'; '.join(reasons)})"
-    return f"no setting has a score ({ended(statuses)})"
-
-
 def _beside(board: Board, best: Line) -> str:
     """Return how the best setting compares with the best baseline and with its own teacher."""
     others = {"the best baseline": next(iter(board.baselines), None), "its teacher": best.teacher}
@@ -127,27 +123,18 @@ def _beside(board: Board, best: Line) -> str:
     return f"{best.name} {conjoined(clauses)}." if clauses else ""
 
 
-def _details(board: Board, metrics: Sequence[Metric]) -> list[str]:
-    best = board.compared[0]
-    found, equal = best.scores[board.primary.name], tied(board)
-    details = [count(found.seeds, "seed") + (f" and {count(found.examples, 'test example')}" if found.examples else "") + "."]
+def _details(board: Board, metrics: Sequence[Metric]) -> Iterator[str]:
+    """Yield what ties with the best setting, what could have been found, the limits of the scores, and what baselines reach."""
+    best, equal, primary = board.compared[0], tied(board), board.primary
+    found, least = best.scores[primary.name], board.ranking.detectable()
+    yield count(found.seeds, "seed") + (f" and {count(found.examples, 'test example')}" if found.examples else "") + "."
     if len(equal) > 1:
         ties = _as_good(board.difference(best, equal[0]))
-        details.append(f"Beside {best.name}, these settings are {ties}: {listed([line.name for line in equal])}.")
-    return [*details, *_power(board), *_caveats(board, best), *_against_baselines(board, metrics, best)]
-
-
-def _power(board: Board) -> Iterator[str]:
-    """Yield the smallest difference that would be found, and how more seeds or examples would change it."""
-    ranked = board.ranking
-    if ranked.detectable() > TOO_SMALL:
-        needed = f"{ranked.detectable():.2g} {board.primary.unit}".strip()
+        yield f"Beside {best.name}, these settings are {ties}: {listed([line.name for line in equal])}."
+    if least > TOO_SMALL:
+        needed, ranked = f"{least:.2g} {primary.unit}".strip(), board.ranking
         more = f"with twice the seeds {ranked.detectable(seeds=2):.2g}, with twice the test examples {ranked.detectable(examples=2):.2g}"
         yield f"To be found significant in 4 of 5 cases, a difference between two settings must be {needed}; {more}."
-
-
-def _caveats(board: Board, best: Line) -> Iterator[str]:
-    found, primary = best.scores[board.primary.name], board.primary.name
     if found.seeds == 1:
         yield "There is one seed only. Another seed may change the order, so no setting is called the best."
     if not found.has_interval:
@@ -157,24 +144,25 @@ def _caveats(board: Board, best: Line) -> Iterator[str]:
         yield f"No setting has a score for all {best.wanted_seeds} seeds yet, so this may be the luck of a seed."
     if left_out := [line.name for line in board.scored if line.complete != best.complete]:
         yield f"Not compared, because they lack a seed that others have: {listed(left_out)}."
-    unscored = [f"{line.name} ({ended(line.statuses)})" for line in board.settings if primary not in line.scores]
-    if unscored:
-        yield f"Without a score in {primary}: {listed(unscored, NAMED)}."
+    if unscored := [f"{line.name} ({ended(line.statuses)})" for line in board.settings if primary.name not in line.scores]:
+        yield f"Without a score in {primary.name}: {listed(unscored)}."
+    yield from _against_baselines(board, metrics, best)
 
 
 def _against_baselines(board: Board, metrics: Sequence[Metric], best: Line) -> Iterator[str]:
     """Yield comparisons with the lead baseline, and with the best baseline where that is another one."""
-    lead = next((baseline for baseline in board.baselines if baseline.name == board.lead), None)
-    for baseline in dict.fromkeys(filter(None, (lead and lead.name, *(one.name for one in board.baselines[:1])))):
-        other = next(one for one in board.baselines if one.name == baseline)
-        kinds = [*(["lead"] if other is lead else []), *(["best"] if other is board.baselines[0] and len(board.baselines) > 1 else [])]
+    best_one = next(iter(board.baselines), None)
+    for other in sorted(
+        (one for one in board.baselines if one is best_one or one.name == board.lead), key=lambda one: one.name != board.lead
+    ):
+        kinds = ["lead"] if other.name == board.lead else []
+        kinds += ["best"] if other is best_one and len(board.baselines) > 1 else []
         verdicts: dict[str, list[str]] = {}
         for metric in metrics:
             if metric.name in best.samples and metric.name in other.samples:
                 verb, by = _compared(board.difference(best, other, metric))
                 verdicts.setdefault(verb, []).append(f"{metric.name}{by}")
-        clauses = [f"{verb} it in {conjoined(found)}" for verb, found in verdicts.items()]
-        if clauses:
+        if clauses := [f"{verb} it in {conjoined(found)}" for verb, found in verdicts.items()]:
             yield f'Against the {" and ".join(kinds)} baseline "{other.name}": {best.name} {"; ".join(clauses)}.'
 
 
@@ -182,35 +170,22 @@ def _compared(ahead: Estimate | None) -> tuple[str, str]:
     """Return a verb, and by how much."""
     if ahead is None:
         return "cannot be compared with", " (no seed and example in common)"
-    if not ahead.tested:
-        verb = "equals" if ahead.mean == 0 else f"has a {'better' if ahead.mean > 0 else 'worse'} mean than"
-        return verb, f" ({score(ahead)})"
-    verb = f"is {'' if ahead.significant else 'not '}significantly {'better' if ahead.mean > 0 else 'worse'} than"
-    return ("equals" if ahead.mean == 0 else verb), f" ({score(ahead)})"
-
-
-def _efficient(found: TradeOff) -> str:
-    """Return which settings are efficient on every cost axis, and which on none."""
-    front, inside = found.everywhere(dominated=False), found.everywhere(dominated=True)
-    axes = listed([axis.name for axis in found.places])
-    return f"On the Pareto front of every cost axis ({axes}): {listed(front) or 'none'}." + (
-        f" Inefficient on every one: {listed(inside)}." if inside else ""
-    )
+    side = "better" if ahead.mean > 0 else "worse"
+    verb = f"is {'' if ahead.significant else 'not '}significantly {side} than" if ahead.tested else f"has a {side} mean than"
+    return "equals" if ahead.mean == 0 else verb, f" ({score(ahead)})"
 
 
 def _teachers(boards: Sequence[Board]) -> str:
-    """Return whether the teachers of a task beat their students: the mean paired difference over all settings
-    and budgets."""
-    primary = boards[0].primary
-    gaps = []
+    """Return whether the teachers of a task beat their students: the mean paired difference over all settings and budgets."""
+    primary, gaps = boards[0].primary, []
     for line in (line for board in boards for line in board.scored):
         if line.teacher and primary.name in line.teacher.samples:
             teacher, student = line.teacher.samples[primary.name], line.samples[primary.name]
-            gaps.append(significance.paired(student, teacher) if primary.direction == "lower" else significance.paired(teacher, student))
-    found = [gap for gap in gaps if gap is not None]
-    by_seed = pd.concat(found, join="inner") if found else pd.DataFrame()
+            gap = significance.paired(student, teacher) if primary.direction == "lower" else significance.paired(teacher, student)
+            gaps += [] if gap is None else [gap]
+    by_seed = pd.concat(gaps, join="inner") if gaps else pd.DataFrame()
     if by_seed.empty:
         return ""
     verb, by = _compared(significance.estimate(by_seed.groupby(level=0).mean().to_numpy()))
-    over = f"{count(len(found), 'setting')}, each budget counted by itself"
+    over = f"{count(len(gaps), 'setting')}, each budget counted by itself"
     return f"{boards[0].task}: on average the teacher {verb} its own student in {primary.name}{by}, over {over}."

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from bench.report.analysis.changes import Cell, Change
-from bench.report.analysis.compare import COSTS, Comparison, OneSided
+from bench.report.analysis.compare import COSTS, Comparison
 from bench.report.analysis.differences import EFFECTS
-from bench.report.analysis.format import ended, score
+from bench.report.analysis.format import score
 from bench.report.analysis.significance import LEVEL
 from bench.report.blocks import Column, Paragraph, Section, Table
-from bench.report.text import DASH, count, number
+from bench.report.text import DASH, count, ended, number
 
 MATCHED = """Arms are matched by task, strategy, setting, budget and seed. Their ids are not used, because an id holds a hash of everything
 that decides the outcome."""
@@ -22,13 +22,21 @@ WHERE = ("task", "strategy (setting)", "budget (USD)")
 
 def sections(found: Comparison, before: str, after: str) -> list[Section]:
     """Return a summary, the tables, and notes. `before` and `after` are the names of the two folders."""
-    unlike = tuple((one.what, one.before, one.after, EFFECTS[one.kind]) for one in found.unlike)
-    turns = tuple((*_where(turn.cell), str(turn.seed), turn.before, turn.after, turn.reason or DASH) for turn in found.turns)
+    unlike = [(one.what, one.before, one.after, EFFECTS[one.kind]) for one in found.unlike]
+    turns = [(*_where(turn.cell), str(turn.seed), turn.before, turn.after, turn.reason or DASH) for turn in found.turns]
+    gone = [
+        (
+            *_where(one.cell),
+            ("new" if one.new else "gone") + ("" if one.whole else ": some seeds only"),
+            ", ".join(map(str, one.seeds)),
+            ended(one.ended),
+            f"the same settings as {one.alike} in {'A' if one.new else 'B'}" if one.alike else "",
+        )
+        for one in found.one_sided
+    ]
     tables = [
         _table("differences", "Differences between the two", ("what", "A", "B"), unlike, Column("effect", spare=1)),
-        _table(
-            "one-sided", "New and gone", (*WHERE, "found", "seeds", "arms"), tuple(map(_only, found.one_sided)), Column("remark", spare=1)
-        ),
+        _table("one-sided", "New and gone", (*WHERE, "found", "seeds", "arms"), gone, Column("remark", spare=1)),
         _table("turns", "Arms that ended in another status", (*WHERE, "seed", "A", "B", "reason"), turns),
         *_changes(found.changes),
         _costs(found),
@@ -38,9 +46,9 @@ def sections(found: Comparison, before: str, after: str) -> list[Section]:
     return [summary, *filter(None, tables), Section(id="notes", title="Notes", blocks=tuple(map(Paragraph, notes)))]
 
 
-def _table(id: str, title: str, texts: Sequence[str], rows: tuple[tuple[str, ...], ...], *more: Column) -> Section | None:
+def _table(id: str, title: str, texts: Sequence[str], rows: Sequence[tuple[str, ...]], *more: Column) -> Section | None:
     """Return a table with columns of text, then `more`. None where it has no row."""
-    return Section(id=id, title=title, blocks=(Table((*map(Column, texts), *more), rows),)) if rows else None
+    return Section(id=id, title=title, blocks=(Table((*map(Column, texts), *more), tuple(rows)),)) if rows else None
 
 
 def _summary(found: Comparison) -> str:
@@ -59,32 +67,25 @@ def _summary(found: Comparison) -> str:
     return " ".join(parts)
 
 
-def _only(one: OneSided) -> tuple[str, ...]:
-    what = ("new" if one.new else "gone") + ("" if one.whole else ": some seeds only")
-    remark = f"the same settings as {one.alike} in {'A' if one.new else 'B'}" if one.alike else ""
-    return (*_where(one.cell), what, ", ".join(map(str, one.seeds)), ended(one.ended), remark)
-
-
 def _changes(changes: Sequence[Change]) -> Iterator[Section | None]:
     """Yield a table for each metric."""
     more = [Column("compared", spare=1), *(Column(head, number=True) for head in ("A", "B", "B - A"))]
     for place, (metric, of_metric) in enumerate(groupby(changes, key=lambda one: one.metric)):
-        yield _table(f"changes-{place}", metric.title, (*WHERE, "verdict"), tuple(map(_row, of_metric)), *more)
-
-
-def _row(one: Change) -> tuple[str, ...]:
-    gap = one.difference
-    over = count(gap.seeds, "seed") + (f", {count(gap.examples, 'example')}" if gap.has_interval else "")
-    over += f"; not paired: {one.unpaired}" if one.unpaired else ""
-    return (*_where(one.cell), one.verdict, over, number(one.before), number(one.after), "0" if one.identical else score(gap))
+        rows = []
+        for one in of_metric:
+            gap = one.difference
+            over = count(gap.seeds, "seed") + (f", {count(gap.examples, 'example')}" if gap.has_interval else "")
+            over += f"; not paired: {one.unpaired}" if one.unpaired else ""
+            by = "0" if one.identical else score(gap)
+            rows.append((*_where(one.cell), one.verdict, over, number(one.before), number(one.after), by))
+        yield _table(f"changes-{place}", metric.title, (*WHERE, "verdict"), rows, *more)
 
 
 def _costs(found: Comparison) -> Section | None:
     """Return a table of cost ratios, with a column for each cost that is known for any setting."""
     names = [name for name in COSTS if any(name in costs for costs in found.costs.values())]
-    rows = tuple((*_where(cell), *(_ratio(costs.get(name)) for name in names)) for cell, costs in found.costs.items() if costs)
-    more = (Column(name, number=True, spare=place) for place, name in enumerate(names))
-    return _table("costs", "Costs, B / A", WHERE, rows, *more)
+    rows = [(*_where(cell), *(_ratio(costs.get(name)) for name in names)) for cell, costs in found.costs.items() if costs]
+    return _table("costs", "Costs, B / A", WHERE, rows, *(Column(name, number=True, spare=place) for place, name in enumerate(names)))
 
 
 def _ratio(pair: tuple[float, float] | None) -> str:
@@ -92,10 +93,8 @@ def _ratio(pair: tuple[float, float] | None) -> str:
     if pair is None:
         return DASH
     before, after = pair
-    if before == after:
-        return "same"
-    if before == 0:
-        return f"0 to {after:.3g}"
+    if before == 0 or before == after:
+        return "same" if before == after else f"0 to {after:.3g}"
     return f"{after / before:.2f}" if after / before >= 0.1 else f"{after / before:.2g}"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.report.analysis.break_even import MOVED, BreakEven
 from bench.report.analysis.report_input import ReportInput
-from bench.report.blocks import Block, Column, Heading, Paragraph, Picture, Section, Table, Text, strong
+from bench.report.blocks import Block, Column, Heading, Paragraph, Picture, Section, Table, strong
 from bench.report.plots.decision_map import cell, names, plots
 from bench.report.text import DASH, dollars
 
@@ -44,30 +44,27 @@ def break_even(given: ReportInput) -> Section | None:
     )
     blocks: list[Block] = []
     for task, found in given.priced.break_evens.items() if given.priced else ():
-        if found:
-            blocks += [Heading(task), Table(columns, tuple(map(_row, found)))]
+        rows = tuple(
+            (
+                f"{tie.budget_usd:g}",
+                MOVED[tie.moved],
+                tie.below,
+                tie.above if tie.usd is not None else f"{tie.below} too, compared with {tie.above}",
+                dollars(tie.usd, computed=True),
+                interval(tie),
+                f"{dollars(tie.least, computed=True)} to {dollars(tie.most, computed=True)}",
+            )
+            for tie in found
+        )
+        blocks += [Heading(task), Table(columns, rows)] if rows else []
     return Section(id="break-even", title="Break-even prices", blocks=(*blocks, Paragraph(BREAK_EVEN))) if blocks else None
 
 
-def _row(tie: BreakEven) -> tuple[Text, ...]:
-    return (
-        f"{tie.budget_usd:g}",
-        MOVED[tie.moved],
-        tie.below,
-        tie.above if tie.usd is not None else f"{tie.below} too, compared with {tie.above}",
-        dollars(tie.usd, computed=True),
-        interval(tie),
-        f"{dollars(tie.least, computed=True)} to {dollars(tie.most, computed=True)}",
-    )
-
-
 def interval(tie: BreakEven) -> str:
-    """Return an interval such as '[0.04, 0.2]'. An end outside of what was run is shown as under or over the
-    limit."""
-    return DASH if math.isnan(tie.low) else f"[{_end(tie.low, tie)}, {_end(tie.high, tie)}]"
-
-
-def _end(usd: float, tie: BreakEven) -> str:
-    if usd <= tie.least:
-        return f"under {dollars(tie.least, computed=True)}"
-    return f"over {dollars(tie.most, computed=True)}" if usd >= tie.most else dollars(usd, computed=True)
+    """Return an interval such as '[0.04, 0.2]'. An end outside of what was run is shown as under or over the limit."""
+    least, most = dollars(tie.least, computed=True), dollars(tie.most, computed=True)
+    ends = [
+        f"under {least}" if usd <= tie.least else f"over {most}" if usd >= tie.most else dollars(usd, computed=True)
+        for usd in (tie.low, tie.high)
+    ]
+    return DASH if math.isnan(tie.low) else f"[{', '.join(ends)}]"

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from bench.report.analysis.format import chance, ended, score
+from bench.report.analysis.format import chance, score
 from bench.report.analysis.leaderboard import Board, Line, Metric
 from bench.report.analysis.report_input import ReportInput
 from bench.report.blocks import Block, Column, Heading, Paragraph, Points, Section, Table, Text, emphasis
 from bench.report.sections import published
-from bench.report.text import DASH, count, dollars, number
+from bench.report.text import DASH, count, dollars, ended, number
 from bench.results import arm_columns
 
 MILLISECONDS = (
@@ -36,7 +36,7 @@ def section(given: ReportInput) -> Section:
     scores = [reached_in(metric) for metric in given.leading]
     shown = [NAME, RANK, *scores, BEHIND, *taught, SEEDS, LABELS, PSEUDO_LABELS, SPENT, PARAMETERS, MS, SPEED_UP, ARMS]
     timed = any(arm_columns.STUDENT_MS in line.facts for board in given.boards for line in board.settings)
-    times = [Paragraph(published.how_timed(given.found) or MILLISECONDS)] if timed else []
+    times = [Paragraph(published.HOW_TIMED if published.is_published(given.found) else MILLISECONDS)] if timed else []
     return Section(id="leaderboard", title="Leaderboard", blocks=(*_tables(given, shown), *times, *_missing(given)))
 
 
@@ -52,17 +52,12 @@ def brief(given: ReportInput) -> Section:
 def _tables(given: ReportInput, shown: Sequence[Shown]) -> Iterator[Block]:
     for board in given.boards:
         yield Heading(board_title(board))
-        yield table(shown, [(board, line) for line in (*board.settings, *board.references)])
+        rows = tuple(tuple(one.cell(board, line) for one in shown) for line in (*board.settings, *board.references))
+        yield Table(tuple(one.column for one in shown), rows)
 
 
 def board_title(board: Board) -> str:
     return f"{board.task}, {board.budget_usd:g} USD added"
-
-
-def table(shown: Sequence[Shown], lines: Iterable[tuple[Board, Line]]) -> Table:
-    """Return a table of these columns, a row for each line."""
-    rows = tuple(tuple(one.cell(board, line) for one in shown) for board, line in lines)
-    return Table(tuple(one.column for one in shown), rows)
 
 
 def _missing(given: ReportInput) -> list[Block]:
@@ -86,6 +81,11 @@ def reached(line: Line, metric: Metric) -> str:
     """Return the score of a line. The number of seeds is added where it differs from that of the line."""
     found = line.scores.get(metric.name)
     return score(found) + (f" ({count(found.seeds, 'seed')})" if found and found.seeds != line.seeds else "")
+
+
+def mean_of(line: Line | None, metric: Metric) -> float | None:
+    """Return the mean of a line, or None where there is no line or no score."""
+    return line.scores[metric.name].mean if line and metric.name in line.scores else None
 
 
 def rank(board: Board, line: Line) -> str:
@@ -132,21 +132,14 @@ def _of_model(head: str, spare: int, fact: str, scale: float = 1.0) -> Shown:
     return Shown(Column(head, number=True, spare=spare), cell)
 
 
-def _teacher(board: Board, line: Line) -> str:
-    mean = line.teacher.scores.get(board.primary.name) if line.teacher else None
-    return number(mean.mean if mean else None)
-
-
-def _behind_teacher(board: Board, line: Line) -> str:
-    return score(board.difference(line.teacher, line)) if line.teacher else DASH
-
-
 NAME = Shown(Column("strategy (setting)"), name)
 SHORT_NAME = Shown(Column("strategy (setting)"), short_name)
 RANK = Shown(Column("rank", number=True), rank)
 BEHIND = Shown(Column("behind the best", number=True, spare=4), behind)
-TEACHER = _of_setting("its teacher", 11, _teacher)
-BEHIND_TEACHER = _of_setting("behind its teacher", 12, _behind_teacher)
+TEACHER = _of_setting("its teacher", 11, lambda board, line: number(mean_of(line.teacher, board.primary)))
+BEHIND_TEACHER = _of_setting(
+    "behind its teacher", 12, lambda board, line: score(board.difference(line.teacher, line)) if line.teacher else DASH
+)
 SEEDS = _of_setting("seeds", 10, lambda _, line: str(line.seeds))
 LABELS = _of_setting("labels bought", 8, lambda _, line: number(line.facts.get(arm_columns.LABELS_BOUGHT), 0))
 PSEUDO_LABELS = _of_setting("pseudo-labels", 9, lambda _, line: number(line.facts.get(arm_columns.PSEUDO_LABELS), 0))

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pandas as pd
 
-from bench.report.analysis.format import ended
-from bench.report.analysis.merge import Entry, Group, Together
+from bench.report.analysis.merge import Together
 from bench.report.blocks import Column, Paragraph, Section, Table, Text
-from bench.report.sections import leaderboard
 from bench.report.sections.leaderboard import ARMS, BEHIND, MS, PARAMETERS, RANK, SEEDS, SPENT, Shown, reached_in
-from bench.report.text import DASH, number
+from bench.report.text import DASH, ended, number
 from bench.results import arm_columns
 
 HOW_TO_READ = """↑: higher is better, ↓: lower is better. Scores are means over seeds and test examples with 95 % intervals. Rank and behind
@@ -39,56 +36,53 @@ def sections(found: Together, left_out: Sequence[str] = ()) -> list[Section]:
 
     left_out: why some folders are in no table.
     """
-    tables = [_section(place, group) for place, group in enumerate(found.groups)]
+    tables = []
+    for place, group in enumerate(found.groups):
+        shown = [ARMS, RANK, reached_in(group.metric), BEHIND, SPENT, SEEDS, PARAMETERS, MS, ENERGY]
+        own = (Column("budget (USD)"), Column("strategy (setting)"), Column("results"), Column("machine", spare=2))
+        rows: list[tuple[Text, ...]] = []
+        for entry in group.entries:
+            cells = [one.cell(entry.board, entry.line) for one in shown]
+            rows.append((f"{entry.board.budget_usd:g}", entry.line.name, entry.folder, entry.machine or DASH, *cells))
+        for line, folders in group.baselines:
+            cells = ["" if one is BEHIND else one.cell(group.entries[0].board, line) for one in shown]
+            rows.append((DASH, f"baseline: {line.name}", ", ".join(folders), "", *cells))
+        title = f"{group.task}, {group.metric.title}, {group.data_label}"
+        table = Table((*own, *(one.column for one in shown)), tuple(rows))
+        tables.append(Section(id=f"group-{place}", title=title, blocks=(table,)))
     notes = [*found.notes, *(f"Left out: {why}." for why in left_out), HOW_TO_READ]
     return [*tables, Section(id="notes", title="Notes", blocks=tuple(map(Paragraph, notes)))]
 
 
-def _section(place: int, group: Group) -> Section:
-    shown = [ARMS, RANK, reached_in(group.metric), BEHIND, SPENT, SEEDS, PARAMETERS, MS, ENERGY]
-    own = (Column("budget (USD)"), Column("strategy (setting)"), Column("results"), Column("machine", spare=2))
-    entries = leaderboard.table(shown, [(entry.board, entry.line) for entry in group.entries])
-    rows: list[tuple[Text, ...]] = [(*_place(entry), *cells) for entry, cells in zip(group.entries, entries.rows, strict=True)]
-    for line, folders in group.baselines:
-        board = group.entries[0].board
-        cells = tuple(one.cell(board, line) for one in shown)
-        rows.append((DASH, leaderboard.short_name(board, line), ", ".join(folders), "", *cells[:3], "", *cells[4:]))
-    title = f"{group.task}, {group.metric.title}, {group.data_label}"
-    return Section(id=f"group-{place}", title=title, blocks=(Table((*own, *entries.columns), tuple(rows)),))
-
-
-def _place(entry: Entry) -> tuple[str, ...]:
-    return f"{entry.board.budget_usd:g}", entry.line.name, entry.folder, entry.machine or DASH
-
-
 def frame(found: Together) -> pd.DataFrame:
-    """Return a row for each setting, with unrounded numbers. What is missing is missing. Baselines have no
-    row."""
-    return pd.DataFrame([_record(group, entry) for group in found.groups for entry in group.entries])
-
-
-def _record(group: Group, entry: Entry) -> Mapping[str, Any]:
-    line, gap, mean = entry.line, entry.behind, entry.line.scores.get(group.metric.name)
-    return {
-        "results": entry.folder,
-        "task": group.task,
-        "budget_usd": entry.board.budget_usd,
-        "strategy_setting": line.name,
-        "rank": entry.rank and entry.rank[0],
-        "worst_rank": entry.rank and entry.rank[1],
-        "metric": group.metric.name,
-        "unit": group.metric.unit,
-        "direction": group.metric.direction,
-        "mean": mean and mean.mean,
-        "low": mean and mean.low,
-        "high": mean and mean.high,
-        "behind_mean": gap and gap.mean,
-        "behind_low": gap and gap.low,
-        "behind_high": gap and gap.high,
-        "seeds": line.seeds,
-        "wanted_seeds": line.wanted_seeds,
-        "arms": ended(line.statuses),
-        **{name: line.facts.get(fact) for name, fact in FACTS.items()},
-        "machine": entry.machine,
-        "data_fingerprint": " ".join(group.data),
-    }
+    """Return a row for each setting, with unrounded numbers. What is missing is missing. Baselines have no row."""
+    rows = []
+    for group in found.groups:
+        for entry in group.entries:
+            line, gap, mean = entry.line, entry.behind, entry.line.scores.get(group.metric.name)
+            rows.append(
+                {
+                    "results": entry.folder,
+                    "task": group.task,
+                    "budget_usd": entry.board.budget_usd,
+                    "strategy_setting": line.name,
+                    "rank": entry.rank and entry.rank[0],
+                    "worst_rank": entry.rank and entry.rank[1],
+                    "metric": group.metric.name,
+                    "unit": group.metric.unit,
+                    "direction": group.metric.direction,
+                    "mean": mean and mean.mean,
+                    "low": mean and mean.low,
+                    "high": mean and mean.high,
+                    "behind_mean": gap and gap.mean,
+                    "behind_low": gap and gap.low,
+                    "behind_high": gap and gap.high,
+                    "seeds": line.seeds,
+                    "wanted_seeds": line.wanted_seeds,
+                    "arms": ended(line.statuses),
+                    **{name: line.facts.get(fact) for name, fact in FACTS.items()},
+                    "machine": entry.machine,
+                    "data_fingerprint": " ".join(group.data),
+                }
+            )
+    return pd.DataFrame(rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.report.analysis.format import score
 from bench.report.analysis.leaderboard import Line
-from bench.report.analysis.pareto import TIMING_SLACK, Place, TradeOff
+from bench.report.analysis.pareto import TIMING_SLACK, TradeOff
 from bench.report.analysis.report_input import ReportInput
 from bench.report.blocks import Block, Column, Heading, Paragraph, Section, Table, Text, emphasis
 from bench.report.sections import leaderboard, published
@@ -35,38 +35,28 @@ def section(given: ReportInput) -> Section | None:
             *(Column(head, number=True) for head in heads),
             *(Column(f"by {axis.name}") for axis in axes),
         ]
-        rows = [_row(found, line) for line in found.board.scored]
-        rows += [_reference(found, line) for line in found.board.references if line.kind == "teacher"]
+        ranks = {line.name: rank for rank, line in enumerate(found.lines, start=1)}
+        teachers = (line for line in found.board.references if line.kind == "teacher")
+        rows = [_row(found, line, ranks.get(line.name)) for line in (*found.board.scored, *teachers)]
         blocks += [Heading(leaderboard.board_title(found.board)), Table(tuple(columns), tuple(rows))]
     if not blocks:
         return None
-    return Section(id="cost-axes", title="Cost axes", blocks=(*blocks, Paragraph(HOW_TO_READ), *published.costs(given.found)))
+    blocks += [Paragraph(HOW_TO_READ), *([Paragraph(published.COSTS)] if published.is_published(given.found) else [])]
+    return Section(id="cost-axes", title="Cost axes", blocks=tuple(blocks))
 
 
-def _row(found: TradeOff, line: Line) -> tuple[Text, ...]:
-    ranks = {line.name: rank for rank, line in enumerate(found.lines, start=1)}
-    quality = score(line.scores[found.board.primary.name]) + (f" ({ranks[line.name]})" if line.name in ranks else "")
-    places = [places.get(line.name) for places in found.places.values()]
-    costs = [f"{cost} ({place.rank})" if place else cost for cost, place in zip(_costs(found, line), places, strict=True)]
-    missing = DASH if line.name in ranks else "not compared: incomplete"
-    return (line.name, quality, *costs, *(_verdict(place) if place else missing for place in places))
-
-
-def _verdict(place: Place) -> str:
-    significantly = "significantly " if place.significant else ""
-    return f"{significantly}inefficient: {place.by} is {place.how}" if place.by else "on the front"
-
-
-def _reference(found: TradeOff, line: Line) -> tuple[Text, ...]:
-    """Return the row of a teacher: its score and its costs."""
-    return (emphasis(line.name), score(line.scores.get(found.board.primary.name)), *_costs(found, line), *("" for _ in found.places))
-
-
-def _costs(found: TradeOff, line: Line) -> list[str]:
-    return [_figure(axis.shown(cost)) if (cost := axis.cost(line)) else DASH for axis in found.places]
-
-
-def _figure(value: float) -> str:
-    """Return a number with three significant digits, or, from 10 on, with all digits before the point and one
-    after it."""
-    return number(value, 1) if value >= 10 else f"{value:.3g}"
+def _row(found: TradeOff, line: Line, rank: int | None) -> tuple[Text, ...]:
+    """Return the row of a setting, or of a teacher, which has a score and costs only. `rank` is that of its score, if it is compared."""
+    costs, verdicts = [], []
+    for axis, places in found.places.items():
+        cost, place = axis.cost(line), places.get(line.name)
+        shown = axis.shown(cost) if cost else None  # three significant digits, or from 10 on one digit after the point
+        figure = DASH if shown is None else number(shown, 1) if shown >= 10 else f"{shown:.3g}"
+        costs.append(figure + (f" ({place.rank})" if place else ""))
+        if place:
+            inefficient = f"{'significantly ' if place.significant else ''}inefficient: {place.by} is {place.how}"
+            verdicts.append(inefficient if place.by else "on the front")
+        else:
+            verdicts.append("" if line.kind == "teacher" else DASH if rank else "not compared: incomplete")
+    quality = score(line.scores.get(found.board.primary.name)) + (f" ({rank})" if rank else "")
+    return (emphasis(line.name) if line.kind == "teacher" else line.name, quality, *costs, *verdicts)

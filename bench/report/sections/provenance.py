@@ -98,15 +98,11 @@ def _machine(facts: Mapping[str, Any]) -> Iterator[str]:
     gpus, packages = facts.get("gpus"), facts.get("packages")
     yield from _flat({name: value for name, value in facts.items() if name not in ("gpus", "no_gpu", "packages") and value is not None})
     if gpus is not None:
-        why = f" ({facts['no_gpu']})" if facts.get("no_gpu") else ""
-        yield ", ".join(_gpu(gpu) for gpu in gpus) if gpus else f"no GPU{why}"
+        memory = [f", {number(gpu['memory_bytes'] / 2**30, 1)} GiB" if gpu.get("memory_bytes") else "" for gpu in gpus]
+        named = [f"GPU: {gpu.get('name', 'unnamed')}{size}" for gpu, size in zip(gpus, memory, strict=True)]
+        yield ", ".join(named) or "no GPU" + (f" ({facts['no_gpu']})" if facts.get("no_gpu") else "")
     if packages:
         yield "packages: " + ", ".join(f"{name} {version or 'missing'}" for name, version in packages.items())
-
-
-def _gpu(gpu: Mapping[str, Any]) -> str:
-    memory = gpu.get("memory_bytes")
-    return f"GPU: {gpu.get('name', 'unnamed')}" + (f", {number(memory / 2**30, 1)} GiB" if memory else "")
 
 
 def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[str]:

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator
 
 from bench.contracts import METERS
-from bench.report.analysis.break_even import MOVED, BreakEven, break_evens
-from bench.report.analysis.budget_curves import Field, Mixture
+from bench.report.analysis.break_even import MOVED, break_evens
+from bench.report.analysis.budget_curves import Field
 from bench.report.analysis.decision import Verdict, covered, verdict
 from bench.report.analysis.format import score
 from bench.report.blocks import Text, code, sentences, strong
@@ -17,7 +17,6 @@ from bench.results.repricing import FIXED, Quotes, goods
 
 SEEDS_AT_MOST = 30
 """A larger number of seeds is not recommended."""
-
 NEEDED_FOR_A_TEST = "To settle it, run both with two seeds or more, and keep scores example by example."
 
 
@@ -27,36 +26,30 @@ def recommend(field: Field, budget_usd: float, quotes: Quotes) -> Text:
     asked = (strong(f"{field.task}, {budget_usd:g} USD, a label at {quotes.price('label', field.task):.3g} USD"), ":")
     if found.best is None:
         why = "every setting was run with less money" if covered(field, budget_usd, quotes) else "every run cost more than this budget"
-        return sentences([asked, f"{why}.", _range(field, quotes), *_as_it_was_run(found, field), _more(found, field)])
+        ranges = [(offer.name, *offer.range) for offer in field.offers(quotes)]
+        ends = [f"{name} from {low:.3g}" + (f" to {high:.3g}" if math.isfinite(high) else "") + " USD" for name, low, high in ranges]
+        known = f"Scores are known for {conjoined(ends)}." if ends else ""
+        return sentences([asked, f"{why}.", known, *_as_it_was_run(found, field), _more(found, field)])
     details = [_runner_up(found), *_as_it_was_run(found, field), *_what_would_change_it(found, field), _more(found, field)]
     return sentences([asked, *_what_to_do(found, field), *details])
 
 
 def _what_to_do(found: Verdict, field: Field) -> Iterator[Text]:
-    best, only = found.candidates[0], len(found.candidates) == 1
-    yield (
-        "take"
-        if found.has_winner
-        else "only one setting was run near this budget:"
-        if only
-        else "there is no clear winner. The best guess is"
-    )
-    yield (strong(best.name), f": {_allocation(best, found.quotes, field)}.")
-    budgets = conjoined([f"{part.point.budget_usd:g}" for part in best.parts])
-    how = "as it was run" if best.measured else f"interpolated between budgets of {budgets} USD"
-    yield f"Expected {field.metric.name}: {score(field.reached(best))} ({how})."
-
-
-def _allocation(mixture: Mixture, quotes: Quotes, field: Field) -> str:
-    """Return text such as 'buy 720 labels for 72.00 USD and 2.91 USD of compute; 74.91 USD in all'."""
-    labels = mixture.amount("label")
-    usd = {sold: mixture.amount(sold) * quotes.price(sold, field.task) for sold in goods()}
+    """Yield the best setting, texts such as 'buy 720 labels for 72.00 USD and 2.91 USD of compute; 74.91 USD in all', and its score."""
+    best = found.candidates[0]
+    alone = "only one setting was run near this budget:" if len(found.candidates) == 1 else "there is no clear winner. The best guess is"
+    yield "take" if found.has_winner else alone
+    labels = best.amount("label")
+    usd = {sold: best.amount(sold) * found.quotes.price(sold, field.task) for sold in goods()}
     compute = sum(usd[good] for good in dict.fromkeys(meter.bought for meter in METERS.values()) if good)
     tokens = usd["prompt_tokens"] + usd["output_tokens"]
     parts = [f"buy {labels:,.0f} labels for {dollars(usd['label'])} USD" if labels else "buy no labels"]
-    named = {"compute": compute, "tokens of an endpoint": tokens, "work priced by the item": mixture.amount(FIXED)}
+    named = {"compute": compute, "tokens of an endpoint": tokens, "work priced by the item": best.amount(FIXED)}
     parts += [f"{dollars(cost)} USD of {what}" for what, cost in named.items() if cost]
-    return f"{conjoined(parts)}; {dollars(mixture.dollars)} USD in all"
+    yield (strong(best.name), f": {conjoined(parts)}; {dollars(best.dollars)} USD in all.")
+    budgets = conjoined([f"{part.point.budget_usd:g}" for part in best.parts])
+    how = "as it was run" if best.measured else f"interpolated between budgets of {budgets} USD"
+    yield f"Expected {field.metric.name}: {score(field.reached(best))} ({how})."
 
 
 def _runner_up(found: Verdict) -> str:
@@ -71,8 +64,7 @@ def _runner_up(found: Verdict) -> str:
 
 
 def _as_it_was_run(found: Verdict, field: Field) -> Iterator[Text]:
-    """Yield a setting run with a smaller budget that is better than the best one here, and costs less than
-    this budget."""
+    """Yield a setting run with a smaller budget that is better than the best one here, and costs less than this budget."""
     known = covered(field, found.budget_usd, found.quotes)
     if not known or (found.best and field.sign * (known[1].mean - found.best.mean) <= 0):
         return
@@ -94,41 +86,25 @@ def _what_would_change_it(found: Verdict, field: Field) -> Iterator[str]:
         of_kind = [tie for tie in ties if tie.moved == moved]
         if of_kind:
             nearest = min(of_kind, key=lambda tie: abs(math.log((tie.usd or 1.0) / found.quotes.price(moved, field.task))))
-            yield _flip(nearest, best)
-
-
-def _flip(tie: BreakEven, best: str) -> str:
-    side, other = ("above", tie.above) if best == tie.below else ("below", tie.below)
-    known = interval(tie) if tie.low <= tie.high else "(interval not known)"
-    return f"With {MOVED[tie.moved]} {side} {dollars(tie.usd, computed=True)} USD {known} the best is {other}."
+            side, other = ("above", nearest.above) if best == nearest.below else ("below", nearest.below)
+            known = interval(nearest) if nearest.low <= nearest.high else "(interval not known)"
+            yield f"With {MOVED[moved]} {side} {dollars(nearest.usd, computed=True)} USD {known} the best is {other}."
 
 
 def _more(found: Verdict, field: Field) -> Text:
-    """Return which further arms would settle the question."""
+    """Return which further arms would settle the question. The number of seeds is what would make the difference significant, if it is the
+    true one: the width of an interval falls with the square root of the number of seeds."""
     if found.not_covered and not found.has_winner:
         wanted = f"To settle it, run {listed(found.not_covered, 3)} with about {found.budget_usd:g} USD ("
         return (wanted, code("budgets_usd"), ").")
-    if found.tied:
-        return _seeds(found, field) if found.ahead[0].has_interval else NEEDED_FOR_A_TEST
-    return ""
-
-
-def _seeds(found: Verdict, field: Field) -> Text:
-    """Return how many seeds would make the difference significant, if it is the true one.
-
-    The width of the interval falls with the square root of the number of seeds.
-    """
-    gap = found.ahead[0]
-    half = (gap.high - gap.low) / 2
-    wanted = field.seeds * (half / gap.mean) ** 2 if gap.mean else math.inf
-    names = conjoined([mixture.name for mixture in found.candidates[:2]])
-    if wanted > SEEDS_AT_MOST:
+    if not found.tied:
+        return ""
+    gap, names = found.ahead[0], conjoined([mixture.name for mixture in found.candidates[:2]])
+    if not gap.has_interval:
+        return NEEDED_FOR_A_TEST
+    run, _ = field.effects.shape
+    seeds = run * ((gap.high - gap.low) / 2 / gap.mean) ** 2 if gap.mean else math.inf
+    if seeds > SEEDS_AT_MOST:
         return f"More than {SEEDS_AT_MOST} seeds would be needed to separate {names}: take the cheaper one."
-    further = count(max(math.ceil(wanted) - field.seeds, 1), "further seed")
+    further = count(max(math.ceil(seeds) - run, 1), "further seed")
     return (f"To settle it, run {names} with {further} (", code("seeds"), "), if the measured difference is the true one.")
-
-
-def _range(field: Field, quotes: Quotes) -> str:
-    ranges = [(offer.name, *offer.range) for offer in field.offers(quotes)]
-    known = [f"{name} from {low:.3g}" + (f" to {high:.3g}" if math.isfinite(high) else "") + " USD" for name, low, high in ranges]
-    return f"Scores are known for {conjoined(known)}." if known else ""

@@ -49,31 +49,13 @@ def _table(board: Board, found: Sequence[Served], counts: Sequence[float]) -> Ta
     heads += [f"in all after {answers:,.0f} answers (USD) ↓" for answers in counts]
     heads += ["cheaper than the large model from (answers) ↓", "one more point than the cheapest costs (USD)"]
     least = min(found, key=lambda one: one.made)
-    rows = tuple(
-        (
-            one.line.name,
-            score(one.line.scores[board.primary.name]),
-            dollars(one.made),
-            dollars(1000 * one.answer, computed=True),
-            *(dollars(one.total(answers), computed=True) for answers in counts),
-            _from(one.pays_from),
-            _a_point(board, one, least),
-        )
-        for one in found
-    )
-    return Table((Column("strategy (setting)"), *(Column(head, number=True) for head in heads)), rows)
-
-
-def _from(answers: float | None) -> str:
-    if answers is None:
-        return DASH
-    return "never" if math.isinf(answers) else "at once" if answers == 0 else f"{answers:,.0f}"
-
-
-def _a_point(board: Board, one: Served, least: Served) -> str:
-    """Return the dollars for each point of score above the setting that is cheapest to make.
-
-    It is a dash where the setting is not better.
-    """
-    gain = board.difference(one.line, least.line) if one is not least else None
-    return dollars((one.made - least.made) / gain.mean, computed=True) if gain and gain.mean > 0 else DASH
+    rows = []
+    for one in found:
+        since = one.pays_from
+        pays_from = DASH if since is None else "never" if math.isinf(since) else f"{since:,.0f}" if since else "at once"
+        gain = board.difference(one.line, least.line) if one is not least else None
+        a_point = dollars((one.made - least.made) / gain.mean, computed=True) if gain and gain.mean > 0 else DASH
+        in_all = [dollars(one.total(answers), computed=True) for answers in counts]
+        value, answering = score(one.line.scores[board.primary.name]), dollars(1000 * one.answer, computed=True)
+        rows.append((one.line.name, value, dollars(one.made), answering, *in_all, pays_from, a_point))
+    return Table((Column("strategy (setting)"), *(Column(head, number=True) for head in heads)), tuple(rows))

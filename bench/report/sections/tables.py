@@ -15,7 +15,6 @@ from bench.results import arm_columns
 
 SCALES = {"bytes": (2**20, "MiB"), "kWh": (1e-3, "Wh"), "FLOP": (1e12, "TFLOP")}
 """Unit of readings -> a unit that is easier to read, and its size."""
-
 OF_ONE_ANSWER = {"FLOP": (1e9, "GFLOP")}
 """The same for facts."""
 
@@ -57,7 +56,13 @@ def measured(given: ReportInput) -> Section | None:
     kinds = [(str(q), str(u), str(d)) for q, u, d in zip(seen["quantity"], seen["unit"], seen["direction"], strict=True)]
     kinds = [(q, u, d) for q, u, d in kinds if any(f"{q} ({u})" in line.facts for line in _lines(given.boards))]
     heads = [f"{q} ({SCALES.get(u, (1, u))[1]}){ARROWS.get(d, '')}" for q, u, d in kinds]
-    table = _table(given.boards, heads, lambda line: [_reading(line, q, u) for q, u, _ in kinds])
+
+    def cell(line: Line, quantity: str, unit: str) -> str:
+        value = line.facts.get(f"{quantity} ({unit})")
+        shown = (value or 0.0) / SCALES.get(unit, (1.0, unit))[0]
+        return DASH if value is None else number(shown, 0 if abs(shown) >= 100 else 2)
+
+    table = _table(given.boards, heads, lambda line: [cell(line, q, u) for q, u, _ in kinds])
     blocks: list[Block] = [table, WHOLE_WORK] if kinds else []
     missing = readings[readings["value"].isna()].drop_duplicates(["quantity", "reason"])
     reasons = {f"{quantity}: {why or 'no reason given'}" for quantity, why in zip(missing["quantity"], missing["reason"], strict=True)}
@@ -74,7 +79,12 @@ def other_facts(given: ReportInput) -> Section | None:
     left = [name for name in units if name not in shown and any(_fact(line, name) is not None for line in _lines(given.boards))]
     scales = {name: OF_ONE_ANSWER.get(units[name], (1.0, units[name])) for name in left}
     heads = [name if unit == "1" else f"{name} ({unit})" for name, (_, unit) in scales.items()]
-    table = _table(given.boards, heads, lambda line: [_figure(_fact(line, name), scale) for name, (scale, _) in scales.items()])
+
+    def cell(value: float | None, scale: float) -> str:
+        shown = (value or 0.0) / scale  # a whole number as it is, and any other with four significant digits
+        return DASH if value is None else number(shown, 0) if abs(shown) >= 1000 or shown.is_integer() else f"{shown:.4g}"
+
+    table = _table(given.boards, heads, lambda line: [cell(_fact(line, name), scale) for name, (scale, _) in scales.items()])
     return Section(id="facts", title="Other facts", blocks=(table, MEANS)) if left else None
 
 
@@ -115,21 +125,6 @@ def _table(boards: Sequence[Board], heads: Sequence[str], cells: Callable[[Line]
     return Table(columns[first:], tuple(row[first:] for row in rows))
 
 
-def _reading(line: Line, quantity: str, unit: str) -> str:
-    value = line.facts.get(f"{quantity} ({unit})")
-    scale, _ = SCALES.get(unit, (1.0, unit))
-    return DASH if value is None else number(value / scale, 0 if abs(value / scale) >= 100 else 2)
-
-
 def _fact(line: Line, name: str) -> float | None:
-    """Return a fact. Where `results.arms` has another column of its name, the fact's column is called 'fact:
-    NAME'."""
+    """Return a fact. Where `results.arms` has another column of its name, the fact's column is called 'fact: NAME'."""
     return line.facts.get(f"fact: {name}", line.facts.get(name))
-
-
-def _figure(value: float | None, scale: float) -> str:
-    """Return a whole number as it is, and any other with four significant digits."""
-    if value is None:
-        return DASH
-    whole = abs(value / scale) >= 1000 or (value / scale).is_integer()
-    return number(value / scale, 0) if whole else f"{value / scale:.4g}"

@@ -4,8 +4,7 @@
     kang2023        labels or a teacher, six tasks, four budgets, two numbers of labels owned
     shleifer2020    the model cards of the distilled BARTs
 
-Each published work has a file, found by its name, with one function `work() -> Work`. Files that start with
-'_' are not works.
+Each published work has a file, found by its name, with one function `work() -> Work`. Files that start with '_' are not works.
 """
 
 from __future__ import annotations
@@ -27,8 +26,7 @@ def names() -> tuple[str, ...]:
 
 
 def find(name: str) -> Work:
-    """Return one published work. Raises BenchError where there is none of this name; the message suggests the
-    nearest."""
+    """Return one published work. Raises BenchError where there is none of this name; the message suggests the nearest."""
     if name not in names():
         near = nearest(name, names())
         raise BenchError(f"no published work '{name}'; " + (f"did you mean '{near}'?" if near else f"there are: {', '.join(names())}"))
@@ -37,9 +35,6 @@ def find(name: str) -> Work:
 
 
 def published(name: str, results: Path) -> Path:
-    """Write the folder `results/published-NAME/` and return its path. An older one is replaced.
-
-    Raises BenchError for an unknown name.
-    """
+    """Write the folder `results/published-NAME/` and return its path. An older one is replaced. Raises BenchError for an unknown name."""
     work = find(name)
     return write(work, f"published-{name}", results / f"published-{name}")

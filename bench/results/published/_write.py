@@ -16,10 +16,7 @@ from bench.execution.record import Record, write_record
 from bench.system.files import write_json
 
 EQUALS_CLASS_SHARE = "equals_class_share"
-"""Name of a fact: the score of this arm equals, as printed, the share of one class in its test set.
-
-Its value is that share, in points.
-"""
+"""Name of a fact: the score of this arm equals, as printed, the share of one class in its test set. Its value is that share, in points."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,8 +60,7 @@ class Work:
 
 
 def write(work: Work, name: str, folder: Path) -> Path:
-    """Write `folder` and replace the arms in it. Raises OverBudget where the charges of a cell exceed its
-    budget."""
+    """Write `folder` and replace the arms in it. Raises OverBudget where the charges of a cell exceed its budget."""
     folder.mkdir(parents=True, exist_ok=True)
     for cell in work.cells:
         shutil.rmtree(folder / cell.arm, ignore_errors=True)
@@ -84,31 +80,17 @@ def _write(cell: Cell, suite: str, folder: Path) -> None:
             ledger.score(subject, Score(metric, points, "points", "higher"))
     for fact in cell.facts:
         ledger.fact(fact)
-    write_record(folder, _record(cell, suite, None if cell.charges is None else purse.spent_usd))
-
-
-def _record(cell: Cell, suite: str, spent_usd: float | None) -> Record:
-    """Return a record without machine, times and data, because nothing was run.
-
-    The number of runs behind a figure is unknown, so the record has one seed.
-    """
-    return Record(
-        arm=cell.arm,
+    copied = {name: getattr(cell, name) for name in ("arm", "task", "strategy", "use", "setting", "budget_usd")}
+    not_run: dict[str, Any] = {"data_fingerprint": "", "machine": {}, "started": "", "ended": "", "student": ""}
+    record = Record(
+        **copied,
+        **not_run,
         suite=suite,
-        task=cell.task,
-        strategy=cell.strategy,
-        use=cell.use,
-        setting=cell.setting,
         settings=dict(cell.settings),
-        budget_usd=cell.budget_usd,
-        seed=0,
+        seed=0,  # the number of runs behind a figure is not known
         status="infeasible" if cell.infeasible else "done",
         reason=cell.infeasible,
-        spent_usd=spent_usd,
+        spent_usd=None if cell.charges is None else purse.spent_usd,
         facts=numbers(cell.facts),
-        data_fingerprint="",
-        machine={},
-        started="",
-        ended="",
-        student="",
     )
+    write_record(folder, record)

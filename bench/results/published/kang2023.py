@@ -1,11 +1,9 @@
-"""Kang, Xu, Ritter 2023, Distill or Annotate?: 48 cells, each with annotation and distillation for the same
-added dollars.
+"""Kang, Xu, Ritter 2023, Distill or Annotate?: 48 cells, each with annotation and distillation for the same added dollars.
 
-A task is a data set together with the number of labels owned, because budgets and the cost of tuning the
-teacher depend on both. The paper prints scores and the prices of a label and of a GPU-hour. Compute costs per
-item are derived (`bench/published/README.md`). Counts are derived too: dollars divided by a price, as `bench
-plan` of suites/papers/kang2023-*.yaml would buy. Compute is counted twice: by the item, which is paid, and in
-GPU-seconds at their price. The figures can therefore be recomputed at another price of a GPU.
+A task is a data set together with the number of labels owned, because budgets and the cost of tuning the teacher depend on both. The paper
+prints scores and the prices of a label and of a GPU-hour. Compute costs per item are derived (`bench/published/README.md`). Counts are
+derived too: dollars divided by a price, as `bench plan` of suites/papers/kang2023-*.yaml would buy. Compute is counted twice: by the item,
+which is paid, and in GPU-seconds at their price. The figures can therefore be recomputed at another price of a GPU.
 """
 
 from __future__ import annotations
@@ -69,10 +67,7 @@ def _task(row: Mapping[str, str]) -> str:
 
 
 def _book() -> PriceBook:
-    """Return the prices by task.
-
-    A price book needs one price of a label. It is not meaningful here, because each task has its own.
-    """
+    """Return the prices by task. A price book needs one price of a label. It is not meaningful here, because each task has its own."""
     compute = {row["task"]: row for row in rows("kang2023_compute")}
     (set_up,) = (float(row["usd"]) for row in rows("kang2023_set_up"))
     (hour_usd,) = {float(row["usd_per_gpu_hour"]) for row in compute.values()}
@@ -93,15 +88,24 @@ def _book() -> PriceBook:
 
 
 def _cell(row: Mapping[str, str], book: PriceBook) -> Cell:
-    charges = _labels(row) if row["strategy"] == "annotate" else _distillation(row, book)
-    infeasible = "" if charges else _too_dear(row, book)
+    added_usd, infeasible = float(row["added_usd"]), ""
+    charges: tuple[Charge, ...]
+    if row["strategy"] == "annotate":
+        usd = float(row["usd_per_label"])
+        count = math.floor(round(added_usd / usd, 9))
+        charges = (Charge(kind="labels", quantity=count, unit="label", unit_price_usd=usd, paid_by="purse", phase="labels"),)
+    elif not (charges := _distillation(row, book)):
+        labels = int(row["start_labels"])
+        usd = _paid(_compute(book, _task(row), Phase.TEACHER_TUNING, labels))
+        infeasible = f"tuning the teacher on {labels:,} labels costs ${usd:.2f} of ${added_usd:.2f}, published as {row['score']}"
+        infeasible += ": the budget is used up"
     floors = {f"floor: always {name}": {METRIC: points} for name, points in _classes(row["task"]).items()}
     return Cell(
         task=_task(row),
         strategy=row["strategy"],
         use=row["strategy"],
         settings={"label_share": 1.0 if row["strategy"] == "annotate" else 0.0},
-        budget_usd=float(row["added_usd"]),
+        budget_usd=added_usd,
         scores={} if infeasible else {"student": {METRIC: float(row["score"])}, **floors},
         charges=charges,
         facts=_facts(row, charges),
@@ -109,18 +113,9 @@ def _cell(row: Mapping[str, str], book: PriceBook) -> Cell:
     )
 
 
-def _labels(row: Mapping[str, str]) -> tuple[Charge, ...]:
-    """Return a charge for as many labels as the added dollars buy."""
-    usd = float(row["usd_per_label"])
-    count = math.floor(round(float(row["added_usd"]) / usd, 9))
-    return (Charge(kind="labels", quantity=count, unit="label", unit_price_usd=usd, paid_by="purse", phase="labels"),)
-
-
 def _distillation(row: Mapping[str, str], book: PriceBook) -> tuple[Charge, ...]:
-    """Return charges for a teacher tuned on the labels owned, and for as many documents as the rest pays for.
-
-    The result is empty where no money is left for documents.
-    """
+    """Return charges for a teacher tuned on the labels owned, and for as many documents as the rest pays for. The result is empty where no
+    money is left for documents."""
     purse, task = Purse(float(row["added_usd"])), _task(row)
     teacher = _compute(book, task, Phase.TEACHER_TUNING, int(row["start_labels"]))
     left_usd = purse.left_usd - _paid(teacher)
@@ -129,10 +124,7 @@ def _distillation(row: Mapping[str, str], book: PriceBook) -> tuple[Charge, ...]
 
 
 def _compute(book: PriceBook, task: str, phase: Phase, items: int) -> tuple[Charge, ...]:
-    """Return the charges of compute, paid by the item.
-
-    The seconds beside them are what the same dollars buy at the price of a GPU-hour.
-    """
+    """Return the charges of compute, paid by the item. The seconds beside them are what the same dollars buy at the price of a GPU-hour."""
     usd = items * ITEMS.unit_price_usd(book, task, phase) + book.set_up_usd(task, phase)
     bill = Bill(flops=0, wall_s=usd / WALL.unit_price_usd(book, task, phase), kwh=None, items=items)
     return tuple(book.compute_charges(bill, task, phase, "purse"))
@@ -140,13 +132,6 @@ def _compute(book: PriceBook, task: str, phase: Phase, items: int) -> tuple[Char
 
 def _paid(charges: tuple[Charge, ...]) -> float:
     return math.fsum(charge.usd for charge in charges if charge.paid_by == "purse")
-
-
-def _too_dear(row: Mapping[str, str], book: PriceBook) -> str:
-    labels = int(row["start_labels"])
-    usd = _paid(_compute(book, _task(row), Phase.TEACHER_TUNING, labels))
-    added = float(row["added_usd"])
-    return f"tuning the teacher on {labels:,} labels costs ${usd:.2f} of ${added:.2f}, published as {row['score']}: the budget is used up"
 
 
 def _facts(row: Mapping[str, str], charges: tuple[Charge, ...]) -> tuple[Fact, ...]:
@@ -161,7 +146,10 @@ def _facts(row: Mapping[str, str], charges: tuple[Charge, ...]) -> tuple[Fact, .
     facts.append(Fact(name="start_labels_usd", value=float(row["start_usd"]), unit="USD"))
     if row["strategy"] != "annotate":
         facts += [Fact(name="teacher_parameters", value=_parameters(*TEACHER), unit="parameters"), Fact(name=LIMITED, value=1)]
-    return (*facts, *_flag(row))
+    decimals = len(row["score"].partition(".")[2])
+    equal = [points for points in _classes(row["task"]).values() if f"{points:.{decimals}f}" == row["score"]]
+    facts += [Fact(name=EQUALS_CLASS_SHARE, value=points) for points in equal[:1]]
+    return tuple(facts)
 
 
 def _parameters(family: str, shape: str) -> float:
@@ -172,13 +160,6 @@ def _parameters(family: str, shape: str) -> float:
 def _classes(task: str) -> Classes:
     """Return the classes that were counted. Empty where labels are not classes."""
     return {row["class"]: 100 * int(row["count"]) / int(row["test_rows"]) for row in rows("kang2023_classes") if row["task"] == task}
-
-
-def _flag(row: Mapping[str, str]) -> tuple[Fact, ...]:
-    """Return the share of a class that equals the score when rounded like it, in points."""
-    decimals = len(row["score"].partition(".")[2])
-    equal = [points for points in _classes(row["task"]).values() if f"{points:.{decimals}f}" == row["score"]]
-    return (Fact(name=EQUALS_CLASS_SHARE, value=equal[0]),) if equal else ()
 
 
 def _notes(row: Mapping[str, str]) -> list[str]:

@@ -1,8 +1,6 @@
-"""Shleifer & Rush 2020, Pre-trained Summarization Distillation: the model cards of BART and its students on
-two data sets.
+"""Shleifer & Rush 2020, Pre-trained Summarization Distillation: the model cards of BART and its students on two data sets.
 
-Every model is an arm, including the teacher. Students carry the scores of their teacher, as in a run. No
-dollars were published.
+Every model is an arm, including the teacher. Students carry the scores of their teacher, as in a run. No dollars were published.
 """
 
 from __future__ import annotations

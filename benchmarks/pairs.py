@@ -1,0 +1,82 @@
+"""Times several ways of doing the same work, in turn, on one machine.
+
+Single times on a shared machine mean little. Each round therefore times every side once, and a ratio compares two times of
+one round. The table shows the median ratio of the rounds, and the lowest and the highest.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+ROUNDS = 5
+"""Fewest rounds of a comparison."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ratio:
+    """How much faster one way of doing a piece of work is than another."""
+
+    work: str
+    """What is done, with its sizes."""
+    side: str
+    """The way that is measured."""
+    against: str
+    """The way to which it is compared."""
+    ratio: float
+    """Median over the rounds of the other way's time, divided by this way's time. Above 1 this way is faster."""
+    lowest: float
+    highest: float
+    rounds: int
+    mark: float | None = None
+    """The ratio to reach; None where there is none."""
+    same: str = ""
+    """How the outputs of both ways were compared, and what was found."""
+
+    @property
+    def reached(self) -> bool | None:
+        """Whether the mark is reached; None where there is none."""
+        return None if self.mark is None else self.ratio >= self.mark
+
+
+def in_turn(sides: Mapping[str, Callable[[], Any]], rounds: int = ROUNDS, warm_up: bool = True) -> dict[str, list[float]]:
+    """Return the seconds of each side in each round. Each side runs once before that, untimed, unless `warm_up` is false."""
+    if warm_up:
+        for run in sides.values():
+            run()
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    for _ in range(rounds):
+        for name, run in sides.items():
+            begun = time.perf_counter()
+            run()
+            seconds[name].append(time.perf_counter() - begun)
+    return seconds
+
+
+def compared(
+    seconds: Mapping[str, Sequence[float]], work: str, side: str, against: str, mark: float | None = None, same: str = ""
+) -> Ratio:
+    """Return how much faster `side` is than `against`, both keys of `seconds`."""
+    ratios = [other / own for own, other in zip(seconds[side], seconds[against], strict=True)]
+    return Ratio(
+        work=work,
+        side=side,
+        against=against,
+        ratio=statistics.median(ratios),
+        lowest=min(ratios),
+        highest=max(ratios),
+        rounds=len(ratios),
+        mark=mark,
+        same=same,
+    )
+
+
+def write(ratios: Sequence[Ratio], path: Path | None) -> None:
+    """Write the ratios as a JSON list to `path`, or to the screen."""
+    text = json.dumps([asdict(ratio) for ratio in ratios], indent=1)
+    print(text) if path is None else path.write_text(text + "\n", encoding="utf-8")

@@ -1,0 +1,88 @@
+"""Measures the start of an arm: the time from its executor to its strategy. Prints JSON.
+
+    python -m benchmarks.start                                 smoke and pegasus, five times each; two minutes
+    python -m benchmarks.start suites/smoke.yaml --times 9
+
+An arm starts as a fork of a process that has imported its libraries, or as a process of its own, in turn. Everything that the
+strategy needs is ready at the end: data, profilers and fingerprints. Models and tokenizers are loaded later.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench.contracts import no_progress
+from bench.execution import prepare
+from bench.executors.local import Local
+from bench.system import home, machine
+
+SUITES = ("suites/smoke.yaml", "suites/pegasus.yaml")
+
+PYTHON = {
+    "fork": [sys.executable, "-P", "-m"],
+    "own process": [sys.executable, "-P", "-B", "-m"],  # a command that the executor does not fork
+}
+"""Way to start -> how its command begins."""
+
+IMPORTS = "fork, imports included"
+"""The first start of a run, which waits for the imports."""
+
+
+def measured(suite: Path, times: int, cache: Path, device: str) -> dict[str, list[float]]:
+    """Return way to start -> seconds of each start, in order."""
+    with tempfile.TemporaryDirectory() as folder:
+        results = Path(folder)
+        prepared = prepare.load(suite, results=results, cache=cache, device=device, only=None, progress=no_progress)
+        prepare.fetch(prepared, no_progress)
+        arguments = [str(suite), prepared.arms[0].id, str(prepared.results), str(cache), prepared.device]
+        ways = [IMPORTS, *[way for _ in range(times) for way in PYTHON]]
+        commands = {
+            f"{i} {way}": [*PYTHON["fork" if way == IMPORTS else way], "bench.forecast.start_up", *arguments] for i, way in enumerate(ways)
+        }
+        logs = {name: results / f"{name}.log" for name in commands}
+        seconds = defaultdict[str, list[float]](list)
+        begun = time.monotonic()
+
+        def ended(name: str, status: int) -> None:
+            nonlocal begun
+            printed = logs[name].read_text(encoding="utf-8").strip()
+            if status:
+                raise SystemExit(printed or f"exit status {status}")
+            seconds[name.partition(" ")[2]].append(float(printed.splitlines()[-1]) - begun)
+            begun = time.monotonic()
+
+        Local(workers=1).run(commands, logs, ended)
+        return seconds
+
+
+def summary(seconds: list[float]) -> dict[str, Any]:
+    """Return median, range and all values."""
+    return {"median_s": statistics.median(seconds), "from_s": min(seconds), "to_s": max(seconds), "all_s": seconds}
+
+
+def main() -> None:
+    """Print the seconds of all suites."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("suites", nargs="*", type=Path, default=[Path(suite) for suite in SUITES])
+    parser.add_argument("--times", type=int, default=5)
+    parser.add_argument("--cache", type=Path, default=home.cache_folder())
+    parser.add_argument("--device", default="cpu")
+    asked = parser.parse_args()
+    found = {
+        str(suite): {way: summary(seconds) for way, seconds in measured(suite, asked.times, asked.cache.absolute(), asked.device).items()}
+        for suite in asked.suites
+    }
+    print(json.dumps({"date": f"{datetime.now(UTC):%Y-%m-%d}", "machine": machine.facts(), "start": found}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

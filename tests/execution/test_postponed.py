@@ -1,0 +1,71 @@
+"""An arm that needs what another one is making lets others go first, once, and waits the second time."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import threading
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from bench.contracts import AGAIN
+from bench.execution import worker
+from bench.execution.ledger import rows
+from tests.execution.fake_worker import SUITE, arms_of
+
+ARM = next(name for name in arms_of(Path(SUITE)) if ".annotate.4usd" in name)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
+    """Results of an arm that nobody disturbed."""
+    results = tmp_path_factory.mktemp("undisturbed")
+    run(results, cache)
+    return results
+
+
+def run(results: Path, cache: Path) -> None:
+    worker.main([SUITE, ARM, str(results), str(cache), "cpu"])
+
+
+def charges(results: Path) -> list[object]:
+    exact = [row for row in rows(results / ARM) if row["row"] == "charge" and row["unit"] in ("FLOP", "label")]
+    return [(row["phase"], row["unit"], row["quantity"]) for row in exact]
+
+
+def test_it_leaves_nothing_behind_the_first_time_and_ends_as_if_undisturbed(undisturbed: Path, cache: Path, tmp_path: Path) -> None:
+    made = sorted(path.parent.relative_to(undisturbed) for path in undisturbed.glob("store/*/*/bill.json"))
+    with ExitStack() as held:
+        for key in made:
+            (tmp_path / key).parent.mkdir(parents=True, exist_ok=True)
+            fcntl.flock(held.enter_context((tmp_path / f"{key}.lock").open("w")), fcntl.LOCK_EX)
+        with pytest.raises(SystemExit) as asked:
+            run(tmp_path, cache)
+        assert asked.value.code == AGAIN
+        assert not (tmp_path / ARM / "ledger.jsonl").exists()
+        assert not (tmp_path / ARM / "outcome.json").exists()
+        waiting = threading.Event()
+
+        def release() -> None:
+            while "waiting" not in json.loads((tmp_path / ARM / "progress.json").read_text())["what"]:
+                time.sleep(0.01)
+            waiting.set()
+            held.close()
+
+        (tmp_path / ARM / "progress.json").write_text('{"what": ""}')
+        other = threading.Thread(target=release)
+        other.start()
+        run(tmp_path, cache)
+        other.join()
+    assert waiting.is_set()
+    assert json.loads((tmp_path / ARM / "outcome.json").read_text())["status"] == "done"
+    assert charges(tmp_path) == charges(undisturbed)
+    assert not list((tmp_path / ARM).glob("ledger.attempt-*"))
