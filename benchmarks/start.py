@@ -10,20 +10,18 @@ strategy needs is ready at the end: data, profilers and fingerprints. Models and
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 import tempfile
 import time
 from collections import defaultdict
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from bench.contracts import no_progress
 from bench.execution import prepare
 from bench.executors.local import Local
-from bench.system import home, machine
+from bench.system import home
+from benchmarks.pairs import ROUNDS, Ratio, compared, write
 
 SUITES = ("suites/smoke.yaml", "suites/pegasus.yaml")
 
@@ -32,6 +30,9 @@ PYTHON = {
     "own process": [sys.executable, "-P", "-B", "-m"],  # a command that the executor does not fork
 }
 """Way to start -> how its command begins."""
+
+MOST_S = 1.0
+"""Seconds that a start may take."""
 
 IMPORTS = "fork, imports included"
 """The first start of a run, which waits for the imports."""
@@ -64,24 +65,25 @@ def measured(suite: Path, times: int, cache: Path, device: str) -> dict[str, lis
         return seconds
 
 
-def summary(seconds: list[float]) -> dict[str, Any]:
-    """Return median, range and all values."""
-    return {"median_s": statistics.median(seconds), "from_s": min(seconds), "to_s": max(seconds), "all_s": seconds}
+def ratio(suite: Path, seconds: dict[str, list[float]]) -> Ratio:
+    """Return how much faster a fork starts. The mark is one second."""
+    median, own = (statistics.median(seconds[way]) for way in PYTHON)
+    work = f"start of an arm of {suite.stem}: {median:.2f} s, {max(seconds['fork']):.2f} s at most, against {own:.1f} s"
+    same = f"{seconds[IMPORTS][0]:.1f} s before the first one of a run"
+    return compared(seconds, work, *PYTHON, mark=own / MOST_S, same=same)
 
 
 def main() -> None:
-    """Print the seconds of all suites."""
+    """Print the ratios of all suites."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("suites", nargs="*", type=Path, default=[Path(suite) for suite in SUITES])
-    parser.add_argument("--times", type=int, default=5)
+    parser.add_argument("--times", type=int, default=ROUNDS)
     parser.add_argument("--cache", type=Path, default=home.cache_folder())
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
-    found = {
-        str(suite): {way: summary(seconds) for way, seconds in measured(suite, asked.times, asked.cache.absolute(), asked.device).items()}
-        for suite in asked.suites
-    }
-    print(json.dumps({"date": f"{datetime.now(UTC):%Y-%m-%d}", "machine": machine.facts(), "start": found}, indent=1))
+    found = [ratio(suite, measured(suite, asked.times, asked.cache.absolute(), asked.device)) for suite in asked.suites]
+    write(found, asked.out)
 
 
 if __name__ == "__main__":

@@ -47,8 +47,13 @@ class Part(BaseModel):
 
         Settings that are None are left out, and so are those of `added` at their defaults.
         """
-        young = {name for name in self.added if getattr(self, name) == type(self).model_fields[name].default}
-        return self.model_dump(mode="json", exclude_none=True, exclude=young) | self._known_as
+        return self.model_dump(mode="json", exclude_none=True, exclude=self._young()) | self._known_as
+
+    def _young(self) -> dict[str, Any]:
+        """Return the settings of `added` that have their defaults, also those of parts within this one, as pydantic's `exclude`."""
+        found: dict[str, Any] = {name: True for name in self.added if getattr(self, name) == type(self).model_fields[name].default}
+        inner = {name: value._young() for name in type(self).model_fields if isinstance(value := getattr(self, name), Part)}
+        return found | {name: young for name, young in inner.items() if young}
 
 
 @dataclass(frozen=True)

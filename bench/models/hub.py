@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from pydantic import Field
@@ -36,7 +37,7 @@ class Hub(Checkpoint):
         return self.model
 
     def folder(self, cache: Path) -> Path:
-        from bench.training.model_folder import check_folder, weight_files
+        from bench.training.model_folder import check_folder
 
         if copy := folder_of(self.model, MODELS):
             return check_folder(copy)
@@ -47,15 +48,22 @@ class Hub(Checkpoint):
             )
         lacking = [missing_from(MODELS)]
         for place in (hub_cache(), cache / "hub"):
-            if (snapshot := snapshot_of("model", self.model, self.revision, place, FILES)) is None:
-                lacking.append(f"not in {place}")
-                continue
             try:
-                weight_files(check_folder(snapshot))  # raises where a shard is missing
-                return snapshot
+                return check_folder(self._cached(place, self.revision))
             except CheckpointError as error:
                 lacking.append(str(error))
         return check_folder(self._download(cache / "hub", self.revision, "; ".join(lacking)))
+
+    def _cached(self, place: Path, revision: str) -> Path:
+        """Return the snapshot in a cache. Raises CheckpointError where the cache lacks it, or a shard of its weights."""
+        snapshot = snapshot_of("model", self.model, revision, place, FILES)
+        if snapshot is None:
+            raise CheckpointError(f"not in {place}")
+        for index in snapshot.glob("*.safetensors.index.json"):
+            for shard in sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())):
+                if not (snapshot / shard).exists():
+                    raise CheckpointError(f"{snapshot}: {shard} is missing")
+        return snapshot
 
     def _download(self, cache: Path, revision: str, lacking: str) -> Path:
         from huggingface_hub import HfApi, snapshot_download

@@ -195,10 +195,9 @@ def _threads() -> int:
 
 
 def _redirect_output(log: str) -> None:
-    file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    for output in (1, 2):
-        os.dup2(file, output)
-    os.close(file)
+    with Path(log).open("ab") as file:
+        for output in (1, 2):
+            os.dup2(file.fileno(), output)
 
 
 def _run(command: Sequence[str], here: bool) -> None:

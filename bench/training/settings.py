@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -54,6 +54,8 @@ class Lora(Part):
 
 class Tuning(Part):
     """Settings of one training. The defaults suit small T5 models and a few hundred to a few thousand examples."""
+
+    added: ClassVar[tuple[str, ...]] = ("cache_encoder",)
 
     epochs: int = Field(default=3, ge=1)
     """Number of times that every example is seen."""
@@ -116,8 +118,9 @@ class Tuning(Part):
         return self.cache_encoder and self.freeze == "encoder" and self.dropout == 0
 
     def identity(self) -> dict[str, Any]:
-        """See Part.identity. `cache_encoder` counts only where it changes something."""
-        return {name: value for name, value in super().identity().items() if name != "cache_encoder" or self.encodes_once}
+        """See Part.identity. `cache_encoder` counts where it changes something: states that are kept."""
+        same = {name: value for name, value in super().identity().items() if name != "cache_encoder"}
+        return same | ({"cache_encoder": True} if self.encodes_once else {})
 
     @property
     def rank(self) -> int:
