@@ -24,6 +24,7 @@ _BASES: tuple[type[Part], ...] = (
     contracts.Profiler,
     contracts.Checkpoint,
     contracts.Text,
+    contracts.Engine,
     contracts.Executor,
 )
 SHELVES: dict[str, type[Part]] = {base.shelf: base for base in _BASES}

@@ -26,6 +26,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from bench.contracts import Decoding, Precision, Unmetered
+from bench.engines.torch import TorchModel
 from bench.errors import MeasureError
 from bench.forecast.memory import Architecture, Generation, Kernels, SequenceLengths, TrainingStep, Workload, find, peak
 from bench.forecast.memory.model import with_dropout
@@ -33,7 +34,6 @@ from bench.system import machine
 from bench.training.batches import Encoded
 from bench.training.checkpoints import head_is_tied, model_class, untie, with_one_gelu
 from bench.training.flops import flop_model
-from bench.training.generation import generate_batch, generation_config
 from bench.training.loop import Planned, train
 from bench.training.objectives import LabelObjective
 from bench.training.settings import Lora, Tuning
@@ -136,9 +136,9 @@ def generate(architecture: Architecture, case: Case, device: str, mark: Callable
     model = with_one_gelu(real_model(architecture, 0.0)).to(device).eval()
     sources = [(5,) * (case.lengths.source - (i > 0)) for i in range(case.batch)]
     model.generation_config.eos_token_id = [model.config.eos_token_id]  # as `models.load` leaves it
-    config = generation_config(model, Decoding(beams=case.beams), case.lengths.target, case.lengths.target)
+    engine = TorchModel(model, _Mute(), decoding=Decoding(beams=case.beams), precision=case.precision, device=device)
     mark()
-    generate_batch(model, _Mute(), sources, config, case.precision, device)
+    engine.generate(sources, case.lengths.target, case.lengths.target)
 
 
 class _Mute:

@@ -1,7 +1,7 @@
 """Everything that the author of a part needs.
 
 A part is a file on a shelf (`tasks/`, `strategies/`, `metrics/`, `profilers/`, `models/`, `texts/`,
-`executors/`). The file holds one class, derived from one of the bases below. It is found by its file name;
+`engines/`, `executors/`). The file holds one class, derived from one of the bases below. It is found by its file name;
 adding it changes no other file.
 
 A part is a frozen, strict value. Its fields are its settings, documented under the field, with the unit in
@@ -25,6 +25,7 @@ from bench.contracts.bases import (
     Text,
     TokenMetric,
 )
+from bench.contracts.engine import Engine, LoadedModel, Output
 from bench.contracts.meters import ENERGY, FLOPS, ITEMS, METERS, WALL, Limit, Meter
 from bench.contracts.normal_form import Form, is_blank, nfkc_form, normal_form
 from bench.contracts.part import POOL, Compact, ContentPath, Decoding, Layers, ModelLabel, Names, Part, Precision, TextLabel, paths_used
@@ -69,6 +70,7 @@ __all__ = [
     "ContentPath",
     "Decoding",
     "Direction",
+    "Engine",
     "Example",
     "Executor",
     "Fact",
@@ -77,12 +79,14 @@ __all__ = [
     "Job",
     "Layers",
     "Limit",
+    "LoadedModel",
     "Meter",
     "Metric",
     "ModelLabel",
     "Names",
     "Network",
     "Outcome",
+    "Output",
     "OutputLengths",
     "PaidBy",
     "Part",

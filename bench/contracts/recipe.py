@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, TypeVar
 
+from bench.contracts.engine import Engine
 from bench.contracts.meters import Limit
 from bench.contracts.part import Part
 from bench.contracts.values import Example, Progress, fingerprint
@@ -98,7 +99,8 @@ class Recipe(ABC):
 
     def identity(self) -> dict[str, Any]:
         """Return everything that decides the outcome, as JSON."""
-        fields = {f.name: identify(getattr(self, f.name)) for f in dataclasses.fields(self)}
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        fields = {name: identify(value) for name, value in values.items() if not isinstance(value, Engine) or value.in_keys}
         return {"recipe": type(self).__name__, "version": self.version, **fields}
 
     @abstractmethod

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from bench.contracts.bases import Checkpoint, Task
+from bench.contracts.engine import Engine
 from bench.contracts.part import Compact, Decoding, ModelLabel, Part, Precision, TextLabel
 from bench.contracts.phases import Phase
 from bench.contracts.recipe import R, Recipe
@@ -25,6 +26,7 @@ class Job(ABC):
     large: Checkpoint
     compact: Compact
     decoding: Decoding
+    engine: Engine
     precision: Precision
     budget_usd: float
 

@@ -5,9 +5,11 @@ All of this work is done by recipes, so that a forecast can request the same one
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
 
 from bench.contracts import BuildContext, Example, Fact, Form, Outcome, Phase, Recipe, Score, Splits, TokenMetric
 from bench.errors import BenchError
@@ -20,6 +22,8 @@ from bench.training.likelihood import LogProbs, References
 from bench.training.recipes import ModelRecipe, Pretrained
 from bench.training.speed import InferenceSpeed
 from bench.training.text_coverage import comparison_form
+
+Known = TypeVar("Known")
 
 TIMED_DOCUMENTS, TIMED_ROUNDS = 16, 3
 """Number of documents on which inference is timed, and number of repetitions."""
@@ -68,6 +72,10 @@ class Evaluation:
         rules = self.arm.task.trivial_rules(self.job.start_labels())
         return made | {f"floor: {name}": [rule(document.source) for document in self._documents] for name, rule in rules.items()}
 
+    def output_log_probs(self) -> dict[str, list[float]]:
+        """Return subject -> log-probability of each output on the test documents, where the artifact has them."""
+        return self._artifact_facts(Predictions.log_probs)
+
     def log_probs(self) -> dict[str, LogProbs]:
         """Return subject -> log-probability of each token of the references.
 
@@ -104,10 +112,21 @@ class Evaluation:
 
     def facts(self, context: BuildContext) -> tuple[Fact, ...]:
         """Return the sizes of the models, and milliseconds and FLOPs per example of the large and the compact
-        model."""
+        model, and the share of outputs on which the engine agrees with its reference."""
         sizes = {name: count_parameters(load(model.folder(context))[0]) for name, model in self.models.items()}
         speed: tuple[Fact, ...] = self.job.read(self.job.make(self._speed, Phase.EVALUATION))
-        return (*(Fact(name=f"{name}_parameters", value=size, unit="parameters") for name, size in sizes.items()), *speed)
+        agreements = self._artifact_facts(Predictions.agreement)
+        return (
+            *(Fact(name=f"{name}_parameters", value=size, unit="parameters") for name, size in sizes.items()),
+            *(Fact(name=f"{name}_agreement", value=share, unit="share") for name, share in agreements.items()),
+            *speed,
+        )
+
+    def _artifact_facts(self, read: Callable[[Predictions, Path], Known | None]) -> dict[str, Known]:
+        """Return subject -> what the artifact of its outputs holds beside the texts, where it does."""
+        recipes = {name: recipe for name, recipe in self._answers.items() if isinstance(recipe, Predictions)}
+        found = {name: read(recipe, self.job.context.artifact(recipe)) for name, recipe in recipes.items()}
+        return {name: value for name, value in found.items() if value is not None}
 
     @cached_property
     def _documents(self) -> tuple[Example, ...]:
@@ -137,4 +156,5 @@ class Evaluation:
             rounds=TIMED_ROUNDS,
             precision=self.job.precision,
             decoding=self.job.decoding,
+            engine=self.job.engine,
         )

@@ -74,6 +74,7 @@ class ArmJob(Job):
         self.task, self.unlabelled, self.dev = arm.task, splits.unlabelled, splits.dev
         self.large, self.compact = suite.large, arm.cell.strategy.compact or suite.spec.compact
         self.decoding, self.precision, self.budget_usd = suite.spec.decoding, suite.spec.precision, arm.budget_usd
+        self.engine = suite.engine
         self._facts: dict[str, Fact] = {}
         self._suite, self._seed, self._train = suite.spec, arm.seed, splits.train
         self._models, self._texts, self._task_label = suite.models, suite.texts, arm.task_label

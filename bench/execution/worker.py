@@ -79,7 +79,7 @@ def run(suite_path: Path, arm_id: str, results: Path, cache: Path, device: str) 
         evaluation = Evaluation(suite=loaded, arm=arm, splits=splits, job=job, outcome=outcome)
         predictions = evaluation.predictions()
         scores = evaluation.scores(predictions, evaluation.log_probs())
-        _write_predictions(folder / "predictions.jsonl", splits.test, predictions, scores)
+        _write_predictions(folder / "predictions.jsonl", splits.test, predictions, scores, evaluation.output_log_probs())
         facts: tuple[Fact, ...] = (*job.facts, *outcome.facts, *evaluation.facts(store.context))
         for subject, found in scores.items():
             for score in found:
@@ -129,9 +129,13 @@ def prepare_arm(
 
 
 def _write_predictions(
-    path: Path, examples: Sequence[Example], predictions: Mapping[str, Sequence[str]], scores: Mapping[str, Sequence[Score]]
+    path: Path,
+    examples: Sequence[Example],
+    predictions: Mapping[str, Sequence[str]],
+    scores: Mapping[str, Sequence[Score]],
+    log_probs: Mapping[str, Sequence[float]],
 ) -> None:
-    """Write one line per test document: the outputs of all subjects, and their scores."""
+    """Write one line per test document: the outputs of all subjects, their log-probabilities where known, and their scores."""
     with atomic_write(path) as part, part.open("w", encoding="utf-8") as lines:
         for i, example in enumerate(examples):
             row = {
@@ -139,6 +143,7 @@ def _write_predictions(
                 "source": example.source,
                 "reference": example.target,
                 "predictions": {subject: outputs[i] for subject, outputs in predictions.items()},
+                "log_probs": {subject: found[i] for subject, found in log_probs.items()},
                 "scores": {s: {x.name: x.per_example[i] for x in found if x.per_example} for s, found in scores.items()},
             }
             lines.write(json.dumps(row) + "\n")

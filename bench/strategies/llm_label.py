@@ -107,6 +107,7 @@ class LlmLabel(Strategy):
             prefix="",
             max_target_tokens=self.sampling.max_tokens,
             decoding=job.decoding.model_copy(update={"beams": 1}),
+            engine=job.engine,
             precision=job.precision,
             **asked,
         )

@@ -100,6 +100,7 @@ def _arm(suite: Suite, label: str, task: Task, cell: Cell, budget: float, seed: 
         "metrics": {name: describe(metric) for name, metric in suite.metrics.items()},
         "profilers": {name: describe(profiler) for name, profiler in suite.profilers.items()},
         "named": {f"{names.under}/{label}": describe(part) for names, label, part in named(suite, cell.strategy)},
+        **({"engine": describe(suite.engine)} if suite.engine.in_keys else {}),
         **spec.model_dump(mode="json", include=DECIDE, exclude_none=True),
     }
     digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:8]

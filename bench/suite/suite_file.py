@@ -9,7 +9,22 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 
 from bench import registry
-from bench.contracts import ITEMS, METERS, POOL, Checkpoint, Compact, Decoding, Metric, Part, Precision, Profiler, Strategy, Task, Text
+from bench.contracts import (
+    ITEMS,
+    METERS,
+    POOL,
+    Checkpoint,
+    Compact,
+    Decoding,
+    Engine,
+    Metric,
+    Part,
+    Precision,
+    Profiler,
+    Strategy,
+    Task,
+    Text,
+)
 from bench.contracts.part import names_used
 from bench.errors import SuiteError
 from bench.suite import parse_yaml
@@ -73,6 +88,8 @@ class SuiteText(Part):
     and CPUs with bf16 hardware, and many times slower on other CPUs; a run then warns before it begins."""
     decoding: Decoding = Decoding()
     """Settings of generation."""
+    engine: Use = Use(use="torch")
+    """Part from `engines/`, with which all models of the suite generate text."""
     metrics: dict[Label, Use] = Field(default={"rouge": Use(use="rouge")}, min_length=1)
     """LABEL -> part from `metrics/`."""
     rank_by: str = "rouge2"
@@ -104,6 +121,7 @@ class Suite:
     profilers: dict[str, Profiler]
     models: dict[str, Checkpoint]
     texts: dict[str, Text]
+    engine: Engine
 
 
 def read(path: Path) -> Suite:
@@ -119,6 +137,7 @@ def read(path: Path) -> Suite:
     builder, raw = Builder(parsed), parsed.value if isinstance(parsed.value, dict) else {}
     spec = builder.build(SuiteText, parsed.value, ())
     large = builder.part("models", raw.get("large"), ("large",))
+    engine = builder.part("engines", raw.get("engine", {"use": "torch"}), ("engine",))
     shelves = {shelf: builder.shelf(shelf, raw.get(shelf), shelf) for shelf in ("tasks", "models", "texts", "metrics", "profilers")}
     strategies = raw.get("strategies")
     cells = tuple(
@@ -133,9 +152,9 @@ def read(path: Path) -> Suite:
         _check_prices(builder, spec)
         _check_metrics(builder, spec, shelves["metrics"])
         _check_names(builder, spec, cells)
-    if builder.text.faults or spec is None or not isinstance(large, Checkpoint):
+    if builder.text.faults or spec is None or not isinstance(large, Checkpoint) or not isinstance(engine, Engine):
         raise SuiteError([f"{path}:{line}: {fault}" for line, fault in sorted(dict.fromkeys(builder.text.faults))])
-    return Suite(text=text, spec=spec, large=large, cells=cells, **shelves)
+    return Suite(text=text, spec=spec, large=large, cells=cells, engine=engine, **shelves)
 
 
 def _check_prices(builder: Builder, spec: SuiteText) -> None:

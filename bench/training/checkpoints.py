@@ -105,8 +105,18 @@ def load(folder: Path, dropout: float | None = None) -> tuple[Any, Any]:
         raise CheckpointError(f"{folder}: the sinusoidal positions differ from the formula")
     tokenizer = load_tokenizer(folder)
     _write_down(model, tokenizer)
-    _keep_only_starts_and_ends(model, tokenizer)
+    model.generation_config = _starts_and_ends(model.generation_config, model.config, tokenizer)
     return with_one_gelu(model).eval(), tokenizer
+
+
+def read_generation_config(folder: Path) -> Any:
+    """Return the start and end tokens of a checked folder as `load` sets them, without reading weights."""
+    from transformers import GenerationConfig
+
+    config, tokenizer = read_config(folder), load_tokenizer(folder)
+    written = (folder / "generation_config.json").exists()
+    given = GenerationConfig.from_pretrained(folder, local_files_only=True) if written else GenerationConfig.from_model_config(config)
+    return _starts_and_ends(given, config, tokenizer)
 
 
 def save(model: Any, tokenizer: Any, folder: Path) -> None:
@@ -160,16 +170,17 @@ def are_sinusoids(weight: torch.Tensor) -> bool:
     return weight.ndim == 2 and torch.allclose(weight, sinusoids(*weight.shape), atol=1e-4)
 
 
-def _keep_only_starts_and_ends(model: Any, tokenizer: Any) -> None:
+def _starts_and_ends(given: Any, config: Any, tokenizer: Any) -> Any:
+    """Return the generation settings `given` without anything but the start and end tokens."""
     from transformers import GenerationConfig
 
-    kept = {name: getattr(model.generation_config, name, None) for name in STARTS_AND_ENDS}
+    kept = {name: getattr(given, name, None) for name in STARTS_AND_ENDS}
     for name in ("decoder_start_token_id", "pad_token_id"):
         if kept[name] is None:
-            kept[name] = getattr(model.config, name, None)
+            kept[name] = getattr(config, name, None)
     end = kept["eos_token_id"]  # training ends an output with the tokenizer's end token, so that one counts beside the checkpoint's
     kept["eos_token_id"] = list(dict.fromkeys([*([end] if isinstance(end, int) else end or []), tokenizer.eos_token_id]))
-    model.generation_config = GenerationConfig(**{name: value for name, value in kept.items() if value is not None})
+    return GenerationConfig(**{name: value for name, value in kept.items() if value is not None})
 
 
 @contextmanager

@@ -5,22 +5,40 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Iterator
+import operator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
-from bench.contracts import Activity, Batch, BuildContext, Decoding, Example, Job, OutputLengths, Precision, Recipe
+from bench.contracts import (
+    Activity,
+    Batch,
+    BuildContext,
+    Decoding,
+    Engine,
+    Example,
+    Job,
+    LoadedModel,
+    Output,
+    OutputLengths,
+    Precision,
+    Recipe,
+)
 from bench.errors import FIRST_DOES_NOT_FIT, OverBudget
 from bench.training.batches import encode_sources
 from bench.training.calibration import sample, smaller_batch
-from bench.training.checkpoints import load
-from bench.training.generation import Output, generate, reached
+from bench.training.generation import generate, reached
 from bench.training.output_lengths import expected_longest, label_lengths
 from bench.training.recipes import ModelRecipe, as_the_task_says, write_json
 
 CALIBRATION_BATCHES = 3
 """Batches that a calibration generates."""
+
+COMPARED = 64
+"""Documents whose outputs are compared with those of the reference engine."""
+
+PREDICTIONS, LOG_PROBS, AGREEMENT = "predictions.json", "output_log_probs.json", "agreement.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +54,7 @@ class Outputs(Recipe):
     max_source_tokens: int
     max_target_tokens: int
     decoding: Decoding
+    engine: Engine
     precision: Precision
     min_target_tokens: int = field(default=0, kw_only=True)
     """Smallest number of tokens in an output. Above 0 only in a calibration."""
@@ -43,7 +62,7 @@ class Outputs(Recipe):
     @classmethod
     def of(cls, job: Job, model: ModelRecipe, examples: tuple[Example, ...]) -> Self:
         """Build the recipe with the settings of the job's task and suite."""
-        return cls(model=model, examples=examples, decoding=job.decoding, **as_the_task_says(job))
+        return cls(model=model, examples=examples, decoding=job.decoding, engine=job.engine, **as_the_task_says(job))
 
     def forecast_flops(self, context: BuildContext) -> float:
         """Return an upper bound: every output is as long as allowed."""
@@ -65,8 +84,8 @@ class Outputs(Recipe):
 
     def batches(self, context: BuildContext) -> tuple[Batch, ...]:
         longest = max(map(len, self.sources(context)), default=0)
-        if not longest:
-            return ()
+        if not longest or self.engine.reference() is not None:
+            return ()  # the memory of torch alone is forecast
         size = self.decoding.batch_size
         return (
             Batch(
@@ -105,22 +124,30 @@ class Outputs(Recipe):
         folder = self.model.tokenizer_folder(context.cache, self.max_source_tokens, self.max_target_tokens)
         return encode_sources(folder, self.examples, self.prefix, self.max_source_tokens)
 
-    def _network(self, context: BuildContext) -> tuple[Any, Any]:
-        """Return the model and the tokenizer that generate."""
-        return load(self.model.folder(context))
+    def extra_ends(self, context: BuildContext) -> tuple[int, ...]:  # noqa: ARG002
+        """Return tokens that end an output beside those of the model."""
+        return ()
 
-    def _generate(self, context: BuildContext) -> Iterator[tuple[int, Output]]:
-        """Yield (position of the document, output) in the order in which outputs are made."""
-        network, tokenizer = self._network(context)
-        return generate(
-            network.to(context.device),
-            tokenizer,
-            self.sources(context),
-            max_target_tokens=self.max_target_tokens,
-            min_target_tokens=self.min_target_tokens,
+    def _loaded(self, sources: Sequence[Sequence[int]], context: BuildContext) -> LoadedModel:
+        return self.engine.load(
+            self.model.folder(context),
+            sources,
             decoding=self.decoding,
             precision=self.precision,
             device=context.device,
+            cache=context.cache,
+            ends=self.extra_ends(context),
+        )
+
+    def _generate(self, context: BuildContext) -> Iterator[tuple[int, Output]]:
+        """Yield (position of the document, output) in the order in which outputs are made."""
+        sources = self.sources(context)
+        return generate(
+            self._loaded(sources, context),
+            sources,
+            max_target_tokens=self.max_target_tokens,
+            min_target_tokens=self.min_target_tokens,
+            decoding=self.decoding,
             flops=self.model.flop_model(context.cache),
             usage=context.usage,
             progress=context.progress,
@@ -159,15 +186,38 @@ class PseudoLabels(Outputs):
 
 @dataclass(frozen=True)
 class Predictions(Outputs):
-    """A model's outputs for documents, in the documents' order, to be scored."""
+    """A model's outputs for documents, in the documents' order, to be scored, and the log-probability of each."""
 
     def make(self, folder: Path, context: BuildContext) -> None:
-        outputs = dict(self._generate(context))
-        write_json(folder / "predictions.json", [outputs[i].text for i in range(len(self.examples))])
+        outputs = [output for _, output in sorted(self._generate(context), key=operator.itemgetter(0))]
+        write_json(folder / PREDICTIONS, [output.text for output in outputs])
+        write_json(folder / LOG_PROBS, [round(output.log_prob, 6) for output in outputs])
+        if (reference := self.engine.reference()) is not None:
+            write_json(folder / AGREEMENT, {"share": self._agreement(outputs, reference, context)})
+
+    def _agreement(self, outputs: Sequence[Output], reference: Engine, context: BuildContext) -> float:
+        """Return the share of equal outputs on the first documents, where the other engine runs in fp32."""
+        sources = self.sources(context)[:COMPARED]
+        exact = replace(self, engine=reference, precision="fp32")._loaded(sources, context)
+        size = self.decoding.batch_size
+        starts = range(0, len(sources), size)
+        expected = [one for at in starts for one in exact.generate(sources[at : at + size], self.max_target_tokens)]
+        equal = [one.text == other.text for one, other in zip(outputs, expected, strict=False)]
+        return sum(equal) / max(1, len(equal))
 
     def read(self, folder: Path) -> list[str]:
-        predictions: list[str] = json.loads((folder / "predictions.json").read_text(encoding="utf-8"))
+        predictions: list[str] = json.loads((folder / PREDICTIONS).read_text(encoding="utf-8"))
         return predictions
+
+    def agreement(self, folder: Path) -> float | None:
+        """Return the share of outputs that the reference engine writes too. None: the engine is the reference."""
+        path = folder / AGREEMENT
+        return float(json.loads(path.read_text(encoding="utf-8"))["share"]) if path.exists() else None
+
+    def log_probs(self, folder: Path) -> list[float] | None:
+        """Return the log-probability of each output. None: an earlier version made the artifact, without them."""
+        path = folder / LOG_PROBS
+        return list(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
 
 
 def own_words(document: str, count: int) -> str:

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from bench.contracts import Activity, BuildContext, Checkpoint, Example, Recipe
 from bench.errors import FIRST_DOES_NOT_FIT, CheckpointError, OverBudget
@@ -146,15 +146,15 @@ class PromptedLabels(Outputs):
         self.model.tokenizer_folder(context.cache, max(map(len, sources), default=0), self.max_target_tokens)
         return sources
 
-    def _network(self, context: BuildContext) -> tuple[Any, Any]:
-        network, tokenizer = super()._network(context)
+    def extra_ends(self, context: BuildContext) -> tuple[int, ...]:
+        """Return the tokens with a newline, unless the model writes thoughts or may answer in several lines."""
+        tokenizer = load_tokenizer(self.model.tokenizer_folder(context.cache, 0))
         limit = self.sampling.max_thought_tokens
         thinks = may_think(tokenizer) if limit is None else limit > 0
-        if self.prompt.stop_at_newline and not thinks:
-            end, texts = network.generation_config.eos_token_id, tokenizer.batch_decode([[token] for token in range(len(tokenizer))])
-            newlines = [token for token, text in enumerate(texts) if "\n" in text]
-            network.generation_config.eos_token_id = [*(end if isinstance(end, list) else [end]), *newlines]
-        return network, tokenizer
+        if not self.prompt.stop_at_newline or thinks:
+            return ()
+        texts = tokenizer.batch_decode([[token] for token in range(len(tokenizer))])
+        return tuple(token for token, text in enumerate(texts) if "\n" in text)
 
     def read(self, folder: Path) -> Labelling:
         return _read(folder)

@@ -14,10 +14,9 @@ from typing import Any, ClassVar, Self
 
 import torch
 
-from bench.contracts import Activity, Batch, BuildContext, Decoding, Fact, Precision, Recipe
+from bench.contracts import Activity, Batch, BuildContext, Decoding, Engine, Fact, LoadedModel, Precision, Recipe
 from bench.training.calibration import smaller_batch
-from bench.training.checkpoints import load
-from bench.training.generation import generate_batch, generation_config
+from bench.training.checkpoints import load_tokenizer
 from bench.training.recipes import ModelRecipe, write_json
 
 
@@ -44,12 +43,18 @@ class InferenceSpeed(Recipe):
     """Number of rounds that are counted."""
     precision: Precision
     decoding: Decoding
+    engine: Engine
 
     def forecast_flops(self, context: BuildContext) -> float:
         return (self.rounds + 1) * self.documents * math.fsum(self._flops(context))
 
     def batches(self, context: BuildContext) -> tuple[Batch, ...]:  # noqa: ARG002
-        """Return one batch of each model. Both models are loaded while one of them generates."""
+        """Return one batch of each model. Both models are loaded while one of them generates.
+
+        Return none where the engine is not torch, whose memory alone is forecast.
+        """
+        if self.engine.reference() is not None:
+            return ()
         one, other = (
             Batch(
                 network=model,
@@ -84,14 +89,14 @@ class InferenceSpeed(Recipe):
         return tuple(Fact(name=name, value=value, unit="ms" if name.endswith("_ms") else "FLOP") for name, value in speed.items())
 
     def _runs(self, context: BuildContext) -> list[Callable[[], None]]:
-        models = [load(recipe.folder(context)) for recipe in (self.large, self.student)]
-        sources = _random_documents([tokenizer for _, tokenizer in models], self.documents, self.source_tokens)
-        return [functools.partial(self._run, model.to(context.device), tokenizer, sources, context.device) for model, tokenizer in models]
+        folders = [recipe.folder(context) for recipe in (self.large, self.student)]
+        sources = _random_documents([load_tokenizer(folder) for folder in folders], self.documents, self.source_tokens)
+        settings: Any = {"decoding": self.decoding, "precision": self.precision, "device": context.device, "cache": context.cache}
+        return [functools.partial(self._run, self.engine.load(folder, sources, **settings), sources) for folder in folders]
 
-    def _run(self, model: Any, tokenizer: Any, sources: list[list[int]], device: str) -> None:
-        config = generation_config(model, self.decoding, self.target_tokens, self.target_tokens)
+    def _run(self, model: LoadedModel, sources: list[list[int]]) -> None:
         for at in range(0, len(sources), self.decoding.batch_size):
-            generate_batch(model, tokenizer, sources[at : at + self.decoding.batch_size], config, self.precision, device)
+            model.generate(sources[at : at + self.decoding.batch_size], self.target_tokens, self.target_tokens)
 
     def _flops(self, context: BuildContext) -> tuple[float, float]:
         """Return the FLOPs of generating one answer, of the large model and the student."""

@@ -81,7 +81,7 @@ def test_an_example_without_a_score_is_null_for_the_worker_and_missing_for_who_r
     documents = [Example(str(place), "a document", label) for place, label in enumerate(["a cat sat", empty, "two dogs ran"])]
     outputs = ["a cat sat", empty, "a bird"]
     found = metric.score(outputs, [document.target or "" for document in documents])
-    worker._write_predictions(tmp_path / "predictions.jsonl", documents, {"student": outputs}, {"student": found})
+    worker._write_predictions(tmp_path / "predictions.jsonl", documents, {"student": outputs}, {"student": found}, {})
     rows = [json.loads(line) for line in (tmp_path / "predictions.jsonl").read_text(encoding="utf-8").splitlines()]
     assert set(rows[1]["scores"]["student"].values()) == {None}
     kept = examples.read(tmp_path / "predictions.jsonl")

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from bench.contracts import Decoding
+from bench.engines.torch import TorchModel
 from bench.errors import CheckpointError
 from bench.models import flan_t5_small
 from bench.models.flan_t5_small import PACKAGE, FlanT5Small
 from bench.training.batches import pad
 from bench.training.checkpoints import count_parameters, head_is_tied, load
-from bench.training.generation import generate_batch, generation_config
 
 installed = pytest.mark.skipif(find_spec(PACKAGE) is None, reason=f"{PACKAGE} is not installed: {flan_t5_small.INSTALL}")
 
@@ -38,7 +38,8 @@ def test_it_has_learnt_to_write(folder):
     """Random weights, or an output layer overwritten by the embedding, would not get at the point, nor to an end."""
     model, tokenizer = load(folder)
     source = "summarize: The dog chased the red ball across the garden until the ball fell into the river."
-    output = generate_batch(model, tokenizer, [tokenizer(source).input_ids], generation_config(model, Decoding(), 12), "fp32", "cpu")[0]
+    engine = TorchModel(model, tokenizer, decoding=Decoding(), precision="fp32", device="cpu")
+    output = engine.generate([tokenizer(source).input_ids], 12)[0]
     assert "ball" in output.text
     assert output.tokens < 12
 

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from bench.contracts import Decoding
+from bench.engines.torch import TorchModel
 from bench.errors import CheckpointError
 from bench.models import smollm2
 from bench.models.smollm2 import INSTALL, PACKAGE, SmolLM2
 from bench.training.checkpoints import count_parameters, head_is_tied, load
-from bench.training.generation import generate_batch, generation_config
 
 installed = pytest.mark.skipif(not (find_spec(PACKAGE) and find_spec("gguf")), reason=f"not installed: {INSTALL}")
 
@@ -39,7 +39,8 @@ def test_it_answers_a_question_and_ends(model_and_tokenizer):
     model, tokenizer = model_and_tokenizer
     chat = [{"role": "user", "content": "What is the capital of France? Answer in one sentence."}]
     source = tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=False)
-    output = generate_batch(model, tokenizer, [source], generation_config(model, Decoding(), 40), "fp32", "cpu")[0]
+    engine = TorchModel(model, tokenizer, decoding=Decoding(), precision="fp32", device="cpu")
+    output = engine.generate([source], 40)[0]
     assert output.text == "The capital of France is Paris."  # prose: written by the model
     assert output.tokens == 8
 

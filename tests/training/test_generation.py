@@ -1,16 +1,15 @@
 import pytest
 import torch
 
-from bench.contracts import Compact, Decoding, Example, no_progress
+from bench.contracts import Decoding, Example, no_progress
+from bench.engines.torch import Torch, TorchModel
 from bench.errors import OverBudget
-from bench.models.shape import Shaped
 from bench.training.batches import collate, encode_sources
-from bench.training.checkpoints import load, save
+from bench.training.checkpoints import load, read_config
 from bench.training.flops import flop_model
 from bench.training.forward import forward
-from bench.training.generation import generate, generate_batch, generation_config
+from bench.training.generation import generate
 from bench.training.losses import label_loss
-from bench.training.shrinking import shrink
 
 TARGET = 6
 one_family = pytest.mark.parametrize("family", ["bart"], indirect=True)
@@ -28,17 +27,13 @@ def run(checkpoint, cache, examples, counter):
     folder = checkpoint.folder(cache)
 
     def run(decoding=BY_FOUR, allowance=float("inf"), may_stop_early=False, examples=examples):
-        model, tokenizer = load(folder)
         sources, usage = encode_sources(folder, examples, "", 48), counter(allowance)
         outputs = generate(
-            model,
-            tokenizer,
+            Torch().load(folder, sources, decoding=decoding, precision="fp32", device="cpu", cache=cache),
             sources,
             max_target_tokens=TARGET,
             decoding=decoding,
-            precision="fp32",
-            device="cpu",
-            flops=flop_model(model.config),
+            flops=flop_model(read_config(folder)),
             usage=usage,
             progress=no_progress,
             may_stop_early=may_stop_early,
@@ -131,40 +126,7 @@ def test_what_a_decoder_only_model_has_learnt_it_says_and_then_ends(checkpoint, 
         label_loss(out.logits, out.labels).backward()
         optimizer.step()
         optimizer.zero_grad()
-    outputs = generate_batch(
-        model, tokenizer, [e.source for e in encoded], generation_config(model, Decoding(), 16), precision="fp32", device="cpu"
-    )
+    engine = TorchModel(model, tokenizer, decoding=Decoding(), precision="fp32", device="cpu")
+    outputs = engine.generate([e.source for e in encoded], 16)
     assert [output.text for output in outputs] == [example.target for example in examples]
     assert [output.tokens for output in outputs] == [len(e.target) for e in encoded]
-
-
-def test_only_start_and_end_tokens_of_a_checkpoints_own_settings_are_kept(checkpoint, cache, tmp_path):
-    """facebook/bart-large-cnn brings min_length 56 and no_repeat_ngram_size 3."""
-    model, tokenizer = load(checkpoint.folder(cache))
-    start, end = model.generation_config.decoder_start_token_id, tokenizer.eos_token_id
-    model.generation_config.update(min_length=56, max_length=142, no_repeat_ngram_size=3, num_beams=4, forced_bos_token_id=7)
-    save(model, tokenizer, tmp_path)
-    model, tokenizer = load(tmp_path)
-    config = generation_config(model, Decoding(), TARGET)
-    prepared, _ = model._prepare_generation_config(config)  # merged with what the model would add
-    assert (prepared.decoder_start_token_id, prepared.forced_bos_token_id) == (start, 7)
-    assert prepared.eos_token_id == [end]
-    assert (prepared.num_beams, prepared.max_new_tokens, prepared.do_sample) == (1, TARGET, False)
-    assert not prepared.min_length
-    assert not prepared.no_repeat_ngram_size
-
-
-@pytest.mark.parametrize("beams", [1, 3])
-@pytest.mark.parametrize("family", ["t5", "mt5", "bart"])
-@pytest.mark.parametrize("made", ["as it is", "by repeating layers"])
-def test_a_decoder_deeper_than_its_encoder_generates_as_without_a_cache(family, made, beams, cache):
-    """In transformers 5.23 that of T5 does not: the cache has a layer for each of the encoder's."""
-    shape = {"family": family, "dm": 16, "ff": 24, "nh": 2, "vocabulary": 512, "el": 2}
-    model, tokenizer = load(Shaped(**shape, dl=5 if made == "as it is" else 2).folder(cache))
-    if made == "by repeating layers":
-        shrink(model, Compact(decoder_layers=(0, 1, 1, 1, 1)))
-    sources, config = [[7, 8, 9, 10, 1], [11, 12, 13, 14, 1]], generation_config(model, Decoding(beams=beams), 12)
-    outputs = generate_batch(model, tokenizer, sources, config, "fp32", "cpu")
-    config.use_cache = False
-    without = model.generate(torch.tensor(sources), generation_config=config)
-    assert [output.text for output in outputs] == [text.strip() for text in tokenizer.batch_decode(without, skip_special_tokens=True)]

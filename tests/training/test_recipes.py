@@ -5,6 +5,7 @@ import math
 import pytest
 
 from bench.contracts import FLOPS, ITEMS, Compact, Decoding, Example, Limit
+from bench.engines.torch import Torch
 from bench.errors import FIRST_DOES_NOT_FIT, CheckpointError, OverBudget
 from bench.models.random import Random
 from bench.training.batches import encode
@@ -38,13 +39,14 @@ def _predictions(model, examples, prefix, max_target_tokens, decoding):
         max_source_tokens=32,
         max_target_tokens=max_target_tokens,
         decoding=decoding,
+        engine=Torch(),
         precision="fp32",
     )
 
 
 def _pseudo_labels(teacher, examples, **changes):
-    fields = {"prefix": "", "max_source_tokens": 32, "max_target_tokens": 6, "decoding": Decoding(batch_size=4), "precision": "fp32"}
-    return PseudoLabels(model=teacher, examples=examples, **{**fields, **changes})
+    fields = {"prefix": "", "max_source_tokens": 32, "max_target_tokens": 6, "decoding": Decoding(batch_size=4)}
+    return PseudoLabels(model=teacher, examples=examples, engine=Torch(), precision="fp32", **{**fields, **changes})
 
 
 @two_families
@@ -307,6 +309,7 @@ def test_speed_is_measured_for_both_shapes_at_the_flops_forecast(shop, pretraine
         rounds=2,
         precision="fp32",
         decoding=Decoding(batch_size=2),
+        engine=Torch(),
     )
     speed = {fact.name: fact.value for fact in recipe.read(shop.make(recipe))}
     assert set(speed) == {"large_ms", "student_ms", "large_flops", "student_flops"}
@@ -328,6 +331,7 @@ def test_a_student_of_another_origin_and_a_smaller_vocabulary_is_timed_as_well(s
         rounds=1,
         precision="fp32",
         decoding=Decoding(batch_size=2),
+        engine=Torch(),
     )
     assert min(fact.value for fact in recipe.read(shop.make(recipe))) > 0
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 from bench.contracts.finding import Finding
 from bench.errors import BenchError
+from bench.execution.checks.engine import engine_can_generate
 from bench.execution.checks.metrics import scores_can_be_had
 from bench.execution.checks.models import models_can_be_used, texts_fit_the_positions
 from bench.execution.checks.references import references_can_be_scored
@@ -23,6 +24,7 @@ CHECKS: tuple[Check, ...] = (
     scores_can_be_had,
     references_can_be_scored,
     texts_survive_tokenizers,
+    engine_can_generate,
 )
 """All checks, in the order in which they run. The models, texts and metrics are fetched before."""
 

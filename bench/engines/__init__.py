@@ -1,0 +1,1 @@
+"""Software that generates text with a model, one per file."""

@@ -1,0 +1,91 @@
+"""Decoders that run through transformers' own code, for families that `_stacks` does not know."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class EncoderDecoder:
+    """An encoder-decoder of any family. It keeps a copy of the encoder's states for each beam."""
+
+    def __init__(self, model: Any, start_token: int) -> None:
+        self._model, self._start_token = model, start_token
+
+    def start(self, ids: Tensor, mask: Tensor, beams: int, max_tokens: int) -> Tensor:  # noqa: ARG002
+        from transformers import DynamicCache, EncoderDecoderCache
+
+        states = self._model.get_encoder()(input_ids=ids, attention_mask=mask)[0]
+        self._states, self._mask, self._beams = states.repeat_interleave(beams, 0), mask.repeat_interleave(beams, 0), beams
+        config = self._model.get_decoder().config  # the model would make a layer of cache for each layer of the encoder
+        self._cache = EncoderDecoderCache(DynamicCache(config=config), DynamicCache(config=config))
+        return self.step(ids.new_full((len(self._states),), self._start_token))
+
+    def step(self, tokens: Tensor) -> Tensor:
+        out = self._model(
+            encoder_outputs=(self._states,),
+            attention_mask=self._mask,
+            decoder_input_ids=tokens[:, None],
+            past_key_values=self._cache,
+            use_cache=True,
+        )
+        logits: Tensor = out.logits[:, -1].float()
+        return logits
+
+    def reorder(self, origin: Tensor) -> None:
+        self._cache.self_attention_cache.reorder_cache(origin)
+
+    def move(self, to: Tensor, origin: Tensor, left: int) -> None:
+        rows = moved_rows(to, origin, left, self._beams)
+        self._states, self._mask = self._states[rows], self._mask[rows]
+        self._cache.batch_select_indices(rows)
+
+
+class DecoderOnly:
+    """A decoder-only model of any family. Sources are padded on the left."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._takes = inspect.signature(model.forward).parameters
+
+    def start(self, ids: Tensor, mask: Tensor, beams: int, max_tokens: int) -> Tensor:  # noqa: ARG002
+        from transformers import DynamicCache
+
+        self._beams, self._cache = beams, DynamicCache(config=self._model.config)
+        self._mask, self._positions = mask, (mask.cumsum(-1) - 1).clamp_(min=0)
+        logits = self._run(ids)
+        if beams > 1:
+            self._cache.batch_repeat_interleave(beams)
+            self._mask, self._positions, logits = (t.repeat_interleave(beams, 0) for t in (self._mask, self._positions, logits))
+        return logits
+
+    def step(self, tokens: Tensor) -> Tensor:
+        self._mask = torch.cat([self._mask, self._mask.new_ones(len(tokens), 1)], 1)
+        self._positions = self._positions[:, -1:] + 1
+        return self._run(tokens[:, None])
+
+    def _run(self, ids: Tensor) -> Tensor:
+        wanted = {"position_ids": self._positions, "logits_to_keep": 1}
+        taken = {name: value for name, value in wanted.items() if name in self._takes}
+        out = self._model(input_ids=ids, attention_mask=self._mask, past_key_values=self._cache, use_cache=True, **taken)
+        logits: Tensor = out.logits[:, -1].float()
+        return logits
+
+    def reorder(self, origin: Tensor) -> None:
+        self._cache.reorder_cache(origin)
+
+    def move(self, to: Tensor, origin: Tensor, left: int) -> None:
+        rows = moved_rows(to, origin, left, self._beams)
+        self._mask, self._positions = self._mask[rows], self._positions[rows]
+        self._cache.batch_select_indices(rows)
+
+
+def moved_rows(to: Tensor, origin: Tensor, left: int, beams: int) -> Tensor:
+    """Return which row each of the rows left is copied from, (left * beams)."""
+    sources = torch.arange(left, device=to.device)
+    sources[to] = origin
+    rows = sources[:, None] * beams + torch.arange(beams, device=to.device)
+    return rows.flatten()
