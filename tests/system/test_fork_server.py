@@ -104,6 +104,7 @@ def test_ctrl_c_interrupts_a_fork_as_it_does_python(run: Run) -> None:
     source = """
     import os, signal
     if __name__ == "__main__":
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the tests run with SIGINT ignored
         os.kill(os.getpid(), signal.SIGINT)
     """
     assert run(source) == {"0": -signal.SIGINT}
