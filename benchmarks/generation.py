@@ -4,22 +4,19 @@
     python -m benchmarks.generation --revision DIR           also the loop in bench/training/generation.py of a checkout in DIR
                                                              (206fb94 is the last revision whose loop calls model.generate)
 
-All sides run in turn in one process on one thread, `--repeats` times after a first round that is not counted. Ratios are of CPU
-seconds, because other programs may share the cores; seconds of the wall clock stand beside them. `model.generate` reads the
-documents in the order of the file, all others sort them by length. Random weights never end an output by themselves, so
-each case runs twice: with outputs of the full length, and with an output layer that ends about half of them early.
+All sides run on one thread. `model.generate` reads the documents in the order of the file, all others sort them by length.
+Random weights never end an output by themselves, so the output layer is changed to end about half of them early; `--full`
+leaves them all at the full length.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
+import itertools
 import os
-import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,11 +37,24 @@ from bench.training.checkpoints import load, save
 from bench.training.flops import flop_model
 from bench.training.generation import generate
 from bench.training.shapes import build, shape_of
+from benchmarks.pairs import ROUNDS, Ratio, compared, in_turn, write
 
 VOCABULARY, END = 32128, 1
 
 END_STRENGTH = 4.0
 """Factor on the row of the end token in the output layer, where outputs have different lengths."""
+
+GENERATE, REVISION = "model.generate", "earlier revision"
+
+MARKS = {
+    ("torch", REVISION, 1, 48): 1.4,
+    ("torch", REVISION, 1, 128): 1.15,
+    (f"{PACKAGE} int8", GENERATE, 1, 48): 4.0,
+    (f"{PACKAGE} int8", GENERATE, 1, 128): 2.5,
+    (f"{PACKAGE} int8", GENERATE, 4, 48): 2.5,
+    (f"{PACKAGE} int8", GENERATE, 4, 128): 2.5,
+}
+"""(way, against, beams, longest source) -> the ratio to reach."""
 
 Write = Callable[[], list[str]]
 
@@ -137,34 +147,6 @@ def by_engine(engine: Engine, folder: Path, case: Case, sources: Sequence[Sequen
     return write
 
 
-def measure(sides: dict[str, Write], repeats: int) -> Iterator[dict[str, Any]]:
-    """Yield the figures of each side. The first side is what the others are compared with."""
-    wall: dict[str, list[float]] = {name: [] for name in sides}
-    cpu: dict[str, list[float]] = {name: [] for name in sides}
-    texts = {name: write() for name, write in sides.items()}
-    for _ in range(repeats):
-        for name, write in sides.items():
-            began, began_cpu = time.perf_counter(), time.process_time()
-            write()
-            wall[name].append(time.perf_counter() - began)
-            cpu[name].append(time.process_time() - began_cpu)
-    first = next(iter(sides))
-    for name in sides:
-        ratios = [one / other for one, other in zip(cpu[first], cpu[name], strict=True)]
-        yield {
-            "side": name,
-            "cpu_s": round(statistics.median(cpu[name]), 3),
-            "cpu_s_lowest": round(min(cpu[name]), 3),
-            "cpu_s_highest": round(max(cpu[name]), 3),
-            "wall_s": round(statistics.median(wall[name]), 3),
-            "times_as_fast": round(statistics.median(ratios), 3),
-            "times_as_fast_lowest": round(min(ratios), 3),
-            "times_as_fast_highest": round(max(ratios), 3),
-            "equal_outputs": sum(a == b for a, b in zip(texts[first], texts[name], strict=True)),
-            "mean_tokens": round(statistics.mean(len(text.split()) for text in texts[name]), 2),
-        }
-
-
 def revision(checkout: Path) -> ModuleType:
     """Import bench/training/generation.py of a checkout beside this revision's."""
     spec = importlib.util.spec_from_file_location("generation_of_revision", checkout / "bench" / "training" / "generation.py")
@@ -177,41 +159,48 @@ def revision(checkout: Path) -> ModuleType:
 
 
 def main() -> None:
-    """Measure all cases, and print them as JSON."""
+    """Measure all cases, and print the ratios as JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--revision", type=Path, help="checkout whose loop is measured too")
-    parser.add_argument("--documents", type=int, default=256, help="documents of each case (default 256)")
+    parser.add_argument("--documents", type=int, default=64, help="documents of each case (default 64)")
     parser.add_argument("--batch", type=int, default=64, help="documents generated at a time (default 64)")
     parser.add_argument("--tokens", type=int, default=32, help="longest output in tokens (default 32)")
-    parser.add_argument("--repeats", type=int, default=5, help="rounds that are counted (default 5)")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"rounds (default {ROUNDS})")
     parser.add_argument("--sources", type=int, nargs="+", default=[48, 128], help="longest documents in tokens (default 48 128)")
     parser.add_argument("--beams", type=int, nargs="+", default=[1, 4], help="beam widths (default 1 4)")
-    parser.add_argument("--varied", choices=("yes", "no", "both"), default="both", help="whether outputs end early (default both)")
+    parser.add_argument("--full", action="store_true", help="outputs of the full length")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     old = revision(asked.revision) if asked.revision else None
+    ratios: list[Ratio] = []
     with tempfile.TemporaryDirectory() as temporary:
         cache = Path(temporary)
-        for varied in (False, True):
-            if asked.varied in ("both", "yes" if varied else "no"):
-                folder = make_model(cache / f"model-{varied}", varied)
-                for tokens in asked.sources:
-                    for beams in asked.beams:
-                        case = Case(source_tokens=tokens, max_tokens=asked.tokens, beams=beams, varied=varied)
-                        print(json.dumps(_measured(case, folder, cache, old, asked)), flush=True)
+        folder = make_model(cache / "model", varied=not asked.full)
+        for tokens, beams in itertools.product(asked.sources, asked.beams):
+            case = Case(source_tokens=tokens, max_tokens=asked.tokens, beams=beams, varied=not asked.full)
+            ratios += measured(case, folder, cache, old, asked)
+    write(ratios, None)
 
 
-def _measured(case: Case, folder: Path, cache: Path, old: ModuleType | None, asked: argparse.Namespace) -> dict[str, Any]:
+def measured(case: Case, folder: Path, cache: Path, old: ModuleType | None, asked: argparse.Namespace) -> Iterator[Ratio]:
+    """Yield how much faster each way is than `model.generate`, and than an earlier revision."""
     sources, size = documents(case, asked.documents), asked.batch
-    sides = {"model.generate": by_transformers(folder, case, sources, size)}
+    sides = {GENERATE: by_transformers(folder, case, sources, size)}
     if old:
-        sides["revision"] = by_revision(old, folder, case, sources, size)
+        sides[REVISION] = by_revision(old, folder, case, sources, size)
     sides["torch"] = by_engine(Torch(), folder, case, sources, size, cache)
     if importlib.util.find_spec(PACKAGE):
         for kind in ("float32", "int8"):
             sides[f"{PACKAGE} {kind}"] = by_engine(CTranslate2(compute_type=kind), folder, case, sources, size, cache)
-    about = {"source_tokens": case.source_tokens, "max_tokens": case.max_tokens, "beams": case.beams, "varied": case.varied}
-    return {**about, "documents": len(sources), "batch": size, "sides": list(measure(sides, asked.repeats))}
+    texts = {name: write() for name, write in sides.items()}
+    seconds = in_turn(sides, asked.rounds, warm_up=False)
+    search = "greedy" if case.beams == 1 else f"{case.beams} beams"
+    work = f"generation, {search}, batch {size}, sources of up to {case.source_tokens} tokens, outputs of up to {case.max_tokens}, fp32"
+    for against in (GENERATE, REVISION):
+        for name in [name for name in sides if against in sides and name not in (GENERATE, REVISION)]:
+            equal = sum(a == b for a, b in zip(texts[against], texts[name], strict=True))
+            mark = MARKS.get((name, against, case.beams, case.source_tokens))
+            yield compared(seconds, work, name, against, mark, f"{equal} of {len(sources)} outputs equal")
 
 
 if __name__ == "__main__":
