@@ -15,18 +15,19 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from bench.system import machine
 from bench.system.processes import ONE_THREAD
+from benchmarks.pages import between, table
 from benchmarks.pairs import Ratio
 
 SCRIPTS = ("start", "training", "generation")
 ROOT = Path(__file__).parents[1]
 RATIOS, PAGE = Path(__file__).parent / "ratios.json", ROOT / "docs" / "performance.md"
-BEGIN, END = "<!-- ratios -->", "<!-- end of ratios -->"
 
 
 def run(script: str) -> dict[str, Any]:
@@ -39,28 +40,17 @@ def run(script: str) -> dict[str, Any]:
     return {"date": f"{datetime.now(UTC):%Y-%m-%d}", **where, "ratios": json.loads(done.stdout)}
 
 
-def table(runs: dict[str, dict[str, Any]]) -> str:
-    """Return the ratios of all comparisons as Markdown."""
-    lines = []
-    for script, found in runs.items():
-        lines += [
-            f"`python -m benchmarks.{script}`, {found['date']}, {found['cpu']}, torch {found['torch']},",
-            f"transformers {found['transformers']}:",
-            "",
-            "| work | way | against | ratio | spread | mark | outputs |",
-            "| --- | --- | --- | --- | --- | --- | --- |",
-        ]
-        for ratio in (Ratio(**one) for one in found["ratios"]):
-            mark = "" if ratio.mark is None else f"{ratio.mark:.2f} ({'reached' if ratio.reached else 'missed'})"
-            spread = f"{ratio.lowest:.2f} to {ratio.highest:.2f}"
-            lines.append(f"| {ratio.work} | {ratio.side} | {ratio.against} | {ratio.ratio:.2f} | {spread} | {mark} | {ratio.same} |")
-        lines.append("")
-    return "\n".join(lines)
+def rows(found: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    """Yield the cells of each ratio of a comparison."""
+    for ratio in (Ratio(**one) for one in found["ratios"]):
+        mark = "" if ratio.mark is None else f"{ratio.mark:.2f} ({'reached' if ratio.reached else 'missed'})"
+        spread = f"{ratio.lowest:.2f} to {ratio.highest:.2f}"
+        yield ratio.work, ratio.side, ratio.against, f"{ratio.ratio:.2f}", spread, mark, ratio.same
 
 
 def main() -> None:
     """Run the comparisons that are named, or all, and write the table."""
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scripts", nargs="*", choices=[*SCRIPTS, []], default=[])
     parser.add_argument("--table", action="store_true", help="run nothing")
     asked = parser.parse_args()
@@ -68,9 +58,13 @@ def main() -> None:
     for script in [] if asked.table else asked.scripts or SCRIPTS:
         runs[script] = run(script)
         RATIOS.write_text(json.dumps(runs, indent=1) + "\n", encoding="utf-8")
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    PAGE.write_text(f"{before}{BEGIN}\n\n{table(runs)}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
-    print(table(runs))
+    lines: list[str] = []
+    for script, found in runs.items():
+        lines += [f"`python -m benchmarks.{script}`, {found['date']}, {found['cpu']}, torch {found['torch']},"]
+        lines += [f"transformers {found['transformers']}:", ""]
+        lines += [*table(("work", "way", "against", "ratio", "spread", "mark", "outputs"), rows(found)), ""]
+    between(PAGE, "ratios", lines)
+    print("\n".join(lines))
 
 
 if __name__ == "__main__":

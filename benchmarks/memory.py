@@ -136,12 +136,14 @@ def generate(architecture: Architecture, case: Case, device: str, mark: Callable
     model = with_one_gelu(real_model(architecture, 0.0)).to(device).eval()
     sources = [(5,) * (case.lengths.source - (i > 0)) for i in range(case.batch)]
     model.generation_config.eos_token_id = [model.config.eos_token_id]  # as `models.load` leaves it
-    engine = TorchModel(model, _Mute(), decoding=Decoding(beams=case.beams), precision=case.precision, device=device)
+    engine = TorchModel(model, NoTokenizer(), decoding=Decoding(beams=case.beams), precision=case.precision, device=device)
     mark()
     engine.generate(sources, case.lengths.target, case.lengths.target)
 
 
-class _Mute:
+class NoTokenizer:
+    """Decodes no text."""
+
     def batch_decode(self, rows: list[list[int]], skip_special_tokens: bool) -> list[str]:  # noqa: ARG002
         return [""] * len(rows)
 

@@ -13,13 +13,13 @@ import argparse
 import copy
 import random
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from bench.contracts import Unmetered, no_progress
+from bench.contracts import Precision, Unmetered
 from bench.forecast.memory import find
 from bench.training.batches import Encoded, collate, plan_batches
 from bench.training.checkpoints import with_one_gelu
@@ -52,8 +52,23 @@ def examples(count: int, source: int, target: int, vocabulary: int) -> list[Enco
     return [Encoded(tokens(source), tokens(target)) for _ in range(count)]
 
 
-def ours(model: Any, data: Sequence[Encoded], tuning: Tuning, keep: bool) -> float:
-    """Train a copy of the model with the loop of bench, and return its last loss."""
+def no_tick() -> None:
+    """Do nothing after a step."""
+
+
+def ours(
+    model: Any,
+    data: Sequence[Encoded],
+    tuning: Tuning,
+    keep: bool,
+    precision: Precision = "fp32",
+    device: str = "cpu",
+    tick: Callable[[], None] = no_tick,
+) -> float:
+    """Train a copy of the model with the loop of bench, and return its last loss.
+
+    keep: whether the states of a frozen encoder are kept. tick: called after each step.
+    """
     student = with_one_gelu(copy.deepcopy(model))
     batches = plan_batches(data, tuning.batch_size, tuning.epochs, 0, seed=0)
     with tempfile.TemporaryDirectory() as folder:
@@ -64,21 +79,28 @@ def ours(model: Any, data: Sequence[Encoded], tuning: Tuning, keep: bool) -> flo
             tuning,
             flop_model(model.config),
             LabelObjective(),
-            precision="fp32",
-            device="cpu",
+            precision=precision,
+            device=device,
             seed=0,
             usage=Unmetered(),
-            progress=no_progress,
+            progress=lambda *_: tick(),
             may_stop_early=False,
             room=room_for(data) if keep else 0,
             folder=Path(folder),
         ).loss
 
 
-def theirs(model: Any, data: Sequence[Encoded], tuning: Tuning) -> float:
+def theirs(
+    model: Any,
+    data: Sequence[Encoded],
+    tuning: Tuning,
+    precision: Precision = "fp32",
+    device: str = "cpu",
+    tick: Callable[[], None] = no_tick,
+) -> float:
     """Train a copy of the model with Seq2SeqTrainer on the batches of `plan_batches`, and return the mean loss of its last tenth."""
     from torch.utils.data import DataLoader
-    from transformers import Seq2SeqTrainer, Seq2SeqTrainingArguments, TrainerCallback
+    from transformers import PrinterCallback, Seq2SeqTrainer, Seq2SeqTrainingArguments, TrainerCallback
 
     student, batches = copy.deepcopy(model), plan_batches(data, tuning.batch_size, tuning.epochs, 0, seed=0)
     freeze(student, tuning.freeze)
@@ -92,6 +114,9 @@ def theirs(model: Any, data: Sequence[Encoded], tuning: Tuning) -> float:
         def on_log(self, *_: Any, logs: dict[str, float], **__: Any) -> None:
             losses.extend([logs["loss"]] if "loss" in logs else [])
 
+        def on_step_end(self, *_: Any, **__: Any) -> None:
+            tick()
+
     with tempfile.TemporaryDirectory() as folder:
         arguments = Seq2SeqTrainingArguments(
             output_dir=folder,
@@ -104,10 +129,13 @@ def theirs(model: Any, data: Sequence[Encoded], tuning: Tuning) -> float:
             logging_steps=max(1, len(batches) // 10),
             save_strategy="no",
             report_to=[],
-            use_cpu=True,
+            use_cpu=device == "cpu",
+            bf16=precision == "bf16",
             disable_tqdm=True,
         )
-        Trainer(model=student, args=arguments, callbacks=[Keep()]).train()
+        trainer = Trainer(model=student, args=arguments, callbacks=[Keep()])
+        trainer.remove_callback(PrinterCallback)  # the ratios alone are printed
+        trainer.train()
     return losses[-1]
 
 

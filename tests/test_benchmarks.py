@@ -1,0 +1,64 @@
+"""The scripts under benchmarks/, where tiny models and a CPU are enough to run them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bench.forecast.memory import SequenceLengths
+from benchmarks import gpu, pages
+from benchmarks.pairs import compared, in_turn
+
+LENGTHS = SequenceLengths(16, 8)
+
+
+def test_the_gpu_script_predicts_measures_and_publishes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu, "WARM", 1)
+    monkeypatch.setattr(gpu, "STEPS", 2)
+    predictions = gpu.predict(gpu.TINY[1:2], LENGTHS, 2)
+    assert [(one.work, one.batch) for one in predictions] == [("training", 2), ("generation", 2)]
+    assert all(one.bytes > 2**20 for one in predictions)
+    found = json.loads(json.dumps(gpu.measure(predictions, LENGTHS, "cpu")))
+    measured = [row["measured"] for row in found["rows"]]
+    assert all(one["ratio"] > 0 and one["seconds"] > 0 and one["flops_per_second"] > 0 for one in measured)
+    assert [one["bytes"] for one in measured] == [None, None]
+    first, second = measured[0]["same"].split()[2::2]
+    assert float(first) == pytest.approx(float(second), rel=0.02)
+    found["peak_flops_per_second"] = 1e12
+    for row in found["rows"]:
+        row["measured"]["bytes"] = 2 * row["bytes"]
+    names = ("performance.md", "memory.md")
+    for name in names:
+        (tmp_path / name).write_text("before\n<!-- gpu -->\nold\n<!-- end of gpu -->\nafter\n", encoding="utf-8")
+    gpu.publish(found, *(tmp_path / name for name in names))
+    performance, memory = ((tmp_path / name).read_text(encoding="utf-8") for name in names)
+    assert all(text.startswith("before\n") and text.endswith("\nafter\n") and "\nold\n" not in text for text in (performance, memory))
+    assert memory.count("-50.0%") == 2
+    assert performance.count("| torch engine |") == performance.count("| Seq2SeqTrainer |") == 1
+
+
+def test_work_that_fails_is_kept_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(gpu, "training", fails)
+    prediction = gpu.Prediction(shape=gpu.TINY[0], work="training", batch=1, bytes=1)
+    (row,) = gpu.measure([prediction], LENGTHS, "cpu")["rows"]
+    assert row["reason"] == "RuntimeError: out of memory"
+    assert "measured" not in row
+
+
+def test_a_ratio_compares_the_times_of_one_round() -> None:
+    ratio = compared({"a": [1.0, 2.0, 4.0], "b": [2.0, 2.0, 16.0]}, "work", "a", "b", mark=1.5)
+    assert (ratio.ratio, ratio.lowest, ratio.highest, ratio.rounds, ratio.reached) == (2.0, 1.0, 4.0, 3, True)
+    calls: list[str] = []
+    seconds = in_turn({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, rounds=2)
+    assert calls == ["a", "b"] * 3
+    assert [len(times) for times in seconds.values()] == [2, 2]
+
+
+def test_a_page_without_the_place_is_refused(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("<!-- ratios -->", encoding="utf-8")
+    with pytest.raises(ValueError, match="ratios"):
+        pages.between(page, "ratios", [])
