@@ -40,6 +40,7 @@ PARTS_LEFT_OUT = {  # prose: reasons
 LEFT_OUT: dict[Field, str] = {
     (SuiteText, "suite"): "a name",
     (SuiteText, "question"): "a sentence for the reader",
+    (SuiteText, "engine"): "no charge depends on it; tests/engines/test_in_suites.py runs a suite with each",
     **{
         (SuiteText, name): "put together in `suites`"
         for name in ("large", "models", "texts", "tasks", "strategies", "metrics", "rank_by", "profilers", "start_labels", "prices")
