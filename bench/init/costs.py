@@ -1,7 +1,7 @@
 """FLOPs of each strategy per label, per document and per test document, from the strategies' own code.
 
 Each strategy runs once as in `bench plan`, over a store that makes nothing. The data are a few texts of mean
-length. The model is a folder with the real config, a tokenizer that knows one word, and no weights.
+length. The model is a folder with the real config, a tokenizer that knows a few words, and no weights.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def costs(config: Any, compact: Compact, how: Methods, source: float, target: fl
     from bench.suite import arms, suite_file
 
     read, generated = max(round(source), 4), max(round(target), 2)  # the least that a task allows
-    texts = [Example(str(i), "a " * read, "a " * generated) for i in range(POOL + 2)]
+    texts = [Example(str(i), f"{i} " + "a " * read, "a " * generated) for i in range(POOL + 2)]  # a text that comes again may cost less
     pool = tuple(Example(e.id, e.source) for e in texts[2:])
     splits = Splits(train=tuple(texts[:1]), unlabelled=pool, dev=(), test=tuple(texts[1:2]), fingerprint="")
     with tempfile.TemporaryDirectory() as place:
@@ -109,11 +109,12 @@ def _cost(works: list[tuple[str, float, float]]) -> ArmCost:
 
 
 def _write_model(folder: Path, config: Any) -> None:
-    """Write the config, a tokenizer for texts such as 'a a a', and a file of weights that nobody reads."""
+    """Write the config, a tokenizer for texts such as '1 a a', and a file of weights that nobody reads."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
-    tokenizer = Tokenizer(models.WordLevel({"<pad>": 0, "</s>": 1, "<unk>": 2, "a": 3}, unk_token="<unk>"))  # noqa: S106 - a token of text
+    words = ["<pad>", "</s>", "<unk>", "a", *map(str, range(POOL + 2))]
+    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<unk>"))  # noqa: S106 - a token of text
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
     named = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
