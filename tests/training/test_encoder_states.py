@@ -65,8 +65,14 @@ def test_each_source_is_computed_once_while_there_is_room(model_and_tokenizer, e
     assert rows == [4, 3]
 
 
-@every_encoder
-@pytest.mark.parametrize("more", [{}, {"micro_batch_size": 2}, {"lora": Lora(rank=2)}, {"checkpointing": True}])
+@pytest.mark.parametrize(
+    ("family", "more"),
+    [
+        *((family, {}) for family in ENCODER_DECODERS),
+        *(("t5_v1_1", more) for more in ({"micro_batch_size": 2}, {"lora": Lora(rank=2)}, {"checkpointing": True})),
+    ],
+    indirect=["family"],
+)
 def test_training_gives_the_same_model(recipe, shop, more):
     one = recipe(FROZEN.model_copy(update={"learning_rate": 1e-4, **more}))
     again = replace(one, tuning=one.tuning.model_copy(update={"cache_encoder": False}))
