@@ -33,7 +33,7 @@ class Kept:
 
     def add(self, sources: Iterable[Sequence[int]]) -> None:
         """Keep the sources that are not kept yet and for which there is room."""
-        for source in sources:
+        for source in sources if self.room else ():
             if source not in self.starts and self.tokens + len(source) <= self.room:
                 self.starts[source] = self.tokens
                 self.tokens += len(source)

@@ -21,7 +21,7 @@ ends at its lowest rate (budgeted training: Li, Yumer and Ramanan, ICLR 2020).
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,14 +85,15 @@ class Training:
 
 
 def step_flops(
-    batch: Sequence[Encoded], student: FlopModel, tuning: Tuning, objective: Objective, encoded: Container[Sequence[int]] = ()
+    batch: Sequence[Encoded], student: FlopModel, tuning: Tuning, objective: Objective, encoded: Collection[Sequence[int]] = ()
 ) -> float:
     """Return the model FLOPs of one step: forward and backward of the student, and what the objective adds.
 
     encoded: the sources whose states a frozen encoder has computed before. It does not compute them again.
     """
     own = sum(student.training(len(e.source), len(e.target), tuning.freeze, tuning.rank) for e in batch)
-    return objective.extra_flops(batch) + own - sum(student.encoding(len(e.source)) for e in batch if e.source in encoded)
+    saved = sum(student.encoding(len(e.source)) for e in batch if e.source in encoded) if encoded else 0
+    return objective.extra_flops(batch) + own - saved
 
 
 def forecast_steps(
