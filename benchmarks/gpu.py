@@ -147,11 +147,15 @@ def training(prediction: Prediction, lengths: SequenceLengths, device: str) -> d
 
 def generation(prediction: Prediction, lengths: SequenceLengths, device: str) -> dict[str, Any]:
     """Generate with the torch engine and with `model.generate`, and return what was measured."""
-    plain = real_model(find(prediction.shape).architecture, 0.0).to(device).eval()
+    plain = real_model(find(prediction.shape).architecture, 0.0).eval()
     plain.generation_config.eos_token_id = [plain.config.eos_token_id]  # as `load` leaves it
     sources = [one.source for one in examples(prediction.batch, lengths.source, 2, plain.config.vocab_size)]
     model = TorchModel(
-        with_one_gelu(copy.deepcopy(plain)), NoTokenizer(), decoding=Decoding(batch_size=len(sources)), precision="bf16", device=device
+        with_one_gelu(copy.deepcopy(plain)).to(device),
+        NoTokenizer(),
+        decoding=Decoding(batch_size=len(sources)),
+        precision="bf16",
+        device=device,
     )
     ids = torch.nn.utils.rnn.pad_sequence([torch.tensor(s) for s in sources], batch_first=True, padding_value=plain.config.pad_token_id)
     ids, mask = ids.to(device), (ids != plain.config.pad_token_id).long().to(device)
@@ -172,6 +176,7 @@ def generation(prediction: Prediction, lengths: SequenceLengths, device: str) ->
 
     taken = peak_bytes(device, lambda: model.generate(sources, GENERATED, GENERATED))
     own = timed(lambda: model.generate(sources, GENERATED, GENERATED))
+    plain.to(device)  # not before: the memory that the engine takes is measured alone
     flops = sum(flop_model(plain.config).generation(len(source), GENERATED) for source in sources)
     return {
         "side": "torch engine",

@@ -47,13 +47,9 @@ class Part(BaseModel):
 
         Settings that are None are left out, and so are those of `added` at their defaults.
         """
-        return self.model_dump(mode="json", exclude_none=True, exclude=self._young()) | self._known_as
-
-    def _young(self) -> dict[str, Any]:
-        """Return the settings of `added` that have their defaults, also those of parts within this one, as pydantic's `exclude`."""
-        found: dict[str, Any] = {name: True for name in self.added if getattr(self, name) == type(self).model_fields[name].default}
-        inner = {name: value._young() for name in type(self).model_fields if isinstance(value := getattr(self, name), Part)}
-        return found | {name: young for name, young in inner.items() if young}
+        young = {name for name in self.added if getattr(self, name) == type(self).model_fields[name].default}
+        own = self.model_dump(mode="json", exclude_none=True, exclude=young)
+        return own | {name: value.identity() for name in own if isinstance(value := getattr(self, name), Part)} | self._known_as
 
 
 @dataclass(frozen=True)

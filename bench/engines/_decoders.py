@@ -38,6 +38,9 @@ class EncoderDecoder:
     def reorder(self, origin: Tensor) -> None:
         self._cache.self_attention_cache.reorder_cache(origin)
 
+    def forget(self) -> None:
+        del self._states, self._mask, self._cache
+
     def move(self, to: Tensor, origin: Tensor, left: int) -> None:
         rows = moved_rows(to, origin, left, self._beams)
         self._states, self._mask = self._states[rows], self._mask[rows]
@@ -76,6 +79,9 @@ class DecoderOnly:
 
     def reorder(self, origin: Tensor) -> None:
         self._cache.reorder_cache(origin)
+
+    def forget(self) -> None:
+        del self._mask, self._positions, self._cache
 
     def move(self, to: Tensor, origin: Tensor, left: int) -> None:
         rows = moved_rows(to, origin, left, self._beams)

@@ -42,6 +42,10 @@ class Decoder(Protocol):
         """Let each row continue from the state of another. origin: (rows), the row to continue from."""
         ...
 
+    def forget(self) -> None:
+        """Free what is kept of the batch."""
+        ...
+
     def move(self, to: Tensor, origin: Tensor, left: int) -> None:
         """Copy the sources at `origin` to the places `to`, and keep the first `left` sources only."""
         ...
@@ -293,6 +297,9 @@ def search(
     each_token: EachToken = lambda: None,
 ) -> Sequence[Found]:
     """Return the output of each source, in order."""
-    if beams == 1:
-        return greedy(decoder, ids, mask, limits, each_token)
-    return beam_search(decoder, ids, mask, limits, beams, length_penalty, each_token)
+    try:
+        if beams == 1:
+            return greedy(decoder, ids, mask, limits, each_token)
+        return beam_search(decoder, ids, mask, limits, beams, length_penalty, each_token)
+    finally:
+        decoder.forget()  # the next batch would be read beside it

@@ -94,6 +94,9 @@ class StackDecoder:
             now = kept[:, : len(origin), :, : self._length]
             now.copy_(now[:, origin])
 
+    def forget(self) -> None:
+        del self._kept, self._cross, self._mask, self._bias
+
     def move(self, to: Tensor, origin: Tensor, left: int) -> None:
         beams = torch.arange(self._beams, device=to.device)
         to_rows, from_rows = ((places[:, None] * self._beams + beams).flatten() for places in (to, origin))

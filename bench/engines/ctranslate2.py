@@ -4,7 +4,7 @@ A model is converted once, into the cache. Its tokens are named by their ids the
 tokenizer. Every converted model is compared with torch before it generates anything: CTranslate2's converter takes
 `tie_word_embeddings` for a sign that logits are scaled, and transformers 5 sets it for Flan-T5 and T5 v1.1 too, whose
 logits are not. The scale is therefore set by `scale_decoder_outputs`, and a model that computes anything else than
-torch's is refused.
+torch's is refused: a pretrained one before anything is paid, a trained one before it generates. The comparison runs on the CPU.
 """
 
 from __future__ import annotations
@@ -100,8 +100,10 @@ class CTranslate2(Engine):
 
         model, _ = load(folder)
         _converter(model, folder).convert(str(part))  # in fp32: to quantise here would change the weights of `model` too
+        if not sources:
+            raise BenchError(f"engine: there is no document on which {PACKAGE} could be compared with torch; take `engine: {{use: torch}}`")
         difference = _difference(model, _translator(part, "cpu", self.compute_type), sources)
-        if difference > TOLERANCE[self.compute_type]:
+        if not difference <= TOLERANCE[self.compute_type]:  # also where it is no number
             raise BenchError(
                 f"engine: with {PACKAGE} ({self.compute_type}) the log-probabilities of {folder} differ from torch's by {difference:.3f} "
                 f"for each token, at most {TOLERANCE[self.compute_type]} are explained by rounding; take `engine: {{use: torch}}`"
@@ -170,7 +172,7 @@ def _difference(model: Any, translator: Any, sources: Sequence[Sequence[int]]) -
             logits = forward(model, {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": labels}).logits
         each = torch.log_softmax(logits.float(), -1)[0].gather(-1, labels[0][:, None])[forced:, 0]
         differences.append(abs(float(each.sum()) - log_prob) / len(tokens))
-    return statistics.mean(differences) if differences else 0.0
+    return statistics.mean(differences)
 
 
 class _Model(LoadedModel):

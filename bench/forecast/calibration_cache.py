@@ -78,7 +78,7 @@ class CalibrationCache:
         """
         first = {arm.task_label: arm for arm in reversed(list(arms))}
         conditions = [_conditions(self.device, self.workers), self.data, [identify(one) for one in self.profilers.values()]]
-        kinds = {label: f"start-{_hash(json.dumps([*conditions, label]))}" for label in first}
+        kinds = {label: f"start-{_hash(json.dumps(['fork', *conditions, label]))}" for label in first}
         work = {kinds[label]: partial(start_up.measure, suite, arm.id, results, self.cache, self.device) for label, arm in first.items()}
         found = self._found(work, "timing the start of an arm", progress, ThreadPoolExecutor)  # each starts a process of its own
         return {label: answer["seconds"] if (answer := found[kind]) else None for label, kind in kinds.items()}
@@ -138,7 +138,10 @@ def _at_once(
         return
     with processes.one_thread(), pool(min(workers, len(work))) as started:
         futures = {one: started.submit(_try, find) for one, find in work.items()}
-        yield from ((one, _answer(future)) for one, future in futures.items())
+        try:
+            yield from ((one, _answer(future)) for one, future in futures.items())
+        finally:
+            started.shutdown(wait=False, cancel_futures=True)  # after Ctrl-C nothing else starts
 
 
 def _answer(future: Future[dict[str, Any]]) -> dict[str, Any]:

@@ -102,7 +102,9 @@ class ThisMachine:
     def takes(self, work: Work) -> ResourceUse:
         if work.shared:
             read = {reading.quantity: reading.value for reading in work.bill.readings}
-            return ResourceUse(work.bill.wall_s, work.bill.kwh, read.get("gpu_peak_allocated") or read.get("peak_rss"))
+            resident = read.get("peak_rss")
+            whole = None if resident is None else resident + (read.get("inherited_rss") or 0)  # with the libraries that forks share
+            return ResourceUse(work.bill.wall_s, work.bill.kwh, read.get("gpu_peak_allocated") or whole)
         if not work.recipe.on_device:
             return ResourceUse(None, None, None)
         if work.recipe.key not in self.throughputs:

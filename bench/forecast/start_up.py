@@ -1,4 +1,4 @@
-"""Measures how long the process of an arm takes before its strategy starts: data, profilers and fingerprints.
+"""Measures how long the process of an arm takes before its strategy starts: profilers and fingerprints, and data not read before.
 
 Run as `python -m bench.forecast.start_up SUITE ARM RESULTS CACHE DEVICE`, which does this and nothing more.
 """
@@ -37,7 +37,10 @@ def measure(suite: Path, arm_id: str, results: Path, cache: Path, device: str) -
             printed = logs[name].read_text(encoding="utf-8", errors="replace").strip().splitlines() or [f"exit status {status}"]
             if status:
                 raise BenchError(printed[-1])
-            ends.append(time.monotonic() if name == "first" else float(printed[-1]))
+            try:
+                ends.append(time.monotonic() if name == "first" else float(printed[-1]))
+            except ValueError as error:
+                raise BenchError(printed[-1]) from error
 
         Local(workers=1).run(dict.fromkeys(logs, command), logs, ended)
     begun, prepared = ends

@@ -51,15 +51,17 @@ class Energy(Profiler):
     everything that runs here, including other arms."""
 
     def import_libraries(self) -> None:
-        """Import codecarbon and, where no driver of a GPU is asked, have it look at the hardware, which it remembers.
+        """Import codecarbon and, where torch is built without CUDA, have it look at the hardware, which it remembers.
 
-        The import opens a connection to the driver, which is closed again. Each tracker opens one of its own.
+        The import opens a connection to the driver, which is closed again. Each tracker opens one of its own. To ask torch for a
+        GPU would start CUDA, after which no process can be forked.
         """
+        import torch
         from codecarbon.core import gpu_nvidia
 
         if gpu_nvidia.PYNVML_AVAILABLE:
             gpu_nvidia.pynvml.nvmlShutdown()
-        else:
+        elif torch.version.cuda is None and torch.version.hip is None:
             self.prepare()
 
     def prepare(self) -> None:

@@ -116,7 +116,7 @@ def in_child(work: Callable[[], R]) -> R:
 
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
-    child = context.Process(target=_send, args=(sender, work))
+    child = context.Process(target=_send, args=(receiver, sender, work))
     child.start()
     sender.close()
     try:
@@ -139,7 +139,8 @@ def _do(work: Callable[[], Any]) -> Any:
     return work()
 
 
-def _send(sender: Connection[Any, Any], work: Callable[[], Any]) -> None:
+def _send(receiver: Connection[Any, Any], sender: Connection[Any, Any], work: Callable[[], Any]) -> None:
+    receiver.close()  # otherwise `send` waits forever for a parent that was killed
     try:
         result = work()
     except BaseException:  # the parent does the work again, and raises the error

@@ -1,7 +1,7 @@
 """The outputs of a frozen encoder, computed once per source and kept on disk while a training lasts.
 
 A frozen encoder without dropout gives the same states for the same source in every epoch. Its first pass is paid and kept.
-Later epochs read the states from a memory-mapped file, so they take no memory of the process.
+Later epochs read the states from a memory-mapped file, whose pages the system takes back when it needs memory.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from bench.errors import BenchError
 from bench.training.batches import Encoded
 
 AT_MOST = 1_000_000
@@ -48,7 +49,7 @@ def room_for(data: Iterable[Encoded]) -> int:
 def kept_on_disk(model: Any, folder: Path, room: int) -> Iterator[None]:
     """Let the encoder of `model` compute each source once. Its states lie in a file in `folder` until the block ends.
 
-    room: see `Kept`. The states of a source do not depend on the padding of its batch, except for rounding. Raises OSError
+    room: see `Kept`. The states of a source do not depend on the padding of its batch, except for rounding. Raises BenchError
     where the disk is full.
     """
     if not room:
@@ -56,7 +57,7 @@ def kept_on_disk(model: Any, folder: Path, room: int) -> Iterator[None]:
         return
     from transformers.modeling_outputs import BaseModelOutput
 
-    encoder = model.get_encoder()
+    encoder = model.get_encoder().eval()  # nothing in it may be drawn at random, such as the layers that BART can drop
     compute, kept, path = encoder.forward, Kept(room), folder / "encoder_states.bin"
     rows: torch.Tensor | None = None
 
@@ -94,6 +95,9 @@ def kept_on_disk(model: Any, folder: Path, room: int) -> Iterator[None]:
 def _reserved(path: Path, room: int, like: torch.Tensor) -> torch.Tensor:
     """Return a memory-mapped (room, width) tensor. The space is reserved, because a full disk would kill the process later."""
     size = room * like.shape[-1]
-    with path.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, size * like.element_size())
+    try:
+        with path.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, size * like.element_size())
+    except OSError as error:
+        raise BenchError(f"no room on the disk for the states of a frozen encoder ({error.strerror}); set cache_encoder: false") from error
     return torch.from_file(str(path), shared=True, size=size, dtype=like.dtype).view(room, -1)

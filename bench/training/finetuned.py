@@ -12,7 +12,7 @@ from bench.errors import FIRST_DOES_NOT_FIT, OverBudget
 from bench.training.batches import Encoded, encode, plan_batches
 from bench.training.calibration import CALIBRATION_STEPS, sample
 from bench.training.encoder_states import room_for
-from bench.training.loop import Planned, step_flops
+from bench.training.loop import Planned, forecast_steps, step_flops
 from bench.training.output_lengths import with_expected_labels
 from bench.training.recipes import Trained
 
@@ -44,12 +44,10 @@ class Finetuned(Trained):
         longest, order = self.plan(context)
         expected = with_expected_labels(longest, self.examples, lengths, self.tokenizer_folder(context.cache, 0), self.max_target_tokens)
         flops, objective = self.flop_model(context.cache), self.objective(context, ready=False)
-        kept = {one.source for one in longest} if self.room_for_states(context) else ()
-        passes = sum(map(len, order.batches)) / len(longest)
+        room = self.room_for_states(context)
 
         def whole(data: Sequence[Encoded]) -> float:
-            first = step_flops(data, flops, self.tuning, objective)
-            return first + (passes - 1) * step_flops(data, flops, self.tuning, objective, kept)
+            return math.fsum(forecast_steps(data, order, self.tuning, flops, objective, None, room))
 
         return self.forecast_flops(context) * whole(expected) / whole(longest)
 

@@ -54,6 +54,18 @@ def test_outputs_are_those_of_transformers(folder, decoding):
 
 
 @pytest.mark.parametrize("beams", [1, 3])
+def test_a_batch_leaves_nothing_to_the_next_one(folder, beams):
+    """Also where a batch is one document, or has no padding."""
+    model = TorchModel(model_that_ends(folder)[0], Numbers(), decoding=Decoding(beams=beams), precision="fp32", device="cpu")
+    longest = max(SOURCES, key=len)
+    batches = [SOURCES, SOURCES[:1], [longest, longest[::-1][1:] + longest[-1:]], SOURCES]
+    found = [[output.text for output in model.generate(batch, TOKENS)] for batch in batches]
+    for batch, texts in zip(batches, found, strict=True):
+        fresh = TorchModel(model_that_ends(folder)[0], Numbers(), decoding=Decoding(beams=beams), precision="fp32", device="cpu")
+        assert texts == [output.text for one in batch for output in fresh.generate([one], TOKENS)]
+
+
+@pytest.mark.parametrize("beams", [1, 3])
 def test_the_log_probability_is_that_of_a_forward_pass_over_the_output(folder, beams):
     model, _ = model_that_ends(folder)
     found, log_probs = ids_of(model, Decoding(beams=beams))

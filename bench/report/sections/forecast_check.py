@@ -27,9 +27,9 @@ HEADS = (
 
 MEASURED = (
     *(arm_columns.WALL_S, arm_columns.SPENT_USD, arm_columns.ENERGY_KWH),
-    *(arm_columns.reading("peak_rss", "bytes"), arm_columns.reading("gpu_peak_allocated", "bytes")),
+    *(arm_columns.reading(quantity, "bytes") for quantity in ("peak_rss", "inherited_rss", "gpu_peak_allocated")),
 )
-"""Columns of `Results.by_arm`: seconds, dollars, kWh, and peak memory without and with a GPU."""
+"""Columns of `Results.by_arm`: seconds, dollars, kWh, peak memory without and with what a fork shares, and on a GPU."""
 
 COUNTED = "Each arm counts as if it had done all of its work itself, evaluation included."
 
@@ -65,8 +65,9 @@ def section(given: ReportInput) -> Section | None:
     pairs = []
     for arm, cells in found.by_arm[found.by_arm["status"] == "done"].to_dict("index").items():
         if of_arm := forecast.arms.get(str(arm)):
-            seconds, usd, kwh, rss, gpu = (number_or_nan(cells.get(column)) for column in MEASURED)
-            peak = rss if math.isnan(gpu) else gpu
+            seconds, usd, kwh, rss, inherited, gpu = (number_or_nan(cells.get(column)) for column in MEASURED)
+            whole = rss if math.isnan(inherited) else rss + inherited  # the forecast counts libraries too
+            peak = whole if math.isnan(gpu) else gpu
             pairs.append(_Pair(arm=str(arm), forecast=of_arm, seconds=seconds, usd=usd, kwh=kwh, peak_bytes=peak))
     if not pairs:
         return None
