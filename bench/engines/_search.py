@@ -12,7 +12,6 @@ from torch import Tensor
 NEVER = -1.0e9
 """Score of a beam that must not be chosen; transformers uses the same number."""
 
-
 CHUNK = 128
 """Numbers in a chunk of `top`."""
 
@@ -288,13 +287,7 @@ def _finish(open_: _Beams, sequences: Tensor, log_probs: Tensor, hits: Tensor, l
 
 
 def search(
-    decoder: Decoder,
-    ids: Tensor,
-    mask: Tensor,
-    limits: Limits,
-    beams: int,
-    length_penalty: float,
-    each_token: EachToken = lambda: None,
+    decoder: Decoder, ids: Tensor, mask: Tensor, limits: Limits, beams: int, length_penalty: float, each_token: EachToken = lambda: None
 ) -> Sequence[Found]:
     """Return the output of each source, in order."""
     try:

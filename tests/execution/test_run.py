@@ -270,10 +270,10 @@ def test_a_run_killed_in_the_middle_goes_on_to_the_same_end(smoke: Path, cache: 
         while not (folder.exists() and records(folder) and (workers := psutil.Process(running.pid).children(recursive=True))):
             assert running.poll() is None, "the run ended before it could be killed"
             time.sleep(0.1)
-        forks = [worker for worker in workers if "bench.system.fork_server" in worker.cmdline()]
+        forks = [worker for worker in workers if worker.is_running() and "bench.system.fork_server" in worker.cmdline()]
         os.kill(running.pid, signal.SIGKILL)
     _, alive = psutil.wait_procs(workers, timeout=60)
-    assert len(forks) == len(workers) > 1 or sys.platform != "linux"
+    assert len(forks) > 1 or sys.platform != "linux"  # other children are programs that an instrument asks
     assert workers
     assert not alive, "a killed run left a worker behind"
     ended_before = records(folder)
