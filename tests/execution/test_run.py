@@ -267,14 +267,11 @@ def test_a_run_killed_in_the_middle_goes_on_to_the_same_end(smoke: Path, cache: 
     folder = tmp_path / "smoke"
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
         workers: list[psutil.Process] = []
-        while not (folder.exists() and records(folder) and (workers := psutil.Process(running.pid).children(recursive=True))):
+        while not (folder.exists() and records(folder) and len(workers := psutil.Process(running.pid).children(recursive=True)) > 1):
             assert running.poll() is None, "the run ended before it could be killed"
             time.sleep(0.1)
-        forks = [worker for worker in workers if worker.is_running() and "bench.system.fork_server" in worker.cmdline()]
         os.kill(running.pid, signal.SIGKILL)
     _, alive = psutil.wait_procs(workers, timeout=60)
-    assert len(forks) > 1 or sys.platform != "linux"  # other children are programs that an instrument asks
-    assert workers
     assert not alive, "a killed run left a worker behind"
     ended_before = records(folder)
     assert 0 < len(ended_before) < 4
