@@ -46,19 +46,19 @@ def room_for(data: Iterable[Encoded]) -> int:
 
 
 @contextlib.contextmanager
-def kept_on_disk(model: Any, folder: Path, room: int) -> Iterator[None]:
+def kept_on_disk(model: Any, folder: Path, kept: Kept) -> Iterator[None]:
     """Let the encoder of `model` compute each source once. Its states lie in a file in `folder` until the block ends.
 
-    room: see `Kept`. The states of a source do not depend on the padding of its batch, except for rounding. Raises BenchError
-    where the disk is full.
+    kept: filled with each source that is computed. The states of a source do not depend on the padding of its batch, except for
+    rounding. Raises BenchError where the disk is full.
     """
-    if not room:
+    if not kept.room:
         yield
         return
     from transformers.modeling_outputs import BaseModelOutput
 
     encoder = model.get_encoder().eval()  # nothing in it may be drawn at random, such as the layers that BART can drop
-    compute, kept, path = encoder.forward, Kept(room), folder / "encoder_states.bin"
+    compute, path = encoder.forward, folder / "encoder_states.bin"
     rows: torch.Tensor | None = None
 
     def forward(input_ids: torch.Tensor, attention_mask: torch.Tensor, **_: Any) -> BaseModelOutput:
@@ -71,7 +71,7 @@ def kept_on_disk(model: Any, folder: Path, room: int) -> Iterator[None]:
             longest = max(lengths[i] for i in new)
             with torch.no_grad():
                 computed = compute(input_ids=input_ids[new, :longest], attention_mask=attention_mask[new, :longest])[0].cpu()
-            rows = _reserved(path, room, computed) if rows is None else rows
+            rows = _reserved(path, kept.room, computed) if rows is None else rows
             kept.add(sources[i] for i in new)
         assert rows is not None
         states = rows.new_zeros((*input_ids.shape, rows.shape[-1]))

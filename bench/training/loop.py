@@ -146,7 +146,7 @@ def train(
     model.to(device).train()
     losses: list[float] = []
     seen, kept = 0, Kept(room)
-    with _seeded(seed, device), learning(model, tuning), kept_on_disk(model, folder, room):
+    with _seeded(seed, device), learning(model, tuning), kept_on_disk(model, folder, kept):
         optimizer = optimizer_of(model, tuning)
         for step in range(order.steps):
             # without a limit the remaining money must not influence the result: the recipe's key does not hold it
@@ -169,7 +169,6 @@ def train(
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             seen += len(batch)
-            kept.add(one.source for one in batch)
             usage.record_step(cost, new)
             progress("training", step + 1, order.steps)
     model.eval()

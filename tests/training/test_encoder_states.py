@@ -39,7 +39,7 @@ def weights(folder):
 def test_the_states_are_those_of_the_whole_model_whatever_the_padding(model_and_tokenizer, encoded, tmp_path):
     model = model_and_tokenizer[0].eval()
     whole = [forward(model, collate(part, model.config, "cpu")).logits.detach() for part in (encoded[:4], encoded[2:9], encoded)]
-    with kept_on_disk(model, tmp_path, room_for(encoded)):
+    with kept_on_disk(model, tmp_path, Kept(room_for(encoded))):
         for expected, part in zip(whole, (encoded[:4], encoded[2:9], encoded), strict=True):
             out = forward(model, collate(part, model.config, "cpu"))
             real = out.labels != -100
@@ -54,12 +54,12 @@ def test_each_source_is_computed_once_while_there_is_room(model_and_tokenizer, e
     model = model_and_tokenizer[0].eval()
     rows = []
     model.get_encoder().block[0].register_forward_hook(lambda _, inputs, __: rows.append(len(inputs[0])))
-    with kept_on_disk(model, tmp_path, room_for(encoded)):
+    with kept_on_disk(model, tmp_path, Kept(room_for(encoded))):
         for part in (encoded[:4], encoded[:4], encoded[2:6]):
             forward(model, collate(part, model.config, "cpu"))
     assert rows == [4, 2]
     rows.clear()
-    with kept_on_disk(model, tmp_path, len(encoded[0].source)):
+    with kept_on_disk(model, tmp_path, Kept(len(encoded[0].source))):
         for _ in range(2):
             forward(model, collate(encoded[:4], model.config, "cpu"))
     assert rows == [4, 3]
