@@ -79,6 +79,7 @@ class UserPath(click.Path):
 option = functools.partial(click.option, cls=Option)
 """`click.option` with `old=[...]` for names that are accepted but not shown."""
 
+NUMBER = Finite()
 DOLLARS = Finite(min=0)
 POSITIVE = Finite(min=0, min_open=True)
 FRACTION = Finite(min=0, max=1, min_open=True)

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from bench import report
 from bench.contracts import Charge
 from bench.execution.ledger import LIMITED
-from bench.report.analysis import decision, leaderboard, serving_cost
+from bench.report.analysis import decision, leaderboard, serving_cost, targets
 from bench.report.analysis.serving_cost import Use
 from bench.report.text import dollars
 from bench.results import repricing, table
@@ -177,6 +178,31 @@ def test_the_best_at_a_budget_is_what_python_says_with_the_same_interval_and_p_v
         assert behind["p"] == pytest.approx(gap.p, rel=1e-4, abs=1e-9)
         assert behind["tied"] == (other in known.tied)
     assert (known.best.name if known.best else "No setting") in said
+
+
+@pytest.mark.parametrize("target", [27.0, 29.5, 36.0, 60.0])
+def test_a_score_costs_what_python_says(opened: Any, studied: Path, target: float) -> None:
+    (field,) = report.fields(table.read(studied.parent))
+    known = {need.setting: need for need in targets.needs(field, targets.paths(field, field.asked), target)}
+    with opened(studied) as shown:
+        shown.number("target-score", target)
+        found = shown.page.evaluate(
+            """(target) => {
+                const data = JSON.parse(document.getElementById("payload").textContent), task = data.tasks[0];
+                const label = data.prices.label[task.name];
+                const end = (value) => (value === Infinity ? "open" : value);
+                const all = targets.needs(task, target, {...data.prices, label});
+                return all.map((one) => [one.name, one.usd, end(one.low), end(one.high), one.least, end(one.most)]);
+            }""",
+            target,
+        )
+        said = shown.page.inner_text("#target-table tbody tr:first-child th")
+    assert [row[0] for row in found] == list(known)
+    assert said == next(iter(known))
+    for (_, usd, *ends), need in zip(found, known.values(), strict=True):
+        assert usd == (None if need.usd is None else pytest.approx(need.usd, rel=1e-4))
+        expected = [0.0 if need.low == -math.inf else need.low, need.high, need.least, need.most]
+        assert ends == ["open" if end == math.inf else pytest.approx(end, rel=1e-3) for end in expected]
 
 
 def test_a_slider_and_its_number_move_together_and_can_go_back(studied: Path, opened: Any) -> None:

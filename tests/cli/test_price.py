@@ -63,6 +63,19 @@ def test_a_recommendation_is_a_paragraph(folder: Path) -> None:
     assert missing(words, "docstrings", "100 USD", "0.2 USD", "486 labels for 97.30 USD") == []
 
 
+def test_a_target_is_answered_with_dollars(folder: Path) -> None:
+    result = _bench("recommend", folder, "--target", "35", "--label-usd", "0.1")
+    assert result.exit_code == 0
+    assert missing(" ".join(result.output.split()), "docstrings", "35", "0.1 USD", "annotate", "not with any budget") == []
+
+
+@pytest.mark.parametrize("arguments", [[], ["--target", "5", "--budget-usd", "5"]])
+def test_either_a_budget_or_a_target_is_asked_for(folder: Path, arguments: list[str]) -> None:
+    result = _bench("recommend", folder, *arguments)
+    assert result.exit_code == 2
+    assert missing(result.output, "--budget-usd", "--target") == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "facts"),
     [

@@ -23,10 +23,10 @@ from bench.report.blocks import Block, Code, Paragraph, Picture, Points, Section
 from bench.report.html.escape import visible
 
 LIBRARIES = ("d3.min.js", "plot.umd.min.js")
-SCRIPTS = ("statistics.js", "pricing.js", "elements.js", "sliders.js", "charts.js", "decision.js", "arms.js", "report.js")
+SCRIPTS = ("statistics.js", "pricing.js", "elements.js", "sliders.js", "charts.js", "decision.js", "targets.js", "arms.js", "report.js")
 PLACED = ("answer", "certainty", "reading", "suite")
 """Sections that have a place of their own in page.html, by id."""
-INTERACTIVE = ("leaderboard", "plots", "decision-map", "dollars", "arms")
+INTERACTIVE = ("leaderboard", "plots", "decision-map", "targets", "dollars", "arms")
 """Sections that the page draws itself, at the reader's prices."""
 EARLY = ("other-prices", "published")
 """Sections that belong to the answer."""

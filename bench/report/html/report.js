@@ -38,6 +38,7 @@
       controls.push(control("months", "Months", "", {least: 1, most: 120, ...own("months")}));
     }
     $("controls").replaceChildren(...controls.map((one) => one.node));
+    targets.slider(now, update);
   }
 
   /* ---- sections that follow the prices ------------------------------------------------------------------------------------- */
@@ -246,6 +247,7 @@
       const found = pricing.ranked(now.task, now.budget, prices());
       verdict(found);
       rankedTable(found);
+      targets.show(now, prices());
       answering(found);
       decision.map(now, prices(), places.get(now.task));
       board.refresh();
@@ -259,7 +261,7 @@
     if (PRICED) makeControls();
     else {
       $("controls").replaceChildren(el("p", {class: "note"}, `No prices can be changed: ${data.prices.why_none}.`));
-      for (const id of ["now", "answering", "map", "reset"]) $(id).hidden = true;
+      for (const id of ["now", "target", "answering", "map", "reset"]) $(id).hidden = true;
     }
     leaderboard();
     draw();
@@ -274,7 +276,7 @@
       choose({task, budget: atFirst(task).budget});
     });
     $("reset").addEventListener("click", () => choose(atFirst(now.task)));
-    $("controls").addEventListener("submit", (event) => event.preventDefault());
+    for (const id of ["controls", "target-control"]) $(id).addEventListener("submit", (event) => event.preventDefault());
     let wide = document.body.clientWidth;
     new ResizeObserver(() => {
       if (document.body.clientWidth === wide) return; /* Only the height changed: a table was opened, or a chart was drawn. */
@@ -287,7 +289,7 @@
   predictions(data.predictions);
   withoutScore(data.without_score);
   if (now.task) { listen(); start(); }
-  else for (const id of ["prices", "now", "leaderboard", "quality", "allocation", "fronts", "answering", "map"]) $(id).hidden = true;
+  else for (const id of ["prices", "now", "target", "leaderboard", "quality", "allocation", "fronts", "answering", "map"]) $(id).hidden = true;
 
   let unfolded = []; /* On paper everything is unfolded except the tables of charts. */
   addEventListener("beforeprint", () => {

@@ -22,6 +22,7 @@ from bench.report.sections import (
     published,
     serving_cost,
     tables,
+    targets,
 )
 
 Maker = Callable[[ReportInput], Section | None]
@@ -37,6 +38,8 @@ SECTIONS: list[Maker] = [
     plots.section,
     decision_map.section,
     decision_map.break_even,
+    targets.section,
+    targets.more_money,
     serving_cost.section,
     tables.spending,
     tables.measured,
