@@ -12,6 +12,7 @@ from bench.report.analysis.report_input import ReportInput
 from bench.report.blocks import Section
 from bench.report.sections import (
     answer,
+    card,
     decision_map,
     forecast_check,
     leaderboard,
@@ -28,8 +29,8 @@ from bench.report.sections import (
 Maker = Callable[[ReportInput], Section | None]
 
 SECTIONS: list[Maker] = [
+    card.section,
     other_prices.section,
-    answer.answer,
     answer.certainty,
     published.section,
     leaderboard.section,

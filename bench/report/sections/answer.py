@@ -1,19 +1,18 @@
-"""The answer in words: the best setting at each budget, how certain that is, and how to read the scores."""
+"""How certain the answer is, and how to read the scores."""
 
 from __future__ import annotations
 
 import itertools
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
 from bench.report.analysis import significance
-from bench.report.analysis.format import chance, score
+from bench.report.analysis.format import score
 from bench.report.analysis.leaderboard import Board, Line, Metric
 from bench.report.analysis.report_input import ReportInput
 from bench.report.analysis.significance import Estimate
-from bench.report.blocks import Block, Paragraph, Points, Section, Text, emphasis, sentences, strong
+from bench.report.blocks import Block, Paragraph, Points, Section, Text, emphasis, sentences
 from bench.report.text import conjoined, count, ended, listed
 
 TOO_SMALL = 1e-6
@@ -35,14 +34,6 @@ HOW_TO_READ = (
     emphasis("incomplete"),
     " where it lacks a score for a seed that others have. It stands below the others, whatever its mean.",
 )
-
-
-def answer(given: ReportInput) -> Section:
-    """Return a paragraph for each task and budget: the best setting, the next one, and the best baseline."""
-    tasks = {board.task for board in given.boards}
-    of_run = [Paragraph("With the budgets and prices of the run:")] if given.found.repriced else []
-    paragraphs = [Paragraph(_outcome(board, f"{board.task}: at" if len(tasks) > 1 else "At", given)) for board in given.boards]
-    return Section(id="answer", title="Answer", blocks=(*of_run, *paragraphs) if paragraphs else (Paragraph("No arm has ended yet."),))
 
 
 def certainty(given: ReportInput) -> Section | None:
@@ -73,54 +64,11 @@ def tied(board: Board) -> list[Line]:
     return [line for line, gap in gaps if gap is None or (not gap.significant if gap.tested else gap.mean == 0)]
 
 
-def _outcome(board: Board, at: str, given: ReportInput) -> Text:
-    at = f"{at} {board.budget_usd:g} USD"
-    if not board.scored:
-        statuses, primary = sum((Counter(line.statuses) for line in board.settings), Counter()), board.primary.name
-        reasons = sorted({found.reason for found in given.missing if found.metric == primary and board.task in found.tasks})
-        missing = f"nothing is ranked, because {primary} is missing ({'; '.join(reasons)})"
-        return (strong(f"{at} {missing if statuses['done'] and reasons else f'no setting has a score ({ended(statuses)})'}."),)
-    best, *rivals = board.compared
-    so_far = "" if best.complete else " so far"
-    value = f"{board.primary.name} {score(best.scores[board.primary.name])}"
-    if not rivals:
-        seeds = " for every seed" if len(board.scored) > 1 else ""
-        return sentences([strong(f"{at}{so_far} only {best.name} has a score{seeds}: {value}."), _beside(board, best)])
-    equal = tied(board)
-    second = (equal or rivals)[0]
-    gap = board.difference(best, second)
-    corrected = f" (corrected {chance(gap)})" if gap and gap.tested else ""
-    runner_up = f"{second.name} is {score(gap)} behind{corrected}." if gap else f"{second.name} {_compared(gap)[0]} it."
-    if equal:
-        first: list[Text] = [strong(f"{at} there is no clear winner{so_far}."), f"Best guess: {best.name}, {value}; {runner_up}"]
-        if gap and gap.tested and gap.low > 0:
-            first.append("The interval is for this pair alone; corrected for all pairs, the difference is not significant.")
-        if len(equal) > 1:
-            first.append(f"In all, {count(len(equal), 'setting')} are {_as_good(gap)}.")
-    elif gap and gap.tested:
-        first = [strong(f"{at} {best.name} is best{so_far}, {value}."), f"Next, {runner_up}"]
-    else:
-        first = [strong(f"{at} {best.name} has the best mean{so_far}, {value}."), f"Next, {runner_up} This difference is not tested."]
-    return sentences([*first, _beside(board, best)])
-
-
 def _as_good(gap: Estimate | None) -> str:
     """Return in what way settings tie with the best one, given the difference of one of them."""
     if gap is None:
         return "not comparable with it"
     return "not significantly worse" if gap.tested else "equally good on average"
-
-
-def _beside(board: Board, best: Line) -> str:
-    """Return how the best setting compares with the best baseline and with its own teacher."""
-    others = {"the best baseline": next(iter(board.baselines), None), "its teacher": best.teacher}
-    verdicts: dict[str, list[str]] = {}
-    for what, other in others.items():
-        if other and (found := other.scores.get(board.primary.name)):
-            verb, _ = _compared(board.difference(best, other))
-            verdicts.setdefault(verb, []).append(f"{what} ({score(found)})")
-    clauses = [f"{verb} {conjoined(whats)}" for verb, whats in verdicts.items()]
-    return f"{best.name} {conjoined(clauses)}." if clauses else ""
 
 
 def _details(board: Board, metrics: Sequence[Metric]) -> Iterator[str]:

@@ -11,12 +11,11 @@ from bench.report.analysis.budget_curves import Field
 from bench.report.analysis.decision import Verdict, covered, verdict
 from bench.report.analysis.format import score
 from bench.report.blocks import Text, code, sentences, strong
+from bench.report.sections import card
 from bench.report.sections.decision_map import interval
-from bench.report.text import conjoined, count, dollars, listed
+from bench.report.text import conjoined, dollars, listed
 from bench.results.repricing import FIXED, Quotes, goods
 
-SEEDS_AT_MOST = 30
-"""A larger number of seeds is not recommended."""
 NEEDED_FOR_A_TEST = "To settle it, run both with two seeds or more, and keep scores example by example."
 
 
@@ -29,16 +28,14 @@ def recommend(field: Field, budget_usd: float, quotes: Quotes) -> Text:
         ranges = [(offer.name, *offer.range) for offer in field.offers(quotes)]
         ends = [f"{name} from {low:.3g}" + (f" to {high:.3g}" if math.isfinite(high) else "") + " USD" for name, low, high in ranges]
         known = f"Scores are known for {conjoined(ends)}." if ends else ""
-        return sentences([asked, f"{why}.", known, *_as_it_was_run(found, field), _more(found, field)])
-    details = [_runner_up(found), *_as_it_was_run(found, field), *_what_would_change_it(found, field), _more(found, field)]
+        return sentences([asked, f"{why}.", known, *_as_it_was_run(found, field), _more(found)])
+    details = [_runner_up(found), *_as_it_was_run(found, field), *_what_would_change_it(found, field), _more(found)]
     return sentences([asked, *_what_to_do(found, field), *details])
 
 
 def _what_to_do(found: Verdict, field: Field) -> Iterator[Text]:
     """Yield the best setting, texts such as 'buy 720 labels for 72.00 USD and 2.91 USD of compute; 74.91 USD in all', and its score."""
     best = found.candidates[0]
-    alone = "only one setting was run near this budget:" if len(found.candidates) == 1 else "there is no clear winner. The best guess is"
-    yield "take" if found.has_winner else alone
     labels = best.amount("label")
     usd = {sold: best.amount(sold) * found.quotes.price(sold, field.task) for sold in goods()}
     compute = sum(usd[good] for good in dict.fromkeys(meter.bought for meter in METERS.values()) if good)
@@ -46,21 +43,23 @@ def _what_to_do(found: Verdict, field: Field) -> Iterator[Text]:
     parts = [f"buy {labels:,.0f} labels for {dollars(usd['label'])} USD" if labels else "buy no labels"]
     named = {"compute": compute, "tokens of an endpoint": tokens, "work priced by the item": best.amount(FIXED)}
     parts += [f"{dollars(cost)} USD of {what}" for what, cost in named.items() if cost]
-    yield (strong(best.name), f": {conjoined(parts)}; {dollars(best.dollars)} USD in all.")
+    if len(found.candidates) == 1:
+        yield "Only one setting was run near this budget."
+    elif not found.has_winner:
+        yield "There is no winner."
+    yield card.guess(best.name, f"{conjoined(parts)}, {dollars(best.dollars)} USD in all", sure=found.has_winner)
     budgets = conjoined([f"{part.point.budget_usd:g}" for part in best.parts])
     how = "as it was run" if best.measured else f"interpolated between budgets of {budgets} USD"
     yield f"Expected {field.metric.name}: {score(field.reached(best))} ({how})."
 
 
 def _runner_up(found: Verdict) -> str:
+    """Return the next setting, and how many more are not significantly worse."""
     if len(found.candidates) < 2:
         return ""
-    second, gap = found.candidates[1], found.ahead[0]
-    tie = "not significantly worse" if gap.has_interval else "with no interval"
-    others = [mixture.name for mixture in found.tied if mixture is not second]
-    also = f"; also not significantly worse: {listed(others, 3)}" if others and gap.has_interval else ""
-    words = tie if second in found.tied else "significantly worse"
-    return f"Runner-up: {second.name}, {words} (behind by {score(gap)}, for {dollars(second.dollars)} USD{also})."
+    others = [mixture.name for mixture in found.tied if mixture is not found.candidates[1]]
+    also = f" Also not significantly worse: {listed(others, card.NAMED)}." if others and found.ahead[0].has_interval else ""
+    return card.next_one(found.candidates[1].name, found.ahead[0], len(found.candidates)) + also
 
 
 def _as_it_was_run(found: Verdict, field: Field) -> Iterator[Text]:
@@ -91,20 +90,12 @@ def _what_would_change_it(found: Verdict, field: Field) -> Iterator[str]:
             yield f"With {MOVED[moved]} {side} {dollars(nearest.usd, computed=True)} USD {known} the best is {other}."
 
 
-def _more(found: Verdict, field: Field) -> Text:
-    """Return which further arms would settle the question. The number of seeds is what would make the difference significant, if it is the
-    true one: the width of an interval falls with the square root of the number of seeds."""
+def _more(found: Verdict) -> Text:
+    """Return which further arms would settle the question."""
     if found.not_covered and not found.has_winner:
         wanted = f"To settle it, run {listed(found.not_covered, 3)} with about {found.budget_usd:g} USD ("
         return (wanted, code("budgets_usd"), ").")
     if not found.tied:
         return ""
-    gap, names = found.ahead[0], conjoined([mixture.name for mixture in found.candidates[:2]])
-    if not gap.has_interval:
-        return NEEDED_FOR_A_TEST
-    run, _ = field.effects.shape
-    seeds = run * ((gap.high - gap.low) / 2 / gap.mean) ** 2 if gap.mean else math.inf
-    if seeds > SEEDS_AT_MOST:
-        return f"More than {SEEDS_AT_MOST} seeds would be needed to separate {names}: take the cheaper one."
-    further = count(max(math.ceil(seeds) - run, 1), "further seed")
-    return (f"To settle it, run {names} with {further} (", code("seeds"), "), if the measured difference is the true one.")
+    gap, names = found.ahead[0], [mixture.name for mixture in found.candidates[:2]]
+    return card.decide(names, gap) if gap.has_interval else NEEDED_FOR_A_TEST
