@@ -50,6 +50,10 @@ class Splits:
     fingerprint: str
     notes: tuple[str, ...] = ()
 
+    def without_examples(self) -> Splits:
+        """Return the fingerprint and the notes alone."""
+        return Splits((), (), (), (), self.fingerprint, self.notes)
+
 
 @dataclass(frozen=True)
 class Score:
