@@ -149,9 +149,10 @@ def _send(here: Connection[Any, Any], there: Connection[Any, Any], work: Callabl
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, _interrupt_once)
     try:
-        there.send(work())
+        result = work()
+        there.send(result)
         with suppress(EOFError):
-            there.recv()  # the result may name what this process holds open, so the parent reads it first
+            there.recv()  # the parent may open files that the result holds, until it closes the connection
     except BaseException:  # the parent does the work again, and raises the error
         sys.exit(1)
 
