@@ -58,7 +58,7 @@ def test_the_benchmark_of_a_pool_makes_its_file_and_reads_the_memory_of_all_proc
         "import subprocess, sys, time; taken = bytearray(80_000_000); subprocess.run([sys.executable, '-c', 'import time; time.sleep(1)'])"
     )
     parent, child = pool.peaks([sys.executable, "-c", code], tmp_path)
-    assert parent > 8e7 > child > 1e6
+    assert parent > 8e7 > child > 1e5
 
 
 def test_a_ratio_compares_the_times_of_one_round() -> None:
