@@ -43,7 +43,7 @@ ROOT = Path(__file__).parents[1]
 MOST_BYTES = 2e9
 """Most memory of a process."""
 
-POLL_S = 0.05
+POLL_S = 0.1
 """Seconds between two looks at the processes."""
 
 

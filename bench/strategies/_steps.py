@@ -110,7 +110,7 @@ def pseudo_label(
     """
     labelled: list[Sequence[Example]] = []
     kept: tuple[SoftLabels, ...] = ()
-    left: Sequence[Example] = ()
+    left: tuple[Example, ...] = ()
     at, stop_at = 0, job.left_usd() - max_usd
     while left or at < len(job.unlabelled):
         after = at + CHUNK - len(left)
@@ -130,6 +130,6 @@ def pseudo_label(
         if len(outputs) < len(chunk) and not keep:
             break
         done = {example.id for example in outputs}  # a batch begins with the longest, so a chunk cut short did not do its first documents
-        left = picked(chunk, [place for place, example in enumerate(chunk) if example.id not in done])
+        left = tuple(example for example in chunk if example.id not in done)
         at = after
     return joined(labelled), kept
