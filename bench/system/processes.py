@@ -160,7 +160,7 @@ def _send(here: Connection[Any, Any], there: Connection[Any, Any], work: Callabl
 def _interrupt_once(*_: object) -> None:
     """Raise KeyboardInterrupt, and ignore a second signal: Ctrl-C reaches this process and its parent, which passes it on."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+        signal.signal(number, lambda *_: None)  # not SIG_IGN: Python complains of a signal that waits to be handled
     raise KeyboardInterrupt
 
 
