@@ -151,6 +151,13 @@ class Recipe(ABC):
     def make(self, folder: Path, context: BuildContext) -> None:
         """Make the artifact in an empty folder. Its inputs have been made before."""
 
+    def verify(self, folder: Path, context: BuildContext) -> None:  # noqa: ARG002
+        """Check the artifact after `make`. The check is no work of the method: nothing measures or charges it.
+
+        It may add files that say what it found. Raises BenchError where the artifact is wrong, which is then not kept.
+        """
+        return
+
     def calibration_run(self, step_flops: float, context: BuildContext) -> Recipe:  # noqa: ARG002
         """Return a short version of this work, for calibration: a few steps over untrained models, to be
         timed.
