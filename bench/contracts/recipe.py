@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -142,6 +142,13 @@ class Recipe(ABC):
     def training_steps(self, context: BuildContext) -> int:  # noqa: ARG002
         """Return the number of training steps; 0 for work that does not train."""
         return 0
+
+    def kept_steps(self, context: BuildContext) -> Mapping[int, float]:  # noqa: ARG002
+        """Return step -> FLOPs, for the steps that read encoder states which earlier steps kept, and compute none.
+
+        They have a speed of their own. {}: there is no such step.
+        """
+        return {}
 
     def batches(self, context: BuildContext) -> tuple[Batch, ...]:  # noqa: ARG002
         """Return the batches that decide the peak memory. Empty: it is not forecast."""
