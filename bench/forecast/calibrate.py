@@ -28,7 +28,8 @@ SECONDS = 10.0
 """Seconds after which a calibration starts no further step."""
 
 VERSION = 2
-"""Raised whenever a calibration measures something else. 2: steps that read kept encoder states have a speed of their own."""
+"""Raised whenever a calibration or a simulation finds something else. 2: steps that read kept encoder states have a speed of their
+own; the engine's copies of weights count in models that are loaded beside another."""
 
 STEP_FLOPS = {"cpu": 4e11, "cuda": 1e15}
 """FLOPs of a step, by device. Larger steps are calibrated with smaller batches. A CPU core needs some four seconds for this many."""
@@ -60,7 +61,7 @@ class Throughput:
 def kind(recipe: Recipe, context: str) -> str:
     """Return a key that is the same for all work of the same speed. `context` holds everything else that decides the speed, such as the
     data and the device."""
-    text = json.dumps([context, recipe.speed_identity()], sort_keys=True)
+    text = json.dumps([VERSION, context, recipe.speed_identity()], sort_keys=True)
     return f"{type(recipe).__name__.lower()}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 

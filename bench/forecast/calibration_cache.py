@@ -24,7 +24,7 @@ from typing import Any
 from bench.contracts import Batch, BuildContext, Profiler, Progress, Recipe, identify
 from bench.errors import BenchError
 from bench.forecast import start_up
-from bench.forecast.calibrate import VERSION, Throughput, calibrate, checkpoints, kind
+from bench.forecast.calibrate import Throughput, calibrate, checkpoints, kind
 from bench.forecast.memory import Kernels, batches_peak_bytes
 from bench.suite.arms import Arm
 from bench.system import machine, processes
@@ -56,7 +56,7 @@ class CalibrationCache:
     def throughputs(self, recipes: Sequence[Recipe], progress: Progress) -> dict[str, Throughput | None]:
         """Return recipe key -> its speed, or None where it could not be calibrated."""
         described = [recipe for recipe in recipes if recipe.activity != "unknown"]
-        kinds = {recipe.key: self._kind(recipe, f"{VERSION} {_conditions(self.device, self.workers)}") for recipe in described}
+        kinds = {recipe.key: self._kind(recipe, _conditions(self.device, self.workers)) for recipe in described}
         work = {kinds[recipe.key]: partial(_calibrated, recipe, self) for recipe in described}
         found = self._found(work, "timing a few steps", progress)
         self.reasons.update(undescribed(recipes))

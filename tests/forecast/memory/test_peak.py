@@ -1,16 +1,35 @@
 """Simulated peaks are those that torch's own allocator counts in real steps."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
 from bench.contracts import Decoding, Precision, no_progress
-from bench.forecast.memory import Architecture, Generation, Kernels, Peak, SequenceLengths, TrainingStep, fake_ops, parameters, peak, peaks
+from bench.engines.torch import Torch
+from bench.execution.store import DryStore
+from bench.forecast.memory import (
+    Architecture,
+    Generation,
+    Kernels,
+    Peak,
+    SequenceLengths,
+    TrainingStep,
+    batches_peak_bytes,
+    fake_ops,
+    parameters,
+    peak,
+    peaks,
+)
 from bench.forecast.memory.optimizer_state import optimizer_memory
 from bench.forecast.memory.tracker import BLOCK, AllocationTracker
+from bench.models.random import Random
+from bench.training.recipes import Pretrained
 from bench.training.settings import Lora, Optimizer, Tuning
 from bench.training.shapes import UNTIED, Shape, config, shape_of
+from bench.training.speed import InferenceSpeed
 from benchmarks.memory import Case, generate, measured_on_cpu, train_two_steps
 
 KIB = 1024
@@ -91,6 +110,27 @@ def test_the_peak_of_generation_is_within_a_tenth_of_what_is_measured(built: Arc
         Generation(architecture=built, decoding=Decoding(beams=beams), precision="fp32", lengths=case.lengths, kernels="cpu")
     ).total(batch)
     assert predicted == pytest.approx(measured, rel=0.1)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_two_models_that_generate_in_turn_are_both_loaded_with_the_copies_of_their_weights(precision: Precision, tmp_path: Path) -> None:
+    large, student = (
+        Pretrained(Random(family="t5_v1_1", width=256, feed_forward=1024, encoder_layers=layers, decoder_layers=layers))
+        for layers in (3, 2)
+    )
+    sizes: Any = {"source_tokens": 16, "target_tokens": 4, "documents": 4, "rounds": 1, "decoding": Decoding(batch_size=2)}
+    speed = InferenceSpeed(large=large, student=student, precision=precision, engine=Torch(), **sizes)
+    context = DryStore(tmp_path, no_progress).context
+    batches = speed.batches(context)
+    assert len(batches) == 2
+
+    def work(mark: Callable[[], None]) -> None:
+        runs = speed._runs(context)
+        mark()
+        for run in runs:
+            run()
+
+    assert batches_peak_bytes(batches, tmp_path, "cpu") == pytest.approx(measured_on_cpu(work), rel=0.05)
 
 
 def test_the_parameters_of_a_model_of_44_gigabytes_are_counted_without_its_weights() -> None:
