@@ -86,7 +86,7 @@ class Finetuned(Trained):
         if not self.room_for_states(context):
             return short
         quick = math.floor(step_flops * short.training_steps(context) / short.forecast_flops(context))
-        steps = max(2, min(CALIBRATION_STEPS // 2, quick))
+        steps = max(2, min(CALIBRATION_STEPS // 3, quick))
         tuning = short.tuning.model_copy(update={"epochs": CALIBRATION_STEPS // steps})
         return replace(short, tuning=tuning, examples=sample(self.examples, steps * batch))
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bench import registry
 from bench.contracts import Charge, Phase, no_progress
-from bench.execution import prepare
+from bench.execution import prepare, runner
 from bench.execution.ledger import rows
 from bench.execution.prepared_suite import PreparedSuite
 from bench.execution.record import Record
@@ -66,6 +66,9 @@ def test_plan_and_run_agree_with_each_engine_and_conversions_are_paid_by_time_al
         charged = [charge for charge in paid(rows(prepared.results / arm.id)) if charge[2] == "s"]
         assert math.fsum(quantity for *_, quantity, _ in charged) == pytest.approx(math.fsum(times) if meter == "wall" else 0.0)
         assert all(work.bill.flops == 0 and work.bill.wall_s > 0 for work in converted)
+        assert len(list(prepared.results.glob("store/*/converted-*/artifact"))) == len(converted)
+        runner.clean(prepared.results)
+        assert not list(prepared.results.glob("store/*/converted-*/artifact"))
 
 
 def test_a_plan_says_how_much_it_costs_at_most_where_answers_are_of_no_use_and_the_other_labels_are_repeated(here: Ground) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from bench.contracts import Compact, Decoding, Engine, LoadedModel, Recipe
 from bench.engines.torch import Torch
+from bench.forecast.calibrate import calibrate
 from bench.training.conversion import CHECKED_DOCUMENTS, CONVERSION, Converted
 from bench.training.generated import Predictions
 from bench.training.recipes import Pretrained, Shrunk
@@ -110,3 +111,12 @@ def test_a_calibration_converts_the_untrained_model(predictions, shop, pretraine
     assert short.model == one.model.untrained
     assert one.forecast_flops(shop.context()) == 0
     assert isinstance(short.model.origin, Pretrained)
+
+
+@one_family
+def test_conversions_are_calibrated_by_themselves_and_without_the_check(predictions, cache):
+    (one,) = needed(predictions)
+    found = calibrate(one, cache, "cpu", {})
+    assert (found.steps, found.seconds_per_flop) == (0, 0.0)
+    assert calibrate(predictions, cache, "cpu", {}).steps > 0
+    assert (len(CONVERTED), CHECKED) == (2, [])
