@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import re
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from io import TextIOWrapper
 from pathlib import Path
 from typing import ClassVar
 from urllib.parse import urlsplit
-from zipfile import ZipFile
 
 from pydantic import Field
 
@@ -123,8 +122,8 @@ class News(MadePairs):
 
 def articles(path: Path) -> Iterator[Article]:
     """Yield the articles of a zip file that holds NewsArticles.csv."""
-    with ZipFile(path) as archive, archive.open("NewsArticles.csv") as file:
-        for row in csv.DictReader(TextIOWrapper(file, encoding="utf-8", newline="")):
+    with zipfile.Path(path, "NewsArticles.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
             yield Article(publisher=urlsplit(row["article_source_link"]).netloc, title=row["title"], text=row["text"])
 
 

@@ -134,7 +134,7 @@ def test_splits_are_disjoint_and_hold_what_the_file_holds(tmp_path, monkeypatch)
     assert all(targets[e.source] == e.target for e in (*s.train, *s.dev, *s.test))
     assert all(e.source in targets and e.target is None for e in s.unlabelled)
     assert s.notes[0].startswith("200 ")
-    assert "1 with a headline under 4 words" in s.notes[1]
+    assert s.notes[1].count("1 with") == 2
 
 
 def test_one_story_told_twice_stands_once_and_more_articles_move_none(tmp_path, monkeypatch):
