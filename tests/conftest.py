@@ -11,6 +11,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import matplotlib.backends.backend_agg
+import matplotlib.figure
+import matplotlib.patches
+import matplotlib.ticker  # noqa: F401 - a report draws in two forks of this process, and each would import matplotlib anew
 import pytest
 from hypothesis import settings
 
