@@ -3,10 +3,9 @@
     python -m benchmarks.report                   makes the arms in a temporary folder (a minute) and reports
     python -m benchmarks.report --folder DIR      makes them in DIR, or uses those that are there
 
-The target is a report in under 10 s. Reading ledgers and predictions and reporting take under 1 GB. The arms
-are made up: 2 tasks, 5 budgets, 100 settings, 10 seeds, 100 test examples. A separate process writes each of
-`--times` reports. Other programs load the machine too, so the fastest report counts. The exit status is 1 if
-the target is missed.
+The targets are 3 s to read ledgers and predictions, 5 s to report, and 1 GB. The arms are made up: 2 tasks, 5
+budgets, 100 settings, 10 seeds, 100 test examples. A separate process writes each of `--times` reports. Other
+programs load the machine too, so the fastest report counts. The exit status is 1 if a target is missed.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ from bench.contracts import Charge, Reading, Score
 from bench.execution.ledger import LIMITED, SCHEMA
 from bench.execution.record import Record
 
-SECONDS, BYTES = 10.0, 1e9
+READ_S, REPORT_S, BYTES = 3.0, 5.0, 1e9
 """Targets."""
 
 TASKS, BUDGETS, STRATEGIES, SHARES, SEEDS, EXAMPLES = 2, (10.0, 20.0, 40.0, 80.0, 160.0), 10, 10, 10, 100
@@ -62,20 +61,21 @@ def cells() -> Iterator[Cell]:
         yield Cell(task, usd, strategy, share / 10, seed)
 
 
-def make(folder: Path) -> None:
-    """Write the results of all arms to `folder`, like a run."""
+def make(folder: Path, arms: int | None = None) -> None:
+    """Write the results of all arms, or of the first `arms` of them, to `folder`, like a run."""
     generator = np.random.default_rng(0)
     names = []
-    for cell in cells():
+    for cell in itertools.islice(cells(), arms):
         names.append(cell.name)
-        _write(folder / cell.name, cell, generator)
+        write_arm(folder / cell.name, cell, generator)
     prices = {"label_usd": LABEL_USD, "device_hour_usd": HOUR_USD, "meter": "flops", "device_flops_per_second": SPEED}
     pays = {"teacher_tuning": "purse", "student_training": "purse", "evaluation": "free"}
     about = {"suite": "many", "primary_metric": "rougeL", "start_labels": 100, "meter": "flops", "prices": prices, "pays": pays}
     (folder / "suite.json").write_text(json.dumps({**about, "arms": names}), encoding="utf-8")
 
 
-def _write(folder: Path, cell: Cell, generator: np.random.Generator) -> None:
+def write_arm(folder: Path, cell: Cell, generator: np.random.Generator, **about: Any) -> None:
+    """Write made-up results of one arm. `about` are fields of its record."""
     folder.mkdir(parents=True)
     labels = round(cell.share * cell.budget_usd / LABEL_USD)
     means = {"student": 20 + 2 * np.log(1 + labels) + generator.normal(), "teacher": 30.0, "floor: first words": 18.0}
@@ -85,7 +85,7 @@ def _write(folder: Path, cell: Cell, generator: np.random.Generator) -> None:
     rows += [{"row": "fact", "name": name, "value": value} for name, value in facts.items()]
     _lines(folder / "ledger.jsonl", [{"schema": SCHEMA, **row} for row in rows])
     _lines(folder / "predictions.jsonl", [_prediction(scores, i) for i in range(EXAMPLES)])
-    (folder / "record.json").write_text(json.dumps(asdict(_record(cell, facts))), encoding="utf-8")
+    (folder / "record.json").write_text(json.dumps(asdict(replace(_record(cell, facts), **about))), encoding="utf-8")
 
 
 def _charges(cell: Cell, labels: int) -> list[dict[str, Any]]:
@@ -193,9 +193,9 @@ def main() -> None:
         page = (folder / "report.html").stat().st_size
     reading, reporting, _ = map(min, zip(*runs, strict=True))
     peak, arms = max(run[2] for run in runs), TASKS * len(BUDGETS) * STRATEGIES * SHARES * SEEDS
-    print(f"{arms:,} arms: read in {reading:.1f} s, reported in {reporting:.1f} s (aim: under {SECONDS:g}), ", end="")
+    print(f"{arms:,} arms: read in {reading:.1f} s (aim: under {READ_S:g}), reported in {reporting:.1f} s (under {REPORT_S:g}), ", end="")
     print(f"{peak / 1e6:,.0f} MB (under {BYTES / 1e6:,.0f}), report.html {page / 1e6:.1f} MB")
-    sys.exit(1 if reporting >= SECONDS or peak >= BYTES else 0)
+    sys.exit(1 if reading >= READ_S or reporting >= REPORT_S or peak >= BYTES else 0)
 
 
 if __name__ == "__main__":
