@@ -21,11 +21,13 @@ from typing import Any
 
 from bench.system import machine
 from bench.system.processes import ONE_THREAD
+from benchmarks import curves
+from benchmarks.curves import Growth
 from benchmarks.pages import between, table
 from benchmarks.pairs import Ratio
 from benchmarks.quick import Timing
 
-KINDS = {"start": Ratio, "training": Ratio, "generation": Ratio, "quick": Timing}
+KINDS = {"start": Ratio, "training": Ratio, "generation": Ratio, "quick": Timing, "growth": Growth}
 """Script -> the kind of its rows."""
 ROOT = Path(__file__).parents[1]
 RATIOS, PAGE = Path(__file__).parent / "ratios.json", ROOT / "docs" / "performance.md"
@@ -42,11 +44,13 @@ def run(script: str) -> dict[str, Any]:
 
 
 def lines(script: str, found: dict[str, Any]) -> list[str]:
-    """Return the table of a script's last run in Markdown, below its date and machine."""
+    """Return the table of a script's last run in Markdown, below its date and machine, and draw its plots."""
     kind = KINDS[script]
+    rows = [kind(**row) for row in found[kind.PLACE]]
     head = [f"`python -m benchmarks.{script}`, {found['date']}, {found['cpu']}, torch {found['torch']},"]
     head += [f"transformers {found['transformers']}:", ""]
-    return [*head, *table(kind.HEAD, [kind(**row).cells for row in found[kind.PLACE]]), ""]
+    plots = curves.draw(rows, PAGE.parent) if kind is Growth else []
+    return [*head, *table(kind.HEAD, [row.cells for row in rows]), "", *plots]
 
 
 def main() -> None:

@@ -156,8 +156,8 @@ def _lines(path: Path, rows: list[dict[str, Any]]) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
-def report(folder: Path) -> None:
-    """Read and report. Print the seconds of each, and the peak memory in bytes."""
+def timed(folder: Path) -> list[float]:
+    """Read and report. Return the seconds of each, and the peak memory of this process in bytes."""
     from bench import report
     from bench.results import table
 
@@ -165,13 +165,14 @@ def report(folder: Path) -> None:
     found = table.read(folder)
     read = time.monotonic()
     report.write(folder, read=found)
-    print(json.dumps([read - began, time.monotonic() - read, 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss]))
+    return [read - began, time.monotonic() - read, 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss]
 
 
 def measured(folder: Path) -> list[float]:
-    """Return what `report` prints in a process of its own."""
+    """Return what `timed` returns in a process of its own."""
     as_bench_does = "from bench.system.processes import limit_numpy_threads; limit_numpy_threads()"
-    code = f"{as_bench_does}; from pathlib import Path; from benchmarks.report import report; report(Path({str(folder)!r}))"
+    call = f"print(json.dumps(timed(Path({str(folder)!r}))))"
+    code = f"{as_bench_does}; import json; from pathlib import Path; from benchmarks.report import timed; {call}"
     ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)  # noqa: S603
     return list(json.loads(ran.stdout))
 
