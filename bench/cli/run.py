@@ -30,9 +30,8 @@ def run(
     from bench import report as reporting
     from bench.cli import console
     from bench.execution import prepare, runner
-    from bench.execution.store import DryStore
     from bench.executors.local import Local
-    from bench.forecast import suite as forecast
+    from bench.results import table
     from bench.system import processes
 
     screen, fetched = console.console(), None
@@ -40,6 +39,10 @@ def run(
         prepared = prepare.load(suite, results=parent, cache=cache.absolute(), device=device, only=only, progress=progress)
         kept = runner.kept(prepared, retry, progress)
         if None in kept.values():
+            from bench.execution.store import DryStore
+            from bench.forecast import suite as forecast
+
+            prepared = prepared.on_device()
             fetched = prepare.fetch(prepared, progress)
             store = DryStore(prepared.cache, progress)
             forecast.refuse_failing(prepared, [arm for arm in prepared.arms if not kept[arm.id]], store, progress)
@@ -52,7 +55,8 @@ def run(
     with console.RunScreen(console=screen) as shown:
         executor = Local(workers=workers or processes.concurrency(prepared.device))
         records = runner.run(prepared, executor, shown, retry=retry, fetched=fetched)
-    written = reporting.write(prepared.results)
-    screen.print(console.leaderboard(prepared.results, screen))
+    found = table.read(prepared.results)
+    written = reporting.write(prepared.results, read=found)
+    screen.print(reporting.terminal(found, screen.width))
     console.summary(records, written, screen)
     raise SystemExit(1 if any(record.status == "failed" for record in records) else 0)

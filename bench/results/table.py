@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,14 +20,12 @@ import pandas as pd
 import pyarrow.csv
 
 from bench.errors import BenchError
-from bench.execution import ledger
-from bench.execution.record import Record, read_record
+from bench.execution.record import Record
 from bench.forecast import saved
 from bench.forecast.saved import SavedForecast
-from bench.results import archive
+from bench.results import archive, arm_files
 from bench.results import arm_columns as columns
-from bench.results import examples as scored
-from bench.results.columns import COLUMNS, old_fact_unit
+from bench.results.columns import COLUMNS
 from bench.results.examples import Examples
 from bench.system.files import atomic_write
 from bench.system.garbage import gc_disabled
@@ -69,16 +67,6 @@ class Results:
         return arms(self.table)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Arm:
-    """What one arm adds to the table."""
-
-    shared: dict[str, Any]  # columns in which all rows are equal
-    rows: list[dict[str, Any]]
-    record: Record | None = None
-    examples: Examples | None = None
-
-
 @gc_disabled()
 def read(folder: Path) -> Results:
     """Read `results/<suite>/`. It may still be written, or hold only its tables. Raises BenchError."""
@@ -94,14 +82,14 @@ def read(folder: Path) -> Results:
     if not there and (kept := _kept(folder, suite)):
         return kept
     arms = sorted(there | {Path(str(planned)).name for planned in suite.get("arms", [])})
-    frames = [_frame([])]
+    frames = [arm_files.frame([])]
     examples: dict[str, Examples] = {}
     records: dict[str, Record] = {}
     for first in range(0, len(arms), AT_ONCE):
-        batch = {arm: _arm(folder / arm, name) for arm in arms[first : first + AT_ONCE]}
-        frames.append(_frame(batch.values()))
-        examples |= {arm: found.examples for arm, found in batch.items() if found.examples}
-        records |= {arm: found.record for arm, found in batch.items() if found.record}
+        batch = arm_files.read([folder / arm for arm in arms[first : first + AT_ONCE]], name)
+        frames.append(arm_files.frame(batch))
+        examples |= {found.id: found.examples for found in batch if found.examples}
+        records |= {found.id: found.record for found in batch if found.record}
     return Results(
         table=pd.concat(frames, ignore_index=True),
         examples=examples,
@@ -200,75 +188,3 @@ def _names(rows: pd.DataFrame, first: str, second: str, join: Callable[[str, str
 
 def _wide(rows: pd.DataFrame, names: pd.Series[str]) -> pd.DataFrame:
     return rows.groupby([rows["arm"], names])["value"].last().unstack()
-
-
-def _arm(folder: Path, suite: str) -> _Arm:
-    """Return everything of one arm. A file that cannot be understood makes it a failed arm without further rows."""
-    shared, record = {"suite": suite, "arm": folder.name}, {"row": "record", "quantity": "spent", "unit": "USD", "direction": "lower"}
-    try:
-        sealed = read_record(folder)
-        rows = [_row(row) for row in ledger.rows(folder)]
-        if sealed is None:
-            reason = "still running, or cut off" if rows else "not started"
-            return _Arm(shared={**shared, "status": "unfinished"}, rows=[{**record, "reason": reason}, *rows])
-        ended = {**record, "reason": sealed.reason, "value": number_or_nan(sealed.spent_usd)}
-        predictions = folder / "predictions.jsonl"
-        examples = scored.read(predictions) if sealed.status == "done" and predictions.exists() else None
-        return _Arm(shared={**_identity(sealed), "arm": folder.name}, rows=[ended, *rows], record=sealed, examples=examples)
-    except BenchError as error:
-        reason = str(error)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        reason = f"{type(error).__name__}: {error}"
-    return _Arm(shared={**shared, "status": "failed"}, rows=[{**record, "reason": f"cannot be read: {reason}"}])
-
-
-def _identity(record: Record) -> dict[str, Any]:
-    """Return the columns that all rows of an arm share. Raises ValueError or TypeError where a field has a wrong type."""
-    names = ("suite", "task", "strategy", "use", "setting", "status", "reason", "data_fingerprint")
-    words = [getattr(record, name) for name in names]
-    if not all(isinstance(word, str) for word in words) or not isinstance(record.machine, dict):
-        raise TypeError("record.json holds a field of another type than it should")
-    return {
-        **{name: getattr(record, name) for name in names[:6]},
-        "settings": json.dumps(record.settings, sort_keys=True),
-        "label_share": float(record.settings.get("label_share", math.nan)),
-        "budget_usd": float(record.budget_usd),
-        "seed": int(record.seed),
-    }
-
-
-def _row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a ledger's row with the names of the table. Raises KeyError, TypeError or ValueError."""
-    kind = row["row"]
-    if kind == "charge":
-        kept = {name: str(row[name]) for name in ("phase", "unit", "paid_by")}
-        usd, price = float(row["usd"]), float(row["unit_price_usd"])
-        amount = {"quantity": str(row["kind"]), "value": float(row["quantity"]), "direction": "lower"}
-        return {"row": kind, **kept, **amount, "usd": usd, "unit_price_usd": price}
-    if kind == "score":
-        kept = {name: str(row[name]) for name in ("subject", "unit", "direction")} | {"reason": str(row.get("reason", ""))}
-        return {"row": kind, **kept, "quantity": str(row["name"]), "value": number_or_nan(row["value"])}
-    if kind == "reading":
-        kept = {name: str(row[name]) for name in ("phase", "quantity", "unit", "direction", "source", "reason")}
-        return {"row": kind, **kept, "value": number_or_nan(row["value"]), "shared": bool(row["shared"])}
-    if kind == "fact":
-        name = str(row["name"])
-        unit = str(row.get("unit") or old_fact_unit(name))
-        return {"row": kind, "quantity": name, "value": float(row["value"]), "unit": unit, "direction": "none"}
-    raise ValueError(f"ledger row of unknown kind {kind!r}")
-
-
-def number_or_nan(value: float | None) -> float:
-    """Return the number, or NaN where nothing was measured."""
-    return math.nan if value is None else float(value)
-
-
-def _frame(arms: Iterable[_Arm]) -> pd.DataFrame:
-    """Return a frame with exactly the columns and dtypes of COLUMNS, for any rows."""
-    found = list(arms)
-    cells: dict[str, list[Any]] = {name: [] for name in COLUMNS}
-    for name, values in cells.items():
-        missing = "" if COLUMNS[name].dtype == "str" else None
-        for arm in found:
-            values += [arm.shared[name]] * len(arm.rows) if name in arm.shared else [row.get(name, missing) for row in arm.rows]
-    return pd.DataFrame({name: pd.Series(values, dtype=COLUMNS[name].dtype) for name, values in cells.items()})

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from bench.report.analysis.leaderboard import Metric, label
 from bench.results import arm_columns
-from bench.results.table import Results, number_or_nan
+from bench.results.arm_files import number_or_nan
+from bench.results.table import Results
 
 
 @dataclass(frozen=True, kw_only=True)
