@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow
 
 from bench.errors import BenchError
 from bench.execution import ledger
@@ -41,10 +43,9 @@ class ArmFiles:
     examples: Examples | None = None
 
 
-def read(folders: Sequence[Path], suite: str) -> list[ArmFiles]:
-    """Return everything of some arms. A file that cannot be understood makes its arm a failed one without further rows."""
+def read_ahead(folders: Sequence[Path]) -> None:
+    """Read the scores of some arms for `read`. Most of this runs without Python's lock, so another thread can work meanwhile."""
     scored.read_ahead(folder / PREDICTIONS for folder in folders)
-    return [_read(folder, suite) for folder in folders]
 
 
 def frame(arms: Sequence[ArmFiles]) -> pd.DataFrame:
@@ -54,14 +55,22 @@ def frame(arms: Sequence[ArmFiles]) -> pd.DataFrame:
 
     def column(name: str, dtype: str) -> Any:
         if name in OF_A_ROW:
-            return pd.Series(list(cells.get(name, ())), dtype=dtype)
+            return _array(cells.get(name, ()), dtype)
         missing = "" if dtype == "str" else None
-        return pd.Series([arm.shared.get(name, missing) for arm in arms], dtype=dtype).array.repeat(counts)
+        return _array([arm.shared.get(name, missing) for arm in arms], dtype).repeat(counts)
 
     return pd.DataFrame({name: column(name, about.dtype) for name, about in COLUMNS.items()})
 
 
-def _read(folder: Path, suite: str) -> ArmFiles:
+def _array(values: Sequence[Any], dtype: str) -> Any:
+    """Return values as an array of pandas."""
+    if dtype == "str":  # pandas would look at each text first
+        return pd.array(pyarrow.array(values, pyarrow.large_string()), dtype=dtype)
+    return pd.Series(list(values), dtype=dtype).array
+
+
+def read(folder: Path, suite: str) -> ArmFiles:
+    """Return everything of one arm. A file that cannot be understood makes it a failed arm without further rows."""
     shared = {"suite": suite, "arm": folder.name}
     try:
         sealed = read_record(folder)
@@ -69,9 +78,11 @@ def _read(folder: Path, suite: str) -> ArmFiles:
         if sealed is None:
             reason = "still running, or cut off" if rows else "not started"
             return ArmFiles(id=folder.name, shared={**shared, "status": "unfinished"}, rows=[_record(None, reason), *rows])
-        ended, path = _record(number_or_nan(sealed.spent_usd), sealed.reason), folder / PREDICTIONS
-        examples = scored.read(path) if sealed.status == "done" and path.exists() else None
-        shared = {**_identity(sealed), "arm": folder.name}
+        ended, shared = _record(number_or_nan(sealed.spent_usd), sealed.reason), {**_identity(sealed), "arm": folder.name}
+        examples = None
+        if sealed.status == "done":
+            with suppress(FileNotFoundError):
+                examples = scored.read(folder / PREDICTIONS)
         return ArmFiles(id=folder.name, shared=shared, rows=[ended, *rows], record=sealed, examples=examples)
     except BenchError as error:
         reason = str(error)

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow.csv
 
@@ -78,18 +81,23 @@ def read(folder: Path) -> Results:
     except (TypeError, ValueError):
         raise BenchError(f"{path}: not a JSON object") from None
     name = str(suite.get("suite", folder.name))
-    there = {path.name for path in folder.iterdir() if (path / "ledger.jsonl").exists() or (path / "record.json").exists()}
+    files = ("record.json", "ledger.jsonl")
+    there = {entry.name for entry in os.scandir(folder) if any(os.path.exists(f"{entry.path}/{file}") for file in files)}
     if not there and (kept := _kept(folder, suite)):
         return kept
     arms = sorted(there | {Path(str(planned)).name for planned in suite.get("arms", [])})
     frames = [arm_files.frame([])]
     examples: dict[str, Examples] = {}
     records: dict[str, Record] = {}
-    for first in range(0, len(arms), AT_ONCE):
-        batch = arm_files.read([folder / arm for arm in arms[first : first + AT_ONCE]], name)
-        frames.append(arm_files.frame(batch))
-        examples |= {found.id: found.examples for found in batch if found.examples}
-        records |= {found.id: found.record for found in batch if found.record}
+    batches = [[folder / arm for arm in arms[first : first + AT_ONCE]] for first in range(0, len(arms), AT_ONCE)]
+    with ThreadPoolExecutor(1) as aside:
+        ahead = [aside.submit(arm_files.read_ahead, batch) for batch in batches]
+        for batch, scores_read in zip(batches, ahead, strict=True):
+            scores_read.result()
+            found = [arm_files.read(arm, name) for arm in batch]
+            frames.append(arm_files.frame(found))
+            examples |= {one.id: one.examples for one in found if one.examples}
+            records |= {one.id: one.record for one in found if one.record}
     return Results(
         table=pd.concat(frames, ignore_index=True),
         examples=examples,
@@ -182,8 +190,10 @@ def _dollars(table: pd.DataFrame) -> pd.DataFrame:
 
 def _names(rows: pd.DataFrame, first: str, second: str, join: Callable[[str, str], str]) -> pd.Series[str]:
     """Return the name of each row's column, made from two of its values."""
-    made = {pair: join(*pair) for pair in rows[[first, second]].drop_duplicates().itertuples(index=False, name=None)}
-    return pd.Series([made[pair] for pair in zip(rows[first], rows[second], strict=True)], index=rows.index, dtype="str")
+    (one, firsts), (other, seconds) = pd.factorize(rows[first]), pd.factorize(rows[second])
+    pairs, places = np.unique(one * len(seconds) + other, return_inverse=True)
+    made = pd.array([join(firsts[pair // len(seconds)], seconds[pair % len(seconds)]) for pair in pairs.tolist()], dtype="str")
+    return pd.Series(made.take(places), index=rows.index)
 
 
 def _wide(rows: pd.DataFrame, names: pd.Series[str]) -> pd.DataFrame:
