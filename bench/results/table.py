@@ -138,6 +138,11 @@ def save(results: Results, folder: Path) -> None:
         pyarrow.csv.write_csv(pyarrow.Table.from_pandas(results.table, preserve_index=False), csv, CSV)
 
 
+def rows(table: pd.DataFrame, kind: str, *names: str) -> pd.DataFrame:
+    """Return the rows of one kind, with some of the columns. To copy all columns takes long where there are many arms."""
+    return table[[*names]][table["row"] == kind]
+
+
 def arms(table: pd.DataFrame) -> pd.DataFrame:
     """Return one row for each arm, indexed by arm id. What an arm does not have is missing. `arm_columns` names the columns.
 
@@ -150,8 +155,8 @@ def arms(table: pd.DataFrame) -> pd.DataFrame:
     speed_up                             how many times faster the student is than the large model
     """
     identity = ["suite", "task", "strategy", "use", "setting", "label_share", "budget_usd", "seed", "status", "reason"]
-    view = table[table["row"] == "record"].set_index("arm")[identity]
-    scores, facts = table[table["row"] == "score"], table[table["row"] == "fact"]
+    view = rows(table, "record", "arm", *identity).set_index("arm")
+    scores, facts = rows(table, "score", "arm", "subject", "quantity", "value"), rows(table, "fact", "arm", "quantity", "value")
     view = view.join(_wide(scores, _names(scores, "subject", "quantity", columns.score))).join(_dollars(table)).join(readings(table))
     taken = {*COLUMNS, *view.columns, columns.SPEED_UP}
     view = view.join(_wide(facts, facts["quantity"]).rename(columns=lambda name: f"fact: {name}" if name in taken else name))
@@ -165,9 +170,9 @@ def arms(table: pd.DataFrame) -> pd.DataFrame:
 def readings(table: pd.DataFrame) -> pd.DataFrame:
     """Return arm x `QUANTITY (UNIT)`. Times, energy and FLOPs are summed over phases, and are missing where one phase is. For memory and
     everything else it is the greatest value."""
-    rows = table[table["row"] == "reading"]
-    names, added = _names(rows, "quantity", "unit", columns.reading), rows["unit"].isin(["s", "kWh", "J", "FLOP"])
-    summed, greatest = rows[added], rows[~added]
+    found = rows(table, "reading", "arm", "quantity", "unit", "value")
+    names, added = _names(found, "quantity", "unit", columns.reading), found["unit"].isin(["s", "kWh", "J", "FLOP"])
+    summed, greatest = found[added], found[~added]
     sums = summed.groupby([summed["arm"], names[added]])["value"].sum(skipna=False).unstack()
     peaks = greatest.groupby([greatest["arm"], names[~added]])["value"].max().unstack()
     return sums.join(peaks, how="outer")
@@ -176,13 +181,14 @@ def readings(table: pd.DataFrame) -> pd.DataFrame:
 def _dollars(table: pd.DataFrame) -> pd.DataFrame:
     """Return arm x purpose in dollars, rounded to a billionth as the purse does it. pandas sums groups with compensation, so rounding
     errors do not add up."""
-    charges = table[table["row"] == "charge"]
+    charges = rows(table, "charge", "arm", "phase", "quantity", "usd", "paid_by")
     purse = charges[charges["paid_by"] == "purse"]
     purpose = purse["phase"].where(purse["quantity"] != "labels", "labels").map(columns.paid_usd)
     by_purpose = purse.groupby([purse["arm"], purpose])["usd"].sum().round(9).unstack()
     by_purpose[columns.SPENT_USD] = purse.groupby("arm")["usd"].sum().round(9)
     by_purpose = by_purpose.reindex(table["arm"].unique()).fillna(0.0)
-    unknown = table[(table["row"] == "record") & table["value"].isna() & table["status"].isin(["done", "infeasible", "skipped"])]
+    spent = rows(table, "record", "arm", "value", "status")
+    unknown = spent[spent["value"].isna() & spent["status"].isin(["done", "infeasible", "skipped"])]
     by_purpose.loc[unknown["arm"], columns.SPENT_USD] = math.nan
     free = charges[charges["paid_by"] == "free"].groupby("arm")["usd"].sum().round(9)
     return by_purpose.join(free.rename(columns.FREE_USD))
