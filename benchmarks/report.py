@@ -28,6 +28,7 @@ import numpy as np
 from bench.contracts import Charge, Reading, Score
 from bench.execution.ledger import LIMITED, SCHEMA
 from bench.execution.record import Record
+from bench.results.columns import old_fact_unit
 
 READ_S, REPORT_S, BYTES = 3.0, 5.0, 1e9
 """Targets."""
@@ -82,7 +83,7 @@ def write_arm(folder: Path, cell: Cell, generator: np.random.Generator, **about:
     scores = {who: generator.normal(mean, 15, (2, EXAMPLES)).round(2) for who, mean in means.items()}
     rows = [*_charges(cell, labels), *_scores(scores), *_readings()]
     facts = {"labels_bought": labels, LIMITED: 1.0, "student_parameters": 6e7, "student_flops": 3e9, "student_ms": 20.0, "large_ms": 60.0}
-    rows += [{"row": "fact", "name": name, "value": value} for name, value in facts.items()]
+    rows += [{"row": "fact", "name": name, "value": value, "unit": old_fact_unit(name)} for name, value in facts.items()]
     _lines(folder / "ledger.jsonl", [{"schema": SCHEMA, **row} for row in rows])
     _lines(folder / "predictions.jsonl", [_prediction(scores, i) for i in range(EXAMPLES)])
     (folder / "record.json").write_text(json.dumps(asdict(replace(_record(cell, facts), **about))), encoding="utf-8")
