@@ -77,9 +77,10 @@ def rows(folder: Path) -> list[dict[str, Any]]:
     """Return all rows of an arm. A last line that a kill cut off is left out. Raises BenchError where an
     earlier line is damaged."""
     path = folder / "ledger.jsonl"
-    if not path.exists():
+    try:
+        lines = path.read_bytes().rstrip(b"\n").split(b"\n")
+    except FileNotFoundError:
         return []
-    lines = path.read_bytes().rstrip(b"\n").split(b"\n")
     try:
         return list(json.loads(b"[%s]" % b",".join(lines)))  # parsed at once, because a report reads thousands of arms
     except ValueError:

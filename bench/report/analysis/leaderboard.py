@@ -17,7 +17,7 @@ from bench.report.analysis.arm_facts import TeacherFacts, of_lines, taught_by
 from bench.report.analysis.ranking import Ranking
 from bench.report.analysis.samples import WHOLE, Scores, by_line, scores
 from bench.report.analysis.significance import Estimate
-from bench.results.table import Results
+from bench.results.table import Results, rows
 
 Kind = Literal["setting", "teacher", "baseline"]
 BASELINE = "floor: "
@@ -159,10 +159,10 @@ def boards(found: Results, shown: Sequence[Metric]) -> list[Board]:
     arms["name"] = [label(s, t) for s, t in zip(arms["strategy"].tolist(), arms["setting"].tolist(), strict=True)]
     if not shown:
         shown = [Metric(str(found.suite.get("primary_metric", "score")), "", "none")]
-    rows, drawn = _scores(found), []
+    scored, drawn = _scores(found), []
     for task, of_task in arms.groupby("task"):
         scorer = _Scorer(scores(found, of_task.index, [metric.name for metric in shown]), shown)
-        subjects = map(str, rows.loc[rows["arm"].isin(of_task.index), "subject"].unique())
+        subjects = map(str, scored.loc[scored["arm"].isin(of_task.index), "subject"].unique())
         names = sorted(subject.removeprefix(BASELINE) for subject in subjects if subject.startswith(BASELINE))
         of_names = [scorer.lines("baseline", BASELINE + name, of_task, pd.Series(name, index=of_task.index)) for name in names]
         baselines = sorted((line for lines in of_names for line in lines), key=scorer.rank)
@@ -179,7 +179,8 @@ def boards(found: Results, shown: Sequence[Metric]) -> list[Board]:
 
 def _scores(found: Results) -> pd.DataFrame:
     """Return the scores of arms that are done. Other arms may have left scores behind."""
-    return found.table[(found.table["row"] == "score") & (found.table["status"] == "done")]
+    scores = rows(found.table, "score", "arm", "status", "subject", "quantity", "unit", "direction")
+    return scores[scores["status"] == "done"]
 
 
 @dataclass(frozen=True)
