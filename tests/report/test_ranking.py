@@ -58,8 +58,8 @@ def test_what_follows_from_two_significant_differences_is_significant() -> None:
         cells=np.array([[0.0, 0.0], [3.0, 0.0], [0.0, 0.0]]),  # more than the 4 by example of either less the second
         shape=(2, 50),
     )
-    p = ranking.corrected(means, effects)
-    assert ranking.corrected(means[[0, 2]], effects.map(lambda part: part[[0, 2]]))[0, 1] > 0.5
+    p = ranking.all_pairs(ranking.pairwise(means, effects))
+    assert ranking.pairwise(means[[0, 2]], effects.map(lambda part: part[[0, 2]]))[0, 1] > 0.5
     assert p[0, 2] == max(p[0, 1], p[1, 2]) < 0.001
 
 
