@@ -109,15 +109,21 @@ class Evaluation:
         return found | self._baselines_on_dev(form)
 
     def _baselines_on_dev(self, form: Form) -> dict[str, list[Score]]:
-        """Return the scores of baselines in the metric that ranks. They have no values by example."""
-        dev, wanted = self.splits.dev[:DEV_DOCUMENTS], self.suite.spec.rank_by if self.splits.dev else ""
-        references = [form(example.target or "") for example in dev]
-        found = {}
+        """Return the scores of baselines in the metric that ranks, without values by example. They are {} where dev cannot be scored."""
+        dev = self.splits.dev[:DEV_DOCUMENTS]
+        if not dev:
+            return {}
+        wanted, references = self.suite.spec.rank_by, [form(example.target or "") for example in dev]
+        found: dict[str, list[Score]] = {}
         for metric in self.suite.metrics.values():
-            if wanted in metric.score_names and not isinstance(metric, TokenMetric):
+            if wanted in metric.score_names:
                 for name, rule in self._rules.items():
-                    scores = metric.in_form(form).score([form(rule(example.source)) for example in dev], references)
-                    found[f"baseline on dev: {name}"] = [replace(score, per_example=None) for score in scores if score.name == wanted]
+                    try:
+                        scores = metric.in_form(form).score([form(rule(example.source)) for example in dev], references)
+                    except BenchError:  # only the references of test were checked before
+                        return {}
+                    known = [replace(score, per_example=None) for score in scores if score.name == wanted and score.value is not None]
+                    found |= {f"baseline on dev: {name}": known} if known else {}
         return found
 
     def _form(self) -> Form:

@@ -98,7 +98,8 @@ class Ranking:
 
         The first is 1: that of the best itself. What is significant among all pairs is significant here.
         """
-        return np.minimum(with_best(self.pairs[0]), self.p_values[0])
+        behind: Floats = np.minimum(with_best(self.pairs[0]), self.p_values[0])
+        return behind
 
     @property
     def may_be_best(self) -> tuple[str, ...]:

@@ -36,7 +36,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -120,6 +120,15 @@ class Estimate:
     @property
     def has_interval(self) -> bool:
         return not math.isnan(self.low)
+
+    def within(self, least: float, most: float) -> Estimate:
+        """Return the same estimate, with the interval cut to possible values. A mean that is not one of them leaves it as it is.
+
+        The true mean is one of the possible values, so the cut interval holds it as often.
+        """
+        if not least <= self.mean <= most:
+            return self
+        return replace(self, low=float(np.maximum(self.low, least)), high=float(np.minimum(self.high, most)))
 
     @property
     def tested(self) -> bool:

@@ -77,10 +77,20 @@ const statistics = (() => {
 
   const around = (mean, found) => [mean, mean - halfWidth(found), mean + halfWidth(found)];
 
+  /* An estimate with its interval cut to possible values, as significance.Estimate.within. */
+  function within([mean, low, high], least, most) {
+    return mean < least || mean > most ? [mean, low, high] : [mean, Math.max(low, least), Math.min(high, most)];
+  }
+  const possible = ({metric: {least = -Infinity, most = Infinity}}) => [least, most];
+  function differences(task) {
+    const [least, most] = possible(task);
+    return [least - most, most - least];
+  }
+
   /* [mean, low, high] of one combination; the last two are null without an interval. */
-  function estimate(mean, terms, task) {
+  function estimate(mean, terms, task, limits = possible(task)) {
     if (!task.spread) return [mean, null, null];
-    return around(mean, spread(covariances(task.spread).map((held) => covariance(terms, terms, held)), task.seeds - 1));
+    return within(around(mean, spread(covariances(task.spread).map((held) => covariance(terms, terms, held)), task.seeds - 1)), ...limits);
   }
 
   /* p-values corrected for their number, as significance.holm does. */
@@ -108,7 +118,7 @@ const statistics = (() => {
     const behind = tested && count > 1 ? withBest(pairs) : null;
     return means.slice(1).map((mean, i) => {
       const of = behind ? behind[i + 1] : null;
-      return {estimate: around(means[0] - mean, pair(0, i + 1)), tested, p: of, tied: tested && of >= LEVEL};
+      return {estimate: within(around(means[0] - mean, pair(0, i + 1)), ...differences(task)), tested, p: of, tied: tested && of >= LEVEL};
     });
   }
 
@@ -150,5 +160,5 @@ const statistics = (() => {
     return p;
   }
 
-  return {estimate, ranked};
+  return {estimate, ranked, differences};
 })();
