@@ -1,4 +1,5 @@
 import math
+from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
@@ -123,6 +124,37 @@ def test_the_difference_that_could_have_been_found_shrinks_with_more_seeds_and_e
     assert few.detectable(examples=2) < now
     assert few.detectable(seeds=1000, examples=1000) == pytest.approx(0.0, abs=0.15)
     assert many.detectable(seeds=5) > few.detectable(seeds=5)
+
+
+@pytest.mark.parametrize(("settings", "critical"), [(2, 1.960), (3, 1.960), (4, 2.062), (6, 2.234), (10, 2.417)])
+def test_comparisons_with_the_best_have_the_critical_values_of_dunnetts_tables_or_that_of_a_pair(settings: int, critical: float) -> None:
+    """critical: one-sided 5 % points of the largest of settings - 1 normal variables with correlation 1/2; at least the two-sided 1.96."""
+    assert NormalDist().inv_cdf(1 - ranking.pair_level(settings) / 2) == pytest.approx(critical, abs=2e-3)
+
+
+def test_a_p_value_with_the_best_is_no_smaller_than_that_of_the_pair_and_rises_with_it() -> None:
+    pairs = np.array([1.0, 0.3, 0.04, 0.01, 1e-6, 1e-30, 0.0])
+    found = ranking.with_best(pairs)
+    assert (found >= pairs).all()
+    assert (np.diff(found) <= 0).all()
+    assert found[0] == pytest.approx(1.0)
+    assert found[4] == pytest.approx(6 * 1e-6 / 2, rel=0.05)  # far out Dunnett's is Bonferroni's
+
+
+def test_a_setting_wins_alone_and_otherwise_all_that_may_be_best_are_named() -> None:
+    assert ranking.ranking(samples([0.0, 30.0, 10.0])).may_be_best == ("s1",)
+    close = ranking.ranking(samples([10.1, 10.0, 0.0]))
+    assert set(close.may_be_best) == {"s0", "s1"}
+    assert ranking.ranking(samples([90.0, 0.0], seeds=1)).may_be_best == ("s0", "s1")
+
+
+@pytest.mark.parametrize("settings", [3, 6, 12])
+def test_what_is_significant_among_all_pairs_is_significant_in_the_comparison_with_the_best(settings: int) -> None:
+    found = ranking.ranking(samples([1.0 * place for place in range(settings)]))
+    assert (found.behind <= found.p_values[0]).all()
+    assert (found.behind >= found.pairs[0]).all()
+    best, last = found.names[0], found.names[-1]
+    assert found.difference(best, last).p == found.difference(last, best).p == found.behind[-1]
 
 
 def test_more_examples_never_promise_to_find_any_difference_where_seeds_agree_by_chance() -> None:

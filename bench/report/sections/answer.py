@@ -24,15 +24,16 @@ HOW_TO_READ = (
     "↑: higher is better, ↓: lower is better. Scores are means over seeds and test examples with 95 % intervals (analysis of variance over "
     "both). An interval is for one score or one comparison. With one seed it says nothing about other seeds. ",
     emphasis("Behind the best"),
-    " is paired: both sides have the same seeds and the same test examples. Its p-value is corrected for all pairs of settings at that "
-    "budget (Holm). For a baseline or a teacher it is multiplied by the number of such comparisons. A positive difference favours the "
-    "setting that is named first, also where lower scores are better. Where all settings are equally good, at most 1 such table in 20 "
-    "names a best one. ",
+    " is paired: both sides have the same seeds and the same test examples. Its p-value is corrected for the comparison of all settings "
+    "with the best (Hsu). For the baseline that is best on dev it is corrected for the number of settings (Holm). For other baselines and "
+    "for teachers it is multiplied by the number of such comparisons. A positive difference favours the setting that is named first, also "
+    "where lower scores are better. Where all settings are equally good, at most 1 such table in 20 names a best one. ",
     emphasis("Tied"),
-    " means a p-value of 0.05 or more; the interval may still exclude 0. A ",
+    " means a p-value of 0.05 or more: this setting may be the best one too. The interval may still exclude 0. A ",
     emphasis("rank"),
-    " is 1 + the number of settings that are significantly better. It is a range where further settings may be better without a "
-    "significant difference. With one seed nothing is tested, and no setting is called the best. A setting is ",
+    " is 1 + the number of settings that are significantly better, corrected for all pairs of settings (Holm). It is a range where "
+    "further settings may be better without a significant difference. It answers more questions, so even a winner may have a range. "
+    "Intervals hold possible scores only. With one seed nothing is tested, and no setting is called the best. A setting is ",
     emphasis("incomplete"),
     " where it lacks a score for a seed that others have. It stands below the others, whatever its mean.",
 )
