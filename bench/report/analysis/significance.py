@@ -29,7 +29,7 @@ estimate in brackets can be negative by chance; it is then taken as 0.
 Few seeds estimate the variance between seeds badly: with seeds - 1 degrees of freedom. The variance between examples is known far better.
 The sum of two such terms has the distribution of Behrens and Fisher (Fisher 1935, The fiducial argument in statistical inference,
 Annals of Eugenics 6, 391-398). It is too wide where both variances are similar, so small variances between seeds have more weight here;
-see PRIOR. A p-value and an interval come from the same distribution: the 95 % interval leaves out 0 where the p-value is under 0.05.
+see SMALL. A p-value and an interval come from the same distribution: the 95 % interval leaves out 0 where the p-value is under 0.05.
 """
 
 from __future__ import annotations
@@ -49,10 +49,11 @@ LEVEL = 0.05
 """Significance level of tests. Intervals leave out the same share."""
 FEWEST_EXAMPLES = 4
 """With fewer examples there is no interval: Student's t with examples - 1 degrees of freedom has no finite variance then."""
-PRIOR = 0.25
-"""Exponent k of the prior 1/A (1 + B/A)^k, where A is the variance between seeds and B that from examples. k = 0 is the prior of Behrens
-and Fisher: intervals cover the truth in 95 % of cases or more. With k = 0.5 they may cover it in less than 95 %, and two equal settings
-would have a winner more often than in 5 %. This k keeps both promises (tests/report/test_simulation.py)."""
+SMALL = 0.08
+"""Prior of A, the variance between seeds, estimated with f degrees of freedom, where B is the variance from examples:
+sqrt(1 + (SMALL f B/A)^2) / A. The prior of Behrens and Fisher is 1/A. With it intervals cover the truth in 95 % of cases or more, but in up
+to 97.6 % with three seeds and 98.8 % with two. Here values of A that hardly matter beside B have more weight. Whatever A and B are,
+intervals cover 95.0 to 96.9 % with three seeds or more and 94.9 to 97.6 % with two (by numerical integration, for a known B)."""
 
 NODES = 64
 ROUNDING = 1e-18
@@ -231,7 +232,7 @@ def p_value(mean: Floats, found: Spread) -> Floats:
     """Return the two-sided p-value of a mean, for a true mean of 0. NaN where the spread is NaN."""
     times, weights = mixture(found.freedom)
     seeds, examples = np.maximum(found.seeds, ROUNDING)[..., None], found.examples[..., None]
-    weights = weights * (1 + examples / (seeds * times)) ** PRIOR
+    weights = weights * np.hypot(1, SMALL * found.freedom * examples / (seeds * times))
     tails = erfc(np.abs(mean)[..., None] / np.sqrt(2 * (seeds * times + examples)))
     p: Floats = (weights * tails).sum(axis=-1) / weights.sum(axis=-1)
     return p

@@ -2,7 +2,7 @@
 /* Intervals, p-values and ties: the formulas of significance.py and ranking.py in bench/report/analysis, on the same variances. Every score
    is a linear combination of points, and so is every difference. terms: [weight, place of the point]. */
 const statistics = (() => {
-  const LEVEL = 0.05, ROUNDING = 1e-18, PRIOR = 0.25, NODES = 64, ANGLES = 65;
+  const LEVEL = 0.05, ROUNDING = 1e-18, SMALL = 0.08, POOLED = 3, NODES = 64, ANGLES = 65;
   const unpacked = new WeakMap(), mixtures = new Map(), criticals = new Map();
 
   const sum = (values) => values.reduce((a, b) => a + b, 0);
@@ -46,7 +46,7 @@ const statistics = (() => {
     const seeds = Math.max(found.seeds, ROUNDING);
     let tails = 0, whole = 0;
     for (const [times, weight] of mixture(found.freedom)) {
-      const counted = weight * (1 + found.examples / (seeds * times)) ** PRIOR;
+      const counted = weight * Math.hypot(1, (SMALL * found.freedom * found.examples) / (seeds * times));
       tails += counted * erfc(Math.abs(mean) / Math.sqrt(2 * (seeds * times + found.examples)));
       whole += counted;
     }
@@ -109,7 +109,7 @@ const statistics = (() => {
     if (!task.spread) return means.slice(1).map((mean) => ({estimate: [means[0] - mean, null, null], tested, p: null, tied: false}));
     const held = covariances(task.spread).map((part) => terms.map((one) => terms.map((other) => covariance(one, other, part))));
     const average = held.map((part) => (2 * (sum(part.map((row, i) => row[i])) - sum(part.flat()) / count)) / Math.max(count - 1, 1));
-    const pooled = spread(average, (count - 1) * (task.seeds - 1));
+    const pooled = spread(average, Math.min(count - 1, POOLED) * (task.seeds - 1));
     const pair = (i, j) => {
       const own = spread(held.map((part) => part[i][i] + part[j][j] - 2 * part[i][j]), 1);
       return {seeds: Math.max(own.seeds, pooled.seeds), examples: own.examples, freedom: pooled.freedom};
@@ -139,10 +139,11 @@ const statistics = (() => {
   /* Corrected p-values that the first is better than each, as ranking.Ranking.behind. pairs: p-values of single pairs, 1 below the diagonal. */
   function withBest(pairs) {
     const weights = SHARED.map((shared) => Math.exp((-shared * shared) / 2)), whole = sum(weights), among = corrected(pairs);
+    const winner = Math.max(...pairs[0].slice(1));
     return pairs[0].map((p, i) => {
       const z = quantile(p) * Math.SQRT2;
       const none = sum(SHARED.map((shared, place) => weights[place] * (1 - normal(z + shared)) ** (pairs.length - 1))) / whole;
-      return Math.min(Math.max(p, 1 - none), among[0][i]);
+      return Math.min(Math.max(p, 1 - none), winner, among[0][i]);
     });
   }
 
