@@ -2,7 +2,7 @@
 /* Intervals, p-values and ties: the formulas of significance.py and ranking.py in bench/report/analysis, on the same variances. Every score
    is a linear combination of points, and so is every difference. terms: [weight, place of the point]. */
 const statistics = (() => {
-  const LEVEL = 0.05, ROUNDING = 1e-18, SMALL = 0.08, POOLED = 3, NODES = 64, ANGLES = 65;
+  const LEVEL = 0.05, ROUNDING = 1e-18, SMALL = 0.1, POOLED = 3, NODES = 64, ANGLES = 65;
   const unpacked = new WeakMap(), mixtures = new Map(), criticals = new Map();
 
   const sum = (values) => values.reduce((a, b) => a + b, 0);
@@ -46,7 +46,7 @@ const statistics = (() => {
     const seeds = Math.max(found.seeds, ROUNDING);
     let tails = 0, whole = 0;
     for (const [times, weight] of mixture(found.freedom)) {
-      const counted = weight * Math.hypot(1, (SMALL * found.freedom * found.examples) / (seeds * times));
+      const counted = weight * Math.hypot(1, (SMALL * (found.freedom - 1) * found.examples) / (seeds * times));
       tails += counted * erfc(Math.abs(mean) / Math.sqrt(2 * (seeds * times + found.examples)));
       whole += counted;
     }
