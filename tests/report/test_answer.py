@@ -198,7 +198,7 @@ def write_one_noisy(folder: Path, ahead: float, spread: float) -> None:
 
 
 def test_an_interval_without_0_that_is_not_significant_after_correction_is_explained(tmp_path: Path) -> None:
-    write_one_noisy(tmp_path, ahead=2.0, spread=2.5)
+    write_one_noisy(tmp_path, ahead=1.7, spread=2.5)
     (answer,) = answers(tmp_path)
     assert re.search(r"; sft \(layers=0\) is 1\.\d\d \[0\.\d\d, \d\.\d\d\] behind \(\w+ p 0\.0[5-9]", answer)
     assert "pair alone" in answer

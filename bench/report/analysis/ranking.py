@@ -8,7 +8,8 @@ A board is one task at one budget. Its settings are compared in the metric that 
 A few seeds hardly show how much a pair differs between seeds. Its variance between seeds is therefore never
 taken to be less than that of the average pair of the board. That is the mean square of settings x seeds, as in an analysis of variance with
 seeds as blocks. It is taken to be more where the pair's own seeds show more, which protects against settings that differ in spread. For the
-same reason the average pair has the degrees of freedom of at most `POOLED` pairs, although it has more with many settings.
+same reason the average pair has the degrees of freedom of at most `POOLED` pairs in comparisons with the best, although it has more with
+many settings.
 
 The winner. The setting with the highest mean wins where it is significantly better than each other one, by the two-sided test of each pair
 without correction. Where two settings are equally good and all others are far below, one of the two wins in 5 % of boards. No other true
@@ -53,7 +54,7 @@ from bench.report.analysis.significance import Effects, Estimate, Floats, Spread
 LOOKED_AT = 50
 """Number of the best settings that are tested against all others."""
 POOLED = 3
-"""The average pair counts as no more than so many pairs, since settings vary unequally."""
+"""In comparisons with the best the average pair counts as no more than so many pairs, since settings vary unequally."""
 POWER = 0.8
 NEGLIGIBLE = 1e-10
 """Smaller weights are left out."""
@@ -84,8 +85,9 @@ class Ranking:
 
     @cached_property
     def pairs(self) -> Floats:
-        """Two-sided p-values of single pairs, not corrected: (best LOOKED_AT, all). 1 where the mean of the row is not higher."""
-        return pairwise(self.means, self.effects)
+        """Two-sided p-values of the pairs of the observed best with each setting, not corrected: (settings,). The first is 1."""
+        of_best: Floats = pairwise(self.means, self.effects, self.cautious, rows=1)[0]
+        return of_best
 
     @cached_property
     def p_values(self) -> Floats:
@@ -93,7 +95,7 @@ class Ranking:
 
         It is 1 where the mean of the row is not higher.
         """
-        return all_pairs(self.pairs)
+        return all_pairs(pairwise(self.means, self.effects, self.pooled))
 
     @cached_property
     def behind(self) -> Floats:
@@ -101,7 +103,7 @@ class Ranking:
 
         The first is 1: that of the best itself. What is significant among all pairs is significant here.
         """
-        behind: Floats = np.minimum(with_best(self.pairs[0]), self.p_values[0])
+        behind: Floats = np.minimum(with_best(self.pairs), self.p_values[0])
         return behind
 
     @property
@@ -116,6 +118,11 @@ class Ranking:
         """Spread of the average pair."""
         return average(self.effects)
 
+    @property
+    def cautious(self) -> Spread:
+        """The same for comparisons with the best, with the degrees of freedom of at most `POOLED` pairs."""
+        return self.pooled._replace(freedom=min(self.pooled.freedom, POOLED * max(self.effects.shape[0] - 1, 1)))
+
     def difference(self, better: str, worse: str) -> Estimate:
         """Return `better` - `worse`, with the 95 % interval of this one comparison and the corrected p-value.
 
@@ -124,8 +131,8 @@ class Ranking:
         first, second = self.places[better], self.places[worse]
         own = significance.spread(self.effects.map(lambda part: part[first] - part[second]))
         mean = float(self.means[first] - self.means[second])
-        low, high = significance.interval(mean, at_least(own, self.pooled))
         (seeds, examples), upper, lower, p = self.effects.shape, min(first, second), max(first, second), 1.0
+        low, high = significance.interval(mean, at_least(own, self.pooled if upper else self.cautious))
         if not self.tested:
             p = math.nan
         elif upper == 0:
@@ -205,17 +212,17 @@ def ranking(samples: Mapping[str, pd.DataFrame], higher_is_better: bool = True) 
     return Ranking(names=tuple(np.array([*kept], dtype=object)[order]), means=means[order], effects=significance.effects(scores[order]))
 
 
-def pairwise(means: Floats, found: Effects) -> Floats:
-    """Return two-sided p-values of single pairs of settings, not corrected: (best LOOKED_AT, settings).
+def pairwise(means: Floats, found: Effects, pooled: Spread, rows: int = LOOKED_AT) -> Floats:
+    """Return two-sided p-values of single pairs of settings, not corrected: (best `rows`, settings).
 
-    `means` are (settings,), best first. `found` holds the effects behind them. Nothing else is needed to
-    compare settings again, for example at other prices. The p-value is 1 where the setting of the row is not before that of the column.
+    `means` are (settings,), best first. `found` holds the effects behind them, and `pooled` is the spread of the average pair. Nothing
+    else is needed to compare settings again, for example at other prices. The p-value is 1 where the setting of the row is not before that
+    of the column.
     """
-    settings, looked_at = len(means), min(len(means), LOOKED_AT)
+    settings, looked_at = len(means), min(len(means), rows)
     p = np.ones((looked_at, settings))
     if found.shape[0] < 2 or settings < 2 or found.shape[1] < significance.FEWEST_EXAMPLES:
         return p
-    pooled = average(found)
     squares = []  # sums of squared differences between settings, by source: (best LOOKED_AT, settings)
     for part in found.parts:
         centred = part - part.mean(axis=0)  # a common offset would cost precision
@@ -256,7 +263,7 @@ def average(found: Effects) -> Spread:
     """Return the spread of the average pair of settings; zero for a single setting."""
     others = len(found.seeds) - 1
     squares = [2 * np.square(part - part.mean(axis=0)).sum() / max(others, 1) for part in found.parts]
-    return significance.components(squares, found.shape)._replace(freedom=max(min(others, POOLED) * (found.shape[0] - 1), 1))
+    return significance.components(squares, found.shape)._replace(freedom=max(others * (found.shape[0] - 1), 1))
 
 
 def at_least(own: Spread, pooled: Spread) -> Spread:

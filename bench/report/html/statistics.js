@@ -109,16 +109,17 @@ const statistics = (() => {
     if (!task.spread) return means.slice(1).map((mean) => ({estimate: [means[0] - mean, null, null], tested, p: null, tied: false}));
     const held = covariances(task.spread).map((part) => terms.map((one) => terms.map((other) => covariance(one, other, part))));
     const average = held.map((part) => (2 * (sum(part.map((row, i) => row[i])) - sum(part.flat()) / count)) / Math.max(count - 1, 1));
-    const pooled = spread(average, Math.min(count - 1, POOLED) * (task.seeds - 1));
-    const pair = (i, j) => {
+    const pooled = spread(average, (count - 1) * (task.seeds - 1)), cautious = Math.min(pooled.freedom, POOLED * Math.max(task.seeds - 1, 1));
+    const pair = (i, j, freedom) => {
       const own = spread(held.map((part) => part[i][i] + part[j][j] - 2 * part[i][j]), 1);
-      return {seeds: Math.max(own.seeds, pooled.seeds), examples: own.examples, freedom: pooled.freedom};
+      return {seeds: Math.max(own.seeds, pooled.seeds), examples: own.examples, freedom};
     };
-    const pairs = means.map((mean, i) => means.map((other, j) => (tested && i < j ? pValue(mean - other, pair(i, j)) : 1)));
-    const behind = tested && count > 1 ? withBest(pairs) : null;
+    const pairs = means.map((mean, i) => means.map((other, j) => (tested && i < j ? pValue(mean - other, pair(i, j, pooled.freedom)) : 1)));
+    const ofBest = means.map((mean, i) => (tested && i ? pValue(means[0] - mean, pair(0, i, cautious)) : 1));
+    const behind = tested && count > 1 ? withBest(ofBest, pairs) : null;
     return means.slice(1).map((mean, i) => {
       const of = behind ? behind[i + 1] : null;
-      return {estimate: within(around(means[0] - mean, pair(0, i + 1)), ...differences(task)), tested, p: of, tied: tested && of >= LEVEL};
+      return {estimate: within(around(means[0] - mean, pair(0, i + 1, cautious)), ...differences(task)), tested, p: of, tied: tested && of >= LEVEL};
     });
   }
 
@@ -136,11 +137,12 @@ const statistics = (() => {
     return (low + high) / 2;
   }
 
-  /* Corrected p-values that the first is better than each, as ranking.Ranking.behind. pairs: p-values of single pairs, 1 below the diagonal. */
-  function withBest(pairs) {
+  /* Corrected p-values that the first is better than each, as ranking.Ranking.behind. single: p-values of its pairs, the first is 1. pairs:
+     those of all pairs, 1 below the diagonal. */
+  function withBest(single, pairs) {
     const weights = SHARED.map((shared) => Math.exp((-shared * shared) / 2)), whole = sum(weights), among = corrected(pairs);
-    const winner = Math.max(...pairs[0].slice(1));
-    return pairs[0].map((p, i) => {
+    const winner = Math.max(...single.slice(1));
+    return single.map((p, i) => {
       const z = quantile(p) * Math.SQRT2;
       const none = sum(SHARED.map((shared, place) => weights[place] * (1 - normal(z + shared)) ** (pairs.length - 1))) / whole;
       return Math.min(Math.max(p, 1 - none), winner, among[0][i]);
