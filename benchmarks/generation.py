@@ -1,12 +1,12 @@
-"""Measures how fast the engines generate with a random flan-t5-small, and compares their outputs. Prints JSON.
+"""Measures how fast the engines generate with flan-t5-small, and compares their outputs. Prints JSON.
 
     python -m benchmarks.generation                          model.generate, torch, and ctranslate2 where it is installed
     python -m benchmarks.generation --revision DIR           also the loop in bench/training/generation.py of a checkout in DIR
                                                              (206fb94 is the last revision whose loop calls model.generate)
 
 All sides run on one thread. `model.generate` reads the documents in the order of the file, all others sort them by length.
-Random weights never end an output by themselves, so the output layer is changed to end about half of them early; `--full`
-leaves them all at the full length.
+Weights are those of the model `flan_t5_small`. Documents are docstrings (task `names`), and code (task `docstrings`) where
+sources are longer. Both are made from installed packages once, in a minute.
 """
 
 from __future__ import annotations
@@ -32,17 +32,18 @@ import torch
 from bench.contracts import Decoding, Engine, Unmetered, no_progress
 from bench.engines.ctranslate2 import PACKAGE, CTranslate2
 from bench.engines.torch import Torch
-from bench.training.batches import pad
-from bench.training.checkpoints import load, save
+from bench.models.flan_t5_small import FlanT5Small
+from bench.system.home import cache_folder
+from bench.tasks.docstrings import Docstrings
+from bench.tasks.names import Names
+from bench.training.batches import encode_sources, pad
+from bench.training.checkpoints import load
 from bench.training.flops import flop_model
 from bench.training.generation import generate
-from bench.training.shapes import build, shape_of
 from benchmarks.pairs import ROUNDS, Ratio, compared, in_turn, write
 
-VOCABULARY, END = 32128, 1
-
-END_STRENGTH = 4.0
-"""Factor on the row of the end token in the output layer, where outputs have different lengths."""
+DOCUMENTS = {48: Names(max_source_tokens=48), 128: Docstrings(max_source_tokens=128)}
+"""Longest source in tokens -> the task whose pool is read."""
 
 GENERATE, REVISION = "model.generate", "earlier revision"
 
@@ -64,38 +65,20 @@ class Case:
     """What is generated."""
 
     source_tokens: int
-    """Longest document. Lengths are spread evenly from half of it."""
+    """Longest document."""
     max_tokens: int
+    """Longest output."""
     beams: int
-    varied: bool
-    """Whether outputs have different lengths."""
 
     @property
     def decoding(self) -> Decoding:
         return Decoding(beams=self.beams)
 
 
-def make_model(folder: Path, varied: bool) -> Path:
-    """Write a random flan-t5-small and a tokenizer whose tokens are their ids."""
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    torch.manual_seed(0)
-    model = build(shape_of("t5_v1_1", "small"))
-    with torch.no_grad():
-        model.lm_head.weight[END] *= END_STRENGTH if varied else 0
-    padding, end, unknown = "0", str(END), "2"
-    words = Tokenizer(models.WordLevel({str(i): i for i in range(VOCABULARY)}, unk_token=unknown))
-    words.pre_tokenizer = pre_tokenizers.Whitespace()
-    save(model, PreTrainedTokenizerFast(tokenizer_object=words, eos_token=end, pad_token=padding, unk_token=unknown), folder)
-    return folder
-
-
-def documents(case: Case, count: int) -> list[list[int]]:
-    """Return random documents as token ids."""
-    generator = torch.Generator().manual_seed(0)
-    lengths = torch.randint(case.source_tokens // 2, case.source_tokens + 1, (count,), generator=generator).tolist()
-    return [[*torch.randint(3, VOCABULARY, (length - 1,), generator=generator).tolist(), END] for length in lengths]
+def documents(tokens: int, folder: Path, cache: Path, count: int) -> Sequence[Sequence[int]]:
+    """Return the token ids of documents of at most that many tokens."""
+    pool = DOCUMENTS[tokens].splits(cache, no_progress).unlabelled
+    return encode_sources(folder, tuple(pool[:count]), "", tokens)
 
 
 def by_transformers(folder: Path, case: Case, sources: Sequence[Sequence[int]], size: int) -> Write:
@@ -162,29 +145,31 @@ def main() -> None:
     """Measure all cases, and print the ratios as JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--revision", type=Path, help="checkout whose loop is measured too")
-    parser.add_argument("--documents", type=int, default=64, help="documents of each case (default 64)")
+    parser.add_argument("--documents", type=int, default=256, help="documents of each case (default 256)")
     parser.add_argument("--batch", type=int, default=64, help="documents generated at a time (default 64)")
     parser.add_argument("--tokens", type=int, default=32, help="longest output in tokens (default 32)")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"rounds (default {ROUNDS})")
-    parser.add_argument("--sources", type=int, nargs="+", default=[48, 128], help="longest documents in tokens (default 48 128)")
+    parser.add_argument("--sources", type=int, nargs="+", choices=DOCUMENTS, default=[*DOCUMENTS], help="longest documents in tokens")
     parser.add_argument("--beams", type=int, nargs="+", default=[1, 4], help="beam widths (default 1 4)")
-    parser.add_argument("--full", action="store_true", help="outputs of the full length")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     old = revision(asked.revision) if asked.revision else None
     ratios: list[Ratio] = []
-    with tempfile.TemporaryDirectory() as temporary:
-        cache = Path(temporary)
-        folder = make_model(cache / "model", varied=not asked.full)
+    kept = cache_folder()
+    folder = FlanT5Small().folder(kept)
+    with tempfile.TemporaryDirectory() as conversions:
         for tokens, beams in itertools.product(asked.sources, asked.beams):
-            case = Case(source_tokens=tokens, max_tokens=asked.tokens, beams=beams, varied=not asked.full)
-            ratios += measured(case, folder, cache, old, asked)
+            case = Case(source_tokens=tokens, max_tokens=asked.tokens, beams=beams)
+            sources = documents(tokens, folder, kept, asked.documents)
+            ratios += measured(case, folder, sources, Path(conversions), old, asked)
     write(ratios, None)
 
 
-def measured(case: Case, folder: Path, cache: Path, old: ModuleType | None, asked: argparse.Namespace) -> Iterator[Ratio]:
+def measured(
+    case: Case, folder: Path, sources: Sequence[Sequence[int]], cache: Path, old: ModuleType | None, asked: argparse.Namespace
+) -> Iterator[Ratio]:
     """Yield how much faster each way is than `model.generate`, and than an earlier revision."""
-    sources, size = documents(case, asked.documents), asked.batch
+    size = asked.batch
     sides = {GENERATE: by_transformers(folder, case, sources, size)}
     if old:
         sides[REVISION] = by_revision(old, folder, case, sources, size)
