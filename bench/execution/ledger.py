@@ -3,8 +3,8 @@
 A ledger is a JSON-lines file. Each row is flushed as it happens and carries a schema number:
 
     {"row": "charge",  "phase": ..., "kind": ..., "quantity": ..., "unit": ..., "unit_price_usd": ..., "usd": ..., "paid_by": ...}
-    {"row": "score",   "subject": "student" | "teacher" | "floor: NAME", "name": ..., "value": ..., "unit": ..., "direction": ...,
-                       "reason": ...}
+    {"row": "score",   "subject": "student" | "teacher" | "floor: NAME" | "baseline on dev: NAME", "name": ..., "value": ...,
+                       "unit": ..., "direction": ..., "reason": ...}
     {"row": "reading", "phase": ..., "quantity": ..., "value": ..., "unit": ..., "direction": ..., "source": ..., "reason": ...,
                        "shared": whether another arm had done the work before}
     {"row": "fact",    "name": ..., "value": ..., "unit": ... (missing in ledgers before 2026-12)}

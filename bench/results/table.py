@@ -149,7 +149,7 @@ def arms(table: pd.DataFrame) -> pd.DataFrame:
     suite, task, ..., status, reason     identify the arm and how it ended
     usd spent, usd PURPOSE               from the purse; PURPOSE is labels, or the phase of compute
     usd not from the purse
-    student METRIC, teacher METRIC, floor: NAME METRIC
+    student METRIC, teacher METRIC, floor: NAME METRIC, baseline on dev: NAME METRIC
     FACT                                 `fact: FACT` where another column has this name
     QUANTITY (UNIT)                      readings, see `readings`
     speed_up                             how many times faster the student is than the large model

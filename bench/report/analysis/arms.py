@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from bench.report.analysis.leaderboard import Metric, label
+from bench.report.analysis.leaderboard import label
+from bench.report.analysis.metric import Metric
 from bench.results import arm_columns
 from bench.results.table import Results, rows
 

@@ -13,7 +13,8 @@ from bench.report.analysis.arms import Arm, Missing
 from bench.report.analysis.break_even import BreakEven, break_evens
 from bench.report.analysis.budget_curves import Field, fields
 from bench.report.analysis.decision import DecisionMap, decision_map
-from bench.report.analysis.leaderboard import Board, Metric
+from bench.report.analysis.leaderboard import Board
+from bench.report.analysis.metric import Metric
 from bench.report.analysis.pareto import TradeOff
 from bench.report.analysis.serving_cost import Use
 from bench.results import repricing
