@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -135,13 +135,20 @@ class Recipe(ABC):
         return None
 
     @property
-    def documents_labelled(self) -> tuple[Example, ...]:
+    def documents_labelled(self) -> Sequence[Example]:
         """The documents for which the work generates outputs about as long as labels."""
         return ()
 
     def training_steps(self, context: BuildContext) -> int:  # noqa: ARG002
         """Return the number of training steps; 0 for work that does not train."""
         return 0
+
+    def kept_steps(self, context: BuildContext) -> Mapping[int, float]:  # noqa: ARG002
+        """Return step -> FLOPs, for the steps that read encoder states which earlier steps kept, and compute none.
+
+        They have a speed of their own. {}: there is no such step.
+        """
+        return {}
 
     def batches(self, context: BuildContext) -> tuple[Batch, ...]:  # noqa: ARG002
         """Return the batches that decide the peak memory. Empty: it is not forecast."""
@@ -150,6 +157,13 @@ class Recipe(ABC):
     @abstractmethod
     def make(self, folder: Path, context: BuildContext) -> None:
         """Make the artifact in an empty folder. Its inputs have been made before."""
+
+    def verify(self, folder: Path, context: BuildContext) -> None:  # noqa: ARG002
+        """Check the artifact after `make`. The check is no work of the method: nothing measures or charges it.
+
+        It may add files that say what it found. Raises BenchError where the artifact is wrong, which is then not kept.
+        """
+        return
 
     def calibration_run(self, step_flops: float, context: BuildContext) -> Recipe:  # noqa: ARG002
         """Return a short version of this work, for calibration: a few steps over untrained models, to be
@@ -200,11 +214,15 @@ def identify(value: Any) -> Any:
         return {"part": value.kind(), **value.identity()}
     if isinstance(value, Limit):
         return [value.meter.name, value.amount]
-    if isinstance(value, tuple) and value and isinstance(value[0], Example):
+    if _is_examples(value):
         return fingerprint(value)
     if isinstance(value, tuple):
         return [identify(inner) for inner in value]
     return value
+
+
+def _is_examples(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str) and bool(value) and isinstance(value[0], Example)
 
 
 def _speed(value: Any) -> Any:
@@ -213,4 +231,4 @@ def _speed(value: Any) -> Any:
         return value.speed_as_input()
     if isinstance(value, tuple):
         return _speed(value[0]) if value else None
-    return None if isinstance(value, Example) else identify(value)
+    return None if isinstance(value, Example) or _is_examples(value) else identify(value)

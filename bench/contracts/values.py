@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -38,17 +39,25 @@ class Splits:
     """The data of a task. No id stands in two splits.
 
     train: labelled; the starting labels are drawn from here, and further ones bought.
-    unlabelled: the pool, without targets.
+    unlabelled: the pool, without targets. A large one is read from the disk in parts.
     fingerprint: sha256 over all ids, sources and targets, split by split.
     notes: what was left out, and what a reader should know, a sentence each.
     """
 
     train: tuple[Example, ...]
-    unlabelled: tuple[Example, ...]
+    unlabelled: Sequence[Example]
     dev: tuple[Example, ...]
     test: tuple[Example, ...]
     fingerprint: str
     notes: tuple[str, ...] = ()
+
+    def without_examples(self) -> Splits:
+        """Return the fingerprint and the notes alone."""
+        return Splits((), (), (), (), self.fingerprint, self.notes)
+
+
+RANGES = {"points": (0.0, 100.0), "nats per token": (0.0, math.inf)}
+"""Unit of a score -> its smallest and its largest possible value. Scores in other units may have any value."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +68,7 @@ class Score:
     value: float | None
     """None: not measured. A mean is over the examples that have a value."""
     unit: str
+    """A score in a unit of RANGES lies in that range."""
     direction: Direction
     per_example: tuple[float | None, ...] | None = None
     """One value for each prediction, in order; None for one that cannot be scored. None instead of all: a corpus metric."""

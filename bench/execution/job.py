@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -90,7 +91,7 @@ class ArmJob(Job):
     def model(self, label: ModelLabel) -> Checkpoint:
         return self._models[label]
 
-    def text(self, label: TextLabel) -> tuple[Example, ...]:
+    def text(self, label: TextLabel) -> Sequence[Example]:
         if label == POOL:
             return self.unlabelled
         return _documents(self._texts[label], self.context.cache, self._held_out, self.context.progress)
@@ -158,6 +159,7 @@ class ArmJob(Job):
 
     def make(self, recipe: R, phase: Phase, allow_partial: bool = False, max_usd: float | None = None) -> R:
         phase = phase_named(phase)  # strategies of other packages may pass the name
+        before_usd = self.left_usd()
         for needed in recipe.inputs():
             self.make(needed, phase)
         if self.has_made(recipe):
@@ -165,7 +167,8 @@ class ArmJob(Job):
         if self._suite.pays.who(phase) == "free":
             bill, shared = self._builder.bill_for(recipe, Limit(meter=self._suite.prices.paying))
         else:
-            recipe, limit = self._fitted(recipe, phase, allow_partial, max_usd)
+            left_of_max = None if max_usd is None else max_usd - (before_usd - self.left_usd())
+            recipe, limit = self._fitted(recipe, phase, allow_partial, left_of_max)
             bill, shared = self._metered(recipe, limit, phase)
         self._pay(recipe, bill, phase)
         self._works[recipe.key] = Work(phase=phase, recipe=recipe, bill=bill, shared=shared)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.contracts import Progress, Splits
@@ -11,6 +11,7 @@ from bench.execution.job import models_fingerprint
 from bench.execution.store import Store
 from bench.suite.arms import Arm
 from bench.suite.suite_file import Suite
+from bench.system import machine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,12 +28,20 @@ class PreparedSuite:
     cache: Path
     """Folder for data and checkpoints, which are made once."""
     device: str
-    """'cpu' or 'cuda'."""
+    """'cpu' or 'cuda'; 'auto' where it does not matter, as no arm has to run."""
 
     @property
     def data_fingerprint(self) -> str:
         """Fingerprints of all tasks' data."""
         return "-".join(splits.fingerprint for splits in self.splits.values())
+
+    def without_examples(self) -> PreparedSuite:
+        """Return the same suite without documents and labels, for the process that starts the arms. Fingerprints and notes stay."""
+        return replace(self, splits={label: found.without_examples() for label, found in self.splits.items()})
+
+    def on_device(self) -> PreparedSuite:
+        """Return the same suite with the device that 'auto' stands for on this machine. Imports torch."""
+        return replace(self, device=machine.device(self.device))
 
     @property
     def store_folder(self) -> Path:

@@ -79,12 +79,13 @@ class Shop:
             self.artifact(recipe).mkdir()
             self.made[recipe.key] = Counter(allowance)
             recipe.make(self.artifact(recipe), self.context(self.made[recipe.key]))
+            recipe.verify(self.artifact(recipe), self.context())
         return self.artifact(recipe)
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory) -> Path:
-    return tmp_path_factory.mktemp("cache")
+def cache(new_cache) -> Path:
+    return new_cache()
 
 
 @pytest.fixture

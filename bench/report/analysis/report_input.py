@@ -9,11 +9,12 @@ from pathlib import Path
 
 from bench.errors import BenchError
 from bench.report.analysis import arms, leaderboard, pareto
-from bench.report.analysis.arms import Missing
+from bench.report.analysis.arms import Arm, Missing
 from bench.report.analysis.break_even import BreakEven, break_evens
 from bench.report.analysis.budget_curves import Field, fields
 from bench.report.analysis.decision import DecisionMap, decision_map
-from bench.report.analysis.leaderboard import Board, Metric
+from bench.report.analysis.leaderboard import Board
+from bench.report.analysis.metric import Metric
 from bench.report.analysis.pareto import TradeOff
 from bench.report.analysis.serving_cost import Use
 from bench.results import repricing
@@ -67,6 +68,11 @@ class ReportInput:
     @cached_property
     def trade_offs(self) -> list[TradeOff]:
         return [found for board in self.boards if (found := pareto.trade_off(board))]
+
+    @cached_property
+    def every_arm(self) -> list[Arm]:
+        """Every arm of `everything`."""
+        return arms.arms(self.found, self.everything, self.metrics[0] if self.metrics else None)
 
     @cached_property
     def missing(self) -> list[Missing]:
