@@ -178,7 +178,7 @@ def boards(found: Results, shown: Sequence[Metric]) -> list[Board]:
         baselines = sorted((line for lines in of_names for line in lines), key=scorer.rank)
         lead = str(found.suite.get("lead", {}).get(task, ""))
         lead = lead if lead in names else next(iter(names), "")
-        best_on_dev = _best_on_dev(rows[rows["arm"].isin(of_task.index)], names, shown[0])
+        best_on_dev = _best_on_dev(scored[scored["arm"].isin(of_task.index)], names, shown[0])
         for budget, group in of_task.groupby("budget_usd"):
             settings = _settings(group, scorer)
             references = (*_teachers(found, settings, group, scorer), *baselines)
@@ -196,9 +196,9 @@ def boards(found: Results, shown: Sequence[Metric]) -> list[Board]:
     return drawn
 
 
-def _best_on_dev(rows: pd.DataFrame, names: Sequence[str], metric: Metric) -> str:
+def _best_on_dev(scored: pd.DataFrame, names: Sequence[str], metric: Metric) -> str:
     """Return the one of `names` with the best mean over the arms in a metric on dev; '' where none has a score."""
-    on_dev = rows[rows["quantity"].eq(metric.name) & rows["subject"].str.startswith(ON_DEV)]
+    on_dev = scored[scored["quantity"].eq(metric.name) & scored["subject"].str.startswith(ON_DEV)]
     means = on_dev.groupby(on_dev["subject"].str.removeprefix(ON_DEV))["value"].mean().reindex(pd.Index(names)).dropna()
     if means.empty:
         return ""
@@ -207,7 +207,7 @@ def _best_on_dev(rows: pd.DataFrame, names: Sequence[str], metric: Metric) -> st
 
 def _scores(found: Results) -> pd.DataFrame:
     """Return the scores of arms that are done. Other arms may have left scores behind."""
-    scores = rows(found.table, "score", "arm", "status", "subject", "quantity", "unit", "direction")
+    scores = rows(found.table, "score", "arm", "status", "subject", "quantity", "value", "unit", "direction")
     return scores[scores["status"] == "done"]
 
 
