@@ -115,7 +115,6 @@ def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
         (("price", "--label-usd", "nan"), ["label", "nan USD"]),
         (("price", "--label-usd", "nope=0.1"), ["'nope'", "docstrings"]),
         (("price", "--requests-per-month", "inf"), ["'--requests-per-month'", "inf", "finite"]),
-        (("recommend",), ["Missing option", "'--budget-usd'"]),
         (("recommend", "--budget-usd", "nan"), ["'--budget-usd'", "nan", "finite"]),
         (("recommend", "--budget-usd", "-4"), ["'--budget-usd'", "-4.0", "x>0"]),
         (("recommend", "--budget-usd", "10", "--task", "nope"), ["'nope'", "docstrings"]),

@@ -87,8 +87,7 @@ def test_where_the_budget_covers_nothing_it_says_what_would_be_covered(field: Fi
 def test_a_tie_is_a_guess_and_it_says_which_further_arms_would_settle_it(tmp_path: Path) -> None:
     (field,) = report.fields(study.write(tmp_path, noise=40.0, seeds=2))
     advice = _advice(field, 40)
-    assert missing(advice, "no winner", "Best guess: annotate: buy", "Next is distill, ") == []
-    assert "until-decided" in advice or "take the cheaper one" in advice
+    assert missing(advice, "no winner", "guess: annotate", "annotate and distill" if "cheaper" in advice else "until-decided") == []
 
 
 def test_one_task_can_be_asked_for_and_another_is_refused(found: Results) -> None:

@@ -86,9 +86,7 @@ def found(run: Path) -> dict[str, Section]:
 
 def test_the_answer_names_the_best_setting_and_compares_it(found: dict[str, Section]) -> None:
     answers = prose(found["answer"]).splitlines()
-    assert answers[1].startswith("At 10 USD ")
-    assert "sft is best, rouge2 " in answers[1]
-    assert "annotate is 3." in answers[1]
+    assert missing(answers[1], "At 10 USD", "sft is best", "annotate") == []
     details = prose(found["certainty"])
     assert missing(details, "docstrings, 10 USD: 2 seeds", "60 test examples") == []
     for kind, baseline in (("lead", "lead 12 words"), ("best", "the name's words")):
@@ -335,7 +333,7 @@ def test_a_task_cannot_name_a_picture_outside_the_folder(tmp_path: Path) -> None
 def test_the_terminal_shows_the_leaderboard_within_its_width(run: Path, width: int) -> None:
     text = shown(run, width)
     assert max(len(line) for line in text.splitlines()) <= width
-    lines = [line.strip() for line in text.splitlines()]
+    lines = [line.strip() for line in text[text.index("USD added") :].splitlines()]
     starts = ["sft", "annotate", "distill", "teacher of sft", "baseline: the", "baseline: lead"]
     found = [start for line in lines for start in starts if line.startswith(start)]
     assert found[:6] == starts

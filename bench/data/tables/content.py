@@ -59,7 +59,7 @@ class RawFile:
     unpacked: OpenFile | None = None
     """The temporary file at `path`, which is removed when it is closed."""
 
-    def open(self) -> BinaryIO:
+    def binary(self) -> BinaryIO:
         """Return a new stream at the start."""
         return self.path.open("rb")
 
@@ -69,7 +69,7 @@ class RawFile:
 
     def ends_with(self, end: bytes) -> bool:
         """Return whether the file ends with these bytes."""
-        with self.open() as stream:
+        with self.binary() as stream:
             stream.seek(max(0, stream.seek(0, io.SEEK_END) - len(end)))
             return stream.read() == end
 
@@ -86,7 +86,7 @@ def load(file: str) -> RawFile:
     except (OSError, EOFError, ValueError, zlib.error) as e:
         raise DataError(f"{file}: cannot be read: {getattr(e, 'strerror', None) or e}") from e
     if not raw.head.strip():
-        with raw.open() as stream:
+        with raw.binary() as stream:
             if not any(map(bytes.strip, stream)):
                 raise DataError(f"{file}: the file is empty")
     other = next(((what, remedy) for pattern, what, remedy in _BINARY if re.match(pattern, raw.head)), None)
@@ -101,7 +101,7 @@ def _opened(path: Path) -> RawFile:
     unpacked = None
     if path.suffix.lower() == ".gz":
         unpacked = OpenFile(tempfile.NamedTemporaryFile())  # noqa: SIM115 - see OpenFile
-        with gzip.open(path) as packed:
+        with gzip.open(path, "rb") as packed:
             shutil.copyfileobj(packed, unpacked.file)
         unpacked.file.flush()
         path = Path(unpacked.file.name)

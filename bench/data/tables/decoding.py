@@ -37,13 +37,13 @@ class Text:
 
     def lines(self, ends: Literal["", "\n"] = "") -> Iterator[str]:
         """Yield the lines with their ends. '' ends a line at CR, LF or both, as the csv module wants it."""
-        with self.raw.open() as stream, io.TextIOWrapper(stream, self.encoding, self.errors, newline=ends) as text:
+        with self.raw.binary() as stream, io.TextIOWrapper(stream, self.encoding, self.errors, newline=ends) as text:
             for number, line in enumerate(text):
                 yield line if number else line.removeprefix(MARK)
 
     def chunks(self) -> Iterator[str]:
         """Yield the text in pieces of at most a million characters."""
-        with self.raw.open() as stream, io.TextIOWrapper(stream, self.encoding, self.errors, newline="") as text:
+        with self.raw.binary() as stream, io.TextIOWrapper(stream, self.encoding, self.errors, newline="") as text:
             yield text.read(CHUNK).removeprefix(MARK)
             yield from iter(partial(text.read, CHUNK), "")
 

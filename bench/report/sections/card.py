@@ -2,8 +2,8 @@
 
 1. Who wins, or what this run could have found. A rule that beats every model comes first.
 2. The best setting or the best guess, its score, and what to buy.
-3. The next one, and what the teacher and the best baseline reach.
-4. What would decide an open question, and money that was left unspent.
+3. The next one, what the teacher and the best baseline reach, and money that was left unspent.
+4. What would decide an open question.
 
 `bench recommend` uses the same sentences.
 """
@@ -54,15 +54,14 @@ def _card(board: Board, at: str, given: ReportInput) -> Text:
     second = (equal or rivals)[0]
     gap = board.difference(best, second)
     wins = not equal and gap is not None and gap.tested
-    beside = [next_one(second.name, gap, len(board.compared)), _references(board, best)]
+    beside = [next_one(second.name, gap, len(board.compared)), _references(board, best), _unspent(board)]
     decides = decide([best.name, second.name], gap, _seconds(best, second), str(given.found.suite.get("path", SUITE))) if equal else ""
     return sentences(
         [
             strong(_outcome(board, at, best, gap, wins=wins)),
-            guess(f"{best.name}, {_value(board, best)}", _bought(best), sure=wins),
+            guess(best.name, f", {_value(board, best)}; {_bought(best)}", sure=wins),
             "; ".join(part.removesuffix(".") for part in beside if part) + ".",
-            *([decides] if decides else []),
-            *([] if decides else [_unspent(board)]),
+            decides,
         ]
     )
 
@@ -79,13 +78,13 @@ def _outcome(board: Board, at: str, best: Line, gap: Estimate | None, *, wins: b
     least = board.ranking.detectable()
     if gap is None or not gap.tested or math.isnan(least):
         return f"{at} nothing is tested{_so_far(best)}: a test needs two seeds, and scores by example."
-    found = f"it finds differences of {least:.2g} {metric.unit}, and the largest seen is {_largest(board):.2g}"
-    return f"No winner {at[0].lower()}{at[1:]}{_so_far(best)}: {found}."
+    found = f"{least:.2g} {metric.unit}, and the best is {gap.mean:.2g} ahead"
+    return f"No winner {at[0].lower()}{at[1:]}{_so_far(best)}: this run was too small, for it finds leads of {found}."
 
 
-def guess(best: str, bought: str, *, sure: bool) -> str:
-    """Return the sentence with the best setting. best: its name and score. bought: what its budget buys, such as 'buy 160 labels'."""
-    return f"{'Take' if sure else 'Best guess:'} {best}: {bought}."
+def guess(name: str, about: str, *, sure: bool) -> Text:
+    """Return the sentence with the best setting. about: what follows its name, such as ': buy 160 labels'."""
+    return ("Take " if sure else "Best guess: ", strong(name), f"{about}.")
 
 
 def next_one(name: str, gap: Estimate | None, settings: int) -> str:
@@ -140,32 +139,26 @@ def _mean(found: Estimate) -> str:
     return f"{found.mean:z.2f}"
 
 
-def _largest(board: Board) -> float:
-    """Return the largest difference between two compared settings."""
-    means = [line.scores[board.primary.name].mean for line in board.compared]
-    return max(means) - min(means)
-
-
 def _bought(line: Line) -> str:
     labels, spent = line.facts.get(columns.LABELS_BOUGHT, 0.0), line.facts.get(columns.SPENT_USD)
     buy = f"buy {count(round(labels), 'label')}" if labels else "buy no labels"
-    return buy if spent is None else f"{buy}, and spend {dollars(spent)} USD in all"
+    return buy if spent is None else f"{buy} and spend {dollars(spent)} USD in all"
 
 
 def _references(board: Board, best: Line) -> str:
     """Return what the teacher of the best setting and the best baseline reach."""
     metric, found = board.primary.name, []
     if best.teacher and metric in best.teacher.scores:
-        found.append(f"its teacher reaches {_mean(best.teacher.scores[metric])}")
+        found.append(f"the teacher reaches {_mean(best.teacher.scores[metric])}")
     if (rule := board.baseline) and metric in rule.scores:
-        found.append(f'the rule "{rule.name}" {_mean(rule.scores[metric])}')
+        found.append(f'the rule "{rule.name}" {"" if found else "reaches "}{_mean(rule.scores[metric])}')
     return f"{conjoined(found)}." if found else ""
 
 
 def _unspent(board: Board) -> str:
     """Return the settings that left most of their budget unspent."""
     spent = {line.name: line.facts.get(columns.SPENT_USD, math.nan) for line in board.scored}
-    idle = [f"{name} spends only {dollars(usd)} USD" for name, usd in spent.items() if usd < UNSPENT * board.budget_usd]
+    idle = [f"{name} spends only {dollars(usd)} USD" for name, usd in spent.items() if 0 < usd < UNSPENT * board.budget_usd]
     return f"{listed(idle, NAMED)}." if idle else ""
 
 

@@ -47,7 +47,7 @@ def _what_to_do(found: Verdict, field: Field) -> Iterator[Text]:
         yield "Only one setting was run near this budget."
     elif not found.has_winner:
         yield "There is no winner."
-    yield card.guess(best.name, f"{conjoined(parts)}, {dollars(best.dollars)} USD in all", sure=found.has_winner)
+    yield card.guess(best.name, f": {conjoined(parts)}, {dollars(best.dollars)} USD in all", sure=found.has_winner)
     budgets = conjoined([f"{part.point.budget_usd:g}" for part in best.parts])
     how = "as it was run" if best.measured else f"interpolated between budgets of {budgets} USD"
     yield f"Expected {field.metric.name}: {score(field.reached(best))} ({how})."

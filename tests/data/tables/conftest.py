@@ -43,7 +43,7 @@ class Bytes(RawFile):
 
     content: bytes
 
-    def open(self) -> BinaryIO:
+    def binary(self) -> BinaryIO:
         return io.BytesIO(self.content)
 
     def read(self) -> bytes:
