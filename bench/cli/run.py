@@ -14,6 +14,28 @@ from bench.cli import options
 @options.only_option
 @options.option("--retry", is_flag=True, help="Run failed arms again.")
 @options.max_usd_option
+@options.option(
+    "--until-decided",
+    is_flag=True,
+    help="Add seeds until one setting is best at each budget, or all that are left are equal within the margin. "
+    "--max-usd then ends the run before arms that may cost more.",
+)
+@options.option(
+    "--max-seeds", metavar="N", type=options.COUNT, show_default="20", help="Largest number of seeds of a setting, with --until-decided."
+)
+@options.option(
+    "--max-hours",
+    metavar="H",
+    type=options.POSITIVE,
+    help="With --until-decided: add no seeds that would raise the hours in which arms ran above this. Earlier runs count.",
+)
+@options.option(
+    "--margin",
+    metavar="POINTS",
+    type=options.POSITIVE,
+    show_default="1.0",
+    help="Largest difference of settings that count as equal, in units of the score that ranks, with --until-decided.",
+)
 @options.device_option
 @options.workers_option
 @options.results_option
@@ -21,12 +43,26 @@ from bench.cli import options
 @options.models_option
 @options.data_option
 def run(
-    suite: Path, only: str | None, retry: bool, max_usd: float | None, device: str, workers: int | None, parent: Path, cache: Path
+    suite: Path,
+    only: str | None,
+    retry: bool,
+    max_usd: float | None,
+    until_decided: bool,
+    max_seeds: int | None,
+    max_hours: float | None,
+    margin: float | None,
+    device: str,
+    workers: int | None,
+    parent: Path,
+    cache: Path,
 ) -> None:
     """Run every unfinished arm of SUITE, then write the report.
 
     SUITE is a YAML file. An interrupted run continues where it stopped.
     """
+    given = {"--max-seeds": max_seeds, "--max-hours": max_hours, "--margin": margin}
+    if not until_decided and (alone := [name for name, value in given.items() if value is not None]):
+        raise click.UsageError(f"{', '.join(alone)}: only with --until-decided")
     from bench import report as reporting
     from bench.cli import console
     from bench.execution import prepare, runner
@@ -35,23 +71,31 @@ def run(
     from bench.forecast import suite as forecast
     from bench.system import processes
 
-    screen, fetched = console.console(), None
+    screen, fetched, planned = console.console(), None, {}
     with console.preparing(screen) as progress:
         prepared = prepare.load(suite, results=parent, cache=cache.absolute(), device=device, only=only, progress=progress)
         kept = runner.kept(prepared, retry, progress)
-        if None in kept.values():
+        if until_decided or None in kept.values():
             fetched = prepare.fetch(prepared, progress)
             store = DryStore(prepared.cache, progress)
             forecast.refuse_failing(prepared, [arm for arm in prepared.arms if not kept[arm.id]], store, progress)
             if max_usd is not None:
-                planned = forecast.forecasts(prepared, store, progress, reuse=True)
-                forecast.refuse_above(forecast.suite_forecast(prepared.suite, planned, None, 1, kept), max_usd)
+                planned = forecast.forecasts(prepared, store, progress, reuse=not until_decided)
+                if not until_decided:
+                    forecast.refuse_above(forecast.suite_forecast(prepared.suite, planned, None, 1, kept), max_usd)
     if fetched is not None:
         for line in (*fetched.layers, *fetched.warnings, *prepare.warnings(prepared)):
             screen.print(line)
     with console.RunScreen(console=screen) as shown:
         executor = Local(workers=workers or processes.concurrency(prepared.device))
-        records = runner.run(prepared, executor, shown, retry=retry, fetched=fetched)
+        if until_decided:
+            from bench.adaptive import loop
+            from bench.adaptive.limits import Limits
+
+            limits = Limits(max_seeds=max_seeds, max_hours=max_hours, max_usd=max_usd, margin=margin or 1.0, planned=planned)
+            records = loop.run(prepared, executor, shown, retry=retry, fetched=fetched, limits=limits, say=screen.print)
+        else:
+            records = runner.run(prepared, executor, shown, retry=retry, fetched=fetched)
     written = reporting.write(prepared.results)
     screen.print(console.leaderboard(prepared.results, screen))
     console.summary(records, written, screen)

@@ -38,9 +38,9 @@ def bench(*arguments: object) -> Result:
 
 
 @cache
-def arms_of(suite: Path) -> dict[str, Arm]:
-    """Arm id -> arm."""
-    return {arm.id: arm for arm in planning.arms(suite_file.read(suite))}
+def arms_of(suite: Path, *seeds: int) -> dict[str, Arm]:
+    """Arm id -> arm, for the seeds of the suite or for others."""
+    return {arm.id: arm for arm in planning.arms(suite_file.read(suite), seeds)}
 
 
 def records(results: Path) -> dict[str, Record]:
@@ -57,7 +57,7 @@ def instead(patch: pytest.MonkeyPatch, run: Run) -> None:
 def in_this_process(commands: Mapping[str, Sequence[str]], logs: Mapping[str, Path], ended: Ended) -> None:
     """Does the real work of every arm, one after the other."""
     for arm_id, command in commands.items():
-        worker.main(command[-5:])
+        worker.main(command[-6:])
         ended(arm_id, 0)
 
 
@@ -128,10 +128,10 @@ class FakeWorker:
 
     def run(self, commands: Mapping[str, Sequence[str]], logs: Mapping[str, Path], ended: Ended) -> None:
         for arm_id, command in commands.items():
-            suite, named, results, _, _ = command[-5:]
+            suite, named, seed, results, _, _ = command[-6:]
             assert named == arm_id
             self.started.append(arm_id)
-            ended(arm_id, self._work(arms_of(Path(suite))[arm_id], Path(results), logs[arm_id]))
+            ended(arm_id, self._work(arms_of(Path(suite), int(seed))[arm_id], Path(results), logs[arm_id]))
 
     def _work(self, arm: Arm, results: Path, log: Path) -> int:
         log.parent.mkdir(parents=True, exist_ok=True)

@@ -22,6 +22,7 @@ from bench.report.sections import (
     published,
     serving_cost,
     tables,
+    until_decided,
 )
 
 Maker = Callable[[ReportInput], Section | None]
@@ -29,6 +30,7 @@ Maker = Callable[[ReportInput], Section | None]
 SECTIONS: list[Maker] = [
     other_prices.section,
     answer.answer,
+    until_decided.section,
     answer.certainty,
     published.section,
     leaderboard.section,

@@ -14,6 +14,7 @@ from bench.report.analysis.leaderboard import Board, Line, Metric
 from bench.report.analysis.report_input import ReportInput
 from bench.report.analysis.significance import Estimate
 from bench.report.blocks import Block, Paragraph, Points, Section, Text, emphasis, sentences, strong
+from bench.report.sections import until_decided
 from bench.report.text import conjoined, count, ended, listed
 
 TOO_SMALL = 1e-6
@@ -80,6 +81,9 @@ def _outcome(board: Board, at: str, given: ReportInput) -> Text:
         reasons = sorted({found.reason for found in given.missing if found.metric == primary and board.task in found.tasks})
         missing = f"nothing is ranked, because {primary} is missing ({'; '.join(reasons)})"
         return (strong(f"{at} {missing if statuses['done'] and reasons else f'no setting has a score ({ended(statuses)})'}."),)
+    if found := until_decided.decision_at(board, given):
+        leader = next((line for line in board.scored if line.name in found[1].playing[:1]), board.scored[0])
+        return sentences([*until_decided.verdict(board, at, *found), _beside(board, leader)])
     best, *rivals = board.compared
     so_far = "" if best.complete else " so far"
     value = f"{board.primary.name} {score(best.scores[board.primary.name])}"
