@@ -88,13 +88,14 @@ def winners_of(scores: Floats, seeds: Sequence[int], levels: Sequence[float]) ->
 
 def arms_of_fixed(world: World, truth: Sequence[float], power: float, number: int, seed: int = 1) -> float:
     """Return the number of arms of a fixed run with this power, interpolated between numbers of seeds."""
-    before = 0.0
-    for seeds in range(2, 60):
-        now = fixed(world, truth, seeds, number, seed).right
-        if now >= power:
-            return len(truth) * (seeds - 1 + (power - before) / max(now - before, 1e-9))
-        before = now
-    return np.inf
+    low, high, below, above = 1, 2, 0.0, fixed(world, truth, 2, number, seed).right
+    while above < power:
+        low, high, below, above = high, 2 * high, above, fixed(world, truth, 2 * high, number, seed).right
+    while high - low > 1:
+        middle = (low + high) // 2
+        found = fixed(world, truth, middle, number, seed).right
+        low, high, below, above = (middle, high, found, above) if found < power else (low, middle, below, found)
+    return len(truth) * (low + (power - below) / max(above - below, 1e-9))
 
 
 def equal_steps(settings: int, step: float) -> list[float]:

@@ -1,7 +1,7 @@
 """Significance levels of single looks, so that all looks together have one error probability.
 
-A design plans a largest number of seeds. A look at n of N seeds has the share t = n / N of all information. By then at most
-LEVEL t^POWER of the error probability may be spent: the power family of Lan and DeMets 1983, Discrete sequential boundaries for clinical
+A design plans a largest number of seeds. A look at n of N seeds has the share t = n / N of all information. By then LEVEL times
+t^SPENDING_POWER of the error probability is spent: the power family of Lan and DeMets 1983, Discrete sequential boundaries for clinical
 trials, Biometrika 70(3), 659-663. The critical value of a look follows from those before it. The density of the running sum, where no
 earlier look was significant, is carried from look to look by numerical integration (Armitage, McPherson and Rowe 1969, Repeated
 significance tests on accumulating data, Journal of the Royal Statistical Society A 132(2), 235-244).
@@ -22,8 +22,9 @@ import numpy as np
 
 from bench.report.analysis.significance import LEVEL, Floats, erfc
 
-SPENDING_POWER = 1.5
-"""Exponent of the spending function. 1 is near Pocock's test, 3 near that of O'Brien and Fleming."""
+SPENDING_POWER = 2.0
+"""Exponent of the spending function. 1 is near Pocock's test, 3 near that of O'Brien and Fleming. With 2 a run needs fewest arms for its
+power in simulations of two and four settings."""
 NODES = 257
 """Points of the grid on which the density is carried, by Simpson's rule."""
 

@@ -37,7 +37,8 @@ class Looks:
     @property
     def levels(self) -> tuple[float, ...]:
         """Significance level of each look."""
-        return nominal_levels(self.counts, self.max_seeds)
+        following = range(max(self.counts, default=self.max_seeds) + 1, self.max_seeds + 1)
+        return nominal_levels((*self.counts, *following), self.max_seeds)[: len(self.looks)]  # the same for all looks, so computed once
 
     def first(self, number: int) -> Looks:
         """Return the first looks alone."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -46,21 +47,39 @@ def scored(noise: float = 0.3, **others: Any) -> Ends:
     return ends
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
-@pytest.fixture
-def run(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Function: (results, ends, options) -> how `bench run` ended, and the arms that it started."""
-
-    def run(results: Path, ends: Ends, *options: str) -> tuple[Result, list[str]]:
-        fake = FakeWorker(ends)
-        instead(monkeypatch, fake.run)
+def started_by(results: Path, cache: Path, ends: Ends, *options: str) -> tuple[Result, list[str]]:
+    """How `bench run` ended, and the arms that it started."""
+    fake = FakeWorker(ends)
+    with pytest.MonkeyPatch.context() as patch:
+        instead(patch, fake.run)
         return bench("run", SUITE, "--results", results, "--cache", cache, *options), fake.started
 
-    return run
+
+@pytest.fixture
+def run(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Function: (results, ends, options) -> what `started_by` returns. No report is written."""
+    monkeypatch.setattr("bench.report.write", lambda folder: folder / "report.md")
+    monkeypatch.setattr("bench.cli.console.leaderboard", lambda folder, where: "")
+    return lambda results, ends, *options: started_by(results, cache, ends, *options)
+
+
+class Undisturbed(NamedTuple):
+    """A run that nobody stopped, with its report."""
+
+    results: Path
+    result: Result
+    started: list[str]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Undisturbed:
+    results = tmp_path_factory.mktemp("undisturbed")
+    return Undisturbed(results, *started_by(results, cache, scored(), "--until-decided"))
 
 
 def asked(results: Path) -> dict[str, Any]:
@@ -72,37 +91,38 @@ def decisions(results: Path) -> dict[float, dict[str, Any]]:
     return {one["budget_usd"]: one for one in asked(results)["until_decided"]["decisions"]}
 
 
-def test_each_budget_gets_seeds_until_it_is_decided(run: Run, tmp_path: Path) -> None:
-    result, started = run(tmp_path, scored(), "--until-decided")
+def test_each_budget_gets_seeds_until_it_is_decided(undisturbed: Undisturbed) -> None:
+    folder, result, started = undisturbed
     assert result.exit_code == 0, result.output
-    cheap, dear = decisions(tmp_path)[4.0], decisions(tmp_path)[8.0]
+    cheap, dear = decisions(folder)[4.0], decisions(folder)[8.0]
     assert (cheap["winner"], dear["winner"]) == ("annotate", "")
     assert len(cheap["stopped"]) == 3
     assert dear["equal"]
     assert (cheap["open"], dear["open"]) == ("", "")
-    assert 2 <= cheap["looks"] < dear["looks"] == len(asked(tmp_path)["until_decided"]["looks"])
-    looks = json.loads((tmp_path / "smoke" / "looks.json").read_text())
+    assert 2 <= cheap["looks"] < dear["looks"] == len(asked(folder)["until_decided"]["looks"])
+    looks = json.loads((folder / "smoke" / "looks.json").read_text())
     assert looks == {"max_seeds": 20, "looks": [[seed] for seed in range(1, dear["looks"] + 1)]}
-    assert asked(tmp_path)["seeds"] == list(range(1, dear["looks"] + 1))
-    assert sorted(started) == sorted(asked(tmp_path)["arms"]) == sorted(records(tmp_path / "smoke"))
+    assert asked(folder)["seeds"] == list(range(1, dear["looks"] + 1))
+    assert sorted(started) == sorted(asked(folder)["arms"]) == sorted(records(folder / "smoke"))
 
 
-def test_arms_of_further_seeds_are_those_of_a_suite_that_names_them_and_stopped_settings_have_none(run: Run, tmp_path: Path) -> None:
-    _, started = run(tmp_path, scored(), "--until-decided")
-    last = decisions(tmp_path)[8.0]["looks"]
+def test_arms_of_further_seeds_are_those_of_a_suite_that_names_them_and_stopped_settings_have_none(undisturbed: Undisturbed) -> None:
+    folder, _, started = undisturbed
+    last = decisions(folder)[8.0]["looks"]
     named = arms_of(Path(SUITE), *range(1, last + 1))
     assert set(started) <= named.keys()
     by_name: dict[tuple[float, str], int] = {}
     for arm in (named[arm_id] for arm_id in started):
         by_name[arm.budget_usd, arm.column] = by_name.get((arm.budget_usd, arm.column), 0) + 1
-    for budget, decision in decisions(tmp_path).items():
+    for budget, decision in decisions(folder).items():
         wanted = dict.fromkeys(decision["playing"], decision["looks"]) | decision["stopped"]
         assert {name: number for (usd, name), number in by_name.items() if usd == budget} == wanted
 
 
 @pytest.mark.parametrize("after", [1, 9, 14])
-def test_a_run_that_is_killed_and_started_again_decides_as_an_undisturbed_one(run: Run, tmp_path: Path, after: int) -> None:
-    run(tmp_path / "undisturbed", scored(), "--until-decided")
+def test_a_run_that_is_killed_and_started_again_decides_as_an_undisturbed_one(
+    run: Run, undisturbed: Undisturbed, tmp_path: Path, after: int
+) -> None:
     ends, left = scored(), iter(range(after))
 
     def killed(arm: Arm, results: Path) -> Ending | Killed:
@@ -110,15 +130,15 @@ def test_a_run_that_is_killed_and_started_again_decides_as_an_undisturbed_one(ru
             raise KeyboardInterrupt
         return ends(arm, results)
 
-    _, first = run(tmp_path / "killed", killed, "--until-decided")
-    result, rest = run(tmp_path / "killed", ends, "--until-decided")
+    _, first = run(tmp_path, killed, "--until-decided")
+    result, rest = run(tmp_path, ends, "--until-decided")
     assert result.exit_code == 0, result.output
     assert len(first) == after + 1
     assert not set(first[:-1]) & set(rest)
-    assert asked(tmp_path / "killed") == asked(tmp_path / "undisturbed")
-    again, none = run(tmp_path / "killed", ends, "--until-decided")
+    assert asked(tmp_path) == asked(undisturbed.results)
+    again, none = run(tmp_path, ends, "--until-decided")
     assert (again.exit_code, none) == (0, [])
-    assert asked(tmp_path / "killed") == asked(tmp_path / "undisturbed")
+    assert asked(tmp_path) == asked(undisturbed.results)
 
 
 def test_no_seed_is_added_above_the_limit_and_the_levels_stay_those_that_were_planned(run: Run, tmp_path: Path) -> None:
@@ -186,25 +206,24 @@ def test_options_of_looks_are_refused_without_until_decided(run: Run, tmp_path: 
     assert option[0] in result.stderr
 
 
-def test_a_plain_run_afterwards_is_a_plain_run(run: Run, tmp_path: Path) -> None:
+def test_a_plain_run_afterwards_is_a_plain_run(run: Run, undisturbed: Undisturbed, tmp_path: Path) -> None:
     run(tmp_path / "plain", scored())
-    run(tmp_path / "both", scored(), "--until-decided")
+    shutil.copytree(undisturbed.results, tmp_path / "both")
     result, started = run(tmp_path / "both", scored())
     assert (result.exit_code, started) == (0, [])
     names = ("suite.json", "suite.yaml")
     assert all((tmp_path / "plain" / "smoke" / name).read_bytes() == (tmp_path / "both" / "smoke" / name).read_bytes() for name in names)
 
 
-def test_the_report_shows_looks_and_calls_no_stopped_setting_incomplete(run: Run, tmp_path: Path) -> None:
-    result, _ = run(tmp_path, scored(), "--until-decided")
-    decision, folder = decisions(tmp_path)[4.0], tmp_path / "smoke"
+def test_the_report_shows_looks_and_calls_no_stopped_setting_incomplete(undisturbed: Undisturbed) -> None:
+    decision, folder = decisions(undisturbed.results)[4.0], undisturbed.results / "smoke"
     found = current(table.read(folder))
     board = next(board for board in leaderboard.boards(found, leaderboard.metrics(found)) if board.budget_usd == 4.0)
     assert {line.name: line.stopped for line in board.settings} == {"annotate": 0, **decision["stopped"]}
     assert all(line.complete for line in board.settings)
     assert board.settings[0].name == "annotate"
     assert board.compared == board.settings
-    for text in (result.stdout, (folder / "report.md").read_text(), (folder / "report.html").read_text()):
+    for text in (undisturbed.result.stdout, (folder / "report.md").read_text(), (folder / "report.html").read_text()):
         assert text.count("stopped at look") >= 3
     unlike = replace(board.settings[-1], wanted_seeds=board.settings[-1].seeds + 1)
     assert not unlike.complete
