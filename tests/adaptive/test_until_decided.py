@@ -14,6 +14,7 @@ import pytest
 from click.testing import Result
 
 from bench.contracts import Score
+from bench.execution import worker
 from bench.execution.ledger import Ledger
 from bench.execution.record import Ending
 from bench.report.analysis import leaderboard
@@ -227,3 +228,9 @@ def test_the_report_shows_looks_and_calls_no_stopped_setting_incomplete(undistur
         assert text.count("stopped at look") >= 3
     unlike = replace(board.settings[-1], wanted_seeds=board.settings[-1].seeds + 1)
     assert not unlike.complete
+
+
+def test_a_worker_runs_an_arm_of_a_seed_that_the_suite_does_not_name(cache: Path, tmp_path: Path) -> None:
+    arm_id, arm = next(iter(arms_of(Path(SUITE), 7).items()))
+    ending = worker.run(Path(SUITE), arm_id, 7, tmp_path, cache, "cpu")
+    assert (ending.status, ending.spent_usd <= arm.budget_usd) == ("done", True)
