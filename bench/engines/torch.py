@@ -39,22 +39,23 @@ class Torch(Engine):
 
         model, tokenizer = load(folder)
         model.generation_config.eos_token_id = list(dict.fromkeys([*model.generation_config.eos_token_id, *ends]))
-        return TorchModel(model.to(device), tokenizer, decoding=decoding, precision=precision, device=device)
+        return TorchModel(model.to(device), tokenizer, decoding=decoding, precision=precision, device=device, packed=True)
 
 
 class TorchModel(LoadedModel):
     """A transformers model on its device."""
 
-    def __init__(self, model: Any, tokenizer: Any, *, decoding: Decoding, precision: Precision, device: str) -> None:
+    def __init__(self, model: Any, tokenizer: Any, *, decoding: Decoding, precision: Precision, device: str, packed: bool = False) -> None:
         """Prepare the weights.
 
-        In fp32 some layers of `model` become views of larger ones. Its outputs stay the same.
+        In fp32 some layers of `model` become views of larger ones. Its outputs stay the same, unless `packed` lets the output layer take
+        its weights into a faster layout.
         """
         self._model, self._tokenizer, self._decoding = model, tokenizer, decoding
         self._precision, self._device = precision, device
-        self._decoder = self._decoder_of(model)
+        self._decoder = self._decoder_of(model, packed)
 
-    def _decoder_of(self, model: Any) -> Decoder:
+    def _decoder_of(self, model: Any, packed: bool) -> Decoder:
         import torch
 
         from bench.engines._decoders import DecoderOnly, EncoderDecoder
@@ -64,7 +65,7 @@ class TorchModel(LoadedModel):
         if not model.config.is_encoder_decoder:
             return DecoderOnly(model)
         start = model.generation_config.decoder_start_token_id
-        stacks = stacks_of(model, torch.bfloat16 if self._precision == "bf16" else torch.float32)
+        stacks = stacks_of(model, torch.bfloat16 if self._precision == "bf16" else torch.float32, packed=packed)
         return StackDecoder(stacks, start) if stacks else EncoderDecoder(model, start)
 
     def generate(
