@@ -7,7 +7,8 @@ from statistics import NormalDist
 
 import pytest
 
-from bench.adaptive.levels import critical_values, error_probability, nominal_levels
+from bench.adaptive.levels import SPENT, critical_values, error_probability, nominal_levels
+from bench.report.analysis.significance import LEVEL
 
 POCOCK = {2: 2.178, 3: 2.289, 5: 2.413, 10: 2.555, 20: 2.672}
 OBRIEN_FLEMING = {2: 1.977, 3: 2.004, 5: 2.040, 10: 2.087, 20: 2.126}
@@ -37,11 +38,12 @@ def test_spending_functions_of_lan_and_demets_give_their_published_bounds() -> N
 
 
 @pytest.mark.parametrize("first", [2, 3, 5])
-def test_all_looks_of_a_design_together_have_an_error_of_5_percent(first: int) -> None:
+def test_all_looks_of_a_design_together_have_the_error_that_is_spent(first: int) -> None:
     seeds = tuple(range(first, 21))
     levels = nominal_levels(seeds, 20)
     values = [-NormalDist().inv_cdf(level / 2) for level in levels]
-    assert error_probability([n / 20 for n in seeds], values) == pytest.approx(0.05, abs=1e-5)
+    assert error_probability([n / 20 for n in seeds], values) == pytest.approx(SPENT, abs=1e-5)
+    assert SPENT < LEVEL
     assert all(0 < level < 0.05 for level in levels)
 
 
@@ -50,6 +52,6 @@ def test_a_level_does_not_change_when_looks_follow() -> None:
 
 
 def test_one_look_at_all_seeds_has_the_whole_level_and_one_seed_has_none() -> None:
-    assert nominal_levels((5,), 5) == pytest.approx((0.05,))
+    assert nominal_levels((5,), 5) == pytest.approx((SPENT,))
     assert nominal_levels((1, 2, 3), 3)[0] == 0.0
     assert nominal_levels((1, 2, 3), 3)[1:] == pytest.approx(nominal_levels((2, 3), 3))
