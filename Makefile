@@ -70,10 +70,12 @@ lock:
 	rm -rf .venv/lock
 
 # Installs nothing. rouge-score, which is pure Python, has no wheel, so it is left out.
+RESOLVE := $(PYTHON) -m pip install --dry-run --quiet --no-deps --ignore-installed --only-binary=:all: $(PLATFORMS:%=--platform %) --target build/resolve
 resolve:
 	@for python in $(PYTHONS); do for file in run test; do echo "Python $$python, requirements/$$file.txt"; \
-		grep -v '^rouge_score==' requirements/$$file.txt | $(PYTHON) -m pip install --dry-run --quiet --no-deps --ignore-installed \
-			--only-binary=:all: --python-version $$python $(PLATFORMS:%=--platform %) --target build/resolve -r /dev/stdin || exit 1; done; done
+		grep -v '^rouge_score==' requirements/$$file.txt | $(RESOLVE) --python-version $$python -r /dev/stdin || exit 1; done; \
+		echo "Python $$python, requirements/zoo.txt"; \
+		$(RESOLVE) --python-version $$python --ignore-requires-python --require-hashes -r requirements/zoo.txt || exit 1; done
 
 clean:
 	rm -rf .venv build *.egg-info

@@ -13,7 +13,7 @@ from bench.cli.options import results_argument, results_folder, results_option
 @results_argument
 @results_option
 def clean(results: Path, parent: Path) -> None:
-    """Delete teachers and other intermediate models.
+    """Delete teachers and other intermediate models, conversions included.
 
     Compact models, ledgers and reports are kept.
 

@@ -50,6 +50,9 @@ class Engine(Part, ABC):
     """Whether keys of artifacts and ids of arms name the engine. Only those of the default engine do not: they are older
     than engines."""
 
+    converts: ClassVar[bool] = False
+    """Whether it generates with a conversion of a model, which `convert` writes, and not with the model's own folder."""
+
     def reference(self) -> Engine | None:
         """Return the engine with which its outputs are compared. None: there is none, because it is the reference."""
         return None
@@ -61,10 +64,26 @@ class Engine(Part, ABC):
         """
         return
 
-    def verify(self, folder: Path, sources: Sequence[Sequence[int]], cache: Path) -> None:  # noqa: ARG002
-        """Check on a few tokenised documents that the engine computes what the model is. Weights are loaded.
+    def versions(self) -> str:
+        """Return the versions of the packages that decide what a conversion holds."""
+        return ""
 
-        Raises BenchError. Called for every pretrained model of a suite before anything is spent.
+    def convert(self, folder: Path, to: Path) -> None:
+        """Write the model of a folder to the new folder `to`, as the engine reads it. Only an engine that `converts` has this."""
+        raise NotImplementedError(f"{type(self).__name__} has no conversions: {folder}, {to}")
+
+    def verify(self, folder: Path, sources: Sequence[Sequence[int]], *, device: str, cache: Path, converted: Path | None = None) -> None:  # noqa: ARG002
+        """Check on a few documents that the engine computes what the model is. Weights are loaded, on the device that generates.
+
+        Called for every pretrained model of a suite before anything is spent, and for each conversion after it is made. No
+        meter counts it. Raises BenchError.
+
+        Args:
+            folder: The model in the transformers layout.
+            sources: Token ids of each document.
+            device: 'cpu' or 'cuda'.
+            cache: Folder in which an engine may keep conversions.
+            converted: The conversion to check. None: the one in the cache, which is made where it is missing.
         """
         return
 
@@ -79,15 +98,17 @@ class Engine(Part, ABC):
         device: str,
         cache: Path,
         ends: Sequence[int] = (),
+        converted: Path | None = None,
     ) -> LoadedModel:
         """Load the model of a folder.
 
         Args:
             folder: The model in the transformers layout.
-            sources: Documents that it will read, tokenised. An engine may check itself on the first ones.
+            sources: Documents that it will read, tokenised. A conversion that is made here is checked on the first ones.
             decoding: Beams and length penalty.
             precision: Numeric precision of the suite. An engine with a setting of its own ignores it.
             device: 'cpu' or 'cuda'.
-            cache: Folder in which an engine may keep what it makes of a model.
+            cache: Folder in which an engine may keep conversions.
             ends: Further tokens that end an output.
+            converted: The model's conversion. None: the one in the cache, which is made where it is missing.
         """

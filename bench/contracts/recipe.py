@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -143,6 +143,13 @@ class Recipe(ABC):
         """Return the number of training steps; 0 for work that does not train."""
         return 0
 
+    def kept_steps(self, context: BuildContext) -> Mapping[int, float]:  # noqa: ARG002
+        """Return step -> FLOPs, for the steps that read encoder states which earlier steps kept, and compute none.
+
+        They have a speed of their own. {}: there is no such step.
+        """
+        return {}
+
     def batches(self, context: BuildContext) -> tuple[Batch, ...]:  # noqa: ARG002
         """Return the batches that decide the peak memory. Empty: it is not forecast."""
         return ()
@@ -150,6 +157,13 @@ class Recipe(ABC):
     @abstractmethod
     def make(self, folder: Path, context: BuildContext) -> None:
         """Make the artifact in an empty folder. Its inputs have been made before."""
+
+    def verify(self, folder: Path, context: BuildContext) -> None:  # noqa: ARG002
+        """Check the artifact after `make`. The check is no work of the method: nothing measures or charges it.
+
+        It may add files that say what it found. Raises BenchError where the artifact is wrong, which is then not kept.
+        """
+        return
 
     def calibration_run(self, step_flops: float, context: BuildContext) -> Recipe:  # noqa: ARG002
         """Return a short version of this work, for calibration: a few steps over untrained models, to be

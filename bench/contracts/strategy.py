@@ -69,8 +69,9 @@ class Job(ABC):
     def make(self, recipe: R, phase: Phase, allow_partial: bool = False, max_usd: float | None = None) -> R:
         """Make an artifact, or find it, and pay for it in both cases. Return the recipe as it was made.
 
-        `max_usd` is the part of the money left that it may take. None: all of it. With `allow_partial`, an
-        artifact that costs more is made as far as the money goes, and the returned recipe has a `limit`.
+        `max_usd` is the part of the money left that it may take, together with inputs that were not made
+        before. None: all of it. With `allow_partial`, an artifact that costs more is made as far as the money
+        goes, and the returned recipe has a `limit`.
         Raises OverBudget where the charge does not fit, or with `allow_partial` its first step.
         """
 

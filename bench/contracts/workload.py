@@ -41,7 +41,7 @@ class Batch:
     examples: int
     """Examples in memory at a time."""
     beside: tuple[Network, ...] = ()
-    """Other models whose weights are in memory at the same time."""
+    """Other models that are loaded at the same time, for training or generation as this one is."""
 
     @property
     def size(self) -> tuple[int, int, int]:

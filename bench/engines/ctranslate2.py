@@ -1,10 +1,11 @@
 """Generates text with CTranslate2, which is faster than torch on CPUs, above all with int8 weights.
 
-A model is converted once, into the cache. Its tokens are named by their ids there, so no text passes through another
-tokenizer. Every converted model is compared with torch before it generates anything: CTranslate2's converter takes
-`tie_word_embeddings` for a sign that logits are scaled, and transformers 5 sets it for Flan-T5 and T5 v1.1 too, whose
-logits are not. The scale is therefore set by `scale_decoder_outputs`, and a model that computes anything else than
-torch's is refused: a pretrained one before anything is paid, a trained one before it generates. The comparison runs on the CPU.
+A model is converted once: a pretrained one into the cache, before anything is paid, and a trained one as an artifact of its
+own (`bench.training.conversion`). Its tokens are named by their ids there, so no text passes through another tokenizer.
+Every conversion is compared with torch before it generates anything, on the device that generates. The comparison is a
+check and is not charged. It is needed because CTranslate2's converter takes `tie_word_embeddings` for a sign that logits are
+scaled, and transformers 5 sets it for Flan-T5 and T5 v1.1 too, whose logits are not. The scale is therefore set by
+`scale_decoder_outputs`, and a model that computes anything else than torch's is refused.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from bench.contracts import Decoding, Engine, LoadedModel, Output, Precision
 from bench.engines.torch import Torch
@@ -44,6 +45,8 @@ class CTranslate2(Engine):
     """Type of the weights and products. 'int8' is the fastest on most CPUs and changes outputs. 'bfloat16' needs a device
     that has it."""
 
+    converts: ClassVar[bool] = True
+
     def reference(self) -> Engine:
         return Torch()
 
@@ -54,8 +57,12 @@ class CTranslate2(Engine):
             raise BenchError(f"engine: {PACKAGE} is not installed; `{INSTALL}`, or take `engine: {{use: torch}}`")
         import ctranslate2
 
-        kind = device.partition(":")[0]
-        if self.compute_type not in (known := ctranslate2.get_supported_compute_types(kind)):
+        kind = _kind(device)
+        try:
+            known = ctranslate2.get_supported_compute_types(kind)
+        except RuntimeError as error:
+            raise BenchError(f"engine: {PACKAGE} cannot use {kind} ({error}); take `engine: {{use: torch}}`") from error
+        if self.compute_type not in known:
             raise BenchError(f"engine: compute_type {self.compute_type} is not available on {kind}; there are: {', '.join(sorted(known))}")
         if (family := read_config(folder).model_type) not in FAMILIES:
             raise BenchError(
@@ -63,8 +70,20 @@ class CTranslate2(Engine):
                 "take `engine: {use: torch}`"
             )
 
-    def verify(self, folder: Path, sources: Sequence[Sequence[int]], cache: Path) -> None:
-        self._converted(folder, sources, cache)
+    def versions(self) -> str:
+        return f"{version(PACKAGE)}-{version('transformers')}"
+
+    def convert(self, folder: Path, to: Path) -> None:
+        from bench.training.checkpoints import load
+
+        model, _ = load(folder)
+        _converter(model, folder).convert(str(to))  # in fp32: the weights get their compute type when they are loaded
+
+    def verify(self, folder: Path, sources: Sequence[Sequence[int]], *, device: str, cache: Path, converted: Path | None = None) -> None:
+        if converted is None:
+            self._in_cache(folder, sources, device, cache)
+        else:
+            self._compare(folder, converted, sources, device)
 
     def load(
         self,
@@ -76,33 +95,34 @@ class CTranslate2(Engine):
         device: str,
         cache: Path,
         ends: Sequence[int] = (),
+        converted: Path | None = None,
     ) -> LoadedModel:
         from bench.training.checkpoints import load_tokenizer, read_generation_config
 
         self.check(folder, device)
-        converted = self._converted(folder, sources, cache)
         settings = read_generation_config(folder)
         return _Model(
-            _translator(converted, device, self.compute_type),
+            _translator(converted or self._in_cache(folder, sources, device, cache), device, self.compute_type),
             load_tokenizer(folder),
             decoding=decoding,
             ends=tuple(dict.fromkeys([*settings.eos_token_id, *ends])),
             forced_first=settings.forced_bos_token_id,
         )
 
-    def _converted(self, folder: Path, sources: Sequence[Sequence[int]], cache: Path) -> Path:
-        """Return the converted model. Raises BenchError where it does not compute what torch does."""
-        name = f"{of_folder(folder, cache)}-{self.compute_type}-{version(PACKAGE)}"
-        return build_once(cache / PACKAGE / name, lambda part: self._convert(folder, sources[:COMPARED_DOCUMENTS], part))
+    def _in_cache(self, folder: Path, sources: Sequence[Sequence[int]], device: str, cache: Path) -> Path:
+        """Return the conversion that the cache holds for this device. Raises BenchError where it does not compute what torch does."""
 
-    def _convert(self, folder: Path, sources: Sequence[Sequence[int]], part: Path) -> None:
-        from bench.training.checkpoints import load
+        def build(part: Path) -> None:
+            self.convert(folder, part)
+            self._compare(folder, part, sources, device)
 
-        model, _ = load(folder)
-        _converter(model, folder).convert(str(part))  # in fp32: to quantise here would change the weights of `model` too
+        name = "-".join([of_folder(folder, cache), _kind(device), self.compute_type, self.versions()])
+        return build_once(cache / PACKAGE / name, build)
+
+    def _compare(self, folder: Path, converted: Path, sources: Sequence[Sequence[int]], device: str) -> None:
         if not sources:
             raise BenchError(f"engine: there is no document on which {PACKAGE} could be compared with torch; take `engine: {{use: torch}}`")
-        difference = _difference(model, _translator(part, "cpu", self.compute_type), sources)
+        difference = _difference(folder, converted, sources[:COMPARED_DOCUMENTS], device, self.compute_type)
         if not difference <= TOLERANCE[self.compute_type]:  # also where it is no number
             raise BenchError(
                 f"engine: with {PACKAGE} ({self.compute_type}) the log-probabilities of {folder} differ from torch's by {difference:.3f} "
@@ -110,13 +130,15 @@ class CTranslate2(Engine):
             )
 
 
+def _kind(device: str) -> str:
+    return device.partition(":")[0]
+
+
 def _translator(folder: Path, device: str, compute_type: ComputeType) -> Any:
     import ctranslate2
     import torch
 
-    return ctranslate2.Translator(
-        str(folder), device=device.partition(":")[0], compute_type=compute_type, intra_threads=torch.get_num_threads()
-    )
+    return ctranslate2.Translator(str(folder), device=_kind(device), compute_type=compute_type, intra_threads=torch.get_num_threads())
 
 
 def _converter(model: Any, folder: Path) -> Any:
@@ -157,22 +179,39 @@ class _Ids:
         return str(token)
 
 
-def _difference(model: Any, translator: Any, sources: Sequence[Sequence[int]]) -> float:
+def _difference(folder: Path, converted: Path, sources: Sequence[Sequence[int]], device: str, compute_type: ComputeType) -> float:
     """Return the mean difference between the log-probabilities of CTranslate2 and torch for its greedy outputs, for each token."""
+    from bench.training.checkpoints import read_generation_config
+
+    settings = read_generation_config(folder)
+    model = _Model(
+        _translator(converted, device, compute_type),
+        None,
+        decoding=Decoding(),
+        ends=settings.eos_token_id,
+        forced_first=settings.forced_bos_token_id,
+    )
+    written = model.ids(sources, COMPARED_TOKENS)
+    del model  # before torch loads the same weights
+    expected = _log_probs(folder, sources, [tokens for tokens, _ in written], device, skipped=settings.forced_bos_token_id is not None)
+    return statistics.mean(abs(found - log_prob) / len(tokens) for found, (tokens, log_prob) in zip(expected, written, strict=True))
+
+
+def _log_probs(folder: Path, sources: Sequence[Sequence[int]], outputs: Sequence[Sequence[int]], device: str, skipped: int) -> list[float]:
+    """Return torch's log-probability of each output, in fp32. The first `skipped` tokens of an output do not count."""
     import torch
 
+    from bench.training.checkpoints import load
     from bench.training.forward import forward
 
-    settings, differences = model.generation_config, list[float]()
-    written = _Model(translator, None, decoding=Decoding(), ends=settings.eos_token_id, forced_first=settings.forced_bos_token_id)
-    forced = settings.forced_bos_token_id is not None
-    for source, (tokens, log_prob) in zip(sources, written.ids(sources, COMPARED_TOKENS), strict=True):
-        ids, labels = torch.tensor([source]), torch.tensor([tokens])
+    model, found = load(folder)[0].to(device), list[float]()
+    for source, tokens in zip(sources, outputs, strict=True):
+        ids, labels = torch.tensor([source], device=device), torch.tensor([tokens], device=device)
         with torch.inference_mode():
             logits = forward(model, {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": labels}).logits
-        each = torch.log_softmax(logits.float(), -1)[0].gather(-1, labels[0][:, None])[forced:, 0]
-        differences.append(abs(float(each.sum()) - log_prob) / len(tokens))
-    return statistics.mean(differences)
+        each = torch.log_softmax(logits.float(), -1)[0].gather(-1, labels[0][:, None])
+        found.append(float(each[skipped:].sum()))
+    return found
 
 
 class _Model(LoadedModel):

@@ -34,6 +34,7 @@ class Torch(Engine):
         device: str,
         cache: Path,  # noqa: ARG002
         ends: Sequence[int] = (),
+        converted: Path | None = None,  # noqa: ARG002
     ) -> LoadedModel:
         from bench.training.checkpoints import load
 

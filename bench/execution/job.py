@@ -158,6 +158,7 @@ class ArmJob(Job):
 
     def make(self, recipe: R, phase: Phase, allow_partial: bool = False, max_usd: float | None = None) -> R:
         phase = phase_named(phase)  # strategies of other packages may pass the name
+        before_usd = self.left_usd()
         for needed in recipe.inputs():
             self.make(needed, phase)
         if self.has_made(recipe):
@@ -165,7 +166,8 @@ class ArmJob(Job):
         if self._suite.pays.who(phase) == "free":
             bill, shared = self._builder.bill_for(recipe, Limit(meter=self._suite.prices.paying))
         else:
-            recipe, limit = self._fitted(recipe, phase, allow_partial, max_usd)
+            left_of_max = None if max_usd is None else max_usd - (before_usd - self.left_usd())
+            recipe, limit = self._fitted(recipe, phase, allow_partial, left_of_max)
             bill, shared = self._metered(recipe, limit, phase)
         self._pay(recipe, bill, phase)
         self._works[recipe.key] = Work(phase=phase, recipe=recipe, bill=bill, shared=shared)

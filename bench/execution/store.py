@@ -219,6 +219,7 @@ class Store:
             with window(self.profilers, self.device) as seen:
                 meter = StepMeter(limit=limit, measured=seen.so_far)
                 recipe.make(making / "artifact", self._context(meter))
+            recipe.verify(making / "artifact", self.context)
             if meter.set_up_s is not None:
                 seen.readings.append(Reading("set_up", meter.set_up_s, "s", "counter"))
             bill = Bill(

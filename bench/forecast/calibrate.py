@@ -12,7 +12,7 @@ import hashlib
 import json
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -27,6 +27,10 @@ from bench.execution.store import DryStore, window
 SECONDS = 10.0
 """Seconds after which a calibration starts no further step."""
 
+VERSION = 2
+"""Raised whenever a calibration or a simulation finds something else. 2: steps that read kept encoder states have a speed of their
+own; the engine's copies of weights count in models that are loaded beside another."""
+
 STEP_FLOPS = {"cpu": 4e11, "cuda": 1e15}
 """FLOPs of a step, by device. Larger steps are calibrated with smaller batches. A CPU core needs some four seconds for this many."""
 
@@ -39,6 +43,8 @@ class Throughput:
     """All seconds outside of steps: loading, saving, and the extra time of the first step."""
     seconds_per_flop: float
     """Seconds per FLOP of its steps, in the FLOPs that a forecast counts. 0 where there was no step."""
+    kept_seconds_per_flop: float | None = None
+    """The same of `Recipe.kept_steps`. None: no such step was timed, and they are as fast as the others."""
     steps: int
     """Number of steps that were timed."""
     watts: float | None
@@ -46,15 +52,16 @@ class Throughput:
     resident_bytes: int
     """Resident memory of a process that is about to load a model."""
 
-    def seconds(self, flops: float) -> float:
-        """Return the seconds that work of this many FLOPs takes."""
-        return self.around_s + flops * self.seconds_per_flop
+    def seconds(self, flops: float, kept_share: float = 0.0) -> float:
+        """Return the seconds that work of this many FLOPs takes. `kept_share` is the share of `Recipe.kept_steps` in them."""
+        kept = self.seconds_per_flop if self.kept_seconds_per_flop is None else self.kept_seconds_per_flop
+        return self.around_s + flops * ((1 - kept_share) * self.seconds_per_flop + kept_share * kept)
 
 
 def kind(recipe: Recipe, context: str) -> str:
     """Return a key that is the same for all work of the same speed. `context` holds everything else that decides the speed, such as the
     data and the device."""
-    text = json.dumps([context, recipe.speed_identity()], sort_keys=True)
+    text = json.dumps([VERSION, context, recipe.speed_identity()], sort_keys=True)
     return f"{type(recipe).__name__.lower()}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
@@ -91,20 +98,24 @@ class Stopwatch:
 
     def record_tokens(self, prompt_tokens: int, output_tokens: int) -> None: ...
 
-    @property
-    def seconds_per_flop(self) -> float:
-        """Mean over the steps. The first one, in which memory is allocated, counts only if it is the only one."""
+    def seconds_per_flop(self, counts: Callable[[int], bool] = lambda step: True) -> float | None:  # noqa: ARG005
+        """Return the mean over the steps that `counts` selects, or None where there are none.
+
+        The first step, in which memory is allocated, counts only if it is the only one selected.
+        """
         seconds = [after - before for before, after in zip(self.edges, self.edges[1:], strict=False)]
-        timed = list(zip(self.flops[-len(seconds) :], seconds, strict=True)) if seconds else []
-        counted = timed[1:] if len(timed) > 1 and len(timed) == len(self.flops) else timed
-        flops = sum(flops for flops, _ in counted)
-        return sum(seconds for _, seconds in counted) / flops if flops else 0.0
+        untimed = len(self.flops) - len(seconds)
+        timed = {step: (self.flops[step], took) for step, took in enumerate(seconds, untimed) if counts(step)}
+        counted = {step: one for step, one in timed.items() if step} or timed
+        flops = sum(flops for flops, _ in counted.values())
+        return sum(took for _, took in counted.values()) / flops if flops else None
 
 
 def calibrate(recipe: Recipe, folder: Path, device: str, profilers: Mapping[str, Profiler]) -> Throughput:
     """Measure a kind of work on this device now. `folder` is the cache. Raises BenchError where that is impossible."""
-    short = recipe.calibration_run(STEP_FLOPS[device], DryStore(folder, no_progress).context)
-    watch = Stopwatch()
+    context = DryStore(folder, no_progress).context
+    short = recipe.calibration_run(STEP_FLOPS[device], context)
+    kept, watch = short.kept_steps(context), Stopwatch()
     with tempfile.TemporaryDirectory() as made:
         stage = _Stage(Path(made), folder, device)
         for needed in short.inputs():
@@ -114,10 +125,13 @@ def calibrate(recipe: Recipe, folder: Path, device: str, profilers: Mapping[str,
         resident = _resident_bytes()
         with window(profilers, device) as seen:
             stage.make(short, watch)
-    kwh = seen.kwh()
+    kwh, kept_pace = seen.kwh(), watch.seconds_per_flop(lambda step: step in kept)
+    pace = watch.seconds_per_flop(lambda step: step not in kept) or 0.0
+    stepping = sum(flops * (kept_pace if kept_pace is not None and step in kept else pace) for step, flops in enumerate(watch.flops))
     return Throughput(
-        around_s=max(0.0, seen.wall_s - watch.seconds_per_flop * sum(watch.flops)),
-        seconds_per_flop=watch.seconds_per_flop,
+        around_s=max(0.0, seen.wall_s - stepping),
+        seconds_per_flop=pace,
+        kept_seconds_per_flop=kept_pace,
         steps=len(watch.flops),
         watts=None if kwh is None else 3.6e6 * kwh / seen.wall_s,
         resident_bytes=resident,

@@ -92,6 +92,8 @@ class ThisMachine:
     """Whether the memory of the process itself counts too, as on a CPU."""
     ratios: Mapping[str, float] = field(default_factory=dict)
     """Recipe key -> ratio of its FLOPs at the expected output length to those at the maximum; 1 where absent."""
+    kept_shares: Mapping[str, float] = field(default_factory=dict)
+    """Recipe key -> share of its FLOPs in steps that read kept encoder states; 0 where absent."""
     starts: Mapping[str, float | None] = field(default_factory=dict)
     """Task label -> seconds from starting the process of an arm to its strategy."""
     reasons: Mapping[str, str] = field(default_factory=dict)
@@ -112,7 +114,8 @@ class ThisMachine:
         throughput, tensors = self.throughputs[work.recipe.key], self.peaks.get(work.recipe.key)
         if throughput is None:
             return ResourceUse(None, None, tensors)
-        seconds = throughput.seconds(self.ratios.get(work.recipe.key, 1.0) * work.bill.flops)
+        flops = self.ratios.get(work.recipe.key, 1.0) * work.bill.flops
+        seconds = throughput.seconds(flops, self.kept_shares.get(work.recipe.key, 0.0))
         kwh = None if throughput.watts is None else throughput.watts * seconds / 3.6e6
         own = throughput.resident_bytes if self.process_counts else 0
         return ResourceUse(seconds, kwh, None if tensors is None else tensors + own)

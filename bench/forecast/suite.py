@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from typing import Any
 
 import psutil
 
-from bench.contracts import Progress, Recipe
+from bench.contracts import BuildContext, Progress, Recipe
 from bench.errors import BenchError
 from bench.execution.prepared_suite import PreparedSuite
 from bench.execution.record import Record
@@ -154,6 +155,7 @@ def on_this_machine(
         throughputs=throughputs,
         peaks=peaks,
         process_counts=cpu,
+        kept_shares={recipe.key: _kept_share(recipe, store.context) for recipe in recipes},
         starts=starts,
         ratios=ratios,
         reasons=finder.reasons,
@@ -190,6 +192,12 @@ def _recipes(planned: Mapping[Arm, Forecast]) -> list[Recipe]:
     """Return the recipes that will take time, each once."""
     works = {work.recipe.key: work for plan in planned.values() for work in plan.works if not work.shared}
     return [work.recipe for work in works.values() if takes_time(work.recipe, work.bill.flops)]
+
+
+def _kept_share(recipe: Recipe, context: BuildContext) -> float:
+    """Return the share of a recipe's FLOPs in steps that read kept encoder states."""
+    kept = recipe.kept_steps(context)
+    return math.fsum(kept.values()) / recipe.forecast_flops(context) if kept else 0.0
 
 
 def refuse_above(plan: SuiteForecast, max_usd: float | None) -> None:

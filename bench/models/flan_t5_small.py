@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from bench.contracts import Checkpoint
+from bench.data.package_files import checked_folder
 from bench.errors import CheckpointError
-from bench.models._package_files import checked_folder
 from bench.system.files import build_once
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def _convert(folder: Path) -> None:
     from bench.training.checkpoints import load, save
     from bench.training.shapes import build, shape_of
 
-    source = checked_folder("flan_t5_small", PACKAGE, SHA256, "0.2.0", INSTALL) / "data" / "span"
+    source = checked_folder("flan_t5_small", PACKAGE, SHA256, "0.2.0", INSTALL, CheckpointError) / "data" / "span"
     weights = {name: tensor for file in STACKS for name, tensor in _dequantised(source / file, STACKS[file])}
     model = build(shape_of("t5_v1_1", "small"))
     copies = {f"{stack}.embed_tokens.weight" for stack in ("encoder", "decoder")}  # both are shared.weight; the encoder's graph has its own

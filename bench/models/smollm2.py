@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.contracts import Checkpoint
+from bench.data.package_files import checked_folder
 from bench.errors import CheckpointError
-from bench.models._package_files import checked_folder
 from bench.system.files import build_once
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _convert(folder: Path) -> None:
 
     from bench.training.checkpoints import load
 
-    path = checked_folder("smollm2", PACKAGE, {FILE: SHA256}, "0.1.2", INSTALL) / FILE
+    path = checked_folder("smollm2", PACKAGE, {FILE: SHA256}, "0.1.2", INSTALL, CheckpointError) / FILE
     try:
         from gguf import GGUFReader
     except ModuleNotFoundError:

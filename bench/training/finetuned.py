@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
@@ -11,7 +11,7 @@ from bench.contracts import ITEMS, BuildContext, Example, OutputLengths
 from bench.errors import FIRST_DOES_NOT_FIT, OverBudget
 from bench.training.batches import Encoded, encode, plan_batches
 from bench.training.calibration import CALIBRATION_STEPS, sample
-from bench.training.encoder_states import room_for
+from bench.training.encoder_states import Kept, room_for
 from bench.training.loop import Planned, forecast_steps, step_flops
 from bench.training.output_lengths import with_expected_labels
 from bench.training.recipes import Trained
@@ -63,9 +63,32 @@ class Finetuned(Trained):
             return 0
         return room_for(self.plan(context)[0])
 
+    def kept_steps(self, context: BuildContext) -> Mapping[int, float]:
+        kept, found = Kept(self.room_for_states(context)), dict[int, float]()
+        if not kept.room:
+            return found
+        data, order = self.plan(context)
+        for step, cost in enumerate(self._costs(context)):
+            sources = [data[i].source for i in order.batch(step, 0.0)]
+            if all(source in kept.starts for source in sources):
+                found[step] = cost
+            kept.add(sources)
+        return found
+
     def calibration_run(self, step_flops: float, context: BuildContext) -> Self:
+        """Return a short version of one epoch. Where states are kept, further epochs read those of the first.
+
+        The first epoch is shorter the longer its steps take, because the clock ends a calibration.
+        """
         short = super().calibration_run(step_flops, context)
-        return replace(short, examples=sample(self.examples, CALIBRATION_STEPS * short.tuning.batch_size))
+        batch = short.tuning.batch_size
+        short = replace(short, examples=sample(self.examples, CALIBRATION_STEPS * batch))
+        if not self.room_for_states(context):
+            return short
+        quick = math.floor(step_flops * short.training_steps(context) / short.forecast_flops(context))
+        steps = max(2, min(CALIBRATION_STEPS // 3, quick))
+        tuning = short.tuning.model_copy(update={"epochs": CALIBRATION_STEPS // steps})
+        return replace(short, tuning=tuning, examples=sample(self.examples, steps * batch))
 
     def plan(self, context: BuildContext) -> tuple[Sequence[Encoded], Planned]:
         folder = self.tokenizer_folder(context.cache, self.max_source_tokens, self.max_target_tokens)

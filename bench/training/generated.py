@@ -6,7 +6,7 @@ import itertools
 import json
 import math
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar, Self
@@ -19,7 +19,6 @@ from bench.contracts import (
     Engine,
     Example,
     Job,
-    LoadedModel,
     Output,
     OutputLengths,
     Precision,
@@ -28,6 +27,7 @@ from bench.contracts import (
 from bench.errors import FIRST_DOES_NOT_FIT, OverBudget
 from bench.training.batches import encode_sources
 from bench.training.calibration import sample, smaller_batch
+from bench.training.conversion import conversions, load_into
 from bench.training.generation import generate, reached
 from bench.training.output_lengths import expected_longest, label_lengths
 from bench.training.recipes import ModelRecipe, as_the_task_says, write_json
@@ -128,22 +128,14 @@ class Outputs(Recipe):
         """Return tokens that end an output beside those of the model."""
         return ()
 
-    def _loaded(self, sources: Sequence[Sequence[int]], context: BuildContext) -> LoadedModel:
-        return self.engine.load(
-            self.model.folder(context),
-            sources,
-            decoding=self.decoding,
-            precision=self.precision,
-            device=context.device,
-            cache=context.cache,
-            ends=self.extra_ends(context),
-        )
+    def inputs(self) -> tuple[Recipe, ...]:
+        return (*super().inputs(), *conversions(self.model, self.engine, self.max_source_tokens, self.examples, self.prefix))
 
     def _generate(self, context: BuildContext) -> Iterator[tuple[int, Output]]:
         """Yield (position of the document, output) in the order in which outputs are made."""
-        sources = self.sources(context)
+        sources, ends = self.sources(context), self.extra_ends(context)
         return generate(
-            self._loaded(sources, context),
+            load_into(self.engine, self.model, sources, context, decoding=self.decoding, precision=self.precision, ends=ends),
             sources,
             max_target_tokens=self.max_target_tokens,
             min_target_tokens=self.min_target_tokens,
@@ -192,18 +184,14 @@ class Predictions(Outputs):
         outputs = [output for _, output in sorted(self._generate(context), key=operator.itemgetter(0))]
         write_json(folder / PREDICTIONS, [output.text for output in outputs])
         write_json(folder / LOG_PROBS, [round(output.log_prob, 6) for output in outputs])
-        if (reference := self.engine.reference()) is not None:
-            write_json(folder / AGREEMENT, {"share": self._agreement(outputs, reference, context)})
 
-    def _agreement(self, outputs: Sequence[Output], reference: Engine, context: BuildContext) -> float:
-        """Return the share of equal outputs on the first documents, where the other engine runs in fp32."""
-        sources = self.sources(context)[:COMPARED]
-        exact = replace(self, engine=reference, precision="fp32")._loaded(sources, context)
-        size = self.decoding.batch_size
-        starts = range(0, len(sources), size)
-        expected = [one for at in starts for one in exact.generate(sources[at : at + size], self.max_target_tokens)]
-        equal = [one.text == other.text for one, other in zip(outputs, expected, strict=False)]
-        return sum(equal) / max(1, len(equal))
+    def verify(self, folder: Path, context: BuildContext) -> None:
+        """Write the share of the first outputs that the reference engine writes too, in fp32. Torch's memory is free by then."""
+        if (reference := self.engine.reference()) is not None:
+            exact = replace(self, engine=reference, precision="fp32", examples=self.examples[:COMPARED], limit=None)
+            expected = dict(exact._generate(context))
+            equal = [text == expected[i].text for i, text in enumerate(self.read(folder)[:COMPARED])]
+            write_json(folder / AGREEMENT, {"share": sum(equal) / max(1, len(equal))})
 
     def read(self, folder: Path) -> list[str]:
         predictions: list[str] = json.loads((folder / PREDICTIONS).read_text(encoding="utf-8"))

@@ -7,7 +7,7 @@ import json
 import math
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -17,6 +17,7 @@ import torch
 from bench.contracts import Activity, Batch, BuildContext, Decoding, Engine, Fact, LoadedModel, Precision, Recipe
 from bench.training.calibration import smaller_batch
 from bench.training.checkpoints import load_tokenizer
+from bench.training.conversion import conversions, load_into, random_documents
 from bench.training.recipes import ModelRecipe, write_json
 
 
@@ -90,11 +91,15 @@ class InferenceSpeed(Recipe):
         speed: dict[str, float] = json.loads((folder / "speed.json").read_text(encoding="utf-8"))
         return tuple(Fact(name=name, value=value, unit="ms" if name.endswith("_ms") else "FLOP") for name, value in speed.items())
 
+    def inputs(self) -> tuple[Recipe, ...]:
+        needed = (conversion for model in (self.large, self.student) for conversion in conversions(model, self.engine, self.source_tokens))
+        return (*super().inputs(), *needed)
+
     def _runs(self, context: BuildContext) -> list[Callable[[], None]]:
-        folders = [recipe.folder(context) for recipe in (self.large, self.student)]
-        sources = _random_documents([load_tokenizer(folder) for folder in folders], self.documents, self.source_tokens)
-        settings: Any = {"decoding": self.decoding, "precision": self.precision, "device": context.device, "cache": context.cache}
-        return [functools.partial(self._run, self.engine.load(folder, sources, **settings), sources) for folder in folders]
+        models = (self.large, self.student)
+        sources = random_documents([load_tokenizer(model.folder(context)) for model in models], self.documents, self.source_tokens)
+        settings: Any = {"decoding": self.decoding, "precision": self.precision}
+        return [functools.partial(self._run, load_into(self.engine, model, sources, context, **settings), sources) for model in models]
 
     def _run(self, model: LoadedModel, sources: list[list[int]]) -> None:
         for at in range(0, len(sources), self.decoding.batch_size):
@@ -107,14 +112,6 @@ class InferenceSpeed(Recipe):
             for model in (self.large, self.student)
         )
         return large, student
-
-
-def _random_documents(tokenizers: Sequence[Any], documents: int, tokens: int) -> list[list[int]]:
-    """Return documents of ordinary tokens that all tokenizers have. They are always the same."""
-    ordinary = set(range(min(map(len, tokenizers)))).difference(*(tokenizer.all_special_ids for tokenizer in tokenizers))
-    drawn = torch.randint(len(ordinary), (documents, tokens), generator=torch.Generator().manual_seed(0))
-    sources: list[list[int]] = torch.tensor(sorted(ordinary))[drawn].tolist()
-    return sources
 
 
 def _seconds(run: Callable[[], None], device: str) -> float:

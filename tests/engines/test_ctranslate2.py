@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from bench.engines.ctranslate2 import CTranslate2
 from bench.engines.torch import Torch
 from bench.errors import BenchError
 from bench.models.random import Random
+from bench.training import checkpoints
 from bench.training.checkpoints import save
 from tests.engines.reference import SOURCES, TOKENS, model_that_ends
 
@@ -90,15 +92,72 @@ def test_a_scale_that_is_wrong_is_refused_before_anything_is_kept(library, famil
 
     monkeypatch.setattr(part, "_converter", wrong)
     with pytest.raises(BenchError) as raised:
-        CTranslate2().verify(folder, SOURCES, tmp_path / "kept")
+        CTranslate2().verify(folder, SOURCES, device="cpu", cache=tmp_path / "kept")
     assert str(folder) in str(raised.value)
     assert not list((tmp_path / "kept" / "ctranslate2").glob("*-float32-*[!k]"))
 
 
+def test_a_conversion_is_compared_on_the_device_that_generates(library, cache, tmp_path, monkeypatch):
+    folder, devices = ending("t5", cache, tmp_path / "model"), []
+    real = part._translator
+
+    def translator(folder: Any, device: str, compute_type: Any) -> Any:
+        devices.append(device)
+        return real(folder, "cpu", compute_type)
+
+    def log_probs(folder: Any, sources: Any, outputs: Any, device: str, skipped: int) -> list[float]:
+        devices.append(device)
+        return [0.0] * len(outputs)
+
+    monkeypatch.setattr(part, "_translator", translator)
+    monkeypatch.setattr(part, "_log_probs", log_probs)
+    CTranslate2().convert(folder, tmp_path / "made")
+    with pytest.raises(BenchError):
+        CTranslate2().verify(folder, SOURCES, device="cuda", cache=tmp_path, converted=tmp_path / "made")
+    assert devices == ["cuda", "cuda"]
+
+
+def test_a_conversion_in_the_cache_holds_for_one_device_type_and_version(library, cache, tmp_path, monkeypatch):
+    folder = ending("t5", cache, tmp_path / "model")
+    monkeypatch.setattr(CTranslate2, "_compare", lambda *_: None)
+
+    def kept() -> int:
+        return sum(path.is_dir() for path in (tmp_path / "ctranslate2").iterdir())
+
+    for engine, device in ((CTranslate2(), "cpu"), (CTranslate2(), "cuda"), (CTranslate2(compute_type="int8"), "cpu")):
+        engine.verify(folder, SOURCES, device=device, cache=tmp_path)
+        engine.verify(folder, SOURCES, device=device, cache=tmp_path)
+    assert kept() == 3
+    for package in ("ctranslate2", "transformers"):
+        monkeypatch.setattr(part, "version", lambda name, package=package: "next" if name == package else "1")
+        CTranslate2().verify(folder, SOURCES, device="cpu", cache=tmp_path)
+    assert kept() == 5
+
+
+def test_the_conversion_is_freed_before_torch_loads_the_model(library, cache, tmp_path, monkeypatch):
+    folder, alive, held = ending("t5", cache, tmp_path / "model"), weakref.WeakSet(), []
+
+    class Tracked(part._Model):
+        def __init__(self, *args: Any, **settings: Any) -> None:
+            super().__init__(*args, **settings)
+            alive.add(self)
+
+    def load(folder: Any) -> Any:
+        held.append(len(alive))
+        return checkpoints_load(folder)
+
+    CTranslate2().convert(folder, tmp_path / "made")
+    checkpoints_load = checkpoints.load
+    monkeypatch.setattr(part, "_Model", Tracked)
+    monkeypatch.setattr(checkpoints, "load", load)
+    CTranslate2().verify(folder, SOURCES, device="cpu", cache=tmp_path, converted=tmp_path / "made")
+    assert held == [0]
+
+
 def test_a_model_is_converted_once(library, cache, tmp_path, monkeypatch):
     folder = ending("t5", cache, tmp_path)
-    CTranslate2().verify(folder, SOURCES, cache)
-    monkeypatch.setattr(CTranslate2, "_convert", pytest.fail)
+    CTranslate2().verify(folder, SOURCES, device="cpu", cache=cache)
+    monkeypatch.setattr(CTranslate2, "convert", pytest.fail)
     assert outputs(CTranslate2(), folder, cache)
 
 
@@ -111,6 +170,15 @@ def test_a_type_that_the_device_lacks_is_refused(library, cache, monkeypatch):
     monkeypatch.setattr(library, "get_supported_compute_types", lambda device: {"float32"})
     with pytest.raises(BenchError, match="int8"):
         CTranslate2(compute_type="int8").check(Random().folder(cache), "cpu")
+
+
+def test_a_device_that_the_package_cannot_use_is_refused(library, cache, monkeypatch):
+    def fails(device: str) -> None:
+        raise RuntimeError("no driver")
+
+    monkeypatch.setattr(library, "get_supported_compute_types", fails)
+    with pytest.raises(BenchError, match="no driver"):
+        CTranslate2().check(Random().folder(cache), "cuda")
 
 
 def test_without_the_package_the_error_has_the_command_that_installs_it(cache, monkeypatch):

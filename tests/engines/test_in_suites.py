@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import weakref
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -76,7 +77,7 @@ class Other(Engine):
 class Broken(Other):
     """An engine that does not compute what torch does."""
 
-    def verify(self, folder: Path, sources: Sequence[Sequence[int]], cache: Path) -> None:
+    def verify(self, folder: Path, sources: Sequence[Sequence[int]], **_: Any) -> None:
         raise BenchError(f"{len(sources)} documents differ")
 
 
@@ -84,6 +85,7 @@ def make(recipe: Predictions, folder: Path, cache: Path) -> Path:
     folder.mkdir()
     context = BuildContext(cache=cache, device="cpu", artifact=lambda _: folder, usage=Unmetered(), progress=no_progress)
     recipe.make(folder, context)
+    recipe.verify(folder, context)
     return folder
 
 
@@ -149,6 +151,23 @@ def test_agreement_is_the_share_of_outputs_that_torch_writes_too(tmp_path: Path,
 
     monkeypatch.setattr(Other, "load", alike)
     assert recipe.agreement(make(recipe, tmp_path / "all", tmp_path)) == 1
+
+
+def test_outputs_are_compared_after_the_model_that_wrote_them_is_freed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written, held = weakref.WeakSet[LoadedModel](), list[int]()
+
+    def load(self: Engine, *args: Any, **settings: Any) -> LoadedModel:
+        written.add(model := Fixed())
+        return model
+
+    def load_torch(self: Engine, *args: Any, **settings: Any) -> LoadedModel:
+        held.append(len(written))
+        return Fixed()
+
+    monkeypatch.setattr(Other, "load", load)
+    monkeypatch.setattr(Torch, "load", load_torch)
+    make(predictions(Other()), tmp_path / "made", tmp_path)
+    assert held == [0]
 
 
 def test_flops_do_not_depend_on_the_engine(tmp_path: Path) -> None:

@@ -33,6 +33,13 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> suite_file.Suite:
     return suite_file.read(path)
 
 
+@dataclass(frozen=True, kw_only=True)
+class After(Steps):
+    """Steps that need others."""
+
+    needed: Steps
+
+
 def job(loaded: suite_file.Suite, folder: Path, budget: float = 1.0, seed: int = 1) -> ArmJob:
     arm = replace(arms.arms(loaded)[0], budget_usd=budget, seed=seed)
     ledger = Ledger(folder / f"arm-{budget}-{seed}")
@@ -109,6 +116,13 @@ def test_a_part_of_the_money_can_be_set_aside(loaded: suite_file.Suite, tmp_path
     made = arm.make(Steps(200), Phase.PSEUDO_LABELLING, allow_partial=True, max_usd=0.305)
     assert arm.read(made) == 30
     assert arm.left_usd() == pytest.approx(0.7)
+
+
+def test_a_part_of_the_money_also_pays_for_what_the_work_needs(loaded: suite_file.Suite, tmp_path: Path) -> None:
+    arm = job(loaded, tmp_path)
+    made = arm.make(After(100, needed=Steps(10)), Phase.PSEUDO_LABELLING, allow_partial=True, max_usd=0.305)
+    assert arm.read(made) == 20
+    assert arm.left_usd() == pytest.approx(1.0 - 0.1 - 0.2)
 
 
 def test_work_that_costs_exactly_what_is_left_is_done(loaded: suite_file.Suite, tmp_path: Path) -> None:

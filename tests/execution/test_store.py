@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench.contracts import FLOPS, ITEMS, WALL, Bill, BuildContext, Instrument, Limit, Part, Profiler, Reading, Recipe, no_progress
-from bench.errors import OverBudget
+from bench.errors import BenchError, OverBudget
 from bench.execution.store import DryStore, StepMeter, Store, window
 
 
@@ -61,6 +61,42 @@ class Broken(Recipe):
         raise RuntimeError("in the middle")
 
 
+RUNNING: list[Instrument] = []
+
+
+class Light(Instrument):
+    """Is in RUNNING while it measures."""
+
+    def start(self) -> None:
+        RUNNING.append(self)
+
+    def stop(self) -> tuple[Reading, ...]:
+        RUNNING.remove(self)
+        return (Reading("light", 1.0, "1", "counter"),)
+
+
+class Lights(Profiler):
+    def instrument(self) -> Instrument:
+        return Light()
+
+
+@dataclass(frozen=True)
+class Verified(Steps):
+    """Writes how many instruments run while it is made and verified."""
+
+    right: bool = True
+
+    def make(self, folder: Path, context: BuildContext) -> None:
+        super().make(folder, context)
+        (folder / "made").write_text(str(len(RUNNING)))
+
+    def verify(self, folder: Path, context: BuildContext) -> None:
+        if not self.right:
+            raise BenchError("wrong")
+        context.usage.record_step(1000)
+        (folder / "verified").write_text(str(len(RUNNING)))
+
+
 def store(folder: Path, profilers: dict[str, Profiler] | None = None) -> Store:
     return Store(folder / "store", folder / "cache", "cpu", profilers or {}, no_progress)
 
@@ -88,6 +124,20 @@ def test_what_failed_leaves_nothing_behind(tmp_path: Path) -> None:
         store(tmp_path).bill_for(Broken(), FREE)
     assert store(tmp_path).bill(Broken()) is None
     assert not [path for path in store(tmp_path).folder.iterdir() if path.suffix != ".lock"]
+
+
+def test_a_check_of_an_artifact_is_neither_measured_nor_charged(tmp_path: Path) -> None:
+    lit = store(tmp_path, {"light": Lights()})
+    bill, _ = lit.bill_for(Verified(3), FREE)
+    seen = [(lit.artifact(Verified(3)) / name).read_text() for name in ("made", "verified")]
+    assert (seen, bill.flops, RUNNING) == (["1", "0"], 30, [])
+
+
+def test_an_artifact_that_is_found_wrong_is_not_kept(tmp_path: Path) -> None:
+    wrong = Verified(3, right=False)
+    with pytest.raises(BenchError):
+        store(tmp_path).bill_for(wrong, FREE)
+    assert store(tmp_path).bill(wrong) is None
 
 
 def test_what_a_killed_process_left_half_made_is_made_anew(tmp_path: Path) -> None:

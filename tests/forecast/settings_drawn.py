@@ -5,6 +5,8 @@ A new setting is drawn by itself, from its type and its bounds. Where that is no
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
@@ -40,7 +42,6 @@ PARTS_LEFT_OUT = {  # prose: reasons
 LEFT_OUT: dict[Field, str] = {
     (SuiteText, "suite"): "a name",
     (SuiteText, "question"): "a sentence for the reader",
-    (SuiteText, "engine"): "no charge depends on it; tests/engines/test_in_suites.py runs a suite with each",
     **{
         (SuiteText, name): "put together in `suites`"
         for name in ("large", "models", "texts", "tasks", "strategies", "metrics", "rank_by", "profilers", "start_labels", "prices")
@@ -68,6 +69,8 @@ LEFT_OUT: dict[Field, str] = {
 """Settings that no suite draws, and why."""
 
 # What is drawn where a type does not say it, where a value only takes time, and where a training may end in no number: no plan tells that.
+CTRANSLATE2 = {"use": "ctranslate2"}
+ENGINES = [{"use": "torch"}, {"use": "torch", "with": {}}, *([CTRANSLATE2] * 2 if find_spec("ctranslate2") else [])]
 RATES = st.sampled_from([0.0, 0.1, 0.9])
 TEXT_WEIGHTS = st.dictionaries(st.sampled_from(["pool", "extra", "short"]), st.sampled_from([1.0, 0.25, 0.0]), min_size=1, max_size=2)
 LAYERS = st.sampled_from([None, 1, [0], [0, 0]])
@@ -83,6 +86,7 @@ GIVEN: dict[Field, Drawn] = {
         min_size=1,
         max_size=1,
     ),
+    (SuiteText, "engine"): st.sampled_from(ENGINES),
     (SuiteText, "seeds"): st.sampled_from([[0], [1], [2**31 - 1]]),
     (PriceBook, "label_usd"): st.sampled_from([0.2, 1 / 3, 0.5, 3.0, 1e-6, 0.0]),
     (PriceBook, "device_hour_usd"): st.sampled_from([36_000.0, 36_000.0, 36_000.0, 1.875, 0.0]),

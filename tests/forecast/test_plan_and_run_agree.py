@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import pytest
 from hypothesis import given, note
 from hypothesis import strategies as st
 
 from bench import registry
-from bench.contracts import Charge, no_progress
-from bench.execution import prepare
+from bench.contracts import Charge, Phase, no_progress
+from bench.execution import prepare, runner
 from bench.execution.ledger import rows
 from bench.execution.prepared_suite import PreparedSuite
 from bench.execution.record import Record
 from bench.forecast.arm import Forecast
 from bench.forecast.suite import SuiteForecast
 from bench.suite.arms import Arm
+from bench.training.conversion import Converted
 from tests.forecast.both import Ground
 from tests.forecast.draws import draws
 from tests.forecast.valid_suites import ENDPOINT, Draw, model, rows_of, suites
@@ -27,6 +31,44 @@ BILLIONTH = 1e-9
 @given(data=st.data())
 def test_plan_and_run_agree(use: str, data: st.DataObject, here: Ground) -> None:
     body(use, data, here)
+
+
+@pytest.mark.parametrize("meter", ["flops", "wall"])
+@pytest.mark.parametrize("engine", ["torch", "ctranslate2"])
+def test_plan_and_run_agree_with_each_engine_and_conversions_are_paid_by_time_alone(engine: str, meter: str, here: Ground) -> None:
+    pytest.importorskip(engine)
+    tree = {
+        "suite": "engines",
+        "question": "Which?",
+        "large": model("t5", 8),
+        "tasks": {"own": {"use": "files", "with": {**rows_of("train.csv"), "max_source_tokens": 12, "max_target_tokens": 3}}},
+        "strategies": {"taught": {"use": "distill", "with": {"student": {"epochs": 1}, "teacher": {"epochs": 1}}}},
+        "engine": {"use": engine},
+        "start_labels": 4,
+        "budgets_usd": [100.0],
+        "seeds": [1],
+        "prices": {"label_usd": 1.0, "meter": meter, "device_hour_usd": 36.0, "device_flops_per_second": 1e9},
+        "profilers": {},
+    }
+    with here.prepared(Draw(tree=tree, sum=None, off_usd=0.0)) as prepared:
+        prepare.fetch(prepared, no_progress)
+        ahead = here.ahead(prepared, here.plan(prepared))
+        ((arm, forecast),) = ahead.planned.items()
+        record = here.run(prepared)[arm.id]
+        assert record.status == "done", record.reason
+        agree(here, prepared, ahead, arm, record)
+        same(here, prepared, arm, here.plan(prepared, reuse=True)[arm], record)
+        converted = [work for work in here.jobs[arm.id].works if isinstance(work.recipe, Converted)]
+        assert [work.phase for work in converted] == [work.phase for work in forecast.works if isinstance(work.recipe, Converted)]
+        assert [work.phase for work in converted] == ([Phase.PSEUDO_LABELLING, Phase.EVALUATION] if engine == "ctranslate2" else [])
+        paid_for = {Phase.PSEUDO_LABELLING, Phase.STUDENT_TRAINING, Phase.TEACHER_TUNING}
+        times = [work.bill.wall_s for work in here.jobs[arm.id].works if work.phase in paid_for]
+        charged = [charge for charge in paid(rows(prepared.results / arm.id)) if charge[2] == "s"]
+        assert math.fsum(quantity for *_, quantity, _ in charged) == pytest.approx(math.fsum(times) if meter == "wall" else 0.0)
+        assert all(work.bill.flops == 0 and work.bill.wall_s > 0 for work in converted)
+        assert len(list(prepared.results.glob("store/*/converted-*/artifact"))) == len(converted)
+        runner.clean(prepared.results)
+        assert not list(prepared.results.glob("store/*/converted-*/artifact"))
 
 
 def test_a_plan_says_how_much_it_costs_at_most_where_answers_are_of_no_use_and_the_other_labels_are_repeated(here: Ground) -> None:
@@ -100,7 +142,7 @@ def same(here: Ground, prepared: PreparedSuite, arm: Arm, forecast: Forecast, re
         assert here.steps(arm) == forecast.steps
 
 
-def paid(ledger: list[dict[str, object]]) -> list[tuple[object, ...]]:
+def paid(ledger: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
     charges = [row for row in ledger if row["row"] == "charge" and counts(row["paid_by"], row["phase"])]
     return [(row["phase"], row["kind"], row["unit"], row["quantity"], row["usd"]) for row in charges]
 

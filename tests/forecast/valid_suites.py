@@ -16,7 +16,7 @@ from bench.suite.prices import ItemPrices, PriceBook
 from bench.suite.suite_file import SuiteText
 from bench.tasks import files as file_tasks
 from bench.texts import files as file_texts
-from tests.forecast.settings_drawn import DRAWS, MANY, names_drawn
+from tests.forecast.settings_drawn import CTRANSLATE2, DRAWS, MANY, names_drawn
 
 Tree = dict[str, Any]
 
@@ -77,6 +77,9 @@ def suites(draw: st.DrawFn, use: str) -> Draw:
     tree = draw(DRAWS.settings(SuiteText, always=("decoding",)))
     names = [use, draw(st.sampled_from(registry.names("strategies")))][: 2 if several == "strategies" else 1]
     tree["strategies"] = {f"{name}{i}": {"use": name, "with": _settings(draw, name, family)} for i, name in enumerate(names)}
+    causal = family == "llama" or any(one["with"].get("teacher") == "llm" for one in tree["strategies"].values())
+    if causal and tree.get("engine") == CTRANSLATE2:  # it generates with encoder-decoders alone
+        tree.pop("engine")
     if several == "grid":
         tree["strategies"][f"{use}0"]["with"]["label_share"] = [0.0, draw(st.sampled_from([1e-9, 0.5, 1.0]))]
     tree["tasks"] = {name: _task(draw) for name in ("own", "other")[: 2 if several == "tasks" else 1]}

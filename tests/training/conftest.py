@@ -79,6 +79,7 @@ class Shop:
             self.artifact(recipe).mkdir()
             self.made[recipe.key] = Counter(allowance)
             recipe.make(self.artifact(recipe), self.context(self.made[recipe.key]))
+            recipe.verify(self.artifact(recipe), self.context())
         return self.artifact(recipe)
 
 

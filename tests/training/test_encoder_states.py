@@ -103,6 +103,19 @@ def test_the_forecast_is_what_is_charged_also_within_a_limit_and_without_room(re
 
 
 @one_family
+def test_steps_that_only_read_kept_states_are_those_of_later_epochs(recipe, shop, monkeypatch):
+    one, context = recipe(), shop.context()
+    first = len(one.plan(context)[1].batches) // 3
+    costs = one._costs(context)
+    assert one.kept_steps(context) == dict(enumerate(costs[first:], first))
+    limited = replace(one, limit=Limit(meter=FLOPS, amount=0.7 * sum(costs)))
+    assert set(limited.kept_steps(context)) == set(range(first, limited.training_steps(context)))
+    assert recipe(one.tuning.model_copy(update={"cache_encoder": False})).kept_steps(context) == {}
+    monkeypatch.setattr(encoder_states, "AT_MOST", 1)
+    assert recipe().kept_steps(context) == {}
+
+
+@one_family
 def test_nothing_is_kept_where_a_state_may_change_or_the_loss_reads_layers(recipe, shop, pretrained, examples):
     context = shop.context()
     assert recipe().room_for_states(context) == room_for(recipe().plan(context)[0]) > 0

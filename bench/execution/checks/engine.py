@@ -23,5 +23,6 @@ def engine_can_generate(prepared: PreparedSuite) -> Iterator[Finding]:
         engine.check(folder, prepared.device)
         if engine.reference() is not None:
             documents = tuple(replace(example, target=None) for example in prepared.splits[arm.task_label].test[:DOCUMENTS])
-            engine.verify(folder, encode_sources(folder, documents, arm.task.prefix, arm.task.max_source_tokens), prepared.cache)
+            sources = encode_sources(folder, documents, arm.task.prefix, arm.task.max_source_tokens)
+            engine.verify(folder, sources, device=prepared.device, cache=prepared.cache)
     yield from ()

@@ -8,14 +8,25 @@ from itertools import chain
 
 import numpy as np
 
+from bench.contracts import Decoding, Precision
 from bench.engines.torch import TorchModel
 from bench.forecast.memory.model import Enough, build, prime_batch, with_dropout
 from bench.forecast.memory.simulate import simulate
 from bench.forecast.memory.snapshots import MemorySnapshot, Peak
-from bench.forecast.memory.workload import Generation
+from bench.forecast.memory.workload import Architecture, Generation
 
 SIMULATED_TOKENS = 4
 """Tokens that are simulated. The first two differ from all others; each later token adds the same keys and values."""
+
+
+def loaded_bytes(architecture: Architecture, precision: Precision) -> int:
+    """Return the bytes that a model holds while another one generates: its weights, and copies of them that the engine makes."""
+    with simulate("cpu") as tracker:
+        network = build(architecture.config, architecture.tied, tracker).eval()
+        model = TorchModel(network, None, decoding=Decoding(), precision=precision, device="cpu")
+        held = sum(tracker.now().at(0).values())
+        del model
+    return held
 
 
 def simulate_generation(generation: Generation) -> Peak:

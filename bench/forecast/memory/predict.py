@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.contracts import Batch, Decoding, Network, Progress
 from bench.forecast.memory.architectures import of_folder
-from bench.forecast.memory.generation import simulate_generation
+from bench.forecast.memory.generation import loaded_bytes, simulate_generation
 from bench.forecast.memory.model import parameter_shapes, parameters
 from bench.forecast.memory.optimizer_state import optimizer_memory
 from bench.forecast.memory.snapshots import Category, Peak
@@ -98,14 +98,16 @@ def batches_peak_bytes(batches: Sequence[Batch], cache: Path, kernels: Kernels) 
     for batch in batches:
         architecture, lengths = _architecture(batch.network, cache), SequenceLengths(batch.source_tokens, batch.target_tokens)
         precision, settings = batch.precision, batch.settings
+        beside = [_architecture(network, cache) for network in batch.beside]
         workload: Workload
         if isinstance(settings, Tuning):
+            held = sum(BYTES_A_PARAMETER * parameters(one) for one in beside)
             workload = TrainingStep(architecture=architecture, settings=settings, precision=precision, lengths=lengths, kernels=kernels)
         else:
             assert isinstance(settings, Decoding)
+            held = sum(loaded_bytes(one, precision) for one in beside)
             workload = Generation(architecture=architecture, decoding=settings, precision=precision, lengths=lengths, kernels=kernels)
-        weights_beside = sum(BYTES_A_PARAMETER * parameters(_architecture(network, cache)) for network in batch.beside)
-        most.append(peak(workload).total(batch.examples) + weights_beside)
+        most.append(peak(workload).total(batch.examples) + held)
     return max(most)
 
 

@@ -1,17 +1,37 @@
 """Simulated peaks are those that torch's own allocator counts in real steps."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
 from bench.contracts import Decoding, Precision, no_progress
-from bench.forecast.memory import Architecture, Generation, Kernels, Peak, SequenceLengths, TrainingStep, fake_ops, parameters, peak, peaks
+from bench.engines.torch import Torch, TorchModel
+from bench.execution.store import DryStore
+from bench.forecast.memory import (
+    Architecture,
+    Generation,
+    Kernels,
+    Peak,
+    SequenceLengths,
+    TrainingStep,
+    batches_peak_bytes,
+    fake_ops,
+    parameters,
+    peak,
+    peaks,
+)
 from bench.forecast.memory.optimizer_state import optimizer_memory
 from bench.forecast.memory.tracker import BLOCK, AllocationTracker
+from bench.models.random import Random
+from bench.training.checkpoints import with_one_gelu
+from bench.training.recipes import Pretrained
 from bench.training.settings import Lora, Optimizer, Tuning
 from bench.training.shapes import UNTIED, Shape, config, shape_of
-from benchmarks.memory import Case, generate, measured_on_cpu, train_two_steps
+from bench.training.speed import InferenceSpeed
+from benchmarks.memory import Case, NoTokenizer, generate, measured_on_cpu, real_model, train_two_steps
 
 KIB = 1024
 
@@ -91,6 +111,33 @@ def test_the_peak_of_generation_is_within_a_tenth_of_what_is_measured(built: Arc
         Generation(architecture=built, decoding=Decoding(beams=beams), precision="fp32", lengths=case.lengths, kernels="cpu")
     ).total(batch)
     assert predicted == pytest.approx(measured, rel=0.1)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_two_models_that_generate_in_turn_are_both_loaded_with_the_copies_of_their_weights(precision: Precision, tmp_path: Path) -> None:
+    large, student = (
+        Pretrained(Random(family="t5_v1_1", width=256, feed_forward=1024, encoder_layers=layers, decoder_layers=layers))
+        for layers in (3, 2)
+    )
+    sizes: Any = {"source_tokens": 16, "target_tokens": 4, "documents": 4, "rounds": 1, "decoding": Decoding(batch_size=2)}
+    speed = InferenceSpeed(large=large, student=student, precision=precision, engine=Torch(), **sizes)
+    batches = speed.batches(DryStore(tmp_path, no_progress).context)
+    assert len(batches) == 2
+
+    def work(mark: Callable[[], None]) -> None:
+        loaded = [generator(Architecture(model.config(tmp_path), tied=False), precision) for model in (large, student)]
+        mark()
+        for model in loaded:
+            model.generate([(5,) * 16, (5,) * 15], 4, 4)
+
+    assert batches_peak_bytes(batches, tmp_path, "cpu") == pytest.approx(measured_on_cpu(work), rel=0.05)
+
+
+def generator(built: Architecture, precision: Precision) -> TorchModel:
+    """A model with random weights, ready to generate. Weights that are read from a file would be mapped, and not allocated."""
+    model = with_one_gelu(real_model(built, 0.0)).eval()
+    model.generation_config.eos_token_id = [model.config.eos_token_id]
+    return TorchModel(model, NoTokenizer(), decoding=Decoding(), precision=precision, device="cpu")
 
 
 def test_the_parameters_of_a_model_of_44_gigabytes_are_counted_without_its_weights() -> None:
