@@ -19,7 +19,7 @@ from bench.report.analysis.significance import LEVEL, Floats
 from benchmarks.statistics import STRAINED, WORLDS, World
 
 MEASURED = WORLDS[0]
-EXAMPLES = 100
+EXAMPLES = 200
 STACKED = 8_000_000
 """Scores that are simulated at a time."""
 
@@ -127,21 +127,23 @@ def main() -> None:
     _row(*["---"] * (1 + 3 * len(LOOKS)))
     for name in false_winners(3):
         shares = [
-            runs(MEASURED, false_winners(settings)[name], 3, looks, 8000 // settings).false for settings in (2, 4, 8) for looks in LOOKS
+            runs(MEASURED, false_winners(settings)[name], 3, looks, 6000 // settings, examples=100).false
+            for settings in (2, 4, 8)
+            for looks in LOOKS
         ]
         _row(name, *(f"{100 * share:.1f}" for share in shares))
     _row("\nfalse winners (%), all equal", "2 settings, first 2 seeds, 10 looks", "2 settings, 10 looks", "4 settings, 10 looks")
     _row(*["---"] * 4)
     for world in WORLDS + STRAINED:
-        shares = [runs(world, [0.0] * settings, first, 10, 4000).false for settings, first in ((2, 2), (2, 3), (4, 3))]
+        shares = [runs(world, [0.0] * settings, first, 10, 3000, examples=100).false for settings, first in ((2, 2), (2, 3), (4, 3))]
         _row(world.name, *(f"{100 * share:.1f}" for share in shares))
     _row("\nsettings", "true scores", "power", "arms", "arms of a fixed run", "share")
     _row(*["---"] * 6)
     for settings in (2, 4, 8):
         for shape in (one_ahead, equal_steps)[: 1 if settings == 2 else 2]:
             for step in (1.75, 2.25):
-                found = runs(MEASURED, shape(settings, step), 3, 18, 4000 // settings)
-                whole = arms_of_fixed(MEASURED, shape(settings, step), found.right, 4000 // settings)
+                found = runs(MEASURED, shape(settings, step), 3, 18, 2400 // settings)
+                whole = arms_of_fixed(MEASURED, shape(settings, step), found.right, 2400 // settings)
                 names = f"{shape.__name__.replace('_', ' ')}, {step:g} points"
                 _row(str(settings), names, f"{found.right:.0%}", f"{found.arms:.1f}", f"{whole:.1f}", f"{found.arms / whole:.0%}")
 

@@ -1,10 +1,10 @@
 """Significance levels of single looks, so that all looks together have one error probability.
 
-A design plans a largest number of seeds. A look at n of N seeds has the share n / N of all information, and (n - 1) / (N - 1) of all degrees
-of freedom. By then SPENT times a power of the latter is spent: the power family of Lan and DeMets 1983, Discrete sequential boundaries for
-clinical trials, Biometrika 70(3), 659-663. The critical value of a look follows from those before it. The density of the running sum, where
-no earlier look was significant, is carried from look to look by numerical integration (Armitage, McPherson and Rowe 1969, Repeated
-significance tests on accumulating data, Journal of the Royal Statistical Society A 132(2), 235-244).
+A design plans a largest number of seeds. A look at n of N seeds has the share n / N of all information, and (n - 1) / (N - 1) of all
+degrees of freedom. By then SPENT times a power of the latter is spent: the power family of Lan and DeMets 1983, Discrete sequential
+boundaries for clinical trials, Biometrika 70(3), 659-663. The critical value of a look follows from those before it. The density of the
+running sum, where no earlier look was significant, is carried from look to look by numerical integration (Armitage, McPherson and Rowe
+1969, Repeated significance tests on accumulating data, Journal of the Royal Statistical Society A 132(2), 235-244).
 
 The levels are exact for normal differences with a known variance. They are applied to p-values of Student's t as they are: the significance
 level approach (Jennison and Turnbull 2000, Group Sequential Methods with Applications to Clinical Trials, Chapman and Hall, section 3.8).
