@@ -139,7 +139,7 @@ class Pairs:
 def compare(scores: Floats, level: float) -> Pairs:
     """Compare settings by their scores, (..., settings, seeds, examples), with none missing, at a two-sided level."""
     settings, seeds, examples = scores.shape[-3:]
-    if seeds < 2 or examples < significance.FEWEST_EXAMPLES:
+    if not level or seeds < 2 or examples < significance.FEWEST_EXAMPLES:
         means = scores.mean(axis=(-2, -1)) if scores.size else np.zeros(scores.shape[:-2])
         return Pairs(means=means, half=np.full((*means.shape, settings), np.inf))
     effects = significance.effects(scores)

@@ -28,6 +28,8 @@ simulations: t-values of two looks are less alike than normal ones, because each
 SPENDING_POWER = 2.0
 """Exponent of the spending function. 1 is near Pocock's test, 3 near that of O'Brien and Fleming. With 2 a run needs fewest arms for its
 power in simulations of two and four settings."""
+FEWEST_SEEDS = 3
+"""With two seeds, looks at scores such as right or wrong name too many false winners in simulations."""
 NODES = 257
 """Points of the grid on which the density is carried, by Simpson's rule."""
 
@@ -36,9 +38,9 @@ NODES = 257
 def nominal_levels(seeds: Sequence[int], seeds_at_most: int) -> tuple[float, ...]:
     """Return the two-sided level of each look, from the number of seeds at each, in rising order and none above `seeds_at_most`.
 
-    A look with one seed tests nothing and spends nothing: its level is 0.
+    A look with fewer than FEWEST_SEEDS tests nothing and spends nothing: its level is 0.
     """
-    tested = [n for n in seeds if n > 1]
+    tested = [n for n in seeds if n >= FEWEST_SEEDS]
     shares = [n / seeds_at_most for n in tested]
     found = critical_values(shares, [SPENT * ((n - 1) / (seeds_at_most - 1)) ** SPENDING_POWER for n in tested])
     levels = [math.erfc(value / math.sqrt(2)) for value in found]
