@@ -25,7 +25,7 @@ from bench.system.processes import ONE_THREAD
 from benchmarks.pages import between, table
 from benchmarks.pairs import Ratio
 
-SCRIPTS = ("start", "training", "generation")
+SCRIPTS = ("start", "training", "generation", "pool")
 ROOT = Path(__file__).parents[1]
 RATIOS, PAGE = Path(__file__).parent / "ratios.json", ROOT / "docs" / "performance.md"
 

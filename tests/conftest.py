@@ -7,10 +7,14 @@ torch and numpy read these variables once, and this module is imported before th
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import matplotlib.backends.backend_agg
+import matplotlib.figure
+import matplotlib.patches
+import matplotlib.ticker  # noqa: F401 - a report draws in two forks of this process, and each would import matplotlib anew
 import pytest
 from hypothesis import settings
 
@@ -26,10 +30,30 @@ settings.load_profile("bench")
 
 
 @pytest.fixture(scope="session")
-def flan_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The cache in which flan-t5-small is converted once, for all processes of this run of pytest."""
+def of_all_processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of this run of pytest share."""
     base = tmp_path_factory.getbasetemp()
-    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "flan"
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session")
+def flan_cache(of_all_processes: Path) -> Path:
+    """The cache in which flan-t5-small is converted once, for all processes of this run of pytest."""
+    return of_all_processes / "flan"
+
+
+@pytest.fixture(scope="session")
+def new_cache(of_all_processes: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
+    """Makes empty caches. The docstrings of the standard library are read once for all of them, in all processes."""
+    docstrings = of_all_processes / "docstrings"
+    docstrings.mkdir(exist_ok=True)
+
+    def make() -> Path:
+        cache = tmp_path_factory.mktemp("cache")
+        (cache / "source_code").symlink_to(docstrings)
+        return cache
+
+    return make
 
 
 @pytest.fixture(scope="session")

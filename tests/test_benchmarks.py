@@ -1,12 +1,13 @@
 """The scripts under benchmarks/, where tiny models and a CPU are enough to run them."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
 from bench.forecast.memory import SequenceLengths
-from benchmarks import gpu, pages
+from benchmarks import gpu, pages, pool
 from benchmarks.pairs import compared, in_turn
 
 LENGTHS = SequenceLengths(16, 8)
@@ -46,6 +47,18 @@ def test_work_that_fails_is_kept_with_its_reason(monkeypatch: pytest.MonkeyPatch
     (row,) = gpu.measure([prediction], LENGTHS, "cpu")["rows"]
     assert row["reason"] == "RuntimeError: out of memory"
     assert "measured" not in row
+
+
+def test_the_benchmark_of_a_pool_makes_its_file_and_reads_the_memory_of_all_processes(tmp_path: Path) -> None:
+    pool.write_file(tmp_path / "pool.csv", 5)
+    lines = (tmp_path / "pool.csv").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 1 + pool.LABELLED + 5
+    assert [line.endswith(",") for line in lines[-6:]] == [False, *[True] * 5]
+    code = (
+        "import subprocess, sys, time; taken = bytearray(80_000_000); subprocess.run([sys.executable, '-c', 'import time; time.sleep(1)'])"
+    )
+    parent, child = pool.peaks([sys.executable, "-c", code], tmp_path)
+    assert parent > 8e7 > child > 1e5
 
 
 def test_a_ratio_compares_the_times_of_one_round() -> None:

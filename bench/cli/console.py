@@ -20,11 +20,9 @@ from rich.table import Table
 from rich.text import Text
 
 from bench import registry
-from bench import report as reporting
 from bench.contracts import Part
 from bench.errors import BenchError
 from bench.execution.record import Record
-from bench.results import table as results
 from bench.suite.arms import Arm
 from bench.system.names import nearest
 
@@ -66,6 +64,9 @@ def preparing(console: Console) -> Iterator[Any]:
 
 def leaderboard(folder: Path, where: Console) -> RenderableType:
     """Return the leaderboard of a results folder, or a line with the reason where it cannot be drawn."""
+    from bench import report as reporting  # pandas and pyarrow, whose threads would make a fork before the arms run unsafe
+    from bench.results import table as results
+
     try:
         return reporting.terminal(results.read(folder), where.width)
     except Exception as error:  # no error here may stop a run, because arms are running

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -135,7 +135,7 @@ class Recipe(ABC):
         return None
 
     @property
-    def documents_labelled(self) -> tuple[Example, ...]:
+    def documents_labelled(self) -> Sequence[Example]:
         """The documents for which the work generates outputs about as long as labels."""
         return ()
 
@@ -214,11 +214,15 @@ def identify(value: Any) -> Any:
         return {"part": value.kind(), **value.identity()}
     if isinstance(value, Limit):
         return [value.meter.name, value.amount]
-    if isinstance(value, tuple) and value and isinstance(value[0], Example):
+    if _is_examples(value):
         return fingerprint(value)
     if isinstance(value, tuple):
         return [identify(inner) for inner in value]
     return value
+
+
+def _is_examples(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str) and bool(value) and isinstance(value[0], Example)
 
 
 def _speed(value: Any) -> Any:
@@ -227,4 +231,4 @@ def _speed(value: Any) -> Any:
         return value.speed_as_input()
     if isinstance(value, tuple):
         return _speed(value[0]) if value else None
-    return None if isinstance(value, Example) else identify(value)
+    return None if isinstance(value, Example) or _is_examples(value) else identify(value)

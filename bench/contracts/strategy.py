@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -21,7 +21,8 @@ class Job(ABC):
     """Everything that a strategy sees of an arm. It does not include the test split."""
 
     task: Task
-    unlabelled: tuple[Example, ...]
+    unlabelled: Sequence[Example]
+    """The pool. A large one is read from the disk in parts, and so are its slices."""
     dev: tuple[Example, ...]
     large: Checkpoint
     compact: Compact
@@ -48,7 +49,7 @@ class Job(ABC):
         """Return a pretrained model that the suite names under `models`."""
 
     @abstractmethod
-    def text(self, label: TextLabel) -> tuple[Example, ...]:
+    def text(self, label: TextLabel) -> Sequence[Example]:
         """Return a text that the suite names under `texts`, or with `pool` the unlabelled pool.
 
         Text that contains a document of dev or test is left out.

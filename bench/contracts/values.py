@@ -38,17 +38,21 @@ class Splits:
     """The data of a task. No id stands in two splits.
 
     train: labelled; the starting labels are drawn from here, and further ones bought.
-    unlabelled: the pool, without targets.
+    unlabelled: the pool, without targets. A large one is read from the disk in parts.
     fingerprint: sha256 over all ids, sources and targets, split by split.
     notes: what was left out, and what a reader should know, a sentence each.
     """
 
     train: tuple[Example, ...]
-    unlabelled: tuple[Example, ...]
+    unlabelled: Sequence[Example]
     dev: tuple[Example, ...]
     test: tuple[Example, ...]
     fingerprint: str
     notes: tuple[str, ...] = ()
+
+    def without_examples(self) -> Splits:
+        """Return the fingerprint and the notes alone."""
+        return Splits((), (), (), (), self.fingerprint, self.notes)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -55,9 +56,9 @@ class OutputLengths:
 
     labels: tuple[Example, ...]
     """Labels at hand. Outputs of models that were trained on labels are expected to be as long as these."""
-    generated_sources: frozenset[str]
-    """Texts of the documents whose labels such a model has yet to generate."""
+    generated_ids: frozenset[str]
+    """Ids of the documents whose labels such a model has yet to generate."""
 
-    def concern(self, examples: tuple[Example, ...]) -> bool:
+    def concern(self, examples: Sequence[Example]) -> bool:
         """Return whether some of these examples get generated labels whose expected length is known."""
-        return bool(self.labels) and any(example.source in self.generated_sources for example in examples)
+        return bool(self.labels) and any(example.id in self.generated_ids for example in examples)

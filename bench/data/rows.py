@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from bench.contracts import Example, content_hash, is_blank, normal_form
 from bench.errors import DataError
 from bench.system.names import nearest
+from bench.system.sequences import Collector
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -40,8 +41,8 @@ class Sifted:
 
     labelled: Mapping[str, list[Example]]
     """Group -> its examples that have a target."""
-    unlabelled: list[Example]
-    """Examples without a target: the pool."""
+    unlabelled: Sequence[Example]
+    """Examples without a target: the pool. It is on the disk where it is large."""
     notes: tuple[str, ...]
     """One sentence for each reason to leave rows out."""
 
@@ -83,38 +84,41 @@ def sift(groups: Mapping[str, Sequence[Row]], pool_from: str) -> Sifted:
     train, no source of test stays in train. Rows without a target join the pool if they come from the group `pool_from`; otherwise they are
     left out. Targets are put in normal form. Sources stay unchanged. Raises DataError where ids are blank or repeated.
     """
-    first: dict[str, Row] = {}
+    first: dict[bytes, str | None] = {}
     ids: dict[str, str] = {}
     left_out: Counter[str] = Counter()
-    conflicts = 0
+    conflicts = invisible = 0
     labelled: dict[str, list[Example]] = {name: [] for name in groups}
-    unlabelled: list[Example] = []
-    ordered = [(name, row) for name, rows in groups.items() for row in rows if _has_target(row)]
-    ordered += [(name, row) for name, rows in groups.items() for row in rows if not _has_target(row)]
-    for name, row in ordered:
-        key = content_hash(row.source)
+    unlabelled = Collector[Example]()
+    ordered = ((name, row, has) for has in (True, False) for name, rows in groups.items() for row in rows if _has_target(row) is has)
+    for name, row, has_target in ordered:
+        invisible += not has_target and bool((row.target or "").strip())
+        digest = content_hash(row.source)
+        key = bytes.fromhex(digest)  # half as long: there may be millions
         if is_blank(row.source):
             left_out["a blank source"] += 1
-        elif not _has_target(row) and name != pool_from:
+        elif not has_target and name != pool_from:
             left_out[f"no target, in {name}"] += 1
         elif key in first:
             left_out["a repeated source"] += 1
-            conflicts += _has_target(row) and _target(row) != _target(first[key])
+            conflicts += has_target and _target(row) != first[key]
         else:
-            first[key] = row
+            first[key] = _target(row)
             if row.id is not None:
                 if not row.id.strip():
                     raise DataError(f"{row.where}: the id is blank; fill it, or remove the column `id`")
                 if row.id in ids:
                     raise DataError(f"{row.where}: id '{row.id}' is also in {ids[row.id]}; make ids unique, or remove the column `id`")
                 ids[row.id] = row.where
-            example = Example(key[:16] if row.id is None else row.id, row.source, _target(row))
-            (unlabelled if example.target is None else labelled[name]).append(example)
+            example = Example(digest[:16] if row.id is None else row.id, row.source, first[key])
+            if has_target:
+                labelled[name].append(example)
+            else:
+                unlabelled.add(example)
     notes = [f"Rows left out for {reason}: {count:,}." for reason, count in left_out.items()]
     notes += [f"Repeated sources with another target than the row that is kept: {conflicts:,}."] if conflicts else []
-    invisible = sum(not _has_target(row) and bool((row.target or "").strip()) for _, row in ordered)
     notes += [f"Targets with only invisible characters, treated as missing: {invisible:,}."] if invisible else []
-    return Sifted(labelled, unlabelled, tuple(notes))
+    return Sifted(labelled, unlabelled.finish(), tuple(notes))
 
 
 def _has_target(row: Row) -> bool:

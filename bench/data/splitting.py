@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import heapq
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 
 from bench.contracts import Example, content_hash
+from bench.system.sequences import collect
 
 
 def by_source(example: Example) -> str:
@@ -26,12 +28,13 @@ def divide(examples: Iterable[Example], shares: Sequence[float], hash_of: Callab
 
 def some_texts(texts: Sequence[str], at_most: int) -> list[str]:
     """Return the texts with the lowest hashes, the same ones whatever order they come in. All, as they come, where they are no more."""
-    return list(texts) if len(texts) <= at_most else sorted(texts, key=content_hash)[:at_most]
+    return list(texts) if len(texts) <= at_most else heapq.nsmallest(at_most, texts, key=content_hash)
 
 
-def lowest_hashes(examples: Sequence[Example], cap: int | None) -> tuple[Example, ...]:
+def lowest_hashes(examples: Sequence[Example], cap: int | None) -> Sequence[Example]:
     """Return the `cap` examples with the lowest hashes, in the order of their hashes. The order of the input does not matter. Where `cap`
     is None, or there are no more than `cap` examples, all are returned in their order."""
     if cap is None or len(examples) <= cap:
-        return tuple(examples)
-    return tuple(sorted(examples, key=by_source)[:cap])
+        return tuple(examples) if isinstance(examples, list) else examples
+    hashes = [bytes.fromhex(by_source(example)) for example in examples]
+    return collect(examples[place] for place in sorted(range(len(hashes)), key=hashes.__getitem__)[:cap])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -90,7 +91,7 @@ class ArmJob(Job):
     def model(self, label: ModelLabel) -> Checkpoint:
         return self._models[label]
 
-    def text(self, label: TextLabel) -> tuple[Example, ...]:
+    def text(self, label: TextLabel) -> Sequence[Example]:
         if label == POOL:
             return self.unlabelled
         return _documents(self._texts[label], self.context.cache, self._held_out, self.context.progress)

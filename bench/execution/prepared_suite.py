@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.contracts import Progress, Splits
@@ -33,6 +33,10 @@ class PreparedSuite:
     def data_fingerprint(self) -> str:
         """Fingerprints of all tasks' data."""
         return "-".join(splits.fingerprint for splits in self.splits.values())
+
+    def without_examples(self) -> PreparedSuite:
+        """Return the same suite without documents and labels, for the process that starts the arms. Fingerprints and notes stay."""
+        return replace(self, splits={label: found.without_examples() for label, found in self.splits.items()})
 
     @property
     def store_folder(self) -> Path:

@@ -23,7 +23,7 @@ def expected_length_ratios(planned: Iterable[Forecast], context: BuildContext) -
         works = [] if forecast.limited else [work for work in forecast.works if not work.shared]
         lengths = OutputLengths(
             labels=forecast.labels[:LABELS],
-            generated_sources=frozenset(example.source for work in works for example in work.recipe.documents_labelled),
+            generated_ids=frozenset(example.id for work in works for example in work.recipe.documents_labelled),
         )
         for work in works:
             if work.recipe.key not in found:

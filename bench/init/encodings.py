@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from bench.data.tables.decoding import encoding_of, utf_16_without_mark
+from bench.data.tables.content import RawFile
+from bench.data.tables.decoding import Text, counts, encoding_of, utf_16_without_mark
 
 SAMPLE_BYTES = 1 << 18
 """Bytes of the file that the detector sees."""
@@ -24,19 +25,22 @@ class Guess(NamedTuple):
     """What was wrong with the bytes, or ''."""
 
 
-def guess_encoding(data: bytes) -> Guess:
+def guess_encoding(raw: RawFile) -> Guess:
     """Guess the encoding: UTF-8, or what the byte order mark says, or else a likely one. It never fails, because Latin-1 reads any
     bytes."""
-    marked = encoding_of(data)
+    marked = encoding_of(raw.head)
     try:
-        text = data.decode(marked)
+        found = counts(Text(raw=raw, encoding=marked))
     except UnicodeDecodeError as error:
         if marked != "utf-8":
             return Guess(None, True, f"not {marked} throughout, as its first bytes say")
-        bad = error.start
-    else:
-        encoding = utf_16_without_mark(data, text)
-        return Guess(encoding, False, f"every second byte is 0; {encoding} reads it") if encoding else Guess(None, False, "")
+        return _not_utf_8(raw.read(), error.start)
+    encoding = utf_16_without_mark(raw.head, found)
+    return Guess(encoding, False, f"every second byte is 0; {encoding} reads it") if encoding else Guess(None, False, "")
+
+
+def _not_utf_8(data: bytes, bad: int) -> Guess:
+    """Guess the encoding where the byte at `bad` is not UTF-8."""
     line = data.count(b"\n", 0, bad) + 1
     where = f"not UTF-8: the first bad byte is 0x{data[bad]:02x}, on line {line:,} (byte {bad:,} of the file)"
     text = data.decode("utf-8-sig", errors="replace")

@@ -12,8 +12,8 @@ from typing import Any
 
 from bench.data import tables
 from bench.data.tables.content import binary_format, format_of, load, suffix_of
-from bench.data.tables.decoding import decode, encoding_of
-from bench.data.tables.delimited import first_lines, layout
+from bench.data.tables.decoding import Text, decode, encoding_of
+from bench.data.tables.delimited import layout
 from bench.data.tables.header import why_data
 from bench.data.tables.json_rows import columns_as_rows, lists_in, parsed
 from bench.data.tables.settings import DELIMITERS, SUFFIXES, Format, TableSettings
@@ -64,20 +64,20 @@ class Guessed:
 def guess(file: Path, field: str | None = None, is_header: IsHeader | None = None) -> tuple[Guessed, tables.Table]:
     """Return the settings, and the table that they give. Raises DataError where no settings read the file. `field` is the path of the rows
     in a JSON value. `is_header` asks the user; None means that nobody can answer."""
-    found, data = Guessed(file=file), load(str(file))
+    found, raw = Guessed(file=file), load(str(file))
     if field is not None:
         found.set("train_field", field, "as requested")
     by_suffix = SUFFIXES.get(suffix_of(str(file)))
-    if binary := binary_format(data):
+    if binary := binary_format(raw):
         if binary != by_suffix:
             found.set("format", binary, NOT_BY_SUFFIX)
         return found, found.read()
     if by_suffix in ("parquet", "arrow"):
         return found, found.read()
     if by_suffix is None and suffix_of(str(file)) not in TEXT_SUFFIXES:
-        format_of(str(file), data, None)
-    guessed = guess_encoding(data)
-    found.encoding = guessed.encoding or encoding_of(data).upper()
+        format_of(str(file), raw, None)
+    guessed = guess_encoding(raw)
+    found.encoding = guessed.encoding or encoding_of(raw.head).upper()
     if guessed.encoding:
         found.set("encoding", guessed.encoding, "a guess: look at some rows")
     if guessed.damaged:
@@ -85,22 +85,24 @@ def guess(file: Path, field: str | None = None, is_header: IsHeader | None = Non
     if guessed.trouble:
         found.troubles.append(guessed.trouble)
     settings = TableSettings(**{name: value for name, value in found.settings.items() if name.startswith("encoding")})
-    text = decode(str(found.file), data, settings)[0]
+    text = decode(str(found.file), raw, settings)[0]
     return found, found.read() if _is_json(found, text, by_suffix) else _delimited(found, text, by_suffix, is_header)
 
 
-def _is_json(found: Guessed, text: str, by_suffix: Format | None) -> bool:
+def _is_json(found: Guessed, text: Text, by_suffix: Format | None) -> bool:
     """Return whether the text is JSON. Set the format, and the lists to read, where the suffix does not determine them."""
     named = by_suffix in ("json", "jsonl")
-    if not named and not text.lstrip().startswith(("{", "[")):
+    start = text.start()
+    if not named and not start.startswith(("{", "[")):
         return False
-    value = parsed(text)
+    first, several = _first_line(text)
+    value = parsed(text.whole()) if not several or parsed(first) is None else None  # two values are no value
     lists = lists_in(value) if isinstance(value, dict) else {}
     whole = isinstance(value, list)
     if isinstance(value, dict):  # and not a single row of JSON lines
-        whole = "\n" in text.strip() or bool(lists) or columns_as_rows(value) is not None
+        whole = several or bool(lists) or columns_as_rows(value) is not None
     if not named:
-        if not whole and not text.lstrip().splitlines()[0].rstrip().endswith("}"):
+        if not whole and not start.splitlines()[0].rstrip().endswith("}"):
             return False
         found.set("format", "json" if whole else "jsonl", NOT_BY_SUFFIX)
     elif by_suffix == "jsonl" and whole:
@@ -119,7 +121,13 @@ def _is_json(found: Guessed, text: str, by_suffix: Format | None) -> bool:
     return True
 
 
-def _delimited(found: Guessed, text: str, by_suffix: Format | None, is_header: IsHeader | None) -> tables.Table:
+def _first_line(text: Text) -> tuple[str, bool]:
+    """Return the first line that is not blank, and whether another one follows it."""
+    lines = [*islice((line for line in text.lines("\n") if not line.isspace()), 2)]
+    return lines[0], len(lines) > 1
+
+
+def _delimited(found: Guessed, text: Text, by_suffix: Format | None, is_header: IsHeader | None) -> tables.Table:
     usual = "\t" if by_suffix == "tsv" else ","
     by_layout = layout(text, usual, TableSettings())
     delimiter = by_layout.delimiter if by_layout.skipped else _delimiter(text, usual)
@@ -132,28 +140,28 @@ def _delimited(found: Guessed, text: str, by_suffix: Format | None, is_header: I
             separated = f"its fields are separated by {DELIMITERS[delimiter]}"
             found.set("delimiter", delimiter, separated, separated)
     if skipped := _lines_before_header(text, delimiter):
-        first = text.lstrip().splitlines()[0]
+        first = text.start().splitlines()[0]
         found.set("skip_lines", skipped, "no header", f"{skipped:,} lines before the header are not read; the first is {first[:60]!a}")
     return _headed(found, _quoted(found), is_header)
 
 
-def _records(text: str, delimiter: str, quotes: str = "double", skip: int = 0) -> Iterator[list[str]]:
+def _records(text: Text, delimiter: str, quotes: str = "double", skip: int = 0) -> Iterator[list[str]]:
     """Yield the first records, up to the first that cannot be read."""
     settings = TableSettings(delimiter=delimiter, quotes="none" if quotes == "none" else "double", skip_lines=skip or None)
     try:
-        yield from islice(filter(None, layout(text, delimiter, settings).records(first_lines(text))), RECORDS_LOOKED_AT)
+        yield from islice(filter(None, layout(text, delimiter, settings).records(text.lines())), RECORDS_LOOKED_AT)
     except csv.Error:
         return
 
 
-def _widths(text: str, delimiter: str, quotes: str = "double") -> tuple[int, float, bool]:
+def _widths(text: Text, delimiter: str, quotes: str = "double") -> tuple[int, float, bool]:
     """Return the most common number of fields, the share of records that have it, and whether the first record has it."""
     widths = [len(record) for record in _records(text, delimiter, quotes)] or [1]
     width, count = Counter(widths).most_common(1)[0]
     return width, count / len(widths), widths[0] == width
 
 
-def _delimiter(text: str, usual: str) -> str:
+def _delimiter(text: Text, usual: str) -> str:
     """Return the delimiter that gives the most regular table."""
     regular = {}
     for delimiter in (usual, *DELIMITERS):
@@ -163,12 +171,12 @@ def _delimiter(text: str, usual: str) -> str:
     return usual if regular[usual] >= RECTANGULAR else max(regular, key=lambda delimiter: regular[delimiter])
 
 
-def _lines_before_header(text: str, delimiter: str) -> int:
+def _lines_before_header(text: Text, delimiter: str) -> int:
     """Return the number of lines before the rows that have no delimiter, such as comments."""
     width, _, fits = _widths(text, delimiter)
     if width < 2 or fits:
         return 0
-    for skip, line in enumerate(islice(first_lines(text), LINES_BEFORE_HEADER + 1)):
+    for skip, line in enumerate(islice(text.lines(), LINES_BEFORE_HEADER + 1)):
         if len(next(_records(text, delimiter, skip=skip), [])) == width:
             return skip
         if not line.startswith("#") and any(other in line for other in DELIMITERS):
@@ -186,8 +194,8 @@ def _quoted(found: Guessed) -> tables.Table:
         except DataError:
             raise error from None
         once = [name for name in table.names if list(table.names).count(name) == 1]
-        marked = [cell for name in once for cell in table.values(name) if '"' in cell]
-        if 2 * sum(len(cell) > 1 and cell[0] == cell[-1] == '"' for cell in marked) > len(marked):
+        marked = [len(cell) > 1 and cell[0] == cell[-1] == '"' for name in once for cell in table.values(name) if '"' in cell]
+        if 2 * sum(marked) > len(marked):
             raise  # most of these marks do quote
         why = str(error).split(". Set `")[0].split("; set `")[0].removeprefix(f"{found.file}, ")
         only = "quotation marks are only characters"

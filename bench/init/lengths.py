@@ -68,12 +68,12 @@ def words(texts: Sequence[str]) -> Lengths:
     return Lengths(sorted=tuple(sorted(map(word_count, texts))), of=len(texts))
 
 
-def tokens(texts: Sequence[str], count: Callable[[list[str]], list[int]] | None, unknown: bool = False) -> Lengths:
+def tokens(texts: Sequence[str], count: Callable[[list[str]], list[int]] | None, unknown: bool = False, distinct: bool = False) -> Lengths:
     """Return the lengths in tokens. `count` returns the number of tokens of each text. Without it, or where most tokens are unknown,
-    lengths are estimated."""
+    lengths are estimated. `distinct` says that no text occurs twice."""
     if count is None or unknown:
         guesses = (max(TOKENS_A_WORD * len(text.split()), len(text) / CHARACTERS_A_TOKEN) for text in texts)
         return Lengths(sorted=tuple(sorted(math.ceil(guess) + 1 for guess in guesses)), of=len(texts), estimated=True, unknown=unknown)
-    some = some_texts([*dict.fromkeys(texts)], COUNTED_AT_MOST)
+    some = some_texts(texts if distinct else [*dict.fromkeys(texts)], COUNTED_AT_MOST)
     counted = dict(zip(some, count(some), strict=True))
     return Lengths(sorted=tuple(sorted(counted[text] for text in texts if text in counted)), of=len(texts))

@@ -16,6 +16,7 @@ from bench.init.lengths import Lengths, tokens, words
 from bench.init.read_file import ColumnChoice, Table
 from bench.metrics._tokenizers import Letters, letters_of
 from bench.system.one_line import shown
+from bench.system.sequences import Collector
 
 if TYPE_CHECKING:
     from bench.training.text_coverage import LabelLoss, TextLoss
@@ -78,18 +79,13 @@ class DatasetProfile:
 
 def profile_dataset(table: Table, choice: ColumnChoice, large: Large) -> DatasetProfile:
     """Return the figures of a table for its two columns, in the tokens of a model. Raises DataError where there is too little to learn."""
-    rows = [
-        (document or "", label or "")
-        for document, label in zip(table.texts(choice.source.name), table.texts(choice.target.name), strict=True)
-    ]
-    documents, spelt, conflicting = _first_of_each(rows)
-    blank, source, target = sum(is_blank(document) for document, _ in rows), named(choice.source.name), named(choice.target.name)
-    if not spelt:
+    source, target = named(choice.source.name), named(choice.target.name)
+    found = _first_of_each(table.texts(choice.source.name), table.texts(choice.target.name))
+    texts, targets = found.documents, [normal_form(label) for label in found.labels]
+    if not targets:
         raise DataError(f"{table.file}: no row has both a document in {source} and a label in {target}. {NO_LABELS}")
-    if len(spelt) < LABELS_AT_LEAST:
-        raise DataError(f"{table.file}: only {len(spelt)} different documents have a label in {target}, too few to split. {NO_LABELS}")
-    labels = {key: normal_form(label) for key, label in spelt.items()}
-    texts, targets = [*documents.values()], [*labels.values()]
+    if len(targets) < LABELS_AT_LEAST:
+        raise DataError(f"{table.file}: only {len(targets)} different documents have a label in {target}, too few to split. {NO_LABELS}")
     if len({label.strip().casefold() for label in targets}) == 1:
         raise DataError(f"{table.file}: every label in {target} is {shown(targets[0])}, so there is nothing to learn")
     coverage = None
@@ -98,45 +94,63 @@ def profile_dataset(table: Table, choice: ColumnChoice, large: Large) -> Dataset
 
         coverage = Coverage(large.tokenizer)
     document_loss, label_text = (coverage.of_texts(each, LOOKED_AT) if coverage else None for each in (texts, targets))
+    document_unknown, label_unknown = (bool(loss and loss.mostly_unknown) for loss in (document_loss, label_text))
     return DatasetProfile(
-        rows=len(rows),
-        labelled=len(labels),
-        unlabelled=len(documents) - len(labels),
-        blank=blank,
-        repeated=len(rows) - blank - len(documents),
-        conflicting=conflicting,
-        in_document=sum(_stands_in(label, normal_form(documents[key])) for key, label in labels.items()),
+        rows=table.rows,
+        labelled=len(targets),
+        unlabelled=len(texts) - len(targets),
+        blank=found.blank,
+        repeated=table.rows - found.blank - len(texts),
+        conflicting=found.conflicting,
+        in_document=sum(_stands_in(label, normal_form(text)) for label, text in zip(targets, texts, strict=False)),
         replaced=sum("\ufffd" in text for text in texts),
-        invisible=sum(is_blank(label) and label.strip() != "" for _, label in rows),
-        spellings=len({*spelt.values()}) - len({*targets}),
+        invisible=found.invisible,
+        spellings=len({*found.labels}) - len({*targets}),
         classes=classes(targets),
         document_words=words(texts),
         label_words=words(targets),
-        document_tokens=tokens(texts, coverage.source_tokens if coverage else None, bool(document_loss and document_loss.mostly_unknown)),
-        label_tokens=tokens(targets, coverage.target_tokens if coverage else None, bool(label_text and label_text.mostly_unknown)),
+        document_tokens=tokens(texts, coverage.source_tokens if coverage else None, document_unknown, distinct=True),
+        label_tokens=tokens(targets, coverage.target_tokens if coverage else None, label_unknown),
         document_loss=document_loss,
         label_loss=coverage.of_labels(targets) if coverage else None,
         label_letters=letters_of(targets),
     )
 
 
-def _first_of_each(rows: Sequence[tuple[str, str]]) -> tuple[dict[str, str], dict[str, str], int]:
-    """Return documents and labels by content hash, and how many repeated documents have another label than the first one. The task `files`
-    does the same: it keeps the first row of a repeated document that has a label."""
-    documents: dict[str, str] = {}
-    labels: dict[str, str] = {}
-    conflicting = 0
-    for document, label in sorted(rows, key=lambda row: is_blank(row[1])):
-        if is_blank(document):
-            continue
-        key = content_hash(document)
-        if key in documents:
-            conflicting += not is_blank(label) and normal_form(label) != normal_form(labels.get(key, ""))
-            continue
-        documents[key] = document
-        if not is_blank(label):
-            labels[key] = label
-    return documents, labels, conflicting
+@dataclass(frozen=True, kw_only=True)
+class _Distinct:
+    """The distinct documents of a file, and counts of its rows."""
+
+    documents: Sequence[str]
+    """Those with a label are first."""
+    labels: Sequence[str]
+    """The labels of the first documents, as spelt."""
+    blank: int
+    conflicting: int
+    invisible: int
+
+
+def _first_of_each(documents: Sequence[str | None], labels: Sequence[str | None]) -> _Distinct:
+    """Return the first row of each document, one with a label where there is one. The task `files` keeps the same rows."""
+    first = dict[bytes, str]()
+    distinct = Collector[str]()
+    blank = conflicting = invisible = 0
+    for labelled in (True, False):
+        for document, label in ((document or "", label or "") for document, label in zip(documents, labels, strict=True)):
+            if is_blank(label) is labelled:
+                continue
+            invisible += not labelled and label.strip() != ""
+            if is_blank(document):
+                blank += 1
+                continue
+            key = bytes.fromhex(content_hash(document))
+            if key in first:
+                conflicting += labelled and normal_form(label) != normal_form(first[key])
+                continue
+            first[key] = label
+            distinct.add(document)
+    kept = [label for label in first.values() if not is_blank(label)]
+    return _Distinct(documents=distinct.finish(), labels=kept, blank=blank, conflicting=conflicting, invisible=invisible)
 
 
 def _stands_in(label: str, document: str) -> bool:

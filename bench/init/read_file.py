@@ -66,7 +66,7 @@ class Table:
 
     def remarks(self, name: ColumnName) -> tuple[str, ...]:
         """Return warnings about a column of labels."""
-        return tables.label_remarks(self.opened, name, [*self.texts(name)])
+        return tables.label_remarks(self.opened, name, self.texts(name))
 
 
 def read(file: Path, named: Sequence[str] = (), rows_field: str | None = None, is_header: IsHeader | None = None) -> Table:
@@ -113,14 +113,14 @@ def _chat(table: tables.Table, cells: dict[str, Sequence[str | None]], not_text:
     """Return the columns of question and answer in a chat whose rows all have the same turns. Otherwise return None, and describe the chats
     in `not_text`."""
     for name in [*not_text]:
-        values = [value for value in table.values(name) if value] if list(table.names).count(name) == 1 else []
-        turns = [_roles(value) for value in values]
-        if not turns or None in turns:
+        values = table.values(name) if list(table.names).count(name) == 1 else ()
+        shapes = Counter(_roles(value) for value in values if value)
+        if not shapes or None in shapes:
             continue
-        role, text = ("role", "content") if "role" in values[0][0] else ("from", "value")
-        shapes = Counter(turns)
-        asked = [i for i, role in enumerate(turns[0] or ()) if role in QUESTION]
-        answered = [i for i, role in enumerate(turns[0] or ()) if role in ANSWER]
+        first = next(filter(None, values))
+        role, text = ("role", "content") if "role" in first[0] else ("from", "value")
+        asked = [i for i, role in enumerate(_roles(first) or ()) if role in QUESTION]
+        answered = [i for i, role in enumerate(_roles(first) or ()) if role in ANSWER]
         if len(shapes) > 1 or len(asked) != 1 or len(answered) != 1:
             one = f"'{name}[0].{text}' and '{name}[1].{text}'"
             not_text[name] = f"holds chats of {len(shapes)} shapes; name the turns that you mean as columns, such as {one}"

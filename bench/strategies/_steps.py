@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from bench.contracts import Compact, Example, Job, Phase
 from bench.errors import CheckpointError, NotEnough, OverBudget
+from bench.system.sequences import joined, picked
 from bench.training.finetuned import Finetuned
 from bench.training.generated import PseudoLabels
 from bench.training.recipes import ModelRecipe, Pretrained, Shrunk, as_the_task_says
@@ -62,12 +64,12 @@ def teacher(job: Job, examples: tuple[Example, ...], tuning: Tuning | None) -> M
     return finetuned(job, large(job), examples, tuning, Phase.TEACHER_TUNING) if tuning else large(job)
 
 
-def tune(job: Job, base: ModelRecipe, examples: tuple[Example, ...], tuning: Tuning, phase: Phase) -> ModelRecipe:
+def tune(job: Job, base: ModelRecipe, examples: Sequence[Example], tuning: Tuning, phase: Phase) -> ModelRecipe:
     """Make `base` fine-tuned. A student stops early where the money ends. A teacher is tuned completely or not at all."""
     return job.make(finetuned(job, base, examples, tuning, phase), phase, allow_partial=phase == Phase.STUDENT_TRAINING)
 
 
-def finetuned(job: Job, base: ModelRecipe, examples: tuple[Example, ...], tuning: Tuning, phase: Phase) -> ModelRecipe:
+def finetuned(job: Job, base: ModelRecipe, examples: Sequence[Example], tuning: Tuning, phase: Phase) -> ModelRecipe:
     """Return a recipe for `base` fine-tuned. Raises NotEnough where there is no example."""
     return Finetuned(base=base, tuning=tuning, seed=job.seed_for(phase), **_read_as_the_task_says(job, examples))
 
@@ -76,7 +78,7 @@ def distilled(
     job: Job,
     base: ModelRecipe,
     taught_by: tuple[SoftLabels, ...] | ModelRecipe,
-    examples: tuple[Example, ...],
+    examples: Sequence[Example],
     tuning: Tuning,
     kd: Distillation,
 ) -> ModelRecipe:
@@ -85,16 +87,14 @@ def distilled(
     return Distilled(base=base, tuning=tuning, seed=seed, taught_by=taught_by, distillation=kd, **data)
 
 
-def _read_as_the_task_says(job: Job, examples: tuple[Example, ...]) -> dict[str, Any]:
+def _read_as_the_task_says(job: Job, examples: Sequence[Example]) -> dict[str, Any]:
     """Return the fields of every recipe that learns from labelled examples. Raises NotEnough where there is none."""
     if not examples:
         raise NotEnough("there is not a single label to train on")
     return {"examples": examples, **as_the_task_says(job)}
 
 
-def soft_labels(
-    job: Job, teacher: ModelRecipe, examples: tuple[Example, ...], kd: Distillation, max_usd: float | None = None
-) -> SoftLabels:
+def soft_labels(job: Job, teacher: ModelRecipe, examples: Sequence[Example], kd: Distillation, max_usd: float | None = None) -> SoftLabels:
     """Make the distributions of `teacher` at every label token of `examples`. Raises OverBudget where not all of them fit."""
     recipe = SoftLabels(teacher=teacher, temperature=kd.temperature, top_k=kd.top_k, **_read_as_the_task_says(job, examples))
     return job.make(recipe, Phase.PSEUDO_LABELLING, max_usd=max_usd)
@@ -102,31 +102,34 @@ def soft_labels(
 
 def pseudo_label(
     job: Job, teacher: ModelRecipe, max_usd: float, keep: Distillation | None = None
-) -> tuple[tuple[Example, ...], tuple[SoftLabels, ...]]:
+) -> tuple[Sequence[Example], tuple[SoftLabels, ...]]:
     """Label the pool with `teacher`, in the pool's order, as far as the money goes.
 
     With `keep`, soft labels are made as well, and each chunk is paid for twice, outputs first. A chunk whose
     soft labels do not fit is left out and ends the work. Raises OverBudget where the money buys no label.
     """
-    labelled: tuple[Example, ...] = ()
+    labelled: list[Sequence[Example]] = []
     kept: tuple[SoftLabels, ...] = ()
-    waiting, stop_at = job.unlabelled, job.left_usd() - max_usd
-    while waiting:
-        chunk, share = waiting[:CHUNK], OUTPUTS_SHARE if keep else 1.0
+    left: tuple[Example, ...] = ()
+    at, stop_at = 0, job.left_usd() - max_usd
+    while left or at < len(job.unlabelled):
+        after = at + CHUNK - len(left)
+        chunk, share = joined((left, job.unlabelled[at:after])), OUTPUTS_SHARE if keep else 1.0
         try:
             recipe = PseudoLabels.of(job, teacher, chunk)
             made = job.make(recipe, Phase.PSEUDO_LABELLING, allow_partial=True, max_usd=share * (job.left_usd() - stop_at))
             outputs = job.read(made)
-            usable = tuple(example for example in outputs if example.target)
+            usable = picked(outputs, [place for place, example in enumerate(outputs) if example.target])
             if keep and usable:
                 kept += (soft_labels(job, teacher, usable, keep, job.left_usd() - stop_at),)
         except OverBudget:
-            if not labelled:
+            if not any(labelled):
                 raise
             break
-        labelled += usable
+        labelled.append(usable)
         if len(outputs) < len(chunk) and not keep:
             break
         done = {example.id for example in outputs}  # a batch begins with the longest, so a chunk cut short did not do its first documents
-        waiting = tuple(example for example in chunk if example.id not in done) + waiting[CHUNK:]
-    return labelled, kept
+        left = tuple(example for example in chunk if example.id not in done)
+        at = after
+    return joined(labelled), kept

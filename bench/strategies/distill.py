@@ -14,12 +14,14 @@ Kang et al. is kd+pl with gold false, kd.logit_weight 1 and kd.label_weight 0.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
 
 from bench.contracts import Example, Fact, Job, Outcome, Phase, Strategy
 from bench.errors import NotEnough
+from bench.system.sequences import joined
 from bench.training.settings import Distillation, Tuning
 
 if TYPE_CHECKING:
@@ -77,7 +79,7 @@ class Distill(Strategy):
         gold_kept = (_steps.soft_labels(job, teacher, gold, keep),) if keep and gold else ()
         reads_pool = self.method != "kd"
         pseudo, kept = _steps.pseudo_label(job, teacher, self.pseudo_share * job.left_usd(), keep) if reads_pool else ((), ())
-        student = self._student(job, base, kept + gold_kept if keep else teacher, pseudo + gold)
+        student = self._student(job, base, kept + gold_kept if keep else teacher, joined((pseudo, gold)))
         return Outcome(
             student=job.make(student, Phase.STUDENT_TRAINING, allow_partial=True),
             teacher=teacher,
@@ -85,7 +87,7 @@ class Distill(Strategy):
         )
 
     def _student(
-        self, job: Job, base: ModelRecipe, taught_by: tuple[SoftLabels, ...] | ModelRecipe, examples: tuple[Example, ...]
+        self, job: Job, base: ModelRecipe, taught_by: tuple[SoftLabels, ...] | ModelRecipe, examples: Sequence[Example]
     ) -> ModelRecipe:
         from bench.strategies import _steps
 

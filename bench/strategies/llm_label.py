@@ -6,7 +6,7 @@ Ding et al. 2023, Is GPT-3 a Good Data Annotator?. The teacher is prompted, neve
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 
 from bench.contracts import Example, Fact, Job, ModelLabel, Outcome, Phase, Strategy
 from bench.errors import BenchError, NotEnough, OverBudget
+from bench.system.sequences import joined
 from bench.training.llm_endpoint import Endpoint
 from bench.training.llm_prompt import Prompt, Sampling
 from bench.training.settings import Tuning
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from bench.training.llm_labels import EndpointLabels, Labelling, PromptedLabels
     from bench.training.recipes import Pretrained
 
-    Ask = Callable[[tuple[Example, ...]], EndpointLabels | PromptedLabels]
+    Ask = Callable[[Sequence[Example]], EndpointLabels | PromptedLabels]
 
 
 class LlmLabel(Strategy):
@@ -69,8 +70,8 @@ class LlmLabel(Strategy):
             job.check(_steps.finetuned(job, base, labels, self.student, Phase.STUDENT_TRAINING))
         ask = self._asking(job, labels)
         labellings = _label(job, ask, self.prompt, self.pseudo_share * job.left_usd())
-        pseudo = tuple(example for labelling in labellings for example in labelling.examples)
-        student = _steps.tune(job, base, pseudo + (labels if self.gold else ()), self.student, Phase.STUDENT_TRAINING)
+        pseudo = joined(labelling.examples for labelling in labellings)
+        student = _steps.tune(job, base, joined((pseudo, labels if self.gold else ())), self.student, Phase.STUDENT_TRAINING)
         facts = [
             Fact(name="pseudo_labels", value=len(pseudo), unit="labels"),
             Fact(name="invalid_answers", value=sum(labelling.invalid for labelling in labellings)),

@@ -3,6 +3,7 @@
 atomic_write     yield a temporary path, then move it to its final place; `write_text` and `write_json` use it
 build_once       build a file or folder unless it is there
 exclusive_lock   hold a lock file, which one process has at a time
+OpenFile         hold a file open as long as something needs it
 """
 
 from __future__ import annotations
@@ -13,9 +14,19 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from filelock import FileLock, Timeout
+
+
+class OpenFile:
+    """Holds an open file, which is closed when nothing refers to this object any more."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file = file
+
+    def __del__(self) -> None:
+        self.file.close()
 
 
 @contextmanager

@@ -7,9 +7,10 @@ macOS, one thing is done after the other. `multiprocessing` is imported where it
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -108,25 +109,28 @@ def run_in_background(work: Callable[[], Any]) -> Iterator[None]:
 def in_child(work: Callable[[], R]) -> R:
     """Return the result of work, done by another process where that can be: its threads and memory end with it.
 
-    If the work fails there, it is done again in this process, which raises the error.
+    If the work fails there, it is done again in this process, which raises the error. If this process is interrupted, the work is
+    interrupted too, and this process waits for its end.
     """
     if not can_fork():
         return work()
     import multiprocessing
 
     context = multiprocessing.get_context("fork")
-    receiver, sender = context.Pipe(duplex=False)
-    child = context.Process(target=_send, args=(receiver, sender, work))
+    here, there = context.Pipe()
+    child = context.Process(target=_send, args=(here, there, work))
     child.start()
-    sender.close()
+    there.close()
     try:
-        with receiver:
-            result: R = receiver.recv()
+        with here:
+            result: R = here.recv()
             return result
     except EOFError:
         return work()
+    except BaseException:
+        child.terminate()
+        raise
     finally:
-        child.kill()  # where this process is interrupted
         child.join()
 
 
@@ -139,13 +143,25 @@ def _do(work: Callable[[], Any]) -> Any:
     return work()
 
 
-def _send(receiver: Connection[Any, Any], sender: Connection[Any, Any], work: Callable[[], Any]) -> None:
-    receiver.close()  # otherwise `send` waits forever for a parent that was killed
+def _send(here: Connection[Any, Any], there: Connection[Any, Any], work: Callable[[], Any]) -> None:
+    here.close()  # otherwise `send` waits forever for a parent that was killed
+    signal.signal(signal.SIGTERM, _interrupt_once)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _interrupt_once)
     try:
         result = work()
+        there.send(result)
+        with suppress(EOFError):
+            there.recv()  # the parent may open files that the result holds, until it closes the connection
     except BaseException:  # the parent does the work again, and raises the error
         sys.exit(1)
-    sender.send(result)
+
+
+def _interrupt_once(*_: object) -> None:
+    """Raise KeyboardInterrupt, and ignore a second signal: Ctrl-C reaches this process and its parent, which passes it on."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)  # not SIG_IGN: Python complains of a signal that waits to be handled
+    raise KeyboardInterrupt
 
 
 def _exit_1_on_error(work: Callable[[], Any]) -> None:

@@ -10,6 +10,7 @@ from bench.contracts import Example, Splits, Task, fingerprint
 from bench.data.rows import Sifted
 from bench.data.splitting import divide, lowest_hashes
 from bench.errors import DataError
+from bench.system.sequences import joined
 
 
 class Capped(Task):
@@ -29,10 +30,10 @@ class Capped(Task):
     ) -> Splits:
         """Return the splits, each cut at its cap."""
         ordered = (
-            lowest_hashes(train, self.train_examples),
+            tuple(lowest_hashes(train, self.train_examples)),
             lowest_hashes(pool, self.pool_examples),
-            lowest_hashes(dev, self.dev_examples),
-            lowest_hashes(test, self.test_examples),
+            tuple(lowest_hashes(dev, self.dev_examples)),
+            tuple(lowest_hashes(test, self.test_examples)),
         )
         return Splits(*ordered, fingerprint=fingerprint(*ordered), notes=notes)
 
@@ -46,5 +47,5 @@ class Capped(Task):
         for name, part in parts.items():
             if not part:
                 raise DataError(empty(name))
-        pool = sifted.unlabelled + [Example(e.id, e.source) for e in hidden]
+        pool = joined((sifted.unlabelled, tuple(Example(e.id, e.source) for e in hidden)))
         return self.capped(**parts, pool=pool, notes=(*notes, *sifted.notes))

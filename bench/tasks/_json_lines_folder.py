@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -12,6 +13,7 @@ from bench.contracts import ContentPath, Progress, Splits
 from bench.data.rows import Row, sift
 from bench.data.tables import Columns, TableSettings, read_rows
 from bench.system.home import expanded
+from bench.system.sequences import changed
 from bench.tasks._capped import Capped
 
 
@@ -54,7 +56,7 @@ class JsonLinesFolder(Capped):
     def splits(self, cache: Path, progress: Progress) -> Splits:  # noqa: ARG002 - reading is quick, so nothing is cached
         """See Task.splits."""
         files = {"test": self.test, "dev": self.dev, "train": self.train, "pool": self.pool}
-        groups: dict[str, list[Row]] = {}
+        groups: dict[str, Sequence[Row]] = {}
         for name, file in files.items():
             if file:
                 path = str(expanded(self.folder) / file)
@@ -63,7 +65,7 @@ class JsonLinesFolder(Capped):
                 groups[name], _ = read_rows(path, TableSettings(format="jsonl"), Columns("source", target))
                 progress(f"reading {path}", 1, 1)
         if "pool" in groups:
-            groups["pool"] = [replace(row, target=None) for row in groups["pool"]]
+            groups["pool"] = changed(groups["pool"], lambda row: replace(row, target=None))
         sifted = sift(groups, pool_from="pool" if self.pool else "train")
         none = f"{self.folder}: no row with a source and a target is left for"
         return self.split_off(sifted, self._shares(), lambda name: f"{none} {name}; repeats do not count. Name a file or add rows")

@@ -11,12 +11,13 @@ import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 
 from bench.contracts import Splits, normal_form
 from bench.data.segmentation import spaceless
 from bench.system.files import build_once
+from bench.system.sequences import joined
 
 LIKENESS = 0.7
 """Smallest Jaccard similarity of the word pairs of two near duplicates."""
@@ -88,8 +89,8 @@ def _rarest(pairs: frozenset[tuple[str, str]], frequency: Mapping[tuple[str, str
 def near_duplicates_of_test(splits: Splits, cache: Path) -> tuple[str, ...]:
     """Return a note about test documents with a near duplicate in train or the pool, or () where there are none. The count is cached in
     `cache`, so later arms do not compare all texts again."""
-    seen = [*splits.train, *splits.unlabelled]
-    characters = sum(len(e.source) for e in (*splits.test, *seen))
+    seen = joined((splits.train, splits.unlabelled))
+    characters = sum(len(e.source) for e in chain(splits.test, seen))
     if characters > CHARACTERS_AT_MOST:
         return (f"Near duplicates of test documents were not searched: {characters:,} characters exceed {CHARACTERS_AT_MOST:,}.",)
 

@@ -22,7 +22,8 @@ from bench.tasks._trivial_rules import constant, first_sentence, first_words
 class Files(TableSettings, Capped):
     """Documents and labels from CSV, TSV, JSON lines, JSON, Parquet or Arrow files, `.gz` or not.
 
-    Relative paths start at the current directory; `~` is the home folder. All files are read into memory.
+    Relative paths start at the current directory; `~` is the home folder. A large pool stays on the disk, in a
+    temporary file (TMPDIR says where).
 
     The pool consists of the rows of `train` without a target, and of those whose labels `pool_fraction` hides. Test and dev are separate
     files, or are split off the labelled rows of `train` by the hash of the source. A row stays in its split when others are added.
@@ -88,10 +89,10 @@ class Files(TableSettings, Capped):
         files = {"test": (test, self.test_field), "dev": (dev, self.dev_field), "train": (self.train, self.train_field)}
         return {name: (path, field) for name, (path, field) in files.items() if path}
 
-    def _rows(self, progress: Progress) -> tuple[dict[str, list[Row]], list[str]]:
+    def _rows(self, progress: Progress) -> tuple[dict[str, Sequence[Row]], list[str]]:
         """Return the rows of each part, and notes about them. Raises DataError with the faults of all files."""
         columns, files = Columns(self.source, self.target, self.id), self._files()
-        groups: dict[str, list[Row]] = {}
+        groups: dict[str, Sequence[Row]] = {}
         notes: list[str] = []
         faults: list[str] = []
         for done, (name, (path, field)) in enumerate(files.items()):

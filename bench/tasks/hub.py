@@ -12,6 +12,7 @@ from bench.data.hub import DataSet
 from bench.data.rows import Row, need_columns, sift, text_of
 from bench.data.splitting import divide
 from bench.errors import DataError
+from bench.system.sequences import collect, joined
 from bench.tasks._capped import Capped
 from bench.tasks._trivial_rules import first_sentence, first_words
 
@@ -54,28 +55,28 @@ class Hub(Capped):
         progress(f"loading {self.path}", 0, 1)
         names = {"test": self.test_split, "dev": self.dev_split, "train": self.train_split}
         data_set = DataSet(path=self.path, name=self.name, revision=self.revision, splits=tuple(names.items()))
-        groups: dict[str, list[Row]] = {}
+        groups: dict[str, Sequence[Row]] = {}
         for name, split in data_set.load(cache).items():
             where = f"{self.path}, split '{names[name]}'"
             need_columns(where, (self.source, self.target), split.column_names)
             to_name = getattr(split.features[self.target], "int2str", None)  # classes have names; -1 is a hidden label
             try:
-                sources = [text_of(value) for value in split[self.source]]
-                targets = [
+                sources = collect(text_of(value) for value in split[self.source])
+                targets = collect(
                     text_of(value if to_name is None else to_name(value) if value not in (None, -1) else None)
                     for value in split[self.target]
-                ]
+                )
             except TypeError as e:
                 raise DataError(f"{where}: a cell of '{self.source}' or '{self.target}' {e}") from e
             rows = enumerate(zip(sources, targets, strict=True))
-            groups[name] = [Row(where=f"{where}, row {i}", source=source or "", target=target) for i, (source, target) in rows]
+            groups[name] = collect(Row(where=f"{where}, row {i}", source=source or "", target=target) for i, (source, target) in rows)
         progress(f"loading {self.path}", 1, 1)
         sifted = sift(groups, pool_from="train")
         for name, shown in names.items():
             if not sifted.labelled[name]:
                 raise DataError(f"{self.path}: no row with both a source and a target is left of the split '{shown}'; repeats do not count")
         hidden, train = divide(sifted.labelled["train"], (self.pool_fraction,))
-        pool = sifted.unlabelled + [Example(e.id, e.source) for e in hidden]
+        pool = joined((sifted.unlabelled, tuple(Example(e.id, e.source) for e in hidden)))
         return self.capped(train, pool, sifted.labelled["dev"], sifted.labelled["test"], sifted.notes)
 
     def trivial_rules(self, train: Sequence[Example]) -> Mapping[str, Rule]:  # noqa: ARG002 - these rules learn nothing

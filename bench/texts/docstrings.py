@@ -27,4 +27,4 @@ class Docstrings(Text):
         """Return the documents; see Text.documents."""
         texts = (" ".join(found.docstring.split()) for found in documented_objects(installed(PACKAGES), cache, progress))
         long_enough = {content_hash(text): text for text in texts if len(text.split()) >= self.least_words}
-        return lowest_hashes([Example(key[:16], text) for key, text in long_enough.items()], self.most_documents)
+        return tuple(lowest_hashes([Example(key[:16], text) for key, text in long_enough.items()], self.most_documents))

@@ -31,4 +31,4 @@ class Files(TableSettings, Text):
         found = texts(table, self.column, self.joined_by)
         progress(f"reading {self.path}", 1, 1)
         once = {content_hash(text): text for text in found if text and not is_blank(text)}
-        return lowest_hashes([Example(key[:16], text) for key, text in once.items()], self.most_documents)
+        return tuple(lowest_hashes([Example(key[:16], text) for key, text in once.items()], self.most_documents))

@@ -44,4 +44,4 @@ class Hub(Text):
             raise DataError(f"{self.path}, split '{self.split}': a cell of '{self.column}' {error}") from error
         progress(f"loading {self.path}", 1, 1)
         once = {content_hash(text): text for text in texts}
-        return lowest_hashes([Example(key[:16], text) for key, text in once.items()], self.most_documents)
+        return tuple(lowest_hashes([Example(key[:16], text) for key, text in once.items()], self.most_documents))

@@ -12,20 +12,27 @@ from __future__ import annotations
 import functools
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
 from bench.contracts import Example
 from bench.errors import DataError
+from bench.system.sequences import changed, collect
 from bench.training.checkpoints import load_tokenizer, read_config
+
+Ids = TypeVar("Ids", bound=Sequence[int])
 
 IGNORED = -100
 """Label of a padded position, for which no loss is computed."""
+
+TEXTS_AT_ONCE = 1000
+"""Texts that the tokenizer gets at once."""
 
 BUCKET = 16
 """Number of batches whose examples are sorted by length together: enough to avoid padding, few enough to keep the order random."""
@@ -40,7 +47,7 @@ class Encoded:
 
 
 @functools.lru_cache(maxsize=4)  # a forecast and the later training need the same
-def encode(folder: Path, examples: tuple[Example, ...], prefix: str, max_source_tokens: int, max_target_tokens: int) -> tuple[Encoded, ...]:
+def encode(folder: Path, examples: Sequence[Example], prefix: str, max_source_tokens: int, max_target_tokens: int) -> Sequence[Encoded]:
     """Return the tokens of labelled examples, by the tokenizer in `folder`. Raises DataError where one has no target."""
     for example in examples:
         if example.target is None:
@@ -48,13 +55,22 @@ def encode(folder: Path, examples: tuple[Example, ...], prefix: str, max_source_
     if not examples:
         return ()
     sources = encode_sources(folder, examples, prefix, max_source_tokens)
-    targets = encode_targets(folder, [str(e.target) for e in examples], max_target_tokens)
-    return tuple(Encoded(source, target) for source, target in zip(sources, targets, strict=True))
+    targets = encode_targets(folder, (str(e.target) for e in examples), max_target_tokens)
+    encoded = changed(range(len(examples)), lambda i: Encoded(sources[i], targets[i]))
+    return tuple(encoded) if isinstance(sources, tuple) else encoded
 
 
-def encode_targets(folder: Path, texts: list[str], max_tokens: int) -> list[tuple[int, ...]]:
+def encode_targets(folder: Path, texts: Iterable[str], max_tokens: int) -> Sequence[tuple[int, ...]]:
     """Return the token ids of labels by the tokenizer in `folder`, end token included, cut at the limit."""
-    return target_ids(load_tokenizer(folder), read_config(folder).is_encoder_decoder, texts, max_tokens)
+    tokenizer, encoder_decoder = load_tokenizer(folder), read_config(folder).is_encoder_decoder
+    return collect(in_parts(texts, lambda some: target_ids(tokenizer, encoder_decoder, some, max_tokens)))
+
+
+def in_parts(texts: Iterable[str], ids_of: Callable[[list[str]], Sequence[Ids]]) -> Iterator[Ids]:
+    """Yield the token ids of all texts. The tokenizer gets some texts at a time, because it holds much more of a text than its ids."""
+    waiting = iter(texts)
+    while some := [*islice(waiting, TEXTS_AT_ONCE)]:
+        yield from ids_of(some)
 
 
 def target_ids(tokenizer: Any, encoder_decoder: bool, texts: list[str], max_tokens: int) -> list[tuple[int, ...]]:
@@ -71,15 +87,18 @@ def decode(tokenizer: Any, rows: Sequence[Sequence[int]]) -> list[str]:
 
 
 @functools.lru_cache(maxsize=4)
-def encode_sources(folder: Path, examples: tuple[Example, ...], prefix: str, max_source_tokens: int) -> tuple[tuple[int, ...], ...]:
+def encode_sources(folder: Path, examples: Sequence[Example], prefix: str, max_source_tokens: int) -> Sequence[tuple[int, ...]]:
     """Return the token ids of the documents after the prefix, cut at the limit."""
     if not examples:
         return ()
     tokenizer = load_tokenizer(folder)
     behind = [] if read_config(folder).is_encoder_decoder else tokenizer("\n", add_special_tokens=False)["input_ids"]
-    texts = [prefix + e.source for e in examples]
-    rows = tokenizer(texts, truncation=True, max_length=max_source_tokens - len(behind))["input_ids"]
-    return tuple((*ids, *behind) for ids in rows)
+    limit = max_source_tokens - len(behind)
+
+    def ids_of(texts: list[str]) -> list[tuple[int, ...]]:
+        return [(*ids, *behind) for ids in tokenizer(texts, truncation=True, max_length=limit)["input_ids"]]
+
+    return collect(in_parts((prefix + e.source for e in examples), ids_of))
 
 
 def plan_batches(data: Sequence[Encoded], batch_size: int, epochs: int, min_steps: int, seed: int) -> list[list[int]]:
@@ -91,13 +110,14 @@ def plan_batches(data: Sequence[Encoded], batch_size: int, epochs: int, min_step
     if not data:
         raise DataError("there is no example to train on")
     order = random.Random(seed)  # noqa: S311 - no secret
+    lengths = [(len(one.source), len(one.target)) for one in data]
     steps = max(epochs * math.ceil(len(data) / batch_size), min_steps)
     plan: list[list[int]] = []
     while len(plan) < steps:
         shuffled, batches = list(range(len(data))), []
         order.shuffle(shuffled)
         for start in range(0, len(shuffled), BUCKET * batch_size):
-            group = sorted(shuffled[start : start + BUCKET * batch_size], key=lambda i: (len(data[i].source), len(data[i].target)))
+            group = sorted(shuffled[start : start + BUCKET * batch_size], key=lengths.__getitem__)
             batches += [group[at : at + batch_size] for at in range(0, len(group), batch_size)]
         order.shuffle(batches)
         plan += batches

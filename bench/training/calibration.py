@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Sequence
 
 from bench.contracts import WALL, Example, Limit
 
@@ -19,7 +20,7 @@ def smaller_batch(batch: int, flops: float, at_most: float) -> int:
     return batch if flops <= at_most else max(1, math.floor(batch * at_most / flops))
 
 
-def sample(examples: tuple[Example, ...], count: int) -> tuple[Example, ...]:
+def sample(examples: Sequence[Example], count: int) -> Sequence[Example]:
     """Return at most `count` examples in their order. The random draw is always the same."""
     if len(examples) <= count:
         return examples

@@ -10,6 +10,7 @@ Three known bugs are prevented here, each with a test (Pegasus positions: transf
 
 from __future__ import annotations
 
+import copy
 import functools
 import logging
 from collections.abc import Iterator
@@ -32,12 +33,16 @@ STARTS_AND_ENDS = ("decoder_start_token_id", "bos_token_id", "eos_token_id", "pa
 
 def read_config(folder: Path) -> Any:
     """Return the transformers config of a checked folder, without reading weights. Raises CheckpointError."""
+    written = (check_folder(folder) / "config.json").stat()
+    return copy.deepcopy(_parsed_config(folder, written.st_ino, written.st_mtime_ns, written.st_size))
+
+
+@functools.lru_cache(maxsize=64)  # a forecast asks for the same config in every step; to parse it takes 30 times as long as to copy it
+def _parsed_config(folder: Path, *version: int) -> Any:  # noqa: ARG001 - a file that changes is read again
     from transformers import AutoConfig
 
     try:
-        return AutoConfig.from_pretrained(check_folder(folder), local_files_only=True, trust_remote_code=False)
-    except CheckpointError:
-        raise
+        return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # any entry of a config may raise
         raise CheckpointError(f"{folder}: config.json describes no model ({' '.join(str(error).split())}); copy it again") from error
 

@@ -37,7 +37,7 @@ class Converted(Recipe):
     model: ModelRecipe
     engine: Engine
     max_source_tokens: int
-    examples: tuple[Example, ...] = ()
+    examples: Sequence[Example] = ()
     prefix: str = ""
 
     def identity(self) -> dict[str, Any]:
@@ -66,7 +66,7 @@ class Converted(Recipe):
 
 
 def conversions(
-    model: ModelRecipe, engine: Engine, max_source_tokens: int, examples: tuple[Example, ...] = (), prefix: str = ""
+    model: ModelRecipe, engine: Engine, max_source_tokens: int, examples: Sequence[Example] = (), prefix: str = ""
 ) -> tuple[Converted, ...]:
     """Return the conversion that `engine` needs of a model. () where it needs none, or where the cache holds it."""
     if not engine.converts or isinstance(model, Pretrained):

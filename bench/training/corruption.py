@@ -11,13 +11,14 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from itertools import accumulate, chain, pairwise
+from itertools import accumulate, chain, islice, pairwise
 from pathlib import Path
 from typing import Any
 
 from bench.contracts import Example
 from bench.errors import CheckpointError
-from bench.training.batches import Encoded
+from bench.system.sequences import collect
+from bench.training.batches import Encoded, in_parts
 from bench.training.checkpoints import load_tokenizer, read_config
 
 NOISE_DENSITY, MEAN_SPAN = 0.15, 3.0
@@ -31,7 +32,7 @@ Corrupt = Callable[[int, random.Random], Encoded]
 
 
 @lru_cache(maxsize=8)  # a forecast and the training after it ask for the same pieces
-def pieces(folder: Path, documents: tuple[Example, ...], tokens: int) -> tuple[int, Corrupt]:
+def pieces(folder: Path, documents: Sequence[Example], tokens: int) -> tuple[int, Corrupt]:
     """Return the number of pieces of at most `tokens` tokens, and a function that makes an example of each.
 
     T5 and mT5 fill gaps in running text. Pegasus writes the sentences that were removed from a document. A decoder-only model continues the
@@ -54,13 +55,16 @@ def pieces(folder: Path, documents: tuple[Example, ...], tokens: int) -> tuple[i
     return len(running), lambda i, _: Encoded((), tuple(running[i]))
 
 
-def _running_text(tokenizer: Any, documents: Sequence[Example], tokens: int) -> list[list[int]]:
+def _running_text(tokenizer: Any, documents: Sequence[Example], tokens: int) -> Sequence[list[int]]:
     """Return all documents joined, each with an end token, and cut into pieces. A shorter last piece is
     dropped unless it is the only one."""
-    encoded = tokenizer([e.source for e in documents], add_special_tokens=False)["input_ids"] if documents else []
-    stream = list(chain.from_iterable([*ids, tokenizer.eos_token_id] for ids in encoded))
-    whole = len(stream) // tokens * tokens or len(stream)
-    return [stream[at : at + tokens] for at in range(0, whole, tokens)]
+
+    def ids_of(texts: list[str]) -> list[list[int]]:
+        return [[*ids, tokenizer.eos_token_id] for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]]
+
+    stream = chain.from_iterable(in_parts((e.source for e in documents), ids_of))
+    pieces = collect(iter(lambda: [*islice(stream, tokens)], []))
+    return pieces[:-1] if len(pieces) > 1 and len(pieces[-1]) < tokens else pieces
 
 
 def span_corruption(tokens: Sequence[int], rng: random.Random, sentinels: Sequence[int], end: int) -> Encoded:

@@ -42,7 +42,12 @@ class Kept:
 
 def room_for(data: Iterable[Encoded]) -> int:
     """Return the tokens of all distinct sources, or AT_MOST where they are more."""
-    return min(AT_MOST, sum(map(len, {one.source for one in data})))
+    kept = Kept(AT_MOST)
+    for one in data:
+        if kept.tokens + len(one.source) > AT_MOST and one.source not in kept.starts:
+            return AT_MOST
+        kept.add([one.source])
+    return kept.tokens
 
 
 @contextlib.contextmanager

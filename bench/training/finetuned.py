@@ -23,7 +23,7 @@ class Finetuned(Trained):
 
     imitates_labels: ClassVar[bool] = True
 
-    examples: tuple[Example, ...]
+    examples: Sequence[Example]
     prefix: str
     max_source_tokens: int
     max_target_tokens: int

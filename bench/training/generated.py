@@ -6,7 +6,7 @@ import itertools
 import json
 import math
 import operator
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar, Self
@@ -25,6 +25,7 @@ from bench.contracts import (
     Recipe,
 )
 from bench.errors import FIRST_DOES_NOT_FIT, OverBudget
+from bench.system.sequences import changed, picked
 from bench.training.batches import encode_sources
 from bench.training.calibration import sample, smaller_batch
 from bench.training.conversion import conversions, load_into
@@ -49,7 +50,7 @@ class Outputs(Recipe):
     generates_text: ClassVar[bool] = True
 
     model: ModelRecipe
-    examples: tuple[Example, ...]
+    examples: Sequence[Example]
     prefix: str
     max_source_tokens: int
     max_target_tokens: int
@@ -60,7 +61,7 @@ class Outputs(Recipe):
     """Smallest number of tokens in an output. Above 0 only in a calibration."""
 
     @classmethod
-    def of(cls, job: Job, model: ModelRecipe, examples: tuple[Example, ...]) -> Self:
+    def of(cls, job: Job, model: ModelRecipe, examples: Sequence[Example]) -> Self:
         """Build the recipe with the settings of the job's task and suite."""
         return cls(model=model, examples=examples, decoding=job.decoding, engine=job.engine, **as_the_task_says(job))
 
@@ -79,7 +80,7 @@ class Outputs(Recipe):
         return math.fsum(flops.generation(len(sources[i]), longest, self.decoding.beams) for i in self._reached(context))
 
     @property
-    def documents_labelled(self) -> tuple[Example, ...]:
+    def documents_labelled(self) -> Sequence[Example]:
         return self.examples if self.model.imitates_labels else ()
 
     def batches(self, context: BuildContext) -> tuple[Batch, ...]:
@@ -119,7 +120,7 @@ class Outputs(Recipe):
         flops, beams = self.model.flop_model(context.cache), self.decoding.beams
         return [flops.generation(len(source), self.max_target_tokens, beams) for source in self.sources(context)]
 
-    def sources(self, context: BuildContext) -> tuple[tuple[int, ...], ...]:
+    def sources(self, context: BuildContext) -> Sequence[tuple[int, ...]]:
         """Return the token ids that the model reads of each document."""
         folder = self.model.tokenizer_folder(context.cache, self.max_source_tokens, self.max_target_tokens)
         return encode_sources(folder, self.examples, self.prefix, self.max_source_tokens)
@@ -162,18 +163,18 @@ class PseudoLabels(Outputs):
             raise OverBudget(FIRST_DOES_NOT_FIT)
         write_json(folder / "labelling.json", {"documents": made, "empty": empty, "tokens": tokens})
 
-    def read(self, folder: Path) -> tuple[Example, ...]:
+    def read(self, folder: Path) -> Sequence[Example]:
         """Return the documents with their labels. A label is '' where the teacher generated nothing."""
         lines = (folder / "pseudo_labels.jsonl").read_text(encoding="utf-8").split("\n")
-        return tuple(Example(**json.loads(line)) for line in lines if line)
+        return with_labels(self.examples, [json.loads(line) for line in lines if line])
 
-    def placeholder(self, context: BuildContext) -> tuple[Example, ...]:
+    def placeholder(self, context: BuildContext) -> Sequence[Example]:
         """Return placeholder labels for as many documents as the limit allows.
 
         Each label consists of the document's own words, as many as an output may have tokens.
         """
-        documents = (self.examples[i] for i in sorted(self._reached(context)))
-        return tuple(Example(e.id, e.source, own_words(e.source, self.max_target_tokens)) for e in documents)
+        documents = picked(self.examples, sorted(self._reached(context)))
+        return changed(documents, lambda e: Example(e.id, e.source, own_words(e.source, self.max_target_tokens)))
 
 
 @dataclass(frozen=True)
@@ -206,6 +207,16 @@ class Predictions(Outputs):
         """Return the log-probability of each output. None: an earlier version made the artifact, without them."""
         path = folder / LOG_PROBS
         return list(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+
+
+def with_labels(examples: Sequence[Example], rows: Sequence[Mapping[str, str]]) -> Sequence[Example]:
+    """Return the examples with the ids of `rows`, in the order of `rows`, each with the `target` of its row. Only labels are held in memory
+    where the examples are on the disk."""
+    place = {example.id: at for at, example in enumerate(examples)}
+    places, labels = [place[row["id"]] for row in rows], [row["target"] for row in rows]
+    if isinstance(examples, tuple):
+        return tuple(replace(examples[at], target=label) for at, label in zip(places, labels, strict=True))
+    return changed(range(len(rows)), lambda at: replace(examples[places[at]], target=labels[at]))
 
 
 def own_words(document: str, count: int) -> str:

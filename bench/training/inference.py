@@ -52,7 +52,7 @@ def passes(
         yield from zip(positions, kept, strict=True)
 
 
-def fewer(examples: tuple[Example, ...], flops: float, step_flops: float) -> tuple[Example, ...]:
+def fewer(examples: Sequence[Example], flops: float, step_flops: float) -> Sequence[Example]:
     """Return a sample of the examples for a calibration. `flops` is the cost of a pass over all of them."""
     each = flops / max(1, len(examples))
     batch = smaller_batch(BATCH, BATCH * each, step_flops)

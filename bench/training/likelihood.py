@@ -31,7 +31,7 @@ class References(Recipe):
     activity: ClassVar[Activity] = "forward passes"
 
     model: ModelRecipe
-    examples: tuple[Example, ...]
+    examples: Sequence[Example]
     prefix: str
     max_source_tokens: int
     max_target_tokens: int
@@ -73,7 +73,7 @@ class References(Recipe):
     def _tokenizer(self, context: BuildContext) -> Path:
         return self.model.tokenizer_folder(context.cache, self.max_source_tokens, self.max_target_tokens)
 
-    def _data(self, context: BuildContext) -> tuple[Encoded, ...]:
+    def _data(self, context: BuildContext) -> Sequence[Encoded]:
         return encode(self._tokenizer(context), self.examples, self.prefix, self.max_source_tokens, self.max_target_tokens)
 
 

@@ -18,8 +18,9 @@ from typing import ClassVar
 
 from bench.contracts import Activity, BuildContext, Checkpoint, Example, Recipe
 from bench.errors import FIRST_DOES_NOT_FIT, CheckpointError, OverBudget
+from bench.system.sequences import changed, picked
 from bench.training.checkpoints import load_tokenizer
-from bench.training.generated import Outputs, own_words
+from bench.training.generated import Outputs, own_words, with_labels
 from bench.training.llm_endpoint import Endpoint, ask
 from bench.training.llm_prompt import Messages, Prompt, Sampling
 from bench.training.llm_responses import Reply
@@ -43,7 +44,7 @@ LABELS, INVALID = "pseudo_labels.jsonl", "invalid.jsonl"
 class Labelling:
     """Labels for documents, in their order, with the answers and the tokens used."""
 
-    examples: tuple[Example, ...]
+    examples: Sequence[Example]
     """The documents with a valid answer, which is their label."""
     answers: tuple[str, ...] = ()
     """The answer for each document, valid or not, without thoughts; '' where there was none. They are in no particular order."""
@@ -69,7 +70,7 @@ class EndpointLabels(Recipe):
     sampling: Sampling
     prompt: Prompt
     shots: tuple[Example, ...]
-    examples: tuple[Example, ...]
+    examples: Sequence[Example]
     tokenizer: Checkpoint
     max_source_tokens: int
     to_the_end: bool = False
@@ -102,7 +103,7 @@ class EndpointLabels(Recipe):
         return [self.prompt.messages(shots, example.source) for example in examples]
 
     def read(self, folder: Path) -> Labelling:
-        return _read(folder)
+        return _read(folder, self.examples)
 
     def placeholder(self, context: BuildContext) -> Labelling:
         """Return labels for all documents: each document's own words, or the longest class."""
@@ -157,12 +158,12 @@ class PromptedLabels(Outputs):
         return tuple(token for token, text in enumerate(texts) if "\n" in text)
 
     def read(self, folder: Path) -> Labelling:
-        return _read(folder)
+        return _read(folder, self.examples)
 
     def placeholder(self, context: BuildContext) -> Labelling:
         """Return labels for as many documents as the limit allows: each document's own words, or the longest class."""
         positions, sources = sorted(self._reached(context)), self.sources(context)
-        documents, prompt_tokens = tuple(self.examples[i] for i in positions), sum(len(sources[i]) for i in positions)
+        documents, prompt_tokens = picked(self.examples, positions), sum(len(sources[i]) for i in positions)
         return _placeholder(self.prompt, documents, self.sampling.max_output_tokens, prompt_tokens, len(documents) * self.max_target_tokens)
 
 
@@ -216,26 +217,26 @@ def _write(folder: Path, prompt: Prompt, examples: Sequence[Example], replies: S
     write_json(folder / "labelling.json", counts)
 
 
-def _read(folder: Path) -> Labelling:
+def _read(folder: Path, documents: Sequence[Example]) -> Labelling:
     counts = json.loads((folder / "labelling.json").read_text(encoding="utf-8"))
     valid, invalid = _rows(folder / LABELS), _rows(folder / INVALID)
     wanted = {f.name: counts[f.name] for f in dataclasses.fields(Labelling) if f.name in counts}
     answers = (*(row["target"] for row in valid), *(row["says"] for row in invalid))
-    return Labelling(examples=tuple(Example(**row) for row in valid), answers=answers, **wanted)
+    return Labelling(examples=with_labels(documents, valid), answers=answers, **wanted)
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
 
 
-def _placeholder(prompt: Prompt, examples: tuple[Example, ...], words: int, prompt_tokens: int, output_tokens: int) -> Labelling:
+def _placeholder(prompt: Prompt, examples: Sequence[Example], words: int, prompt_tokens: int, output_tokens: int) -> Labelling:
     longest = max(prompt.answers, key=len, default="")
-    labelled = tuple(Example(e.id, e.source, longest or own_words(e.source, words)) for e in examples)
+    labelled = changed(examples, lambda e: Example(e.id, e.source, longest or own_words(e.source, words)))
     return Labelling(examples=labelled, documents=len(examples), invalid=0, prompt_tokens=prompt_tokens, output_tokens=output_tokens)
 
 
 @functools.lru_cache(maxsize=8)  # a forecast and the later work need the same
-def _cut(folder: Path, examples: tuple[Example, ...], max_tokens: int) -> tuple[Example, ...]:
+def _cut(folder: Path, examples: Sequence[Example], max_tokens: int) -> tuple[Example, ...]:
     """Return the examples with sources cut at this many tokens, without special tokens. The rest of a source is unchanged."""
     if not examples:
         return ()

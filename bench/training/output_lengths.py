@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.contracts import Example, OutputLengths
+from bench.system.sequences import changed
 from bench.training.batches import Encoded, encode_targets
 
 
@@ -17,14 +18,16 @@ def label_lengths(tokenizer: Path, labels: Sequence[Example], max_tokens: int) -
 
 def with_expected_labels(
     longest: Sequence[Encoded], examples: Sequence[Example], lengths: OutputLengths, tokenizer: Path, max_tokens: int
-) -> list[Encoded]:
+) -> Sequence[Encoded]:
     """Return the data with generated labels of the expected lengths: those of the labels at hand, in turn. `longest` holds the examples
     with generated labels at their maximum length. `lengths` has labels."""
     tokens = label_lengths(tokenizer, lengths.labels, max_tokens)
-    return [
-        Encoded(one.source, one.target[:1] * tokens[i % len(tokens)]) if example.source in lengths.generated_sources else one
-        for i, (example, one) in enumerate(zip(examples, longest, strict=True))
-    ]
+
+    def expected(i: int) -> Encoded:
+        one = longest[i]
+        return Encoded(one.source, one.target[:1] * tokens[i % len(tokens)]) if examples[i].id in lengths.generated_ids else one
+
+    return changed(range(len(longest)), expected)
 
 
 def expected_longest(lengths: Sequence[int], draws: int) -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -70,7 +70,7 @@ class FurtherPretrained(Trained):
 
     version: ClassVar[int] = 2
 
-    texts: tuple[tuple[Example, ...], ...]
+    texts: tuple[Sequence[Example], ...]
     """The documents of each text."""
     general: tuple[float, ...]
     """Weight of each text before `switch_at`."""

@@ -35,7 +35,7 @@ class SoftLabels(Recipe):
     activity: ClassVar[Activity] = "forward passes"
 
     teacher: ModelRecipe
-    examples: tuple[Example, ...]
+    examples: Sequence[Example]
     prefix: str
     max_source_tokens: int
     max_target_tokens: int
@@ -71,7 +71,7 @@ class SoftLabels(Recipe):
     def read(self, folder: Path) -> SoftTargets:
         return SoftTargets(**load_file(folder / "soft_labels.safetensors"))
 
-    def _data(self, context: BuildContext) -> tuple[Encoded, ...]:
+    def _data(self, context: BuildContext) -> Sequence[Encoded]:
         folder = self.teacher.tokenizer_folder(context.cache, self.max_source_tokens, self.max_target_tokens)
         return encode(folder, self.examples, self.prefix, self.max_source_tokens, self.max_target_tokens)
 

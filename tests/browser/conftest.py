@@ -3,8 +3,9 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,12 @@ class Opened:
 
     def number(self, name: str, value: float) -> None:
         """Type into a field, and wait until the page has been drawn anew."""
-        self.page.fill(f"#{name}", f"{value!r}")
+        self.numbers({name: value})
+
+    def numbers(self, values: dict[str, float]) -> None:
+        """Type into fields, and wait until the page has been drawn anew."""
+        for name, value in values.items():
+            self.page.fill(f"#{name}", f"{value!r}")
         self.drawn()
 
     def drawn(self) -> None:
@@ -59,22 +65,29 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
+@contextmanager
+def open_page(chromium: Any, path: Path, width: int = 1280, **settings: Any) -> Iterator[Opened]:
+    context = chromium.new_context(viewport={"width": width, "height": 800}, locale="en-US", **settings)
+    shown = Opened(context.new_page())
+    shown.page.on("console", lambda message: shown.said.append(message.text))
+    shown.page.on("pageerror", lambda error: shown.said.append(str(error)))
+    context.on("request", lambda request: shown.requests.append(request.url))
+    try:
+        shown.page.goto(path.as_uri())
+        shown.drawn()
+        yield shown
+    finally:
+        context.close()
+
+
 @pytest.fixture
 def opened(chromium: Any) -> Open:
     """`with opened(PATH, width=, **context) as shown`: the page at that path, drawn."""
+    return partial(open_page, chromium)
 
-    @contextmanager
-    def open_page(path: Path, width: int = 1280, **settings: Any) -> Iterator[Opened]:
-        context = chromium.new_context(viewport={"width": width, "height": 800}, locale="en-US", **settings)
-        shown = Opened(context.new_page())
-        shown.page.on("console", lambda message: shown.said.append(message.text))
-        shown.page.on("pageerror", lambda error: shown.said.append(str(error)))
-        context.on("request", lambda request: shown.requests.append(request.url))
-        try:
-            shown.page.goto(path.as_uri())
-            shown.drawn()
-            yield shown
-        finally:
-            context.close()
 
-    return open_page
+@pytest.fixture(scope="module")
+def kept_open(chromium: Any) -> Iterator[Callable[[Path], Opened]]:
+    """`kept_open(PATH)`: the page at that path, opened once. A test of it sets every field that it depends on."""
+    with ExitStack() as pages:
+        yield cache(lambda path: pages.enter_context(open_page(chromium, path)))

@@ -31,7 +31,7 @@ def _cells(shown: Any) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("device", [3.6, 14.4, 0.9])
-def test_the_decision_map_follows_the_price_of_the_device_and_says_what_python_says(studied: Path, opened: Any, device: float) -> None:
+def test_the_decision_map_follows_the_price_of_the_device_and_says_what_python_says(studied: Path, kept_open: Any, device: float) -> None:
     found = table.read(studied.parent)
     (field,) = report.fields(found)
     asked = repricing.asked(found)
@@ -42,12 +42,12 @@ def test_the_decision_map_follows_the_price_of_the_device_and_says_what_python_s
     winners = sorted({one.best.name for row in verdicts for one in row if one.best and len(one.candidates) > 1})
     letters = dict(zip(winners, "ABC", strict=False))
     expected = [[decision_map.cell(one, letters) for one in row] for row in reversed(verdicts)]
-    with opened(studied) as shown:
-        shown.number("price-device_hour", device)
-        assert [row[1:] for row in _cells(shown)] == expected
-        key = shown.page.locator("#map-table .legend li").all_inner_texts()
-        assert ["".join(text.split()) for text in key] == [f"{letters[name]}{name}" for name in winners]
-        assert shown.said == []
+    shown = kept_open(studied)
+    shown.number("price-device_hour", device)
+    assert [row[1:] for row in _cells(shown)] == expected
+    key = shown.page.locator("#map-table .legend li").all_inner_texts()
+    assert ["".join(text.split()) for text in key] == [f"{letters[name]}{name}" for name in winners]
+    assert shown.said == []
 
 
 def test_the_field_of_the_chosen_budget_and_label_is_framed_and_fields_without_a_clear_winner_have_a_question_mark(

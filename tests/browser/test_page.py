@@ -111,29 +111,28 @@ def test_a_page_asks_for_nothing_and_says_nothing_in_the_console(name: str, open
         assert shown.said == []
 
 
-def test_the_policy_stops_a_request_that_a_script_would_make(studied: Path, opened: Any) -> None:
-    with opened(studied) as shown:
-        stopped = """() => new Promise((done) => {
-            document.addEventListener("securitypolicyviolation", (event) => done(event.effectiveDirective));
-            fetch("https://example.org/").catch(() => {});
-        })"""
-        assert shown.page.evaluate(stopped) == "connect-src"
+def test_the_policy_stops_a_request_that_a_script_would_make(studied: Path, kept_open: Any) -> None:
+    shown = kept_open(studied)
+    stopped = """() => new Promise((done) => {
+        document.addEventListener("securitypolicyviolation", (event) => done(event.effectiveDirective));
+        fetch("https://example.org/").catch(() => {});
+    })"""
+    assert shown.page.evaluate(stopped) == "connect-src"
 
 
 @pytest.mark.parametrize(("label", "device"), PRICES)
 def test_sliders_move_the_dollars_of_every_line_to_what_the_leaderboard_says_at_these_prices(
-    studied: Path, opened: Any, label: float, device: float
+    studied: Path, kept_open: Any, label: float, device: float
 ) -> None:
     found = table.read(studied.parent)
     quotes = repricing.asked(found).changed({"": label}, device_hour_usd=device)
     priced = repricing.reprice(found, quotes)
     lines = [(one.budget_usd, line) for one in leaderboard.boards(priced, leaderboard.metrics(priced)) for line in one.settings]
-    with opened(studied) as shown:
-        shown.number("price-label", label)
-        shown.number("price-device_hour", device)
-        names, budgets = shown.column("leaderboard-table", "strategy"), shown.column("leaderboard-table", "budget")
-        there = dict(zip(zip(names, budgets, strict=True), shown.column("leaderboard-table", "spent"), strict=True))
-        assert there == {(line.name, f"{budget:g}"): dollars(line.facts["usd spent"]) for budget, line in lines}
+    shown = kept_open(studied)
+    shown.numbers({"price-label": label, "price-device_hour": device})
+    names, budgets = shown.column("leaderboard-table", "strategy"), shown.column("leaderboard-table", "budget")
+    there = dict(zip(zip(names, budgets, strict=True), shown.column("leaderboard-table", "spent"), strict=True))
+    assert there == {(line.name, f"{budget:g}"): dollars(line.facts["usd spent"]) for budget, line in lines}
 
 
 @pytest.mark.parametrize(
@@ -146,27 +145,25 @@ def test_sliders_move_the_dollars_of_every_line_to_what_the_leaderboard_says_at_
     ],
 )
 def test_the_best_at_a_budget_is_what_python_says_with_the_same_interval_and_p_value(
-    opened: Any, name: str, budget: float, label: float, device: float, request: pytest.FixtureRequest
+    kept_open: Any, name: str, budget: float, label: float, device: float, request: pytest.FixtureRequest
 ) -> None:
     path = request.getfixturevalue(name)
     found = table.read(path.parent)
     quotes = repricing.asked(found).changed({"": label}, device_hour_usd=device)
     (field,) = report.fields(found)
     known = decision.verdict(field, budget, quotes)
-    with opened(path) as shown:
-        page = shown.page.evaluate(
-            """([label, budget, device]) => {
-                const data = JSON.parse(document.getElementById("payload").textContent), task = data.tasks[0];
-                const found = pricing.ranked(task, budget, {...data.prices, label, device_hour: device});
-                return found.map((one) => [one.name, pricing.estimate(one, task), one.dollars, one.amount("label"), one.behind ?? null]);
-            }""",
-            [label, budget, device],
-        )
-        if name == "studied":
-            shown.number("price-label", label)
-        shown.number("price-device_hour", device)
-        shown.number("budget", budget)
-        said = shown.page.inner_text("#verdict")
+    shown = kept_open(path)
+    page = shown.page.evaluate(
+        """([label, budget, device]) => {
+            const data = JSON.parse(document.getElementById("payload").textContent), task = data.tasks[0];
+            const found = pricing.ranked(task, budget, {...data.prices, label, device_hour: device});
+            return found.map((one) => [one.name, pricing.estimate(one, task), one.dollars, one.amount("label"), one.behind ?? null]);
+        }""",
+        [label, budget, device],
+    )
+    of_labels = {"price-label": label} if name == "studied" else {}
+    shown.numbers({**of_labels, "price-device_hour": device, "budget": budget})
+    said = shown.page.inner_text("#verdict")
     assert [row[0] for row in page] == [mixture.name for mixture in known.candidates]
     for (_, score, usd, labels, _), mixture in zip(page, known.candidates, strict=True):
         reached = field.reached(mixture)
@@ -231,22 +228,22 @@ def test_the_leaderboard_can_be_narrowed_to_one_budget(studied: Path, opened: An
         assert sorted(row.split("\t")[1] for row in rows.all_inner_texts()) == ["40", "40"]
 
 
-def test_predictions_of_every_arm_can_be_read_beside_source_and_reference(studied: Path, opened: Any) -> None:
-    with opened(studied) as shown:
-        assert shown.page.locator("#arm option").count() == 18
-        heads = shown.page.locator("#cards h3").all_inner_texts()
-        assert heads == ["worst"] * 3 + ["median"] * 3 + ["best"] * 3
-        before = shown.page.inner_text("#cards")
-        assert "def f(): ..." in before
-        assert "Return it." in before
-        shown.page.select_option("#arm", index=5)
-        assert shown.page.inner_text("#cards") != before
+def test_predictions_of_every_arm_can_be_read_beside_source_and_reference(studied: Path, kept_open: Any) -> None:
+    shown = kept_open(studied)
+    assert shown.page.locator("#arm option").count() == 18
+    heads = shown.page.locator("#cards h3").all_inner_texts()
+    assert heads == ["worst"] * 3 + ["median"] * 3 + ["best"] * 3
+    before = shown.page.inner_text("#cards")
+    assert "def f(): ..." in before
+    assert "Return it." in before
+    shown.page.select_option("#arm", index=5)
+    assert shown.page.inner_text("#cards") != before
 
 
-def test_an_arm_without_a_score_is_listed_with_its_reason(studied: Path, opened: Any) -> None:
-    with opened(studied) as shown:
-        assert shown.column("without-score-table", "why") == ["killed by SIGKILL"]
-        assert "18 done, 1 failed" in shown.page.inner_text("#without-score-text")
+def test_an_arm_without_a_score_is_listed_with_its_reason(studied: Path, kept_open: Any) -> None:
+    shown = kept_open(studied)
+    assert shown.column("without-score-table", "why") == ["killed by SIGKILL"]
+    assert "18 done, 1 failed" in shown.page.inner_text("#without-score-text")
 
 
 @pytest.mark.parametrize("name", ["studied", "hostile"])

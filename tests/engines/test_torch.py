@@ -25,8 +25,8 @@ FAMILIES = ("t5", "t5_v1_1", "mt5", "bart", "pegasus", "llama")
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return tmp_path_factory.mktemp("cache")
+def cache(new_cache):
+    return new_cache()
 
 
 @pytest.fixture(params=FAMILIES)

@@ -67,6 +67,28 @@ def foreseen(cache: Path, results: Path | None = None) -> dict[Arm, Forecast]:
     return dict(forecasts(ready, DryStore(cache, no_progress), no_progress, reuse=bool(results)))
 
 
+WITHOUT_ARMS = """
+import os, sys
+from bench.executors.local import Local
+
+def run(self, commands, logs, ended):
+    print(len(commands), sorted({"torch", "transformers", "pandas", "pyarrow"} & sys.modules.keys()), flush=True)
+    os._exit(0)
+
+Local.run = run
+from bench.cli import main
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="work is forked on Linux alone")
+def test_the_process_that_starts_arms_has_imported_no_large_library(cache: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", WITHOUT_ARMS, "run", SUITE, "--results", str(tmp_path), "--cache", str(cache)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "8 []"
+
+
 def test_every_arm_is_done_and_none_spent_more_than_its_budget(smoke: Path) -> None:
     found = records(smoke)
     assert len(found) == 8

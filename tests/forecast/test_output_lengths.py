@@ -34,7 +34,7 @@ def labels(words: int) -> tuple[Example, ...]:
 
 
 def ratio(recipe: Recipe, labels: tuple[Example, ...], context: BuildContext, generated: frozenset[str] = frozenset()) -> float:
-    expected = recipe.expected_flops(OutputLengths(labels=labels, generated_sources=generated), context)
+    expected = recipe.expected_flops(OutputLengths(labels=labels, generated_ids=generated), context)
     return 1.0 if expected is None else expected / recipe.forecast_flops(context)
 
 
@@ -75,7 +75,7 @@ def test_what_is_learnt_from_a_model_is_as_long_as_labels_are_and_bought_labels_
     teacher, student = (work.recipe for work in forecast.works if isinstance(work.recipe, Finetuned))
     assert teacher.key not in shares
     assert shares[student.key] < 1
-    said = ratio(student, labels(2), context, frozenset(example.source for example in student.examples))
+    said = ratio(student, labels(2), context, frozenset(example.id for example in student.examples))
     short = replace(student, examples=tuple(replace(one, target=labels(2)[i % 50].target) for i, one in enumerate(student.examples)))
     assert said == pytest.approx(short.forecast_flops(context) / student.forecast_flops(context))
     assert ratio(student, labels(2), context) == 1
@@ -84,9 +84,9 @@ def test_what_is_learnt_from_a_model_is_as_long_as_labels_are_and_bought_labels_
 def test_soft_labels_of_outputs_take_as_much_as_outputs_of_the_expected_length(arms: Planned, cache: Path) -> None:
     context = DryStore(cache, no_progress).context
     (forecast,) = arms.values()
-    generated = frozenset(example.source for example in outputs(arms).examples)
+    generated = frozenset(example.id for example in outputs(arms).examples)
     soft = [work.recipe for work in forecast.works if isinstance(work.recipe, SoftLabels)]
-    (pooled,) = [recipe for recipe in soft if any(example.source in generated for example in recipe.examples)]
+    (pooled,) = [recipe for recipe in soft if any(example.id in generated for example in recipe.examples)]
     short = replace(pooled, examples=tuple(replace(one, target=labels(2)[i % 50].target) for i, one in enumerate(pooled.examples)))
     assert ratio(pooled, labels(2), context, generated) == pytest.approx(short.forecast_flops(context) / pooled.forecast_flops(context))
     assert ratio(pooled, labels(2), context) == 1

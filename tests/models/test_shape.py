@@ -13,8 +13,8 @@ TINY = {"el": 2, "dl": 1, "dm": 16, "ff": 24, "nh": 2, "vocabulary": 512}
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return tmp_path_factory.mktemp("cache")
+def cache(new_cache):
+    return new_cache()
 
 
 def logits(model):
@@ -91,17 +91,17 @@ def test_common_words_of_docstrings_are_single_tokens(cache):
     assert tokenizer.tokenize("Return the number of objects") == ["Return", "Ġthe", "Ġnumber", "Ġof", "Ġobjects"]
 
 
-def test_more_tokens_than_the_docstrings_hold_are_refused(tmp_path):
+def test_more_tokens_than_the_docstrings_hold_are_refused(new_cache):
     with pytest.raises(CheckpointError, match=r"1000000 tokens .*docstrings .* \d{5}$"):
-        from_docstrings("t5", 1_000_000, tmp_path)
+        from_docstrings("t5", 1_000_000, new_cache())
 
 
 def test_a_tokenizer_of_own_text_holds_no_more_than_the_text():
     assert len(learnt("bart", 4096, ["one and one"])) < 300
 
 
-def test_the_same_settings_make_the_same_files(tmp_path):
-    one, other = (Shaped(**TINY).folder(tmp_path / name) for name in ("one", "other"))
+def test_the_same_settings_make_the_same_files(new_cache):
+    one, other = (Shaped(**TINY).folder(new_cache()) for _ in range(2))
     for name in ("model.safetensors", "tokenizer.json", "config.json"):
         assert (one / name).read_bytes() == (other / name).read_bytes()
 
@@ -116,9 +116,9 @@ def test_two_spellings_of_one_shape_are_one_folder(cache):
     assert Shaped(**tiny, dl=4, kv=64).folder(cache) == Shaped(**tiny, el=4).folder(cache)
 
 
-def test_the_global_generator_is_left_alone(tmp_path):
+def test_the_global_generator_is_left_alone(new_cache):
     state = torch.get_rng_state()
-    Shaped(**TINY).folder(tmp_path)
+    Shaped(**TINY).folder(new_cache())
     assert torch.equal(state, torch.get_rng_state())
 
 

@@ -15,9 +15,12 @@ from bench.execution.job import ArmJob
 from bench.execution.purse import Purse
 from bench.execution.store import DryStore, Store
 from bench.forecast.arm import forecast
+from bench.strategies import _steps
 from bench.suite import arms, suite_file
 from bench.suite.arms import Arm
 from bench.suite.suite_file import Suite
+from bench.system import sequences
+from bench.system.sequences import collect
 from bench.training.checkpoints import load
 from bench.training.finetuned import Finetuned
 from bench.training.recipes import ModelRecipe, Pretrained, Shrunk
@@ -94,6 +97,27 @@ def arm(folder: Path, tried: str, **changes: object) -> tuple[Suite, Arm]:
 def run(loaded: Suite, planned: Arm, store: Store, splits: Splits = SPLITS) -> tuple[Outcome, Purse]:
     purse = Purse(planned.budget_usd)
     return planned.cell.strategy.run(ArmJob(loaded, planned, splits, purse, store)), purse
+
+
+@pytest.mark.parametrize("tried", [*TAUGHT_ON_THE_POOL, "continue_pretraining"])
+@pytest.mark.parametrize("speed", ["5e+6", "2e+6"], ids=["all of it", "some of it"])
+def test_a_pool_on_the_disk_gives_the_same_student_for_the_same_money(
+    tried: str, speed: str, store: Store, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_steps, "CHUNK", 8)
+    planned = arm(tmp_path, tried, speed=speed)
+    expected = [(outcome.student.key, purse.spent_usd) for outcome, purse in (run(*planned, made) for made in (store, dry(cache)))]
+    monkeypatch.setattr(sequences, "IN_MEMORY", 0)
+    on_disk = replace(SPLITS, unlabelled=collect(POOL))
+    made_again = Store(tmp_path / "again", cache, "cpu", {}, no_progress)
+    found = [run(*planned, made, on_disk) for made in (made_again, dry(cache))]
+    assert [(outcome.student.key, purse.spent_usd) for outcome, purse in found] == expected
+    if tried in TAUGHT_ON_THE_POOL:
+        assert not any(isinstance(outcome.student.examples, tuple) for outcome, _ in found)  # type: ignore[attr-defined]
+
+
+def dry(cache: Path) -> DryStore:
+    return DryStore(cache, no_progress)
 
 
 def test_every_strategy_has_its_tests() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from functools import partial
 from pathlib import Path
 
@@ -111,6 +113,24 @@ def test_work_that_fails_in_a_child_is_done_again_here(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no"):
         processes.in_child(partial(fail, tmp_path / "tried"))
     assert (tmp_path / "tried").read_text().split() == ["tried"] * 2
+
+
+@forks
+def test_work_in_a_child_is_interrupted_with_its_parent_and_cleans_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def work() -> None:
+        try:
+            os.kill(os.getppid(), signal.SIGINT)
+            time.sleep(600)
+        finally:
+            leave(tmp_path / "left")
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the tests run with SIGINT ignored
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            processes.in_child(work)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert int((tmp_path / "left").read_text()) != os.getpid()
 
 
 def test_where_nothing_is_forked_the_work_of_a_child_is_done_here(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,6 +115,18 @@ def test_fifteen_thousand_rows_of_which_500_are_labelled(tmp_path):
     assert 25 < len(splits.test) < 80
 
 
+def test_a_large_pool_stays_on_the_disk_and_is_the_same(tmp_path, monkeypatch):
+    write("train.csv", ROWS)
+    settings = {"pool_fraction": 0.2, "pool_examples": 90}
+    expected = read(tmp_path, **settings)
+    monkeypatch.setattr("bench.system.sequences.IN_MEMORY", 1000)
+    found = read(tmp_path, **settings)
+    assert isinstance(expected.unlabelled, tuple)
+    assert not isinstance(found.unlabelled, tuple)
+    assert (tuple(found.unlabelled), found.fingerprint, found.notes) == (expected.unlabelled, expected.fingerprint, expected.notes)
+    assert (found.train, found.dev, found.test) == (expected.train, expected.dev, expected.test)
+
+
 BAD = {
     "missing": (None, {}, r"train.csv: .*no such file .* start .*"),
     "empty": (b"", {}, "train.csv: the file is empty"),

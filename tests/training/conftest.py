@@ -84,8 +84,8 @@ class Shop:
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory) -> Path:
-    return tmp_path_factory.mktemp("cache")
+def cache(new_cache) -> Path:
+    return new_cache()
 
 
 @pytest.fixture

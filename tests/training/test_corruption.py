@@ -58,8 +58,8 @@ DOCUMENTS = tuple(
 
 
 @pytest.fixture(scope="module")
-def shapes(tmp_path_factory: pytest.TempPathFactory):
-    cache = tmp_path_factory.mktemp("cache")
+def shapes(new_cache):
+    cache = new_cache()
     return lambda family: Shaped(family=family, el=1, dl=1, dm=16, ff=16, kv=8, nh=2, vocabulary=600).folder(cache)
 
 

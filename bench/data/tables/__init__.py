@@ -14,8 +14,9 @@ remarks     warnings about labels
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
+from itertools import repeat
 from typing import NamedTuple
 
 from bench.data.rows import Row
@@ -29,6 +30,7 @@ from bench.data.tables.remarks import remarks
 from bench.data.tables.settings import Format, TableSettings
 from bench.data.tables.table import Table
 from bench.errors import DataError
+from bench.system.sequences import collect
 
 __all__ = ["ColumnName", "Columns", "Format", "Table", "TableSettings", "label_remarks", "read", "read_rows", "texts"]
 
@@ -44,14 +46,14 @@ class Columns(NamedTuple):
 def read(file: str, settings: TableSettings, field: str | None = None, wanted: Collection[str] | None = None) -> Table:
     """Read a file. `~` is the home folder, and `.gz` is unpacked. `field` is the path of the rows in a JSON value. `wanted` holds the
     columns that will be requested; None means any. Raises DataError, which names the file and where possible the line."""
-    data = load(file)
-    kind = format_of(file, data, settings.format)
+    raw = load(file)
+    kind = format_of(file, raw, settings.format)
     if field is not None and kind != "json":
         raise DataError(f"{file}: `field` names a list in a JSON value, but the format is {kind}; set `format: json` or leave it out")
     if kind in ("parquet", "arrow"):
-        table = read_parquet(file, data) if kind == "parquet" else read_arrow(file, data)
+        table = read_parquet(file, raw) if kind == "parquet" else read_arrow(file, raw)
     else:
-        text, notes = decode(file, data, settings)
+        text, notes = decode(file, raw, settings)
         if kind == "jsonl":
             table = read_json_lines(file, text)
         elif kind == "json":
@@ -64,7 +66,7 @@ def read(file: str, settings: TableSettings, field: str | None = None, wanted: C
     return table
 
 
-def read_rows(file: str, settings: TableSettings, columns: Columns, field: str | None = None) -> tuple[list[Row], tuple[str, ...]]:
+def read_rows(file: str, settings: TableSettings, columns: Columns, field: str | None = None) -> tuple[Sequence[Row], tuple[str, ...]]:
     """Return the rows of a file, and notes about them. Cells are literal text: 'NA' and 'null' are words. Raises DataError with a line for
     each column that cannot be read."""
     names = [name for name in dict.fromkeys(columns) if name is not None]
@@ -77,16 +79,16 @@ def read_rows(file: str, settings: TableSettings, columns: Columns, field: str |
             faults.append(str(e))
     if faults:
         raise DataError("\n".join(dict.fromkeys(faults)))
-    ids = cells[columns.id] if columns.id else [None] * table.rows
+    ids = cells[columns.id] if columns.id else repeat(None, table.rows)
     place = f"{file}, {table.unit} "
-    rows = [
+    rows = collect(
         Row(where=f"{place}{number}", source=source or "", target=target, id=None if columns.id is None else mark or "")
         for number, source, target, mark in zip(table.numbers, cells[columns.source], cells[columns.target], ids, strict=True)
-    ]
+    )
     return rows, (*table.notes, *label_remarks(table, columns.target, cells[columns.target]))
 
 
-def label_remarks(table: Table, name: ColumnName, labels: list[str | None]) -> tuple[str, ...]:
+def label_remarks(table: Table, name: ColumnName, labels: Sequence[str | None]) -> tuple[str, ...]:
     """Return warnings about a column of labels, a sentence each."""
     if len(parts(name)) > 1:
         return ()

@@ -3,40 +3,45 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from bench.data.tables.content import RawFile
 from bench.data.tables.table import Table
 from bench.errors import DataError
 from bench.system.one_line import first_line
+from bench.system.sequences import collect
+
+ROWS_AT_ONCE = 10_000
+"""Rows of an Arrow file that are read at once."""
 
 
-def read_parquet(file: str, data: bytes) -> Table:
+def read_parquet(file: str, raw: RawFile) -> Table:
     """Read the schema of a Parquet file. Each column is read on request. Raises DataError."""
     import pyarrow as pa
     import pyarrow.parquet as parquet
 
     try:
-        opened = parquet.ParquetFile(pa.BufferReader(data))
+        opened = parquet.ParquetFile(raw.path)
         schema, rows = opened.schema_arrow, opened.metadata.num_rows
     except (pa.ArrowException, OSError) as e:
         raise DataError(f"{file}: not readable as Parquet: {first_line(e)}") from e
-    return _table(file, "Parquet", schema, rows, lambda name: opened.read(columns=[name])[name])
+    return _table(file, "Parquet", schema, rows, lambda name: (batch[name] for batch in opened.iter_batches(columns=[name])))
 
 
-def read_arrow(file: str, data: bytes) -> Table:
+def read_arrow(file: str, raw: RawFile) -> Table:
     """Read an Arrow file or stream, such as `datasets` and Feather write. Raises DataError."""
     import pyarrow as pa
 
     try:
-        opened = pa.ipc.open_file if data.startswith(b"ARROW1") else pa.ipc.open_stream
-        table = opened(pa.BufferReader(data)).read_all()
+        opened = pa.ipc.open_file if raw.head.startswith(b"ARROW1") else pa.ipc.open_stream
+        table = opened(pa.memory_map(str(raw.path))).read_all()
     except (pa.ArrowException, OSError) as e:
         raise DataError(f"{file}: not readable as Arrow: {first_line(e)}") from e
-    return _table(file, "Arrow", table.schema, table.num_rows, lambda name: table[name])
+    return _table(file, "Arrow", table.schema, table.num_rows, lambda name: (batch[name] for batch in table.to_batches(ROWS_AT_ONCE)))
 
 
-def _table(file: str, kind: str, schema: Any, rows: int, column: Any) -> Table:
+def _table(file: str, kind: str, schema: Any, rows: int, batches: Callable[[str], Iterator[Any]]) -> Table:
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
         features = {name: feature for name, feature in features.items() if "ClassLabel" in json.dumps(feature)}
@@ -47,12 +52,11 @@ def _table(file: str, kind: str, schema: Any, rows: int, column: Any) -> Table:
         import pyarrow as pa
 
         try:
-            found = _plain(column(name))
+            return collect(_named(value, features.get(name)) for batch in batches(name) for value in _plain(batch))
         except pa.ArrowException as e:
             raise DataError(f"{file}: column '{name}' holds {schema.field(name).type}, not text") from e
         except UnicodeDecodeError as e:
             raise DataError(f"{file}: column '{name}' holds text that is not UTF-8 (byte 0x{e.object[e.start]:02x})") from e
-        return [_named(value, features[name]) for value in found] if name in features else found
 
     return Table(file=file, kind=kind, names=schema.names, numbers=range(1, rows + 1), unit="row", values=values)
 

@@ -16,6 +16,7 @@ from bench.data.rows import need_columns, text_of
 from bench.data.tables.settings import JOINED_BY
 from bench.data.tables.table import Table
 from bench.errors import DataError
+from bench.system.sequences import Collector, collect
 
 ColumnName = str | tuple[str, ...]
 """A name, or several names whose texts are joined."""
@@ -44,37 +45,38 @@ def raw_values(table: Table, name: str) -> Sequence[Any]:
     values = table.values(root)
     if not steps:
         return values
-    found = []
+    found = Collector[Any]()
     for row, value in enumerate(values):
         try:
-            found.append(_walk(value, steps))
+            found.add(_walk(value, steps))
         except TypeError as e:
             raise DataError(f"{table.where(row)}: there is no '{name}': {e}") from e
-    return found
+    return found.finish()
 
 
-def texts(table: Table, name: ColumnName, joined_by: str | None = None) -> list[str | None]:
+def texts(table: Table, name: ColumnName, joined_by: str | None = None) -> Sequence[str | None]:
     """Return one text per row, or None where a row has none. Raises DataError where values are not text."""
     joined_by = JOINED_BY if joined_by is None else joined_by
-    columns = []
-    for part in parts(name):
-        values, found = raw_values(table, part), list[str | None]()
-        try:
-            for value in values:
-                if type(value) is str and value.isascii():
-                    found.append(value)
-                elif isinstance(value, _Elements):
-                    found.append(_joined([text_of(inner) for inner in value], joined_by))
-                else:
-                    found.append(text_of(value))
-        except TypeError as e:
-            fault = values[len(found)]
-            remedy = f"; name a part of it, such as {_parts_of(part, fault)}" if isinstance(fault, list | dict) and fault else ""
-            raise DataError(f"{table.where(len(found))}: column '{part}' {e}{remedy}") from e
-        columns.append(found)
+    columns = [_cells(table, part, joined_by) for part in parts(name)]
     if len(columns) == 1:
         return columns[0]
-    return [_joined(cells, joined_by) for cells in zip(*columns, strict=True)]
+    return collect(_joined(cells, joined_by) for cells in zip(*columns, strict=True))
+
+
+def _cells(table: Table, part: str, joined_by: str) -> Sequence[str | None]:
+    values, found = raw_values(table, part), Collector[str | None]()
+    for row, value in enumerate(values):
+        try:
+            if type(value) is str and value.isascii():
+                found.add(value)
+            elif isinstance(value, _Elements):
+                found.add(_joined([text_of(inner) for inner in value], joined_by))
+            else:
+                found.add(text_of(value))
+        except TypeError as e:
+            remedy = f"; name a part of it, such as {_parts_of(part, value)}" if isinstance(value, list | dict) and value else ""
+            raise DataError(f"{table.where(row)}: column '{part}' {e}{remedy}") from e
+    return found.finish()
 
 
 class _Elements(list[Any]):

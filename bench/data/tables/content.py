@@ -5,12 +5,17 @@ from __future__ import annotations
 import gzip
 import io
 import re
+import shutil
+import tempfile
 import zipfile
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from bench.data.tables.settings import SUFFIXES, Format
 from bench.errors import DataError
+from bench.system.files import OpenFile
 from bench.system.home import expanded
 
 _BINARY: tuple[tuple[bytes, str, str], ...] = (
@@ -37,30 +42,71 @@ _BINARY: tuple[tuple[bytes, str, str], ...] = (
 )
 """(pattern at the start of the bytes, what the file is, what to do)."""
 
+HEAD = 512
+"""Bytes by which a file is recognised."""
+
 _SAVE_SHEET = "save the sheet as CSV, in UTF-8"
 _READABLE: tuple[tuple[bytes, Format], ...] = ((b"PAR1", "parquet"), (b"ARROW1\0\0", "arrow"), (b"\xff\xff\xff\xff", "arrow"))
 
 
-def load(file: str) -> bytes:
-    """Return the bytes of a file, with `.gz` unpacked. `~` is the home folder. Raises DataError."""
+@dataclass(frozen=True, kw_only=True)
+class RawFile:
+    """The bytes of a file, which are read from the disk each time. `.gz` is unpacked once, into a temporary file."""
+
+    path: Path
+    head: bytes
+    """The first bytes."""
+    unpacked: OpenFile | None = None
+    """The temporary file at `path`, which is removed when it is closed."""
+
+    def open(self) -> BinaryIO:
+        """Return a new stream at the start."""
+        return self.path.open("rb")
+
+    def read(self) -> bytes:
+        """Return all bytes."""
+        return self.path.read_bytes()
+
+    def ends_with(self, end: bytes) -> bool:
+        """Return whether the file ends with these bytes."""
+        with self.open() as stream:
+            stream.seek(max(0, stream.seek(0, io.SEEK_END) - len(end)))
+            return stream.read() == end
+
+
+def load(file: str) -> RawFile:
+    """Find a file, and refuse what is no table. `~` is the home folder. Raises DataError."""
     path = expanded(file)
     try:
         if path.is_dir():
             raise DataError(f"{file}: {_folder(path)}")
-        data = path.read_bytes()
-        data = gzip.decompress(data) if path.suffix.lower() == ".gz" else data
+        raw = _opened(path)
     except FileNotFoundError:
         raise DataError(f"{file}: no such file (relative paths start at {Path.cwd()})") from None
     except (OSError, EOFError, ValueError, zlib.error) as e:
         raise DataError(f"{file}: cannot be read: {getattr(e, 'strerror', None) or e}") from e
-    if not data.strip():
-        raise DataError(f"{file}: the file is empty")
-    other = next(((what, remedy) for pattern, what, remedy in _BINARY if re.match(pattern, data[:512])), None)
-    if other is None and data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        other = _zip(data)
+    if not raw.head.strip():
+        with raw.open() as stream:
+            if not any(map(bytes.strip, stream)):
+                raise DataError(f"{file}: the file is empty")
+    other = next(((what, remedy) for pattern, what, remedy in _BINARY if re.match(pattern, raw.head)), None)
+    if other is None and raw.head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        other = _zip(raw.path)
     if other:
         raise DataError(f"{file}: holds {other[0]}; {other[1].format(file=file)}")
-    return data
+    return raw
+
+
+def _opened(path: Path) -> RawFile:
+    unpacked = None
+    if path.suffix.lower() == ".gz":
+        unpacked = OpenFile(tempfile.NamedTemporaryFile())  # noqa: SIM115 - see OpenFile
+        with gzip.open(path) as packed:
+            shutil.copyfileobj(packed, unpacked.file)
+        unpacked.file.flush()
+        path = Path(unpacked.file.name)
+    with path.open("rb") as stream:
+        return RawFile(path=path, head=stream.read(HEAD), unpacked=unpacked)
 
 
 def suffix_of(file: str) -> str:
@@ -68,14 +114,14 @@ def suffix_of(file: str) -> str:
     return Path(re.sub(r"(?i)\.gz$", "", file)).suffix.lower()
 
 
-def binary_format(data: bytes) -> Format | None:
+def binary_format(raw: RawFile) -> Format | None:
     """Return 'parquet' or 'arrow' where the bytes have that signature."""
-    return next((name for magic, name in _READABLE if data.startswith(magic) and (name == "arrow" or data.endswith(magic))), None)
+    return next((name for magic, name in _READABLE if raw.head.startswith(magic) and (name == "arrow" or raw.ends_with(magic))), None)
 
 
-def format_of(file: str, data: bytes, given: Format | None) -> Format:
+def format_of(file: str, raw: RawFile, given: Format | None) -> Format:
     """Return the requested format, or else the format of the suffix. Raises DataError where the bytes have another one."""
-    found = binary_format(data)
+    found = binary_format(raw)
     suffix = suffix_of(file)
     if given is None and suffix not in SUFFIXES:
         remedy = f"rename the file, or set `format`{f' to {found}' if found else ''} in the task"
@@ -86,9 +132,9 @@ def format_of(file: str, data: bytes, given: Format | None) -> Format:
     return taken
 
 
-def _zip(data: bytes) -> tuple[str, str]:
+def _zip(path: Path) -> tuple[str, str]:
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
             kind = archive.read("mimetype") if "mimetype" in names else b""
     except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError):

@@ -6,22 +6,23 @@ pandas fills short rows with blanks. pyarrow reads an unclosed quote to the end 
 from __future__ import annotations
 
 import csv
-import io
 import re
+from array import array
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
+from bench.data.tables.decoding import Text
 from bench.data.tables.header import why_data
 from bench.data.tables.settings import DELIMITERS, TableSettings
 from bench.data.tables.table import Table
 from bench.errors import DataError
+from bench.system.sequences import Collector
 
 _EXCEL_SEPARATOR = re.compile(r'"?sep=([^"\r\n])"?', re.IGNORECASE)
 _LINE_END = re.compile(r"\r\n|\r|\n")
-_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _NO_QUOTES = "set `quotes: none` where quotation marks are only characters"
 
 
@@ -40,32 +41,22 @@ class Layout(NamedTuple):
         return csv.reader(lines, delimiter=self.delimiter, strict=True, quoting=csv.QUOTE_MINIMAL if self.quotes else csv.QUOTE_NONE)
 
 
-def all_lines(text: str) -> Iterator[str]:
-    """Return the lines of a text with their ends, for a reader of the whole text. It copies the text first."""
-    return io.StringIO(text, newline="")
-
-
-def first_lines(text: str) -> Iterator[str]:
-    """Yield the same lines one by one, without a copy of the text, for a reader that stops early."""
-    return (found[0] for found in _LINE.finditer(text))
-
-
-def layout(text: str, usual: str, settings: TableSettings) -> Layout:
+def layout(text: Text, usual: str, settings: TableSettings) -> Layout:
     """Return the layout of a file. The delimiter comes from the settings, else from a first line such as `sep=;`, which Excel obeys, else
     it is `usual`."""
     skipped = settings.skip_lines or 0
-    separator = _EXCEL_SEPARATOR.fullmatch(next(islice(first_lines(text), skipped, None), "").rstrip("\r\n"))
+    separator = _EXCEL_SEPARATOR.fullmatch(next(islice(text.lines(), skipped, None), "").rstrip("\r\n"))
     delimiter = settings.delimiter or (separator[1] if separator else usual)
     return Layout(skipped + bool(separator), delimiter, settings.quotes != "none")
 
 
-def read_delimited(file: str, text: str, usual: str, settings: TableSettings, wanted: Collection[str] | None = None) -> Table:
+def read_delimited(file: str, text: Text, usual: str, settings: TableSettings, wanted: Collection[str] | None = None) -> Table:
     """Read all rows. Each row must have as many fields as the header. Blank lines are not rows.
 
     `usual` is the delimiter where neither the settings nor the file names one. `wanted` holds the columns to keep; None keeps all. Raises
     DataError with the line where rows do not fit, or where a quoted field looks like several rows.
     """
-    csv.field_size_limit(max(csv.field_size_limit(), len(text)))
+    csv.field_size_limit(2**31 - 1)
     how = layout(text, usual, settings)
     read = _Rows(file=file, how=how)
     read.all(text, settings.names, wanted)
@@ -83,9 +74,9 @@ class _Rows:
     how: Layout
     header: Sequence[str] = ()
     header_line: int = 0
-    columns: dict[int, list[str]] = field(default_factory=dict)
+    columns: dict[int, Collector[str]] = field(default_factory=dict)
     """Position of a kept column -> its cells. One list per row would take twice the time."""
-    lines: list[int] = field(default_factory=list)
+    lines: array[int] = field(default_factory=lambda: array("q"))
     """Line of each row that is kept."""
     misfits: list[tuple[int, Sequence[str]]] = field(default_factory=list)
     """(line, fields) of each row that is longer or shorter than the header."""
@@ -96,17 +87,17 @@ class _Rows:
     notes: tuple[str, ...] = ()
 
     def values(self, name: str) -> Sequence[str]:
-        return self.columns[self.header.index(name)]
+        return self.columns[self.header.index(name)].finish()
 
-    def all(self, text: str, names: Sequence[str] | None, wanted: Collection[str] | None) -> None:
-        reader, skipped, last = self.how.records(all_lines(text)), self.how.skipped, 0
+    def all(self, text: Text, names: Sequence[str] | None, wanted: Collection[str] | None) -> None:
+        reader, skipped, last = self.how.records(text.lines()), self.how.skipped, 0
         try:
             if names:
                 self.header = names
             elif record := next(filter(None, reader), None):
                 self.header, self.header_line = record, skipped + reader.line_num
-            self.columns = {at: [] for at, name in enumerate(self.header) if wanted is None or name in wanted}
-            keep = [(at, cells.append) for at, cells in self.columns.items()]
+            self.columns = {at: Collector() for at, name in enumerate(self.header) if wanted is None or name in wanted}
+            keep = [(at, cells.add) for at, cells in self.columns.items()]
             width, lines, repeated = len(self.header), self.lines, [] if names else [*self.header]
             last = skipped + reader.line_num
             for record in reader:  # this loop is hot: files hold millions of rows
@@ -128,11 +119,11 @@ class _Rows:
             if "unexpected end of data" in str(e):
                 fault = f"{self.file}, line {last + 1}: a quotation mark opens here and never closes; {_NO_QUOTES}"
             elif "expected after" in str(e):
-                escaped = " and not behind a backslash (in Spark: .option('escape', '\"'))" if '\\"' in text else ""
+                escaped = " and not behind a backslash (in Spark: .option('escape', '\"'))" if text.count('\\"') else ""
                 fault += f"; inside quotes a mark is written twice{escaped}. Or {_NO_QUOTES}"
             raise DataError(fault) from e
 
-    def check(self, text: str, settings: TableSettings) -> None:
+    def check(self, text: Text, settings: TableSettings) -> None:
         """Raise DataError where rows do not fit the header, or where records are likely to be several rows. Else add notes."""
         if self.misfits:
             raise DataError(self._misfits(settings))
@@ -147,7 +138,7 @@ class _Rows:
                 f"; {count:,} such marks take in {sum(end - start for start, end in self.swallowed):,} more lines"
             )
             # rows with a mark, a delimiter or a line end in a field prove that the marks quote
-            needs, reader, last, proper = re.compile(f'["\r\n{re.escape(delimiter)}]'), self.how.records(all_lines(text)), 0, 0
+            needs, reader, last, proper = re.compile(f'["\r\n{re.escape(delimiter)}]'), self.how.records(text.lines()), 0, 0
             for record in reader if settings.quotes is None else ():
                 line, last = last + 1, reader.line_num
                 proper += any(map(needs.search, record)) and not (last > line and _looks_like_rows(record, delimiter))
@@ -172,7 +163,7 @@ class _Rows:
         delimiter = DELIMITERS.get(self.how.delimiter, repr(self.how.delimiter))
         return f"{fault}; put a field that contains {delimiter} in double quotes, or delete the line"
 
-    def hint(self, text: str, settings: TableSettings) -> str:
+    def hint(self, text: Text, settings: TableSettings) -> str:
         """Return what may be wrong where a column is not found, or '' where nothing looks wrong."""
         if settings.names:
             return ""
@@ -182,7 +173,7 @@ class _Rows:
                 return "line 1 looks like JSON: set `format: jsonl` or `format: json`"
             if other:
                 return f"its fields look separated by {DELIMITERS[other]}: set `delimiter: {other!r}`"
-        first = islice(self.how.records(first_lines(text)), 1001)
+        first = islice(self.how.records(text.lines()), 1001)
         why = why_data(self.header, [record for record in first if len(record) == len(self.header)][1:])
         return f"line {self.header_line} looks like data, as {why}: set `names`, the names of the columns" if why else ""
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from bench.data.tables.decoding import Text
 from bench.data.tables.table import Table
 from bench.errors import DataError
 from bench.system.one_line import first_line
+from bench.system.sequences import Collector, collect
 
 JSON, JSON_LINES = "JSON", "JSON lines"
 """Kinds of tables."""
@@ -34,38 +36,50 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 _DECODER = json.JSONDecoder(object_pairs_hook=_object)
 
 
-def read_json_lines(file: str, text: str) -> Table:
+def read_json_lines(file: str, text: Text) -> Table:
     """Read one object from each line. Raises DataError with the first faulty line and the number of faulty lines."""
-    lines = text.split("\n") if "\n" in text else text.split("\r")
-    records, numbers, faults = [], [], []
-    for number, line in enumerate(lines, 1):
+    records, numbers, names = Collector[dict[str, Any]](), array("q"), dict[str, None]()
+    faults = 0
+    first = ""
+    for number, line in enumerate(_lines(text), 1):
         if not line or line.isspace():
             continue
         try:
             record = _DECODER.decode(line)
+            fault = "" if isinstance(record, dict) else _no_object(record)
         except (ValueError, RecursionError) as e:
-            faults.append(f"{file}, line {number}: {_reason(e)}")
-            continue
-        if isinstance(record, dict):
-            records.append(record)
+            fault = _reason(e)
+        if fault:
+            faults, first = faults + 1, first or f"{file}, line {number}: {fault}"
+        elif not faults:
+            records.add(record)
             numbers.append(number)
-        else:
-            faults.append(f"{file}, line {number}: {_no_object(record)}")
+            names.update(dict.fromkeys(record))
     if faults:
-        others = f" ({len(faults) - 1:,} more lines are faulty)" if len(faults) > 1 else ""
-        is_value = re.match(r"\s*[\[{]", text) and parsed(text) is not None
+        others = f" ({faults - 1:,} more lines are faulty)" if faults > 1 else ""
+        is_value = text.start().startswith(("[", "{")) and parsed(text.whole()) is not None
         whole = "; the file is one JSON value: set `format: json`" if is_value else ""
-        raise DataError(f"{faults[0]}{others}{whole}")
-    return _table(file, JSON_LINES, records, numbers, "line", ())
+        raise DataError(f"{first}{others}{whole}")
+    return _table(file, JSON_LINES, records.finish(), [*names], numbers, "line", ())
 
 
-def read_json(file: str, text: str, path: str | None) -> Table:
+def _lines(text: Text) -> Iterator[str]:
+    """Yield the lines of a text without their ends. A text without LF has lines that end with CR."""
+    lines = text.lines("\n")
+    if (first := next(lines, "")).endswith("\n"):
+        yield first[:-1]
+        yield from (line.removesuffix("\n") for line in lines)
+    else:
+        yield from first.split("\r")
+
+
+def read_json(file: str, text: Text, path: str | None) -> Table:
     """Read one JSON value that holds rows, or else a JSON object on each line. `path` is where the rows are in the value, such as 'data' or
     'data.train'. None means that the value itself shows it."""
     try:
-        value = _DECODER.decode(text)
+        value = _DECODER.decode(whole := text.whole())
     except (ValueError, RecursionError) as e:
-        first, _, rest = text.lstrip().partition("\n")
+        first, _, rest = whole.lstrip().partition("\n")
         if path is None and rest.strip() and isinstance(parsed(first), dict):
             return read_json_lines(file, text)
         line = f", line {e.lineno}" if isinstance(e, json.JSONDecodeError) else ""
@@ -78,7 +92,8 @@ def read_json(file: str, text: str, path: str | None) -> Table:
     for number, record in enumerate(records, 1):
         if not isinstance(record, dict):
             raise DataError(f"{file}, object {number}: {_no_object(record)}")
-    return _table(file, JSON, records, range(1, len(records) + 1), "object", notes)
+    names = dict.fromkeys(key for record in records for key in record)
+    return _table(file, JSON, records, [*names], range(1, len(records) + 1), "object", notes)
 
 
 def parsed(text: str) -> Any:
@@ -89,14 +104,22 @@ def parsed(text: str) -> Any:
         return None
 
 
-def _table(file: str, kind: str, records: Sequence[Mapping[str, Any]], numbers: Sequence[int], unit: str, notes: tuple[str, ...]) -> Table:
+def _table(
+    file: str,
+    kind: str,
+    records: Sequence[Mapping[str, Any]],
+    names: Sequence[str],
+    numbers: Sequence[int],
+    unit: str,
+    notes: tuple[str, ...],
+) -> Table:
     return Table(
         file=file,
         kind=kind,
-        names=list(dict.fromkeys(key for record in records for key in record)),
+        names=names,
         numbers=numbers,
         unit=unit,
-        values=lambda name: [record.get(name) for record in records],
+        values=lambda name: collect(record.get(name) for record in records),
         notes=notes,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from bench.contracts import Checkpoint, Form, Task
@@ -15,6 +16,7 @@ from bench.metrics.classification import Classification
 from bench.suite.arms import models_of, trained_models
 from bench.suite.suite_file import Suite
 from bench.system.one_line import shown
+from bench.system.sequences import changed, joined
 
 if TYPE_CHECKING:
     from bench.training.text_coverage import Coverage, LabelLoss
@@ -54,8 +56,8 @@ def _findings(prepared: PreparedSuite, label: str, coverage: Coverage, limit: in
     if written.lost and not faults:
         remedy = f"; {ANOTHER_MODEL}, or labels that it can write" if written.mostly_lost else ", so it cannot get them wholly right"
         yield written.sentence() + remedy, written.mostly_lost
-    documents = [example.source for example in (*splits.train, *splits.unlabelled, *splits.dev, *splits.test)]
-    read = coverage.of_texts(documents, task.max_source_tokens, task.prefix)
+    examples = joined((splits.train, splits.unlabelled, splits.dev, splits.test))
+    read = coverage.of_texts(changed(examples, attrgetter("source")), task.max_source_tokens, task.prefix)
     if read.holding:
         yield read.sentence("documents") + (f"; {ANOTHER_MODEL}" if read.mostly_unknown else ""), read.mostly_unknown
 

@@ -1,13 +1,17 @@
 """Reading a file that a test writes."""
 
-from collections.abc import Callable
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
 from bench.data.rows import Row
 from bench.data.tables import Columns, TableSettings, read_rows
+from bench.data.tables.content import RawFile
+from bench.data.tables.decoding import Text
 
 CASES = Path(__file__).parents[2] / "cases"
 """Small inputs that must not go wrong silently."""
@@ -33,7 +37,26 @@ def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Reader:
     return read
 
 
-def pairs(found: list[Row]) -> list[tuple[str, str | None]]:
+@dataclass(frozen=True, kw_only=True)
+class Bytes(RawFile):
+    """Bytes that are in no file."""
+
+    content: bytes
+
+    def open(self) -> BinaryIO:
+        return io.BytesIO(self.content)
+
+    def read(self) -> bytes:
+        return self.content
+
+
+def in_memory(text: str) -> Text:
+    """A text that is in no file."""
+    content = text.encode()
+    return Text(raw=Bytes(path=Path(), head=content[:512], content=content), encoding="utf-8")
+
+
+def pairs(found: Sequence[Row]) -> list[tuple[str, str | None]]:
     return [(row.source, row.target) for row in found]
 
 

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.data.tables import Columns, TableSettings, read_rows
-from bench.data.tables.delimited import all_lines, first_lines, read_delimited
+from bench.data.tables.delimited import read_delimited
 from bench.data.tables.header import why_data
 from bench.errors import DataError
-from tests.data.tables.conftest import Reader, case, pairs
+from tests.data.tables.conftest import Reader, case, in_memory, pairs
 
 DIALOG = "04-tsv-quotes/dialog.tsv"
 
@@ -72,7 +72,7 @@ cells = st.text(st.sampled_from('ab ,;\t"\n\r'), max_size=8)
 def test_what_the_csv_module_writes_is_read_back_with_quotes_double(table: list[tuple[str, str, str]], quoting: int) -> None:
     text = io.StringIO()
     csv.writer(text, quoting=quoting).writerows([("x", "text", "label"), *table])  # type: ignore[arg-type]
-    found = read_delimited("own.csv", text.getvalue(), ",", TableSettings(quotes="double"))
+    found = read_delimited("own.csv", in_memory(text.getvalue()), ",", TableSettings(quotes="double"))
     assert list(zip(*map(found.values, ("x", "text", "label")), strict=True)) == table
 
 
@@ -238,5 +238,6 @@ def test_home_is_where_the_tilde_points(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @given(st.text(alphabet='a,"\r\n\u2028\x0b\x85 '))
-def test_the_lines_for_a_first_look_are_those_that_are_read(text: str) -> None:
-    assert list(first_lines(text)) == list(all_lines(text))
+def test_lines_and_chunks_of_a_file_are_those_of_its_text(text: str) -> None:
+    assert list(in_memory(text).lines()) == list(io.StringIO(text, newline=""))
+    assert "".join(in_memory(text).chunks()) == in_memory(text).whole() == text
