@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 ROUNDS = 5
 """Fewest rounds of a comparison."""
@@ -21,6 +21,10 @@ ROUNDS = 5
 @dataclass(frozen=True, kw_only=True)
 class Ratio:
     """How much faster one way of doing a piece of work is than another."""
+
+    PLACE: ClassVar[str] = "ratios"
+    """Name of its table in docs/performance.md, and in ratios.json."""
+    HEAD: ClassVar[tuple[str, ...]] = ("work", "way", "against", "ratio", "spread", "mark", "outputs")
 
     work: str
     """What is done, with its sizes."""
@@ -42,6 +46,13 @@ class Ratio:
     def reached(self) -> bool | None:
         """Whether the mark is reached; None where there is none."""
         return None if self.mark is None else self.ratio >= self.mark
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The cells of its line in the table."""
+        mark = "" if self.mark is None else f"{self.mark:.2f} ({'reached' if self.reached else 'missed'})"
+        spread = f"{self.lowest:.2f} to {self.highest:.2f}"
+        return self.work, self.side, self.against, f"{self.ratio:.2f}", spread, mark, self.same
 
 
 def in_turn(sides: Mapping[str, Callable[[], Any]], rounds: int = ROUNDS, warm_up: bool = True) -> dict[str, list[float]]:
@@ -76,7 +87,7 @@ def compared(
     )
 
 
-def write(ratios: Sequence[Ratio], path: Path | None) -> None:
-    """Write the ratios as a JSON list to `path`, or to the screen."""
-    text = json.dumps([asdict(ratio) for ratio in ratios], indent=1)
+def write(rows: Sequence[Any], path: Path | None) -> None:
+    """Write dataclasses, such as ratios, as a JSON list to `path`, or to the screen."""
+    text = json.dumps([asdict(row) for row in rows], indent=1)
     print(text) if path is None else path.write_text(text + "\n", encoding="utf-8")

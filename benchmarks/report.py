@@ -3,10 +3,9 @@
     python -m benchmarks.report                   makes the arms in a temporary folder (a minute) and reports
     python -m benchmarks.report --folder DIR      makes them in DIR, or uses those that are there
 
-The target is a report in under 10 s. Reading ledgers and predictions and reporting take under 1 GB. The arms
-are made up: 2 tasks, 5 budgets, 100 settings, 10 seeds, 100 test examples. A separate process writes each of
-`--times` reports. Other programs load the machine too, so the fastest report counts. The exit status is 1 if
-the target is missed.
+The targets are 3 s to read ledgers and predictions, 5 s to report, and 1 GB. The arms are made up: 2 tasks, 5
+budgets, 100 settings, 10 seeds, 100 test examples. A separate process writes each of `--times` reports. Other
+programs load the machine too, so the fastest report counts. The exit status is 1 if a target is missed.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +28,9 @@ import numpy as np
 from bench.contracts import Charge, Reading, Score
 from bench.execution.ledger import LIMITED, SCHEMA
 from bench.execution.record import Record
+from bench.results.columns import old_fact_unit
 
-SECONDS, BYTES = 10.0, 1e9
+READ_S, REPORT_S, BYTES = 3.0, 5.0, 1e9
 """Targets."""
 
 TASKS, BUDGETS, STRATEGIES, SHARES, SEEDS, EXAMPLES = 2, (10.0, 20.0, 40.0, 80.0, 160.0), 10, 10, 10, 100
@@ -62,30 +62,31 @@ def cells() -> Iterator[Cell]:
         yield Cell(task, usd, strategy, share / 10, seed)
 
 
-def make(folder: Path) -> None:
-    """Write the results of all arms to `folder`, like a run."""
+def make(folder: Path, arms: int | None = None) -> None:
+    """Write the results of all arms, or of the first `arms` of them, to `folder`, like a run."""
     generator = np.random.default_rng(0)
     names = []
-    for cell in cells():
+    for cell in itertools.islice(cells(), arms):
         names.append(cell.name)
-        _write(folder / cell.name, cell, generator)
+        write_arm(folder / cell.name, cell, generator)
     prices = {"label_usd": LABEL_USD, "device_hour_usd": HOUR_USD, "meter": "flops", "device_flops_per_second": SPEED}
     pays = {"teacher_tuning": "purse", "student_training": "purse", "evaluation": "free"}
     about = {"suite": "many", "primary_metric": "rougeL", "start_labels": 100, "meter": "flops", "prices": prices, "pays": pays}
     (folder / "suite.json").write_text(json.dumps({**about, "arms": names}), encoding="utf-8")
 
 
-def _write(folder: Path, cell: Cell, generator: np.random.Generator) -> None:
+def write_arm(folder: Path, cell: Cell, generator: np.random.Generator, **about: Any) -> None:
+    """Write made-up results of one arm. `about` are fields of its record."""
     folder.mkdir(parents=True)
     labels = round(cell.share * cell.budget_usd / LABEL_USD)
     means = {"student": 20 + 2 * np.log(1 + labels) + generator.normal(), "teacher": 30.0, "floor: first words": 18.0}
     scores = {who: generator.normal(mean, 15, (2, EXAMPLES)).round(2) for who, mean in means.items()}
     rows = [*_charges(cell, labels), *_scores(scores), *_readings()]
     facts = {"labels_bought": labels, LIMITED: 1.0, "student_parameters": 6e7, "student_flops": 3e9, "student_ms": 20.0, "large_ms": 60.0}
-    rows += [{"row": "fact", "name": name, "value": value} for name, value in facts.items()]
+    rows += [{"row": "fact", "name": name, "value": value, "unit": old_fact_unit(name)} for name, value in facts.items()]
     _lines(folder / "ledger.jsonl", [{"schema": SCHEMA, **row} for row in rows])
     _lines(folder / "predictions.jsonl", [_prediction(scores, i) for i in range(EXAMPLES)])
-    (folder / "record.json").write_text(json.dumps(asdict(_record(cell, facts))), encoding="utf-8")
+    (folder / "record.json").write_text(json.dumps(asdict(replace(_record(cell, facts), **about))), encoding="utf-8")
 
 
 def _charges(cell: Cell, labels: int) -> list[dict[str, Any]]:
@@ -156,8 +157,8 @@ def _lines(path: Path, rows: list[dict[str, Any]]) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
-def report(folder: Path) -> None:
-    """Read and report. Print the seconds of each, and the peak memory in bytes."""
+def timed(folder: Path) -> list[float]:
+    """Read and report. Return the seconds of each, and the peak memory of this process in bytes."""
     from bench import report
     from bench.results import table
 
@@ -165,13 +166,14 @@ def report(folder: Path) -> None:
     found = table.read(folder)
     read = time.monotonic()
     report.write(folder, read=found)
-    print(json.dumps([read - began, time.monotonic() - read, 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss]))
+    return [read - began, time.monotonic() - read, 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss]
 
 
 def measured(folder: Path) -> list[float]:
-    """Return what `report` prints in a process of its own."""
+    """Return what `timed` returns in a process of its own."""
     as_bench_does = "from bench.system.processes import limit_numpy_threads; limit_numpy_threads()"
-    code = f"{as_bench_does}; from pathlib import Path; from benchmarks.report import report; report(Path({str(folder)!r}))"
+    call = f"print(json.dumps(timed(Path({str(folder)!r}))))"
+    code = f"{as_bench_does}; import json; from pathlib import Path; from benchmarks.report import timed; {call}"
     ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)  # noqa: S603
     return list(json.loads(ran.stdout))
 
@@ -193,9 +195,9 @@ def main() -> None:
         page = (folder / "report.html").stat().st_size
     reading, reporting, _ = map(min, zip(*runs, strict=True))
     peak, arms = max(run[2] for run in runs), TASKS * len(BUDGETS) * STRATEGIES * SHARES * SEEDS
-    print(f"{arms:,} arms: read in {reading:.1f} s, reported in {reporting:.1f} s (aim: under {SECONDS:g}), ", end="")
+    print(f"{arms:,} arms: read in {reading:.1f} s (aim: under {READ_S:g}), reported in {reporting:.1f} s (under {REPORT_S:g}), ", end="")
     print(f"{peak / 1e6:,.0f} MB (under {BYTES / 1e6:,.0f}), report.html {page / 1e6:.1f} MB")
-    sys.exit(1 if reporting >= SECONDS or peak >= BYTES else 0)
+    sys.exit(1 if reading >= READ_S or reporting >= REPORT_S or peak >= BYTES else 0)
 
 
 if __name__ == "__main__":

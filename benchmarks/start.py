@@ -42,7 +42,7 @@ def measured(suite: Path, times: int, cache: Path, device: str) -> dict[str, lis
     """Return way to start -> seconds of each start, in order."""
     with tempfile.TemporaryDirectory() as folder:
         results = Path(folder)
-        prepared = prepare.load(suite, results=results, cache=cache, device=device, only=None, progress=no_progress)
+        prepared = prepare.load(suite, results=results, cache=cache, device=device, only=None, progress=no_progress).on_device()
         prepare.fetch(prepared, no_progress)
         arguments = [str(suite), prepared.arms[0].id, str(prepared.results), str(cache), prepared.device]
         ways = [IMPORTS, *[way for _ in range(times) for way in PYTHON]]

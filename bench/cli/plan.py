@@ -80,7 +80,7 @@ def plan(
     screen = console.console()
     card = gpu_table.find(gpu, gpu_table.cards(gpus)) if gpu else None
     with console.preparing(screen) as progress:
-        prepared = prepare.load(suite, results=parent, cache=cache.absolute(), device=device, only=only, progress=progress)
+        prepared = prepare.load(suite, results=parent, cache=cache.absolute(), device=device, only=only, progress=progress).on_device()
         workers = workers or processes.concurrency(prepared.device)
         fetched = prepare.fetch(prepared, progress)
         store = DryStore(prepared.cache, progress)

@@ -98,9 +98,11 @@ def run(
         else:
             records = runner.run(prepared, executor, shown, retry=retry, fetched=fetched)
     from bench import report as reporting
+    from bench.results import table
 
-    written = reporting.write(prepared.results)
-    screen.print(console.leaderboard(prepared.results, screen))
+    results = table.read(prepared.results)
+    written = reporting.write(prepared.results, read=results)
+    screen.print(reporting.terminal(results, screen.width))
     console.summary(records, written, screen)
     raise SystemExit(1 if any(record.status == "failed" for record in records) else 0)
 
@@ -123,8 +125,6 @@ def _prepare(
     """
     from bench.cli import console
     from bench.execution import prepare, runner
-    from bench.execution.store import DryStore
-    from bench.forecast import suite as forecast
 
     try:
         with console.preparing(screen) as progress:
@@ -132,6 +132,10 @@ def _prepare(
             kept = runner.kept(prepared, retry, progress)
             if not until_decided and None not in kept.values():
                 return prepared.without_examples(), None, (), {}
+            from bench.execution.store import DryStore
+            from bench.forecast import suite as forecast
+
+            prepared = prepared.on_device()
             fetched = prepare.fetch(prepared, progress)
             store = DryStore(prepared.cache, progress)
             forecast.refuse_failing(prepared, [arm for arm in prepared.arms if not kept[arm.id]], store, progress)

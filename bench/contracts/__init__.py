@@ -33,6 +33,7 @@ from bench.contracts.phases import Payer, Phase, phase_named
 from bench.contracts.recipe import BuildContext, R, Recipe, Unmetered, UsageMeter, identify
 from bench.contracts.strategy import Job, Outcome, Strategy
 from bench.contracts.values import (
+    RANGES,
     Bill,
     Charge,
     Direction,
@@ -59,6 +60,7 @@ __all__ = [
     "METERS",
     "PARENT_PIPE",
     "POOL",
+    "RANGES",
     "WALL",
     "Activity",
     "Batch",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -55,6 +56,10 @@ class Splits:
         return Splits((), (), (), (), self.fingerprint, self.notes)
 
 
+RANGES = {"points": (0.0, 100.0), "nats per token": (0.0, math.inf)}
+"""Unit of a score -> its smallest and its largest possible value. Scores in other units may have any value."""
+
+
 @dataclass(frozen=True)
 class Score:
     """What a metric gave, and for each prediction where it can."""
@@ -63,6 +68,7 @@ class Score:
     value: float | None
     """None: not measured. A mean is over the examples that have a value."""
     unit: str
+    """A score in a unit of RANGES lies in that range."""
     direction: Direction
     per_example: tuple[float | None, ...] | None = None
     """One value for each prediction, in order; None for one that cannot be scored. None instead of all: a corpus metric."""

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
-from bench.contracts import BuildContext, Example, Fact, Form, Outcome, Phase, Recipe, Score, Splits, TokenMetric
+from bench.contracts import BuildContext, Example, Fact, Form, Outcome, Phase, Recipe, Rule, Score, Splits, TokenMetric
 from bench.errors import BenchError
 from bench.execution.job import ArmJob
 from bench.suite.arms import Arm
@@ -27,6 +27,8 @@ Known = TypeVar("Known")
 
 TIMED_DOCUMENTS, TIMED_ROUNDS = 16, 3
 """Number of documents on which inference is timed, and number of repetitions."""
+DEV_DOCUMENTS = 500
+"""Largest number of dev documents on which baselines are scored."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +71,7 @@ class Evaluation:
         made: dict[str, list[str]] = {
             name: self.job.read(self.job.make(recipe, Phase.EVALUATION)) for name, recipe in self._answers.items()
         }
-        rules = self.arm.task.trivial_rules(self.job.start_labels())
-        return made | {f"floor: {name}": [rule(document.source) for document in self._documents] for name, rule in rules.items()}
+        return made | {f"floor: {name}": [rule(document.source) for document in self._documents] for name, rule in self._rules.items()}
 
     def output_log_probs(self) -> dict[str, list[float]]:
         """Return subject -> log-probability of each output on the test documents, where the artifact has them."""
@@ -91,7 +92,8 @@ class Evaluation:
     def scores(self, predictions: Mapping[str, Sequence[str]], log_probs: Mapping[str, LogProbs]) -> dict[str, list[Score]]:
         """Return the scores of each subject by every metric, for texts and likelihoods.
 
-        References and the outputs of all subjects are compared in one form, that of the student's tokenizer.
+        References and the outputs of all subjects are compared in one form, that of the student's tokenizer. Every baseline is also
+        scored on dev documents, as 'baseline on dev: NAME', in the metric that ranks: a report compares models with the best one there.
         """
         form = self._form()
         references = [form(example.target or "") for example in self.splits.test]
@@ -104,6 +106,24 @@ class Evaluation:
             if isinstance(metric, TokenMetric):
                 for subject, tokens in log_probs.items():
                     found[subject] += metric.score_tokens(tokens)
+        return found | self._baselines_on_dev(form)
+
+    def _baselines_on_dev(self, form: Form) -> dict[str, list[Score]]:
+        """Return the scores of baselines in the metric that ranks, without values by example. They are {} where dev cannot be scored."""
+        dev = self.splits.dev[:DEV_DOCUMENTS]
+        if not dev:
+            return {}
+        wanted, references = self.suite.spec.rank_by, [form(example.target or "") for example in dev]
+        found: dict[str, list[Score]] = {}
+        for metric in self.suite.metrics.values():
+            if wanted in metric.score_names:
+                for name, rule in self._rules.items():
+                    try:
+                        scores = metric.in_form(form).score([form(rule(example.source)) for example in dev], references)
+                    except BenchError:  # only the references of test were checked before
+                        return {}
+                    known = [replace(score, per_example=None) for score in scores if score.name == wanted and score.value is not None]
+                    found |= {f"baseline on dev: {name}": known} if known else {}
         return found
 
     def _form(self) -> Form:
@@ -127,6 +147,10 @@ class Evaluation:
         recipes = {name: recipe for name, recipe in self._answers.items() if isinstance(recipe, Predictions)}
         found = {name: read(recipe, self.job.context.artifact(recipe)) for name, recipe in recipes.items()}
         return {name: value for name, value in found.items() if value is not None}
+
+    @cached_property
+    def _rules(self) -> Mapping[str, Rule]:
+        return self.arm.task.trivial_rules(self.job.start_labels())
 
     @cached_property
     def _documents(self) -> tuple[Example, ...]:

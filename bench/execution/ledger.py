@@ -3,8 +3,8 @@
 A ledger is a JSON-lines file. Each row is flushed as it happens and carries a schema number:
 
     {"row": "charge",  "phase": ..., "kind": ..., "quantity": ..., "unit": ..., "unit_price_usd": ..., "usd": ..., "paid_by": ...}
-    {"row": "score",   "subject": "student" | "teacher" | "floor: NAME", "name": ..., "value": ..., "unit": ..., "direction": ...,
-                       "reason": ...}
+    {"row": "score",   "subject": "student" | "teacher" | "floor: NAME" | "baseline on dev: NAME", "name": ..., "value": ...,
+                       "unit": ..., "direction": ..., "reason": ...}
     {"row": "reading", "phase": ..., "quantity": ..., "value": ..., "unit": ..., "direction": ..., "source": ..., "reason": ...,
                        "shared": whether another arm had done the work before}
     {"row": "fact",    "name": ..., "value": ..., "unit": ... (missing in ledgers before 2026-12)}
@@ -77,9 +77,10 @@ def rows(folder: Path) -> list[dict[str, Any]]:
     """Return all rows of an arm. A last line that a kill cut off is left out. Raises BenchError where an
     earlier line is damaged."""
     path = folder / "ledger.jsonl"
-    if not path.exists():
+    try:
+        lines = path.read_bytes().rstrip(b"\n").split(b"\n")
+    except FileNotFoundError:
         return []
-    lines = path.read_bytes().rstrip(b"\n").split(b"\n")
     try:
         return list(json.loads(b"[%s]" % b",".join(lines)))  # parsed at once, because a report reads thousands of arms
     except ValueError:

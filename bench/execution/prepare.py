@@ -25,8 +25,8 @@ SLOW = 2.0
 def load(path: Path, *, results: Path, cache: Path, device: str, only: str | None, progress: Progress) -> PreparedSuite:
     """Read a suite file and the data of its tasks.
 
-    `results` is the folder that holds the results folders of all suites. `device` is 'auto', 'cpu' or 'cuda'.
-    `only` is a pattern that arm ids have to match; None chooses all arms.
+    `results` is the folder that holds the results folders of all suites. `device` is 'auto', 'cpu' or 'cuda'; see
+    `PreparedSuite.on_device` for 'auto'. `only` is a pattern that arm ids have to match; None chooses all arms.
     Raises SuiteError, BenchError where no arm matches or the device is missing, and DataError.
     """
     suite = suite_file.read(path)
@@ -38,7 +38,7 @@ def load(path: Path, *, results: Path, cache: Path, device: str, only: str | Non
         splits=read_data(suite, cache, progress),
         results=folder,
         cache=cache,
-        device=machine.device(device),
+        device=device if device == "auto" else machine.device(device),
     )
 
 

@@ -11,6 +11,7 @@ from bench.execution.job import models_fingerprint
 from bench.execution.store import Store
 from bench.suite.arms import Arm
 from bench.suite.suite_file import Suite
+from bench.system import machine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +28,7 @@ class PreparedSuite:
     cache: Path
     """Folder for data and checkpoints, which are made once."""
     device: str
-    """'cpu' or 'cuda'."""
+    """'cpu' or 'cuda'; 'auto' where it does not matter, as no arm has to run."""
 
     @property
     def data_fingerprint(self) -> str:
@@ -37,6 +38,10 @@ class PreparedSuite:
     def without_examples(self) -> PreparedSuite:
         """Return the same suite without documents and labels, for the process that starts the arms. Fingerprints and notes stay."""
         return replace(self, splits={label: found.without_examples() for label, found in self.splits.items()})
+
+    def on_device(self) -> PreparedSuite:
+        """Return the same suite with the device that 'auto' stands for on this machine. Imports torch."""
+        return replace(self, device=machine.device(self.device))
 
     @property
     def store_folder(self) -> Path:

@@ -86,10 +86,10 @@ def read_record(folder: Path) -> Record | None:
     """Return the record of an arm that has ended, else None. Raises BenchError where it is damaged, or of
     another version."""
     path = folder / "record.json"
-    if not path.exists():
-        return None
     try:
         record = Record(**json.loads(path.read_text(encoding="utf-8")))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
     except (TypeError, ValueError) as error:
         raise BenchError(f"{path}: cannot be read ({error}); remove its folder to run the arm again") from error
     if record.schema != SCHEMA:

@@ -154,7 +154,6 @@ def before_fork(arguments: Sequence[str]) -> None:
     """Import what the arms of a suite use, and read its data, in the process of which theirs are forks. No GPU is used here."""
     suite_path, *_, cache, _ = arguments
     suite = suite_file.read(Path(suite_path))  # imports its parts
-    arms.arms(suite)  # imports the other parts of their shelves, to find names
     for module in USED_LATER:
         importlib.import_module(module)
     for profiler in suite.profilers.values():

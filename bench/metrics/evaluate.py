@@ -40,7 +40,7 @@ class Evaluate(Metric):
     direction: Direction = "higher"
     """Which direction is better."""
     unit: str = "points"
-    """Unit of the number as the metric returns it. Nothing is rescaled."""
+    """Unit of the number as the metric returns it. Nothing is rescaled. Points lie between 0 and 100."""
     revision: str | None = None
     """Commit on the hub."""
     options: dict[str, JsonValue] = Field(default_factory=dict)

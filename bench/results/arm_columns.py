@@ -28,7 +28,7 @@ def paid_usd(purpose: str) -> str:
 
 
 def score(subject: str, metric: str) -> str:
-    """Return the column of a score. Subjects are student, teacher and 'floor: NAME'."""
+    """Return the column of a score. Subjects are student, teacher, 'floor: NAME' and 'baseline on dev: NAME'."""
     return f"{subject} {metric}"
 
 

@@ -27,7 +27,7 @@ COLUMNS: dict[str, Column] = {
     "status": Column("str", "done, infeasible, skipped, failed, or unfinished (no record)"),
     "row": Column("str", "record (value: dollars spent), charge, score, reading or fact"),
     "phase": Column("str", "charge, reading: the work it belongs to"),
-    "subject": Column("str", "score: student, teacher or 'floor: NAME'"),
+    "subject": Column("str", "score: student, teacher, 'floor: NAME', or 'baseline on dev: NAME'"),
     "quantity": Column("str", "what was counted or measured: the charge's kind, the score's, reading's or fact's name"),
     "value": Column("float64", "the number, in `unit`; missing where nothing was measured"),
     "unit": Column("str", "unit of `value`"),

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pyarrow
+import pyarrow.json
 from numpy.typing import NDArray
+
+Key = tuple[str, str]
+"""Subject and metric."""
+
+State = tuple[int, ...]
+"""Facts about a file that change when its content does."""
+
+IDS_ARE_TEXT = pyarrow.json.ParseOptions(explicit_schema=pyarrow.schema({"id": pyarrow.string()}))
+LARGE_BLOCKS = pyarrow.json.ReadOptions(block_size=1 << 22)
+"""Bytes that are parsed at a time. A longer line cannot be read so."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +31,7 @@ class Examples:
 
     ids: tuple[str, ...]
     """Ids of the test examples."""
-    scores: Mapping[tuple[str, str], NDArray[np.float64]]
+    scores: Mapping[Key, NDArray[np.float64]]
     """(subject, metric) -> a score for each id, in the unit of the score, shape (examples,); NaN where an example has none. Subjects are
     those of the table: student, teacher or 'floor: NAME'."""
 
@@ -33,21 +45,89 @@ def once(ids: tuple[str, ...]) -> tuple[str, ...]:
     return _SEEN.setdefault(ids, ids)
 
 
+_KNOWN: dict[Path, tuple[State, Examples]] = {}
+"""Path -> the state of the file when it was read, and its scores. The leaderboard is drawn again after every arm."""
+
+
 def read(path: Path) -> Examples:
     """Read a predictions.jsonl. Raises OSError, KeyError, TypeError, ValueError or AttributeError where the file is not as expected."""
+    now, known = _state(path), _KNOWN.get(path)
+    if known is None or known[0] != now:
+        known = _KNOWN[path] = now, _parsed(path)
+    return known[1]
+
+
+def read_ahead(paths: Iterable[Path]) -> None:
+    """Read many files at once for `read`, ten times as fast as one by one.
+
+    Files that cannot be read so are left to `read`, which says what is wrong with them.
+    """
+    groups: dict[tuple[Key, ...], list[tuple[Path, State, bytes]]] = {}
+    for path in paths:
+        with suppress(OSError, KeyError, TypeError, ValueError, AttributeError):
+            now = _state(path)
+            if path not in _KNOWN or _KNOWN[path][0] != now:
+                content = path.read_bytes()
+                keys = _keys(json.loads(content.partition(b"\n")[0])["scores"])
+                groups.setdefault(keys, []).append((path, now, content))
+    for keys, files in groups.items():
+        with suppress(pyarrow.ArrowException, KeyError, TypeError, ValueError, AttributeError):
+            found = _parsed_at_once([content for _, _, content in files], keys)
+            _KNOWN.update({path: (now, one) for (path, now, _), one in zip(files, found, strict=True) if one})
+
+
+def _state(path: Path) -> State:
     now = path.stat()
-    return _read(path, (now.st_size, now.st_mtime_ns, now.st_ctime_ns, now.st_ino))
+    return now.st_size, now.st_mtime_ns, now.st_ctime_ns, now.st_ino
 
 
-@cache  # unbounded: arms are read in order, so a smaller cache would drop each arm before it is read again
-def _read(path: Path, now: tuple[int, ...]) -> Examples:  # noqa: ARG001 - the state of the file is part of the cache key
-    """Read a predictions.jsonl. The result is cached, because the leaderboard is drawn again after every arm."""
+def _keys(scores: Mapping[str, Iterable[str]]) -> tuple[Key, ...]:
+    """Return the subjects and metrics of an example's scores, sorted."""
+    return tuple(sorted((sys.intern(who), sys.intern(metric)) for who, of in scores.items() for metric in of))
+
+
+def _parsed(path: Path) -> Examples:
     lines = json.loads(b"[%s]" % b",".join(line for line in path.read_bytes().split(b"\n") if line))  # one call is twice as fast
     ids = tuple(sys.intern(str(line["id"])) for line in lines)
     if len(set(ids)) < len(ids):
         raise ValueError(f"{path.name} holds an example twice")
     scores = [line["scores"] for line in lines]
-    keys = sorted((sys.intern(who), sys.intern(metric)) for who, of in (scores[0] if scores else {}).items() for metric in of)
+    keys = _keys(scores[0]) if scores else ()
     if any(sum(map(len, one.values())) != len(keys) for one in scores):
         raise ValueError(f"{path.name} holds examples with unlike scores")
     return Examples(ids=once(ids), scores={(who, m): np.array([one[who][m] for one in scores], dtype=np.float64) for who, m in keys})
+
+
+def _parsed_at_once(contents: Sequence[bytes], keys: Sequence[Key]) -> list[Examples | None]:
+    """Return the scores of several files; None for one that holds an example twice.
+
+    Raises ArrowException, KeyError, TypeError, ValueError or AttributeError where any line lacks a score of `keys`, or has another one.
+    """
+    table = pyarrow.json.read_json(pyarrow.BufferReader(b"\n".join(contents)), LARGE_BLOCKS, IDS_ARE_TEXT)
+    scores, ids = table["scores"].combine_chunks(), table["id"].combine_chunks().dictionary_encode()
+    columns = {key: _column(scores, key) for key in keys}
+    if sum(subject.type.num_fields for subject in scores.flatten()) != len(keys) or ids.null_count:
+        raise ValueError("unlike scores")
+    ends = np.cumsum([sum(map(bool, content.split(b"\n"))) for content in contents]).tolist()
+    if ends[-1] != len(table):
+        raise ValueError("lines that hold several examples, or parts of one")
+    names, places = ids.dictionary.to_pylist(), ids.indices.to_numpy()
+    known: dict[bytes, tuple[str, ...]] = {}  # all files of a task have the same ids
+    found: list[Examples | None] = []
+    for start, end in zip([0, *ends[:-1]], ends, strict=True):
+        of_file = places[start:end]
+        if (same := of_file.tobytes()) not in known:
+            known[same] = once(tuple(sys.intern(names[place]) for place in of_file))
+        different = len(set(known[same])) == end - start
+        found.append(Examples(ids=known[same], scores={key: all_[start:end] for key, all_ in columns.items()}) if different else None)
+    return found
+
+
+def _column(scores: pyarrow.StructArray, key: Key) -> NDArray[np.float64]:
+    """Return one score of all lines. Raises ValueError where a line lacks it, or has no number there."""
+    of_subject = scores.field(key[0])
+    of_metric = of_subject.field(key[1])
+    if scores.null_count or of_subject.null_count or of_metric.null_count:
+        raise ValueError("a score is missing")
+    column: NDArray[np.float64] = of_metric.cast(pyarrow.float64()).to_numpy()
+    return column

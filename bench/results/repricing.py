@@ -19,7 +19,7 @@ from bench.contracts import METERS, WALL
 from bench.errors import BenchError
 from bench.execution.ledger import LIMITED
 from bench.results import arm_columns
-from bench.results.table import Results
+from bench.results.table import Results, rows
 from bench.suite.prices import Pays, PriceBook
 
 PRICES: dict[str, str] = {
@@ -120,8 +120,8 @@ def reprice(found: Results, quotes: Quotes) -> Results:
     pays = Pays.model_validate(dict(found.suite.get("pays", {})))
     keys = table.loc[charges, ["task", "phase", "quantity", "unit", "unit_price_usd", "paid_by"]]
     each = {key: _price_and_payer(quotes, pays, *key) for key in keys.drop_duplicates().itertuples(index=False, name=None)}
-    rows = [each[key] for key in keys.itertuples(index=False, name=None)]
-    priced = pd.DataFrame({"unit_price_usd": [usd for usd, _ in rows], "paid_by": [payer for _, payer in rows]}, index=keys.index)
+    found_prices = [each[key] for key in keys.itertuples(index=False, name=None)]
+    priced = pd.DataFrame(found_prices, index=keys.index, columns=["unit_price_usd", "paid_by"])
     table.loc[charges, ["unit_price_usd", "paid_by"]] = priced.astype({"unit_price_usd": "float64", "paid_by": "str"})
     table.loc[charges, "usd"] = (table.loc[charges, "value"] * table.loc[charges, "unit_price_usd"]).round(9)
     purse = table[charges & (table["paid_by"] == "purse")]
@@ -173,7 +173,8 @@ def quantities(found: Results) -> pd.DataFrame:
     what the arm spends, except for rounding. Dollars are therefore linear in every price.
     """
     quotes, table = asked(found), found.table
-    paid = table[(table["row"] == "charge") & (table["paid_by"] == "purse")]
+    paid = rows(table, "charge", "arm", "unit", "value", "quantity", "usd", "paid_by")
+    paid = paid[paid["paid_by"] == "purse"]
     bought = {"label": "label", **{meter.unit: meter.bought for meter in METERS.values() if meter.bought}}
     per_unit = {"label": 1.0, **{meter.unit: meter.goods_per_unit(quotes.book) for meter in METERS.values()}}
     names = paid["unit"].map(bought).astype("str").where(paid["unit"].isin(bought), FIXED)
@@ -191,7 +192,8 @@ def set_by_money(found: Results) -> dict[str, str]:
     At other prices such an arm would have done more or less. It bought labels for a share of its budget, or its training, labelling or
     distillation was cut short. The second is known from the fact LIMITED, which arms have since 2026-11. For older arms it is unknown.
     """
-    facts = found.table[(found.table["row"] == "fact") & (found.table["value"] > 0)]
+    facts = rows(found.table, "fact", "arm", "quantity", "value")
+    facts = facts[facts["value"] > 0]
     bought = facts.loc[facts["quantity"] == arm_columns.LABELS_BOUGHT].groupby("arm")["value"].max()
     limited = set(facts.loc[facts["quantity"] == LIMITED, "arm"])
     reasons = {arm: [f"bought {count:,.0f} labels"] for arm, count in bought.items()}

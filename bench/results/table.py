@@ -10,24 +10,25 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow.csv
 
 from bench.errors import BenchError
-from bench.execution import ledger
-from bench.execution.record import Record, read_record
+from bench.execution.record import Record
 from bench.forecast import saved
 from bench.forecast.saved import SavedForecast
-from bench.results import archive
+from bench.results import archive, arm_files
 from bench.results import arm_columns as columns
-from bench.results import examples as scored
-from bench.results.columns import COLUMNS, old_fact_unit
+from bench.results.columns import COLUMNS
 from bench.results.examples import Examples
 from bench.system.files import atomic_write
 from bench.system.garbage import gc_disabled
@@ -69,16 +70,6 @@ class Results:
         return arms(self.table)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Arm:
-    """What one arm adds to the table."""
-
-    shared: dict[str, Any]  # columns in which all rows are equal
-    rows: list[dict[str, Any]]
-    record: Record | None = None
-    examples: Examples | None = None
-
-
 @gc_disabled()
 def read(folder: Path) -> Results:
     """Read `results/<suite>/`. It may still be written, or hold only its tables. Raises BenchError."""
@@ -90,18 +81,23 @@ def read(folder: Path) -> Results:
     except (TypeError, ValueError):
         raise BenchError(f"{path}: not a JSON object") from None
     name = str(suite.get("suite", folder.name))
-    there = {path.name for path in folder.iterdir() if (path / "ledger.jsonl").exists() or (path / "record.json").exists()}
+    files = ("record.json", "ledger.jsonl")
+    there = {entry.name for entry in os.scandir(folder) if any(os.path.exists(f"{entry.path}/{file}") for file in files)}
     if not there and (kept := _kept(folder, suite)):
         return kept
     arms = sorted(there | {Path(str(planned)).name for planned in suite.get("arms", [])})
-    frames = [_frame([])]
+    frames = [arm_files.frame([])]
     examples: dict[str, Examples] = {}
     records: dict[str, Record] = {}
-    for first in range(0, len(arms), AT_ONCE):
-        batch = {arm: _arm(folder / arm, name) for arm in arms[first : first + AT_ONCE]}
-        frames.append(_frame(batch.values()))
-        examples |= {arm: found.examples for arm, found in batch.items() if found.examples}
-        records |= {arm: found.record for arm, found in batch.items() if found.record}
+    batches = [[folder / arm for arm in arms[first : first + AT_ONCE]] for first in range(0, len(arms), AT_ONCE)]
+    with ThreadPoolExecutor(1) as aside:
+        ahead = [aside.submit(arm_files.read_ahead, batch) for batch in batches]
+        for batch, scores_read in zip(batches, ahead, strict=True):
+            scores_read.result()
+            found = [arm_files.read(arm, name) for arm in batch]
+            frames.append(arm_files.frame(found))
+            examples |= {one.id: one.examples for one in found if one.examples}
+            records |= {one.id: one.record for one in found if one.record}
     return Results(
         table=pd.concat(frames, ignore_index=True),
         examples=examples,
@@ -142,20 +138,25 @@ def save(results: Results, folder: Path) -> None:
         pyarrow.csv.write_csv(pyarrow.Table.from_pandas(results.table, preserve_index=False), csv, CSV)
 
 
+def rows(table: pd.DataFrame, kind: str, *names: str) -> pd.DataFrame:
+    """Return the rows of one kind, with some of the columns. To copy all columns takes long where there are many arms."""
+    return table[[*names]][table["row"] == kind]
+
+
 def arms(table: pd.DataFrame) -> pd.DataFrame:
     """Return one row for each arm, indexed by arm id. What an arm does not have is missing. `arm_columns` names the columns.
 
     suite, task, ..., status, reason     identify the arm and how it ended
     usd spent, usd PURPOSE               from the purse; PURPOSE is labels, or the phase of compute
     usd not from the purse
-    student METRIC, teacher METRIC, floor: NAME METRIC
+    student METRIC, teacher METRIC, floor: NAME METRIC, baseline on dev: NAME METRIC
     FACT                                 `fact: FACT` where another column has this name
     QUANTITY (UNIT)                      readings, see `readings`
     speed_up                             how many times faster the student is than the large model
     """
     identity = ["suite", "task", "strategy", "use", "setting", "label_share", "budget_usd", "seed", "status", "reason"]
-    view = table[table["row"] == "record"].set_index("arm")[identity]
-    scores, facts = table[table["row"] == "score"], table[table["row"] == "fact"]
+    view = rows(table, "record", "arm", *identity).set_index("arm")
+    scores, facts = rows(table, "score", "arm", "subject", "quantity", "value"), rows(table, "fact", "arm", "quantity", "value")
     view = view.join(_wide(scores, _names(scores, "subject", "quantity", columns.score))).join(_dollars(table)).join(readings(table))
     taken = {*COLUMNS, *view.columns, columns.SPEED_UP}
     view = view.join(_wide(facts, facts["quantity"]).rename(columns=lambda name: f"fact: {name}" if name in taken else name))
@@ -169,9 +170,9 @@ def arms(table: pd.DataFrame) -> pd.DataFrame:
 def readings(table: pd.DataFrame) -> pd.DataFrame:
     """Return arm x `QUANTITY (UNIT)`. Times, energy and FLOPs are summed over phases, and are missing where one phase is. For memory and
     everything else it is the greatest value."""
-    rows = table[table["row"] == "reading"]
-    names, added = _names(rows, "quantity", "unit", columns.reading), rows["unit"].isin(["s", "kWh", "J", "FLOP"])
-    summed, greatest = rows[added], rows[~added]
+    found = rows(table, "reading", "arm", "quantity", "unit", "value")
+    names, added = _names(found, "quantity", "unit", columns.reading), found["unit"].isin(["s", "kWh", "J", "FLOP"])
+    summed, greatest = found[added], found[~added]
     sums = summed.groupby([summed["arm"], names[added]])["value"].sum(skipna=False).unstack()
     peaks = greatest.groupby([greatest["arm"], names[~added]])["value"].max().unstack()
     return sums.join(peaks, how="outer")
@@ -180,13 +181,14 @@ def readings(table: pd.DataFrame) -> pd.DataFrame:
 def _dollars(table: pd.DataFrame) -> pd.DataFrame:
     """Return arm x purpose in dollars, rounded to a billionth as the purse does it. pandas sums groups with compensation, so rounding
     errors do not add up."""
-    charges = table[table["row"] == "charge"]
+    charges = rows(table, "charge", "arm", "phase", "quantity", "usd", "paid_by")
     purse = charges[charges["paid_by"] == "purse"]
     purpose = purse["phase"].where(purse["quantity"] != "labels", "labels").map(columns.paid_usd)
     by_purpose = purse.groupby([purse["arm"], purpose])["usd"].sum().round(9).unstack()
     by_purpose[columns.SPENT_USD] = purse.groupby("arm")["usd"].sum().round(9)
     by_purpose = by_purpose.reindex(table["arm"].unique()).fillna(0.0)
-    unknown = table[(table["row"] == "record") & table["value"].isna() & table["status"].isin(["done", "infeasible", "skipped"])]
+    spent = rows(table, "record", "arm", "value", "status")
+    unknown = spent[spent["value"].isna() & spent["status"].isin(["done", "infeasible", "skipped"])]
     by_purpose.loc[unknown["arm"], columns.SPENT_USD] = math.nan
     free = charges[charges["paid_by"] == "free"].groupby("arm")["usd"].sum().round(9)
     return by_purpose.join(free.rename(columns.FREE_USD))
@@ -194,81 +196,11 @@ def _dollars(table: pd.DataFrame) -> pd.DataFrame:
 
 def _names(rows: pd.DataFrame, first: str, second: str, join: Callable[[str, str], str]) -> pd.Series[str]:
     """Return the name of each row's column, made from two of its values."""
-    made = {pair: join(*pair) for pair in rows[[first, second]].drop_duplicates().itertuples(index=False, name=None)}
-    return pd.Series([made[pair] for pair in zip(rows[first], rows[second], strict=True)], index=rows.index, dtype="str")
+    (one, firsts), (other, seconds) = pd.factorize(rows[first]), pd.factorize(rows[second])
+    pairs, places = np.unique(one * len(seconds) + other, return_inverse=True)
+    made = pd.array([join(firsts[pair // len(seconds)], seconds[pair % len(seconds)]) for pair in pairs.tolist()], dtype="str")
+    return pd.Series(made.take(places), index=rows.index)
 
 
 def _wide(rows: pd.DataFrame, names: pd.Series[str]) -> pd.DataFrame:
     return rows.groupby([rows["arm"], names])["value"].last().unstack()
-
-
-def _arm(folder: Path, suite: str) -> _Arm:
-    """Return everything of one arm. A file that cannot be understood makes it a failed arm without further rows."""
-    shared, record = {"suite": suite, "arm": folder.name}, {"row": "record", "quantity": "spent", "unit": "USD", "direction": "lower"}
-    try:
-        sealed = read_record(folder)
-        rows = [_row(row) for row in ledger.rows(folder)]
-        if sealed is None:
-            reason = "still running, or cut off" if rows else "not started"
-            return _Arm(shared={**shared, "status": "unfinished"}, rows=[{**record, "reason": reason}, *rows])
-        ended = {**record, "reason": sealed.reason, "value": number_or_nan(sealed.spent_usd)}
-        predictions = folder / "predictions.jsonl"
-        examples = scored.read(predictions) if sealed.status == "done" and predictions.exists() else None
-        return _Arm(shared={**_identity(sealed), "arm": folder.name}, rows=[ended, *rows], record=sealed, examples=examples)
-    except BenchError as error:
-        reason = str(error)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        reason = f"{type(error).__name__}: {error}"
-    return _Arm(shared={**shared, "status": "failed"}, rows=[{**record, "reason": f"cannot be read: {reason}"}])
-
-
-def _identity(record: Record) -> dict[str, Any]:
-    """Return the columns that all rows of an arm share. Raises ValueError or TypeError where a field has a wrong type."""
-    names = ("suite", "task", "strategy", "use", "setting", "status", "reason", "data_fingerprint")
-    words = [getattr(record, name) for name in names]
-    if not all(isinstance(word, str) for word in words) or not isinstance(record.machine, dict):
-        raise TypeError("record.json holds a field of another type than it should")
-    return {
-        **{name: getattr(record, name) for name in names[:6]},
-        "settings": json.dumps(record.settings, sort_keys=True),
-        "label_share": float(record.settings.get("label_share", math.nan)),
-        "budget_usd": float(record.budget_usd),
-        "seed": int(record.seed),
-    }
-
-
-def _row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a ledger's row with the names of the table. Raises KeyError, TypeError or ValueError."""
-    kind = row["row"]
-    if kind == "charge":
-        kept = {name: str(row[name]) for name in ("phase", "unit", "paid_by")}
-        usd, price = float(row["usd"]), float(row["unit_price_usd"])
-        amount = {"quantity": str(row["kind"]), "value": float(row["quantity"]), "direction": "lower"}
-        return {"row": kind, **kept, **amount, "usd": usd, "unit_price_usd": price}
-    if kind == "score":
-        kept = {name: str(row[name]) for name in ("subject", "unit", "direction")} | {"reason": str(row.get("reason", ""))}
-        return {"row": kind, **kept, "quantity": str(row["name"]), "value": number_or_nan(row["value"])}
-    if kind == "reading":
-        kept = {name: str(row[name]) for name in ("phase", "quantity", "unit", "direction", "source", "reason")}
-        return {"row": kind, **kept, "value": number_or_nan(row["value"]), "shared": bool(row["shared"])}
-    if kind == "fact":
-        name = str(row["name"])
-        unit = str(row.get("unit") or old_fact_unit(name))
-        return {"row": kind, "quantity": name, "value": float(row["value"]), "unit": unit, "direction": "none"}
-    raise ValueError(f"ledger row of unknown kind {kind!r}")
-
-
-def number_or_nan(value: float | None) -> float:
-    """Return the number, or NaN where nothing was measured."""
-    return math.nan if value is None else float(value)
-
-
-def _frame(arms: Iterable[_Arm]) -> pd.DataFrame:
-    """Return a frame with exactly the columns and dtypes of COLUMNS, for any rows."""
-    found = list(arms)
-    cells: dict[str, list[Any]] = {name: [] for name in COLUMNS}
-    for name, values in cells.items():
-        missing = "" if COLUMNS[name].dtype == "str" else None
-        for arm in found:
-            values += [arm.shared[name]] * len(arm.rows) if name in arm.shared else [row.get(name, missing) for row in arm.rows]
-    return pd.DataFrame({name: pd.Series(values, dtype=COLUMNS[name].dtype) for name, values in cells.items()})

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
+from io import StringIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from click.testing import CliRunner, Result
+from rich.console import Console
 
 from bench.cli import main
 from bench.contracts import Charge, Fact, Reading, Score
@@ -51,7 +55,17 @@ def records(results: Path) -> dict[str, Record]:
 
 def instead(patch: pytest.MonkeyPatch, run: Run) -> None:
     """Have `run` do what the executor of `bench run` does."""
+    import_once()
     patch.setattr(Local, "run", lambda self, commands, logs, ended: run(commands, logs, ended))
+
+
+@cache
+def import_once() -> None:
+    """Import here what preparing a suite imports. Every `bench run` prepares in a fork of this process, which would import it anew."""
+    with TemporaryDirectory() as folder:
+        where = Path(folder)
+        command = importlib.import_module("bench.cli.run")  # `bench.cli.run` is the command itself
+        command._prepare(Console(file=StringIO()), Path(SUITE), None, False, None, False, "cpu", where / "results", where / "cache")
 
 
 def in_this_process(commands: Mapping[str, Sequence[str]], logs: Mapping[str, Path], ended: Ended) -> None:

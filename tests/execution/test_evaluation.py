@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tokenizers import normalizers
 
-from bench.contracts import Example, Metric, Outcome, Splits, no_progress
+from bench.contracts import Example, Metric, Outcome, Score, Splits, no_progress
 from bench.execution.evaluation import Evaluation
 from bench.metrics.classification import Classification
 from bench.metrics.entity_types import EntityTypes
@@ -107,3 +107,28 @@ def test_case_03_a_model_that_writes_the_composed_form_is_right(cache: Path) -> 
     found = scored(cache, Random(), metric, labels, {"student": outputs})
     assert len(set(outputs)) == 3
     assert (found["student"]["accuracy"], found["student"]["invalid_rate"]) == (100, 0)
+
+
+def evaluated_on_dev(cache: Path, dev: list[str], metric: Metric) -> dict[str, list[Score]]:
+    """The scores of two baselines on dev: the first word of a document, and the whole of it."""
+    rules = {"word": lambda source: source.split()[0], "copy": lambda source: source}
+    splits = Splits((), (), tuple(Example(str(i), "one two", text) for i, text in enumerate(dev)), (Example("t", "x", "x"),), "fingerprint")
+    suite: Any = SimpleNamespace(metrics={"metric": metric}, spec=SimpleNamespace(rank_by="exact_match"))
+    job: Any = SimpleNamespace(context=SimpleNamespace(cache=cache), has_made=lambda recipe: True, start_labels=tuple)
+    arm: Any = SimpleNamespace(task=SimpleNamespace(trivial_rules=lambda train: rules))
+    evaluation = Evaluation(suite=suite, arm=arm, splits=splits, job=job, outcome=Outcome(student=Pretrained(Random())))
+    return {subject: found for subject, found in evaluation.scores({}, {}).items() if subject.startswith("baseline on dev: ")}
+
+
+def test_baselines_are_scored_on_dev_in_the_metric_that_ranks_without_values_by_example(cache: Path) -> None:
+    found = evaluated_on_dev(cache, ["one", "one two", "one two", "three"], ExactMatch())
+    assert {subject: [(score.name, score.value) for score in scores] for subject, scores in found.items()} == {
+        "baseline on dev: word": [("exact_match", 25.0)],
+        "baseline on dev: copy": [("exact_match", 50.0)],
+    }
+    assert all(score.per_example is None for scores in found.values() for score in scores)
+
+
+@pytest.mark.parametrize(("dev", "metric"), [([], ExactMatch()), (["one"], Rouge())])
+def test_without_dev_or_the_metric_that_ranks_there_are_no_such_scores(cache: Path, dev: list[str], metric: Metric) -> None:
+    assert evaluated_on_dev(cache, dev, metric) == {}

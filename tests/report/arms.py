@@ -43,8 +43,10 @@ def write_arm(
     machine: Mapping[str, Any] | None = None,
     missing: Mapping[str, str] | None = None,
     settings: Mapping[str, Any] | None = None,
+    on_dev: Mapping[str, float] | None = None,
 ) -> Path:
-    """missing: metric -> why no subject has a score in it. settings: of the strategy, beside its label share."""
+    """missing: metric -> why no subject has a score in it. settings: of the strategy, beside its label share. on_dev: ROUGE-2 of baselines
+    on dev."""
     folder = root / name
     ledger = Ledger(folder)
     purse = Purse(budget_usd, ledger)
@@ -57,6 +59,8 @@ def write_arm(
             ledger.score(subject, mean(metric, values, NO_TOKEN))
         for metric, why in (missing or {}).items():
             ledger.score(subject, Score(metric, None, "points", "higher", reason=why))
+    for baseline, value in (on_dev or {}).items():
+        ledger.score(f"baseline on dev: {baseline}", Score("rouge2", value, "points", "higher"))
     for fact, value in (facts or {}).items():
         ledger.fact(Fact(name=fact, value=value, unit=old_fact_unit(fact)))
     if scores:

@@ -14,7 +14,7 @@ from bench.contracts import Charge, Reading
 from bench.errors import BenchError
 from bench.report.analysis.changes import Cell, Change, beyond_noise, independent
 from bench.report.analysis.compare import Comparison, compare
-from bench.report.analysis.leaderboard import Metric
+from bench.report.analysis.metric import Metric
 from bench.report.analysis.significance import Estimate
 from bench.report.render import markdown, terminal
 from bench.report.sections import comparison

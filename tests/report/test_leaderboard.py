@@ -6,6 +6,7 @@ import pytest
 from bench.report.analysis import leaderboard as board
 from bench.report.analysis import significance
 from bench.report.analysis.active_arms import current
+from bench.report.analysis.metric import Metric
 from bench.report.sections import leaderboard as shown_board
 from bench.results import table
 from tests.report.arms import Scores, write_arm, write_suite
@@ -152,6 +153,47 @@ def test_a_setting_is_compared_with_baselines_and_teacher_at_the_strictest_level
     assert corrected is not None
     assert corrected.p == pytest.approx(3 * 2 * alone.p, rel=0.05)
     assert (corrected.low, corrected.high) == pytest.approx((alone.low, alone.high), rel=0.05)
+
+
+def test_the_baseline_that_is_best_on_dev_is_compared_with_each_setting_once(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    for seed in (0, 1, 2):
+        for strategy in ("annotate", "sft", "distill"):
+            tested = {"student": list(2 + generator.standard_normal(40)), "floor: lead": [0.5] * 40, "floor: copy": [0.0] * 40}
+            scores = {who: {"rouge2": of} for who, of in tested.items()}
+            write_arm(tmp_path, f"{strategy}{seed}", scores, strategy=strategy, seed=seed, on_dev={"lead": 1.0, "copy": 9.0})
+    (found,) = boards(tmp_path)
+    baseline, other = found.baseline, found.baselines[0]
+    assert baseline
+    assert (baseline.name, other.name) == ("copy", "lead")
+    alone = [significance.difference(line.samples["rouge2"], baseline.samples["rouge2"]) for line in found.settings]
+    corrected = [found.difference(line, baseline) for line in found.settings]
+    expected = significance.holm(np.array([one.p for one in alone if one]))
+    assert [one.p for one in corrected if one] == pytest.approx(list(expected))
+    multiplied = found.difference(found.settings[0], other)
+    single = significance.difference(found.settings[0].samples["rouge2"], other.samples["rouge2"])
+    assert single
+    assert multiplied
+    assert multiplied.p == pytest.approx(3 * 3 * single.p)
+
+
+def test_without_scores_on_dev_settings_are_compared_with_the_baseline_that_is_best_on_test(tmp_path: Path) -> None:
+    write_arm(tmp_path, "a", constant(3.0) | {"floor: copy": {"rouge2": [2.0] * 12}})
+    (found,) = boards(tmp_path)
+    assert (found.best_on_dev, found.baseline and found.baseline.name) == ("", "copy")
+
+
+def test_intervals_hold_possible_scores_only(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    for seed in (0, 1):
+        for strategy, luck in (("annotate", 5.0), ("sft", 0.1)):
+            scores = {"student": {"rouge2": list(np.abs(generator.standard_normal(40)) + 5.5 + luck * (2 * seed - 1))}}
+            write_arm(tmp_path, f"{strategy}{seed}", scores, strategy=strategy, seed=seed)
+    (found,) = boards(tmp_path)
+    wide = next(line for line in found.settings if line.name == "annotate").scores["rouge2"]
+    assert wide.low == 0.0
+    assert wide.high > 2 * wide.mean
+    assert Metric("x", "m", "higher").cut(significance.estimate(np.array([[1.0, 2, 3, 4], [9, 8, 8, 9]]))).low < 0
 
 
 @pytest.mark.parametrize("by_example", [True, False])

@@ -1,4 +1,5 @@
 import math
+from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
@@ -58,8 +59,9 @@ def test_what_follows_from_two_significant_differences_is_significant() -> None:
         cells=np.array([[0.0, 0.0], [3.0, 0.0], [0.0, 0.0]]),  # more than the 4 by example of either less the second
         shape=(2, 50),
     )
-    p = ranking.corrected(means, effects)
-    assert ranking.corrected(means[[0, 2]], effects.map(lambda part: part[[0, 2]]))[0, 1] > 0.5
+    p = ranking.all_pairs(ranking.pairwise(means, effects, ranking.average(effects)))
+    outer = effects.map(lambda part: part[[0, 2]])
+    assert ranking.pairwise(means[[0, 2]], outer, ranking.average(outer))[0, 1] > 0.5
     assert p[0, 2] == max(p[0, 1], p[1, 2]) < 0.001
 
 
@@ -116,13 +118,46 @@ def test_of_very_many_settings_only_pairs_with_one_of_the_best_are_tested() -> N
     assert not found.difference(f"s{count - 2}", f"s{count - 1}").significant
 
 
-def test_the_difference_that_could_have_been_found_shrinks_with_more_seeds_and_examples_and_grows_with_the_settings() -> None:
-    few, many = ranking.ranking(samples([0.0] * 4)), ranking.ranking(samples([0.0] * 12))
+def test_the_lead_that_could_have_been_found_shrinks_with_more_seeds_and_examples() -> None:
+    few = ranking.ranking(samples([0.0] * 4))
     now = few.detectable()
     assert few.detectable(seeds=2) < now
     assert few.detectable(examples=2) < now
     assert few.detectable(seeds=1000, examples=1000) == pytest.approx(0.0, abs=0.15)
-    assert many.detectable(seeds=5) > few.detectable(seeds=5)
+
+
+@pytest.mark.parametrize(("settings", "critical"), [(4, 2.062), (6, 2.234), (10, 2.417)])
+def test_comparisons_with_the_best_have_the_critical_values_of_dunnetts_tables(settings: int, critical: float) -> None:
+    """critical: one-sided 5 % points of the largest of settings - 1 normal variables with correlation 1/2."""
+    pair = 2 * (1 - NormalDist().cdf(critical))
+    found = ranking.with_best(np.array([1.0, pair, *[0.9] * (settings - 2)]))
+    assert found[1] == pytest.approx(0.05, abs=2e-4)
+
+
+def test_a_p_value_with_the_best_is_that_of_the_winner_or_more_than_that_of_the_pair() -> None:
+    pairs = np.array([1.0, 0.3, 0.04, 0.01, 1e-6, 1e-30, 0.0])
+    found = ranking.with_best(pairs)
+    assert (found >= pairs).all()
+    assert (np.diff(found) <= 0).all()
+    assert (found[0], found[1]) == (1.0, 0.3)  # no p-value is above that of the winner
+    assert found[4] == pytest.approx(6 * 1e-6 / 2, rel=0.05)  # far out Dunnett's is Bonferroni's
+    assert ranking.with_best(np.array([1.0, 0.04, 0.04, 0.04, 0.04]))[1:] == pytest.approx([0.04] * 4)
+
+
+def test_a_setting_wins_alone_and_otherwise_all_that_may_be_best_are_named() -> None:
+    assert ranking.ranking(samples([0.0, 30.0, 10.0])).may_be_best == ("s1",)
+    close = ranking.ranking(samples([10.1, 10.0, 0.0]))
+    assert set(close.may_be_best) == {"s0", "s1"}
+    assert ranking.ranking(samples([90.0, 0.0], seeds=1)).may_be_best == ("s0", "s1")
+
+
+@pytest.mark.parametrize("settings", [3, 6, 12])
+def test_what_is_significant_among_all_pairs_is_significant_in_the_comparison_with_the_best(settings: int) -> None:
+    found = ranking.ranking(samples([1.0 * place for place in range(settings)]))
+    assert (found.behind <= found.p_values[0]).all()
+    assert (found.behind[0], found.pairs[0]) == (1.0, 1.0)
+    best, last = found.names[0], found.names[-1]
+    assert found.difference(best, last).p == found.difference(last, best).p == found.behind[-1]
 
 
 def test_more_examples_never_promise_to_find_any_difference_where_seeds_agree_by_chance() -> None:

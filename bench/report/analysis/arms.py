@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from bench.report.analysis.leaderboard import Metric, label
+from bench.report.analysis.leaderboard import label
+from bench.report.analysis.metric import Metric
 from bench.results import arm_columns
-from bench.results.table import Results, number_or_nan
+from bench.results.table import Results, rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,27 +32,27 @@ class Arm:
 
 def arms(found: Results, everything: Results, primary: Metric | None) -> list[Arm]:
     """Return every arm of `everything`. `found` has those that the suite holds."""
-    table, metric = everything.table, primary.name if primary else ""
-    rows = table[(table["row"] == "score") & (table["subject"] == "student") & (table["quantity"] == metric) & table["value"].isna()]
-    reasons = dict(zip(rows["arm"], rows["reason"], strict=True))
-    held = set(found.table["arm"].unique())
-    found_arms = []
-    for arm, cells in everything.by_arm.to_dict("index").items():
-        score = number_or_nan(cells.get(f"student {metric}")) if cells["status"] == "done" else math.nan
-        found_arms.append(
-            Arm(
-                id=str(arm),
-                task=cells["task"],
-                name=label(cells["strategy"], cells["setting"]),
-                status=cells["status"],
-                score=None if math.isnan(score) else score,
-                reason=str(cells["reason"] or reasons.get(str(arm), "")) if math.isnan(score) else "",
-                spent_usd=cells[arm_columns.SPENT_USD],
-                budget_usd=cells["budget_usd"],
-                held=str(arm) in held,
-            )
+    metric, known = primary.name if primary else "", everything.by_arm
+    scores = rows(everything.table, "score", "arm", "subject", "quantity", "value", "reason")
+    missing = scores[(scores["subject"] == "student") & (scores["quantity"] == metric) & scores["value"].isna()]
+    reasons, held = dict(zip(missing["arm"], missing["reason"], strict=True)), set(found.table["arm"].unique())
+    names = ("task", "strategy", "setting", "status", "reason", arm_columns.SPENT_USD, "budget_usd")
+    of_students = known.reindex(columns=[arm_columns.score("student", metric)]).iloc[:, 0].where(known["status"] == "done")
+    cells = zip(known.index.tolist(), of_students.tolist(), *(known[name].tolist() for name in names), strict=True)
+    return [
+        Arm(
+            id=arm,
+            task=task,
+            name=label(strategy, setting),
+            status=status,
+            score=None if math.isnan(score) else score,
+            reason=str(reason or reasons.get(arm, "")) if math.isnan(score) else "",
+            spent_usd=spent,
+            budget_usd=budget,
+            held=arm in held,
         )
-    return found_arms
+        for arm, score, task, strategy, setting, status, reason, spent, budget in cells
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,16 +77,17 @@ class Missing:
 
 def missing(found: Results) -> list[Missing]:
     """Return the missing scores by metric and reason, over the arms that are done."""
-    scores = found.table[(found.table["row"] == "score") & (found.table["status"] == "done")]
+    scores = rows(found.table, "score", "arm", "task", "status", "quantity", "value", "reason")
+    scores = scores[scores["status"] == "done"]
     asked = {str(metric): int(arms) for metric, arms in scores.groupby("quantity")["arm"].nunique().items()}
     lacking = scores[scores["value"].isna() | scores["reason"].ne("")]
     return [
         Missing(
             metric=str(metric),
             reason=str(reason) or "no reason given",
-            arms=rows["arm"].nunique(),
+            arms=of_reason["arm"].nunique(),
             of=asked[str(metric)],
-            tasks=frozenset(rows["task"]),
+            tasks=frozenset(of_reason["task"]),
         )
-        for (metric, reason), rows in lacking.groupby(["quantity", "reason"])
+        for (metric, reason), of_reason in lacking.groupby(["quantity", "reason"])
     ]

@@ -26,7 +26,8 @@ import numpy as np
 import pandas as pd
 
 from bench.report.analysis import significance
-from bench.report.analysis.leaderboard import Board, Metric, label
+from bench.report.analysis.leaderboard import Board, label
+from bench.report.analysis.metric import Metric
 from bench.report.analysis.ranking import Ranking, cut
 from bench.report.analysis.significance import Effects, Estimate, Floats
 from bench.results import arm_columns as columns
@@ -206,11 +207,11 @@ class Field:
     def reached(self, mixture: Mixture) -> Estimate:
         """Return the score of a mixture, with its interval."""
         weights, effects = self.weighted([mixture])
-        return significance.estimate_of(mixture.mean, effects.map(lambda part: weights[0] @ part))
+        return self.metric.cut(significance.estimate_of(mixture.mean, effects.map(lambda part: weights[0] @ part)))
 
     def measured(self, point: Point) -> Estimate:
         """Return the score of a point, with its interval."""
-        return significance.estimate_of(point.mean, self.effects.map(lambda part: part[point.place]))
+        return self.metric.cut(significance.estimate_of(point.mean, self.effects.map(lambda part: part[point.place])))
 
     @property
     def sign(self) -> int:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bench.report.analysis import significance
-from bench.report.analysis.leaderboard import Line, Metric
+from bench.report.analysis import leaderboard, significance
+from bench.report.analysis.leaderboard import Line
+from bench.report.analysis.metric import Metric
 from bench.report.analysis.significance import Estimate
 
 TWO_SIDED = 1.959964
@@ -71,18 +72,19 @@ def change(cell: Cell, metric: Metric, before: Line, after: Line, unpaired: str)
     first, second = before.samples[metric.name], after.samples[metric.name]
     paired = None if unpaired else significance.difference(second, first)
     if paired is None:
-        one, other = before.scores[metric.name], after.scores[metric.name]
+        one, other = leaderboard.estimate(first), leaderboard.estimate(second)
         return Change(
             cell=cell,
             metric=metric,
             before=one.mean,
             after=other.mean,
-            difference=independent(one, other),
+            difference=metric.cut_difference(independent(one, other)),
             unpaired=unpaired or "no seed and test example in common",
         )
     first, second = first.align(second, join="inner")
     before_mean, after_mean = (float(sample.to_numpy().mean()) for sample in (first, second))
-    return Change(cell=cell, metric=metric, before=before_mean, after=after_mean, difference=paired, identical=first.equals(second))
+    same, paired = first.equals(second), metric.cut_difference(paired)
+    return Change(cell=cell, metric=metric, before=before_mean, after=after_mean, difference=paired, identical=same)
 
 
 def independent(before: Estimate, after: Estimate) -> Estimate:

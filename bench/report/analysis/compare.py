@@ -26,7 +26,8 @@ from bench.report.analysis.active_arms import current
 from bench.report.analysis.changes import Cell, Change, beyond_noise, change
 from bench.report.analysis.differences import Unlike
 from bench.report.analysis.format import score
-from bench.report.analysis.leaderboard import Board, Line, Metric
+from bench.report.analysis.leaderboard import Board, Line
+from bench.report.analysis.metric import Metric
 from bench.report.text import conjoined, count
 from bench.results import arm_columns as columns
 from bench.results.table import Results

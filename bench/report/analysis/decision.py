@@ -1,7 +1,8 @@
 """What to buy: the best setting for a budget at given prices, and where the answer flips.
 
-A verdict has a winner only where one setting is significantly better than all others with a score there, corrected for their number.
-Otherwise it lists those that are not significantly worse. A setting has no score where it was not run with such a budget at these prices.
+A verdict has a winner only where one setting is significantly better than all others with a score there, by comparisons with the best
+(`ranking`). Otherwise it lists those that may be best too, because they are not significantly worse. A setting has no score where it was
+not run with such a budget at these prices.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def verdict(field: Field, budget_usd: float, quotes: Quotes, offers: Sequence[Of
     not_covered = tuple(offer.name for offer in offers if offer.name not in names) + field.left_out
     near = candidates[:compared]
     ranking = field.ranking(near)
-    ahead = tuple(ranking.difference(near[0].name, other.name) for other in near[1:])
+    ahead = tuple(field.metric.cut_difference(ranking.difference(near[0].name, other.name)) for other in near[1:])
     tied = tuple(other for other, estimate in zip(near[1:], ahead, strict=True) if not estimate.significant)
     return Verdict(budget_usd=budget_usd, quotes=quotes, candidates=candidates, ahead=ahead, tied=tied, not_covered=not_covered)
 

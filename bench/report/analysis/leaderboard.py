@@ -15,32 +15,17 @@ import pandas as pd
 from bench.report.analysis import ranking, significance
 from bench.report.analysis.arm_facts import TeacherFacts, of_lines, taught_by
 from bench.report.analysis.looks import Stop, until_decided
+from bench.report.analysis.metric import Metric
 from bench.report.analysis.ranking import Ranking
 from bench.report.analysis.samples import WHOLE, Scores, by_line, scores
 from bench.report.analysis.significance import Estimate
-from bench.results.table import Results
+from bench.results.table import Results, rows
 
 Kind = Literal["setting", "teacher", "baseline"]
-BASELINE = "floor: "
-"""How the subject of a baseline's score begins in ledgers and tables."""
+BASELINE, ON_DEV = "floor: ", "baseline on dev: "
+"""How the subjects of a baseline's scores on test and on dev begin in ledgers and tables."""
 NAMED = 6
 """Number of settings that are named in a line that stands for several."""
-ARROWS = {"higher": " ↑", "lower": " ↓"}
-"""Direction -> arrow after the unit."""
-
-
-@dataclass(frozen=True)
-class Metric:
-    """Name, unit and direction of a score."""
-
-    name: str
-    unit: str
-    direction: str
-
-    @property
-    def title(self) -> str:
-        """Name with unit and direction, for the head of a column: 'rouge2 (points) ↑'."""
-        return f"{self.name} ({self.unit}){ARROWS.get(self.direction, '')}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +74,8 @@ class Board:
     """Teachers, then baselines, each best first."""
     lead: str = ""
     """Name of the lead baseline, '' where there is none."""
+    best_on_dev: str = ""
+    """Name of the baseline with the best score on dev, '' where none has one there. Results before 2026-12 have none."""
     _differences: dict[tuple[str, ...], Estimate | None] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
@@ -105,6 +92,11 @@ class Board:
         return tuple(line for line in self.references if line.kind == "baseline")
 
     @cached_property
+    def baseline(self) -> Line | None:
+        """The baseline that settings are compared with: the best on dev. Without scores on dev it is the best on test."""
+        return next((line for line in self.baselines if line.name == self.best_on_dev), next(iter(self.baselines), None))
+
+    @cached_property
     def ranking(self) -> Ranking:
         """The compared settings in the primary metric, with corrected p-values."""
         samples = {line.name: line.samples[self.primary.name] for line in self.compared}
@@ -117,29 +109,47 @@ class Board:
     def difference(self, better: Line, worse: Line, metric: Metric | None = None) -> Estimate | None:
         """Return how much better `better` is in a metric, by default the primary one. None: nothing can be paired.
 
-        The interval is for this one comparison. The p-value is corrected. For two ranked settings it is corrected by Holm over all pairs;
-        see `ranking`. Otherwise it is multiplied by the number of comparisons of its kind, which is Holm's first and strictest step: of all
-        pairs of settings, or of each setting with each baseline and with its teacher.
+        The interval is for this one comparison. The p-value is corrected. For two ranked settings see `Ranking.difference`. For a setting
+        and the baseline that is best on dev it is corrected by Holm over all settings. Otherwise it is multiplied by the number of
+        comparisons of its kind, which is Holm's first and strictest step: of all pairs of settings, or of each setting with each baseline
+        and with its teacher.
         """
         metric = metric or self.primary
         key = (better.kind, better.name, worse.kind, worse.name, metric.name)
         if key in self._differences:  # every part of a report asks for differences
             return self._differences[key]
-        found = None
-        if metric.name in better.samples and metric.name in worse.samples:
-            if metric == self.primary and self._ranked(better) and self._ranked(worse):
-                found = self.ranking.difference(better.name, worse.name)
-            else:
-                first, second = (better, worse) if metric.direction != "lower" else (worse, better)
-                found = significance.difference(first.samples[metric.name], second.samples[metric.name])
-                settings = len(self.scored)
-                comparisons = math.comb(settings, 2) if better.kind == worse.kind else settings * (len(self.baselines) + 1)
-                found = found and replace(found, p=float(np.minimum(found.p * (comparisons or 1), 1)))
+        if metric == self.primary and self._ranked(better) and self._ranked(worse):
+            found: Estimate | None = self.ranking.difference(better.name, worse.name)
+        else:
+            found = _difference(better, worse, metric)
+            found = found and replace(found, p=self._corrected(found.p, better, worse, metric))
+        found = found and metric.cut_difference(found)
         self._differences[key] = found
         return found
 
+    def _corrected(self, p: float, better: Line, worse: Line, metric: Metric) -> float:
+        """Return the corrected p-value of a pair that is not one of two ranked settings."""
+        settings, baseline = len(self.scored), self.baseline
+        if baseline and baseline.name == self.best_on_dev and baseline in (better, worse):
+            others = {line.name: _difference(line, baseline, metric) for line in self.scored}
+            found = {name: other.p for name, other in others.items() if other}
+            corrected = dict(zip(found, significance.holm(np.array([*found.values()])), strict=True))
+            setting = better if worse is baseline else worse
+            if setting.name in corrected:  # a teacher is compared with it in another family
+                return float(corrected[setting.name])
+        comparisons = math.comb(settings, 2) if better.kind == worse.kind else settings * (len(self.baselines) + 1)
+        return float(np.minimum(p * (comparisons or 1), 1))
+
     def _ranked(self, line: Line) -> bool:
         return line.kind == "setting" and line.name in self.ranking.places
+
+
+def _difference(better: Line, worse: Line, metric: Metric) -> Estimate | None:
+    """Return how much better `better` is, not corrected. None: nothing can be paired."""
+    if metric.name not in better.samples or metric.name not in worse.samples:
+        return None
+    first, second = (better, worse) if metric.direction != "lower" else (worse, better)
+    return significance.difference(first.samples[metric.name], second.samples[metric.name])
 
 
 def metrics(found: Results) -> list[Metric]:
@@ -162,27 +172,46 @@ def boards(found: Results, shown: Sequence[Metric]) -> list[Board]:
     arms["name"] = [label(s, t) for s, t in zip(arms["strategy"].tolist(), arms["setting"].tolist(), strict=True)]
     if not shown:
         shown = [Metric(str(found.suite.get("primary_metric", "score")), "", "none")]
-    rows, drawn, run = _scores(found), [], until_decided(found)
+    scored, drawn, run = _scores(found), [], until_decided(found)
     for task, of_task in arms.groupby("task"):
         scorer = _Scorer(scores(found, of_task.index, [metric.name for metric in shown]), shown)
-        subjects = map(str, rows.loc[rows["arm"].isin(of_task.index), "subject"].unique())
+        subjects = map(str, scored.loc[scored["arm"].isin(of_task.index), "subject"].unique())
         names = sorted(subject.removeprefix(BASELINE) for subject in subjects if subject.startswith(BASELINE))
         of_names = [scorer.lines("baseline", BASELINE + name, of_task, pd.Series(name, index=of_task.index)) for name in names]
         baselines = sorted((line for lines in of_names for line in lines), key=scorer.rank)
         lead = str(found.suite.get("lead", {}).get(task, ""))
         lead = lead if lead in names else next(iter(names), "")
+        best_on_dev = _best_on_dev(scored[scored["arm"].isin(of_task.index)], names, shown[0])
         for budget, group in of_task.groupby("budget_usd"):
             settings = _settings(group, scorer, run.stops(str(task), float(str(budget))) if run else {})
             references = (*_teachers(found, settings, group, scorer), *baselines)
             drawn.append(
-                Board(task=str(task), budget_usd=float(str(budget)), primary=shown[0], settings=settings, references=references, lead=lead)
+                Board(
+                    task=str(task),
+                    budget_usd=float(str(budget)),
+                    primary=shown[0],
+                    settings=settings,
+                    references=references,
+                    lead=lead,
+                    best_on_dev=best_on_dev,
+                )
             )
     return drawn
 
 
+def _best_on_dev(scored: pd.DataFrame, names: Sequence[str], metric: Metric) -> str:
+    """Return the one of `names` with the best mean over the arms in a metric on dev; '' where none has a score."""
+    on_dev = scored[scored["quantity"].eq(metric.name) & scored["subject"].str.startswith(ON_DEV)]
+    means = on_dev.groupby(on_dev["subject"].str.removeprefix(ON_DEV))["value"].mean().reindex(pd.Index(names)).dropna()
+    if means.empty:
+        return ""
+    return str(means.idxmin() if metric.direction == "lower" else means.idxmax())
+
+
 def _scores(found: Results) -> pd.DataFrame:
     """Return the scores of arms that are done. Other arms may have left scores behind."""
-    return found.table[(found.table["row"] == "score") & (found.table["status"] == "done")]
+    scores = rows(found.table, "score", "arm", "status", "subject", "quantity", "value", "unit", "direction")
+    return scores[scores["status"] == "done"]
 
 
 @dataclass(frozen=True)
@@ -202,7 +231,7 @@ class _Scorer:
         lines = []
         for name, ended in statuses.items():
             samples = {metric: of[name] for metric, of in found.items() if name in of}
-            estimates = {metric: _estimate(sample) for metric, sample in samples.items()}
+            estimates = {metric.name: metric.cut(estimate(samples[metric.name])) for metric in self.metrics if metric.name in samples}
             seeds = len(samples.get(primary, ()))
             lines.append(Line(name=name, kind=kind, scores=estimates, samples=samples, statuses=ended, facts={}, seeds=seeds))
         return lines
@@ -214,8 +243,8 @@ class _Scorer:
         return score is None, not line.complete, line.stopped, (score.mean if lower else -score.mean) if score else 0.0, line.name
 
 
-def _estimate(sample: pd.DataFrame) -> Estimate:
-    """Return the estimate. A metric of the whole test set has a mean over seeds and no interval."""
+def estimate(sample: pd.DataFrame) -> Estimate:
+    """Return the estimate, not cut to possible scores. A metric of the whole test set has a mean over seeds and no interval."""
     found = significance.estimate(sample.to_numpy())
     return replace(found, examples=0) if sample.shape[1] == 1 and sample.columns[0] == WHOLE else found
 

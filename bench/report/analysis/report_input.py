@@ -9,12 +9,13 @@ from pathlib import Path
 
 from bench.errors import BenchError
 from bench.report.analysis import arms, leaderboard, pareto
-from bench.report.analysis.arms import Missing
+from bench.report.analysis.arms import Arm, Missing
 from bench.report.analysis.break_even import BreakEven, break_evens
 from bench.report.analysis.budget_curves import Field, fields
 from bench.report.analysis.decision import DecisionMap, decision_map
-from bench.report.analysis.leaderboard import Board, Metric
+from bench.report.analysis.leaderboard import Board
 from bench.report.analysis.looks import UntilDecided, until_decided
+from bench.report.analysis.metric import Metric
 from bench.report.analysis.pareto import TradeOff
 from bench.report.analysis.serving_cost import Use
 from bench.results import repricing
@@ -73,6 +74,11 @@ class ReportInput:
     def until_decided(self) -> UntilDecided | None:
         """What a run with --until-decided decided; None where the run was another one."""
         return until_decided(self.found)
+
+    @cached_property
+    def every_arm(self) -> list[Arm]:
+        """Every arm of `everything`."""
+        return arms.arms(self.found, self.everything, self.metrics[0] if self.metrics else None)
 
     @cached_property
     def missing(self) -> list[Missing]:

@@ -28,15 +28,15 @@ estimate in brackets can be negative by chance; it is then taken as 0.
 
 Few seeds estimate the variance between seeds badly: with seeds - 1 degrees of freedom. The variance between examples is known far better.
 The sum of two such terms has the distribution of Behrens and Fisher (Fisher 1935, The fiducial argument in statistical inference,
-Annals of Eugenics 6, 391-398). p-values come from it as it is, and are conservative. Intervals from it would be too wide where both
-variances are similar, so intervals give more weight to small variances between seeds; see CENTRED.
+Annals of Eugenics 6, 391-398). It is too wide where both variances are similar, so small variances between seeds have more weight here;
+see SMALL. A p-value and an interval come from the same distribution: the 95 % interval leaves out 0 where the p-value is under 0.05.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -49,10 +49,12 @@ LEVEL = 0.05
 """Significance level of tests. Intervals leave out the same share."""
 FEWEST_EXAMPLES = 4
 """With fewer examples there is no interval: Student's t with examples - 1 degrees of freedom has no finite variance then."""
-CENTRED, SAFE = 0.5, 0.0
-"""Exponents k of the prior 1/A (1 + B/A)^k, where A is the variance between seeds and B that from examples. k = 0 is the prior of Behrens
-and Fisher and covers 95 % or more. k = 0.5 covers 93 to 97 % whatever A and B are, and 92 to 98 % with two seeds
-(tests/report/test_simulation.py)."""
+SMALL = 0.1
+"""Prior of A, the variance between seeds, estimated with f degrees of freedom, where B is the variance from examples:
+sqrt(1 + (SMALL (f - 1) B/A)^2) / A. The prior of Behrens and Fisher is 1/A. With it intervals cover the truth in 95 % of cases or more, but
+in up to 97.6 % with three seeds. Here values of A that hardly matter beside B have more weight, as far as seeds tell. Whatever A and B are,
+intervals cover 94.9 to 97.1 % with three seeds or more and 95.0 to 98.8 % with two (by numerical integration, for a known B). p-values are
+right in the tails too, which corrections need: at 0.002 they are at most 1.3 times too small."""
 
 NODES = 64
 ROUNDING = 1e-18
@@ -120,6 +122,15 @@ class Estimate:
     @property
     def has_interval(self) -> bool:
         return not math.isnan(self.low)
+
+    def within(self, least: float, most: float) -> Estimate:
+        """Return the same estimate, with the interval cut to possible values. A mean that is not one of them leaves it as it is.
+
+        The true mean is one of the possible values, so the cut interval holds it as often.
+        """
+        if not least <= self.mean <= most:
+            return self
+        return replace(self, low=float(np.maximum(self.low, least)), high=float(np.minimum(self.high, most)))
 
     @property
     def tested(self) -> bool:
@@ -210,19 +221,19 @@ def interval(mean: Floats | float, found: Spread, level: float = LEVEL) -> tuple
     return mean - half, mean + half
 
 
-def half_width(found: Spread, level: float = LEVEL, prior: float = CENTRED) -> Floats:
+def half_width(found: Spread, level: float = LEVEL) -> Floats:
     """Return half the width of an interval, exact to a thousandth. It comes from a table over the share of the variance between seeds."""
-    angles, widths = _critical(found.freedom, level, prior)
+    angles, widths = _critical(found.freedom, level)
     whole = np.maximum(found.seeds + found.examples, ROUNDING)
     half: Floats = np.sqrt(whole) * np.interp(np.arcsin(np.sqrt(np.clip(found.seeds / whole, 0, 1))), angles, widths)
     return half
 
 
-def p_value(mean: Floats, found: Spread, prior: float = SAFE) -> Floats:
+def p_value(mean: Floats, found: Spread) -> Floats:
     """Return the two-sided p-value of a mean, for a true mean of 0. NaN where the spread is NaN."""
     times, weights = mixture(found.freedom)
     seeds, examples = np.maximum(found.seeds, ROUNDING)[..., None], found.examples[..., None]
-    weights = weights * (1 + examples / (seeds * times)) ** prior
+    weights = weights * np.hypot(1, SMALL * (found.freedom - 1) * examples / (seeds * times))
     tails = erfc(np.abs(mean)[..., None] / np.sqrt(2 * (seeds * times + examples)))
     p: Floats = (weights * tails).sum(axis=-1) / weights.sum(axis=-1)
     return p
@@ -259,13 +270,13 @@ def mixture(freedom: int) -> tuple[Floats, Floats]:
 
 
 @lru_cache(maxsize=256)
-def _critical(freedom: int, level: float, prior: float) -> tuple[Floats, Floats]:
+def _critical(freedom: int, level: float) -> tuple[Floats, Floats]:
     """Return the half-widths at variance 1, by bisection. sin^2 of the angle is the share of the variance between seeds."""
     angles = np.linspace(0, math.pi / 2, 65)
     found = Spread(np.sin(angles) ** 2, np.cos(angles) ** 2, np.zeros(65), freedom)
     logs = np.array([np.full(65, -3.0), np.full(65, 30.0)])
     for _ in range(40):
         middle = logs.mean(axis=0)
-        wider = p_value(np.exp(middle), found, prior) > level
+        wider = p_value(np.exp(middle), found) > level
         logs = np.where([wider, ~wider], middle, logs)
     return angles, np.exp(logs.mean(axis=0))

@@ -17,6 +17,7 @@ import numpy as np
 from bench.report.analysis import significance
 from bench.report.analysis.budget_curves import Field, Point
 from bench.report.analysis.leaderboard import Board
+from bench.report.analysis.metric import Metric
 from bench.report.analysis.ranking import LOOKED_AT
 from bench.report.html.quantities import Amounts
 from bench.results import arm_columns
@@ -48,7 +49,7 @@ def tasks(
         metric = of_task[0].primary
         about = {
             "name": task,
-            "metric": {"name": metric.name, "unit": metric.unit, "direction": metric.direction, "title": metric.title},
+            "metric": {"name": metric.name, "unit": metric.unit, "direction": metric.direction, "title": metric.title, **_range(metric)},
             "budgets": [board.budget_usd for board in of_task],
         }
         field = by_task.get(task)
@@ -104,6 +105,11 @@ def _as_run(boards: Sequence[Board], kept: Collection[str]) -> dict[str, Any]:
             points[line.name].append({**about, **score, "asked_usd": None, "bought": {}, "facts": _facts(line.facts)})
     settings = [{"name": name, "points": of_name} for name, of_name in points.items() if of_name]
     return {"seeds": None, "settings": settings, "shown": [s["name"] for s in settings], "not_compared": [], "spread": None}
+
+
+def _range(metric: Metric) -> dict[str, float]:
+    """Return the smallest and the largest possible score, as far as they are limited."""
+    return {name: end for name, end in zip(("least", "most"), metric.range, strict=True) if math.isfinite(end)}
 
 
 def _facts(known: Mapping[str, float]) -> dict[str, float]:

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from typing import Any
 
 from bench.errors import BenchError
-from bench.report.analysis import arms
 from bench.report.analysis.decision import ON_A_MAP
 from bench.report.analysis.report_input import ReportInput
 from bench.report.html import curves, leaderboard, predictions, quantities
@@ -68,7 +67,7 @@ def _numbers(given: ReportInput, known: Amounts, share: float) -> dict[str, Any]
 
 def _without_score(given: ReportInput, listed: int) -> dict[str, Any]:
     """Return the arms that have no score, and the number of arms in each status. The numbers count the arms that the suite holds."""
-    found = arms.arms(given.found, given.everything, given.metrics[0] if given.metrics else None)
+    found = given.every_arm
     without = [
         asdict(arm) | {"reason": shortened(arm.reason or "no reason given", REASON_CHARACTERS)} for arm in found if arm.score is None
     ]

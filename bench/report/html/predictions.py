@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from bench.execution.record import Record
-from bench.report.analysis.leaderboard import Board, Metric, label
+from bench.report.analysis.leaderboard import Board, label
+from bench.report.analysis.metric import Metric
 from bench.report.analysis.significance import Floats
 from bench.report.html.escape import script_json, shortened
 from bench.results.examples import Examples

@@ -64,7 +64,7 @@ const pricing = (() => {
     const behind = statistics.ranked(near.map((one) => sign * one.mean), near.map((one) => terms(one)), task);
     near.slice(1).forEach((one, i) => (one.behind = behind[i]));
     for (const one of found.slice(compared)) {
-      const gap = statistics.estimate(sign * (found[0].mean - one.mean), [...terms(found[0]), ...terms(one, -1)], task);
+      const gap = statistics.estimate(sign * (found[0].mean - one.mean), [...terms(found[0]), ...terms(one, -1)], task, statistics.differences(task));
       one.behind = {estimate: gap, tested: behind[0].tested, p: null, tied: false};
     }
     return found;

@@ -10,7 +10,7 @@ import pandas as pd
 
 from bench.report.analysis.leaderboard import label
 from bench.results import repricing
-from bench.results.table import Results
+from bench.results.table import Results, rows
 
 Key = tuple[str, float, str]
 """(task, budget, name of the setting)."""
@@ -23,18 +23,20 @@ def by_line(found: Results) -> Amounts:
 
     Raises BenchError where the results do not hold the prices at which they were run.
     """
-    records = found.table[(found.table["row"] == "record") & found.table["task"].ne("")].set_index("arm")
+    records = rows(found.table, "record", "arm", "task", "strategy", "setting", "budget_usd", "status").set_index("arm")
+    records = records[records["task"].ne("")]
     names = [label(s, t) for s, t in zip(records["strategy"], records["setting"], strict=True)]
     keys = [records["task"], records["budget_usd"], pd.Series(names, index=records.index, name="name")]
     done = records["status"] == "done"
     counted = records.index[done | ~done.groupby(keys).transform("any")]
     lines: dict[Key, dict[str, dict[str, float]]] = {}
-    paid = found.table[(found.table["row"] == "charge") & (found.table["paid_by"] == "purse")]
+    paid = rows(found.table, "charge", "row", "task", "paid_by", "arm", "phase", "quantity", "unit", "value", "usd")
+    paid = paid[paid["paid_by"] == "purse"]
     for purpose, of_purpose in paid.groupby(paid["phase"].where(paid["quantity"] != "labels", "labels")):
         amounts = repricing.quantities(replace(found, table=of_purpose))
         means = amounts.reindex(counted).fillna(0.0).groupby([key.reindex(counted) for key in keys]).mean()
-        rows: dict[Any, Any] = {**means.to_dict("index")}
-        for key, sold in rows.items():
+        by_key: dict[Any, Any] = {**means.to_dict("index")}
+        for key, sold in by_key.items():
             if bought := {what: amount for what, amount in sold.items() if amount}:
                 lines.setdefault(key, {})[str(purpose)] = bought
     return lines

@@ -2,7 +2,7 @@
 /* Intervals, p-values and ties: the formulas of significance.py and ranking.py in bench/report/analysis, on the same variances. Every score
    is a linear combination of points, and so is every difference. terms: [weight, place of the point]. */
 const statistics = (() => {
-  const LEVEL = 0.05, ROUNDING = 1e-18, CENTRED = 0.5, SAFE = 0, NODES = 64, ANGLES = 65;
+  const LEVEL = 0.05, ROUNDING = 1e-18, SMALL = 0.1, POOLED = 3, NODES = 64, ANGLES = 65;
   const unpacked = new WeakMap(), mixtures = new Map(), criticals = new Map();
 
   const sum = (values) => values.reduce((a, b) => a + b, 0);
@@ -42,11 +42,11 @@ const statistics = (() => {
     });
   }
 
-  function pValue(mean, found, prior = SAFE) {
+  function pValue(mean, found) {
     const seeds = Math.max(found.seeds, ROUNDING);
     let tails = 0, whole = 0;
     for (const [times, weight] of mixture(found.freedom)) {
-      const counted = prior ? weight * (1 + found.examples / (seeds * times)) ** prior : weight;
+      const counted = weight * Math.hypot(1, (SMALL * (found.freedom - 1) * found.examples) / (seeds * times));
       tails += counted * erfc(Math.abs(mean) / Math.sqrt(2 * (seeds * times + found.examples)));
       whole += counted;
     }
@@ -60,7 +60,7 @@ const statistics = (() => {
       let low = -3, high = 30;
       for (let step = 0; step < 40; step++) {
         const middle = (low + high) / 2;
-        if (pValue(Math.exp(middle), found, CENTRED) > LEVEL) low = middle;
+        if (pValue(Math.exp(middle), found) > LEVEL) low = middle;
         else high = middle;
       }
       return Math.exp((low + high) / 2);
@@ -77,10 +77,20 @@ const statistics = (() => {
 
   const around = (mean, found) => [mean, mean - halfWidth(found), mean + halfWidth(found)];
 
+  /* An estimate with its interval cut to possible values, as significance.Estimate.within. */
+  function within([mean, low, high], least, most) {
+    return mean < least || mean > most ? [mean, low, high] : [mean, Math.max(low, least), Math.min(high, most)];
+  }
+  const possible = ({metric: {least = -Infinity, most = Infinity}}) => [least, most];
+  function differences(task) {
+    const [least, most] = possible(task);
+    return [least - most, most - least];
+  }
+
   /* [mean, low, high] of one combination; the last two are null without an interval. */
-  function estimate(mean, terms, task) {
+  function estimate(mean, terms, task, limits = possible(task)) {
     if (!task.spread) return [mean, null, null];
-    return around(mean, spread(covariances(task.spread).map((held) => covariance(terms, terms, held)), task.seeds - 1));
+    return within(around(mean, spread(covariances(task.spread).map((held) => covariance(terms, terms, held)), task.seeds - 1)), ...limits);
   }
 
   /* p-values corrected for their number, as significance.holm does. */
@@ -92,30 +102,58 @@ const statistics = (() => {
   }
 
   /* By how much each setting is behind the best, as ranking.Ranking computes it. means: best first, more is better; terms: of each.
-     Returns {estimate, tested, p, tied} for each but the first. p is corrected for all pairs; the variance between seeds of a pair is never
-     less than that of the average pair. */
+     Returns {estimate, tested, p, tied} for each but the first. p is corrected for comparisons with the best; the variance between seeds of
+     a pair is never less than that of the average pair. */
   function ranked(means, terms, task) {
     const count = means.length, tested = task.spread != null && task.seeds > 1;
     if (!task.spread) return means.slice(1).map((mean) => ({estimate: [means[0] - mean, null, null], tested, p: null, tied: false}));
     const held = covariances(task.spread).map((part) => terms.map((one) => terms.map((other) => covariance(one, other, part))));
     const average = held.map((part) => (2 * (sum(part.map((row, i) => row[i])) - sum(part.flat()) / count)) / Math.max(count - 1, 1));
-    const pooled = spread(average, (count - 1) * (task.seeds - 1));
-    const pair = (i, j) => {
+    const pooled = spread(average, (count - 1) * (task.seeds - 1)), cautious = Math.min(pooled.freedom, POOLED * Math.max(task.seeds - 1, 1));
+    const pair = (i, j, freedom) => {
       const own = spread(held.map((part) => part[i][i] + part[j][j] - 2 * part[i][j]), 1);
-      return {seeds: Math.max(own.seeds, pooled.seeds), examples: own.examples, freedom: pooled.freedom};
+      return {seeds: Math.max(own.seeds, pooled.seeds), examples: own.examples, freedom};
     };
-    const p = tested ? corrected(count, (i, j) => pValue(means[i] - means[j], pair(i, j))) : null;
+    const pairs = means.map((mean, i) => means.map((other, j) => (tested && i < j ? pValue(mean - other, pair(i, j, pooled.freedom)) : 1)));
+    const ofBest = means.map((mean, i) => (tested && i ? pValue(means[0] - mean, pair(0, i, cautious)) : 1));
+    const behind = tested && count > 1 ? withBest(ofBest, pairs) : null;
     return means.slice(1).map((mean, i) => {
-      const of = p ? p[0][i + 1] : null;
-      return {estimate: around(means[0] - mean, pair(0, i + 1)), tested, p: of, tied: tested && of >= LEVEL};
+      const of = behind ? behind[i + 1] : null;
+      return {estimate: within(around(means[0] - mean, pair(0, i + 1, cautious)), ...differences(task)), tested, p: of, tied: tested && of >= LEVEL};
     });
   }
 
-  /* Corrected p-values that i is better than j. The p-value of a conclusion is at most the largest one of the chain that leads to it. */
-  function corrected(count, of) {
-    const pairs = [];
+  const SHARED = Array.from({length: 65}, (_, i) => i / 4 - 8);
+  const normal = (z) => (z < 0 ? 1 - erfc(-z / Math.SQRT2) / 2 : erfc(z / Math.SQRT2) / 2); /* The tail above z. */
+
+  /* z with both tails beyond it of probability p, by bisection. */
+  function quantile(p) {
+    let low = 0, high = 40;
+    for (let step = 0; step < 60; step++) {
+      const middle = (low + high) / 2;
+      if (2 * normal(middle) > p) low = middle;
+      else high = middle;
+    }
+    return (low + high) / 2;
+  }
+
+  /* Corrected p-values that the first is better than each, as ranking.Ranking.behind. single: p-values of its pairs, the first is 1. pairs:
+     those of all pairs, 1 below the diagonal. */
+  function withBest(single, pairs) {
+    const weights = SHARED.map((shared) => Math.exp((-shared * shared) / 2)), whole = sum(weights), among = corrected(pairs);
+    const winner = Math.max(...single.slice(1));
+    return single.map((p, i) => {
+      const z = quantile(p) * Math.SQRT2;
+      const none = sum(SHARED.map((shared, place) => weights[place] * (1 - normal(z + shared)) ** (pairs.length - 1))) / whole;
+      return Math.min(Math.max(p, 1 - none), winner, among[0][i]);
+    });
+  }
+
+  /* p-values corrected for all pairs. The p-value of a conclusion is at most the largest one of the chain that leads to it. */
+  function corrected(single) {
+    const pairs = [], count = single.length;
     for (let i = 0; i < count; i++) for (let j = i + 1; j < count; j++) pairs.push([i, j]);
-    const values = holm(pairs.map(([i, j]) => of(i, j)));
+    const values = holm(pairs.map(([i, j]) => single[i][j]));
     const p = Array.from({length: count}, () => new Array(count).fill(1));
     pairs.forEach(([i, j], place) => (p[i][j] = values[place]));
     for (let last = 1; last < count; last++) {
@@ -125,5 +163,5 @@ const statistics = (() => {
     return p;
   }
 
-  return {estimate, ranked};
+  return {estimate, ranked, differences};
 })();

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from bench.report.analysis.leaderboard import Board, Metric
+from bench.report.analysis.leaderboard import Board
+from bench.report.analysis.metric import Metric
 from bench.report.analysis.significance import Estimate
 from bench.report.text import plain
 from bench.system.files import atomic_write

@@ -10,7 +10,8 @@ import pandas as pd
 
 from bench.report.analysis import significance
 from bench.report.analysis.format import chance, score
-from bench.report.analysis.leaderboard import Board, Line, Metric
+from bench.report.analysis.leaderboard import Board, Line
+from bench.report.analysis.metric import Metric
 from bench.report.analysis.report_input import ReportInput
 from bench.report.analysis.significance import Estimate
 from bench.report.blocks import Block, Paragraph, Points, Section, Text, emphasis, sentences, strong
@@ -24,15 +25,16 @@ HOW_TO_READ = (
     "↑: higher is better, ↓: lower is better. Scores are means over seeds and test examples with 95 % intervals (analysis of variance over "
     "both). An interval is for one score or one comparison. With one seed it says nothing about other seeds. ",
     emphasis("Behind the best"),
-    " is paired: both sides have the same seeds and the same test examples. Its p-value is corrected for all pairs of settings at that "
-    "budget (Holm). For a baseline or a teacher it is multiplied by the number of such comparisons. A positive difference favours the "
-    "setting that is named first, also where lower scores are better. Where all settings are equally good, at most 1 such table in 20 "
-    "names a best one. ",
+    " is paired: both sides have the same seeds and the same test examples. Its p-value is corrected for the comparison of all settings "
+    "with the best (Hsu). For the baseline that is best on dev it is corrected for the number of settings (Holm). For other baselines and "
+    "for teachers it is multiplied by the number of such comparisons. A positive difference favours the setting that is named first, also "
+    "where lower scores are better. Where all settings are equally good, at most 1 such table in 20 names a best one. ",
     emphasis("Tied"),
-    " means a p-value of 0.05 or more; the interval may still exclude 0. A ",
+    " means a p-value of 0.05 or more: this setting may be the best one too. The interval may still exclude 0. A ",
     emphasis("rank"),
-    " is 1 + the number of settings that are significantly better. It is a range where further settings may be better without a "
-    "significant difference. With one seed nothing is tested, and no setting is called the best. A setting is ",
+    " is 1 + the number of settings that are significantly better, corrected for all pairs of settings (Holm). It is a range where "
+    "further settings may be better without a significant difference. It answers more questions, so even a winner may have a range. "
+    "Intervals hold possible scores only. With one seed nothing is tested, and no setting is called the best. A setting is ",
     emphasis("incomplete"),
     " where it lacks a score for a seed that others have. It stands below the others, whatever its mean.",
 )
@@ -98,7 +100,7 @@ def _outcome(board: Board, at: str, given: ReportInput) -> Text:
     if equal:
         first: list[Text] = [strong(f"{at} there is no clear winner{so_far}."), f"Best guess: {best.name}, {value}; {runner_up}"]
         if gap and gap.tested and gap.low > 0:
-            first.append("The interval is for this pair alone; corrected for all pairs, the difference is not significant.")
+            first.append("The interval is for this pair alone; corrected for comparisons with the best, the difference is not significant.")
         if len(equal) > 1:
             first.append(f"In all, {count(len(equal), 'setting')} are {_as_good(gap)}.")
     elif gap and gap.tested:
@@ -117,7 +119,7 @@ def _as_good(gap: Estimate | None) -> str:
 
 def _beside(board: Board, best: Line) -> str:
     """Return how the best setting compares with the best baseline and with its own teacher."""
-    others = {"the best baseline": next(iter(board.baselines), None), "its teacher": best.teacher}
+    others = {"the best baseline": board.baseline, "its teacher": best.teacher}
     verdicts: dict[str, list[str]] = {}
     for what, other in others.items():
         if other and (found := other.scores.get(board.primary.name)):
@@ -138,7 +140,7 @@ def _details(board: Board, metrics: Sequence[Metric]) -> Iterator[str]:
     if least > TOO_SMALL:
         needed, ranked = f"{least:.2g} {primary.unit}".strip(), board.ranking
         more = f"with twice the seeds {ranked.detectable(seeds=2):.2g}, with twice the test examples {ranked.detectable(examples=2):.2g}"
-        yield f"To be found significant in 4 of 5 cases, a difference between two settings must be {needed}; {more}."
+        yield f"To win in 4 of 5 cases, a setting must be {needed} ahead of the next one; {more}."
     if found.seeds == 1:
         yield "There is one seed only. Another seed may change the order, so no setting is called the best."
     if not found.has_interval:
@@ -155,12 +157,12 @@ def _details(board: Board, metrics: Sequence[Metric]) -> Iterator[str]:
 
 def _against_baselines(board: Board, metrics: Sequence[Metric], best: Line) -> Iterator[str]:
     """Yield comparisons with the lead baseline, and with the best baseline where that is another one."""
-    best_one = next(iter(board.baselines), None)
+    best_one = board.baseline
     for other in sorted(
         (one for one in board.baselines if one is best_one or one.name == board.lead), key=lambda one: one.name != board.lead
     ):
         kinds = ["lead"] if other.name == board.lead else []
-        kinds += ["best"] if other is best_one and len(board.baselines) > 1 else []
+        kinds += [f"best{' on dev' if board.best_on_dev else ''}"] if other is best_one and len(board.baselines) > 1 else []
         verdicts: dict[str, list[str]] = {}
         for metric in metrics:
             if metric.name in best.samples and metric.name in other.samples:
@@ -190,6 +192,6 @@ def _teachers(boards: Sequence[Board]) -> str:
     by_seed = pd.concat(gaps, join="inner") if gaps else pd.DataFrame()
     if by_seed.empty:
         return ""
-    verb, by = _compared(significance.estimate(by_seed.groupby(level=0).mean().to_numpy()))
+    verb, by = _compared(primary.cut_difference(significance.estimate(by_seed.groupby(level=0).mean().to_numpy())))
     over = f"{count(len(gaps), 'setting')}, each budget counted by itself"
     return f"{boards[0].task}: on average the teacher {verb} its own student in {primary.name}{by}, over {over}."

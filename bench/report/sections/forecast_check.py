@@ -13,7 +13,7 @@ from bench.report.analysis.report_input import ReportInput
 from bench.report.blocks import Column, Paragraph, Section, Table, code, sentences
 from bench.report.text import dollars, number
 from bench.results import arm_columns
-from bench.results.table import number_or_nan
+from bench.results.arm_files import number_or_nan
 
 PROMISED = 0.25
 """Forecast run time should be within this share of the measured time."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from bench.report.analysis.arms import arms
-from bench.report.analysis.leaderboard import ARROWS, Board, Line
+from bench.report.analysis.leaderboard import Board, Line
+from bench.report.analysis.metric import ARROWS
 from bench.report.analysis.report_input import ReportInput
 from bench.report.blocks import Block, Column, Paragraph, Points, Section, Table
 from bench.report.plots.budget import PURPOSES
 from bench.report.sections.leaderboard import reached
 from bench.report.text import DASH, dollars, number
 from bench.results import arm_columns
+from bench.results.table import rows
 
 SCALES = {"bytes": (2**20, "MiB"), "kWh": (1e-3, "Wh"), "FLOP": (1e12, "TFLOP")}
 """Unit of readings -> a unit that is easier to read, and its size."""
@@ -49,7 +50,7 @@ def spending(given: ReportInput) -> Section | None:
 
 def measured(given: ReportInput) -> Section | None:
     """Return a table of the profilers' readings, and the reasons for missing ones."""
-    readings = given.found.table[given.found.table["row"] == "reading"]
+    readings = rows(given.found.table, "reading", "quantity", "unit", "direction", "value", "reason")
     if readings.empty or not given.boards:
         return None
     seen = readings.drop_duplicates(["quantity", "unit"])
@@ -74,7 +75,7 @@ def measured(given: ReportInput) -> Section | None:
 def other_facts(given: ReportInput) -> Section | None:
     """Return a table of the facts that are neither in the leaderboard nor among the cost axes."""
     shown = {*SHOWN, *([arm_columns.STUDENT_FLOPS] if given.trade_offs else [])}
-    facts = given.found.table[given.found.table["row"] == "fact"].drop_duplicates("quantity")
+    facts = rows(given.found.table, "fact", "quantity", "unit").drop_duplicates("quantity")
     units = {str(name): str(unit) for name, unit in zip(facts["quantity"], facts["unit"], strict=True)}
     left = [name for name in units if name not in shown and any(_fact(line, name) is not None for line in _lines(given.boards))]
     scales = {name: OF_ONE_ANSWER.get(units[name], (1.0, units[name])) for name in left}
@@ -100,7 +101,7 @@ def all_metrics(given: ReportInput) -> Section | None:
 def every_arm(given: ReportInput) -> Section:
     """Return a table of every arm, with its score or the reason why it has none."""
     primary = given.metrics[0] if given.metrics else None
-    found = arms(given.found, given.everything, primary)
+    found = given.every_arm
     last = f"{primary.title}, or why there is none" if primary else "reason"
     columns = (Column("arm"), Column("status"), Column(last), Column("spent (USD)", number=True), Column("budget (USD)", number=True))
     values = [arm.reason or DASH if arm.score is None else number(arm.score) for arm in found]
