@@ -286,7 +286,7 @@ def first_arm(name: str, loaded: Suite, machine: Path, monkeypatch: pytest.Monke
     """How it ended, and its folder."""
     monkeypatch.setattr(worker.suite_file, "read", lambda path: loaded)
     first = arms.arms(loaded)[0]
-    ending = worker.run(PATHS[name], first.id, machine / "results", machine / "cache", "cpu")
+    ending = worker.run(PATHS[name], first.id, first.seed, machine / "results", machine / "cache", "cpu")
     assert (ending.status, ending.reason) == ("done", "")
     return ending, machine / "results" / first.id
 
@@ -308,7 +308,7 @@ def test_the_endpoint_suite_is_answered_by_an_endpoint(machine: Path, tmp_path: 
         elsewhere = {"endpoint": cells[0].strategy.endpoint.model_copy(update={"base_url": fake.url})}
         asking = replace(loaded, cells=tuple(replace(cell, strategy=cell.strategy.model_copy(update=elsewhere)) for cell in cells))
         monkeypatch.setattr(worker.suite_file, "read", lambda path: asking)
-        endings = [worker.run(PATHS["llm-endpoint"], found.id, tmp_path, tmp_path / "cache", "cpu") for found in arms.arms(asking)]
+        endings = [worker.run(PATHS["llm-endpoint"], one.id, one.seed, tmp_path, tmp_path / "cache", "cpu") for one in arms.arms(asking)]
     assert [(ending.status, ending.reason) for ending in endings] == [("done", "")] * len(cells)
     assert endings[0].facts["pseudo_labels"] > 0
     assert {request["model"] for request in fake.requests} == {"Qwen/Qwen2.5-7B-Instruct"}

@@ -19,6 +19,7 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from bench import registry
@@ -42,20 +43,39 @@ class Screen(Protocol):
     def ended(self, record: Record) -> None: ...
 
 
-def run(prepared: PreparedSuite, executor: Executor, screen: Screen, *, retry: bool, fetched: Fetched | None = None) -> list[Record]:
+def run(
+    prepared: PreparedSuite,
+    executor: Executor,
+    screen: Screen,
+    *,
+    retry: bool,
+    fetched: Fetched | None = None,
+    question: Mapping[str, Any] = MappingProxyType({}),
+) -> list[Record]:
     """Bring every arm to its record, and return all records in the order of the arms.
 
     An arm that has a record does not run again, unless its data changed, or it failed and `retry` is set.
     `fetched` holds the layers of compact models and the warnings, for the report; None keeps those that an
-    earlier run wrote. Raises BenchError where another process runs in the same folder.
+    earlier run wrote. `question` holds entries of suite.json that replace those of the suite. Raises BenchError
+    where another process runs in the same folder.
     """
-    results = prepared.results
-    with _run_lock(results):
-        found = _fetched_before(results) if fetched is None else fetched
-        (results / "suite.yaml").write_text(prepared.suite.text, encoding="utf-8")
-        known_paths.remember(prepared.suite, results, prepared.cache)
-        write_json(results / "suite.json", _question(prepared, found))
+    with _run_lock(prepared.results):
+        _describe(prepared, fetched, question)
         return _run(prepared, executor, screen, retry)
+
+
+def describe(prepared: PreparedSuite, fetched: Fetched | None, question: Mapping[str, Any]) -> None:
+    """Write what `run` writes of the suite, and run no arm."""
+    with _run_lock(prepared.results):
+        _describe(prepared, fetched, question)
+
+
+def _describe(prepared: PreparedSuite, fetched: Fetched | None, question: Mapping[str, Any]) -> None:
+    results = prepared.results
+    found = _fetched_before(results) if fetched is None else fetched
+    (results / "suite.yaml").write_text(prepared.suite.text, encoding="utf-8")
+    known_paths.remember(prepared.suite, results, prepared.cache)
+    write_json(results / "suite.json", {**_question(prepared, found), **question})
 
 
 def _fetched_before(results: Path) -> Fetched:
@@ -69,14 +89,14 @@ def _run(prepared: PreparedSuite, executor: Executor, screen: Screen, retry: boo
     seal = _Sealer(prepared, screen)
     sealed = {arm_id: record for arm_id, record in kept(prepared, retry).items() if record}
     screen.planned(results, prepared.arms, sealed)
-    open_ = [arm.id for arm in prepared.arms if arm.id not in sealed]
-    for arm_id in open_:
-        _clear(results / arm_id)
+    open_ = [arm for arm in prepared.arms if arm.id not in sealed]
+    for arm in open_:
+        _clear(results / arm.id)
     worker = [sys.executable, "-P", "-m", "bench.execution.worker"]  # -P: do not import from the current folder
     places = [str(results), str(prepared.cache), prepared.device]
     executor.run(
-        {arm_id: [*worker, str(results / "suite.yaml"), arm_id, *places] for arm_id in open_},
-        {arm_id: results / arm_id / "worker.log" for arm_id in open_},
+        {arm.id: [*worker, str(results / "suite.yaml"), arm.id, str(arm.seed), *places] for arm in open_},
+        {arm.id: results / arm.id / "worker.log" for arm in open_},
         seal,
     )
     return [record for arm in prepared.arms if (record := read_record(results / arm.id))]

@@ -2,7 +2,7 @@
 
     suite -> data -> strategy spends (store makes, purse pays, a window measures) -> predict -> score -> outcome.json
 
-Run as `python -m bench.execution.worker SUITE ARM RESULTS CACHE DEVICE`. The process that started it writes
+Run as `python -m bench.execution.worker SUITE ARM SEED RESULTS CACHE DEVICE`. The process that started it writes
 the arm's record.
 """
 
@@ -57,11 +57,12 @@ class ProgressFile:
         write_json(self._path, {"what": what, "done": done, "total": total})
 
 
-def run(suite_path: Path, arm_id: str, results: Path, cache: Path, device: str) -> Ending:
-    """Run one arm. Every way in which it can end is an Ending, except that the process is killed."""
+def run(suite_path: Path, arm_id: str, seed: int, results: Path, cache: Path, device: str) -> Ending:
+    """Run one arm. Its seed need not be one of the suite's. Every way in which it can end is an Ending, except that the process is
+    killed."""
     folder = results / arm_id
     loaded = known_paths.known(suite_file.read(suite_path), results, cache)
-    arm = next(a for a in arms.arms(loaded) if a.id == arm_id)
+    arm = next(a for a in arms.arms(loaded, (seed,)) if a.id == arm_id)
     progress, ledger = ProgressFile(folder), Ledger(folder)
     purse = Purse(arm.budget_usd, ledger)
     job: ArmJob | None = None
@@ -151,7 +152,7 @@ def _write_predictions(
 
 def before_fork(arguments: Sequence[str]) -> None:
     """Import what the arms of a suite use, and read its data, in the process of which theirs are forks. No GPU is used here."""
-    suite_path, _, _, cache, _ = arguments
+    suite_path, *_, cache, _ = arguments
     suite = suite_file.read(Path(suite_path))  # imports its parts
     for module in USED_LATER:
         importlib.import_module(module)
@@ -181,8 +182,8 @@ def main(arguments: Sequence[str]) -> None:
     """Run the process of one arm."""
     if os.environ.get(PARENT_PIPE):
         _end_with_parent()
-    suite_path, arm_id, results, cache, device = arguments
-    ending = run(Path(suite_path), arm_id, Path(results), Path(cache), device)
+    suite_path, arm_id, seed, results, cache, device = arguments
+    ending = run(Path(suite_path), arm_id, int(seed), Path(results), Path(cache), device)
     write_json(Path(results) / arm_id / "outcome.json", asdict(ending))
 
 

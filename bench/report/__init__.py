@@ -100,13 +100,13 @@ def terminal(results: Results, width: int | None = None, sections: Sequence[Make
     from bench.report.analysis.active_arms import current
     from bench.report.analysis.report_input import ReportInput
     from bench.report.render import terminal as screen
-    from bench.report.sections import card
+    from bench.report.sections import card, until_decided
     from bench.report.sections import leaderboard as board
 
     found = current(results)
     metrics = leaderboard.metrics(found)[:2]
     given = ReportInput(folder=Path(), found=found, everything=results, metrics=metrics, boards=leaderboard.boards(found, metrics))
     # at other prices the answer would still be that of the run
-    makers = sections or ([card.section, board.brief] if given.boards and not found.repriced else [board.brief])
+    makers = sections or ([card.section, until_decided.section, board.brief] if given.boards and not found.repriced else [board.brief])
     shown = [section for make in makers if (section := make(given))]
     return screen.page(shown, width or shutil.get_terminal_size().columns)

@@ -43,16 +43,16 @@ class Arm:
         return self.cell.strategy.model_dump(mode="json")
 
 
-def arms(suite: Suite) -> tuple[Arm, ...]:
+def arms(suite: Suite, seeds: Sequence[int] = ()) -> tuple[Arm, ...]:
     """Return all arms in running order: the smallest budget first, and neighbours with different seeds. Neighbours run at the same time.
-    Those of one seed would often wait for the same artifact."""
+    Those of one seed would often wait for the same artifact. `seeds` replace those of the suite."""
     spec = suite.spec
     return tuple(
         _arm(suite, label, task, cell, budget, seed)
         for budget in sorted(spec.budgets_usd)
         for label, task in suite.tasks.items()
         for cell in suite.cells
-        for seed in spec.seeds
+        for seed in seeds or spec.seeds
     )
 
 

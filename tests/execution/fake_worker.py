@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
+from io import StringIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from click.testing import CliRunner, Result
+from rich.console import Console
 
 from bench.cli import main
 from bench.contracts import Charge, Fact, Reading, Score
@@ -38,9 +42,9 @@ def bench(*arguments: object) -> Result:
 
 
 @cache
-def arms_of(suite: Path) -> dict[str, Arm]:
-    """Arm id -> arm."""
-    return {arm.id: arm for arm in planning.arms(suite_file.read(suite))}
+def arms_of(suite: Path, *seeds: int) -> dict[str, Arm]:
+    """Arm id -> arm, for the seeds of the suite or for others."""
+    return {arm.id: arm for arm in planning.arms(suite_file.read(suite), seeds)}
 
 
 def records(results: Path) -> dict[str, Record]:
@@ -51,13 +55,23 @@ def records(results: Path) -> dict[str, Record]:
 
 def instead(patch: pytest.MonkeyPatch, run: Run) -> None:
     """Have `run` do what the executor of `bench run` does."""
+    import_once()
     patch.setattr(Local, "run", lambda self, commands, logs, ended: run(commands, logs, ended))
+
+
+@cache
+def import_once() -> None:
+    """Import here what preparing a suite imports. Every `bench run` prepares in a fork of this process, which would import it anew."""
+    with TemporaryDirectory() as folder:
+        where = Path(folder)
+        command = importlib.import_module("bench.cli.run")  # `bench.cli.run` is the command itself
+        command._prepare(Console(file=StringIO()), Path(SUITE), None, False, None, False, "cpu", where / "results", where / "cache")
 
 
 def in_this_process(commands: Mapping[str, Sequence[str]], logs: Mapping[str, Path], ended: Ended) -> None:
     """Does the real work of every arm, one after the other."""
     for arm_id, command in commands.items():
-        worker.main(command[-5:])
+        worker.main(command[-6:])
         ended(arm_id, 0)
 
 
@@ -128,10 +142,10 @@ class FakeWorker:
 
     def run(self, commands: Mapping[str, Sequence[str]], logs: Mapping[str, Path], ended: Ended) -> None:
         for arm_id, command in commands.items():
-            suite, named, results, _, _ = command[-5:]
+            suite, named, seed, results, _, _ = command[-6:]
             assert named == arm_id
             self.started.append(arm_id)
-            ended(arm_id, self._work(arms_of(Path(suite))[arm_id], Path(results), logs[arm_id]))
+            ended(arm_id, self._work(arms_of(Path(suite), int(seed))[arm_id], Path(results), logs[arm_id]))
 
     def _work(self, arm: Arm, results: Path, log: Path) -> int:
         log.parent.mkdir(parents=True, exist_ok=True)

@@ -45,7 +45,7 @@ print(json.dumps([asked, opened, threads, sorted({*worker.USED_LATER, "codecarbo
 
 
 def test_no_gpu_is_asked_for_no_connection_to_its_driver_is_open_and_one_thread_is_left(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", CODE, SUITE, "arm", "results", tmp_path, "cuda"], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", CODE, SUITE, "arm", "1", "results", tmp_path, "cuda"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1]) == [[], 0, 1, []]
 

@@ -94,7 +94,7 @@ def whole(folder: Path, cache: Path, settings: dict[str, Any], pool: tuple[Examp
     data.write_text("a,b\n" + labelled + "".join(f"{example.source},\n" for example in pool))
     path = suite_file(folder, settings, TRAIN=str(data))
     (planned,) = arms.arms(suite.read(path))
-    return worker.run(path, planned.id, folder / "results", cache, "cpu"), folder / "results" / planned.id
+    return worker.run(path, planned.id, planned.seed, folder / "results", cache, "cpu"), folder / "results" / planned.id
 
 
 def predictions(folder: Path) -> list[Any]:

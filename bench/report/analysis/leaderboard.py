@@ -14,6 +14,7 @@ import pandas as pd
 
 from bench.report.analysis import ranking, significance
 from bench.report.analysis.arm_facts import TeacherFacts, of_lines, taught_by
+from bench.report.analysis.looks import Stop, until_decided
 from bench.report.analysis.metric import Metric
 from bench.report.analysis.ranking import Ranking
 from bench.report.analysis.samples import WHOLE, Scores, by_line, scores
@@ -44,7 +45,9 @@ class Line:
     seeds: int = 0
     """Number of seeds with a score."""
     wanted_seeds: int = 0
-    """Number of seeds for which any setting of the board has a score."""
+    """Number of seeds for which any setting of the board has a score. A setting that stopped at a look is to have those until then."""
+    stopped: int = 0
+    """The look at which a run with --until-decided stopped a setting, from 1; 0 where it did not."""
     teacher: Line | None = None
     """The teachers of a setting."""
     taught: tuple[str, ...] = ()
@@ -169,7 +172,7 @@ def boards(found: Results, shown: Sequence[Metric]) -> list[Board]:
     arms["name"] = [label(s, t) for s, t in zip(arms["strategy"].tolist(), arms["setting"].tolist(), strict=True)]
     if not shown:
         shown = [Metric(str(found.suite.get("primary_metric", "score")), "", "none")]
-    scored, drawn = _scores(found), []
+    scored, drawn, run = _scores(found), [], until_decided(found)
     for task, of_task in arms.groupby("task"):
         scorer = _Scorer(scores(found, of_task.index, [metric.name for metric in shown]), shown)
         subjects = map(str, scored.loc[scored["arm"].isin(of_task.index), "subject"].unique())
@@ -180,7 +183,7 @@ def boards(found: Results, shown: Sequence[Metric]) -> list[Board]:
         lead = lead if lead in names else next(iter(names), "")
         best_on_dev = _best_on_dev(scored[scored["arm"].isin(of_task.index)], names, shown[0])
         for budget, group in of_task.groupby("budget_usd"):
-            settings = _settings(group, scorer)
+            settings = _settings(group, scorer, run.stops(str(task), float(str(budget))) if run else {})
             references = (*_teachers(found, settings, group, scorer), *baselines)
             drawn.append(
                 Board(
@@ -233,11 +236,11 @@ class _Scorer:
             lines.append(Line(name=name, kind=kind, scores=estimates, samples=samples, statuses=ended, facts={}, seeds=seeds))
         return lines
 
-    def rank(self, line: Line) -> tuple[bool, bool, float, str]:
-        """Return the sort key: best first. Lines that lack seeds come last, because their means are over other seeds."""
+    def rank(self, line: Line) -> tuple[bool, bool, int, float, str]:
+        """Return the sort key: best first. Lines that stopped or lack seeds come last, because their means are over other seeds."""
         score = line.scores.get(self.metrics[0].name)
         lower = self.metrics[0].direction == "lower"
-        return score is None, not line.complete, (score.mean if lower else -score.mean) if score else 0.0, line.name
+        return score is None, not line.complete, line.stopped, (score.mean if lower else -score.mean) if score else 0.0, line.name
 
 
 def estimate(sample: pd.DataFrame) -> Estimate:
@@ -246,12 +249,23 @@ def estimate(sample: pd.DataFrame) -> Estimate:
     return replace(found, examples=0) if sample.shape[1] == 1 and sample.columns[0] == WHOLE else found
 
 
-def _settings(arms: pd.DataFrame, scorer: _Scorer) -> tuple[Line, ...]:
+def _settings(arms: pd.DataFrame, scorer: _Scorer, stops: Mapping[str, Stop]) -> tuple[Line, ...]:
     lines = scorer.lines("setting", "student", arms, arms["name"])
     teachers = {line.name: line for line in scorer.lines("teacher", "teacher", arms, arms["name"]) if line.scores}
     facts, primary = of_lines(arms), scorer.metrics[0].name
-    wanted = len({seed for line in lines if primary in line.samples for seed in line.samples[primary].index})
-    known = [replace(line, facts=facts[line.name], wanted_seeds=wanted, teacher=teachers.get(line.name)) for line in lines]
+    wanted = {seed for line in lines if primary in line.samples for seed in line.samples[primary].index}
+    known = []
+    for line in lines:
+        stop = stops.get(line.name, Stop(0, frozenset(wanted)))
+        known.append(
+            replace(
+                line,
+                facts=facts[line.name],
+                wanted_seeds=len(wanted & stop.seeds),
+                stopped=stop.look,
+                teacher=teachers.get(line.name),
+            )
+        )
     return tuple(sorted(known, key=scorer.rank))
 
 

@@ -14,6 +14,7 @@ from bench.report.analysis.break_even import BreakEven, break_evens
 from bench.report.analysis.budget_curves import Field, fields
 from bench.report.analysis.decision import DecisionMap, decision_map
 from bench.report.analysis.leaderboard import Board
+from bench.report.analysis.looks import UntilDecided, until_decided
 from bench.report.analysis.metric import Metric
 from bench.report.analysis.pareto import TradeOff
 from bench.report.analysis.serving_cost import Use
@@ -68,6 +69,11 @@ class ReportInput:
     @cached_property
     def trade_offs(self) -> list[TradeOff]:
         return [found for board in self.boards if (found := pareto.trade_off(board))]
+
+    @cached_property
+    def until_decided(self) -> UntilDecided | None:
+        """What a run with --until-decided decided; None where the run was another one."""
+        return until_decided(self.found)
 
     @cached_property
     def every_arm(self) -> list[Arm]:

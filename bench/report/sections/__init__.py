@@ -24,6 +24,7 @@ from bench.report.sections import (
     serving_cost,
     tables,
     targets,
+    until_decided,
 )
 
 Maker = Callable[[ReportInput], Section | None]
@@ -31,6 +32,7 @@ Maker = Callable[[ReportInput], Section | None]
 SECTIONS: list[Maker] = [
     card.section,
     other_prices.section,
+    until_decided.section,
     answer.certainty,
     published.section,
     leaderboard.section,

@@ -18,6 +18,7 @@ from bench.report.analysis.leaderboard import Board, Line
 from bench.report.analysis.report_input import ReportInput
 from bench.report.analysis.significance import Estimate
 from bench.report.blocks import Paragraph, Section, Text, code, sentences, strong
+from bench.report.sections import until_decided
 from bench.report.sections.answer import tied
 from bench.report.text import conjoined, count, dollars, ended, listed
 from bench.results import arm_columns as columns
@@ -45,11 +46,14 @@ def _card(board: Board, at: str, given: ReportInput) -> Text:
     at = f"{at} {board.budget_usd:g} USD"
     if not board.scored:
         return (strong(f"{at} {_why_nothing(board, given)}."),)
+    if found := until_decided.decision_at(board, given):
+        leader = next((line for line in board.scored if line.name in found[1].playing[:1]), board.scored[0])
+        return sentences([*until_decided.verdict(board, at, *found), _sentence(_references(board, leader))])
     best, *rivals = board.compared
     if not rivals:
         seeds = " for every seed" if len(board.scored) > 1 else ""
         only = f"{at}{_so_far(best)} only {best.name} has a score{seeds}: {_value(board, best)}."
-        return sentences([strong(only), _references(board, best), _unspent(board)])
+        return sentences([strong(only), _sentence(_references(board, best)), _unspent(board)])
     equal = tied(board)
     second = (equal or rivals)[0]
     gap = board.difference(best, second)
@@ -153,6 +157,10 @@ def _references(board: Board, best: Line) -> str:
     if (rule := board.baseline) and metric in rule.scores:
         found.append(f'the rule "{rule.name}" {"" if found else "reaches "}{_mean(rule.scores[metric])}')
     return f"{conjoined(found)}." if found else ""
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _unspent(board: Board) -> str:

@@ -110,7 +110,8 @@ def behind(board: Board, line: Line) -> str:
 def statuses(line: Line) -> str:
     """Return how many arms ended in each status, and whether the line lacks seeds that others have."""
     incomplete = line.seeds and not line.complete
-    return ", ".join([ended(line.statuses), *([f"incomplete ({line.seeds} of {line.wanted_seeds} seeds)"] if incomplete else [])])
+    stopped = [f"stopped at look {line.stopped}"] if line.stopped else []
+    return ", ".join([ended(line.statuses), *stopped, *([f"incomplete ({line.seeds} of {line.wanted_seeds} seeds)"] if incomplete else [])])
 
 
 def reached_in(metric: Metric, spare: int = 0) -> Shown:

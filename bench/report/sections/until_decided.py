@@ -1,0 +1,92 @@
+"""A run with --until-decided: what was decided at each task and budget, at which look, and which settings stopped."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from bench.report.analysis.format import score
+from bench.report.analysis.leaderboard import Board
+from bench.report.analysis.looks import Decision, UntilDecided
+from bench.report.analysis.report_input import ReportInput
+from bench.report.analysis.significance import LEVEL, Estimate
+from bench.report.blocks import Block, Column, Heading, Paragraph, Section, Table, Text, code, sentences, strong
+from bench.report.text import DASH, conjoined, count, listed
+
+
+def decision_at(board: Board, given: ReportInput) -> tuple[UntilDecided, Decision] | None:
+    """Return the decision at a task and budget; None where the run was not adaptive, or no look has been made."""
+    run = given.until_decided
+    found = run and run.at(board.task, board.budget_usd)
+    return (run, found) if run and found and found.looks else None
+
+
+def verdict(board: Board, at: str, run: UntilDecided, decision: Decision) -> list[Text]:
+    """Return sentences with the decision and the look that made it. `at` is a text such as 'At 20 USD'."""
+    values = {line.name: f"{board.primary.name} {score(line.scores[board.primary.name])}" for line in board.scored}
+    best = next(iter(decision.playing), "")
+    seeds = sum(map(len, run.looks[: decision.looks]))
+    when = f"at look {decision.looks}, with {count(seeds, 'seed')} and a significance level of {decision.level:.2g}"
+    if decision.winner:
+        return [strong(f"{at} {best} is best, {values.get(best, DASH)}."), f"This was decided {when}."]
+    if decision.equal:
+        margin = f"{run.margin:g} {board.primary.unit}".strip()
+        equal: Text = strong(f"{at} {conjoined(decision.playing)} are equal within {margin}.")
+        return [equal, f"This was decided {when}.", f"The best mean is that of {best}, {values.get(best, DASH)}."]
+    after = f"after {count(decision.looks, 'look')} and {count(seeds, 'seed')}"
+    in_play = f"{listed(decision.playing)} {'is' if len(decision.playing) == 1 else 'are'} in play {after}."
+    ended = f"No further look was made: {decision.open}." if decision.open else ""
+    guess = f"Best guess: {best}, {values[best]}." if best in values else ""
+    return [strong(f"{at} there is no clear winner."), guess, in_play, ended]
+
+
+def section(given: ReportInput) -> Section | None:
+    """Return the looks, and for each task and budget a table of settings; None where the run was not adaptive."""
+    run = given.until_decided
+    if not run or not run.looks:
+        return None
+    seeds = [count(sum(map(len, run.looks[:number])), "seed") for number in (1, len(run.looks))]
+    about = sentences(
+        [
+            ("Seeds were added until each budget was decided (", code("--until-decided"), ")."),
+            f"{'There was 1 look' if len(run.looks) == 1 else f'There were {len(run.looks)} looks'}: the first with {seeds[0]}, "
+            f"the last with {seeds[1]}.",
+            f"The last one tested at a level of {run.levels[-1]:.2g}.",
+            f"All looks up to {run.max_seeds} seeds together name a false winner at one budget in at most {LEVEL:.0%} of runs.",
+            "Intervals in this section have the level of their look.",
+            "Other tables count the seeds that all of their settings share, and their p-values ignore that there were several looks.",
+        ]
+    )
+    blocks: list[Block] = [Paragraph(about)]
+    for board in given.boards:
+        if found := decision_at(board, given):
+            blocks += [Heading(f"{board.task}, {board.budget_usd:g} USD added"), _table(*found)]
+    return Section(id="looks", title="Looks", blocks=tuple(blocks))
+
+
+def _table(run: UntilDecided, decision: Decision) -> Table:
+    columns = (
+        Column("strategy (setting)"),
+        Column("seeds", number=True),
+        Column("decision"),
+        Column("behind at its last look", number=True),
+    )
+    rows = [(name, str(len(run.seeds(decision, name))), what, _behind(decision, name)) for name, what in _settings(decision)]
+    return Table(columns, tuple(rows))
+
+
+def _settings(decision: Decision) -> Iterator[tuple[str, str]]:
+    """Yield each setting with what became of it: those in play first, then those that stopped, the last one first."""
+    in_play = "best" if decision.winner else "equal within the margin" if decision.equal else "in play"
+    yield from ((name, in_play) for name in decision.playing)
+    stopped = sorted(decision.stopped.items(), key=lambda one: -one[1])
+    yield from ((name, f"stopped at look {look}") for name, look in stopped)
+    yield from ((name, f"left out at look {look}: it has no score for a seed") for name, look in decision.unscored.items())
+
+
+def _behind(decision: Decision, name: str) -> str:
+    if name not in decision.behind:
+        return DASH
+    mean, low, high = decision.behind[name]
+    none = math.nan
+    return score(Estimate(mean=mean, low=none if low is None else low, high=none if high is None else high, seeds=0, examples=0))
