@@ -145,7 +145,7 @@ def main() -> None:
     """Measure all cases, and print the ratios as JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--revision", type=Path, help="checkout whose loop is measured too")
-    parser.add_argument("--documents", type=int, default=256, help="documents of each case (default 256)")
+    parser.add_argument("--documents", type=int, default=128, help="documents of each case (default 128)")
     parser.add_argument("--batch", type=int, default=64, help="documents generated at a time (default 64)")
     parser.add_argument("--tokens", type=int, default=32, help="longest output in tokens (default 32)")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"rounds (default {ROUNDS})")

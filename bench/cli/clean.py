@@ -13,9 +13,9 @@ from bench.cli.options import results_argument, results_folder, results_option
 @results_argument
 @results_option
 def clean(results: Path, parent: Path) -> None:
-    """Delete teachers and other intermediate models, conversions included.
+    """Delete teachers and other intermediate models.
 
-    Compact models, ledgers and reports are kept.
+    Conversions of trained models go too. Compact models, ledgers and reports are kept.
 
     RESULTS is a results folder, or the suite file that wrote it.
     """

@@ -18,10 +18,10 @@ from bench.cli.price_options import OtherPrices, price_options
 @price_options
 @results_option
 def recommend(results: Path, parent: Path, budget_usd: float | None, target: float | None, task: str | None, prices: OtherPrices) -> None:
-    """Recommend how to spend a budget, or find the smallest budget that reaches a score, based on RESULTS.
+    """Recommend how to spend a budget, or what to spend for a score.
 
-    Give --budget-usd or --target. State how certain the answer is, and for a budget which price would change it. A price that is not given
-    does not change.
+    Give --budget-usd or --target. The answer says how certain it is, and for a budget which price would change it. A price that is not
+    given does not change.
 
     RESULTS is a results folder, or the suite file that wrote it.
     """

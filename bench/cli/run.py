@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 @options.option(
     "--until-decided",
     is_flag=True,
-    help="Add seeds until one setting is best at each budget, or all that are left are equal within the margin. "
-    "--max-usd then ends the run before arms that may cost more.",
+    help="Add seeds until each budget has a winner, or settings that are equal within --margin. --max-usd then ends the run early.",
 )
 @options.option(
     "--max-seeds", metavar="N", type=options.COUNT, show_default="20", help="Largest number of seeds of a setting, with --until-decided."
