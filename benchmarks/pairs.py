@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -72,8 +73,10 @@ def in_turn(sides: Mapping[str, Callable[[], Any]], rounds: int = ROUNDS, warm_u
 def compared(
     seconds: Mapping[str, Sequence[float]], work: str, side: str, against: str, mark: float | None = None, same: str = ""
 ) -> Ratio:
-    """Return how much faster `side` is than `against`, both keys of `seconds`."""
+    """Return how much faster `side` is than `against`, both keys of `seconds`, and show it on stderr."""
     ratios = [other / own for own, other in zip(seconds[side], seconds[against], strict=True)]
+    spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+    print(f"{work}: {side} {spread} against {against}; {same}", file=sys.stderr, flush=True)
     return Ratio(
         work=work,
         side=side,
