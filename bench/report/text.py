@@ -41,6 +41,19 @@ def dollars(usd: float | None, *, computed: bool = False) -> str:
     return number(rounded, max(0, digits - 1 - math.floor(math.log10(abs(rounded)))))
 
 
+def interval(low: float, high: float, least: float, most: float) -> str:
+    """Return an interval of computed dollars such as '[0.04, 0.2]', or a dash where an end is NaN.
+
+    An end that is infinite is open. It is shown as under or over the limit of what was run, which is `least` or `most`, and as never where
+    that is infinite.
+    """
+    if math.isnan(low) or math.isnan(high):
+        return DASH
+    start = f"under {dollars(least, computed=True)}" if low == -math.inf else dollars(low, computed=True)
+    beyond = "never" if most == math.inf else f"over {dollars(most, computed=True)}"
+    return f"[{start}, {beyond if high == math.inf else dollars(high, computed=True)}]"
+
+
 def ended(statuses: Mapping[str, int]) -> str:
     """Return text such as '2 done, 1 failed'."""
     return ", ".join(f"{number} {status}" for status, number in sorted(statuses.items()))

@@ -77,6 +77,7 @@ class Board:
     best_on_dev: str = ""
     """Name of the baseline with the best score on dev, '' where none has one there. Results before 2026-12 have none."""
     _differences: dict[tuple[str, ...], Estimate | None] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _against_baseline: dict[str, dict[str, float]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
     def scored(self) -> tuple[Line, ...]:
@@ -131,12 +132,14 @@ class Board:
         """Return the corrected p-value of a pair that is not one of two ranked settings."""
         settings, baseline = len(self.scored), self.baseline
         if baseline and baseline.name == self.best_on_dev and baseline in (better, worse):
-            others = {line.name: _difference(line, baseline, metric) for line in self.scored}
-            found = {name: other.p for name, other in others.items() if other}
-            corrected = dict(zip(found, significance.holm(np.array([*found.values()])), strict=True))
+            if metric.name not in self._against_baseline:
+                others = {line.name: _difference(line, baseline, metric) for line in self.scored}
+                found = {name: other.p for name, other in others.items() if other}
+                corrected = significance.holm(np.array([*found.values()])).tolist()
+                self._against_baseline[metric.name] = dict(zip(found, corrected, strict=True))
             setting = better if worse is baseline else worse
-            if setting.name in corrected:  # a teacher is compared with it in another family
-                return float(corrected[setting.name])
+            if setting.name in self._against_baseline[metric.name]:  # a teacher is compared with it in another family
+                return self._against_baseline[metric.name][setting.name]
         comparisons = math.comb(settings, 2) if better.kind == worse.kind else settings * (len(self.baselines) + 1)
         return float(np.minimum(p * (comparisons or 1), 1))
 

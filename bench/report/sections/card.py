@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 
 from bench.report.analysis.format import score
@@ -53,18 +54,18 @@ def _card(board: Board, at: str, given: ReportInput) -> Text:
     if not rivals:
         seeds = " for every seed" if len(board.scored) > 1 else ""
         only = f"{at}{_so_far(best)} only {best.name} has a score{seeds}: {_value(board, best)}."
-        return sentences([strong(only), _sentence(_references(board, best)), _unspent(board)])
+        return sentences([strong(only), _sentence(_references(board, best)), _sentence(_unspent(board))])
     equal = tied(board)
     second = (equal or rivals)[0]
     gap = board.difference(best, second)
     wins = not equal and gap is not None and gap.tested
-    beside = [next_one(second.name, gap, len(board.compared)), _references(board, best), _unspent(board)]
+    beside = (next_one(second.name, gap, len(board.compared)), _references(board, best), _unspent(board))
     decides = decide([best.name, second.name], gap, _seconds(best, second), str(given.found.suite.get("path", SUITE))) if equal else ""
     return sentences(
         [
             strong(_outcome(board, at, best, gap, wins=wins)),
             guess(best.name, f", {_value(board, best)}; {_bought(best)}", sure=wins),
-            "; ".join(part.removesuffix(".") for part in beside if part) + ".",
+            _sentence(*beside),
             decides,
         ]
     )
@@ -92,11 +93,11 @@ def guess(name: str, about: str, *, sure: bool) -> Text:
 
 
 def next_one(name: str, gap: Estimate | None, settings: int) -> str:
-    """Return the sentence with the next setting. gap: how much the best one is ahead. settings: how many are compared."""
+    """Return the clause with the next setting. gap: how much the best one is ahead. settings: how many are compared."""
     if gap is None:
-        return f"{name} cannot be compared with it."
+        return f"{name} cannot be compared with it"
     alone = f"; among {settings} settings this is not significant" if gap.tested and not gap.significant and gap.low > 0 else ""
-    return f"Next is {name}, {score(gap)} behind{alone}."
+    return f"Next is {name}, {score(gap)} behind{alone}"
 
 
 def decide(names: Sequence[str], gap: Estimate | None, seconds: float = math.nan, suite: str = SUITE) -> Text:
@@ -120,13 +121,10 @@ def further_seeds(gap: Estimate) -> float:
 
 
 def _why_nothing(board: Board, given: ReportInput) -> str:
-    statuses: dict[str, int] = {}
-    for line in board.settings:
-        for status, number in line.statuses.items():
-            statuses[status] = statuses.get(status, 0) + number
+    statuses = sum((Counter(line.statuses) for line in board.settings), Counter[str]())
     primary = board.primary.name
     reasons = sorted({found.reason for found in given.missing if found.metric == primary and board.task in found.tasks})
-    if statuses.get("done") and reasons:
+    if statuses["done"] and reasons:
         return f"nothing is ranked, because {primary} is missing ({'; '.join(reasons)})"
     return f"no setting has a score ({ended(statuses)})"
 
@@ -156,18 +154,20 @@ def _references(board: Board, best: Line) -> str:
         found.append(f"the teacher reaches {_mean(best.teacher.scores[metric])}")
     if (rule := board.baseline) and metric in rule.scores:
         found.append(f'the rule "{rule.name}" {"" if found else "reaches "}{_mean(rule.scores[metric])}')
-    return f"{conjoined(found)}." if found else ""
+    return conjoined(found)
 
 
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]
+def _sentence(*clauses: str) -> str:
+    """Return the clauses that are not empty as one sentence, '' where there are none."""
+    text = "; ".join(filter(None, clauses))
+    return f"{text[0].upper()}{text[1:]}." if text else ""
 
 
 def _unspent(board: Board) -> str:
     """Return the settings that left most of their budget unspent."""
     spent = {line.name: line.facts.get(columns.SPENT_USD, math.nan) for line in board.scored}
     idle = [f"{name} spends only {dollars(usd)} USD" for name, usd in spent.items() if 0 < usd < UNSPENT * board.budget_usd]
-    return f"{listed(idle, NAMED)}." if idle else ""
+    return listed(idle, NAMED)
 
 
 def _seconds(*lines: Line) -> float:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
-from bench.report.analysis.break_even import MOVED, BreakEven
+from bench.report.analysis.break_even import MOVED
 from bench.report.analysis.report_input import ReportInput
 from bench.report.blocks import Block, Column, Heading, Paragraph, Picture, Section, Table, strong
 from bench.report.plots.decision_map import cell, names, plots
-from bench.report.text import DASH, dollars
+from bench.report.text import dollars, interval
 
 HOW_TO_READ = """A letter is the best setting there. A question mark means that there is no clear winner. A dash means that fewer than two
 settings are known for that budget at that price. Scores are interpolated between the budgets that were run, and never extrapolated. At
@@ -51,20 +50,10 @@ def break_even(given: ReportInput) -> Section | None:
                 tie.below,
                 tie.above if tie.usd is not None else f"{tie.below} too, compared with {tie.above}",
                 dollars(tie.usd, computed=True),
-                interval(tie),
+                interval(tie.low, tie.high, tie.least, tie.most),
                 f"{dollars(tie.least, computed=True)} to {dollars(tie.most, computed=True)}",
             )
             for tie in found
         )
         blocks += [Heading(task), Table(columns, rows)] if rows else []
     return Section(id="break-even", title="Break-even prices", blocks=(*blocks, Paragraph(BREAK_EVEN))) if blocks else None
-
-
-def interval(tie: BreakEven) -> str:
-    """Return an interval such as '[0.04, 0.2]'. An end outside of what was run is shown as under or over the limit."""
-    least, most = dollars(tie.least, computed=True), dollars(tie.most, computed=True)
-    ends = [
-        f"under {least}" if usd <= tie.least else f"over {most}" if usd >= tie.most else dollars(usd, computed=True)
-        for usd in (tie.low, tie.high)
-    ]
-    return DASH if math.isnan(tie.low) else f"[{', '.join(ends)}]"

@@ -12,8 +12,7 @@ from bench.report.analysis.decision import Verdict, covered, verdict
 from bench.report.analysis.format import score
 from bench.report.blocks import Text, code, sentences, strong
 from bench.report.sections import card
-from bench.report.sections.decision_map import interval
-from bench.report.text import conjoined, dollars, listed
+from bench.report.text import conjoined, dollars, interval, listed
 from bench.results.repricing import FIXED, Quotes, goods
 
 NEEDED_FOR_A_TEST = "To settle it, run both with two seeds or more, and keep scores example by example."
@@ -59,7 +58,7 @@ def _runner_up(found: Verdict) -> str:
         return ""
     others = [mixture.name for mixture in found.tied if mixture is not found.candidates[1]]
     also = f" Also not significantly worse: {listed(others, card.NAMED)}." if others and found.ahead[0].has_interval else ""
-    return card.next_one(found.candidates[1].name, found.ahead[0], len(found.candidates)) + also
+    return f"{card.next_one(found.candidates[1].name, found.ahead[0], len(found.candidates))}.{also}"
 
 
 def _as_it_was_run(found: Verdict, field: Field) -> Iterator[Text]:
@@ -86,7 +85,9 @@ def _what_would_change_it(found: Verdict, field: Field) -> Iterator[str]:
         if of_kind:
             nearest = min(of_kind, key=lambda tie: abs(math.log((tie.usd or 1.0) / found.quotes.price(moved, field.task))))
             side, other = ("above", nearest.above) if best == nearest.below else ("below", nearest.below)
-            known = interval(nearest) if nearest.low <= nearest.high else "(interval not known)"
+            known = (
+                interval(nearest.low, nearest.high, nearest.least, nearest.most) if nearest.low <= nearest.high else "(interval not known)"
+            )
             yield f"With {MOVED[moved]} {side} {dollars(nearest.usd, computed=True)} USD {known} the best is {other}."
 
 

@@ -13,7 +13,7 @@ from bench.report.analysis.report_input import ReportInput
 from bench.report.analysis.steps import Step, steps
 from bench.report.analysis.targets import Need
 from bench.report.blocks import Block, Column, Heading, Paragraph, Section, Table, sentences, strong
-from bench.report.text import DASH, dollars, number
+from bench.report.text import DASH, dollars, interval, number
 from bench.results.repricing import Quotes
 
 HOW_TO_READ = (
@@ -122,20 +122,12 @@ def _usd(need: Need) -> str:
 
 
 def _interval(need: Need) -> str:
-    """Return an interval such as '[under 20.0, 35.1]', or a dash where there is none."""
-    if math.isnan(need.low) or need.low == math.inf:
-        return DASH
-    low = f"under {dollars(need.least, computed=True)}" if need.low == -math.inf else dollars(need.low, computed=True)
-    if need.high < math.inf:
-        high = dollars(need.high, computed=True)
-    else:
-        high = "never" if need.most == math.inf else f"over {dollars(need.most, computed=True)}"
-    return f"[{low}, {high}]"
+    return DASH if need.low == math.inf else interval(need.low, need.high, need.least, need.most)
 
 
 def _cell(need: Need) -> str:
-    interval = _interval(need)
-    return _usd(need) if need.usd is None or interval == DASH else f"{_usd(need)} {interval}"
+    ends = _interval(need)
+    return _usd(need) if need.usd is None or ends == DASH else f"{_usd(need)} {ends}"
 
 
 def _labels(need: Need) -> str:
