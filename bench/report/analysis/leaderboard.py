@@ -88,6 +88,12 @@ class Board:
         """The settings with scores for the same seeds, best first: those that are as complete as the best."""
         return tuple(line for line in self.scored if line.complete == self.scored[0].complete)
 
+    @cached_property
+    def tied(self) -> tuple[Line, ...]:
+        """The compared settings that are not significantly worse than the best. Without a test only equal means tie."""
+        gaps = [(line, self.difference(self.compared[0], line)) for line in self.compared[1:]]
+        return tuple(line for line, gap in gaps if gap is None or (not gap.significant if gap.tested else gap.mean == 0))
+
     @property
     def baselines(self) -> tuple[Line, ...]:
         return tuple(line for line in self.references if line.kind == "baseline")

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from bench.report.analysis.report_input import ReportInput
 from bench.report.blocks import Section
 from bench.report.sections import (
-    answer,
     card,
+    certainty,
     decision_map,
     forecast_check,
     leaderboard,
@@ -33,10 +33,10 @@ SECTIONS: list[Maker] = [
     card.section,
     other_prices.section,
     until_decided.section,
-    answer.certainty,
+    certainty.section,
     published.section,
     leaderboard.section,
-    answer.how_to_read,
+    leaderboard.how_to_read,
     pareto.section,
     plots.section,
     decision_map.section,

@@ -20,7 +20,6 @@ from bench.report.analysis.report_input import ReportInput
 from bench.report.analysis.significance import Estimate
 from bench.report.blocks import Paragraph, Section, Text, code, sentences, strong
 from bench.report.sections import until_decided
-from bench.report.sections.answer import tied
 from bench.report.text import conjoined, count, dollars, ended, listed
 from bench.results import arm_columns as columns
 
@@ -55,7 +54,7 @@ def _card(board: Board, at: str, given: ReportInput) -> Text:
         seeds = " for every seed" if len(board.scored) > 1 else ""
         only = f"{at}{_so_far(best)} only {best.name} has a score{seeds}: {_value(board, best)}."
         return sentences([strong(only), _sentence(_references(board, best)), _sentence(_unspent(board))])
-    equal = tied(board)
+    equal = board.tied
     second = (equal or rivals)[0]
     gap = board.difference(best, second)
     wins = not equal and gap is not None and gap.tested

@@ -22,6 +22,24 @@ MILLISECONDS = (
     "of 3 rounds counts. It is not the latency of a single request.",
 )
 
+HOW_TO_READ = (
+    "↑: higher is better, ↓: lower is better. Scores are means over seeds and test examples with 95 % intervals (analysis of variance over "
+    "both). An interval is for one score or one comparison. With one seed it says nothing about other seeds. ",
+    emphasis("Behind the best"),
+    " is paired: both sides have the same seeds and the same test examples. Its p-value is corrected for the comparison of all settings "
+    "with the best (Hsu). For the baseline that is best on dev it is corrected for the number of settings (Holm). For other baselines and "
+    "for teachers it is multiplied by the number of such comparisons. A positive difference favours the setting that is named first, also "
+    "where lower scores are better. Where all settings are equally good, at most 1 such table in 20 names a best one. ",
+    emphasis("Tied"),
+    " means a p-value of 0.05 or more: this setting may be the best one too. The interval may still exclude 0. A ",
+    emphasis("rank"),
+    " is 1 + the number of settings that are significantly better, corrected for all pairs of settings (Holm). It is a range where "
+    "further settings may be better without a significant difference. It answers more questions, so even a winner may have a range. "
+    "Intervals hold possible scores only. With one seed nothing is tested, and no setting is called the best. A setting is ",
+    emphasis("incomplete"),
+    " where it lacks a score for a seed that others have. It stands below the others, whatever its mean.",
+)
+
 
 @dataclass(frozen=True)
 class Shown:
@@ -48,6 +66,10 @@ def brief(given: ReportInput) -> Section:
     statuses = Counter(given.found.table.loc[given.found.table["row"] == "record", "status"])
     counts = Paragraph(f"arms: {ended(statuses) or 'none has ended yet'}")
     return Section(id="leaderboard", title="", blocks=(*_tables(given, shown), *_missing(given), counts))
+
+
+def how_to_read(given: ReportInput) -> Section | None:
+    return Section(id="reading", title="How to read the scores", blocks=(Paragraph(HOW_TO_READ),)) if given.boards else None
 
 
 def _tables(given: ReportInput, shown: Sequence[Shown]) -> Iterator[Block]:

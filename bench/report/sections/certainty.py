@@ -1,4 +1,4 @@
-"""How certain the answer is, and how to read the scores."""
+"""How certain the answer is: ties, tests, detectable differences, baselines and teachers."""
 
 from __future__ import annotations
 
@@ -13,32 +13,14 @@ from bench.report.analysis.leaderboard import Board, Line
 from bench.report.analysis.metric import Metric
 from bench.report.analysis.report_input import ReportInput
 from bench.report.analysis.significance import Estimate
-from bench.report.blocks import Block, Paragraph, Points, Section, Text, emphasis, sentences
+from bench.report.blocks import Block, Paragraph, Points, Section, Text, sentences
 from bench.report.text import conjoined, count, ended, listed
 
 TOO_SMALL = 1e-6
 """Smaller differences are rounding errors."""
 
-HOW_TO_READ = (
-    "↑: higher is better, ↓: lower is better. Scores are means over seeds and test examples with 95 % intervals (analysis of variance over "
-    "both). An interval is for one score or one comparison. With one seed it says nothing about other seeds. ",
-    emphasis("Behind the best"),
-    " is paired: both sides have the same seeds and the same test examples. Its p-value is corrected for the comparison of all settings "
-    "with the best (Hsu). For the baseline that is best on dev it is corrected for the number of settings (Holm). For other baselines and "
-    "for teachers it is multiplied by the number of such comparisons. A positive difference favours the setting that is named first, also "
-    "where lower scores are better. Where all settings are equally good, at most 1 such table in 20 names a best one. ",
-    emphasis("Tied"),
-    " means a p-value of 0.05 or more: this setting may be the best one too. The interval may still exclude 0. A ",
-    emphasis("rank"),
-    " is 1 + the number of settings that are significantly better, corrected for all pairs of settings (Holm). It is a range where "
-    "further settings may be better without a significant difference. It answers more questions, so even a winner may have a range. "
-    "Intervals hold possible scores only. With one seed nothing is tested, and no setting is called the best. A setting is ",
-    emphasis("incomplete"),
-    " where it lacks a score for a seed that others have. It stands below the others, whatever its mean.",
-)
 
-
-def certainty(given: ReportInput) -> Section | None:
+def section(given: ReportInput) -> Section | None:
     """Return a point for each task and budget, and for each task how the teachers compare with their students."""
     efficient = {}
     for found in given.trade_offs:  # on every cost axis, or on none
@@ -55,17 +37,6 @@ def certainty(given: ReportInput) -> Section | None:
     return Section(id="certainty", title="How certain this is", blocks=tuple(blocks)) if blocks else None
 
 
-def how_to_read(given: ReportInput) -> Section | None:
-    return Section(id="reading", title="How to read the scores", blocks=(Paragraph(HOW_TO_READ),)) if given.boards else None
-
-
-def tied(board: Board) -> list[Line]:
-    """Return the compared settings that are not significantly worse than the best. Without a test only equal means tie."""
-    best, *rivals = board.compared
-    gaps = [(line, board.difference(best, line)) for line in rivals]
-    return [line for line, gap in gaps if gap is None or (not gap.significant if gap.tested else gap.mean == 0)]
-
-
 def _as_good(gap: Estimate | None) -> str:
     """Return in what way settings tie with the best one, given the difference of one of them."""
     if gap is None:
@@ -75,7 +46,7 @@ def _as_good(gap: Estimate | None) -> str:
 
 def _details(board: Board, metrics: Sequence[Metric]) -> Iterator[str]:
     """Yield what ties with the best setting, what could have been found, the limits of the scores, and what baselines reach."""
-    best, equal, primary = board.compared[0], tied(board), board.primary
+    best, equal, primary = board.compared[0], board.tied, board.primary
     found, least = best.scores[primary.name], board.ranking.detectable()
     yield count(found.seeds, "seed") + (f" and {count(found.examples, 'test example')}" if found.examples else "") + "."
     if len(equal) > 1:
