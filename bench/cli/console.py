@@ -65,10 +65,11 @@ def preparing(console: Console) -> Iterator[Any]:
 def leaderboard(folder: Path, where: Console) -> RenderableType:
     """Return the leaderboard of a results folder, or a line with the reason where it cannot be drawn."""
     from bench import report as reporting  # pandas and pyarrow, whose threads would make a fork before the arms run unsafe
+    from bench.report.sections import leaderboard as board
     from bench.results import table as results
 
     try:
-        return reporting.terminal(results.read(folder), where.width)
+        return reporting.terminal(results.read(folder), where.width, [board.brief])
     except Exception as error:  # no error here may stop a run, because arms are running
         return Text(f"no leaderboard: {type(error).__name__}: {error}")
 
@@ -144,14 +145,16 @@ class RunScreen:
         return Group(f"{len(self._ended)} of {len(self._arms)} arms ended, {self._left()}", table, self._board)
 
 
-def summary(records: Sequence[Record], report: Path, where: Console) -> None:
-    """Print how many arms ended in each status, why arms failed, and where the report is."""
+def summary(records: Sequence[Record], report: Path) -> list[str]:
+    """Return lines: how many arms ended in each status, why arms failed, and the paths of the report. `report` is that of report.md."""
     counts = Counter(record.status for record in records)
-    where.print(f"{len(records)} arms: " + ", ".join(f"{n} {status}" for status, n in counts.items()))
-    for record in records:
-        if record.status == "failed":
-            where.print(f"failed: {record.arm}: {record.reason}")
-    where.print(f"report: {report}")
+    failed = [f"failed: {record.arm}: {record.reason}" for record in records if record.status == "failed"]
+    return [f"{len(records)} arms: " + ", ".join(f"{n} {status}" for status, n in counts.items()), *failed, *paths(report)]
+
+
+def paths(report: Path) -> list[str]:
+    """Return lines with the paths of a report. `report` is that of report.md."""
+    return [f"report: {report}", f"report in a browser: {report.with_suffix('.html')}"]
 
 
 def every_part(where: Console) -> None:

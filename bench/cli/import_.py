@@ -33,4 +33,5 @@ def import_published(name: str | None, parent: Path) -> None:
         return
     folder = published.published(name, parent)
     written = reporting.write(folder)
-    console.summary([*table.read(folder).records.values()], written, screen)
+    for line in console.summary([*table.read(folder).records.values()], written):
+        screen.print(line)

@@ -45,4 +45,5 @@ def price(results: Path, parent: Path, prices: OtherPrices, requests_per_month: 
     screen.print(reporting.terminal(repricing.reprice(found, quotes), screen.width))
     for note in prices.notes(found, quotes):
         screen.print(note)
-    screen.print(f"report: {written}")
+    for line in console.paths(written):
+        screen.print(line)

@@ -45,7 +45,7 @@ def recommend(results: Path, parent: Path, budget_usd: float | None, target: flo
             if target is not None:
                 blocks += targets.answer(field, quotes, target)
             elif budget_usd is not None:
-                blocks.append(Paragraph(recommendation.recommend(field, budget_usd, quotes)))
+                blocks.append(Paragraph(recommendation.recommend(field, budget_usd, quotes, found.suite_path)))
     screen.print(terminal.page([Section(id="recommendation", title="", blocks=tuple(blocks))], screen.width))
     for note in prices.notes(found, quotes):
         screen.print(note)

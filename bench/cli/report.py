@@ -36,5 +36,4 @@ def report(results: Path, parent: Path) -> None:
             )
         progress("reporting", 1, 2)
         written = reporting.write(folder, read=found)
-    screen.print(reporting.terminal(found, screen.width))
-    screen.print(f"report: {written}")
+    screen.print(reporting.terminal(found, screen.width, notes=console.paths(written)))

@@ -101,8 +101,7 @@ def run(
 
     results = table.read(prepared.results)
     written = reporting.write(prepared.results, read=results)
-    screen.print(reporting.terminal(results, screen.width))
-    console.summary(records, written, screen)
+    screen.print(reporting.terminal(results, screen.width, notes=console.summary(records, written)))
     raise SystemExit(1 if any(record.status == "failed" for record in records) else 0)
 
 

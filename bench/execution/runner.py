@@ -155,6 +155,7 @@ def _question(prepared: PreparedSuite, fetched: Fetched) -> dict[str, Any]:
     same = spec.model_dump(mode="json", include={"suite", "question", "start_labels", "budgets_usd", "seeds", "pays", "compact"})
     return {
         **same,
+        "path": str(suite.path),
         "prices": spec.prices.model_dump(mode="json", exclude_none=True),
         "primary_metric": spec.rank_by,
         "meter": spec.prices.meter,

@@ -91,10 +91,11 @@ def fields(found: Results, task: str | None = None, quotes: Quotes | None = None
     return chosen
 
 
-def terminal(results: Results, width: int | None = None, sections: Sequence[Maker] = ()) -> RenderableType:
-    """Return the answer and the leaderboard for rich, in `width` columns, by default those of the terminal. Arms may still be running.
+def terminal(results: Results, width: int | None = None, sections: Sequence[Maker] = (), notes: Sequence[str] = ()) -> RenderableType:
+    """Return the leaderboard, `notes` and the answer for rich. The answer comes last, where a reader of a terminal looks first.
 
-    `sections` are shown in place of these two.
+    Lines have `width` columns, by default those of the terminal. Arms may still be running. `sections` are shown in place of leaderboard
+    and answer.
     """
     from bench.report.analysis import leaderboard
     from bench.report.analysis.active_arms import current
@@ -106,7 +107,14 @@ def terminal(results: Results, width: int | None = None, sections: Sequence[Make
     found = current(results)
     metrics = leaderboard.metrics(found)[:2]
     given = ReportInput(folder=Path(), found=found, everything=results, metrics=metrics, boards=leaderboard.boards(found, metrics))
-    # at other prices the answer would still be that of the run
-    makers = sections or ([card.section, until_decided.section, board.brief] if given.boards and not found.repriced else [board.brief])
+    makers = sections or [board.brief, until_decided.section, _notes(notes)]
+    if given.boards and not found.repriced and not sections:  # at other prices the answer would still be that of the run
+        makers = [*makers, card.section]
     shown = [section for make in makers if (section := make(given))]
     return screen.page(shown, width or shutil.get_terminal_size().columns)
+
+
+def _notes(notes: Sequence[str]) -> Maker:
+    from bench.report.blocks import Points, Section
+
+    return lambda _: Section(id="notes", title="", blocks=(Points(tuple(notes)),)) if notes else None

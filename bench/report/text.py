@@ -10,6 +10,8 @@ DASH = "–"
 """Stands for a missing value."""
 NAMED = 10
 """Largest number of names in a sentence. The leaderboard has all."""
+NAMED_IN_SHORT = 3
+"""The same for a short sentence."""
 
 
 def plain(text: object) -> str:
@@ -54,6 +56,11 @@ def interval(low: float, high: float, least: float, most: float) -> str:
     return f"[{start}, {beyond if high == math.inf else dollars(high, computed=True)}]"
 
 
+def two_digits(value: float) -> str:
+    """Return a number with two significant digits, such as '0.23', '4.7', '120'."""
+    return f"{float(f'{value:.2g}'):,g}"
+
+
 def ended(statuses: Mapping[str, int]) -> str:
     """Return text such as '2 done, 1 failed'."""
     return ", ".join(f"{number} {status}" for status, number in sorted(statuses.items()))
@@ -68,6 +75,17 @@ def listed(names: Sequence[str], at_most: int = NAMED) -> str:
     """Return text such as 'a, b and c' or 'a, b and 7 more'; '' for no names."""
     more = [f"{len(names) - at_most:,} more"] if len(names) > at_most else []
     return conjoined([*names[:at_most], *more])
+
+
+def named(names: Sequence[str]) -> str:
+    """Return text such as 'a, b and c', or '4 settings' where a sentence has no room for the names of so many settings."""
+    return conjoined(names) if len(names) <= NAMED_IN_SHORT else count(len(names), "setting")
+
+
+def cheaper(names: Sequence[str], usd: Sequence[float]) -> str:
+    """Return the name with the fewest dollars; '' where dollars are unknown (NaN), or several have the fewest."""
+    first, *others = sorted(zip(usd, names, strict=True))
+    return "" if any(map(math.isnan, usd)) or (others and others[0][0] == first[0]) else first[1]
 
 
 def conjoined(texts: Sequence[str]) -> str:

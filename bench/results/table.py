@@ -64,6 +64,11 @@ class Results:
         """Whether the dollars are at other prices than those of the run."""
         return "asked" in self.suite
 
+    @property
+    def suite_path(self) -> str:
+        """The suite file as its user named it, for a command; SUITE where it is not known."""
+        return str(self.suite.get("path", "SUITE"))
+
     @cached_property
     def by_arm(self) -> pd.DataFrame:
         """The result of `arms` for this table, computed once. Do not change it in place."""

@@ -112,6 +112,8 @@ class Cell:
 class Suite:
     """A suite that is ready to be planned: the file's fields, and real parts."""
 
+    path: Path
+    """The file, as the user named it."""
     text: str
     spec: SuiteText
     large: Checkpoint
@@ -154,7 +156,7 @@ def read(path: Path) -> Suite:
         _check_names(builder, spec, cells)
     if builder.text.faults or spec is None or not isinstance(large, Checkpoint) or not isinstance(engine, Engine):
         raise SuiteError([f"{path}:{line}: {fault}" for line, fault in sorted(dict.fromkeys(builder.text.faults))])
-    return Suite(text=text, spec=spec, large=large, cells=cells, engine=engine, **shelves)
+    return Suite(path=path, text=text, spec=spec, large=large, cells=cells, engine=engine, **shelves)
 
 
 def _check_prices(builder: Builder, spec: SuiteText) -> None:

@@ -66,7 +66,7 @@ def test_the_field_of_the_chosen_budget_and_label_is_framed_and_fields_without_a
 def test_what_was_run_with_less_money_can_be_repeated_where_nothing_was_run_with_more(studied: Path, opened: Any) -> None:
     found = table.read(studied.parent)
     (field,) = report.fields(found)
-    advice = words(recommendation.recommend(field, 1000, repricing.asked(found)))
+    advice = words(recommendation.recommend(field, 1000, repricing.asked(found), "SUITE"))
     with opened(studied) as shown:
         shown.number("budget", 1000)
         there = shown.page.inner_text("#verdict")

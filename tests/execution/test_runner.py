@@ -117,6 +117,7 @@ def test_suite_json_tells_the_report_all_it_needs(run: Run, folder: Path) -> Non
     assert asked["pays"]["evaluation"] == "free"
     assert asked["label_usd"] == {"stories": 0.2}
     assert len(asked["layers"]) == 1
+    assert asked["path"] == SUITE
     assert (folder / "suite.yaml").read_text() == Path(SUITE).read_text()
 
 

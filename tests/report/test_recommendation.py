@@ -31,7 +31,7 @@ def field(found: Results) -> Field:
 
 
 def _advice(field: Field, budget: float, label_usd: float = study.LABEL_USD) -> str:
-    return words(recommendation.recommend(field, budget, field.asked.at("label", label_usd)))
+    return words(recommendation.recommend(field, budget, field.asked.at("label", label_usd), "a suite.yaml"))
 
 
 def test_it_says_what_to_buy_what_to_expect_and_what_it_costs(field: Field) -> None:
@@ -87,7 +87,7 @@ def test_where_the_budget_covers_nothing_it_says_what_would_be_covered(field: Fi
 def test_a_tie_is_a_guess_and_it_says_which_further_arms_would_settle_it(tmp_path: Path) -> None:
     (field,) = report.fields(study.write(tmp_path, noise=40.0, seeds=2))
     advice = _advice(field, 40)
-    assert missing(advice, "no winner", "guess: annotate", "annotate and distill" if "cheaper" in advice else "until-decided") == []
+    assert missing(advice, "no winner", "guess is annotate", "Next is distill", "cheaper" if "30 more" in advice else "until-decided") == []
 
 
 def test_one_task_can_be_asked_for_and_another_is_refused(found: Results) -> None:
@@ -100,7 +100,7 @@ def test_names_are_shown_and_do_nothing(tmp_path: Path) -> None:
     found = study.write(tmp_path)
     table = found.table.assign(strategy=found.table["strategy"].replace("annotate", "<script>*a*"))
     (field,) = report.fields(Results(table=table, examples=found.examples, records=found.records, suite=found.suite))
-    advice = recommendation.recommend(field, 160, field.asked)
+    advice = recommendation.recommend(field, 160, field.asked, "a suite.yaml")
     assert strong("<script>*a*") in advice
     assert "**&lt;script&gt;\\*a\\***" in inline(advice)
 

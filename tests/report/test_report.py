@@ -85,8 +85,8 @@ def found(run: Path) -> dict[str, Section]:
 
 
 def test_the_answer_names_the_best_setting_and_compares_it(found: dict[str, Section]) -> None:
-    answers = prose(found["answer"]).splitlines()
-    assert missing(answers[1], "At 10 USD", "sft is best", "annotate") == []
+    _, ten = prose(found["answer"]).split("At 10 USD")
+    assert missing(ten, "sft is best", "Take sft", "annotate") == []
     details = prose(found["certainty"])
     assert missing(details, "docstrings, 10 USD: 2 seeds", "60 test examples") == []
     for kind, baseline in (("lead", "lead 12 words"), ("best", "the name's words")):

@@ -110,7 +110,7 @@ def test_a_report_that_knew_more_is_not_written_over(whole: Path, kept: Path) ->
 def test_means_without_examples_name_no_winner_and_say_what_would_settle_it(kept: Path) -> None:
     (kept / archive.FILE).unlink()
     text = " ".join(_bench("recommend", kept, "--budget-usd", "60").output.split())
-    assert re.search(r"Best guess\W+annotate", text)
+    assert re.search(r"guess is\W+annotate", text)
     assert missing(text, "no winner", "two seeds", "scores") == []
     assert " – " not in text
 

@@ -1,9 +1,9 @@
 """The answer card: for each task and budget at most four short sentences.
 
-1. Who wins, or what this run could have found. A rule that beats every model comes first.
-2. The best setting or the best guess, its score, and what to buy.
-3. The next one, what the teacher and the best baseline reach, and money that was left unspent.
-4. What would decide an open question.
+1. Who wins, or why there is no winner. A rule that is better than every model comes first.
+2. What to buy, and which settings left most of their budget unspent.
+3. The score, and beside it those of the teacher and of the best baseline.
+4. The next setting, and what would separate it from the best one.
 
 `bench recommend` uses the same sentences.
 """
@@ -11,112 +11,181 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Literal
 
 from bench.report.analysis.format import score
 from bench.report.analysis.leaderboard import Board, Line
 from bench.report.analysis.report_input import ReportInput
-from bench.report.analysis.significance import Estimate
-from bench.report.blocks import Paragraph, Section, Text, code, sentences, strong
+from bench.report.analysis.significance import FEWEST_EXAMPLES, LEVEL, Estimate
+from bench.report.blocks import Block, Paragraph, Points, Section, Text, code, strong
 from bench.report.sections import until_decided
-from bench.report.text import conjoined, count, dollars, ended, listed
+from bench.report.text import cheaper, conjoined, count, dollars, ended, named, two_digits
 from bench.results import arm_columns as columns
 
 SEEDS_AT_MOST = 30
 """A larger number of further seeds is not recommended."""
+SEEDS_BY_DEFAULT = 20
+"""Largest number of seeds of a run with --until-decided and without --max-seeds."""
 UNSPENT = 0.5
 """A setting that spends a smaller share of its budget is named."""
-NAMED = 3
-"""Number of settings that a sentence names."""
-SUITE = "SUITE"
-"""Stands for the path of a suite that is not known."""
+
+Advice = Literal["take", "guess", "take a model", "guess a model", "only"]
+"""How a setting is recommended. 'a model': a rule without a model is better. 'only': there is no other one."""
+HEADS: dict[Advice, str] = {
+    "take": "Take ",
+    "guess": "The best guess is ",
+    "take a model": "If you want a model, take ",
+    "guess a model": "If you want a model, the best guess is ",
+    "only": "For ",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """The best setting and the next one."""
+
+    best: str
+    second: str
+    gap: Estimate | None
+    """How much better the best one is; None where nothing can be paired."""
+    settings: int
+    """Number of settings that are compared."""
+    spent_usd: tuple[float, float]
+    """Dollars of both; NaN where they are not known."""
+    seconds: float = math.nan
+    """Time of one further seed of both; NaN where it is not known."""
+
+    @property
+    def only_by_itself(self) -> bool:
+        """Whether the interval of this one comparison leaves out 0, and the corrected p-value is not significant."""
+        return self.gap is not None and self.gap.tested and not self.gap.significant and self.gap.low > 0
+
+    @property
+    def seeds(self) -> int:
+        """Number of seeds that may separate the two. 0: they are separate, or more than SEEDS_AT_MOST further ones would be needed."""
+        if self.gap is None or not self.gap.has_interval or self.gap.significant:
+            return 0
+        if not self.gap.tested:
+            return 2
+        further = further_seeds(self.gap)
+        return 0 if further > SEEDS_AT_MOST else self.gap.seeds + int(further)
 
 
 def section(given: ReportInput) -> Section:
-    """Return a paragraph for each task and budget."""
-    tasks = {board.task for board in given.boards}
-    paragraphs = [Paragraph(_card(board, f"{board.task}: at" if len(tasks) > 1 else "At", given)) for board in given.boards]
-    of_run = [Paragraph("With the budgets and prices of the run:")] if given.found.repriced else []
-    blocks = (*of_run, *paragraphs) if paragraphs else (Paragraph("No arm has ended yet."),)
-    return Section(id="answer", title="Answer", blocks=blocks)
+    """Return for each task and budget a paragraph with the outcome and points below it, then the commands to run."""
+    if not given.boards:
+        return Section(id="answer", title="Answer", blocks=(Paragraph("No arm has ended yet."),))
+    tasks, pairs = {board.task for board in given.boards}, list[Pair]()
+    blocks: list[Block] = [Paragraph("With the budgets and prices of the run:")] if given.found.repriced else []
+    for board in given.boards:
+        at, pair = f"{board.task}: at" if len(tasks) > 1 else "At", _pair(board, given)
+        first, *others = filter(None, _card(board, f"{at} {board.budget_usd:g} USD", given, pair))
+        blocks += [Paragraph(first), *([Points(tuple(others))] if others else [])]
+        pairs += [pair] if pair else []
+    if any(line.scores[board.primary.name].has_interval for board in given.boards for line in board.scored):
+        blocks.append(Paragraph("Square brackets hold 95 % intervals."))
+    blocks += map(Paragraph, filter(None, [_missing_arms(given), add_seeds(pairs, given.found.suite_path)]))
+    return Section(id="answer", title="Answer", blocks=tuple(blocks))
 
 
-def _card(board: Board, at: str, given: ReportInput) -> Text:
-    at = f"{at} {board.budget_usd:g} USD"
+def _card(board: Board, at: str, given: ReportInput, pair: Pair | None) -> list[Text]:
+    """Return the sentences of one task and budget. The first stands out. `at` is a text such as 'At 20 USD'."""
     if not board.scored:
-        return (strong(f"{at} {_why_nothing(board, given)}."),)
-    if found := until_decided.decision_at(board, given):
-        leader = next((line for line in board.scored if line.name in found[1].playing[:1]), board.scored[0])
-        return sentences([*until_decided.verdict(board, at, *found), _sentence(_references(board, leader))])
-    best, *rivals = board.compared
-    if not rivals:
+        return [strong(f"{at} {_why_nothing(board, given)}.")]
+    run, rule = until_decided.decision_at(board, given), board.baseline
+    best = until_decided.leader(board, run[1]) if run else board.compared[0]
+    if run:
+        outcome, wins, last = until_decided.outcome(board, *run), bool(run[1].winner), until_decided.closing(board, *run)
+    elif pair:
+        wins, last = pair.gap is not None and pair.gap.significant, next_one(pair)
+        outcome = f"{best.name} is best{_so_far(best)}, and its lead is significant" if wins else _why_no_winner(board, best, pair.gap)
+    else:
         seeds = " for every seed" if len(board.scored) > 1 else ""
-        only = f"{at}{_so_far(best)} only {best.name} has a score{seeds}: {_value(board, best)}."
-        return sentences([strong(only), _sentence(_references(board, best)), _sentence(_unspent(board))])
-    equal = board.tied
-    second = (equal or rivals)[0]
-    gap = board.difference(best, second)
-    wins = not equal and gap is not None and gap.tested
-    beside = (next_one(second.name, gap, len(board.compared)), _references(board, best), _unspent(board))
-    decides = decide([best.name, second.name], gap, _seconds(best, second), str(given.found.suite.get("path", SUITE))) if equal else ""
-    return sentences(
-        [
-            strong(_outcome(board, at, best, gap, wins=wins)),
-            guess(best.name, f", {_value(board, best)}; {_bought(best)}", sure=wins),
-            _sentence(*beside),
-            decides,
-        ]
+        outcome, wins, last = f"only {best.name} has a score{seeds}{_so_far(best)}", False, ""
+    advice: Advice = "take" if wins else "guess" if run or pair else "only"
+    lead = board.difference(rule, best) if rule else None
+    if rule and lead and lead.mean > 0:
+        outcome, rule = f'use a rule, not a model: "{rule.name}" scores {_mean(board, rule)}, {_ahead_of_models(lead)}', None
+        advice = "take a model" if wins else "guess a model"
+    bought = "; ".join(filter(None, [_bought(board, best), _unspent(board, best)]))
+    return [strong(f"{at} {outcome}."), recommended(best.name, bought, advice), _scores(board, best, rule), last]
+
+
+def _pair(board: Board, given: ReportInput) -> Pair | None:
+    """Return the best setting and the first one that ties with it, or the next one. None where there is none, or looks decide."""
+    if len(board.scored) < 2 or len(board.compared) < 2 or until_decided.decision_at(board, given):
+        return None
+    best, second = board.compared[0], next(iter(board.tied), board.compared[1])
+    return Pair(
+        best=best.name,
+        second=second.name,
+        gap=board.difference(best, second),
+        settings=len(board.compared),
+        spent_usd=(_spent(best), _spent(second)),
+        seconds=_seconds(best) + _seconds(second),
     )
 
 
-def _outcome(board: Board, at: str, best: Line, gap: Estimate | None, *, wins: bool) -> str:
-    """Return the first sentence."""
-    rule, metric = board.baseline, board.primary
-    ahead = board.difference(best, rule) if rule else None
-    if rule and ahead and ahead.mean < 0:
-        beaten = "beats every model" if ahead.significant else "scores higher than every model, though not significantly"
-        return f'{at} use the rule "{rule.name}": with {_mean(rule.scores[metric.name])} {metric.name} it {beaten}.'
-    if wins:
-        return f"{at} {best.name} is best{_so_far(best)}."
-    least = board.ranking.detectable()
-    if gap is None or not gap.tested or math.isnan(least):
-        return f"{at} nothing is tested{_so_far(best)}: a test needs two seeds, and scores by example."
-    found = f"{least:.2g} {metric.unit}, and the best is {gap.mean:.2g} ahead"
-    return f"No winner {at[0].lower()}{at[1:]}{_so_far(best)}: this run was too small, for it finds leads of {found}."
+def recommended(name: str, what: str, advice: Advice) -> Text:
+    """Return the sentence that recommends a setting. `what` is what to do, such as 'buy 160 labels'; '' where it is not known."""
+    return (HEADS[advice], strong(name), f": {what}.") if what or advice != "only" else ""
 
 
-def guess(name: str, about: str, *, sure: bool) -> Text:
-    """Return the sentence with the best setting. about: what follows its name, such as ': buy 160 labels'."""
-    return ("Take " if sure else "Best guess: ", strong(name), f"{about}.")
+def next_one(pair: Pair) -> str:
+    """Return the sentence with the next setting, and what would separate it from the best one."""
+    if pair.gap is None:
+        return f"{pair.second} cannot be compared with it, because the two share no seed and test example."
+    alone = f", which is not significant among {pair.settings} settings" if pair.only_by_itself else ""
+    return "; ".join(filter(None, [f"Next is {pair.second}, {score(pair.gap)} behind{alone}", _what_decides(pair, pair.gap)])) + "."
 
 
-def next_one(name: str, gap: Estimate | None, settings: int) -> str:
-    """Return the clause with the next setting. gap: how much the best one is ahead. settings: how many are compared."""
-    if gap is None:
-        return f"{name} cannot be compared with it"
-    alone = f"; among {settings} settings this is not significant" if gap.tested and not gap.significant and gap.low > 0 else ""
-    return f"Next is {name}, {score(gap)} behind{alone}"
-
-
-def decide(names: Sequence[str], gap: Estimate | None, seconds: float = math.nan, suite: str = SUITE) -> Text:
-    """Return what would decide between two settings. seconds: time of one further seed of both; NaN where it is unknown."""
-    if gap is None or not gap.has_interval:
+def _what_decides(pair: Pair, gap: Estimate) -> str:
+    """Return a clause with what would separate the best two settings; '' where they are separate."""
+    if not gap.has_interval:
+        return f"a test needs two seeds and scores of at least {FEWEST_EXAMPLES} test examples"
+    if not gap.tested:
+        return "a test needs two seeds"
+    if gap.significant:
         return ""
     further = further_seeds(gap)
     if further > SEEDS_AT_MOST:
-        return f"More than {SEEDS_AT_MOST} further seeds would be needed to separate {conjoined(names)}, so take the cheaper one."
-    time = f", about {count(max(1, round(further * seconds / 60)), 'minute')}" if seconds == seconds else ""
-    what = f"{count(int(further), 'further seed')} would decide it if the difference stays as it is{time}: "
-    return (what, code(f"bench run {suite} --until-decided"), ".")
+        cheap = cheaper((pair.best, pair.second), pair.spent_usd)
+        choice = f"the cheaper one, {cheap}" if cheap else "either"
+        return f"more than {SEEDS_AT_MOST} more seeds would be needed to separate them, so you may take {choice}"
+    minutes = further * pair.seconds / 60
+    time = f" ({count(max(1, round(minutes)), 'minute')})" if minutes == minutes else ""
+    return f"about {count(int(further), 'more seed')}{time} would separate them"
+
+
+def add_seeds(pairs: Iterable[Pair], suite: str) -> Text:
+    """Return the command that adds seeds where these separate the settings of a pair; '' where they do for none. `suite` is a path."""
+    seeds = max((pair.seeds for pair in pairs), default=0)
+    limit = f" --max-seeds {seeds}" if seeds > SEEDS_BY_DEFAULT else ""
+    return ("This adds seeds: ", code(f"bench run {shlex.quote(suite)} --until-decided{limit}")) if seeds else ""
+
+
+def _missing_arms(given: ReportInput) -> Text:
+    """Return the command that runs the arms that have no score yet; '' where there are none."""
+    statuses = Counter(given.found.by_arm["status"])  # boards hold no arm that has not begun
+    failed, missing = statuses["failed"], statuses["failed"] + statuses["unfinished"]
+    options = (" --until-decided" if given.until_decided else "") + (" --retry" if failed else "")
+    what = f"{count(missing, 'arm')} without a score can still run: "
+    return (what, code(f"bench run {shlex.quote(given.found.suite_path)}{options}")) if missing else ""
 
 
 def further_seeds(gap: Estimate) -> float:
-    """Return how many further seeds would make a difference significant, if it is the true one. The width of an interval falls with the
-    square root of the number of seeds. Infinity where the difference is 0."""
-    if not gap.mean:
-        return math.inf
-    return max(math.ceil(gap.seeds * ((gap.high - gap.low) / 2 / gap.mean) ** 2) - gap.seeds, 1)
+    """Return how many further seeds would make a tested difference significant, if it is the true one. At least 1; infinity where it is 0.
+
+    A difference in standard errors grows with the square root of the number of seeds. It is read from the corrected p-value, which decides.
+    """
+    normal = NormalDist()
+    errors, needed = (-normal.inv_cdf(p / 2) for p in (gap.p, LEVEL))
+    return max(math.ceil(gap.seeds * (needed / errors) ** 2) - gap.seeds, 1) if errors > 0 else math.inf
 
 
 def _why_nothing(board: Board, given: ReportInput) -> str:
@@ -125,50 +194,69 @@ def _why_nothing(board: Board, given: ReportInput) -> str:
     reasons = sorted({found.reason for found in given.missing if found.metric == primary and board.task in found.tasks})
     if statuses["done"] and reasons:
         return f"nothing is ranked, because {primary} is missing ({'; '.join(reasons)})"
-    return f"no setting has a score ({ended(statuses)})"
+    too_little = ": the money ends before there is a model" if [*statuses] == ["infeasible"] else ""
+    return f"no setting has a score ({ended(statuses)}){too_little}"
+
+
+def _why_no_winner(board: Board, best: Line, gap: Estimate | None) -> str:
+    none = f"there is no winner{_so_far(best)}"
+    if gap is None:
+        return f"{none}, because settings have no seed in common"
+    if not gap.has_interval:
+        return f"{none}, because there are too few scores by example"
+    if not gap.tested:
+        return f"{none}, because there is only one seed"
+    least, unit = board.ranking.detectable(), board.primary.unit
+    if least <= gap.mean:
+        return f"{none}: the lead of {gap.mean:z.2f} {unit}".strip() + " may be chance"
+    needed = f"{two_digits(least)} {unit}".strip()
+    return f"{none}: this run is too small to see leads under {needed}, and the best leads by {gap.mean:z.2f}"
+
+
+def _ahead_of_models(lead: Estimate) -> str:
+    """Return how far a rule is ahead of the best model."""
+    if lead.significant:
+        return "significantly better than every model"
+    return f"and its lead of {lead.mean:.2f} over the best model {'may be chance' if lead.tested else 'is not tested'}"
 
 
 def _so_far(best: Line) -> str:
     return "" if best.complete else " so far"
 
 
-def _value(board: Board, line: Line) -> str:
-    return f"{score(line.scores[board.primary.name])} {board.primary.name}"
+def _mean(board: Board, line: Line) -> str:
+    return f"{line.scores[board.primary.name].mean:z.2f} {board.primary.name}"
 
 
-def _mean(found: Estimate) -> str:
-    return f"{found.mean:z.2f}"
+def _spent(line: Line) -> float:
+    """Return the mean dollars of an arm; NaN where they are not known."""
+    return line.facts.get(columns.SPENT_USD, math.nan)
 
 
-def _bought(line: Line) -> str:
-    labels, spent = line.facts.get(columns.LABELS_BOUGHT, 0.0), line.facts.get(columns.SPENT_USD)
-    buy = f"buy {count(round(labels), 'label')}" if labels else "buy no labels"
-    return buy if spent is None else f"{buy} and spend {dollars(spent)} USD in all"
+def _bought(board: Board, line: Line) -> str:
+    """Return what to buy, such as 'buy 160 labels and spend 18.63 USD in all'."""
+    labels, spent = line.facts.get(columns.LABELS_BOUGHT), _spent(line)
+    buy = [] if labels is None else [f"buy {count(round(labels), 'label')}" if round(labels) else "buy no labels"]
+    only = "only " if 0 < spent < UNSPENT * board.budget_usd else ""
+    return conjoined([*buy, *([f"spend {only}{dollars(spent)} USD in all"] if spent == spent else [])])
 
 
-def _references(board: Board, best: Line) -> str:
-    """Return what the teacher of the best setting and the best baseline reach."""
-    metric, found = board.primary.name, []
-    if best.teacher and metric in best.teacher.scores:
-        found.append(f"the teacher reaches {_mean(best.teacher.scores[metric])}")
-    if (rule := board.baseline) and metric in rule.scores:
-        found.append(f'the rule "{rule.name}" {"" if found else "reaches "}{_mean(rule.scores[metric])}')
-    return conjoined(found)
+def _unspent(board: Board, best: Line) -> str:
+    """Return the other settings that left most of their budget unspent."""
+    idle = [line for line in board.scored if line is not best and 0 < _spent(line) < UNSPENT * board.budget_usd]
+    if len(idle) == 1:
+        return f"{idle[0].name} spends only {dollars(_spent(idle[0]))} USD"
+    return f"{named([line.name for line in idle])} spend less than half of the budget" if idle else ""
 
 
-def _sentence(*clauses: str) -> str:
-    """Return the clauses that are not empty as one sentence, '' where there are none."""
-    text = "; ".join(filter(None, clauses))
-    return f"{text[0].upper()}{text[1:]}." if text else ""
+def _scores(board: Board, best: Line, rule: Line | None) -> str:
+    """Return the sentence with the scores of the best setting, its teacher and a rule."""
+    metric = board.primary.name
+    others = {"its teacher": best.teacher} | ({f'the rule "{rule.name}"': rule} if rule else {})
+    reached = [f"{who} scores {line.scores[metric].mean:z.2f}" for who, line in others.items() if line and metric in line.scores]
+    return f"{'; '.join(filter(None, [f'It scores {score(best.scores[metric])} {metric}', conjoined(reached)]))}."
 
 
-def _unspent(board: Board) -> str:
-    """Return the settings that left most of their budget unspent."""
-    spent = {line.name: line.facts.get(columns.SPENT_USD, math.nan) for line in board.scored}
-    idle = [f"{name} spends only {dollars(usd)} USD" for name, usd in spent.items() if 0 < usd < UNSPENT * board.budget_usd]
-    return listed(idle, NAMED)
-
-
-def _seconds(*lines: Line) -> float:
-    """Return the mean time of one arm of each, in seconds; NaN where one was not measured."""
-    return math.fsum(line.facts.get(columns.WALL_S, math.nan) for line in lines)
+def _seconds(line: Line) -> float:
+    """Return the mean time of an arm in seconds; NaN where it was not measured."""
+    return line.facts.get(columns.WALL_S, math.nan)

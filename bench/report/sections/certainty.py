@@ -14,7 +14,7 @@ from bench.report.analysis.metric import Metric
 from bench.report.analysis.report_input import ReportInput
 from bench.report.analysis.significance import Estimate
 from bench.report.blocks import Block, Paragraph, Points, Section, Text, sentences
-from bench.report.text import conjoined, count, ended, listed
+from bench.report.text import conjoined, count, ended, listed, two_digits
 
 TOO_SMALL = 1e-6
 """Smaller differences are rounding errors."""
@@ -53,8 +53,9 @@ def _details(board: Board, metrics: Sequence[Metric]) -> Iterator[str]:
         ties = _as_good(board.difference(best, equal[0]))
         yield f"Beside {best.name}, these settings are {ties}: {listed([line.name for line in equal])}."
     if least > TOO_SMALL:
-        needed, ranked = f"{least:.2g} {primary.unit}".strip(), board.ranking
-        more = f"with twice the seeds {ranked.detectable(seeds=2):.2g}, with twice the test examples {ranked.detectable(examples=2):.2g}"
+        needed, ranked = f"{two_digits(least)} {primary.unit}".strip(), board.ranking
+        seeds, examples = two_digits(ranked.detectable(seeds=2)), two_digits(ranked.detectable(examples=2))
+        more = f"with twice the seeds {seeds}, with twice the test examples {examples}"
         yield f"To win in 4 of 5 cases, a setting must be {needed} ahead of the next one; {more}."
     if found.seeds == 1:
         yield "There is one seed only. Another seed may change the order, so no setting is called the best."

@@ -25,7 +25,8 @@ def section(given: ReportInput) -> Section | None:
     labels = [(task, asked.label_usd[task], usd) for task, usd in quotes.label_usd.items()]
     moved += [f"a label of {task} {old:g} → {usd:g} USD" for task, old, usd in labels if old != usd]
     blocks: list[Block] = [Paragraph(f"These prices differ from those of the run: {'; '.join(moved)}. {EXACT}")]
-    verdicts = [recommendation.recommend(field, budget, quotes) for field in priced.fields for budget in field.budgets_usd]
+    suite = given.found.suite_path
+    verdicts = [recommendation.recommend(field, budget, quotes, suite) for field in priced.fields for budget in field.budgets_usd]
     blocks += [Points(tuple(verdicts))] if verdicts else []
     if not priced.limited:
         blocks.append(Paragraph("No arm was limited by money, so each would have done the same at these prices."))

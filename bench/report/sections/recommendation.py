@@ -12,14 +12,12 @@ from bench.report.analysis.decision import Verdict, covered, verdict
 from bench.report.analysis.format import score
 from bench.report.blocks import Text, code, sentences, strong
 from bench.report.sections import card
-from bench.report.text import conjoined, dollars, interval, listed
+from bench.report.text import conjoined, dollars, interval, named
 from bench.results.repricing import FIXED, Quotes, goods
 
-NEEDED_FOR_A_TEST = "To settle it, run both with two seeds or more, and keep scores example by example."
 
-
-def recommend(field: Field, budget_usd: float, quotes: Quotes) -> Text:
-    """Return the paragraph."""
+def recommend(field: Field, budget_usd: float, quotes: Quotes, suite: str) -> Text:
+    """Return the paragraph. `suite` is the path of the suite file, for a command."""
     found = verdict(field, budget_usd, quotes)
     asked = (strong(f"{field.task}, {budget_usd:g} USD, a label at {quotes.price('label', field.task):.3g} USD"), ":")
     if found.best is None:
@@ -28,8 +26,9 @@ def recommend(field: Field, budget_usd: float, quotes: Quotes) -> Text:
         ends = [f"{name} from {low:.3g}" + (f" to {high:.3g}" if math.isfinite(high) else "") + " USD" for name, low, high in ranges]
         known = f"Scores are known for {conjoined(ends)}." if ends else ""
         return sentences([asked, f"{why}.", known, *_as_it_was_run(found, field), _more(found)])
-    details = [_runner_up(found), *_as_it_was_run(found, field), *_what_would_change_it(found, field), _more(found)]
-    return sentences([asked, *_what_to_do(found, field), *details])
+    details = [*_next_ones(found), *_as_it_was_run(found, field), *_what_would_change_it(found, field), _more(found)]
+    pairs = [_pair(found)] if len(found.candidates) > 1 else []
+    return sentences([asked, *_what_to_do(found, field), *details, card.add_seeds(pairs, suite)])
 
 
 def _what_to_do(found: Verdict, field: Field) -> Iterator[Text]:
@@ -46,19 +45,28 @@ def _what_to_do(found: Verdict, field: Field) -> Iterator[Text]:
         yield "Only one setting was run near this budget."
     elif not found.has_winner:
         yield "There is no winner."
-    yield card.guess(best.name, f": {conjoined(parts)}, {dollars(best.dollars)} USD in all", sure=found.has_winner)
+    advice: card.Advice = "take" if found.has_winner else "guess" if len(found.candidates) > 1 else "only"
+    yield card.recommended(best.name, f"{conjoined(parts)}, {dollars(best.dollars)} USD in all", advice)
     budgets = conjoined([f"{part.point.budget_usd:g}" for part in best.parts])
     how = "as it was run" if best.measured else f"interpolated between budgets of {budgets} USD"
     yield f"Expected {field.metric.name}: {score(field.reached(best))} ({how})."
 
 
-def _runner_up(found: Verdict) -> str:
-    """Return the next setting, and how many more are not significantly worse."""
+def _pair(found: Verdict) -> card.Pair:
+    """Return the best setting and the next one."""
+    best, second = found.candidates[:2]
+    usd = (best.dollars, second.dollars)
+    return card.Pair(best=best.name, second=second.name, gap=found.ahead[0], settings=len(found.candidates), spent_usd=usd)
+
+
+def _next_ones(found: Verdict) -> Iterator[Text]:
+    """Yield the next setting, and those that are not significantly worse either."""
     if len(found.candidates) < 2:
-        return ""
+        return
+    yield card.next_one(_pair(found))
     others = [mixture.name for mixture in found.tied if mixture is not found.candidates[1]]
-    also = f" Also not significantly worse: {listed(others, card.NAMED)}." if others and found.ahead[0].has_interval else ""
-    return f"{card.next_one(found.candidates[1].name, found.ahead[0], len(found.candidates))}.{also}"
+    if others and found.ahead[0].tested:
+        yield f"Also not significantly worse: {named(others)}."
 
 
 def _as_it_was_run(found: Verdict, field: Field) -> Iterator[Text]:
@@ -92,11 +100,7 @@ def _what_would_change_it(found: Verdict, field: Field) -> Iterator[str]:
 
 
 def _more(found: Verdict) -> Text:
-    """Return which further arms would settle the question."""
-    if found.not_covered and not found.has_winner:
-        wanted = f"To settle it, run {listed(found.not_covered, 3)} with about {found.budget_usd:g} USD ("
-        return (wanted, code("budgets_usd"), ").")
-    if not found.tied:
+    """Return which arms are missing at this budget; '' where there is a winner, or none is missing."""
+    if found.has_winner or not found.not_covered:
         return ""
-    gap, names = found.ahead[0], [mixture.name for mixture in found.candidates[:2]]
-    return card.decide(names, gap) if gap.has_interval else NEEDED_FOR_A_TEST
+    return (f"To settle it, run {named(found.not_covered)} with about {found.budget_usd:g} USD (", code("budgets_usd"), ").")

@@ -6,12 +6,13 @@ import math
 from collections.abc import Iterator
 
 from bench.report.analysis.format import score
-from bench.report.analysis.leaderboard import Board
+from bench.report.analysis.leaderboard import Board, Line
 from bench.report.analysis.looks import Decision, UntilDecided
 from bench.report.analysis.report_input import ReportInput
 from bench.report.analysis.significance import LEVEL, Estimate
-from bench.report.blocks import Block, Column, Heading, Paragraph, Section, Table, Text, code, sentences, strong
-from bench.report.text import DASH, conjoined, count, listed
+from bench.report.blocks import Block, Column, Heading, Paragraph, Section, Table, code, sentences
+from bench.report.text import DASH, cheaper, count, named
+from bench.results import arm_columns as columns
 
 
 def decision_at(board: Board, given: ReportInput) -> tuple[UntilDecided, Decision] | None:
@@ -21,23 +22,36 @@ def decision_at(board: Board, given: ReportInput) -> tuple[UntilDecided, Decisio
     return (run, found) if run and found and found.looks else None
 
 
-def verdict(board: Board, at: str, run: UntilDecided, decision: Decision) -> list[Text]:
-    """Return sentences with the decision and the look that made it. `at` is a text such as 'At 20 USD'."""
-    values = {line.name: f"{board.primary.name} {score(line.scores[board.primary.name])}" for line in board.scored}
-    best = next(iter(decision.playing), "")
-    seeds = sum(map(len, run.looks[: decision.looks]))
-    when = f"at look {decision.looks}, with {count(seeds, 'seed')} and a significance level of {decision.level:.2g}"
+def leader(board: Board, decision: Decision) -> Line:
+    """Return the best setting in play, or the best setting of the board where that one has no score there."""
+    return next((line for line in board.scored if line.name in decision.playing[:1]), board.scored[0])
+
+
+def outcome(board: Board, run: UntilDecided, decision: Decision) -> str:
+    """Return a clause with the decision."""
     if decision.winner:
-        return [strong(f"{at} {best} is best, {values.get(best, DASH)}."), f"This was decided {when}."]
+        return f"{decision.winner} is best, and its lead is significant"
     if decision.equal:
-        margin = f"{run.margin:g} {board.primary.unit}".strip()
-        equal: Text = strong(f"{at} {conjoined(decision.playing)} are equal within {margin}.")
-        return [equal, f"This was decided {when}.", f"The best mean is that of {best}, {values.get(best, DASH)}."]
-    after = f"after {count(decision.looks, 'look')} and {count(seeds, 'seed')}"
-    in_play = f"{listed(decision.playing)} {'is' if len(decision.playing) == 1 else 'are'} in play {after}."
-    ended = f"No further look was made: {decision.open}." if decision.open else ""
-    guess = f"Best guess: {best}, {values[best]}." if best in values else ""
-    return [strong(f"{at} there is no clear winner."), guess, in_play, ended]
+        return f"{named(decision.playing)} are equal within {run.margin} {board.primary.unit}".strip()
+    return f"there is no winner after {count(decision.looks, 'look')} and {count(_seeds(run, decision), 'seed')}"
+
+
+def closing(board: Board, run: UntilDecided, decision: Decision) -> str:
+    """Return the sentence with the look that made the decision, or why there is none."""
+    if not decision.winner and not decision.equal:
+        stopped = f"; no further look was made, because {decision.open}" if decision.open else ""
+        in_play = f"{named(decision.playing)} may be the best" if decision.playing else "No setting is in play"
+        return f"{in_play}{stopped}."
+    spent = {line.name: line.facts.get(columns.SPENT_USD, math.nan) for line in board.scored}
+    cheapest = cheaper(decision.playing, [spent.get(name, math.nan) for name in decision.playing]) if decision.equal else ""
+    choice = f"; the cheapest of them is {cheapest}" if cheapest else ""
+    level = f"at a significance level of {decision.level:.2g}"
+    return f"This was decided at look {decision.looks}, with {count(_seeds(run, decision), 'seed')} {level}{choice}."
+
+
+def _seeds(run: UntilDecided, decision: Decision) -> int:
+    """Return the number of seeds of all looks that were made at a task and budget."""
+    return sum(map(len, run.looks[: decision.looks]))
 
 
 def section(given: ReportInput) -> Section | None:

@@ -1,17 +1,21 @@
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from rich.console import Console
 
 from bench import report
 from bench.contracts import Charge, Reading
-from bench.report.blocks import Mark, Paragraph, runs
+from bench.report.analysis.significance import Estimate
+from bench.report.blocks import Mark, Paragraph, Points
+from bench.report.sections import card
 from bench.results import repricing, table
 from tests.facts import missing
-from tests.report.arms import Scores, write_arm
+from tests.report.arms import Scores, write_arm, write_suite
 from tests.report.reading import equal, made, prose, row, shown, words
 
 
@@ -21,11 +25,20 @@ def two_seeds(folder: Path, name: str, scores: Scores, **about: Any) -> None:
         write_arm(folder, f"{name}-{seed}", scores, seed=seed, **about)
 
 
+def cards(folder: Path) -> list[list[str]]:
+    """The sentences of each task and budget. The first one stands out."""
+    found: list[list[str]] = []
+    for block in made(folder)["answer"].blocks:
+        if isinstance(block, Points):
+            found[-1] += map(words, block.items)
+        elif isinstance(block, Paragraph) and isinstance(block.text, Mark):
+            found.append([words(block.text)])
+    return found
+
+
 def answers(folder: Path) -> list[str]:
-    """One paragraph for each task and budget; its first sentence stands out."""
-    found = [block for block in made(folder)["answer"].blocks if isinstance(block, Paragraph)]
-    assert all(isinstance(runs(block.text)[0], Mark) for block in found)
-    return [words(block.text) for block in found]
+    """The same, each as one text."""
+    return [" ".join(found) for found in cards(folder)]
 
 
 def certainty(folder: Path) -> str:
@@ -36,8 +49,10 @@ def test_with_one_seed_no_setting_is_the_best(tmp_path: Path) -> None:
     write_arm(tmp_path, "a", equal(2.0))
     write_arm(tmp_path, "b", equal(5.0), strategy="sft")
     (answer,) = answers(tmp_path)
-    assert missing(answer, "10 USD", "nothing is tested", "guess: sft, 5.00 [5.00, 5.00] rouge2") == []
+    assert missing(answer, "10 USD", "one seed", "guess is sft", "5.00 [5.00, 5.00] rouge2", "two seeds") == []
+    assert "bench run SUITE --until-decided" in prose(made(tmp_path)["answer"])
     assert "annotate, 3.00 [3.00, 3.00] behind" in answer
+    assert "more seeds" not in answer
     assert "1 seed and 12 test examples" in certainty(tmp_path)
     assert "one seed only" in certainty(tmp_path)
     assert row(made(tmp_path)["leaderboard"], "sft")["rank"] == "–"
@@ -47,7 +62,7 @@ def test_settings_that_tie_have_no_winner_and_are_all_named(tmp_path: Path) -> N
     for strategy in ("annotate", "distill", "sft"):
         two_seeds(tmp_path, strategy, equal(0.0), strategy=strategy)
     (answer,) = answers(tmp_path)
-    assert missing(answer, "10 USD", "use the rule", "0.50 rouge2", "guess: annotate, 0.00 [0.00, 0.00] rouge2", "distill, 0.00") == []
+    assert missing(answer, "10 USD", "use a rule", "0.50 rouge2", "guess is annotate", "0.00 [0.00, 0.00] rouge2", "distill, 0.00") == []
     assert "distill and sft" in certainty(tmp_path)
     assert "rouge2 (-0.50 [-0.50, -0.50])" in certainty(tmp_path)
 
@@ -57,7 +72,7 @@ def test_without_values_by_example_the_answer_has_no_interval(tmp_path: Path) ->
         (write_arm(tmp_path, strategy, equal(value), strategy=strategy) / "predictions.jsonl").unlink()
     (answer,) = answers(tmp_path)
     assert "[" not in answer
-    assert missing(answer, "nothing is tested", "sft, 5.00 rouge2", "annotate, 3.00 behind", "0.50") == []
+    assert missing(answer, "scores by example", "sft", "5.00 rouge2", "annotate, 3.00 behind", "0.50") == []
     assert "there is no interval" in certainty(tmp_path)
     assert "rouge2 (4.50)" in certainty(tmp_path)
 
@@ -101,34 +116,33 @@ def test_each_budget_has_its_answer_with_baseline_and_teacher_beside_it(tmp_path
             small,
             "At 5 USD",
             "sft is best",
-            "sft, 4.00 [4.00, 4.00] rouge2",
+            "4.00 [4.00, 4.00] rouge2",
             "annotate, 1.00 [1.00, 1.00] behind",
-            "teacher reaches 6.00",
+            "teacher scores 6.00",
             "0.50",
         )
         == []
     )
     assert (
-        missing(
-            large, "At 20 USD", "sft is best", "sft, 8.00 [8.00, 8.00] rouge2", "annotate, 5.00 [5.00, 5.00] behind", "teacher reaches 6.00"
-        )
+        missing(large, "At 20 USD", "sft is best", "8.00 [8.00, 8.00] rouge2", "annotate, 5.00 [5.00, 5.00] behind", "teacher scores 6.00")
         == []
     )
 
 
 def test_an_answer_has_at_most_four_sentences_and_no_brackets_within_brackets() -> None:
     for folder in (Path(__file__).parents[2] / "results" / "reference").iterdir():
-        for answer in answers(folder):
-            assert len(re.findall(r"[.:] (?=[A-Z0-9])|\.$", re.sub(r"`[^`]*`", "", answer))) <= 5
-            assert not re.search(r"\([^)]*\(", answer)
+        for found in cards(folder):
+            assert 1 <= len(found) <= 4
+            for sentence in found:
+                assert len(re.findall(r"[.?!](?= |$)", sentence)) == 1
+                assert not re.search(r"\([^)]*\(", sentence)
 
 
 def test_a_rule_that_beats_every_model_comes_first(tmp_path: Path) -> None:
     for strategy, score in (("annotate", 0.1), ("sft", 0.2)):
         two_seeds(tmp_path, strategy, equal(score), strategy=strategy)
-    (answer,) = answers(tmp_path)
-    first = answer.split("Best guess")[0].split("Take")[0]
-    assert missing(first, "10 USD", "use the rule", "0.50 rouge2", "every model") == []
+    ((first, *_),) = cards(tmp_path)
+    assert missing(first, "10 USD", "use a rule", "0.50 rouge2", "lead") == []
 
 
 def test_labels_dollars_and_unspent_money_are_named(tmp_path: Path) -> None:
@@ -137,23 +151,74 @@ def test_labels_dollars_and_unspent_money_are_named(tmp_path: Path) -> None:
         about: dict[str, Any] = {"charges": [labels], "facts": {"labels_bought": usd * 10}}
         two_seeds(tmp_path, strategy, equal(score), strategy=strategy, **about)
     (answer,) = answers(tmp_path)
-    assert missing(answer, "distill is best", "15 labels", "1.50 USD in all", "distill spends only 1.50 USD") == []
+    assert missing(answer, "distill is best", "15 labels", "only 1.50 USD in all") == []
     assert "annotate spends" not in answer
+
+
+def test_other_settings_that_leave_most_of_their_budget_are_named_or_counted(tmp_path: Path) -> None:
+    for settings, fact in ((1, "sft (layers=1) spends only 1.00 USD"), (3, "sft (layers=3)"), (4, "4 settings")):
+        for place in range(1, settings + 1):
+            cheap = [Charge(kind="labels", quantity=10, unit="label", unit_price_usd=0.1, paid_by="purse", phase="labels")]
+            folder = tmp_path / str(settings)
+            two_seeds(folder, f"a{place}", equal(1.0 + place), strategy="sft", setting=f"layers={place}", charges=cheap)
+        two_seeds(folder, "best", equal(9.0))
+        assert fact in cards(folder)[0][1]
+        assert "more" not in cards(folder)[0][1]
 
 
 def test_where_seeds_could_decide_it_names_their_number_the_time_and_the_command(tmp_path: Path) -> None:
     write_noisy(tmp_path, readings=[Reading("wall", 90.0, "s", "counter")], annotate=0.0, sft=1.0)
+    write_suite(tmp_path, path="my suites/one.yaml")
     (answer,) = answers(tmp_path)
-    found = re.search(r"(\d+) further .* (\d+) minutes?: .* SUITE --until-decided\.$", answer)
+    found = re.search(r"(\d+) more seeds? \((\d+) minutes?\)", answer)
     assert found
-    assert int(found[2]) == round(int(found[1]) * 2 * 90 / 60)
+    seeds, minutes = map(int, found.groups())
+    assert minutes == round(seeds * 2 * 90 / 60)
+    limit = f" --max-seeds {3 + seeds}" if seeds > 17 else ""
+    assert prose(made(tmp_path)["answer"]).endswith(f"bench run 'my suites/one.yaml' --until-decided{limit}")
+
+
+@pytest.mark.parametrize(
+    ("gap", "seeds"),
+    [
+        (Estimate(mean=1.0, low=-1.0, high=3.0, seeds=2, examples=9, p=0.3), 8),
+        (Estimate(mean=1.0, low=-2.0, high=4.0, seeds=3, examples=9, p=0.51), 27),
+        (Estimate(mean=0.1, low=-3.0, high=3.2, seeds=3, examples=9, p=0.9), 0),
+        (Estimate(mean=0.0, low=-3.0, high=3.0, seeds=3, examples=9, p=1.0), 0),
+        (Estimate(mean=2.0, low=1.0, high=3.0, seeds=3, examples=9, p=0.01), 0),
+        (Estimate(mean=2.0, low=1.0, high=3.0, seeds=1, examples=9), 2),
+        (Estimate(mean=2.0, low=math.nan, high=math.nan, seeds=1, examples=1), 0),
+    ],
+)
+def test_seeds_are_added_where_they_may_decide(gap: Estimate, seeds: int) -> None:
+    pair = card.Pair(best="a", second="b", gap=gap, settings=2, spent_usd=(1.0, 2.0))
+    assert pair.seeds == seeds
+    command = words(card.add_seeds([pair], "x.yaml"))
+    assert command.endswith("--max-seeds 27" if seeds == 27 else "bench run x.yaml --until-decided" if seeds else "")
+    assert bool(command) == bool(seeds)
+
+
+def test_of_two_settings_that_seeds_cannot_separate_the_cheaper_one_is_named() -> None:
+    gap = Estimate(mean=0.1, low=-3.0, high=3.2, seeds=3, examples=9, p=0.9)
+    ends = {(1.0, 2.0): "one, a.", (2.0, 1.0): "one, b.", (1.0, 1.0): "either.", (math.nan, 1.0): "either."}
+    for usd, end in ends.items():
+        assert card.next_one(card.Pair(best="a", second="b", gap=gap, settings=2, spent_usd=usd)).endswith(end)
+
+
+def test_arms_without_a_score_have_the_command_that_runs_them(tmp_path: Path) -> None:
+    write_suite(tmp_path, path="one.yaml", arms=["a", "b", "c"])
+    write_arm(tmp_path, "a", equal(3.0))
+    (write_arm(tmp_path, "b", equal(3.0), seed=1) / "record.json").unlink()
+    assert re.search(r"\b2 arms .*: bench run one\.yaml$", prose(made(tmp_path)["answer"]))
+    write_arm(tmp_path, "c", strategy="sft", status="failed", reason="a full disk")
+    assert re.search(r"\b2 arms .*: bench run one\.yaml --retry$", prose(made(tmp_path)["answer"]))
 
 
 def test_a_setting_without_rivals_is_not_the_best_of_anything(tmp_path: Path) -> None:
     write_arm(tmp_path, "a", {"student": {"rouge2": [3.0] * 12}})
     (answer,) = answers(tmp_path)
     assert answer.startswith("At 10 USD only annotate ")
-    assert "has a score: 3.00 [3.00, 3.00] rouge2." in answer
+    assert "3.00 [3.00, 3.00] rouge2." in answer
 
 
 def test_several_tasks_are_named(tmp_path: Path) -> None:
@@ -162,18 +227,18 @@ def test_several_tasks_are_named(tmp_path: Path) -> None:
     assert [answer.split(" at ")[0] for answer in answers(tmp_path)] == ["one:", "two:"]
 
 
-def test_many_ties_are_counted_in_the_answer_and_named_below_it(tmp_path: Path) -> None:
+def test_many_ties_are_named_below_the_answer(tmp_path: Path) -> None:
     for layers in range(1, 7):
         two_seeds(tmp_path, f"a{layers}", equal(4.0), strategy="sft", setting=f"layers={layers}")
     (answer,) = answers(tmp_path)
-    assert "Best guess: sft (layers=1), 4.00" in answer
+    assert missing(answer, "guess is sft (layers=1)", "4.00 [4.00, 4.00] rouge2", "sft (layers=2), 0.00") == []
     assert ", ".join(f"sft (layers={layers})" for layers in range(2, 6)) + " and sft (layers=6)." in certainty(tmp_path)
 
 
 def test_where_every_arm_is_infeasible_the_answer_counts_them(tmp_path: Path) -> None:
     write_arm(tmp_path, "a", status="infeasible", reason="too dear", budget_usd=1.0)
     (answer,) = answers(tmp_path)
-    assert answer.endswith("(1 infeasible).")
+    assert "(1 infeasible)" in answer
     write_arm(tmp_path, "b", equal(3.0), budget_usd=9.0)
     write_arm(tmp_path, "c", strategy="distill", status="infeasible", reason="too dear", budget_usd=9.0)
     assert [one.split(" USD")[0] for one in answers(tmp_path)] == ["At 1", "At 9"]
@@ -195,7 +260,7 @@ def test_the_answer_has_a_p_value_and_the_difference_that_could_have_been_found(
     write_noisy(tmp_path, annotate=0.0, distill=0.3, sft=15.0)
     (answer,) = answers(tmp_path)
     assert answer.startswith("At 10 USD ")
-    assert "sft is best." in answer
+    assert "sft is best" in answer
     assert re.search(r"Next is annotate, 1[45]\.\d\d \[1[\d.]+, 1[\d.]+\] behind", answer)
     labels = ("must be", "twice the seeds", "twice the test examples")
     power = [re.search(rf"{label} (\d+(\.\d+)?)", certainty(tmp_path)) for label in labels]
@@ -246,7 +311,7 @@ def test_an_interval_without_0_that_is_not_significant_after_correction_is_expla
 def test_the_setting_that_ties_is_named_also_behind_one_that_is_significantly_worse(tmp_path: Path) -> None:
     write_one_noisy(tmp_path, ahead=3.5, spread=3.0)
     (answer,) = answers(tmp_path)
-    assert "No winner at 10 USD" in answer or "use the rule" in answer
+    assert "At 10 USD there is no winner" in answer
     assert re.search(r"Next is sft \(layers=noisy\), [34]\.\d\d \[", answer)
     assert "layers=0" not in answer
     assert "among 11" not in answer
@@ -256,7 +321,7 @@ def test_settings_without_a_seed_in_common_are_not_compared(tmp_path: Path) -> N
     write_arm(tmp_path, "a0", equal(3.0))
     write_arm(tmp_path, "b1", equal(9.0), strategy="sft", seed=1)
     (answer,) = answers(tmp_path)
-    assert missing(answer, "nothing is tested", "cannot be compared") == []
+    assert missing(answer, "no winner", "cannot be compared") == []
     assert "–" not in answer
 
 
@@ -265,6 +330,7 @@ def test_equal_means_of_one_seed_are_not_called_significant(tmp_path: Path) -> N
         write_arm(tmp_path, strategy, {"student": {"rouge2": [4.0] * 12}}, strategy=strategy)
     assert "0.00 [0.00, 0.00] behind" in answers(tmp_path)[0]
     assert "significant" not in answers(tmp_path)[0]
+    assert "two seeds" in answers(tmp_path)[0]
 
 
 def test_at_other_prices_the_answer_is_that_of_the_run_and_the_terminal_has_none(tmp_path: Path) -> None:
@@ -276,7 +342,7 @@ def test_at_other_prices_the_answer_is_that_of_the_run_and_the_terminal_has_none
         console.print(report.terminal(found, 150))
     with console.capture() as shown_now:
         console.print(report.terminal(other, 150))
-    assert "Best guess" in shown_then.get()
-    assert "Best guess" not in shown_now.get()
+    assert "Answer" in shown_then.get()
+    assert "Answer" not in shown_now.get()
     written = report.write(folder, repricing.asked(other), out=tmp_path).read_text(encoding="utf-8")
     assert re.search(r"## Answer\n\n[^\n]*prices of the run", written)
