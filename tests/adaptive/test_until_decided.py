@@ -227,6 +227,10 @@ def test_the_report_shows_looks_and_calls_no_stopped_setting_incomplete(undistur
     assert board.compared == board.settings
     for text in (undisturbed.result.stdout, (folder / "report.md").read_text(), (folder / "report.html").read_text()):
         assert text.count("stopped at look") >= 3
+    places = [
+        undisturbed.result.stdout.rindex(text) for text in ("USD added", "report.md", "report.html", "\nAnswer", "At 4 USD", "At 8 USD")
+    ]
+    assert places == sorted(places)
     unlike = replace(board.settings[-1], wanted_seeds=board.settings[-1].seeds + 1)
     assert not unlike.complete
 

@@ -110,23 +110,9 @@ def test_each_budget_has_its_answer_with_baseline_and_teacher_beside_it(tmp_path
         two_seeds(tmp_path, f"a{budget_usd}", equal(3.0), budget_usd=budget_usd)
         taught = {**equal(sft), "teacher": {"rouge2": [6.0] * 12}}
         two_seeds(tmp_path, f"b{budget_usd}", taught, strategy="sft", budget_usd=budget_usd)
-    small, large = answers(tmp_path)
-    assert (
-        missing(
-            small,
-            "At 5 USD",
-            "sft is best",
-            "4.00 [4.00, 4.00] rouge2",
-            "annotate, 1.00 [1.00, 1.00] behind",
-            "teacher scores 6.00",
-            "0.50",
-        )
-        == []
-    )
-    assert (
-        missing(large, "At 20 USD", "sft is best", "8.00 [8.00, 8.00] rouge2", "annotate, 5.00 [5.00, 5.00] behind", "teacher scores 6.00")
-        == []
-    )
+    behind = {"At 5 USD": ("4.00 [4.00, 4.00]", "annotate, 1.00"), "At 20 USD": ("8.00 [8.00, 8.00]", "annotate, 5.00")}
+    for answer, (budget, facts) in zip(answers(tmp_path), behind.items(), strict=True):
+        assert missing(answer, budget, "sft is best", *facts, "teacher scores 6.00", "0.50") == []
 
 
 def test_an_answer_has_at_most_four_sentences_and_no_brackets_within_brackets() -> None:

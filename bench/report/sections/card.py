@@ -34,7 +34,7 @@ SEEDS_BY_DEFAULT = 20
 UNSPENT = 0.5
 """A setting that spends a smaller share of its budget is named."""
 
-Advice = Literal["take", "guess", "take a model", "guess a model", "only"]
+Advice = Literal["take", "guess", "take a model", "guess a model", "only", "only model"]
 """How a setting is recommended. 'a model': a rule without a model is better. 'only': there is no other one."""
 HEADS: dict[Advice, str] = {
     "take": "Take ",
@@ -42,6 +42,7 @@ HEADS: dict[Advice, str] = {
     "take a model": "If you want a model, take ",
     "guess a model": "If you want a model, the best guess is ",
     "only": "For ",
+    "only model": "If you want a model, the only one is ",
 }
 
 
@@ -111,7 +112,7 @@ def _card(board: Board, at: str, given: ReportInput, pair: Pair | None) -> list[
     lead = board.difference(rule, best) if rule else None
     if rule and lead and lead.mean > 0:
         outcome, rule = f'use a rule, not a model: "{rule.name}" scores {_mean(board, rule)}, {_ahead_of_models(lead)}', None
-        advice = "take a model" if wins else "guess a model"
+        advice = "take a model" if wins else "only model" if advice == "only" else "guess a model"
     bought = "; ".join(filter(None, [_bought(board, best), _unspent(board, best)]))
     return [strong(f"{at} {outcome}."), recommended(best.name, bought, advice), _scores(board, best, rule), last]
 
@@ -252,9 +253,15 @@ def _unspent(board: Board, best: Line) -> str:
 def _scores(board: Board, best: Line, rule: Line | None) -> str:
     """Return the sentence with the scores of the best setting, its teacher and a rule."""
     metric = board.primary.name
-    others = {"its teacher": best.teacher} | ({f'the rule "{rule.name}"': rule} if rule else {})
-    reached = [f"{who} scores {line.scores[metric].mean:z.2f}" for who, line in others.items() if line and metric in line.scores]
-    return f"{'; '.join(filter(None, [f'It scores {score(best.scores[metric])} {metric}', conjoined(reached)]))}."
+    lower = " (lower is better)" if board.primary.direction == "lower" else ""
+    reached = []
+    if best.teacher and metric in best.teacher.scores:
+        reached.append(f"its teacher scores {best.teacher.scores[metric].mean:z.2f}")
+    if rule and metric in rule.scores:
+        ahead = board.difference(best, rule)
+        as_good = ", not significantly worse" if ahead and ahead.tested and not ahead.significant else ""
+        reached.append(f'the rule "{rule.name}" scores {rule.scores[metric].mean:z.2f}{as_good}')
+    return "; ".join([f"It scores {score(best.scores[metric])} {metric}{lower}", *([conjoined(reached)] if reached else [])]) + "."
 
 
 def _seconds(line: Line) -> float:
