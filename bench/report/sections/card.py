@@ -85,12 +85,12 @@ def section(given: ReportInput) -> Section:
     blocks: list[Block] = [Paragraph("With the budgets and prices of the run:")] if given.found.repriced else []
     for board in given.boards:
         at, pair = f"{board.task}: at" if len(tasks) > 1 else "At", _pair(board, given)
-        first, *others = filter(None, _card(board, f"{at} {board.budget_usd:g} USD", given, pair))
+        first, *others = [text for text in _card(board, f"{at} {board.budget_usd:g} USD", given, pair) if text]
         blocks += [Paragraph(first), *([Points(tuple(others))] if others else [])]
         pairs += [pair] if pair else []
     if any(line.scores[board.primary.name].has_interval for board in given.boards for line in board.scored):
         blocks.append(Paragraph("Square brackets hold 95 % intervals."))
-    blocks += map(Paragraph, filter(None, [_missing_arms(given), add_seeds(pairs, given.found.suite_path)]))
+    blocks += [Paragraph(text) for text in (_missing_arms(given), add_seeds(pairs, given.found.suite_path)) if text]
     return Section(id="answer", title="Answer", blocks=tuple(blocks))
 
 
