@@ -191,6 +191,12 @@ def test_of_two_settings_that_seeds_cannot_separate_the_cheaper_one_is_named() -
         assert card.next_one(card.Pair(best="a", second="b", gap=gap, settings=2, spent_usd=usd)).endswith(end)
 
 
+def test_a_setting_is_recommended_also_where_its_dollars_are_not_known() -> None:
+    assert words(card.recommended("sft", "buy 5 labels", "guess")).endswith(" sft: buy 5 labels.")
+    assert words(card.recommended("sft", "", "guess")).endswith(" sft.")
+    assert card.recommended("sft", "", "only") == ""
+
+
 def test_arms_without_a_score_have_the_command_that_runs_them(tmp_path: Path) -> None:
     write_suite(tmp_path, path="one.yaml", arms=["a", "b", "c"])
     write_arm(tmp_path, "a", equal(3.0))

@@ -134,7 +134,9 @@ def _pair(board: Board, given: ReportInput) -> Pair | None:
 
 def recommended(name: str, what: str, advice: Advice) -> Text:
     """Return the sentence that recommends a setting. `what` is what to do, such as 'buy 160 labels'; '' where it is not known."""
-    return (HEADS[advice], strong(name), f": {what}.") if what or advice != "only" else ""
+    if not what and advice == "only":
+        return ""
+    return (HEADS[advice], strong(name), f": {what}." if what else ".")
 
 
 def next_one(pair: Pair) -> str:
