@@ -124,6 +124,24 @@ def test_an_answer_has_at_most_four_sentences_and_no_brackets_within_brackets() 
                 assert not re.search(r"\([^)]*\(", sentence)
 
 
+def test_a_strategy_is_best_where_only_its_settings_tie(tmp_path: Path) -> None:
+    for setting in ("label_share=0.0", "label_share=0.5"):
+        two_seeds(tmp_path, setting, equal(5.0), strategy="distill", setting=setting)
+    two_seeds(tmp_path, "a", equal(3.0))
+    ((first, second, *_),) = cards(tmp_path)
+    assert missing(first, "distill is best", "every setting of another strategy") == []
+    assert "no winner" not in first
+    assert missing(second, "guess", "distill (label_share=0.0)") == []
+
+
+def test_no_strategy_is_best_where_another_one_lacks_a_seed_or_there_is_no_other(tmp_path: Path) -> None:
+    for setting in ("label_share=0.0", "label_share=0.5"):
+        two_seeds(tmp_path, setting, equal(5.0), strategy="distill", setting=setting)
+    assert "distill is best" not in cards(tmp_path)[0][0]
+    write_arm(tmp_path, "a", equal(3.0))
+    assert "distill is best" not in cards(tmp_path)[0][0]
+
+
 def test_a_rule_that_beats_every_model_comes_first(tmp_path: Path) -> None:
     for strategy, score in (("annotate", 0.1), ("sft", 0.2)):
         two_seeds(tmp_path, strategy, equal(score), strategy=strategy)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
@@ -34,6 +34,8 @@ class Line:
 
     name: str
     kind: Kind
+    strategy: str = ""
+    """Label of a setting's strategy."""
     scores: Mapping[str, Estimate]
     """Metric -> mean and interval."""
     samples: Mapping[str, pd.DataFrame]
@@ -108,6 +110,17 @@ class Board:
         """The compared settings in the primary metric, with corrected p-values."""
         samples = {line.name: line.samples[self.primary.name] for line in self.compared}
         return ranking.ranking(samples, self.primary.direction != "lower")
+
+    @cached_property
+    def best_strategy(self) -> str:
+        """The strategy of all settings that may be best; see `only_strategy`. '' where nothing was tested."""
+        untested = [line.name for line in self.scored if line not in self.compared]
+        return self.only_strategy([*self.ranking.may_be_best, *untested]) if self.ranking.tested else ""
+
+    def only_strategy(self, names: Collection[str]) -> str:
+        """Return the strategy that all settings in `names` share, '' where they share none or no other strategy has a score."""
+        strategies = {line.strategy for line in self.scored if line.name in names}
+        return strategies.pop() if len(strategies) == 1 and len({line.strategy for line in self.scored}) > 1 else ""
 
     def rank(self, line: Line) -> tuple[int, int] | None:
         """Return the best and the worst rank that a setting may have; see `Ranking.rank`. None where it was not tested against others."""
@@ -262,6 +275,7 @@ def _settings(arms: pd.DataFrame, scorer: _Scorer, stops: Mapping[str, Stop]) ->
     lines = scorer.lines("setting", "student", arms, arms["name"])
     teachers = {line.name: line for line in scorer.lines("teacher", "teacher", arms, arms["name"]) if line.scores}
     facts, primary = of_lines(arms), scorer.metrics[0].name
+    strategies = dict(zip(arms["name"].tolist(), arms["strategy"].tolist(), strict=True))
     wanted = {seed for line in lines if primary in line.samples for seed in line.samples[primary].index}
     known = []
     for line in lines:
@@ -269,6 +283,7 @@ def _settings(arms: pd.DataFrame, scorer: _Scorer, stops: Mapping[str, Stop]) ->
         known.append(
             replace(
                 line,
+                strategy=strategies[line.name],
                 facts=facts[line.name],
                 wanted_seeds=len(wanted & stop.seeds),
                 stopped=stop.look,

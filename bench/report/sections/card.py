@@ -105,6 +105,8 @@ def _card(board: Board, at: str, given: ReportInput, pair: Pair | None) -> list[
     elif pair:
         wins, last = pair.gap is not None and pair.gap.significant, next_one(pair)
         outcome = f"{best.name} is best{_so_far(best)}, and its lead is significant" if wins else _why_no_winner(board, best, pair.gap)
+        if board.best_strategy and not wins:
+            outcome = f"{board.best_strategy} is best{_so_far(best)}: {until_decided.OTHERS_ARE_WORSE}"
     else:
         seeds = " for every seed" if len(board.scored) > 1 else ""
         outcome, wins, last = f"only {best.name} has a score{seeds}{_so_far(best)}", False, ""

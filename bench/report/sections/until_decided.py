@@ -14,6 +14,9 @@ from bench.report.blocks import Block, Column, Heading, Paragraph, Section, Tabl
 from bench.report.text import DASH, cheaper, count, named
 from bench.results import arm_columns as columns
 
+OTHERS_ARE_WORSE = "every setting of another strategy is significantly worse"
+"""Where all settings that may be best have one strategy."""
+
 
 def decision_at(board: Board, given: ReportInput) -> tuple[UntilDecided, Decision] | None:
     """Return the decision at a task and budget; None where the run was not adaptive, or no look has been made."""
@@ -33,6 +36,8 @@ def outcome(board: Board, run: UntilDecided, decision: Decision) -> str:
         return f"{decision.winner} is best, and its lead is significant"
     if decision.equal:
         return f"{named(decision.playing)} are equal within {run.margin} {board.primary.unit}".strip()
+    if strategy := board.only_strategy(decision.playing):
+        return f"{strategy} is best: {OTHERS_ARE_WORSE}"
     return f"there is no winner after {count(decision.looks, 'look')} and {count(_seeds(run, decision), 'seed')}"
 
 
