@@ -83,14 +83,14 @@ def test_reference_results_can_be_counted_at_other_prices(name: str, tmp_path: P
     found = table.read(folder)
     assert {record.status for record in found.records.values()} <= {"done", "infeasible"}
     text = (folder / "priced" / "report.md").read_text(encoding="utf-8")
-    assert missing(text, "names 0.1 → 0.05 USD", "12,000 answers") == []
+    assert missing(text, "0.1 → 0.05 USD", "12,000 answers") == []
     assert _bench("recommend", folder, "--budget-usd", "15").exit_code == 0
 
 
 def test_dollars_of_a_table_are_those_of_its_ledgers(tmp_path: Path) -> None:
     found = table.read(REFERENCE / "pegasus")
     spent = repricing.reprice(found, repricing.asked(found)).by_arm["usd spent"]
-    (arm,) = [name for name in spent.index if str(name).startswith("names.annotate.80usd.seed1-")]
+    (arm,) = [name for name in spent.index if str(name).startswith("news.annotate.15usd.seed1-")]
     assert spent[arm] == pytest.approx(found.by_arm["usd spent"][arm])
     assert spent[arm] == pytest.approx(74.91, abs=0.005)
 
