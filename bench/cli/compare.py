@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from bench.cli.options import FILE, PATH, option, results_folder, results_option
+from bench.api.places import results_folder
+from bench.cli.options import FILE, PATH, option, results_option
 
 
 @click.command()

@@ -8,7 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,9 @@ from rich.table import Table
 from rich.text import Text
 
 from bench import registry
+from bench.api.shown import Shown
 from bench.contracts import Part
+from bench.contracts import Progress as Progressing
 from bench.errors import BenchError
 from bench.execution.record import Record
 from bench.suite.arms import Arm
@@ -62,6 +64,12 @@ def preparing(console: Console) -> Iterator[Any]:
         bar.stop()
 
 
+def show(found: Shown, where: Console) -> None:
+    """Print what a value shows in a terminal."""
+    for block in found.blocks(where.width):
+        where.print(block)
+
+
 def leaderboard(folder: Path, where: Console) -> RenderableType:
     """Return the leaderboard of a results folder, or a line with the reason where it cannot be drawn."""
     from bench import report as reporting  # pandas and pyarrow, whose threads would make a fork before the arms run unsafe
@@ -75,7 +83,7 @@ def leaderboard(folder: Path, where: Console) -> RenderableType:
 
 @dataclass(kw_only=True)
 class RunScreen:
-    """A runner.Screen. In a terminal it is live. Elsewhere it prints a line for each arm, and a leaderboard at times."""
+    """The screen of a run. In a terminal it is live. Elsewhere it prints a line for each arm, and a leaderboard at times."""
 
     console: Console
     _arms: Sequence[Arm] = ()
@@ -95,6 +103,12 @@ class RunScreen:
 
     def __exit__(self, *_: object) -> None:
         self._live.stop()
+
+    def preparing(self) -> AbstractContextManager[Progressing]:
+        return preparing(self.console)
+
+    def say(self, line: str) -> None:
+        self.console.print(line)
 
     def planned(self, folder: Path, arms: Sequence[Arm], sealed: Mapping[str, Record]) -> None:
         self._arms, self._folder, self._ended = arms, folder, dict(sealed)

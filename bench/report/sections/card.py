@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from bench.report.analysis.format import score
 from bench.report.analysis.leaderboard import Board, Line
@@ -37,34 +38,62 @@ SUITE = "SUITE"
 def section(given: ReportInput) -> Section:
     """Return a paragraph for each task and budget."""
     tasks = {board.task for board in given.boards}
-    paragraphs = [Paragraph(_card(board, f"{board.task}: at" if len(tasks) > 1 else "At", given)) for board in given.boards]
+    paragraphs = [Paragraph(text(board, f"{board.task}: at" if len(tasks) > 1 else "At", given)) for board in given.boards]
     of_run = [Paragraph("With the budgets and prices of the run:")] if given.found.repriced else []
     blocks = (*of_run, *paragraphs) if paragraphs else (Paragraph("No arm has ended yet."),)
     return Section(id="answer", title="Answer", blocks=blocks)
 
 
-def _card(board: Board, at: str, given: ReportInput) -> Text:
-    at = f"{at} {board.budget_usd:g} USD"
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """Who leads at a task and budget."""
+
+    best: Line | None = None
+    """The best setting, or the best guess; None where no setting has a score."""
+    wins: bool = False
+    """Whether it is significantly better than all others."""
+    second: Line | None = None
+    """The next setting. None where there is no other, or where a run with --until-decided decided."""
+    gap: Estimate | None = None
+    """How much the best is ahead of the second; None where they cannot be paired."""
+
+
+def standing(board: Board, given: ReportInput) -> Standing:
+    """Return who leads at the task and budget of a board."""
     if not board.scored:
-        return (strong(f"{at} {_why_nothing(board, given)}."),)
+        return Standing()
     if found := until_decided.decision_at(board, given):
         leader = next((line for line in board.scored if line.name in found[1].playing[:1]), board.scored[0])
-        return sentences([*until_decided.verdict(board, at, *found), _sentence(_references(board, leader))])
+        return Standing(best=leader, wins=bool(found[1].winner))
     best, *rivals = board.compared
     if not rivals:
-        seeds = " for every seed" if len(board.scored) > 1 else ""
-        only = f"{at}{_so_far(best)} only {best.name} has a score{seeds}: {_value(board, best)}."
-        return sentences([strong(only), _sentence(_references(board, best)), _sentence(_unspent(board))])
+        return Standing(best=best)
     equal = tied(board)
     second = (equal or rivals)[0]
     gap = board.difference(best, second)
-    wins = not equal and gap is not None and gap.tested
+    return Standing(best=best, wins=not equal and gap is not None and gap.tested, second=second, gap=gap)
+
+
+def text(board: Board, at: str, given: ReportInput) -> Text:
+    """Return the sentences for a task and budget. `at` is how they begin, such as 'At'."""
+    at = f"{at} {board.budget_usd:g} USD"
+    leads = standing(board, given)
+    best, second, gap = leads.best, leads.second, leads.gap
+    if not best:
+        return (strong(f"{at} {_why_nothing(board, given)}."),)
+    if found := until_decided.decision_at(board, given):
+        return sentences([*until_decided.verdict(board, at, *found), _sentence(_references(board, best))])
+    if not second:
+        seeds = " for every seed" if len(board.scored) > 1 else ""
+        only = f"{at}{_so_far(best)} only {best.name} has a score{seeds}: {_value(board, best)}."
+        return sentences([strong(only), _sentence(_references(board, best)), _sentence(_unspent(board))])
     beside = (next_one(second.name, gap, len(board.compared)), _references(board, best), _unspent(board))
-    decides = decide([best.name, second.name], gap, _seconds(best, second), str(given.found.suite.get("path", SUITE))) if equal else ""
+    suite = str(given.found.suite.get("path", SUITE))
+    decides = decide([best.name, second.name], gap, _seconds(best, second), suite) if tied(board) else ""
     return sentences(
         [
-            strong(_outcome(board, at, best, gap, wins=wins)),
-            guess(best.name, f", {_value(board, best)}; {_bought(best)}", sure=wins),
+            strong(_outcome(board, at, best, gap, wins=leads.wins)),
+            guess(best.name, f", {_value(board, best)}; {_bought(best)}", sure=leads.wins),
             _sentence(*beside),
             decides,
         ]
