@@ -26,7 +26,10 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 class _Lines:
     """A Screen that gives a function one line for each arm."""
 
-    say: Callable[[str], object]
+    write: Callable[[str], object]
+
+    def say(self, line: str) -> None:
+        self.write(line)
 
     def preparing(self) -> AbstractContextManager[Progress]:
         return nullcontext(no_progress)
@@ -80,7 +83,7 @@ def run(
         parent=results,
         cache=cache,
     )
-    folder, _ = run_arms(options, _Lines(say=say or (lambda line: None)))  # noqa: ARG005
+    folder, _ = run_arms(options, _Lines(write=say or (lambda line: None)))  # noqa: ARG005
     found = Results(folder=folder, found=table.read(folder))
     found.report()
     return found

@@ -16,6 +16,7 @@ from bench.init.profile import DatasetProfile, profile_dataset
 from bench.init.profile_text import figures
 from bench.init.read_file import Chosen, ColumnChoice, Table
 from bench.suite import arms as plan
+from bench.suite import schema
 from bench.suite import suite_file as suites
 from bench.system.files import atomic_write
 from bench.system.one_line import shown
@@ -74,6 +75,7 @@ def write(data: Path, wanted: InitOptions, cache: Path, show: Callable[[str], No
     with atomic_write(out) as part:
         part.write_text(write_suite.suite(name, table, notes, found), encoding="utf-8")
         arms = len(plan.arms(suites.read(part)))  # what cannot be read back does not replace a suite
+    schema.write(out.parent)
     for short in found.spending.short():
         show(f"The budget is small: {short}.")
     show(f"wrote {out}: {arms} arms. Next: bench plan {shlex.quote(str(out))}, then bench run {shlex.quote(str(out))}")
