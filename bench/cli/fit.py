@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bench.cli import output
 from bench.cli.options import COUNT, Finite, gpus_option, models_option, option
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ TOKENS = click.IntRange(min=2)
 )
 @gpus_option
 @models_option
+@output.options
 def fit(
     model: str,
     gpu: str | None,
@@ -93,5 +95,5 @@ def fit(
                 gpus=gpus,
                 progress=progress,
             )
-        console.show(found, screen)
+        output.show(found.document, found.blocks)
         gc.freeze()  # otherwise the process visits all objects once more when it ends

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from bench.api.places import results_folder
+from bench.cli import output
 from bench.cli.options import FILE, PATH, option, results_option
 
 
@@ -17,6 +18,7 @@ from bench.cli.options import FILE, PATH, option, results_option
 @option("--csv", metavar="FILE", type=FILE, help="Write the numbers to this CSV file too.")
 @option("--markdown", metavar="FILE", type=FILE, help="Write the tables to this Markdown file too.")
 @results_option
+@output.options
 def leaderboard(results: tuple[Path, ...], rank_by: str, best: bool, csv: Path | None, markdown: Path | None, parent: Path) -> None:
     """Show several results folders in one leaderboard.
 
@@ -30,7 +32,7 @@ def leaderboard(results: tuple[Path, ...], rank_by: str, best: bool, csv: Path |
     screen = console.console()
     with console.preparing(screen) as progress:
         found = api.leaderboard([results_folder(path, parent) for path in results], rank_by, best, progress)
-    console.show(found, screen)
+    output.show(found.document, found.blocks)
     if csv:
         write_text(csv, found.table.to_csv(index=False))
     if markdown:

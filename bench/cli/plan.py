@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from bench.cli import options
+from bench.cli import options, output
 
 
 @click.command()
@@ -45,6 +45,7 @@ from bench.cli import options
 @options.cache_option
 @options.models_option
 @options.data_option
+@output.options
 def plan(
     suite: Path,
     only: str | None,
@@ -85,5 +86,5 @@ def plan(
             cache=cache,
             progress=progress,
         )
-    console.show(found, screen)
+    output.show(found.document, found.blocks)
     forecast.refuse_above(found.forecast, max_usd)

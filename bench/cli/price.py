@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from bench.cli import output
 from bench.cli.options import FOLDER, POSITIVE, option, results_argument, results_option
 from bench.cli.price_options import OtherPrices, price_options
 
@@ -23,6 +24,7 @@ from bench.cli.price_options import OtherPrices, price_options
 @option("--months", metavar="N", type=POSITIVE, default=12, help="Months of use.")
 @option("--out", metavar="DIR", type=FOLDER, show_default="`priced` in RESULTS", help="Folder of the new report.")
 @results_option
+@output.options
 def price(results: Path, parent: Path, prices: OtherPrices, requests_per_month: float | None, months: float, out: Path | None) -> None:
     """Show RESULTS at other prices, without running anything.
 
@@ -38,7 +40,8 @@ def price(results: Path, parent: Path, prices: OtherPrices, requests_per_month: 
     with console.preparing(screen) as progress:
         progress("re-pricing", 0, 0)
         written = found.report(out, requests_per_month=requests_per_month, months=months)
-    console.show(found, screen)
-    for note in prices.notes(found):
+    notes = prices.notes(found)
+    output.show(lambda: {**found.document(), "report": written, "notes": notes}, found.blocks)
+    for note in notes:
         screen.print(note)
     screen.print(f"report: {written}")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from bench.cli import output
 from bench.cli.options import NUMBER, POSITIVE, option, results_argument, results_option
 from bench.cli.price_options import OtherPrices, price_options
 
@@ -17,6 +18,7 @@ from bench.cli.price_options import OtherPrices, price_options
 @option("--task", metavar="NAME", show_default="each task", help="Task to recommend for.")
 @price_options
 @results_option
+@output.options
 def recommend(results: Path, parent: Path, budget_usd: float | None, target: float | None, task: str | None, prices: OtherPrices) -> None:
     """Recommend how to spend a budget, or what to spend for a score.
 
@@ -35,6 +37,7 @@ def recommend(results: Path, parent: Path, budget_usd: float | None, target: flo
     with console.preparing(screen) as progress:
         progress("comparing settings", 0, 0)
         recommended = found.recommend(budget_usd, target=target, task=task)
-    console.show(recommended, screen)
-    for note in prices.notes(found):
+    notes = prices.notes(found)
+    output.show(lambda: {**recommended.document(), "notes": notes}, recommended.blocks)
+    for note in notes:
         screen.print(note)

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from bench.api.places import results_folder
+from bench.cli import output
 from bench.cli.options import results_argument, results_option
 from bench.errors import BenchError
 
@@ -14,6 +15,7 @@ from bench.errors import BenchError
 @click.command()
 @results_argument
 @results_option
+@output.options
 def report(results: Path, parent: Path) -> None:
     """Write the report of RESULTS again, from its arms' files.
 
@@ -36,5 +38,5 @@ def report(results: Path, parent: Path) -> None:
             )
         progress("reporting", 1, 2)
         written = found.report()
-    console.show(found, screen)
+    output.show(lambda: {**found.document(), "report": written}, found.blocks)
     screen.print(f"report: {written}")

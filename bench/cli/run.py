@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from bench.cli import options
+from bench.cli import options, output
 
 
 @click.command()
@@ -41,6 +41,7 @@ from bench.cli import options
 @options.cache_option
 @options.models_option
 @options.data_option
+@output.options
 def run(
     suite: Path,
     only: str | None,
@@ -87,6 +88,7 @@ def run(
 
     found = Results(folder=folder, found=table.read(folder))
     written = found.report()
-    console.show(found, screen)
+    ended = [{"arm": one.arm, "status": one.status, "reason": one.reason, "spent_usd": one.spent_usd} for one in records]
+    output.show(lambda: {**found.document(), "report": written, "records": ended}, found.blocks)
     console.summary(records, written, screen)
     raise SystemExit(1 if any(record.status == "failed" for record in records) else 0)

@@ -44,9 +44,12 @@ class InitOptions:
     """Whether a user can answer questions about missing options."""
 
 
-def write(data: Path, wanted: InitOptions, cache: Path, show: Callable[[str], None]) -> Path:
-    """Look at a file, write a suite for it that runs, and return the suite's path. `show` receives what was found, what is assumed, and the
-    next step, a line at a time. Raises BenchError, one line, where no suite can be written."""
+def write(data: Path, wanted: InitOptions, cache: Path, show: Callable[[str], None]) -> tuple[Path, int]:
+    """Look at a file, write a suite for it that runs, and return the suite's path and the number of its arms.
+
+    `show` receives what was found, what is assumed, and the next step, a line at a time. Raises BenchError, one line, where no suite can
+    be written.
+    """
     name = yaml_text.label(Path(data.name.removesuffix(".gz")).stem)
     out = wanted.out or Path(f"{name}.yaml")
     if out.resolve() == data.resolve():
@@ -79,7 +82,7 @@ def write(data: Path, wanted: InitOptions, cache: Path, show: Callable[[str], No
     for short in found.spending.short():
         show(f"The budget is small: {short}.")
     show(f"wrote {out}: {arms} arms. Next: bench plan {shlex.quote(str(out))}, then bench run {shlex.quote(str(out))}")
-    return out
+    return out, arms
 
 
 def _choice(table: Table, wanted: InitOptions, show: Callable[[str], None]) -> ColumnChoice:
