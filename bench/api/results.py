@@ -68,7 +68,7 @@ class Results(Shown):
     @property
     def answer(self) -> Answer:
         """Who wins at each task and budget, at the prices and with the budgets of the run."""
-        return Answer.of(self.priced)
+        return Answer.of(self.found)
 
     def leaderboard(self, rank_by: str = "", *, best: bool = False) -> Leaderboard:
         """Return the settings of each task and budget, best first.

@@ -38,7 +38,7 @@ def compare(before: Path, after: Path, metrics: tuple[str, ...], fail_on_change:
     from bench.results import folders
     from bench.system.files import write_text
 
-    screen = console.console()
+    screen = output.console()
     with console.preparing(screen) as progress:
         progress("reading results", 0, 2)
         old = folders.read(results_folder(before, parent))

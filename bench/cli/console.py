@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,23 +18,11 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 from rich.text import Text
 
-from bench.cli import output
 from bench.contracts import Progress as Progressing
 from bench.execution.record import Record
 from bench.suite.arms import Arm
 
 SECONDS_BETWEEN_BOARDS = 30.0
-WIDTH_OF_A_FILE = 150
-
-
-def console(quiet: bool | None = None) -> Console:
-    """Return a console as wide as the terminal, or wide enough for the tables where output goes to a file.
-
-    quiet: whether it prints nothing; None: as --quiet says.
-    """
-    quiet = output.current().quiet if quiet is None else quiet
-    found = Console(file=sys.stdout, highlight=False, markup=False, quiet=quiet)  # rich asks the file for its encoding, to draw lines in it
-    return found if found.is_terminal else Console(file=sys.stdout, width=WIDTH_OF_A_FILE, highlight=False, markup=False, quiet=quiet)
 
 
 def _is_live(console: Console) -> bool:

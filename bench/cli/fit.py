@@ -75,7 +75,7 @@ def fit(
         from bench.api import fitting
         from bench.cli import console
 
-        screen = console.console()
+        screen = output.console()
         with console.preparing(screen) as progress:
             found = fitting.fit(
                 model,

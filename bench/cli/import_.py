@@ -36,4 +36,4 @@ def import_published(name: str | None, parent: Path) -> None:
     found = Results(folder=folder, found=table.read(folder))
     written = found.report()
     output.show(lambda: {**found.document(), "report": written}, lambda _: ())
-    console.summary([*found.found.records.values()], written, console.console())
+    console.summary([*found.found.records.values()], written, output.console())

@@ -60,7 +60,6 @@ def init(
 
     DATA is a CSV, TSV, JSON lines, JSON, Parquet or Arrow file.
     """
-    from bench.cli import console
     from bench.init import session
     from bench.suite.schema import FILE as FILE_OF_THE_SCHEMA
 
@@ -75,7 +74,7 @@ def init(
         force=force,
         ask=not yes and not output.current().as_json and _has_terminal(),
     )
-    screen = console.console()
+    screen = output.console()
     suite, arms = session.write(data, wanted, cache.absolute(), lambda line: screen.print(line, soft_wrap=True))
     output.show(lambda: {"suite": suite, "arms": arms, "schema": suite.with_name(FILE_OF_THE_SCHEMA)}, lambda _: ())
 

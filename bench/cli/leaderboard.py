@@ -29,7 +29,7 @@ def leaderboard(results: tuple[Path, ...], rank_by: str, best: bool, csv: Path |
     from bench.report.render import markdown as rendering
     from bench.system.files import write_text
 
-    screen = console.console()
+    screen = output.console()
     with console.preparing(screen) as progress:
         found = api.leaderboard([results_folder(path, parent) for path in results], rank_by, best, progress)
     output.show(found.document, found.blocks)

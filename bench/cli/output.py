@@ -22,11 +22,13 @@ import click
 from bench.cli.options import Command, option
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, RenderableType
 
 SCHEMA = 1
 """Version of the document. It grows when a field changes its meaning or goes away; a new field leaves it."""
 JSON = "--json"
+WIDTH_OF_A_FILE = 150
+"""Columns of output that goes to a file."""
 
 
 @dataclass
@@ -64,15 +66,25 @@ def current() -> Output:
     return (context and context.find_object(Output)) or Output()
 
 
+def console(quiet: bool | None = None) -> Console:
+    """Return a console as wide as the terminal, or wide enough for the tables where output goes to a file.
+
+    quiet: whether it prints nothing; None: as --quiet says.
+    """
+    from rich.console import Console
+
+    quiet = current().quiet if quiet is None else quiet
+    found = Console(file=sys.stdout, highlight=False, markup=False, quiet=quiet)  # rich asks the file for its encoding, to draw lines in it
+    return found if found.is_terminal else Console(file=sys.stdout, width=WIDTH_OF_A_FILE, highlight=False, markup=False, quiet=quiet)
+
+
 def show(document: Callable[[], Mapping[str, Any]], blocks: Callable[[int], Iterable[RenderableType]]) -> None:
     """Print the result of a command. `blocks` gets the width of the terminal in columns. With --json, keep the document for the end."""
-    from bench.cli import console
-
     output = current()
     if output.as_json:
         output.result = document()
         return
-    screen = console.console(quiet=False)
+    screen = console(quiet=False)
     for block in blocks(screen.width):
         screen.print(block)
 

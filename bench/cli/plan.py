@@ -69,7 +69,7 @@ def plan(
     from bench.cli import console
     from bench.forecast import suite as forecast
 
-    screen = console.console()
+    screen = output.console()
     with console.preparing(screen) as progress:
         found = planning.plan(
             suite,

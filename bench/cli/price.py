@@ -35,7 +35,7 @@ def price(results: Path, parent: Path, prices: OtherPrices, requests_per_month: 
     from bench.api import results as api
     from bench.cli import console
 
-    screen = console.console()
+    screen = output.console()
     found = prices.applied(api.read(results, parent=parent))
     with console.preparing(screen) as progress:
         progress("re-pricing", 0, 0)

@@ -32,7 +32,7 @@ def recommend(results: Path, parent: Path, budget_usd: float | None, target: flo
 
     if (budget_usd is None) == (target is None):
         raise click.UsageError("Give either --budget-usd or --target.")
-    screen = console.console()
+    screen = output.console()
     found = prices.applied(api.read(results, parent=parent))
     with console.preparing(screen) as progress:
         progress("comparing settings", 0, 0)

@@ -25,7 +25,7 @@ def report(results: Path, parent: Path) -> None:
     from bench.cli import console
     from bench.results import archive, folders, table
 
-    screen, folder = console.console(), results_folder(results, parent)
+    screen, folder = output.console(), results_folder(results, parent)
     with console.preparing(screen) as progress:
         progress("reading results", 0, 2)
         found = Results(folder=folder, found=table.read(folder))

@@ -66,7 +66,7 @@ def run(
     from bench.api import arms
     from bench.cli import console
 
-    screen = console.console()
+    screen = output.console()
     run_options = arms.RunOptions(
         suite=suite,
         only=only,

@@ -52,6 +52,7 @@ def test_other_prices_change_dollars_and_no_score(found: Results) -> None:
     pd.testing.assert_series_equal(twice.arms["usd spent"], 2 * found.arms["usd spent"])
     assert twice.leaderboard().table["mean"].tolist() == found.leaderboard().table["mean"].tolist()
     assert twice.price(study.LABEL_USD).price({"docstrings": 0.5}).quotes.label_usd == {"docstrings": 0.5}  # type: ignore[union-attr]
+    pd.testing.assert_frame_equal(twice.answer.table, found.answer.table)
     assert found.quotes is None
 
 
