@@ -6,9 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import bench
+
 ROOT = Path(__file__).parents[1]
 BENCH = ROOT / "bench"
-NOT_COUNTED = {"__init__.py", "__pycache__", "py.typed"}
+NOT_COUNTED = {"__init__.py", "__init__.pyi", "__pycache__", "py.typed"}
 NAMES_OF_THE_API = {"run", "plan", "fit", "read", "price"}
 
 
@@ -25,7 +27,7 @@ def on_disk(folder: Path) -> set[str]:
 def test_the_tree_of_the_readme_is_what_lies_in_bench() -> None:
     shown = {line.split()[0] for line in tree_of_the_readme() if line.startswith("  ")}
     assert shown == on_disk(BENCH)
-    assert len(shown) <= 24
+    assert len(shown) <= 25
 
 
 def test_the_other_folders_of_the_readme_exist() -> None:
@@ -88,3 +90,11 @@ def _opens_a_text(call: ast.Call) -> bool:
     ours = name == "write_text" and (isinstance(function, ast.Name) or ast.unparse(function.value) == "files")  # type: ignore[attr-defined]
     binary = any(isinstance(a, ast.Constant) and isinstance(a.value, str) and "b" in a.value for a in call.args)
     return name in ("open", "read_text", "write_text") and not ours and not binary
+
+
+def test_bench_has_the_names_of_the_api_and_says_so_to_editors() -> None:
+    stub = ast.parse((BENCH / "__init__.pyi").read_text(encoding="utf-8"))
+    imported = {name.name for node in stub.body if isinstance(node, ast.ImportFrom) for name in node.names}
+    assert imported == set(bench.__all__) <= NAMES_OF_THE_API
+    assert all(callable(getattr(bench, name)) for name in imported)
+    assert set(bench.__all__) <= set(dir(bench))

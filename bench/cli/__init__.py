@@ -16,7 +16,22 @@ import click
 from bench import __version__
 from bench.errors import BenchError
 
-COMMANDS = ("init", "check", "plan", "run", "report", "recommend", "price", "compare", "leaderboard", "fit", "import", "list", "clean")
+COMMANDS = (
+    "init",
+    "check",
+    "plan",
+    "run",
+    "report",
+    "recommend",
+    "price",
+    "compare",
+    "leaderboard",
+    "fit",
+    "schema",
+    "import",
+    "list",
+    "clean",
+)
 """All commands in order of use. Each is a function in a module; both have the command's name."""
 
 RESERVED = ("import", "list")
@@ -52,11 +67,22 @@ class _Commands(click.Group):
         provide_home()
         return super().main(*args, **kwargs)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        from bench.cli.output import JSON, Output
+
+        ctx.obj = Output(as_json=JSON in args)
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
+        output, status, fault = ctx.obj, 2, ""
         try:
-            return super().invoke(ctx)
+            with output.collected():
+                super().invoke(ctx)
+            status = 0
+        except SystemExit as ended:  # `run` and `compare` have a status of their own
+            status = int(ended.code or 0)
         except BenchError as error:
-            click.echo(str(error), err=True)
+            fault = str(error)
         except click.exceptions.NoArgsIsHelpError:
             raise
         except click.UsageError as error:
@@ -64,16 +90,17 @@ class _Commands(click.Group):
             if isinstance(error, click.NoSuchOption) and error.ctx and error.possibilities:  # suggest no old names
                 shown = {name for option in error.ctx.command.params for name in (*option.opts, *option.secondary_opts)}
                 error.possibilities[:] = [name for name in error.possibilities if name in shown]
-            click.echo(f"{where}: {error.format_message()} See {where} --help.", err=True)
+            fault = f"{where}: {error.format_message()} See {where} --help."
         except UnicodeEncodeError as error:  # a file name, where Python takes names for ASCII
             name = error.object if len(error.object) < 200 else error.object[error.start : error.end]
-            click.echo(f"{name}: cannot be written in the encoding {error.encoding}; set LC_ALL=C.UTF-8 or PYTHONUTF8=1", err=True)
+            fault = f"{name}: cannot be written in the encoding {error.encoding}; set LC_ALL=C.UTF-8 or PYTHONUTF8=1"
         except OSError as error:  # such as a full disk, or a folder without permission to write
-            click.echo(f"{error.filename or 'bench'}: {error.strerror or error}", err=True)
+            fault = f"{error.filename or 'bench'}: {error.strerror or error}"
         except KeyboardInterrupt:
-            click.echo("stopped; finished work is kept, and the same command continues from there", err=True)
-            raise SystemExit(130) from None
-        raise SystemExit(2)
+            status, fault = 130, "stopped; finished work is kept, and the same command continues from there"
+        output.end(ctx.invoked_subcommand, status, fault)
+        if status:
+            raise SystemExit(status)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import click
 
+from bench.cli import output
 from bench.cli.options import PATH
 from bench.errors import SuiteError
 
 
 @click.command()
 @click.argument("suites", metavar="SUITE...", type=PATH, nargs=-1, required=True)
+@output.options
 def check(suites: tuple[Path, ...]) -> None:
     """Report every error in suite files, and count their arms."""
     from bench.suite import arms, suite_file
@@ -25,5 +27,7 @@ def check(suites: tuple[Path, ...]) -> None:
             faults += error.faults
     if faults:
         raise SuiteError(faults)
-    for path, count in counts.items():
-        click.echo(f"{path}: {count} arms")
+    output.show(
+        lambda: {"suites": [{"suite": path, "arms": count} for path, count in counts.items()]},
+        lambda _: (f"{path}: {count} arms" for path, count in counts.items()),
+    )

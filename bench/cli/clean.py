@@ -6,12 +6,15 @@ from pathlib import Path
 
 import click
 
-from bench.cli.options import results_argument, results_folder, results_option
+from bench.api.places import results_folder
+from bench.cli import output
+from bench.cli.options import results_argument, results_option
 
 
 @click.command()
 @results_argument
 @results_option
+@output.options
 def clean(results: Path, parent: Path) -> None:
     """Delete teachers and other intermediate models.
 
@@ -19,8 +22,10 @@ def clean(results: Path, parent: Path) -> None:
 
     RESULTS is a results folder, or the suite file that wrote it.
     """
-    from bench.cli import console
     from bench.execution import runner
 
     freed = runner.clean(results_folder(results, parent))
-    console.console().print(f"freed {freed / 1e9:.1f} GB; compact models, ledgers and reports are kept")
+    output.show(
+        lambda: {"freed_bytes": freed},
+        lambda _: [f"freed {freed / 1e9:.1f} GB; compact models, ledgers and reports are kept"],
+    )

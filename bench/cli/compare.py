@@ -6,7 +6,9 @@ from pathlib import Path
 
 import click
 
-from bench.cli.options import FILE, PATH, option, results_folder, results_option
+from bench.api.places import results_folder
+from bench.cli import output
+from bench.cli.options import FILE, PATH, option, results_option
 
 
 @click.command()
@@ -20,6 +22,7 @@ from bench.cli.options import FILE, PATH, option, results_folder, results_option
 )
 @option("--markdown", old=["--out"], metavar="FILE", type=FILE, help="Write the comparison to this Markdown file too.")
 @results_option
+@output.options
 def compare(before: Path, after: Path, metrics: tuple[str, ...], fail_on_change: bool, markdown: Path | None, parent: Path) -> None:
     """Show what changed significantly from RESULTS_A to RESULTS_B.
 
@@ -35,7 +38,7 @@ def compare(before: Path, after: Path, metrics: tuple[str, ...], fail_on_change:
     from bench.results import folders
     from bench.system.files import write_text
 
-    screen = console.console()
+    screen = output.console()
     with console.preparing(screen) as progress:
         progress("reading results", 0, 2)
         old = folders.read(results_folder(before, parent))
@@ -43,7 +46,7 @@ def compare(before: Path, after: Path, metrics: tuple[str, ...], fail_on_change:
         new = folders.read(results_folder(after, parent))
         found = analysis.compare(old, new, metrics, progress)
     shown = comparison.sections(found, str(before), str(after))
-    screen.print(terminal.page(shown, screen.width))
+    output.show(found.document, lambda width: [terminal.page(shown, width)])
     if markdown:
         write_text(markdown, rendering.page("Two results compared", shown))
     raise SystemExit(1 if found.got_worse and fail_on_change else 0)

@@ -1,14 +1,13 @@
-"""Terminal output: progress, the leaderboard so far, the plan, the parts."""
+"""Terminal output: progress, the leaderboard so far, and how a run ended."""
 
 from __future__ import annotations
 
 import json
 import math
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,21 +18,11 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 from rich.text import Text
 
-from bench import registry
-from bench.contracts import Part
-from bench.errors import BenchError
+from bench.contracts import Progress as Progressing
 from bench.execution.record import Record
 from bench.suite.arms import Arm
-from bench.system.names import nearest
 
 SECONDS_BETWEEN_BOARDS = 30.0
-WIDTH_OF_A_FILE = 150
-
-
-def console() -> Console:
-    """Return a console as wide as the terminal, or wide enough for the tables where output goes to a file."""
-    found = Console(file=sys.stdout, highlight=False, markup=False)  # rich asks the file for its encoding, to draw lines in it
-    return found if found.is_terminal else Console(file=sys.stdout, width=WIDTH_OF_A_FILE, highlight=False, markup=False)
 
 
 def _is_live(console: Console) -> bool:
@@ -76,7 +65,7 @@ def leaderboard(folder: Path, where: Console) -> RenderableType:
 
 @dataclass(kw_only=True)
 class RunScreen:
-    """A runner.Screen. In a terminal it is live. Elsewhere it prints a line for each arm, and a leaderboard at times."""
+    """The screen of a run. In a terminal it is live. Elsewhere it prints a line for each arm, and a leaderboard at times."""
 
     console: Console
     _arms: Sequence[Arm] = ()
@@ -96,6 +85,12 @@ class RunScreen:
 
     def __exit__(self, *_: object) -> None:
         self._live.stop()
+
+    def preparing(self) -> AbstractContextManager[Progressing]:
+        return preparing(self.console)
+
+    def say(self, line: str) -> None:
+        self.console.print(line)
 
     def planned(self, folder: Path, arms: Sequence[Arm], sealed: Mapping[str, Record]) -> None:
         self._arms, self._folder, self._ended = arms, folder, dict(sealed)
@@ -155,42 +150,3 @@ def summary(records: Sequence[Record], report: Path) -> list[str]:
 def paths(report: Path) -> list[str]:
     """Return lines with the paths of a report. `report` is that of report.md."""
     return [f"report: {report}", f"report in a browser: {report.with_suffix('.html')}"]
-
-
-def every_part(where: Console) -> None:
-    """Print all parts, shelf by shelf."""
-    for shelf in registry.SHELVES:
-        where.print(f"\n{shelf}/", style="bold")
-        table = Table(box=None, show_header=False, padding=(0, 1))
-        for part in registry.names(shelf):
-            table.add_row(f"  {part}", _first_line(registry.find(shelf, part)))
-        where.print(table)
-
-
-def one_part(name: str, where: Console) -> None:
-    """Print the settings of the part on every shelf that has one of this name. Raises BenchError where no shelf has one."""
-    shelves = [shelf for shelf in registry.SHELVES if name in registry.names(shelf)]
-    if not shelves:
-        near = nearest(name, tuple(n for shelf in registry.SHELVES for n in registry.names(shelf)))
-        raise BenchError(f"no part '{name}'; " + (f"did you mean '{near}'?" if near else "`bench list` shows all parts"))
-    for shelf in shelves:
-        kind = registry.find(shelf, name)
-        where.print(f"{shelf}/{name}: {_first_line(kind)}\n")
-        table = Table("setting", "default", "meaning", box=None, padding=(0, 1))
-        for row in _settings(kind, ""):
-            table.add_row(*row)
-        where.print(table)
-
-
-def _settings(kind: type[Part], prefix: str) -> Iterator[tuple[str, str, str]]:
-    for field_name, info in kind.model_fields.items():
-        default = "required" if info.is_required() else info.get_default(call_default_factory=True)
-        if isinstance(default, Part):
-            yield from _settings(type(default), f"{prefix}{field_name}.")
-        else:
-            shown = default if default == "required" else json.dumps(default)
-            yield f"{prefix}{field_name}", shown, " ".join((info.description or "").split())
-
-
-def _first_line(kind: type[Part]) -> str:
-    return (kind.__doc__ or "").strip().splitlines()[0] if kind.__doc__ else ""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bench.cli import output
 from bench.cli.options import COUNT, Finite, gpus_option, models_option, option
-from bench.errors import BenchError
 
 if TYPE_CHECKING:
     from bench.contracts import Precision
@@ -47,6 +47,7 @@ TOKENS = click.IntRange(min=2)
 )
 @gpus_option
 @models_option
+@output.options
 def fit(
     model: str,
     gpu: str | None,
@@ -71,38 +72,28 @@ def fit(
     from bench.system.garbage import gc_disabled
 
     with gc_disabled():
+        from bench.api import fitting
         from bench.cli import console
-        from bench.forecast import gpus as gpu_table
-        from bench.forecast.fit import search, terminal
-        from bench.forecast.fit.options import Setting
-        from bench.forecast.memory import SequenceLengths, find
-        from bench.training.settings import Lora, Tuning
 
-        if lora_rank and freeze == "none":
-            raise BenchError("--lora-rank trains adapters and no weights: use it with --freeze embeddings or --freeze encoder")
-        screen, table = console.console(), gpu_table.cards(gpus)
-        card = gpu_table.find(gpu, table) if gpu else None
-        query = search.FitQuery(
-            lengths=SequenceLengths(source_tokens, target_tokens),
-            setting=Setting(
-                precision=precision or ("fp32" if card and not card.computes_bf16 else "bf16"),
-                tuning=Tuning(
-                    optimizer=optimizer,
-                    freeze=freeze,
-                    checkpointing=checkpointing,
-                    dropout=dropout,
-                    lora=Lora(rank=lora_rank) if lora_rank else None,
-                ),
-            ),
-            batch=batch_size,
-            beams=beams,
-            card=card,
-            context_bytes=context_gib * gpu_table.GIB,
-            kept_free=fragmentation,
-        )
+        screen = output.console()
         with console.preparing(screen) as progress:
-            found = search.what_fits(find(model), query, progress)
-        search.refuse_what_never_fits(found, table)
-        for block in terminal.blocks(found):
-            screen.print(block)
+            found = fitting.fit(
+                model,
+                gpu=gpu,
+                source_tokens=source_tokens,
+                target_tokens=target_tokens,
+                batch_size=batch_size,
+                precision=precision,
+                optimizer=optimizer,
+                freeze=freeze,
+                lora_rank=lora_rank,
+                checkpointing=checkpointing,
+                dropout=dropout,
+                beams=beams,
+                context_gib=context_gib,
+                fragmentation=fragmentation,
+                gpus=gpus,
+                progress=progress,
+            )
+        output.show(found.document, found.blocks)
         gc.freeze()  # otherwise the process visits all objects once more when it ends

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from bench.cli import output
 from bench.cli.options import results_option
 
 
@@ -17,21 +18,24 @@ def import_() -> None:
 @import_.command("published")
 @click.argument("name", metavar="[NAME]", required=False)
 @results_option
+@output.options
 def import_published(name: str | None, parent: Path) -> None:
     """Write a paper's figures as a results folder, with its report.
 
     NAME is the work, such as `kang2023`. Without NAME, list the works.
     """
-    from bench import report as reporting
+    from bench.api.results import Results
     from bench.cli import console
     from bench.results import published, table
 
-    screen = console.console()
     if name is None:
-        for known in published.names():
-            screen.print(f"{known}: {published.find(known).source}")
+        works = {known: published.find(known).source for known in published.names()}
+        output.show(lambda: {"works": works}, lambda _: (f"{known}: {source}" for known, source in works.items()))
         return
     folder = published.published(name, parent)
-    written = reporting.write(folder)
-    for line in console.summary([*table.read(folder).records.values()], written):
+    found = Results(folder=folder, found=table.read(folder))
+    written = found.report()
+    output.show(lambda: {**found.document(), "report": written}, lambda _: ())
+    screen = output.console()
+    for line in console.summary([*found.found.records.values()], written):
         screen.print(line)

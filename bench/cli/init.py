@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from bench.cli import output
 from bench.cli.options import FILE, PATH, cache_option, models_option, option
 
 
@@ -41,6 +42,7 @@ from bench.cli.options import FILE, PATH, cache_option, models_option, option
 @option("--force", is_flag=True, help="Overwrite a suite file that exists.")
 @cache_option
 @models_option
+@output.options
 def init(
     data: Path,
     source_columns: tuple[str, ...],
@@ -58,8 +60,8 @@ def init(
 
     DATA is a CSV, TSV, JSON lines, JSON, Parquet or Arrow file.
     """
-    from bench.cli import console
     from bench.init import session
+    from bench.suite.schema import FILE as FILE_OF_THE_SCHEMA
 
     wanted = session.InitOptions(
         source=source_columns,
@@ -70,10 +72,11 @@ def init(
         model=model,
         out=out,
         force=force,
-        ask=not yes and _has_terminal(),
+        ask=not yes and not output.current().as_json and _has_terminal(),
     )
-    screen = console.console()
-    session.write(data, wanted, cache.absolute(), lambda line: screen.print(line, soft_wrap=True))
+    screen = output.console()
+    suite, arms = session.write(data, wanted, cache.absolute(), lambda line: screen.print(line, soft_wrap=True))
+    output.show(lambda: {"suite": suite, "arms": arms, "schema": suite.with_name(FILE_OF_THE_SCHEMA)}, lambda _: ())
 
 
 def _has_terminal() -> bool:

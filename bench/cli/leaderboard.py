@@ -6,7 +6,9 @@ from pathlib import Path
 
 import click
 
-from bench.cli.options import FILE, PATH, option, results_folder, results_option
+from bench.api.places import results_folder
+from bench.cli import output
+from bench.cli.options import FILE, PATH, option, results_option
 
 
 @click.command()
@@ -16,26 +18,22 @@ from bench.cli.options import FILE, PATH, option, results_folder, results_option
 @option("--csv", metavar="FILE", type=FILE, help="Write the numbers to this CSV file too.")
 @option("--markdown", metavar="FILE", type=FILE, help="Write the tables to this Markdown file too.")
 @results_option
+@output.options
 def leaderboard(results: tuple[Path, ...], rank_by: str, best: bool, csv: Path | None, markdown: Path | None, parent: Path) -> None:
     """Show several results folders in one leaderboard.
 
     Each RESULTS is a results folder, or the suite file that wrote it.
     """
+    from bench.api import results as api
     from bench.cli import console
-    from bench.report.analysis import merge
     from bench.report.render import markdown as rendering
-    from bench.report.render import terminal
-    from bench.report.sections import merged
-    from bench.results import folders
     from bench.system.files import write_text
 
-    screen = console.console()
+    screen = output.console()
     with console.preparing(screen) as progress:
-        sides, left_out = folders.read_all([results_folder(path, parent) for path in results], progress)
-        found = merge.together(sides, rank_by, best, progress)
-    shown = merged.sections(found, left_out)
-    screen.print(terminal.page(shown, screen.width))
+        found = api.leaderboard([results_folder(path, parent) for path in results], rank_by, best, progress)
+    output.show(found.document, found.blocks)
     if csv:
-        write_text(csv, merged.frame(found).to_csv(index=False))
+        write_text(csv, found.table.to_csv(index=False))
     if markdown:
-        write_text(markdown, rendering.page("Leaderboard", shown))
+        write_text(markdown, rendering.page("Leaderboard", found.sections))

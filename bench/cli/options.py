@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bench.api.places import RESULTS
 from bench.errors import BenchError
 from bench.system import home
 from bench.system.hub_mirror import DATA, MODELS, Variable
@@ -95,18 +96,9 @@ results_option = option(
     "parent",
     metavar="DIR",
     type=FOLDER,
-    default=Path("results"),
+    default=RESULTS,
     help="Parent of all results folders: the suite `pegasus` writes to DIR/pegasus.",
 )
-
-
-def results_folder(results: Path, parent: Path) -> Path:
-    """Return the results folder itself, or the one that a suite file writes to."""
-    if not results.is_file():
-        return results
-    from bench.suite import suite_file
-
-    return parent / suite_file.read(results).spec.suite
 
 
 cache_option = option(

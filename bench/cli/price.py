@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from bench.cli.options import FOLDER, POSITIVE, option, results_argument, results_folder, results_option
+from bench.cli import output
+from bench.cli.options import FOLDER, POSITIVE, option, results_argument, results_option
 from bench.cli.price_options import OtherPrices, price_options
 
 
@@ -23,6 +24,7 @@ from bench.cli.price_options import OtherPrices, price_options
 @option("--months", metavar="N", type=POSITIVE, default=12, help="Months of use.")
 @option("--out", metavar="DIR", type=FOLDER, show_default="`priced` in RESULTS", help="Folder of the new report.")
 @results_option
+@output.options
 def price(results: Path, parent: Path, prices: OtherPrices, requests_per_month: float | None, months: float, out: Path | None) -> None:
     """Show RESULTS at other prices, without running anything.
 
@@ -30,20 +32,17 @@ def price(results: Path, parent: Path, prices: OtherPrices, requests_per_month: 
 
     RESULTS is a results folder, or the suite file that wrote it.
     """
-    from bench import report as reporting
+    from bench.api import results as api
     from bench.cli import console
-    from bench.report.analysis.serving_cost import Use
-    from bench.results import folders, repricing
 
-    screen, folder = console.console(), results_folder(results, parent)
-    found = folders.read(folder)
-    quotes = prices.quotes(found)
-    use = Use(requests_per_month, months) if requests_per_month else None
+    screen = output.console()
+    found = prices.applied(api.read(results, parent=parent))
     with console.preparing(screen) as progress:
         progress("re-pricing", 0, 0)
-        written = reporting.write(folder, quotes, use, out or folder / "priced", found)
-    screen.print(reporting.terminal(repricing.reprice(found, quotes), screen.width))
-    for note in prices.notes(found, quotes):
+        written = found.report(out, requests_per_month=requests_per_month, months=months)
+    notes = prices.notes(found)
+    output.show(lambda: {**found.document(), "report": written, "notes": notes}, found.blocks)
+    for note in notes:
         screen.print(note)
     for line in console.paths(written):
         screen.print(line)

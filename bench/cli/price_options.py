@@ -13,8 +13,7 @@ import click
 from bench.cli.options import DOLLARS, POSITIVE, Command, option
 
 if TYPE_CHECKING:
-    from bench.results.repricing import Quotes
-    from bench.results.table import Results
+    from bench.api.results import Results
 
 
 def _list_meters(option: click.Option) -> None:
@@ -61,27 +60,18 @@ class OtherPrices:
     unit_usd: dict[str, float]
     """Dollars for one unit of a meter, by meter."""
 
-    def quotes(self, found: Results) -> Quotes:
-        """Return the prices of the arms, replaced by the given ones. Raises BenchError where one is wrong."""
-        from bench.results import repricing
+    def applied(self, found: Results) -> Results:
+        """Return the results at these prices. Raises BenchError where one is wrong."""
+        return found.price(**{each.name: getattr(self, each.name) for each in dataclasses.fields(self)})
 
-        return repricing.asked(found).changed(
-            self.label_usd,
-            device_hour_usd=self.gpu_hour_usd,
-            kwh_usd=self.kwh_usd,
-            usd_per_1m_prompt_tokens=self.prompt_usd_per_1m_tokens,
-            usd_per_1m_output_tokens=self.output_usd_per_1m_tokens,
-            meter=self.meter,
-            device_flops_per_second=self.flops_per_second,
-            usd_per_unit=self.unit_usd,
-        )
-
-    def notes(self, found: Results, quotes: Quotes) -> list[str]:
-        """Return notes about missing intervals, and about prices that have no effect."""
-        meter = quotes.book.paying
+    def notes(self, found: Results) -> list[str]:
+        """Return notes about missing intervals, and about prices that have no effect. `found` is at these prices."""
         lines = []
-        if found.kept and not found.examples:
+        if found.found.kept and not found.found.examples:
             lines.append("note: scores by example are not kept here; without intervals no difference is significant")
+        if not found.quotes:
+            return lines
+        meter = found.quotes.book.paying
         for name, given, field in (
             ("--kwh-usd", self.kwh_usd, "kwh_usd"),
             ("--gpu-hour-usd", self.gpu_hour_usd, "device_hour_usd"),

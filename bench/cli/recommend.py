@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from bench.cli.options import NUMBER, POSITIVE, option, results_argument, results_folder, results_option
+from bench.cli import output
+from bench.cli.options import NUMBER, POSITIVE, option, results_argument, results_option
 from bench.cli.price_options import OtherPrices, price_options
 
 
@@ -17,6 +18,7 @@ from bench.cli.price_options import OtherPrices, price_options
 @option("--task", metavar="NAME", show_default="each task", help="Task to recommend for.")
 @price_options
 @results_option
+@output.options
 def recommend(results: Path, parent: Path, budget_usd: float | None, target: float | None, task: str | None, prices: OtherPrices) -> None:
     """Recommend how to spend a budget, or what to spend for a score.
 
@@ -25,27 +27,17 @@ def recommend(results: Path, parent: Path, budget_usd: float | None, target: flo
 
     RESULTS is a results folder, or the suite file that wrote it.
     """
-    from bench import report as reporting
+    from bench.api import results as api
     from bench.cli import console
-    from bench.report.blocks import Block, Paragraph, Section
-    from bench.report.render import terminal
-    from bench.report.sections import recommendation, targets
-    from bench.results import folders
 
     if (budget_usd is None) == (target is None):
         raise click.UsageError("Give either --budget-usd or --target.")
-    screen = console.console()
-    found = folders.read(results_folder(results, parent))
-    quotes = prices.quotes(found)
+    screen = output.console()
+    found = prices.applied(api.read(results, parent=parent))
     with console.preparing(screen) as progress:
         progress("comparing settings", 0, 0)
-        fields = reporting.fields(found, task, quotes)
-        blocks: list[Block] = []
-        for field in fields:
-            if target is not None:
-                blocks += targets.answer(field, quotes, target)
-            elif budget_usd is not None:
-                blocks.append(Paragraph(recommendation.recommend(field, budget_usd, quotes, found.suite_path)))
-    screen.print(terminal.page([Section(id="recommendation", title="", blocks=tuple(blocks))], screen.width))
-    for note in prices.notes(found, quotes):
+        recommended = found.recommend(budget_usd, target=target, task=task)
+    notes = prices.notes(found)
+    output.show(lambda: {**recommended.document(), "notes": notes}, recommended.blocks)
+    for note in notes:
         screen.print(note)

@@ -4,20 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from bench.cli import options
-from bench.errors import BenchError
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from bench.execution.prepare import Fetched
-    from bench.execution.prepared_suite import PreparedSuite
-    from bench.forecast.arm import Forecast
-    from bench.suite.arms import Arm
+from bench.cli import options, output
 
 
 @click.command()
@@ -52,6 +42,7 @@ if TYPE_CHECKING:
 @options.cache_option
 @options.models_option
 @options.data_option
+@output.options
 def run(
     suite: Path,
     only: str | None,
@@ -73,74 +64,33 @@ def run(
     given = {"--max-seeds": max_seeds, "--max-hours": max_hours, "--margin": margin}
     if not until_decided and (alone := [name for name, value in given.items() if value is not None]):
         raise click.UsageError(f"{', '.join(alone)}: only with --until-decided")
+    from bench.api import arms
     from bench.cli import console
-    from bench.execution import runner
-    from bench.executors.local import Local
-    from bench.system import processes
 
-    screen = console.console()
-    # torch and the data would otherwise stay in the memory of this process while arms run
-    found = processes.in_child(partial(_prepare, screen, suite, only, retry, max_usd, until_decided, device, parent, cache.absolute()))
-    if isinstance(found, BenchError):
-        raise found
-    prepared, fetched, lines, planned = found
-    for line in lines:
-        screen.print(line)
+    screen = output.console()
+    run_options = arms.RunOptions(
+        suite=suite,
+        only=only,
+        retry=retry,
+        max_usd=max_usd,
+        until_decided=until_decided,
+        max_seeds=max_seeds,
+        max_hours=max_hours,
+        margin=margin,
+        device=device,
+        workers=workers,
+        parent=parent,
+        cache=cache,
+    )
     with console.RunScreen(console=screen) as shown:
-        executor = Local(workers=workers or processes.concurrency(prepared.device))
-        if until_decided:
-            from bench.adaptive import loop
-            from bench.adaptive.limits import Limits
-
-            limits = Limits(max_seeds=max_seeds, max_hours=max_hours, max_usd=max_usd, margin=margin or 1.0, planned=planned)
-            records = loop.run(prepared, executor, shown, retry=retry, fetched=fetched, limits=limits, say=screen.print)
-        else:
-            records = runner.run(prepared, executor, shown, retry=retry, fetched=fetched)
-    from bench import report as reporting
+        folder, records = arms.run_arms(run_options, shown)
+    from bench.api.results import Results
     from bench.results import table
 
-    results = table.read(prepared.results)
-    written = reporting.write(prepared.results, read=results)
-    screen.print(reporting.terminal(results, screen.width, notes=console.summary(records, written)))
+    found = Results(folder=folder, found=table.read(folder))
+    written = found.report()
+    ended = [{"arm": one.arm, "status": one.status, "reason": one.reason, "spent_usd": one.spent_usd} for one in records]
+    output.show(
+        lambda: {**found.document(), "report": written, "records": ended}, partial(found.blocks, notes=console.summary(records, written))
+    )
     raise SystemExit(1 if any(record.status == "failed" for record in records) else 0)
-
-
-def _prepare(
-    screen: Console,
-    suite: Path,
-    only: str | None,
-    retry: bool,
-    max_usd: float | None,
-    until_decided: bool,
-    device: str,
-    results: Path,
-    cache: Path,
-) -> tuple[PreparedSuite, Fetched | None, tuple[str, ...], dict[Arm, Forecast]] | BenchError:
-    """Return the suite without its examples, what was fetched where arms have to run, and lines for the user.
-
-    Forecasts of the arms come last, where dollars limit a run with --until-decided.
-    A BenchError is returned with its message alone, because not every kind can pass between processes.
-    """
-    from bench.cli import console
-    from bench.execution import prepare, runner
-
-    try:
-        with console.preparing(screen) as progress:
-            prepared = prepare.load(suite, results=results, cache=cache, device=device, only=only, progress=progress)
-            kept = runner.kept(prepared, retry, progress)
-            if not until_decided and None not in kept.values():
-                return prepared.without_examples(), None, (), {}
-            from bench.execution.store import DryStore
-            from bench.forecast import suite as forecast
-
-            prepared = prepared.on_device()
-            fetched = prepare.fetch(prepared, progress)
-            store = DryStore(prepared.cache, progress)
-            forecast.refuse_failing(prepared, [arm for arm in prepared.arms if not kept[arm.id]], store, progress)
-            planned = {} if max_usd is None else forecast.forecasts(prepared, store, progress, reuse=not until_decided)
-            if max_usd is not None and not until_decided:
-                forecast.refuse_above(forecast.suite_forecast(prepared.suite, planned, None, 1, kept), max_usd)
-        lines = (*fetched.layers, *fetched.warnings, *prepare.warnings(prepared))
-        return prepared.without_examples(), fetched, lines, planned if until_decided else {}
-    except BenchError as error:
-        return BenchError(str(error))

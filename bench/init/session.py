@@ -16,6 +16,7 @@ from bench.init.profile import DatasetProfile, profile_dataset
 from bench.init.profile_text import figures
 from bench.init.read_file import Chosen, ColumnChoice, Table
 from bench.suite import arms as plan
+from bench.suite import schema
 from bench.suite import suite_file as suites
 from bench.system.files import atomic_write
 from bench.system.one_line import shown
@@ -43,9 +44,12 @@ class InitOptions:
     """Whether a user can answer questions about missing options."""
 
 
-def write(data: Path, wanted: InitOptions, cache: Path, show: Callable[[str], None]) -> Path:
-    """Look at a file, write a suite for it that runs, and return the suite's path. `show` receives what was found, what is assumed, and the
-    next step, a line at a time. Raises BenchError, one line, where no suite can be written."""
+def write(data: Path, wanted: InitOptions, cache: Path, show: Callable[[str], None]) -> tuple[Path, int]:
+    """Look at a file, write a suite for it that runs, and return the suite's path and the number of its arms.
+
+    `show` receives what was found, what is assumed, and the next step, a line at a time. Raises BenchError, one line, where no suite can
+    be written.
+    """
     name = yaml_text.label(Path(data.name.removesuffix(".gz")).stem)
     out = wanted.out or Path(f"{name}.yaml")
     if out.resolve() == data.resolve():
@@ -74,10 +78,11 @@ def write(data: Path, wanted: InitOptions, cache: Path, show: Callable[[str], No
     with atomic_write(out) as part:
         part.write_text(write_suite.suite(name, table, notes, found), encoding="utf-8")
         arms = len(plan.arms(suites.read(part)))  # what cannot be read back does not replace a suite
+    schema.write(out.parent)
     for short in found.spending.short():
         show(f"The budget is small: {short}.")
     show(f"wrote {out}: {arms} arms. Next: bench plan {shlex.quote(str(out))}, then bench run {shlex.quote(str(out))}")
-    return out
+    return out, arms
 
 
 def _choice(table: Table, wanted: InitOptions, show: Callable[[str], None]) -> ColumnChoice:

@@ -15,6 +15,7 @@ from bench.init.lengths import Lengths
 from bench.init.profile_text import figures, rouge_tokenizer
 from bench.init.read_file import Table
 from bench.init.yaml_text import scalar
+from bench.suite.schema import COMMENT
 from bench.system.one_line import percent, shown
 
 WIDTH = 140
@@ -33,7 +34,7 @@ def suite(name: str, table: Table, notes: tuple[str, ...], found: Settings) -> s
         f"  I own {spent.start:,} labels and a pool of {spent.pool:,} unlabelled documents, and have B dollars.",
         "  For the best compact model: annotate more, distill a large teacher, or shrink the large model and fine-tune it?",
     ]
-    blocks = [head, question, _models(found), _task(name, table, found), _strategies(found), _money(found), _scores(found)]
+    blocks = [[COMMENT, *head], question, _models(found), _task(name, table, found), _strategies(found), _money(found), _scores(found)]
     return "\n".join("\n".join(line.rstrip() for line in block) + "\n" for block in blocks)
 
 

@@ -101,3 +101,8 @@ def sentences(texts: Iterable[Text]) -> Text:
         if text:
             joined += [*([" "] if joined else []), *runs(text)]
     return tuple(joined)
+
+
+def unmarked(text: Text) -> str:
+    """Return a text without its marks."""
+    return "".join(run if isinstance(run, str) else run.text for run in runs(text))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import AfterValidator, Field, create_model
+from pydantic import AfterValidator, Field, WithJsonSchema, create_model
 
 from bench.contracts import METERS, Bill, Charge, Meter, PaidBy, Part, Payer, Phase
 
@@ -23,7 +23,7 @@ def _known(name: str) -> str:
     return name
 
 
-MeterName = Annotated[str, AfterValidator(_known)]
+MeterName = Annotated[str, AfterValidator(_known), WithJsonSchema({"enum": [*METERS]})]
 
 
 class ItemPrices(Part):
@@ -61,7 +61,9 @@ class PriceBook(Part):
     """FLOP/s at which the `flops` meter converts FLOPs to device time. The default is about a third of an A100's bf16 peak."""
     usd_per_1k_items: dict[str, ItemPrices] = Field(default={})
     """Task -> dollars for 1,000 items of each phase. Used only where the meter is `items`."""
-    usd_per_unit: dict[MeterName, Annotated[float, Field(ge=0, le=MOST_USD)]] | None = None
+    usd_per_unit: dict[MeterName, Annotated[float, Field(ge=0, le=MOST_USD)]] | None = Field(
+        default=None, json_schema_extra={"propertyNames": {"enum": [*METERS]}}
+    )
     """Meter -> dollars for one unit of it, for meters whose price is none of the above."""
     usd_per_1m_prompt_tokens: float = Field(default=0.0, ge=0, le=MOST_USD)
     """Dollars for one million tokens sent to an endpoint."""

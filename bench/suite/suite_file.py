@@ -75,9 +75,9 @@ class SuiteText(Part):
     """LABEL -> part from `strategies/`. A list under `with` is a grid: one arm for each of its values."""
     start_labels: int = Field(ge=0)
     """Number of labels owned at the start. They cost nothing."""
-    budgets_usd: Annotated[tuple[Dollars, ...], AfterValidator(_distinct)] = Field(min_length=1)
+    budgets_usd: Annotated[tuple[Dollars, ...], AfterValidator(_distinct)] = Field(min_length=1, json_schema_extra={"uniqueItems": True})
     """Dollars added to the start labels. Each budget makes an arm of its own."""
-    seeds: Annotated[tuple[Seed, ...], AfterValidator(_distinct)] = Field(min_length=1)
+    seeds: Annotated[tuple[Seed, ...], AfterValidator(_distinct)] = Field(min_length=1, json_schema_extra={"uniqueItems": True})
     """Random seeds. Each draws its own labels, batches and dropout. Differences between strategies are paired by seed."""
     prices: PriceBook
     """Prices of labels, compute and tokens."""

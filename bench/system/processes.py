@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -132,6 +133,12 @@ def in_child(work: Callable[[], R]) -> R:
         raise
     finally:
         child.join()
+
+
+def has_one_thread() -> bool:
+    """Return whether this process is known to have one thread. Locks that other threads hold would stay locked in a fork."""
+    tasks = Path("/proc/self/task")
+    return tasks.is_dir() and len([*tasks.iterdir()]) == 1
 
 
 def can_fork() -> bool:

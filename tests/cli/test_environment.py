@@ -85,7 +85,7 @@ def test_a_file_name_that_python_cannot_write_is_one_line(monkeypatch: pytest.Mo
     def refuse(*_: object) -> None:
         raise UnicodeEncodeError("ascii", "donn\xe9es.csv", 4, 5, "ordinal not in range(128)")
 
-    monkeypatch.setattr("bench.cli.console.one_part", refuse)
+    monkeypatch.setattr("bench.cli.parts.named", refuse)
     ended = CliRunner().invoke(cli.main, ["list", "rouge"])
     assert ended.exit_code == 2
     assert len(ended.stderr.splitlines()) == 1

@@ -23,6 +23,7 @@ ORDER = [
     "compare",
     "leaderboard",
     "fit",
+    "schema",
     "import",
     "list",
     "clean",

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from functools import cache
-from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 from click.testing import CliRunner, Result
-from rich.console import Console
 
+from bench.api import arms
 from bench.cli import main
-from bench.contracts import Charge, Fact, Reading, Score
+from bench.contracts import Charge, Fact, Reading, Score, no_progress
 from bench.execution import worker
 from bench.execution.ledger import Ledger
 from bench.execution.purse import Purse
@@ -64,8 +63,8 @@ def import_once() -> None:
     """Import here what preparing a suite imports. Every `bench run` prepares in a fork of this process, which would import it anew."""
     with TemporaryDirectory() as folder:
         where = Path(folder)
-        command = importlib.import_module("bench.cli.run")  # `bench.cli.run` is the command itself
-        command._prepare(Console(file=StringIO()), Path(SUITE), None, False, None, False, "cpu", where / "results", where / "cache")
+        options = arms.RunOptions(suite=Path(SUITE), device="cpu", parent=where / "results", cache=where / "cache")
+        arms.prepared_or_error(options, lambda: nullcontext(no_progress))
 
 
 def in_this_process(commands: Mapping[str, Sequence[str]], logs: Mapping[str, Path], ended: Ended) -> None:

@@ -21,7 +21,7 @@ from bench.forecast.arm import forecast
 from bench.init.large_model import large
 from bench.init.yaml_text import scalar
 from bench.models.random import Random
-from bench.suite import arms, parse_yaml, suite_file
+from bench.suite import arms, parse_yaml, schema, suite_file
 from bench.system.one_line import shown
 from tests.execution.fake_worker import bench, in_this_process, instead, records
 
@@ -144,14 +144,14 @@ def test_what_the_task_files_has_to_be_told_is_written_into_the_suite(
     assert told == settings
     rows = splits(found, cache)
     assert {e.source for e in (*rows.train, *rows.unlabelled, *rows.dev, *rows.test)} == set(TEXTS)
-    assert sorted(path.name for path in Path().iterdir()) == sorted([name, "mine.yaml"])
+    assert sorted(path.name for path in Path().iterdir()) == sorted([name, "mine.yaml", schema.FILE])
     assert Path(name).read_bytes() == content
 
 
 def test_tabs_in_a_csv_file_are_told_to_the_task_and_need_no_copy(cache: Path) -> None:
     Path("mine.csv").write_text(pd.DataFrame(ROWS).to_csv(index=False, sep="\t"))
     assert written(cache, "mine.csv").tasks["mine"].model_dump()["format"] == "tsv"
-    assert sorted(path.name for path in Path().iterdir()) == ["mine.csv", "mine.yaml"]
+    assert sorted(path.name for path in Path().iterdir()) == ["mine.csv", "mine.yaml", schema.FILE]
 
 
 def test_a_file_that_is_mostly_utf_8_is_not_taken_for_another_encoding(cache: Path) -> None:

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -90,6 +91,13 @@ class Comparison:
     costs: Mapping[Cell, Mapping[str, tuple[float, float]]]
     """Cell -> name in COSTS -> means before and after, over the seeds that are done on both sides."""
     notes: tuple[str, ...]
+
+    def document(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        changes = [{**asdict(one), "verdict": one.verdict, "worse": one.worse} for one in self.changes]
+        costs = [{**asdict(cell), "costs": dict(costs)} for cell, costs in self.costs.items() if costs]
+        others = {name: [asdict(one) for one in getattr(self, name)] for name in ("unlike", "one_sided", "turns")}
+        return {"got_worse": self.got_worse, "settings": len(self.cells), "changes": changes, **others, "costs": costs, "notes": self.notes}
 
     @property
     def got_worse(self) -> bool:

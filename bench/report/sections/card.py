@@ -77,51 +77,79 @@ class Pair:
         return 0 if further > SEEDS_AT_MOST else self.gap.seeds + int(further)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """Who leads at a task and budget."""
+
+    best: Line | None = None
+    """The best setting, or the best guess; None where no setting has a score."""
+    wins: bool = False
+    """Whether it is significantly better than all others."""
+    pair: Pair | None = None
+    """It and the next one. None where there is no other, or where the looks of a run with --until-decided decide."""
+
+
+def standing(board: Board, given: ReportInput) -> Standing:
+    """Return who leads at the task and budget of a board."""
+    if not board.scored:
+        return Standing()
+    if run := until_decided.decision_at(board, given):
+        return Standing(best=until_decided.leader(board, run[1]), wins=bool(run[1].winner))
+    pair = _pair(board)
+    return Standing(best=board.compared[0], wins=bool(pair and pair.gap and pair.gap.significant), pair=pair)
+
+
 def section(given: ReportInput) -> Section:
     """Return for each task and budget a paragraph with the outcome and points below it, then the commands to run."""
     if not given.boards:
         return Section(id="answer", title="Answer", blocks=(Paragraph("No arm has ended yet."),))
-    tasks, pairs = {board.task for board in given.boards}, list[Pair]()
+    tasks = {board.task for board in given.boards}
     blocks: list[Block] = [Paragraph("With the budgets and prices of the run:")] if given.found.repriced else []
     for board in given.boards:
-        at, pair = f"{board.task}: at" if len(tasks) > 1 else "At", _pair(board, given)
-        first, *others = [text for text in _card(board, f"{at} {board.budget_usd:g} USD", given, pair) if text]
+        first, *others = sentences(board, f"{board.task}: at" if len(tasks) > 1 else "At", given)
         blocks += [Paragraph(first), *([Points(tuple(others))] if others else [])]
-        pairs += [pair] if pair else []
+    pairs = [leads.pair for board in given.boards if (leads := standing(board, given)).pair]
     if any(line.scores[board.primary.name].has_interval for board in given.boards for line in board.scored):
         blocks.append(Paragraph("Square brackets hold 95 % intervals."))
     blocks += [Paragraph(text) for text in (_missing_arms(given), add_seeds(pairs, given.found.suite_path)) if text]
     return Section(id="answer", title="Answer", blocks=tuple(blocks))
 
 
-def _card(board: Board, at: str, given: ReportInput, pair: Pair | None) -> list[Text]:
-    """Return the sentences of one task and budget. The first stands out. `at` is a text such as 'At 20 USD'."""
-    if not board.scored:
+def sentences(board: Board, at: str, given: ReportInput) -> list[Text]:
+    """Return the sentences of one task and budget. The first stands out. `at` is how it begins, such as 'At'."""
+    at, leads = f"{at} {board.budget_usd:g} USD", standing(board, given)
+    if not leads.best:
         return [strong(f"{at} {_why_nothing(board, given)}.")]
-    run, rule = until_decided.decision_at(board, given), board.baseline
-    best = until_decided.leader(board, run[1]) if run else board.compared[0]
+    best, pair, run, rule = leads.best, leads.pair, until_decided.decision_at(board, given), board.baseline
+    outcome, last = _outcome(board, best, leads), ""
     if run:
-        outcome, wins, last = until_decided.outcome(board, *run), bool(run[1].winner), until_decided.closing(board, *run)
+        outcome, last = until_decided.outcome(board, *run), until_decided.closing(board, *run)
     elif pair:
-        wins, last = pair.gap is not None and pair.gap.significant, next_one(pair)
-        outcome = f"{best.name} is best{_so_far(best)}, and its lead is significant" if wins else _why_no_winner(board, best, pair.gap)
-        if board.best_strategy and not wins:
-            outcome = f"{board.best_strategy} is best{_so_far(best)}: {until_decided.OTHERS_ARE_WORSE}"
-    else:
-        seeds = " for every seed" if len(board.scored) > 1 else ""
-        outcome, wins, last = f"only {best.name} has a score{seeds}{_so_far(best)}", False, ""
-    advice: Advice = "take" if wins else "guess" if run or pair else "only"
+        last = next_one(pair)
+    advice: Advice = "take" if leads.wins else "guess" if run or pair else "only"
     lead = board.difference(rule, best) if rule else None
     if rule and lead and lead.mean > 0:
         outcome, rule = f'use a rule, not a model: "{rule.name}" scores {_mean(board, rule)}, {_ahead_of_models(lead)}', None
-        advice = "take a model" if wins else "only model" if advice == "only" else "guess a model"
+        advice = "take a model" if leads.wins else "only model" if advice == "only" else "guess a model"
     bought = "; ".join(filter(None, [_bought(board, best), _unspent(board, best)]))
-    return [strong(f"{at} {outcome}."), recommended(best.name, bought, advice), _scores(board, best, rule), last]
+    found = [strong(f"{at} {outcome}."), recommended(best.name, bought, advice), _scores(board, best, rule), last]
+    return [sentence for sentence in found if sentence]
 
 
-def _pair(board: Board, given: ReportInput) -> Pair | None:
-    """Return the best setting and the first one that ties with it, or the next one. None where there is none, or looks decide."""
-    if len(board.scored) < 2 or len(board.compared) < 2 or until_decided.decision_at(board, given):
+def _outcome(board: Board, best: Line, leads: Standing) -> str:
+    """Return a clause with who wins, or why there is no winner, in a run of given seeds."""
+    if not leads.pair:
+        return f"only {best.name} has a score{' for every seed' if len(board.scored) > 1 else ''}{_so_far(best)}"
+    if leads.wins:
+        return f"{best.name} is best{_so_far(best)}, and its lead is significant"
+    if board.best_strategy:
+        return f"{board.best_strategy} is best{_so_far(best)}: {until_decided.OTHERS_ARE_WORSE}"
+    return _why_no_winner(board, best, leads.pair.gap)
+
+
+def _pair(board: Board) -> Pair | None:
+    """Return the best setting and the first one that ties with it, or the next one. None where there is none."""
+    if len(board.compared) < 2:
         return None
     best, second = board.compared[0], next(iter(board.tied), board.compared[1])
     return Pair(

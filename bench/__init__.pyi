@@ -1,0 +1,7 @@
+from bench.api.fitting import fit as fit
+from bench.api.planning import plan as plan
+from bench.api.results import read as read
+from bench.api.running import run as run
+
+__version__: str
+__all__ = ["fit", "plan", "read", "run"]

@@ -1,0 +1,49 @@
+"""`bench.run` and `bench.plan` on suites/smoke.yaml, whose arms are made up here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+import bench
+from bench.errors import BenchError
+from tests.execution.fake_worker import SUITE, FakeWorker, instead, records
+
+
+def test_a_run_gives_its_results_and_says_how_each_arm_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeWorker()
+    instead(monkeypatch, fake.run)
+    said = list[str]()
+    found = bench.run(SUITE, device="cpu", results=tmp_path, cache=tmp_path / "cache", say=said.append)
+    assert found.folder == tmp_path / "smoke"
+    assert sorted(found.arms.index) == sorted(fake.started) == sorted(records(found.folder))
+    assert [arm for arm in fake.started if not any(line.startswith(f"{arm}: done") for line in said)] == []
+    assert (found.folder / "report.html").exists()
+    assert bench.read(Path(SUITE), parent=tmp_path).arms.index.equals(found.arms.index)
+    bench.run(SUITE, device="cpu", results=tmp_path, cache=tmp_path / "cache")
+    assert len(fake.started) == len(found.arms)
+
+
+def test_limits_of_a_run_are_checked_before_anything_runs(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="max_seeds"):
+        bench.run(SUITE, max_seeds=3, results=tmp_path)
+    with pytest.raises(ValidationError):
+        bench.run(SUITE, workers=0, results=tmp_path)
+    with pytest.raises(BenchError, match="--max-usd 2"):
+        bench.run(SUITE, max_usd=2, device="cpu", results=tmp_path, cache=tmp_path / "cache")
+    assert not (tmp_path / "smoke").exists()
+
+
+def test_a_plan_has_a_row_for_each_arm_and_the_totals_of_its_document(tmp_path: Path) -> None:
+    found = bench.plan(SUITE, device="cpu", calibrate=False, results=tmp_path, cache=tmp_path / "cache")
+    rows, document = found.table, found.document()
+    assert rows.index.tolist() == [arm["arm"] for arm in document["arms"]]
+    assert (rows["at_most_usd"] <= rows["budget_usd"] + 1e-9).all()
+    assert found.at_most_usd == document["totals"]["at_most_usd"] <= rows["at_most_usd"].sum()
+    assert found.seconds is None
+    assert rows["seconds"].isna().all()
+    (bought,) = {row.labels_bought for row in rows.itertuples() if row.strategy == "annotate" and row.budget_usd == 8}
+    assert bought == 36
+    assert found._repr_html_().count("<tr>") >= len(rows)
