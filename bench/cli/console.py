@@ -144,14 +144,14 @@ class RunScreen:
         return Group(f"{len(self._ended)} of {len(self._arms)} arms ended, {self._left()}", table, self._board)
 
 
-def summary(records: Sequence[Record], report: Path, where: Console) -> None:
-    """Print how many arms ended in each status, why arms failed, and where the report is."""
+def summary(records: Sequence[Record], report: Path, where: Console, kept: bool = False) -> None:
+    """Print how many arms ended in each status, why arms failed, and where the report is. `kept`: it was not written again."""
     counts = Counter(record.status for record in records)
     where.print(f"{len(records)} arms: " + ", ".join(f"{n} {status}" for status, n in counts.items()))
     for record in records:
         if record.status == "failed":
             where.print(f"failed: {record.arm}: {record.reason}")
-    where.print(f"report: {report}")
+    where.print(f"report: {report}" + (" (unchanged)" if kept else ""))
 
 
 def every_part(where: Console) -> None:

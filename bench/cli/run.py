@@ -68,7 +68,7 @@ def run(
 ) -> None:
     """Run every unfinished arm of SUITE, then write the report.
 
-    SUITE is a YAML file. An interrupted run continues where it stopped.
+    SUITE is a YAML file. An interrupted run continues where it stopped. A report that would not change is kept.
     """
     given = {"--max-seeds": max_seeds, "--max-hours": max_hours, "--margin": margin}
     if not until_decided and (alone := [name for name, value in given.items() if value is not None]):
@@ -97,12 +97,16 @@ def run(
         else:
             records = runner.run(prepared, executor, shown, retry=retry, fetched=fetched)
     from bench import report as reporting
+    from bench.report import up_to_date
     from bench.results import table
 
+    made_from = up_to_date.inputs(prepared.results)
     results = table.read(prepared.results)
-    written = reporting.write(prepared.results, read=results)
+    if not (kept := up_to_date.unchanged(prepared.results, made_from)):
+        reporting.write(prepared.results, read=results)
+        up_to_date.remember(prepared.results, made_from)
     screen.print(reporting.terminal(results, screen.width))
-    console.summary(records, written, screen)
+    console.summary(records, prepared.results / "report.md", screen, kept)
     raise SystemExit(1 if any(record.status == "failed" for record in records) else 0)
 
 
