@@ -12,10 +12,9 @@ from pydantic import Field, validate_call
 
 from bench.api import places
 from bench.api.arms import RunOptions, run_arms
-from bench.api.results import Results
+from bench.api.results import Results, with_report
 from bench.contracts import Progress, no_progress
 from bench.execution.record import Record
-from bench.results import table
 from bench.suite.arms import Arm
 
 Count = Annotated[int, Field(ge=1)]
@@ -84,6 +83,4 @@ def run(
         cache=cache,
     )
     folder, _ = run_arms(options, _Lines(write=say or (lambda line: None)))  # noqa: ARG005
-    found = Results(folder=folder, found=table.read(folder))
-    found.report()
-    return found
+    return with_report(folder)[0]

@@ -140,13 +140,13 @@ class RunScreen:
         return Group(f"{len(self._ended)} of {len(self._arms)} arms ended, {self._left()}", table, self._board)
 
 
-def summary(records: Sequence[Record], report: Path) -> list[str]:
-    """Return lines: how many arms ended in each status, why arms failed, and the paths of the report. `report` is that of report.md."""
+def summary(records: Sequence[Record], report: Path, kept: bool = False) -> list[str]:
+    """Return lines: how many arms ended in each status, why arms failed, and the paths of the report; see `paths`."""
     counts = Counter(record.status for record in records)
     failed = [f"failed: {record.arm}: {record.reason}" for record in records if record.status == "failed"]
-    return [f"{len(records)} arms: " + ", ".join(f"{n} {status}" for status, n in counts.items()), *failed, *paths(report)]
+    return [f"{len(records)} arms: " + ", ".join(f"{n} {status}" for status, n in counts.items()), *failed, *paths(report, kept)]
 
 
-def paths(report: Path) -> list[str]:
-    """Return lines with the paths of a report. `report` is that of report.md."""
-    return [f"report: {report}", f"report in a browser: {report.with_suffix('.html')}"]
+def paths(report: Path, kept: bool = False) -> list[str]:
+    """Return lines with the paths of a report. `report` is that of report.md. `kept`: it was not written again."""
+    return [f"report: {report}" + (" (unchanged)" if kept else ""), f"report in a browser: {report.with_suffix('.html')}"]

@@ -84,13 +84,13 @@ def run(
     )
     with console.RunScreen(console=screen) as shown:
         folder, records = arms.run_arms(run_options, shown)
-    from bench.api.results import Results
-    from bench.results import table
+    from bench.api.results import with_report
 
-    found = Results(folder=folder, found=table.read(folder))
-    written = found.report()
+    found, kept = with_report(folder)
+    written = folder / "report.md"
     ended = [{"arm": one.arm, "status": one.status, "reason": one.reason, "spent_usd": one.spent_usd} for one in records]
     output.show(
-        lambda: {**found.document(), "report": written, "records": ended}, partial(found.blocks, notes=console.summary(records, written))
+        lambda: {**found.document(), "report": written, "records": ended},
+        partial(found.blocks, notes=console.summary(records, written, kept)),
     )
     raise SystemExit(1 if any(record.status == "failed" for record in records) else 0)

@@ -47,7 +47,7 @@ def write(folder: Path, quotes: Quotes | None = None, use: Use | None = None, ou
     from bench.report.plots import budget, decision_map
     from bench.report.render import markdown
     from bench.report.sections import sections
-    from bench.results import archive, repricing, table
+    from bench.results import archive, repricing, table, unchanged_arms
     from bench.system import processes
 
     read, out = read or table.read(folder), out or folder
@@ -59,7 +59,7 @@ def write(folder: Path, quotes: Quotes | None = None, use: Use | None = None, ou
         metrics, at_prices = boards(found)
         saved.result()
     if out == folder and not read.kept:
-        archive.write(folder, read.records, read.examples)
+        archive.write(folder, read.records, read.examples, {} if quotes else unchanged_arms.note(folder, read.read_from))
     given = ReportInput(folder=folder, found=found, everything=everything, metrics=metrics, boards=at_prices, use=use)
     with processes.run_in_background(partial(budget.draw, budget.plots(given.boards, metrics, given.trade_offs, out))):
         given = replace(given, priced=priced(asked, boards(asked)[1] if quotes else at_prices, quotes))

@@ -6,12 +6,14 @@ subject and metric of one arm. The records are JSON in the file's metadata.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -26,8 +28,11 @@ from bench.system.files import atomic_write
 
 FILE = "scores.parquet"
 
-MOST = 3_000_000
-"""Largest number of scores that are kept: some MB. With more, a results folder needs the folders of its arms."""
+MOST = 10_000_000
+"""Largest number of scores that are kept: some 20 MB. With more, a results folder needs the folders of its arms."""
+
+NOTE = "note"
+"""Name of the note in the metadata of the file."""
 
 ROWS = pyarrow.schema(
     {
@@ -40,18 +45,35 @@ ROWS = pyarrow.schema(
 )
 
 
-def write(folder: Path, records: Mapping[str, Record], examples: Mapping[str, Examples]) -> None:
-    """Write scores.parquet by an atomic write. If it would hold more than MOST scores, remove it instead."""
+def write(
+    folder: Path, records: Mapping[str, Record], examples: Mapping[str, Examples], note: Mapping[str, Any] = MappingProxyType({})
+) -> None:
+    """Write scores.parquet by an atomic write. If it would hold more than MOST scores, remove it instead.
+
+    `note` is written beside them, see `unchanged_arms`.
+    """
     count = sum(len(found.ids) * len(found.scores) for found in examples.values())
     if not records or count > MOST:
         (folder / FILE).unlink(missing_ok=True)
         return
-    rows = [(arm, *key, list(found.ids), values) for arm, found in examples.items() for key, values in found.scores.items()]
-    columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in ROWS]
-    kept = json.dumps([asdict(record) for record in records.values()])
-    table = pyarrow.table(columns, schema=ROWS.with_metadata({"records": kept}))
+    rows = [(arm, *key, found.ids, values) for arm, found in examples.items() for key, values in found.scores.items()]
+    arms, subjects, metrics, ids, scores = zip(*rows, strict=True) if rows else [()] * len(ROWS)
+    places = {of_arm: place for place, of_arm in enumerate(dict.fromkeys(ids))}  # arms of a task have the same ids
+    known = pyarrow.array([list(of_arm) for of_arm in places], ROWS.field("ids").type)
+    ends = np.cumsum([0, *map(len, scores)])
+    values = pyarrow.ListArray.from_arrays(ends.astype(np.int32), np.concatenate([np.zeros(0), *scores]))
+    columns = [arms, subjects, metrics, known.take(pyarrow.array([places[of_arm] for of_arm in ids], pyarrow.int32())), values]
+    metadata = {"records": json.dumps([asdict(record) for record in records.values()]), NOTE: json.dumps(dict(note))}
+    table = pyarrow.table(columns, schema=ROWS.with_metadata(metadata))
     with atomic_write(folder / FILE) as part:
         pyarrow.parquet.write_table(table, part, compression="zstd")
+
+
+def note(folder: Path) -> dict[str, Any]:
+    """Return the note of scores.parquet, or {} where there is none. Raises OSError, ArrowException or ValueError."""
+    path = folder / FILE
+    metadata = pyarrow.parquet.read_schema(path).metadata if path.exists() else {}
+    return dict(json.loads(metadata.get(NOTE.encode(), "{}")))
 
 
 def read(folder: Path) -> tuple[dict[str, Record], dict[str, Examples]]:
@@ -64,13 +86,30 @@ def read(folder: Path) -> tuple[dict[str, Record], dict[str, Examples]]:
         held = [Record(**one) for one in json.loads(pyarrow.parquet.read_schema(path).metadata[b"records"])]
     except (pyarrow.ArrowException, TypeError, KeyError, ValueError) as error:
         raise BenchError(f"{path}: cannot be read ({type(error).__name__}); another version of bench wrote it, or it is damaged") from None
-    ids: dict[str, tuple[str, ...]] = {}
+    arms, lists = table["arm"].to_pylist(), table["scores"].combine_chunks()
+    keys = zip(*([sys.intern(text) for text in table[name].to_pylist()] for name in ("subject", "metric")), strict=True)
+    ends, values = lists.offsets.to_pylist(), lists.values.to_numpy(zero_copy_only=False)
     scores: dict[str, dict[tuple[str, str], Any]] = {}
-    for row in table.to_pylist():
-        ids.setdefault(row["arm"], once(tuple(map(sys.intern, row["ids"]))))
-        key = (sys.intern(row["subject"]), sys.intern(row["metric"]))
-        scores.setdefault(row["arm"], {})[key] = np.array(row["scores"], dtype=np.float64)
+    for arm, key, (start, end) in zip(arms, keys, itertools.pairwise(ends), strict=True):
+        scores.setdefault(arm, {})[key] = values[start:end]
+    first = dict(zip(reversed(arms), range(len(arms))[::-1], strict=True))
+    ids = dict(zip(first, _ids(table["ids"].take(pyarrow.array([*first.values()], pyarrow.int64()))), strict=True))
     return {record.arm: record for record in held}, {arm: Examples(ids=ids[arm], scores=found) for arm, found in scores.items()}
+
+
+def _ids(column: pyarrow.ChunkedArray) -> list[tuple[str, ...]]:
+    """Return the ids of each row. Equal ones are one object."""
+    lists = column.combine_chunks()
+    encoded, ends = lists.values.dictionary_encode(), lists.offsets.to_pylist()
+    names, places = [sys.intern(name) for name in encoded.dictionary.to_pylist()], encoded.indices.to_numpy()
+    known: dict[bytes, tuple[str, ...]] = {}
+    found = []
+    for start, end in itertools.pairwise(ends):
+        of_row = places[start:end]
+        if (same := of_row.tobytes()) not in known:
+            known[same] = once(tuple(names[place] for place in of_row))
+        found.append(known[same])
+    return found
 
 
 def records(table: pd.DataFrame) -> dict[str, Record]:

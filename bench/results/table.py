@@ -13,7 +13,7 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from bench.errors import BenchError
 from bench.execution.record import Record
 from bench.forecast import saved
 from bench.forecast.saved import SavedForecast
-from bench.results import archive, arm_files
+from bench.results import archive, arm_files, unchanged_arms
 from bench.results import arm_columns as columns
 from bench.results.columns import COLUMNS
 from bench.results.examples import Examples
@@ -56,6 +56,8 @@ class Results:
     """suite.yaml as it was run; '' where there is none."""
     forecasts: SavedForecast | None = None
     """Forecasts that `bench plan` saved for the arms, where it was run before."""
+    read_from: Mapping[str, Any] = field(default_factory=dict)
+    """The states of the arms' files before they were read, see `unchanged_arms`; {} where there are none."""
     kept: bool = False
     """Whether the folders of the arms are gone, and everything comes from table.parquet and `archive`."""
 
@@ -91,10 +93,13 @@ def read(folder: Path) -> Results:
     if not there and (kept := _kept(folder, suite)):
         return kept
     arms = sorted(there | {Path(str(planned)).name for planned in suite.get("arms", [])})
-    frames = [arm_files.frame([])]
-    examples: dict[str, Examples] = {}
-    records: dict[str, Record] = {}
-    batches = [[folder / arm for arm in arms[first : first + AT_ONCE]] for first in range(0, len(arms), AT_ONCE)]
+    read_from = unchanged_arms.states(folder, name, arms)
+    before = unchanged_arms.read(folder, read_from)
+    frames = [before.table if before else arm_files.frame([])]
+    examples = dict(before.examples) if before else {}
+    records = dict(before.records) if before else {}
+    changed = [folder / arm for arm in arms if not before or arm not in before.arms]
+    batches = [changed[first : first + AT_ONCE] for first in range(0, len(changed), AT_ONCE)]
     with ThreadPoolExecutor(1) as aside:
         ahead = [aside.submit(arm_files.read_ahead, batch) for batch in batches]
         for batch, scores_read in zip(batches, ahead, strict=True):
@@ -103,13 +108,18 @@ def read(folder: Path) -> Results:
             frames.append(arm_files.frame(found))
             examples |= {one.id: one.examples for one in found if one.examples}
             records |= {one.id: one.record for one in found if one.record}
+    table = pd.concat(frames, ignore_index=True)
+    if before and changed:
+        places = pd.Series(range(len(arms)), index=arms)
+        table = table.iloc[np.argsort(places[table["arm"]].to_numpy(), kind="stable")].reset_index(drop=True)
     return Results(
-        table=pd.concat(frames, ignore_index=True),
-        examples=examples,
-        records=records,
+        table=table,
+        examples={arm: examples[arm] for arm in arms if arm in examples},
+        records={arm: records[arm] for arm in arms if arm in records},
         suite=suite,
         suite_text=_text(folder),
         forecasts=saved.read(folder),
+        read_from=read_from,
     )
 
 

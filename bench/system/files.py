@@ -4,6 +4,7 @@ atomic_write     yield a temporary path, then move it to its final place; `write
 build_once       build a file or folder unless it is there
 exclusive_lock   hold a lock file, which one process has at a time
 OpenFile         hold a file open as long as something needs it
+state            tell whether a file may have changed, without reading it
 """
 
 from __future__ import annotations
@@ -59,6 +60,15 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write a JSON object by `atomic_write`. Raises ValueError for NaN and infinity, which JSON lacks."""
     write_text(path, json.dumps(value, indent=1, allow_nan=False))
+
+
+def state(path: str | Path) -> str:
+    """Return facts that change when the content of a file may have changed: size, times, inode. '' where there is no file."""
+    try:
+        now = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    return f"{now.st_size} {now.st_mtime_ns} {now.st_ctime_ns} {now.st_ino}"
 
 
 def build_once(path: Path, build: Callable[[Path], object]) -> Path:

@@ -97,6 +97,18 @@ def test_the_process_of_an_arm_gets_its_suite_arm_results_cache_and_device(
         assert log == folder / arm / "worker.log"
 
 
+def test_a_report_is_written_again_only_where_something_changed(run: Run, folder: Path) -> None:
+    def written() -> int:
+        run(done, *TWO)
+        return (folder / "report.md").stat().st_mtime_ns
+
+    before = written()
+    assert written() == before
+    with next(folder.glob("*/ledger.jsonl")).open("a", encoding="utf-8") as file:
+        file.write("\n")
+    assert written() > before
+
+
 def test_the_table_holds_the_ledgers_dollars_to_the_cent(run: Run, folder: Path) -> None:
     run()
     table = pd.read_parquet(folder / "table.parquet")
