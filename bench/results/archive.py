@@ -1,7 +1,8 @@
 """scores.parquet: scores by example and run records, kept beside table.parquet when the arms' folders are deleted.
 
 results/reference is such a folder. Scores by example allow intervals without predictions. Records hold machine and data. A row is one
-subject and metric of one arm. The records are JSON in the file's metadata.
+subject and metric of one arm. The log-probabilities of outputs are rows with the metric LOG_PROBS. The records are JSON in the file's
+metadata.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ from bench.system.files import atomic_write
 
 FILE = "scores.parquet"
 
+LOG_PROBS = "log-probability of the output"
+"""Stands in the place of a metric. No score has this name: those of metrics are single words."""
+
 MOST = 3_000_000
 """Largest number of scores that are kept: some MB. With more, a results folder needs the folders of its arms."""
 
@@ -47,6 +51,7 @@ def write(folder: Path, records: Mapping[str, Record], examples: Mapping[str, Ex
         (folder / FILE).unlink(missing_ok=True)
         return
     rows = [(arm, *key, list(found.ids), values) for arm, found in examples.items() for key, values in found.scores.items()]
+    rows += [(arm, who, LOG_PROBS, list(found.ids), values) for arm, found in examples.items() for who, values in found.log_probs.items()]
     columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in ROWS]
     kept = json.dumps([asdict(record) for record in records.values()])
     table = pyarrow.table(columns, schema=ROWS.with_metadata({"records": kept}))
@@ -66,11 +71,16 @@ def read(folder: Path) -> tuple[dict[str, Record], dict[str, Examples]]:
         raise BenchError(f"{path}: cannot be read ({type(error).__name__}); another version of bench wrote it, or it is damaged") from None
     ids: dict[str, tuple[str, ...]] = {}
     scores: dict[str, dict[tuple[str, str], Any]] = {}
+    log_probs: dict[str, dict[str, Any]] = {}
     for row in table.to_pylist():
-        ids.setdefault(row["arm"], once(tuple(map(sys.intern, row["ids"]))))
-        key = (sys.intern(row["subject"]), sys.intern(row["metric"]))
-        scores.setdefault(row["arm"], {})[key] = np.array(row["scores"], dtype=np.float64)
-    return {record.arm: record for record in held}, {arm: Examples(ids=ids[arm], scores=found) for arm, found in scores.items()}
+        arm, subject, values = row["arm"], sys.intern(row["subject"]), np.array(row["scores"], dtype=np.float64)
+        ids.setdefault(arm, once(tuple(map(sys.intern, row["ids"]))))
+        if row["metric"] == LOG_PROBS:
+            log_probs.setdefault(arm, {})[subject] = values
+        else:
+            scores.setdefault(arm, {})[subject, sys.intern(row["metric"])] = values
+    examples = {arm: Examples(ids=of, scores=scores.get(arm, {}), log_probs=log_probs.get(arm, {})) for arm, of in ids.items()}
+    return {record.arm: record for record in held}, examples
 
 
 def records(table: pd.DataFrame) -> dict[str, Record]:

@@ -13,6 +13,7 @@ from bench.report.blocks import Section
 from bench.report.sections import (
     answer,
     card,
+    cascade,
     decision_map,
     forecast_check,
     leaderboard,
@@ -44,6 +45,7 @@ SECTIONS: list[Maker] = [
     targets.section,
     targets.more_money,
     serving_cost.section,
+    cascade.section,
     tables.spending,
     tables.measured,
     forecast_check.section,
