@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import RenderableType
 
 from bench.api.shown import Shown
-from bench.report.analysis import decision, leaderboard, targets
+from bench.report.analysis import cascade, decision, leaderboard, targets
 from bench.report.analysis.active_arms import current
 from bench.report.analysis.budget_curves import Field, Mixture
 from bench.report.analysis.merge import Together
@@ -19,6 +19,7 @@ from bench.report.analysis.significance import Estimate
 from bench.report.blocks import Block, Paragraph, Section, unmarked
 from bench.report.render import terminal
 from bench.report.sections import card, merged, recommendation
+from bench.report.sections import cascade as cascade_sections
 from bench.report.sections import targets as target_sections
 from bench.results import arm_columns, table
 from bench.results.repricing import Quotes
@@ -196,6 +197,40 @@ class Recommendation(Shown):
             elif self.budget_usd is not None:
                 blocks.append(Paragraph(recommendation.recommend(field, self.budget_usd, self.quotes, self.suite_path)))
         yield terminal.page([Section(id="recommendation", title="", blocks=tuple(blocks))], width)
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Serving(Shown):
+    """The cheapest way to answer with a score: a compact model alone, its teacher alone, or both together."""
+
+    found: table.Results
+    boards: tuple[Board, ...]
+    quotes: Quotes
+    target: float
+
+    def document(self) -> dict[str, Any]:
+        return {"target": self.target, "tasks": [self._task(task) for task in dict.fromkeys(board.task for board in self.boards)]}
+
+    def _task(self, task: str) -> dict[str, Any]:
+        known = [one for board in self.boards if board.task == task for one in cascade.cascades(self.found, board, self.quotes)]
+        best = cascade.cheapest(known, self.target)
+        if best is None:
+            return {"task": task, "measured": bool(known), "cheapest": None}
+        of, point = best
+        shown = {
+            "setting": of.line.name,
+            "budget_usd": of.board.budget_usd,
+            "teacher": of.teacher,
+            "confidence_below": point.threshold,
+            "passed_on": point.passed_on,
+            "answer_usd": point.usd,
+            "score": _score(point.quality),
+        }
+        return {"task": task, "measured": True, "cheapest": shown}
+
+    def blocks(self, width: int) -> Iterator[RenderableType]:
+        found = cascade_sections.recommend(self.found, self.boards, self.quotes, self.target)
+        yield terminal.page([Section(id="serving", title="", blocks=tuple(found))], width)
 
 
 def _purchase(mixture: Mixture) -> dict[str, float]:

@@ -13,7 +13,7 @@ from rich.console import RenderableType
 
 from bench import report as reporting
 from bench.api import places
-from bench.api.answers import Answer, Leaderboard, Recommendation
+from bench.api.answers import Answer, Leaderboard, Recommendation, Serving
 from bench.api.shown import Shown
 from bench.contracts import Progress, no_progress
 from bench.report import up_to_date
@@ -129,6 +129,17 @@ class Results(Shown):
         fields = reporting.fields(self.found, task, quotes)
         suite = self.found.suite_path
         return Recommendation(fields=tuple(fields), quotes=quotes, budget_usd=budget_usd, target=target, suite_path=suite)
+
+    @validate_call
+    def cheapest_serving(self, target: float, *, task: str | None = None) -> Serving:
+        """Return the cheapest way to answer with at least a score, where unsure documents may be passed on to the teacher.
+
+        target: score to reach, in the unit of the metric that ranks. task: None for each task. Raises BenchError as `recommend` does.
+        """
+        quotes = self.quotes or repricing.asked(self.found)
+        tasks = [field.task for field in reporting.fields(self.found, task, quotes)]
+        found, boards = reporting.at_prices(self.found, quotes, tasks)
+        return Serving(found=found, boards=tuple(boards), quotes=quotes, target=target)
 
     @validate_call
     def report(self, out: Path | None = None, *, requests_per_month: Positive | None = None, months: Positive = 12) -> Path:

@@ -25,6 +25,11 @@ class Task(Part, ABC):
     classes: ClassVar[tuple[str, ...]] = ()
     """Names of the classes that the labels are; empty where labels are texts, or only the data tell."""
 
+    @property
+    def hub_datasets(self) -> tuple[str, ...]:
+        """Ids of the data sets on the hub from which the documents come."""
+        return ()
+
     prefix: str = ""
     """Text put before every source that a model reads, such as 'summarize: '."""
     max_source_tokens: int = Field(default=512, ge=4)
@@ -60,6 +65,10 @@ class Checkpoint(Part, ABC):
     @abstractmethod
     def title(self) -> str:
         """Name for readers, such as 'google/pegasus-large'."""
+
+    def licence(self, cache: Path) -> str:  # noqa: ARG002
+        """Return the licence of the weights as the hub names it, such as 'apache-2.0'; '' where it is not known. Nothing is downloaded."""
+        return ""
 
 
 class Text(Part, ABC):

@@ -42,6 +42,9 @@ class FlanT5Small(Checkpoint):
 
         return check_folder(build_once(cache / "models" / "flan-t5-small-0.2.0", _convert))
 
+    def licence(self, cache: Path) -> str:  # noqa: ARG002
+        return "apache-2.0"
+
 
 def _convert(folder: Path) -> None:
     """Dequantise the weights into `folder`, and read them back to check that every tensor arrived."""

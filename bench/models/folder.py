@@ -27,3 +27,8 @@ class Folder(Checkpoint):
         from bench.training.model_folder import check_folder
 
         return check_folder(expanded(self.path).resolve())
+
+    def licence(self, cache: Path) -> str:  # noqa: ARG002
+        from bench.training.model_folder import licence_in
+
+        return licence_in(expanded(self.path))

@@ -54,6 +54,14 @@ class Hub(Checkpoint):
                 lacking.append(str(error))
         return check_folder(self._download(cache / "hub", self.revision, "; ".join(lacking)))
 
+    def licence(self, cache: Path) -> str:
+        from bench.training.model_folder import licence_in
+
+        places = [folder_of(self.model, MODELS)]
+        if self.revision:
+            places += [snapshot_of("model", self.model, self.revision, place) for place in (hub_cache(), cache / "hub")]
+        return next((found for folder in places if folder and (found := licence_in(folder))), "")
+
     def _cached(self, place: Path, revision: str) -> Path:
         """Return the snapshot in a cache. Raises CheckpointError where the cache lacks it, or a shard of its weights."""
         snapshot = snapshot_of("model", self.model, revision, place, FILES)

@@ -55,6 +55,9 @@ class SmolLM2(Checkpoint):
 
         return check_folder(build_once(cache / "models" / "smollm2-135m-instruct-0.1.2", _convert))
 
+    def licence(self, cache: Path) -> str:  # noqa: ARG002
+        return "apache-2.0"
+
 
 def _convert(folder: Path) -> None:
     """Dequantise the weights into `folder`, and read them back to check that every tensor arrived."""

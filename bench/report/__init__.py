@@ -12,7 +12,7 @@ html/        sections and live charts -> report.html
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from bench.report.analysis.budget_curves import Field
+    from bench.report.analysis.leaderboard import Board
     from bench.report.analysis.serving_cost import Use
     from bench.report.sections import Maker
     from bench.results.repricing import Quotes
@@ -89,6 +90,16 @@ def fields(found: Results, task: str | None = None, quotes: Quotes | None = None
         tasks = ", ".join(field.task for field in known)
         raise BenchError(f"no task '{task}' with a score in these results; they hold: {tasks}" if known else "no arm has a score yet")
     return chosen
+
+
+def at_prices(found: Results, quotes: Quotes, tasks: Collection[str]) -> tuple[Results, list[Board]]:
+    """Return the results at the prices of `quotes`, and the boards of some tasks."""
+    from bench.report.analysis.active_arms import current
+    from bench.report.analysis.report_input import boards
+    from bench.results import repricing
+
+    repriced = current(repricing.reprice(found, quotes))
+    return repriced, [board for board in boards(repriced)[1] if board.task in tasks]
 
 
 def terminal(results: Results, width: int | None = None, sections: Sequence[Maker] = (), notes: Sequence[str] = ()) -> RenderableType:

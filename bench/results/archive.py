@@ -1,7 +1,8 @@
 """scores.parquet: scores by example and run records, kept beside table.parquet when the arms' folders are deleted.
 
 results/reference is such a folder. Scores by example allow intervals without predictions. Records hold machine and data. A row is one
-subject and metric of one arm. The records are JSON in the file's metadata.
+subject and metric of one arm. The log-probabilities of outputs are rows with the metric LOG_PROBS. The records are JSON in the file's
+metadata.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ from bench.results.examples import Examples, once
 from bench.system.files import atomic_write
 
 FILE = "scores.parquet"
+
+LOG_PROBS = "log-probability of the output"
+"""Stands in the place of a metric. No score has this name: those of metrics are single words."""
 
 MOST = 10_000_000
 """Largest number of scores that are kept: some 20 MB. With more, a results folder needs the folders of its arms."""
@@ -57,6 +61,7 @@ def write(
         (folder / FILE).unlink(missing_ok=True)
         return
     rows = [(arm, *key, found.ids, values) for arm, found in examples.items() for key, values in found.scores.items()]
+    rows += [(arm, who, LOG_PROBS, found.ids, values) for arm, found in examples.items() for who, values in found.log_probs.items()]
     arms, subjects, metrics, ids, scores = zip(*rows, strict=True) if rows else [()] * len(ROWS)
     places = {of_arm: place for place, of_arm in enumerate(dict.fromkeys(ids))}  # arms of a task have the same ids
     known = pyarrow.array([list(of_arm) for of_arm in places], ROWS.field("ids").type)
@@ -90,11 +95,16 @@ def read(folder: Path) -> tuple[dict[str, Record], dict[str, Examples]]:
     keys = zip(*([sys.intern(text) for text in table[name].to_pylist()] for name in ("subject", "metric")), strict=True)
     ends, values = lists.offsets.to_pylist(), lists.values.to_numpy(zero_copy_only=False)
     scores: dict[str, dict[tuple[str, str], Any]] = {}
-    for arm, key, (start, end) in zip(arms, keys, itertools.pairwise(ends), strict=True):
-        scores.setdefault(arm, {})[key] = values[start:end]
+    log_probs: dict[str, dict[str, Any]] = {}
+    for arm, (subject, metric), (start, end) in zip(arms, keys, itertools.pairwise(ends), strict=True):
+        if metric == LOG_PROBS:
+            log_probs.setdefault(arm, {})[subject] = values[start:end]
+        else:
+            scores.setdefault(arm, {})[subject, metric] = values[start:end]
     first = dict(zip(reversed(arms), range(len(arms))[::-1], strict=True))
     ids = dict(zip(first, _ids(table["ids"].take(pyarrow.array([*first.values()], pyarrow.int64()))), strict=True))
-    return {record.arm: record for record in held}, {arm: Examples(ids=ids[arm], scores=found) for arm, found in scores.items()}
+    examples = {arm: Examples(ids=of, scores=scores.get(arm, {}), log_probs=log_probs.get(arm, {})) for arm, of in ids.items()}
+    return {record.arm: record for record in held}, examples
 
 
 def _ids(column: pyarrow.ChunkedArray) -> list[tuple[str, ...]]:

@@ -6,8 +6,9 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow
@@ -34,6 +35,8 @@ class Examples:
     scores: Mapping[Key, NDArray[np.float64]]
     """(subject, metric) -> a score for each id, in the unit of the score, shape (examples,); NaN where an example has none. Subjects are
     those of the table: student, teacher or 'floor: NAME'."""
+    log_probs: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    """Student or teacher -> natural logarithm of the probability of each output, shape (examples,). Results before 2026-12 have none."""
 
 
 _SEEN: dict[tuple[str, ...], tuple[str, ...]] = {}
@@ -62,17 +65,18 @@ def read_ahead(paths: Iterable[Path]) -> None:
 
     Files that cannot be read so are left to `read`, which says what is wrong with them.
     """
-    groups: dict[tuple[Key, ...], list[tuple[Path, State, bytes]]] = {}
+    groups: dict[tuple[tuple[Key, ...], tuple[str, ...]], list[tuple[Path, State, bytes]]] = {}
     for path in paths:
         with suppress(OSError, KeyError, TypeError, ValueError, AttributeError):
             now = _state(path)
             if path not in _KNOWN or _KNOWN[path][0] != now:
                 content = path.read_bytes()
-                keys = _keys(json.loads(content.partition(b"\n")[0])["scores"])
-                groups.setdefault(keys, []).append((path, now, content))
-    for keys, files in groups.items():
+                first = json.loads(content.partition(b"\n")[0])
+                alike = _keys(first["scores"]), _subjects(first)
+                groups.setdefault(alike, []).append((path, now, content))
+    for (keys, subjects), files in groups.items():
         with suppress(pyarrow.ArrowException, KeyError, TypeError, ValueError, AttributeError):
-            found = _parsed_at_once([content for _, _, content in files], keys)
+            found = _parsed_at_once([content for _, _, content in files], keys, subjects)
             _KNOWN.update({path: (now, one) for (path, now, _), one in zip(files, found, strict=True) if one})
 
 
@@ -86,6 +90,11 @@ def _keys(scores: Mapping[str, Iterable[str]]) -> tuple[Key, ...]:
     return tuple(sorted((sys.intern(who), sys.intern(metric)) for who, of in scores.items() for metric in of))
 
 
+def _subjects(line: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the subjects whose log-probabilities an example holds, sorted."""
+    return tuple(sorted(map(sys.intern, line.get("log_probs", ()))))
+
+
 def _parsed(path: Path) -> Examples:
     lines = json.loads(b"[%s]" % b",".join(line for line in path.read_bytes().split(b"\n") if line))  # one call is twice as fast
     ids = tuple(sys.intern(str(line["id"])) for line in lines)
@@ -95,10 +104,17 @@ def _parsed(path: Path) -> Examples:
     keys = _keys(scores[0]) if scores else ()
     if any(sum(map(len, one.values())) != len(keys) for one in scores):
         raise ValueError(f"{path.name} holds examples with unlike scores")
-    return Examples(ids=once(ids), scores={(who, m): np.array([one[who][m] for one in scores], dtype=np.float64) for who, m in keys})
+    subjects = _subjects(lines[0]) if lines else ()
+    if any(_subjects(line) != subjects for line in lines):
+        raise ValueError(f"{path.name} holds examples with unlike log-probabilities")
+    return Examples(
+        ids=once(ids),
+        scores={(who, m): np.array([one[who][m] for one in scores], dtype=np.float64) for who, m in keys},
+        log_probs={who: np.array([line["log_probs"][who] for line in lines], dtype=np.float64) for who in subjects},
+    )
 
 
-def _parsed_at_once(contents: Sequence[bytes], keys: Sequence[Key]) -> list[Examples | None]:
+def _parsed_at_once(contents: Sequence[bytes], keys: Sequence[Key], subjects: Sequence[str]) -> list[Examples | None]:
     """Return the scores of several files; None for one that holds an example twice.
 
     Raises ArrowException, KeyError, TypeError, ValueError or AttributeError where any line lacks a score of `keys`, or has another one.
@@ -108,6 +124,7 @@ def _parsed_at_once(contents: Sequence[bytes], keys: Sequence[Key]) -> list[Exam
     columns = {key: _column(scores, key) for key in keys}
     if sum(subject.type.num_fields for subject in scores.flatten()) != len(keys) or ids.null_count:
         raise ValueError("unlike scores")
+    log_probs = _log_probs(table, subjects)
     ends = np.cumsum([sum(map(bool, content.split(b"\n"))) for content in contents]).tolist()
     if ends[-1] != len(table):
         raise ValueError("lines that hold several examples, or parts of one")
@@ -119,15 +136,29 @@ def _parsed_at_once(contents: Sequence[bytes], keys: Sequence[Key]) -> list[Exam
         if (same := of_file.tobytes()) not in known:
             known[same] = once(tuple(sys.intern(names[place]) for place in of_file))
         different = len(set(known[same])) == end - start
-        found.append(Examples(ids=known[same], scores={key: all_[start:end] for key, all_ in columns.items()}) if different else None)
+        of_keys = {key: all_[start:end] for key, all_ in columns.items()}
+        of_subjects = {subject: all_[start:end] for subject, all_ in log_probs.items()}
+        found.append(Examples(ids=known[same], scores=of_keys, log_probs=of_subjects) if different else None)
     return found
+
+
+def _log_probs(table: pyarrow.Table, subjects: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+    """Return subject -> log-probabilities of all lines. Raises ValueError where any line lacks one, or has another one."""
+    held = table["log_probs"].combine_chunks() if "log_probs" in table.column_names else None
+    if (0 if held is None else held.type.num_fields) != len(subjects):
+        raise ValueError("unlike log-probabilities")
+    return {} if held is None else {subject: _numbers(held, held.field(subject)) for subject in subjects}
 
 
 def _column(scores: pyarrow.StructArray, key: Key) -> NDArray[np.float64]:
     """Return one score of all lines. Raises ValueError where a line lacks it, or has no number there."""
     of_subject = scores.field(key[0])
-    of_metric = of_subject.field(key[1])
-    if scores.null_count or of_subject.null_count or of_metric.null_count:
-        raise ValueError("a score is missing")
-    column: NDArray[np.float64] = of_metric.cast(pyarrow.float64()).to_numpy()
+    return _numbers(scores, of_subject, of_subject.field(key[1]))
+
+
+def _numbers(*path: pyarrow.Array) -> NDArray[np.float64]:
+    """Return the last of nested arrays as numbers. Raises ValueError where any of them lacks a value."""
+    if any(one.null_count for one in path):
+        raise ValueError("a number is missing")
+    column: NDArray[np.float64] = path[-1].cast(pyarrow.float64()).to_numpy()
     return column

@@ -50,6 +50,10 @@ class Hub(Capped):
     lead_words: int = Field(default=12, ge=1)
     """Number of words of the lead baseline."""
 
+    @property
+    def hub_datasets(self) -> tuple[str, ...]:
+        return (self.path,) if self.revision else ()
+
     def splits(self, cache: Path, progress: Progress) -> Splits:
         """See Task.splits."""
         progress(f"loading {self.path}", 0, 1)

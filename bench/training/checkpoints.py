@@ -90,7 +90,7 @@ def load(folder: Path, dropout: float | None = None) -> tuple[Any, Any]:
         for name in filter(functools.partial(hasattr, config), DROPOUTS):
             setattr(config, name, float(dropout))
     try:
-        with _quiet():
+        with quiet():
             model, seen = model_class(config).from_pretrained(
                 folder,
                 config=config,
@@ -127,7 +127,7 @@ def read_generation_config(folder: Path) -> Any:
 def save(model: Any, tokenizer: Any, folder: Path) -> None:
     """Write safetensors, configs and tokenizer. `load` returns a model with identical logits."""
     _write_down(model, tokenizer)
-    with _quiet():
+    with quiet():
         model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
@@ -189,7 +189,7 @@ def _starts_and_ends(given: Any, config: Any, tokenizer: Any) -> Any:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Suppress progress bars, and one warning that is wrong here: that the config should state what is not tied."""
 
     def worth_telling(record: logging.LogRecord) -> bool:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from bench.errors import CheckpointError
 
 ENCODER_DECODERS = ("t5", "mt5", "bart", "pegasus")
@@ -115,6 +117,15 @@ def _files(folder: Path) -> Iterator[str]:
             yield f"holds no weights; expected {WEIGHTS} or {INDEX}"
     if not any(any(folder.glob(pattern)) for pattern in TOKENIZERS):
         yield "holds no tokenizer (tokenizer.json, *.model or vocab.json); copy it from the model that this one was made from"
+
+
+def licence_in(folder: Path) -> str:
+    """Return the licence that the model card of a folder (README.md) states; '' where it states none."""
+    try:
+        _, front, _ = (folder / "README.md").read_text(encoding="utf-8").split("---\n", 2)
+        return str(yaml.safe_load(front).get("license") or "")
+    except (OSError, ValueError, AttributeError, yaml.YAMLError):
+        return ""
 
 
 def read_json(folder: Path, name: str) -> dict[str, Any]:

@@ -22,6 +22,7 @@ ORDER = [
     "price",
     "compare",
     "leaderboard",
+    "export",
     "fit",
     "schema",
     "import",

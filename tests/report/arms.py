@@ -44,9 +44,10 @@ def write_arm(
     missing: Mapping[str, str] | None = None,
     settings: Mapping[str, Any] | None = None,
     on_dev: Mapping[str, float] | None = None,
+    log_probs: Mapping[str, Sequence[float]] | None = None,
 ) -> Path:
     """missing: metric -> why no subject has a score in it. settings: of the strategy, beside its label share. on_dev: ROUGE-2 of baselines
-    on dev."""
+    on dev. log_probs: subject -> log-probability of its output for each example; None: the file is older than these."""
     folder = root / name
     ledger = Ledger(folder)
     purse = Purse(budget_usd, ledger)
@@ -64,7 +65,7 @@ def write_arm(
     for fact, value in (facts or {}).items():
         ledger.fact(Fact(name=fact, value=value, unit=old_fact_unit(fact)))
     if scores:
-        write_predictions(folder, scores)
+        write_predictions(folder, scores, log_probs)
     where = dict(
         machine if machine is not None else {"cpu": "a 2-core box", "packages": {"torch": "2.13.0"}, "gpus": [], "no_gpu": "no driver"}
     )
@@ -93,15 +94,16 @@ def write_arm(
     return folder
 
 
-def write_predictions(folder: Path, scores: Scores) -> None:
+def write_predictions(folder: Path, scores: Scores, log_probs: Mapping[str, Sequence[float]] | None = None) -> None:
     count = len(next(iter(next(iter(scores.values())).values())))
     with (folder / "predictions.jsonl").open("w", encoding="utf-8") as lines:
         for i in range(count):
             each = {subject: {metric: values[i] for metric, values in found.items()} for subject, found in scores.items()}
             texts = dict.fromkeys(scores, "Return it.")
-            lines.write(
-                json.dumps({"id": f"e{i}", "source": "def f(): ...", "reference": "x", "predictions": texts, "scores": each}) + "\n"
-            )
+            line = {"id": f"e{i}", "source": "def f(): ...", "reference": "x", "predictions": texts, "scores": each}
+            if log_probs is not None:
+                line["log_probs"] = {subject: values[i] for subject, values in log_probs.items()}
+            lines.write(json.dumps(line) + "\n")
 
 
 def write_suite(root: Path, **changes: Any) -> None:

@@ -9,6 +9,7 @@ import pytest
 from bench.contracts import Charge, Reading
 from bench.errors import BenchError
 from bench.execution.ledger import rows
+from bench.results import examples
 from bench.results import table as results
 from bench.results.columns import COLUMNS, Column
 from tests.report.arms import FLOP_USD, write_arm, write_suite
@@ -252,3 +253,20 @@ def test_a_folder_that_is_not_there_or_a_damaged_suite_is_one_line(tmp_path: Pat
     (tmp_path / "suite.json").write_text("[1")
     with pytest.raises(BenchError, match="not a JSON object"):
         results.read(tmp_path)
+
+
+def test_log_probabilities_are_the_same_whether_files_are_read_one_by_one_or_at_once(tmp_path: Path) -> None:
+    scores = {who: {"rouge2": [1.0, 2.0]} for who in ("student", "teacher")}
+    held = {"student": [-1.5, -2.0], "teacher": [-0.5, 0.0]}
+    expected = {"new": held, "none": {}, "old": {}}
+    for arm, log_probs in expected.items():
+        write_arm(tmp_path, arm, scores, log_probs=None if arm == "old" else log_probs)
+    paths = {arm: tmp_path / arm / "predictions.jsonl" for arm in expected}
+    one_by_one = {arm: examples.read(path) for arm, path in paths.items()}
+    for path in paths.values():
+        path.touch()  # a file that changed is read again
+    examples.read_ahead(paths.values())
+    at_once = {arm: examples.read(path) for arm, path in paths.items()}
+    for found in (one_by_one, at_once):
+        assert {arm: {who: list(values) for who, values in one.log_probs.items()} for arm, one in found.items()} == expected
+    assert all(at_once[arm] is not one_by_one[arm] for arm in expected)

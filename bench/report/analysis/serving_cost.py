@@ -78,14 +78,14 @@ def served(board: Board, quotes: Quotes) -> list[Served]:
     found = []
     for line in board.scored:
         made, tuning = line.facts.get(columns.SPENT_USD), line.facts.get(columns.paid_usd(Phase.TEACHER_TUNING))
-        answer, large_answer = (_answer_usd(line, of_model, board.task, quotes) for of_model in (STUDENT, LARGE))
+        answer, large_answer = (answer_usd(line, of_model, board.task, quotes) for of_model in (STUDENT, LARGE))
         if made is not None and answer is not None:
             large_made = tuning + line.facts.get(columns.LABELS_USD, 0.0) if tuning else None
             found.append(Served(line=line, made=made, answer=answer, large_answer=large_answer, large_made=large_made))
     return found
 
 
-def _answer_usd(line: Line, of_model: tuple[str, str], task: str, quotes: Quotes) -> float | None:
+def answer_usd(line: Line, of_model: tuple[str, str], task: str, quotes: Quotes) -> float | None:
     """Return the cost of an answer, by FLOPs where these pay for compute, else by time. `of_model` is STUDENT or LARGE."""
     flops, ms = map(line.facts.get, of_model)
     if quotes.book.paying is FLOPS and flops is not None:

@@ -30,7 +30,7 @@ INTERACTIVE = ("leaderboard", "plots", "decision-map", "targets", "dollars", "ar
 """Sections that the page draws itself, at the reader's prices."""
 EARLY = ("other-prices", "published")
 """Sections that belong to the answer."""
-TABLES = ("cost-axes", "serving-cost", "measured", "forecast", "facts", "metrics")
+TABLES = ("cost-axes", "serving-cost", "cascade", "measured", "forecast", "facts", "metrics")
 CONDITIONS = ("money", "models", "data", "machines")
 SECTION_CHARACTERS = 40_000
 """Largest number of characters in a section. A longer one is cut between two lines; report.md has the rest."""

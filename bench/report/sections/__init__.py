@@ -12,6 +12,7 @@ from bench.report.analysis.report_input import ReportInput
 from bench.report.blocks import Section
 from bench.report.sections import (
     card,
+    cascade,
     certainty,
     decision_map,
     forecast_check,
@@ -44,6 +45,7 @@ SECTIONS: list[Maker] = [
     targets.section,
     targets.more_money,
     serving_cost.section,
+    cascade.section,
     tables.spending,
     tables.measured,
     forecast_check.section,

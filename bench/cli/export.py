@@ -1,0 +1,78 @@
+"""`bench export`: the model of a run for use elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from bench.api.places import results_folder
+from bench.cli import output
+from bench.cli.options import PATH, POSITIVE, cache_option, models_option, option, results_argument, results_option
+
+
+@click.group()
+def export() -> None:
+    """Export what a run made."""
+
+
+@export.command()
+@results_argument
+@option("--arm", metavar="GLOB", show_default="the median arm of the best setting", help="Arm whose model is exported.")
+@option("--task", metavar="NAME", help="Task of the best setting. Needed where the results hold several tasks.")
+@option("--budget-usd", metavar="USD", type=POSITIVE, show_default="the largest", help="Budget of the best setting, in dollars.")
+@option("--out", metavar="DIR", type=PATH, show_default="RESULTS/export/ARM", help="Folder to write.")
+@option(
+    "--format",
+    "format_",
+    type=click.Choice(["transformers", "ctranslate2"]),
+    default="transformers",
+    help="ctranslate2 adds a conversion to the folder that transformers reads.",
+)
+@option("--serve", is_flag=True, help="Print the command lines that serve the model.")
+@cache_option
+@models_option
+@results_option
+@output.options
+def model(
+    results: Path,
+    parent: Path,
+    arm: str | None,
+    task: str | None,
+    budget_usd: float | None,
+    out: Path | None,
+    format_: str,
+    serve: bool,
+    cache: Path,
+) -> None:
+    """Export the compact model of the best setting, with a model card.
+
+    The folder holds safetensors, the tokenizer, the generation config, a script that answers and serves, and README.md. The answers of the
+    exported model are compared with the measured ones on 50 test documents.
+
+    RESULTS is a results folder, or the suite file that wrote it.
+    """
+    from rich.text import Text
+
+    from bench.cli import console
+    from bench.execution import export as exporting
+    from bench.execution.exported import Format
+    from bench.report import model_card
+    from bench.report.analysis import chosen as choosing
+    from bench.report.analysis.active_arms import current
+    from bench.results import folders
+    from bench.system.files import write_text
+
+    folder = results_folder(results, parent)
+    with console.preparing(output.console()) as progress:
+        found = current(folders.read(folder))
+        chosen = choosing.choose(found, arm=arm, task=task, budget_usd=budget_usd)
+        to = out or folder / "export" / chosen.arm
+        formats: tuple[Format, ...] = ("transformers", "ctranslate2") if format_ == "ctranslate2" else ("transformers",)
+        made = exporting.export(folder, found.records[chosen.arm], to, formats, cache, progress)
+        write_text(to / "README.md", model_card.card(found, chosen, made))
+    lines = [f"{one.format}: {one.equal} of {one.documents} answers equal those of {chosen.arm}" for one in made.parities]
+    served = model_card.serving(made) if serve else []
+    document = {"model": to, "arm": chosen.arm, "parity": [asdict(one) for one in made.parities], "serve": served}
+    output.show(lambda: document, lambda _: (Text(line, no_wrap=True, overflow="ignore") for line in (*lines, f"model: {to}", *served)))

@@ -1,0 +1,79 @@
+"""Chooses the arm whose model is exported: an arm of the best setting with the median score, or the one that the user names."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from bench.errors import BenchError
+from bench.report.analysis import leaderboard
+from bench.report.analysis.leaderboard import Board, Line
+from bench.report.analysis.metric import Metric
+from bench.results import arm_columns
+from bench.results.table import Results
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """One arm, and where it stands."""
+
+    arm: str
+    board: Board
+    line: Line
+    """Its setting."""
+    metrics: Sequence[Metric]
+    """The first one ranks."""
+    named: bool
+    """Whether the user named the arm. Otherwise it is the median arm of the best setting."""
+
+    @property
+    def wins(self) -> bool:
+        """Whether its setting is significantly better than every other one of the board."""
+        return len(self.board.compared) > 1 and self.board.ranking.may_be_best == (self.line.name,)
+
+
+def choose(found: Results, *, arm: str | None = None, task: str | None = None, budget_usd: float | None = None) -> Chosen:
+    """Return the arm that `arm` names, or the median arm of the best setting at the largest budget.
+
+    No dev score of a compact model is recorded, so an arm can be picked by its test score alone. The median, of an even number of arms the
+    lower of the two in the middle, does not flatter the setting as the best arm would. `found` holds the arms of the suite. Raises
+    BenchError where the arguments name no arm with a score, or several arms or tasks.
+    """
+    metrics = leaderboard.metrics(found)
+    boards = [board for board in leaderboard.boards(found, metrics) if board.scored]
+    if not boards:
+        raise BenchError("no arm has a score in the metric that ranks, so no model can be chosen; name an arm with --arm")
+    if arm is not None:
+        return _named(found, boards, metrics, arm)
+    boards = [board for board in boards if task in (None, board.task) and budget_usd in (None, board.budget_usd)]
+    tasks = sorted({board.task for board in boards})
+    if not boards:
+        raise BenchError("no arm with a score has this task and this budget; leave --task or --budget-usd out")
+    if len(tasks) > 1:
+        raise BenchError(f"these results hold several tasks; name one with --task: {', '.join(tasks)}")
+    board = max(boards, key=lambda one: one.budget_usd)
+    line = board.scored[0]
+    scores = _scores(found, board, line, metrics[0])
+    ordered = sorted(scores, key=lambda one: scores[one], reverse=metrics[0].direction == "lower")
+    return Chosen(arm=ordered[(len(ordered) - 1) // 2], board=board, line=line, metrics=metrics, named=False)
+
+
+def _named(found: Results, boards: Sequence[Board], metrics: Sequence[Metric], arm: str) -> Chosen:
+    held = [(one, board, line) for board in boards for line in board.scored for one in _scores(found, board, line, metrics[0])]
+    matching = [place for place in held if place[0] == arm or fnmatchcase(place[0], arm)]
+    if len(matching) != 1:
+        shown = ", ".join(one for one, _, _ in (matching or held)[:5])
+        raise BenchError(f"--arm {arm} matches {len(matching)} arms with a score; name one, such as: {shown}")
+    ((one, board, line),) = matching
+    return Chosen(arm=one, board=board, line=line, metrics=metrics, named=True)
+
+
+def _scores(found: Results, board: Board, line: Line, metric: Metric) -> dict[str, float]:
+    """Return arm -> score, for the arms of a line that are done."""
+    arms = found.by_arm
+    held = arms[arms["task"].eq(board.task) & arms["budget_usd"].eq(board.budget_usd) & arms["status"].eq("done")]
+    cells = zip(held.index, held["strategy"], held["setting"], held[arm_columns.score("student", metric.name)], strict=True)
+    of_line = {arm: value for arm, strategy, setting, value in cells if leaderboard.label(strategy, setting) == line.name}
+    return {str(arm): float(value) for arm, value in of_line.items() if not math.isnan(value)}
