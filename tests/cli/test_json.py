@@ -71,6 +71,7 @@ def test_every_command_has_both_options(name: str) -> None:
         (("schema",), {"properties", "$defs"}),
         (("recommend", "FOLDER", "--budget-usd", 40), {"tasks", "budget_usd", "notes"}),
         (("recommend", "FOLDER", "--target", 30), {"tasks", "target", "notes"}),
+        (("recommend", "FOLDER", "--target", 30, "--serving"), {"tasks", "target", "notes"}),
         (("price", "FOLDER", "--label-usd", 0.1), {"answer", "leaderboard", "report", "prices"}),
         (("report", "FOLDER"), {"answer", "leaderboard", "report", "arms"}),
         (("compare", "FOLDER", "FOLDER"), {"changes", "turns", "one_sided", "got_worse"}),
