@@ -64,7 +64,7 @@ def started_by(results: Path, cache: Path, ends: Ends, *options: str) -> tuple[R
 @pytest.fixture
 def run(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Function: (results, ends, options) -> what `started_by` returns. No report is written."""
-    monkeypatch.setattr("bench.report.write", lambda folder, read: folder / "report.md")
+    monkeypatch.setattr("bench.report.write", lambda folder, *_: folder / "report.md")
     monkeypatch.setattr("bench.report.terminal", lambda results, width, notes: "")
     monkeypatch.setattr("bench.cli.console.leaderboard", lambda folder, where: "")
     return lambda results, ends, *options: started_by(results, cache, ends, *options)

@@ -110,7 +110,9 @@ def section(given: ReportInput) -> Section:
         blocks += [Paragraph(first), *([Points(tuple(others))] if others else [])]
     pairs = [leads.pair for board in given.boards if (leads := standing(board, given)).pair]
     if any(line.scores[board.primary.name].has_interval for board in given.boards for line in board.scored):
-        blocks.append(Paragraph("Square brackets hold 95 % intervals."))
+        seeds = {line.seeds for board in given.boards for line in board.scored}
+        over = f" over {count(seeds.pop(), 'seed')}" if len(seeds) == 1 else ""
+        blocks.append(Paragraph(f"Square brackets hold 95 % intervals{over}."))
     blocks += [Paragraph(text) for text in (_missing_arms(given), add_seeds(pairs, given.found.suite_path)) if text]
     return Section(id="answer", title="Answer", blocks=tuple(blocks))
 
@@ -270,15 +272,20 @@ def _bought(board: Board, line: Line) -> str:
     """Return what to buy, such as 'buy 160 labels and spend 18.63 USD in all'."""
     labels, spent = line.facts.get(columns.LABELS_BOUGHT), _spent(line)
     buy = [] if labels is None else [f"buy {count(round(labels), 'label')}" if round(labels) else "buy no labels"]
-    only = "only " if 0 < spent < UNSPENT * board.budget_usd else ""
-    return conjoined([*buy, *([f"spend {only}{dollars(spent)} USD in all"] if spent == spent else [])])
+    return conjoined([*buy, *([_spend(board, spent)] if spent == spent else [])])
+
+
+def _spend(board: Board, usd: float, ending: str = "") -> str:
+    """Return how much is spent, such as 'spend 2.80 USD in all'. Where most of the budget is left, it is named beside it."""
+    whole = f"of {board.budget_usd:g} USD" if 0 < usd < UNSPENT * board.budget_usd else "USD in all"
+    return f"spend{ending} {dollars(usd)} {whole}"
 
 
 def _unspent(board: Board, best: Line) -> str:
     """Return the other settings that left most of their budget unspent."""
     idle = [line for line in board.scored if line is not best and 0 < _spent(line) < UNSPENT * board.budget_usd]
     if len(idle) == 1:
-        return f"{idle[0].name} spends only {dollars(_spent(idle[0]))} USD"
+        return f"{idle[0].name} {_spend(board, _spent(idle[0]), 's')}"
     return f"{named([line.name for line in idle])} spend less than half of the budget" if idle else ""
 
 
@@ -286,14 +293,15 @@ def _scores(board: Board, best: Line, rule: Line | None) -> str:
     """Return the sentence with the scores of the best setting, its teacher and a rule."""
     metric = board.primary.name
     lower = " (lower is better)" if board.primary.direction == "lower" else ""
-    reached = []
+    scores = f"It scores {score(best.scores[metric])} {metric}{lower}"
     if best.teacher and metric in best.teacher.scores:
-        reached.append(f"its teacher scores {best.teacher.scores[metric].mean:z.2f}")
-    if rule and metric in rule.scores:
-        ahead = board.difference(best, rule)
-        as_good = ", not significantly worse" if ahead and ahead.tested and not ahead.significant else ""
-        reached.append(f'the rule "{rule.name}" scores {rule.scores[metric].mean:z.2f}{as_good}')
-    return "; ".join([f"It scores {score(best.scores[metric])} {metric}{lower}", *([conjoined(reached)] if reached else [])]) + "."
+        scores += f" and its teacher {best.teacher.scores[metric].mean:z.2f}"
+    if not rule or metric not in rule.scores:
+        return f"{scores}."
+    ahead, certain = board.difference(best, rule), ""
+    if ahead and ahead.tested:
+        certain = ", significantly worse" if ahead.significant else ", and the lead over it may be chance"
+    return f'{scores}; the rule "{rule.name}" scores {rule.scores[metric].mean:z.2f}{certain}.'
 
 
 def _seconds(line: Line) -> float:

@@ -14,7 +14,7 @@ from bench.report.blocks import Block, Column, Heading, Paragraph, Section, Tabl
 from bench.report.text import DASH, cheaper, count, named
 from bench.results import arm_columns as columns
 
-OTHERS_ARE_WORSE = "every setting of another strategy is significantly worse"
+OTHERS_ARE_WORSE = "every setting of the other strategies is significantly worse"
 """Where all settings that may be best have one strategy."""
 
 
