@@ -27,7 +27,8 @@ from bench.results.repricing import Quotes
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bench.report.analysis.leaderboard import Board, Line
+    from bench.report.analysis.leaderboard import Board
+    from bench.report.analysis.line import Line
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

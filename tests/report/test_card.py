@@ -12,7 +12,7 @@ from bench import report
 from bench.contracts import Charge, Reading
 from bench.report.analysis.significance import Estimate
 from bench.report.blocks import Mark, Paragraph, Points
-from bench.report.sections import card
+from bench.report.sections import advice
 from bench.results import repricing, table
 from tests.facts import missing
 from tests.report.arms import Scores, write_arm, write_suite
@@ -195,9 +195,9 @@ def test_where_seeds_could_decide_it_names_their_number_the_time_and_the_command
     ],
 )
 def test_seeds_are_added_where_they_may_decide(gap: Estimate, seeds: int) -> None:
-    pair = card.Pair(best="a", second="b", gap=gap, settings=2, spent_usd=(1.0, 2.0))
+    pair = advice.Pair(best="a", second="b", gap=gap, settings=2, spent_usd=(1.0, 2.0))
     assert pair.seeds == seeds
-    command = words(card.add_seeds([pair], "x.yaml"))
+    command = words(advice.add_seeds([pair], "x.yaml"))
     assert command.endswith("--max-seeds 27" if seeds == 27 else "bench run x.yaml --until-decided" if seeds else "")
     assert bool(command) == bool(seeds)
 
@@ -206,13 +206,13 @@ def test_of_two_settings_that_seeds_cannot_separate_the_cheaper_one_is_named() -
     gap = Estimate(mean=0.1, low=-3.0, high=3.2, seeds=3, examples=9, p=0.9)
     ends = {(1.0, 2.0): "one, a.", (2.0, 1.0): "one, b.", (1.0, 1.0): "either.", (math.nan, 1.0): "either."}
     for usd, end in ends.items():
-        assert card.next_one(card.Pair(best="a", second="b", gap=gap, settings=2, spent_usd=usd)).endswith(end)
+        assert advice.next_one(advice.Pair(best="a", second="b", gap=gap, settings=2, spent_usd=usd)).endswith(end)
 
 
 def test_a_setting_is_recommended_also_where_its_dollars_are_not_known() -> None:
-    assert words(card.recommended("sft", "buy 5 labels", "guess")).endswith(" sft: buy 5 labels.")
-    assert words(card.recommended("sft", "", "guess")).endswith(" sft.")
-    assert card.recommended("sft", "", "only") == ""
+    assert words(advice.recommended("sft", "buy 5 labels", "guess")).endswith(" sft: buy 5 labels.")
+    assert words(advice.recommended("sft", "", "guess")).endswith(" sft.")
+    assert advice.recommended("sft", "", "only") == ""
 
 
 def test_arms_without_a_score_have_the_command_that_runs_them(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from bench.contracts import Phase
 from bench.report.analysis import leaderboard, significance
 from bench.report.analysis.arm_facts import taught_by
-from bench.report.analysis.leaderboard import Board, Line
+from bench.report.analysis.leaderboard import Board
+from bench.report.analysis.line import Line
 from bench.report.analysis.serving_cost import LARGE, STUDENT, answer_usd
 from bench.report.analysis.significance import Estimate, Floats
 from bench.results.examples import Examples

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bench.report.analysis import leaderboard, significance
-from bench.report.analysis.leaderboard import Line
+from bench.report.analysis.line import Line
 from bench.report.analysis.metric import Metric
 from bench.report.analysis.significance import Estimate
 

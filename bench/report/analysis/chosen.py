@@ -9,7 +9,8 @@ from fnmatch import fnmatchcase
 
 from bench.errors import BenchError
 from bench.report.analysis import leaderboard
-from bench.report.analysis.leaderboard import Board, Line
+from bench.report.analysis.leaderboard import Board
+from bench.report.analysis.line import Line
 from bench.report.analysis.metric import Metric
 from bench.results import arm_columns
 from bench.results.table import Results

@@ -27,7 +27,8 @@ from bench.report.analysis.active_arms import current
 from bench.report.analysis.changes import Cell, Change, beyond_noise, change
 from bench.report.analysis.differences import Unlike
 from bench.report.analysis.format import score
-from bench.report.analysis.leaderboard import Board, Line
+from bench.report.analysis.leaderboard import Board
+from bench.report.analysis.line import Line
 from bench.report.analysis.metric import Metric
 from bench.report.text import conjoined, count
 from bench.results import arm_columns as columns

@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from bench.report.analysis import ranking, significance
 from bench.report.analysis.arm_facts import TeacherFacts, of_lines, taught_by
+from bench.report.analysis.line import Kind, Line
 from bench.report.analysis.looks import Stop, until_decided
 from bench.report.analysis.metric import Metric
 from bench.report.analysis.ranking import Ranking
@@ -21,46 +21,10 @@ from bench.report.analysis.samples import WHOLE, Scores, by_line, scores
 from bench.report.analysis.significance import Estimate
 from bench.results.table import Results, rows
 
-Kind = Literal["setting", "teacher", "baseline"]
 BASELINE, ON_DEV = "floor: ", "baseline on dev: "
 """How the subjects of a baseline's scores on test and on dev begin in ledgers and tables."""
 NAMED = 6
 """Number of settings that are named in a line that stands for several."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Line:
-    """One line of a board: a setting, a teacher or a baseline."""
-
-    name: str
-    kind: Kind
-    strategy: str = ""
-    """Label of a setting's strategy."""
-    scores: Mapping[str, Estimate]
-    """Metric -> mean and interval."""
-    samples: Mapping[str, pd.DataFrame]
-    """Metric -> scores, (seeds, examples), for pairing. One column where a metric gives no score per example."""
-    statuses: Mapping[str, int]
-    """Status -> number of arms that ended with it."""
-    facts: Mapping[str, float]
-    """Column of `results.arms` -> mean over the arms that are done, or over all of them where none is."""
-    seeds: int = 0
-    """Number of seeds with a score."""
-    wanted_seeds: int = 0
-    """Number of seeds for which any setting of the board has a score. A setting that stopped at a look is to have those until then."""
-    stopped: int = 0
-    """The look at which a run with --until-decided stopped a setting, from 1; 0 where it did not."""
-    teacher: Line | None = None
-    """The teachers of a setting."""
-    taught: tuple[str, ...] = ()
-    """The settings that a teacher taught."""
-    who: str = ""
-    """The model of a teacher."""
-
-    @property
-    def complete(self) -> bool:
-        """Whether it has a score for every seed for which another setting has one."""
-        return self.seeds >= self.wanted_seeds
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,8 @@ from bench.errors import BenchError
 from bench.report.analysis import differences, leaderboard
 from bench.report.analysis.active_arms import current
 from bench.report.analysis.format import score
-from bench.report.analysis.leaderboard import Board, Line
+from bench.report.analysis.leaderboard import Board
+from bench.report.analysis.line import Line
 from bench.report.analysis.metric import Metric
 from bench.report.analysis.significance import Estimate
 from bench.results.table import Results

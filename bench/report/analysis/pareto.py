@@ -10,7 +10,8 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bench.report.analysis.leaderboard import Board, Line
+from bench.report.analysis.leaderboard import Board
+from bench.report.analysis.line import Line
 from bench.results import arm_columns as columns
 
 TIMING_SLACK = 0.05

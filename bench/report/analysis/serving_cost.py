@@ -13,7 +13,8 @@ import math
 from dataclasses import dataclass
 
 from bench.contracts import FLOPS, WALL, Phase
-from bench.report.analysis.leaderboard import Board, Line
+from bench.report.analysis.leaderboard import Board
+from bench.report.analysis.line import Line
 from bench.results import arm_columns as columns
 from bench.results.repricing import Quotes
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from bench.report.analysis.leaderboard import Board, Line
+from bench.report.analysis.leaderboard import Board
+from bench.report.analysis.line import Line
 from bench.report.analysis.metric import Metric
 from bench.report.analysis.pareto import AXES, ENERGY, differ, on_axis
 from bench.report.analysis.significance import Estimate

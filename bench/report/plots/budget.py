@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.contracts import Phase
-from bench.report.analysis.leaderboard import Board, Kind, Line
+from bench.report.analysis.leaderboard import Board
+from bench.report.analysis.line import Kind, Line
 from bench.report.analysis.metric import Metric
 from bench.report.analysis.pareto import TradeOff
 from bench.report.analysis.significance import Estimate

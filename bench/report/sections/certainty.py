@@ -9,7 +9,8 @@ import pandas as pd
 
 from bench.report.analysis import significance
 from bench.report.analysis.format import score
-from bench.report.analysis.leaderboard import Board, Line
+from bench.report.analysis.leaderboard import Board
+from bench.report.analysis.line import Line
 from bench.report.analysis.metric import Metric
 from bench.report.analysis.report_input import ReportInput
 from bench.report.analysis.significance import Estimate

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from bench.report.analysis.format import chance, score
-from bench.report.analysis.leaderboard import Board, Line
+from bench.report.analysis.leaderboard import Board
+from bench.report.analysis.line import Line
 from bench.report.analysis.metric import Metric
 from bench.report.analysis.report_input import ReportInput
 from bench.report.blocks import Block, Column, Heading, Paragraph, Points, Section, Table, Text, emphasis

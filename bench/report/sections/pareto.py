@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.report.analysis.format import score
-from bench.report.analysis.leaderboard import Line
+from bench.report.analysis.line import Line
 from bench.report.analysis.pareto import TIMING_SLACK, TradeOff
 from bench.report.analysis.report_input import ReportInput
 from bench.report.blocks import Block, Column, Heading, Paragraph, Section, Table, Text, emphasis

@@ -11,7 +11,7 @@ from bench.report.analysis.budget_curves import Field
 from bench.report.analysis.decision import Verdict, covered, verdict
 from bench.report.analysis.format import score
 from bench.report.blocks import Text, code, sentences, strong
-from bench.report.sections import card
+from bench.report.sections import advice
 from bench.report.text import conjoined, dollars, interval, named
 from bench.results.repricing import FIXED, Quotes, goods
 
@@ -28,7 +28,7 @@ def recommend(field: Field, budget_usd: float, quotes: Quotes, suite: str) -> Te
         return sentences([asked, f"{why}.", known, *_as_it_was_run(found, field), _more(found)])
     details = [*_next_ones(found), *_as_it_was_run(found, field), *_what_would_change_it(found, field), _more(found)]
     pairs = [_pair(found)] if len(found.candidates) > 1 else []
-    return sentences([asked, *_what_to_do(found, field), *details, card.add_seeds(pairs, suite)])
+    return sentences([asked, *_what_to_do(found, field), *details, advice.add_seeds(pairs, suite)])
 
 
 def _what_to_do(found: Verdict, field: Field) -> Iterator[Text]:
@@ -45,25 +45,25 @@ def _what_to_do(found: Verdict, field: Field) -> Iterator[Text]:
         yield "Only one setting was run near this budget."
     elif not found.has_winner:
         yield "There is no winner."
-    advice: card.Advice = "take" if found.has_winner else "guess" if len(found.candidates) > 1 else "only"
-    yield card.recommended(best.name, f"{conjoined(parts)}, {dollars(best.dollars)} USD in all", advice)
+    kind: advice.Advice = "take" if found.has_winner else "guess" if len(found.candidates) > 1 else "only"
+    yield advice.recommended(best.name, f"{conjoined(parts)}, {dollars(best.dollars)} USD in all", kind)
     budgets = conjoined([f"{part.point.budget_usd:g}" for part in best.parts])
     how = "as it was run" if best.measured else f"interpolated between budgets of {budgets} USD"
     yield f"Expected {field.metric.name}: {score(field.reached(best))} ({how})."
 
 
-def _pair(found: Verdict) -> card.Pair:
+def _pair(found: Verdict) -> advice.Pair:
     """Return the best setting and the next one."""
     best, second = found.candidates[:2]
     usd = (best.dollars, second.dollars)
-    return card.Pair(best=best.name, second=second.name, gap=found.ahead[0], settings=len(found.candidates), spent_usd=usd)
+    return advice.Pair(best=best.name, second=second.name, gap=found.ahead[0], settings=len(found.candidates), spent_usd=usd)
 
 
 def _next_ones(found: Verdict) -> Iterator[Text]:
     """Yield the next setting, and those that are not significantly worse either."""
     if len(found.candidates) < 2:
         return
-    yield card.next_one(_pair(found))
+    yield advice.next_one(_pair(found))
     others = [mixture.name for mixture in found.tied if mixture is not found.candidates[1]]
     if others and found.ahead[0].tested:
         yield f"Also not significantly worse: {named(others)}."

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from bench.report.analysis.leaderboard import Board, Line
+from bench.report.analysis.leaderboard import Board
+from bench.report.analysis.line import Line
 from bench.report.analysis.metric import ARROWS
 from bench.report.analysis.report_input import ReportInput
 from bench.report.blocks import Block, Column, Paragraph, Points, Section, Table

@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator
 
 from bench.report.analysis.format import score
-from bench.report.analysis.leaderboard import Board, Line
+from bench.report.analysis.leaderboard import Board
+from bench.report.analysis.line import Line
 from bench.report.analysis.looks import Decision, UntilDecided
 from bench.report.analysis.report_input import ReportInput
 from bench.report.analysis.significance import LEVEL, Estimate
