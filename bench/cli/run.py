@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,6 +47,14 @@ if TYPE_CHECKING:
     show_default="1.0",
     help="Largest difference of settings that count as equal, in units of the score that ranks, with --until-decided.",
 )
+@options.option(
+    "--checkpoint-minutes",
+    metavar="MINUTES",
+    type=options.MINUTES,
+    default=5.0,
+    show_default="5",
+    help="Minutes between two checkpoints of a training. After a kill it continues from the last one. 0: after every step.",
+)
 @options.device_option
 @options.workers_option
 @options.results_option
@@ -61,6 +70,7 @@ def run(
     max_seeds: int | None,
     max_hours: float | None,
     margin: float | None,
+    checkpoint_minutes: float,
     device: str,
     workers: int | None,
     parent: Path,
@@ -84,6 +94,7 @@ def run(
     if isinstance(found, BenchError):
         raise found
     prepared, fetched, lines, planned = found
+    prepared = replace(prepared, checkpoint_minutes=checkpoint_minutes)
     for line in lines:
         screen.print(line)
     with console.RunScreen(console=screen) as shown:

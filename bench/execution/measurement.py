@@ -6,9 +6,10 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from bench.contracts import Instrument, Limit, Profiler, Reading, RunningInstrument
+from bench.contracts import ADDED_UNITS, Instrument, Limit, Profiler, Reading, RunningInstrument
 from bench.errors import MeasureError
 from bench.system import machine
 
@@ -71,8 +72,24 @@ class StepMeter:
         self.prompt_tokens += prompt_tokens
         self.output_tokens += output_tokens
 
+    def amounts(self) -> dict[str, Any]:
+        """Return what was used so far, as JSON."""
+        counts = {name: getattr(self, name) for name in ("flops", "items", "prompt_tokens", "output_tokens", "set_up_s")}
+        return {**counts, "wall_s": self.wall_s, "set_up": self._set_up, "longest": self._longest}
 
-@dataclass
+    def continue_from(self, amounts: Mapping[str, Any]) -> None:
+        """Set the amounts to those that `amounts` returned before, in this process or another. What was used since does not count.
+
+        The window of the work continues first, because a meter may read it.
+        """
+        for name in ("flops", "items", "prompt_tokens", "output_tokens", "set_up_s"):
+            setattr(self, name, amounts[name])
+        self.started = time.monotonic() - amounts["wall_s"]
+        self._set_up, self._longest = amounts["set_up"], amounts["longest"]
+        self._last = self.used()
+
+
+@dataclass(kw_only=True)
 class Window:
     """Measurements between the start and the end of a piece of work. They are complete when the window
     closes."""
@@ -80,33 +97,70 @@ class Window:
     instruments: list[Instrument]
     wall_s: float = 0.0
     readings: list[Reading] = field(default_factory=list)
+    interrupted: bool = False
+    """Whether another process began the work. Only instruments that can be read while they run then have a sum for all of it."""
+    _begun: float = 0.0
+    _carried: dict[str, float] = field(default_factory=dict)
+    """Quantity -> amount to add to what this window measured."""
+
+    def start(self) -> None:
+        """Start the clock."""
+        self._begun = time.monotonic()
+
+    def end(self) -> None:
+        """Stop the clock."""
+        self.wall_s = time.monotonic() - self._begun + self._carried.get("wall", 0.0)
 
     def stop(self, instrument: Instrument) -> None:
         """Stop an instrument, and keep its readings."""
-        self.readings += instrument.stop()
+        self.readings += map(self._of_all_the_work, instrument.stop())
+
+    def measured(self) -> dict[str, float]:
+        """Return quantity -> amount since the window opened: seconds of "wall", and what instruments can say while they run."""
+        running = {i.quantity: i.so_far() for i in self.instruments if isinstance(i, RunningInstrument)}
+        return {"wall": time.monotonic() - self._begun, **{name: value for name, value in running.items() if value is not None}}
+
+    def amounts(self) -> dict[str, float]:
+        """Return the amounts of `measured` that count for the work, as JSON."""
+        return {name: value + self._carried.get(name, 0.0) for name, value in self.measured().items()}
+
+    def continue_from(self, amounts: Mapping[str, float]) -> None:
+        """Set the amounts to those that `amounts` returned before, in this process or another. What was measured since does not count."""
+        self._carried = {name: amounts[name] - value for name, value in self.measured().items() if name in amounts}
+
+    def _of_all_the_work(self, reading: Reading) -> Reading:
+        """Return a reading of this window as one of all the work."""
+        if reading.value is None:
+            return reading
+        if reading.quantity in self._carried:
+            return replace(reading, value=reading.value + self._carried[reading.quantity])
+        if self.interrupted and reading.unit in ADDED_UNITS:
+            return replace(reading, value=None, reason="the training was interrupted, and this is known only for its last process")
+        return reading
 
     def kwh(self) -> float | None:
         """Return the energy, or None where no instrument measured it."""
         return next((r.value for r in self.readings if r.quantity == "energy" and r.unit == "kWh"), None)
 
     def so_far(self, quantity: str) -> float | None:
-        """Return the amount of a reading since the window opened, from the first instrument that can be read while it runs."""
-        return next((i.so_far() for i in self.instruments if isinstance(i, RunningInstrument) and i.quantity == quantity), None)
+        """Return the amount of a reading so far, from the first instrument that can be read while it runs."""
+        found = next((i.so_far() for i in self.instruments if isinstance(i, RunningInstrument) and i.quantity == quantity), None)
+        return None if found is None else found + self._carried.get(quantity, 0.0)
 
 
 @contextmanager
 def window(profilers: Mapping[str, Profiler], device: str) -> Iterator[Window]:
     """Measure the work inside the block. The device is idle at both ends, and instruments stop even when the
     work fails."""
-    opened = Window([profiler.instrument() for profiler in profilers.values()])
+    opened = Window(instruments=[profiler.instrument() for profiler in profilers.values()])
     machine.synchronise(device)
     with ExitStack() as running:
         for instrument in opened.instruments:
             instrument.start()
             running.callback(opened.stop, instrument)
-        begun = time.monotonic()
+        opened.start()
         try:
             yield opened
             machine.synchronise(device)
         finally:
-            opened.wall_s = time.monotonic() - begun
+            opened.end()

@@ -94,8 +94,9 @@ def _run(prepared: PreparedSuite, executor: Executor, screen: Screen, retry: boo
         _clear(results / arm.id)
     worker = [sys.executable, "-P", "-m", "bench.execution.worker"]  # -P: do not import from the current folder
     places = [str(results), str(prepared.cache), prepared.device]
+    minutes = str(prepared.checkpoint_minutes)
     executor.run(
-        {arm.id: [*worker, str(results / "suite.yaml"), arm.id, str(arm.seed), *places] for arm in open_},
+        {arm.id: [*worker, str(results / "suite.yaml"), arm.id, str(arm.seed), minutes, *places] for arm in open_},
         {arm.id: results / arm.id / "worker.log" for arm in open_},
         seal,
     )

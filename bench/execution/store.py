@@ -4,6 +4,7 @@ have paid alone.
     store/<where>/<key>/artifact/...    the artifact
     store/<where>/<key>/bill.json       what making it took, and the recipe
     store/<where>/<key>.lock            held by the one process that makes it; others wait
+    store/<where>/<key>.unfinished/...  the checkpoints of a training that is not finished; see training_checkpoints.py
 
 <where> is the device and a hash of the profilers and checkpoints. Bills and readings hold for that device and
 those profilers only, and a checkpoint's name does not show what its folder holds. An artifact is complete or
@@ -19,8 +20,23 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Protocol
 
-from bench.contracts import METERS, Bill, BuildContext, Limit, Profiler, Progress, Reading, Recipe, Unmetered, UsageMeter, identify
+from bench.contracts import (
+    METERS,
+    Bill,
+    BuildContext,
+    Limit,
+    Profiler,
+    Progress,
+    Reading,
+    Recipe,
+    TrainingCheckpoints,
+    Unmetered,
+    UsageMeter,
+    identify,
+)
+from bench.errors import Stop
 from bench.execution.measurement import StepMeter, window
+from bench.execution.training_checkpoints import MINUTES, StoredCheckpoints
 from bench.system.files import atomic_write, exclusive_lock, write_json
 
 SCHEMA = 1
@@ -52,15 +68,17 @@ class Store:
         progress: Progress,
         models: str = "",
         before_waiting: Callable[[], object] = lambda: None,
+        checkpoint_minutes: float = MINUTES,
     ) -> None:
         """Open the store. `models` is the fingerprint of the checkpoints that recipes name.
 
         before_waiting: called where another process makes what is wanted. It may raise, instead of waiting.
+        checkpoint_minutes: minutes between two checkpoints of a training; 0 writes one after each step.
         """
         decides = json.dumps([models, *(identify(profiler) for profiler in profilers.values())], sort_keys=True)
         self.folder = folder / f"{device}-{hashlib.sha256(decides.encode()).hexdigest()[:8]}"
         self.cache, self.device, self.profilers, self.progress = cache, device, profilers, progress
-        self.before_waiting = before_waiting
+        self.before_waiting, self.checkpoint_minutes = before_waiting, checkpoint_minutes
         self.context = self._context(Unmetered())
 
     def artifact(self, recipe: Recipe) -> Path:
@@ -101,10 +119,23 @@ class Store:
             (making / "artifact").mkdir(parents=True)
             with window(self.profilers, self.device) as seen:
                 meter = StepMeter(limit=limit, measured=seen.so_far)
-                recipe.make(making / "artifact", self._context(meter))
+                checkpoints = StoredCheckpoints(
+                    folder=self.folder / f"{recipe.key}.unfinished",
+                    every_s=60 * self.checkpoint_minutes,
+                    device=self.device,
+                    meter=meter,
+                    seen=seen,
+                )
+                try:
+                    recipe.make(making / "artifact", self._context(meter, checkpoints))
+                except Stop:
+                    checkpoints.remove()
+                    raise
+                about_checkpoints = checkpoints.readings()
             recipe.verify(making / "artifact", self.context)
             if meter.set_up_s is not None:
                 seen.readings.append(Reading("set_up", meter.set_up_s, "s", "counter"))
+            seen.readings += about_checkpoints
             bill = Bill(
                 flops=meter.flops,
                 wall_s=seen.wall_s,
@@ -115,10 +146,13 @@ class Store:
                 output_tokens=meter.output_tokens,
             )
             write_json(making / "bill.json", {"schema": SCHEMA, "recipe": recipe.identity(), **asdict(bill)})
+        checkpoints.remove()
         return bill
 
-    def _context(self, usage: UsageMeter) -> BuildContext:
-        return BuildContext(cache=self.cache, device=self.device, artifact=self.artifact, usage=usage, progress=self.progress)
+    def _context(self, usage: UsageMeter, checkpoints: TrainingCheckpoints | None = None) -> BuildContext:
+        return BuildContext(
+            cache=self.cache, device=self.device, artifact=self.artifact, usage=usage, progress=self.progress, checkpoints=checkpoints
+        )
 
 
 class DryStore:

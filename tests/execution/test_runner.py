@@ -93,7 +93,8 @@ def test_the_process_of_an_arm_gets_its_suite_arm_results_cache_and_device(
     assert len(asked) == 2
     for arm, (command, log) in asked.items():
         assert command[0] == sys.executable
-        assert command[-7:] == ["bench.execution.worker", str(folder / "suite.yaml"), arm, "1", str(folder), str(cache), "cpu"]
+        places = [str(folder), str(cache), "cpu"]
+        assert command[-8:] == ["bench.execution.worker", str(folder / "suite.yaml"), arm, "1", "5.0", *places]
         assert log == folder / arm / "worker.log"
 
 
