@@ -237,8 +237,8 @@ def _how_it_died(folder: Path, exit_status: int) -> str:
 
 
 def clean(results: Path) -> int:
-    """Remove artifacts that are not an arm's compact model: teachers, pseudo-labels, conversions, predictions. Return the
-    bytes freed.
+    """Remove artifacts that are not an arm's compact model: teachers, pseudo-labels, conversions, predictions, and
+    training checkpoints. Return the bytes freed.
 
     Ledgers and records stay. An arm that runs later and needs such an artifact makes it again. Raises
     BenchError where a run is at work, or the folder holds no results.

@@ -67,6 +67,7 @@ class StoredCheckpoints:
 
     def restore(self, read: Callable[[Path], None]) -> None:
         self._read_reached()
+        done = 0
         for path in sorted(self.folder.glob("step-*[0-9]"), reverse=True):
             try:
                 found = self._intact(path)
@@ -79,7 +80,10 @@ class StoredCheckpoints:
             self.writing_s = found["writing_s"]
             machine.synchronise(self.device)
             self._continue_from(found)
+            done = int(path.name.removeprefix("step-"))
             break
+        if done >= self._reached:
+            self._repeated = self._repeated_so_far()
         self._continued = time.monotonic()
 
     def step_done(self, steps: int, write: Callable[[Path], None]) -> None:
@@ -96,9 +100,12 @@ class StoredCheckpoints:
     def readings(self) -> tuple[Reading, ...]:
         """Return what repeated work took, and the seconds of writing. Empty where nothing was repeated and nothing written."""
         repeated = self._repeated_so_far() if self._repeated is None else self._repeated
-        units = {"wall": ("s", "counter"), "energy": ("kWh", "modelled")}
-        found = [Reading(f"repeated_{name}", repeated[name], *units[name]) for name in units if repeated.get(name)]
-        return (*found, *([Reading("checkpoint_writing", self.writing_s, "s", "counter")] if self.writing_s else []))
+        found = (
+            Reading("repeated_wall", repeated.get("wall"), "s", "counter"),
+            Reading("repeated_energy", repeated.get("energy"), "kWh", "modelled"),
+            Reading("checkpoint_writing", self.writing_s, "s", "counter"),
+        )
+        return tuple(reading for reading in found if reading.value)
 
     def remove(self) -> None:
         """Remove all checkpoints: the artifact is made, or will never be."""

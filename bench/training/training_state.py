@@ -112,8 +112,10 @@ class TrainingState:
 
     def _set(self, name: str, tensor: torch.Tensor, weights: dict[str, torch.nn.Parameter]) -> None:
         owner, _, key = name.rpartition("/")
-        if owner == GENERATOR:
-            torch.set_rng_state(tensor) if key == "cpu" else torch.cuda.set_rng_state(tensor, self.device)
+        if owner == GENERATOR and key == "cpu":
+            torch.set_rng_state(tensor)
+        elif owner == GENERATOR:
+            torch.cuda.set_rng_state(tensor, self.device)
         elif owner:
             self.optimizer.state[weights[owner]][key] = tensor.to(self.device, copy=True)
         else:

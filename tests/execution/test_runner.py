@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -96,6 +96,13 @@ def test_the_process_of_an_arm_gets_its_suite_arm_results_cache_and_device(
         places = [str(folder), str(cache), "cpu"]
         assert command[-8:] == ["bench.execution.worker", str(folder / "suite.yaml"), arm, "1", "5.0", *places]
         assert log == folder / arm / "worker.log"
+
+
+def test_the_interval_of_checkpoints_reaches_the_process_of_an_arm(cache: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Sequence[str]] = []
+    instead(monkeypatch, lambda commands, logs, ended: asked.extend(commands.values()))
+    bench("run", SUITE, "--results", folder.parent, "--cache", cache, "--device", "cpu", "--checkpoint-minutes", "0.5", *TWO)
+    assert [command[-4] for command in asked] == ["0.5", "0.5"]
 
 
 def test_the_table_holds_the_ledgers_dollars_to_the_cent(run: Run, folder: Path) -> None:
