@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import shutil
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,8 +56,8 @@ class StoredCheckpoints:
     seen: Window
     writing_s: float = 0.0
     """Seconds in which checkpoints were written, of all processes that worked on the artifact."""
-    _continued: float = field(default_factory=time.monotonic)
-    _noted: float = -math.inf
+    _written: float = field(default_factory=time.monotonic)
+    _noted: float = field(default_factory=time.monotonic)
     _reached: int = 0
     """Steps that another process had done when it was interrupted."""
     _before: dict[str, float] = field(default_factory=dict)
@@ -67,7 +67,7 @@ class StoredCheckpoints:
 
     def restore(self, read: Callable[[Path], None]) -> None:
         self._read_reached()
-        done = 0
+        restored = 0
         for path in sorted(self.folder.glob("step-*[0-9]"), reverse=True):
             try:
                 found = self._intact(path)
@@ -80,11 +80,11 @@ class StoredCheckpoints:
             self.writing_s = found["writing_s"]
             machine.synchronise(self.device)
             self._continue_from(found)
-            done = int(path.name.removeprefix("step-"))
+            restored = int(path.name.removeprefix("step-"))
             break
-        if done >= self._reached:
+        if restored >= self._reached:
             self._repeated = self._repeated_so_far()
-        self._continued = time.monotonic()
+        self._written = self._noted = time.monotonic()
 
     def step_done(self, steps: int, write: Callable[[Path], None]) -> None:
         if self._repeated is None and steps >= self._reached:
@@ -93,9 +93,9 @@ class StoredCheckpoints:
         if now - self._noted >= min(NOTED_S, self.every_s):
             self._note(steps)
             self._noted = now
-        if now - self._continued >= self.every_s:
+        if now - self._written >= self.every_s:
             self._save(steps, write)
-            self._continued = time.monotonic()
+            self._written = time.monotonic()
 
     def readings(self) -> tuple[Reading, ...]:
         """Return what repeated work took, and the seconds of writing. Empty where nothing was repeated and nothing written."""
@@ -167,11 +167,12 @@ class StoredCheckpoints:
         return {name: value + self._before.get(name, 0.0) for name, value in self.seen.measured().items()}
 
     def _note(self, steps: int) -> None:
-        """Note the last step without waiting for the disk, because this happens often."""
+        """Note the last step without waiting for the disk, because this happens often. A full disk ends no training."""
         repeated = self._repeated_so_far() if self._repeated is None else self._repeated
-        self.folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps({"steps": max(steps, self._reached), "repeated": repeated})
-        (self.folder / "reached.json").write_text(text, encoding="utf-8")
+        with suppress(OSError):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / "reached.json").write_text(text, encoding="utf-8")
 
 
 def _sha256(path: Path) -> str:

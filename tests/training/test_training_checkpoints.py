@@ -244,6 +244,18 @@ def test_a_full_disk_ends_no_training(recipe, place, capsys, monkeypatch):
 
 
 @one_family
+def test_a_folder_that_cannot_be_written_ends_no_training(recipe, place, monkeypatch):
+    monkeypatch.setattr(training_checkpoints, "NOTED_S", 0.0)
+    whole, here = place("whole"), place()
+    whole.make(recipe(), minutes=NEVER)
+    store = here.store(Progress())
+    store.folder.mkdir(parents=True)
+    (store.folder / f"{recipe().key}.unfinished").touch()
+    here.make(recipe())
+    assert here.files(recipe()) == whole.files(recipe())
+
+
+@one_family
 def test_a_checkpoint_replaces_the_one_before(recipe, place):
     killed = place()
     killed.kill(recipe(), 4)
