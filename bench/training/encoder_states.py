@@ -109,7 +109,7 @@ class EncoderStates:
 
     def _hash(self, rows: torch.Tensor) -> None:
         """Add the rows that are not hashed yet."""
-        self._sha256.update(rows[self._hashed : self.kept.tokens].view(torch.uint8).view(-1).numpy())
+        self._sha256.update(rows[self._hashed : self.kept.tokens].view(torch.uint8).view(-1).numpy().data)
         self._hashed = self.kept.tokens
 
 

@@ -138,4 +138,4 @@ def _shards(tensors: Iterator[tuple[str, torch.Tensor]]) -> Iterator[dict[str, t
 
 def _numpy_generator() -> list[Any]:
     algorithm, words, *rest = np.random.get_state()
-    return [algorithm, words.tolist(), *rest]
+    return [algorithm, np.asarray(words).tolist(), *rest]
