@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from bench.contracts import ENERGY, FLOPS, Limit, Meter, Profiler
-from bench.execution.store import StepMeter, window
+from bench.execution.measurement import StepMeter, window
 from bench.execution.worker import ProgressFile
 from bench.forecast.memory import find
 from bench.profilers.energy import Energy

@@ -103,7 +103,7 @@ def run_with_stand_in(arguments: Sequence[str]) -> None:
     def arm(command: Sequence[str]) -> None:
         from bench.execution import worker
 
-        worker.main(command[-5:])
+        worker.main(command[-7:])
 
     def run(_: Local, commands: Mapping[str, Sequence[str]], logs: Mapping[str, Path], ended: Callable[[str, int], None]) -> None:
         for name, command in commands.items():

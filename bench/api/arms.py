@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -35,6 +35,8 @@ class RunOptions:
     margin: float | None = None
     device: str = "auto"
     workers: int | None = None
+    checkpoint_minutes: float = 5.0
+    """Minutes between two checkpoints of a training."""
     parent: Path = places.RESULTS
     cache: Path | None = None
 
@@ -68,6 +70,7 @@ def run_arms(options: RunOptions, screen: Screen) -> tuple[Path, list[Record]]:
     if isinstance(found, BenchError):
         raise found
     prepared, fetched, lines, planned = found
+    prepared = replace(prepared, checkpoint_minutes=options.checkpoint_minutes)
     for line in lines:
         screen.say(line)
     executor = Local(workers=options.workers or processes.concurrency(prepared.device))

@@ -53,6 +53,7 @@ def run(
     margin: Positive | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     workers: Count | None = None,
+    checkpoint_minutes: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 5.0,
     results: Path = places.RESULTS,
     cache: Path | None = None,
     say: Callable[[str], object] | None = None,
@@ -62,7 +63,8 @@ def run(
     suite: YAML file. only: pattern that arm ids have to match, such as '*distill*seed1*'. retry: run failed arms again.
     max_usd: refuse a suite that may spend more dollars. until_decided: add seeds until each budget has a winner, or settings that are
     equal within `margin`, in units of the score that ranks. max_seeds, max_hours: limits of that.
-    device, workers: what computes, and how many arms at the same time. results: parent of all results folders.
+    device, workers: what computes, and how many arms at the same time. checkpoint_minutes: minutes between two checkpoints of a training.
+    results: parent of all results folders.
     cache: folder for data, checkpoints and calibrations. say: called with a line for each arm that ends, such as `print`.
 
     An arm that fails has the status `failed` in `.arms`, and raises nothing. Raises SuiteError, DataError and BenchError before any arm
@@ -79,6 +81,7 @@ def run(
         margin=margin,
         device=device,
         workers=workers,
+        checkpoint_minutes=checkpoint_minutes,
         parent=results,
         cache=cache,
     )

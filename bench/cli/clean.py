@@ -18,7 +18,7 @@ from bench.cli.options import results_argument, results_option
 def clean(results: Path, parent: Path) -> None:
     """Delete teachers and other intermediate models.
 
-    Conversions of trained models go too. Compact models, ledgers and reports are kept.
+    Conversions of trained models and training checkpoints go too. Compact models, ledgers and reports are kept.
 
     RESULTS is a results folder, or the suite file that wrote it.
     """

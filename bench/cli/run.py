@@ -36,6 +36,14 @@ from bench.cli import options, output
     show_default="1.0",
     help="Largest difference of settings that count as equal, in units of the score that ranks, with --until-decided.",
 )
+@options.option(
+    "--checkpoint-minutes",
+    metavar="MINUTES",
+    type=options.MINUTES,
+    default=5.0,
+    show_default="5",
+    help="Minutes between two checkpoints of a training. After a kill it continues from the last one. 0: after every step.",
+)
 @options.device_option
 @options.workers_option
 @options.results_option
@@ -52,6 +60,7 @@ def run(
     max_seeds: int | None,
     max_hours: float | None,
     margin: float | None,
+    checkpoint_minutes: float,
     device: str,
     workers: int | None,
     parent: Path,
@@ -79,6 +88,7 @@ def run(
         margin=margin,
         device=device,
         workers=workers,
+        checkpoint_minutes=checkpoint_minutes,
         parent=parent,
         cache=cache,
     )

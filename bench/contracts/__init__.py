@@ -32,7 +32,9 @@ from bench.contracts.part import POOL, Compact, ContentPath, Decoding, Layers, M
 from bench.contracts.phases import Payer, Phase, phase_named
 from bench.contracts.recipe import BuildContext, R, Recipe, Unmetered, UsageMeter, identify
 from bench.contracts.strategy import Job, Outcome, Strategy
+from bench.contracts.training_checkpoints import TrainingCheckpoints
 from bench.contracts.values import (
+    ADDED_UNITS,
     RANGES,
     Bill,
     Charge,
@@ -53,6 +55,7 @@ from bench.contracts.values import (
 from bench.contracts.workload import Activity, Batch, Network, OutputLengths
 
 __all__ = [
+    "ADDED_UNITS",
     "AGAIN",
     "ENERGY",
     "FLOPS",
@@ -110,6 +113,7 @@ __all__ = [
     "Text",
     "TextLabel",
     "TokenMetric",
+    "TrainingCheckpoints",
     "Unmetered",
     "UsageMeter",
     "content_hash",

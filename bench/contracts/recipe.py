@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Protocol, Self, TypeVar
 from bench.contracts.engine import Engine
 from bench.contracts.meters import Limit
 from bench.contracts.part import Part
+from bench.contracts.training_checkpoints import TrainingCheckpoints
 from bench.contracts.values import Example, Progress, fingerprint
 from bench.contracts.workload import Activity, Batch, OutputLengths
 
@@ -68,6 +69,8 @@ class BuildContext:
     """Returns the folder of an artifact that was made before."""
     usage: UsageMeter
     progress: Progress
+    checkpoints: TrainingCheckpoints | None = None
+    """Keeps the state of a training. None: an interrupted training starts again."""
 
 
 @dataclass(frozen=True)

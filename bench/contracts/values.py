@@ -17,6 +17,9 @@ Source = Literal["counter", "polled", "modelled", "assumed", "computed"]
 Direction = Literal["higher", "lower", "none"]
 """Which way is better."""
 
+ADDED_UNITS = ("s", "kWh", "J", "FLOP")
+"""Units of readings that add up over pieces of work. Readings in other units are peaks."""
+
 Progress = Callable[[str, float, float], None]
 """Called as (what, done, total) while something takes long."""
 

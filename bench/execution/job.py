@@ -51,6 +51,9 @@ ROUNDING = 1e-9
 """Share by which work may exceed its forecast, because it adds up steps one by one and the forecast all at
 once."""
 
+REPEATED = "repeated_s"
+"""Name of a fact: machine time of training steps that a kill made this arm repeat. No charge holds it."""
+
 MOST_LABELS = 10**15
 """Upper bound on the number of labels. Almost free labels would otherwise be bought without end."""
 
@@ -175,6 +178,9 @@ class ArmJob(Job):
         if self._ledger:
             for reading in bill.readings:
                 self._ledger.reading(phase, reading, shared)
+        if not shared and (seconds := bill.measured("repeated_wall")):
+            before = self._facts[REPEATED].value if REPEATED in self._facts else 0.0
+            self._note(Fact(name=REPEATED, value=before + seconds, unit="s"))
         return recipe
 
     def _metered(self, recipe: Recipe, limit: Limit, phase: Phase) -> tuple[Bill, bool]:

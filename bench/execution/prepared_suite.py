@@ -9,6 +9,7 @@ from pathlib import Path
 from bench.contracts import Progress, Splits
 from bench.execution.job import models_fingerprint
 from bench.execution.store import Store
+from bench.execution.training_checkpoints import MINUTES
 from bench.suite.arms import Arm
 from bench.suite.suite_file import Suite
 from bench.system import machine
@@ -29,6 +30,8 @@ class PreparedSuite:
     """Folder for data and checkpoints, which are made once."""
     device: str
     """'cpu' or 'cuda'; 'auto' where it does not matter, as no arm has to run."""
+    checkpoint_minutes: float = MINUTES
+    """Minutes between two checkpoints of a training. It changes no result."""
 
     @property
     def data_fingerprint(self) -> str:
@@ -52,4 +55,13 @@ class PreparedSuite:
         """Return the store that keeps the artifacts of this arm. Raises CheckpointError where one of its
         models is missing."""
         models = models_fingerprint(self.suite, arm, self.cache)
-        return Store(self.store_folder, self.cache, self.device, self.suite.profilers, progress, models, before_waiting)
+        return Store(
+            self.store_folder,
+            self.cache,
+            self.device,
+            self.suite.profilers,
+            progress,
+            models,
+            before_waiting,
+            self.checkpoint_minutes,
+        )

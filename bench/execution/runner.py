@@ -94,8 +94,9 @@ def _run(prepared: PreparedSuite, executor: Executor, screen: Screen, retry: boo
         _clear(results / arm.id)
     worker = [sys.executable, "-P", "-m", "bench.execution.worker"]  # -P: do not import from the current folder
     places = [str(results), str(prepared.cache), prepared.device]
+    minutes = str(prepared.checkpoint_minutes)
     executor.run(
-        {arm.id: [*worker, str(results / "suite.yaml"), arm.id, str(arm.seed), *places] for arm in open_},
+        {arm.id: [*worker, str(results / "suite.yaml"), arm.id, str(arm.seed), minutes, *places] for arm in open_},
         {arm.id: results / arm.id / "worker.log" for arm in open_},
         seal,
     )
@@ -237,8 +238,8 @@ def _how_it_died(folder: Path, exit_status: int) -> str:
 
 
 def clean(results: Path) -> int:
-    """Remove artifacts that are not an arm's compact model: teachers, pseudo-labels, conversions, predictions. Return the
-    bytes freed.
+    """Remove artifacts that are not an arm's compact model: teachers, pseudo-labels, conversions, predictions, and
+    training checkpoints. Return the bytes freed.
 
     Ledgers and records stay. An arm that runs later and needs such an artifact makes it again. Raises
     BenchError where a run is at work, or the folder holds no results.

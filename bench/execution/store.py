@@ -4,6 +4,7 @@ have paid alone.
     store/<where>/<key>/artifact/...    the artifact
     store/<where>/<key>/bill.json       what making it took, and the recipe
     store/<where>/<key>.lock            held by the one process that makes it; others wait
+    store/<where>/<key>.unfinished/...  the checkpoints of a training that is not finished; see training_checkpoints.py
 
 <where> is the device and a hash of the profilers and checkpoints. Bills and readings hold for that device and
 those profilers only, and a checkpoint's name does not show what its folder holds. An artifact is complete or
@@ -14,11 +15,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Protocol
 
@@ -26,121 +24,22 @@ from bench.contracts import (
     METERS,
     Bill,
     BuildContext,
-    Instrument,
     Limit,
     Profiler,
     Progress,
     Reading,
     Recipe,
-    RunningInstrument,
+    TrainingCheckpoints,
     Unmetered,
     UsageMeter,
     identify,
 )
-from bench.errors import MeasureError
-from bench.system import machine
+from bench.errors import Stop
+from bench.execution.measurement import StepMeter, window
+from bench.execution.training_checkpoints import MINUTES, StoredCheckpoints
 from bench.system.files import atomic_write, exclusive_lock, write_json
 
 SCHEMA = 1
-
-
-@dataclass(kw_only=True)
-class StepMeter:
-    """A UsageMeter that counts the amounts of one piece of work, and checks its limit before every step.
-
-    Where a meter is not known in advance, the next step is assumed to take as much as the longest so far. The
-    work after the last step (saving) is assumed to take as much as that before the first (loading).
-    """
-
-    limit: Limit
-    measured: Callable[[str], float | None] = lambda quantity: None  # noqa: ARG005
-    """Reading -> its amount so far."""
-    flops: float = 0.0
-    items: int = 0
-    prompt_tokens: int = 0
-    output_tokens: int = 0
-    set_up_s: float | None = None
-    """Seconds before the first step; None where there was no step."""
-    started: float = field(default_factory=time.monotonic)
-    _set_up: float = 0.0
-    _last: float = 0.0
-    _longest: float = 0.0
-
-    @property
-    def wall_s(self) -> float:
-        return time.monotonic() - self.started
-
-    def used(self) -> float:
-        """Return the amount of the paying meter so far. Raises MeasureError where the meter gives no number."""
-        amount = self.limit.meter.quantity(self)
-        if amount is None:
-            raise MeasureError(f"the suite pays by {self.limit.meter.name}, which cannot be read here")
-        return amount
-
-    def can_afford(self, flops: float, items: int = 0) -> bool:
-        if self.set_up_s is None:
-            self.set_up_s = self.wall_s
-            self._set_up = self._last = self.used()
-        if math.isinf(self.limit.amount):
-            return True
-        step = self.limit.meter.of_step(flops, items) if self.limit.meter.known_in_advance else self._longest + self._set_up
-        return self.used() + step <= self.limit.amount
-
-    def fraction_used(self) -> float:
-        if self.limit.meter.whole or self.limit.amount in (0.0, math.inf):
-            return 0.0
-        return min(1.0, self.used() / self.limit.amount)
-
-    def record_step(self, flops: float, items: int = 0) -> None:
-        self.flops += flops
-        self.items += items
-        now = self.used()
-        self._longest = max(self._longest, now - self._last)
-        self._last = now
-
-    def record_tokens(self, prompt_tokens: int, output_tokens: int) -> None:
-        self.prompt_tokens += prompt_tokens
-        self.output_tokens += output_tokens
-
-
-@dataclass
-class Window:
-    """Measurements between the start and the end of a piece of work. They are complete when the window
-    closes."""
-
-    instruments: list[Instrument]
-    wall_s: float = 0.0
-    readings: list[Reading] = field(default_factory=list)
-
-    def stop(self, instrument: Instrument) -> None:
-        """Stop an instrument, and keep its readings."""
-        self.readings += instrument.stop()
-
-    def kwh(self) -> float | None:
-        """Return the energy, or None where no instrument measured it."""
-        return next((r.value for r in self.readings if r.quantity == "energy" and r.unit == "kWh"), None)
-
-    def so_far(self, quantity: str) -> float | None:
-        """Return the amount of a reading since the window opened, from the first instrument that can be read while it runs."""
-        return next((i.so_far() for i in self.instruments if isinstance(i, RunningInstrument) and i.quantity == quantity), None)
-
-
-@contextmanager
-def window(profilers: Mapping[str, Profiler], device: str) -> Iterator[Window]:
-    """Measure the work inside the block. The device is idle at both ends, and instruments stop even when the
-    work fails."""
-    opened = Window([profiler.instrument() for profiler in profilers.values()])
-    machine.synchronise(device)
-    with ExitStack() as running:
-        for instrument in opened.instruments:
-            instrument.start()
-            running.callback(opened.stop, instrument)
-        begun = time.monotonic()
-        try:
-            yield opened
-            machine.synchronise(device)
-        finally:
-            opened.wall_s = time.monotonic() - begun
 
 
 class ArtifactBuilder(Protocol):
@@ -169,15 +68,17 @@ class Store:
         progress: Progress,
         models: str = "",
         before_waiting: Callable[[], object] = lambda: None,
+        checkpoint_minutes: float = MINUTES,
     ) -> None:
         """Open the store. `models` is the fingerprint of the checkpoints that recipes name.
 
         before_waiting: called where another process makes what is wanted. It may raise, instead of waiting.
+        checkpoint_minutes: minutes between two checkpoints of a training; 0 writes one after each step.
         """
         decides = json.dumps([models, *(identify(profiler) for profiler in profilers.values())], sort_keys=True)
         self.folder = folder / f"{device}-{hashlib.sha256(decides.encode()).hexdigest()[:8]}"
         self.cache, self.device, self.profilers, self.progress = cache, device, profilers, progress
-        self.before_waiting = before_waiting
+        self.before_waiting, self.checkpoint_minutes = before_waiting, checkpoint_minutes
         self.context = self._context(Unmetered())
 
     def artifact(self, recipe: Recipe) -> Path:
@@ -218,10 +119,23 @@ class Store:
             (making / "artifact").mkdir(parents=True)
             with window(self.profilers, self.device) as seen:
                 meter = StepMeter(limit=limit, measured=seen.so_far)
-                recipe.make(making / "artifact", self._context(meter))
+                checkpoints = StoredCheckpoints(
+                    folder=self.folder / f"{recipe.key}.unfinished",
+                    every_s=60 * self.checkpoint_minutes,
+                    device=self.device,
+                    meter=meter,
+                    seen=seen,
+                )
+                try:
+                    recipe.make(making / "artifact", self._context(meter, checkpoints))
+                except Stop:
+                    checkpoints.remove()
+                    raise
+                about_checkpoints = checkpoints.readings()
             recipe.verify(making / "artifact", self.context)
             if meter.set_up_s is not None:
                 seen.readings.append(Reading("set_up", meter.set_up_s, "s", "counter"))
+            seen.readings += about_checkpoints
             bill = Bill(
                 flops=meter.flops,
                 wall_s=seen.wall_s,
@@ -232,10 +146,13 @@ class Store:
                 output_tokens=meter.output_tokens,
             )
             write_json(making / "bill.json", {"schema": SCHEMA, "recipe": recipe.identity(), **asdict(bill)})
+        checkpoints.remove()
         return bill
 
-    def _context(self, usage: UsageMeter) -> BuildContext:
-        return BuildContext(cache=self.cache, device=self.device, artifact=self.artifact, usage=usage, progress=self.progress)
+    def _context(self, usage: UsageMeter, checkpoints: TrainingCheckpoints | None = None) -> BuildContext:
+        return BuildContext(
+            cache=self.cache, device=self.device, artifact=self.artifact, usage=usage, progress=self.progress, checkpoints=checkpoints
+        )
 
 
 class DryStore:

@@ -2,8 +2,8 @@
 
     suite -> data -> strategy spends (store makes, purse pays, a window measures) -> predict -> score -> outcome.json
 
-Run as `python -m bench.execution.worker SUITE ARM SEED RESULTS CACHE DEVICE`. The process that started it writes
-the arm's record.
+Run as `python -m bench.execution.worker SUITE ARM SEED CHECKPOINT_MINUTES RESULTS CACHE DEVICE`. The process that
+started it writes the arm's record.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from bench.execution.ledger import Ledger
 from bench.execution.prepared_suite import PreparedSuite
 from bench.execution.purse import Purse
 from bench.execution.record import POSTPONED, Ending, status_of
+from bench.execution.training_checkpoints import MINUTES
 from bench.suite import arms, suite_file
 from bench.suite.arms import Arm
 from bench.suite.suite_file import Suite
@@ -57,7 +58,7 @@ class ProgressFile:
         write_json(self._path, {"what": what, "done": done, "total": total})
 
 
-def run(suite_path: Path, arm_id: str, seed: int, results: Path, cache: Path, device: str) -> Ending:
+def run(suite_path: Path, arm_id: str, seed: int, results: Path, cache: Path, device: str, checkpoint_minutes: float = MINUTES) -> Ending:
     """Run one arm. Its seed need not be one of the suite's. Every way in which it can end is an Ending, except that the process is
     killed."""
     folder = results / arm_id
@@ -73,7 +74,7 @@ def run(suite_path: Path, arm_id: str, seed: int, results: Path, cache: Path, de
             _let_others_go_first(folder, ledger)
 
     try:
-        prepared = prepare_arm(loaded, arm, results, cache, device, progress, about)
+        prepared = replace(prepare_arm(loaded, arm, results, cache, device, progress, about), checkpoint_minutes=checkpoint_minutes)
         splits, store = prepared.splits[arm.task_label], prepared.store(arm, progress, before_waiting)
         job = ArmJob(loaded, arm, splits, purse, store, ledger)
         outcome = arm.cell.strategy.run(job)
@@ -182,8 +183,8 @@ def main(arguments: Sequence[str]) -> None:
     """Run the process of one arm."""
     if os.environ.get(PARENT_PIPE):
         _end_with_parent()
-    suite_path, arm_id, seed, results, cache, device = arguments
-    ending = run(Path(suite_path), arm_id, int(seed), Path(results), Path(cache), device)
+    suite_path, arm_id, seed, minutes, results, cache, device = arguments
+    ending = run(Path(suite_path), arm_id, int(seed), Path(results), Path(cache), device, float(minutes))
     write_json(Path(results) / arm_id / "outcome.json", asdict(ending))
 
 

@@ -22,7 +22,8 @@ import psutil
 
 from bench.contracts import BuildContext, Checkpoint, Profiler, Recipe, no_progress
 from bench.errors import OverBudget
-from bench.execution.store import DryStore, window
+from bench.execution.measurement import window
+from bench.execution.store import DryStore
 
 SECONDS = 10.0
 """Seconds after which a calibration starts no further step."""

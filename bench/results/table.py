@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.csv
 
+from bench.contracts import ADDED_UNITS
 from bench.errors import BenchError
 from bench.execution.record import Record
 from bench.forecast import saved
@@ -186,7 +187,7 @@ def readings(table: pd.DataFrame) -> pd.DataFrame:
     """Return arm x `QUANTITY (UNIT)`. Times, energy and FLOPs are summed over phases, and are missing where one phase is. For memory and
     everything else it is the greatest value."""
     found = rows(table, "reading", "arm", "quantity", "unit", "value")
-    names, added = _names(found, "quantity", "unit", columns.reading), found["unit"].isin(["s", "kWh", "J", "FLOP"])
+    names, added = _names(found, "quantity", "unit", columns.reading), found["unit"].isin(ADDED_UNITS)
     summed, greatest = found[added], found[~added]
     sums = summed.groupby([summed["arm"], names[added]])["value"].sum(skipna=False).unstack()
     peaks = greatest.groupby([greatest["arm"], names[~added]])["value"].max().unstack()

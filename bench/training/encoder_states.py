@@ -7,8 +7,9 @@ Later epochs read the states from a memory-mapped file, whose pages the system t
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,24 +51,85 @@ def room_for(data: Iterable[Encoded]) -> int:
     return kept.tokens
 
 
+class EncoderStates:
+    """A memory-mapped file with one row for each source token that is kept, in the order in which the sources were first computed.
+
+    Rows do not change once they are written. A training checkpoint therefore names how many of them belong to it, and their hash.
+    """
+
+    def __init__(self, path: Path, kept: Kept) -> None:
+        self.path, self.kept = path, kept
+        self.rows: torch.Tensor | None = None
+        self._hashed, self._sha256 = 0, hashlib.sha256()
+
+    def reserve(self, like: torch.Tensor) -> torch.Tensor:
+        """Make the file for rows such as those of `like`. Its space is reserved, because a full disk would kill the process later. Raises
+        BenchError where the disk is full."""
+        size = self.kept.room * like.shape[-1]
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, size * like.element_size())
+        except OSError as error:
+            raise BenchError(
+                f"no room on the disk for the states of a frozen encoder ({error.strerror}); set cache_encoder: false"
+            ) from error
+        self.rows = self._mapped(like.shape[-1], like.dtype)
+        return self.rows
+
+    def written(self) -> dict[str, Any] | None:
+        """Write all rows so far to the disk, and return what `restore` needs, as JSON. None: there is no file yet."""
+        if self.rows is None:
+            return None
+        self._hash(self.rows)
+        with self.path.open("rb") as file:
+            os.fsync(file.fileno())
+        dtype = str(self.rows.dtype).removeprefix("torch.")
+        return {"tokens": self._hashed, "width": self.rows.shape[-1], "dtype": dtype, "sha256": self._sha256.hexdigest()}
+
+    def restore(self, written: Mapping[str, Any] | None, kept: Kept) -> None:
+        """Use the rows that another process wrote. kept: the sources that they belong to. Raises OSError or ValueError where the file is
+        missing or has other rows, and has changed nothing by then."""
+        if written is None:
+            return
+        dtype = getattr(torch, written["dtype"])
+        if self.path.stat().st_size != self.kept.room * written["width"] * dtype.itemsize or kept.tokens != written["tokens"]:
+            raise ValueError("its file of encoder states has another size")
+        again = EncoderStates(self.path, kept)
+        rows = again._mapped(written["width"], dtype)
+        again._hash(rows)
+        if again._sha256.hexdigest() != written["sha256"]:
+            raise ValueError("its file of encoder states is damaged")
+        self.rows, self._hashed, self._sha256 = rows, again._hashed, again._sha256
+        self.kept.starts, self.kept.tokens = kept.starts, kept.tokens
+
+    def _mapped(self, width: int, dtype: torch.dtype) -> torch.Tensor:
+        room = self.kept.room
+        return torch.from_file(str(self.path), shared=True, size=room * width, dtype=dtype).view(room, width)
+
+    def _hash(self, rows: torch.Tensor) -> None:
+        """Add the rows that are not hashed yet."""
+        self._sha256.update(rows[self._hashed : self.kept.tokens].view(torch.uint8).view(-1).numpy().data)
+        self._hashed = self.kept.tokens
+
+
 @contextlib.contextmanager
-def kept_on_disk(model: Any, folder: Path, kept: Kept) -> Iterator[None]:
+def kept_on_disk(model: Any, folder: Path, kept: Kept, lasting: bool = False) -> Iterator[EncoderStates]:
     """Let the encoder of `model` compute each source once. Its states lie in a file in `folder` until the block ends.
 
     kept: filled with each source that is computed. The states of a source do not depend on the padding of its batch, except for
-    rounding. Raises BenchError where the disk is full.
+    rounding. lasting: leave the file where it is, for a process that continues. Raises BenchError where the disk is full.
     """
+    file = EncoderStates(folder / "encoder_states.bin", kept)
     if not kept.room:
-        yield
+        yield file
         return
     from transformers.modeling_outputs import BaseModelOutput
 
     encoder = model.get_encoder().eval()  # nothing in it may be drawn at random, such as the layers that BART can drop
-    compute, path = encoder.forward, folder / "encoder_states.bin"
-    rows: torch.Tensor | None = None
+    compute = encoder.forward
 
     def forward(input_ids: torch.Tensor, attention_mask: torch.Tensor, **_: Any) -> BaseModelOutput:
-        nonlocal rows
         lengths = attention_mask.sum(dim=1).tolist()
         sources = [tuple(ids[:length]) for ids, length in zip(input_ids.tolist(), lengths, strict=True)]
         new = [i for i, source in enumerate(sources) if source not in kept.starts]
@@ -76,8 +138,10 @@ def kept_on_disk(model: Any, folder: Path, kept: Kept) -> Iterator[None]:
             longest = max(lengths[i] for i in new)
             with torch.no_grad():
                 computed = compute(input_ids=input_ids[new, :longest], attention_mask=attention_mask[new, :longest])[0].cpu()
-            rows = _reserved(path, kept.room, computed) if rows is None else rows
+            if file.rows is None:
+                file.reserve(computed)
             kept.add(sources[i] for i in new)
+        rows = file.rows
         assert rows is not None
         states = rows.new_zeros((*input_ids.shape, rows.shape[-1]))
         for i, states_of_new in zip(new, computed, strict=True):
@@ -91,18 +155,8 @@ def kept_on_disk(model: Any, folder: Path, kept: Kept) -> Iterator[None]:
 
     encoder.forward = forward
     try:
-        yield
+        yield file
     finally:
         del encoder.forward  # the method of its class is seen again
-        path.unlink(missing_ok=True)
-
-
-def _reserved(path: Path, room: int, like: torch.Tensor) -> torch.Tensor:
-    """Return a memory-mapped (room, width) tensor. The space is reserved, because a full disk would kill the process later."""
-    size = room * like.shape[-1]
-    try:
-        with path.open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, size * like.element_size())
-    except OSError as error:
-        raise BenchError(f"no room on the disk for the states of a frozen encoder ({error.strerror}); set cache_encoder: false") from error
-    return torch.from_file(str(path), shared=True, size=size, dtype=like.dtype).view(room, -1)
+        if not lasting:
+            file.path.unlink(missing_ok=True)

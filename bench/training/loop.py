@@ -11,6 +11,7 @@
          │     │     └── objective.loss, backward       bf16 autocast or fp32; runs a teacher where there is one
          │     ├── clip, step
          │     ├── usage.record_step(flops)
+         │     ├── checkpoints.step_done(steps, write)          after some minutes: weights, moments, generators, losses to the disk
          │     └── progress("training", step, steps)
          └── adapters merged                            what was trained is a plain model again
 
@@ -20,6 +21,7 @@ ends at its lowest rate (budgeted training: Li, Yumer and Ramanan, ICLR 2020).
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -29,15 +31,16 @@ from typing import Any, Protocol
 
 import torch
 
-from bench.contracts import FLOPS, Limit, Precision, Progress, UsageMeter
+from bench.contracts import FLOPS, Limit, Precision, Progress, TrainingCheckpoints, UsageMeter
 from bench.errors import FIRST_DOES_NOT_FIT, BenchError, OverBudget
 from bench.training.batches import Encoded, collate
 from bench.training.encoder_states import Kept, kept_on_disk
 from bench.training.flops import FlopModel
-from bench.training.objectives import Objective, share
+from bench.training.objectives import Objective, Share, share
 from bench.training.optimizers import optimizer_of
 from bench.training.settings import Tuning, check_optimizer
 from bench.training.trainable import learning
+from bench.training.training_state import TrainingState
 
 
 class Data(Protocol):
@@ -135,20 +138,26 @@ def train(
     items: int = 0,
     room: int = 0,
     folder: Path = Path(),
+    checkpoints: TrainingCheckpoints | None = None,
 ) -> Training:
     """Train `model` in place, and leave it on `device` in eval mode.
 
-    On one CPU thread the same seed gives the same bits. `items` is the number of labels that this training uses, for a meter that counts
-    labels. They count as used with the first step. `room` is the number of source tokens whose encoder states are kept in `folder` until
-    training ends; 0 keeps none. Raises OverBudget where the first step does not fit, or where a later one does not and
-    the training may not stop early. Raises BenchError where the loss is not finite, or the optimiser is not installed.
+    On one CPU thread the same seed gives the same bits, also where the training continues from one of its `checkpoints`. `items` is the
+    number of labels that this training uses, for a meter that counts labels. They count as used with the first step. `room` is the number
+    of source tokens whose encoder states are kept until training ends, in `folder` or in that of the checkpoints; 0 keeps none. Raises
+    OverBudget where the first step does not fit, or where a later one does not and the training may not stop early. Raises BenchError
+    where the loss is not finite, or the optimiser is not installed.
     """
     model.to(device).train()
-    losses: list[float] = []
-    seen, kept = 0, Kept(room)
-    with _seeded(seed, device), learning(model, tuning), kept_on_disk(model, folder, kept):
+    kept, causal = Kept(room), not model.config.is_encoder_decoder
+    place = checkpoints.folder if checkpoints else folder
+    with _seeded(seed, device), learning(model, tuning), kept_on_disk(model, place, kept, lasting=checkpoints is not None) as encoder:
         optimizer = optimizer_of(model, tuning)
-        for step in range(order.steps):
+        state = TrainingState(model=model, optimizer=optimizer, device=device, encoder=encoder)
+        if checkpoints:
+            kept_after = functools.partial(_kept_after, data, order, tuning, causal, room)
+            checkpoints.restore(functools.partial(state.read, kept_after=kept_after))
+        for step in range(len(state.losses), order.steps):
             # without a limit the remaining money must not influence the result: the recipe's key does not hold it
             done = max(step / order.steps, usage.fraction_used() if may_stop_early else 0.0)
             positions = order.batch(step, done)
@@ -160,20 +169,23 @@ def train(
                 if not may_stop_early:
                     raise OverBudget(f"the remaining budget does not pay for training step {step + 1} of {order.steps}")
                 break
-            losses.append(_gradients(model, positions, batch, tuning, objective, precision, device))
-            if not math.isfinite(losses[-1]):
-                raise BenchError(f"training step {step + 1}: the loss is {losses[-1]}; a lower learning_rate or precision fp32 may help")
+            loss = _gradients(model, positions, batch, tuning, objective, precision, device)
+            if not math.isfinite(loss):
+                raise BenchError(f"training step {step + 1}: the loss is {loss}; a lower learning_rate or precision fp32 may help")
             torch.nn.utils.clip_grad_norm_(model.parameters(), tuning.clip_norm)
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(tuning, done, 1 / order.steps)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-            seen += len(batch)
+            state.losses.append(loss)
+            state.seen += len(batch)
             usage.record_step(cost, new)
+            if checkpoints:
+                checkpoints.step_done(step + 1, state.write)
             progress("training", step + 1, order.steps)
     model.eval()
-    last = losses[-math.ceil(len(losses) / 10) :]
-    return Training(steps_planned=order.steps, steps_made=len(losses), examples_seen=seen, loss=math.fsum(last) / len(last))
+    last = state.losses[-math.ceil(len(state.losses) / 10) :]
+    return Training(steps_planned=order.steps, steps_made=len(state.losses), examples_seen=state.seen, loss=math.fsum(last) / len(last))
 
 
 @contextmanager
@@ -197,15 +209,29 @@ def _gradients(
     model: Any, positions: Sequence[int], batch: Sequence[Encoded], tuning: Tuning, objective: Objective, precision: Precision, device: str
 ) -> float:
     """Add up the gradients of one step, part by part of its batch, and return its loss."""
-    total, causal = 0.0, not model.config.is_encoder_decoder
+    total = 0.0
+    for start, part, of in _parts(batch, tuning, causal=not model.config.is_encoder_decoder):
+        with torch.autocast(device.partition(":")[0], dtype=torch.bfloat16, enabled=precision == "bf16"):
+            loss = objective.loss(model, positions[start : start + len(part)], collate(part, model.config, device), of)
+        total += loss.item()
+        loss.backward()  # type: ignore[no-untyped-call]
+    return total
+
+
+def _parts(batch: Sequence[Encoded], tuning: Tuning, causal: bool) -> Iterator[tuple[int, Sequence[Encoded], Share]]:
+    """Yield the parts of a batch that are in memory at a time: the start, the examples, and their share of the batch."""
     size = tuning.micro_batch_size or len(batch)
     for start in range(0, len(batch), size):
         part = batch[start : start + size]
         of = share(part, batch, causal)
-        if not of.labels and size < len(batch):  # a mean over no tokens is undefined
-            continue
-        with torch.autocast(device.partition(":")[0], dtype=torch.bfloat16, enabled=precision == "bf16"):
-            loss = objective.loss(model, positions[start : start + size], collate(part, model.config, device), of)
-        total += loss.item()
-        loss.backward()  # type: ignore[no-untyped-call]
-    return total
+        if of.labels or size >= len(batch):  # a mean over no tokens is undefined
+            yield start, part, of
+
+
+def _kept_after(data: Data, order: Order, tuning: Tuning, causal: bool, room: int, steps: int) -> Kept:
+    """Return the sources whose states a frozen encoder has kept after so many steps, in the order in which it computed them."""
+    kept = Kept(room)
+    for step in range(steps if room else 0):
+        for _, part, _ in _parts([data[i] for i in order.batch(step, step / order.steps)], tuning, causal):
+            kept.add(one.source for one in part)
+    return kept

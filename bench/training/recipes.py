@@ -236,6 +236,7 @@ class Trained(ModelRecipe):
             items=self.forecast_items(context),
             room=self.room_for_states(context),
             folder=folder,
+            checkpoints=context.checkpoints,
         )
         save(model.to("cpu"), tokenizer, folder)
         write_json(folder / "training.json", asdict(result))

@@ -70,7 +70,7 @@ def import_once() -> None:
 def in_this_process(commands: Mapping[str, Sequence[str]], logs: Mapping[str, Path], ended: Ended) -> None:
     """Does the real work of every arm, one after the other."""
     for arm_id, command in commands.items():
-        worker.main(command[-6:])
+        worker.main(command[-7:])
         ended(arm_id, 0)
 
 
@@ -141,7 +141,7 @@ class FakeWorker:
 
     def run(self, commands: Mapping[str, Sequence[str]], logs: Mapping[str, Path], ended: Ended) -> None:
         for arm_id, command in commands.items():
-            suite, named, seed, results, _, _ = command[-6:]
+            suite, named, seed, _, results, _, _ = command[-7:]
             assert named == arm_id
             self.started.append(arm_id)
             ended(arm_id, self._work(arms_of(Path(suite), int(seed))[arm_id], Path(results), logs[arm_id]))

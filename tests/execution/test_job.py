@@ -7,7 +7,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.contracts import BuildContext, Example, Outcome, Phase, Progress, Recipe, Splits, Text, no_progress, numbers
+from bench.contracts import (
+    Bill,
+    BuildContext,
+    Example,
+    Limit,
+    Outcome,
+    Phase,
+    Progress,
+    Reading,
+    Recipe,
+    Splits,
+    Text,
+    no_progress,
+    numbers,
+)
 from bench.errors import BenchError, NotEnough, OverBudget
 from bench.execution.evaluation import Evaluation
 from bench.execution.job import ArmJob
@@ -51,6 +65,23 @@ def test_labels_are_bought_for_a_share_of_the_budget_and_paid(loaded: suite_file
     assert len(buyer.labels(0.5)) == 10 + 10
     assert buyer.left_usd() == 1.0
     assert numbers(buyer.facts) == {"labels_owned": 10, "labels_bought": 10}
+
+
+def test_the_machine_time_of_repeated_work_is_a_fact_of_the_arm_that_finished_it(
+    loaded: suite_file.Suite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repeated = (Reading("repeated_wall", 7.0, "s", "counter"),)
+
+    def interrupted(store: Store, recipe: Recipe, limit: Limit) -> tuple[Bill, bool]:
+        return Bill(flops=10.0, wall_s=1.0, kwh=None, readings=repeated), recipe == Steps(3)
+
+    monkeypatch.setattr(Store, "bill_for", interrupted)
+    first, second = job(loaded, tmp_path, seed=1), job(loaded, tmp_path, seed=2)
+    for steps in (Steps(1), Steps(2)):
+        first.make(steps, Phase.STUDENT_TRAINING)
+    second.make(Steps(3), Phase.STUDENT_TRAINING)
+    assert numbers(first.facts) == {"repeated_s": 14.0}
+    assert numbers(second.facts) == {}
 
 
 def test_smaller_purchases_are_prefixes_of_larger_ones(loaded: suite_file.Suite, tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
 
 
 def run(results: Path, cache: Path) -> None:
-    worker.main([SUITE, ARM, "1", str(results), str(cache), "cpu"])
+    worker.main([SUITE, ARM, "1", "5", str(results), str(cache), "cpu"])
 
 
 def charges(results: Path) -> list[object]:

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -93,7 +93,8 @@ def test_the_process_of_an_arm_gets_its_suite_arm_results_cache_and_device(
     assert len(asked) == 2
     for arm, (command, log) in asked.items():
         assert command[0] == sys.executable
-        assert command[-7:] == ["bench.execution.worker", str(folder / "suite.yaml"), arm, "1", str(folder), str(cache), "cpu"]
+        places = [str(folder), str(cache), "cpu"]
+        assert command[-8:] == ["bench.execution.worker", str(folder / "suite.yaml"), arm, "1", "5.0", *places]
         assert log == folder / arm / "worker.log"
 
 
@@ -107,6 +108,13 @@ def test_a_report_is_written_again_only_where_something_changed(run: Run, folder
     with next(folder.glob("*/ledger.jsonl")).open("a", encoding="utf-8") as file:
         file.write("\n")
     assert written() > before
+
+
+def test_the_interval_of_checkpoints_reaches_the_process_of_an_arm(cache: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Sequence[str]] = []
+    instead(monkeypatch, lambda commands, logs, ended: asked.extend(commands.values()))
+    bench("run", SUITE, "--results", folder.parent, "--cache", cache, "--device", "cpu", "--checkpoint-minutes", "0.5", *TWO)
+    assert [command[-4] for command in asked] == ["0.5", "0.5"]
 
 
 def test_the_table_holds_the_ledgers_dollars_to_the_cent(run: Run, folder: Path) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from bench.contracts import FLOPS, ITEMS, WALL, Bill, BuildContext, Instrument, Limit, Part, Profiler, Reading, Recipe, no_progress
 from bench.errors import BenchError, OverBudget
-from bench.execution.store import DryStore, StepMeter, Store, window
+from bench.execution.measurement import StepMeter, window
+from bench.execution.store import DryStore, Store
 
 
 @dataclass(frozen=True)
