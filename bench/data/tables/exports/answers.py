@@ -105,18 +105,15 @@ def _counts(table: Table, tool: str, found: Answers, question: str) -> tuple[str
     asked = [votes for document in found.documents if (votes := document.votes.get(question))]
     several = [votes for votes in asked if len(votes) > 1]
     labelled = sum(majority(votes) is not None for votes in asked)
-    lines = [
-        f"{table.file}: the export of {tool} holds {len(found.documents):,} documents; {labelled:,} have a label for '{question}', "
-        f"and {len(found.documents) - labelled:,} have none."
-    ]
-    left_out = [f"{what} ({count:,})" for (about, what), count in found.left_out.items() if about in (None, question)]
-    if left_out:
-        lines.append(f"{table.file}: no label of '{question}' are {', '.join(left_out)}.")
+    place, unlabelled = f"{table.file}, '{question}'", len(found.documents) - labelled
+    lines = [f"{place}: {tool} exported {len(found.documents):,} documents: {labelled:,} with a label, {unlabelled:,} without."]
+    if left_out := [f"{what} {count:,}" for (about, what), count in found.left_out.items() if about in (None, question)]:
+        lines.append(f"{place}: not counted as labels: {', '.join(left_out)}.")
     if several:
         differ = sum(len({*map(_form, votes.values())}) > 1 for votes in several)
         none = sum(majority(votes) is None for votes in several)
         lines.append(
-            f"{table.file}: {len(several):,} documents have several annotators for '{question}', who differ in {differ:,}. The label is "
-            f"that of the majority; {none:,} documents have no majority, and so no label."
+            f"{place}: documents with several annotators: {len(several):,}; their labels differ: {differ:,}. "
+            f"The majority is the label; no majority, so no label: {none:,}."
         )
     return tuple(lines)
