@@ -33,6 +33,7 @@ from bench.contracts.phases import Payer, Phase, phase_named
 from bench.contracts.recipe import BuildContext, R, Recipe, Unmetered, UsageMeter, identify
 from bench.contracts.strategy import Job, Outcome, Strategy
 from bench.contracts.values import (
+    OWN_PRICE,
     RANGES,
     Bill,
     Charge,
@@ -58,6 +59,7 @@ __all__ = [
     "FLOPS",
     "ITEMS",
     "METERS",
+    "OWN_PRICE",
     "PARENT_PIPE",
     "POOL",
     "RANGES",

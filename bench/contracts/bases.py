@@ -69,7 +69,7 @@ class Text(Part, ABC):
 
     @abstractmethod
     def documents(self, cache: Path, progress: Progress) -> tuple[Example, ...]:
-        """Return documents without targets. Results of slow work are kept under `cache`. Raises DataError."""
+        """Return documents. Most texts have no targets. Results of slow work are kept under `cache`. Raises DataError."""
 
 
 class Metric(Part, ABC):

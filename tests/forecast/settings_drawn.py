@@ -56,7 +56,8 @@ LEFT_OUT: dict[Field, str] = {
         for name in ("train", "dev", "test", "source", "target", "id", "test_fraction", "dev_fraction")
     },
     **{(file_tasks.Files, f"{part}_field"): "where rows are in a JSON file" for part in ("train", "dev", "test")},
-    **{(file_texts.Files, name): "the rows are made by the test" for name in ("path", "column", "field")},
+    **{(file_texts.Files, name): "the rows are made by the test" for name in ("path", "column", "target", "field")},
+    (LlmLabel, "written"): "its labels are in a file that the test would have to write",
     **{(TableSettings, name): "how a file is read: plan and run see the rows alone" for name in TableSettings.model_fields},
     (Capped, "dev_examples"): "no arm reads dev",
     (Capped, "test_examples"): "the test file has three rows",
