@@ -63,7 +63,7 @@ class Checkpoint(Part, ABC):
 
 
 class Text(Part, ABC):
-    """Plain text for continued pretraining. A suite names it under `texts`."""
+    """Text for continued pretraining, or text that an LLM labelled. A suite names it under `texts`."""
 
     shelf: ClassVar[str] = "texts"
 
