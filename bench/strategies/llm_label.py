@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from bench.training.llm_written_labels import WrittenLabels
     from bench.training.recipes import Pretrained
 
-    Ask = Callable[[Sequence[Example]], EndpointLabels | PromptedLabels | WrittenLabels]
+    Ask = Callable[[Sequence[Example]], EndpointLabels | PromptedLabels]
+    Buy = Callable[[Sequence[Example]], EndpointLabels | PromptedLabels | WrittenLabels]
 
 
 class LlmLabel(Strategy):
@@ -79,9 +80,9 @@ class LlmLabel(Strategy):
         base = _steps.cut(job, _steps.large(job))
         if labels:
             job.check(_steps.finetuned(job, base, labels, self.student, Phase.STUDENT_TRAINING))
-        ask = self._asking(job, labels)
+        buy = self._asking(job, labels) if self.written is None else _buying(self.written, self.prompt)
         before_usd = job.left_usd()
-        labellings = _label(job, documents, ask, self.prompt if self.written is None else None, self.pseudo_share * before_usd)
+        labellings = _label(job, documents, buy, self.prompt if self.written is None else None, self.pseudo_share * before_usd)
         spent_usd = before_usd - job.left_usd()
         bought = pseudo = joined(labelling.examples for labelling in labellings)
         if self.written is not None:  # labels of documents whose label is owned serve the audit alone
@@ -98,8 +99,10 @@ class LlmLabel(Strategy):
             facts += audit(bought, owned, spent_usd)
         elif None not in thoughts:
             facts.append(Fact(name="thought_tokens", value=sum(filter(None, thoughts))))
-        scored = self.teacher or self.score_teacher
-        answers = (lambda documents: Answers(replace(ask(documents), to_the_end=True))) if scored else None
+        answers = None
+        if self.teacher or self.score_teacher:
+            ask = self._asking(job, labels)
+            answers = lambda documents: Answers(replace(ask(documents), to_the_end=True))  # noqa: E731 - an outcome holds a function
         return Outcome(student=student, teacher=self._model(job), facts=tuple(facts), answers=answers)
 
     def _documents(self, job: Job, owned: Mapping[str, str]) -> Sequence[Example]:
@@ -118,16 +121,7 @@ class LlmLabel(Strategy):
     def _asking(self, job: Job, labels: tuple[Example, ...]) -> Ask:
         """Return a function from documents to the recipe of their labels."""
         from bench.training.llm_labels import EndpointLabels, PromptedLabels
-        from bench.training.llm_written_labels import WrittenLabels
 
-        if (written := self.written) is not None:
-            return lambda chunk: WrittenLabels(
-                examples=chunk,
-                prompt=self.prompt,
-                usd_per_label=written.usd_per_label,
-                prompt_tokens=written.prompt_tokens_per_label,
-                output_tokens=written.output_tokens_per_label,
-            )
         shots, cut = labels[: self.prompt.few_shot], job.task.max_source_tokens
         if len(shots) < self.prompt.few_shot:
             raise NotEnough(f"the prompt shows {self.prompt.few_shot} examples, {len(shots)} labels are owned")
@@ -148,7 +142,20 @@ class LlmLabel(Strategy):
         )
 
 
-def _label(job: Job, documents: Sequence[Example], ask: Ask, prompt: Prompt | None, max_usd: float) -> list[Labelling]:
+def _buying(written: Written, prompt: Prompt) -> Buy:
+    """Return a function from documents of a file to the recipe of their labels."""
+    from bench.training.llm_written_labels import WrittenLabels
+
+    return lambda chunk: WrittenLabels(
+        examples=chunk,
+        prompt=prompt,
+        usd_per_label=written.usd_per_label,
+        prompt_tokens=written.prompt_tokens_per_label,
+        output_tokens=written.output_tokens_per_label,
+    )
+
+
+def _label(job: Job, documents: Sequence[Example], buy: Buy, prompt: Prompt | None, max_usd: float) -> list[Labelling]:
     """Label documents in their order, chunk by chunk, until the money is spent.
 
     Tokens of a chunk are bought completely or not at all. If a chunk does not fit, half of it is tried, and so on. Raises OverBudget where
@@ -161,7 +168,7 @@ def _label(job: Job, documents: Sequence[Example], ask: Ask, prompt: Prompt | No
     answers: list[str] = []
     stop_at, start, size = job.left_usd() - max_usd, 0, min(CHUNK, len(documents))
     while start < len(documents):
-        recipe = ask(documents[start : start + size])
+        recipe = buy(documents[start : start + size])
         try:
             made = job.make(recipe, Phase.PSEUDO_LABELLING, allow_partial=True, max_usd=job.left_usd() - stop_at)
         except OverBudget:

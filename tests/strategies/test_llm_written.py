@@ -80,7 +80,7 @@ def test_audited_labels_are_bought_first_and_money_ends_the_purchase(cache: Path
 
 def test_labels_that_are_no_class_are_paid_and_not_trained_on(cache: Path, tmp_path: Path) -> None:
     known = sorted({right(text) for text in TEXTS})
-    outcome = run(tmp_path, cache, {**written(), "prompt": {"answers": known}}, **texts(tmp_path))
+    outcome = run(tmp_path, cache, {**written(), "prompt": {"answers": [known]}}, **texts(tmp_path))
     wrong = len(range(0, len(TEXTS), 4))
     assert numbers(outcome.facts)["invalid_answers"] == wrong
     assert charges(tmp_path)["LLM labels"]["quantity"] == len(TEXTS)

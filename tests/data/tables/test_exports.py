@@ -136,6 +136,19 @@ def test_what_annotators_write_in_prodigy_is_the_label(rows: Reader) -> None:
     assert found == [("a", "short"), ("b", None)]
 
 
+def test_documents_that_look_like_json_stay_as_they_are_in_csv(rows: Reader) -> None:
+    head = "text,id,q,annotator,annotation_id,lead_time\n"
+    lines = ['"[12, 3]",1,a,1,1,2', '"{""a"": 1}",2,"{""choices"": [""b"", ""a""]}",1,2,2', "[x],3,,1,3,2"]
+    found, _ = rows(head + "\n".join(lines), target="q", exported_by="label_studio")
+    assert found == [("[12, 3]", "a"), ('{"a": 1}', "a, b"), ("[x]", None)]
+
+
+def test_data_that_holds_objects_can_be_named_by_its_parts(rows: Reader) -> None:
+    row = {"chat": [{"role": "user", "content": "hello"}], "id": 1, "q": "a", "annotator": 1, "annotation_id": 1, "lead_time": 2}
+    found, _ = rows(json.dumps([row]), "own.json", source="chat[0].content", target="q", exported_by="label_studio")
+    assert found == [("hello", "a")]
+
+
 @pytest.mark.parametrize(
     ("votes", "label"),
     [([], None), (["a"], "a"), (["a", "b"], None), (["a", "b", "a"], "a"), ([None], None), (["a", None], None), (["a", "a", None], "a")],

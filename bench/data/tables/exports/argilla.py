@@ -32,7 +32,8 @@ def answers(table: Table) -> Answers:
     """Return the documents and answers. Raises DataError with the line of a faulty record."""
     names = [*dict.fromkeys(table.names)]
     columns = {name: table.values(name) for name in names}
-    documents, left_out = [], Counter[LeftOut]()
+    documents: list[Document] = []
+    left_out: Counter[LeftOut] = Counter()
     questions = {name: None for name in names if name.endswith(RESPONSES) and f"{name}.users" in columns}
     without_status = False
     for row in range(table.rows):

@@ -45,7 +45,8 @@ def _is_whole(names: Collection[str]) -> bool:
 
 
 def _tasks(table: Table, rows: Sequence[Mapping[str, Any]]) -> Answers:
-    documents, left_out = [], Counter[LeftOut]()
+    documents: list[Document] = []
+    left_out: Counter[LeftOut] = Counter()
     questions: dict[str, None] = {}
     for row, task in enumerate(rows):
         data, annotations = task["data"], task.get("annotations") or task.get("completions") or []
@@ -139,12 +140,16 @@ def _opened(cell: Any) -> Any:
     """Return the value of a cell. CSV holds several choices as JSON; any other text stays as it is."""
     if isinstance(cell, str) and cell.startswith(("{", "[")):
         value = parsed(cell)
-        return value if isinstance(value, dict | list) and _is_answer(value) else cell
+        return value if value and isinstance(value, dict | list) and _is_answer(value) else cell
     return cell
 
 
 def _is_answer(value: Any) -> bool:
-    return all(not isinstance(one, dict | list) or _key(one) is not None for one in _each(value))
+    """Return whether a value may be what people answer: a text, a number, an object with a label, or a list that holds such objects."""
+    if not isinstance(value, list):
+        return not isinstance(value, dict) or _key(value) is not None
+    objects = [one for one in value if not isinstance(one, str)]
+    return not value or (bool(objects) and all(_key(one) is not None for one in objects))
 
 
 def _keyed(value: Any) -> tuple[str, Any]:
