@@ -19,6 +19,7 @@ FOLDER = "27-labelling-tools"
 WANTED: dict[tuple[str, str, str], list[str | None]] = {
     ("label_studio", "label_studio.json", "sentiment"): ["Positive", "Negative", None, None, None, "Positive", "Negative, Neutral"],
     ("label_studio", "label_studio.json", "gist"): ["early", None, None, None, None, None, "manual\nmissing"],
+    ("label_studio", "label_studio.json", "sentiment.prediction"): ["Positive", "Positive", *[None] * 5],
     ("label_studio", "label_studio_min.json", "sentiment"): ["Positive", "Negative", None, "Positive", "Negative, Neutral"],
     ("label_studio", "label_studio_min.json", "gist"): ["early", None, None, None, "manual\nmissing"],
     ("label_studio", "label_studio.csv", "sentiment"): ["Positive", "Negative", None, "Positive", "Negative, Neutral"],

@@ -3,7 +3,8 @@
 JSON                a row for each task: `data`, and `annotations` with a `result` for each control of the labelling interface
 JSON-MIN, CSV, TSV  a row for each annotation: the data, and a column for each control. Tasks without annotations are not in them
 
-A question is a control, by its name (`from_name`). Annotations that were skipped are no votes.
+A question is a control, by its name (`from_name`). Annotations that were skipped are no votes. In JSON, what a model predicts for the
+control C is a column like any other, `C.prediction`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from bench.errors import DataError
 
 VALUES = ("choices", "text", "rating", "number", "taxonomy", "selected")
 """Keys of a result whose value is a label of the whole document. Others, such as `labels`, mark spans."""
+
+PREDICTION = ".prediction"
+"""Ends the name of a column with what a model predicts for a control."""
 
 PATH = " > "
 """Text between the levels of a taxonomy."""
@@ -52,7 +56,7 @@ def _tasks(table: Table, rows: Sequence[Mapping[str, Any]]) -> Answers:
         data, annotations = task["data"], task.get("annotations") or task.get("completions") or []
         if not isinstance(data, dict) or not isinstance(annotations, list) or not all(isinstance(one, dict) for one in annotations):
             raise DataError(f"{table.where(row)}: `data` must be an object, and `annotations` a list of objects")
-        document = Document(row=row, cells={"id": task.get("id"), **data})
+        document = Document(row=row, cells={"id": task.get("id"), **data, **_predicted(table, row, task.get("predictions"))})
         documents.append(document)
         for at, annotation in enumerate(sorted(annotations, key=_time)):
             if annotation.get("was_cancelled") or annotation.get("skipped"):
@@ -65,6 +69,12 @@ def _tasks(table: Table, rows: Sequence[Mapping[str, Any]]) -> Answers:
                 questions[question] = None
                 document.votes.setdefault(question, {})[_annotator(annotation.get("completed_by"), at)] = label
     return Answers(documents=documents, questions=[*questions], left_out=left_out)
+
+
+def _predicted(table: Table, row: int, predictions: Any) -> dict[str, str]:
+    """Return 'CONTROL.prediction' -> label for what models predicted, the last prediction last. Some exports hold ids only."""
+    known = sorted((one for one in predictions or () if isinstance(one, dict)), key=_time)
+    return {f"{name}{PREDICTION}": label for one in known for name, label in _labels(table, row, one, Counter()).items()}
 
 
 def _labels(table: Table, row: int, annotation: Mapping[str, Any], left_out: Counter[LeftOut]) -> dict[str, str]:
