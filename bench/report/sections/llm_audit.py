@@ -12,9 +12,9 @@ AUDIT = (arm_columns.LLM_AUDITED, arm_columns.LLM_AGREEMENT, arm_columns.LLM_USA
 """Facts of an audit, in the order of the table."""
 
 HOW_TO_READ = Paragraph(
-    "An LLM's label agrees if it equals the label owned, without case and outer white space. The price of a usable label is what all of "
-    "the LLM's labels cost, divided by the number that would agree if all agreed as often as the audited ones. Free texts seldom "
-    "agree word for word, so read their agreement with care."
+    "An LLM's label is usable if it equals the label owned, without case and outer white space. The price of a usable label is the cost of "
+    "all labels of the LLM, divided by the estimated number of usable ones. The estimate applies the agreement of the audited labels to "
+    "all labels. Free texts seldom agree word for word, so read their agreement with care."
 )
 
 

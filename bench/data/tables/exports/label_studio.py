@@ -73,7 +73,7 @@ def _tasks(table: Table, rows: Sequence[Mapping[str, Any]]) -> Answers:
 
 def _predicted(table: Table, row: int, predictions: Any) -> dict[str, str]:
     """Return 'CONTROL.prediction' -> label for what models predicted, the last prediction last. Some exports hold ids only."""
-    known = sorted((one for one in predictions or () if isinstance(one, dict)), key=_time)
+    known = sorted((one for one in (predictions if isinstance(predictions, list) else ()) if isinstance(one, dict)), key=_time)
     return {f"{name}{PREDICTION}": label for one in known for name, label in _labels(table, row, one, Counter()).items()}
 
 
