@@ -38,8 +38,10 @@ class WrittenLabels(Recipe):
         return [charge] if usd else []
 
     def make(self, folder: Path, context: BuildContext) -> None:
-        tokens = {"prompt_tokens": self.prompt_tokens, "output_tokens": self.output_tokens}
-        replies = [Reply(text=example.target or "", finished=True, **tokens) for example in self.examples]
+        replies = [
+            Reply(text=example.target or "", finished=True, prompt_tokens=self.prompt_tokens, output_tokens=self.output_tokens)
+            for example in self.examples
+        ]
         for reply in replies:
             context.usage.record_tokens(reply.prompt_tokens, reply.output_tokens)
         write_labelling(folder, self.prompt, self.examples, replies, opened=False)
