@@ -35,6 +35,7 @@ from bench.contracts.strategy import Job, Outcome, Strategy
 from bench.contracts.training_checkpoints import TrainingCheckpoints
 from bench.contracts.values import (
     ADDED_UNITS,
+    OWN_PRICE,
     RANGES,
     Bill,
     Charge,
@@ -61,6 +62,7 @@ __all__ = [
     "FLOPS",
     "ITEMS",
     "METERS",
+    "OWN_PRICE",
     "PARENT_PIPE",
     "POOL",
     "RANGES",

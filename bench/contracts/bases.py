@@ -72,13 +72,13 @@ class Checkpoint(Part, ABC):
 
 
 class Text(Part, ABC):
-    """Plain text for continued pretraining. A suite names it under `texts`."""
+    """Text for continued pretraining, or text that an LLM labelled. A suite names it under `texts`."""
 
     shelf: ClassVar[str] = "texts"
 
     @abstractmethod
     def documents(self, cache: Path, progress: Progress) -> tuple[Example, ...]:
-        """Return documents without targets. Results of slow work are kept under `cache`. Raises DataError."""
+        """Return documents. Most texts have no targets. Results of slow work are kept under `cache`. Raises DataError."""
 
 
 class Metric(Part, ABC):

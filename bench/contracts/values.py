@@ -111,6 +111,10 @@ PaidBy = Literal["purse", "free", "other meter"]
 """Who bears a charge; 'other meter': the quantity is kept for re-pricing, the suite pays by another meter."""
 
 
+OWN_PRICE = "LLM label"
+"""Unit of a charge whose price belongs to the work itself, and not to the prices of the suite."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Charge:
     """A quantity and its price. Dollars are derived, so that other prices re-price old results."""

@@ -235,7 +235,8 @@ class ArmJob(Job):
 
     def _tokens_usd(self, recipe: Recipe) -> float:
         tokens = recipe.forecast_tokens(self.context)
-        return math.fsum(charge.usd for charge in self._suite.prices.token_charges(*tokens, "", "purse"))
+        charges = [*self._suite.prices.token_charges(*tokens, "", "purse"), *recipe.own_charges("", "purse")]
+        return math.fsum(charge.usd for charge in charges)
 
     def _refuse(self, usd: float, money: float, phase: Phase) -> NoReturn:
         self._note(Fact(name=LIMITED, value=1))
@@ -246,7 +247,8 @@ class ArmJob(Job):
         if prices.paying.quantity(bill) is None:
             raise MeasureError(f"the suite pays by {prices.meter}, and {phase.words} could not be measured by it")
         charges = prices.compute_charges(bill, self._task_label, phase, payer) if recipe.on_device else []
-        for charge in charges + prices.token_charges(bill.prompt_tokens, bill.output_tokens, phase, payer):
+        charges += prices.token_charges(bill.prompt_tokens, bill.output_tokens, phase, payer)
+        for charge in charges + recipe.own_charges(phase, payer):
             known_before = charge.unit != "token" and prices.paying.known_in_advance
             if charge.paid_by == "purse" and not known_before and not self._purse.fits(charge.usd):
                 self._cut_off(charge.kind, self.left_usd() / charge.unit_price_usd, charge.unit, charge.unit_price_usd, phase)

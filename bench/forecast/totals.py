@@ -131,6 +131,7 @@ def _known_usd(suite: Suite, arm: Arm, work: Work) -> float:
     prices, payer = suite.spec.prices, suite.spec.pays.who(work.phase)
     charges = prices.compute_charges(work.bill, arm.task_label, work.phase, payer) if work.recipe.on_device else []
     charges += prices.token_charges(work.bill.prompt_tokens, work.bill.output_tokens, work.phase, payer)
+    charges += work.recipe.own_charges(work.phase, payer)
     return math.fsum(charge.usd for charge in charges if charge.paid_by == "purse")
 
 

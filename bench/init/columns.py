@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -76,10 +76,18 @@ def choose(table: Table, source: ColumnName | None, target: ColumnName | None) -
     if table.known and source is None and target is None:
         return table.known
     given = {*parts(source or ()), *parts(target or ())}
+    questions = table.opened.questions
+    if table.settings.get("exported_by") and not questions:
+        raise DataError(f"{table.file}: {table.opened.hint()}. {NO_LABELS}")
     documents = {name: column for name, column in found.items() if name not in given and column.filled}
-    chosen = _document(table, documents) if source is None else Chosen(source)
-    labels = {name: column for name, column in found.items() if name not in parts(chosen.name)}
+    chosen = _document(table, _without(documents, questions)) if source is None else Chosen(source)
+    labels = {name: column for name, column in found.items() if name not in parts(chosen.name) and (not questions or name in questions)}
     return ColumnChoice(chosen, _label(table, labels) if target is None else Chosen(target))
+
+
+def _without(columns: Mapping[str, Column], questions: Collection[str]) -> Mapping[str, Column]:
+    """Return the columns that hold no answers of annotators, or all where there are no others, as in JSON-MIN of Label Studio."""
+    return {name: column for name, column in columns.items() if name not in questions and not column.is_key} or columns
 
 
 def named(name: ColumnName) -> str:

@@ -14,6 +14,7 @@ from bench.data import tables
 from bench.data.tables.content import binary_format, format_of, load, suffix_of
 from bench.data.tables.decoding import Text, decode, encoding_of
 from bench.data.tables.delimited import layout
+from bench.data.tables.exports import recognised
 from bench.data.tables.header import why_data
 from bench.data.tables.json_rows import columns_as_rows, lists_in, parsed
 from bench.data.tables.settings import DELIMITERS, SUFFIXES, Format, TableSettings
@@ -64,6 +65,15 @@ class Guessed:
 def guess(file: Path, field: str | None = None, is_header: IsHeader | None = None) -> tuple[Guessed, tables.Table]:
     """Return the settings, and the table that they give. Raises DataError where no settings read the file. `field` is the path of the rows
     in a JSON value. `is_header` asks the user; None means that nobody can answer."""
+    found, table = _plain(file, field, is_header)
+    if tool := recognised(table.names):
+        found.set("exported_by", tool, "its columns are those of an export")
+        table = found.read()
+    return found, table
+
+
+def _plain(file: Path, field: str | None, is_header: IsHeader | None) -> tuple[Guessed, tables.Table]:
+    """Return the settings that read a file as a plain table, and the table."""
     found, raw = Guessed(file=file), load(str(file))
     if field is not None:
         found.set("train_field", field, "as requested")

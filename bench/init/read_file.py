@@ -87,8 +87,8 @@ def read(file: Path, named: Sequence[str] = (), rows_field: str | None = None, i
             if name in named:
                 raise
             not_text[name] = str(error).partition(f"column '{name}' ")[2] or str(error)
-    known = _chat(table, cells, not_text)
-    for source, target in INSTRUCTIONS:
+    known = None if table.questions else _chat(table, cells, not_text)
+    for source, target in () if table.questions else INSTRUCTIONS:
         if known is None and {*source, target} <= cells.keys():
             known = ColumnChoice(Chosen(source, "joined, as instructions are"), Chosen(target, "by its name"))
     if len(cells) < 2:

@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 from pydantic import ValidationError
 
-from bench.contracts import METERS, WALL
+from bench.contracts import METERS, OWN_PRICE, WALL
 from bench.errors import BenchError
 from bench.execution.ledger import LIMITED
 from bench.results import arm_columns
@@ -143,6 +143,8 @@ def _price_and_payer(quotes: Quotes, pays: Pays, task: str, phase: str, kind: st
         return quotes.price("label", task), payer
     if unit == "token":
         return quotes.price("prompt_tokens" if kind.startswith("prompt") else "output_tokens", task) / 1e6, payer
+    if unit == OWN_PRICE:
+        return usd, payer
     of_phase: str = getattr(pays, phase)
     if meter := next((meter for meter in METERS.values() if meter.unit == unit), None):
         return meter.unit_price_usd(book, task, phase), of_phase if meter is book.paying else "other meter"

@@ -6,37 +6,45 @@ Ding et al. 2023, Is GPT-3 a Good Data Annotator?. The teacher is prompted, neve
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, model_validator
 
-from bench.contracts import Example, Fact, Job, ModelLabel, Outcome, Phase, Strategy
+from bench.contracts import Example, Fact, Job, ModelLabel, Outcome, Phase, Strategy, content_hash
 from bench.errors import BenchError, NotEnough, OverBudget
 from bench.system.sequences import joined
 from bench.training.llm_endpoint import Endpoint
 from bench.training.llm_prompt import Prompt, Sampling
+from bench.training.llm_written import Written, audit, in_order
 from bench.training.settings import Tuning
 
 if TYPE_CHECKING:
     from bench.training.llm_labels import EndpointLabels, Labelling, PromptedLabels
+    from bench.training.llm_written_labels import WrittenLabels
     from bench.training.recipes import Pretrained
 
     Ask = Callable[[Sequence[Example]], EndpointLabels | PromptedLabels]
+    Buy = Callable[[Sequence[Example]], EndpointLabels | PromptedLabels | WrittenLabels]
 
 
 class LlmLabel(Strategy):
-    """Let an LLM label the pool as far as the budget allows, and train the compact model on these labels."""
+    """Let an LLM label the pool as far as the budget allows, and train the compact model on these labels.
+
+    With `written`, labels that an LLM wrote elsewhere are bought instead, and the pool is not read.
+    """
 
     label_share: float = Field(default=0.0, ge=0, le=1)
     """Part of the budget that buys labels; the rest pays the LLM and training."""
     pseudo_share: float = Field(default=0.5, gt=0, lt=1)
     """Part of the remaining money that the LLM's labels may cost; the rest trains the student."""
     endpoint: Endpoint | None = None
-    """Endpoint of the LLM, paid by tokens. Set either this or `teacher`."""
+    """Endpoint of the LLM, paid by tokens. Set one of this, `teacher` and `written`."""
     teacher: ModelLabel | None = None
-    """A decoder-only model under `models`, run on the suite's device and paid by its meter. Set either this or `endpoint`."""
+    """A decoder-only model under `models`, run on the suite's device and paid by its meter."""
+    written: Written | None = None
+    """Labels that an LLM wrote elsewhere, in place of `endpoint` and `teacher`. They are audited against the labels owned."""
     prompt: Prompt = Prompt()
     """How a document is presented to the LLM. Its examples are labels owned, never from dev or test."""
     sampling: Sampling = Sampling()
@@ -51,8 +59,10 @@ class LlmLabel(Strategy):
 
     @model_validator(mode="after")
     def _one_teacher(self) -> Self:
-        if (self.endpoint is None) == (self.teacher is None):
-            raise ValueError("expected either endpoint or teacher")
+        if [self.endpoint, self.teacher, self.written].count(None) != 2:
+            raise ValueError("expected one of endpoint, teacher and written")
+        if self.written is not None and self.score_teacher:
+            raise ValueError("score_teacher needs an endpoint: nobody can ask the LLM that wrote a file")
         if self.teacher is not None and self.sampling.temperature != 0:
             raise ValueError("a teacher under models is decoded at sampling.temperature 0")
         return self
@@ -62,15 +72,21 @@ class LlmLabel(Strategy):
         from bench.training.llm_labels import Answers
 
         _steps.check_installed(self.student)
-        if not job.unlabelled:
+        if not job.unlabelled and self.written is None:
             raise NotEnough("there is no unlabelled pool to label")
         labels = job.labels(self.label_share)
+        owned = {content_hash(example.source): example.target or "" for example in labels}
+        documents = self._documents(job, owned)
         base = _steps.cut(job, _steps.large(job))
         if labels:
             job.check(_steps.finetuned(job, base, labels, self.student, Phase.STUDENT_TRAINING))
-        ask = self._asking(job, labels)
-        labellings = _label(job, ask, self.prompt, self.pseudo_share * job.left_usd())
-        pseudo = joined(labelling.examples for labelling in labellings)
+        buy = self._asking(job, labels) if self.written is None else _buying(self.written, self.prompt)
+        before_usd = job.left_usd()
+        labellings = _label(job, documents, buy, self.prompt if self.written is None else None, self.pseudo_share * before_usd)
+        spent_usd = before_usd - job.left_usd()
+        bought = pseudo = joined(labelling.examples for labelling in labellings)
+        if self.written is not None:  # labels of documents whose label is owned serve the audit alone
+            pseudo = tuple(example for example in bought if content_hash(example.source) not in owned)
         student = _steps.tune(job, base, joined((pseudo, labels if self.gold else ())), self.student, Phase.STUDENT_TRAINING)
         facts = [
             Fact(name="pseudo_labels", value=len(pseudo), unit="labels"),
@@ -79,11 +95,23 @@ class LlmLabel(Strategy):
             Fact(name="output_tokens", value=sum(labelling.output_tokens for labelling in labellings)),
         ]
         thoughts = [labelling.thought_tokens for labelling in labellings]
-        if None not in thoughts:
+        if self.written is not None:
+            facts += audit(bought, owned, spent_usd)
+        elif None not in thoughts:
             facts.append(Fact(name="thought_tokens", value=sum(filter(None, thoughts))))
-        scored = self.teacher or self.score_teacher
-        answers = (lambda documents: Answers(replace(ask(documents), to_the_end=True))) if scored else None
+        answers = None
+        if self.teacher or self.score_teacher:
+            ask = self._asking(job, labels)
+            answers = lambda documents: Answers(replace(ask(documents), to_the_end=True))  # noqa: E731 - an outcome holds a function
         return Outcome(student=student, teacher=self._model(job), facts=tuple(facts), answers=answers)
+
+    def _documents(self, job: Job, owned: Mapping[str, str]) -> Sequence[Example]:
+        """Return the documents to label: the pool, or those of a file with its labels."""
+        if self.written is None:
+            return job.unlabelled
+        if documents := in_order(job.text(self.written.text), owned):
+            return documents
+        raise NotEnough(f"the text '{self.written.text}' has no labels; name their column as its `target`")
 
     def _model(self, job: Job) -> Pretrained | None:
         from bench.training.recipes import Pretrained
@@ -114,20 +142,33 @@ class LlmLabel(Strategy):
         )
 
 
-def _label(job: Job, ask: Ask, prompt: Prompt, max_usd: float) -> list[Labelling]:
-    """Label the pool in its order, chunk by chunk, until the money is spent.
+def _buying(written: Written, prompt: Prompt) -> Buy:
+    """Return a function from documents of a file to the recipe of their labels."""
+    from bench.training.llm_written_labels import WrittenLabels
+
+    return lambda chunk: WrittenLabels(
+        examples=chunk,
+        prompt=prompt,
+        usd_per_label=written.usd_per_label,
+        prompt_tokens=written.prompt_tokens_per_label,
+        output_tokens=written.output_tokens_per_label,
+    )
+
+
+def _label(job: Job, documents: Sequence[Example], buy: Buy, prompt: Prompt | None, max_usd: float) -> list[Labelling]:
+    """Label documents in their order, chunk by chunk, until the money is spent.
 
     Tokens of a chunk are bought completely or not at all. If a chunk does not fit, half of it is tried, and so on. Raises OverBudget where
-    the money buys no label, and BenchError where more than half of the answers are the same text.
+    the money buys no label, and BenchError where more than half of the answers to `prompt` are the same text. None: nobody is asked.
     """
     from bench.strategies._steps import CHUNK
     from bench.training.llm_thoughts import repeated_answer
 
     labellings: list[Labelling] = []
     answers: list[str] = []
-    stop_at, start, size = job.left_usd() - max_usd, 0, min(CHUNK, len(job.unlabelled))
-    while start < len(job.unlabelled):
-        recipe = ask(job.unlabelled[start : start + size])
+    stop_at, start, size = job.left_usd() - max_usd, 0, min(CHUNK, len(documents))
+    while start < len(documents):
+        recipe = buy(documents[start : start + size])
         try:
             made = job.make(recipe, Phase.PSEUDO_LABELLING, allow_partial=True, max_usd=job.left_usd() - stop_at)
         except OverBudget:
@@ -139,7 +180,7 @@ def _label(job: Job, ask: Ask, prompt: Prompt, max_usd: float) -> list[Labelling
             break
         labellings.append(job.read(made))
         answers += labellings[-1].answers
-        if reason := labellings[-1].repeated_answer or repeated_answer(prompt, answers):
+        if prompt and (reason := labellings[-1].repeated_answer or repeated_answer(prompt, answers)):
             raise BenchError(f"the LLM gets no more documents to label: {reason}")
         if labellings[-1].documents < len(recipe.examples):
             break

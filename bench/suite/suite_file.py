@@ -68,7 +68,8 @@ class SuiteText(Part):
     models: dict[Label, Use] = Field(default={})
     """LABEL -> part from `models/`: further pretrained models, which a strategy or `compact` may name."""
     texts: dict[Label, Use] = Field(default={})
-    """LABEL -> part from `texts/`: text for continued pretraining. The label `pool` always means the task's unlabelled pool."""
+    """LABEL -> part from `texts/`: text for continued pretraining, or with an LLM's labels. The label `pool` always means the task's
+    unlabelled pool."""
     tasks: dict[Label, Use] = Field(min_length=1)
     """LABEL -> part from `tasks/`."""
     strategies: dict[Label, Use] = Field(min_length=1)

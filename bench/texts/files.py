@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import repeat
 from pathlib import Path
 
 from pydantic import Field
@@ -19,6 +20,8 @@ class Files(TableSettings, Text):
     """The file, absolute or relative to where `bench` runs; `~` is the home folder."""
     column: ColumnName = "text"
     """Column of the texts, as the `source` of the task `files`."""
+    target: ColumnName | None = None
+    """Column of labels that an LLM wrote for these texts, for the strategy `llm_label`. Missing: the texts have no labels."""
     field: str | None = None
     """Where in a JSON value the rows are, such as `data` or `data.train`. Missing: it holds one list of rows."""
     most_documents: int | None = Field(default=None, ge=1)
@@ -27,8 +30,10 @@ class Files(TableSettings, Text):
     def documents(self, cache: Path, progress: Progress) -> tuple[Example, ...]:  # noqa: ARG002 - reading is quick, so nothing is cached
         """Return the documents; see Text.documents. Raises DataError where the file cannot be read."""
         progress(f"reading {self.path}", 0, 1)
-        table = read(self.path, self, self.field, wanted=roots(self.column))
+        table = read(self.path, self, self.field, wanted=roots(self.column).union(roots(self.target or ())))
         found = texts(table, self.column, self.joined_by)
+        labels = repeat(None) if self.target is None else texts(table, self.target, self.joined_by)
         progress(f"reading {self.path}", 1, 1)
-        once = {content_hash(text): text for text in found if text and not is_blank(text)}
-        return tuple(lowest_hashes([Example(key[:16], text) for key, text in once.items()], self.most_documents))
+        pairs = zip(found, labels, strict=self.target is not None)
+        once = {content_hash(text): (text, label) for text, label in pairs if text and not is_blank(text)}
+        return tuple(lowest_hashes([Example(key[:16], text, label) for key, (text, label) in once.items()], self.most_documents))

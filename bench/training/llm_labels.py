@@ -96,14 +96,14 @@ class EndpointLabels(Recipe):
         replies = ask(self.endpoint, bodies, place, context.progress, enough=enough)
         for reply in replies:
             context.usage.record_tokens(reply.prompt_tokens, reply.output_tokens)
-        _write(folder, self.prompt, self.examples[: len(replies)], replies, opened)
+        write_labelling(folder, self.prompt, self.examples[: len(replies)], replies, opened)
 
     def _conversations(self, context: BuildContext) -> list[Messages]:
         shots, examples = (_cut(self.tokenizer.folder(context.cache), e, self.max_source_tokens) for e in (self.shots, self.examples))
         return [self.prompt.messages(shots, example.source) for example in examples]
 
     def read(self, folder: Path) -> Labelling:
-        return _read(folder, self.examples)
+        return read_labelling(folder, self.examples)
 
     def placeholder(self, context: BuildContext) -> Labelling:
         """Return labels for all documents: each document's own words, or the longest class."""
@@ -138,7 +138,7 @@ class PromptedLabels(Outputs):
             raise OverBudget(FIRST_DOES_NOT_FIT)
         order = sorted(replies)
         asked, answered = [self.examples[i] for i in order], [replies[i] for i in order]
-        _write(folder, self.prompt, asked, answered, opened)
+        write_labelling(folder, self.prompt, asked, answered, opened)
 
     def sources(self, context: BuildContext) -> tuple[tuple[int, ...], ...]:
         folder = self.model.tokenizer_folder(context.cache, 0)
@@ -158,7 +158,7 @@ class PromptedLabels(Outputs):
         return tuple(token for token, text in enumerate(texts) if "\n" in text)
 
     def read(self, folder: Path) -> Labelling:
-        return _read(folder, self.examples)
+        return read_labelling(folder, self.examples)
 
     def placeholder(self, context: BuildContext) -> Labelling:
         """Return labels for as many documents as the limit allows: each document's own words, or the longest class."""
@@ -196,7 +196,7 @@ def _repeated_answer(prompt: Prompt, replies: Sequence[Reply], opened: bool | No
     return repeated_answer(prompt, [label for label, _ in judge(prompt, replies, opened)])
 
 
-def _write(folder: Path, prompt: Prompt, examples: Sequence[Example], replies: Sequence[Reply], opened: bool | None) -> None:
+def write_labelling(folder: Path, prompt: Prompt, examples: Sequence[Example], replies: Sequence[Reply], opened: bool | None) -> None:
     """Write the labels, the invalid answers, and labelling.json with the counts. `opened` is that of `judge`."""
     judged = judge(prompt, replies, opened)
     seen: Counter[str] = Counter(documents=len(replies), invalid=0, empty=0, retries=0, prompt_tokens=0, output_tokens=0)
@@ -217,7 +217,8 @@ def _write(folder: Path, prompt: Prompt, examples: Sequence[Example], replies: S
     write_json(folder / "labelling.json", counts)
 
 
-def _read(folder: Path, documents: Sequence[Example]) -> Labelling:
+def read_labelling(folder: Path, documents: Sequence[Example]) -> Labelling:
+    """Return what `write_labelling` wrote for these documents."""
     counts = json.loads((folder / "labelling.json").read_text(encoding="utf-8"))
     valid, invalid = _rows(folder / LABELS), _rows(folder / INVALID)
     wanted = {f.name: counts[f.name] for f in dataclasses.fields(Labelling) if f.name in counts}

@@ -22,6 +22,7 @@ from bench.tasks._capped import Capped
 from bench.texts import files as file_texts
 from bench.training.llm_endpoint import Endpoint
 from bench.training.llm_prompt import Prompt, Sampling
+from bench.training.llm_written import Written
 from bench.training.settings import Distillation, Lora, Tuning
 from tests.forecast.drawing import Drawn, Draws, Field
 
@@ -56,7 +57,9 @@ LEFT_OUT: dict[Field, str] = {
         for name in ("train", "dev", "test", "source", "target", "id", "test_fraction", "dev_fraction")
     },
     **{(file_tasks.Files, f"{part}_field"): "where rows are in a JSON file" for part in ("train", "dev", "test")},
-    **{(file_texts.Files, name): "the rows are made by the test" for name in ("path", "column", "field")},
+    **{(file_texts.Files, name): "the rows are made by the test" for name in ("path", "column", "target", "field")},
+    (LlmLabel, "written"): "its labels are in a file that the test would have to write",
+    (Written, "text"): "the name of such a file",
     **{(TableSettings, name): "how a file is read: plan and run see the rows alone" for name in TableSettings.model_fields},
     (Capped, "dev_examples"): "no arm reads dev",
     (Capped, "test_examples"): "the test file has three rows",

@@ -541,3 +541,44 @@ def test_home_is_where_the_tilde_points(tmp_path: Path, cache: Path, monkeypatch
     assert result.exit_code == 0, result.output
     assert suite_file.read(tmp_path / "home" / "mine.yaml").tasks["mine"].model_dump()["train"] == str(tmp_path / "home" / "mine.csv")
     assert CliRunner().invoke(main, ["check", "~/mine.yaml"]).exit_code == 0
+
+
+def _label_studio(rows: Sequence[dict[str, str]]) -> list[dict[str, object]]:
+    result = [{"value": {"choices": [row["label"]]}, "from_name": "verdict", "to_name": "text", "type": "choices"} for row in rows]
+    return [
+        {"id": i, "data": {"text": row["text"]}, "annotations": [{"completed_by": 1, "result": [result[i]]}] if i % 8 else []}
+        for i, row in enumerate(rows)
+    ]
+
+
+def _argilla(rows: Sequence[dict[str, str]]) -> list[dict[str, object]]:
+    answers = [[row["label"]] if i % 8 else None for i, row in enumerate(rows)]
+    return [
+        {"text": row["text"], "verdict.responses": given, "verdict.responses.users": ["u"], "verdict.responses.status": ["submitted"]}
+        for row, given in zip(rows, answers, strict=True)
+    ]
+
+
+def _prodigy(rows: Sequence[dict[str, str]]) -> list[dict[str, object]]:
+    answers = ["accept" if i % 8 else "ignore" for i in range(len(rows))]
+    return [{**row, "_input_hash": i, "_task_hash": i, "answer": answers[i]} for i, row in enumerate(rows)]
+
+
+@pytest.mark.parametrize(
+    ("tool", "content", "target"),
+    [
+        ("label_studio", json.dumps(_label_studio(CLASSES)), "verdict"),
+        ("argilla", lines(_argilla(CLASSES)), "verdict.responses"),
+        ("prodigy", lines(_prodigy(CLASSES)), "label"),
+    ],
+    ids=["label_studio", "argilla", "prodigy"],
+)
+def test_the_export_of_a_labelling_tool_is_recognised(tool: str, content: str, target: str, cache: Path) -> None:
+    Path("mine.json").write_text(content)
+    found = written(cache, "mine.json")
+    task = found.tasks["mine"].model_dump()
+    assert (task["exported_by"], task["source"], task["target"]) == (tool, "text", target)
+    rows = splits(found, cache)
+    assert len(rows.unlabelled) >= 30  # a document in eight has no label
+    assert {e.target for e in (*rows.train, *rows.dev, *rows.test)} == {row["label"] for row in CLASSES}
+    assert [240, 210, 30] in [numbers(note.partition(": ")[2]) for note in rows.notes]

@@ -225,9 +225,9 @@ def test_there_is_one_teacher_and_a_local_one_is_decoded_greedily() -> None:
     from bench.training.llm_endpoint import Endpoint
     from bench.training.llm_prompt import Sampling
 
-    with pytest.raises(ValueError, match="either endpoint or teacher"):
+    with pytest.raises(ValueError, match="endpoint, teacher and written"):
         llm_label()
-    with pytest.raises(ValueError, match="either endpoint or teacher"):
+    with pytest.raises(ValueError, match="endpoint, teacher and written"):
         llm_label(teacher="llm", endpoint=Endpoint(base_url="http://localhost/v1", model="tiny"))
     with pytest.raises(ValueError, match=r"decoded at sampling\.temperature 0"):
         llm_label(teacher="llm", sampling=Sampling(temperature=0.7))

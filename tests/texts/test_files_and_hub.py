@@ -40,3 +40,12 @@ def test_blank_and_repeated_texts_are_left_out_and_a_cap_takes_always_the_same(f
 def test_a_data_set_of_the_hub_needs_a_revision(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="`revision` is needed"):
         Hub(path="owner/none").documents(tmp_path, no_progress)
+
+
+def test_a_text_may_have_labels(tmp_path: Path) -> None:
+    rows = [{"text": "one", "says": "a"}, {"text": "two", "says": None}, {"text": "One", "says": "b"}]
+    (tmp_path / "own.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    found = Files(path=str(tmp_path / "own.jsonl"), target="says").documents(tmp_path, no_progress)
+    assert [(e.source, e.target) for e in found] == [("One", "b"), ("two", None)]
+    plain = Files(path=str(tmp_path / "own.jsonl")).documents(tmp_path, no_progress)
+    assert [(e.id, e.source, None) for e in found] == [(e.id, e.source, e.target) for e in plain]

@@ -9,6 +9,7 @@ json_rows   JSON lines, and JSON values that hold rows
 arrow       Parquet and Arrow
 table       the result of a reader
 columns     names of columns, parts of columns, and joined columns
+exports     exports of Label Studio, Argilla and Prodigy
 remarks     warnings about labels
 """
 
@@ -25,6 +26,7 @@ from bench.data.tables.columns import ColumnName, parts, raw_values, roots, text
 from bench.data.tables.content import format_of, load
 from bench.data.tables.decoding import decode
 from bench.data.tables.delimited import read_delimited
+from bench.data.tables.exports import read_export
 from bench.data.tables.json_rows import JSON, JSON_LINES, read_json, read_json_lines
 from bench.data.tables.remarks import remarks
 from bench.data.tables.settings import Format, TableSettings
@@ -59,11 +61,12 @@ def read(file: str, settings: TableSettings, field: str | None = None, wanted: C
         elif kind == "json":
             table = read_json(file, text, field)
         else:
-            table = read_delimited(file, text, "," if kind == "csv" else "\t", settings, wanted)
+            kept = wanted if settings.exported_by is None else None
+            table = read_delimited(file, text, "," if kind == "csv" else "\t", settings, kept)
         table = replace(table, notes=(*notes, *table.notes))
     if not table.rows:
         raise DataError(f"{file}: the file holds no rows; add one below the header")
-    return table
+    return table if settings.exported_by is None else read_export(table, settings.exported_by)
 
 
 def read_rows(file: str, settings: TableSettings, columns: Columns, field: str | None = None) -> tuple[Sequence[Row], tuple[str, ...]]:
@@ -89,9 +92,9 @@ def read_rows(file: str, settings: TableSettings, columns: Columns, field: str |
 
 
 def label_remarks(table: Table, name: ColumnName, labels: Sequence[str | None]) -> tuple[str, ...]:
-    """Return warnings about a column of labels, a sentence each."""
+    """Return warnings about a column of labels, a sentence each. For the export of a tool, also return what was read and left out."""
     if len(parts(name)) > 1:
         return ()
     (only,) = parts(name)
     values = raw_values(table, only) if table.kind in (JSON, JSON_LINES) else labels  # other formats have one type per column
-    return tuple(remarks(table, only, values, labels))
+    return (*table.questions.get(only, ()), *remarks(table, only, values, labels))

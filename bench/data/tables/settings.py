@@ -10,6 +10,9 @@ from bench.contracts import Part
 
 Format = Literal["jsonl", "json", "csv", "tsv", "parquet", "arrow"]
 
+Tool = Literal["label_studio", "argilla", "prodigy"]
+"""A tool in which people write labels."""
+
 SUFFIXES: dict[str, Format] = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
@@ -54,6 +57,9 @@ class TableSettings(Part):
 
     format: Format | None = None
     """Format of all files. Missing: by suffix. `json` is one JSON value, or a JSON object on each line."""
+    exported_by: Tool | None = None
+    """The labelling tool that exported all files: `label_studio`, `argilla` or `prodigy`. Each document gets the label of
+    most of its annotators. Missing: the files are plain tables."""
     encoding: Annotated[str, AfterValidator(_encoding)] | None = None
     """Encoding of text files, such as `cp1252`. Missing: the byte order mark decides, else UTF-8."""
     encoding_errors: Literal["replace"] | None = None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -24,6 +24,8 @@ class Table:
     """Column name -> one value per row. Raises DataError where values cannot be read."""
     notes: tuple[str, ...] = ()
     """Warnings for the reader, a sentence each."""
+    questions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Columns that hold the answers of annotators -> what was read and left out, a sentence each. Empty for a plain table."""
     hint: Callable[[], str] = str
     """Returns what may be wrong with the file where a column is not found, or '' where nothing looks wrong."""
 

@@ -11,6 +11,7 @@ from bench.report.analysis.report_input import ReportInput
 from bench.report.blocks import Block, Column, Paragraph, Points, Section, Table
 from bench.report.plots.budget import PURPOSES
 from bench.report.sections.leaderboard import reached
+from bench.report.sections.llm_audit import AUDIT
 from bench.report.text import DASH, dollars, number
 from bench.results import arm_columns
 from bench.results.table import rows
@@ -25,12 +26,13 @@ SHOWN = frozenset(
         arm_columns.LABELS_OWNED,
         arm_columns.LABELS_BOUGHT,
         arm_columns.PSEUDO_LABELS,
+        *AUDIT,
         arm_columns.STUDENT_PARAMETERS,
         arm_columns.TEACHER_PARAMETERS,
         arm_columns.STUDENT_MS,
     }
 )
-"""Facts that the leaderboard or the section on money already shows."""
+"""Facts that the leaderboard or the sections on money and on an LLM's labels already show."""
 
 MEANS = Paragraph("Means over the arms that are done, or over all arms where none is.")
 
@@ -78,7 +80,8 @@ def other_facts(given: ReportInput) -> Section | None:
     shown = {*SHOWN, *([arm_columns.STUDENT_FLOPS] if given.trade_offs else [])}
     facts = rows(given.found.table, "fact", "quantity", "unit").drop_duplicates("quantity")
     units = {str(name): str(unit) for name, unit in zip(facts["quantity"], facts["unit"], strict=True)}
-    left = [name for name in units if name not in shown and any(_fact(line, name) is not None for line in _lines(given.boards))]
+    kept = [name for name in units if name not in shown and not name.startswith(arm_columns.LLM_CONFUSED)]
+    left = [name for name in kept if any(_fact(line, name) is not None for line in _lines(given.boards))]
     scales = {name: OF_ONE_ANSWER.get(units[name], (1.0, units[name])) for name in left}
     heads = [name if unit == "1" else f"{name} ({unit})" for name, (_, unit) in scales.items()]
 
