@@ -16,7 +16,22 @@ import click
 from bench import __version__
 from bench.errors import BenchError
 
-COMMANDS = ("init", "check", "plan", "run", "report", "recommend", "price", "compare", "leaderboard", "fit", "import", "list", "clean")
+COMMANDS = (
+    "init",
+    "check",
+    "plan",
+    "run",
+    "report",
+    "recommend",
+    "price",
+    "compare",
+    "leaderboard",
+    "fit",
+    "import",
+    "list",
+    "models",
+    "clean",
+)
 """All commands in order of use. Each is a function in a module; both have the command's name."""
 
 RESERVED = ("import", "list")
