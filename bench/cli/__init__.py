@@ -29,6 +29,7 @@ COMMANDS = (
     "fit",
     "import",
     "list",
+    "prices",
     "models",
     "clean",
 )

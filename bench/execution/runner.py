@@ -156,6 +156,12 @@ def _question(prepared: PreparedSuite, fetched: Fetched) -> dict[str, Any]:
     return {
         **same,
         "prices": spec.prices.model_dump(mode="json", exclude_none=True),
+        "price_sources": {
+            field: {"value": value, "source": price.described}
+            for _, price in spec.prices.named()
+            for field, value in price.settings.items()
+            if getattr(spec.prices, field) == value
+        },
         "primary_metric": spec.rank_by,
         "meter": spec.prices.meter,
         "large": suite.large.title,

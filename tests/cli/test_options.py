@@ -25,6 +25,7 @@ ORDER = [
     "fit",
     "import",
     "list",
+    "prices",
     "models",
     "clean",
 ]
