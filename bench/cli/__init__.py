@@ -31,6 +31,7 @@ COMMANDS = (
     "list",
     "prices",
     "models",
+    "setup",
     "clean",
 )
 """All commands in order of use. Each is a function in a module; both have the command's name."""

@@ -27,6 +27,7 @@ ORDER = [
     "list",
     "prices",
     "models",
+    "setup",
     "clean",
 ]
 
