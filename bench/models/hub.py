@@ -105,10 +105,11 @@ def pickled_snapshot(model: str, revision: str | None, cache: Path) -> tuple[Pat
         raise CheckpointError(f"{model}: no such folder, and no hub id")
     if revision and not re.fullmatch(COMMIT, revision):
         raise CheckpointError(f"{model}: the revision {revision} is no commit of 40 hex digits")
-    for place in (hub_cache(), cache / "hub") if revision else ():
-        found = snapshot_of("model", model, revision, place, PICKLED_FILES)
-        if found and pickled_files(found):
-            return found, revision
+    if revision:
+        for place in (hub_cache(), cache / "hub"):
+            found = snapshot_of("model", model, revision, place, PICKLED_FILES)
+            if found and pickled_files(found):
+                return found, revision
     from huggingface_hub import HfApi, snapshot_download
 
     what = f"{model} at {revision[:8]}" if revision else model

@@ -63,7 +63,8 @@ def pickled_files(folder: Path) -> list[Path]:
     shards = sorted({str(name) for name in names.values()}) if isinstance(names, dict) else []
     paths = [folder / Path(shard).name for shard in shards]
     if missing := [path.name for path in paths if not path.is_file()]:
-        raise CheckpointError(f"{folder}: {missing[0]} is missing, one of {len(shards)} shards in {PICKLED_INDEX}; copy it again")
+        lost = f"{missing[0]} is missing, one of {len(missing)} of {len(shards)} shards in {PICKLED_INDEX}"
+        raise CheckpointError(f"{folder}: {lost}; copy it again")
     return paths
 
 

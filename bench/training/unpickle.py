@@ -74,7 +74,7 @@ def _unpickled(file: Path) -> dict[str, torch.Tensor]:
         raise Refused(f"{file.name} holds a {type(found).__name__}, expected a mapping from names to tensors")
     for name, tensor in found.items():
         if not isinstance(name, str) or type(tensor) not in (torch.Tensor, torch.nn.Parameter):
-            raise Refused(f"{file.name} holds {str(name)[:80]!r}, which is a {type(tensor).__name__} and no tensor")
+            raise Refused(f"{file.name} holds {type(tensor).__name__} under {str(name)[:80]!r}, expected tensors under their names")
         if tensor.layout != torch.strided or tensor.device.type != "cpu" or tensor.is_quantized:
             raise Refused(f"{file.name} holds {name}, a sparse, quantised or empty tensor, expected ordinary numbers")
         if tensor.nbytes > tensor.untyped_storage().nbytes():  # a few numbers that stand for many
