@@ -1,4 +1,5 @@
 # make run: the answer. make test: the tests. make bench: how fast it is. make check: lint, types, import contracts, language. make fix: format.
+# make test-install: the wheel works in an empty environment, outside this checkout.
 # make test-llm: the tests that ask a real LLM behind a real endpoint. make resolve: whether pip finds every package for every Python.
 PYTHON ?= python3
 BIN := .venv/bin
@@ -6,7 +7,7 @@ BIN := .venv/bin
 PYTHONS := 3.11 3.12 3.13 3.14
 PLATFORMS := $(foreach glibc,17 24 27 28,manylinux_2_$(glibc)_x86_64) manylinux2014_x86_64 manylinux1_x86_64
 
-.PHONY: run bench test test-llm test-long browser check fix lock resolve clean
+.PHONY: run bench test test-llm test-long test-install browser check fix lock resolve clean
 
 run: .venv/run
 	$(BIN)/bench run suites/pegasus.yaml
@@ -26,6 +27,19 @@ test-long: .venv/test
 
 test-llm: .venv/test .venv/llm/done
 	BENCH_LLM_PYTHON=$(CURDIR)/.venv/llm/bin/python $(BIN)/pytest tests/llm
+
+# The wheel in an empty environment, used outside this checkout.
+AWAY := $(CURDIR)/build/install
+test-install:
+	rm -rf build *.egg-info && mkdir -p $(AWAY)/away
+	$(PYTHON) -m venv $(AWAY)/venv
+	$(AWAY)/venv/bin/pip wheel --quiet --no-deps --wheel-dir $(AWAY)/dist .
+	$(AWAY)/venv/bin/pip install --quiet -r requirements/run.txt
+	$(AWAY)/venv/bin/pip install --quiet --no-deps $(AWAY)/dist/costbench-*.whl
+	cd $(AWAY)/away && export BENCH_CACHE=$(AWAY)/cache PATH=$(AWAY)/venv/bin:$$PATH \
+		&& bench run smoke \
+		&& ! bench plan pegasus --no-calibrate 2> refused.txt && grep --quiet "bench setup" refused.txt \
+		&& bench setup pegasus && bench plan pegasus --no-calibrate
 
 # Debian's Chromium, for tests/browser; where it cannot be had those tests are skipped, and say so.
 browser:
@@ -65,8 +79,8 @@ fix: .venv/test
 # What was tested, pinned anew from pyproject.toml in an empty environment.
 lock:
 	rm -rf .venv/lock && $(PYTHON) -m venv .venv/lock
-	.venv/lock/bin/pip install --quiet . && .venv/lock/bin/pip freeze --exclude bench | sed 's/+cpu//' > requirements/run.txt
-	.venv/lock/bin/pip install --quiet '.[test]' && .venv/lock/bin/pip freeze --exclude bench | sed 's/+cpu//' | grep -vxFf requirements/run.txt > requirements/test.txt
+	.venv/lock/bin/pip install --quiet . && .venv/lock/bin/pip freeze --exclude costbench | sed 's/+cpu//' > requirements/run.txt
+	.venv/lock/bin/pip install --quiet '.[test]' && .venv/lock/bin/pip freeze --exclude costbench | sed 's/+cpu//' | grep -vxFf requirements/run.txt > requirements/test.txt
 	rm -rf .venv/lock
 
 # Installs nothing. rouge-score, which is pure Python, has no wheel, so it is left out.

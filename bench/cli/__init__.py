@@ -17,8 +17,8 @@ from bench import __version__
 from bench.errors import BenchError
 
 COMMANDS = (
-    *("init", "check", "plan", "run", "report", "recommend", "price"),
-    *("compare", "leaderboard", "export", "fit", "schema", "import", "list", "clean"),
+    *("init", "check", "plan", "run", "report", "recommend", "price", "compare"),
+    *("leaderboard", "export", "fit", "schema", "import", "list", "prices", "models", "setup", "clean"),
 )
 """All commands in order of use. Each is a function in a module; both have the command's name."""
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import click
 
 from bench.cli import output
-from bench.cli.options import PATH
+from bench.cli.options import SUITE
 from bench.errors import SuiteError
 
 
 @click.command()
-@click.argument("suites", metavar="SUITE...", type=PATH, nargs=-1, required=True)
+@click.argument("suites", metavar="SUITE...", type=SUITE, nargs=-1, required=True)
 @output.options
 def check(suites: tuple[Path, ...]) -> None:
     """Report every error in suite files, and count their arms."""

@@ -16,7 +16,7 @@ import click
 
 from bench.api.places import RESULTS
 from bench.errors import BenchError
-from bench.system import home
+from bench.system import home, shipped
 from bench.system.hub_mirror import DATA, MODELS, Variable
 
 if TYPE_CHECKING:
@@ -77,6 +77,14 @@ class UserPath(click.Path):
         return super().convert(home.expanded(value), param, ctx)
 
 
+class SuitePath(UserPath):
+    """A path, or the name of a suite that comes with bench, such as `pegasus`, where nothing has this path."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = super().convert(value, param, ctx)
+        return path if path.exists() else shipped.suite_named(str(value)) or path
+
+
 option = functools.partial(click.option, cls=Option)
 """`click.option` with `old=[...]` for names that are accepted but not shown."""
 
@@ -87,11 +95,12 @@ MINUTES = Finite(min=0)
 FRACTION = Finite(min=0, max=1, min_open=True)
 COUNT = click.IntRange(min=1)
 PATH = UserPath()
+SUITE = SuitePath()
 FILE = UserPath(dir_okay=False)
 FOLDER = UserPath(file_okay=False)
 
-suite_argument = click.argument("suite", metavar="SUITE", type=PATH)
-results_argument = click.argument("results", metavar="RESULTS", type=PATH)
+suite_argument = click.argument("suite", metavar="SUITE", type=SUITE)
+results_argument = click.argument("results", metavar="RESULTS", type=SUITE)
 results_option = option(
     "--results",
     "parent",

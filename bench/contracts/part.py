@@ -20,6 +20,9 @@ class Part(BaseModel):
     added: ClassVar[tuple[str, ...]] = ()
     """Settings that are younger than results that people have paid for. At their defaults they are in no key: the results stay known."""
 
+    distributions: ClassVar[tuple[str, ...]] = ()
+    """Releases pinned in requirements/zoo.txt whose data files the part reads. `bench setup` fetches them."""
+
     model_config = ConfigDict(
         frozen=True, strict=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True, validate_default=True
     )

@@ -20,7 +20,7 @@ from bench.contracts import Part, Progress, no_progress, paths_used
 from bench.suite.suite_file import Suite
 from bench.system.files import write_json
 from bench.system.fingerprints import ALL, DECIDE, of_file, of_folder
-from bench.system.home import expanded
+from bench.system.shipped import located
 
 FILE = "paths.json"
 
@@ -36,7 +36,7 @@ def content(path: str | Path, cache: Path, progress: Progress = no_progress) -> 
     For a file it covers the file, for a model's folder the files that decide its behaviour, for other folders
     all files.
     """
-    there = expanded(path)
+    there = located(path)
     try:
         if not there.is_dir():
             return of_file(there, cache, progress)

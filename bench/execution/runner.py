@@ -158,6 +158,12 @@ def _question(prepared: PreparedSuite, fetched: Fetched) -> dict[str, Any]:
         **same,
         "path": str(suite.path),
         "prices": spec.prices.model_dump(mode="json", exclude_none=True),
+        "price_sources": {
+            field: {"value": value, "source": price.described}
+            for _, price in spec.prices.named()
+            for field, value in price.settings.items()
+            if getattr(spec.prices, field) == value
+        },
         "primary_metric": spec.rank_by,
         "meter": spec.prices.meter,
         "large": suite.large.title,

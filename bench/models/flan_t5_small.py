@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -35,18 +36,19 @@ class FlanT5Small(Checkpoint):
     Only the package's data files are read. Its code is never imported. The weights are dequantised to fp32 once, which takes some seconds.
     """
 
+    distributions: ClassVar[tuple[str, ...]] = ("traceforge-title-model",)
     title: ClassVar[str] = "flan-t5-small (int8, traceforge-title-model 0.2.0)"
 
     def folder(self, cache: Path) -> Path:
         from bench.training.model_folder import check_folder
 
-        return check_folder(build_once(cache / "models" / "flan-t5-small-0.2.0", _convert))
+        return check_folder(build_once(cache / "models" / "flan-t5-small-0.2.0", partial(_convert, cache)))
 
     def licence(self, cache: Path) -> str:  # noqa: ARG002
         return "apache-2.0"
 
 
-def _convert(folder: Path) -> None:
+def _convert(cache: Path, folder: Path) -> None:
     """Dequantise the weights into `folder`, and read them back to check that every tensor arrived."""
     import torch
     from transformers import PreTrainedTokenizerFast
@@ -54,7 +56,7 @@ def _convert(folder: Path) -> None:
     from bench.training.checkpoints import load, save
     from bench.training.shapes import build, shape_of
 
-    source = checked_folder("flan_t5_small", PACKAGE, SHA256, "0.2.0", INSTALL, CheckpointError) / "data" / "span"
+    source = checked_folder("flan_t5_small", PACKAGE, SHA256, "0.2.0", INSTALL, cache, CheckpointError) / "data" / "span"
     weights = {name: tensor for file in STACKS for name, tensor in _dequantised(source / file, STACKS[file])}
     model = build(shape_of("t5_v1_1", "small"))
     copies = {f"{stack}.embed_tokens.weight" for stack in ("encoder", "decoder")}  # both are shared.weight; the encoder's graph has its own

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from pydantic import Field
@@ -10,9 +11,16 @@ from pydantic import Field
 from bench.contracts import Checkpoint
 from bench.errors import CheckpointError
 from bench.system.hub_mirror import HUB_ID, MODELS, folder_of, hub_cache, missing_from, snapshot_of
+from bench.system.one_line import first_line
 
 FILES = ["*.json", "*.safetensors", "*.model", "*.txt"]
 """Configs, weights that cannot run code, and tokenizers."""
+
+PICKLED_FILES = ["*.json", "pytorch_model*.bin", "*.model", "*.txt", "*.jinja"]
+"""Configs, pickled weights and tokenizers, which `bench models convert` reads."""
+
+COMMIT = r"^[0-9a-f]{40}$"
+"""Pattern of a commit. Branches and tags can change."""
 
 HUB_TIMEOUT_S = 10
 """Seconds within which the hub has to answer. After that it counts as unreachable."""
@@ -28,7 +36,7 @@ class Hub(Checkpoint):
 
     model: str = Field(pattern=HUB_ID)
     """Repository, such as 'google-t5/t5-small'."""
-    revision: str | None = Field(default=None, pattern=r"^[0-9a-f]{40}$")
+    revision: str | None = Field(default=None, pattern=COMMIT)
     """Commit of the repository, 40 hex digits. Branches and tags are refused, because they can change.
     Required, except under `--models`, where it is not checked."""
 
@@ -44,7 +52,7 @@ class Hub(Checkpoint):
         if self.revision is None:
             raise CheckpointError(
                 f"{self.model}: {missing_from(MODELS)}; pin a commit with `revision` (40 hex digits), or put a copy into DIR/{self.model} "
-                "and say --models DIR"
+                f"(`bench models convert {self.model} --models DIR`, where the hub has pickled weights alone) and say --models DIR"
             )
         lacking = [missing_from(MODELS)]
         for place in (hub_cache(), cache / "hub"):
@@ -89,6 +97,39 @@ class Hub(Checkpoint):
         if not any(folder.glob("*.safetensors")):
             raise CheckpointError(
                 f"{what}: {lacking}; the hub holds no *.safetensors of it, and pickled weights, which can run code, are never loaded. "
-                f"Convert them once into DIR/{self.model} and say --models DIR"
+                f"Convert them once with `bench models convert {self.model} --revision {revision} --models DIR`, and say --models DIR"
             )
         return folder
+
+
+def pickled_snapshot(model: str, revision: str | None, cache: Path) -> tuple[Path, str]:
+    """Return (folder with the pickled weights of a repository, its commit), from a cache or the hub. Nothing is loaded.
+
+    revision: a commit; None for the newest. Raises CheckpointError where the repository has safetensors, or cannot be had.
+    """
+    from bench.training.model_folder import pickled_files
+
+    if not re.fullmatch(HUB_ID, model):
+        raise CheckpointError(f"{model}: no such folder, and no hub id")
+    if revision and not re.fullmatch(COMMIT, revision):
+        raise CheckpointError(f"{model}: the revision {revision} is no commit of 40 hex digits")
+    if revision:
+        for place in (hub_cache(), cache / "hub"):
+            found = snapshot_of("model", model, revision, place, PICKLED_FILES)
+            if found and pickled_files(found):
+                return found, revision
+    from huggingface_hub import HfApi, snapshot_download
+
+    what = f"{model} at {revision[:8]}" if revision else model
+    try:
+        about = HfApi().model_info(model, revision=revision, timeout=HUB_TIMEOUT_S)
+        names = [file.rfilename for file in about.siblings or ()]
+        commit = str(about.sha)
+        if not any(name.endswith(".safetensors") for name in names):
+            return Path(snapshot_download(model, revision=commit, allow_patterns=PICKLED_FILES, cache_dir=cache / "hub")), commit
+    except Exception as error:  # errors of the hub, the disk and the network, whose library has changed between versions
+        raise CheckpointError(
+            f"{what}: not to be had from the hub ({first_line(error)}). Without a network, put pytorch_model.bin, config.json and the "
+            "tokenizer into a folder, and say `bench models convert FOLDER`"
+        ) from error
+    raise CheckpointError(f"{what}: the hub has safetensors of it, so nothing is to be converted; use it with `revision: {commit}`")

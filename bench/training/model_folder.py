@@ -22,6 +22,9 @@ TOKENIZERS = ("tokenizer.json", "*.model", "vocab.json")
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 """The weights, or the list of their shards, under the names that transformers expects."""
 
+PICKLED_WEIGHTS, PICKLED_INDEX = "pytorch_model.bin", "pytorch_model.bin.index.json"
+"""Pickled weights, or the list of their shards, under the names that transformers gives them."""
+
 ADAPTER = "adapter_config.json"
 
 QUANTISED = {"quantize_config.json": "GPTQ", "quant_config.json": "AWQ", "hf_quant_config.json": "ModelOpt", "quanto_qmap.json": "Quanto"}
@@ -49,6 +52,22 @@ def weight_files(folder: Path) -> list[Path]:
     if missing := [shard for shard in shards if not (folder / shard).is_file()]:
         raise CheckpointError(f"{folder}: {missing[0]} is missing, one of {len(missing)} of {len(shards)} shards in {INDEX}; copy it again")
     return [folder / shard for shard in shards]
+
+
+def pickled_files(folder: Path) -> list[Path]:
+    """Return the pickled weights of a folder: one file, or shards. The result is empty where it has none. Raises CheckpointError where a
+    shard is missing."""
+    if (folder / PICKLED_WEIGHTS).is_file():
+        return [folder / PICKLED_WEIGHTS]
+    if not (folder / PICKLED_INDEX).is_file():
+        return []
+    names = read_json(folder, PICKLED_INDEX).get("weight_map")
+    shards = sorted({str(name) for name in names.values()}) if isinstance(names, dict) else []
+    paths = [folder / Path(shard).name for shard in shards]
+    if missing := [path.name for path in paths if not path.is_file()]:
+        lost = f"{missing[0]} is missing, one of {len(missing)} of {len(shards)} shards in {PICKLED_INDEX}"
+        raise CheckpointError(f"{folder}: {lost}; copy it again")
+    return paths
 
 
 def _reasons(folder: Path) -> Iterator[str]:
@@ -105,14 +124,13 @@ def _quantisation(folder: Path, config: dict[str, Any]) -> str:
 def _files(folder: Path) -> Iterator[str]:
     if not (folder / WEIGHTS).is_file() and not (folder / INDEX).is_file():
         others = sorted(path.name for path in folder.glob("*.safetensors"))
-        pickled = sorted(path.name for pattern in PICKLED for path in folder.glob(pattern))
+        pickled = sorted(path.name for pattern in (*PICKLED, PICKLED_INDEX) for path in folder.glob(pattern))
         if others:
             yield f"holds {others[0]}, expected {WEIGHTS} or {INDEX}; rename it if these are the weights, or copy the list of shards"
         elif pickled:
-            yield (
-                f"holds only pickled weights ({pickled[0]}), which can run code when loaded; expected *.safetensors: "
-                "load and save them once with transformers where you trust them"
-            )
+            by_name = {PICKLED_WEIGHTS, PICKLED_INDEX} & {*pickled}
+            remedy = f"convert them once with `bench models convert {folder}`" if by_name else "ask its authors for them"
+            yield f"holds only pickled weights ({pickled[0]}), which can run code when loaded; expected *.safetensors: {remedy}"
         else:
             yield f"holds no weights; expected {WEIGHTS} or {INDEX}"
     if not any(any(folder.glob(pattern)) for pattern in TOKENIZERS):

@@ -27,6 +27,9 @@ ORDER = [
     "schema",
     "import",
     "list",
+    "prices",
+    "models",
+    "setup",
     "clean",
 ]
 

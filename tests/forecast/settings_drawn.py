@@ -15,6 +15,7 @@ from bench.contracts import Compact, Decoding, Task
 from bench.data.tables import TableSettings
 from bench.strategies.continue_pretraining import ContinuePretraining
 from bench.strategies.llm_label import LlmLabel
+from bench.suite.named_prices import KINDS
 from bench.suite.prices import ItemPrices, Pays, PriceBook
 from bench.suite.suite_file import SuiteText
 from bench.tasks import files as file_tasks
@@ -49,6 +50,7 @@ LEFT_OUT: dict[Field, str] = {
     },
     (Task, "prefix"): "text before a document; documents of several lengths are drawn",
     (PriceBook, "usd_per_unit"): "for meters that bench does not have",
+    **{(PriceBook, kind): "a name for prices that are drawn as numbers" for kind in KINDS},
     (PriceBook, "usd_per_1k_items"): "put together in `suites`, task by task",
     (Pays, "evaluation"): "it has one value",
     (Pays, "hyperparameter_search"): "it has one value",

@@ -2,6 +2,7 @@ import json
 import shutil
 import socket
 from pathlib import Path
+from types import SimpleNamespace
 
 import huggingface_hub
 import pytest
@@ -9,7 +10,7 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 from pydantic import ValidationError
 
 from bench.errors import CheckpointError
-from bench.models.hub import Hub
+from bench.models.hub import Hub, pickled_snapshot
 from bench.models.random import Random
 
 PINNED = Hub(model="google-t5/t5-small", revision="df1b051c49625cf57a3d0d8d3863ed4cc13564fe")
@@ -128,8 +129,50 @@ def test_a_repository_of_pickled_weights_alone_says_what_to_do(tmp_path, weights
 
     monkeypatch.setattr(huggingface_hub, "HfApi", Api)
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
-    with pytest.raises(CheckpointError, match=r"^[^\n]*no \*.safetensors[^\n]*DIR/google-t5/t5-small and say --models DIR$"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"^[^\n]*no \*.safetensors[^\n]*`bench models convert google-t5/t5-small --revision df1b051c\w{32} --models DIR`",
+    ):
         PINNED.folder(tmp_path)
+
+
+class Repository:
+    """What the hub tells of a repository with these files."""
+
+    files = ("config.json", "pytorch_model.bin")
+
+    def model_info(self, model, revision, timeout):
+        siblings = [SimpleNamespace(rfilename=name) for name in self.files]
+        return SimpleNamespace(sha=revision or "0" * 40, siblings=siblings)
+
+
+@pytest.mark.parametrize("revision", [None, PINNED.revision])
+def test_pickled_weights_are_fetched_at_one_commit(revision, asked, tmp_path, monkeypatch):
+    monkeypatch.setattr(huggingface_hub, "HfApi", Repository)
+    assert pickled_snapshot(PINNED.model, revision, tmp_path / "bench") == (tmp_path / "snapshot", revision or "0" * 40)
+    assert [call["revision"] for call in asked] == [revision or "0" * 40]
+
+
+def test_pickled_weights_in_a_cache_are_not_fetched_again(asked, tmp_path, weights, hub_cache):
+    snapshot = snapshot_in(hub_cache, weights)
+    (snapshot / "model.safetensors").rename(snapshot / "pytorch_model.bin")
+    assert pickled_snapshot(PINNED.model, PINNED.revision, tmp_path / "bench") == (snapshot, PINNED.revision)
+    assert not asked
+
+
+def test_a_repository_with_safetensors_needs_no_conversion(asked, tmp_path, monkeypatch):
+    monkeypatch.setattr(huggingface_hub, "HfApi", Repository)
+    monkeypatch.setattr(Repository, "files", ("pytorch_model.bin", "model.safetensors"))
+    with pytest.raises(CheckpointError, match=f"`revision: {'0' * 40}`"):
+        pickled_snapshot(PINNED.model, None, tmp_path / "bench")
+    assert not asked
+
+
+@pytest.mark.parametrize(("model", "revision"), [("no/such/folder", None), ("owner/name", "main")])
+def test_what_is_no_repository_or_no_commit_is_one_line_without_the_hub(model, revision, tmp_path, monkeypatch):
+    monkeypatch.setattr(huggingface_hub, "HfApi", lambda: pytest.fail("the hub was asked"))
+    with pytest.raises(CheckpointError, match=rf"^{model}: [^\n]*$"):
+        pickled_snapshot(model, revision, tmp_path)
 
 
 def test_without_a_network_one_line_names_every_place_and_what_works(tmp_path, monkeypatch, hub_cache):

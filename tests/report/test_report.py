@@ -196,6 +196,17 @@ def test_prices_by_the_item_are_left_out_where_they_do_not_count(tmp_path: Path)
     assert "12.5" not in text
 
 
+def test_a_price_by_name_is_listed_with_source_and_date_unless_it_has_changed(tmp_path: Path) -> None:
+    named = {"device_hour_usd": (1.79, "a100-80gb: Cloud, 2026-11"), "usd_per_1m_prompt_tokens": (0.15, "llm-1: Maker, 2026-10")}
+    sources = {field: {"value": value, "source": source} for field, (value, source) in named.items()}
+    prices = {"meter": "flops", "device_hour_usd": 1.79, "usd_per_1m_prompt_tokens": 0.3}
+    label = {"label_usd": {"value": 0.26, "source": "paper: Authors, 2023"}}
+    write_suite(tmp_path, prices=prices, price_sources=sources | label, label_usd={"wlp": 0.26, "own": 0.1})
+    lines = prose(made(tmp_path)["money"]).splitlines()
+    ends = {line: re.findall(r"\((.*)\)", line) for line in lines if line.startswith("Price, ")}
+    assert [*ends.values()] == [["paper: Authors, 2023"], [], ["a100-80gb: Cloud, 2026-11"], []]
+
+
 def test_models_texts_and_the_layers_that_were_kept_are_named(tmp_path: Path) -> None:
     kept = "decoder: layers 0 4 7 of 8 (evenly spaced)"
     shape = {"encoder_layers": None, "decoder_layers": [0, 4, 7], "model": None}

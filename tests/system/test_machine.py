@@ -11,6 +11,7 @@ import pynvml
 import pytest
 import torch
 
+from bench import __version__
 from bench.errors import BenchError
 from bench.system import machine
 
@@ -54,12 +55,12 @@ def test_the_facts_tell_the_machine_the_packages_and_the_threads(monkeypatch):
     assert facts["ram_bytes"] > 2**28
     assert facts["threads"] == "3"
     assert facts["packages"]["torch"] == torch.__version__
-    assert set(facts["packages"]) == set(machine.PACKAGES)
+    assert set(facts["packages"]) == {"bench", *machine.PACKAGES}
 
 
 def test_a_package_that_is_not_installed_has_no_version(monkeypatch):
     monkeypatch.setattr(machine, "PACKAGES", ("no-such-package",))
-    assert machine.facts()["packages"] == {"no-such-package": None}
+    assert machine.facts()["packages"] == {"bench": __version__, "no-such-package": None}
 
 
 def test_the_facts_list_every_gpu_with_its_memory_where_it_has_one_of_its_own(driver):

@@ -16,7 +16,7 @@ from typing import BinaryIO
 from bench.data.tables.settings import SUFFIXES, Format
 from bench.errors import DataError
 from bench.system.files import OpenFile
-from bench.system.home import expanded
+from bench.system.shipped import located
 
 _BINARY: tuple[tuple[bytes, str, str], ...] = (
     (rb"\x1f\x8b", "gzip-compressed bytes", "rename it to {file}.gz, or unpack it with gunzip"),
@@ -76,7 +76,7 @@ class RawFile:
 
 def load(file: str) -> RawFile:
     """Find a file, and refuse what is no table. `~` is the home folder. Raises DataError."""
-    path = expanded(file)
+    path = located(file)
     try:
         if path.is_dir():
             raise DataError(f"{file}: {_folder(path)}")

@@ -37,14 +37,23 @@ def money(given: ReportInput) -> Section | None:
         lines.append(f"Price, {task}: " + ", ".join(f"{_price(usd)} {ITEMS.get(phase, phase)}" for phase, usd in of_task.items()))
     owned = f"{suite['start_labels']} labels" if "start_labels" in suite else "labels"
     lines.append(f"The starting {owned} are free. A budget is what is added.")
-    lines += [f"Price, label of {line} USD" for line in _flat(suite.get("label_usd", {}))]
+    labels = {task: _source(suite, "label_usd", usd) for task, usd in suite.get("label_usd", {}).items()}
+    lines += [f"Price, label of {line} USD{labels[line.rpartition(': ')[0]]}" for line in _flat(suite.get("label_usd", {}))]
     other = {name: price for name, price in prices.items() if name not in ("meter", "label_usd", "usd_per_1k_items", *TOKENS)}
-    lines += [f"Price, {line}" for line in _flat(other)]
-    lines += [f"Price, {what}: {_price(prices[name])}" for name, what in TOKENS.items() if prices.get(name)]
+    lines += [f"Price, {line}{_source(suite, name, price)}" for name, price in other.items() for line in _flat({name: price})]
+    lines += [
+        f"Price, {what}: {_price(prices[name])}{_source(suite, name, prices[name])}" for name, what in TOKENS.items() if prices.get(name)
+    ]
     lines += [f"{str(phase).replace('_', ' ')}: {PAYERS.get(str(payer), payer)}" for phase, payer in suite.get("pays", {}).items()]
     lines += [] if suite.get("published") else [SHARED]
     lines += [str(suite["sunk"])] if suite.get("sunk") else []
     return Section(id="money", title="How money is counted", blocks=(Points(tuple(lines)),))
+
+
+def _source(suite: Mapping[str, Any], field: str, value: object) -> str:
+    """Return name, source and date of a price that the suite names, in brackets; '' where it is given as a number, or has changed since."""
+    named = suite.get("price_sources", {}).get(field)
+    return f" ({named['source']})" if named and named["value"] == value else ""
 
 
 def _price(usd: float) -> str:
