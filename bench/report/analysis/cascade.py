@@ -90,13 +90,8 @@ def _cascade(found: Results, board: Board, line: Line, quotes: Quotes | None) ->
 
 def _arms(found: Results, board: Board, line: Line) -> Iterator[str]:
     """Yield the arms of a line that are done, one for each seed."""
-    arms = found.by_arm
-    held = arms[arms["task"].eq(board.task) & arms["budget_usd"].eq(board.budget_usd) & arms["status"].eq("done")]
-    seeds = set()
-    for arm, strategy, setting, seed in zip(held.index, held["strategy"], held["setting"], held["seed"], strict=True):
-        if leaderboard.label(strategy, setting) == line.name and seed not in seeds:
-            seeds.add(seed)
-            yield str(arm)
+    seeds = leaderboard.arms_of(found, board, line)["seed"]
+    yield from map(str, seeds[~seeds.duplicated()].index)
 
 
 def _measured(held: Examples, metric: str) -> bool:

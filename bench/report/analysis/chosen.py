@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -73,8 +72,5 @@ def _named(found: Results, boards: Sequence[Board], metrics: Sequence[Metric], a
 
 def _scores(found: Results, board: Board, line: Line, metric: Metric) -> dict[str, float]:
     """Return arm -> score, for the arms of a line that are done."""
-    arms = found.by_arm
-    held = arms[arms["task"].eq(board.task) & arms["budget_usd"].eq(board.budget_usd) & arms["status"].eq("done")]
-    cells = zip(held.index, held["strategy"], held["setting"], held[arm_columns.score("student", metric.name)], strict=True)
-    of_line = {arm: value for arm, strategy, setting, value in cells if leaderboard.label(strategy, setting) == line.name}
-    return {str(arm): float(value) for arm, value in of_line.items() if not math.isnan(value)}
+    scores = leaderboard.arms_of(found, board, line)[arm_columns.score("student", metric.name)]
+    return {str(arm): float(value) for arm, value in scores.dropna().items()}

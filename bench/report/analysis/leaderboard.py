@@ -151,6 +151,14 @@ def label(strategy: str, setting: str) -> str:
     return f"{strategy} ({setting})" if setting else strategy
 
 
+def arms_of(found: Results, board: Board, line: Line) -> pd.DataFrame:
+    """Return the rows of `found.by_arm` that a line of a board stands for: its arms that are done."""
+    arms = found.by_arm
+    held = arms[arms["task"].eq(board.task) & arms["budget_usd"].eq(board.budget_usd) & arms["status"].eq("done")]
+    names = [label(strategy, setting) for strategy, setting in zip(held["strategy"], held["setting"], strict=True)]
+    return held.loc[[name == line.name for name in names]]
+
+
 def boards(found: Results, shown: Sequence[Metric]) -> list[Board]:
     """Return one board for each task and budget, in the metrics `shown`. The first of these ranks."""
     arms = found.by_arm
