@@ -67,6 +67,8 @@ def run(
             following.write(prepared.results)
         if missing:
             runner.run(here, executor, screen, retry=retry, fetched=fetched, question=_entries(held, decided))
+        else:
+            runner.describe(here, fetched, _entries(held, decided))
         looks = following
         decided = question.decided(table.read(prepared.results), looks, held)
         if missing:

@@ -143,6 +143,15 @@ def test_a_run_that_is_killed_and_started_again_decides_as_an_undisturbed_one(
     assert asked(tmp_path) == asked(undisturbed.results)
 
 
+def test_arms_alone_are_enough_to_decide_again(run: Run, undisturbed: Undisturbed, tmp_path: Path) -> None:
+    shutil.copytree(undisturbed.results, tmp_path, dirs_exist_ok=True)
+    for name in ("suite.json", "suite.yaml", "looks.json"):
+        (tmp_path / "smoke" / name).unlink()
+    result, started = run(tmp_path, scored(), "--until-decided")
+    assert (result.exit_code, started) == (0, []), result.output
+    assert decisions(tmp_path) == decisions(undisturbed.results)
+
+
 def test_no_seed_is_added_above_the_limit_and_the_levels_stay_those_that_were_planned(run: Run, tmp_path: Path) -> None:
     result, started = run(tmp_path, scored(noise=5.0), "--until-decided", "--max-seeds", "3", "--margin", "0.1")
     assert result.exit_code == 0, result.output
