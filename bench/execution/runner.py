@@ -37,6 +37,8 @@ from bench.system.leases import Lease
 class Screen(Protocol):
     """Receives events while a suite runs. `sealed` holds the arms that have a record."""
 
+    def say(self, line: str) -> None: ...
+
     def planned(self, folder: Path, arms: Sequence[Arm], sealed: Mapping[str, Record]) -> None: ...
 
     def ended(self, record: Record) -> None: ...
@@ -59,7 +61,7 @@ def run(
     earlier run wrote. `question` holds entries of suite.json that replace those of the suite. Raises BenchError
     where another process runs in the same folder, unless `join` is set: then both share the arms.
     """
-    with shared_folder.one_run(prepared.results, join) as leads:
+    with shared_folder.one_run(prepared.results, join, screen.say) as leads:
         if leads:
             _describe(prepared, fetched, question)
         else:

@@ -9,7 +9,7 @@ A run that joins another one does not hold run.lease. No arm runs twice all the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -28,17 +28,21 @@ class AtWorkError(BenchError):
 
 
 @contextmanager
-def one_run(results: Path, join: bool = False) -> Iterator[bool]:
+def one_run(results: Path, join: bool = False, say: Callable[[str], object] = lambda line: None) -> Iterator[bool]:  # noqa: ARG005
     """Hold a results folder for one run inside the block, and yield True.
 
     join: yield False where another run holds it. Otherwise raises AtWorkError. The holder may be a process of another machine that was
-    killed; then its lease is watched, for up to `leases.EXPIRY_S` seconds.
+    killed; then its lease is watched, for up to `leases.EXPIRY_S` seconds, and `say` gets a line.
     """
+    lines: list[str] = []
 
     def refuse(lease: Lease) -> None:
+        where = f", as process {lease.holder.pid} of {lease.holder.host}" if lease.holder else ""
         if join or lease.holder_is_alive:
-            where = f", as process {lease.holder.pid} of {lease.holder.host}" if lease.holder else ""
             raise AtWorkError(f"another bench run is at work in {results}{where}; wait for it, or share its arms with `bench run --join`")
+        if not lines:
+            lines.append(f"another bench run was at work in {results}{where}; waiting up to {leases.EXPIRY_S:.0f} s for a sign of it")
+            say(lines[0])
 
     with ExitStack() as held:
         leads = True

@@ -40,6 +40,7 @@ def contents(results: Path) -> list[Stored]:
     found = [
         Stored(name=name, bytes=_bytes(path), arms=tuple(sorted(used.get(name, ()))), is_needed=name in students)
         for path, name in _paths(results)
+        if path.is_dir()
     ]
     return sorted(found, key=lambda one: (-one.bytes, one.name))
 
@@ -64,7 +65,7 @@ def faults(results: Path, progress: Progress) -> dict[str, str | None]:
 
 
 def remove_unneeded(results: Path) -> tuple[int, int]:
-    """Remove everything from the store that no record needs. Return the bytes freed, and the number of artifacts removed.
+    """Remove everything from the store that no record needs. Return the bytes freed, and the number of folders removed.
 
     Raises BenchError where a run is at work, or the folder holds no results.
     """
@@ -73,12 +74,12 @@ def remove_unneeded(results: Path) -> tuple[int, int]:
         shared_folder.refuse_arms_at_work(results)
         students, _ = _uses(results)
         unneeded = [(path, _bytes(path)) for path, name in _paths(results) if name not in students]
+        folders = [path for path, _ in unneeded if path.is_dir()]
+        for folder in folders:
+            shutil.rmtree(folder)
         for path, _ in unneeded:
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
-        return sum(size for _, size in unneeded), len(unneeded)
+            path.unlink(missing_ok=True)  # locks and leases that killed processes left
+        return sum(size for _, size in unneeded), len(folders)
 
 
 def _check(results: Path) -> None:

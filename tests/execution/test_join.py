@@ -123,9 +123,13 @@ def test_a_run_that_died_on_another_machine_is_succeeded(prepared: PreparedSuite
     write_elsewhere(prepared.results / shared_folder.RUN)
     hours = Hours()
     monkeypatch.setattr(leases, "Clock", lambda: hours.clock)
+    lines: list[str] = []
+    monkeypatch.setattr(Silent, "say", lambda self, line: lines.append(line))
     with working(lambda arm: None) as ran:
         run(prepared)
     assert ran == ids(prepared)
+    assert len(lines) == 1
+    assert "of other;" in lines[0]
     assert leases.EXPIRY_S <= hours.passed < leases.EXPIRY_S + 2
 
 
