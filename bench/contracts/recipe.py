@@ -16,7 +16,7 @@ from bench.contracts.engine import Engine
 from bench.contracts.meters import Limit
 from bench.contracts.part import Part
 from bench.contracts.training_checkpoints import TrainingCheckpoints
-from bench.contracts.values import Charge, Example, PaidBy, Progress, fingerprint
+from bench.contracts.values import Charge, Example, Fact, PaidBy, Progress, fingerprint
 from bench.contracts.workload import Activity, Batch, OutputLengths
 
 
@@ -122,6 +122,10 @@ class Recipe(ABC):
     def forecast_tokens(self, context: BuildContext) -> tuple[int, int]:  # noqa: ARG002
         """Return an upper estimate of the (prompt, output) tokens to buy from an endpoint."""
         return 0, 0
+
+    def facts(self, folder: Path) -> tuple[Fact, ...]:  # noqa: ARG002
+        """Return what making the artifact in `folder` showed, for the record of each arm that uses it."""
+        return ()
 
     def own_charges(self, phase: str, paid_by: PaidBy) -> list[Charge]:  # noqa: ARG002
         """Return the charges for what the work buys at a price of its own, whatever the prices of the suite are."""

@@ -178,6 +178,8 @@ class ArmJob(Job):
         if self._ledger:
             for reading in bill.readings:
                 self._ledger.reading(phase, reading, shared)
+        for fact in self._builder.facts(recipe):
+            self._note(fact)
         if not shared and (seconds := bill.measured("repeated_wall")):
             before = self._facts[REPEATED].value if REPEATED in self._facts else 0.0
             self._note(Fact(name=REPEATED, value=before + seconds, unit="s"))

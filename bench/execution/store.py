@@ -31,6 +31,7 @@ from bench.contracts import (
     METERS,
     Bill,
     BuildContext,
+    Fact,
     Limit,
     Profiler,
     Progress,
@@ -64,6 +65,10 @@ class ArtifactBuilder(Protocol):
 
     def value(self, recipe: Recipe) -> object:
         """Return the content of an artifact as a strategy sees it."""
+        ...
+
+    def facts(self, recipe: Recipe) -> tuple[Fact, ...]:
+        """Return what making an artifact showed. A forecast knows nothing of it."""
         ...
 
 
@@ -102,6 +107,9 @@ class Store:
 
     def value(self, recipe: Recipe) -> object:
         return recipe.read(self.artifact(recipe))
+
+    def facts(self, recipe: Recipe) -> tuple[Fact, ...]:
+        return recipe.facts(self.artifact(recipe))
 
     def bill(self, recipe: Recipe) -> Bill | None:
         """Return the bill of an artifact that exists, else None. Its files are not checked."""
@@ -256,3 +264,6 @@ class DryStore:
         if self._made and self._made.bill(recipe):
             return self._made.value(recipe)
         return recipe.placeholder(self.context)
+
+    def facts(self, recipe: Recipe) -> tuple[Fact, ...]:  # noqa: ARG002
+        return ()

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import functools
 import math
+import sys
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -85,6 +86,8 @@ class Training:
     examples_seen: int
     loss: float
     """Mean over the last tenth of the steps."""
+    reduced_micro_batch: int | None = None
+    """Examples in memory at a time after the GPU's memory did not suffice for as many as the settings say. None: it sufficed."""
 
 
 def step_flops(
@@ -149,6 +152,7 @@ def train(
     where the loss is not finite, or the optimiser is not installed.
     """
     model.to(device).train()
+    at_once = tuning.at_once
     kept, causal = Kept(room), not model.config.is_encoder_decoder
     place = checkpoints.folder if checkpoints else folder
     with _seeded(seed, device), learning(model, tuning), kept_on_disk(model, place, kept, lasting=checkpoints is not None) as encoder:
@@ -169,7 +173,7 @@ def train(
                 if not may_stop_early:
                     raise OverBudget(f"the remaining budget does not pay for training step {step + 1} of {order.steps}")
                 break
-            loss = _gradients(model, positions, batch, tuning, objective, precision, device)
+            loss, tuning = _gradients_in_memory(model, positions, batch, tuning, objective, precision, device)
             if not math.isfinite(loss):
                 raise BenchError(f"training step {step + 1}: the loss is {loss}; a lower learning_rate or precision fp32 may help")
             torch.nn.utils.clip_grad_norm_(model.parameters(), tuning.clip_norm)
@@ -185,7 +189,13 @@ def train(
             progress("training", step + 1, order.steps)
     model.eval()
     last = state.losses[-math.ceil(len(state.losses) / 10) :]
-    return Training(steps_planned=order.steps, steps_made=len(state.losses), examples_seen=state.seen, loss=math.fsum(last) / len(last))
+    return Training(
+        steps_planned=order.steps,
+        steps_made=len(state.losses),
+        examples_seen=state.seen,
+        loss=math.fsum(last) / len(last),
+        reduced_micro_batch=tuning.at_once if tuning.at_once < at_once else None,
+    )
 
 
 @contextmanager
@@ -203,6 +213,24 @@ def learning_rate(tuning: Tuning, done: float, step: float = 0.0) -> float:
     shape = {"linear": left, "cosine": (1 - math.cos(math.pi * min(1.0, left))) / 2, "constant": 1.0}[tuning.schedule]
     falling = tuning.final_rate_share + (1 - tuning.final_rate_share) * shape
     return tuning.learning_rate * max(0.0, min(1.0, rising, falling))
+
+
+def _gradients_in_memory(
+    model: Any, positions: Sequence[int], batch: Sequence[Encoded], tuning: Tuning, objective: Objective, precision: Precision, device: str
+) -> tuple[float, Tuning]:
+    """Add up the gradients of one step, and return its loss and the settings. Where the GPU's memory does not suffice, the micro-batch is
+    halved until it does; the step is the same. Raises torch.OutOfMemoryError where one example does not fit."""
+    while True:
+        try:
+            return _gradients(model, positions, batch, tuning, objective, precision, device), tuning
+        except torch.OutOfMemoryError:
+            half = min(tuning.at_once, len(batch)) // 2
+            if not half:
+                raise
+        tuning = tuning.model_copy(update={"micro_batch_size": half})
+        print(f"the GPU's memory does not suffice: {half} examples at a time from here on, in the same steps", file=sys.stderr)
+        model.zero_grad(set_to_none=True)
+        torch.cuda.empty_cache()
 
 
 def _gradients(

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from bench.contracts import Activity, Batch, BuildContext, Checkpoint, Compact, Job, Network, Precision, Recipe
+from bench.contracts import Activity, Batch, BuildContext, Checkpoint, Compact, Fact, Job, Network, Precision, Recipe
 from bench.training.calibration import UNLIMITED, smaller_batch
 from bench.training.checkpoints import load, read_config, save
 from bench.training.flops import FlopModel, flop_model
@@ -240,6 +240,10 @@ class Trained(ModelRecipe):
         )
         save(model.to("cpu"), tokenizer, folder)
         write_json(folder / "training.json", asdict(result))
+
+    def facts(self, folder: Path) -> tuple[Fact, ...]:
+        size = json.loads((folder / "training.json").read_text(encoding="utf-8")).get("reduced_micro_batch")
+        return (Fact(name="reduced_micro_batch", value=size, unit="examples"),) if size else ()
 
 
 def write_json(path: Path, value: Any) -> None:
