@@ -5,6 +5,7 @@ BenchError                  base: its message is one clear line for the user, ne
 ├── DataError               a task's data is missing, empty, ragged, or too small for what the suite asks
 ├── CheckpointError         a pretrained model is missing, pickled, needs remote code, or has an unknown family
 ├── MeasureError            an instrument that the suite pays by gives no number here
+├── DamagedError            a file of an artifact is missing, or differs from what its checksum says
 └── Stop                    an arm ends without a score, and that is a result
     ├── OverBudget          a charge does not fit into the purse                   -> record `infeasible`
     └── NotEnough           the data cannot supply what the money would buy        -> record `skipped`
@@ -33,6 +34,10 @@ class CheckpointError(BenchError):
 
 class MeasureError(BenchError):
     """The meter that the suite pays by cannot be read on this machine."""
+
+
+class DamagedError(BenchError):
+    """An artifact in the store is damaged."""
 
 
 class Stop(BenchError):

@@ -28,6 +28,8 @@ class RunOptions:
     suite: Path
     only: str | None = None
     retry: bool = False
+    join: bool = False
+    """Whether to share the arms with a run that is at work in the same results folder."""
     max_usd: float | None = None
     until_decided: bool = False
     max_seeds: int | None = None
@@ -60,6 +62,8 @@ def run_arms(options: RunOptions, screen: Screen) -> tuple[Path, list[Record]]:
     given = {"max_seeds": options.max_seeds, "max_hours": options.max_hours, "margin": options.margin}
     if not options.until_decided and (alone := [name for name, value in given.items() if value is not None]):
         raise ValueError(f"{', '.join(alone)}: only with until_decided")
+    if options.join and options.until_decided:
+        raise ValueError("join: not with until_decided, which decides alone which arms come next")
     from bench.execution import runner
     from bench.executors.local import Local
     from bench.system import processes
@@ -75,7 +79,7 @@ def run_arms(options: RunOptions, screen: Screen) -> tuple[Path, list[Record]]:
         screen.say(line)
     executor = Local(workers=options.workers or processes.concurrency(prepared.device))
     if not options.until_decided:
-        return prepared.results, runner.run(prepared, executor, screen, retry=options.retry, fetched=fetched)
+        return prepared.results, runner.run(prepared, executor, screen, retry=options.retry, fetched=fetched, join=options.join)
     from bench.adaptive import loop
     from bench.adaptive.limits import Limits
 

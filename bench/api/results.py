@@ -16,12 +16,14 @@ from bench.api import places
 from bench.api.answers import Answer, Leaderboard, Recommendation, Serving
 from bench.api.shown import Shown
 from bench.contracts import Progress, no_progress
+from bench.execution import shared_folder
 from bench.report import up_to_date
 from bench.report.analysis import merge
 from bench.report.analysis.serving_cost import Use
 from bench.results import folders, repricing, table
 from bench.results.repricing import Quotes
 from bench.results.table import Results as Read
+from bench.system import leases
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -181,14 +183,18 @@ def read(results: Path, *, parent: Path = places.RESULTS) -> Results:
 
 
 def with_report(folder: Path) -> tuple[Results, bool]:
-    """Return the results of a run, and whether its report was kept. It is written where it would change; see `up_to_date`."""
-    made_from = up_to_date.inputs(folder)
-    found = Results(folder=folder, found=table.read(folder))
-    if kept := up_to_date.unchanged(folder, made_from):
+    """Return the results of a run, and whether its report was kept. It is written where it would change; see `up_to_date`.
+
+    Runs that share a folder write it one at a time.
+    """
+    with leases.hold(folder / shared_folder.REPORT, renewed=False):  # a thread would make the forks unsafe that draw the plots
+        made_from = up_to_date.inputs(folder)
+        found = Results(folder=folder, found=table.read(folder))
+        if kept := up_to_date.unchanged(folder, made_from):
+            return found, kept
+        found.report()
+        up_to_date.remember(folder, made_from)
         return found, kept
-    found.report()
-    up_to_date.remember(folder, made_from)
-    return found, kept
 
 
 def leaderboard(results: Iterable[Path], rank_by: str, best: bool, progress: Progress) -> Leaderboard:

@@ -46,6 +46,7 @@ def run(
     *,
     only: str | None = None,
     retry: bool = False,
+    join: bool = False,
     max_usd: Annotated[float, Field(ge=0)] | None = None,
     until_decided: bool = False,
     max_seeds: Count | None = None,
@@ -61,6 +62,7 @@ def run(
     """Run every unfinished arm of a suite, write the report, and return the results. An interrupted run continues where it stopped.
 
     suite: YAML file. only: pattern that arm ids have to match, such as '*distill*seed1*'. retry: run failed arms again.
+    join: share the arms with a run that is at work in the same results folder, also on another machine.
     max_usd: refuse a suite that may spend more dollars. until_decided: add seeds until each budget has a winner, or settings that are
     equal within `margin`, in units of the score that ranks. max_seeds, max_hours: limits of that.
     device, workers: what computes, and how many arms at the same time. checkpoint_minutes: minutes between two checkpoints of a training.
@@ -74,6 +76,7 @@ def run(
         suite=suite,
         only=only,
         retry=retry,
+        join=join,
         max_usd=max_usd,
         until_decided=until_decided,
         max_seeds=max_seeds,

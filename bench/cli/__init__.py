@@ -2,8 +2,8 @@
 
 Heavy imports stay inside the function of a command, so that help is quick.
 
-Exit status: 0 every arm has its record, 1 some arms failed or scores got worse (`compare --fail-on-change`),
-2 the suite, its data or the command is wrong, 130 stopped by Ctrl-C or SIGTERM.
+Exit status: 0 every arm has its record, 1 some arms failed, scores got worse (`compare --fail-on-change`)
+or artifacts are damaged (`store verify`), 2 the suite, its data or the command is wrong, 130 stopped by Ctrl-C or SIGTERM.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bench.errors import BenchError
 
 COMMANDS = (
     *("init", "check", "plan", "run", "report", "recommend", "price", "compare"),
-    *("leaderboard", "export", "fit", "schema", "import", "list", "prices", "models", "setup", "clean"),
+    *("leaderboard", "export", "fit", "schema", "import", "list", "prices", "models", "setup", "store"),
 )
 """All commands in order of use. Each is a function in a module; both have the command's name."""
 

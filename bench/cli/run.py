@@ -14,6 +14,7 @@ from bench.cli import options, output
 @options.suite_argument
 @options.only_option
 @options.option("--retry", is_flag=True, help="Run failed arms again.")
+@options.option("--join", is_flag=True, help="Share the arms with a run that is at work in the same results folder.")
 @options.max_usd_option
 @options.option(
     "--until-decided",
@@ -55,6 +56,7 @@ def run(
     suite: Path,
     only: str | None,
     retry: bool,
+    join: bool,
     max_usd: float | None,
     until_decided: bool,
     max_seeds: int | None,
@@ -73,6 +75,8 @@ def run(
     given = {"--max-seeds": max_seeds, "--max-hours": max_hours, "--margin": margin}
     if not until_decided and (alone := [name for name, value in given.items() if value is not None]):
         raise click.UsageError(f"{', '.join(alone)}: only with --until-decided")
+    if join and until_decided:
+        raise click.UsageError("--join: not with --until-decided, which decides alone which arms come next")
     from bench.api import arms
     from bench.cli import console
 
@@ -81,6 +85,7 @@ def run(
         suite=suite,
         only=only,
         retry=retry,
+        join=join,
         max_usd=max_usd,
         until_decided=until_decided,
         max_seeds=max_seeds,

@@ -16,7 +16,8 @@ from typing import Any
 
 from bench.contracts import Progress, Task
 from bench.engines.ctranslate2 import CTranslate2
-from bench.errors import BenchError
+from bench.errors import BenchError, DamagedError
+from bench.execution import artifacts
 from bench.execution.exported import Exported, Format, Parity
 from bench.execution.record import Record
 from bench.suite import suite_file
@@ -90,7 +91,18 @@ def _student(results: Path, record: Record) -> Path:
     if not record.student or not (results / record.student).is_dir():
         what = f"{results / record.student} is gone" if record.student else f"it ended as {record.status}"
         raise BenchError(f"{record.arm}: has no model ({what}); run the suite again, or name another arm with --arm")
+    _check_sums((results / record.student).parent, record)
     return check_folder(results / record.student)
+
+
+def _check_sums(folder: Path, record: Record) -> None:
+    """Raise BenchError where the model differs from the checksums in its bill."""
+    if not (folder / artifacts.BILL).exists():
+        return
+    try:
+        artifacts.check(folder, artifacts.read_bill(folder) or {}, contents=True)
+    except DamagedError as error:
+        raise BenchError(f"{error}; remove the folder {record.arm} and run the suite again, or name another arm with --arm") from error
 
 
 def _copy(student: Path, to: Path) -> None:

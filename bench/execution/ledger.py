@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,9 @@ At other prices the arm would have done more or less.
 class Ledger:
     """Appends rows to `folder/ledger.jsonl`. The ledger of an interrupted attempt is kept beside the new one."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, check: Callable[[], object] = lambda: None) -> None:
+        """check: called before each row. It raises where the row may not be written."""
+        self._check = check
         folder.mkdir(parents=True, exist_ok=True)
         keep_aside(folder)
         self.path = folder / "ledger.jsonl"
@@ -46,6 +48,7 @@ class Ledger:
         self.path.unlink(missing_ok=True)
 
     def _append(self, row: Mapping[str, Any]) -> None:
+        self._check()
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"schema": SCHEMA, **row}, allow_nan=False) + "\n")
             file.flush()

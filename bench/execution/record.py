@@ -11,6 +11,9 @@ from bench.errors import BenchError, OverBudget, Stop
 from bench.execution.ledger import SCHEMA
 from bench.system.files import write_json
 
+RECORD, OUTCOME = "record.json", "outcome.json"
+"""Files of an arm that has ended: how it ended, and what its own process wrote of that."""
+
 POSTPONED = "postponed"
 """Empty file in the folder of an arm that has let others go first."""
 
@@ -79,13 +82,13 @@ class Record:
 
 def write_record(folder: Path, record: Record) -> None:
     """Write record.json, the last file of an arm."""
-    write_json(folder / "record.json", asdict(record))
+    write_json(folder / RECORD, asdict(record))
 
 
 def read_record(folder: Path) -> Record | None:
     """Return the record of an arm that has ended, else None. Raises BenchError where it is damaged, or of
     another version."""
-    path = folder / "record.json"
+    path = folder / RECORD
     try:
         record = Record(**json.loads(path.read_text(encoding="utf-8")))
     except (FileNotFoundError, NotADirectoryError):

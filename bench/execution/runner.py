@@ -11,12 +11,10 @@ results/<suite>/store/...                   artifacts, shared by the arms
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -25,18 +23,21 @@ from typing import Any, Protocol
 from bench import registry
 from bench.contracts import Executor, Part, Progress, no_progress
 from bench.errors import BenchError
-from bench.execution import known_paths, ledger
+from bench.execution import known_paths, ledger, shared_folder
 from bench.execution.job import inputs_fingerprint, metrics_fingerprint
 from bench.execution.prepare import Fetched
 from bench.execution.prepared_suite import PreparedSuite
-from bench.execution.record import POSTPONED, Ending, Record, read_record, write_record
+from bench.execution.record import OUTCOME, POSTPONED, RECORD, Ending, Record, read_record, write_record
 from bench.suite import arms as planning
 from bench.suite.arms import Arm
-from bench.system.files import exclusive_lock, write_json
+from bench.system.files import write_json, write_text
+from bench.system.leases import Lease
 
 
 class Screen(Protocol):
     """Receives events while a suite runs. `sealed` holds the arms that have a record."""
+
+    def say(self, line: str) -> None: ...
 
     def planned(self, folder: Path, arms: Sequence[Arm], sealed: Mapping[str, Record]) -> None: ...
 
@@ -51,29 +52,33 @@ def run(
     retry: bool,
     fetched: Fetched | None = None,
     question: Mapping[str, Any] = MappingProxyType({}),
+    join: bool = False,
 ) -> list[Record]:
     """Bring every arm to its record, and return all records in the order of the arms.
 
     An arm that has a record does not run again, unless its data changed, or it failed and `retry` is set.
     `fetched` holds the layers of compact models and the warnings, for the report; None keeps those that an
     earlier run wrote. `question` holds entries of suite.json that replace those of the suite. Raises BenchError
-    where another process runs in the same folder.
+    where another process runs in the same folder, unless `join` is set: then both share the arms.
     """
-    with _run_lock(prepared.results):
-        _describe(prepared, fetched, question)
+    with shared_folder.one_run(prepared.results, join, screen.say) as leads:
+        if leads:
+            _describe(prepared, fetched, question)
+        else:
+            shared_folder.wait_for_suite(prepared.results, prepared.suite.text)
         return _run(prepared, executor, screen, retry)
 
 
 def describe(prepared: PreparedSuite, fetched: Fetched | None, question: Mapping[str, Any]) -> None:
     """Write what `run` writes of the suite, and run no arm."""
-    with _run_lock(prepared.results):
+    with shared_folder.one_run(prepared.results):
         _describe(prepared, fetched, question)
 
 
 def _describe(prepared: PreparedSuite, fetched: Fetched | None, question: Mapping[str, Any]) -> None:
     results = prepared.results
     found = _fetched_before(results) if fetched is None else fetched
-    (results / "suite.yaml").write_text(prepared.suite.text, encoding="utf-8")
+    write_text(results / "suite.yaml", prepared.suite.text)
     known_paths.remember(prepared.suite, results, prepared.cache)
     write_json(results / "suite.json", {**_question(prepared, found), **question})
 
@@ -87,11 +92,15 @@ def _fetched_before(results: Path) -> Fetched:
 def _run(prepared: PreparedSuite, executor: Executor, screen: Screen, retry: bool) -> list[Record]:
     results = prepared.results
     seal = _Sealer(prepared, screen)
-    sealed = {arm_id: record for arm_id, record in kept(prepared, retry).items() if record}
+    judged = _judged(prepared, retry, no_progress)
+    sealed = {arm_id: found for arm_id, (found, counts) in judged.items() if found and counts}
+    for arm_id, ended in sealed.items():
+        if not (results / arm_id / RECORD).exists():
+            write_record(results / arm_id, ended)
     screen.planned(results, prepared.arms, sealed)
     open_ = [arm for arm in prepared.arms if arm.id not in sealed]
     for arm in open_:
-        _clear(results / arm.id)
+        _clear(prepared, arm, judged[arm.id][0])
     worker = [sys.executable, "-P", "-m", "bench.execution.worker"]  # -P: do not import from the current folder
     places = [str(results), str(prepared.cache), prepared.device]
     minutes = str(prepared.checkpoint_minutes)
@@ -109,6 +118,12 @@ def kept(prepared: PreparedSuite, retry: bool, progress: Progress = no_progress)
     A record counts while the arm's data, checkpoints, texts and metrics are unchanged. With `retry`, the
     record of a failed arm does not count.
     """
+    judged = _judged(prepared, retry, progress)
+    return {arm: found if counts and (prepared.results / arm / RECORD).exists() else None for arm, (found, counts) in judged.items()}
+
+
+def _judged(prepared: PreparedSuite, retry: bool, progress: Progress) -> dict[str, tuple[Record | None, bool]]:
+    """Map each arm id to its record, None where it has none, and whether that record counts."""
     seen: dict[tuple[Part, ...], str] = {}
     metrics = metrics_fingerprint(prepared.suite, prepared.cache, progress)
 
@@ -118,15 +133,14 @@ def kept(prepared: PreparedSuite, retry: bool, progress: Progress = no_progress)
             seen[uses] = _inputs(prepared, arm, progress)
         return seen[uses]
 
-    def record(arm: Arm) -> Record | None:
-        found = read_record(prepared.results / arm.id)
+    def counts(arm: Arm, found: Record | None) -> bool:
         if found is None or (retry and found.status == "failed"):
-            return None
+            return False
         data = _unchanged(found.data_fingerprint, prepared.splits[arm.task_label].fingerprint)
-        same = data and _unchanged(found.metrics_fingerprint, metrics) and _unchanged(found.inputs_fingerprint, inputs(arm))
-        return found if same else None
+        return data and _unchanged(found.metrics_fingerprint, metrics) and _unchanged(found.inputs_fingerprint, inputs(arm))
 
-    return {arm.id: record(arm) for arm in prepared.arms}
+    found = {arm.id: _record_or_outcome(prepared, arm) for arm in prepared.arms}
+    return {arm.id: (found[arm.id], counts(arm, found[arm.id])) for arm in prepared.arms}
 
 
 def _unchanged(before: str, now: str) -> bool:
@@ -143,11 +157,36 @@ def _inputs(prepared: PreparedSuite, arm: Arm, progress: Progress) -> str:
         return ""
 
 
-def _clear(folder: Path) -> None:
-    """Remove the outcome of an earlier attempt. Its ledger stays beside the new one."""
-    ledger.keep_aside(folder)
-    for name in ("record.json", "outcome.json", "progress.json", POSTPONED):
-        (folder / name).unlink(missing_ok=True)
+def _record_or_outcome(prepared: PreparedSuite, arm: Arm) -> Record | None:
+    """Return the record of an arm. If its process has ended and nobody has written the record yet, return what that will be."""
+    folder = prepared.results / arm.id
+    if record := read_record(folder):
+        return record
+    ending = _outcome(folder)
+    return _record(prepared, arm, ending, "") if ending else None
+
+
+def _clear(prepared: PreparedSuite, arm: Arm, found: Record | None) -> None:
+    """Remove how an earlier attempt ended, if that still is as it was `found`. Its ledger stays beside the new one.
+
+    If another run has the arm at work, its files stay as they are.
+    """
+    folder = prepared.results / arm.id
+    if not folder.exists():
+        return
+    lease = Lease(folder / shared_folder.ARM, renewed=False)
+    is_free = lease.take()
+    try:
+        before = _record_or_outcome(prepared, arm)
+        if before is None or (found and replace(before, ended=found.ended) == found):
+            for name in (RECORD, OUTCOME):
+                (folder / name).unlink(missing_ok=True)
+        if is_free:
+            ledger.keep_aside(folder)
+            for name in ("progress.json", POSTPONED):
+                (folder / name).unlink(missing_ok=True)
+    finally:
+        lease.release()
 
 
 def _question(prepared: PreparedSuite, fetched: Fetched) -> dict[str, Any]:
@@ -198,34 +237,45 @@ class _Sealer:
 
     def __call__(self, arm_id: str, exit_status: int) -> None:
         folder = self.prepared.results / arm_id
-        record = self._record(self._arms[arm_id], _ending(folder, exit_status))
-        write_record(folder, record)
+        record = None if exit_status else read_record(folder)  # one that another run has written
+        if record is None:
+            record = _record(self.prepared, self._arms[arm_id], _ending(folder, exit_status), self._began)
+            write_record(folder, record)
         for name in ("progress.json", POSTPONED):
             (folder / name).unlink(missing_ok=True)
         self.screen.ended(record)
 
-    def _record(self, arm: Arm, ending: Ending) -> Record:
-        return Record(
-            arm=arm.id,
-            suite=self.prepared.suite.spec.suite,
-            task=arm.task_label,
-            strategy=arm.cell.label,
-            use=self.prepared.suite.spec.strategies[arm.cell.label].use,
-            setting=arm.cell.setting,
-            settings=arm.settings,
-            budget_usd=arm.budget_usd,
-            seed=arm.seed,
-            ended=_now(),
-            **{**asdict(ending), "started": ending.started or self._began},
-        )
+
+def _record(prepared: PreparedSuite, arm: Arm, ending: Ending, began: str) -> Record:
+    """Return the record of an arm that has ended. `began`: when its run did, where the arm cannot say it."""
+    return Record(
+        arm=arm.id,
+        suite=prepared.suite.spec.suite,
+        task=arm.task_label,
+        strategy=arm.cell.label,
+        use=prepared.suite.spec.strategies[arm.cell.label].use,
+        setting=arm.cell.setting,
+        settings=arm.settings,
+        budget_usd=arm.budget_usd,
+        seed=arm.seed,
+        ended=_now(),
+        **{**asdict(ending), "started": ending.started or began},
+    )
+
+
+def _outcome(folder: Path) -> Ending | None:
+    """Return what the process of an arm wrote last; None where it was killed before, or the file cannot be read."""
+    try:
+        return Ending(**json.loads((folder / OUTCOME).read_text(encoding="utf-8")))
+    except (FileNotFoundError, NotADirectoryError, TypeError, ValueError):
+        return None
 
 
 def _ending(folder: Path, exit_status: int) -> Ending:
     """Return how the process of an arm ended: from outcome.json, or where that is missing from its exit
     status and ledger."""
-    path = folder / "outcome.json"
-    if path.exists():
-        return Ending(**json.loads(path.read_text(encoding="utf-8")))
+    if ending := _outcome(folder):
+        return ending
     reason, spent = _how_it_died(folder, exit_status), 0.0
     try:
         spent = sum(row["usd"] for row in ledger.rows(folder) if row["row"] == "charge" and row["paid_by"] == "purse")
@@ -241,34 +291,6 @@ def _how_it_died(folder: Path, exit_status: int) -> str:
     log = folder / "worker.log"
     last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:] if log.exists() else []
     return f"ended with status {exit_status}" + (f": {last[0]}" if last else "")
-
-
-def clean(results: Path) -> int:
-    """Remove artifacts that are not an arm's compact model: teachers, pseudo-labels, conversions, predictions, and
-    training checkpoints. Return the bytes freed.
-
-    Ledgers and records stay. An arm that runs later and needs such an artifact makes it again. Raises
-    BenchError where a run is at work, or the folder holds no results.
-    """
-    if not (results / "suite.json").exists():
-        raise BenchError(f"{results}: holds no results")
-    with _run_lock(results):
-        kept = {record.student for path in results.iterdir() if (record := read_record(path))}
-        freed = 0
-        for made in (results / "store").glob("*/*"):
-            if made.is_dir() and str((made / "artifact").relative_to(results)) not in kept:
-                freed += sum(path.stat().st_size for path in made.rglob("*") if path.is_file())
-                shutil.rmtree(made)
-        return freed
-
-
-def _run_lock(results: Path) -> AbstractContextManager[None]:
-    """Lock a results folder for one `bench run` or `bench clean`. Raises BenchError if another process holds the lock."""
-
-    def refuse() -> None:
-        raise BenchError(f"another bench run is at work in {results}")
-
-    return exclusive_lock(results / "run.lock", refuse)
 
 
 def _now() -> str:

@@ -2,23 +2,30 @@
 have paid alone.
 
     store/<where>/<key>/artifact/...    the artifact
-    store/<where>/<key>/bill.json       what making it took, and the recipe
-    store/<where>/<key>.lock            held by the one process that makes it; others wait
+    store/<where>/<key>/bill.json       what making it took, the recipe, and checksums; see artifacts.py
+    store/<where>/<key>.lease           held by the one process that makes it; others wait
+    store/<where>/<key>.<owner>.part    the artifact, while the owner of the lease makes it
     store/<where>/<key>.unfinished/...  the checkpoints of a training that is not finished; see training_checkpoints.py
 
 <where> is the device and a hash of the profilers and checkpoints. Bills and readings hold for that device and
 those profilers only, and a checkpoint's name does not show what its folder holds. An artifact is complete or
 absent: it is made in a separate folder and then moved into place.
+
+Several machines may share a store. If a lease expires while its holder is only slow, two processes make the same artifact. The
+first complete copy stays, and both charge its bill.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from bench.contracts import (
     METERS,
@@ -35,10 +42,14 @@ from bench.contracts import (
     UsageMeter,
     identify,
 )
-from bench.errors import Stop
+from bench.errors import BenchError, DamagedError, Stop
+from bench.execution import artifacts
+from bench.execution.artifacts import ARTIFACT, BILL
 from bench.execution.measurement import StepMeter, window
 from bench.execution.training_checkpoints import MINUTES, StoredCheckpoints
-from bench.system.files import atomic_write, exclusive_lock, write_json
+from bench.system import leases
+from bench.system.files import atomic_write, write_json
+from bench.system.leases import Clock, Lease
 
 SCHEMA = 1
 
@@ -74,21 +85,25 @@ class Store:
         models: str = "",
         before_waiting: Callable[[], object] = lambda: None,
         checkpoint_minutes: float = MINUTES,
+        clock: Clock | None = None,
     ) -> None:
         """Open the store. `models` is the fingerprint of the checkpoints that recipes name.
 
         before_waiting: called where another process makes what is wanted. It may raise, instead of waiting.
         checkpoint_minutes: minutes between two checkpoints of a training; 0 writes one after each step.
+        clock: the time by which leases expire.
         """
         decides = json.dumps([models, *(identify(profiler) for profiler in profilers.values())], sort_keys=True)
         self.folder = folder / f"{device}-{hashlib.sha256(decides.encode()).hexdigest()[:8]}"
         self.cache, self.device, self.profilers, self.progress = cache, device, profilers, progress
         self.before_waiting, self.checkpoint_minutes = before_waiting, checkpoint_minutes
         self.context = self._context(Unmetered())
+        self._clock = clock or Clock()
+        self._checked: set[str] = set()
 
     def artifact(self, recipe: Recipe) -> Path:
         """Return the folder of an artifact."""
-        return self.folder / recipe.key / "artifact"
+        return self.folder / recipe.key / ARTIFACT
 
     def value(self, recipe: Recipe) -> object:
         return recipe.read(self.artifact(recipe))
@@ -97,64 +112,111 @@ class Store:
         return recipe.facts(self.artifact(recipe))
 
     def bill(self, recipe: Recipe) -> Bill | None:
-        """Return the bill of an artifact that exists, else None."""
-        path = self.folder / recipe.key / "bill.json"
-        if not path.exists():
-            return None
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        readings = tuple(Reading(**reading) for reading in kept["readings"])
-        return Bill(**{f.name: kept[f.name] for f in fields(Bill)} | {"readings": readings})
+        """Return the bill of an artifact that exists, else None. Its files are not checked."""
+        with suppress(DamagedError):
+            return self._bill(recipe, artifacts.read_bill(self.folder / recipe.key))
+        return None
 
     def bill_for(self, recipe: Recipe, limit: Limit) -> tuple[Bill, bool]:
         """Make a recipe unless it is made. Return its bill, and whether it was made before.
 
+        An artifact that another machine made is checked by its checksums, once in this process, and one of this machine by the sizes
+        of its files. A damaged one is put aside, and made again.
+
         Raises OverBudget where the work exceeds the limit, and then keeps nothing.
         """
-        if bill := self.bill(recipe):
-            return bill, True
-
-        def held_elsewhere() -> None:
-            self.before_waiting()
-            self.progress("waiting for an arm that makes the same", 0, 1)
-
-        with exclusive_lock(self.folder / f"{recipe.key}.lock", held_elsewhere):
-            if bill := self.bill(recipe):
+        with suppress(DamagedError):
+            if bill := self._intact(recipe, None):
                 return bill, True
-            return self._make(recipe, limit), False
+        with leases.hold(self._beside(recipe, "lease"), self._busy, clock=self._clock) as lease:
+            if lease.taken_from_dead:
+                shutil.rmtree(self._beside(recipe, f"{lease.taken_from_dead}.part"), ignore_errors=True)
+            try:
+                if bill := self._intact(recipe, self._clock):
+                    return bill, True
+            except DamagedError as error:
+                print(f"{error}; the artifact is made again", file=sys.stderr)
+                artifacts.put_aside(self.folder / recipe.key)
+            return self._made(recipe, limit, lease)
 
-    def _make(self, recipe: Recipe, limit: Limit) -> Bill:
-        with atomic_write(self.folder / recipe.key) as making:
-            (making / "artifact").mkdir(parents=True)
-            with window(self.profilers, self.device) as seen:
-                meter = StepMeter(limit=limit, measured=seen.so_far)
-                checkpoints = StoredCheckpoints(
-                    folder=self.folder / f"{recipe.key}.unfinished",
-                    every_s=60 * self.checkpoint_minutes,
-                    device=self.device,
-                    meter=meter,
-                    seen=seen,
-                )
-                try:
-                    recipe.make(making / "artifact", self._context(meter, checkpoints))
-                except Stop:
-                    checkpoints.remove()
-                    raise
-                about_checkpoints = checkpoints.readings()
-            recipe.verify(making / "artifact", self.context)
-            if meter.set_up_s is not None:
-                seen.readings.append(Reading("set_up", meter.set_up_s, "s", "counter"))
-            seen.readings += about_checkpoints
-            bill = Bill(
-                flops=meter.flops,
-                wall_s=seen.wall_s,
-                kwh=seen.kwh(),
-                readings=tuple(seen.readings),
-                items=meter.items,
-                prompt_tokens=meter.prompt_tokens,
-                output_tokens=meter.output_tokens,
+    def _beside(self, recipe: Recipe, suffix: str) -> Path:
+        return self.folder / f"{recipe.key}.{suffix}"
+
+    def _busy(self, lease: Lease) -> None:  # noqa: ARG002
+        self.before_waiting()
+        self.progress("waiting for an arm that makes the same", 0, 1)
+
+    def _intact(self, recipe: Recipe, clock: Clock | None) -> Bill | None:
+        """Return the bill of an artifact after its files are checked; None where it is not made. Raises DamagedError.
+
+        clock: waits for files that another machine has written, and that are not visible yet. None does not wait.
+        """
+        folder = self.folder / recipe.key
+        kept = artifacts.read_bill(folder, clock)
+        if kept and recipe.key not in self._checked:
+            elsewhere = kept.get("machine") != artifacts.machine()
+            artifacts.check(folder, kept, contents=elsewhere, clock=clock if elsewhere else None)
+            self._checked.add(recipe.key)
+        return self._bill(recipe, kept)
+
+    def _bill(self, recipe: Recipe, kept: Mapping[str, Any] | None) -> Bill | None:
+        if kept is None:
+            return None
+        try:
+            readings = tuple(Reading(**reading) for reading in kept["readings"])
+            return Bill(**{f.name: kept[f.name] for f in fields(Bill)} | {"readings": readings})
+        except (KeyError, TypeError) as error:
+            raise DamagedError(f"{self.folder / recipe.key / BILL}: cannot be read ({error})") from error
+
+    def _made(self, recipe: Recipe, limit: Limit, lease: Lease) -> tuple[Bill, bool]:
+        """Make a recipe, and return its bill. If another process has taken the lease over and was faster, return that one's, and True."""
+        folder, part = self.folder / recipe.key, self._beside(recipe, f"{lease.owner}.part")
+        try:
+            with atomic_write(folder, part) as making:
+                bill = self._make(recipe, limit, making, lease)
+        except OSError as error:
+            if str(error.filename2) != str(folder):  # not the move
+                raise
+            if found := self._intact(recipe, self._clock):
+                return found, True
+            raise BenchError(f"{folder}: another process made it, and it cannot be read; run the suite again") from error
+        shutil.rmtree(self._beside(recipe, "unfinished"), ignore_errors=True)
+        return bill, False
+
+    def _make(self, recipe: Recipe, limit: Limit, making: Path, lease: Lease) -> Bill:
+        artifact = making / ARTIFACT
+        artifact.mkdir(parents=True)
+        with window(self.profilers, self.device) as seen:
+            meter = StepMeter(limit=limit, measured=seen.so_far)
+            checkpoints = StoredCheckpoints(
+                folder=self._beside(recipe, "unfinished"),
+                every_s=60 * self.checkpoint_minutes,
+                device=self.device,
+                meter=meter,
+                seen=seen,
+                may_write=lambda: lease.is_held,
             )
-            write_json(making / "bill.json", {"schema": SCHEMA, "recipe": recipe.identity(), **asdict(bill)})
-        checkpoints.remove()
+            try:
+                recipe.make(artifact, self._context(meter, checkpoints))
+            except Stop:
+                checkpoints.remove()
+                raise
+            about_checkpoints = checkpoints.readings()
+        recipe.verify(artifact, self.context)
+        if meter.set_up_s is not None:
+            seen.readings.append(Reading("set_up", meter.set_up_s, "s", "counter"))
+        seen.readings += about_checkpoints
+        bill = Bill(
+            flops=meter.flops,
+            wall_s=seen.wall_s,
+            kwh=seen.kwh(),
+            readings=tuple(seen.readings),
+            items=meter.items,
+            prompt_tokens=meter.prompt_tokens,
+            output_tokens=meter.output_tokens,
+        )
+        about = {"schema": SCHEMA, "recipe": recipe.identity(), "machine": artifacts.machine(), "files": artifacts.files(artifact)}
+        write_json(making / BILL, {**about, **asdict(bill)})
         return bill
 
     def _context(self, usage: UsageMeter, checkpoints: TrainingCheckpoints | None = None) -> BuildContext:
@@ -199,7 +261,7 @@ class DryStore:
         return self._bills[recipe.key], False
 
     def value(self, recipe: Recipe) -> object:
-        if self._made and self._made.artifact(recipe).exists():
+        if self._made and self._made.bill(recipe):
             return self._made.value(recipe)
         return recipe.placeholder(self.context)
 

@@ -10,7 +10,6 @@ is made again. A new checkpoint replaces the one before only after it is complet
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import sys
@@ -24,7 +23,7 @@ from typing import Any
 from bench.contracts import Reading
 from bench.execution.measurement import StepMeter, Window
 from bench.system import machine
-from bench.system.files import atomic_write, write_json
+from bench.system.files import atomic_write, sha256, write_json
 from bench.system.one_line import first_line
 
 SCHEMA = 1
@@ -54,6 +53,8 @@ class StoredCheckpoints:
     device: str
     meter: StepMeter
     seen: Window
+    may_write: Callable[[], bool] = lambda: True
+    """Whether this process still is the one that makes the artifact. If another one has taken over, that one writes the checkpoints."""
     writing_s: float = 0.0
     """Seconds in which checkpoints were written, of all processes that worked on the artifact."""
     _written: float = field(default_factory=time.monotonic)
@@ -94,7 +95,8 @@ class StoredCheckpoints:
             self._note(steps)
             self._noted = now
         if now - self._written >= self.every_s:
-            self._save(steps, write)
+            if self.may_write():
+                self._save(steps, write)
             self._written = time.monotonic()
 
     def readings(self) -> tuple[Reading, ...]:
@@ -120,7 +122,7 @@ class StoredCheckpoints:
             with atomic_write(path) as part:
                 part.mkdir(parents=True)
                 write(part)
-                hashes = {one.name: _sha256(one) for one in part.iterdir()}
+                hashes = {one.name: sha256(one) for one in part.iterdir()}
                 write_json(part / CONTENT, {**self._identity(), "sha256": hashes, **before})
         except OSError as error:
             print(f"{path.name}: this checkpoint cannot be written: {first_line(error)}", file=sys.stderr)
@@ -138,7 +140,7 @@ class StoredCheckpoints:
             if found[name] != value:
                 raise ValueError(f"it has {name} {found[name]}, expected {value}")
         for name, digest in found["sha256"].items():
-            if _sha256(path / name) != digest:
+            if sha256(path / name) != digest:
                 raise ValueError(f"{name} is damaged")
         return found
 
@@ -173,8 +175,3 @@ class StoredCheckpoints:
         with suppress(OSError):
             self.folder.mkdir(parents=True, exist_ok=True)
             (self.folder / "reached.json").write_text(text, encoding="utf-8")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,18 +25,19 @@ import torch
 
 from bench.contracts import AGAIN, PARENT_PIPE, Example, Fact, Progress, Score, numbers
 from bench.errors import BenchError, Stop
-from bench.execution import inherited_data, known_paths
+from bench.execution import inherited_data, known_paths, shared_folder
 from bench.execution.evaluation import Evaluation
 from bench.execution.job import ArmJob, inputs_fingerprint, metrics_fingerprint
 from bench.execution.ledger import Ledger
 from bench.execution.prepared_suite import PreparedSuite
 from bench.execution.purse import Purse
-from bench.execution.record import POSTPONED, Ending, status_of
+from bench.execution.record import OUTCOME, POSTPONED, RECORD, Ending, status_of
+from bench.execution.stored import USED
 from bench.execution.training_checkpoints import MINUTES
 from bench.suite import arms, suite_file
 from bench.suite.arms import Arm
 from bench.suite.suite_file import Suite
-from bench.system import machine
+from bench.system import leases, machine
 from bench.system.files import atomic_write, write_json
 from bench.training.checkpoints import load_tokenizer, model_class, read_config
 
@@ -58,20 +59,30 @@ class ProgressFile:
         write_json(self._path, {"what": what, "done": done, "total": total})
 
 
-def run(suite_path: Path, arm_id: str, seed: int, results: Path, cache: Path, device: str, checkpoint_minutes: float = MINUTES) -> Ending:
+def run(
+    suite_path: Path,
+    arm_id: str,
+    seed: int,
+    results: Path,
+    cache: Path,
+    device: str,
+    checkpoint_minutes: float = MINUTES,
+    check: Callable[[], object] = lambda: None,
+) -> Ending:
     """Run one arm. Its seed need not be one of the suite's. Every way in which it can end is an Ending, except that the process is
-    killed."""
+    killed. `check` is called before each row of the ledger. It may end the process."""
     folder = results / arm_id
     loaded = known_paths.known(suite_file.read(suite_path), results, cache)
     arm = next(a for a in arms.arms(loaded, (seed,)) if a.id == arm_id)
-    progress, ledger = ProgressFile(folder), Ledger(folder)
+    progress, ledger = ProgressFile(folder), Ledger(folder, check)
     purse = Purse(arm.budget_usd, ledger)
     job: ArmJob | None = None
     about: dict[str, Any] = {"machine": machine.facts(), "started": datetime.now(UTC).isoformat(timespec="seconds")}
 
     def before_waiting() -> None:
-        if job and all(work.shared for work in job.works):
-            _let_others_go_first(folder, ledger)
+        if job and all(work.shared for work in job.works) and _is_first_time(folder):
+            ledger.discard()
+            raise SystemExit(AGAIN)
 
     try:
         prepared = replace(prepare_arm(loaded, arm, results, cache, device, progress, about), checkpoint_minutes=checkpoint_minutes)
@@ -98,16 +109,19 @@ def run(suite_path: Path, arm_id: str, seed: int, results: Path, cache: Path, de
             ledger.fact(fact)
         reason = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
         return Ending(status=status_of(error), reason=" ".join(reason.split()), spent_usd=purse.spent_usd, facts=numbers(facts), **about)
+    finally:
+        if job:
+            used = [job.context.artifact(work.recipe) for work in job.works]
+            write_json(folder / USED, {"artifacts": [path.relative_to(results).as_posix() for path in used]})
 
 
-def _let_others_go_first(folder: Path, ledger: Ledger) -> None:
-    """End this process and have it started again after others, but only once: the arm has made nothing so far, and another one is
-    making what it needs."""
+def _is_first_time(folder: Path) -> bool:
+    """Return whether the arm lets others go first, which it does once: its process ends, and is started again after theirs."""
     postponed = folder / POSTPONED
-    if not postponed.exists():
-        postponed.touch()
-        ledger.discard()
-        raise SystemExit(AGAIN)
+    if postponed.exists():
+        return False
+    postponed.touch()
+    return True
 
 
 def prepare_arm(
@@ -184,8 +198,23 @@ def main(arguments: Sequence[str]) -> None:
     if os.environ.get(PARENT_PIPE):
         _end_with_parent()
     suite_path, arm_id, seed, minutes, results, cache, device = arguments
-    ending = run(Path(suite_path), arm_id, int(seed), Path(results), Path(cache), device, float(minutes))
-    write_json(Path(results) / arm_id / "outcome.json", asdict(ending))
+    folder = Path(results) / arm_id
+
+    def at_work_elsewhere(_: leases.Lease) -> None:
+        if _is_first_time(folder):
+            raise SystemExit(AGAIN)
+
+    with leases.hold(folder / shared_folder.ARM, at_work_elsewhere) as lease:
+
+        def check() -> None:
+            if not lease.is_held:  # this process was suspended for so long that another one has begun the arm again
+                raise SystemExit(AGAIN)
+
+        if any((folder / name).exists() for name in (RECORD, OUTCOME)):  # a run that shares the arms was faster
+            return
+        ending = run(Path(suite_path), arm_id, int(seed), Path(results), Path(cache), device, float(minutes), check)
+        check()
+        write_json(folder / OUTCOME, asdict(ending))
 
 
 if __name__ == "__main__":

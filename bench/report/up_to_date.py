@@ -10,6 +10,7 @@ import hashlib
 import os
 from pathlib import Path
 
+from bench.execution import shared_folder
 from bench.forecast import saved
 from bench.results import unchanged_arms
 from bench.system import program
@@ -20,7 +21,7 @@ FILE = "report.sha256"
 ASKED = ("suite.json", "suite.yaml")
 """Files that every run writes again. Their content is hashed."""
 
-NOT_PAGES = {FILE, saved.FILE, *ASKED, "paths.json", "run.lock"}
+NOT_PAGES = {FILE, saved.FILE, *ASKED, "paths.json", "run.lock", shared_folder.RUN, shared_folder.REPORT}
 """Files in the results folder that no report writes."""
 
 

@@ -1,23 +1,24 @@
-"""Files that are written whole, built once, or locked.
+"""Files that are written whole or built once.
 
 atomic_write     yield a temporary path, then move it to its final place; `write_text` and `write_json` use it
 build_once       build a file or folder unless it is there
-exclusive_lock   hold a lock file, which one process has at a time
 OpenFile         hold a file open as long as something needs it
+sha256           hash the content of a file
 state            tell whether a file may have changed, without reading it
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from filelock import FileLock, Timeout
+from bench.system import leases
 
 
 class OpenFile:
@@ -31,16 +32,17 @@ class OpenFile:
 
 
 @contextmanager
-def atomic_write(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path, part: Path | None = None) -> Iterator[Path]:
     """Yield `NAME.part` beside `path`, and move what the block writes there to `path` when the block ends.
 
     A reader sees the old content or the new content, never a mixture. What was written is synced to disk before the
     move, so a power failure leaves no truncated file under the final name. Where the block fails, the part is removed.
     A process that is killed leaves its part behind, and the next writer removes it.
 
-    The block writes a file, or a folder if there is none at `path` yet. One process writes a path at a time.
+    The block writes a file, or a folder if there is none at `path` yet. One process writes a path at a time, unless each of several
+    has a `part` of its own; the first folder then stays, and the others raise OSError.
     """
-    part = path.with_name(f"{path.name}.part")
+    part = part or path.with_name(f"{path.name}.part")
     _remove(part)
     try:
         yield part
@@ -71,37 +73,23 @@ def state(path: str | Path) -> str:
     return f"{now.st_size} {now.st_mtime_ns} {now.st_ctime_ns} {now.st_ino}"
 
 
+def sha256(path: Path) -> str:
+    """Return the sha256 of a file's content, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def build_once(path: Path, build: Callable[[Path], object]) -> Path:
     """Return `path` after `build` has written it by `atomic_write`, unless it was there before.
 
     If two processes want it, one builds it and the other waits.
     """
     if not path.exists():
-        with exclusive_lock(path.with_name(f"{path.name}.lock")):
+        with leases.hold(path.with_name(f"{path.name}.lease")):
             if not path.exists():
                 with atomic_write(path) as part:
                     build(part)
     return path
-
-
-@contextmanager
-def exclusive_lock(path: Path, held_elsewhere: Callable[[], object] | None = None) -> Iterator[None]:
-    """Hold the lock file `path` inside the block. The operating system frees it when the process ends.
-
-    held_elsewhere: called if another process holds the lock. It raises to give up; if it returns, the lock is waited for.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path)
-    with suppress(Timeout):
-        lock.acquire(blocking=False)
-    if not lock.is_locked:
-        if held_elsewhere:
-            held_elsewhere()
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _sync(written: Path) -> None:

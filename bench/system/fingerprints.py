@@ -15,7 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.system.files import exclusive_lock, write_text
+from bench.system import leases
+from bench.system.files import write_text
 
 Progress = Callable[[str, float, float], None]
 
@@ -59,7 +60,7 @@ def _of_file(path: Path, cache: Path, progress: Progress | None, known: Mapping[
     with _Reported(path, progress) as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if begun - seen["ctime_ns"] >= RACY_NS:
-        with exclusive_lock(memory.with_name(f"{memory.name}.lock")):
+        with leases.hold(memory.with_name(f"{memory.name}.lease"), renewed=False):
             write_text(memory, json.dumps(_read(memory) | {str(path): {"seen": seen, "sha256": found}}))
     return found
 

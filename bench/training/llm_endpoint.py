@@ -25,7 +25,7 @@ from pydantic import AfterValidator, Field
 
 from bench.contracts import Part, Progress
 from bench.errors import BenchError
-from bench.system.files import exclusive_lock
+from bench.system import leases
 from bench.training.llm_client import Client, Clock, GivenUp, Refused
 from bench.training.llm_prompt import Messages, Prompt, Sampling
 from bench.training.llm_responses import REFUSAL, Reply, Responses
@@ -110,7 +110,7 @@ def ask(
     """
     folder.mkdir(parents=True, exist_ok=True)
     progress("waiting for a turn at the endpoint", 0, len(bodies))
-    with exclusive_lock(folder.parent / f"{hashlib.sha256(endpoint.base_url.encode()).hexdigest()[:16]}.lock"):
+    with leases.hold(folder.parent / f"{hashlib.sha256(endpoint.base_url.encode()).hexdigest()[:16]}.lease"):
         line = _Line(bodies=bodies, kept=Responses(folder / "responses.jsonl"), enough=enough, ahead=AHEAD * endpoint.concurrency)
         waiting = line.unanswered()
         if not line.look() and waiting:

@@ -76,7 +76,9 @@ def test_every_command_has_both_options(name: str) -> None:
         (("report", "FOLDER"), {"answer", "leaderboard", "report", "arms"}),
         (("compare", "FOLDER", "FOLDER"), {"changes", "turns", "one_sided", "got_worse"}),
         (("leaderboard", "FOLDER"), {"settings", "notes", "left_out"}),
-        (("clean", "FOLDER"), {"freed_bytes"}),
+        (("store", "ls", "FOLDER"), {"artifacts", "bytes", "unneeded_bytes"}),
+        (("store", "verify", "FOLDER"), {"intact", "damaged", "without_checksums"}),
+        (("store", "gc", "FOLDER"), {"freed_bytes", "removed"}),
     ],
     ids=lambda one: " ".join(map(str, one[:2])) if isinstance(one, tuple) else "",
 )
@@ -128,7 +130,7 @@ def test_progress_goes_to_standard_error(tmp_path: Path, monkeypatch: pytest.Mon
     [
         ("check", "none.yaml"),
         ("fly",),
-        ("clean",),
+        ("store", "gc"),
         ("plan", SUITE, "--fast"),
         ("recommend", "results"),
         ("price", "none"),

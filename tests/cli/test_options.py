@@ -30,7 +30,7 @@ ORDER = [
     "prices",
     "models",
     "setup",
-    "clean",
+    "store",
 ]
 
 ARGUMENTS = {

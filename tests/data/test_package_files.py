@@ -52,7 +52,7 @@ def test_a_wheel_is_fetched_once_with_its_hash_and_found(tmp_path: Path, monkeyp
     assert {"--no-deps", "--require-hashes", "--only-binary=:all:"} <= {*command}
     assert pip.listed == [f"{PIN.requirement}\n"]
     assert checked(tmp_path) == fetched_at("some_data", "1.2", tmp_path) / "some_data"
-    assert [path.name for path in (tmp_path / "packages").iterdir() if path.suffix != ".lock"] == ["some_data-1.2"]
+    assert [path.name for path in (tmp_path / "packages").iterdir()] == ["some_data-1.2"]
 
 
 def test_a_file_that_has_changed_in_the_cache_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

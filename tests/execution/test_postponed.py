@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import threading
 import time
@@ -14,6 +13,7 @@ import pytest
 from bench.contracts import AGAIN
 from bench.execution import worker
 from bench.execution.ledger import rows
+from bench.system import leases
 from tests.execution.fake_worker import SUITE, arms_of
 
 ARM = next(name for name in arms_of(Path(SUITE)) if ".annotate.4usd" in name)
@@ -45,8 +45,7 @@ def test_it_leaves_nothing_behind_the_first_time_and_ends_as_if_undisturbed(undi
     made = sorted(path.parent.relative_to(undisturbed) for path in undisturbed.glob("store/*/*/bill.json"))
     with ExitStack() as held:
         for key in made:
-            (tmp_path / key).parent.mkdir(parents=True, exist_ok=True)
-            fcntl.flock(held.enter_context((tmp_path / f"{key}.lock").open("w")), fcntl.LOCK_EX)
+            held.enter_context(leases.hold(tmp_path / f"{key}.lease"))
         with pytest.raises(SystemExit) as asked:
             run(tmp_path, cache)
         assert asked.value.code == AGAIN

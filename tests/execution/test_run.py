@@ -244,16 +244,16 @@ def test_an_arm_that_runs_out_of_dollars_or_labels_is_a_row_with_its_reason(here
     assert statuses[4.0][1].replace("$", "&#36;") in report
 
 
-def test_clean_keeps_compact_models_and_reports_and_frees_the_rest(smoke: Path, tmp_path: Path) -> None:
+def test_gc_keeps_compact_models_and_reports_and_frees_the_rest(smoke: Path, tmp_path: Path) -> None:
     folder = tmp_path / "smoke"
     shutil.copytree(smoke, folder, symlinks=True)
-    done = bench("clean", str(folder))
+    done = bench("store", "gc", str(folder))
     assert done.exit_code == 0, done.stderr
     left = {path.parent.parent for path in folder.glob("store/*/*/artifact/model.safetensors")}
     assert left == {(folder / record.student).parent for record in records(folder).values()}
     assert records(folder) == records(smoke)
     assert bench("report", str(folder)).exit_code == 0
-    assert bench("clean", str(tmp_path)).exit_code == 2
+    assert bench("store", "gc", str(tmp_path)).exit_code == 2
 
 
 @pytest.mark.parametrize(("meter", "prices"), [("wall", "device_hour_usd: 360"), ("energy", "kwh_usd: 50000")])

@@ -1,4 +1,4 @@
-"""What the runner makes of the arms of a suite, whose processes are fake: records, failures, second runs, Ctrl-C, clean."""
+"""What the runner makes of the arms of a suite, whose processes are fake: records, failures, second runs, Ctrl-C, gc."""
 
 import json
 import sys
@@ -9,12 +9,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from click.testing import Result
-from filelock import FileLock
 
 from bench.execution import ledger
 from bench.execution.ledger import Ledger
 from bench.execution.record import Ending
 from bench.suite.arms import Arm
+from bench.system import leases
 from tests.execution.fake_worker import STARTED, SUITE, FakeWorker, Killed, arms_of, bench, done, instead, records, spend, spent_usd
 from tests.facts import missing
 
@@ -267,10 +267,10 @@ def test_arms_are_run_again_where_a_model_or_text_has_changed(run: Run, folder: 
     assert run(done, *TWO)[1] == []
 
 
-def test_two_runs_and_a_clean_do_not_work_in_one_folder_at_a_time(run: Run, folder: Path) -> None:
+def test_two_runs_and_a_gc_do_not_work_in_one_folder_at_a_time(run: Run, folder: Path) -> None:
     run(done, *TWO)
-    with FileLock(folder / "run.lock"):
-        for result in (run(done)[0], bench("clean", folder)):
+    with leases.hold(folder / "run.lease"):
+        for result in (run(done)[0], bench("store", "gc", folder)):
             assert result.exit_code == 2
             assert str(folder) in result.stderr
     assert len(records(folder)) == 2

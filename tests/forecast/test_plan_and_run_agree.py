@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bench import registry
 from bench.contracts import Charge, Phase, no_progress
-from bench.execution import prepare, runner
+from bench.execution import prepare, stored
 from bench.execution.ledger import rows
 from bench.execution.prepared_suite import PreparedSuite
 from bench.execution.record import Record
@@ -67,7 +67,7 @@ def test_plan_and_run_agree_with_each_engine_and_conversions_are_paid_by_time_al
         assert math.fsum(quantity for *_, quantity, _ in charged) == pytest.approx(math.fsum(times) if meter == "wall" else 0.0)
         assert all(work.bill.flops == 0 and work.bill.wall_s > 0 for work in converted)
         assert len(list(prepared.results.glob("store/*/converted-*/artifact"))) == len(converted)
-        runner.clean(prepared.results)
+        stored.remove_unneeded(prepared.results)
         assert not list(prepared.results.glob("store/*/converted-*/artifact"))
 
 

@@ -1,4 +1,4 @@
-"""Files that are written whole, built once, or locked, also when processes are killed or meet."""
+"""Files that are written whole or built once, also when processes are killed or meet."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -41,30 +39,9 @@ def build(part):
 print((build_once(folder / "built", build) / "who").read_text())
 """
 
-HOLDS_A_LOCK = """
-import sys
-from pathlib import Path
-from bench.system.files import exclusive_lock
-with exclusive_lock(Path(sys.argv[1])):
-    print("held", flush=True)
-    sys.stdin.read()
-"""
-
 
 def python(code: str, *arguments: object) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, "-c", code, *map(str, arguments)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-
-@contextmanager
-def held(path: Path) -> Iterator[subprocess.Popen[str]]:
-    """Another process that holds a lock until its input ends."""
-    with python(HOLDS_A_LOCK, path) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "held\n"
-        try:
-            yield holder
-        finally:
-            holder.kill()
 
 
 def test_a_writer_killed_in_the_middle_leaves_the_old_file_whole(tmp_path: Path) -> None:
@@ -124,32 +101,3 @@ def test_what_is_there_is_not_built_again(tmp_path: Path) -> None:
     assert files.build_once(path, lambda part: part.write_text("first")) == path
     files.build_once(path, lambda part: part.write_text("second"))
     assert path.read_text() == "first"
-
-
-def test_a_lock_held_elsewhere_is_refused(tmp_path: Path) -> None:
-    def refuse() -> None:
-        raise BlockingIOError
-
-    with held(tmp_path / "run.lock"), pytest.raises(BlockingIOError), files.exclusive_lock(tmp_path / "run.lock", refuse):
-        pytest.fail("the lock was given to two processes")
-    with files.exclusive_lock(tmp_path / "run.lock", refuse):
-        pass
-
-
-def test_a_lock_held_elsewhere_is_waited_for(tmp_path: Path) -> None:
-    with held(tmp_path / "run.lock") as holder:
-        alive: list[object] = []
-
-        def release() -> None:
-            alive.append(holder.poll())
-            holder.kill()
-
-        with files.exclusive_lock(tmp_path / "run.lock", release):
-            assert holder.wait() == -signal.SIGKILL
-        assert alive == [None]
-
-
-def test_a_lock_is_free_after_its_block(tmp_path: Path) -> None:
-    for _ in range(2):
-        with files.exclusive_lock(tmp_path / "deep" / "run.lock", lambda: pytest.fail("not freed")):
-            pass

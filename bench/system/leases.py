@@ -1,0 +1,237 @@
+"""Leases: locks that several machines share through a folder, also on a network file system.
+
+hold     hold a lease inside a block
+Lease    take a lease without waiting, and watch the holder of one that is not free
+
+A lease is a file. The process that creates it exclusively holds it, and a thread of that process renews it: it writes the file anew
+every `BEAT_S` seconds. A lease is free again when its file is gone, when its holder was a process of this machine that has ended, or when
+the file has not changed for `EXPIRY_S` seconds on the monotonic clock of the process that watches. Clocks of machines are not compared.
+
+A holder that was suspended for longer than `EXPIRY_S` may no longer hold its lease when it wakes up. A lease therefore saves double
+work. It does not protect data: what is written under it must be complete or absent, whoever writes it.
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import json
+import os
+import platform
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import IO
+
+BEAT_S = 10.0
+"""Seconds after which a holder renews its lease. A network file system may show this to other machines up to a minute later."""
+
+EXPIRY_S = 120.0
+"""Seconds without a change after which a lease is free."""
+
+FIRST_LOOK_S, LAST_LOOK_S = 0.02, 1.0
+"""Seconds between the first two looks at a lease that is not free, and between later ones."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clock:
+    """The time of the process that watches a lease."""
+
+    now: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], object] = time.sleep
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holder:
+    """The process that holds a lease, as it is written in the file."""
+
+    owner: str
+    """Random name of this one taking of the lease."""
+    machine: str
+    """Name of the host, its boot, and the name space of its process ids. A process id means the same only where all three are equal."""
+    host: str
+    pid: int
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether the holder is known to have ended. False where it cannot be known, as for a process of another machine."""
+        return self.machine == _machine() and not _runs(self.pid)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the holder runs on this machine."""
+        return self.machine == _machine() and _runs(self.pid)
+
+
+class Lease:
+    """A lease, which this object may hold."""
+
+    def __init__(self, path: Path, *, clock: Clock | None = None, renewed: bool = True) -> None:
+        """path: file of the lease. renewed: whether a thread renews it; without one the lease is for seconds of work."""
+        self.path, self.owner = path, secrets.token_hex(8)
+        self.taken_from_dead = ""
+        """Owner of the lease before, where it is known to have ended. Nobody else uses its files now."""
+        self._clock, self._renewed = clock or Clock(), renewed
+        self._file: IO[bytes] | None = None
+        self._released = threading.Event()
+        self._thread = threading.Thread(target=self._renew, daemon=True)
+        self._seen: bytes | None = None
+        self._seen_at = 0.0
+        self._changed = False
+
+    def take(self) -> bool:
+        """Take the lease if it is free, and return whether this object holds it now. Call it again to go on watching the holder."""
+        if self._create():
+            return True
+        content = _content(self.path)
+        if content is None:  # released since
+            return self._create()
+        now = self._clock.now()
+        if content != self._seen:
+            self._changed = self._seen is not None
+            self._seen, self._seen_at = content, now
+        holder = _holder(content)
+        dead = holder is not None and holder.is_dead
+        if not dead and now - self._seen_at < EXPIRY_S:
+            return False
+        if not (self._remove(content) and self._create()):
+            return False
+        self.taken_from_dead = holder.owner if holder and dead else ""
+        return True
+
+    @property
+    def holder(self) -> Holder | None:
+        """The holder that `take` saw last. None: there was none, or it has not written its name yet."""
+        return _holder(self._seen)
+
+    @property
+    def holder_is_alive(self) -> bool:
+        """Whether the holder that `take` saw last is known to run: on this machine, or it has renewed the lease since the first look."""
+        return self._changed or bool(self.holder and self.holder.is_here)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether this object still holds the lease. False after it was suspended and another process took over."""
+        holder = _holder(_content(self.path)) if self._file else None
+        return holder is not None and holder.owner == self.owner
+
+    def release(self) -> None:
+        """Make the lease free, unless another process has taken it over."""
+        self._released.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        if self.is_held:
+            self.path.unlink(missing_ok=True)
+        if self._file:
+            self._file.close()
+
+    def _create(self) -> bool:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._file = self.path.open("xb", buffering=0)
+        except FileExistsError:
+            return False
+        try:
+            self._write(0)
+        except OSError:  # the disk is full
+            self.path.unlink(missing_ok=True)
+            self._file.close()
+            raise
+        if self._renewed:
+            self._thread.start()
+        return True
+
+    def _write(self, beat: int) -> None:
+        """Write the holder into the open file. If another process has taken over, the file is no longer that of the lease."""
+        assert self._file is not None
+        holder = Holder(owner=self.owner, machine=_machine(), host=platform.node(), pid=os.getpid())
+        content = json.dumps({**asdict(holder), "beat": f"{beat:09}"})  # always as long, because it may be read while it is written
+        os.pwrite(self._file.fileno(), content.encode(), 0)
+
+    def _renew(self) -> None:
+        assert self._file is not None
+        for beat in itertools.count(1):
+            if self._released.wait(BEAT_S):
+                return
+            with suppress(OSError):  # the next beat may succeed; otherwise the lease expires
+                self._write(beat)
+                os.fsync(self._file.fileno())
+
+    def _remove(self, content: bytes) -> bool:
+        """Remove a lease that is free but has a file. Return False where it was renewed or taken over in the meantime.
+
+        Of several processes that try, one moves the file away. If what it moved is not what it saw, it moves it back.
+        """
+        aside = self.path.with_name(f"{self.path.name}.{self.owner}")
+        try:
+            self.path.rename(aside)
+        except FileNotFoundError:
+            return True
+        as_seen = _content(aside) == content
+        if not as_seen:
+            with suppress(OSError):
+                os.link(aside, self.path)
+        aside.unlink()
+        return as_seen
+
+
+@contextmanager
+def hold(path: Path, busy: Callable[[Lease], object] | None = None, *, clock: Clock | None = None, renewed: bool = True) -> Iterator[Lease]:
+    """Hold the lease `path` inside the block, and wait for it where another process holds it.
+
+    busy: called at every look that finds another holder. It raises to give up; if it returns, the lease is waited for.
+    """
+    clock = clock or Clock()
+    lease, pause = Lease(path, clock=clock, renewed=renewed), FIRST_LOOK_S
+    while not lease.take():
+        if busy:
+            busy(lease)
+        clock.sleep(pause)
+        pause = min(LAST_LOOK_S, 1.5 * pause)
+    try:
+        yield lease
+    finally:
+        lease.release()
+
+
+def _content(path: Path) -> bytes | None:
+    """Return what a lease holds; None where there is no file. A file that is opened anew has the newest content on every machine."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ESTALE):  # stale: another machine has removed the file while it was read
+            return None
+        raise
+
+
+def _holder(content: bytes | None) -> Holder | None:
+    """Return the holder of a lease; None where the file is being written, or is none of a lease."""
+    try:
+        found = json.loads(content or b"")
+        return Holder(owner=str(found["owner"]), machine=str(found["machine"]), host=str(found["host"]), pid=int(found["pid"]))
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+@cache
+def _machine() -> str:
+    boot, name_space = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
+    known = boot.exists() and name_space.is_symlink()
+    return " ".join([platform.node(), *([boot.read_text(encoding="utf-8").strip(), os.readlink(name_space)] if known else [])])
+
+
+def _runs(pid: int) -> bool:
+    """Return whether a process of this machine runs. One that has ended may still be listed, as a zombie."""
+    import psutil
+
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True
