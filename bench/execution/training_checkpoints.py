@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench import __version__
 from bench.contracts import Reading
 from bench.execution.measurement import StepMeter, Window
 from bench.system import machine
@@ -35,8 +36,8 @@ MINUTES = 5.0
 NOTED_S = 1.0
 """Seconds after which the last step is noted again."""
 
-PACKAGES = ("bench", "torch", "transformers", "peft", "bitsandbytes")
-"""Packages that decide the bits of a training. A checkpoint of other versions is not used."""
+PACKAGES = ("torch", "transformers", "peft", "bitsandbytes")
+"""Packages that, beside bench, decide the bits of a training. A checkpoint of other versions is not used."""
 
 CONTENT = "checkpoint.json"
 
@@ -143,7 +144,8 @@ class StoredCheckpoints:
         return found
 
     def _identity(self) -> dict[str, Any]:
-        return {"schema": SCHEMA, "work": self.folder.stem, "packages": {name: machine.version(name) for name in PACKAGES}}
+        packages = {"bench": __version__, **{name: machine.version(name) for name in PACKAGES}}
+        return {"schema": SCHEMA, "work": self.folder.stem, "packages": packages}
 
     def _used(self) -> dict[str, Any]:
         return {"meter": self.meter.amounts(), "window": self.seen.amounts(), "writing_s": self.writing_s}

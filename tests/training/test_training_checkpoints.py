@@ -6,11 +6,13 @@ import json
 import multiprocessing
 import os
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
+from bench import __version__
 from bench.contracts import FLOPS, Bill, Instrument, Limit, Profiler, Reading, Recipe
 from bench.errors import OverBudget
 from bench.execution import training_checkpoints
@@ -198,9 +200,13 @@ def flip_the_first(path: Path) -> None:
     path.write_bytes(content)
 
 
-def of_another_version(path: Path) -> None:
-    found = json.loads(path.read_text())
-    path.write_text(json.dumps({**found, "packages": {**found["packages"], "torch": "1.0"}}))
+def of_another_version(package: str) -> Callable[[Path], None]:
+    def change(path: Path) -> None:
+        found = json.loads(path.read_text())
+        assert package in found["packages"]
+        path.write_text(json.dumps({**found, "packages": {**found["packages"], package: "1.0"}}))
+
+    return change
 
 
 @one_family
@@ -208,7 +214,7 @@ def of_another_version(path: Path) -> None:
     ("name", "damage"),
     [
         ("step-000000003/checkpoint.json", truncate),
-        ("step-000000003/checkpoint.json", of_another_version),
+        *(("step-000000003/checkpoint.json", of_another_version(name)) for name in ("bench", *training_checkpoints.PACKAGES)),
         ("step-000000003/state.json", Path.unlink),
         ("step-000000003/state.json", flip),
         ("step-000000003/tensors-00000.safetensors", truncate),
@@ -228,6 +234,14 @@ def test_a_checkpoint_that_does_not_fit_is_ignored_with_one_line(recipe, place, 
     assert [line.partition(":")[0] for line in capsys.readouterr().err.splitlines()] == ["step-000000003"]
     assert progress.steps == list(range(1, STEPS + 1))
     assert killed.files(trained) == whole.files(trained)
+
+
+@one_family
+def test_a_checkpoint_knows_the_version_of_bench(recipe, place):
+    killed = place()
+    killed.kill(recipe(), 3)
+    found = json.loads((killed.unfinished()[0] / "step-000000003/checkpoint.json").read_text())
+    assert found["packages"]["bench"] == __version__
 
 
 @one_family
