@@ -64,7 +64,8 @@ def fetch(pin: Pin, cache: Path) -> Path:
     def install(folder: Path) -> None:
         listed = folder.with_name(f"{folder.name}.txt")
         listed.write_text(f"{pin.requirement}\n", encoding="utf-8")
-        command = [sys.executable, "-m", "pip", *PIP, "--ignore-requires-python", "--target", str(folder), "--requirement", str(listed)]
+        where = ("--target", str(folder), "--requirement", str(listed))
+        command = [sys.executable, "-P", "-m", "pip", *PIP, "--ignore-requires-python", *where]
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)  # noqa: S603
         listed.unlink()
         if done.returncode:
