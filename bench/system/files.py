@@ -5,10 +5,12 @@ build_once       build a file or folder unless it is there
 exclusive_lock   hold a lock file, which one process has at a time
 OpenFile         hold a file open as long as something needs it
 state            tell whether a file may have changed, without reading it
+sha256           digest of a file, without holding it in memory
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -69,6 +71,12 @@ def state(path: str | Path) -> str:
     except (FileNotFoundError, NotADirectoryError):
         return ""
     return f"{now.st_size} {now.st_mtime_ns} {now.st_ctime_ns} {now.st_ino}"
+
+
+def sha256(path: Path) -> str:
+    """Return the sha256 of a file in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def build_once(path: Path, build: Callable[[Path], object]) -> Path:

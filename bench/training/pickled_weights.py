@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -17,7 +16,7 @@ from typing import Any
 import torch
 
 from bench.errors import CheckpointError
-from bench.system.files import write_text
+from bench.system.files import sha256, write_text
 from bench.system.one_line import first_line, shown
 from bench.training.checkpoints import model_class, read_config, sinusoids
 from bench.training.folder_check import POSITIONS, faults
@@ -90,7 +89,7 @@ def _convert_at(made: Path, source: Path, target: Path, origin: str, files: list
             raise CheckpointError("\n".join(refused))
     except CheckpointError as error:
         raise CheckpointError(str(error).replace(str(made), str(source))) from None
-    digests = [f"{_sha256(path)}  {path.name}" for path in (*files, made / WEIGHTS)]
+    digests = [f"{sha256(path)}  {path.name}" for path in (*files, made / WEIGHTS)]
     write_text(made / SUMS, "\n".join([f"# {origin}", *digests, ""]))
     new = {SUMS, WEIGHTS} if source.samefile(target) else {path.name for path in made.iterdir()}
     for name in sorted(new, key=lambda name: name == WEIGHTS):  # the weights last: without them the folder is no model
@@ -192,8 +191,3 @@ def _write(tensors: dict[str, torch.Tensor], path: Path) -> None:
     own = {name: tensor if first[tensor.data_ptr()] == name else tensor.clone() for name, tensor in tensors.items()}
     save_file(own, part, metadata={"format": "pt"})
     part.replace(path)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
