@@ -112,7 +112,9 @@ def leave_network() -> bool:
     import ctypes
 
     unshare = getattr(ctypes.CDLL(None), "unshare", None)
-    return bool(unshare) and (unshare(CLONE_NEWNET) == 0 or unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0)
+    if unshare is None:
+        return False
+    return bool(unshare(CLONE_NEWNET) == 0 or unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0)
 
 
 def refuse_side_effects() -> None:
