@@ -69,6 +69,7 @@ fix: .venv/test
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet -r requirements/run.txt
 	$(BIN)/pip install --quiet --no-deps --ignore-requires-python --require-hashes -r requirements/zoo.txt
+	$(BIN)/pip uninstall --quiet --yes bench # its name before it was costbench
 	$(BIN)/pip install --quiet --no-deps --editable .
 	touch $@
 

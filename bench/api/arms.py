@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from bench.api import places
 from bench.contracts import Progress
 from bench.errors import BenchError
+from bench.execution.training_checkpoints import MINUTES
 
 if TYPE_CHECKING:
     from bench.execution.prepare import Fetched
@@ -37,7 +38,7 @@ class RunOptions:
     margin: float | None = None
     device: str = "auto"
     workers: int | None = None
-    checkpoint_minutes: float = 5.0
+    checkpoint_minutes: float = MINUTES
     """Minutes between two checkpoints of a training."""
     parent: Path = places.RESULTS
     cache: Path | None = None

@@ -12,6 +12,7 @@ from pydantic import Field, validate_call
 from bench.api import places
 from bench.api.shown import Shown
 from bench.contracts import Progress, no_progress
+from bench.suite.named_prices import UTILIZATION
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -134,7 +135,7 @@ def plan(
     workers: Annotated[int, Field(ge=1)] | None = None,
     calibrate: bool = True,
     recalibrate: bool = False,
-    train_utilization: Share = 0.3,
+    train_utilization: Share = UTILIZATION,
     decode_utilization: Share = 0.02,
     gpus: Path | None = None,
     results: Path = places.RESULTS,

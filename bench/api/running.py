@@ -15,6 +15,7 @@ from bench.api.arms import RunOptions, run_arms
 from bench.api.results import Results, with_report
 from bench.contracts import Progress, no_progress
 from bench.execution.record import Record
+from bench.execution.training_checkpoints import MINUTES
 from bench.suite.arms import Arm
 
 Count = Annotated[int, Field(ge=1)]
@@ -54,7 +55,7 @@ def run(
     margin: Positive | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     workers: Count | None = None,
-    checkpoint_minutes: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 5.0,
+    checkpoint_minutes: Annotated[float, Field(ge=0, allow_inf_nan=False)] = MINUTES,
     results: Path = places.RESULTS,
     cache: Path | None = None,
     say: Callable[[str], object] | None = None,

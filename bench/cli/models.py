@@ -47,12 +47,13 @@ def convert(model: str, revision: str | None, parent: Path, cache: Path) -> None
     from bench.training.pickled_weights import convert as to_safetensors
 
     screen, folder = output.console(), expanded(model)
-    if folder.is_dir() and revision is not None:
-        raise click.UsageError("--revision: only with a hub id")
     target = folder if folder.is_dir() else parent / model
-    source, origin = target, target.name
+    in_place = folder.is_dir() or bool(pickled_files(target))
+    if in_place and revision is not None:
+        raise click.UsageError(f"--revision: the commit of the weights in {target} is unknown; remove them, or --revision")
+    source, origin = target, f"folder {target.name}, commit unknown"
     with console.preparing(screen) as progress:
-        if not pickled_files(source):
+        if not in_place:
             progress(f"fetching {model}", 0, 0)
             source, commit = pickled_snapshot(model, revision, cache.absolute())
             origin = f"{model} at commit {commit}"

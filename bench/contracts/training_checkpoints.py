@@ -18,7 +18,8 @@ class TrainingCheckpoints(Protocol):
     def restore(self, read: Callable[[Path], None]) -> None:
         """Have `read` restore the newest checkpoint from its folder, where there is one.
 
-        `read` raises ValueError where the checkpoint does not fit, and has changed nothing by then.
+        `read` raises any Exception but BenchError where the checkpoint does not fit, and has changed nothing by then. Where it has changed
+        something it raises BenchError, which ends the work.
         """
         ...
 

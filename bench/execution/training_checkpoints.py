@@ -2,7 +2,7 @@
 
     store/<where>/<key>.unfinished/step-<n>/...                the state after step n, as the training wrote it
     store/<where>/<key>.unfinished/step-<n>/checkpoint.json    versions, sha256 of the files, and what was used so far
-    store/<where>/<key>.unfinished/reached.json                the last step before a kill, and what repeated work took
+    store/<where>/<key>.unfinished/reached.json                the last step before a kill, and what repeated work and writing took
 
 The folder lies beside the unfinished artifact. It is removed once the artifact is made, and found by its key when the same recipe
 is made again. A new checkpoint replaces the one before only after it is complete.
@@ -20,7 +20,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench import __version__
 from bench.contracts import Reading
+from bench.errors import BenchError
 from bench.execution.measurement import StepMeter, Window
 from bench.system import machine
 from bench.system.files import atomic_write, sha256, write_json
@@ -34,8 +36,8 @@ MINUTES = 5.0
 NOTED_S = 1.0
 """Seconds after which the last step is noted again."""
 
-PACKAGES = ("bench", "torch", "transformers", "peft", "bitsandbytes")
-"""Packages that decide the bits of a training. A checkpoint of other versions is not used."""
+PACKAGES = ("torch", "transformers", "peft", "bitsandbytes")
+"""Packages that, beside bench, decide the bits of a training. A checkpoint of other versions is not used."""
 
 CONTENT = "checkpoint.json"
 
@@ -63,6 +65,8 @@ class StoredCheckpoints:
     """Steps that another process had done when it was interrupted."""
     _before: dict[str, float] = field(default_factory=dict)
     """Quantity -> amount that repeated work of earlier processes took."""
+    _writes: dict[str, float] = field(default_factory=dict)
+    """Quantity -> amount that this process took to write checkpoints."""
     _repeated: dict[str, float] | None = None
     """Quantity -> amount that all repeated work took; None while this process repeats."""
 
@@ -73,12 +77,15 @@ class StoredCheckpoints:
             try:
                 found = self._intact(path)
                 read(path)
-            except (OSError, ValueError, KeyError) as error:
+            except BenchError:
+                shutil.rmtree(path, ignore_errors=True)  # the next try does without it
+                raise
+            except Exception as error:  # it may hold anything
                 print(f"{path.name}: the training starts without this checkpoint: {first_line(error)}", file=sys.stderr)
                 shutil.rmtree(path, ignore_errors=True)
                 continue
             self.seen.interrupted = True
-            self.writing_s = found["writing_s"]
+            self.writing_s = max(self.writing_s, found["writing_s"])
             machine.synchronise(self.device)
             self._continue_from(found)
             restored = int(path.name.removeprefix("step-"))
@@ -116,7 +123,7 @@ class StoredCheckpoints:
     def _save(self, steps: int, write: Callable[[Path], None]) -> None:
         """Write a checkpoint, and remove those before it. What cannot be written is reported in one line."""
         machine.synchronise(self.device)
-        before, begun = self._used(), time.monotonic()
+        before, raw, begun = self._used(), self.seen.measured(), time.monotonic()
         path = self.folder / f"step-{steps:09}"
         try:
             with atomic_write(path) as part:
@@ -132,9 +139,12 @@ class StoredCheckpoints:
                     shutil.rmtree(other, ignore_errors=True)
         self._continue_from(before)
         self.writing_s += time.monotonic() - begun
+        for name, value in self.seen.measured().items():
+            self._writes[name] = self._writes.get(name, 0.0) + value - raw.get(name, value)
+        self._note(steps)
 
     def _intact(self, path: Path) -> dict[str, Any]:
-        """Return the content of a checkpoint. Raises OSError, ValueError or KeyError where it is damaged or of another version."""
+        """Return the content of a checkpoint. Raises an Exception where it is damaged or of another version."""
         found: dict[str, Any] = json.loads((path / CONTENT).read_text(encoding="utf-8"))
         for name, value in self._identity().items():
             if found[name] != value:
@@ -142,10 +152,14 @@ class StoredCheckpoints:
         for name, digest in found["sha256"].items():
             if sha256(path / name) != digest:
                 raise ValueError(f"{name} is damaged")
+        used = self._used()
+        if not isinstance(found["writing_s"], float) or found["meter"].keys() != used["meter"].keys() or "wall" not in found["window"]:
+            raise ValueError(f"{CONTENT} lacks what was used")
         return found
 
     def _identity(self) -> dict[str, Any]:
-        return {"schema": SCHEMA, "work": self.folder.stem, "packages": {name: machine.version(name) for name in PACKAGES}}
+        packages = {"bench": __version__, **{name: machine.version(name) for name in PACKAGES}}
+        return {"schema": SCHEMA, "work": self.folder.stem, "packages": packages}
 
     def _used(self) -> dict[str, Any]:
         return {"meter": self.meter.amounts(), "window": self.seen.amounts(), "writing_s": self.writing_s}
@@ -155,23 +169,26 @@ class StoredCheckpoints:
         self.meter.continue_from(used["meter"])
 
     def _read_reached(self) -> None:
-        """Read how far an earlier process came. A kill may have cut the file off; then nothing is known of it."""
+        """Read how far an earlier process came. Nothing is known of it where it noted nothing, or the file is damaged."""
         try:
             found = json.loads((self.folder / "reached.json").read_text(encoding="utf-8"))
-            self._reached, self._before = int(found["steps"]), dict(found["repeated"])
-        except (OSError, ValueError, KeyError):
+            self._reached, self._before, self.writing_s = int(found["steps"]), dict(found["repeated"]), float(found["writing_s"])
+        except (OSError, ValueError, TypeError, LookupError):
             self._reached, self._before = 0, {}
 
     def _repeated_so_far(self) -> dict[str, float]:
-        """Return what all repeated work took, where this process has repeated steps until now."""
+        """Return what all repeated work took, where this process has repeated steps until now. Writing checkpoints is no part of it."""
         if not self._reached:
             return {}
-        return {name: value + self._before.get(name, 0.0) for name, value in self.seen.measured().items()}
+        taken = {name: value - self._writes.get(name, 0.0) for name, value in self.seen.measured().items()}
+        return {name: value + self._before.get(name, 0.0) for name, value in taken.items()}
 
     def _note(self, steps: int) -> None:
         """Note the last step without waiting for the disk, because this happens often. A full disk ends no training."""
         repeated = self._repeated_so_far() if self._repeated is None else self._repeated
-        text = json.dumps({"steps": max(steps, self._reached), "repeated": repeated})
+        text = json.dumps({"steps": max(steps, self._reached), "repeated": repeated, "writing_s": self.writing_s})
         with suppress(OSError):
             self.folder.mkdir(parents=True, exist_ok=True)
-            (self.folder / "reached.json").write_text(text, encoding="utf-8")
+            part = self.folder / "reached.json.part"
+            part.write_text(text, encoding="utf-8")
+            part.replace(self.folder / "reached.json")

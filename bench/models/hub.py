@@ -91,7 +91,7 @@ class Hub(Checkpoint):
         except Exception as error:  # errors of the hub, the disk and the network, whose library has changed between versions
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
             raise CheckpointError(
-                f"{what}: {lacking}; not to be had from the hub ({reason}). Without a network, put a copy into DIR/{self.model} "
+                f"{what}: {lacking}; the hub does not give it ({reason}). Without a network, put a copy into DIR/{self.model} "
                 "and say --models DIR, or name `flan_t5_small` or a `folder`"
             ) from error
         if not any(folder.glob("*.safetensors")):
@@ -129,7 +129,7 @@ def pickled_snapshot(model: str, revision: str | None, cache: Path) -> tuple[Pat
             return Path(snapshot_download(model, revision=commit, allow_patterns=PICKLED_FILES, cache_dir=cache / "hub")), commit
     except Exception as error:  # errors of the hub, the disk and the network, whose library has changed between versions
         raise CheckpointError(
-            f"{what}: not to be had from the hub ({first_line(error)}). Without a network, put pytorch_model.bin, config.json and the "
+            f"{what}: the hub does not give it ({first_line(error)}). Without a network, put pytorch_model.bin, config.json and the "
             "tokenizer into a folder, and say `bench models convert FOLDER`"
         ) from error
-    raise CheckpointError(f"{what}: the hub has safetensors of it, so nothing is to be converted; use it with `revision: {commit}`")
+    raise CheckpointError(f"{what}: the hub has safetensors of it, so there is nothing to convert; use it with `revision: {commit}`")

@@ -61,11 +61,23 @@ class LlmLabel(Strategy):
     def _one_teacher(self) -> Self:
         if [self.endpoint, self.teacher, self.written].count(None) != 2:
             raise ValueError("expected one of endpoint, teacher and written")
-        if self.written is not None and self.score_teacher:
-            raise ValueError("score_teacher needs an endpoint: nobody can ask the LLM that wrote a file")
+        if self.written is not None:
+            self._check_nobody_is_asked()
         if self.teacher is not None and self.sampling.temperature != 0:
             raise ValueError("a teacher under models is decoded at sampling.temperature 0")
         return self
+
+    def _check_nobody_is_asked(self) -> None:
+        """Raise ValueError where a setting is for an LLM that is asked, and `written` takes its labels from a file."""
+        if self.score_teacher:
+            raise ValueError("score_teacher needs an endpoint: nobody can ask the LLM that wrote a file")
+        for name, given in (("prompt", self.prompt), ("sampling", self.sampling)):
+            for field, info in type(given).model_fields.items():
+                if field not in ("answers", "stop_at_newline") and getattr(given, field) != info.default:
+                    raise ValueError(f"{name}.{field} has no effect with written; remove it")
+
+    def needed_prices(self) -> Mapping[str, str]:
+        return self.written.needed_prices() if self.written else {}
 
     def run(self, job: Job) -> Outcome:
         from bench.strategies import _steps
@@ -76,14 +88,12 @@ class LlmLabel(Strategy):
             raise NotEnough("there is no unlabelled pool to label")
         labels = job.labels(self.label_share)
         owned = {content_hash(example.source): example.target or "" for example in labels}
-        documents = self._documents(job, owned)
+        documents, held_out = self._documents(job, owned)
         base = _steps.cut(job, _steps.large(job))
         if labels:
             job.check(_steps.finetuned(job, base, labels, self.student, Phase.STUDENT_TRAINING))
         buy = self._asking(job, labels) if self.written is None else _buying(self.written, self.prompt)
-        before_usd = job.left_usd()
-        labellings = _label(job, documents, buy, self.prompt if self.written is None else None, self.pseudo_share * before_usd)
-        spent_usd = before_usd - job.left_usd()
+        labellings = _label(job, documents, buy, self.prompt if self.written is None else None, self.pseudo_share * job.left_usd())
         bought = pseudo = joined(labelling.examples for labelling in labellings)
         if self.written is not None:  # labels of documents whose label is owned serve the audit alone
             pseudo = tuple(example for example in bought if content_hash(example.source) not in owned)
@@ -96,7 +106,8 @@ class LlmLabel(Strategy):
         ]
         thoughts = [labelling.thought_tokens for labelling in labellings]
         if self.written is not None:
-            facts += audit(bought, owned, spent_usd)
+            facts.append(Fact(name="held_out_documents", value=held_out))
+            facts += audit(bought, owned, job.charged_usd(Phase.PSEUDO_LABELLING))
         elif None not in thoughts:
             facts.append(Fact(name="thought_tokens", value=sum(filter(None, thoughts))))
         answers = None
@@ -105,12 +116,15 @@ class LlmLabel(Strategy):
             answers = lambda documents: Answers(replace(ask(documents), to_the_end=True))  # noqa: E731 - an outcome holds a function
         return Outcome(student=student, teacher=self._model(job), facts=tuple(facts), answers=answers)
 
-    def _documents(self, job: Job, owned: Mapping[str, str]) -> Sequence[Example]:
-        """Return the documents to label: the pool, or those of a file with its labels."""
+    def _documents(self, job: Job, owned: Mapping[str, str]) -> tuple[Sequence[Example], int]:
+        """Return the documents to label, which are the pool or those of a file with its labels, and how many dev and test hold."""
         if self.written is None:
-            return job.unlabelled
-        if documents := in_order(job.text(self.written.text), owned):
-            return documents
+            return job.unlabelled, 0
+        labelled, held_out = job.labelled_text(self.written.text)
+        if labelled:
+            return in_order(labelled, owned), held_out
+        if held_out:
+            raise NotEnough(f"all {held_out} labelled documents of the text '{self.written.text}' are in dev or test")
         raise NotEnough(f"the text '{self.written.text}' has no labels; name their column as its `target`")
 
     def _model(self, job: Job) -> Pretrained | None:
@@ -143,13 +157,15 @@ class LlmLabel(Strategy):
 
 
 def _buying(written: Written, prompt: Prompt) -> Buy:
-    """Return a function from documents of a file to the recipe of their labels."""
+    """Return a function from documents of a file to the recipe of their labels. A label has as many lines as the file gives it."""
     from bench.training.llm_written_labels import WrittenLabels
+
+    whole = prompt.model_copy(update={"stop_at_newline": False})
 
     return lambda chunk: WrittenLabels(
         examples=chunk,
-        prompt=prompt,
-        usd_per_label=written.usd_per_label,
+        prompt=whole,
+        usd_per_label=written.usd_per_label or 0.0,
         prompt_tokens=written.prompt_tokens_per_label,
         output_tokens=written.output_tokens_per_label,
     )

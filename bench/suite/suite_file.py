@@ -152,7 +152,7 @@ def read(path: Path) -> Suite:
     if spec:
         for shelf in {"metrics", "profilers"} - raw.keys():
             shelves[shelf] = {label: registry.find(shelf, use.use)(**use.settings) for label, use in getattr(spec, shelf).items()}
-        _check_prices(builder, spec)
+        _check_prices(builder, spec, cells)
         _check_metrics(builder, spec, shelves["metrics"])
         _check_names(builder, spec, cells)
     if builder.text.faults or spec is None or not isinstance(large, Checkpoint) or not isinstance(engine, Engine):
@@ -160,7 +160,7 @@ def read(path: Path) -> Suite:
     return Suite(path=path, text=text, spec=spec, large=large, cells=cells, engine=engine, **shelves)
 
 
-def _check_prices(builder: Builder, spec: SuiteText) -> None:
+def _check_prices(builder: Builder, spec: SuiteText, cells: tuple[Cell, ...]) -> None:
     fault, prices = builder.fault, spec.prices
     meter = prices.paying
     if meter.profiler:
@@ -175,6 +175,10 @@ def _check_prices(builder: Builder, spec: SuiteText) -> None:
         fault(("prices", "usd_per_1k_items"), f"paying by items needs a price for each task; missing: {', '.join(unpriced)}")
     for label in prices.usd_per_1k_items.keys() - spec.tasks:
         builder.unknown(("prices", "usd_per_1k_items", label), f"no such task '{label}'", label, tuple(spec.tasks))
+    for cell in cells:
+        for field, setting in cell.strategy.needed_prices().items():
+            if field not in prices.model_fields_set:
+                fault(("prices", field), f"is missing, and strategies.{cell.label} pays {setting} by it; 0 means that it is free")
 
 
 def _check_metrics(builder: Builder, spec: SuiteText, metrics: dict[str, Metric]) -> None:

@@ -21,7 +21,8 @@ class Files(TableSettings, Text):
     column: ColumnName = "text"
     """Column of the texts, as the `source` of the task `files`."""
     target: ColumnName | None = None
-    """Column of labels that an LLM wrote for these texts, for the strategy `llm_label`. Missing: the texts have no labels."""
+    """Column of labels that an LLM wrote for these texts, for the strategy `llm_label`. A repeated text has the first label of its rows.
+    Missing: the texts have no labels."""
     field: str | None = None
     """Where in a JSON value the rows are, such as `data` or `data.train`. Missing: it holds one list of rows."""
     most_documents: int | None = Field(default=None, ge=1)
@@ -35,5 +36,8 @@ class Files(TableSettings, Text):
         labels = repeat(None) if self.target is None else texts(table, self.target, self.joined_by)
         progress(f"reading {self.path}", 1, 1)
         pairs = zip(found, labels, strict=self.target is not None)
-        once = {content_hash(text): (text, label) for text, label in pairs if text and not is_blank(text)}
+        once = dict[str, tuple[str, str | None]]()
+        for text, label in pairs:
+            if text and not is_blank(text) and is_blank(once.get(key := content_hash(text), ("", None))[1] or ""):
+                once[key] = (text, label)
         return tuple(lowest_hashes([Example(key[:16], text, label) for key, (text, label) in once.items()], self.most_documents))

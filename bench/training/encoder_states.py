@@ -118,7 +118,8 @@ def kept_on_disk(model: Any, folder: Path, kept: Kept, lasting: bool = False) ->
     """Let the encoder of `model` compute each source once. Its states lie in a file in `folder` until the block ends.
 
     kept: filled with each source that is computed. The states of a source do not depend on the padding of its batch, except for
-    rounding. lasting: leave the file where it is, for a process that continues. Raises BenchError where the disk is full.
+    rounding. lasting: leave the file where a checkpoint lies beside it, for a process that continues. Raises BenchError where the disk is
+    full.
     """
     file = EncoderStates(folder / "encoder_states.bin", kept)
     if not kept.room:
@@ -158,5 +159,5 @@ def kept_on_disk(model: Any, folder: Path, kept: Kept, lasting: bool = False) ->
         yield file
     finally:
         del encoder.forward  # the method of its class is seen again
-        if not lasting:
+        if not (lasting and any(beside.is_dir() for beside in folder.glob("*"))):
             file.path.unlink(missing_ok=True)

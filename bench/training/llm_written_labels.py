@@ -14,7 +14,7 @@ from bench.training.llm_responses import Reply
 
 @dataclass(frozen=True, kw_only=True)
 class WrittenLabels(Recipe):
-    """Labels from a file, bought at a price for each. An answer is valid if it would be from an endpoint."""
+    """Labels from a file, bought at a price for each. Each is judged as an answer of an endpoint is, with all of its lines."""
 
     examples: Sequence[Example]
     """Documents with the labels that the LLM wrote."""

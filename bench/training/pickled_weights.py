@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -17,8 +16,8 @@ from typing import Any
 import torch
 
 from bench.errors import CheckpointError
-from bench.system.files import write_text
-from bench.system.one_line import first_line
+from bench.system.files import sha256, write_text
+from bench.system.one_line import first_line, shown
 from bench.training.checkpoints import model_class, read_config, sinusoids
 from bench.training.folder_check import POSITIONS, faults
 from bench.training.model_folder import INDEX, PICKLED_INDEX, PICKLED_WEIGHTS, WEIGHTS, pickled_files, read_json
@@ -26,8 +25,14 @@ from bench.training.model_folder import INDEX, PICKLED_INDEX, PICKLED_WEIGHTS, W
 COPIED = ("*.json", "*.model", "*.txt", "*.jinja")
 """Configs and tokenizer files, which lie beside the weights in the converted folder."""
 
+UNFINISHED = ".converting-"
+"""Begins the name of the folder in which a model is made."""
+
 SUMS = "SHA256SUMS"
-"""File beside the weights with the sha256 of the pickled files and of the result, as `sha256sum --check` reads it."""
+"""File beside the weights with the sha256 of the pickled files and of the result. `sha256sum --ignore-missing --check` reads it."""
+
+NETWORK = "this kernel permits no network namespace, so native code in the process that read the file could use the network"
+"""Note of a conversion."""
 
 HEAD = "lm_head.weight"
 """The output layer of every family."""
@@ -59,10 +64,12 @@ def convert(source: Path, target: Path, origin: str) -> Converted:
     if not files:
         raise CheckpointError(f"{source}: holds no {PICKLED_WEIGHTS}")
     if any((target / name).exists() for name in (WEIGHTS, INDEX)):
-        raise CheckpointError(f"{target}: holds safetensors already; nothing is to be converted")
+        raise CheckpointError(f"{target}: holds safetensors already, so there is nothing to convert")
     target.mkdir(parents=True, exist_ok=True)
+    for left in target.glob(f"{UNFINISHED}*"):  # of a process that was killed
+        shutil.rmtree(left, ignore_errors=True)
     try:
-        with tempfile.TemporaryDirectory(prefix=".converting-", dir=target) as place:
+        with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=target) as place:
             return _convert_at(Path(place), source, target, origin, files)
     finally:
         if not any(target.iterdir()):
@@ -73,15 +80,16 @@ def _convert_at(made: Path, source: Path, target: Path, origin: str, files: list
     """Make and check the model in the folder `made`, then move it to `target`."""
     for path in (path for pattern in COPIED for path in source.glob(pattern) if path.name != PICKLED_INDEX):
         shutil.copyfile(path, made / path.name)
-    tensors = _unpickled(files, made / WEIGHTS)
+    tensors, network = _unpickled(files, made / WEIGHTS)
     try:
         kept, notes = _as_the_config_says(made, tensors)
+        notes += [NETWORK] if network else []
         _write(kept, made / WEIGHTS)
         if refused := [fault.text for fault in faults(made) if fault.refuses]:
             raise CheckpointError("\n".join(refused))
     except CheckpointError as error:
         raise CheckpointError(str(error).replace(str(made), str(source))) from None
-    digests = [f"{_sha256(path)}  {path.name}" for path in (*files, made / WEIGHTS)]
+    digests = [f"{sha256(path)}  {path.name}" for path in (*files, made / WEIGHTS)]
     write_text(made / SUMS, "\n".join([f"# {origin}", *digests, ""]))
     new = {SUMS, WEIGHTS} if source.samefile(target) else {path.name for path in made.iterdir()}
     for name in sorted(new, key=lambda name: name == WEIGHTS):  # the weights last: without them the folder is no model
@@ -89,8 +97,9 @@ def _convert_at(made: Path, source: Path, target: Path, origin: str, files: list
     return Converted(folder=target, tensors=len(kept), parameters=sum(tensor.numel() for tensor in kept.values()), notes=tuple(notes))
 
 
-def _unpickled(files: list[Path], out: Path) -> dict[str, torch.Tensor]:
-    """Return the tensors of pickled files by name. A process without network reads them and writes safetensors to `out`."""
+def _unpickled(files: list[Path], out: Path) -> tuple[dict[str, torch.Tensor], bool]:
+    """Return (the tensors of pickled files by name, whether native code could use the network). Another process reads the files and writes
+    safetensors to `out`."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -102,10 +111,10 @@ def _unpickled(files: list[Path], out: Path) -> dict[str, torch.Tensor]:
         answer = json.loads(done.stdout)
         if "error" not in answer:
             tensors = load_file(out)
-            return tensors | {other: tensors[name] for other, name in answer["aliases"].items()}
+            return tensors | {other: tensors[name] for other, name in answer["aliases"].items()}, bool(answer["network"])
     except (ValueError, TypeError, LookupError, AttributeError, OSError, SafetensorError):  # it was killed, or is not what it was
-        last = (done.stderr.strip().splitlines() or ["no output"])[-1]
-        raise CheckpointError(f"{where}: the process that reads {files[0].name} ended with {done.returncode} ({last[:200]})") from None
+        last = shown((done.stderr.strip().splitlines() or ["no output"])[-1], 200)
+        raise CheckpointError(f"{where}: the process that reads {files[0].name} ended with {done.returncode} ({last})") from None
     raise CheckpointError(f"{where}: {answer['error']}; it is not converted. Ask its authors for safetensors")
 
 
@@ -122,9 +131,9 @@ def _as_the_config_says(folder: Path, found: Mapping[str, torch.Tensor]) -> tupl
     tensors = {_full_name(name, model.base_model_prefix, asked): tensor for name, tensor in found.items()}
     unused = sorted(tensors.keys() - asked)
     if adapters := [name for name in unused if "lora_" in name]:
-        raise CheckpointError(f"{folder}: the weights hold an adapter that is not merged ({adapters[0]}); merge it first")
+        raise CheckpointError(f"{folder}: the weights hold an adapter that is not merged ({shown(adapters[0], 80)}); merge it first")
     _check_frequencies(folder, model, tensors)
-    notes = [f"{len(unused)} tensors that config.json does not ask for are left out, such as {unused[0]}"] if unused else []
+    notes = [f"{len(unused)} tensors that config.json does not ask for are left out, such as {shown(unused[0], 80)}"] if unused else []
     kept = _each_tied_once(folder, model, {name: tensor for name, tensor in tensors.items() if name in asked})
     generated = dict(_generated(config, asked - kept.keys()))
     notes += [f"{name} is generated, because the file lacks it" for name in generated]
@@ -164,7 +173,7 @@ def _check_frequencies(folder: Path, model: Any, tensors: Mapping[str, torch.Ten
     for name in stored:
         given = tensors[name].float()
         if given.shape != expected.shape or not torch.allclose(given, expected, rtol=1e-2, atol=1e-6):
-            raise CheckpointError(f"{folder}: {name} differs from the frequencies that config.json gives")
+            raise CheckpointError(f"{folder}: {shown(name, 80)} differs from the frequencies that config.json gives")
 
 
 def _generated(config: Any, missing: set[str]) -> Iterator[tuple[str, torch.Tensor]]:
@@ -182,8 +191,3 @@ def _write(tensors: dict[str, torch.Tensor], path: Path) -> None:
     own = {name: tensor if first[tensor.data_ptr()] == name else tensor.clone() for name, tensor in tensors.items()}
     save_file(own, part, metadata={"format": "pt"})
     part.replace(path)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

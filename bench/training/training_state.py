@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from bench.errors import BenchError
+from bench.system.one_line import first_line
 from bench.training.encoder_states import EncoderStates, Kept
 
 SHARD_BYTES = 2**28
@@ -63,14 +65,21 @@ class TrainingState:
     def read(self, folder: Path, kept_after: Callable[[int], Kept]) -> None:
         """Set everything to the state in a folder. kept_after: number of steps -> the sources whose encoder states were kept by then.
 
-        Raises ValueError or OSError where the state is one of another training, and has changed nothing by then.
+        Raises any Exception but BenchError where the state is one of another training, and has changed nothing by then. Raises BenchError
+        where it has, so that the training cannot go on.
         """
-        from safetensors import safe_open
-
         found = json.loads((folder / "state.json").read_text(encoding="utf-8"))
         weights, files = self._weights(), sorted(folder.glob("*.safetensors"))
-        self._check(files, weights)
+        self._check(files, found, weights)
         self.encoder.restore(found["encoder"], kept_after(len(found["losses"])))
+        try:
+            self._set_all(found, files, weights)
+        except Exception as error:
+            raise BenchError(f"{folder.name}: a part of the state cannot be set ({first_line(error)})") from error
+
+    def _set_all(self, found: Mapping[str, Any], files: list[Path], weights: dict[str, torch.nn.Parameter]) -> None:
+        from safetensors import safe_open
+
         for file in files:
             with safe_open(file, framework="pt", device="cpu") as opened:
                 for name in opened.keys():  # noqa: SIM118 - it is no mapping
@@ -99,7 +108,7 @@ class TrainingState:
         if self.device.startswith("cuda"):
             yield f"{GENERATOR}/cuda", torch.cuda.get_rng_state(self.device)
 
-    def _check(self, files: list[Path], weights: dict[str, torch.nn.Parameter]) -> None:
+    def _check(self, files: list[Path], found: Mapping[str, Any], weights: dict[str, torch.nn.Parameter]) -> None:
         from safetensors import safe_open
 
         shapes: dict[str, list[int]] = {}
@@ -109,6 +118,9 @@ class TrainingState:
         trained = {name: [*weight.shape] for name, weight in weights.items()}
         if {name: shape for name, shape in shapes.items() if "/" not in name} != trained:
             raise ValueError("it has other weights than this model trains")
+        owners = {name.rpartition("/")[0] for name in (*shapes, *found["optimizer"]) if "/" in name} - {GENERATOR}
+        if owners - trained.keys() or {"losses", "seen", "encoder", "python", "numpy"} - found.keys():
+            raise ValueError("its optimiser or generators are those of another training")
 
     def _set(self, name: str, tensor: torch.Tensor, weights: dict[str, torch.nn.Parameter]) -> None:
         owner, _, key = name.rpartition("/")

@@ -1,17 +1,23 @@
 """Turns pickled weights into safetensors, in a process that does nothing else: `python -m bench.training.unpickle OUT FILE...`.
 
-The process has no network, starts no process and writes no file but OUT. It prints one JSON object: `aliases`, other name -> name in OUT of
-the same tensor, or `error`. The caller reads this text and OUT, so a hostile file that takes over this process can send it no object.
+Python code in the process uses no network, starts no process and writes no file but OUT. Native code is held by the kernel alone: it has no
+network where the kernel permits a network namespace, and no file that it writes is much larger than the weights. The process prints one
+JSON object: `aliases`, other name -> name in OUT of the same tensor, and `network`, whether native code has one; or `error`. The caller
+reads this text and OUT, so a hostile file that takes over this process can send it no object.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import resource
 import sys
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from bench.system.one_line import shown
 
 if TYPE_CHECKING:
     import torch
@@ -28,6 +34,10 @@ ALLOWED = ("os.listdir", "os.scandir", "os.putenv", "os.unsetenv")
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
+SLACK = 1 << 20
+"""Bytes that a file written by this process may have beyond twice the size of the pickled files."""
+
+
 class Refused(Exception):
     """A file that is not converted, and why."""
 
@@ -38,7 +48,7 @@ def read(files: list[Path]) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     for file in files:
         for name, tensor in _unpickled(file).items():
             if name in tensors or name in aliases:
-                raise Refused(f"{file.name} holds {name}, which another shard holds too")
+                raise Refused(f"{file.name} holds {shown(name, 80)}, which another shard holds too")
             place = (tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride())
             if tensor.numel() and place in places:
                 aliases[name] = places[place]
@@ -63,32 +73,48 @@ def _unpickled(file: Path) -> dict[str, torch.Tensor]:
 
     import torch
 
+    _check_stored(file)
     try:
         found = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged or hostile file may raise anything
         text = " ".join(str(error).split())
         named = re.search(r"GLOBAL (\S+)", text)
-        because = f"it names {named[1]}" if named else f"{type(error).__name__}: {text[:200]}"
+        because = f"it names {shown(named[1], 80)}" if named else f"{type(error).__name__}: {shown(text, 200)}"
         raise Refused(f"{file.name} is damaged, or needs full unpickling, which can run code ({because})") from None
     if not isinstance(found, Mapping) or not found:
         raise Refused(f"{file.name} holds a {type(found).__name__}, expected a mapping from names to tensors")
     for name, tensor in found.items():
         if not isinstance(name, str) or type(tensor) not in (torch.Tensor, torch.nn.Parameter):
-            raise Refused(f"{file.name} holds {type(tensor).__name__} under {str(name)[:80]!r}, expected tensors under their names")
+            raise Refused(f"{file.name} holds {type(tensor).__name__} under {shown(str(name), 80)}, expected tensors under their names")
         if tensor.layout != torch.strided or tensor.device.type != "cpu" or tensor.is_quantized:
-            raise Refused(f"{file.name} holds {name}, a sparse, quantised or empty tensor, expected ordinary numbers")
+            raise Refused(f"{file.name} holds {shown(name, 80)}, a sparse, quantised or empty tensor, expected ordinary numbers")
         if tensor.nbytes > tensor.untyped_storage().nbytes():  # a few numbers that stand for many
-            raise Refused(f"{file.name} holds {name} of shape {tuple(tensor.shape)}, which is not stored in full")
+            raise Refused(f"{file.name} holds {shown(name, 80)} of shape {tuple(tensor.shape)}, which is not stored in full")
     return {name: tensor.detach() for name, tensor in found.items()}
 
 
-def leave_network() -> None:
-    """Move this process into a network namespace without devices, where the kernel permits it. Call it before torch starts threads."""
+def _check_stored(file: Path) -> None:
+    """Raise Refused where a zip file is compressed: a small one can fill the memory. torch compresses nothing."""
+    if not zipfile.is_zipfile(file):
+        return
+    try:
+        with zipfile.ZipFile(file) as archive:
+            compressed = [entry.filename for entry in archive.infolist() if entry.compress_type != zipfile.ZIP_STORED]
+    except (OSError, ValueError, zipfile.BadZipFile):  # it is damaged, which torch reports
+        return
+    if compressed:
+        raise Refused(f"{file.name} is compressed ({shown(compressed[0], 80)}), which torch does not write")
+
+
+def leave_network() -> bool:
+    """Move this process into a network namespace without devices. Return whether the kernel permits it. Call it before torch starts
+    threads."""
     import ctypes
 
     unshare = getattr(ctypes.CDLL(None), "unshare", None)
-    if unshare and unshare(CLONE_NEWNET):
-        unshare(CLONE_NEWUSER | CLONE_NEWNET)
+    if unshare is None:
+        return False
+    return bool(unshare(CLONE_NEWNET) == 0 or unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0)
 
 
 def refuse_side_effects() -> None:
@@ -104,8 +130,11 @@ def refuse_side_effects() -> None:
 
 def main() -> None:
     """Convert the files that the command line names."""
-    leave_network()
+    network = not leave_network()  # before torch starts threads
     out, *files = map(Path, sys.argv[1:])
+    most_bytes = 2 * sum(file.stat().st_size for file in files) + SLACK
+    for limit, most in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, most_bytes)):
+        resource.setrlimit(limit, (most, most))
     import torch  # noqa: F401 - what the hook refuses is imported before
     from safetensors.torch import save_file
 
@@ -116,7 +145,7 @@ def main() -> None:
     except Refused as error:
         print(json.dumps({"error": str(error)}))
     else:
-        print(json.dumps({"aliases": aliases}))
+        print(json.dumps({"aliases": aliases, "network": network}))
 
 
 if __name__ == "__main__":

@@ -51,7 +51,26 @@ def test_a_hub_id_is_converted_under_models(models: Path) -> None:
     assert len(again.stderr.splitlines()) == 1
 
 
-def test_a_folder_has_no_revision(models: Path) -> None:
-    result = bench("models", "convert", str(models / "google" / "pegasus-large"), "--revision", "0" * 40)
+@pytest.mark.parametrize("named", ["google/pegasus-large", "FOLDER"])
+def test_weights_that_lie_in_a_folder_have_no_revision(models: Path, named: str) -> None:
+    folder = models / "google" / "pegasus-large"
+    named = named.replace("FOLDER", str(folder))
+    result = bench("models", "convert", named, "--revision", "0" * 40)
     assert result.exit_code == 2
     assert "--revision" in result.stderr
+    assert bench("models", "convert", named).exit_code == 0
+    assert (folder / "SHA256SUMS").read_text().splitlines()[0] == "# folder pegasus-large, commit unknown"
+
+
+@pytest.mark.parametrize("named", ["./empty", "empty"])
+def test_a_folder_without_weights_is_not_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str) -> None:
+    def fetch(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("bench.models.hub.pickled_snapshot", fetch)
+    (tmp_path / "empty").mkdir()
+    result = bench("models", "convert", named)
+    assert result.exit_code == 2
+    assert "pytorch_model.bin" in result.stderr
+    assert (tmp_path / "empty").is_dir()

@@ -48,7 +48,7 @@ def test_a_wheel_is_fetched_once_with_its_hash_and_found(tmp_path: Path, monkeyp
     for _ in range(2):
         assert fetch(PIN, tmp_path) == fetched_at("some_data", "1.2", tmp_path)
     (command,) = pip.commands
-    assert command[:4] == [sys.executable, "-m", "pip", "install"]
+    assert command[:5] == [sys.executable, "-P", "-m", "pip", "install"]
     assert {"--no-deps", "--require-hashes", "--only-binary=:all:"} <= {*command}
     assert pip.listed == [f"{PIN.requirement}\n"]
     assert checked(tmp_path) == fetched_at("some_data", "1.2", tmp_path) / "some_data"

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from bench.report.text import DASH
 from bench.results import arm_columns
 from tests.report.arms import write_arm, write_suite
 from tests.report.reading import equal, made, rows
@@ -21,13 +22,31 @@ def test_a_line_for_each_setting_and_one_for_each_confused_pair(tmp_path: Path) 
     sections = made(tmp_path)
     (line,) = rows(sections["llm-labels"])
     assert list(line.values())[-3:] == ["80", "83.8", "0.0125"]
-    assert [list(pair.values()) for pair in rows(sections["llm-labels"], 1)] == [
+    assert [list(pair.values())[-2:] for pair in rows(sections["llm-labels"], 1)] == [
         ["'good' where 'bad' is owned", "9"],
         ["'bad' where 'good' is owned", "4"],
     ]
     heads = [*rows(sections["facts"])[0]]
     assert "invalid_answers" in heads
     assert [head for head in heads if head in audit or head in PAIRS] == []
+
+
+def test_confused_pairs_belong_to_their_setting_and_are_ten_at_most(tmp_path: Path) -> None:
+    write_suite(tmp_path, primary_metric="rouge2")
+    for setting, first in (("low", 0), ("high", 12)):
+        pairs = {f"{arm_columns.LLM_CONFUSED}'{n}' where 'good' is owned": float(n + 1) for n in range(first, first + 12)}
+        facts = {arm_columns.LLM_AUDITED: 90.0, arm_columns.LLM_AGREEMENT: 10.0, **pairs}
+        write_arm(tmp_path, f"llm-{setting}", equal(20.0), strategy="llm_label", setting=setting, facts=facts)
+    found = [list(row.values()) for row in rows(made(tmp_path)["llm-labels"], 1)]
+    assert {task for task, *_ in found} == {"docstrings"}
+    for setting, counts in (("low", range(12, 2, -1)), ("high", range(24, 14, -1))):
+        assert [count for _, name, _, count in found if setting in name] == [*map(str, counts)]
+
+
+def test_an_audit_without_a_document_is_a_line(tmp_path: Path) -> None:
+    write(tmp_path, {arm_columns.LLM_AUDITED: 0.0})
+    (line,) = rows(made(tmp_path)["llm-labels"])
+    assert list(line.values())[-3:] == ["0", DASH, DASH]
 
 
 def test_without_an_audit_there_is_no_section(tmp_path: Path) -> None:

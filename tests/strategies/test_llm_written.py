@@ -6,16 +6,18 @@ from typing import Any
 
 import pytest
 
-from bench.contracts import OWN_PRICE, Example, content_hash, no_progress, numbers
+from bench.contracts import FLOPS, OWN_PRICE, Example, Limit, Splits, content_hash, no_progress, numbers
 from bench.errors import BenchError, NotEnough, OverBudget
 from bench.execution.job import ArmJob
 from bench.execution.purse import Purse
-from bench.execution.store import DryStore
+from bench.execution.store import DryStore, Store
 from bench.results import arm_columns
 from bench.results.repricing import Quotes, _price_and_payer
+from bench.strategies.llm_label import _buying
 from bench.suite.prices import Pays, PriceBook
-from bench.training.llm_written import AGREEMENT, AUDITED, CONFUSED, PAIRS_AT_MOST, USABLE_USD, audit, in_order
-from tests.strategies.llm_arms import SPLITS, TEXTS, arm, artifacts, charges, run
+from bench.training.llm_prompt import Prompt
+from bench.training.llm_written import AGREEMENT, AUDITED, CONFUSED, PAIRS_AT_MOST, USABLE_USD, Written, audit, in_order
+from tests.strategies.llm_arms import POOL, SPLITS, TEXTS, TRAIN, arm, artifacts, charges, run
 
 PRICE = {"usd_per_label": 0.01, "prompt_tokens_per_label": 100, "output_tokens_per_label": 5}
 EACH_USD = 0.01 + 100 * 100 / 1e6 + 5 * 400 / 1e6
@@ -35,7 +37,7 @@ def texts(folder: Path, target: str | None = "says") -> dict[str, str]:
 
 
 def written(**settings: Any) -> dict[str, Any]:
-    return {"written": {"text": "gpt", **PRICE, **settings}}
+    return {"written": {"text": "gpt", **PRICE, **settings}, "sampling": {}}
 
 
 def test_labels_of_a_file_are_paid_by_label_and_by_token(cache: Path, tmp_path: Path) -> None:
@@ -92,6 +94,73 @@ def test_a_text_without_labels_ends_the_arm(cache: Path, tmp_path: Path) -> None
         run(tmp_path, cache, written(), **texts(tmp_path, target=None))
 
 
+def test_documents_of_dev_and_test_are_left_out_and_those_that_quote_them_stay(cache: Path, tmp_path: Path) -> None:
+    dev = (Example("d0", f" {TEXTS[20].upper()}", None), Example("d1", "by the", None))
+    splits = Splits(TRAIN, POOL, dev, (Example("x0", TEXTS[30], right(TEXTS[30])),), "fingerprint")
+    facts = numbers(run(tmp_path, cache, written(), splits=splits, **texts(tmp_path)).facts)
+    assert (facts["held_out_documents"], facts["pseudo_labels"]) == (2, len(TEXTS) - 8 - 2)
+    everything = Splits(TRAIN, POOL, (), tuple(Example(f"x{i}", text, "a") for i, text in enumerate(TEXTS)), "fingerprint")
+    with pytest.raises(NotEnough, match=f"{len(TEXTS)}.*dev or test"):
+        run(tmp_path, cache, written(), name="none", splits=everything, **texts(tmp_path))
+
+
+def test_a_label_of_several_lines_is_whole_in_a_plan_and_in_a_run(cache: Path) -> None:
+    two_lines = (Example("a", "a document", "one line\nanother line"),)
+    recipe = _buying(Written(text="gpt", usd_per_label=0.0), Prompt())(two_lines)
+    store = Store(cache, cache, "cpu", {}, no_progress)
+    store.bill_for(recipe, Limit(meter=FLOPS))
+    assert [one.target for one in store.value(recipe).examples] == [two_lines[0].target]
+    assert [one.target for one in recipe.placeholder(store.context).examples] == [two_lines[0].target]
+
+
+def test_the_price_of_a_usable_label_is_the_same_if_nobody_pays(cache: Path, tmp_path: Path) -> None:
+    paid = numbers(run(tmp_path, cache, written(), **texts(tmp_path)).facts)
+    free = {**texts(tmp_path), "prices: {": "pays: {pseudo_labelling: free}\nprices: {"}
+    facts = numbers(run(tmp_path, cache, written(), name="free", **free).facts)
+    assert charges(tmp_path, "free") == {}
+    assert facts[USABLE_USD] == pytest.approx(paid[USABLE_USD])
+
+
+@pytest.mark.parametrize(
+    ("price", "fault"),
+    [
+        ({"usd_per_label": None}, None),
+        ({"usd_per_label": 0}, None),
+        ({"usd_per_label": None, "prompt_tokens_per_label": 0}, None),
+        ({"usd_per_label": None, "prompt_tokens_per_label": 0, "output_tokens_per_label": 0}, "usd_per_label"),
+    ],
+)
+def test_labels_need_a_price(price: dict[str, Any], fault: str | None, tmp_path: Path) -> None:
+    if fault is None:
+        arm(tmp_path, written(**price), **texts(tmp_path))
+    else:
+        with pytest.raises(BenchError, match=fault):
+            arm(tmp_path, written(**price), **texts(tmp_path))
+
+
+@pytest.mark.parametrize("output", [5, 0])
+def test_counted_tokens_need_a_price_in_the_suite(output: int, tmp_path: Path) -> None:
+    unpriced = {**texts(tmp_path), ", usd_per_1m_output_tokens: 400": ""}
+    if output:
+        with pytest.raises(BenchError, match=r"prices\.usd_per_1m_output_tokens.*output_tokens_per_label"):
+            arm(tmp_path, written(), **unpriced)
+    arm(tmp_path, written(output_tokens_per_label=0), **unpriced)
+
+
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [
+        ("prompt", {"few_shot": 2}),
+        ("prompt", {"instruction": "Say: {source}"}),
+        ("prompt", {"system": "Be brief."}),
+        ("sampling", {"max_output_tokens": 8}),
+    ],
+)
+def test_settings_for_an_llm_that_is_asked_are_refused(name: str, setting: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match=f"{name}.{next(iter(setting))}"):
+        arm(tmp_path, {**written(), name: setting}, **texts(tmp_path))
+
+
 @pytest.mark.parametrize(
     "other", [{"teacher": "llm"}, {"endpoint": {"base_url": "http://127.0.0.1:9/v1", "model": "tiny"}}, {"score_teacher": True}]
 )
@@ -134,12 +203,20 @@ def test_free_texts_have_no_pairs() -> None:
     owned = {content_hash(f"document {i}"): f"a text of its own, number {i}" for i in range(30)}
     bought = [Example(f"{i}", f"document {i}", f"a text of its own, number {i // 2 * 2}") for i in range(30)]
     facts = numbers(audit(bought, owned, 0.0))
-    assert facts == {AUDITED: 30, AGREEMENT: 50}
+    assert facts == {AUDITED: 30, AGREEMENT: 50, USABLE_USD: 0}
 
 
-def test_documents_that_are_owned_come_first_and_blank_labels_are_not_bought() -> None:
-    written = [Example("a", "x", "l"), Example("b", "document 1", " "), Example("c", "document 2", "l"), Example("d", "y", "l")]
+def test_documents_that_are_owned_come_first() -> None:
+    written = [Example("a", "x", "l"), Example("c", "document 2", "l"), Example("d", "y", "l")]
     assert [example.id for example in in_order(written, OWNED)] == ["c", "a", "d"]
+
+
+def test_blank_labels_are_not_bought(cache: Path, tmp_path: Path) -> None:
+    given = texts(tmp_path)
+    path = tmp_path / "gpt.jsonl"
+    path.write_text(path.read_text() + json.dumps({"text": "one more", "says": " "}) + "\n")
+    run(tmp_path, cache, written(), **given)
+    assert charges(tmp_path)["LLM labels"]["quantity"] == len(TEXTS)
 
 
 def test_the_report_finds_the_facts_by_their_names() -> None:

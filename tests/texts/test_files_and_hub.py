@@ -43,9 +43,10 @@ def test_a_data_set_of_the_hub_needs_a_revision(tmp_path: Path) -> None:
 
 
 def test_a_text_may_have_labels(tmp_path: Path) -> None:
-    rows = [{"text": "one", "says": "a"}, {"text": "two", "says": None}, {"text": "One", "says": "b"}]
+    says = [("one", None), ("one", "a"), ("two", None), ("One", "b"), ("one", " "), ("one", None)]
+    rows = [{"text": text, "says": label} for text, label in says]
     (tmp_path / "own.jsonl").write_text("\n".join(map(json.dumps, rows)))
     found = Files(path=str(tmp_path / "own.jsonl"), target="says").documents(tmp_path, no_progress)
-    assert [(e.source, e.target) for e in found] == [("One", "b"), ("two", None)]
+    assert [(e.source, e.target) for e in found] == [("one", "a"), ("two", None)]
     plain = Files(path=str(tmp_path / "own.jsonl")).documents(tmp_path, no_progress)
     assert [(e.id, e.source, None) for e in found] == [(e.id, e.source, e.target) for e in plain]

@@ -6,13 +6,15 @@ import json
 import multiprocessing
 import os
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
+from bench import __version__
 from bench.contracts import FLOPS, Bill, Instrument, Limit, Profiler, Reading, Recipe
-from bench.errors import OverBudget
+from bench.errors import BenchError, OverBudget
 from bench.execution import training_checkpoints
 from bench.execution.store import Store
 from bench.models.random import Random
@@ -198,9 +200,18 @@ def flip_the_first(path: Path) -> None:
     path.write_bytes(content)
 
 
-def of_another_version(path: Path) -> None:
+def of_another_version(package: str) -> Callable[[Path], None]:
+    def change(path: Path) -> None:
+        found = json.loads(path.read_text())
+        assert package in found["packages"]
+        path.write_text(json.dumps({**found, "packages": {**found["packages"], package: "1.0"}}))
+
+    return change
+
+
+def without_what_was_used(path: Path) -> None:
     found = json.loads(path.read_text())
-    path.write_text(json.dumps({**found, "packages": {**found["packages"], "torch": "1.0"}}))
+    path.write_text(json.dumps({name: value for name, value in found.items() if name != "writing_s"}))
 
 
 @one_family
@@ -208,7 +219,9 @@ def of_another_version(path: Path) -> None:
     ("name", "damage"),
     [
         ("step-000000003/checkpoint.json", truncate),
-        ("step-000000003/checkpoint.json", of_another_version),
+        *(("step-000000003/checkpoint.json", of_another_version(name)) for name in ("bench", *training_checkpoints.PACKAGES)),
+        ("step-000000003/checkpoint.json", lambda path: path.write_text("[]")),
+        ("step-000000003/checkpoint.json", without_what_was_used),
         ("step-000000003/state.json", Path.unlink),
         ("step-000000003/state.json", flip),
         ("step-000000003/tensors-00000.safetensors", truncate),
@@ -228,6 +241,45 @@ def test_a_checkpoint_that_does_not_fit_is_ignored_with_one_line(recipe, place, 
     assert [line.partition(":")[0] for line in capsys.readouterr().err.splitlines()] == ["step-000000003"]
     assert progress.steps == list(range(1, STEPS + 1))
     assert killed.files(trained) == whole.files(trained)
+
+
+@one_family
+def test_a_note_of_the_last_step_that_is_damaged_is_ignored(recipe, place):
+    killed, progress = place(), Progress()
+    killed.kill(recipe(), 3)
+    (killed.unfinished()[0] / "reached.json").write_text("[]")
+    killed.make(recipe(), progress)
+    assert progress.steps == [4, 5, 6]
+
+
+@one_family
+def test_an_error_after_the_first_change_ends_the_training_and_the_next_one_begins_anew(recipe, place, monkeypatch):
+    def damaged(*_: object) -> None:
+        raise KeyError("a name")
+
+    killed, progress = place(), Progress()
+    killed.kill(recipe(), 3)
+    with monkeypatch.context() as changed:
+        changed.setattr(TrainingState, "_set", damaged)
+        with pytest.raises(BenchError):
+            killed.make(recipe())
+    killed.make(recipe(), progress)
+    assert progress.steps == list(range(1, STEPS + 1))
+
+
+@one_family
+def test_a_failed_training_without_a_checkpoint_keeps_no_encoder_states(recipe, place):
+    killed = place()
+    killed.kill(recipe(freeze="encoder"), 3, minutes=NEVER)
+    assert list(killed.folder.rglob("encoder_states.bin")) == []
+
+
+@one_family
+def test_a_checkpoint_knows_the_version_of_bench(recipe, place):
+    killed = place()
+    killed.kill(recipe(), 3)
+    found = json.loads((killed.unfinished()[0] / "step-000000003/checkpoint.json").read_text())
+    assert found["packages"]["bench"] == __version__
 
 
 @one_family
@@ -322,6 +374,31 @@ def test_repeated_work_is_charged_once_and_read_beside_the_charge(recipe, place,
     assert (bill.flops, undisturbed.kwh, undisturbed.measured("counted")) == (undisturbed.flops, STEPS, 1.0)
     names = {reading.quantity for reading in undisturbed.readings}
     assert not names & {"repeated_wall", "repeated_energy", "checkpoint_writing"}
+
+
+@one_family
+def test_writing_a_checkpoint_is_no_repeated_work(recipe, place, one_kwh_a_step, monkeypatch):
+    write = TrainingState.write
+
+    def paid(state: TrainingState, folder: Path) -> None:
+        USED[0] += 100
+        write(state, folder)
+
+    monkeypatch.setattr(TrainingState, "write", paid)
+    here = place(profilers={"plug": Plugged()})
+    here.kill(recipe(), 4, minutes=NEVER)
+    bill = here.make(recipe())
+    assert (bill.kwh, bill.measured("repeated_energy")) == (STEPS, 4)
+
+
+@one_family
+def test_the_last_write_before_a_kill_is_counted(recipe, place):
+    killed = place()
+    killed.kill(recipe(), 3)
+    (found,) = killed.unfinished()
+    reached = json.loads((found / "reached.json").read_text())
+    saved = json.loads((found / "step-000000003/checkpoint.json").read_text())
+    assert reached["writing_s"] > saved["writing_s"]
 
 
 @one_family

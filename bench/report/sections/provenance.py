@@ -44,10 +44,18 @@ def money(given: ReportInput) -> Section | None:
     lines += [
         f"Price, {what}: {_price(prices[name])}{_source(suite, name, prices[name])}" for name, what in TOKENS.items() if prices.get(name)
     ]
+    lines += [f"Price, label of an LLM, {strategy}: {_price(usd)}" for strategy, usd in _written_labels(given)]
     lines += [f"{str(phase).replace('_', ' ')}: {PAYERS.get(str(payer), payer)}" for phase, payer in suite.get("pays", {}).items()]
     lines += [] if suite.get("published") else [SHARED]
     lines += [str(suite["sunk"])] if suite.get("sunk") else []
     return Section(id="money", title="How money is counted", blocks=(Points(tuple(lines)),))
+
+
+def _written_labels(given: ReportInput) -> list[tuple[str, float]]:
+    """Return (strategy, dollars) for each price of a label that an LLM wrote elsewhere."""
+    settings = ((record.strategy, record.settings.get("written")) for record in given.found.records.values())
+    prices = ((strategy, written.get("usd_per_label")) for strategy, written in settings if isinstance(written, dict))
+    return sorted({(strategy, float(usd)) for strategy, usd in prices if usd is not None})
 
 
 def _source(suite: Mapping[str, Any], field: str, value: object) -> str:

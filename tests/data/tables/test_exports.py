@@ -81,6 +81,7 @@ def test_parquet_keeps_the_lists_of_argilla(rows: Reader, tmp_path: Path) -> Non
 
 ANSWER: dict[str, Any] = {"text": "a", "label": "X", "_input_hash": 1, "_task_hash": 2, "answer": "accept"}
 TASK: dict[str, Any] = {"id": 1, "data": {"text": "a"}, "annotations": []}
+LISTED: dict[str, Any] = {"from_name": ["q"], "value": {"choices": ["x"]}, "type": "choices"}
 RECORD: dict[str, Any] = {"text": "a", "q.responses": ["x"], "q.responses.users": ["u"]}
 
 
@@ -91,6 +92,7 @@ RECORD: dict[str, Any] = {"text": "a", "q.responses": ["x"], "q.responses.users"
         ("prodigy", ANSWER | {"label": {"a": 1}}, ["own.jsonl, line 2", "dict"]),
         ("label_studio", TASK | {"data": "a"}, ["own.jsonl, line 2", "`data`"]),
         ("label_studio", TASK | {"annotations": [{"result": "x"}]}, ["own.jsonl, line 2", "`result`"]),
+        ("label_studio", TASK | {"annotations": [{"result": [LISTED]}]}, ["own.jsonl, line 2", "`from_name`"]),
         ("argilla", RECORD | {"q.responses": "['x']"}, ["own.jsonl, line 2", "'q.responses'", "`to_json`"]),
     ],
 )
@@ -135,6 +137,30 @@ def test_what_annotators_write_in_prodigy_is_the_label(rows: Reader) -> None:
     lines = [written | {"user_input": "short"}, written | {"_input_hash": 3, "text": "b", "user_input": "no", "answer": "reject"}]
     found, _ = rows("\n".join(map(json.dumps, lines)), "own.jsonl", target="user_input", exported_by="prodigy")
     assert found == [("a", "short"), ("b", None)]
+
+
+LABELS = {"SPORT": 1, "POLITICS": 2}
+
+
+@pytest.mark.parametrize(
+    ("answers", "label"),
+    [
+        ([("a", "SPORT", "accept"), ("b", "POLITICS", "reject")], "SPORT"),
+        ([("a", "SPORT", "accept"), ("b", "POLITICS", "accept")], "POLITICS, SPORT"),
+        ([("a", "SPORT", "accept"), ("b", "SPORT", "accept"), ("b", "POLITICS", "accept"), ("a", "POLITICS", "reject")], "SPORT"),
+        ([("a", "SPORT", "accept"), ("b", "SPORT", "reject")], None),
+        ([("2023-07-25_14-50-21", "SPORT", "accept"), ("2023-07-26_09-00-00", "POLITICS", "accept")], "POLITICS, SPORT"),
+        ([("2023-07-25_14-50-21", "SPORT", "reject"), ("news-2023-07-26_09-00-00", "SPORT", "accept")], "SPORT"),
+        ([("2023-07-25_14-50-21", "SPORT", "accept"), ("2023-07-26_09-00-00", "SPORT", "ignore")], None),
+    ],
+)
+def test_prodigy_counts_votes_for_each_label_and_unnamed_sessions_are_one_person(
+    answers: list[tuple[str, str, str]], label: str | None, rows: Reader
+) -> None:
+    lines = [
+        ANSWER | {"_annotator_id": who, "label": shown, "_task_hash": LABELS[shown], "answer": answer} for who, shown, answer in answers
+    ]
+    assert rows("\n".join(map(json.dumps, lines)), "own.jsonl", target="label", exported_by="prodigy")[0] == [("a", label)]
 
 
 def test_documents_that_look_like_json_stay_as_they_are_in_csv(rows: Reader) -> None:

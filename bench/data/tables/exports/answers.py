@@ -32,8 +32,18 @@ class Document:
     """Position of its first row in the table."""
     cells: Mapping[str, Any]
     """Column -> value, for all that is no answer."""
-    votes: dict[str, dict[Hashable, str | None]] = field(default_factory=dict)
-    """Question -> annotator -> label. The last answer of an annotator counts."""
+    votes: dict[str, dict[Hashable, dict[Hashable, str | None]]] = field(default_factory=dict)
+    """Question -> item -> annotator -> label. The last answer of an annotator counts. A question has one item, None, unless the tool asks
+    about each label alone."""
+
+    def vote(self, question: str, annotator: Hashable, label: str | None, item: Hashable = None) -> None:
+        """Count an answer. It replaces an earlier one of the annotator."""
+        self.votes.setdefault(question, {}).setdefault(item, {})[annotator] = label
+
+    def label(self, question: str) -> str | None:
+        """Return the label of the majority. Those of several items are joined. None where no item has one."""
+        labels = {label for votes in self.votes.get(question, {}).values() if (label := majority(votes))}
+        return SEVERAL.join(sorted(labels)) or None
 
 
 @dataclass(kw_only=True)
@@ -84,7 +94,7 @@ def as_table(table: Table, tool: str, found: Answers) -> Table:
 
     def values(name: str) -> Sequence[Any]:
         if name in found.questions:
-            return collect(majority(document.votes.get(name, {})) for document in documents)
+            return collect(document.label(name) for document in documents)
         return collect(document.cells.get(name) for document in documents)
 
     return Table(
@@ -102,16 +112,16 @@ def as_table(table: Table, tool: str, found: Answers) -> Table:
 
 def _counts(table: Table, tool: str, found: Answers, question: str) -> tuple[str, ...]:
     """Return what was read and left out for one question."""
-    asked = [votes for document in found.documents if (votes := document.votes.get(question))]
-    several = [votes for votes in asked if len(votes) > 1]
-    labelled = sum(majority(votes) is not None for votes in asked)
+    items = [(document.label(question), [*document.votes.get(question, {}).values()]) for document in found.documents]
+    several = [(label, of_each) for label, of_each in items if any(len(votes) > 1 for votes in of_each)]
+    labelled = sum(label is not None for label, _ in items)
     place, unlabelled = f"{table.file}, '{question}'", len(found.documents) - labelled
     lines = [f"{place}: {tool} exported {len(found.documents):,} documents: {labelled:,} with a label, {unlabelled:,} without."]
     if left_out := [f"{what} {count:,}" for (about, what), count in found.left_out.items() if about in (None, question)]:
         lines.append(f"{place}: not counted as labels: {', '.join(left_out)}.")
     if several:
-        differ = sum(len({*map(_form, votes.values())}) > 1 for votes in several)
-        none = sum(majority(votes) is None for votes in several)
+        differ = sum(any(len({*map(_form, votes.values())}) > 1 for votes in of_each) for _, of_each in several)
+        none = sum(label is None for label, _ in several)
         lines.append(
             f"{place}: documents with several annotators: {len(several):,}; their labels differ: {differ:,}. "
             f"The majority is the label; no majority, so no label: {none:,}."

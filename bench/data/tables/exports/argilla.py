@@ -49,7 +49,7 @@ def answers(table: Table) -> Answers:
             given = _list(table, row, question, record[question])
             users, status = (_list(table, row, part, record.get(part)) for part in (f"{question}.users", f"{question}.status"))
             without_status |= bool(given) and not status
-            document.votes[question] = _votes(question, given, users, status, left_out)
+            document.votes[question] = {None: _votes(question, given, users, status, left_out)}
     note = f"{table.file}: the export has no status of responses, so drafts and discarded ones count; `to_datasets()` writes it."
     return Answers(documents=documents, questions=[*questions], left_out=left_out, notes=(note,) if without_status else ())
 

@@ -67,7 +67,7 @@ def _tasks(table: Table, rows: Sequence[Mapping[str, Any]]) -> Answers:
                 left_out[(None, "annotations without a label")] += 1
             for question, label in labels.items():
                 questions[question] = None
-                document.votes.setdefault(question, {})[_annotator(annotation.get("completed_by"), at)] = label
+                document.vote(question, _annotator(annotation.get("completed_by"), at), label)
     return Answers(documents=documents, questions=[*questions], left_out=left_out)
 
 
@@ -86,6 +86,8 @@ def _labels(table: Table, row: int, annotation: Mapping[str, Any], left_out: Cou
     for result in results:
         value, control = result.get("value"), result.get("from_name")
         key = _key(value)
+        if control is not None and not isinstance(control, str):
+            raise DataError(f"{table.where(row)}: `from_name` of a result is {type(control).__name__}, expected the name of a control")
         if control is None or key is None:
             left_out[(None, f"results of type {result.get('type', 'relation')}")] += 1
         else:
@@ -141,7 +143,7 @@ def _annotations(rows: Sequence[Mapping[str, Any]]) -> Answers:
             if label is None or is_blank(label):
                 left_out[(question, "annotations without it")] += 1
             else:
-                document.votes.setdefault(question, {})[_annotator(record["annotator"], row)] = label
+                document.vote(question, _annotator(record["annotator"], row), label)
     ordered = sorted(documents.values(), key=lambda document: document.row)
     return Answers(documents=ordered, questions=questions, left_out=left_out)
 
