@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -46,6 +47,8 @@ from bench.cli import options, output
 )
 @options.device_option
 @options.workers_option
+@options.executor_option
+@options.executor_set_option
 @options.results_option
 @options.cache_option
 @options.models_option
@@ -63,6 +66,8 @@ def run(
     checkpoint_minutes: float,
     device: str,
     workers: int | None,
+    executor: str | None,
+    executor_settings: dict[str, Any],
     parent: Path,
     cache: Path,
 ) -> None:
@@ -88,6 +93,8 @@ def run(
         margin=margin,
         device=device,
         workers=workers,
+        executor=executor,
+        executor_settings=executor_settings,
         checkpoint_minutes=checkpoint_minutes,
         parent=parent,
         cache=cache,
