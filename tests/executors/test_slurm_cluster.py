@@ -152,11 +152,11 @@ def executor(**settings: object) -> Slurm:
     return Slurm(**{"poll_s": 0.5, "visible_s": 2.0, **settings})  # type: ignore[arg-type]
 
 
-def bench_run(suite: str | Path, executor: str, *settings: str, results: Path, cache: Path) -> list[str]:
-    """The command that runs a suite. A training writes a checkpoint after each step."""
+def bench_run(suite: str | Path, only: str, executor: str, *settings: str, results: Path, cache: Path) -> list[str]:
+    """The command that runs arms of a suite. A training writes a checkpoint after each step."""
     options = [word for one in settings for word in ("--executor-set", one)]
     folders = ["--results", str(results), "--cache", str(cache)]
-    given = ["run", str(suite), "--device", "cpu", "--executor", executor, *options, "--checkpoint-minutes", "0", *folders]
+    given = ["run", str(suite), "--only", only, "--device", "cpu", "--executor", executor, *options, "--checkpoint-minutes", "0", *folders]
     return [sys.executable, "-m", "bench", *given]
 
 
@@ -181,15 +181,17 @@ def states(results: Path) -> dict[str, str]:
     return found
 
 
-def run_and_disturb(suite: str | Path, folder: Path, say: Say, disturb: Callable[[Path], str], *settings: str) -> tuple[Path, str]:
-    """Run a suite with `local`, and with `slurm` while something disturbs it. Scores and charges have to be the same.
+def run_and_disturb(
+    suite: str | Path, only: str, folder: Path, say: Say, disturb: Callable[[Path], str], *settings: str
+) -> tuple[Path, str]:
+    """Run arms of a suite with `local`, and with `slurm` while something disturbs it. Scores and charges have to be the same.
 
     Return the results folder of slurm, and what `disturb` returned, which is the name of the arm.
     """
     local, results, cache = folder / "local" / "smoke", folder / "slurm" / "smoke", folder / "cache"
-    subprocess.run(bench_run(suite, "local", results=local.parent, cache=cache), check=True, capture_output=True)
+    subprocess.run(bench_run(suite, only, "local", results=local.parent, cache=cache), check=True, capture_output=True)
     begun = time.monotonic()
-    command = bench_run(suite, "slurm", "poll_s=1", "visible_s=2", *settings, results=results.parent, cache=cache)
+    command = bench_run(suite, only, "slurm", "poll_s=1", "visible_s=2", *settings, results=results.parent, cache=cache)
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as bench:
         disturbed = disturb(results)
         printed, _ = bench.communicate(timeout=3600)
@@ -223,7 +225,7 @@ def test_smoke_has_the_same_scores_and_charges_as_with_local_although_a_task_is_
         requeue(*task_of(results, arm), say)
         return str(arm)
 
-    results, arm = run_and_disturb(SUITE, tmp_path, say, disturb)
+    results, arm = run_and_disturb(SUITE, "*", tmp_path, say, disturb)
     assert records(results)[arm].status == "done"
 
 
@@ -247,7 +249,7 @@ def test_an_arm_that_runs_out_of_time_continues_with_the_same_scores_and_charges
     def steps(results: Path) -> list[str]:
         return [path.name for path in results.glob("store/*/*.unfinished/step-*[0-9]")]
 
-    results, arm = run_and_disturb(suite, tmp_path, say, disturb, "time_minutes=600")
+    results, arm = run_and_disturb(suite, "*annotate*", tmp_path, say, disturb, "time_minutes=600")
     log = (results / arm / "worker.log").read_text(encoding="utf-8")
     stops = [line for line in log.splitlines() if "(TIMEOUT" in line]
     for line in stops:
