@@ -196,7 +196,8 @@ def run_and_disturb(
         disturbed = disturb(results)
         printed, _ = bench.communicate(timeout=3600)
     for line in printed.splitlines():
-        say(line)
+        if line.startswith("["):
+            say(line)
     assert bench.returncode == 0
     assert paid_and_scored(results) == paid_and_scored(local)
     assert not (results / "slurm").exists()
@@ -206,9 +207,8 @@ def run_and_disturb(
 
 def task_of(results: Path, arm: str) -> tuple[str, str]:
     """Return the array and the id of the task that runs an arm."""
-    (array,) = (path.name for path in (results / "slurm").iterdir())
-    commands = [task["name"] for task in slurm_task.read_commands(results / "slurm" / array)]
-    return array, slurm.queued([array])[array, commands.index(arm)]
+    arrays = {path.name: [task["name"] for task in slurm_task.read_commands(path)] for path in (results / "slurm").iterdir()}
+    return next((array, task) for (array, index), task in slurm.queued(arrays).items() if arrays[array][index] == arm)
 
 
 def requeue(array: str, task: str, say: Say) -> None:
