@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bench.api import places
-from bench.contracts import Progress
+from bench.contracts import Executor, Progress
 from bench.errors import BenchError
 from bench.execution.training_checkpoints import MINUTES
 
@@ -38,6 +38,10 @@ class RunOptions:
     margin: float | None = None
     device: str = "auto"
     workers: int | None = None
+    executor: str | None = None
+    """Name of the executor. None: that of the suite."""
+    executor_settings: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the executor that replace those of the suite."""
     checkpoint_minutes: float = MINUTES
     """Minutes between two checkpoints of a training."""
     parent: Path = places.RESULTS
@@ -66,7 +70,6 @@ def run_arms(options: RunOptions, screen: Screen) -> tuple[Path, list[Record]]:
     if options.join and options.until_decided:
         raise ValueError("join: not with until_decided, which decides alone which arms come next")
     from bench.execution import runner
-    from bench.executors.local import Local
     from bench.system import processes
 
     # torch and the data would otherwise stay in the memory of this process while arms run
@@ -78,7 +81,7 @@ def run_arms(options: RunOptions, screen: Screen) -> tuple[Path, list[Record]]:
     prepared = replace(prepared, checkpoint_minutes=options.checkpoint_minutes)
     for line in lines:
         screen.say(line)
-    executor = Local(workers=options.workers or processes.concurrency(prepared.device))
+    executor = _for_device(prepared.suite.executor, prepared.device)
     if not options.until_decided:
         return prepared.results, runner.run(prepared, executor, screen, retry=options.retry, fetched=fetched, join=options.join)
     from bench.adaptive import loop
@@ -95,27 +98,43 @@ def run_arms(options: RunOptions, screen: Screen) -> tuple[Path, list[Record]]:
     return prepared.results, records
 
 
+def _for_device(executor: Executor, device: str) -> Executor:
+    """Return the executor; local processes that nobody counted are as many as the device takes."""
+    from bench.executors.local import Local
+    from bench.system import processes
+
+    if isinstance(executor, Local) and "workers" not in executor.model_fields_set:
+        return executor.model_copy(update={"workers": processes.concurrency(device)})
+    return executor
+
+
 def prepared_or_error(
     options: RunOptions, preparing: Callable[[], AbstractContextManager[Progress]]
 ) -> tuple[PreparedSuite, Fetched | None, tuple[str, ...], dict[Arm, Forecast]] | BenchError:
     """Return the suite without its examples, what was fetched where arms have to run, and lines for the user.
 
+    The suite has the executor that was chosen, and the device is that of its processes.
     Forecasts of the arms come last, where dollars limit a run until decided.
     A BenchError is returned with its message alone, because not every kind can pass between processes.
     """
     from bench.execution import prepare, runner
+    from bench.suite import executor as executors
+    from bench.suite import suite_file
 
     until_decided, max_usd = options.until_decided, options.max_usd
+    settings = {**({"workers": options.workers} if options.workers else {}), **options.executor_settings}
     try:
+        executor = executors.chosen(suite_file.read(options.suite), options.executor, settings)
         with preparing() as progress:
             prepared = prepare.load(
                 options.suite,
                 results=options.parent,
                 cache=places.cache_folder(options.cache),
-                device=options.device,
+                device="auto" if executor.device else options.device,
                 only=options.only,
                 progress=progress,
             )
+            prepared = replace(prepared, suite=replace(prepared.suite, executor=executor))
             kept = runner.kept(prepared, options.retry, progress)
             if not until_decided and None not in kept.values():
                 return prepared.without_examples(), None, (), {}
@@ -129,6 +148,8 @@ def prepared_or_error(
             planned = {} if max_usd is None else forecast.forecasts(prepared, store, progress, reuse=not until_decided)
             if max_usd is not None and not until_decided:
                 forecast.refuse_above(forecast.suite_forecast(prepared.suite, planned, None, 1, kept), max_usd)
+            if executor.device:
+                prepared = replace(prepared, device=executor.device if options.device == "auto" else options.device)
         lines = (*fetched.layers, *fetched.warnings, *prepare.warnings(prepared))
         return prepared.without_examples(), fetched, lines, planned if until_decided else {}
     except BenchError as error:

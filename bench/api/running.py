@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, validate_call
 
@@ -55,6 +55,8 @@ def run(
     margin: Positive | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     workers: Count | None = None,
+    executor: str | None = None,
+    executor_settings: Mapping[str, Any] | None = None,
     checkpoint_minutes: Annotated[float, Field(ge=0, allow_inf_nan=False)] = MINUTES,
     results: Path = places.RESULTS,
     cache: Path | None = None,
@@ -67,6 +69,7 @@ def run(
     max_usd: refuse a suite that may spend more dollars. until_decided: add seeds until each budget has a winner, or settings that are
     equal within `margin`, in units of the score that ranks. max_seeds, max_hours: limits of that.
     device, workers: what computes, and how many arms at the same time. checkpoint_minutes: minutes between two checkpoints of a training.
+    executor, executor_settings: where the arms run, such as 'slurm', and settings that replace those of the suite's `executor`.
     results: parent of all results folders.
     cache: folder for data, checkpoints and calibrations. say: called with a line for each arm that ends, such as `print`.
 
@@ -85,6 +88,8 @@ def run(
         margin=margin,
         device=device,
         workers=workers,
+        executor=executor,
+        executor_settings=executor_settings or {},
         checkpoint_minutes=checkpoint_minutes,
         parent=results,
         cache=cache,

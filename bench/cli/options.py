@@ -161,6 +161,29 @@ workers_option = option(
     show_default="one per core, at most 8; one on a GPU",
     help="Arms that run at the same time, each in a process.",
 )
+executor_option = option("--executor", metavar="NAME", help="Executor that runs the arms, such as slurm. Default: the suite's, else local.")
+
+
+def _settings(_: click.Context, __: click.Parameter, given: Sequence[str]) -> dict[str, Any]:
+    """Return the settings that are given as KEY=VALUE. The last of a key counts."""
+    if faulty := [one for one in given if not one.partition("=")[0].strip() or "=" not in one]:
+        raise click.BadParameter(f"{faulty[0]} is not KEY=VALUE.")
+    if not given:
+        return {}
+    from bench.suite.executor import plain
+
+    return {key.strip(): plain(value) for key, _, value in (one.partition("=") for one in given)}
+
+
+executor_set_option = option(
+    "--executor-set",
+    "executor_settings",
+    metavar="KEY=VALUE",
+    multiple=True,
+    callback=_settings,
+    show_default=False,
+    help="Setting of the executor, written as in a suite. Repeat it for several; `bench list slurm` shows them.",
+)
 max_usd_option = option(
     "--max-usd",
     metavar="USD",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -47,6 +48,8 @@ from bench.cli import options, output
 )
 @options.device_option
 @options.workers_option
+@options.executor_option
+@options.executor_set_option
 @options.results_option
 @options.cache_option
 @options.models_option
@@ -65,6 +68,8 @@ def run(
     checkpoint_minutes: float,
     device: str,
     workers: int | None,
+    executor: str | None,
+    executor_settings: dict[str, Any],
     parent: Path,
     cache: Path,
 ) -> None:
@@ -93,6 +98,8 @@ def run(
         margin=margin,
         device=device,
         workers=workers,
+        executor=executor,
+        executor_settings=executor_settings,
         checkpoint_minutes=checkpoint_minutes,
         parent=parent,
         cache=cache,

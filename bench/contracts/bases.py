@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Protocol, Self, runtime_checkable
+from typing import ClassVar, Literal, Protocol, Self, runtime_checkable
 
 from pydantic import Field
 
@@ -195,6 +195,11 @@ class Executor(Part, ABC):
     """A place where fresh processes run."""
 
     shelf: ClassVar[str] = "executors"
+
+    @property
+    def device(self) -> Literal["cpu", "cuda"] | None:
+        """Device on which the processes compute, where they run on other machines. None: that of this machine."""
+        return None
 
     @abstractmethod
     def run(self, commands: Mapping[str, Sequence[str]], logs: Mapping[str, Path], ended: Callable[[str, int], None]) -> None:

@@ -23,7 +23,7 @@ FILE = "suite.schema.json"
 """Name of the file beside a suite."""
 COMMENT = f"# yaml-language-server: $schema={FILE}"
 """First line of a suite whose schema lies beside it."""
-SINGLE = {"large": "models", "engine": "engines"}
+SINGLE = {"large": "models", "engine": "engines", "executor": "executors"}
 """Key of a suite with one part -> its shelf."""
 LABELLED = ("tasks", "strategies", "metrics", "profilers", "models", "texts")
 """Keys of a suite with parts by label. Each is named like its shelf."""
@@ -37,7 +37,7 @@ def write(folder: Path) -> None:
 
 def schema() -> Schema:
     """Return the schema of suite files (draft 7)."""
-    shelves = (*LABELLED, "engines")
+    shelves = (*LABELLED, "engines", "executors")
     kinds = {(shelf, name): registry.find(shelf, name) for shelf in shelves for name in registry.names(shelf)}
     models: list[type[Part]] = [SuiteText, *kinds.values()]
     references, found = models_json_schema([(model, "validation") for model in models], by_alias=True)

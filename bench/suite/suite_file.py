@@ -17,6 +17,7 @@ from bench.contracts import (
     Compact,
     Decoding,
     Engine,
+    Executor,
     Metric,
     Part,
     Precision,
@@ -97,6 +98,8 @@ class SuiteText(Part):
     """The score by which the leaderboard is sorted."""
     profilers: dict[Label, Use] = Field(default={name: Use(use=name) for name in ("wall", "memory", "energy")})
     """LABEL -> part from `profilers/`."""
+    executor: Use = Use(use="local")
+    """Part from `executors/`: where the processes of the arms run. It changes no result."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +128,7 @@ class Suite:
     models: dict[str, Checkpoint]
     texts: dict[str, Text]
     engine: Engine
+    executor: Executor
 
 
 def read(path: Path) -> Suite:
@@ -141,6 +145,7 @@ def read(path: Path) -> Suite:
     spec = builder.build(SuiteText, parsed.value, ())
     large = builder.part("models", raw.get("large"), ("large",))
     engine = builder.part("engines", raw.get("engine", {"use": "torch"}), ("engine",))
+    executor = builder.part("executors", raw.get("executor", {"use": "local"}), ("executor",))
     shelves = {shelf: builder.shelf(shelf, raw.get(shelf), shelf) for shelf in ("tasks", "models", "texts", "metrics", "profilers")}
     strategies = raw.get("strategies")
     cells = tuple(
@@ -155,9 +160,15 @@ def read(path: Path) -> Suite:
         _check_prices(builder, spec, cells)
         _check_metrics(builder, spec, shelves["metrics"])
         _check_names(builder, spec, cells)
-    if builder.text.faults or spec is None or not isinstance(large, Checkpoint) or not isinstance(engine, Engine):
+    if (
+        builder.text.faults
+        or spec is None
+        or not isinstance(large, Checkpoint)
+        or not isinstance(engine, Engine)
+        or not isinstance(executor, Executor)
+    ):
         raise SuiteError([f"{path}:{line}: {fault}" for line, fault in sorted(dict.fromkeys(builder.text.faults))])
-    return Suite(path=path, text=text, spec=spec, large=large, cells=cells, engine=engine, **shelves)
+    return Suite(path=path, text=text, spec=spec, large=large, cells=cells, engine=engine, executor=executor, **shelves)
 
 
 def _check_prices(builder: Builder, spec: SuiteText, cells: tuple[Cell, ...]) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 import bench
 from bench.errors import BenchError
-from tests.execution.fake_worker import SUITE, FakeWorker, instead, records
+from bench.executors.slurm import Slurm
+from tests.execution.fake_worker import SUITE, Ended, FakeWorker, instead, records
 
 
 def test_a_run_gives_its_results_and_says_how_each_arm_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,6 +37,41 @@ def test_limits_of_a_run_are_checked_before_anything_runs(tmp_path: Path) -> Non
         bench.run(SUITE, workers=0, results=tmp_path)
     with pytest.raises(BenchError, match="--max-usd 2"):
         bench.run(SUITE, max_usd=2, device="cpu", results=tmp_path, cache=tmp_path / "cache")
+    assert not (tmp_path / "smoke").exists()
+
+
+def test_the_executor_of_a_run_is_chosen_and_changes_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fakes, used, devices = {name: FakeWorker() for name in ("local", "slurm")}, list[Slurm](), set[str]()
+
+    def on_slurm(self: Slurm, commands: Mapping[str, Sequence[str]], logs: Mapping[str, Path], ended: Ended) -> None:
+        used.append(self)
+        devices.update(command[-1] for command in commands.values())
+        fakes["slurm"].run(commands, logs, ended)
+
+    instead(monkeypatch, fakes["local"].run)
+    monkeypatch.setattr(Slurm, "run", on_slurm)
+    chosen: dict[str, dict[str, Any]] = {"local": {}, "slurm": {"gpus": 1, "partition": "gpu"}}
+    folders = {
+        name: bench.run(SUITE, executor=name, executor_settings=settings, results=tmp_path / name, cache=tmp_path / "cache").folder
+        for name, settings in chosen.items()
+    }
+    assert used == [Slurm(gpus=1, partition="gpu")]
+    assert devices == {"cuda"}
+    local, slurm = ({arm: (one.status, one.spent_usd, one.facts) for arm, one in records(folder).items()} for folder in folders.values())
+    assert local == slurm
+    assert fakes["local"].started == fakes["slurm"].started
+    asked, again = (json.loads((folder / "suite.json").read_text(encoding="utf-8")) for folder in folders.values())
+    assert asked == again
+    bench.run(SUITE, executor="local", results=tmp_path / "slurm", cache=tmp_path / "cache")
+    assert len(fakes["local"].started) == len(local)
+
+
+def test_wrong_settings_of_an_executor_are_found_before_anything_runs(tmp_path: Path) -> None:
+    for settings, name in (({"gpuz": 1}, "gpus"), ({"workers": 2}, "there are: ")):
+        with pytest.raises(BenchError, match=name):
+            bench.run(SUITE, executor="slurm", executor_settings=settings, results=tmp_path)
+    with pytest.raises(BenchError, match="partition"):
+        bench.run(SUITE, executor_settings={"partition": "gpu"}, results=tmp_path)
     assert not (tmp_path / "smoke").exists()
 
 

@@ -59,6 +59,14 @@ def test_fewer_labels_than_the_start_asks_for_is_one_line(tmp_path: Path) -> Non
     assert re.search(r"\b\d\d\d? labels\b", line)
 
 
+@pytest.mark.parametrize("given", ["gpus", "=1", "gpuz=1", "gpus=many"])
+def test_a_wrong_setting_of_an_executor_ends_with_2_and_is_named(given: str, tmp_path: Path) -> None:
+    result = bench("run", "suites/smoke.yaml", "--executor", "slurm", "--executor-set", given, "--results", str(tmp_path))
+    assert result.exit_code == 2
+    (line,) = result.stderr.splitlines()
+    assert given.partition("=")[0] in line
+
+
 def test_only_that_matches_no_arm_names_the_nearest() -> None:
     result = bench("plan", "suites/smoke.yaml", "--only", "stories.anotate.4usd")
     assert result.exit_code == 2

@@ -92,6 +92,7 @@ GIVEN: dict[Field, Drawn] = {
         max_size=1,
     ),
     (SuiteText, "engine"): st.sampled_from(ENGINES),
+    (SuiteText, "executor"): st.sampled_from([{"use": "local"}, {"use": "local", "with": {"workers": 1}}, {"use": "slurm"}]),
     (SuiteText, "seeds"): st.sampled_from([[0], [1], [2**31 - 1]]),
     (PriceBook, "label_usd"): st.sampled_from([0.2, 1 / 3, 0.5, 3.0, 1e-6, 0.0]),
     (PriceBook, "device_hour_usd"): st.sampled_from([36_000.0, 36_000.0, 36_000.0, 1.875, 0.0]),
