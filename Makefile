@@ -1,13 +1,13 @@
 # make run: the answer. make test: the tests. make bench: how fast it is. make check: lint, types, import contracts, language. make fix: format.
 # make test-install: the wheel works in an empty environment, outside this checkout.
-# make test-llm: the tests that ask a real LLM behind a real endpoint. make resolve: whether pip finds every package for every Python.
+# make test-llm: the tests that ask a real LLM behind a real endpoint. make test-ray: arms on a real Ray cluster. make resolve: whether pip finds every package for every Python.
 PYTHON ?= python3
 BIN := .venv/bin
 
 PYTHONS := 3.11 3.12 3.13 3.14
 PLATFORMS := $(foreach glibc,17 24 27 28,manylinux_2_$(glibc)_x86_64) manylinux2014_x86_64 manylinux1_x86_64
 
-.PHONY: run bench test test-llm test-long test-install browser check fix lock resolve clean
+.PHONY: run bench test test-llm test-ray test-long test-install browser check fix lock resolve clean
 
 run: .venv/run
 	$(BIN)/bench run suites/pegasus.yaml
@@ -27,6 +27,9 @@ test-long: .venv/test
 
 test-llm: .venv/test .venv/llm/done
 	BENCH_LLM_PYTHON=$(CURDIR)/.venv/llm/bin/python $(BIN)/pytest tests/llm
+
+test-ray: .venv/ray
+	$(BIN)/pytest --capture=no tests/executors/test_ray_cluster.py
 
 # The wheel in an empty environment, used outside this checkout.
 AWAY := $(CURDIR)/build/install
@@ -68,6 +71,10 @@ fix: .venv/test
 
 .venv/test: .venv/run requirements/test.txt
 	$(BIN)/pip install --quiet -r requirements/test.txt
+	touch $@
+
+.venv/ray: .venv/test requirements/ray.txt
+	$(BIN)/pip install --quiet -r requirements/ray.txt
 	touch $@
 
 # An environment of its own: pip builds llama.cpp from source, for which it needs a C++ compiler and some minutes.

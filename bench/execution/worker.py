@@ -184,8 +184,10 @@ def main(arguments: Sequence[str]) -> None:
     if os.environ.get(PARENT_PIPE):
         _end_with_parent()
     suite_path, arm_id, seed, minutes, results, cache, device = arguments
+    outcome = Path(results) / arm_id / "outcome.json"
+    outcome.unlink(missing_ok=True)  # an executor may start a process again whose end it did not see
     ending = run(Path(suite_path), arm_id, int(seed), Path(results), Path(cache), device, float(minutes))
-    write_json(Path(results) / arm_id / "outcome.json", asdict(ending))
+    write_json(outcome, asdict(ending))
 
 
 if __name__ == "__main__":
