@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,6 +27,7 @@ from pydantic import Field
 from bench.contracts import AGAIN, Executor
 from bench.errors import BenchError
 from bench.executors._ray_task import run_command
+from bench.system.one_line import first_line
 
 SAME_PATHS = "every node needs the results folder, the cache and the Python environment at the same paths"
 
@@ -90,6 +92,7 @@ class _Tasks:
 
     def run(self, ended: Ended) -> None:
         """Start all commands, and return when all have ended."""
+        self._warn_if_too_large()
         for name in self._commands:
             self._start(name)
         while self._running:
@@ -108,6 +111,13 @@ class _Tasks:
             self._ray.cancel(task, force=True)
         if left:
             self._ray.wait(left, num_returns=len(left), timeout=CANCEL_S)
+
+    def _warn_if_too_large(self) -> None:
+        """Print one line where no node could ever run a command. A cluster that grows on demand may still get one."""
+        cpus, gpus = self._settings.cpus_per_arm, self._settings.gpus_per_arm
+        nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+        if not any(node.get("CPU", 0) >= cpus and node.get("GPU", 0) >= gpus for node in nodes):
+            print(f"no node of the Ray cluster has {cpus} CPUs and {gpus:g} GPUs; arms wait for one", file=sys.stderr)
 
     def _start(self, name: str) -> None:
         """Start a command, after all others that wait."""
@@ -130,7 +140,7 @@ class _Tasks:
         again = self._lost[name] <= self._settings.retries
         with self._logs[name].open("a", encoding="utf-8") as log:
             what_next = "started again" if again else "not started again"
-            log.write(f"\nattempt {self._lost[name]} was lost, {what_next}: {_first_line(error)}\n")
+            log.write(f"\nattempt {self._lost[name]} was lost, {what_next}: {first_line(error)}\n")
         return AGAIN if again else 1
 
 
@@ -144,20 +154,16 @@ def _connected(address: str) -> Iterator[Any]:
         raise BenchError(f"the executor 'ray' needs a package ({error}); run: pip install 'costbench[ray]'") from error
     on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
-        ray.init(address=address, logging_level=logging.ERROR)
+        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
     except (OSError, RuntimeError, ValueError) as error:
         advice = "start one with `ray start --head`, or set `address`"
-        raise BenchError(f"no Ray cluster answers at '{address}' ({_first_line(error)}); {advice}") from error
+        raise BenchError(f"no Ray cluster answers at '{address}' ({first_line(error)}); {advice}") from error
     try:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, on_sigterm)  # `ray.init` sets its own
         yield ray
     finally:
         ray.shutdown()
-
-
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def _last_line(error: BaseException) -> str:

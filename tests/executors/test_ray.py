@@ -43,6 +43,9 @@ class FakeRay:
         """Gives the error with which the next start of a command ends."""
         self._node = ThreadPoolExecutor(1)
 
+    def nodes(self) -> list[dict[str, Any]]:
+        return [{"Alive": True, "Resources": {"CPU": 2.0, "GPU": 1.0}}, {"Alive": False, "Resources": {"CPU": 8.0, "GPU": 8.0}}]
+
     def init(self, **options: object) -> None:
         assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
         self.asked.append(options)
@@ -161,6 +164,16 @@ def test_a_command_whose_node_dies_is_started_again_and_its_log_says_so(fake: Fa
     assert [line.split(": ")[1] for line in lines if ": " in line] == ["The node died.", "The worker died."]
     assert ("alive" in lines) == (status == 0)
     assert lines[-2].endswith("alive" if status == 0 else "The worker died.")
+
+
+@pytest.mark.parametrize(
+    ("settings", "waits"), [({}, 0), ({"cpus_per_arm": 2, "gpus_per_arm": 1}, 0), ({"cpus_per_arm": 3}, 1), ({"gpus_per_arm": 2}, 1)]
+)
+def test_where_no_node_is_large_enough_one_line_says_so(
+    fake: FakeRay, capsys: pytest.CaptureFixture[str], settings: dict[str, object], waits: int
+) -> None:
+    run({"one": python("")}, **settings)
+    assert len(capsys.readouterr().err.splitlines()) == waits
 
 
 def test_a_node_that_cannot_run_bench_ends_the_run_with_one_line(fake: FakeRay) -> None:
