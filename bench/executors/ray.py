@@ -158,9 +158,10 @@ def _connected(address: str) -> Iterator[Any]:
     except (OSError, RuntimeError, ValueError) as error:
         advice = "start one with `ray start --head`, or set `address`"
         raise BenchError(f"no Ray cluster answers at '{address}' ({first_line(error)}); {advice}") from error
-    try:
+    finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, on_sigterm)  # `ray.init` sets its own
+    try:
         yield ray
     finally:
         ray.shutdown()
