@@ -1,7 +1,7 @@
 # make run: the answer. make test: the tests. make bench: how fast it is. make check: lint, types, import contracts, language. make fix: format.
 # make soak: the long forms of tests that are short in make test.
 # make test-install: the wheel works in an empty environment, outside this checkout.
-# make test-slurm: the tests with a real SLURM, which are started here for that.
+# make test-slurm, make test-ray: the tests with a real SLURM or Ray cluster, which are started here for that.
 # make test-llm: the tests that ask a real LLM behind a real endpoint. make resolve: whether pip finds every package for every Python.
 PYTHON ?= python3
 BIN := .venv/bin
@@ -9,7 +9,7 @@ BIN := .venv/bin
 PYTHONS := 3.11 3.12 3.13 3.14
 PLATFORMS := $(foreach glibc,17 24 27 28,manylinux_2_$(glibc)_x86_64) manylinux2014_x86_64 manylinux1_x86_64
 
-.PHONY: run bench test test-llm test-long test-slurm soak test-install browser check fix lock resolve clean
+.PHONY: run bench test test-llm test-long test-slurm test-ray soak test-install browser check fix lock resolve clean
 
 run: .venv/run
 	$(BIN)/bench run suites/pegasus.yaml
@@ -41,6 +41,9 @@ test-slurm: .venv/test
 		&& apt-get update -qq && apt-get install -y -qq --no-install-recommends slurm-wlm slurm-client munge > /dev/null; } \
 		|| echo "no SLURM here, and it cannot be installed"
 	BENCH_SLURM=1 $(BIN)/pytest -rs tests/executors/test_slurm_cluster.py
+
+test-ray: .venv/ray
+	$(BIN)/pytest --capture=no tests/executors/test_ray_cluster.py
 
 # The wheel in an empty environment, used outside this checkout.
 AWAY := $(CURDIR)/build/install
@@ -83,6 +86,10 @@ fix: .venv/test
 
 .venv/test: .venv/run requirements/test.txt
 	$(BIN)/pip install --quiet -r requirements/test.txt
+	touch $@
+
+.venv/ray: .venv/test requirements/ray.txt
+	$(BIN)/pip install --quiet -r requirements/ray.txt
 	touch $@
 
 # An environment of its own: pip builds llama.cpp from source, for which it needs a C++ compiler and some minutes.

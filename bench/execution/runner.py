@@ -32,6 +32,7 @@ from bench.suite import arms as planning
 from bench.suite.arms import Arm
 from bench.system.files import write_json, write_text
 from bench.system.leases import Lease
+from bench.system.watchdog import STALLED
 
 
 class Screen(Protocol):
@@ -290,6 +291,8 @@ def _how_it_died(folder: Path, exit_status: int) -> str:
         return f"killed by {name}" + (", perhaps out of memory" if name == "SIGKILL" else "")
     log = folder / "worker.log"
     last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:] if log.exists() else []
+    if exit_status == STALLED and last:
+        return last[0]
     return f"ended with status {exit_status}" + (f": {last[0]}" if last else "")
 
 

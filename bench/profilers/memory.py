@@ -13,7 +13,8 @@ from pydantic import Field
 
 from bench.contracts import Direction, Instrument, Profiler, Reading
 from bench.errors import MeasureError
-from bench.system import machine, nvml, processes
+from bench.system import machine, processes
+from bench.system.gpu import Gpu
 
 
 class Memory(Profiler):
@@ -80,7 +81,7 @@ class _Peak:
 class _Watch:
     def __init__(self, polling_s: float) -> None:
         self._polling_s = polling_s
-        self._gpu: nvml.Gpu | MeasureError = MeasureError("never started")
+        self._gpu: Gpu | MeasureError = MeasureError("never started")
         self._allocator: str = "never started"
         self._thread: threading.Thread | None = None
         self._ended = threading.Event()
@@ -98,7 +99,7 @@ class _Watch:
         machine.synchronise("cuda")
         self._allocator = _reset_allocator()
         try:
-            self._gpu = nvml.Gpu()
+            self._gpu = Gpu()
         except MeasureError as none:
             self._gpu = none
         self._baseline.sample()
@@ -112,7 +113,7 @@ class _Watch:
             self._ended.set()
             self._thread.join()
             self._sample()
-        if isinstance(self._gpu, nvml.Gpu):
+        if isinstance(self._gpu, Gpu):
             self._gpu.close()
         resident, *others = (peak.reading() for peak in (*self._peaks, self._baseline))
         return [*_own(resident), *others, *_allocator_peaks(self._allocator)]
@@ -125,7 +126,7 @@ class _Watch:
         for peak in self._peaks:
             peak.sample()
 
-    def _driver(self) -> nvml.Gpu:
+    def _driver(self) -> Gpu:
         if isinstance(self._gpu, MeasureError):
             raise self._gpu
         return self._gpu

@@ -1,7 +1,7 @@
 """Starts processes as forks of one process that has imported their modules, so that a start costs no imports.
 
     this process                                  server: python -P -m bench.system.fork_server
-    ForkServer.start(name, command, log)    -->   imports MODULE once, then forks
+    ForkServer.start(name, command, log)    -->   imports MODULE once, then forks; stops forks that make no progress
     ForkServer.next_ended()                 <--   name and exit status of a fork that has ended
 
 A command is `python -P -m MODULE ARGUMENT ...`. Its fork runs MODULE as Python itself does: as `__main__`, with the arguments in
@@ -24,14 +24,17 @@ import runpy
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 from bench.system.garbage import gc_disabled
 from bench.system.processes import can_fork
+from bench.system.watchdog import Watchdog
 
 POLL_S = 0.05
 """Seconds between two looks for forks that have ended."""
@@ -53,9 +56,9 @@ class ForkServer:
     this process, in which nothing is ever written.
     """
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        """environment: that of all processes."""
-        self._environment = environment
+    def __init__(self, environment: Mapping[str, str], stalled_minutes: float = 0.0) -> None:
+        """environment: that of all processes. stalled_minutes: see `watchdog.Watchdog`; 0 stops no process."""
+        self._environment, self._stalled_minutes = environment, stalled_minutes
         self._running: list[str] = []
         self._lost: list[tuple[str, int]] = []
         self._server: tuple[subprocess.Popen[bytes], Connection[Any, Any]] | None = None
@@ -66,14 +69,14 @@ class ForkServer:
     def __exit__(self, *_: object) -> None:
         self._close()
 
-    def start(self, name: str, command: Sequence[str], log: Path) -> None:
-        """Start a process. Its output and errors are added to `log`."""
+    def start(self, name: str, command: Sequence[str], log: Path, more: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Start a process. Its output and errors are added to `log`. more: variables that are added to its environment."""
         log.parent.mkdir(parents=True, exist_ok=True)
         log.open("ab").close()
         self._server = self._server or self._launched()
         self._running.append(name)
         with suppress(BrokenPipeError, ConnectionResetError):  # `next_ended` sees that the server is gone
-            self._server[1].send((name, tuple(command), str(log.absolute())))
+            self._server[1].send((name, tuple(command), str(log.absolute()), dict(more)))
 
     def next_ended(self) -> tuple[str, int]:
         """Wait until a process ends. Return its name and its exit status, which is negative for a signal.
@@ -93,7 +96,7 @@ class ForkServer:
         here, there = Pipe()
         with there:
             server = subprocess.Popen(  # noqa: S603
-                [*PYTHON, __name__, str(there.fileno())],
+                [*PYTHON, __name__, str(there.fileno()), str(self._stalled_minutes)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -113,41 +116,45 @@ class ForkServer:
         return server.returncode
 
 
-def main(file_descriptor: int) -> None:
+def main(file_descriptor: int, stalled_minutes: float) -> None:
     """Serve the process at the other end of a connection. In a fork, run its command."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches all processes
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     os.environ.setdefault(*NO_THREAD_OF_ARROW)
-    if command := _serve(Connection(file_descriptor)):
+    if command := _serve(Connection(file_descriptor), stalled_minutes):
         for number, handler in handlers.items():
             signal.signal(number, handler)
         _run(*command)
 
 
-def _serve(connection: Connection[Any, Any]) -> tuple[Sequence[str], bool] | None:
+def _serve(connection: Connection[Any, Any], stalled_minutes: float) -> tuple[Sequence[str], bool] | None:
     """Start processes until the other end closes, then kill those that run.
 
     In a fork, return its command, and whether it runs in the fork itself.
     """
-    running: dict[int, str] = {}
+    running: dict[int, tuple[str, Watchdog]] = {}
     imported: dict[str, bool] = {}
     try:
         while True:
             if connection.poll(POLL_S):
-                name, command, log = connection.recv()
+                name, command, log, more = connection.recv()
                 here = _is_forked(command, imported)
                 pid = _fork()
                 if not pid:
                     running.clear()
                     connection.close()
                     _redirect_output(log)
+                    os.environ.update(more)
                     return command, here
-                running[pid] = name
-            for pid in list(running):
+                running[pid] = name, Watchdog(pid, Path(log), stalled_minutes)
+            for pid, (name, watchdog) in list(running.items()):
                 ended, status = os.waitpid(pid, os.WNOHANG)
                 if ended:
-                    connection.send((running.pop(pid), os.waitstatus_to_exitcode(status)))
+                    del running[pid]
+                    connection.send((name, watchdog.status(os.waitstatus_to_exitcode(status))))
+                else:
+                    watchdog.look(time.monotonic())
     except (EOFError, ConnectionError):
         return None
     finally:
@@ -213,4 +220,4 @@ def _run(command: Sequence[str], here: bool) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), float(sys.argv[2]))

@@ -14,6 +14,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from bench.system.nvml import visible_gpus
+
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
@@ -40,7 +42,7 @@ def cores() -> int:
 
 
 def concurrency(device: str = "cpu") -> int:
-    """Return how many processes work at a time on a device: one on a GPU; on a CPU one per core, at most `AT_MOST`.
+    """Return how many processes work at a time on a device: one on each GPU; on a CPU one per core, at most `AT_MOST`.
 
     Each process of several runs with `ONE_THREAD`. Models are small here, so a second thread of a process gains little,
     and two busy threads that share a core wait for each other: they are up to 50 times slower than one thread per process.
@@ -48,7 +50,7 @@ def concurrency(device: str = "cpu") -> int:
 
     device: 'cpu' or 'cuda', as `machine.device` returns it.
     """
-    return 1 if device == "cuda" else min(cores(), AT_MOST)
+    return max(1, len(visible_gpus())) if device == "cuda" else min(cores(), AT_MOST)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from bench.execution.ledger import Ledger
 from bench.execution.record import Ending
 from bench.suite.arms import Arm
 from bench.system import leases
+from bench.system.watchdog import STALLED
 from tests.execution.fake_worker import STARTED, SUITE, FakeWorker, Killed, arms_of, bench, done, instead, records, spend, spent_usd
 from tests.facts import missing
 
@@ -196,6 +197,12 @@ def test_an_arm_that_ends_without_a_word_fails_with_the_last_line_of_its_log(run
     assert {(record.status, record.spent_usd) for record in records(folder).values()} == {("failed", 0.0)}
     assert all(record.reason.endswith(end) for record in records(folder).values())
     assert not any(record.started == STARTED for record in records(folder).values())
+
+
+def test_an_arm_that_was_stopped_fails_with_the_line_of_its_watchdog_alone(run: Run, folder: Path) -> None:
+    result, _ = run(lambda arm, results: Killed(STALLED, "a warning\nstopped: nothing to see\n"), *TWO)
+    assert result.exit_code == 1
+    assert {(record.status, record.reason) for record in records(folder).values()} == {("failed", "stopped: nothing to see")}
 
 
 def test_a_damaged_ledger_of_an_arm_that_died_is_named_and_the_arm_has_a_record(run: Run, folder: Path) -> None:

@@ -12,7 +12,9 @@ import pytest
 
 from bench.contracts import AGAIN, PARENT_PIPE
 from bench.executors.local import Local
+from bench.system import processes
 from bench.system.processes import ONE_THREAD
+from bench.system.watchdog import STALLED
 
 ALONE = "import os, time; os.mkdir('busy'); time.sleep(0.05); os.rmdir('busy')"
 """Fails where another one runs at the same time."""
@@ -24,6 +26,15 @@ while not pathlib.Path(sys.argv[2]).exists():
     time.sleep(0.01)
 """
 """Ends when the other one has been started."""
+
+TOGETHER_ON_A_GPU = """
+import os, pathlib, sys, time
+name, *others = sys.argv[1:]
+pathlib.Path(name).write_text(os.environ.get("CUDA_VISIBLE_DEVICES", "none"))
+while not all(pathlib.Path(other).exists() for other in others):
+    time.sleep(0.01)
+"""
+"""Writes the GPUs that it sees, and ends when the others have been started."""
 
 WAIT = "import os, pathlib, sys; pathlib.Path(sys.argv[1]).write_text(str(os.getpid())); os.read(0, 1)"
 """Writes its process number, and waits until nobody can write to it any more."""
@@ -85,6 +96,52 @@ def test_a_command_that_asks_for_it_is_started_again_after_the_others() -> None:
     postponed = python(f"import pathlib, sys; seen = pathlib.Path('seen'); sys.exit(seen.exists() or seen.touch() or {AGAIN})")
     ended = run({"postponed": postponed, "a": python(""), "b": python("")}, workers=1)
     assert list(ended.items()) == [("a", 0), ("b", 0), ("postponed", 1)]
+
+
+def test_by_default_there_is_a_process_for_each_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setattr(processes, "cores", lambda: 2)
+    assert run({"a": python(TOGETHER, "a", "b"), "b": python(TOGETHER, "b", "a")}) == {"a": 0, "b": 0}
+    monkeypatch.setattr(processes, "cores", lambda: 1)
+    assert run({str(i): python(ALONE) for i in range(3)}) == {"0": 0, "1": 0, "2": 0}
+
+
+def gpus(count: int, **settings: object) -> list[str]:
+    """Run this many processes, all at once, and return the GPUs that each one sees, sorted."""
+    names = [f"gpu-{i}" for i in range(count)]
+    assert run({name: python(TOGETHER_ON_A_GPU, name, *names) for name in names}, **settings) == dict.fromkeys(names, 0)
+    return sorted(Path(name).read_text() for name in names)
+
+
+@pytest.mark.parametrize(
+    ("visible", "settings", "expected"),
+    [
+        ("0,3,GPU-b", {}, ["0", "3", "GPU-b"]),
+        ("0,1", {"per_device": 2}, ["0", "0", "1", "1"]),
+        ("0,1", {"workers": 3}, ["0", "0", "1"]),
+        ("0,1", {"workers": 2, "per_device": 2}, ["0", "1"]),
+        ("5", {"per_device": 2}, ["5", "5"]),
+        ("", {"workers": 2}, ["", ""]),
+    ],
+)
+def test_processes_are_spread_over_the_gpus_and_each_sees_one(
+    visible: str, settings: dict[str, object], expected: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert gpus(len(expected), **settings) == expected
+
+
+def test_a_gpu_whose_process_has_ended_takes_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    long = python(TOGETHER_ON_A_GPU, "long", "last")
+    short = {name: python(TOGETHER_ON_A_GPU, name) for name in ("a", "b", "last")}
+    assert run({"long": long, **short}) == dict.fromkeys(["a", "b", "last", "long"], 0)
+    assert {name: Path(name).read_text() for name in ("long", *short)} == {"long": "0", "a": "1", "b": "1", "last": "1"}
+
+
+def test_a_process_that_makes_no_progress_is_stopped() -> None:
+    assert run({"stalls": python("import time; time.sleep(600)")}, stalled_minutes=0.01) == {"stalls": STALLED}
+    assert Path("logs/stalls/worker.log").read_text().strip().startswith("stopped")
 
 
 @pytest.mark.parametrize("one_thread", [True, False])

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from bench.system.fork_server import ForkServer
+from bench.system.watchdog import STALLED
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are forks on Linux alone")
 
@@ -75,6 +76,34 @@ def test_the_module_is_prepared_once_in_the_parent_and_runs_as_main(run: Run) ->
     assert run(source, ("a", "b"), ("c",)) == {"0": 0, "1": 0}
     assert log("0").split("\n")[0] == "True ['a', 'b'] ['a', 'b'] one.py 1"
     assert log("1").split("\n")[0] == "True ['a', 'b'] ['c'] one.py 1"
+
+
+def test_a_process_can_have_more_variables_than_the_others(
+    tmp_path: Path, modules: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (modules / "one.py").write_text("import os\nif __name__ == '__main__': print(os.environ.get('BENCH_MORE'), os.environ['BENCH_ALL'])")
+    with ForkServer({**environment, "BENCH_ALL": "all"}) as server:
+        for name, command in {"fork": python("one"), "exec": [sys.executable, str(modules / "one.py")]}.items():
+            server.start(name, command, Path(f"{name}.log"), {"BENCH_MORE": name})
+            server.start(f"plain-{name}", command, Path(f"plain-{name}.log"))
+        assert [server.next_ended()[1] for _ in range(4)] == [0] * 4
+    assert {name: log(name).strip() for name in ("fork", "plain-fork", "exec", "plain-exec")} == {
+        "fork": "fork all",
+        "plain-fork": "None all",
+        "exec": "exec all",
+        "plain-exec": "None all",
+    }
+
+
+@pytest.mark.parametrize("forked", [True, False])
+def test_a_process_that_makes_no_progress_is_stopped(tmp_path: Path, modules: Path, environment: dict[str, str], forked: bool) -> None:
+    (modules / "one.py").write_text(WAIT)
+    command = python("one", str(tmp_path / "pid")) if forked else [sys.executable, "-S", "-c", "import time; time.sleep(600)"]
+    with ForkServer(environment, stalled_minutes=0.01) as server:
+        server.start("stalled", command, tmp_path / "stalled" / "log")
+        assert server.next_ended() == ("stalled", STALLED)
+    assert (tmp_path / "stalled" / "log").read_text().strip().startswith("stopped")
 
 
 def test_the_current_folder_is_not_on_the_path_of_imports(run: Run) -> None:
@@ -196,6 +225,7 @@ def test_a_parent_that_is_killed_leaves_no_process(tmp_path: Path, modules: Path
 import os
 from pathlib import Path
 from bench.system.fork_server import ForkServer
+from bench.system.watchdog import STALLED
 with ForkServer(os.environ) as server:
     for name in ("a", "b"):
         server.start(name, {python("one")!r} + [name], Path(name + ".log"))

@@ -14,6 +14,7 @@ import torch
 from bench import __version__
 from bench.errors import BenchError
 from bench.system import machine
+from bench.system.nvml import visible_gpus
 
 
 @pytest.fixture
@@ -33,6 +34,7 @@ def driver(monkeypatch):
         "nvmlDeviceGetHandleByIndex": lambda i: i,
         "nvmlDeviceGetName": lambda handle: ["Tesla T4", "GB10"][handle],
         "nvmlDeviceGetMemoryInfo": memory,
+        "nvmlDeviceGetUUID": lambda handle: f"GPU-{handle}0",
         "nvmlSystemGetDriverVersion": lambda: "580.95.05",
     }
     for name, answer in answers.items():
@@ -68,6 +70,32 @@ def test_the_facts_list_every_gpu_with_its_memory_where_it_has_one_of_its_own(dr
     assert facts["gpus"] == [{"name": "Tesla T4", "memory_bytes": 16 * 2**30}, {"name": "GB10", "memory_bytes": None}]
     assert facts["driver"] == "580.95.05"
     assert driver.shut == [True]
+
+
+def test_the_driver_names_all_gpus_where_the_environment_names_none(driver, monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert visible_gpus() == ("GPU-00", "GPU-10")
+    assert driver.shut == [True]
+
+
+@pytest.mark.parametrize(
+    ("named", "expected"), [("1", ("1",)), ("2, GPU-a,MIG-b", ("2", "GPU-a", "MIG-b")), ("0,-1,1", ("0",)), ("-1", ()), ("", ())]
+)
+def test_the_environment_names_the_gpus_that_may_be_used(driver, monkeypatch, named, expected):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
+    assert visible_gpus() == expected
+    assert driver.shut == []
+
+
+@pytest.mark.parametrize("fails", ["nvmlInit", "nvmlDeviceGetCount", "nvmlDeviceGetUUID"])
+def test_a_driver_that_gives_no_answer_is_no_gpu(driver, monkeypatch, fails):
+    def broken(*_):
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_UNKNOWN)
+
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(pynvml, fails, broken)
+    assert visible_gpus() == ()
+    assert driver.shut == [True] * (fails != "nvmlInit")
 
 
 def test_without_a_driver_the_facts_say_why_there_is_no_gpu(monkeypatch):

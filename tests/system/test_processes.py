@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from bench.executors.local import Local
 from bench.system import processes
 
 forks = pytest.mark.skipif(sys.platform != "linux", reason="work is forked on Linux alone")
@@ -36,9 +35,10 @@ def test_a_cpu_takes_a_process_per_core_up_to_a_limit_and_a_gpu_one(
     assert processes.concurrency(device) == expected
 
 
-def test_the_local_executor_runs_as_many_processes_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "cores", lambda: 3)
-    assert Local().workers == processes.concurrency() == 3
+@pytest.mark.parametrize(("visible", "expected"), [("0,1,2", 3), ("GPU-a", 1), ("", 1)])
+def test_every_gpu_takes_a_process(visible: str, expected: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert processes.concurrency("cuda") == expected
 
 
 def test_children_have_one_thread_and_the_environment_is_as_before(monkeypatch: pytest.MonkeyPatch) -> None:

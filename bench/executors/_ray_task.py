@@ -1,0 +1,55 @@
+"""What a Ray task does on its node: it runs one process. Ray is not imported here."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from bench.contracts import PARENT_PIPE
+from bench.system import processes
+from bench.system.watchdog import Watchdog
+
+POLL_S = 1.0
+"""Seconds between two looks of the watchdog."""
+
+
+def run_command(
+    command: Sequence[str], log: str, folder: str, environment: Mapping[str, str], threads: int, stalled_minutes: float
+) -> int | str:
+    """Run a process, and return its exit status. Return a line that says what is wrong where it cannot be started on this node.
+
+    log: a file that exists, to which the output is added. folder: the current folder of the process. environment: variables that it
+    gets where this node has no value for them. threads: how many it may use. stalled_minutes: see `Watchdog`.
+
+    The process ends when this one does, if it reads its standard input as PARENT_PIPE asks.
+    """
+    variables = {**environment, **os.environ, **processes.UTF_8, **_threads(threads), PARENT_PIPE: "1"}
+    try:
+        output = os.open(log, os.O_WRONLY | os.O_APPEND)  # not created: where it is missing, the folder is not shared
+        try:
+            process = subprocess.Popen(  # noqa: S603
+                command, stdin=subprocess.PIPE, stdout=output, stderr=output, cwd=folder, env=variables
+            )
+        finally:
+            os.close(output)
+    except OSError as error:
+        return f"{platform.node()}: {error}"
+    watchdog = Watchdog(process.pid, Path(log), stalled_minutes)
+    with process:
+        try:
+            while True:
+                with suppress(subprocess.TimeoutExpired):
+                    return watchdog.status(process.wait(POLL_S))
+                watchdog.look(time.monotonic())
+        finally:
+            process.kill()  # where the task is cancelled
+
+
+def _threads(count: int) -> dict[str, str]:
+    """Return the variables that give a process this many threads."""
+    return {name: str(count) if value == "1" else value for name, value in processes.ONE_THREAD.items()}
