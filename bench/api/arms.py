@@ -99,12 +99,12 @@ def run_arms(options: RunOptions, screen: Screen) -> tuple[Path, list[Record]]:
 
 
 def _for_device(executor: Executor, device: str) -> Executor:
-    """Return the executor; local processes that nobody counted are as many as the device takes."""
+    """Return the executor. Local processes that nobody counted are one per core where arms compute on the CPU of a machine with GPUs."""
     from bench.executors.local import Local
     from bench.system import processes
 
-    if isinstance(executor, Local) and "workers" not in executor.model_fields_set:
-        return executor.model_copy(update={"workers": processes.concurrency(device)})
+    if isinstance(executor, Local) and executor.workers is None and device == "cpu":
+        return executor.model_copy(update={"workers": processes.concurrency()})
     return executor
 
 
