@@ -48,8 +48,9 @@ def model(
 ) -> None:
     """Export the compact model of the best setting, with a model card.
 
-    The folder holds safetensors, the tokenizer, the generation config, a script that answers and serves, and README.md. The answers of the
-    exported model are compared with the measured ones on 50 test documents.
+    The folder holds safetensors, the tokenizer, the generation config, a script that answers and serves, and README.md. Where the task's
+    documents come from the hub, it also holds the hub's .eval_results. The answers of the exported model are compared with the measured
+    ones on 50 test documents.
 
     RESULTS is a results folder, or the suite file that wrote it.
     """
@@ -72,6 +73,9 @@ def model(
         formats: tuple[Format, ...] = ("transformers", "ctranslate2") if format_ == "ctranslate2" else ("transformers",)
         made = exporting.export(folder, found.records[chosen.arm], to, formats, cache, progress)
         write_text(to / "README.md", model_card.card(found, chosen, made))
+        if for_hub := model_card.eval_results(found, chosen, made):
+            (to / ".eval_results").mkdir()
+            write_text(to / ".eval_results" / f"{chosen.board.task}.yaml", for_hub)
     lines = [f"{one.format}: {one.equal} of {one.documents} answers equal those of {chosen.arm}" for one in made.parities]
     served = model_card.serving(made) if serve else []
     document = {"model": to, "arm": chosen.arm, "parity": [asdict(one) for one in made.parities], "serve": served}
