@@ -1,13 +1,14 @@
 # make run: the answer. make test: the tests. make bench: how fast it is. make check: lint, types, import contracts, language. make fix: format.
 # make test-install: the wheel works in an empty environment, outside this checkout.
-# make test-llm: the tests that ask a real LLM behind a real endpoint. make resolve: whether pip finds every package for every Python.
+# make test-llm: the tests that ask a real LLM behind a real endpoint. make test-trackers: those that export to MLflow and trackio.
+# make resolve: whether pip finds every package for every Python.
 PYTHON ?= python3
 BIN := .venv/bin
 
 PYTHONS := 3.11 3.12 3.13 3.14
 PLATFORMS := $(foreach glibc,17 24 27 28,manylinux_2_$(glibc)_x86_64) manylinux2014_x86_64 manylinux1_x86_64
 
-.PHONY: run bench test test-llm test-long test-install browser check fix lock resolve clean
+.PHONY: run bench test test-llm test-long test-trackers test-install browser check fix lock resolve clean
 
 run: .venv/run
 	$(BIN)/bench run suites/pegasus.yaml
@@ -27,6 +28,9 @@ test-long: .venv/test
 
 test-llm: .venv/test .venv/llm/done
 	BENCH_LLM_PYTHON=$(CURDIR)/.venv/llm/bin/python $(BIN)/pytest tests/llm
+
+test-trackers: .venv/test .venv-trackers/done
+	BENCH_TRACKERS=$(CURDIR)/.venv-trackers $(BIN)/pytest tests/trackers
 
 # The wheel in an empty environment, used outside this checkout.
 AWAY := $(CURDIR)/build/install
@@ -76,6 +80,12 @@ fix: .venv/test
 	.venv/llm/bin/pip install --quiet -r requirements/llm.txt
 	touch $@
 
+# An environment of its own: MLflow's server needs an older pyarrow than run.txt pins, and trackio an older Pillow.
+.venv-trackers/done: requirements/trackers.txt
+	$(PYTHON) -m venv .venv-trackers
+	.venv-trackers/bin/pip install --quiet -r requirements/trackers.txt
+	touch $@
+
 # What was tested, pinned anew from pyproject.toml in an empty environment.
 lock:
 	rm -rf .venv/lock && $(PYTHON) -m venv .venv/lock
@@ -92,4 +102,4 @@ resolve:
 		$(RESOLVE) --python-version $$python --ignore-requires-python --require-hashes -r requirements/zoo.txt || exit 1; done
 
 clean:
-	rm -rf .venv build *.egg-info
+	rm -rf .venv .venv-trackers build *.egg-info

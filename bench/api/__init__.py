@@ -7,6 +7,7 @@ fitting     a model -> Fit: which batches and settings fit a GPU
 results     a results folder -> Results: tables, prices, recommendations, the answer
 comparing   two results -> Changes: what changed from one to the other
 answers     Answer, Recommendation and Leaderboard, which Results gives
+trackers    arms -> runs of an experiment tracker
 shown       how these objects show themselves: in a terminal, in Jupyter, as JSON
 places      where results and the cache lie
 

@@ -1,15 +1,20 @@
-"""`bench export`: the model of a run for use elsewhere."""
+"""`bench export`: the model of a run for use elsewhere, and its arms for experiment trackers."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from bench.api.places import results_folder
 from bench.cli import output
 from bench.cli.options import PATH, POSITIVE, cache_option, models_option, option, results_argument, results_option
+
+if TYPE_CHECKING:
+    from bench.api.trackers import Tracker
 
 
 @click.group()
@@ -80,3 +85,57 @@ def model(
     served = model_card.serving(made) if serve else []
     document = {"model": to, "arm": chosen.arm, "parity": [asdict(one) for one in made.parities], "serve": served}
     output.show(lambda: document, lambda _: (Text(line, no_wrap=True, overflow="ignore") for line in (*lines, f"model: {to}", *served)))
+
+
+@export.command()
+@results_argument
+@option("--tracking-uri", metavar="URI", show_default="sqlite:///RESULTS/mlflow.db", help="Tracking server, or SQLite file, of MLflow.")
+@option("--experiment", metavar="NAME", show_default="the name of the suite", help="Experiment that gets the runs.")
+@results_option
+@output.options
+def mlflow(results: Path, parent: Path, tracking_uri: str | None, experiment: str | None) -> None:
+    """Export the arms to MLflow, one run for each arm that has ended.
+
+    A run has the settings of the arm as parameters; scores, dollars, seconds, energy and memory as metrics; suite, arm, fingerprints,
+    status and reason as tags. What was not measured is left out. A run that is there already is written again only if it has changed.
+
+    RESULTS is a results folder, or the suite file that wrote it. Needs: pip install 'costbench[mlflow]'
+    """
+    from bench.api.trackers.mlflow import MLflow
+
+    folder = results_folder(results, parent)
+    uri = tracking_uri or f"sqlite:///{(folder / 'mlflow.db').absolute()}"
+    _track(folder, lambda suite: MLflow(uri, experiment or suite))
+
+
+@export.command()
+@results_argument
+@option("--project", metavar="NAME", show_default="the name of the suite", help="Project that gets the runs.")
+@results_option
+@output.options
+def trackio(results: Path, parent: Path, project: str | None) -> None:
+    """Export the arms to trackio's store on this machine, one run for each arm that has ended.
+
+    A run has what one of `bench export mlflow` has; parameters and tags stand in its configuration. Nothing is uploaded. `trackio show`
+    opens the dashboard.
+
+    RESULTS is a results folder, or the suite file that wrote it. Needs: pip install 'costbench[trackio]'
+    """
+    from bench.api.trackers.trackio import Trackio
+
+    _track(results_folder(results, parent), lambda suite: Trackio(project or suite))
+
+
+def _track(folder: Path, open_tracker: Callable[[str], Tracker]) -> None:
+    """Export a results folder to the tracker that `open_tracker` opens for the name of the suite."""
+    from rich.text import Text
+
+    from bench.api import trackers
+    from bench.cli import console
+    from bench.results import folders
+
+    with console.preparing(output.console()) as progress:
+        found = folders.read(folder)
+        sent = trackers.export(found, open_tracker(str(found.suite.get("suite", folder.name))), progress)
+    line = f"{sent.written} runs written, {sent.unchanged} unchanged: {sent.where}"
+    output.show(lambda: asdict(sent), lambda _: [Text(line, no_wrap=True, overflow="ignore")])
