@@ -2,14 +2,15 @@
 # make soak: the long forms of tests that are short in make test.
 # make test-install: the wheel works in an empty environment, outside this checkout.
 # make test-slurm, make test-ray: the tests with a real SLURM or Ray cluster, which are started here for that.
-# make test-llm: the tests that ask a real LLM behind a real endpoint. make resolve: whether pip finds every package for every Python.
+# make test-llm: the tests that ask a real LLM behind a real endpoint. make test-trackers: those that export to MLflow and trackio.
+# make resolve: whether pip finds every package for every Python.
 PYTHON ?= python3
 BIN := .venv/bin
 
 PYTHONS := 3.11 3.12 3.13 3.14
 PLATFORMS := $(foreach glibc,17 24 27 28,manylinux_2_$(glibc)_x86_64) manylinux2014_x86_64 manylinux1_x86_64
 
-.PHONY: run bench test test-llm test-long test-slurm test-ray soak test-install browser check fix lock resolve clean
+.PHONY: run bench test test-llm test-long test-slurm test-ray test-trackers soak test-install browser check fix lock resolve clean
 
 run: .venv/run
 	$(BIN)/bench run suites/pegasus.yaml
@@ -44,6 +45,9 @@ test-slurm: .venv/test
 
 test-ray: .venv/ray
 	$(BIN)/pytest --capture=no tests/executors/test_ray_cluster.py
+
+test-trackers: .venv/test .venv-trackers/done
+	BENCH_TRACKERS=$(CURDIR)/.venv-trackers $(BIN)/pytest tests/trackers
 
 # The wheel in an empty environment, used outside this checkout.
 AWAY := $(CURDIR)/build/install
@@ -98,6 +102,12 @@ fix: .venv/test
 	.venv/llm/bin/pip install --quiet -r requirements/llm.txt
 	touch $@
 
+# An environment of its own: MLflow's server needs an older pyarrow than run.txt pins, and trackio an older Pillow.
+.venv-trackers/done: requirements/trackers.txt
+	$(PYTHON) -m venv .venv-trackers
+	.venv-trackers/bin/pip install --quiet -r requirements/trackers.txt
+	touch $@
+
 # What was tested, pinned anew from pyproject.toml in an empty environment.
 lock:
 	rm -rf .venv/lock && $(PYTHON) -m venv .venv/lock
@@ -114,4 +124,4 @@ resolve:
 		$(RESOLVE) --python-version $$python --ignore-requires-python --require-hashes -r requirements/zoo.txt || exit 1; done
 
 clean:
-	rm -rf .venv build *.egg-info
+	rm -rf .venv .venv-trackers build *.egg-info

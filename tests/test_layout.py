@@ -11,7 +11,7 @@ import bench
 ROOT = Path(__file__).parents[1]
 BENCH = ROOT / "bench"
 NOT_COUNTED = {"__init__.py", "__init__.pyi", "__pycache__", "py.typed"}
-NAMES_OF_THE_API = {"run", "plan", "fit", "read", "price"}
+NAMES_OF_THE_API = {"run", "plan", "fit", "read", "price", "compare"}
 
 
 def tree_of_the_readme() -> list[str]:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
 
 from bench.api.shown import Shown
-from bench.report.analysis import cascade, decision, leaderboard, targets
-from bench.report.analysis.active_arms import current
+from bench.report.analysis import cascade, decision, targets
 from bench.report.analysis.budget_curves import Field, Mixture
 from bench.report.analysis.merge import Together
-from bench.report.analysis.report_input import ReportInput
+from bench.report.analysis.report_input import ReportInput, brief
 from bench.report.analysis.significance import Estimate
 from bench.report.blocks import Block, Paragraph, Section, unmarked
 from bench.report.render import terminal
@@ -40,10 +38,7 @@ class Answer(Shown):
     @classmethod
     def of(cls, results: table.Results) -> Answer:
         """Return the answer of results."""
-        found = current(results)
-        metrics = leaderboard.metrics(found)[:2]
-        boards = leaderboard.boards(found, metrics)
-        return cls(given=ReportInput(folder=Path(), found=found, everything=results, metrics=metrics, boards=boards))
+        return cls(given=brief(results))
 
     @property
     def table(self) -> pd.DataFrame:
@@ -70,7 +65,7 @@ class Answer(Shown):
             "equal_within_margin": bool(decided and decided.equal),
             "best": best.name if best else None,
             "score": self._reached(best, metric.name),
-            "labels_bought": best.facts.get(arm_columns.LABELS_BOUGHT, 0.0) if best else None,
+            "labels_bought": best.facts.get(arm_columns.LABELS_BOUGHT) if best else None,
             "spent_usd": best.facts.get(arm_columns.SPENT_USD) if best else None,
             "best_strategy": board.best_strategy or None,
             "next": leads.pair.second if leads.pair else None,

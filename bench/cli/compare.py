@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from bench.api.places import results_folder
 from bench.cli import output
 from bench.cli.options import FILE, PATH, option, results_option
 
@@ -30,23 +29,14 @@ def compare(before: Path, after: Path, metrics: tuple[str, ...], fail_on_change:
 
     RESULTS_A and RESULTS_B are results folders, or the suite files that wrote them.
     """
+    from bench.api.comparing import compare as compared
     from bench.cli import console
-    from bench.report.analysis import compare as analysis
     from bench.report.render import markdown as rendering
-    from bench.report.render import terminal
-    from bench.report.sections import comparison
-    from bench.results import folders
     from bench.system.files import write_text
 
-    screen = output.console()
-    with console.preparing(screen) as progress:
-        progress("reading results", 0, 2)
-        old = folders.read(results_folder(before, parent))
-        progress("reading results", 1, 2)
-        new = folders.read(results_folder(after, parent))
-        found = analysis.compare(old, new, metrics, progress)
-    shown = comparison.sections(found, str(before), str(after))
-    output.show(found.document, lambda width: [terminal.page(shown, width)])
+    with console.preparing(output.console()) as progress:
+        found = compared(before, after, metrics=metrics, parent=parent, progress=progress)
+    output.show(found.document, found.blocks)
     if markdown:
-        write_text(markdown, rendering.page("Two results compared", shown))
+        write_text(markdown, rendering.page("Two results compared", found.sections))
     raise SystemExit(1 if found.got_worse and fail_on_change else 0)

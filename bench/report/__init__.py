@@ -108,18 +108,14 @@ def terminal(results: Results, width: int | None = None, sections: Sequence[Make
     Lines have `width` columns, by default those of the terminal. Arms may still be running. `sections` are shown in place of leaderboard
     and answer.
     """
-    from bench.report.analysis import leaderboard
-    from bench.report.analysis.active_arms import current
-    from bench.report.analysis.report_input import ReportInput
+    from bench.report.analysis.report_input import brief
     from bench.report.render import terminal as screen
     from bench.report.sections import card, until_decided
     from bench.report.sections import leaderboard as board
 
-    found = current(results)
-    metrics = leaderboard.metrics(found)[:2]
-    given = ReportInput(folder=Path(), found=found, everything=results, metrics=metrics, boards=leaderboard.boards(found, metrics))
+    given = brief(results)
     makers = sections or [board.brief, until_decided.section, _notes(notes)]
-    if given.boards and not found.repriced and not sections:  # at other prices the answer would still be that of the run
+    if given.boards and not results.repriced and not sections:  # at other prices the answer would still be that of the run
         makers = [*makers, card.section]
     shown = [section for make in makers if (section := make(given))]
     return screen.page(shown, width or shutil.get_terminal_size().columns)

@@ -1,4 +1,5 @@
-"""The model card of an exported model: a README.md as the hub reads it, made from the results and from what the export found."""
+"""The model card and the evaluation results of an exported model, as the hub reads them, made from the results and from what the export
+found."""
 
 from __future__ import annotations
 
@@ -27,6 +28,8 @@ MISSING = "not measured"
 ROUGE = ("rouge1", "rouge2", "rougeL", "rougeLsum")
 """Scores of the hub's metric 'rouge'."""
 TASK_TYPE = "text2text-generation"
+DEFAULT_TASK = "default"
+"""Task of a benchmark on the hub that has one task."""
 LARGE = 1e3
 """From this absolute value on a number is shown without digits behind the point."""
 
@@ -37,19 +40,51 @@ def card(found: Results, chosen: Chosen, made: Exported) -> str:
     return f"---\n{front}---\n\n{markdown.page(_title(chosen), [*_sections(found, chosen, made)])}"
 
 
+def eval_results(found: Results, chosen: Chosen, made: Exported) -> str | None:
+    """Return the YAML of a file in the hub's folder `.eval_results/`: the arm's score in the metric that ranks.
+
+    None: the documents come from no data set on the hub.
+
+    The hub shows a score where the data set is a benchmark and has the task DEFAULT_TASK. Results do not hold the tasks of a benchmark.
+    """
+    from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
+
+    if not made.datasets:
+        return None
+    record, metric = found.records[chosen.arm], chosen.metrics[0]
+    entry = EvalResultEntry(
+        dataset_id=made.datasets[0],
+        task_id=DEFAULT_TASK,
+        value=round(_score(found, chosen, "student", metric), 4),
+        date=record.ended or None,
+        notes=f"{metric.name} ({metric.unit}); {chosen.line.name} at {record.budget_usd:g} USD, seed {record.seed}",
+    )
+    return yaml.safe_dump(eval_result_entries_to_yaml([entry]), sort_keys=False, allow_unicode=True)
+
+
 def _title(chosen: Chosen) -> str:
     return f"{chosen.board.task}: {chosen.line.name}"
 
 
 def _front(found: Results, chosen: Chosen, made: Exported) -> dict[str, Any]:
     """Return the card's metadata. Ids that the hub would not accept are left out."""
+    from huggingface_hub.repocard_data import EvalResult, eval_results_to_model_index
+
     known = [name for name in dict.fromkeys((made.base, made.large)) if "/" in name and re.fullmatch(HUB_ID, name)]
     scores = {metric: value for metric in chosen.metrics if not math.isnan(value := _score(found, chosen, "student", metric))}
-    result = {
-        "task": {"type": TASK_TYPE, "name": chosen.board.task},
-        "dataset": {"type": next(iter(made.datasets), chosen.board.task), "name": chosen.board.task, "split": "test"},
-        "metrics": [{"type": _hub_metric(m.name), "name": m.name, "value": round(value, 4)} for m, value in scores.items()],
-    }
+    results = [
+        EvalResult(
+            task_type=TASK_TYPE,
+            task_name=chosen.board.task,
+            dataset_type=next(iter(made.datasets), chosen.board.task),
+            dataset_name=chosen.board.task,
+            dataset_split="test",
+            metric_type=_hub_metric(metric.name),
+            metric_name=metric.name,
+            metric_value=round(value, 4),
+        )
+        for metric, value in scores.items()
+    ]
     return {
         "library_name": "transformers",
         "license": made.licence or "unknown",
@@ -57,7 +92,7 @@ def _front(found: Results, chosen: Chosen, made: Exported) -> dict[str, Any]:
         **({"datasets": list(made.datasets)} if made.datasets else {}),
         "metrics": sorted({_hub_metric(metric.name) for metric in scores}),
         "tags": ["bench", found.records[chosen.arm].use, *(one.format for one in made.parities[1:])],
-        "model-index": [{"name": made.folder.name, "results": [result]}],
+        "model-index": eval_results_to_model_index(made.folder.name, results),
     }
 
 

@@ -45,6 +45,14 @@ def test_the_answer_names_the_best_of_each_board(found: Results) -> None:
     assert rows["best"].tolist() == [board.compared[0].name for board in boards]
     assert rows["score_mean"].tolist() == [board.compared[0].scores[board.primary.name].mean for board in boards]
     assert rows["winner"].tolist() == ["distill", "annotate", "annotate"]
+    assert rows["labels_bought"].tolist() == [0.0, 720.0, 2880.0]
+
+
+def test_labels_that_were_not_counted_are_missing(tmp_path: Path) -> None:
+    write_suite(tmp_path, prices=study.PRICES)
+    write_arm(tmp_path, "a", {"student": {"rouge2": [1.0, 2.0]}})
+    (board,) = bench.read(tmp_path).answer.document()["boards"]
+    assert (board["best"], board["labels_bought"]) == ("annotate", None)
 
 
 def test_other_prices_change_dollars_and_no_score(found: Results) -> None:

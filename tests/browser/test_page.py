@@ -12,7 +12,7 @@ import pytest
 from bench import report
 from bench.contracts import Charge
 from bench.execution.ledger import LIMITED
-from bench.report.analysis import decision, leaderboard, serving_cost, targets
+from bench.report.analysis import cascade, decision, leaderboard, serving_cost, targets
 from bench.report.analysis.serving_cost import Use
 from bench.report.text import dollars
 from bench.results import repricing, table
@@ -25,6 +25,7 @@ axe_playwright = pytest.importorskip("axe_playwright_python.sync_playwright", re
 
 TAGS = '</script><script>window.run=1</script><img src=x onerror="window.run=2">'
 TURNED = "abc\u202edef\u2066ghi\x1b[31m\x00"
+REFERENCE = Path(__file__).parents[2] / "results" / "reference" / "pegasus"
 PRICES = [(0.05, 3.6), (0.2, 1.25), (0.0125, 40.0)]
 
 
@@ -34,6 +35,14 @@ def studied(tmp_path_factory: pytest.TempPathFactory) -> Path:
     study.write(folder, examples=40)
     write_arm(folder, "kd-10-0", strategy="kd", budget_usd=10.0, status="failed", reason="killed by SIGKILL")
     report.write(folder)
+    return folder / "report.html"
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The committed results of the suite pegasus, which hold the probability of each answer."""
+    folder = tmp_path_factory.mktemp("reference")
+    report.write(REFERENCE, out=folder)
     return folder / "report.html"
 
 
@@ -279,12 +288,28 @@ def test_on_a_phone_nothing_makes_the_page_scroll_sideways(name: str, opened: An
         assert shown.page.evaluate("document.querySelector('#leaderboard-table .scroll').clientWidth") <= 360
 
 
+def faults(page: Any) -> list[str]:
+    found = axe_playwright.Axe().run(page)
+    return [f"{one['id']}: {one['nodes'][0]['target']} {one['nodes'][0]['failureSummary']}" for one in found.response["violations"]]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_no_fault_in_light_or_in_the_dark(studied: Path, opened: Any, scheme: str) -> None:
     with opened(studied, color_scheme=scheme, reduced_motion="reduce") as shown:
-        found = axe_playwright.Axe().run(shown.page)
-        faults = [f"{one['id']}: {one['nodes'][0]['target']} {one['nodes'][0]['failureSummary']}" for one in found.response["violations"]]
-        assert faults == []
+        assert faults(shown.page) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_fault_in_the_cascade_of_each_budget(reference: Path, opened: Any, scheme: str) -> None:
+    found = table.read(REFERENCE)
+    known = [one for board in leaderboard.boards(found, leaderboard.metrics(found)) if (one := cascade.cascades(found, board, None))]
+    with opened(reference, color_scheme=scheme, reduced_motion="reduce") as shown:
+        folded = shown.page.locator("details", has=shown.page.locator(":scope > summary", has_text="Cascades"))
+        folded.evaluate("(one) => (one.open = true)")  # axe leaves out what is folded
+        tables = folded.locator("table").all()
+        assert [one.locator("tbody tr").count() for one in tables] == [len(one[0].points) for one in known] == [11, 11]
+        assert all(one.is_visible() for one in tables)
+        assert faults(shown.page) == []
 
 
 def test_on_paper_there_are_all_sections_and_no_controls_and_the_prices_in_words(studied: Path, opened: Any) -> None:

@@ -69,6 +69,7 @@ def write(root: Path, cache: Path, family: str = "t5_v1_1", beams: int = 1, seed
     engine = Torch().load(model, sources, decoding=Decoding(beams=beams), precision="fp32", device="cpu", cache=cache)
     lines = [json.loads(line) for line in (root / ARM / "predictions.jsonl").read_text().splitlines()]
     for line, document, reference, output in zip(lines, DOCUMENTS, REFERENCES, engine.generate(sources, TARGET_TOKENS), strict=True):
-        line |= {"source": document, "reference": reference, "predictions": {"student": output.text}}
+        written = {"predictions": {"student": output.text}, "log_probs": {"student": output.log_prob}}
+        line |= {"source": document, "reference": reference, **written}
     (root / ARM / "predictions.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     return record

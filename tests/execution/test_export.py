@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
+import math
+import runpy
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,6 +17,7 @@ import pytest
 from bench.contracts import no_progress
 from bench.errors import BenchError
 from bench.execution.export import export
+from bench.training import answer
 from tests.execution import exportable
 
 
@@ -22,9 +26,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
-def stored(root: Path) -> list[str]:
+def stored(root: Path, what: str = "predictions") -> list[Any]:
     lines = (root / exportable.ARM / "predictions.jsonl").read_text().splitlines()
-    return [json.loads(line)["predictions"]["student"] for line in lines]
+    return [json.loads(line)[what]["student"] for line in lines]
 
 
 @pytest.mark.parametrize(("family", "beams"), [("t5_v1_1", 1), ("t5", 3), ("bart", 1), ("pegasus", 2), ("llama", 1)])
@@ -67,6 +71,51 @@ def test_the_script_in_the_folder_answers_without_bench(cache: Path, tmp_path: P
     command = [sys.executable, "-I", str(tmp_path / "out" / "answer.py")]
     found = subprocess.run(command, input=asked, capture_output=True, text=True, check=True, cwd=tmp_path)
     assert [json.loads(line) for line in found.stdout.splitlines()] == stored(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("family", "beams", "converted"), [("t5_v1_1", 1, False), ("bart", 3, False), ("llama", 1, False), ("t5_v1_1", 2, True)]
+)
+def test_the_confidence_is_the_probability_that_the_run_recorded(
+    family: str, beams: int, converted: bool, cache: Path, tmp_path: Path
+) -> None:
+    """The cascade table is made from what the run recorded, so a threshold means the same in both."""
+    if converted:
+        pytest.importorskip("ctranslate2")
+    record = exportable.write(tmp_path, cache, family, beams)
+    formats = ("transformers", "ctranslate2") if converted else ("transformers",)
+    export(tmp_path, record, tmp_path / "out", formats, cache, no_progress)
+    recorded = stored(tmp_path, "log_probs")
+    threshold = math.exp(sorted(recorded)[6]) * 1.001
+    found = [*answer.Model(tmp_path / "out", converted=converted).with_confidence(exportable.DOCUMENTS, threshold)]
+    assert [one["answer"] for one in found] == stored(tmp_path)
+    assert [math.log(one["confidence"]) for one in found] == pytest.approx(
+        recorded, abs=0.01 if converted else 1e-3
+    )  # CTranslate2 adds in another order
+    lengths = [math.log(one["confidence"]) / one["log_prob_per_token"] for one in found]
+    assert all(length == pytest.approx(round(length)) and 1 <= round(length) <= exportable.TARGET_TOKENS for length in lengths)
+    assert [one["passed_on"] for one in found] == [one["confidence"] < threshold for one in found]
+    assert 0 < sum(one["passed_on"] for one in found) < len(found)
+
+
+@pytest.mark.parametrize(("options", "keys"), [((), 0), (("--confidence",), 3), (("--threshold", "0.5"), 4)])
+def test_the_script_prints_objects_where_the_confidence_is_wanted(
+    options: tuple[str, ...], keys: int, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    export(tmp_path, exportable.write(tmp_path, cache), tmp_path / "out", ("transformers",), cache, no_progress)
+    monkeypatch.setattr(sys, "argv", ["answer.py", *options])
+    monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps(exportable.DOCUMENTS[0])))
+    capsys.readouterr()
+    runpy.run_path(str(tmp_path / "out" / "answer.py"), run_name="__main__")
+    found = json.loads(capsys.readouterr().out)
+    assert (found["answer"] if keys else found) == stored(tmp_path)[0]
+    assert keys == (len(found) if isinstance(found, dict) else 0)
+
+
+def test_a_threshold_is_a_probability(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["answer.py", "--threshold", "-3"])
+    with pytest.raises(SystemExit):
+        answer.main()
 
 
 @pytest.mark.parametrize("change", [{"student": ""}, {"student": "store/gone"}, {"task": "other"}, {"setting": "label_share=0.1"}])

@@ -8,11 +8,15 @@ from pathlib import Path
 import pytest
 import yaml
 from click.testing import CliRunner
+from huggingface_hub import ModelCard, parse_eval_result_entries
 
 from bench.cli import main
 from bench.errors import BenchError
+from bench.execution.exported import Exported
+from bench.report import model_card
 from bench.report.analysis.chosen import choose
 from bench.results import table
+from bench.tasks.files import Files
 from tests.execution import exportable
 from tests.report.arms import write_arm, write_suite
 
@@ -60,7 +64,8 @@ def test_several_tasks_need_one_to_be_named(tmp_path: Path) -> None:
     assert choose(table.read(tmp_path), task="other").arm == "other-sft-10-1"
 
 
-def test_export_writes_a_card_with_the_scores_of_the_arm(tmp_path: Path) -> None:
+def test_export_writes_a_card_with_the_scores_of_the_arm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Files, "hub_datasets", ("owner/data",))
     exportable.write(tmp_path / "results", tmp_path / "cache", seeds=(1, 3, 5))
     arguments = ["export", "model", str(tmp_path / "results"), "--cache", str(tmp_path / "cache"), "--serve"]
     for _ in range(2):  # a model that was exported before is replaced
@@ -73,10 +78,44 @@ def test_export_writes_a_card_with_the_scores_of_the_arm(tmp_path: Path) -> None
     (result,) = about["model-index"][0]["results"]
     assert result["metrics"] == [{"type": "rouge", "name": "rouge1", "value": 8.5}]
     assert (about["license"], "base_model" in about) == ("unknown", False)
+    (entry,) = parse_eval_result_entries(yaml.safe_load((folder / ".eval_results" / "docs.yaml").read_text()))
+    assert (entry.dataset_id, entry.value) == ("owner/data", 8.5)
     assert re.search(r"12 of 12\b.*\+0\.00", body)
     row = next(line for line in body.splitlines() if line.startswith("| rouge1"))
     assert "| 8.50 [" in row
     assert row.endswith("| not measured | 1.00 [1.00, 1.00] |")
+
+
+def exported(folder: Path, *datasets: str) -> Exported:
+    """A model that nobody wrote."""
+    about = {"base": "t5:mini", "large": "owner/large", "licence": "mit", "datasets": datasets, "prefix": "", "engine": "torch"}
+    decoding = {"beams": 1, "length_penalty": 1.0, "max_source_tokens": 8, "max_target_tokens": 8, "precision": "fp32"}
+    return Exported(folder=folder, encoder_decoder=True, parities=(), **about, **decoding)  # type: ignore[arg-type]
+
+
+def test_the_hub_reads_the_scores_of_the_card_and_of_the_evaluation_results(tmp_path: Path) -> None:
+    write_suite(tmp_path)
+    board(tmp_path, {"sft": {1: 30.123456}})
+    found = table.read(tmp_path)
+    chosen, made = choose(found), exported(tmp_path / "model", "owner/data")
+    card = ModelCard(model_card.card(found, chosen, made))
+    (result,) = card.data.eval_results
+    assert (result.dataset_type, result.dataset_split) == ("owner/data", "test")
+    assert (result.metric_type, result.metric_name, result.metric_value) == ("rouge", "rouge2", 30.1235)
+    text = model_card.eval_results(found, chosen, made)
+    assert text is not None
+    assert set(yaml.safe_load(text)[0]) == {"dataset", "value", "date", "notes"}
+    (entry,) = parse_eval_result_entries(yaml.safe_load(text))
+    assert (entry.dataset_id, entry.task_id, entry.value) == ("owner/data", "default", 30.1235)
+    assert entry.date == "2026-01-01T00:01:00+00:00"
+    assert "rouge2 (points)" in str(entry.notes)
+
+
+def test_documents_that_are_not_from_the_hub_have_no_evaluation_results_there(tmp_path: Path) -> None:
+    write_suite(tmp_path)
+    board(tmp_path, {"sft": {1: 30.0}})
+    found = table.read(tmp_path)
+    assert model_card.eval_results(found, choose(found), exported(tmp_path)) is None
 
 
 def test_a_folder_that_is_no_exported_model_stays(tmp_path: Path) -> None:

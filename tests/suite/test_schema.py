@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from bench import registry
 from bench.contracts import Part
 from bench.errors import SuiteError
-from bench.suite import parse_yaml, suite_file
+from bench.suite import named_prices, parse_yaml, suite_file
 from bench.suite import schema as suite_schema
 from bench.suite.build import Builder
+from bench.suite.named_prices import KINDS
 from tests.forecast.valid_suites import suites
 
 jsonschema = pytest.importorskip("jsonschema")
@@ -122,6 +123,33 @@ def test_the_schema_and_the_check_agree_on_drawn_suites(draw: Any, number: int, 
     valid = VALIDATOR.is_valid(other)
     assert valid or faulty, [error.message for error in VALIDATOR.iter_errors(other)]
     assert not (valid and structural), other
+
+
+@pytest.mark.parametrize(
+    ("prices", "valid"),
+    [
+        ({"label": "kang2023-wlp", "device": "a100-80gb", "llm": "gpt-4o-mini"}, True),
+        ({"label_usd": 0.1, "device": "A100-80GB"}, True),
+        ({"label_usd": 0.1, "label": None}, True),
+        ({"label_usd": 0.1, "device": "a100-80"}, False),
+        ({"label_usd": 0.1, "llm": "gpt-4o-min"}, False),
+        ({"label": "kang2023-wlb"}, False),
+        ({"label": None}, False),
+        ({"device": "h200"}, False),
+    ],
+)
+def test_prices_by_name_are_valid_where_the_name_exists(prices: dict[str, Any], valid: bool, tmp_path: Path) -> None:
+    tree = {**parse_yaml.parse((ROOT / "suites" / "smoke.yaml").read_text(encoding="utf-8")).value, "prices": prices}
+    assert VALIDATOR.is_valid(tree) == valid
+    assert checked(tree, tmp_path / "suite.yaml")[0] != valid
+
+
+def test_the_schema_lists_the_names_of_prices_with_their_sources() -> None:
+    for kind in KINDS:
+        names, capitals, nothing = SCHEMA["$defs"]["PriceBook"]["properties"][kind]["anyOf"]
+        found = named_prices.named_prices(kind)
+        assert names == {"enum": [*found], "enumDescriptions": [price.described for price in found.values()]}
+        assert (capitals["pattern"], nothing["type"]) == ("[A-Z]", "null")
 
 
 def test_docstrings_are_descriptions() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bench.errors import BenchError
 from bench.report.analysis import arms, leaderboard, pareto
+from bench.report.analysis.active_arms import current
 from bench.report.analysis.arms import Arm, Missing
 from bench.report.analysis.break_even import BreakEven, break_evens
 from bench.report.analysis.budget_curves import Field, fields
@@ -110,3 +111,10 @@ def boards(found: Results) -> tuple[list[Metric], list[Board]]:
     """Return the metrics of the results, and their boards."""
     metrics = leaderboard.metrics(found)
     return metrics, leaderboard.boards(found, metrics)
+
+
+def brief(results: Results) -> ReportInput:
+    """Return what a terminal shows: the arms that the suite holds, in the metric that ranks and the next one."""
+    found = current(results)
+    metrics = leaderboard.metrics(found)[:2]
+    return ReportInput(folder=Path(), found=found, everything=results, metrics=metrics, boards=leaderboard.boards(found, metrics))
