@@ -71,5 +71,5 @@ def read(folder: Path) -> dict[str, Any]:
     except ValidationError as error:
         raise BenchError(f"{path}: {first_fault(error)}") from None
     except ValueError as error:
-        raise BenchError(f"{path}: not JSON ({error})") from None
+        raise BenchError(f"{path}: not a JSON object ({error})") from None
     return dict(found)
