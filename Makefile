@@ -1,13 +1,13 @@
 # make run: the answer. make test: the tests. make bench: how fast it is. make check: lint, types, import contracts, language. make fix: format.
 # make test-install: the wheel works in an empty environment, outside this checkout.
-# make test-llm: the tests that ask a real LLM behind a real endpoint. make resolve: whether pip finds every package for every Python.
+# make soak: a hundred thousand hostile inputs, and an hour of runs. make test-llm: the tests that ask a real LLM behind a real endpoint. make resolve: whether pip finds every package for every Python.
 PYTHON ?= python3
 BIN := .venv/bin
 
 PYTHONS := 3.11 3.12 3.13 3.14
 PLATFORMS := $(foreach glibc,17 24 27 28,manylinux_2_$(glibc)_x86_64) manylinux2014_x86_64 manylinux1_x86_64
 
-.PHONY: run bench test test-llm test-long test-install browser check fix lock resolve clean
+.PHONY: run bench test test-llm test-long test-install soak browser check fix lock resolve clean
 
 run: .venv/run
 	$(BIN)/bench run suites/pegasus.yaml
@@ -24,6 +24,15 @@ test-long: .venv/test
 	@echo "$(DRAWS) suites of seed $(SEED): make test-long SEED=$(SEED) DRAWS=$(DRAWS) draws them again"
 	BENCH_DRAWS=$(DRAWS) $(BIN)/pytest -n logical --hypothesis-seed=$(SEED) \
 		tests/forecast/test_plan_and_run_agree.py tests/execution/test_interrupted_runs.py
+
+# A hundred thousand hostile inputs, then an hour of small suites whose process must not grow.
+soak: SEED := $(or $(SEED),$(shell date +%s))
+soak: DRAWS ?= 100000
+soak: MINUTES ?= 60
+soak: .venv/test
+	@echo "$(DRAWS) inputs of seed $(SEED): make soak SEED=$(SEED) DRAWS=$(DRAWS) MINUTES=0 draws them again"
+	BENCH_DRAWS=$(DRAWS) $(BIN)/pytest -n logical --hypothesis-seed=$(SEED) tests/fuzz
+	SOAK_MINUTES=$(MINUTES) $(BIN)/pytest --capture=no tests/soak
 
 test-llm: .venv/test .venv/llm/done
 	BENCH_LLM_PYTHON=$(CURDIR)/.venv/llm/bin/python $(BIN)/pytest tests/llm

@@ -12,11 +12,11 @@ FORMULA = "^[=+\\-@\t\r\n＝＋－＠]"
 
 def without_formulas(table: pd.DataFrame) -> pd.DataFrame:
     """Return the table with an apostrophe before each text that begins like a formula. Numbers stay as they are."""
-    changed = {}
+    changed = dict[str, pd.Series]()
     for name, column in table.items():
         if pd.api.types.is_string_dtype(column):
             texts = pyarrow.array(column, pyarrow.large_string(), from_pandas=True)
             begins = pyarrow.compute.match_substring_regex(texts, FORMULA).fill_null(False).to_numpy(zero_copy_only=False)
             if begins.any():
-                changed[name] = column.mask(begins, "'" + column)
+                changed[str(name)] = column.mask(begins, "'" + column)
     return table.assign(**changed)
