@@ -34,7 +34,7 @@ like_small = hostile.files_of(SMALL) | hostile.raw(hostile.as_json(SMALL))  # to
 like_suites = st.one_of(*[like_small] * 15, *map(hostile.files_of, TREES), *map(hostile.raw, TEXTS))
 
 
-@hostile.cases(500)
+@hostile.cases(640)
 @given(content=like_suites)
 def test_a_suite_file_gives_arms_or_one_error(content: bytes, folder: Path) -> None:
     path = folder / "suite.yaml"
