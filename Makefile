@@ -28,10 +28,16 @@ test-long: .venv/test
 	BENCH_DRAWS=$(DRAWS) $(BIN)/pytest -n logical --hypothesis-seed=$(SEED) \
 		tests/forecast/test_plan_and_run_agree.py tests/execution/test_interrupted_runs.py
 
-# The long forms of tests that are short in `make test`.
+# A hundred thousand hostile inputs, a thousand races for one artifact, then an hour of small suites whose process must not grow.
+soak: SEED := $(or $(SEED),$(shell date +%s))
+soak: DRAWS ?= 100000
+soak: MINUTES ?= 60
 soak: RACES ?= 1000
 soak: .venv/test
+	@echo "$(DRAWS) inputs of seed $(SEED): make soak SEED=$(SEED) DRAWS=$(DRAWS) MINUTES=0 draws them again"
+	BENCH_DRAWS=$(DRAWS) $(BIN)/pytest -n logical --hypothesis-seed=$(SEED) tests/fuzz
 	BENCH_RACES=$(RACES) $(BIN)/pytest tests/execution/test_shared_store.py
+	SOAK_MINUTES=$(MINUTES) $(BIN)/pytest --capture=no tests/soak
 
 test-llm: .venv/test .venv/llm/done
 	BENCH_LLM_PYTHON=$(CURDIR)/.venv/llm/bin/python $(BIN)/pytest tests/llm

@@ -7,6 +7,7 @@ torch and numpy read these variables once, and this module is imported before th
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +28,18 @@ os.environ.update(ONE_THREAD)
 
 settings.register_profile("bench", deadline=None)  # a test that is slow on a busy machine is not wrong
 settings.load_profile("bench")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print how many hostile inputs of each kind were tried in all processes; see tests/fuzz."""
+    ran = Counter[str]()
+    for report in (report for reports in terminalreporter.stats.values() for report in reports):
+        if getattr(report, "when", "") == "teardown":
+            for name, count in report.user_properties:
+                ran[name.removeprefix("cases: ")] += count if name.startswith("cases: ") else 0
+    if +ran:
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(ran.items()))
+        terminalreporter.write_line(f"{ran.total():,} hostile inputs: {kinds}")
 
 
 @pytest.fixture(scope="session")

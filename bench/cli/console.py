@@ -21,6 +21,7 @@ from rich.text import Text
 from bench.contracts import Progress as Progressing
 from bench.execution.record import Record
 from bench.suite.arms import Arm
+from bench.system.one_line import printable
 
 SECONDS_BETWEEN_BOARDS = 30.0
 
@@ -40,7 +41,7 @@ def preparing(console: Console) -> Iterator[Any]:
     def progress(what: str, done: float, total: float) -> None:
         if what not in tasks:
             bar.start()
-            tasks[what] = bar.add_task(what, total=total)
+            tasks[what] = bar.add_task(printable(what), total=total)
             if not _is_live(console):
                 console.print(f"{what} ...")
         bar.update(tasks[what], completed=done, total=total)
@@ -60,7 +61,7 @@ def leaderboard(folder: Path, where: Console) -> RenderableType:
     try:
         return reporting.terminal(results.read(folder), where.width, [board.brief])
     except Exception as error:  # no error here may stop a run, because arms are running
-        return Text(f"no leaderboard: {type(error).__name__}: {error}")
+        return Text(printable(f"no leaderboard: {type(error).__name__}: {error}"))
 
 
 @dataclass(kw_only=True)
@@ -133,10 +134,10 @@ class RunScreen:
                 continue
             try:
                 state = json.loads((self._folder / arm.id / "progress.json").read_text(encoding="utf-8"))
-            except (OSError, ValueError):  # not begun, or being written
+                share = f"{100 * state['done'] / state['total']:3.0f} %" if state["total"] else ""
+                table.add_row(arm.id, str(state["what"]), share)
+            except (OSError, ValueError, TypeError, KeyError):  # not begun, or being written
                 continue
-            share = f"{100 * state['done'] / state['total']:3.0f} %" if state["total"] else ""
-            table.add_row(arm.id, state["what"], share)
         return Group(f"{len(self._ended)} of {len(self._arms)} arms ended, {self._left()}", table, self._board)
 
 

@@ -27,6 +27,7 @@ def leaderboard(results: tuple[Path, ...], rank_by: str, best: bool, csv: Path |
     from bench.api import results as api
     from bench.cli import console
     from bench.report.render import markdown as rendering
+    from bench.results import spreadsheet
     from bench.system.files import write_text
 
     screen = output.console()
@@ -34,6 +35,6 @@ def leaderboard(results: tuple[Path, ...], rank_by: str, best: bool, csv: Path |
         found = api.leaderboard([results_folder(path, parent) for path in results], rank_by, best, progress)
     output.show(found.document, found.blocks)
     if csv:
-        write_text(csv, found.table.to_csv(index=False))
+        write_text(csv, spreadsheet.without_formulas(found.table).to_csv(index=False))
     if markdown:
         write_text(markdown, rendering.page("Leaderboard", found.sections))

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench.cli.options import Command, option
+from bench.system.one_line import printable
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -51,7 +52,7 @@ class Output:
     def end(self, command: str | None, status: int, error: str = "") -> None:
         """Print the error, and with --json the document."""
         if error:
-            click.echo(error, err=True)
+            click.echo(printable(error, kept="\n"), err=True)
         if self.as_json:
             from bench.api.shown import plain
 
@@ -72,10 +73,17 @@ def console(quiet: bool | None = None) -> Console:
     quiet: whether it prints nothing; None: as --quiet says.
     """
     from rich.console import Console
+    from rich.text import Text
+
+    class Screen(Console):
+        """A console on which no text can move the cursor. Names, reasons and answers of endpoints may hold anything."""
+
+        def render_str(self, text: str, **options: Any) -> Text:
+            return super().render_str(printable(text, kept="\n\t"), **options)
 
     quiet = current().quiet if quiet is None else quiet
-    found = Console(file=sys.stdout, highlight=False, markup=False, quiet=quiet)  # rich asks the file for its encoding, to draw lines in it
-    return found if found.is_terminal else Console(file=sys.stdout, width=WIDTH_OF_A_FILE, highlight=False, markup=False, quiet=quiet)
+    found = Screen(file=sys.stdout, highlight=False, markup=False, quiet=quiet)  # rich asks the file for its encoding, to draw lines in it
+    return found if found.is_terminal else Screen(file=sys.stdout, width=WIDTH_OF_A_FILE, highlight=False, markup=False, quiet=quiet)
 
 
 def show(document: Callable[[], Mapping[str, Any]], blocks: Callable[[int], Iterable[RenderableType]]) -> None:

@@ -21,6 +21,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import from_json
+
 from bench.contracts import Charge, Fact, Reading, Score
 from bench.errors import BenchError
 
@@ -85,9 +87,10 @@ def rows(folder: Path) -> list[dict[str, Any]]:
     except FileNotFoundError:
         return []
     try:
-        return list(json.loads(b"[%s]" % b",".join(lines)))  # parsed at once, because a report reads thousands of arms
+        found = list(from_json(b"[%s]" % b",".join(lines)))  # parsed at once, because a report reads thousands of arms
     except ValueError:
         return _readable(path, lines)
+    return found if all(isinstance(row, dict) for row in found) else _readable(path, lines)
 
 
 def _readable(path: Path, lines: Sequence[bytes]) -> list[dict[str, Any]]:
@@ -95,8 +98,14 @@ def _readable(path: Path, lines: Sequence[bytes]) -> list[dict[str, Any]]:
     found = []
     for place, line in enumerate(lines, start=1):
         try:
-            found.append(json.loads(line))
+            row = from_json(line)
         except ValueError as error:
-            if place < len(lines):
-                raise BenchError(f"{path}:{place}: cannot be read ({error}); remove its folder to run the arm again") from error
+            if place == len(lines):
+                continue
+            row, why = None, str(error)
+        else:
+            why = "not a JSON object"
+        if not isinstance(row, dict):
+            raise BenchError(f"{path}:{place}: cannot be read ({why}); remove its folder to run the arm again")
+        found.append(row)
     return found

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from bench.errors import BenchError, OverBudget, Stop
 from bench.execution.ledger import SCHEMA
 from bench.system.files import write_json
+from bench.system.one_line import first_fault
 
 RECORD, OUTCOME = "record.json", "outcome.json"
 """Files of an arm that has ended: how it ended, and what its own process wrote of that."""
@@ -48,6 +50,8 @@ class Ending:
 class Record:
     """How an arm ended, and under which conditions."""
 
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
+
     arm: str
     suite: str
     task: str
@@ -60,7 +64,7 @@ class Record:
     is one setting."""
     settings: dict[str, Any]
     budget_usd: float
-    seed: int
+    seed: Annotated[int, Field(ge=0, lt=2**31)]
     status: Status
     reason: str
     spent_usd: float | None
@@ -80,6 +84,9 @@ class Record:
     schema: int = SCHEMA
 
 
+_RECORD = TypeAdapter(Record)
+
+
 def write_record(folder: Path, record: Record) -> None:
     """Write record.json, the last file of an arm."""
     write_json(folder / RECORD, asdict(record))
@@ -90,11 +97,11 @@ def read_record(folder: Path) -> Record | None:
     another version."""
     path = folder / RECORD
     try:
-        record = Record(**json.loads(path.read_text(encoding="utf-8")))
+        record = _RECORD.validate_json(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (TypeError, ValueError) as error:
-        raise BenchError(f"{path}: cannot be read ({error}); remove its folder to run the arm again") from error
+    except ValidationError as error:
+        raise BenchError(f"{path}: cannot be read ({first_fault(error)}); remove its folder to run the arm again") from None
     if record.schema != SCHEMA:
         raise BenchError(f"{path}: of schema {record.schema}, this version reads {SCHEMA}; remove its folder to run the arm again")
     return record

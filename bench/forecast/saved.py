@@ -5,12 +5,16 @@ It stands beside the results, and the report compares it with the measurements.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import ClassVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 from bench.system.files import write_json
+from bench.system.one_line import first_fault
 
 SCHEMA = 1
 FILE = "forecast.json"
@@ -19,6 +23,8 @@ FILE = "forecast.json"
 @dataclass(frozen=True, kw_only=True)
 class ArmForecast:
     """The forecast of one arm, with all of its work, even where other arms share it. None: not forecast."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     usd: float | None
     """Dollars from the purse; an upper bound unless `exact`."""
@@ -50,6 +56,9 @@ class SavedForecast:
     """Why the file could not be read; empty where it could."""
 
 
+_ARMS = TypeAdapter(dict[str, ArmForecast])
+
+
 def write(results: Path, forecast: SavedForecast) -> None:
     """Write the forecast beside the results. Earlier forecasts of other arms are kept. Without arms nothing is written."""
     if not forecast.arms:
@@ -67,11 +76,10 @@ def read(results: Path) -> SavedForecast | None:
     if not path.exists():
         return None
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
+        kept = from_json(path.read_bytes())
         if kept["schema"] != SCHEMA:
             raise ValueError(f"schema {kept['schema']}, this version reads {SCHEMA}")
-        return SavedForecast(
-            device=str(kept["device"]), made=str(kept["made"]), arms={arm: ArmForecast(**one) for arm, one in kept["arms"].items()}
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        return SavedForecast(device="", made="", arms={}, problem=f"{path.name} cannot be read ({error}); `bench plan` writes it anew")
+        return SavedForecast(device=str(kept["device"]), made=str(kept["made"]), arms=_ARMS.validate_python(kept["arms"]))
+    except (KeyError, TypeError, ValueError) as error:
+        why = first_fault(error) if isinstance(error, ValidationError) else error
+        return SavedForecast(device="", made="", arms={}, problem=f"{path.name} cannot be read ({why}); `bench plan` writes it anew")

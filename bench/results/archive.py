@@ -21,6 +21,8 @@ import numpy as np
 import pandas as pd
 import pyarrow
 import pyarrow.parquet
+from pydantic import TypeAdapter
+from pydantic_core import from_json
 
 from bench.errors import BenchError
 from bench.execution.record import Record
@@ -34,6 +36,8 @@ LOG_PROBS = "log-probability of the output"
 
 MOST = 10_000_000
 """Largest number of scores that are kept: some 20 MB. With more, a results folder needs the folders of its arms."""
+
+RECORDS = TypeAdapter(list[Record])
 
 NOTE = "note"
 """Name of the note in the metadata of the file."""
@@ -75,10 +79,10 @@ def write(
 
 
 def note(folder: Path) -> dict[str, Any]:
-    """Return the note of scores.parquet, or {} where there is none. Raises OSError, ArrowException or ValueError."""
+    """Return the note of scores.parquet, or {} where there is none. A damaged file raises an error of any kind."""
     path = folder / FILE
     metadata = pyarrow.parquet.read_schema(path).metadata if path.exists() else {}
-    return dict(json.loads(metadata.get(NOTE.encode(), "{}")))
+    return dict(from_json(metadata.get(NOTE.encode(), "{}")))
 
 
 def read(folder: Path) -> tuple[dict[str, Record], dict[str, Examples]]:
@@ -87,10 +91,14 @@ def read(folder: Path) -> tuple[dict[str, Record], dict[str, Examples]]:
     if not path.exists():
         return {}, {}
     try:
-        table = pyarrow.parquet.read_table(path, schema=ROWS)
-        held = [Record(**one) for one in json.loads(pyarrow.parquet.read_schema(path).metadata[b"records"])]
-    except (pyarrow.ArrowException, TypeError, KeyError, ValueError) as error:
+        return _read(path)
+    except Exception as error:  # pyarrow raises many kinds for a damaged file
         raise BenchError(f"{path}: cannot be read ({type(error).__name__}); another version of bench wrote it, or it is damaged") from None
+
+
+def _read(path: Path) -> tuple[dict[str, Record], dict[str, Examples]]:
+    table = pyarrow.parquet.read_table(path, schema=ROWS)
+    held = RECORDS.validate_json(pyarrow.parquet.read_schema(path).metadata[b"records"])
     arms, lists = table["arm"].to_pylist(), table["scores"].combine_chunks()
     keys = zip(*([sys.intern(text) for text in table[name].to_pylist()] for name in ("subject", "metric")), strict=True)
     ends, values = lists.offsets.to_pylist(), lists.values.to_numpy(zero_copy_only=False)
@@ -132,7 +140,7 @@ def records(table: pd.DataFrame) -> dict[str, Record]:
     found = {}
     for row in ended.to_dict("records"):
         kept = {name: row[name] for name in ("arm", "suite", "task", "strategy", "use", "setting", "status", "reason")}
-        kept |= {"settings": json.loads(row["settings"] or "{}"), "budget_usd": float(row["budget_usd"]), "seed": int(row["seed"])}
+        kept |= {"settings": dict(from_json(row["settings"] or "{}")), "budget_usd": float(row["budget_usd"]), "seed": int(row["seed"])}
         kept |= {"spent_usd": None if math.isnan(row["value"]) else float(row["value"]), "facts": by_arm.get(row["arm"], {})}
         found[str(row["arm"])] = Record(**kept, data_fingerprint="", machine={}, started="", ended="", student="")
     return found

@@ -86,23 +86,18 @@ def read(folder: Path, suite: str) -> ArmFiles:
         return ArmFiles(id=folder.name, shared=shared, rows=[ended, *rows], record=sealed, examples=examples)
     except BenchError as error:
         reason = str(error)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         reason = f"{type(error).__name__}: {error}"
     return ArmFiles(id=folder.name, shared={**shared, "status": "failed"}, rows=[_record(None, f"cannot be read: {reason}")])
 
 
 def _identity(record: Record) -> dict[str, Any]:
-    """Return the columns that all rows of an arm share. Raises ValueError or TypeError where a field has a wrong type."""
-    names = ("suite", "task", "strategy", "use", "setting", "status", "reason", "data_fingerprint")
-    words = [getattr(record, name) for name in names]
-    if not all(isinstance(word, str) for word in words) or not isinstance(record.machine, dict):
-        raise TypeError("record.json holds a field of another type than it should")
+    """Return the columns that all rows of an arm share. Raises ValueError, TypeError or OverflowError where its label share is no
+    number."""
     return {
-        **{name: getattr(record, name) for name in names[:6]},
+        **{name: getattr(record, name) for name in ("suite", "task", "strategy", "use", "setting", "status", "budget_usd", "seed")},
         "settings": json.dumps(record.settings, sort_keys=True),
         "label_share": float(record.settings.get("label_share", math.nan)),
-        "budget_usd": float(record.budget_usd),
-        "seed": int(record.seed),
     }
 
 
@@ -111,11 +106,11 @@ def _record(spent_usd: float | None, reason: str) -> Row:
 
 
 def _row(row: Mapping[str, Any]) -> Row:
-    """Return a ledger's row. Raises KeyError, TypeError or ValueError."""
+    """Return a ledger's row. Raises KeyError, TypeError, ValueError or OverflowError."""
     kind = row["row"]
     if kind == "charge":
-        usd, price, who = float(row["usd"]), float(row["unit_price_usd"]), str(row["paid_by"])
-        amount, phase = float(row["quantity"]), str(row["phase"])
+        usd, price, who = _number(row["usd"]), _number(row["unit_price_usd"]), str(row["paid_by"])
+        amount, phase = _number(row["quantity"]), str(row["phase"])
         return _cells(kind, str(row["kind"]), amount, str(row["unit"]), "lower", phase, unit_price_usd=price, usd=usd, paid_by=who)
     if kind == "score":
         value, subject, reason = number_or_nan(row["value"]), str(row["subject"]), str(row.get("reason", ""))
@@ -126,7 +121,7 @@ def _row(row: Mapping[str, Any]) -> Row:
         return _cells(kind, str(row["quantity"]), value, unit, direction, phase, source=source, shared=shared, reason=reason)
     if kind == "fact":
         name = str(row["name"])
-        return _cells(kind, name, float(row["value"]), str(row.get("unit") or old_fact_unit(name)), "none")
+        return _cells(kind, name, _number(row["value"]), str(row.get("unit") or old_fact_unit(name)), "none")
     raise ValueError(f"ledger row of unknown kind {kind!r}")
 
 
@@ -150,5 +145,11 @@ def _cells(
 
 
 def number_or_nan(value: float | None) -> float:
-    """Return the number, or NaN where nothing was measured."""
-    return math.nan if value is None else float(value)
+    """Return the number, or NaN where nothing was measured. Raises TypeError, ValueError or OverflowError where it is no number."""
+    return math.nan if value is None else _number(value)
+
+
+def _number(value: float) -> float:
+    if math.isinf(number := float(value)):
+        raise ValueError("an infinite number")
+    return number

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -14,6 +13,7 @@ import numpy as np
 import pyarrow
 import pyarrow.json
 from numpy.typing import NDArray
+from pydantic_core import from_json
 
 Key = tuple[str, str]
 """Subject and metric."""
@@ -53,7 +53,8 @@ _KNOWN: dict[Path, tuple[State, Examples]] = {}
 
 
 def read(path: Path) -> Examples:
-    """Read a predictions.jsonl. Raises OSError, KeyError, TypeError, ValueError or AttributeError where the file is not as expected."""
+    """Read a predictions.jsonl. Raises OSError, KeyError, TypeError, ValueError, AttributeError or OverflowError where the file is not as
+    expected."""
     now, known = _state(path), _KNOWN.get(path)
     if known is None or known[0] != now:
         known = _KNOWN[path] = now, _parsed(path)
@@ -71,11 +72,11 @@ def read_ahead(paths: Iterable[Path]) -> None:
             now = _state(path)
             if path not in _KNOWN or _KNOWN[path][0] != now:
                 content = path.read_bytes()
-                first = json.loads(content.partition(b"\n")[0])
+                first = from_json(content.partition(b"\n")[0])
                 alike = _keys(first["scores"]), _subjects(first)
                 groups.setdefault(alike, []).append((path, now, content))
     for (keys, subjects), files in groups.items():
-        with suppress(pyarrow.ArrowException, KeyError, TypeError, ValueError, AttributeError):
+        with suppress(pyarrow.ArrowException, KeyError, TypeError, ValueError, AttributeError, OverflowError):
             found = _parsed_at_once([content for _, _, content in files], keys, subjects)
             _KNOWN.update({path: (now, one) for (path, now, _), one in zip(files, found, strict=True) if one})
 
@@ -96,7 +97,7 @@ def _subjects(line: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _parsed(path: Path) -> Examples:
-    lines = json.loads(b"[%s]" % b",".join(line for line in path.read_bytes().split(b"\n") if line))  # one call is twice as fast
+    lines = from_json(b"[%s]" % b",".join(line for line in path.read_bytes().split(b"\n") if line))  # one call is twice as fast
     ids = tuple(sys.intern(str(line["id"])) for line in lines)
     if len(set(ids)) < len(ids):
         raise ValueError(f"{path.name} holds an example twice")
@@ -109,9 +110,16 @@ def _parsed(path: Path) -> Examples:
         raise ValueError(f"{path.name} holds examples with unlike log-probabilities")
     return Examples(
         ids=once(ids),
-        scores={(who, m): np.array([one[who][m] for one in scores], dtype=np.float64) for who, m in keys},
+        scores={(who, m): _finite(np.array([one[who][m] for one in scores], dtype=np.float64)) for who, m in keys},
         log_probs={who: np.array([line["log_probs"][who] for line in lines], dtype=np.float64) for who in subjects},
     )
+
+
+def _finite(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return scores. NaN stands for a missing one. Raises ValueError where one is infinite, or is a list."""
+    if values.ndim != 1 or np.isinf(values).any():
+        raise ValueError("a score is no finite number")
+    return values
 
 
 def _parsed_at_once(contents: Sequence[bytes], keys: Sequence[Key], subjects: Sequence[str]) -> list[Examples | None]:
@@ -160,5 +168,4 @@ def _numbers(*path: pyarrow.Array) -> NDArray[np.float64]:
     """Return the last of nested arrays as numbers. Raises ValueError where any of them lacks a value."""
     if any(one.null_count for one in path):
         raise ValueError("a number is missing")
-    column: NDArray[np.float64] = path[-1].cast(pyarrow.float64()).to_numpy()
-    return column
+    return _finite(path[-1].cast(pyarrow.float64()).to_numpy())

@@ -21,6 +21,7 @@ from bench.execution.ledger import LIMITED
 from bench.results import arm_columns
 from bench.results.table import Results, rows
 from bench.suite.prices import Pays, PriceBook
+from bench.system.one_line import first_fault
 
 PRICES: dict[str, str] = {
     "label": "label_usd",
@@ -101,8 +102,7 @@ def _book(prices: Mapping[str, Any], where: str) -> PriceBook:
     try:
         return PriceBook.model_validate(prices)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise BenchError(f"{where}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise BenchError(f"{where}: {first_fault(error)}") from None
 
 
 def reprice(found: Results, quotes: Quotes) -> Results:
@@ -117,7 +117,10 @@ def reprice(found: Results, quotes: Quotes) -> Results:
     before = asked(found)
     table = found.table.copy()
     charges = table["row"] == "charge"
-    pays = Pays.model_validate(dict(found.suite.get("pays", {})))
+    try:
+        pays = Pays.model_validate(dict(found.suite.get("pays", {})))
+    except ValidationError as error:
+        raise BenchError(f"suite.json: pays.{first_fault(error)}") from None
     keys = table.loc[charges, ["task", "phase", "quantity", "unit", "unit_price_usd", "paid_by"]]
     each = {key: _price_and_payer(quotes, pays, *key) for key in keys.drop_duplicates().itertuples(index=False, name=None)}
     found_prices = [each[key] for key in keys.itertuples(index=False, name=None)]

@@ -8,7 +8,6 @@ file is `failed`. An arm without a record is `unfinished`: not started, running,
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Callable, Mapping
@@ -27,7 +26,7 @@ from bench.errors import BenchError
 from bench.execution.record import Record
 from bench.forecast import saved
 from bench.forecast.saved import SavedForecast
-from bench.results import archive, arm_files, unchanged_arms
+from bench.results import archive, arm_files, spreadsheet, suite_json, unchanged_arms
 from bench.results import arm_columns as columns
 from bench.results.columns import COLUMNS
 from bench.results.examples import Examples
@@ -83,17 +82,13 @@ def read(folder: Path) -> Results:
     """Read `results/<suite>/`. It may still be written, or hold only its tables. Raises BenchError."""
     if not folder.is_dir():
         raise BenchError(f"{folder}: no such results folder")
-    path = folder / "suite.json"
-    try:
-        suite = dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
-    except (TypeError, ValueError):
-        raise BenchError(f"{path}: not a JSON object") from None
+    suite = suite_json.read(folder)
     name = str(suite.get("suite", folder.name))
     files = ("record.json", "ledger.jsonl")
     there = {entry.name for entry in os.scandir(folder) if any(os.path.exists(f"{entry.path}/{file}") for file in files)}
     if not there and (kept := _kept(folder, suite)):
         return kept
-    arms = sorted(there | {Path(str(planned)).name for planned in suite.get("arms", [])})
+    arms = sorted(there | {*filter(_is_name, (Path(planned).name for planned in suite.get("arms", [])))})
     read_from = unchanged_arms.states(folder, name, arms)
     before = unchanged_arms.read(folder, read_from)
     frames = [before.table if before else arm_files.frame([])]
@@ -124,6 +119,11 @@ def read(folder: Path) -> Results:
     )
 
 
+def _is_name(name: str) -> bool:
+    """Return whether a folder inside the results folder can have this name."""
+    return name not in ("", "..") and "\0" not in name and len(os.fsencode(name)) < 256
+
+
 def _kept(folder: Path, suite: Mapping[str, Any]) -> Results | None:
     """Return what the tables of a folder hold, or None where there are none or no arm in them has ended. Raises BenchError where they
     cannot be read."""
@@ -132,14 +132,24 @@ def _kept(folder: Path, suite: Mapping[str, Any]) -> Results | None:
         return None
     try:
         table = pd.read_parquet(path)[[*COLUMNS]].astype({name: column.dtype for name, column in COLUMNS.items()})
-        from_table = archive.records(table)
-    except (KeyError, ValueError, TypeError, OSError) as error:
+        from_table = archive.records(_checked(table))
+    except Exception as error:  # pyarrow and pandas raise many kinds for a damaged file
         raise BenchError(f"{path}: not a table of this version ({type(error).__name__}: {str(error)[:80]})") from None
     records, examples = archive.read(folder)
     if not from_table:
         return None
     texts: dict[str, Any] = {"suite": suite, "suite_text": _text(folder), "forecasts": saved.read(folder)}
     return Results(table=table, examples=examples, records={**from_table, **records}, **texts, kept=True)
+
+
+def _checked(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table that was read. Raises ValueError where a text is missing, or a number is infinite."""
+    numbers = [name for name, column in COLUMNS.items() if column.dtype == "float64"]
+    if table[[name for name, column in COLUMNS.items() if column.dtype == "str"]].isna().any(axis=None):
+        raise ValueError("a text is missing")
+    if np.isinf(table[numbers].to_numpy()).any():
+        raise ValueError("an infinite number")
+    return table
 
 
 def _text(folder: Path) -> str:
@@ -151,7 +161,8 @@ def save(results: Results, folder: Path) -> None:
     """Write table.parquet and table.csv atomically. Neither is replaced before both are written."""
     with atomic_write(folder / "table.csv") as csv, atomic_write(folder / "table.parquet") as parquet:
         results.table.to_parquet(parquet, index=False)
-        pyarrow.csv.write_csv(pyarrow.Table.from_pandas(results.table, preserve_index=False), csv, CSV)
+        table = spreadsheet.without_formulas(results.table)
+        pyarrow.csv.write_csv(pyarrow.Table.from_pandas(table, preserve_index=False), csv, CSV)
 
 
 def rows(table: pd.DataFrame, kind: str, *names: str) -> pd.DataFrame:

@@ -12,10 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow
-import pyarrow.parquet
 
-from bench.errors import BenchError
 from bench.execution.record import Record
 from bench.results import archive
 from bench.results.examples import Examples
@@ -61,12 +58,13 @@ def read(folder: Path, now: Mapping[str, Any]) -> Unchanged | None:
             return None
         table = pd.read_parquet(folder / TABLE)
         records, examples = archive.read(folder)
-    except (BenchError, pyarrow.ArrowException, OSError, TypeError, ValueError):
-        return None  # damaged; the files of the arms are read instead
-    same = frozenset(arm for arm, seen in now["arms"].items() if before["arms"].get(arm) == seen)
+        arms = dict[str, str](before["arms"])
+    except Exception:  # damaged; the files of the arms are read instead
+        return None
+    same = frozenset(arm for arm, seen in now["arms"].items() if arms.get(arm) == seen)
     return Unchanged(
         arms=same,
-        table=table if len(same) == len(before["arms"]) else table[table["arm"].isin(same)],
+        table=table if len(same) == len(arms) else table[table["arm"].isin(same)],
         records={arm: record for arm, record in records.items() if arm in same},
         examples={arm: found for arm, found in examples.items() if arm in same},
     )

@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 import itertools
 import json
+import math
 import operator
+from collections import ChainMap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar, get_args
@@ -19,6 +21,9 @@ from bench.suite.parse_yaml import Where, dotted
 from bench.system.names import nearest
 
 M = TypeVar("M", bound=BaseModel)
+
+CELLS_AT_MOST = 10_000
+"""Largest number of settings in the grid of one strategy."""
 
 
 @dataclass
@@ -77,27 +82,37 @@ class Builder:
         kind, inside = self._class(shelf, use, path), (*path, "with")
         if kind is None:
             return
-        values, lines = use.get("with") or {}, self.text.lines
+        values, lines = json.loads(json.dumps(use.get("with") or {})), self.text.lines
         axes = list(_lists(values, ()))
         for at, choices in axes:
             if not choices:
                 self.fault((*inside, *at), "an empty grid")
-        seen: list[Part] = []
+        if (count := math.prod(len(choices) for _, choices in axes)) > CELLS_AT_MOST:
+            self.fault(inside, f"a grid of {count:,} settings, expected at most {CELLS_AT_MOST:,}")
+            return
+        for at, _ in axes:
+            _put(values, at, None)
+        seen = set[str]()
         for picks in itertools.product(*(range(len(choices)) for _, choices in axes)):
-            cell, moved, varied = json.loads(json.dumps(values)), {}, []
+            cell, moved, varied = json.loads(json.dumps(values)), {}, list[str]()
             for (at, choices), pick in zip(axes, picks, strict=True):
-                functools.reduce(operator.getitem, at[:-1], cell)[at[-1]] = choices[pick]
+                _put(cell, at, choices[pick])
                 moved[(*inside, *at)] = self.text.line((*inside, *at, pick))
                 varied += [f"{dotted(at)}={choices[pick]}"] if len(choices) > 1 else []
-            self.text.lines = lines | moved  # a fault of this cell is on the line of the chosen value
+            self.text.lines = ChainMap(moved, lines)  # a fault of this cell is on the line of the chosen value
             part = self.build(kind, cell, inside)
             self.text.lines = lines
             setting = ", ".join(varied)
-            if part in seen:
+            if (shown := repr(part)) in seen:
                 self.fault(inside, f"the grid holds the same settings twice: {setting}")
             elif part:
-                seen.append(part)
+                seen.add(shown)
                 yield setting, part
+
+
+def _put(values: dict[str, Any], at: tuple[str, ...], value: Any) -> None:
+    """Set a value inside nested mappings."""
+    functools.reduce(operator.getitem, at[:-1], values)[at[-1]] = value
 
 
 def _lists(values: dict[str, Any], at: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], list[Any]]]:

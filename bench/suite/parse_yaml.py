@@ -7,17 +7,26 @@ numbers, text, lists and mappings are allowed. A duplicate key is a fault.
 from __future__ import annotations
 
 import re
+from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
+from bench.system.one_line import shown
+
 Where = tuple[str | int, ...]
 """Keys and positions from the root to a value."""
+
+BYTES_AT_MOST = 1_000_000
+"""Largest size of a suite file. To parse one of 8 MB takes minutes and a gigabyte of memory."""
 
 VALUES_AT_MOST = 100_000
 """Largest number of values in a file. Aliases repeat text, so a few lines of them could expand to billions of values."""
 
+
+DEPTH_AT_MOST = 50
+"""Largest number of mappings and lists around a value. Aliases could nest values deeper than any reader of them can follow."""
 
 CORE_TAGS = {f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float", "str", "seq", "map")}
 
@@ -44,7 +53,7 @@ class Text:
 
     value: Any = None
     """Plain values. None where the text is not YAML."""
-    lines: dict[Where, int] = field(default_factory=dict)
+    lines: MutableMapping[Where, int] = field(default_factory=dict)
     """Path -> line on which the value is written."""
     faults: list[tuple[int, str]] = field(default_factory=list)
     """(line, what is wrong)."""
@@ -59,6 +68,9 @@ class Text:
 class _TooMuch(Exception): ...
 
 
+class _TooDeep(Exception): ...
+
+
 def parse(text: str) -> Text:
     """Read a text. Everything that is wrong with it is in `faults`."""
     found = Text()
@@ -71,7 +83,7 @@ def parse(text: str) -> Text:
         found.faults.append((mark.line + 1 if mark else 1, f"not YAML: {error.problem or error.context}"))
     except yaml.YAMLError as error:
         found.faults.append((1, f"not YAML: {' '.join(str(error).split())}"))
-    except RecursionError:
+    except (RecursionError, _TooDeep):
         found.faults.append((1, "nested too deeply, or an alias holds itself"))
     except _TooMuch:
         found.faults.append((1, f"more than {VALUES_AT_MOST:,} values"))
@@ -87,6 +99,8 @@ def _value(loader: _CoreLoader, node: yaml.Node, where: Where, found: Text) -> A
     found._count += 1
     if found._count > VALUES_AT_MOST:
         raise _TooMuch
+    if len(where) > DEPTH_AT_MOST:
+        raise _TooDeep
     found.lines.setdefault(where, node.start_mark.line + 1)
     if node.tag not in CORE_TAGS:
         raise yaml.MarkedYAMLError(problem=f"the tag {node.tag} is not allowed", problem_mark=node.start_mark)
@@ -105,5 +119,6 @@ def _value(loader: _CoreLoader, node: yaml.Node, where: Where, found: Text) -> A
         return mapping
     try:
         return loader.construct_object(node)
-    except ValueError:
-        raise yaml.MarkedYAMLError(problem=f"not a {node.tag.rpartition(':')[2]}: {node.value}", problem_mark=node.start_mark) from None
+    except (ValueError, KeyError, IndexError):  # the last two where a tag is written out: `!!bool maybe`, `!!float ''`
+        problem = f"not a {node.tag.rpartition(':')[2]}: {shown(str(node.value))}"
+        raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,8 +31,11 @@ from bench.contracts.part import names_used
 from bench.errors import SuiteError
 from bench.suite import parse_yaml
 from bench.suite.build import Builder
-from bench.suite.parse_yaml import Where
+from bench.suite.parse_yaml import BYTES_AT_MOST, Where
 from bench.suite.prices import Pays, PriceBook
+
+ARMS_AT_MOST = 100_000
+"""Largest number of arms of a suite."""
 
 
 class Use(Part):
@@ -133,11 +137,7 @@ class Suite:
 
 def read(path: Path) -> Suite:
     """Read and check a suite file. Raises SuiteError with every fault found."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = "is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else (error.strerror or "cannot be read").lower()
-        raise SuiteError([f"{path}: {reason}"]) from None
+    text = _text(path)
     parsed = parse_yaml.parse(text)
     if parsed.value is None:
         raise SuiteError([f"{path}:{line}: {fault}" for line, fault in parsed.faults or [(1, "holds nothing")]])
@@ -160,6 +160,7 @@ def read(path: Path) -> Suite:
         _check_prices(builder, spec, cells)
         _check_metrics(builder, spec, shelves["metrics"])
         _check_names(builder, spec, cells)
+        _check_arms(builder, spec, cells)
     if (
         builder.text.faults
         or spec is None
@@ -169,6 +170,25 @@ def read(path: Path) -> Suite:
     ):
         raise SuiteError([f"{path}:{line}: {fault}" for line, fault in sorted(dict.fromkeys(builder.text.faults))])
     return Suite(path=path, text=text, spec=spec, large=large, cells=cells, engine=engine, executor=executor, **shelves)
+
+
+def _text(path: Path) -> str:
+    """Return the text of a suite file, with `\\n` at the end of each line. Raises SuiteError."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(BYTES_AT_MOST + 1)
+        if len(content) > BYTES_AT_MOST:
+            raise SuiteError([f"{path}: larger than {BYTES_AT_MOST / 1e6:g} MB; keep data in files, and name these in the suite"])
+        return io.TextIOWrapper(io.BytesIO(content), encoding="utf-8").read()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = "is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else (error.strerror or "cannot be read").lower()
+        raise SuiteError([f"{path}: {reason}"]) from None
+
+
+def _check_arms(builder: Builder, spec: SuiteText, cells: tuple[Cell, ...]) -> None:
+    count = len(cells) * len(spec.tasks) * len(spec.budgets_usd) * len(spec.seeds)
+    if count > ARMS_AT_MOST:
+        builder.fault((), f"{count:,} arms, expected at most {ARMS_AT_MOST:,}; shorten the lists of budgets, seeds or settings")
 
 
 def _check_prices(builder: Builder, spec: SuiteText, cells: tuple[Cell, ...]) -> None:

@@ -25,6 +25,12 @@ RESIZE = "in transformers, model.resize_token_embeddings(len(tokenizer)), and sa
 
 POSITIONS = "embed_positions.weight"
 
+LAYERS = ("num_layers", "num_decoder_layers", "encoder_layers", "decoder_layers", "num_hidden_layers")
+"""Entries of a config that count layers."""
+
+LAYERS_AT_MOST = 1000
+"""Largest number of layers in a stack. Each takes time to build, also without weights."""
+
 
 def faults(folder: Path) -> Iterator[Finding]:
     """Yield all faults of the model in a folder."""
@@ -66,6 +72,9 @@ def _compared(config: Any, tensors: Mapping[str, torch.Tensor]) -> Iterator[Find
     from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING
     from transformers.utils import logging as hf_logging
 
+    if deep := [name for name in LAYERS if (getattr(config, name, 0) or 0) > LAYERS_AT_MOST]:
+        yield Finding(f"config.json: {deep[0]} is {getattr(config, deep[0]):,}, expected at most {LAYERS_AT_MOST:,}; copy it again")
+        return
     classes = MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING if config.is_encoder_decoder else MODEL_FOR_CAUSAL_LM_MAPPING
     options = {"device_map": "meta", "ignore_mismatched_sizes": True, "output_loading_info": True}
     verbosity = hf_logging.get_verbosity()
@@ -131,8 +140,10 @@ def _special_tokens(folder: Path, config: Any) -> Iterator[Finding]:
         for name in STARTS_AND_ENDS:
             value = settings.get(name)
             for number in value if isinstance(value, list) else [value]:
-                if number is not None and not 0 <= number < config.vocab_size:
-                    yield Finding(f"{name} is {number} in {file}, expected a token from 0 to {config.vocab_size - 1}; null stands for none")
+                if number is not None and not (isinstance(number, int) and 0 <= number < config.vocab_size):
+                    yield Finding(
+                        f"{name} is {number!r} in {file}, expected a token from 0 to {config.vocab_size - 1}; null stands for none"
+                    )
 
 
 def _positions(config: Any, places: Mapping[str, Path]) -> Iterator[Finding]:

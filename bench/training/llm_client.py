@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -27,6 +28,9 @@ LONGEST_RETRY_AFTER_S = 600.0
 
 SHORTEST_SECRET = 12
 """A shorter key is a placeholder of a local server, such as EMPTY. Removing that word from responses would change answers."""
+
+RESPONSE_BYTES = 64_000_000
+"""Largest size of a response, unpacked."""
 
 REFUSED = (400, 413, 422)
 """HTTP statuses for a document that an endpoint refuses because of its content or length, or for an unknown request."""
@@ -71,7 +75,8 @@ class Client:
 
     def __init__(self, url: str, *, key: str, attempts: int, requests_per_minute: float | None, http: httpx2.Client, clock: Clock) -> None:
         """Create a client. `key` is '' if none is sent. `attempts` is the number of tries for one request."""
-        self.clock, self._url, self._key, self._http = clock, url, key, http
+        self.clock, self._url, self._http = clock, url, http
+        self._secret = _in_json(key) if len(key) >= SHORTEST_SECRET else None
         self._attempts, self._gap_s = attempts, 60 / requests_per_minute if requests_per_minute else 0.0
         self._jitter, self._lock, self._free_at = random.Random(), threading.Lock(), clock.now()  # noqa: S311 - no secret
 
@@ -103,10 +108,10 @@ class Client:
         import httpx2
 
         try:
-            response = self._http.post(self._url, content=body)
+            with self._http.stream("POST", self._url, content=body) as response:
+                text = self._without_key(self._text(response))
         except httpx2.RequestError as error:
             raise _Lost(f"{type(error).__name__} {self._without_key(str(error))}".strip()) from None
-        text = self._without_key(response.text)
         if response.status_code in (408, 429) or response.status_code >= 500:
             raise _Lost(f"HTTP {response.status_code}", _retry_after_s(response.headers.get("retry-after", "")))
         reason = f"{self._url}: HTTP {response.status_code}: {' '.join(text.split())[:200]}"
@@ -116,12 +121,28 @@ class Client:
             raise BenchError(reason)
         try:
             json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise _Lost("HTTP 200 without JSON") from None
         return text
 
+    def _text(self, response: httpx2.Response) -> str:
+        content = bytearray()
+        for chunk in response.iter_bytes():
+            content += chunk
+            if len(content) > RESPONSE_BYTES:
+                raise BenchError(f"{self._url}: a response of more than {RESPONSE_BYTES:,} bytes")
+        try:
+            return content.decode(response.encoding or "utf-8", "replace")
+        except (LookupError, UnicodeError):  # a codec that is none of text
+            return content.decode("utf-8", "replace")
+
     def _without_key(self, text: str) -> str:
-        return text.replace(self._key, "***") if len(self._key) >= SHORTEST_SECRET else text
+        return self._secret.sub("***", text) if self._secret else text
+
+
+def _in_json(key: str) -> re.Pattern[str]:
+    """Return a pattern of a key of ASCII characters, as it is or with any of them escaped as JSON does it."""
+    return re.compile("".join(rf"(?:{re.escape(c)}|\\{re.escape(c)}|\\u(?i:{ord(c):04x}))" for c in key))
 
 
 def _retry_after_s(header: str) -> float:
@@ -132,5 +153,5 @@ def _retry_after_s(header: str) -> float:
         pass
     try:
         return max(0.0, (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return 0.0

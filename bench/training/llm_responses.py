@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, NonNegativeInt, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from bench.errors import BenchError
+from bench.system.one_line import first_fault
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +84,7 @@ def _whole_characters(text: object) -> object:
 
 
 _Text = Annotated[str, BeforeValidator(_whole_characters)]
+_Tokens = Annotated[int, Field(ge=0, le=10**9)]
 
 
 class _Row(BaseModel):
@@ -100,8 +102,9 @@ class _Row(BaseModel):
         try:
             completion = _Completion.model_validate(json.loads(self.response))
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            raise BenchError(f"no chat completion: {'.'.join(map(str, first['loc'])) or 'response'}: {first['msg']}") from None
+            raise BenchError(f"no chat completion: {first_fault(error)}") from None
+        except (ValueError, RecursionError):
+            raise BenchError("no chat completion: response: not JSON") from None
         if (usage := completion.usage) is None:
             raise BenchError("the endpoint sends no `usage`, so its tokens cannot be counted and paid")
         choice = completion.choices[0] if completion.choices else _Choice(message=_Message(), finish_reason="content_filter")
@@ -147,13 +150,13 @@ class _Choice(BaseModel):
 
 
 class _Details(BaseModel):
-    reasoning_tokens: NonNegativeInt | None = None
+    reasoning_tokens: _Tokens | None = None
 
 
 class _Usage(BaseModel):
-    prompt_tokens: NonNegativeInt
-    completion_tokens: NonNegativeInt
-    total_tokens: NonNegativeInt | None = None
+    prompt_tokens: _Tokens
+    completion_tokens: _Tokens
+    total_tokens: _Tokens | None = None
     completion_tokens_details: _Details | None = None
 
     @property

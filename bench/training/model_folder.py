@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic_core import from_json
 
 from bench.errors import CheckpointError
 
@@ -26,6 +26,9 @@ PICKLED_WEIGHTS, PICKLED_INDEX = "pytorch_model.bin", "pytorch_model.bin.index.j
 """Pickled weights, or the list of their shards, under the names that transformers gives them."""
 
 ADAPTER = "adapter_config.json"
+
+CARD_CHARACTERS = 50_000
+"""Most characters of a model card's metadata that are read."""
 
 QUANTISED = {"quantize_config.json": "GPTQ", "quant_config.json": "AWQ", "hf_quant_config.json": "ModelOpt", "quanto_qmap.json": "Quanto"}
 """Files in which older and other tools record quantised weights -> the method."""
@@ -46,9 +49,11 @@ def weight_files(folder: Path) -> list[Path]:
     if (folder / WEIGHTS).is_file():
         return [folder / WEIGHTS]
     try:
-        shards = sorted(set(json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"].values()))
+        shards = sorted(set(from_json((folder / INDEX).read_bytes())["weight_map"].values()))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{folder}: {INDEX} cannot be read ({error}); copy it again") from None
+    if beside := [shard for shard in shards if not isinstance(shard, str) or Path(shard).name != shard]:
+        raise CheckpointError(f"{folder}: {INDEX} names {beside[0]!r}, expected the name of a file in the folder; copy it again")
     if missing := [shard for shard in shards if not (folder / shard).is_file()]:
         raise CheckpointError(f"{folder}: {missing[0]} is missing, one of {len(missing)} of {len(shards)} shards in {INDEX}; copy it again")
     return [folder / shard for shard in shards]
@@ -141,15 +146,15 @@ def licence_in(folder: Path) -> str:
     """Return the licence that the model card of a folder (README.md) states; '' where it states none."""
     try:
         _, front, _ = (folder / "README.md").read_text(encoding="utf-8").split("---\n", 2)
-        return str(yaml.safe_load(front).get("license") or "")
-    except (OSError, ValueError, AttributeError, yaml.YAMLError):
+        return str(yaml.safe_load(front[:CARD_CHARACTERS]).get("license") or "")
+    except (OSError, ValueError, KeyError, IndexError, AttributeError, RecursionError, yaml.YAMLError):
         return ""
 
 
 def read_json(folder: Path, name: str) -> dict[str, Any]:
     """Return a JSON object from a model's folder. Raises CheckpointError with a reason that does not name the folder."""
     try:
-        found = json.loads((folder / name).read_text(encoding="utf-8"))
+        found = from_json((folder / name).read_bytes())
     except FileNotFoundError:
         raise CheckpointError(f"holds no {name}") from None
     except (OSError, ValueError) as error:

@@ -87,12 +87,17 @@ def artifacts(folder: Path, file: str, name: str = "arm") -> list[Any]:
     return [json.loads(line) for path in found for line in path.read_text().splitlines()]
 
 
-def whole(folder: Path, cache: Path, settings: dict[str, Any], pool: tuple[Example, ...] = POOL) -> tuple[Ending, Path]:
-    """An arm from its data to its scores: how it ended, and its folder."""
+def with_data(folder: Path, settings: dict[str, Any], pool: tuple[Example, ...] = POOL) -> Path:
+    """A suite file and its data."""
     data = folder / "data.csv"
     labelled = "".join(f"{text} {i} times,{' '.join(text.split()[1:3])}\n" for text in TEXTS for i in range(4))
     data.write_text("a,b\n" + labelled + "".join(f"{example.source},\n" for example in pool))
-    path = suite_file(folder, settings, TRAIN=str(data))
+    return suite_file(folder, settings, TRAIN=str(data))
+
+
+def whole(folder: Path, cache: Path, settings: dict[str, Any], pool: tuple[Example, ...] = POOL) -> tuple[Ending, Path]:
+    """An arm from its data to its scores: how it ended, and its folder."""
+    path = with_data(folder, settings, pool)
     (planned,) = arms.arms(suite.read(path))
     return worker.run(path, planned.id, planned.seed, folder / "results", cache, "cpu"), folder / "results" / planned.id
 

@@ -1,8 +1,10 @@
 """An LLM behind an endpoint labels the pool: paid by tokens, asked once, stopped by the purse; and scored where that is wanted."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from bench import registry
@@ -16,7 +18,8 @@ from bench.forecast.arm import forecast
 from bench.models.random import Random
 from bench.training.checkpoints import load_tokenizer
 from bench.training.llm_prompt import Prompt
-from tests.strategies.llm_arms import POOL, SPLITS, TRAIN, arm, artifacts, at, charges, predictions, run, scores, whole
+from tests.execution.fake_worker import Ended, bench, in_this_process, instead
+from tests.strategies.llm_arms import POOL, SPLITS, TRAIN, arm, artifacts, at, charges, predictions, run, scores, whole, with_data
 from tests.training.fake_endpoint import FakeEndpoint, completion, echo, fails, says
 
 KEY = "sk-0123456789-secret"
@@ -160,18 +163,37 @@ def test_a_script_that_the_large_model_cannot_read_is_not_reckoned_as_cheap(cach
     assert foreseen.facts["prompt_tokens"] >= 600
 
 
-def test_the_key_is_in_no_file_that_a_whole_run_leaves(
+def test_the_key_is_in_no_file_no_command_and_no_output_of_a_whole_run(
     fake: FakeEndpoint, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    """The endpoint sends it back as it is, escaped, and in an error; one arm is done and one fails."""
+    commands: list[str] = []
+
+    def run(given: Mapping[str, Sequence[str]], logs: Mapping[str, Path], ended: Ended) -> None:
+        commands.extend(part for command in given.values() for part in command)
+        in_this_process(given, logs, ended)
+
+    def suite(**settings: object) -> Path:
+        path = with_data(tmp_path, at(fake, key_variable="OWN_KEY") | settings)
+        path.write_text(path.read_text().replace("max_target_tokens: 8", "max_target_tokens: 16"))
+        return path
+
     monkeypatch.setenv("OWN_KEY", KEY)
-    fake.script = [says(f"not {KEY}")]
-    ending, _ = whole(tmp_path, cache, at(fake, key_variable="OWN_KEY"))
-    assert (ending.status, ending.reason) == ("done", "")
+    instead(monkeypatch, run)
+    fake.script = [says(f"not {KEY}"), lambda request: (200, {}, completion(f"nor {KEY}")[2].replace("-", "\\u002d"))]
+    places = "--results", tmp_path / "results", "--cache", cache
+    done = bench("run", suite(), *places)
+    fake.otherwise = fails(401, f"{KEY} is not known here")
+    failed = bench("run", suite(gold=False, prompt={"system": "Again"}), *places)
+    assert (done.exit_code, failed.exit_code) == (0, 1), done.output + failed.output
     assert set(fake.authorizations) == {f"Bearer {KEY}"}
-    files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert any(path.name == "responses.jsonl" and b"not ***" in path.read_bytes() for path in files)
-    assert not [path for path in files if KEY.encode() in path.read_bytes()]
-    assert KEY not in "".join(capfd.readouterr())
+    files = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    for name, words in (("responses.jsonl", (b"not ***", b"nor ***")), ("record.json", (b"*** is not known",)), ("report.html", (b"***",))):
+        assert all(any(path.name == name and word in content for path, content in files.items()) for word in words)
+    assert not [path for path, content in files.items() if KEY.encode() in content]
+    assert len(commands) > 2
+    assert not [part for part in (*commands, *psutil.Process().cmdline()) if KEY in part]
+    assert KEY not in "".join((done.output, failed.output, *capfd.readouterr()))
 
 
 def test_an_endpoint_is_scored_only_where_that_is_wanted(fake: FakeEndpoint, cache: Path, tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ def test_yaml_follows_the_core_schema(tmp_path: Path) -> None:
         ("x: &a [*a]", "alias holds itself"),
         ("~", "holds nothing"),
         ("suite: \x07", "not YAML"),
-        ("seeds: [!!int foo]", "int: foo"),
+        ("seeds: [!!int foo]", "int: 'foo'"),
         ("suite: !!timestamp 2024-01-01", "tag:yaml.org,2002:timestamp"),
         ("tasks: [names]", "tasks: expected"),
         ("strategies: {a: 3}", "strategies.a: expected"),

@@ -45,7 +45,7 @@ def _table(file: str, kind: str, schema: Any, rows: int, batches: Callable[[str]
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
         features = {name: feature for name, feature in features.items() if "ClassLabel" in json.dumps(feature)}
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
         features = {}
 
     def values(name: str) -> Sequence[Any]:
@@ -55,6 +55,8 @@ def _table(file: str, kind: str, schema: Any, rows: int, batches: Callable[[str]
             return collect(_named(value, features.get(name)) for batch in batches(name) for value in _plain(batch))
         except pa.ArrowException as e:
             raise DataError(f"{file}: column '{name}' holds {schema.field(name).type}, not text") from e
+        except OSError as e:
+            raise DataError(f"{file}: column '{name}' is damaged: {first_line(e)}") from e
         except UnicodeDecodeError as e:
             raise DataError(f"{file}: column '{name}' holds text that is not UTF-8 (byte 0x{e.object[e.start]:02x})") from e
 

@@ -21,7 +21,7 @@ from bench.system.sequences import Collector, collect
 ColumnName = str | tuple[str, ...]
 """A name, or several names whose texts are joined."""
 
-_STEP = re.compile(r"\.([^.\[\]]+)|\[(-?\d+|\*)\]")
+_STEP = re.compile(r"\.([^.\[\]]+)|\[(-?\d{1,9}|\*)\]")
 _ALL = "*"
 
 Step = str | int

@@ -12,6 +12,7 @@ from typing import Literal
 from bench.data.tables.content import RawFile
 from bench.data.tables.settings import TableSettings
 from bench.errors import DataError
+from bench.system.one_line import first_line
 
 MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -77,7 +78,7 @@ def counts(text: Text) -> Counts:
     try:
         for chunk in text.chunks():
             characters, nuls, blank = characters + len(chunk), nuls + chunk.count("\0"), blank and not chunk.strip()
-    except UnicodeDecodeError:
+    except UnicodeError:
         text.whole()  # the error names the place in the file
         raise
     return Counts(characters=characters, nuls=nuls, blank=blank)
@@ -106,6 +107,8 @@ def decode(file: str, raw: RawFile, settings: TableSettings) -> tuple[Text, tupl
         shown = "UTF-8" if encoding == "utf-8" else encoding
         remedy = "set `encoding`, such as cp1252" if settings.encoding is None else "set another `encoding`"
         raise DataError(f"{file}: line {line} is not {shown} (byte 0x{e.object[e.start]:02x}); {remedy}") from e
+    except UnicodeError as e:  # of encodings such as `idna`, which do not say where
+        raise DataError(f"{file}: is not {encoding} ({first_line(e)}); set another `encoding`") from e
     if found.blank:
         raise DataError(f"{file}: the file is empty")
     if not found.nuls:

@@ -5,11 +5,12 @@ No weights are read, and most models need no network.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
+
+from pydantic_core import from_json
 
 from bench.errors import BenchError, CheckpointError
 from bench.forecast.memory.workload import Architecture
@@ -71,10 +72,10 @@ def of_folder(folder: Path) -> Architecture:
     from transformers import AutoConfig
 
     try:
-        settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        settings = from_json((folder / "config.json").read_bytes())
         family = settings["model_type"]
         found = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except Exception as error:  # any entry of a config may raise
         raise CheckpointError(f"{folder}: no config.json that describes a model ({type(error).__name__})") from None
     if family not in FAMILIES:
         raise CheckpointError(f"{folder}: model_type is {family!r}, expected one of {', '.join(FAMILIES)}")

@@ -10,13 +10,12 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
-import yaml
-
 from bench.contracts import METERS
 from bench.execution.record import Record
 from bench.report.analysis import leaderboard
 from bench.report.text import DASH, NAMED
 from bench.results.table import Results
+from bench.suite import parse_yaml
 
 EFFECTS = {
     "data": "other examples: differences are not paired, and may be those of the data",
@@ -105,10 +104,7 @@ def _suites(before: Results, after: Results) -> Iterator[Unlike]:
 
 def _parsed(text: str) -> Mapping[str, Any]:
     """Return the content of a suite's text, or nothing where it cannot be parsed."""
-    try:
-        found = yaml.safe_load(text)
-    except yaml.YAMLError:
-        return {}
+    found = parse_yaml.parse(text).value if len(text) <= parse_yaml.BYTES_AT_MOST else None
     return found if isinstance(found, Mapping) else {}
 
 

@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
+from pydantic import TypeAdapter, ValidationError
+
+from bench.errors import BenchError
 from bench.results.table import Results
+from bench.system.one_line import first_fault
 
 ENTRY = "until_decided"
 """Entry of suite.json."""
@@ -86,14 +90,16 @@ class UntilDecided:
         )
 
 
+_ENTRY = TypeAdapter(UntilDecided)
+
+
 def until_decided(found: Results) -> UntilDecided | None:
-    """Return what a run with --until-decided decided, or None where the results come from another run."""
+    """Return what a run with --until-decided decided, or None where the results come from another run. Raises BenchError where its entry is
+    not as it should be."""
     entry = found.suite.get(ENTRY)
     if entry is None:
         return None
-    decisions = tuple(
-        Decision(**{**one, "playing": tuple(one["playing"]), "behind": {name: tuple(gap) for name, gap in one["behind"].items()}})
-        for one in entry["decisions"]
-    )
-    looks = tuple(tuple(seeds) for seeds in entry["looks"])
-    return UntilDecided(**{**entry, "looks": looks, "levels": tuple(entry["levels"]), "decisions": decisions})
+    try:
+        return _ENTRY.validate_python(entry)
+    except ValidationError as error:
+        raise BenchError(f"suite.json: {ENTRY}.{first_fault(error)}") from None
