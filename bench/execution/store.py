@@ -133,6 +133,7 @@ class Store:
                 shutil.rmtree(self._beside(recipe, f"{lease.taken_from_dead}.part"), ignore_errors=True)
             try:
                 if bill := self._intact(recipe, self._clock):
+                    shutil.rmtree(self._beside(recipe, "unfinished"), ignore_errors=True)  # its maker was killed before it did so
                     return bill, True
             except DamagedError as error:
                 print(f"{error}; the artifact is made again", file=sys.stderr)
