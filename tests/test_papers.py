@@ -246,7 +246,7 @@ def test_a_model_is_pinned_to_a_commit_or_its_header_says_how_to_bring_it(name: 
     header = PATHS[name].read_text().partition("\nsuite:")[0]
     for part in parts(SUITES[name]):
         if hasattr(part, "model"):
-            assert part.revision or ("--models models" in header and "save_pretrained('models/' + n)" in header)
+            assert part.revision or ("--models models" in header and "bench models convert" in header)
     assert "hour" in header
 
 

@@ -3,7 +3,7 @@
 Heavy imports stay inside the function of a command, so that help is quick.
 
 Exit status: 0 every arm has its record, 1 some arms failed or scores got worse (`compare --fail-on-change`),
-2 the suite, its data or the command is wrong, 130 stopped by Ctrl-C.
+2 the suite, its data or the command is wrong, 130 stopped by Ctrl-C or SIGTERM.
 """
 
 from __future__ import annotations
@@ -62,9 +62,11 @@ class _Commands(click.Group):
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
+        from bench.system.signals import STOPPED, stoppable
+
         output, status, fault = ctx.obj, 2, ""
         try:
-            with output.collected():
+            with stoppable(), output.collected():
                 super().invoke(ctx)
             status = 0
         except SystemExit as ended:  # `run` and `compare` have a status of their own
@@ -85,7 +87,7 @@ class _Commands(click.Group):
         except OSError as error:  # such as a full disk, or a folder without permission to write
             fault = f"{error.filename or 'bench'}: {error.strerror or error}"
         except KeyboardInterrupt:
-            status, fault = 130, "stopped; finished work is kept, and the same command continues from there"
+            status, fault = STOPPED, "stopped; finished work is kept, and the same command continues from there"
         output.end(ctx.invoked_subcommand, status, fault)
         if status:
             raise SystemExit(status)

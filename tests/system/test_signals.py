@@ -1,0 +1,77 @@
+"""The first signal stops a command and its processes. The second ends it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from bench.system.signals import STOPPED
+
+CHILD = "import os, pathlib, time; pathlib.Path('child').write_text(str(os.getpid())); time.sleep(100)"
+
+RUNS = f"""
+import sys
+from pathlib import Path
+from bench.executors.local import Local
+from bench.system.signals import stoppable
+try:
+    with stoppable():
+        Local(workers=1).run({{"a": [sys.executable, "-c", {CHILD!r}]}}, {{"a": Path("a/worker.log")}}, print)
+except KeyboardInterrupt:
+    sys.exit("stopped")
+"""
+
+CLEANS_UP = """
+import pathlib, time
+from bench.system.signals import stoppable
+with stoppable():
+    try:
+        pathlib.Path("child").write_text("0")
+        time.sleep(100)
+    finally:
+        pathlib.Path("cleaning").touch()
+        time.sleep(100)
+"""
+
+
+def started(code: str, folder: Path, ignored: bool = False) -> subprocess.Popen[str]:
+    """Start a process in `folder`, and wait for its file `child`. ignored: with SIGINT ignored, as a shell starts a background job."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN if ignored else signal.default_int_handler)
+    try:
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+        process = subprocess.Popen([sys.executable, "-c", code], cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    written(folder / "child", process)
+    return process
+
+
+def written(path: Path, process: subprocess.Popen[str]) -> str:
+    while not path.exists() or (path.name == "child" and not path.read_text()):
+        assert process.poll() is None
+        time.sleep(0.01)
+    return path.read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+@pytest.mark.parametrize("ignored", [False, True], ids=["foreground", "background"])
+def test_one_signal_stops_a_run_and_its_processes(number: signal.Signals, ignored: bool, tmp_path: Path) -> None:
+    process = started(RUNS, tmp_path, ignored)
+    child = int((tmp_path / "child").read_text())
+    process.send_signal(number)
+    assert process.communicate()[1] == "stopped\n"
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)
+
+
+def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
+    process = started(CLEANS_UP, tmp_path)
+    process.send_signal(signal.SIGTERM)
+    written(tmp_path / "cleaning", process)
+    process.send_signal(signal.SIGTERM)
+    process.communicate()
+    assert process.returncode == STOPPED
