@@ -13,8 +13,7 @@ from pydantic import Field
 
 from bench.contracts import Instrument, Profiler, Reading, Source
 from bench.errors import MeasureError
-from bench.system import machine
-from bench.system.gpu import Gpu
+from bench.system import gpu, machine
 
 
 class Energy(Profiler):
@@ -199,13 +198,13 @@ class _GpuCounter:
         self.present = False
         self.gpu_ids: list[int] = []
         self.reason = "never started"
-        self._gpu: Gpu | None = None
+        self._gpu: gpu.Gpu | None = None
         self._from_kwh = 0.0
 
     def start(self) -> None:
         self.present = machine.device("auto") == "cuda"
         try:
-            self._gpu = Gpu()
+            self._gpu = gpu.Gpu()
             self.gpu_ids = [self._gpu.index()]
             self._from_kwh = self._gpu.energy_kwh()
         except MeasureError as silent:
