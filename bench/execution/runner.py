@@ -291,9 +291,7 @@ def _how_it_died(folder: Path, exit_status: int) -> str:
         return f"killed by {name}" + (", perhaps out of memory" if name == "SIGKILL" else "")
     log = folder / "worker.log"
     last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:] if log.exists() else []
-    if exit_status == STALLED and last:
-        return last[0]
-    return f"ended with status {exit_status}" + (f": {last[0]}" if last else "")
+    return last[0] if exit_status == STALLED and last else f"ended with status {exit_status}" + "".join(f": {line}" for line in last)
 
 
 def _now() -> str:

@@ -30,13 +30,11 @@ def run_command(
     """
     variables = {**environment, **os.environ, **processes.UTF_8, **_threads(threads), PARENT_PIPE: "1"}
     try:
-        output = os.open(log, os.O_WRONLY | os.O_APPEND)  # not created: where it is missing, the folder is not shared
-        try:
+        Path(log).stat()  # where it is missing, the folder is not shared, and `open` would make the log on this node alone
+        with Path(log).open("ab") as output:
             process = subprocess.Popen(  # noqa: S603
                 command, stdin=subprocess.PIPE, stdout=output, stderr=output, cwd=folder, env=variables
             )
-        finally:
-            os.close(output)
     except OSError as error:
         return f"{platform.node()}: {error}"
     watchdog = Watchdog(process.pid, Path(log), stalled_minutes)

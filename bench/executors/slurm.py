@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -25,6 +25,7 @@ class Slurm(Executor):
     for a job of higher priority or with its node, starts again.
     """
 
+    joins: ClassVar[bool] = False  # a run cancels the tasks that an earlier one left
     partition: Word | None = None
     """Partition of the cluster. Missing: its default."""
     time_minutes: int | None = Field(default=None, ge=1)
