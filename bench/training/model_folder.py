@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,7 @@ def weight_files(folder: Path) -> list[Path]:
         raise CheckpointError(f"{folder}: {INDEX} cannot be read ({error}); copy it again") from None
     if beside := [shard for shard in shards if not isinstance(shard, str) or Path(shard).name != shard]:
         raise CheckpointError(f"{folder}: {INDEX} names {beside[0]!r}, expected the name of a file in the folder; copy it again")
-    if missing := [shard for shard in shards if not (folder / shard).is_file()]:
+    if missing := [shard for shard in shards if not os.path.isfile(folder / shard)]:
         raise CheckpointError(f"{folder}: {missing[0]} is missing, one of {len(missing)} of {len(shards)} shards in {INDEX}; copy it again")
     return [folder / shard for shard in shards]
 

@@ -82,8 +82,9 @@ class FurtherPretrained(Trained):
     """Length of a piece of text, in tokens."""
 
     def read(self, folder: Path) -> Mapping[str, float]:
-        """Return the fields of loop.Training."""
-        return dict(json.loads((folder / "training.json").read_text(encoding="utf-8")))
+        """Return the fields of loop.Training that are numbers."""
+        found = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+        return {name: value for name, value in found.items() if value is not None}
 
     def placeholder(self, context: BuildContext) -> Mapping[str, float]:  # noqa: ARG002
         return {}

@@ -184,7 +184,7 @@ def test_without_a_network_one_line_names_every_place_and_what_works(tmp_path, m
     with pytest.raises(CheckpointError) as raised:
         PINNED.folder(tmp_path / "bench")
     message = str(raised.value)
-    places = ("/srv/models", str(hub_cache), str(tmp_path / "bench" / "hub"), "the hub ([Errno -2] Name or service not known)")
+    places = ("/srv/models", str(hub_cache), str(tmp_path / "bench" / "hub"), "([Errno -2] Name or service not known)")
     assert all(place in message for place in (PINNED.model, *places, "--models", "`flan_t5_small`", "`folder`"))
     assert "\n" not in message
 
@@ -195,7 +195,7 @@ def test_what_the_hub_refuses_is_one_line(tmp_path, monkeypatch):
             raise OSError("404 Client Error.\n\nRevision Not Found")
 
     monkeypatch.setattr(huggingface_hub, "HfApi", Refusing)
-    with pytest.raises(CheckpointError, match=r"^google-t5/t5-small at df1b051c: [^\n]* hub \(404 Client Error\)\.[^\n]*$"):
+    with pytest.raises(CheckpointError, match=r"^google-t5/t5-small at df1b051c: [^\n]* hub [^\n]*\(404 Client Error\)\.[^\n]*$"):
         PINNED.folder(tmp_path)
 
 
