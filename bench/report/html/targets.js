@@ -80,7 +80,7 @@ const targets = (() => {
       column("labels to buy", (r) => r.bought?.amount("label"), (r) => (r.bought ? fixed(r.bought.amount("label"), 0) : "–")),
       column(`its best ${metric.title}`, (r) => r.best.mean, (r) => score(pricing.estimate(r.best, task))),
     ];
-    const first = found[0]?.usd == null ? "no budget that was run reaches it." : `${found[0].name} needs the smallest budget, ${budgetText(found[0])} USD.`;
+    const first = found[0]?.usd == null ? "no budget that was run reaches it." : `${found[0].name} needs the smallest budget: USD ${budgetText(found[0])}.`;
     $("target-text").textContent = `${asked}: ${first}`;
     $("target-table").replaceChildren(table(`Budgets for ${asked}, smallest first`, columns, found).node);
   }

@@ -81,7 +81,7 @@ def answer(field: Field, quotes: Quotes, target: float) -> list[Block]:
     if first.usd is None:
         said = f"no budget that was run reaches it. The best is {first.setting} with {score(first.best)}."
     else:
-        said = f"{first.setting} needs the smallest budget, {_usd(first)} USD."
+        said = f"{first.setting} needs the smallest budget: USD {_usd(first)}."
     rows = [(need.strategy, need.setting, _usd(need), _interval(need), _labels(need), score(need.best)) for need in found]
     columns = (
         Column("strategy"),
