@@ -28,7 +28,7 @@ def run_command(
 
     The process ends when this one does, if it reads its standard input as PARENT_PIPE asks.
     """
-    variables = {**environment, **os.environ, **processes.UTF_8, **_threads(threads), PARENT_PIPE: "1"}
+    variables = {**environment, **os.environ, **processes.UTF_8, **processes.threads(threads), PARENT_PIPE: "1"}
     try:
         Path(log).stat()  # where it is missing, the folder is not shared, and `open` would make the log on this node alone
         with Path(log).open("ab") as output:
@@ -46,8 +46,3 @@ def run_command(
                 watchdog.look(time.monotonic())
         finally:
             process.kill()  # where the task is cancelled
-
-
-def _threads(count: int) -> dict[str, str]:
-    """Return the variables that give a process this many threads."""
-    return {name: str(count) if value == "1" else value for name, value in processes.ONE_THREAD.items()}

@@ -13,7 +13,7 @@ from pydantic import Field
 from bench.contracts import Executor
 from bench.executors import _slurm_commands as slurm
 from bench.executors._slurm_arrays import Arrays
-from bench.system.processes import ONE_THREAD, UTF_8
+from bench.system.processes import UTF_8, threads
 
 Word = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f]+$")]
 
@@ -66,7 +66,7 @@ class Slurm(Executor):
             commands=commands,
             logs=logs,
             options=self.sbatch_options(),
-            environment=UTF_8 | {name: str(self.cpus) if value == "1" else value for name, value in ONE_THREAD.items()},
+            environment=UTF_8 | threads(self.cpus),
             set_up=self.set_up,
             at_a_time=self.at_a_time,
             poll_s=self.poll_s,

@@ -53,6 +53,11 @@ def concurrency(device: str = "cpu") -> int:
     return max(1, len(visible_gpus())) if device == "cuda" else min(cores(), AT_MOST)
 
 
+def threads(count: int) -> dict[str, str]:
+    """Return `ONE_THREAD` for a process that has `count` threads."""
+    return {name: str(count) if value == "1" else value for name, value in ONE_THREAD.items()}
+
+
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Set `ONE_THREAD` in this process's environment inside the block, for the processes that start there."""
