@@ -13,6 +13,7 @@ simulated on the CPU, since torch without CUDA cannot run its operations: `_ON_C
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
@@ -56,7 +57,7 @@ def weightless_model(config: Any, tied: bool) -> Any:
     from transformers.initialization import no_init_weights
 
     with no_init_weights():
-        model = model_class(config).from_config(config)
+        model = model_class(config).from_config(copy.deepcopy(config))  # `untie` changes the model's config
     model.tie_weights()
     if head_is_tied(model) and not tied:
         untie(model)
