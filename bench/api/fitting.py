@@ -52,6 +52,7 @@ class Fit(Shown):
             "source_tokens": query.lengths.source,
             "target_tokens": query.lengths.target,
             "fits": found.fits(found.row, query.card) if query.card else None,
+            "smallest_gpu": smallest.name if (smallest := found.smallest_gpu(found.row)) else None,
             "settings": self._rows(),
             "micro_batches": self._size(found.micro_batches),
             "generation": self._size(found.generation),
@@ -147,7 +148,8 @@ def fit(
         card=card,
         context_bytes=context_gib * gpu_table.GIB,
         kept_free=fragmentation,
+        table=table,
     )
     found = search.what_fits(find(model), query, progress)
-    search.refuse_what_never_fits(found, table)
+    search.refuse_what_never_fits(found)
     return Fit(answer=found)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from bench.forecast.device import Device
+    from bench.forecast.fit.arms import TooLarge
     from bench.forecast.suite import SuiteForecast
 
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -32,6 +33,8 @@ class Plan(Shown):
     layers: tuple[str, ...]
     """A line for each stack of layers that a compact model cuts."""
     warnings: tuple[str, ...]
+    too_large: TooLarge | None = None
+    """The largest training that does not fit the GPU, and what fits instead."""
 
     @property
     def table(self) -> pd.DataFrame:
@@ -71,6 +74,7 @@ class Plan(Shown):
             "layers": self.layers,
             "warnings": self.warnings,
             "arms": self._rows(),
+            "too_large": self.too_large.document() if self.too_large else None,
             "totals": {
                 "expected_usd": self.expected_usd,
                 "at_most_usd": self.at_most_usd,
@@ -122,7 +126,7 @@ class Plan(Shown):
         spec = self.forecast.suite.spec
         owned = f"{spec.start_labels} labels owned"
         yield f"{spec.suite}: {len(self.forecast.planned)} arms, {owned}, compute paid by {spec.prices.meter}"
-        yield from (*self.layers, *self.warnings, *terminal.blocks(self.forecast))
+        yield from (*self.layers, *self.warnings, *terminal.blocks(self.forecast, self.too_large))
 
 
 @validate_call
@@ -160,10 +164,12 @@ def plan(
     from bench.forecast import saved
     from bench.forecast import suite as forecast
     from bench.forecast.calibration_cache import CalibrationCache
+    from bench.forecast.fit import arms as fitting
     from bench.forecast.output_lengths import expected_length_ratios
     from bench.system import processes
 
-    card = gpu_table.find(gpu, gpu_table.cards(gpus)) if gpu else None
+    table = gpu_table.cards(gpus)
+    card = gpu_table.find(gpu, table) if gpu else None
     kept_in = places.cache_folder(cache)
     prepared = prepare.load(suite, results=results, cache=kept_in, device=device, only=only, progress=progress).on_device()
     workers = workers or processes.concurrency(prepared.device)
@@ -191,4 +197,5 @@ def plan(
     if model and not card:
         saved.write(prepared.results, found.written)
     warnings = (*fetched.warnings, *([] if card else prepare.warnings(prepared)))
-    return Plan(forecast=found, layers=fetched.layers, warnings=warnings)
+    too_large = fitting.too_large(found, store.context, table, progress)
+    return Plan(forecast=found, layers=fetched.layers, warnings=warnings, too_large=too_large)

@@ -52,6 +52,11 @@ class Device(Protocol):
         ...
 
     @property
+    def card(self) -> Card | None:
+        """The GPU. None: the device is a CPU."""
+        ...
+
+    @property
     def reasons(self) -> Mapping[str, str]:
         """Kind of recipe -> why its time is not forecast."""
         ...
@@ -69,6 +74,7 @@ class NoDevice:
 
     title: str = ""
     room_bytes: float = math.inf
+    card: Card | None = None
     reasons: Mapping[str, str] = field(default_factory=dict)
 
     def start_s(self, task_label: str) -> float | None:  # noqa: ARG002
@@ -96,6 +102,8 @@ class ThisMachine:
     """Recipe key -> share of its FLOPs in steps that read kept encoder states; 0 where absent."""
     starts: Mapping[str, float | None] = field(default_factory=dict)
     """Task label -> seconds from starting the process of an arm to its strategy."""
+    card: Card | None = None
+    """The GPU. None: the device is a CPU."""
     reasons: Mapping[str, str] = field(default_factory=dict)
 
     def start_s(self, task_label: str) -> float | None:

@@ -46,6 +46,11 @@ class Card:
         return f"{self.name} ({self.memory_bytes / GIB:.1f} GiB{price})"
 
 
+def room_bytes(memory_bytes: float, context_bytes: float = CONTEXT_BYTES, kept_free: float = KEPT_FREE) -> float:
+    """Return the bytes that tensors can take of a GPU's memory."""
+    return (memory_bytes - context_bytes) * (1 - kept_free)
+
+
 def cards(file: Path | None = None) -> tuple[Card, ...]:
     """Return the GPUs of the published table, or of a CSV file with the same columns, in order of memory. Raises BenchError where the file
     is not such a table."""

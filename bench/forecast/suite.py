@@ -20,7 +20,7 @@ from bench.forecast import totals
 from bench.forecast.arm import Forecast, forecast
 from bench.forecast.calibration_cache import CalibrationCache, takes_time, undescribed
 from bench.forecast.device import CatalogGpu, Device, NoDevice, ThisMachine
-from bench.forecast.gpus import CONTEXT_BYTES, KEPT_FREE, Card
+from bench.forecast.gpus import CONTEXT_BYTES, KEPT_FREE, Card, room_bytes
 from bench.forecast.saved import ArmForecast, SavedForecast
 from bench.forecast.totals import Ratios, Total
 from bench.suite.arms import Arm
@@ -143,12 +143,13 @@ def on_this_machine(
     peaks = finder.peaks(recipes, "cpu" if cpu else "cuda", store.context, progress)
     facts: dict[str, Any] = machine.facts()
     if cpu:
-        name, room = facts["cpu"], psutil.virtual_memory().total / max(1, finder.workers)
+        name, room, card = facts["cpu"], psutil.virtual_memory().total / max(1, finder.workers), None
     else:
         import torch
 
         name = facts["gpus"][0]["name"] if facts["gpus"] else "GPU"
-        room = float(torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory)
+        memory = float(torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory)
+        room, card = room_bytes(memory), Card(name=name, memory_bytes=memory, computes_bf16=machine.bf16_supported("cuda"))
     return ThisMachine(
         title=f"{name}, {finder.workers} process{'es' * (finder.workers != 1)} at a time",
         room_bytes=room,
@@ -158,6 +159,7 @@ def on_this_machine(
         kept_shares={recipe.key: _kept_share(recipe, store.context) for recipe in recipes},
         starts=starts,
         ratios=ratios,
+        card=card,
         reasons=finder.reasons,
     )
 

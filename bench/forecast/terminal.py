@@ -10,6 +10,8 @@ from rich.table import Table
 
 from bench.contracts import FLOPS, Phase
 from bench.forecast.device import added
+from bench.forecast.fit.arms import TooLarge
+from bench.forecast.fit.terminal import verdict
 from bench.forecast.gpus import GIB
 from bench.forecast.suite import SuiteForecast
 from bench.forecast.totals import Total, is_paid_work_made
@@ -19,8 +21,8 @@ PURPOSES = {"labels": "labels $", **{phase.value: phase.heading for phase in Pha
 """Labels or a phase -> head of its column of dollars."""
 
 
-def blocks(plan: SuiteForecast) -> Iterator[RenderableType]:
-    """Yield the blocks: money, then time, memory and energy, then the totals."""
+def blocks(plan: SuiteForecast, too_large: TooLarge | None = None) -> Iterator[RenderableType]:
+    """Yield the blocks: money, then time, memory and energy, then the totals. too_large: the largest training that does not fit."""
     yield _money(plan)
     if not all(_is_known(plan, arm) for arm in plan.planned):
         meter = plan.suite.spec.prices.meter
@@ -41,8 +43,13 @@ def blocks(plan: SuiteForecast) -> Iterator[RenderableType]:
         room, most = plan.device.room_bytes, max(plan.too_large.values())
         yield (
             f"{len(plan.too_large)} of {len(plan.planned)} arms do not fit: an arm can use {room / GIB:.1f} GiB, and they need up to "
-            f"{most / GIB:.1f}. To need less, set micro_batch_size, freeze or adafactor, or use fewer --workers; `bench fit` compares them."
+            f"{most / GIB:.1f}."
         )
+        if too_large:
+            phase = too_large.phase.replace("_", " ")
+            yield f"The largest training is the {phase} of {too_large.arm.column}. {verdict(too_large.answer, too_large.card)}"
+        else:
+            yield "To need less, set micro_batch_size, freeze or adafactor, or use fewer --workers; `bench fit` compares them."
     yield from _to_go(plan)
 
 

@@ -40,6 +40,11 @@ def answered(card: Card | None = None, batch: int = 1, precision: Precision = "b
     return what_fits(find(TINY), query, no_progress, workers=1)
 
 
+def choosing(answer: Answer, *table: Card) -> Answer:
+    """The answer to the same query with other GPUs to choose from."""
+    return replace(answer, query=replace(answer.query, table=table))
+
+
 @pytest.fixture(scope="module")
 def answer() -> Answer:
     return answered(Card(name="tight", memory_bytes=0.7 * GIB))
@@ -251,8 +256,10 @@ def test_where_what_was_asked_does_not_fit_the_fewest_changes_that_make_it_fit_a
     assert 0 < parts <= most  # gradients are held beside the activations
     assert {str(most), str(parts)} <= numbers(text(answer))
     beyond = replace(answer, query=replace(answer.query, batch=most + 1))
-    verdict = next(line for line in text(beyond).splitlines() if "micro_batch_size" in line)
+    page = text(choosing(beyond, Card(name="roomy", memory_bytes=64 * GIB)))
+    verdict = next(line for line in page.splitlines() if "micro_batch_size" in line)
     assert {str(most + 1), str(parts)} <= numbers(verdict)
+    assert "roomy" in page
     near = beyond.nearest_that_fit(Card(name="tight", memory_bytes=0.7 * GIB))
     assert all(len(row.setting.changes(answer.query.setting)) == 1 and row.peak.total(most + 1) <= room for row in near)
     assert "checkpointing (+" in text(beyond)
@@ -262,7 +269,7 @@ def test_a_card_without_bf16_has_room_for_fp32(answer: Answer) -> None:
     old, new = Card(name="old", memory_bytes=1 * GIB, computes_bf16=False), Card(name="new", memory_bytes=2 * GIB)
     narrow = replace(answer, query=replace(answer.query, card=Card(name="none", memory_bytes=0.5 * GIB)))
     with pytest.raises(BenchError, match=r"\bold\b"):
-        refuse_what_never_fits(narrow, (old, new))
+        refuse_what_never_fits(choosing(narrow, old, new))
 
 
 def test_a_batch_that_never_fits_names_the_least_it_takes_and_the_smallest_card(answer: Answer) -> None:
@@ -271,10 +278,12 @@ def test_a_batch_that_never_fits_names_the_least_it_takes_and_the_smallest_card(
         Card(name="large", memory_bytes=10 * GIB, usd_per_hour=1.25),
         Card(name="larger", memory_bytes=20 * GIB, usd_per_hour=0.5),
     )
-    refuse_what_never_fits(answer, table)  # one example fits
-    refuse_what_never_fits(answered(Card(name="tight", memory_bytes=0.7 * GIB), batch=2000), table)  # in micro-batches it does
+    refuse_what_never_fits(choosing(answer, *table))  # one example fits
+    in_parts = choosing(answered(Card(name="tight", memory_bytes=0.7 * GIB), batch=2000), *table)
+    refuse_what_never_fits(in_parts)  # in micro-batches it fits
+    assert in_parts.smallest_gpu(in_parts.row) == table[1]
     with pytest.raises(BenchError) as refused:
-        refuse_what_never_fits(answered(Card(name="none", memory_bytes=0.5 * GIB), batch=2000), table)
+        refuse_what_never_fits(choosing(answered(Card(name="none", memory_bytes=0.5 * GIB), batch=2000), *table))
     said = str(refused.value)
     assert "large (10.0 GiB" in said
     assert "larger" not in said

@@ -8,7 +8,7 @@ from bench.contracts import Compact, Decoding, Progress
 from bench.errors import BenchError
 from bench.forecast.fit import options
 from bench.forecast.fit.options import Setting
-from bench.forecast.gpus import CONTEXT_BYTES, GIB, KEPT_FREE, Card
+from bench.forecast.gpus import CONTEXT_BYTES, GIB, KEPT_FREE, Card, room_bytes
 from bench.forecast.memory import Architecture, Generation, NamedModel, Peak, SequenceLengths, parameters, peaks
 from bench.training.positions import needed, positions
 from bench.training.shrinking import Kept, kept_layers, layer_counts, shrunk_config
@@ -31,6 +31,8 @@ class FitQuery:
     """Bytes of the GPU's memory that torch cannot give to tensors."""
     kept_free: float = KEPT_FREE
     """Fraction of the rest that is lost to fragmentation."""
+    table: tuple[Card, ...] = ()
+    """GPUs to choose a larger one from, in order of memory."""
 
     @property
     def room(self) -> float | None:
@@ -39,7 +41,7 @@ class FitQuery:
 
     def room_on(self, card: Card) -> float:
         """Return the bytes that tensors can take on a GPU."""
-        return (card.memory_bytes - self.context_bytes) * (1 - self.kept_free)
+        return room_bytes(card.memory_bytes, self.context_bytes, self.kept_free)
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,14 @@ class Answer:
         possible = card.computes_bf16 or row.setting.precision == "fp32"
         return possible and row.peak.total(self.query.batch) <= self.query.room_on(card)
 
+    def smallest_gpu(self, *rows: Row) -> Card | None:
+        """Return the smallest GPU of the table on which the query's batch fits in one of these rows."""
+        return next((card for card in self.query.table if any(self.fits(row, card) for row in rows)), None)
+
+    def largest_part(self, card: Card) -> int:
+        """Return the largest micro-batch that fits a GPU in the setting of the query; 0 where not even one example does."""
+        return self.micro_batches.largest_batch(self.query.room_on(card))
+
     def nearest_that_fit(self, card: Card) -> tuple[Row, ...]:
         """Return the settings that fit with the fewest changes to the query, the cheapest first."""
         fitting = [row for row in self.rows if self.fits(row, card)]
@@ -138,15 +148,15 @@ def what_fits(model: NamedModel, query: FitQuery, progress: Progress, workers: i
     )
 
 
-def refuse_what_never_fits(answer: Answer, table: tuple[Card, ...]) -> None:
+def refuse_what_never_fits(answer: Answer) -> None:
     """Raise BenchError where the batch fits in no setting, and no micro-batch fits in the query's setting. The error names the least memory
     that the batch takes, and the smallest GPU of the table that has room for it."""
     query, room = answer.query, answer.query.room
     least = min(answer.rows, key=lambda row: (row.peak.total(query.batch), row.flops))  # takes the least memory
     takes = least.peak.total(query.batch)
-    if room is None or query.card is None or takes <= room or answer.micro_batches.largest_batch(room):
+    if room is None or query.card is None or takes <= room or answer.largest_part(query.card):
         return
-    card = next((card for card in table if any(answer.fits(row, card) for row in answer.rows)), None)
+    card = answer.smallest_gpu(*answer.rows)
     has_room = f"the smallest GPU with enough memory is {card.title}" if card else "no GPU of the table has enough memory"
     most = max(row.peak.largest_batch(room) for row in answer.rows)
     smaller = [f"a batch of {most} fits" if most else "not even a batch of 1 fits"]

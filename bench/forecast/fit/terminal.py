@@ -30,7 +30,7 @@ def blocks(answer: Answer) -> Iterator[RenderableType]:
         head += f"{query.kept_free:.0%} lost between blocks"
     yield head
     if card:
-        yield _verdict(answer, card)
+        yield verdict(answer, card)
     yield f"\nPeak of a training step, in GiB ({query.setting})"
     by_batch = _table([], ["batch", *CATEGORIES, "CUDA", "total", *(["fits"] if card else [])])
     for batch in sorted({*BATCHES, query.batch}):
@@ -55,21 +55,23 @@ def blocks(answer: Answer) -> Iterator[RenderableType]:
     yield from ("", *notes(answer))
 
 
-def _verdict(answer: Answer, card: Card) -> str:
-    """Return which batches fit as asked, else what makes the batch fit, and which students fit instead."""
+def verdict(answer: Answer, card: Card) -> str:
+    """Return which batches fit as asked, else what makes the batch fit, which GPU has room for it, and which students fit instead."""
     room, batch = answer.query.room_on(card), answer.query.batch
-    parts = _largest(answer, answer.micro_batches) if answer.micro_batches.largest_batch(room) else ""
+    parts = _largest(answer, answer.micro_batches) if answer.largest_part(card) else ""
     if answer.fits(answer.row, card):
         larger = f", and larger ones in micro-batches up to {parts} (micro_batch_size)" if parts else ""
-        return f"As asked, batches up to {_largest(answer, answer.row.peak)} fit{larger}."
+        return f"Batches up to {_largest(answer, answer.row.peak)} fit as asked{larger}."
     near = answer.nearest_that_fit(card)
-    ways = [f"{', '.join(row.setting.changes(answer.query.setting))} ({_compared(row, answer.row)} FLOPs)" for row in near]
+    ways = [f"with {', '.join(row.setting.changes(answer.query.setting))} ({_compared(row, answer.row)} FLOPs)" for row in near]
     if parts:
         but = ", except for the draws of dropout" if answer.query.setting.tuning.dropout else ""
-        ways.insert(0, f"micro_batch_size {parts} (the same step{but})")
-    verdict = f"As asked, a batch of {batch} does not fit" + (f"; it does with {'; or '.join(ways)}." if ways else ".")
+        ways.insert(0, f"with micro_batch_size {parts} (the same step{but})")
+    if gpu := answer.smallest_gpu(answer.row):
+        ways.append(f"on {gpu.title}")
+    found = f"A batch of {batch} does not fit as asked" + (f"; it does {'; or '.join(ways)}." if ways else ".")
     students = [f"{one.layers} (up to {one.peak.largest_batch(room)})" for one in answer.students if one.peak.total(batch) <= room]
-    return verdict + (f" Students that fit as asked: {', '.join(students)}." if students else " No student fits as asked.")
+    return found + (f" Students that fit as asked: {', '.join(students)}." if students else " No student fits as asked.")
 
 
 def _by_setting(answer: Answer) -> Table:

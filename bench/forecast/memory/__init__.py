@@ -5,6 +5,7 @@
     parameters(architecture)          -> their number
     find(model)                       a hub id, folder or shape -> NamedModel with its Architecture
     batches_peak_bytes(batches, ...)  -> the peak of a recipe of a suite
+    workload_of(batch, ...)           -> the workload of one of its batches
 
 A workload is a `TrainingStep` or a `Generation`. Other packages import names from here and nothing from the modules within:
 
@@ -17,9 +18,9 @@ A workload is a `TrainingStep` or a `Generation`. Other packages import names fr
 
 from bench.forecast.memory.architectures import NamedModel, find
 from bench.forecast.memory.model import parameters
-from bench.forecast.memory.predict import batches_peak_bytes, peak, peaks
+from bench.forecast.memory.predict import batches_peak_bytes, peak, peaks, workload_of
 from bench.forecast.memory.snapshots import CATEGORIES, Category, Peak
 from bench.forecast.memory.workload import Architecture, Generation, Kernels, SequenceLengths, TrainingStep, Workload
 
 __all__ = ["CATEGORIES", "Architecture", "Category", "Generation", "Kernels", "NamedModel", "Peak", "SequenceLengths", "TrainingStep"]
-__all__ += ["Workload", "batches_peak_bytes", "find", "parameters", "peak", "peaks"]
+__all__ += ["Workload", "batches_peak_bytes", "find", "parameters", "peak", "peaks", "workload_of"]

@@ -94,21 +94,22 @@ def _finished(workload: Workload, simulated: StepMemory | Peak) -> Peak:
 def batches_peak_bytes(batches: Sequence[Batch], cache: Path, kernels: Kernels) -> int:
     """Return the peak memory of tensors in bytes: the largest of the batches. `cache` is the folder of the cache, which holds the
     checkpoints. Raises BenchError where the family of a model is not known."""
-    most = []
-    for batch in batches:
-        architecture, lengths = _architecture(batch.network, cache), SequenceLengths(batch.source_tokens, batch.target_tokens)
-        precision, settings = batch.precision, batch.settings
-        beside = [_architecture(network, cache) for network in batch.beside]
-        workload: Workload
-        if isinstance(settings, Tuning):
-            held = sum(BYTES_A_PARAMETER * parameters(one) for one in beside)
-            workload = TrainingStep(architecture=architecture, settings=settings, precision=precision, lengths=lengths, kernels=kernels)
-        else:
-            assert isinstance(settings, Decoding)
-            held = sum(loaded_bytes(one, precision) for one in beside)
-            workload = Generation(architecture=architecture, decoding=settings, precision=precision, lengths=lengths, kernels=kernels)
-        most.append(peak(workload).total(batch.examples) + held)
-    return max(most)
+    found = [(batch.examples, *workload_of(batch, cache, kernels)) for batch in batches]
+    return max(peak(workload).total(examples) + held for examples, workload, held in found)
+
+
+def workload_of(batch: Batch, cache: Path, kernels: Kernels) -> tuple[Workload, int]:
+    """Return the work of a batch, and the bytes of the models that are loaded beside it. `cache` is the folder of the cache, which holds
+    the checkpoints. Raises BenchError where the family of a model is not known."""
+    architecture, lengths = _architecture(batch.network, cache), SequenceLengths(batch.source_tokens, batch.target_tokens)
+    precision, settings = batch.precision, batch.settings
+    beside = [_architecture(network, cache) for network in batch.beside]
+    if isinstance(settings, Tuning):
+        step = TrainingStep(architecture=architecture, settings=settings, precision=precision, lengths=lengths, kernels=kernels)
+        return step, sum(BYTES_A_PARAMETER * parameters(one) for one in beside)
+    assert isinstance(settings, Decoding)
+    generation = Generation(architecture=architecture, decoding=settings, precision=precision, lengths=lengths, kernels=kernels)
+    return generation, sum(loaded_bytes(one, precision) for one in beside)
 
 
 def _architecture(network: Network, cache: Path) -> Architecture:
