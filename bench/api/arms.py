@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bench import registry
 from bench.api import places
 from bench.contracts import Executor, Progress
 from bench.errors import BenchError
@@ -83,8 +82,6 @@ def run_arms(options: RunOptions, screen: Screen) -> tuple[Path, list[Record]]:
     for line in lines:
         screen.say(line)
     executor = _for_device(prepared.suite.executor, prepared.device)
-    if options.join and not executor.joins:
-        raise BenchError(f"--join: not with the executor '{registry.name_of(executor)}', which shares the arms among all nodes by itself")
     if not options.until_decided:
         return prepared.results, runner.run(prepared, executor, screen, retry=options.retry, fetched=fetched, join=options.join)
     from bench.adaptive import loop

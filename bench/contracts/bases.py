@@ -196,9 +196,6 @@ class Executor(Part, ABC):
 
     shelf: ClassVar[str] = "executors"
 
-    joins: ClassVar[bool] = True
-    """Whether several runs may start the arms of one folder at the same time (`bench run --join`)."""
-
     @property
     def device(self) -> Literal["cpu", "cuda"] | None:
         """Device on which the processes compute, where they run on other machines. None: that of this machine."""

@@ -2,6 +2,7 @@
 
     results/<suite>/slurm/<array>/commands.jsonl, job.sh     what the tasks of an array run
     results/<suite>/slurm/<array>/<index>.status             how a task ended, written by itself; see _slurm_task.py
+    results/<suite>/slurm/<run>.lease                        held while the run is at work; <array> is bench-<suite>-<run>-<number>
 
 A task has ended when its status is there, whatever SLURM remembers. A task that has left the queue without a status was stopped.
 """
@@ -15,7 +16,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,7 +25,9 @@ from bench.errors import BenchError
 from bench.executors import _slurm_commands as slurm
 from bench.executors import _slurm_task as slurm_task
 from bench.executors._slurm_commands import Place
+from bench.system import leases
 from bench.system.files import write_text
+from bench.system.leases import Lease
 
 TASKS = 1000
 """Most tasks of one array. SLURM's own limit, MaxArraySize, is 1001 unless a cluster sets another one."""
@@ -71,6 +74,8 @@ class Arrays:
     poll_s: float
     visible_s: float
     """Seconds after which a file that another machine wrote is visible."""
+    run: str = field(default_factory=lambda: secrets.token_hex(4))
+    """Random name of this run."""
     tasks: dict[str, Task] = field(default_factory=dict)
     """Commands that wait or run, each with its task."""
     again: list[str] = field(default_factory=list)
@@ -80,6 +85,17 @@ class Arrays:
     _kept: dict[str, frozenset[Path]] = field(default_factory=dict)
     """Command -> what the store held when it was stopped last."""
     _refusals: int = 0
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Hold the lease of this run inside the block, so that other runs leave its arrays alone."""
+        with leases.hold(self._lease(self.run)):
+            yield
+        with suppress(OSError):  # another run has files there
+            (self.results / "slurm").rmdir()
+
+    def _lease(self, run: str) -> Path:
+        return self.results / "slurm" / f"{run}.lease"
 
     def submit(self, names: Sequence[str]) -> None:
         """Submit commands as one array, or as several where there are too many for one. Raises Unanswered where SLURM refuses."""
@@ -106,7 +122,7 @@ class Arrays:
 
     def _folder(self, names: Sequence[str]) -> Path:
         """Make the folder of an array: the commands, and the script that each task runs."""
-        name = "-".join(["bench", re.sub(r"[^\w.-]", "_", self.results.name), secrets.token_hex(4)])
+        name = "-".join(["bench", re.sub(r"[^\w.-]", "_", self.results.name), self.run, str(len(self._folders))])
         folder = self.results / "slurm" / name
         folder.mkdir(parents=True)
         self._folders.append(folder)
@@ -183,15 +199,15 @@ class Arrays:
         """Remove the folders of the arrays. Nothing of them is left in the queue."""
         for folder in self._folders:
             shutil.rmtree(folder, ignore_errors=True)
-        with suppress(OSError):  # another run has a folder there
-            (self.results / "slurm").rmdir()
 
     def cancel_earlier(self) -> None:
         """End tasks that a killed `bench run` left for the same commands, and remove the folders of their arrays.
 
-        Raises Unanswered where SLURM does not answer, and BenchError where a task does not end.
+        Arrays of a run that is at work stay. Raises Unanswered where SLURM does not answer, and BenchError where a task does not end.
         """
-        earlier = {path: slurm_task.read_commands(path) for path in (self.results / "slurm").glob("bench-*")}
+        arrays = {path: path.name.rsplit("-", 2)[1] for path in (self.results / "slurm").glob("bench-*")}
+        at_work = {run for run in set(arrays.values()) if self._is_at_work(run)}
+        earlier = {path: slurm_task.read_commands(path) for path, run in arrays.items() if run not in at_work}
         places = {(path.name, i): path for path, found in earlier.items() for i, task in enumerate(found) if task["name"] in self.commands}
         left, deadline = dict[Place, str](), time.monotonic() + CANCEL_S
         while places:
@@ -205,6 +221,16 @@ class Arrays:
             time.sleep(self.poll_s)
         for path in set(places.values()) - {path for path in earlier if path.name in {array for array, _ in left}}:
             shutil.rmtree(path, ignore_errors=True)
+
+    def _is_at_work(self, run: str) -> bool:
+        """Return whether another run is at work. That of another machine is watched for a sign, for up to `leases.EXPIRY_S` seconds."""
+        lease = Lease(self._lease(run), renewed=False)
+        while not lease.take():
+            if lease.holder_is_alive:
+                return True
+            time.sleep(min(self.poll_s, leases.BEAT_S))
+        lease.release()
+        return False
 
 
 def _kept(results: Path) -> frozenset[Path]:

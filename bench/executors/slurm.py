@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -25,7 +25,6 @@ class Slurm(Executor):
     for a job of higher priority or with its node, starts again.
     """
 
-    joins: ClassVar[bool] = False  # a run cancels the tasks that an earlier one left
     partition: Word | None = None
     """Partition of the cluster. Missing: its default."""
     time_minutes: int | None = Field(default=None, ge=1)
@@ -72,16 +71,17 @@ class Slurm(Executor):
             poll_s=self.poll_s,
             visible_s=self.visible_s,
         )
-        arrays.cancel_earlier()
-        try:
-            arrays.submit(list(commands))
-            while arrays.tasks or arrays.again:
-                time.sleep(self.poll_s)
-                for name, status in arrays.look():
-                    ended(name, status)
-            arrays.remove()
-        finally:
-            slurm.cancel({task.array for task in arrays.tasks.values()})
+        with arrays.at_work():
+            arrays.cancel_earlier()
+            try:
+                arrays.submit(list(commands))
+                while arrays.tasks or arrays.again:
+                    time.sleep(self.poll_s)
+                    for name, status in arrays.look():
+                        ended(name, status)
+                arrays.remove()
+            finally:
+                slurm.cancel({task.array for task in arrays.tasks.values()})
 
     def sbatch_options(self) -> list[str]:
         """Return the options of sbatch that the settings stand for."""

@@ -86,8 +86,3 @@ def test_a_plan_has_a_row_for_each_arm_and_the_totals_of_its_document(tmp_path: 
     (bought,) = {row.labels_bought for row in rows.itertuples() if row.strategy == "annotate" and row.budget_usd == 8}
     assert bought == 36
     assert found._repr_html_().count("<tr>") >= len(rows)
-
-
-def test_arms_of_slurm_are_not_joined(tmp_path: Path) -> None:
-    with pytest.raises(BenchError, match="slurm"):
-        bench.run(SUITE, executor="slurm", join=True, results=tmp_path, cache=tmp_path / "cache")

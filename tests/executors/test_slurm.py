@@ -4,7 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -176,6 +178,20 @@ Slurm(poll_s=0.02).run({given!r}, {{name: Path("results", name, "worker.log") fo
     assert [one.rpartition(",")[2] for one in slurm.queue if ",101_" in one] == ["101_1"]
     commands.cancel_tasks(["101_1"])
     _wait_for_end(Path("other.pid"))
+
+
+def test_a_run_that_joins_leaves_the_tasks_of_a_run_at_work(slurm: FakeSlurm) -> None:
+    waits = python("import pathlib, time\nwhile not pathlib.Path('end').exists(): time.sleep(0.01)")
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(run, {"arm": waits})
+        while not slurm.queue:
+            assert not first.done()
+            time.sleep(0.01)
+        assert run({"arm": python("")}) == {"arm": 0}
+        Path("end").touch()
+        assert first.result() == {"arm": 0}
+    assert len(slurm.calls) == 2
+    assert not Path("results/slurm").exists()
 
 
 def test_a_task_that_is_requeued_after_its_end_does_not_run_again(tmp_path: Path) -> None:

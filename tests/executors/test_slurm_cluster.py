@@ -207,7 +207,7 @@ def run_and_disturb(
 
 def task_of(results: Path, arm: str) -> tuple[str, str]:
     """Return the array and the id of the task that runs an arm."""
-    arrays = {path.name: [task["name"] for task in slurm_task.read_commands(path)] for path in (results / "slurm").iterdir()}
+    arrays = {path.name: [task["name"] for task in slurm_task.read_commands(path)] for path in (results / "slurm").glob("bench-*")}
     return next((array, task) for (array, index), task in slurm.queued(arrays).items() if arrays[array][index] == arm)
 
 
@@ -273,7 +273,7 @@ while restarts == "0":
     runs = Thread(target=executor().run, args=({"arm": python(code)}, logs(results, ["arm"]), ended.__setitem__))
     runs.start()
     until((tmp_path / "starts").exists, "the task does not start")
-    (array,) = (path.name for path in (results / "slurm").iterdir())
+    (array,) = (path.name for path in (results / "slurm").glob("bench-*"))
     (task,) = slurm.queued([array]).values()
     requeue(array, task, say)
     runs.join(300)
