@@ -13,15 +13,8 @@ from bench.execution.record import Record
 from bench.forecast import suite as forecasting
 from bench.forecast.arm import Forecast
 from bench.report.analysis import leaderboard
-from bench.suite.arms import Arm
+from bench.suite.arms import Arm, Key
 from bench.suite.suite_file import Suite
-
-Key = tuple[str, str, float]
-"""Task, setting and budget of an arm."""
-
-
-def key(arm: Arm) -> Key:
-    return arm.task_label, arm.column, arm.budget_usd
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,10 +42,10 @@ class Limits:
 
     def _usd(self, suite: Suite, arms: Sequence[Arm]) -> float:
         """Return the most that arms cost, with work that arms of one seed share counted once."""
-        representatives = {key(arm): arm for arm in reversed([*self.planned])}
+        representatives = {arm.key: arm for arm in reversed([*self.planned])}
         by_seed: dict[int, dict[Arm, Forecast]] = {}
         for arm in arms:
-            like = representatives[key(arm)]
+            like = representatives[arm.key]
             by_seed.setdefault(arm.seed, {})[like] = self.planned[like]
         return math.fsum(forecasting.suite_forecast(suite, of_seed, None, 1).deduplicated.at_most_usd for of_seed in by_seed.values())
 
@@ -76,7 +69,7 @@ def _hours(new: Sequence[Arm], records: Sequence[Record]) -> float:
             column = leaderboard.label(record.strategy, record.setting)
             took.setdefault((record.task, column, record.budget_usd), []).append(span[1] - span[0])
     average = float(np.mean([ended - begun for begun, ended in spans]))
-    expected = [float(np.mean(took.get(key(arm), [average]))) for arm in new]
+    expected = [float(np.mean(took.get(arm.key, [average]))) for arm in new]
     at_a_time = max(math.fsum(ended - begun for begun, ended in spans) / busy, 1.0) if busy else 1.0
     return (busy + max(math.fsum(expected) / at_a_time, *expected)) / 3600
 

@@ -16,7 +16,7 @@ import pandas as pd
 
 from bench.adaptive import looks as looks_made
 from bench.adaptive.decide import Behind, Verdict, decide
-from bench.adaptive.limits import Key, Limits, key
+from bench.adaptive.limits import Limits
 from bench.adaptive.looks import Looks
 from bench.contracts import Executor
 from bench.execution import runner
@@ -31,7 +31,7 @@ from bench.report.text import count, listed
 from bench.results import table
 from bench.results.table import Results
 from bench.suite import arms as planning
-from bench.suite.arms import Arm
+from bench.suite.arms import Arm, Key
 
 
 def run(
@@ -49,7 +49,7 @@ def run(
     The first look has the seeds of the suite, and the settings and budgets of `prepared.arms`. `say` gets a line after each look for which
     arms ran. Raises BenchError where the looks in the results folder do not fit, or another process runs there.
     """
-    question = _Question(prepared=prepared, settings=tuple(dict.fromkeys(map(key, prepared.arms))), limits=limits)
+    question = _Question(prepared=prepared, settings=tuple(dict.fromkeys(arm.key for arm in prepared.arms)), limits=limits)
     made = looks_made.planned(prepared.results, prepared.suite.spec.seeds, limits.max_seeds)
     looks, held, stop = made.first(0), list[Arm](), ""
     decided = question.undecided(looks)
@@ -102,7 +102,7 @@ class _Question:
     def arms(self, decided: UntilDecided, looks: Looks) -> list[Arm]:
         """Return the arms of the last of `looks`: those of settings in play where nothing is decided."""
         playing = {(one.task, name, one.budget_usd) for one in decided.decisions if not one.closed for name in one.playing}
-        return [arm for arm in planning.arms(self.prepared.suite, looks.looks[-1]) if key(arm) in playing]
+        return [arm for arm in planning.arms(self.prepared.suite, looks.looks[-1]) if arm.key in playing]
 
     def refusal(self, looks: Looks, held: Sequence[Arm], new: Sequence[Arm], missing: Sequence[Arm]) -> str:
         """Return why the last of `looks` may not be made; '' where it may. `missing` are those of its `new` arms that have to run."""

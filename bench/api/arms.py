@@ -99,12 +99,12 @@ def run_arms(options: RunOptions, screen: Screen) -> tuple[Path, list[Record]]:
 
 
 def _for_device(executor: Executor, device: str) -> Executor:
-    """Return the executor. Local processes that nobody counted are one per core where arms compute on the CPU of a machine with GPUs."""
+    """Return the executor. Where arms compute on the CPU of a machine with GPUs, its GPUs do not limit the number of local processes."""
     from bench.executors.local import Local
     from bench.system import processes
 
-    if isinstance(executor, Local) and executor.workers is None and device == "cpu":
-        return executor.model_copy(update={"workers": processes.concurrency()})
+    if isinstance(executor, Local) and device == "cpu":
+        return executor.model_copy(update={"workers": executor.workers or processes.concurrency(), "per_device": 1})
     return executor
 
 
@@ -118,8 +118,10 @@ def prepared_or_error(
     A BenchError is returned with its message alone, because not every kind can pass between processes.
     """
     from bench.execution import prepare, runner
+    from bench.executors.local import Local
     from bench.suite import executor as executors
     from bench.suite import suite_file
+    from bench.system import processes
 
     until_decided, max_usd = options.until_decided, options.max_usd
     settings = {**({"workers": options.workers} if options.workers else {}), **options.executor_settings}
@@ -139,18 +141,26 @@ def prepared_or_error(
             if not until_decided and None not in kept.values():
                 return prepared.without_examples(), None, (), {}
             from bench.execution.store import DryStore
+            from bench.forecast import gpu_sharing
             from bench.forecast import suite as forecast
 
             prepared = prepared.on_device()
             fetched = prepare.fetch(prepared, progress)
             store = DryStore(prepared.cache, progress)
             forecast.refuse_failing(prepared, [arm for arm in prepared.arms if not kept[arm.id]], store, progress)
-            planned = {} if max_usd is None else forecast.forecasts(prepared, store, progress, reuse=not until_decided)
+            by_memory = isinstance(executor, Local) and executor.per_device == "auto" and prepared.device == "cuda"
+            obstacle = gpu_sharing.obstacle(prepared.suite) if by_memory else ""
+            shares = by_memory and not obstacle
+            planned = forecast.forecasts(prepared, store, progress, reuse=not until_decided) if shares or max_usd is not None else {}
             if max_usd is not None and not until_decided:
                 forecast.refuse_above(forecast.suite_forecast(prepared.suite, planned, None, 1, kept), max_usd)
+            if shares:
+                needed = gpu_sharing.gpu_bytes(prepared, planned, store, progress, processes.concurrency())
+                prepared = replace(prepared, gpu_bytes=needed)
             if executor.device:
                 prepared = replace(prepared, device=executor.device if options.device == "auto" else options.device)
-        lines = (*fetched.layers, *fetched.warnings, *prepare.warnings(prepared))
+        alone = (f"each arm has a GPU of its own, because {obstacle}",) if obstacle else ()
+        lines = (*fetched.layers, *fetched.warnings, *prepare.warnings(prepared), *alone)
         return prepared.without_examples(), fetched, lines, planned if until_decided else {}
     except BenchError as error:
         return BenchError(str(error))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import ClassVar, Literal, Protocol, Self, runtime_checkable
 
 from pydantic import Field
@@ -85,6 +86,9 @@ class Metric(Part, ABC):
     """Computes scores from predictions and references."""
 
     shelf: ClassVar[str] = "metrics"
+
+    uses_gpu: ClassVar[bool] = False
+    """Whether `score` may compute on the GPU. Its memory is not forecast, so each arm then has a GPU of its own."""
 
     @property
     @abstractmethod
@@ -202,9 +206,15 @@ class Executor(Part, ABC):
         return None
 
     @abstractmethod
-    def run(self, commands: Mapping[str, Sequence[str]], logs: Mapping[str, Path], ended: Callable[[str, int], None]) -> None:
+    def run(
+        self,
+        commands: Mapping[str, Sequence[str]],
+        logs: Mapping[str, Path],
+        ended: Callable[[str, int], None],
+        gpu_bytes: Mapping[str, float] = MappingProxyType({}),
+    ) -> None:
         """Run every command (id -> argv) with its output in its log. Call ended(id, exit status) as each
-        ends.
+        ends. gpu_bytes: id -> GPU memory that the command takes at its peak, in bytes, where that is known.
 
         A negative status is the number of the signal that killed the process. A command whose status is AGAIN
         has not ended: it is started again.

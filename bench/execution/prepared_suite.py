@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench.contracts import Progress, Splits
 from bench.execution.job import models_fingerprint
 from bench.execution.store import Store
 from bench.execution.training_checkpoints import MINUTES
-from bench.suite.arms import Arm
+from bench.suite.arms import Arm, Key
 from bench.suite.suite_file import Suite
 from bench.system import machine
 
@@ -32,6 +32,8 @@ class PreparedSuite:
     """'cpu' or 'cuda'; 'auto' where it does not matter, as no arm has to run."""
     checkpoint_minutes: float = MINUTES
     """Minutes between two checkpoints of a training. It changes no result."""
+    gpu_bytes: Mapping[Key, float] = field(default_factory=dict)
+    """GPU memory in bytes that the process of an arm takes at its peak, where it is forecast."""
 
     @property
     def data_fingerprint(self) -> str:

@@ -109,6 +109,7 @@ def _run(prepared: PreparedSuite, executor: Executor, screen: Screen, retry: boo
         {arm.id: [*worker, str(results / "suite.yaml"), arm.id, str(arm.seed), minutes, *places] for arm in open_},
         {arm.id: results / arm.id / "worker.log" for arm in open_},
         seal,
+        {arm.id: prepared.gpu_bytes[arm.key] for arm in open_ if arm.key in prepared.gpu_bytes},
     )
     return [record for arm in prepared.arms if (record := read_record(results / arm.id))]
 

@@ -20,6 +20,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
+from types import MappingProxyType
 from typing import Any, Literal
 
 from pydantic import Field
@@ -61,7 +62,13 @@ class Ray(Executor):
         """Device on which the processes compute. This machine may have no GPU."""
         return "cuda" if self.gpus_per_arm else "cpu"
 
-    def run(self, commands: Commands, logs: Logs, ended: Ended) -> None:
+    def run(
+        self,
+        commands: Commands,
+        logs: Logs,
+        ended: Ended,
+        gpu_bytes: Mapping[str, float] = MappingProxyType({}),  # noqa: ARG002
+    ) -> None:
         """Raises BenchError where Ray is not installed, no cluster answers, or a node cannot start a command."""
         if not commands:
             return

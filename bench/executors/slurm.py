@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -56,7 +57,13 @@ class Slurm(Executor):
     def device(self) -> Literal["cpu", "cuda"]:
         return "cuda" if self.gpus else "cpu"
 
-    def run(self, commands: Mapping[str, Sequence[str]], logs: Mapping[str, Path], ended: Callable[[str, int], None]) -> None:
+    def run(
+        self,
+        commands: Mapping[str, Sequence[str]],
+        logs: Mapping[str, Path],
+        ended: Callable[[str, int], None],
+        gpu_bytes: Mapping[str, float] = MappingProxyType({}),  # noqa: ARG002
+    ) -> None:
         if not commands:
             return
         slurm.require()

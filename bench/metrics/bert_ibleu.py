@@ -56,6 +56,8 @@ class BertIbleu(Metric):
     batch_size: int = Field(default=32, ge=1)
     """Texts encoded at a time."""
 
+    uses_gpu: ClassVar[bool] = True
+
     score_names: ClassVar[tuple[str, ...]] = ("bert_ibleu", "bert_score", "self_bleu")
 
     def folder(self) -> Path:

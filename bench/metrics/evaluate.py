@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from unittest.mock import patch
 
 from pydantic import Field, JsonValue
@@ -31,6 +31,8 @@ class Evaluate(Metric):
 
     Raises BenchError where the metric cannot be loaded, fails, or returns no such number.
     """
+
+    uses_gpu: ClassVar[bool] = True  # a script may
 
     path: ContentPath
     """A folder NAME that contains NAME.py, such as './metrics/bertscore', or a name on the hub. A folder with

@@ -15,6 +15,9 @@ from bench.contracts import Checkpoint, Names, Part, Strategy, Task
 from bench.contracts.part import names_used
 from bench.suite.suite_file import Cell, Suite
 
+Key = tuple[str, str, float]
+"""Task, setting and budget of an arm."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Arm:
@@ -36,6 +39,11 @@ class Arm:
     def column(self) -> str:
         """Strategy and setting as shown in reports, such as 'distill (label_share=0.5)'."""
         return f"{self.cell.label} ({self.cell.setting})" if self.cell.setting else self.cell.label
+
+    @property
+    def key(self) -> Key:
+        """What it has in common with the same arm of other seeds."""
+        return self.task_label, self.column, self.budget_usd
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -1,8 +1,10 @@
-"""A connection to the NVIDIA driver (NVML), and which GPUs there are. Nothing here imports torch."""
+"""A connection to the NVIDIA driver (NVML), which GPUs there are, and their free memory. Nothing here imports torch."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from contextlib import suppress
 from itertools import takewhile
 from typing import Any
 
@@ -28,6 +30,10 @@ class Nvml:
         except self._pynvml.NVMLError as error:
             raise MeasureError(f"{function}: {error}") from None
 
+    def handles(self) -> list[Any]:
+        """Return the handles of all GPUs of this machine, by NVML's index."""
+        return [self.ask("nvmlDeviceGetHandleByIndex", i) for i in range(self.ask("nvmlDeviceGetCount"))]
+
     def close(self) -> None:
         """Close this connection. NVML counts its users, so handles of others stay valid."""
         self.ask("nvmlShutdown")
@@ -46,9 +52,34 @@ def visible_gpus() -> tuple[str, ...]:
     except MeasureError:
         return ()
     try:
-        handles = [nvml.ask("nvmlDeviceGetHandleByIndex", i) for i in range(nvml.ask("nvmlDeviceGetCount"))]
-        return tuple(str(nvml.ask("nvmlDeviceGetUUID", handle)) for handle in handles)
+        return tuple(str(nvml.ask("nvmlDeviceGetUUID", handle)) for handle in nvml.handles())
     except MeasureError:
         return ()
+    finally:
+        nvml.close()
+
+
+def free_bytes(gpus: Iterable[str]) -> dict[str, int]:
+    """Return GPU -> bytes of its memory that no process uses. A GPU of which the driver says nothing is missing.
+
+    gpus: names as CUDA_VISIBLE_DEVICES has them. A number counts in CUDA's order. Unless CUDA_DEVICE_ORDER is PCI_BUS_ID, that need not be
+    NVML's, and the number stands for the GPU of this machine with the least free memory.
+    """
+    try:
+        nvml = Nvml()
+    except MeasureError:
+        return {}
+    found = {}
+    try:
+        for gpu in gpus:
+            with suppress(MeasureError):
+                if not gpu.isdigit():
+                    handles = [nvml.ask("nvmlDeviceGetHandleByUUID", gpu)]
+                elif os.environ.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID":
+                    handles = [nvml.ask("nvmlDeviceGetHandleByIndex", int(gpu))]
+                else:
+                    handles = nvml.handles()
+                found[gpu] = min(int(nvml.ask("nvmlDeviceGetMemoryInfo", handle).free) for handle in handles)
+        return found
     finally:
         nvml.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,17 @@ import pytest
 from pydantic import ValidationError
 
 import bench
+from bench.api.arms import RunOptions, run_arms
+from bench.contracts import Progress, no_progress
 from bench.errors import BenchError
+from bench.execution.prepared_suite import PreparedSuite
+from bench.executors.local import Local
 from bench.executors.slurm import Slurm
-from tests.execution.fake_worker import SUITE, Ended, FakeWorker, instead, records
+from bench.forecast import gpu_sharing
+from bench.suite.arms import Key
+from bench.system import machine
+from tests.execution.fake_worker import SUITE, Ended, FakeWorker, arms_of, instead, records
+from tests.forecast.both import Silent
 
 
 def test_a_run_gives_its_results_and_says_how_each_arm_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,7 +52,7 @@ def test_limits_of_a_run_are_checked_before_anything_runs(tmp_path: Path) -> Non
 def test_the_executor_of_a_run_is_chosen_and_changes_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fakes, used, devices = {name: FakeWorker() for name in ("local", "slurm")}, list[Slurm](), set[str]()
 
-    def on_slurm(self: Slurm, commands: Mapping[str, Sequence[str]], logs: Mapping[str, Path], ended: Ended) -> None:
+    def on_slurm(self: Slurm, commands: Mapping[str, Sequence[str]], logs: Mapping[str, Path], ended: Ended, gpu_bytes: object) -> None:
         used.append(self)
         devices.update(command[-1] for command in commands.values())
         fakes["slurm"].run(commands, logs, ended)
@@ -86,3 +95,29 @@ def test_a_plan_has_a_row_for_each_arm_and_the_totals_of_its_document(tmp_path: 
     (bought,) = {row.labels_bought for row in rows.itertuples() if row.strategy == "annotate" and row.budget_usd == 8}
     assert bought == 36
     assert found._repr_html_().count("<tr>") >= len(rows)
+
+
+class Quiet(Silent):
+    def preparing(self) -> AbstractContextManager[Progress]:
+        return nullcontext(no_progress)
+
+
+def test_an_executor_gets_the_gpu_memory_of_each_arm_where_several_may_share_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine has no GPU. No arm starts."""
+    found = list[dict[str, float]]()
+
+    def keep(self: Local, commands: object, logs: object, ended: object, gpu_bytes: Mapping[str, float]) -> None:
+        found.append({**gpu_bytes})
+
+    def sized(prepared: PreparedSuite, *_: object) -> dict[Key, float]:
+        return {arm.key: arm.budget_usd for arm in prepared.arms if arm.budget_usd > 4}
+
+    monkeypatch.setattr(Local, "run", keep)
+    monkeypatch.setattr(gpu_sharing, "gpu_bytes", sized)
+    monkeypatch.setattr(machine, "device", lambda name: "cuda")
+    for settings in ({"per_device": "auto"}, {}):
+        options = RunOptions(suite=Path(SUITE), executor_settings=settings, parent=tmp_path, cache=tmp_path / "cache")
+        run_arms(options, Quiet())
+    arms = arms_of(Path(SUITE))
+    assert found == [{name: arm.budget_usd for name, arm in arms.items() if arm.budget_usd > 4}, {}]
+    assert found[0]

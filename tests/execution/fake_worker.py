@@ -55,7 +55,7 @@ def records(results: Path) -> dict[str, Record]:
 def instead(patch: pytest.MonkeyPatch, run: Run) -> None:
     """Have `run` do what the executor of `bench run` does."""
     import_once()
-    patch.setattr(Local, "run", lambda self, commands, logs, ended: run(commands, logs, ended))
+    patch.setattr(Local, "run", lambda self, commands, logs, ended, gpu_bytes: run(commands, logs, ended))
 
 
 @cache

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -30,7 +31,13 @@ from tests.system.test_leases import Hours, write_elsewhere
 class Queue(Executor):
     """Runs the commands of arms one after the other in this thread, and those that ask for it again later."""
 
-    def run(self, commands: Mapping[str, Sequence[str]], logs: Mapping[str, Path], ended: Callable[[str, int], None]) -> None:
+    def run(
+        self,
+        commands: Mapping[str, Sequence[str]],
+        logs: Mapping[str, Path],
+        ended: Callable[[str, int], None],
+        gpu_bytes: Mapping[str, float] = MappingProxyType({}),
+    ) -> None:
         waiting = list(commands)
         while waiting:
             arm = waiting.pop(0)

@@ -4,13 +4,15 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import psutil
 import pytest
 
 from bench.contracts import AGAIN, PARENT_PIPE
+from bench.executors import local
 from bench.executors.local import Local
 from bench.system import processes
 from bench.system.processes import ONE_THREAD
@@ -49,10 +51,11 @@ def python(code: str, *arguments: str) -> list[str]:
     return [sys.executable, "-S", "-c", code, *arguments]
 
 
-def run(commands: dict[str, Sequence[str]], **settings: object) -> dict[str, int]:
+def run(commands: dict[str, Sequence[str]], gpu_bytes: Mapping[str, float] = MappingProxyType({}), **settings: object) -> dict[str, int]:
     """Name -> exit status."""
     ended: dict[str, int] = {}
-    Local(**settings).run(commands, {name: Path("logs") / name / "worker.log" for name in commands}, ended.__setitem__)  # type: ignore[arg-type]
+    logs = {name: Path("logs") / name / "worker.log" for name in commands}
+    Local(**settings).run(commands, logs, ended.__setitem__, gpu_bytes)  # type: ignore[arg-type]
     return ended
 
 
@@ -106,11 +109,12 @@ def test_by_default_there_is_a_process_for_each_core(monkeypatch: pytest.MonkeyP
     assert run({str(i): python(ALONE) for i in range(3)}) == {"0": 0, "1": 0, "2": 0}
 
 
-def gpus(count: int, **settings: object) -> list[str]:
-    """Run this many processes, all at once, and return the GPUs that each one sees, sorted."""
+def gpus(count: int, sizes: Sequence[float] = (), **settings: object) -> list[str]:
+    """Run this many processes, all at once, and return the GPU that each one sees. sizes: GPU memory that they take."""
     names = [f"gpu-{i}" for i in range(count)]
-    assert run({name: python(TOGETHER_ON_A_GPU, name, *names) for name in names}, **settings) == dict.fromkeys(names, 0)
-    return sorted(Path(name).read_text() for name in names)
+    commands = {name: python(TOGETHER_ON_A_GPU, name, *names) for name in names}
+    assert run(commands, dict(zip(names, sizes, strict=False)), **settings) == dict.fromkeys(names, 0)
+    return [Path(name).read_text() for name in names]
 
 
 @pytest.mark.parametrize(
@@ -128,7 +132,38 @@ def test_processes_are_spread_over_the_gpus_and_each_sees_one(
     visible: str, settings: dict[str, object], expected: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert gpus(len(expected), **settings) == expected
+    assert sorted(gpus(len(expected), **settings)) == expected
+
+
+@pytest.fixture
+def ten_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """GPUs with ten free bytes each, and eight cores."""
+    monkeypatch.setattr(local, "free_bytes", lambda gpus: dict.fromkeys(gpus, 10))
+    monkeypatch.setattr(processes, "cores", lambda: 8)
+
+
+@pytest.mark.parametrize(
+    ("visible", "sizes", "expected"),
+    [("0,1", [4, 6, 6, 4], ["0", "1", "0", "1"]), ("0,1", [10, 3, 3, 4], ["0", "1", "1", "1"]), ("5", [5, 5], ["5", "5"])],
+)
+@pytest.mark.usefixtures("ten_bytes")
+def test_processes_share_a_gpu_where_its_memory_holds_them(
+    visible: str, sizes: list[float], expected: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert gpus(len(expected), sizes, per_device="auto") == expected
+
+
+@pytest.mark.usefixtures("ten_bytes")
+def test_a_process_has_a_gpu_of_its_own_where_there_is_no_room_or_memory_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    names = ["half", "more than half", "unknown", "small", "larger than the GPU"]
+    sizes = {"half": 5, "more than half": 6, "small": 1, "larger than the GPU": 20}
+    assert run({name: python(ALONE) for name in names}, sizes, per_device="auto") == dict.fromkeys(names, 0)
+    small = dict.fromkeys(["a", "b"], 1)
+    assert run({name: python(ALONE) for name in small}, small, per_device="auto", workers=1) == dict.fromkeys(small, 0)
+    monkeypatch.setattr(local, "free_bytes", lambda gpus: {})
+    assert run({name: python(ALONE) for name in small}, small, per_device="auto") == dict.fromkeys(small, 0)
 
 
 def test_a_gpu_whose_process_has_ended_takes_the_next(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -50,7 +51,13 @@ class Silent:
 class Here(Executor):
     """Does the work of all arms in this process."""
 
-    def run(self, commands: Mapping[str, Sequence[str]], logs: Mapping[str, Path], ended: Callable[[str, int], None]) -> None:
+    def run(
+        self,
+        commands: Mapping[str, Sequence[str]],
+        logs: Mapping[str, Path],
+        ended: Callable[[str, int], None],
+        gpu_bytes: Mapping[str, float] = MappingProxyType({}),
+    ) -> None:
         in_this_process(commands, logs, ended)
 
 
