@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import secrets
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -10,7 +12,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from bench.errors import BenchError, OverBudget, Stop
 from bench.execution.ledger import SCHEMA
-from bench.system.files import write_json
+from bench.system.files import atomic_write
 from bench.system.one_line import first_fault
 
 RECORD, OUTCOME = "record.json", "outcome.json"
@@ -88,8 +90,9 @@ _RECORD = TypeAdapter(Record)
 
 
 def write_record(folder: Path, record: Record) -> None:
-    """Write record.json, the last file of an arm."""
-    write_json(folder / RECORD, asdict(record))
+    """Write record.json, the last file of an arm. Runs that share the arms may do so at the same time."""
+    with atomic_write(folder / RECORD, folder / f"{RECORD}.{secrets.token_hex(4)}.part") as part:
+        part.write_text(json.dumps(asdict(record), indent=1, allow_nan=False), encoding="utf-8")
 
 
 def read_record(folder: Path) -> Record | None:

@@ -68,7 +68,7 @@ class Device(Protocol):
     def takes(self, work: Work) -> ResourceUse: ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NoDevice:
     """No device: nothing is forecast."""
 
