@@ -282,6 +282,21 @@ while restarts == "0":
     assert (tmp_path / "starts").read_text().split() == ["0", "1"]
 
 
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="two tasks run at the same time")
+def test_a_run_that_joins_leaves_the_tasks_of_a_run_at_work(cluster: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    results, ended = tmp_path / "results", {"first": dict[str, int](), "other": dict[str, int]()}
+    waits = python("import pathlib, time\npathlib.Path('begun').touch()\nwhile not pathlib.Path('end').exists(): time.sleep(0.1)")
+    first = Thread(target=executor().run, args=({"arm": waits}, logs(results, ["arm"]), ended["first"].__setitem__))
+    first.start()
+    until((tmp_path / "begun").exists, "the task does not start")
+    executor().run({"arm": python("")}, logs(results, ["arm"]), ended["other"].__setitem__)
+    (tmp_path / "end").touch()
+    first.join(300)
+    assert ended == {"first": {"arm": 0}, "other": {"arm": 0}}
+    assert not (results / "slurm").exists()
+
+
 def test_ctrl_c_leaves_nothing_in_the_queue(cluster: Path, tmp_path: Path) -> None:
     def stop(name: str, status: int) -> None:
         raise KeyboardInterrupt
