@@ -28,8 +28,8 @@ class Local(Executor):
     """Processes at a time. By default `per_device` on each GPU; without a GPU one per core that this process may use, at most 8."""
     per_device: Annotated[int, Field(ge=1)] | Literal["auto"] = 1
     """Processes on each GPU, where `workers` is missing. They share its memory, and each distorts the measured time and energy of
-    the others. `auto`: as many as its free memory holds by the forecast, and one per core in all. A process whose memory is not
-    forecast has a GPU of its own."""
+    the others. `auto`: as many as its free memory holds by the forecast, at most `workers` in all, or one per core. A process whose
+    memory is not forecast has a GPU of its own."""
     one_thread: bool = True
     """Whether each process has one thread. Threads that share a core slow each other down many times over.
     Processes do not."""
@@ -73,5 +73,5 @@ class Local(Executor):
     def _at_most(self, gpus: int) -> int:
         """Return the number of processes at a time, where the user did not set it."""
         if self.per_device == "auto":
-            return max(gpus, processes.cores()) if gpus else processes.concurrency()
+            return max(gpus, processes.cores()) if gpus else 1
         return gpus * self.per_device or processes.concurrency()

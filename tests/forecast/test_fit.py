@@ -98,7 +98,10 @@ def test_a_folder_is_read_with_or_without_its_weights(family: str, weights: bool
     expected = count_parameters(load(folder)[0])
     if not weights:
         (folder / "model.safetensors").unlink()
-    assert parameters(find(str(folder)).architecture) == expected
+    found = find(str(folder)).architecture
+    config = found.config.to_dict()
+    assert parameters(found) == expected
+    assert found.config.to_dict() == config  # a changed one would change the next simulation
 
 
 def test_a_copy_under_models_comes_before_what_is_known_of_an_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
