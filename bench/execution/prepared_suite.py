@@ -64,4 +64,5 @@ class PreparedSuite:
             models,
             before_waiting,
             self.checkpoint_minutes,
+            arm=arm.id,
         )
