@@ -213,11 +213,11 @@ class Store:
             except Stop:
                 checkpoints.remove()
                 raise
-            about_checkpoints = checkpoints.readings()
+            checkpoints.end()
         recipe.verify(artifact, self.context)
         if meter.set_up_s is not None:
             seen.readings.append(Reading("set_up", meter.set_up_s, "s", "counter"))
-        seen.readings += about_checkpoints
+        seen.readings += checkpoints.readings()
         bill = Bill(
             flops=meter.flops,
             wall_s=seen.wall_s,
