@@ -25,7 +25,7 @@ from bench.contracts import Executor, Part, Progress, no_progress
 from bench.errors import BenchError
 from bench.execution import known_paths, ledger, shared_folder
 from bench.execution.job import inputs_fingerprint, metrics_fingerprint
-from bench.execution.prepare import Fetched
+from bench.execution.prepare import Fetched, fetched_before
 from bench.execution.prepared_suite import PreparedSuite
 from bench.execution.record import OUTCOME, POSTPONED, RECORD, Ending, Record, read_record, write_record
 from bench.suite import arms as planning
@@ -78,16 +78,10 @@ def describe(prepared: PreparedSuite, fetched: Fetched | None, question: Mapping
 
 def _describe(prepared: PreparedSuite, fetched: Fetched | None, question: Mapping[str, Any]) -> None:
     results = prepared.results
-    found = _fetched_before(results) if fetched is None else fetched
+    found = fetched_before(results / "suite.json") if fetched is None else fetched
     write_text(results / "suite.yaml", prepared.suite.text)
     known_paths.remember(prepared.suite, results, prepared.cache)
     write_json(results / "suite.json", {**_question(prepared, found), **question})
-
-
-def _fetched_before(results: Path) -> Fetched:
-    path = results / "suite.json"
-    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return Fetched(layers=tuple(before.get("layers", ())), warnings=tuple(before.get("warnings", ())))
 
 
 def _run(prepared: PreparedSuite, executor: Executor, screen: Screen, retry: bool) -> list[Record]:
