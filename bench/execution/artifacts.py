@@ -20,8 +20,9 @@ from typing import Any
 from bench.errors import DamagedError
 from bench.system.files import sha256
 from bench.system.leases import Clock
+from bench.system.results_folder import BILL
 
-ARTIFACT, BILL = "artifact", "bill.json"
+ARTIFACT = "artifact"
 
 DAMAGED = ".damaged"
 """Part of the name of a damaged artifact that was put aside."""

@@ -44,12 +44,13 @@ from bench.contracts import (
 )
 from bench.errors import BenchError, DamagedError, Stop
 from bench.execution import artifacts
-from bench.execution.artifacts import ARTIFACT, BILL
+from bench.execution.artifacts import ARTIFACT
 from bench.execution.measurement import StepMeter, window
 from bench.execution.training_checkpoints import MINUTES, StoredCheckpoints
 from bench.system import leases
 from bench.system.files import atomic_write, write_json
 from bench.system.leases import Clock, Lease
+from bench.system.results_folder import BILL
 
 SCHEMA = 1
 

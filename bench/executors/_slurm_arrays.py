@@ -25,6 +25,7 @@ from bench.executors import _slurm_commands as slurm
 from bench.executors import _slurm_task as slurm_task
 from bench.executors._slurm_commands import Place
 from bench.system.files import write_text
+from bench.system.results_folder import BILL
 
 TASKS = 1000
 """Most tasks of one array. SLURM's own limit, MaxArraySize, is 1001 unless a cluster sets another one."""
@@ -209,5 +210,5 @@ class Arrays:
 
 def _kept(results: Path) -> frozenset[Path]:
     """Return what survives in the store when a process is stopped: artifacts, and checkpoints of unfinished trainings."""
-    found = (path for pattern in ("*/*/bill.json", "*/*.unfinished/step-*") for path in (results / "store").glob(pattern))
+    found = (path for pattern in (f"*/*/{BILL}", "*/*.unfinished/step-*") for path in (results / "store").glob(pattern))
     return frozenset(path for path in found if ".part" not in (path.suffix, path.parent.suffix))
