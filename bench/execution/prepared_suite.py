@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.contracts import Progress, Splits
+from bench.execution.defaults import CHECKPOINT_MINUTES
 from bench.execution.job import models_fingerprint
 from bench.execution.store import Store
-from bench.execution.training_checkpoints import MINUTES
 from bench.suite.arms import Arm
 from bench.suite.suite_file import Suite
 from bench.system import machine
@@ -30,7 +30,7 @@ class PreparedSuite:
     """Folder for data and checkpoints, which are made once."""
     device: str
     """'cpu' or 'cuda'; 'auto' where it does not matter, as no arm has to run."""
-    checkpoint_minutes: float = MINUTES
+    checkpoint_minutes: float = CHECKPOINT_MINUTES
     """Minutes between two checkpoints of a training. It changes no result."""
 
     @property

@@ -45,8 +45,9 @@ from bench.contracts import (
 from bench.errors import BenchError, DamagedError, Stop
 from bench.execution import artifacts
 from bench.execution.artifacts import ARTIFACT
+from bench.execution.defaults import CHECKPOINT_MINUTES
 from bench.execution.measurement import StepMeter, window
-from bench.execution.training_checkpoints import MINUTES, StoredCheckpoints
+from bench.execution.training_checkpoints import StoredCheckpoints
 from bench.system import leases
 from bench.system.files import atomic_write, write_json
 from bench.system.leases import Clock, Lease
@@ -89,7 +90,7 @@ class Store:
         progress: Progress,
         models: str = "",
         before_waiting: Callable[[], object] = lambda: None,
-        checkpoint_minutes: float = MINUTES,
+        checkpoint_minutes: float = CHECKPOINT_MINUTES,
         clock: Clock | None = None,
         arm: str = "",
     ) -> None:

@@ -30,9 +30,6 @@ from bench.system.one_line import first_line
 
 SCHEMA = 1
 
-MINUTES = 5.0
-"""Minutes between two checkpoints, unless `bench run --checkpoint-minutes` says otherwise."""
-
 NOTED_S = 1.0
 """Seconds after which the last step is noted again."""
 

@@ -26,6 +26,7 @@ import torch
 from bench.contracts import AGAIN, PARENT_PIPE, Example, Fact, Progress, Score, numbers
 from bench.errors import BenchError, Stop
 from bench.execution import inherited_data, known_paths, shared_folder
+from bench.execution.defaults import CHECKPOINT_MINUTES
 from bench.execution.evaluation import Evaluation
 from bench.execution.job import ArmJob, inputs_fingerprint, metrics_fingerprint
 from bench.execution.ledger import Ledger
@@ -33,7 +34,6 @@ from bench.execution.prepared_suite import PreparedSuite
 from bench.execution.purse import Purse
 from bench.execution.record import Ending, status_of
 from bench.execution.stored import USED
-from bench.execution.training_checkpoints import MINUTES
 from bench.suite import arms, suite_file
 from bench.suite.arms import Arm
 from bench.suite.suite_file import Suite
@@ -67,7 +67,7 @@ def run(
     results: Path,
     cache: Path,
     device: str,
-    checkpoint_minutes: float = MINUTES,
+    checkpoint_minutes: float = CHECKPOINT_MINUTES,
     check: Callable[[], object] = lambda: None,
 ) -> Ending:
     """Run one arm. Its seed need not be one of the suite's. Every way in which it can end is an Ending, except that the process is
