@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import bench
+from bench.system import results_folder
 
 ROOT = Path(__file__).parents[1]
 BENCH = ROOT / "bench"
@@ -55,6 +56,18 @@ def test_importing_bench_loads_nothing_but_the_version_and_leaves_names_free() -
 def test_no_file_of_bench_is_longer_than_300_lines() -> None:
     long = {path.name: n for path in BENCH.rglob("*.py") if (n := len(path.read_text(encoding="utf-8").splitlines())) > 300}
     assert long == {}
+
+
+def test_names_of_files_in_a_results_folder_are_written_in_one_module() -> None:
+    names = {value for value in vars(results_folder).values() if isinstance(value, str) and value.endswith((".json", ".jsonl", ".log"))}
+    assert len(names) == 8
+    places = {
+        path.relative_to(BENCH).as_posix()
+        for path in BENCH.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and node.value in names
+    }
+    assert places == {"system/results_folder.py"}
 
 
 POSITIONS_ALLOWED = {"Score", "Reading", "Splits", "Outcome"}

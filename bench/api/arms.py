@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from bench.api import places
 from bench.contracts import Executor, Progress
 from bench.errors import BenchError
-from bench.execution.training_checkpoints import MINUTES
+from bench.execution.defaults import CHECKPOINT_MINUTES
 
 if TYPE_CHECKING:
     from bench.execution.prepare import Fetched
@@ -42,7 +42,7 @@ class RunOptions:
     """Name of the executor. None: that of the suite."""
     executor_settings: Mapping[str, Any] = field(default_factory=dict)
     """Settings of the executor that replace those of the suite."""
-    checkpoint_minutes: float = MINUTES
+    checkpoint_minutes: float = CHECKPOINT_MINUTES
     """Minutes between two checkpoints of a training."""
     parent: Path = places.RESULTS
     cache: Path | None = None

@@ -14,8 +14,8 @@ from bench.api import places
 from bench.api.arms import RunOptions, run_arms
 from bench.api.results import Results, with_report
 from bench.contracts import Progress, no_progress
+from bench.execution.defaults import CHECKPOINT_MINUTES
 from bench.execution.record import Record
-from bench.execution.training_checkpoints import MINUTES
 from bench.suite.arms import Arm
 
 Count = Annotated[int, Field(ge=1)]
@@ -57,7 +57,7 @@ def run(
     workers: Count | None = None,
     executor: str | None = None,
     executor_settings: Mapping[str, Any] | None = None,
-    checkpoint_minutes: Annotated[float, Field(ge=0, allow_inf_nan=False)] = MINUTES,
+    checkpoint_minutes: Annotated[float, Field(ge=0, allow_inf_nan=False)] = CHECKPOINT_MINUTES,
     results: Path = places.RESULTS,
     cache: Path | None = None,
     say: Callable[[str], object] | None = None,

@@ -22,6 +22,7 @@ from bench.contracts import Progress as Progressing
 from bench.execution.record import Record
 from bench.suite.arms import Arm
 from bench.system.one_line import printable
+from bench.system.results_folder import PROGRESS
 
 SECONDS_BETWEEN_BOARDS = 30.0
 
@@ -133,7 +134,7 @@ class RunScreen:
             if arm.id in self._ended:
                 continue
             try:
-                state = json.loads((self._folder / arm.id / "progress.json").read_text(encoding="utf-8"))
+                state = json.loads((self._folder / arm.id / PROGRESS).read_text(encoding="utf-8"))
                 share = f"{100 * state['done'] / state['total']:3.0f} %" if state["total"] else ""
                 table.add_row(arm.id, str(state["what"]), share)
             except (OSError, ValueError, TypeError, KeyError):  # not begun, or being written

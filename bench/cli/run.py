@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from bench.cli import options, output
+from bench.execution.defaults import CHECKPOINT_MINUTES
 
 
 @click.command()
@@ -42,8 +43,8 @@ from bench.cli import options, output
     "--checkpoint-minutes",
     metavar="MINUTES",
     type=options.MINUTES,
-    default=5.0,
-    show_default="5",
+    default=CHECKPOINT_MINUTES,
+    show_default=f"{CHECKPOINT_MINUTES:g}",
     help="Minutes between two checkpoints of a training. After a kill it continues from the last one. 0: after every step.",
 )
 @options.device_option

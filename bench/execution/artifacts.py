@@ -1,7 +1,7 @@
 """The folder of one artifact: it is complete where its bill can be read, and the bill says which files belong to it.
 
     <key>/artifact/...    the files
-    <key>/bill.json       what making them took, the recipe, the machine, and size and sha256 of every file
+    <key>/bill.json       what making them took, the recipe, the arm, the machine, and size and sha256 of every file
 
 The folder is made beside its place, synced, and moved. What is in it is never found by a listing, because a network file system may show
 the entries of a folder late. A file that the bill names and that is not there yet is waited for.
@@ -20,8 +20,9 @@ from typing import Any
 from bench.errors import DamagedError
 from bench.system.files import sha256
 from bench.system.leases import Clock
+from bench.system.results_folder import BILL
 
-ARTIFACT, BILL = "artifact", "bill.json"
+ARTIFACT = "artifact"
 
 DAMAGED = ".damaged"
 """Part of the name of a damaged artifact that was put aside."""

@@ -24,6 +24,7 @@ from bench.suite import suite_file
 from bench.suite.arms import trained_models
 from bench.suite.suite_file import Cell, Suite
 from bench.system.files import atomic_write, write_json
+from bench.system.results_folder import BILL, PREDICTIONS, SUITE_YAML
 from bench.training import answer
 from bench.training.checkpoints import load_tokenizer, quiet, read_config, read_generation_config
 from bench.training.model_folder import INDEX, check_folder, weight_files
@@ -41,7 +42,7 @@ def export(results: Path, record: Record, to: Path, formats: Sequence[Format], c
     """
     if to.exists() and not (to / answer.SETTINGS).exists():
         raise BenchError(f"{to}: exists and is no exported model; name another folder with --out")
-    suite = suite_file.read(results / "suite.yaml")
+    suite = suite_file.read(results / SUITE_YAML)
     task, cell = _asked(suite, record)
     student = _student(results, record)
     engine = suite.engine if isinstance(suite.engine, CTranslate2) else CTranslate2()
@@ -97,7 +98,7 @@ def _student(results: Path, record: Record) -> Path:
 
 def _check_sums(folder: Path, record: Record) -> None:
     """Raise BenchError where the model differs from the checksums in its bill."""
-    if not (folder / artifacts.BILL).exists():
+    if not (folder / BILL).exists():
         return
     try:
         artifacts.check(folder, artifacts.read_bill(folder) or {}, contents=True)
@@ -136,7 +137,7 @@ def _settle(student: Path, to: Path, suite: Suite, task: Task, engine: CTranslat
 
 def _documents(arm: Path) -> list[dict[str, Any]]:
     """Return the first test documents with the arm's answers."""
-    lines = (arm / "predictions.jsonl").read_text(encoding="utf-8").split("\n")
+    lines = (arm / PREDICTIONS).read_text(encoding="utf-8").split("\n")
     return [json.loads(line) for line in lines[:COMPARED] if line]
 
 

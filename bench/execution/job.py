@@ -187,7 +187,7 @@ class ArmJob(Job):
                 self._ledger.reading(phase, reading, shared)
         for fact in self._builder.facts(recipe):
             self._note(fact)
-        if not shared and (seconds := bill.measured("repeated_wall")):
+        if seconds := self._builder.repeated_s(recipe):
             before = self._facts[REPEATED].value if REPEATED in self._facts else 0.0
             self._note(Fact(name=REPEATED, value=before + seconds, unit="s"))
         return recipe

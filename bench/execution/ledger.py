@@ -25,6 +25,7 @@ from pydantic_core import from_json
 
 from bench.contracts import Charge, Fact, Reading, Score
 from bench.errors import BenchError
+from bench.system.results_folder import LEDGER
 
 SCHEMA = 1
 
@@ -43,7 +44,7 @@ class Ledger:
         self._check = check
         folder.mkdir(parents=True, exist_ok=True)
         keep_aside(folder)
-        self.path = folder / "ledger.jsonl"
+        self.path = folder / LEDGER
 
     def discard(self) -> None:
         """Remove all rows: the arm starts again and writes them again."""
@@ -72,7 +73,7 @@ class Ledger:
 
 def keep_aside(folder: Path) -> None:
     """Rename the ledger of an earlier attempt, so that its rows are not mixed with those of the next."""
-    path = folder / "ledger.jsonl"
+    path = folder / LEDGER
     if path.exists():
         attempts = len(list(folder.glob("ledger.attempt-*.jsonl")))
         path.replace(folder / f"ledger.attempt-{attempts + 1}.jsonl")
@@ -81,7 +82,7 @@ def keep_aside(folder: Path) -> None:
 def rows(folder: Path) -> list[dict[str, Any]]:
     """Return all rows of an arm. A last line that a kill cut off is left out. Raises BenchError where an
     earlier line is damaged."""
-    path = folder / "ledger.jsonl"
+    path = folder / LEDGER
     try:
         lines = path.read_bytes().rstrip(b"\n").split(b"\n")
     except FileNotFoundError:

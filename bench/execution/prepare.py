@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
+
 from bench.contracts import Checkpoint, Progress, Splits, Text
 from bench.errors import BenchError, DataError
 from bench.execution import checks, known_paths
@@ -68,10 +70,21 @@ def read_data(suite: Suite, cache: Path, progress: Progress) -> dict[str, Splits
 class Fetched:
     """What is known of a suite after its models, texts and metrics are fetched."""
 
-    layers: tuple[str, ...]
+    layers: tuple[str, ...] = ()
     """A line for each stack of layers that a compact model cuts."""
-    warnings: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
     """Warnings of the checks, one line each."""
+
+
+_FETCHED = TypeAdapter(Fetched)
+
+
+def fetched_before(path: Path) -> Fetched:
+    """Return what an earlier run wrote to suite.json; nothing where that file is missing or damaged, because it is then written anew."""
+    try:
+        return _FETCHED.validate_json(path.read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return Fetched()
 
 
 def fetch(prepared: PreparedSuite, progress: Progress) -> Fetched:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench.contracts import Progress, Splits
+from bench.execution.defaults import CHECKPOINT_MINUTES
 from bench.execution.job import models_fingerprint
 from bench.execution.store import Store
-from bench.execution.training_checkpoints import MINUTES
 from bench.suite.arms import Arm, Key
 from bench.suite.suite_file import Suite
 from bench.system import machine
@@ -30,7 +30,7 @@ class PreparedSuite:
     """Folder for data and checkpoints, which are made once."""
     device: str
     """'cpu' or 'cuda'; 'auto' where it does not matter, as no arm has to run."""
-    checkpoint_minutes: float = MINUTES
+    checkpoint_minutes: float = CHECKPOINT_MINUTES
     """Minutes between two checkpoints of a training. It changes no result."""
     gpu_bytes: Mapping[Key, float] = field(default_factory=dict)
     """GPU memory in bytes that the process of an arm takes at its peak, where it is forecast."""
@@ -66,4 +66,5 @@ class PreparedSuite:
             models,
             before_waiting,
             self.checkpoint_minutes,
+            arm=arm.id,
         )

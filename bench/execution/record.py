@@ -14,12 +14,7 @@ from bench.errors import BenchError, OverBudget, Stop
 from bench.execution.ledger import SCHEMA
 from bench.system.files import atomic_write
 from bench.system.one_line import first_fault
-
-RECORD, OUTCOME = "record.json", "outcome.json"
-"""Files of an arm that has ended: how it ended, and what its own process wrote of that."""
-
-POSTPONED = "postponed"
-"""Empty file in the folder of an arm that has let others go first."""
+from bench.system.results_folder import RECORD
 
 Status = Literal["done", "infeasible", "skipped", "failed"]
 

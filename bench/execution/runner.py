@@ -25,13 +25,14 @@ from bench.contracts import Executor, Part, Progress, no_progress
 from bench.errors import BenchError
 from bench.execution import known_paths, ledger, shared_folder
 from bench.execution.job import inputs_fingerprint, metrics_fingerprint
-from bench.execution.prepare import Fetched
+from bench.execution.prepare import Fetched, fetched_before
 from bench.execution.prepared_suite import PreparedSuite
-from bench.execution.record import OUTCOME, POSTPONED, RECORD, Ending, Record, read_record, write_record
+from bench.execution.record import Ending, Record, read_record, write_record
 from bench.suite import arms as planning
 from bench.suite.arms import Arm
 from bench.system.files import write_json, write_text
 from bench.system.leases import Lease
+from bench.system.results_folder import LOG, OUTCOME, POSTPONED, PROGRESS, RECORD, SUITE_JSON, SUITE_YAML
 from bench.system.watchdog import STALLED
 
 
@@ -78,16 +79,10 @@ def describe(prepared: PreparedSuite, fetched: Fetched | None, question: Mapping
 
 def _describe(prepared: PreparedSuite, fetched: Fetched | None, question: Mapping[str, Any]) -> None:
     results = prepared.results
-    found = _fetched_before(results) if fetched is None else fetched
-    write_text(results / "suite.yaml", prepared.suite.text)
+    found = fetched_before(results / SUITE_JSON) if fetched is None else fetched
+    write_text(results / SUITE_YAML, prepared.suite.text)
     known_paths.remember(prepared.suite, results, prepared.cache)
-    write_json(results / "suite.json", {**_question(prepared, found), **question})
-
-
-def _fetched_before(results: Path) -> Fetched:
-    path = results / "suite.json"
-    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return Fetched(layers=tuple(before.get("layers", ())), warnings=tuple(before.get("warnings", ())))
+    write_json(results / SUITE_JSON, {**_question(prepared, found), **question})
 
 
 def _run(prepared: PreparedSuite, executor: Executor, screen: Screen, retry: bool) -> list[Record]:
@@ -106,8 +101,8 @@ def _run(prepared: PreparedSuite, executor: Executor, screen: Screen, retry: boo
     places = [str(results), str(prepared.cache), prepared.device]
     minutes = str(prepared.checkpoint_minutes)
     executor.run(
-        {arm.id: [*worker, str(results / "suite.yaml"), arm.id, str(arm.seed), minutes, *places] for arm in open_},
-        {arm.id: results / arm.id / "worker.log" for arm in open_},
+        {arm.id: [*worker, str(results / SUITE_YAML), arm.id, str(arm.seed), minutes, *places] for arm in open_},
+        {arm.id: results / arm.id / LOG for arm in open_},
         seal,
         {arm.id: prepared.gpu_bytes[arm.key] for arm in open_ if arm.key in prepared.gpu_bytes},
     )
@@ -185,7 +180,7 @@ def _clear(prepared: PreparedSuite, arm: Arm, found: Record | None) -> None:
                 (folder / name).unlink(missing_ok=True)
         if is_free:
             ledger.keep_aside(folder)
-            for name in ("progress.json", POSTPONED):
+            for name in (PROGRESS, POSTPONED):
                 (folder / name).unlink(missing_ok=True)
     finally:
         lease.release()
@@ -243,7 +238,7 @@ class _Sealer:
         if record is None:
             record = _record(self.prepared, self._arms[arm_id], _ending(folder, exit_status), self._began)
             write_record(folder, record)
-        for name in ("progress.json", POSTPONED):
+        for name in (PROGRESS, POSTPONED):
             (folder / name).unlink(missing_ok=True)
         self.screen.ended(record)
 
@@ -290,7 +285,7 @@ def _how_it_died(folder: Path, exit_status: int) -> str:
     if exit_status < 0:
         name = signal.Signals(-exit_status).name
         return f"killed by {name}" + (", perhaps out of memory" if name == "SIGKILL" else "")
-    log = folder / "worker.log"
+    log = folder / LOG
     last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:] if log.exists() else []
     return last[0] if exit_status == STALLED and last else f"ended with status {exit_status}" + "".join(f": {line}" for line in last)
 

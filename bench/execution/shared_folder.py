@@ -16,6 +16,7 @@ from pathlib import Path
 from bench.errors import BenchError
 from bench.system import leases
 from bench.system.leases import Clock, Lease
+from bench.system.results_folder import SUITE_YAML
 
 RUN, ARM, REPORT = "run.lease", "arm.lease", "report.lease"
 
@@ -70,7 +71,7 @@ def refuse_arms_at_work(results: Path) -> None:
 def wait_for_suite(results: Path, text: str, clock: Clock | None = None) -> None:
     """Wait until the run that leads has written suite.yaml. Raises BenchError where its suite is another one."""
     clock = clock or Clock()
-    until, path = clock.now() + WAIT_S, results / "suite.yaml"
+    until, path = clock.now() + WAIT_S, results / SUITE_YAML
     while not path.exists() or path.read_text(encoding="utf-8") != text:
         if clock.now() >= until:
             raise BenchError(f"--join: the run at work in {results} has another suite; compare yours with {path}")

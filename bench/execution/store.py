@@ -44,12 +44,14 @@ from bench.contracts import (
 )
 from bench.errors import BenchError, DamagedError, Stop
 from bench.execution import artifacts
-from bench.execution.artifacts import ARTIFACT, BILL
+from bench.execution.artifacts import ARTIFACT
+from bench.execution.defaults import CHECKPOINT_MINUTES
 from bench.execution.measurement import StepMeter, window
-from bench.execution.training_checkpoints import MINUTES, StoredCheckpoints
+from bench.execution.training_checkpoints import StoredCheckpoints
 from bench.system import leases
 from bench.system.files import atomic_write, write_json
 from bench.system.leases import Clock, Lease
+from bench.system.results_folder import BILL
 
 SCHEMA = 1
 
@@ -71,6 +73,10 @@ class ArtifactBuilder(Protocol):
         """Return what making an artifact showed. A forecast knows nothing of it."""
         ...
 
+    def repeated_s(self, recipe: Recipe) -> float:
+        """Return the seconds of machine time for repeated work on an artifact, if the arm of this builder finished it; 0 for all others."""
+        ...
+
 
 class Store:
     """Artifacts under one folder, shared by all arms of a results folder."""
@@ -84,21 +90,23 @@ class Store:
         progress: Progress,
         models: str = "",
         before_waiting: Callable[[], object] = lambda: None,
-        checkpoint_minutes: float = MINUTES,
+        checkpoint_minutes: float = CHECKPOINT_MINUTES,
         clock: Clock | None = None,
+        arm: str = "",
     ) -> None:
         """Open the store. `models` is the fingerprint of the checkpoints that recipes name.
 
         before_waiting: called where another process makes what is wanted. It may raise, instead of waiting.
         checkpoint_minutes: minutes between two checkpoints of a training; 0 writes one after each step.
         clock: the time by which leases expire.
+        arm: id of the arm for which artifacts are made. Their bills name it.
         """
         decides = json.dumps([models, *(identify(profiler) for profiler in profilers.values())], sort_keys=True)
         self.folder = folder / f"{device}-{hashlib.sha256(decides.encode()).hexdigest()[:8]}"
         self.cache, self.device, self.profilers, self.progress = cache, device, profilers, progress
         self.before_waiting, self.checkpoint_minutes = before_waiting, checkpoint_minutes
         self.context = self._context(Unmetered())
-        self._clock = clock or Clock()
+        self._clock, self._arm = clock or Clock(), arm
         self._checked: set[str] = set()
 
     def artifact(self, recipe: Recipe) -> Path:
@@ -110,6 +118,11 @@ class Store:
 
     def facts(self, recipe: Recipe) -> tuple[Fact, ...]:
         return recipe.facts(self.artifact(recipe))
+
+    def repeated_s(self, recipe: Recipe) -> float:
+        kept = artifacts.read_bill(self.folder / recipe.key)
+        bill = self._bill(recipe, kept)
+        return (bill.measured("repeated_wall") or 0.0) if kept and bill and kept.get("arm") == self._arm else 0.0
 
     def bill(self, recipe: Recipe) -> Bill | None:
         """Return the bill of an artifact that exists, else None. Its files are not checked."""
@@ -202,11 +215,11 @@ class Store:
             except Stop:
                 checkpoints.remove()
                 raise
-            about_checkpoints = checkpoints.readings()
+            checkpoints.end()
         recipe.verify(artifact, self.context)
         if meter.set_up_s is not None:
             seen.readings.append(Reading("set_up", meter.set_up_s, "s", "counter"))
-        seen.readings += about_checkpoints
+        seen.readings += checkpoints.readings()
         bill = Bill(
             flops=meter.flops,
             wall_s=seen.wall_s,
@@ -216,8 +229,8 @@ class Store:
             prompt_tokens=meter.prompt_tokens,
             output_tokens=meter.output_tokens,
         )
-        about = {"schema": SCHEMA, "recipe": recipe.identity(), "machine": artifacts.machine(), "files": artifacts.files(artifact)}
-        write_json(making / BILL, {**about, **asdict(bill)})
+        about = {"schema": SCHEMA, "recipe": recipe.identity(), "arm": self._arm, "machine": artifacts.machine()}
+        write_json(making / BILL, {**about, "files": artifacts.files(artifact), **asdict(bill)})
         return bill
 
     def _context(self, usage: UsageMeter, checkpoints: TrainingCheckpoints | None = None) -> BuildContext:
@@ -268,3 +281,6 @@ class DryStore:
 
     def facts(self, recipe: Recipe) -> tuple[Fact, ...]:  # noqa: ARG002
         return ()
+
+    def repeated_s(self, recipe: Recipe) -> float:  # noqa: ARG002
+        return 0.0

@@ -16,6 +16,7 @@ from bench.contracts import Progress
 from bench.errors import BenchError, DamagedError
 from bench.execution import artifacts, shared_folder
 from bench.execution.record import read_record
+from bench.system.results_folder import SUITE_JSON
 
 USED = "artifacts.json"
 """File of an arm that lists the artifacts it had made or found, relative to the results folder."""
@@ -83,7 +84,7 @@ def remove_unneeded(results: Path) -> tuple[int, int]:
 
 
 def _check(results: Path) -> None:
-    if not (results / "suite.json").exists():
+    if not (results / SUITE_JSON).exists():
         raise BenchError(f"{results}: holds no results")
 
 

@@ -30,9 +30,6 @@ from bench.system.one_line import first_line
 
 SCHEMA = 1
 
-MINUTES = 5.0
-"""Minutes between two checkpoints, unless `bench run --checkpoint-minutes` says otherwise."""
-
 NOTED_S = 1.0
 """Seconds after which the last step is noted again."""
 
@@ -106,12 +103,20 @@ class StoredCheckpoints:
                 self._save(steps, write)
             self._written = time.monotonic()
 
+    def end(self) -> None:
+        """Note what repeated work took, while the instruments still run: the work is done."""
+        self._repeated = self._repeated_until_now()
+
     def readings(self) -> tuple[Reading, ...]:
-        """Return what repeated work took, and the seconds of writing. Empty where nothing was repeated and nothing written."""
-        repeated = self._repeated_so_far() if self._repeated is None else self._repeated
+        """Return what repeated work took, and the seconds of writing. Empty where nothing was repeated and nothing written.
+
+        The window has to be closed, because an instrument states its source at its end.
+        """
+        repeated = self._repeated_until_now()
+        energy = [reading for reading in self.seen.readings if reading.quantity == "energy"]
         found = (
             Reading("repeated_wall", repeated.get("wall"), "s", "counter"),
-            Reading("repeated_energy", repeated.get("energy"), "kWh", "modelled"),
+            *(Reading("repeated_energy", repeated.get("energy"), reading.unit, reading.source) for reading in energy),
             Reading("checkpoint_writing", self.writing_s, "s", "counter"),
         )
         return tuple(reading for reading in found if reading.value)
@@ -176,6 +181,9 @@ class StoredCheckpoints:
         except (OSError, ValueError, TypeError, LookupError):
             self._reached, self._before = 0, {}
 
+    def _repeated_until_now(self) -> dict[str, float]:
+        return self._repeated_so_far() if self._repeated is None else self._repeated
+
     def _repeated_so_far(self) -> dict[str, float]:
         """Return what all repeated work took, where this process has repeated steps until now. Writing checkpoints is no part of it."""
         if not self._reached:
@@ -185,7 +193,7 @@ class StoredCheckpoints:
 
     def _note(self, steps: int) -> None:
         """Note the last step without waiting for the disk, because this happens often. A full disk ends no training."""
-        repeated = self._repeated_so_far() if self._repeated is None else self._repeated
+        repeated = self._repeated_until_now()
         text = json.dumps({"steps": max(steps, self._reached), "repeated": repeated, "writing_s": self.writing_s})
         with suppress(OSError):
             self.folder.mkdir(parents=True, exist_ok=True)

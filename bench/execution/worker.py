@@ -26,19 +26,20 @@ import torch
 from bench.contracts import AGAIN, PARENT_PIPE, Example, Fact, Progress, Score, numbers
 from bench.errors import BenchError, Stop
 from bench.execution import inherited_data, known_paths, shared_folder
+from bench.execution.defaults import CHECKPOINT_MINUTES
 from bench.execution.evaluation import Evaluation
 from bench.execution.job import ArmJob, inputs_fingerprint, metrics_fingerprint
 from bench.execution.ledger import Ledger
 from bench.execution.prepared_suite import PreparedSuite
 from bench.execution.purse import Purse
-from bench.execution.record import OUTCOME, POSTPONED, RECORD, Ending, status_of
+from bench.execution.record import Ending, status_of
 from bench.execution.stored import USED
-from bench.execution.training_checkpoints import MINUTES
 from bench.suite import arms, suite_file
 from bench.suite.arms import Arm
 from bench.suite.suite_file import Suite
 from bench.system import leases, machine
 from bench.system.files import atomic_write, write_json
+from bench.system.results_folder import OUTCOME, POSTPONED, PREDICTIONS, PROGRESS, RECORD
 from bench.training.checkpoints import load_tokenizer, model_class, read_config
 
 USED_LATER = ("bench.strategies._steps",)
@@ -49,7 +50,7 @@ class ProgressFile:
     """Writes the current step of the arm to `folder/progress.json`, at most twice a second."""
 
     def __init__(self, folder: Path) -> None:
-        self._path, self._what, self._at = folder / "progress.json", "", 0.0
+        self._path, self._what, self._at = folder / PROGRESS, "", 0.0
 
     def __call__(self, what: str, done: float, total: float) -> None:
         now = time.monotonic()
@@ -66,7 +67,7 @@ def run(
     results: Path,
     cache: Path,
     device: str,
-    checkpoint_minutes: float = MINUTES,
+    checkpoint_minutes: float = CHECKPOINT_MINUTES,
     check: Callable[[], object] = lambda: None,
 ) -> Ending:
     """Run one arm. Its seed need not be one of the suite's. Every way in which it can end is an Ending, except that the process is
@@ -92,7 +93,7 @@ def run(
         evaluation = Evaluation(suite=loaded, arm=arm, splits=splits, job=job, outcome=outcome)
         predictions = evaluation.predictions()
         scores = evaluation.scores(predictions, evaluation.log_probs())
-        _write_predictions(folder / "predictions.jsonl", splits.test, predictions, scores, evaluation.output_log_probs())
+        _write_predictions(folder / PREDICTIONS, splits.test, predictions, scores, evaluation.output_log_probs())
         facts: tuple[Fact, ...] = (*job.facts, *outcome.facts, *evaluation.facts(store.context))
         for subject, found in scores.items():
             for score in found:

@@ -28,6 +28,7 @@ from bench.executors._slurm_commands import Place
 from bench.system import leases
 from bench.system.files import write_text
 from bench.system.leases import Lease
+from bench.system.results_folder import BILL
 
 TASKS = 1000
 """Most tasks of one array. SLURM's own limit, MaxArraySize, is 1001 unless a cluster sets another one."""
@@ -235,5 +236,5 @@ class Arrays:
 
 def _kept(results: Path) -> frozenset[Path]:
     """Return what survives in the store when a process is stopped: artifacts, and checkpoints of unfinished trainings."""
-    found = (path for pattern in ("*/*/bill.json", "*/*.unfinished/step-*") for path in (results / "store").glob(pattern))
+    found = (path for pattern in (f"*/*/{BILL}", "*/*.unfinished/step-*") for path in (results / "store").glob(pattern))
     return frozenset(path for path in found if ".part" not in (path.suffix, path.parent.suffix))

@@ -15,10 +15,11 @@ from bench.forecast import saved
 from bench.results import unchanged_arms
 from bench.system import program
 from bench.system.files import state, write_text
+from bench.system.results_folder import SUITE_JSON, SUITE_YAML
 
 FILE = "report.sha256"
 
-ASKED = ("suite.json", "suite.yaml")
+ASKED = (SUITE_JSON, SUITE_YAML)
 """Files that every run writes again. Their content is hashed."""
 
 NOT_PAGES = {FILE, saved.FILE, *ASKED, "paths.json", "run.lock", shared_folder.RUN, shared_folder.REPORT}

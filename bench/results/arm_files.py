@@ -19,9 +19,7 @@ from bench.execution.record import Record, read_record
 from bench.results import examples as scored
 from bench.results.columns import COLUMNS, old_fact_unit
 from bench.results.examples import Examples
-
-PREDICTIONS = "predictions.jsonl"
-"""File that holds an arm's scores by example."""
+from bench.system.results_folder import PREDICTIONS
 
 OF_A_ROW: tuple[str, ...] = ("row", "phase", "subject", "quantity", "value", "unit", "direction", "source", "shared", "reason")
 OF_A_ROW += ("unit_price_usd", "usd", "paid_by")

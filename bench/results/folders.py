@@ -10,6 +10,7 @@ from bench.contracts import Progress
 from bench.errors import BenchError
 from bench.results import table
 from bench.results.table import Results
+from bench.system.results_folder import SUITE_JSON
 
 
 def read(folder: Path) -> Results:
@@ -22,7 +23,7 @@ def read(folder: Path) -> Results:
 
 def why_empty(folder: Path, found: Results) -> str:
     """Return why no arm in the folder has ended, and what it holds instead."""
-    inside = sorted(str(path.parent.relative_to(folder)) for path in folder.glob("*/suite.json"))
+    inside = sorted(str(path.parent.relative_to(folder)) for path in folder.glob(f"*/{SUITE_JSON}"))
     records = found.table[found.table["row"] == "record"]
     failed = records.loc[records["status"] == "failed", "reason"]
     if inside:

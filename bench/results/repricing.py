@@ -22,6 +22,7 @@ from bench.results import arm_columns
 from bench.results.table import Results, rows
 from bench.suite.prices import Pays, PriceBook
 from bench.system.one_line import first_fault
+from bench.system.results_folder import SUITE_JSON
 
 PRICES: dict[str, str] = {
     "label": "label_usd",
@@ -92,7 +93,7 @@ def asked(found: Results) -> Quotes:
     """Return the prices at which the arms were run. Raises BenchError where the results do not hold them."""
     if not isinstance(found.suite.get("prices"), Mapping):
         raise BenchError("these results do not say at which prices they were run (suite.json); run the suite once more with this version")
-    book = _book({**found.suite["prices"]}, "suite.json")
+    book = _book({**found.suite["prices"]}, SUITE_JSON)
     tasks = sorted({*found.table.loc[found.table["row"] == "record", "task"].unique()} - {""})
     label_usd = {task: float(found.suite.get("label_usd", {}).get(task, book.label_usd)) for task in tasks}
     return Quotes(book=book, label_usd=label_usd)

@@ -10,6 +10,7 @@ from pydantic_core import from_json
 
 from bench.errors import BenchError
 from bench.system.one_line import first_fault
+from bench.system.results_folder import SUITE_JSON
 
 
 class _Facts(BaseModel):
@@ -62,7 +63,7 @@ class _SuiteJson(_Facts):
 
 def read(folder: Path) -> dict[str, Any]:
     """Return the content of suite.json, or {} where there is none. Raises BenchError where it is not as it should be."""
-    path = folder / "suite.json"
+    path = folder / SUITE_JSON
     if not path.exists():
         return {}
     try:

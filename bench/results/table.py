@@ -32,6 +32,7 @@ from bench.results.columns import COLUMNS
 from bench.results.examples import Examples
 from bench.system.files import atomic_write
 from bench.system.garbage import gc_disabled
+from bench.system.results_folder import LEDGER, RECORD, SUITE_YAML
 
 CSV = pyarrow.csv.WriteOptions(quoting_style="needed")
 """Options of pyarrow's CSV writer. It is six times faster than pandas', which matters with thousands of arms."""
@@ -84,7 +85,7 @@ def read(folder: Path) -> Results:
         raise BenchError(f"{folder}: no such results folder")
     suite = suite_json.read(folder)
     name = str(suite.get("suite", folder.name))
-    files = ("record.json", "ledger.jsonl")
+    files = (RECORD, LEDGER)
     there = {entry.name for entry in os.scandir(folder) if any(os.path.exists(f"{entry.path}/{file}") for file in files)}
     if not there and (kept := _kept(folder, suite)):
         return kept
@@ -153,7 +154,7 @@ def _checked(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _text(folder: Path) -> str:
-    path = folder / "suite.yaml"
+    path = folder / SUITE_YAML
     return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
 
 

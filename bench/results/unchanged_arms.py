@@ -18,8 +18,9 @@ from bench.results import archive
 from bench.results.examples import Examples
 from bench.system import program
 from bench.system.files import state
+from bench.system.results_folder import LEDGER, PREDICTIONS, RECORD
 
-FILES = ("record.json", "ledger.jsonl", "predictions.jsonl")
+FILES = (RECORD, LEDGER, PREDICTIONS)
 """Files of an arm that are read."""
 
 TABLE = "table.parquet"

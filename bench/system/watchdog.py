@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.system import files
+from bench.system.results_folder import LEDGER, PROGRESS
 
 STALLED = 124
 """Exit status of a process that a watchdog stopped. The last line of its log says why. `timeout` of the shell uses this number too."""
@@ -47,7 +48,7 @@ class Watchdog:
             os.kill(self._pid, signal.SIGKILL)
             return
         step = _step(self._log.parent)
-        seen = [files.state(path) for path in (self._log, *(self._log.parent / name for name in ("progress.json", "ledger.jsonl")))]
+        seen = [files.state(path) for path in (self._log, *(self._log.parent / name for name in (PROGRESS, LEDGER)))]
         if seen != self._seen or str(step.get("what")).startswith("waiting"):
             self._seen, self._unchanged = seen, 0
             return
@@ -68,7 +69,7 @@ class Watchdog:
 def _step(folder: Path) -> dict[str, Any]:
     """Return the content of progress.json; {} where there is none that can be read."""
     try:
-        step = json.loads((folder / "progress.json").read_text(encoding="utf-8"))
+        step = json.loads((folder / PROGRESS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return step if isinstance(step, dict) else {}

@@ -73,9 +73,19 @@ class _Lost(Exception):
 class Client:
     """Sends requests to one endpoint, from several threads."""
 
-    def __init__(self, url: str, *, key: str, attempts: int, requests_per_minute: float | None, http: httpx2.Client, clock: Clock) -> None:
-        """Create a client. `key` is '' if none is sent. `attempts` is the number of tries for one request."""
-        self.clock, self._url, self._http = clock, url, http
+    def __init__(
+        self,
+        url: str,
+        *,
+        key: str,
+        attempts: int,
+        deadline_s: float,
+        requests_per_minute: float | None,
+        http: httpx2.Client,
+        clock: Clock,
+    ) -> None:
+        """Create a client. `key` is '' if none is sent. `attempts` is the number of tries for one request, each with a `deadline_s`."""
+        self.clock, self._url, self._http, self._deadline_s = clock, url, http, deadline_s
         self._secret = _in_json(key) if len(key) >= SHORTEST_SECRET else None
         self._attempts, self._gap_s = attempts, 60 / requests_per_minute if requests_per_minute else 0.0
         self._jitter, self._lock, self._free_at = random.Random(), threading.Lock(), clock.now()  # noqa: S311 - no secret
@@ -107,9 +117,10 @@ class Client:
     def _post(self, body: bytes) -> str:
         import httpx2
 
+        until = self.clock.now() + self._deadline_s
         try:
             with self._http.stream("POST", self._url, content=body) as response:
-                text = self._without_key(self._text(response))
+                text = self._without_key(self._text(response, until))
         except httpx2.RequestError as error:
             raise _Lost(f"{type(error).__name__} {self._without_key(str(error))}".strip()) from None
         if response.status_code in (408, 429) or response.status_code >= 500:
@@ -125,12 +136,14 @@ class Client:
             raise _Lost("HTTP 200 without JSON") from None
         return text
 
-    def _text(self, response: httpx2.Response) -> str:
+    def _text(self, response: httpx2.Response, until: float) -> str:
         content = bytearray()
         for chunk in response.iter_bytes():
             content += chunk
             if len(content) > RESPONSE_BYTES:
                 raise BenchError(f"{self._url}: a response of more than {RESPONSE_BYTES:,} bytes")
+            if self.clock.now() > until:
+                raise _Lost(f"a response that is not complete after {self._deadline_s:g} s")
         try:
             return content.decode(response.encoding or "utf-8", "replace")
         except (LookupError, UnicodeError):  # a codec that is none of text

@@ -53,7 +53,8 @@ class Endpoint(Part):
     requests_per_minute: float | None = Field(default=None, gt=0)
     """Requests are spaced evenly to stay below this rate. Missing: only `concurrency` limits them."""
     timeout_s: float = Field(default=120.0, gt=0)
-    """Seconds without any data after which an attempt counts as lost."""
+    """Seconds without any data after which an attempt counts as lost. It also is lost if its response is not complete after 10 times as
+    long."""
     attempts: int = Field(default=6, ge=1)
     """Tries for one document, including the first."""
     concurrency: int = Field(default=4, ge=1, le=64)
@@ -90,6 +91,9 @@ class Endpoint(Part):
         return key
 
 
+DEADLINE = 10
+"""Longest time for a whole response, as a multiple of `timeout_s`. Some endpoints send blank lines for minutes while a request waits."""
+
 AHEAD = 4
 """How far requests may overtake one that waits for its answer, as a multiple of `concurrency`."""
 
@@ -118,9 +122,16 @@ def ask(
 
             key = endpoint.key()
             headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {key}"} if key else {})
-            url, attempts, rate = f"{endpoint.base_url}/chat/completions", endpoint.attempts, endpoint.requests_per_minute
             with httpx2.Client(headers=headers, timeout=endpoint.timeout_s) as http:
-                client = Client(url, key=key, attempts=attempts, requests_per_minute=rate, http=http, clock=clock or Clock())
+                client = Client(
+                    f"{endpoint.base_url}/chat/completions",
+                    key=key,
+                    attempts=endpoint.attempts,
+                    deadline_s=DEADLINE * endpoint.timeout_s,
+                    requests_per_minute=endpoint.requests_per_minute,
+                    http=http,
+                    clock=clock or Clock(),
+                )
                 _ask_all(client, line, waiting, endpoint.concurrency, progress)
         return line.replies()
 

@@ -1,5 +1,6 @@
 """The help of every command, and the names of its options, old and new."""
 
+import inspect
 import re
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from bench.api import running
 from bench.cli import COMMANDS, main
 from bench.cli.options import Option
 
@@ -182,6 +184,12 @@ def test_help_of_price_lists_every_meter_and_what_it_counts() -> None:
     result = bench("price", "results", "--meter", "steps")
     assert result.exit_code == 2
     assert [name for name in METERS if f"'{name}'" not in result.stderr] == []
+
+
+def test_the_interval_of_checkpoints_is_the_same_in_python_and_on_the_command_line() -> None:
+    (option,) = [one for path, one in OPTIONS if (path, one.name) == (("run",), "checkpoint_minutes")]
+    default = inspect.signature(running.run).parameters["checkpoint_minutes"].default
+    assert (parsed("run", "suite.yaml")["checkpoint_minutes"], float(str(option.show_default))) == (default, default)
 
 
 HEAVY = ("torch", "transformers", "pandas", "pydantic", "matplotlib", "rich", "numpy", "pyarrow")

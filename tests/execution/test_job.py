@@ -1,5 +1,6 @@
 """What a strategy can do with the money, over a builder that makes nothing heavy."""
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,10 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.contracts import (
-    Bill,
     BuildContext,
     Example,
-    Limit,
     Outcome,
     Phase,
     Progress,
@@ -28,6 +27,7 @@ from bench.execution.job import ArmJob
 from bench.execution.ledger import Ledger, rows
 from bench.execution.purse import Purse
 from bench.execution.store import DryStore, Store
+from bench.execution.training_checkpoints import StoredCheckpoints
 from bench.models.random import Random
 from bench.suite import arms, suite_file
 from bench.training.recipes import Pretrained
@@ -57,7 +57,8 @@ class After(Steps):
 def job(loaded: suite_file.Suite, folder: Path, budget: float = 1.0, seed: int = 1) -> ArmJob:
     arm = replace(arms.arms(loaded)[0], budget_usd=budget, seed=seed)
     ledger = Ledger(folder / f"arm-{budget}-{seed}")
-    return ArmJob(loaded, arm, SPLITS, Purse(budget, ledger), Store(folder / "store", folder, "cpu", {}, no_progress), ledger)
+    store = Store(folder / "store", folder, "cpu", {}, no_progress, arm=str(seed))
+    return ArmJob(loaded, arm, SPLITS, Purse(budget, ledger), store, ledger)
 
 
 def test_labels_are_bought_for_a_share_of_the_budget_and_paid(loaded: suite_file.Suite, tmp_path: Path) -> None:
@@ -71,17 +72,27 @@ def test_the_machine_time_of_repeated_work_is_a_fact_of_the_arm_that_finished_it
     loaded: suite_file.Suite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     repeated = (Reading("repeated_wall", 7.0, "s", "counter"),)
+    monkeypatch.setattr(StoredCheckpoints, "readings", lambda checkpoints: repeated)
+    facts = []
+    for seed in (1, 2, 1):  # the third process begins the arm of the first again, which was killed before its record was written
+        arm = job(loaded, tmp_path, seed=seed)
+        for steps in (Steps(1), Steps(2)):
+            arm.make(steps, Phase.STUDENT_TRAINING)
+        facts.append(numbers(arm.facts))
+    assert facts == [{"repeated_s": 14.0}, {}, {"repeated_s": 14.0}]
 
-    def interrupted(store: Store, recipe: Recipe, limit: Limit) -> tuple[Bill, bool]:
-        return Bill(flops=10.0, wall_s=1.0, kwh=None, readings=repeated), recipe == Steps(3)
 
-    monkeypatch.setattr(Store, "bill_for", interrupted)
-    first, second = job(loaded, tmp_path, seed=1), job(loaded, tmp_path, seed=2)
-    for steps in (Steps(1), Steps(2)):
-        first.make(steps, Phase.STUDENT_TRAINING)
-    second.make(Steps(3), Phase.STUDENT_TRAINING)
-    assert numbers(first.facts) == {"repeated_s": 14.0}
-    assert numbers(second.facts) == {}
+def test_an_artifact_whose_bill_names_no_arm_has_no_repeated_work_to_report(
+    loaded: suite_file.Suite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(StoredCheckpoints, "readings", lambda checkpoints: (Reading("repeated_wall", 7.0, "s", "counter"),))
+    job(loaded, tmp_path).make(Steps(1), Phase.STUDENT_TRAINING)
+    (path,) = tmp_path.glob("store/*/*/bill.json")
+    bill = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({name: value for name, value in bill.items() if name != "arm"}), encoding="utf-8")
+    again = job(loaded, tmp_path)
+    again.make(Steps(1), Phase.STUDENT_TRAINING)
+    assert numbers(again.facts) == {}
 
 
 def test_smaller_purchases_are_prefixes_of_larger_ones(loaded: suite_file.Suite, tmp_path: Path) -> None:

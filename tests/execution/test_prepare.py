@@ -1,5 +1,6 @@
 """What a suite needs is at hand before anything is spent, and a suite without it is refused."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -52,3 +53,29 @@ def test_a_task_needs_test_examples_and_as_many_labels_as_are_owned_at_the_start
                 prepare.read_data(found, tmp_path, no_progress)
         else:
             assert prepare.read_data(found, tmp_path, no_progress) == {"own": splits}
+
+
+KEPT = {"suite": "own", "layers": ["4 of 12"], "warnings": ["short"]}
+
+
+@pytest.mark.parametrize(
+    ("content", "layers", "warnings"),
+    [
+        (json.dumps(KEPT).encode(), ("4 of 12",), ("short",)),
+        (b'{"layers": ["4 of 12"]}', ("4 of 12",), ()),
+        (json.dumps(KEPT).encode()[:-1], (), ()),
+        (b"", (), ()),
+        (b"\xff", (), ()),
+        (b"[]", (), ()),
+        (b'{"layers": 4}', (), ()),
+        (b'{"layers": ' + b"[" * 100_000, (), ()),
+        (None, (), ()),
+    ],
+)
+def test_what_an_earlier_run_fetched_is_kept_unless_its_file_is_damaged_or_missing(
+    tmp_path: Path, content: bytes | None, layers: tuple[str, ...], warnings: tuple[str, ...]
+) -> None:
+    path = tmp_path / "suite.json"
+    if content is not None:
+        path.write_bytes(content)
+    assert prepare.fetched_before(path) == prepare.Fetched(layers=layers, warnings=warnings)

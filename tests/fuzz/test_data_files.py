@@ -1,15 +1,15 @@
-"""Files of examples in text formats, with every setting for reading them.
-
-Damaged Parquet and Arrow files are left out: a few crash pyarrow, and the process with it.
-"""
+"""Files of examples in all formats, with every setting for reading them."""
 
 from __future__ import annotations
 
 import gzip
+import io
 import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,8 +49,29 @@ PACKED = {".csv.gz": gzip.compress(b"text,label,id\n" + CSV)}
 TEXTS = {".csv": b"text,label,id\n" + CSV, ".tsv": (b"text,label,id\n" + CSV).replace(b",", b"\t"), ".jsonl": lines(ROWS)}
 TREES = [ROWS, {"data": {"train": ROWS}}, {"columns": ["text", "label"], "data": [["a", "b"]]}, LABEL_STUDIO, PRODIGY, ARGILLA, CHATS]
 
+CLASS = {"names": ["no", "yes"], "_type": "ClassLabel"}
+CLASSES = {"label": CLASS, "list": [{"text": CLASS}], "parts": {"feature": {"text": CLASS}}}
+
+
+def arrow(features: Any, suffix: str) -> bytes:
+    """A table as `datasets` writes it, with the classes of its columns."""
+    rows = [{**row, "label": number % 2, "list": [{"text": number}]} for number, row in enumerate(ROWS)]
+    about = {"huggingface": json.dumps({"info": {"features": features}}).encode()}
+    table, written = pa.Table.from_pylist(rows).replace_schema_metadata(about), io.BytesIO()
+    if suffix == ".parquet":
+        pq.write_table(table, written)
+    else:
+        new = pa.ipc.new_file if suffix == ".feather" else pa.ipc.new_stream
+        with new(written, table.schema) as file:
+            file.write_table(table)
+    return written.getvalue()
+
+
+BINARY = {suffix: arrow(CLASSES, suffix) for suffix in (".parquet", ".arrow", ".feather")}
+
 contents = st.one_of(
-    *(st.tuples(st.just(suffix), hostile.raw(content)) for suffix, content in (PACKED | TEXTS).items()),
+    *(st.tuples(st.just(suffix), hostile.raw(content)) for suffix, content in (PACKED | TEXTS | BINARY).items()),
+    hostile.trees(CLASSES).map(lambda features: (".arrow", arrow(features, ".arrow"))),
     *(st.tuples(st.just(".json"), hostile.files_of(tree)) for tree in TREES),
     *(st.tuples(st.just(".jsonl"), hostile.trees(tree).map(lambda rows: b"\n".join(map(hostile.as_json, rows)))) for tree in TREES[3:]),
 )

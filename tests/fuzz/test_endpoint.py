@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,9 +38,10 @@ class Still(Clock):
         return False
 
 
-def client(answer: Callable[[], httpx2.Response], key: str = KEY) -> Client:
+def client(answer: Callable[[], httpx2.Response], key: str = KEY, clock: Clock | None = None) -> Client:
     http = httpx2.Client(transport=httpx2.MockTransport(lambda request: answer()))
-    return Client("http://here/v1/chat/completions", key=key, attempts=2, requests_per_minute=None, http=http, clock=Still())
+    settings: dict[str, Any] = {"key": key, "attempts": 2, "deadline_s": 100.0, "requests_per_minute": None}
+    return Client("http://here/v1/chat/completions", **settings, http=http, clock=clock or Still())
 
 
 headers = st.fixed_dictionaries(
@@ -129,6 +130,28 @@ def test_a_response_without_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> N
         client(lambda: httpx2.Response(200, stream=Endless())).answer(b"{}")
     assert sum(sent) <= 200_000
     assert threading.active_count() < 50
+
+
+def test_a_response_that_comes_too_slowly_is_lost_like_one_that_does_not_come() -> None:
+    passed = []
+
+    class Slow(httpx2.SyncByteStream):
+        def __init__(self, pauses: int) -> None:
+            self.pauses = pauses
+
+        def __iter__(self) -> Iterator[bytes]:
+            for _ in range(self.pauses):
+                passed.append(30.0)
+                yield b"\n"
+            yield json.dumps(ANSWER).encode()
+
+    clock = Still(now=lambda: sum(passed))
+    answers = [httpx2.Response(200, stream=Slow(pauses)) for pauses in (10**9, 3)]
+    response, lost = client(lambda: answers.pop(0), clock=clock).answer(b"{}")
+    assert (json.loads(response), lost) == (ANSWER, 1)
+    assert sum(passed) == 4 * 30 + 3 * 30
+    with pytest.raises(BenchError, match=r"2 attempts.* 100 s"):
+        client(lambda: httpx2.Response(200, stream=Slow(10**9)), clock=clock).answer(b"{}")
 
 
 @pytest.mark.parametrize("tokens", [-1, 10**10, 10**400, "many", None])

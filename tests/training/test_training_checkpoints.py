@@ -367,7 +367,8 @@ def test_repeated_work_is_charged_once_and_read_beside_the_charge(recipe, place,
     bill = here.make(recipe(), progress, minutes=NEVER)
     assert progress.steps == [3, 4, 5, 6]
     assert bill.kwh == STEPS
-    assert bill.measured("repeated_energy") == 3
+    (repeated,) = [reading for reading in bill.readings if reading.quantity == "repeated_energy"]
+    assert (repeated.value, repeated.unit, repeated.source) == (3, "kWh", "counter")
     assert bill.measured("repeated_wall") > 0
     assert bill.measured("counted") is None
     undisturbed = place("whole", profilers={"plug": Plugged()}).make(recipe(), minutes=NEVER)

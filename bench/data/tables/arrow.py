@@ -22,11 +22,11 @@ def read_parquet(file: str, raw: RawFile) -> Table:
     import pyarrow.parquet as parquet
 
     try:
-        opened = parquet.ParquetFile(raw.path)
+        opened = parquet.ParquetFile(raw.path, page_checksum_verification=True)
         schema, rows = opened.schema_arrow, opened.metadata.num_rows
-    except (pa.ArrowException, OSError) as e:
+        return _table(file, "Parquet", schema, rows, lambda name: (batch[name] for batch in opened.iter_batches(columns=[name])))
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as e:
         raise DataError(f"{file}: not readable as Parquet: {first_line(e)}") from e
-    return _table(file, "Parquet", schema, rows, lambda name: (batch[name] for batch in opened.iter_batches(columns=[name])))
 
 
 def read_arrow(file: str, raw: RawFile) -> Table:
@@ -36,9 +36,10 @@ def read_arrow(file: str, raw: RawFile) -> Table:
     try:
         opened = pa.ipc.open_file if raw.head.startswith(b"ARROW1") else pa.ipc.open_stream
         table = opened(pa.memory_map(str(raw.path))).read_all()
-    except (pa.ArrowException, OSError) as e:
+        table.validate()
+        return _table(file, "Arrow", table.schema, table.num_rows, lambda name: (batch[name] for batch in table.to_batches(ROWS_AT_ONCE)))
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as e:
         raise DataError(f"{file}: not readable as Arrow: {first_line(e)}") from e
-    return _table(file, "Arrow", table.schema, table.num_rows, lambda name: (batch[name] for batch in table.to_batches(ROWS_AT_ONCE)))
 
 
 def _table(file: str, kind: str, schema: Any, rows: int, batches: Callable[[str], Iterator[Any]]) -> Table:
@@ -52,15 +53,27 @@ def _table(file: str, kind: str, schema: Any, rows: int, batches: Callable[[str]
         import pyarrow as pa
 
         try:
-            return collect(_named(value, features.get(name)) for batch in batches(name) for value in _plain(batch))
+            return collect(_named(value, features.get(name)) for batch in batches(name) for value in _plain(_intact(batch)))
         except pa.ArrowException as e:
             raise DataError(f"{file}: column '{name}' holds {schema.field(name).type}, not text") from e
-        except OSError as e:
+        except (OSError, UnicodeDecodeError) as e:  # the second: a name inside an object is not UTF-8
             raise DataError(f"{file}: column '{name}' is damaged: {first_line(e)}") from e
-        except UnicodeDecodeError as e:
-            raise DataError(f"{file}: column '{name}' holds text that is not UTF-8 (byte 0x{e.object[e.start]:02x})") from e
 
     return Table(file=file, kind=kind, names=schema.names, numbers=range(1, rows + 1), unit="row", values=values)
+
+
+def _intact(column: Any) -> Any:
+    """Return a column after its lengths, offsets and texts are checked. A damaged one can crash the process that uses it.
+
+    Raises OSError, as pyarrow does where it cannot read a column.
+    """
+    import pyarrow as pa
+
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid as e:
+        raise OSError(str(e)) from e
+    return column
 
 
 def _plain(column: Any) -> list[Any]:
@@ -81,15 +94,19 @@ def _plain(column: Any) -> list[Any]:
 
 def _named(value: Any, feature: Any) -> Any:
     """Return a value with class names instead of class numbers. -1 means no label, and becomes None."""
-    if value is None or feature is None:
+    if isinstance(feature, list) and feature:  # older versions of `datasets` write [feature] for a list
+        feature = {"feature": feature[0]}
+    if not isinstance(feature, dict):
         return value
-    if isinstance(feature, list):
-        return [_named(inner, feature[0]) for inner in value]
+    of_parts = feature.get("feature")
     if feature.get("_type") == "ClassLabel":
-        names = feature.get("names") or ()
-        return None if value == -1 else names[value] if isinstance(value, int) and 0 <= value < len(names) else value
+        names = feature.get("names")
+        if isinstance(value, int) and isinstance(names, list) and 0 <= value < len(names):
+            return names[value]
+        return None if value == -1 else value
     if isinstance(value, list):
-        return [_named(inner, feature.get("feature")) for inner in value]
+        return [_named(inner, of_parts) for inner in value]
     if isinstance(value, dict):
-        return {name: _named(inner, feature.get(name) or (feature.get("feature") or {}).get(name)) for name, inner in value.items()}
+        parts = of_parts if isinstance(of_parts, dict) else {}
+        return {name: _named(inner, feature.get(name) or parts.get(name)) for name, inner in value.items()}
     return value

@@ -16,6 +16,7 @@ from bench.report.analysis.significance import Floats
 from bench.report.html.escape import script_json, shortened
 from bench.results.examples import Examples
 from bench.results.table import Results
+from bench.system.results_folder import PREDICTIONS
 
 MOST_ARMS, FEW_ARMS, OF_EACH = 600, 120, 3
 """Limits of the predictions: arms in all, arms that may each show several examples, and these examples. Up to FEW_ARMS arms show OF_EACH of
@@ -77,7 +78,7 @@ def _arm(folder: Path, record: Record, examples: Examples, metric: Metric, each:
     """Return the predictions of one arm, in cards: one example with its predictions and scores. Raises OSError, KeyError, TypeError,
     ValueError or AttributeError where its file is not as expected, or has changed since it was read."""
     picked = _picked(examples.scores["student", metric.name], -1 if metric.direction == "lower" else 1, each)
-    lines = [line for line in (folder / "predictions.jsonl").read_text(encoding="utf-8").split("\n") if line]
+    lines = [line for line in (folder / PREDICTIONS).read_text(encoding="utf-8").split("\n") if line]
     cards = []
     for place, which in picked:
         line = json.loads(lines[place])

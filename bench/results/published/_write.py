@@ -14,6 +14,7 @@ from bench.execution.ledger import Ledger
 from bench.execution.purse import Purse
 from bench.execution.record import Record, write_record
 from bench.system.files import write_json
+from bench.system.results_folder import SUITE_JSON
 
 EQUALS_CLASS_SHARE = "equals_class_share"
 """Name of a fact: the score of this arm equals, as printed, the share of one class in its test set. Its value is that share, in points."""
@@ -66,7 +67,7 @@ def write(work: Work, name: str, folder: Path) -> Path:
         shutil.rmtree(folder / cell.arm, ignore_errors=True)
         _write(cell, name, folder / cell.arm)
     about = {"source": work.source, "told": list(work.told)}
-    write_json(folder / "suite.json", {**work.suite, "suite": name, "published": about, "arms": [cell.arm for cell in work.cells]})
+    write_json(folder / SUITE_JSON, {**work.suite, "suite": name, "published": about, "arms": [cell.arm for cell in work.cells]})
     return folder
 
 

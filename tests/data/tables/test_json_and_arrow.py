@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -270,6 +271,24 @@ def test_class_names_of_datasets_become_the_labels(name: str, rows: Reader, tmp_
     assert rows(content, name)[0] == [("a", "pos"), ("b", "neg"), ("c", None)]
     assert rows(content, name, target="tags[0]")[0] == [("a", "neg"), ("b", "pos"), ("c", None)]
     assert rows(content, name, target="sub.label")[0] == [("a", "pos"), ("b", None), ("c", "neg")]
+
+
+DAMAGED = {
+    "an offset beyond the end": ([0, 2**30, 5], b"worst"),
+    "an offset below zero": ([0, -5, 5], b"worst"),
+    "text that is not UTF-8": ([0, 4, 5], b"caf\xe9!"),
+}
+
+
+@pytest.mark.parametrize(("offsets", "texts"), DAMAGED.values(), ids=DAMAGED)
+@pytest.mark.parametrize("opened", [pa.ipc.new_file, pa.ipc.new_stream], ids=["file", "stream"])
+def test_a_damaged_arrow_column_is_an_error_and_crashes_nothing(opened: Any, offsets: list[int], texts: bytes, rows: Reader) -> None:
+    column = pa.Array.from_buffers(pa.string(), 2, [None, pa.array(offsets, pa.int32()).buffers()[1], pa.py_buffer(texts)])
+    table, written = pa.table({"text": column, "label": ["a", "b"]}), pa.BufferOutputStream()
+    with opened(written, table.schema) as file:
+        file.write_table(table)
+    with pytest.raises(DataError, match=r"own\.arrow: .*'text' is damaged"):
+        rows(written.getvalue().to_pybytes(), "own.arrow")
 
 
 def test_alpaca_is_read_by_joining_columns() -> None:
