@@ -201,15 +201,15 @@ def _log_probs(folder: Path, sources: Sequence[Sequence[int]], outputs: Sequence
     """Return torch's log-probability of each output, in fp32. The first `skipped` tokens of an output do not count."""
     import torch
 
+    from bench.training.batches import Encoded, collate
     from bench.training.checkpoints import load
     from bench.training.forward import forward
 
     model, found = load(folder)[0].to(device), list[float]()
     for source, tokens in zip(sources, outputs, strict=True):
-        ids, labels = torch.tensor([source], device=device), torch.tensor([tokens], device=device)
         with torch.inference_mode():
-            logits = forward(model, {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": labels}).logits
-        each = torch.log_softmax(logits.float(), -1)[0].gather(-1, labels[0][:, None])
+            out = forward(model, collate([Encoded(tuple(source), tuple(tokens))], model.config, device))
+        each = torch.log_softmax(out.logits.float(), -1).gather(-1, out.labels[:, None])
         found.append(float(each[skipped:].sum()))
     return found
 

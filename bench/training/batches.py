@@ -136,13 +136,23 @@ def collate(batch: Sequence[Encoded], config: Any, device: str) -> dict[str, tor
     """Return the input of `forward`: input_ids and attention_mask (batch, source), and labels (batch, target).
 
     `config` is that of a loaded model. Labels are -100 at padding. For a decoder-only model all three are (batch, source + target). Every
-    example's target directly follows its source, and labels are -100 on the sources as well.
+    example's target directly follows its source, and labels are -100 on the sources as well. predicting and predicted, both (label
+    tokens), are the positions of the decoder that predict a label, counted through the whole batch, and these labels. Nothing predicts
+    the first token of a text that a decoder-only model reads.
     """
-    if config.is_encoder_decoder:
-        inputs, labels = [e.source for e in batch], [e.target for e in batch]
-    else:
-        inputs = [(*e.source, *e.target) for e in batch]
-        labels = [(*[IGNORED] * len(e.source), *e.target) for e in batch]
-    mask = pad([[1] * len(row) for row in inputs], 0)
-    tensors = {"input_ids": pad(inputs, config.pad_token_id), "attention_mask": mask, "labels": pad(labels, IGNORED)}
+    causal = not config.is_encoder_decoder
+    inputs = [(*e.source, *e.target) if causal else e.source for e in batch]
+    labels = [(*[IGNORED] * len(e.source), *e.target) if causal else e.target for e in batch]
+    width, predicting, predicted = max(map(len, labels)), list[int](), list[int]()
+    for row, one in enumerate(batch):
+        end, skipped = row * width + len(labels[row]) - causal, causal and not one.source
+        predicting += range(end - len(one.target) + skipped, end)
+        predicted += one.target[skipped:]
+    tensors = {
+        "input_ids": pad(inputs, config.pad_token_id),
+        "attention_mask": pad([[1] * len(row) for row in inputs], 0),
+        "labels": pad(labels, IGNORED),
+        "predicting": torch.tensor(predicting),
+        "predicted": torch.tensor(predicted),
+    }
     return {name: tensor.to(device) for name, tensor in tensors.items()}

@@ -17,7 +17,7 @@ the same on every machine.
 
 A decoder-only model reads source and target as one text in its decoder:
 
-    forward          decoder(s + t) + head(s + t): logits are computed at all positions, also where no label is
+    forward          decoder(s + t) + head(t), or head(t - 1) where s is 0: nothing predicts the first token
     training         as above, and no encoder to freeze
     generation       for each beam decoder(s), then t - 1 cached steps of one token, and t times the head
 
@@ -110,12 +110,12 @@ class FlopModel:
 
     def forward(self, source: int, target: int) -> int:
         """Return the FLOPs of one forward pass over one example, with all target positions at once."""
-        source, target = self._lengths(source, target)
-        return self.encoding(source) + self.cross * source + self._decode(source, target) + self.head * target
+        source, target, labels = self._lengths(source, target)
+        return self.encoding(source) + self.cross * source + self._decode(source, target) + self.head * labels
 
     def adapters(self, source: int, target: int, freeze: Freeze, rank: int) -> int:
         """Return the FLOPs of the LoRA adapters in one forward pass over one example. `forward` does not include them."""
-        source, target = self._lengths(source, target)
+        source, target, _ = self._lengths(source, target)
         encoder, decoder = self.stacks
         adapted = 0 if freeze == "encoder" else encoder.linear.adapters(rank)
         return (adapted + decoder.cross.adapters(rank)) * source + decoder.linear.adapters(rank) * target
@@ -124,22 +124,23 @@ class FlopModel:
         """Return the FLOPs of the forward and backward pass of one example. `rank` is the rank of LoRA's adapters, or 0 where the weights
         themselves are trained. Raises CheckpointError where the encoder is to be frozen and the model has none."""
         check_freeze(freeze, self.causal)
-        source, target = self._lengths(source, target)
+        source, target, labels = self._lengths(source, target)
         if rank:
-            return self._adapting(source, target, freeze == "encoder", rank)
+            return self._adapting(source, target, freeze == "encoder", rank) + 2 * self.head * labels
         encoder_passes, cross_passes = (1, 2) if freeze == "encoder" else (3, 3)
         head_passes = 3 if freeze == "none" else 2
         encoder = encoder_passes * self.encoding(source) + cross_passes * self.cross * source
-        return encoder + 3 * self._decode(source, target) + head_passes * self.head * target
+        return encoder + 3 * self._decode(source, target) + head_passes * self.head * labels
 
     def _adapting(self, source: int, target: int, encoder_frozen: bool, rank: int) -> int:
+        """Return the FLOPs of encoder and decoder where adapters learn."""
         encoder, decoder = self.stacks
         writing = decoder.linear.adapted(rank) - decoder.first.gradient_of_inputs(rank)
         cross = decoder.cross.adapted(rank) - (decoder.cross.gradient_of_inputs(rank) if encoder_frozen else 0)
         reading = encoder.linear.adapted(rank) - encoder.first.gradient_of_inputs(rank)
         pairs = 3 * (self.decoder_pairs * target * target + self.cross_pairs * source * target)
         encoding = self.encoding(source) if encoder_frozen else reading * source + 3 * self.encoder_pairs * source * source
-        return encoding + cross * source + writing * target + pairs + 2 * self.head * target
+        return encoding + cross * source + writing * target + pairs
 
     def generation(self, source: int, target: float, beams: int = 1) -> float:
         """Return the FLOPs of generating `target` tokens with a key-value cache. `target` is 1 or more and includes the end token. It may
@@ -152,9 +153,10 @@ class FlopModel:
         pairs = self.decoder_pairs * target * (target + 1) / 2
         return self.encoding(source) + beams * (self.cross * source + steps + pairs)
 
-    def _lengths(self, source: int, target: int) -> tuple[int, int]:
-        """Return how many tokens go through the encoder and how many through the decoder."""
-        return (0, source + target) if self.causal else (source, target)
+    def _lengths(self, source: int, target: int) -> tuple[int, int, int]:
+        """Return how many tokens go through the encoder and through the decoder, and how many are predicted. Nothing predicts the first
+        token of a text that a decoder-only model reads."""
+        return (0, source + target, target if source else target - 1) if self.causal else (source, target, target)
 
     def encoding(self, source: int) -> int:
         """Return the FLOPs of one forward pass of the encoder over one example. 0 for a decoder-only model."""

@@ -14,7 +14,7 @@ from typing import ClassVar, Self
 import torch
 
 from bench.contracts import Activity, BuildContext, Example, Job, Precision, Recipe
-from bench.training.batches import IGNORED, Encoded, encode
+from bench.training.batches import Encoded, encode
 from bench.training.checkpoints import read_config
 from bench.training.forward import Forward
 from bench.training.inference import fewer, passes
@@ -78,7 +78,5 @@ class References(Recipe):
 
 
 def _of_labels(out: Forward) -> LogProbs:
-    counted = out.labels != IGNORED
-    labels = out.labels[counted]
-    log_probs = torch.log_softmax(out.logits[counted].float(), dim=-1).gather(-1, labels[:, None])[:, 0]
-    return [part.tolist() for part in torch.split(log_probs, counted.sum(dim=1).tolist())]
+    log_probs = torch.log_softmax(out.logits.float(), dim=-1).gather(-1, out.labels[:, None])[:, 0]
+    return [part.tolist() for part in torch.split(log_probs, out.rows.tolist())]

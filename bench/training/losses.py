@@ -3,28 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
-from torch.nn.functional import cross_entropy, kl_div, layer_norm, log_softmax, mse_loss
-
-from bench.training.batches import IGNORED
+from torch.nn.functional import kl_div, layer_norm, log_softmax, mse_loss
 
 
 def label_loss(logits: torch.Tensor, labels: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
-    """Return the mean cross-entropy per label token. logits: (batch, target, vocabulary); labels: (batch, target). Padded positions (-100)
-    count neither in the mean nor in the smoothing."""
-    return cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORED, label_smoothing=smoothing)
+    """Return the mean cross-entropy per label token. logits: (label tokens, vocabulary); labels: (label tokens). Where the logits are in
+    fp32, they are overwritten, and what else needs them needs a copy."""
+    loss: torch.Tensor = _CrossEntropy.apply(logits, labels, smoothing)  # type: ignore[no-untyped-call]
+    return loss
 
 
-def distillation_loss(student: torch.Tensor, teacher: torch.Tensor, labels: torch.Tensor, temperature: float) -> torch.Tensor:
-    """Return KL(teacher || student) at `temperature`, averaged over label tokens, times temperature squared (Hinton et al. 2015).
+class _CrossEntropy(torch.autograd.Function):
+    """`cross_entropy` of torch, in the memory of its logits. Torch makes three more tensors of their size, and on a CPU most of the time
+    goes into fetching their pages."""
 
-    The labels mask the positions. The published code differs in two ways. seq2seq-distillation masks by decoder inputs, which gives T5 and
-    Pegasus no signal for their first token, because they start from the padding token. Kang et al. 2023 (run_t5.py) do not mask at all.
+    @staticmethod
+    def forward(ctx: Any, logits: torch.Tensor, labels: torch.Tensor, smoothing: float) -> torch.Tensor:
+        log_probs = logits.float()
+        torch._log_softmax(log_probs, -1, False, out=log_probs)
+        likely = log_probs.gather(-1, labels[:, None]).sum()
+        loss = -(1 - smoothing) * likely - (smoothing / log_probs.shape[-1] * log_probs.sum() if smoothing else 0)
+        ctx.save_for_backward(labels)
+        ctx.log_probs, ctx.smoothing, ctx.dtype = log_probs, smoothing, logits.dtype
+        return loss / len(labels)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:  # type: ignore[override]
+        (labels,), smoothing, probs = ctx.saved_tensors, ctx.smoothing, ctx.log_probs.exp_()
+        del ctx.log_probs
+        if smoothing:
+            probs -= smoothing / probs.shape[-1]
+        probs.scatter_add_(-1, labels[:, None], probs.new_full((len(labels), 1), smoothing - 1))
+        return probs.mul_(gradient / len(labels)).to(ctx.dtype), None, None
+
+
+def distillation_loss(student: torch.Tensor, teacher: torch.Tensor, temperature: float) -> torch.Tensor:
+    """Return KL(teacher || student) at `temperature`, averaged over label tokens, times temperature squared (Hinton et al. 2015). Logits
+    are (label tokens, vocabulary).
+
+    The published code differs in two ways. seq2seq-distillation masks by decoder inputs, which gives T5 and Pegasus no signal for their
+    first token, because they start from the padding token. Kang et al. 2023 (run_t5.py) do not mask at all.
     """
-    counted = labels != IGNORED
-    learnt = log_softmax(student[counted].float() / temperature, dim=-1)
-    taught = log_softmax(teacher[counted].float() / temperature, dim=-1)
+    learnt = log_softmax(student.float() / temperature, dim=-1)
+    taught = log_softmax(teacher.float() / temperature, dim=-1)
     return kl_div(learnt, taught, reduction="batchmean", log_target=True) * temperature**2
 
 
@@ -39,34 +63,28 @@ def top_log_probs(logits: torch.Tensor, tokens: torch.Tensor, temperature: float
     return named - scaled.logsumexp(-1, keepdim=True)
 
 
-def cached_distillation_loss(
-    student: torch.Tensor, tokens: torch.Tensor, log_probs: torch.Tensor, labels: torch.Tensor, temperature: float
-) -> torch.Tensor:
+def cached_distillation_loss(student: torch.Tensor, tokens: torch.Tensor, log_probs: torch.Tensor, temperature: float) -> torch.Tensor:
     """Return `distillation_loss` against a teacher of which only `top_log_probs` of its k likeliest tokens were kept.
 
-    student: (batch, target, vocabulary); labels: (batch, target). tokens and log_probs have one row for each label token, in the order of
-    the batch's rows. The result is never more than the loss over the whole vocabulary (data processing inequality), and equals it where k
-    is the whole vocabulary.
+    student: (label tokens, vocabulary). tokens and log_probs have one row for each label token. The result is never more than the loss
+    over the whole vocabulary (data processing inequality), and equals it where k is the whole vocabulary.
     """
-    learnt = top_log_probs(student[labels != IGNORED], tokens, temperature)
+    learnt = top_log_probs(student, tokens, temperature)
     return kl_div(learnt, log_probs, reduction="batchmean", log_target=True) * temperature**2
 
 
-def hidden_loss(
-    student: Sequence[torch.Tensor], teacher: Sequence[torch.Tensor], layers: Sequence[int], counted: torch.Tensor, normalize: bool
-) -> torch.Tensor:
-    """Return the mean squared difference of hidden states over the tokens `counted`, summed over layers.
+def hidden_loss(student: Sequence[torch.Tensor], teacher: Sequence[torch.Tensor], layers: Sequence[int], normalize: bool) -> torch.Tensor:
+    """Return the mean squared difference of hidden states over tokens, summed over layers.
 
-    student, teacher: the states after each layer, including the last, each (batch, tokens, width). layers: the teacher's layer for each of
-    the student's. counted: (batch, tokens), true where a token counts. normalize: scale each token's states to mean 0 and variance 1 over
-    the width.
+    student, teacher: the states after each layer, including the last, each (tokens, width). layers: the teacher's layer for each of the
+    student's. normalize: scale each token's states to mean 0 and variance 1 over the width.
 
     Source: calc_hidden_loss of Shleifer and Rush 2020 (seq2seq-distillation/distillation.py). Their code compares the states before each
     layer, so the output of the last layer is never supervised. It also normalises over the whole batch, including its padding.
     """
     differences = []
     for own, layer in zip(student, layers, strict=True):
-        learnt, taught = own[counted].float(), teacher[layer][counted].float()
+        learnt, taught = own.float(), teacher[layer].float()
         if normalize:
             learnt, taught = (layer_norm(states, states.shape[-1:]) for states in (learnt, taught))
         differences.append(mse_loss(learnt, taught))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 
-from bench.training.batches import IGNORED, Encoded
+from bench.training.batches import Encoded
 from bench.training.flops import FlopModel
 from bench.training.forward import Forward, forward
 from bench.training.losses import cached_distillation_loss, distillation_loss, hidden_loss, label_loss
@@ -98,15 +98,14 @@ class TeacherObjective(Objective):
             taught = forward(self.teacher, batch, hidden_states=settings.hidden_weight > 0)
         loss = _labels_and(settings, learnt, self.smoothing)
         if settings.logit_weight:
-            loss = loss + settings.logit_weight * distillation_loss(learnt.logits, taught.logits, learnt.labels, settings.temperature)
+            loss = loss + settings.logit_weight * distillation_loss(learnt.logits, taught.logits, settings.temperature)
         loss = of.labels * loss
         if settings.hidden_weight:
-            stacks = [(learnt.decoder_states, taught.decoder_states, learnt.labels != IGNORED, of.labels)]
+            stacks = [(learnt.decoder_states, taught.decoder_states, of.labels)]
             if learnt.encoder_states:  # a causal model has the decoder only
-                stacks.append((learnt.encoder_states, taught.encoder_states, learnt.source_mask.bool(), of.sources))
+                stacks.append((learnt.encoder_states, taught.encoder_states, of.sources))
             losses = [
-                part * hidden_loss(own, its, supervised_layers(len(its), len(own)), counted, settings.normalize_hidden)
-                for own, its, counted, part in stacks
+                part * hidden_loss(own, its, supervised_layers(len(its), len(own)), settings.normalize_hidden) for own, its, part in stacks
             ]
             loss = loss + settings.hidden_weight * torch.stack(losses).sum()
         return loss
@@ -149,11 +148,11 @@ class CachedObjective(Objective):
         learnt = forward(model, batch)
         rows = self.targets.rows(positions)
         tokens, log_probs = (kept[rows].to(learnt.logits.device) for kept in self.targets[:2])
-        soft = cached_distillation_loss(learnt.logits, tokens.long(), log_probs, learnt.labels, self.settings.temperature)
+        soft = cached_distillation_loss(learnt.logits, tokens.long(), log_probs, self.settings.temperature)
         return of.labels * (_labels_and(self.settings, learnt, self.smoothing) + self.settings.logit_weight * soft)
 
 
 def _labels_and(settings: Distillation, learnt: Forward, smoothing: float) -> torch.Tensor:
     if not settings.label_weight:
         return learnt.logits.new_zeros((), dtype=torch.float32)
-    return settings.label_weight * label_loss(learnt.logits, learnt.labels, smoothing)
+    return settings.label_weight * label_loss(learnt.logits.clone(), learnt.labels, smoothing)

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from bench.contracts import Activity, BuildContext, Example, Network, OutputLengths, Precision, Recipe
 from bench.errors import BenchError
-from bench.training.batches import IGNORED, Encoded, encode
+from bench.training.batches import Encoded, encode
 from bench.training.checkpoints import load, load_tokenizer
 from bench.training.finetuned import Finetuned
 from bench.training.forward import Forward
@@ -76,12 +76,10 @@ class SoftLabels(Recipe):
         return encode(folder, self.examples, self.prefix, self.max_source_tokens, self.max_target_tokens)
 
     def _distributions(self, out: Forward) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        counted = out.labels != IGNORED
-        logits = out.logits[counted].float()
+        logits = out.logits.float()
         tokens = logits.topk(min(self.top_k, logits.shape[-1])).indices
         log_probs = top_log_probs(logits, tokens, self.temperature)
-        lengths = counted.sum(dim=1).tolist()
-        return list(zip(*(torch.split(kept.cpu(), lengths) for kept in (tokens.int(), log_probs)), strict=True))
+        return list(zip(*(torch.split(kept.cpu(), out.rows.tolist()) for kept in (tokens.int(), log_probs)), strict=True))
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@ import torch
 
 from bench.contracts import Compact
 from bench.models.random import Random
-from bench.training.batches import IGNORED, Encoded, collate
+from bench.training.batches import Encoded, collate
 from bench.training.checkpoints import load
 from bench.training.forward import forward
 from bench.training.losses import label_loss
@@ -32,33 +32,47 @@ def qwen2(cache):
     return Qwen2ForCausalLM(Qwen2Config(**heads, **sizes, pad_token_id=tokenizer.eos_token_id)).eval()
 
 
+def _own_loss(model, batch):
+    return model(**{name: batch[name] for name in ("input_ids", "attention_mask", "labels")}).loss.item()
+
+
 def test_the_loss_of_its_logits_is_the_one_that_the_model_computes_itself(model, batch):
     with torch.no_grad():
         out = forward(model, batch)
-        assert label_loss(out.logits, out.labels) == pytest.approx(model(**batch).loss.item(), rel=1e-5)
+        assert label_loss(out.logits, out.labels) == pytest.approx(_own_loss(model, batch), rel=1e-5)
 
 
 def test_qwen2_is_as_llama(qwen2):
     batch = collate([Encoded((5, 6, 7, 8), (9, 10)), Encoded((11,), (12, 13, 1))], qwen2.config, "cpu")
     with torch.no_grad():
         out = forward(qwen2, batch, hidden_states=True)
-        assert label_loss(out.logits, out.labels) == pytest.approx(qwen2(**batch).loss.item(), rel=1e-5)
+        assert label_loss(out.logits, out.labels) == pytest.approx(_own_loss(qwen2, batch), rel=1e-5)
     assert len(out.decoder_states) == 3
 
 
 def test_every_label_is_there_and_has_its_logits(model, batch, encoded):
     out = forward(model, batch)
-    assert out.logits.shape == (*out.labels.shape, model.config.vocab_size)
-    assert [tuple(row[row != IGNORED].tolist()) for row in out.labels] == [e.target for e in encoded[:5]]
+    assert out.logits.shape == (len(out.labels), model.config.vocab_size)
+    assert [tuple(rows.tolist()) for rows in out.labels.split(out.rows.tolist())] == [e.target for e in encoded[:5]]
+
+
+def test_nothing_predicts_the_first_token_of_a_text_alone(qwen2):
+    out = forward(qwen2, collate([Encoded((), (5, 6, 7)), Encoded((8,), (9, 10))], qwen2.config, "cpu"))
+    assert out.labels.tolist() == [6, 7, 9, 10]
+    assert out.rows.tolist() == [2, 2]
+
+
+def test_the_output_layer_is_as_before(model, batch):
+    forward(model, batch)
+    assert not model.get_output_embeddings()._forward_pre_hooks
 
 
 def test_an_example_has_the_same_logits_whatever_it_is_batched_with(model, batch, encoded):
     with torch.no_grad():
         together = forward(model, batch)
-        for row, example in enumerate(encoded[:5]):
+        for logits, example in zip(together.logits.split(together.rows.tolist()), encoded[:5], strict=True):
             alone = forward(model, collate([example], model.config, "cpu"))
-            told = together.labels[row] != IGNORED
-            assert torch.allclose(together.logits[row][told], alone.logits[0][alone.labels[0] != IGNORED], atol=1e-5)
+            assert torch.allclose(logits, alone.logits, atol=1e-5)
 
 
 def test_states_are_those_after_each_layer_and_the_last_what_leaves_the_stack(model, batch):
@@ -73,10 +87,8 @@ def test_states_are_those_after_each_layer_and_the_last_what_leaves_the_stack(mo
     for place, (states, expected) in enumerate(zip(given, seen, strict=True)):
         *after_layers, left = expected
         assert len(states) == len(after_layers) == 4
-        kept = slice(None, -1) if not model.config.is_encoder_decoder else slice(None)
-        for state, layer in zip(states[:-1], after_layers[:-1], strict=True):
-            assert torch.equal(state, layer[:, kept]), place
-        assert torch.equal(states[-1], left.last_hidden_state[:, kept])
+        for state, layer in zip(states, [*after_layers[:-1], left.last_hidden_state], strict=True):
+            assert torch.equal(state, layer[batch["attention_mask"].bool()] if place else layer.flatten(0, 1)[batch["predicting"]]), place
 
 
 def _is_tuple(out):
@@ -101,14 +113,11 @@ def test_there_are_as_many_states_as_layers_also_after_shrinking(model, batch):
 
 
 @pytest.mark.parametrize("family", ENCODER_DECODERS, indirect=True)
-def test_encoder_states_stand_where_the_mask_of_the_sources_does(model, batch, encoded):
+def test_encoder_states_have_a_row_for_each_token_of_the_sources(model, batch, encoded):
     out = forward(model, batch, hidden_states=True)
-    assert out.source_mask.sum(1).tolist() == [len(e.source) for e in encoded[:5]]
-    assert all(state.shape[:2] == out.source_mask.shape for state in out.encoder_states)
+    assert {len(states) for states in out.encoder_states} == {sum(len(e.source) for e in encoded[:5])}
 
 
 @pytest.mark.parametrize("family", ["llama"], indirect=True)
-def test_a_decoder_only_model_has_no_encoder_states(model, batch, encoded):
-    out = forward(model, batch, hidden_states=True)
-    assert out.encoder_states == ()
-    assert out.source_mask.sum(1).tolist() == [len(e.source) + len(e.target) for e in encoded[:5]]
+def test_a_decoder_only_model_has_no_encoder_states(model, batch):
+    assert forward(model, batch, hidden_states=True).encoder_states == ()

@@ -25,7 +25,8 @@ def test_the_mean_over_all_tokens_is_the_loss_that_the_library_computes(pretrain
     model, _ = load(pretrained.folder(shop.context()))
     data = encode(pretrained.folder(shop.context()), examples, "sum: ", 32, 12)
     with torch.inference_mode():
-        losses = [model(**collate([e], model.config, "cpu")).loss.item() for e in data]
+        batches = [collate([e], model.config, "cpu") for e in data]
+        losses = [model(**{name: batch[name] for name in ("input_ids", "attention_mask", "labels")}).loss.item() for batch in batches]
     assert [-sum(tokens) / len(tokens) for tokens in found] == pytest.approx(losses, abs=1e-4)
     assert [len(tokens) for tokens in found] == [len(e.target) for e in data]
 

@@ -156,7 +156,7 @@ def test_the_teacher_runs_whole_and_not_behind_the_students_encoder(shop, teache
     batch = collate(data[:4], model.config, "cpu")
     with torch.no_grad():
         own, its = forward(model, batch), forward(the_teacher, batch)
-        expected = 0.8 * distillation_loss(own.logits, its.logits, own.labels, 2.0) + 0.2 * label_loss(own.logits, own.labels)
+        expected = 0.8 * distillation_loss(own.logits, its.logits, 2.0) + 0.2 * label_loss(own.logits, own.labels)
         found = loss(
             TeacherObjective(settings=EVERY_STEP, smoothing=0.0, teacher_flops=teacher.flop_model(shop.cache), teacher=the_teacher),
             model,

@@ -43,7 +43,7 @@ def simulate(
     with patch.object(torch, "compile", _uncompiled):  # bitsandbytes compiles when it is imported, which takes seconds
         for name in imports:
             import_module(name)
-    simulation = MemorySimulation(batch, vocabulary, label_tokens)
+    simulation = MemorySimulation(kernels, batch, vocabulary, label_tokens)
     with ExitStack() as modes:
         modes.enter_context(gc_disabled())
         modes.enter_context(patch.object(torch.Tensor, "tolist", _to_list))  # torch reads the numbers from memory
@@ -75,9 +75,9 @@ def _to_list(tensor: torch.Tensor) -> Any:
 class MemorySimulation(AllocationTracker):  # type: ignore[no-untyped-call]
     """Counts what tensors hold, while operations return tensors without numbers."""
 
-    def __init__(self, batch: int, vocabulary: int, label_tokens: int) -> None:
+    def __init__(self, kernels: Kernels, batch: int, vocabulary: int, label_tokens: int) -> None:
         super().__init__(batch, vocabulary)
-        self._label_tokens = label_tokens
+        self._kernels, self._label_tokens = kernels, label_tokens
 
     def run(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if func is _AS_NUMBER:
@@ -87,7 +87,16 @@ class MemorySimulation(AllocationTracker):  # type: ignore[no-untyped-call]
         out = fake_outputs(func, args, kwargs)
         if id(func) in _FALSE:
             out.is_simulated_false = True
+        if func is aten.add.Tensor and self._kernels == "cpu":
+            self._hold_converted(args, out)
         return out
+
+    def _hold_converted(self, summands: Sequence[Any], out: torch.Tensor) -> None:
+        """Count what an addition of two types holds on a CPU while it runs: a copy of one of them in the other's type."""
+        others = [one for one in summands if isinstance(one, torch.Tensor) and one.dtype != out.dtype]
+        copies = [fake_outputs(aten._to_copy.default, (one,), {"dtype": out.dtype}) for one in others]
+        for one in (out, *copies) if copies else ():
+            self._hold(one, self._category(one))
 
     def _without_masks(self, indices: Sequence[torch.Tensor | None]) -> list[torch.Tensor | None]:
         """Replace each mask of labels, (batch, tokens), by the positions that it selects. The positions are two tensors of shape (batch *

@@ -62,11 +62,11 @@ class AllocationTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if not isinstance(made, torch.Tensor) or made.untyped_storage()._cdata in self._held:
                 continue
             copied = self._held.get(args[0].untyped_storage()._cdata) if func is _COPY else None
-            if self._vocabulary and made.ndim and made.shape[-1] == self._vocabulary:
-                self._hold(made, "logits and loss")
-            else:
-                self._hold(made, "weights in bf16" if copied and copied[2] == "parameters" else "activations")
+            self._hold(made, "weights in bf16" if copied and copied[2] == "parameters" else self._category(made))
         return out
+
+    def _category(self, made: torch.Tensor) -> Category:
+        return "logits and loss" if self._vocabulary and made.ndim and made.shape[-1] == self._vocabulary else "activations"
 
     def run(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Return the result of an operation."""
