@@ -37,7 +37,7 @@ from bench.execution.stored import USED
 from bench.suite import arms, suite_file
 from bench.suite.arms import Arm
 from bench.suite.suite_file import Suite
-from bench.system import allocator, leases, machine
+from bench.system import leases, machine
 from bench.system.files import atomic_write, write_json
 from bench.system.results_folder import OUTCOME, POSTPONED, PREDICTIONS, PROGRESS, RECORD
 from bench.training.checkpoints import load_tokenizer, model_class, read_config
@@ -198,7 +198,6 @@ def main(arguments: Sequence[str]) -> None:
     """Run the process of one arm."""
     if os.environ.get(PARENT_PIPE):
         _end_with_parent()
-    allocator.keep_freed()
     suite_path, arm_id, seed, minutes, results, cache, device = arguments
     folder = Path(results) / arm_id
 

@@ -24,15 +24,13 @@ from bench.contracts import BuildContext, Checkpoint, Profiler, Recipe, no_progr
 from bench.errors import OverBudget
 from bench.execution.measurement import window
 from bench.execution.store import DryStore
-from bench.system import allocator
 
 SECONDS = 10.0
 """Seconds after which a calibration starts no further step."""
 
-VERSION = 3
+VERSION = 2
 """Raised whenever a calibration or a simulation finds something else. 2: steps that read kept encoder states have a speed of their
-own; the engine's copies of weights count in models that are loaded beside another. 3: no logits where no label is; freed memory is
-reused."""
+own; the engine's copies of weights count in models that are loaded beside another."""
 
 STEP_FLOPS = {"cpu": 4e11, "cuda": 1e15}
 """FLOPs of a step, by device. Larger steps are calibrated with smaller batches. A CPU core needs some four seconds for this many."""
@@ -116,7 +114,6 @@ class Stopwatch:
 
 def calibrate(recipe: Recipe, folder: Path, device: str, profilers: Mapping[str, Profiler]) -> Throughput:
     """Measure a kind of work on this device now. `folder` is the cache. Raises BenchError where that is impossible."""
-    allocator.keep_freed()  # as in the process of an arm
     context = DryStore(folder, no_progress).context
     short = recipe.calibration_run(STEP_FLOPS[device], context)
     kept, watch = short.kept_steps(context), Stopwatch()

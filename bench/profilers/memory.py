@@ -13,7 +13,7 @@ from pydantic import Field
 
 from bench.contracts import Direction, Instrument, Profiler, Reading
 from bench.errors import MeasureError
-from bench.system import allocator, machine, processes
+from bench.system import machine, processes
 from bench.system.gpu import Gpu
 
 
@@ -21,7 +21,7 @@ class Memory(Profiler):
     """Peaks within the window, in bytes, of this process alone unless stated otherwise.
 
     peak_rss: resident set without `inherited_rss`, polled, with a sample at the start and the end. A short
-    spike between two samples is missed. The process gives back what it has freed before the window starts.
+    spike between two samples is missed.
 
     inherited_rss: pages that this process shares with the one of which it is a fork, because neither has
     written to them since: mostly imported libraries. They are counted at the end of the window, and taken
@@ -96,7 +96,6 @@ class _Watch:
         )
 
     def start(self) -> None:
-        allocator.give_back_freed()
         machine.synchronise("cuda")
         self._allocator = _reset_allocator()
         try:
