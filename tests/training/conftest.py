@@ -11,7 +11,7 @@ import torch
 
 from bench.contracts import BuildContext, Example, Recipe, no_progress
 from bench.models.random import Random
-from bench.training.batches import Encoded, encode, plan_batches
+from bench.training.batches import Encoded, collate, encode, plan_batches
 from bench.training.checkpoints import load
 from bench.training.flops import flop_model
 from bench.training.forward import forward
@@ -139,13 +139,14 @@ def encoded(checkpoint, cache, examples) -> tuple[Encoded, ...]:
 
 @pytest.fixture
 def logits():
-    """Function: model -> logits of one fixed batch, (2, 5, vocabulary), or (2, 6, vocabulary) where it is decoder-only."""
+    """Function: model -> logits of one fixed batch, (10, vocabulary)."""
 
     def logits(model) -> torch.Tensor:
         generator = torch.Generator().manual_seed(1)
-        ids, labels = (torch.randint(5, model.config.vocab_size, (2, n), generator=generator) for n in (7, 5))
+        sources, targets = (torch.randint(5, model.config.vocab_size, (2, n), generator=generator).tolist() for n in (7, 5))
+        batch = [Encoded(tuple(source), tuple(target)) for source, target in zip(sources, targets, strict=True)]
         with torch.no_grad():
-            return forward(model, {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": labels}).logits
+            return forward(model, collate(batch, model.config, "cpu")).logits
 
     return logits
 
