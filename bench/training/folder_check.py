@@ -126,7 +126,7 @@ def _tokenizer(folder: Path, config: Any) -> Iterator[Finding]:
 
 
 def _special_tokens(folder: Path, config: Any) -> Iterator[Finding]:
-    if config.is_encoder_decoder and config.decoder_start_token_id is None:
+    if config.is_encoder_decoder and getattr(config, "decoder_start_token_id", None) is None:
         yield Finding(
             "config.json has no decoder_start_token_id, the token before an output; it is pad_token_id in T5, eos_token_id in BART"
         )

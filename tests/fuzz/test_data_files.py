@@ -75,7 +75,7 @@ contents = st.one_of(
     *(st.tuples(st.just(".json"), hostile.files_of(tree)) for tree in TREES),
     *(st.tuples(st.just(".jsonl"), hostile.trees(tree).map(lambda rows: b"\n".join(map(hostile.as_json, rows)))) for tree in TREES[3:]),
 )
-ENCODINGS = ("utf-8", "utf-16", "utf-32", "cp1252", "punycode", "utf-7", "unicode_escape", "raw_unicode_escape", "shift_jis", "hz")
+ENCODINGS = ("utf-8", "utf-16", "utf-32", "cp1252", "punycode", "utf-7", "koi8_r", "shift_jis", "hz")
 settings = st.fixed_dictionaries(
     {},
     optional={

@@ -27,6 +27,11 @@ def change(folder: Path, name: str, **changes: object) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
+def without(folder: Path, name: str, key: str) -> None:
+    path = folder / name
+    path.write_text(json.dumps({other: value for other, value in json.loads(path.read_text()).items() if other != key}))
+
+
 def weights(folder: Path, **changes: torch.Tensor | None) -> None:
     path = folder / "model.safetensors"
     tensors = {**load_file(path), **changes}
@@ -138,6 +143,7 @@ KINDS: dict[str, tuple[str, Damage, tuple[str, ...]]] = {
     ),
     "another name": ("t5", lambda f: (f / "model.safetensors").rename(f / "weights.safetensors"), ("weights.safetensors", "rename")),
     "no start": ("t5", lambda f: change(f, "config.json", decoder_start_token_id=None), ("decoder_start_token_id", "pad_token_id")),
+    "start not named": ("t5", lambda f: without(f, "config.json", "decoder_start_token_id"), ("decoder_start_token_id", "pad_token_id")),
     "padding beyond": ("llama", lambda f: change(f, "config.json", pad_token_id=-1), ("pad_token_id is -1", "config.json", "null")),
     "end beyond": (
         "t5",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
@@ -32,11 +33,18 @@ DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
 """Usual delimiters -> what messages call them."""
 
 
+ESCAPES = ("unicode-escape", "raw-unicode-escape")
+"""Encodings of literals in Python code. Files have none of them."""
+
+
 def _encoding(name: str) -> str:
     try:
         b"a".decode(name, "ignore")
+        known = codecs.lookup(name).name not in ESCAPES
     except (LookupError, ValueError):
-        raise ValueError(f"Python knows no text encoding '{name}'; common ones are utf-8, utf-16, cp1252, latin-1, gb18030") from None
+        known = False
+    if not known:
+        raise ValueError(f"Python knows no text encoding '{name}'; common ones are utf-8, utf-16, cp1252, latin-1, gb18030")
     return name
 
 

@@ -218,7 +218,7 @@ def test_other_encodings_have_to_be_named(rows: Reader) -> None:
     assert rows(content.encode() + b"x\xff,y\n", encoding_errors="replace")[0][2] == ("x\ufffd", "y")
     with pytest.raises(DataError, match="line 3 is not ascii"):
         rows(content, encoding="ascii")
-    for wrong in ("utf-9", "rot13"):
+    for wrong in ("utf-9", "rot13", "unicode_escape"):
         with pytest.raises(ValueError, match="no text encoding"):
             TableSettings(encoding=wrong)
 
