@@ -44,6 +44,7 @@ class Ending:
     machine: dict[str, Any] = field(default_factory=dict)
     student: str = ""
     started: str = ""
+    duration_s: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +82,8 @@ class Record:
     """Fingerprint of the checkpoints and texts that the arm uses. Empty where they were not available."""
     metrics_fingerprint: str = ""
     """Fingerprint of the folders that metrics read; empty where they read none, or one is missing."""
+    duration_s: Annotated[float, Field(ge=0)] | None = None
+    """Seconds in which the arm ran, by a clock that nobody sets. None where its process was killed, and in records before 2027."""
     schema: int = SCHEMA
 
 

@@ -1,7 +1,6 @@
 """Stage 3: runs arms in fresh processes.
 
-It skips arms that have a record, contains failures, and writes a record for every arm, even for one that was
-killed.
+It skips arms that have a record, contains failures, and writes a record for every arm, even for one that was killed.
 
 results/<suite>/suite.yaml, suite.json      the question, as it was asked
 results/<suite>/<arm>/...                   one folder per arm; record.json is written last
@@ -97,6 +96,7 @@ def _run(prepared: PreparedSuite, executor: Executor, screen: Screen, retry: boo
     sealed = {arm_id: found for arm_id, (found, counts) in judged.items() if found and counts}
     for arm_id, ended in sealed.items():
         if not (results / arm_id / RECORD).exists():
+            _remove_while_running(results / arm_id)
             write_record(results / arm_id, ended)
     screen.planned(results, prepared.arms, sealed)
     open_ = [arm for arm in prepared.arms if arm.id not in sealed]
@@ -116,8 +116,7 @@ def _run(prepared: PreparedSuite, executor: Executor, screen: Screen, retry: boo
 def kept(prepared: PreparedSuite, retry: bool, progress: Progress = no_progress) -> dict[str, Record | None]:
     """Map each arm id to its record, or to None where the arm has to run.
 
-    A record counts while the arm's data, checkpoints, texts and metrics are unchanged. With `retry`, the
-    record of a failed arm does not count.
+    A record counts while the arm's data, checkpoints, texts and metrics are unchanged. With `retry`, that of a failed arm does not.
     """
     judged = _judged(prepared, retry, progress)
     return {arm: found if counts and (prepared.results / arm / RECORD).exists() else None for arm, (found, counts) in judged.items()}
@@ -150,8 +149,7 @@ def _unchanged(before: str, now: str) -> bool:
 
 
 def _inputs(prepared: PreparedSuite, arm: Arm, progress: Progress) -> str:
-    """Return the fingerprint of an arm's checkpoints and texts; '' where one is missing now and no change can
-    be detected."""
+    """Return the fingerprint of an arm's checkpoints and texts; '' where one is missing now and no change can be detected."""
     try:
         return inputs_fingerprint(prepared.suite, arm, prepared.cache, progress)
     except BenchError:
@@ -184,10 +182,15 @@ def _clear(prepared: PreparedSuite, arm: Arm, found: Record | None) -> None:
                 (folder / name).unlink(missing_ok=True)
         if is_free:
             ledger.keep_aside(folder)
-            for name in ("progress.json", POSTPONED):
-                (folder / name).unlink(missing_ok=True)
+            _remove_while_running(folder)
     finally:
         lease.release()
+
+
+def _remove_while_running(folder: Path) -> None:
+    """Remove what the folder of an arm holds only while the arm runs. Its record is written after that."""
+    for name in ("progress.json", POSTPONED):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _question(prepared: PreparedSuite, fetched: Fetched) -> dict[str, Any]:
@@ -239,11 +242,10 @@ class _Sealer:
     def __call__(self, arm_id: str, exit_status: int) -> None:
         folder = self.prepared.results / arm_id
         record = None if exit_status else read_record(folder)  # one that another run has written
+        _remove_while_running(folder)
         if record is None:
             record = _record(self.prepared, self._arms[arm_id], _ending(folder, exit_status), self._began)
             write_record(folder, record)
-        for name in ("progress.json", POSTPONED):
-            (folder / name).unlink(missing_ok=True)
         self.screen.ended(record)
 
 
@@ -273,8 +275,7 @@ def _outcome(folder: Path) -> Ending | None:
 
 
 def _ending(folder: Path, exit_status: int) -> Ending:
-    """Return how the process of an arm ended: from outcome.json, or where that is missing from its exit
-    status and ledger."""
+    """Return how the process of an arm ended: from outcome.json, or where that is missing from its exit status and ledger."""
     if ending := _outcome(folder):
         return ending
     reason, spent = _how_it_died(folder, exit_status), 0.0
