@@ -9,7 +9,9 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from bench.errors import BenchError, OverBudget, Stop
+from bench.execution import shared_folder
 from bench.execution.ledger import SCHEMA
+from bench.system import leases
 from bench.system.files import write_json
 from bench.system.one_line import first_fault
 
@@ -90,8 +92,21 @@ class Record:
 _RECORD = TypeAdapter(Record)
 
 
+def seal_arm(folder: Path, record: Record) -> None:
+    """Write record.json, the last file of an arm, after what the folder holds only while the arm runs is removed."""
+    remove_progress(folder)
+    leases.remove_left(folder / shared_folder.ARM)
+    write_record(folder, record)
+
+
+def remove_progress(folder: Path) -> None:
+    """Remove what shows the progress of an arm."""
+    for name in ("progress.json", POSTPONED):
+        (folder / name).unlink(missing_ok=True)
+
+
 def write_record(folder: Path, record: Record) -> None:
-    """Write record.json, the last file of an arm."""
+    """Write record.json alone."""
     write_json(folder / RECORD, asdict(record))
 
 

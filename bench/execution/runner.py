@@ -26,7 +26,7 @@ from bench.execution import known_paths, ledger, shared_folder
 from bench.execution.job import inputs_fingerprint, metrics_fingerprint
 from bench.execution.prepare import Fetched
 from bench.execution.prepared_suite import PreparedSuite
-from bench.execution.record import OUTCOME, POSTPONED, RECORD, Ending, Record, read_record, write_record
+from bench.execution.record import OUTCOME, RECORD, Ending, Record, read_record, remove_progress, seal_arm
 from bench.suite import arms as planning
 from bench.suite.arms import Arm
 from bench.system.files import write_json, write_text
@@ -96,8 +96,7 @@ def _run(prepared: PreparedSuite, executor: Executor, screen: Screen, retry: boo
     sealed = {arm_id: found for arm_id, (found, counts) in judged.items() if found and counts}
     for arm_id, ended in sealed.items():
         if not (results / arm_id / RECORD).exists():
-            _remove_while_running(results / arm_id)
-            write_record(results / arm_id, ended)
+            seal_arm(results / arm_id, ended)
     screen.planned(results, prepared.arms, sealed)
     open_ = [arm for arm in prepared.arms if arm.id not in sealed]
     for arm in open_:
@@ -182,15 +181,9 @@ def _clear(prepared: PreparedSuite, arm: Arm, found: Record | None) -> None:
                 (folder / name).unlink(missing_ok=True)
         if is_free:
             ledger.keep_aside(folder)
-            _remove_while_running(folder)
+            remove_progress(folder)
     finally:
         lease.release()
-
-
-def _remove_while_running(folder: Path) -> None:
-    """Remove what the folder of an arm holds only while the arm runs. Its record is written after that."""
-    for name in ("progress.json", POSTPONED):
-        (folder / name).unlink(missing_ok=True)
 
 
 def _question(prepared: PreparedSuite, fetched: Fetched) -> dict[str, Any]:
@@ -241,12 +234,13 @@ class _Sealer:
 
     def __call__(self, arm_id: str, exit_status: int) -> None:
         folder = self.prepared.results / arm_id
-        record = None if exit_status else read_record(folder)  # one that another run has written
-        _remove_while_running(folder)
-        if record is None:
-            record = _record(self.prepared, self._arms[arm_id], _ending(folder, exit_status), self._began)
-            write_record(folder, record)
-        self.screen.ended(record)
+        found = None if exit_status else read_record(folder)  # one that another run has written
+        ended = found or _record(self.prepared, self._arms[arm_id], _ending(folder, exit_status), self._began)
+        if found:
+            remove_progress(folder)
+        else:
+            seal_arm(folder, ended)
+        self.screen.ended(ended)
 
 
 def _record(prepared: PreparedSuite, arm: Arm, ending: Ending, began: str) -> Record:

@@ -1,7 +1,8 @@
 """Leases: locks that several machines share through a folder, also on a network file system.
 
-hold     hold a lease inside a block
-Lease    take a lease without waiting, and watch the holder of one that is not free
+hold           hold a lease inside a block
+Lease          take a lease without waiting, and watch the holder of one that is not free
+remove_left    remove the lease of a process that was killed
 
 A lease is a file. The process that creates it exclusively holds it, and a thread of that process renews it: it writes the file anew
 every `BEAT_S` seconds. A lease is free again when its file is gone, when its holder was a process of this machine that has ended, or when
@@ -212,11 +213,23 @@ def hold(
         clock.sleep(pause)
         pause = min(LAST_LOOK_S, 1.5 * pause)
     try:
-        for aside in path.parent.glob(f"{glob.escape(path.name)}.*"):  # of a process that was killed while it took this lease over
-            aside.unlink(missing_ok=True)
+        _remove_asides(path)
         yield lease
     finally:
         lease.release()
+
+
+def remove_left(path: Path) -> None:
+    """Remove a lease whose holder is known to have ended, and that nobody needs to take over."""
+    if path.exists() and (lease := Lease(path, renewed=False)).take():
+        lease.release()
+    _remove_asides(path)
+
+
+def _remove_asides(path: Path) -> None:
+    """Remove what processes left that were killed while they took a lease over."""
+    for aside in path.parent.glob(f"{glob.escape(path.name)}.*"):
+        aside.unlink(missing_ok=True)
 
 
 def _content(path: Path) -> bytes | None:

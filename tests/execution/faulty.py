@@ -26,6 +26,8 @@ from tests.execution.test_interrupted_runs import MEASURED
 from tests.faults import Disk, Fault, Point, in_fork
 
 STEPS = 2
+LEASE_OF_HASHES = f"{fingerprints.MEMORY}.lease"
+"""A file that a killed process may leave in the cache. The next process that hashes a file takes it over."""
 
 
 @dataclass(frozen=True)
@@ -207,6 +209,12 @@ class Place:
         """Return how each arm ended, and the names of all files, without what is measured anew each time."""
         return {arm: self._ended(arm) for arm in records(self.results)}, self._files()
 
+    def lost(self, expected: tuple[dict[str, Any], set[str]]) -> list[object]:
+        """Return the arms that ended in another way than expected, and the files that are missing or left."""
+        found, files = self.state()
+        arms = [(arm, found.get(arm), end) for arm, end in expected[0].items() if found.get(arm) != end]
+        return [*arms, *sorted(files ^ expected[1])]
+
     def _ended(self, arm: str) -> dict[str, Any]:
         record, folder = records(self.results)[arm], self.results / arm
         exact = [row for row in rows(folder) if row["row"] in ("charge", "score") and row.get("unit") not in MEASURED]
@@ -216,7 +224,7 @@ class Place:
 
     def _files(self) -> set[str]:
         found = (path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_file())
-        return {name for name in found if ".attempt-" not in name}
+        return {name for name in found if ".attempt-" not in name and not name.endswith(LEASE_OF_HASHES)}
 
 
 def place(folder: Path) -> Place:
