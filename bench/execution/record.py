@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -93,10 +94,20 @@ _RECORD = TypeAdapter(Record)
 
 
 def seal_arm(folder: Path, record: Record) -> None:
-    """Write record.json, the last file of an arm, after what the folder holds only while the arm runs is removed."""
-    remove_progress(folder)
-    leases.remove_left(folder / shared_folder.ARM)
-    write_record(folder, record)
+    """Write record.json, the last file of an arm, after what the folder holds only while the arm runs is removed.
+
+    Runs that share the arms do so one at a time.
+    """
+
+    def refuse(_: leases.Lease) -> None:
+        if not (folder / OUTCOME).exists():  # the arm is at work for another run, after its process was killed here
+            raise shared_folder.AtWorkError
+
+    with ExitStack() as held:
+        with suppress(shared_folder.AtWorkError):
+            held.enter_context(leases.hold(folder / shared_folder.ARM, refuse, renewed=False))
+        remove_progress(folder)
+        write_record(folder, record)
 
 
 def remove_progress(folder: Path) -> None:

@@ -1,8 +1,7 @@
 """Leases: locks that several machines share through a folder, also on a network file system.
 
-hold           hold a lease inside a block
-Lease          take a lease without waiting, and watch the holder of one that is not free
-remove_left    remove the lease of a process that was killed
+hold     hold a lease inside a block
+Lease    take a lease without waiting, and watch the holder of one that is not free
 
 A lease is a file. The process that creates it exclusively holds it, and a thread of that process renews it: it writes the file anew
 every `BEAT_S` seconds. A lease is free again when its file is gone, when its holder was a process of this machine that has ended, or when
@@ -217,13 +216,6 @@ def hold(
         yield lease
     finally:
         lease.release()
-
-
-def remove_left(path: Path) -> None:
-    """Remove a lease whose holder is known to have ended, and that nobody needs to take over."""
-    if path.exists() and (lease := Lease(path, renewed=False)).take():
-        lease.release()
-    _remove_asides(path)
 
 
 def _remove_asides(path: Path) -> None:

@@ -23,7 +23,7 @@ from tests.faults import CTRL_C, FULL, KILL, ONE_ERROR, READ_ONLY, TORN, Fault, 
 
 NAMED = os.environ.get("BENCH_FAULTS", "")
 """Names of faults, or `all`: they are tried at every point, as in `make soak`. Otherwise all are tried at some points."""
-FAULTS = [fault for fault in (KILL, TORN, CTRL_C, FULL, READ_ONLY, ONE_ERROR) if NAMED in ("", "all") or fault.name in NAMED.split(",")]
+FAULTS = (KILL, TORN, CTRL_C, FULL, READ_ONLY, ONE_ERROR)
 
 DEAR_USD = 8.0
 """Budget of the second arm."""
@@ -35,8 +35,10 @@ class Scene:
 
     begins: Callable[[Place], Sequence[str]]
     """Prepares a place, and returns options of the runs that follow in it."""
-    every: int
-    """A fault happens at every so manieth point of `make test`."""
+    short: tuple[Fault, ...]
+    """Faults that `make test` tries, each at some points."""
+    every: int = 1000
+    """Distance of these points."""
     prepares: bool = False
     reports: bool = False
 
@@ -82,11 +84,11 @@ def raises(error: Exception) -> Callable[[Annotate, Job], Outcome]:
 
 
 SCENES = {
-    "new": Scene(begins=new, every=100),
-    "killed before": Scene(begins=killed_before, every=400),
-    "failed before": Scene(begins=failed_before, every=400),
-    "preparing": Scene(begins=new, every=400, prepares=True),
-    "report": Scene(begins=ended_before, every=40, reports=True),
+    "new": Scene(begins=new, short=FAULTS, every=150),
+    "killed before": Scene(begins=killed_before, short=(KILL, CTRL_C)),
+    "failed before": Scene(begins=failed_before, short=(TORN, ONE_ERROR)),
+    "preparing": Scene(begins=new, short=(READ_ONLY,), prepares=True),
+    "report": Scene(begins=ended_before, short=(KILL, FULL), reports=True),
 }
 
 
@@ -125,9 +127,10 @@ def test_a_run_with_a_fault_at_any_write_is_continued_without_loss(scene: Scene,
 
 def hits(points: Sequence[Point], scene: Scene) -> Iterator[tuple[Fault, int]]:
     """Yield faults with the number of a point at which each is tried. In `make test` each fault begins with another point."""
-    for fault in FAULTS:
+    long = [fault for fault in FAULTS if NAMED == "all" or fault.name in NAMED.split(",")]
+    for fault in long or scene.short:
         able = [number for number, point in enumerate(points, 1) if point.call in fault.calls]
-        every = 1 if NAMED else min(scene.every, len(able))
+        every = 1 if long else min(scene.every, len(able))
         for at in able[7 * len(fault.name) % every :: every]:
             yield fault, at
 
