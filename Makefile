@@ -28,7 +28,8 @@ test-long: .venv/test
 	BENCH_DRAWS=$(DRAWS) $(BIN)/pytest -n logical --hypothesis-seed=$(SEED) \
 		tests/forecast/test_plan_and_run_agree.py tests/execution/test_interrupted_runs.py
 
-# A hundred thousand hostile inputs, a thousand races for one artifact, then an hour of small suites whose process must not grow.
+# A hundred thousand hostile inputs, a thousand races for one artifact, each fault at every write of a run, then an hour of small suites whose
+# process must not grow.
 soak: SEED := $(or $(SEED),$(shell date +%s))
 soak: DRAWS ?= 100000
 soak: MINUTES ?= 60
@@ -37,6 +38,7 @@ soak: .venv/test
 	@echo "$(DRAWS) inputs of seed $(SEED): make soak SEED=$(SEED) DRAWS=$(DRAWS) MINUTES=0 draws them again"
 	BENCH_DRAWS=$(DRAWS) $(BIN)/pytest -n logical --hypothesis-seed=$(SEED) tests/fuzz
 	BENCH_RACES=$(RACES) $(BIN)/pytest tests/execution/test_shared_store.py
+	BENCH_FAULTS=all $(BIN)/pytest -n logical -rP tests/execution/test_faults.py
 	SOAK_MINUTES=$(MINUTES) $(BIN)/pytest --capture=no tests/soak
 
 test-llm: .venv/test .venv/llm/done

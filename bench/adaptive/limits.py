@@ -75,7 +75,8 @@ def _hours(new: Sequence[Arm], records: Sequence[Record]) -> float:
 
 
 def _span(record: Record) -> tuple[float, float] | None:
-    """Return when an arm began and ended, in seconds; None where its record does not say."""
+    """Return when an arm began and ended, in seconds; None where its record does not say. The clock may have been set while it ran."""
     if not record.started or not record.ended:
         return None
-    return datetime.fromisoformat(record.started).timestamp(), datetime.fromisoformat(record.ended).timestamp()
+    begun, ended = (datetime.fromisoformat(when).timestamp() for when in (record.started, record.ended))
+    return begun, begun + (max(0.0, ended - begun) if record.duration_s is None else record.duration_s)

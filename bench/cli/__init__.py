@@ -86,6 +86,8 @@ class _Commands(click.Group):
             fault = f"{name}: cannot be written in the encoding {error.encoding}; set LC_ALL=C.UTF-8 or PYTHONUTF8=1"
         except OSError as error:  # such as a full disk, or a folder without permission to write
             fault = f"{error.filename or 'bench'}: {error.strerror or error}"
+        except MemoryError:
+            fault = "out of memory; finished work is kept"
         except KeyboardInterrupt:
             status, fault = STOPPED, "stopped; finished work is kept, and the same command continues from there"
         output.end(ctx.invoked_subcommand, status, fault)

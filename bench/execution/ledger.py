@@ -25,6 +25,7 @@ from pydantic_core import from_json
 
 from bench.contracts import Charge, Fact, Reading, Score
 from bench.errors import BenchError
+from bench.system.files import names_file
 from bench.system.results_folder import LEDGER
 
 SCHEMA = 1
@@ -52,7 +53,7 @@ class Ledger:
 
     def _append(self, row: Mapping[str, Any]) -> None:
         self._check()
-        with self.path.open("a", encoding="utf-8") as file:
+        with names_file(self.path), self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"schema": SCHEMA, **row}, allow_nan=False) + "\n")
             file.flush()
             os.fsync(file.fileno())

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import secrets
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -11,10 +10,12 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from bench.errors import BenchError, OverBudget, Stop
+from bench.execution import shared_folder
 from bench.execution.ledger import SCHEMA
-from bench.system.files import atomic_write
+from bench.system import leases
+from bench.system.files import write_json
 from bench.system.one_line import first_fault
-from bench.system.results_folder import RECORD
+from bench.system.results_folder import OUTCOME, POSTPONED, PROGRESS, RECORD
 
 Status = Literal["done", "infeasible", "skipped", "failed"]
 
@@ -41,6 +42,7 @@ class Ending:
     machine: dict[str, Any] = field(default_factory=dict)
     student: str = ""
     started: str = ""
+    duration_s: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,16 +80,40 @@ class Record:
     """Fingerprint of the checkpoints and texts that the arm uses. Empty where they were not available."""
     metrics_fingerprint: str = ""
     """Fingerprint of the folders that metrics read; empty where they read none, or one is missing."""
+    duration_s: Annotated[float, Field(ge=0)] | None = None
+    """Seconds in which the arm ran, by a clock that nobody sets. None where its process was killed, and in records before 2027."""
     schema: int = SCHEMA
 
 
 _RECORD = TypeAdapter(Record)
 
 
+def seal_arm(folder: Path, record: Record) -> None:
+    """Write record.json, the last file of an arm, after what the folder holds only while the arm runs is removed.
+
+    Runs that share the arms do so one at a time.
+    """
+
+    def refuse(_: leases.Lease) -> None:
+        if not (folder / OUTCOME).exists():  # the arm is at work for another run, after its process was killed here
+            raise shared_folder.AtWorkError
+
+    with ExitStack() as held:
+        with suppress(shared_folder.AtWorkError):
+            held.enter_context(leases.hold(folder / shared_folder.ARM, refuse, renewed=False))
+        remove_progress(folder)
+        write_record(folder, record)
+
+
+def remove_progress(folder: Path) -> None:
+    """Remove what shows the progress of an arm."""
+    for name in (PROGRESS, POSTPONED):
+        (folder / name).unlink(missing_ok=True)
+
+
 def write_record(folder: Path, record: Record) -> None:
-    """Write record.json, the last file of an arm. Runs that share the arms may do so at the same time."""
-    with atomic_write(folder / RECORD, folder / f"{RECORD}.{secrets.token_hex(4)}.part") as part:
-        part.write_text(json.dumps(asdict(record), indent=1, allow_nan=False), encoding="utf-8")
+    """Write record.json alone."""
+    write_json(folder / RECORD, asdict(record))
 
 
 def read_record(folder: Path) -> Record | None:

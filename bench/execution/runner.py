@@ -1,7 +1,6 @@
 """Stage 3: runs arms in fresh processes.
 
-It skips arms that have a record, contains failures, and writes a record for every arm, even for one that was
-killed.
+It skips arms that have a record, contains failures, and writes a record for every arm, even for one that was killed.
 
 results/<suite>/suite.yaml, suite.json      the question, as it was asked
 results/<suite>/<arm>/...                   one folder per arm; record.json is written last
@@ -27,12 +26,12 @@ from bench.execution import known_paths, ledger, shared_folder
 from bench.execution.job import inputs_fingerprint, metrics_fingerprint
 from bench.execution.prepare import Fetched, fetched_before
 from bench.execution.prepared_suite import PreparedSuite
-from bench.execution.record import Ending, Record, read_record, write_record
+from bench.execution.record import Ending, Record, read_record, remove_progress, seal_arm
 from bench.suite import arms as planning
 from bench.suite.arms import Arm
 from bench.system.files import write_json, write_text
 from bench.system.leases import Lease
-from bench.system.results_folder import LOG, OUTCOME, POSTPONED, PROGRESS, RECORD, SUITE_JSON, SUITE_YAML
+from bench.system.results_folder import LOG, OUTCOME, RECORD, SUITE_JSON, SUITE_YAML
 from bench.system.watchdog import STALLED
 
 
@@ -92,7 +91,7 @@ def _run(prepared: PreparedSuite, executor: Executor, screen: Screen, retry: boo
     sealed = {arm_id: found for arm_id, (found, counts) in judged.items() if found and counts}
     for arm_id, ended in sealed.items():
         if not (results / arm_id / RECORD).exists():
-            write_record(results / arm_id, ended)
+            seal_arm(results / arm_id, ended)
     screen.planned(results, prepared.arms, sealed)
     open_ = [arm for arm in prepared.arms if arm.id not in sealed]
     for arm in open_:
@@ -112,8 +111,7 @@ def _run(prepared: PreparedSuite, executor: Executor, screen: Screen, retry: boo
 def kept(prepared: PreparedSuite, retry: bool, progress: Progress = no_progress) -> dict[str, Record | None]:
     """Map each arm id to its record, or to None where the arm has to run.
 
-    A record counts while the arm's data, checkpoints, texts and metrics are unchanged. With `retry`, the
-    record of a failed arm does not count.
+    A record counts while the arm's data, checkpoints, texts and metrics are unchanged. With `retry`, that of a failed arm does not.
     """
     judged = _judged(prepared, retry, progress)
     return {arm: found if counts and (prepared.results / arm / RECORD).exists() else None for arm, (found, counts) in judged.items()}
@@ -146,8 +144,7 @@ def _unchanged(before: str, now: str) -> bool:
 
 
 def _inputs(prepared: PreparedSuite, arm: Arm, progress: Progress) -> str:
-    """Return the fingerprint of an arm's checkpoints and texts; '' where one is missing now and no change can
-    be detected."""
+    """Return the fingerprint of an arm's checkpoints and texts; '' where one is missing now and no change can be detected."""
     try:
         return inputs_fingerprint(prepared.suite, arm, prepared.cache, progress)
     except BenchError:
@@ -180,8 +177,7 @@ def _clear(prepared: PreparedSuite, arm: Arm, found: Record | None) -> None:
                 (folder / name).unlink(missing_ok=True)
         if is_free:
             ledger.keep_aside(folder)
-            for name in (PROGRESS, POSTPONED):
-                (folder / name).unlink(missing_ok=True)
+            remove_progress(folder)
     finally:
         lease.release()
 
@@ -234,13 +230,13 @@ class _Sealer:
 
     def __call__(self, arm_id: str, exit_status: int) -> None:
         folder = self.prepared.results / arm_id
-        record = None if exit_status else read_record(folder)  # one that another run has written
-        if record is None:
-            record = _record(self.prepared, self._arms[arm_id], _ending(folder, exit_status), self._began)
-            write_record(folder, record)
-        for name in (PROGRESS, POSTPONED):
-            (folder / name).unlink(missing_ok=True)
-        self.screen.ended(record)
+        found = None if exit_status else read_record(folder)  # one that another run has written
+        ended = found or _record(self.prepared, self._arms[arm_id], _ending(folder, exit_status), self._began)
+        if found:
+            remove_progress(folder)
+        else:
+            seal_arm(folder, ended)
+        self.screen.ended(ended)
 
 
 def _record(prepared: PreparedSuite, arm: Arm, ending: Ending, began: str) -> Record:
@@ -269,8 +265,7 @@ def _outcome(folder: Path) -> Ending | None:
 
 
 def _ending(folder: Path, exit_status: int) -> Ending:
-    """Return how the process of an arm ended: from outcome.json, or where that is missing from its exit
-    status and ledger."""
+    """Return how the process of an arm ended: from outcome.json, or where that is missing from its exit status and ledger."""
     if ending := _outcome(folder):
         return ending
     reason, spent = _how_it_died(folder, exit_status), 0.0

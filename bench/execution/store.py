@@ -140,10 +140,13 @@ class Store:
         """
         with suppress(DamagedError):
             if bill := self._intact(recipe, None):
+                self._remove_left(recipe)
                 return bill, True
-        with leases.hold(self._beside(recipe, "lease"), self._busy, clock=self._clock) as lease:
-            if lease.taken_from_dead:
-                shutil.rmtree(self._beside(recipe, f"{lease.taken_from_dead}.part"), ignore_errors=True)
+
+        def remove_part(owner: str) -> None:
+            shutil.rmtree(self._part(recipe, owner), ignore_errors=True)
+
+        with leases.hold(self._beside(recipe, "lease"), self._busy, clock=self._clock, clean_up=remove_part) as lease:
             try:
                 if bill := self._intact(recipe, self._clock):
                     shutil.rmtree(self._beside(recipe, "unfinished"), ignore_errors=True)  # its maker was killed before it did so
@@ -152,6 +155,16 @@ class Store:
                 print(f"{error}; the artifact is made again", file=sys.stderr)
                 artifacts.put_aside(self.folder / recipe.key)
             return self._made(recipe, limit, lease)
+
+    def _remove_left(self, recipe: Recipe) -> None:
+        """Remove what a process left beside an artifact if it was killed after the artifact was complete."""
+        path = self._beside(recipe, "lease")
+        if path.exists() and (lease := Lease(path, clock=self._clock, renewed=False)).take():
+            shutil.rmtree(self._beside(recipe, "unfinished"), ignore_errors=True)
+            lease.release()
+
+    def _part(self, recipe: Recipe, owner: str) -> Path:
+        return self._beside(recipe, f"{owner}.part")
 
     def _beside(self, recipe: Recipe, suffix: str) -> Path:
         return self.folder / f"{recipe.key}.{suffix}"
@@ -184,7 +197,7 @@ class Store:
 
     def _made(self, recipe: Recipe, limit: Limit, lease: Lease) -> tuple[Bill, bool]:
         """Make a recipe, and return its bill. If another process has taken the lease over and was faster, return that one's, and True."""
-        folder, part = self.folder / recipe.key, self._beside(recipe, f"{lease.owner}.part")
+        folder, part = self.folder / recipe.key, self._part(recipe, lease.owner)
         try:
             with atomic_write(folder, part) as making:
                 bill = self._make(recipe, limit, making, lease)

@@ -32,7 +32,7 @@ from bench.execution.job import ArmJob, inputs_fingerprint, metrics_fingerprint
 from bench.execution.ledger import Ledger
 from bench.execution.prepared_suite import PreparedSuite
 from bench.execution.purse import Purse
-from bench.execution.record import Ending, status_of
+from bench.execution.record import Ending, Status, status_of
 from bench.execution.stored import USED
 from bench.suite import arms, suite_file
 from bench.suite.arms import Arm
@@ -79,6 +79,11 @@ def run(
     purse = Purse(arm.budget_usd, ledger)
     job: ArmJob | None = None
     about: dict[str, Any] = {"machine": machine.facts(), "started": datetime.now(UTC).isoformat(timespec="seconds")}
+    begun = time.monotonic()
+
+    def ending(status: Status, facts: Sequence[Fact], **more: Any) -> Ending:
+        took = round(time.monotonic() - begun, 3)
+        return Ending(status=status, spent_usd=purse.spent_usd, facts=numbers(facts), duration_s=took, **about, **more)
 
     def before_waiting() -> None:
         if job and all(work.shared for work in job.works) and _is_first_time(folder):
@@ -101,7 +106,7 @@ def run(
         for fact in facts:
             ledger.fact(fact)
         student = str(store.artifact(outcome.student).relative_to(results))
-        return Ending(status="done", reason="", spent_usd=purse.spent_usd, facts=numbers(facts), student=student, **about)
+        return ending("done", facts, student=student)
     except Exception as error:
         if not isinstance(error, Stop):
             traceback.print_exc()
@@ -109,7 +114,7 @@ def run(
         for fact in facts:
             ledger.fact(fact)
         reason = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
-        return Ending(status=status_of(error), reason=" ".join(reason.split()), spent_usd=purse.spent_usd, facts=numbers(facts), **about)
+        return ending(status_of(error), facts, reason=" ".join(reason.split()))
     finally:
         if job:
             used = [job.context.artifact(work.recipe) for work in job.works]

@@ -2,6 +2,7 @@
 
 atomic_write     yield a temporary path, then move it to its final place; `write_text` and `write_json` use it
 build_once       build a file or folder unless it is there
+names_file       let an error of the disk name the file
 OpenFile         hold a file open as long as something needs it
 sha256           hash the content of a file
 state            tell whether a file may have changed, without reading it
@@ -9,6 +10,7 @@ state            tell whether a file may have changed, without reading it
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -20,6 +22,9 @@ from typing import IO, Any
 
 from bench.system import leases
 
+OF_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+"""Errors of a disk: full, over a quota, over a limit of file sizes, read-only, broken."""
+
 
 class OpenFile:
     """Holds an open file, which is closed when nothing refers to this object any more."""
@@ -29,6 +34,17 @@ class OpenFile:
 
     def __del__(self) -> None:
         self.file.close()
+
+
+@contextmanager
+def names_file(path: Path) -> Iterator[None]:
+    """Let an error of the disk inside the block name `path`, unless it names a file. The kernel names none where a write fails."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in OF_DISK and error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 @contextmanager
@@ -45,9 +61,10 @@ def atomic_write(path: Path, part: Path | None = None) -> Iterator[Path]:
     part = part or path.with_name(f"{path.name}.part")
     _remove(part)
     try:
-        yield part
-        _sync(part)
-        part.replace(path)
+        with names_file(path):
+            yield part
+            _sync(part)
+            part.replace(path)
     except BaseException:
         _remove(part)
         raise

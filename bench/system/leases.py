@@ -14,6 +14,7 @@ work. It does not protect data: what is written under it must be complete or abs
 from __future__ import annotations
 
 import errno
+import glob
 import itertools
 import json
 import os
@@ -71,12 +72,21 @@ class Holder:
 class Lease:
     """A lease, which this object may hold."""
 
-    def __init__(self, path: Path, *, clock: Clock | None = None, renewed: bool = True) -> None:
-        """path: file of the lease. renewed: whether a thread renews it; without one the lease is for seconds of work."""
+    def __init__(
+        self,
+        path: Path,
+        *,
+        clock: Clock | None = None,
+        renewed: bool = True,
+        clean_up: Callable[[str], object] = lambda owner: None,  # noqa: ARG005
+    ) -> None:
+        """path: file of the lease. renewed: whether a thread renews it; without one the lease is for seconds of work.
+
+        clean_up: called with the owner of a lease whose holder is known to have ended, before the lease is taken over. Nobody else uses
+        the files of that owner. If this process is killed meanwhile, the next one cleans up.
+        """
         self.path, self.owner = path, secrets.token_hex(8)
-        self.taken_from_dead = ""
-        """Owner of the lease before, where it is known to have ended. Nobody else uses its files now."""
-        self._clock, self._renewed = clock or Clock(), renewed
+        self._clock, self._renewed, self._clean_up = clock or Clock(), renewed, clean_up
         self._file: IO[bytes] | None = None
         self._released = threading.Event()
         self._thread = threading.Thread(target=self._renew, daemon=True)
@@ -99,10 +109,9 @@ class Lease:
         dead = holder is not None and holder.is_dead
         if not dead and now - self._seen_at < EXPIRY_S:
             return False
-        if not (self._remove(content) and self._create()):
-            return False
-        self.taken_from_dead = holder.owner if holder and dead else ""
-        return True
+        if holder and dead:
+            self._clean_up(holder.owner)
+        return self._remove(content) and self._create()
 
     @property
     def holder(self) -> Holder | None:
@@ -138,7 +147,9 @@ class Lease:
             return False
         try:
             self._write(0)
-        except OSError:  # the disk is full
+        except BaseException as error:
+            if isinstance(error, OSError):  # the disk is full
+                error.filename = str(self.path)
             self.path.unlink(missing_ok=True)
             self._file.close()
             raise
@@ -176,27 +187,41 @@ class Lease:
         if not as_seen:
             with suppress(OSError):
                 os.link(aside, self.path)
-        aside.unlink()
+        aside.unlink(missing_ok=True)
         return as_seen
 
 
 @contextmanager
-def hold(path: Path, busy: Callable[[Lease], object] | None = None, *, clock: Clock | None = None, renewed: bool = True) -> Iterator[Lease]:
-    """Hold the lease `path` inside the block, and wait for it where another process holds it.
+def hold(
+    path: Path,
+    busy: Callable[[Lease], object] | None = None,
+    *,
+    clock: Clock | None = None,
+    renewed: bool = True,
+    clean_up: Callable[[str], object] = lambda owner: None,  # noqa: ARG005
+) -> Iterator[Lease]:
+    """Hold the lease `path` inside the block, and wait for it where another process holds it. See `Lease` for the options.
 
     busy: called at every look that finds another holder. It raises to give up; if it returns, the lease is waited for.
     """
     clock = clock or Clock()
-    lease, pause = Lease(path, clock=clock, renewed=renewed), FIRST_LOOK_S
+    lease, pause = Lease(path, clock=clock, renewed=renewed, clean_up=clean_up), FIRST_LOOK_S
     while not lease.take():
         if busy:
             busy(lease)
         clock.sleep(pause)
         pause = min(LAST_LOOK_S, 1.5 * pause)
     try:
+        _remove_asides(path)
         yield lease
     finally:
         lease.release()
+
+
+def _remove_asides(path: Path) -> None:
+    """Remove what processes left that were killed while they took a lease over."""
+    for aside in path.parent.glob(f"{glob.escape(path.name)}.*"):
+        aside.unlink(missing_ok=True)
 
 
 def _content(path: Path) -> bytes | None:

@@ -124,7 +124,8 @@ class Client:
         except httpx2.RequestError as error:
             raise _Lost(f"{type(error).__name__} {self._without_key(str(error))}".strip()) from None
         if response.status_code in (408, 429) or response.status_code >= 500:
-            raise _Lost(f"HTTP {response.status_code}", _retry_after_s(response.headers.get("retry-after", "")))
+            headers = response.headers
+            raise _Lost(f"HTTP {response.status_code}", _retry_after_s(headers.get("retry-after", ""), headers.get("date", "")))
         reason = f"{self._url}: HTTP {response.status_code}: {' '.join(text.split())[:200]}"
         if response.status_code in REFUSED:
             raise Refused(reason, text)
@@ -158,13 +159,17 @@ def _in_json(key: str) -> re.Pattern[str]:
     return re.compile("".join(rf"(?:{re.escape(c)}|\\{re.escape(c)}|\\u(?i:{ord(c):04x}))" for c in key))
 
 
-def _retry_after_s(header: str) -> float:
-    """Return the seconds that a Retry-After header requests, as a number or as a date (RFC 9110, 10.2.3); 0 if it has neither."""
+def _retry_after_s(header: str, now: str) -> float:
+    """Return the seconds that a Retry-After header requests, as a number or as a date (RFC 9110, 10.2.3); 0 if it has neither.
+
+    now: the endpoint's Date header. Its clock and the one of this machine need not agree.
+    """
     try:
         return max(0.0, float(header))
     except ValueError:
         pass
     try:
-        return max(0.0, (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds())
+        sent = parsedate_to_datetime(now) if now else datetime.now(UTC)
+        return max(0.0, (parsedate_to_datetime(header) - sent).total_seconds())
     except (ValueError, TypeError, OverflowError):
         return 0.0

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from bench.errors import BenchError
+from bench.system.files import names_file
 from bench.system.one_line import first_fault
 
 
@@ -66,7 +67,7 @@ class Responses:
         """Write a raw response, then parse it. Raises BenchError where it is unusable."""
         row = _Row(request=_hash(body), retries=retries, response=response, refused=refused)
         with self._lock:
-            with self._path.open("ab") as file:
+            with names_file(self._path), self._path.open("ab") as file:
                 file.write(b"\n" * self._torn + row.model_dump_json().encode() + b"\n")
                 file.flush()
                 os.fsync(file.fileno())

@@ -54,6 +54,14 @@ def test_hours_in_which_no_arm_ran_do_not_count() -> None:
     assert refused(2.9, [NEXT[0]], records)
 
 
+def test_a_clock_that_was_set_while_an_arm_ran_adds_and_takes_no_hours() -> None:
+    ahead, back = replace(ended(SHORT, 0.0, 24.0), duration_s=3600.0), replace(ended(SHORT, 0.0, -1.0), duration_s=3600.0)
+    for records in ([ahead], [back]):
+        assert refused(1.9, [NEXT[0]], records)
+        assert not refused(2.1, [NEXT[0]], records)
+    assert not refused(0.001, [NEXT[0]], [ended(SHORT, 0.0, -1.0)])
+
+
 def test_nothing_is_refused_before_an_arm_has_ended_or_where_its_record_has_no_times() -> None:
     assert not refused(0.001, [*NEXT], [])
     assert not refused(0.001, [*NEXT], [replace(ended(SHORT, 0.0, 1.0), started="", ended="")])

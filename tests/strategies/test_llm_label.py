@@ -1,5 +1,6 @@
 """An LLM behind an endpoint labels the pool: paid by tokens, asked once, stopped by the purse; and scored where that is wanted."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from bench import registry
 from bench.contracts import Example, Part, Splits, no_progress, numbers
 from bench.errors import BenchError, CheckpointError, NotEnough, OverBudget
+from bench.execution import prepare, runner
 from bench.execution.job import ArmJob
 from bench.execution.ledger import rows
 from bench.execution.purse import Purse
@@ -19,8 +21,9 @@ from bench.models.random import Random
 from bench.training.checkpoints import load_tokenizer
 from bench.training.llm_prompt import Prompt
 from tests.execution.fake_worker import Ended, bench, in_this_process, instead
+from tests.forecast.both import Here, Silent
 from tests.strategies.llm_arms import POOL, SPLITS, TRAIN, arm, artifacts, at, charges, predictions, run, scores, whole, with_data
-from tests.training.fake_endpoint import FakeEndpoint, completion, echo, fails, says
+from tests.training.fake_endpoint import FakeEndpoint, completion, cut, echo, fails, says
 
 KEY = "sk-0123456789-secret"
 
@@ -92,6 +95,21 @@ def test_a_run_that_broke_off_asks_for_the_rest_alone_and_pays_for_all(fake: Fak
     run(tmp_path, cache, at(fake))
     assert fake.documents()[6:] == [example.source for example in POOL[5:]]
     assert charges(tmp_path)["prompt tokens"]["quantity"] == 100 * len(POOL)
+
+
+def test_an_arm_whose_endpoint_dies_fails_in_one_line_and_retry_pays_no_answer_twice(
+    fake: FakeEndpoint, cache: Path, tmp_path: Path
+) -> None:
+    fake.script = [fake.otherwise] * 5 + [cut("two words")]
+    path = with_data(tmp_path, at(fake))
+    prepared = prepare.load(path, results=tmp_path / "results", cache=cache, device="cpu", only=None, progress=no_progress)
+    for retry, status, requests in ((False, "failed", 6), (False, "failed", 6), (True, "done", len(POOL) + 1)):
+        (record,) = runner.run(prepared, Here(), Silent(), retry=retry)
+        assert (record.status, len(fake.requests)) == (status, requests)
+        assert "\n" not in record.reason
+    assert [text for text, asked in Counter(fake.documents()).items() if asked > 1] == [fake.documents()[5]]
+    (tokens,) = [row for row in rows(prepared.results / record.arm) if row["row"] == "charge" and row["kind"] == "prompt tokens"]
+    assert tokens["quantity"] == 100 * len(POOL)
 
 
 def test_invalid_answers_are_paid_and_counted_and_not_trained_on(fake: FakeEndpoint, cache: Path, tmp_path: Path) -> None:

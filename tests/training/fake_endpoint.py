@@ -50,6 +50,12 @@ def thinks(thoughts: str = "<think>\nThe user wants a few words.\nI look at the 
     return answer
 
 
+def cut(text: str) -> Behaviour:
+    """A completion whose connection is closed before its end."""
+    status, headers, body = completion(text)
+    return lambda request: (status, {**headers, "Content-Length": str(len(body))}, body[:-20])
+
+
 def hang(request: dict[str, Any]) -> None:
     return None
 
@@ -63,6 +69,8 @@ class FakeEndpoint:
     otherwise: Behaviour = echo
     requests: list[dict[str, Any]] = field(default_factory=list)
     authorizations: list[str | None] = field(default_factory=list)
+    stop: Callable[[], object] = lambda: None
+    """Refuses all connections from now on."""
 
     def documents(self) -> list[str]:
         """What was asked, in the order of arrival."""
@@ -70,7 +78,8 @@ class FakeEndpoint:
 
 
 @contextmanager
-def serving() -> Iterator[FakeEndpoint]:
+def serving(port: int = 0) -> Iterator[FakeEndpoint]:
+    """Serve inside the block. port: 0 for any that is free."""
     fake, over, lock = FakeEndpoint(), threading.Event(), threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):
@@ -85,7 +94,7 @@ def serving() -> Iterator[FakeEndpoint]:
                 over.wait()
                 return
             status, headers, body = response
-            self.send_response(status)
+            self.send_response_only(status)  # without the date of this machine
             for name, value in headers.items():
                 self.send_header(name, value)
             self.end_headers()
@@ -93,8 +102,9 @@ def serving() -> Iterator[FakeEndpoint]:
 
         def log_message(self, format: str, *args: object) -> None: ...
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
         server.daemon_threads = False  # so that leaving waits for them
+        fake.stop = server.socket.close
         fake.url = f"http://127.0.0.1:{server.server_port}/v1"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

@@ -15,7 +15,7 @@ from bench.errors import BenchError
 from bench.training.llm_endpoint import Clock, Endpoint, ask
 from bench.training.llm_prompt import Prompt, Sampling
 from bench.training.llm_responses import Reply
-from tests.training.fake_endpoint import Behaviour, FakeEndpoint, Response, completion, echo, fails, hang, says, serving
+from tests.training.fake_endpoint import Behaviour, FakeEndpoint, Response, completion, cut, echo, fails, hang, says, serving
 
 KEY = "sk-0123456789-secret"
 PROMPT, SAMPLING = Prompt(instruction="{source}"), Sampling(max_output_tokens=16)
@@ -166,7 +166,7 @@ def test_a_server_that_stays_broken_is_given_up_after_as_many_attempts_as_stated
     assert all(0 <= waited <= 2**lost for lost, waited in enumerate(clock.sleeps))
 
 
-@pytest.mark.parametrize("lost", [fails(408), fails(500), fails(502), fails(200, "<html>"), hang])
+@pytest.mark.parametrize("lost", [fails(408), fails(500), fails(502), fails(200, "<html>"), cut("two"), hang])
 def test_what_may_pass_is_tried_again(lost: Any, fake: FakeEndpoint, tmp_path: Path) -> None:
     fake.script = [lost]
     (reply,) = asked(fake, tmp_path, ["one two three"], timeout_s=0.2)
@@ -179,6 +179,35 @@ def test_an_endpoint_that_is_not_there_gives_one_line(fake: FakeEndpoint, tmp_pa
     with pytest.raises(BenchError, match=r"http://127\.0\.0\.1:9/v1/chat/completions: 2 attempts .*ConnectError") as error:
         ask(endpoint, [b"{}"], tmp_path, no_progress, Still())
     assert "\n" not in str(error.value)
+
+
+def test_an_endpoint_that_dies_in_the_middle_of_an_answer_is_paid_once_for_those_before(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    documents = [f"a number {i}" for i in range(6)]
+
+    def dies(request: dict[str, Any]) -> Response | None:
+        fake.stop()
+        return cut("number 3")(request)
+
+    with serving() as fake:
+        fake.script = [echo, echo, echo, dies]
+        with pytest.raises(BenchError, match=r"3 attempts .*ConnectError") as error:
+            asked(fake, tmp_path, documents, attempts=3)
+    assert "\n" not in str(error.value)
+    assert [row["response"] for row in lines(tmp_path)] == [completion(f"number {i}")[2] for i in range(3)]
+    with serving(int(fake.url.split(":")[2].split("/")[0])) as again:
+        assert [reply.text for reply in asked(again, tmp_path, documents)] == [f"number {i}" for i in range(6)]
+    assert (fake.documents(), again.documents()) == (documents[:4], documents[3:])
+
+
+def test_a_date_to_come_back_at_is_counted_by_the_clock_of_the_endpoint(fake: FakeEndpoint, tmp_path: Path) -> None:
+    fake.script = [fails(503, Date="Thu, 31 Dec 2099 23:59:30 GMT", Retry_After="Thu, 31 Dec 2099 23:59:59 GMT")]
+    clock = Still()
+    (reply,) = asked(fake, tmp_path, ["one two three"], clock)
+    assert reply.retries == 1
+    assert clock.now() == pytest.approx(29)
 
 
 def test_a_refusal_is_not_tried_again_and_the_rest_is_not_sent(fake: FakeEndpoint, tmp_path: Path) -> None:
