@@ -175,7 +175,7 @@ def die_in_process(place: Place, recipe: Recipe) -> None:
 def test_a_process_that_is_killed_by_a_signal_leaves_what_the_next_one_needs(recipe, place):
     trained, whole, killed, progress = recipe(freeze="encoder"), place("whole"), place(), Progress()
     whole.make(trained, minutes=NEVER)
-    process = multiprocessing.get_context("spawn").Process(target=die_in_process, args=(killed, trained))
+    process = multiprocessing.get_context("fork").Process(target=die_in_process, args=(killed, trained))
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL
