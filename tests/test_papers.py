@@ -17,7 +17,7 @@ import pytest
 from pydantic import ValidationError
 
 from bench.contracts import Part, no_progress, numbers
-from bench.execution import ledger, worker
+from bench.execution import evaluation, ledger, worker
 from bench.execution.job import ArmJob, models_fingerprint
 from bench.execution.purse import Purse
 from bench.execution.record import Ending
@@ -283,8 +283,10 @@ def test_every_arm_of_a_full_suite_can_be_planned_from_folders(name: str, machin
 
 
 def first_arm(name: str, loaded: Suite, machine: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Ending, Path]:
-    """How it ended, and its folder."""
+    """How it ended, and its folder. Inference is timed on one document."""
     monkeypatch.setattr(worker.suite_file, "read", lambda path: loaded)
+    monkeypatch.setattr(evaluation, "TIMED_DOCUMENTS", 1)
+    monkeypatch.setattr(evaluation, "TIMED_ROUNDS", 1)
     first = arms.arms(loaded)[0]
     ending = worker.run(PATHS[name], first.id, first.seed, machine / "results", machine / "cache", "cpu")
     assert (ending.status, ending.reason) == ("done", "")
