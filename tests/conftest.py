@@ -61,6 +61,14 @@ def of_all_processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
+@pytest.fixture
+def empty_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports render no plot."""
+    from tests.report.arms import leave_plots_empty
+
+    leave_plots_empty(monkeypatch)
+
+
 @pytest.fixture(scope="session")
 def flan_cache(of_all_processes: Path) -> Path:
     """The cache in which flan-t5-small is converted once, for all processes of this run of pytest."""
