@@ -150,6 +150,13 @@ def without_network(machine: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     monkeypatch.chdir(machine)
 
 
+@pytest.fixture(autouse=True)
+def timed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Inference is timed on one document, once."""
+    monkeypatch.setattr(evaluation, "TIMED_DOCUMENTS", 1)
+    monkeypatch.setattr(evaluation, "TIMED_ROUNDS", 1)
+
+
 # --- a suite in small ------------------------------------------------------------------------------------------------
 
 ASKED = "llm_label"
@@ -283,10 +290,8 @@ def test_every_arm_of_a_full_suite_can_be_planned_from_folders(name: str, machin
 
 
 def first_arm(name: str, loaded: Suite, machine: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Ending, Path]:
-    """How it ended, and its folder. Inference is timed on one document."""
+    """How it ended, and its folder."""
     monkeypatch.setattr(worker.suite_file, "read", lambda path: loaded)
-    monkeypatch.setattr(evaluation, "TIMED_DOCUMENTS", 1)
-    monkeypatch.setattr(evaluation, "TIMED_ROUNDS", 1)
     first = arms.arms(loaded)[0]
     ending = worker.run(PATHS[name], first.id, first.seed, machine / "results", machine / "cache", "cpu")
     assert (ending.status, ending.reason) == ("done", "")
