@@ -4,6 +4,7 @@
 # make test-slurm, make test-ray: the tests with a real SLURM or Ray cluster, which are started here for that.
 # make test-llm: the tests that ask a real LLM behind a real endpoint. make test-trackers: those that export to MLflow and trackio.
 # make resolve: whether pip finds every package for every Python.
+export PYTHONDONTWRITEBYTECODE := # otherwise each of the many processes of the tests compiles bench anew
 PYTHON ?= python3
 BIN := .venv/bin
 

@@ -6,7 +6,9 @@ torch and numpy read these variables once, and this module is imported before th
 
 from __future__ import annotations
 
+import gc
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,8 +28,18 @@ if TYPE_CHECKING:
 
 os.environ.update(ONE_THREAD)
 
+os.fsync = lambda file: None  # nothing here outlives a power cut, and a disk takes milliseconds for each call
+
+re._MAXCACHE = 10_000  # transformers makes a pattern of each name of a weight at each load, and Python forgets all but 512
+gc.set_threshold(10_000)  # ten times as rarely as Python does it, because libraries hold half a million objects that never go
+
 settings.register_profile("bench", deadline=None)  # a test that is slow on a busy machine is not wrong
 settings.load_profile("bench")
+
+
+def pytest_collection_finish() -> None:
+    """Let garbage collections leave out what imports have made so far."""
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -47,6 +59,14 @@ def of_all_processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that all processes of this run of pytest share."""
     base = tmp_path_factory.getbasetemp()
     return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture
+def empty_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports render no plot."""
+    from tests.report.arms import leave_plots_empty
+
+    leave_plots_empty(monkeypatch)
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ import pytest
 from pydantic import ValidationError
 
 from bench.contracts import Part, no_progress, numbers
-from bench.execution import ledger, worker
+from bench.execution import evaluation, ledger, worker
 from bench.execution.job import ArmJob, models_fingerprint
 from bench.execution.purse import Purse
 from bench.execution.record import Ending
@@ -148,6 +148,13 @@ def without_network(machine: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     monkeypatch.setenv("BENCH_MODELS", str(machine / "models"))
     monkeypatch.setenv("BENCH_DATA", str(machine / "data-sets"))
     monkeypatch.chdir(machine)
+
+
+@pytest.fixture(autouse=True)
+def timed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Inference is timed on one document, once."""
+    monkeypatch.setattr(evaluation, "TIMED_DOCUMENTS", 1)
+    monkeypatch.setattr(evaluation, "TIMED_ROUNDS", 1)
 
 
 # --- a suite in small ------------------------------------------------------------------------------------------------

@@ -168,10 +168,11 @@ class FlopModel:
 
 def flop_model(config: Any) -> FlopModel:
     """Return the coefficients of the architecture in `config`, without making any weights."""
-    return _count(config.to_json_string(use_diff=False))
+    described = json.loads(config.to_json_string(use_diff=False))
+    return _count(json.dumps({name: value for name, value in described.items() if name != "_name_or_path"}))
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=64)  # the same architecture in another folder has the same coefficients
 def _count(config_json: str) -> FlopModel:
     from transformers import AutoConfig
 

@@ -179,8 +179,8 @@ class Coverage:
     def _unknown(self, text: str, ids: Sequence[int], spans: Sequence[tuple[int, int]]) -> set[int]:
         """Return the positions of unknown characters. `spans` holds start and end of each token in the text. Some tokenizers drop unknown
         characters. Their spans show that something is missing, but not what, so each character is tried."""
-        covered = {at for span in spans for at in range(*span)}
-        found = {at for token, span in zip(ids, spans, strict=True) if token == self._tokenizer.unk_token_id for at in range(*span)}
+        covered, unknown = {at for span in spans for at in range(*span)}, self._tokenizer.unk_token_id
+        found = {at for token, span in zip(ids, spans, strict=True) if token == unknown for at in range(*span)}
         if len(covered) < len(text) and not all(is_blank(text[at]) for at in set(range(len(text))) - covered):
             new = [*set(text) - self._vanishing.keys()]
             self._vanishing |= {character: not again for character, again in zip(new, self.written(new), strict=True)}

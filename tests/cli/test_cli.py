@@ -91,7 +91,7 @@ def test_plan_shows_what_each_arm_buys_before_anything_runs(tmp_path: Path) -> N
 
 
 def test_a_plan_on_a_card_tells_what_is_assumed_and_keeps_nothing(tmp_path: Path) -> None:
-    on = ("--only", "*annotate*8usd*", "--gpu", "l4", "--train-utilization", "0.5")
+    on = ("--only", "*annotate*8usd*", "--gpu", "l4", "--train-utilization", "0.5", "--workers", "1")
     result = bench("plan", "suites/smoke.yaml", "--cache", str(tmp_path), "--results", str(tmp_path), *on)
     assert result.exit_code == 0, result.output
     (line,) = (line for line in result.stdout.splitlines() if "GiB, " in line)

@@ -19,6 +19,8 @@ from tests.execution.fake_worker import SUITE, FakeWorker, Killed, instead
 from tests.report import study
 from tests.report.arms import write_arm, write_suite
 
+pytestmark = pytest.mark.usefixtures("empty_plots")
+
 
 def bench(*arguments: object) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments])

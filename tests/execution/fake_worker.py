@@ -24,7 +24,7 @@ from bench.suite import arms as planning
 from bench.suite import suite_file
 from bench.suite.arms import Arm
 from bench.system.files import write_json
-from tests.report.arms import write_predictions
+from tests.report.arms import leave_plots_empty, write_predictions
 
 SUITE = "suites/smoke.yaml"
 
@@ -53,8 +53,9 @@ def records(results: Path) -> dict[str, Record]:
 
 
 def instead(patch: pytest.MonkeyPatch, run: Run) -> None:
-    """Have `run` do what the executor of `bench run` does."""
+    """Have `run` do what the executor of `bench run` does. Plots of the reports are empty files."""
     import_once()
+    leave_plots_empty(patch)
     patch.setattr(Local, "run", lambda self, commands, logs, ended, gpu_bytes: run(commands, logs, ended))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -86,7 +85,7 @@ class Ground:
     def prepared(self, draw: Draw) -> Iterator[PreparedSuite]:
         """A suite with its data, in a folder of its own; its models and texts are there.
 
-        Within the block inference is timed on one document, nothing waits for a disk, and the jobs of arms that run are kept.
+        Within the block inference is timed on one document, and the jobs of arms that run are kept.
         """
         with TemporaryDirectory(dir=self.folder) as place, self._quick():
             prepared = self._load(draw, Path(place))
@@ -110,7 +109,6 @@ class Ground:
             patch.setattr(worker, "ArmJob", Kept)
             patch.setattr(evaluation, "TIMED_DOCUMENTS", 1)
             patch.setattr(evaluation, "TIMED_ROUNDS", 1)
-            patch.setattr(os, "fsync", lambda file: None)
             patch.setenv("NO_PROXY", "127.0.0.1")
             yield
 

@@ -7,15 +7,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bench.contracts import Charge, Fact, Reading, Score
 from bench.execution.ledger import Ledger
 from bench.execution.purse import Purse
 from bench.execution.record import write_record
 from bench.metrics._means import mean
+from bench.report.plots import style
 from bench.results.columns import old_fact_unit
 from tests.records import record
 
 FLOP_USD = 1.875 / 3600 / 1e14
+
+
+def leave_plots_empty(patch: pytest.MonkeyPatch) -> None:
+    """Have reports make their plots, and write empty files for them. To render one takes a third of a second."""
+    patch.setattr(style, "save", lambda figure, path: path.write_bytes(b""))
+
 
 Scores = Mapping[str, Mapping[str, Sequence[float | None]]]
 """subject -> metric -> one value for each example; None where it has none."""

@@ -21,6 +21,8 @@ from bench.results import table
 from tests.report.arms import write_arm, write_suite
 from tests.report.reading import section
 
+pytestmark = pytest.mark.usefixtures("empty_plots")
+
 STUDENT, TEACHER = [10.0, 20.0, 30.0, 40.0, 50.0], [60.0] * 5
 CONFIDENCES = [0.1, 0.5, 0.3, 0.9, 0.7]
 LOG_PROBS = list(map(math.log, CONFIDENCES))

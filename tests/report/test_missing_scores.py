@@ -15,6 +15,8 @@ from tests.report.arms import NO_TOKEN, Scores, write_arm, write_suite
 from tests.report.reading import equal, made, prose, row, rows, shown
 from tests.report.test_html import payload
 
+pytestmark = pytest.mark.usefixtures("empty_plots")
+
 WHY = "no folder 'deberta|x'"
 SHOWN = r"no folder 'deberta\|x'"
 

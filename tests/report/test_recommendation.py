@@ -19,6 +19,8 @@ from tests.facts import missing
 from tests.report import study
 from tests.report.reading import section, words
 
+pytestmark = pytest.mark.usefixtures("empty_plots")
+
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> Results:

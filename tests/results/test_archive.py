@@ -17,6 +17,8 @@ from tests.facts import missing
 from tests.report import study
 from tests.report.arms import write_arm, write_suite
 
+pytestmark = pytest.mark.usefixtures("empty_plots")
+
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"
 
 

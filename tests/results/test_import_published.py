@@ -21,6 +21,8 @@ from tests.facts import missing
 from tests.report.arms import write_arm, write_suite
 from tests.report.reading import cells, section
 
+pytestmark = pytest.mark.usefixtures("empty_plots")
+
 SUITES = Path(__file__).parents[2] / "suites" / "papers"
 
 LOST = [("MultiPIT_gen, 10,000 labels owned", 100), ("NQ, 10,000 labels owned", 50), ("WLP, 5,000 labels owned", 100)]

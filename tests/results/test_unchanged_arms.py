@@ -13,6 +13,8 @@ from bench.results.table import Results
 from tests.report import study
 from tests.report.arms import write_arm
 
+pytestmark = pytest.mark.usefixtures("empty_plots")
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:

@@ -104,7 +104,7 @@ def run(loaded: Suite, planned: Arm, store: Store, splits: Splits = SPLITS) -> t
 def test_a_pool_on_the_disk_gives_the_same_student_for_the_same_money(
     tried: str, speed: str, store: Store, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_steps, "CHUNK", 8)
+    monkeypatch.setattr(_steps, "CHUNK", 16)
     planned = arm(tmp_path, tried, speed=speed)
     expected = [(outcome.student.key, purse.spent_usd) for outcome, purse in (run(*planned, made) for made in (store, dry(cache)))]
     monkeypatch.setattr(sequences, "IN_MEMORY", 0)

@@ -10,6 +10,7 @@ from itertools import combinations
 import pytest
 
 from bench.contracts import fingerprint, no_progress
+from bench.data.source_code import PACKAGES
 from bench.errors import DataError
 from bench.tasks._near_duplicates import alike, word_pairs
 from bench.tasks.docstrings import Docstrings
@@ -26,6 +27,11 @@ def small(task, packages):
 
 def words(text):
     return " ".join(re.findall("[a-z0-9]+", text.lower()))
+
+
+def kept(cache):
+    """Files of pairs, and of what was read of each package."""
+    return [*cache.glob("source_code/*.jsonl"), *cache.glob("source_code/*/*.jsonl")]
 
 
 def where(splits):
@@ -72,9 +78,9 @@ def test_the_fingerprint_is_that_of_the_splits(made):
 
 def test_asking_again_reads_nothing_anew_and_gives_the_same(made, source_cache):
     task, s = made
-    before = {f: f.stat().st_mtime_ns for f in source_cache.rglob("*.jsonl")}
+    before = {f: f.stat().st_mtime_ns for f in kept(source_cache)}
     assert task.splits(source_cache, no_progress) == s
-    assert {f: f.stat().st_mtime_ns for f in source_cache.rglob("*.jsonl")} == before
+    assert {f: f.stat().st_mtime_ns for f in kept(source_cache)} == before
 
 
 def test_a_smaller_test_set_is_the_beginning_of_the_larger_and_caps_the_pool(made, source_cache):
@@ -129,8 +135,8 @@ def test_too_few_pairs_are_refused_in_one_line(source_cache):
 
 
 def test_what_is_kept_is_whole_lines_of_json(made, source_cache):
-    kept = list(source_cache.rglob("*.jsonl"))
-    assert kept
-    assert not list(source_cache.rglob("*.part"))
-    for file in kept:
+    files = kept(source_cache)
+    assert len(files) > len(PACKAGES) // 2
+    assert not list((source_cache / "source_code").glob("*.part"))
+    for file in files:
         assert json.loads(file.read_text("utf-8").splitlines()[-1])

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,38 @@ from safetensors.torch import load_file, save_file
 
 from bench.errors import CheckpointError
 from bench.models.random import Random
+from bench.system.fork_server import PYTHON, ForkServer
 from bench.training.checkpoints import load
 from bench.training.folder_check import faults
 from bench.training.model_folder import check_folder, pickled_files
 from bench.training.pickled_weights import NETWORK, SUMS, Converted, convert
 
 State = dict[str, Any]
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[ForkServer]:
+    """Starts processes that have imported torch."""
+    with ForkServer({**os.environ, "PYTHONPATH": str(ROOT)}) as server:
+        yield server
+
+
+@pytest.fixture
+def in_a_fork(forks: ForkServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process that unpickles is a fork, which starts in a tenth of a second. Other tests here start it as a user does."""
+
+    def run(command: list[str], **_: Any) -> "subprocess.CompletedProcess[str]":
+        assert command[:4] == [*PYTHON, "bench.training.unpickle"]
+        log = tmp_path / "unpickle.log"
+        forks.start("unpickle", [*PYTHON, "tests.training.unpickle_in_a_fork", *command[4:]], log)
+        _, status = forks.next_ended()
+        *errors, printed = log.read_text().splitlines() or [""]
+        log.unlink()
+        return subprocess.CompletedProcess(command, status, printed, "\n".join(errors))
+
+    monkeypatch.setattr(subprocess, "run", run)
 
 
 def original(cache: Path, family: str) -> Path:
@@ -57,6 +83,7 @@ def about_the_file(made: Converted) -> list[str]:
     return [note for note in made.notes if note != NETWORK]
 
 
+@pytest.mark.usefixtures("in_a_fork")
 def test_every_family_has_the_same_numbers_afterwards(cache: Path, tmp_path: Path, family: str, logits: Any) -> None:
     folder = pickled(cache, tmp_path, family)
     with pytest.raises(CheckpointError, match=re.escape(f"`bench models convert {folder}`")):
@@ -113,6 +140,7 @@ def test_half_precision_and_a_model_without_its_head_are_read(cache: Path, tmp_p
     assert all(torch.equal(found[name], tensor.half().float()) for name, tensor in expected.items())
 
 
+@pytest.mark.usefixtures("in_a_fork")
 def test_positions_that_old_files_of_pegasus_lack_are_generated(cache: Path, tmp_path: Path, logits: Any) -> None:
     def change(state: State) -> None:
         for name in [name for name in state if "embed_positions" in name]:
@@ -130,6 +158,7 @@ def test_tensors_that_the_config_does_not_ask_for_are_left_out_and_noted(cache: 
     assert "encoder.version" not in load_file(folder / "model.safetensors")
 
 
+@pytest.mark.usefixtures("in_a_fork")
 def test_old_files_of_llama_hold_frequencies_which_the_config_gives(cache: Path, tmp_path: Path) -> None:
     name = "model.layers.0.self_attn.rotary_emb.inv_freq"
     right = load(original(cache, "llama"))[0].model.rotary_emb.inv_freq
@@ -158,6 +187,7 @@ WRONG: dict[str, tuple[str, Callable[[State], object], str]] = {
 }
 
 
+@pytest.mark.usefixtures("in_a_fork")
 @pytest.mark.parametrize("kind", WRONG)
 def test_weights_that_do_not_fit_the_config_are_refused(cache: Path, tmp_path: Path, kind: str) -> None:
     family, change, named = WRONG[kind]
@@ -170,6 +200,7 @@ def test_weights_that_do_not_fit_the_config_are_refused(cache: Path, tmp_path: P
     assert names(folder) == before
 
 
+@pytest.mark.usefixtures("in_a_fork")
 @pytest.mark.parametrize("settings", [{"auto_map": {"AutoModel": "x.X"}}, {"model_type": "gpt2"}, {"num_layers": 3}])
 def test_a_config_that_is_refused_with_safetensors_is_refused_here(cache: Path, tmp_path: Path, settings: dict[str, object]) -> None:
     source = pickled(cache, tmp_path)
@@ -252,6 +283,7 @@ HOSTILE: dict[str, Callable[[Path, Path], object]] = {
 }
 
 
+@pytest.mark.usefixtures("in_a_fork")
 def test_a_folder_that_a_killed_conversion_left_is_removed(cache: Path, tmp_path: Path) -> None:
     folder = pickled(cache, tmp_path)
     (folder / ".converting-abc").mkdir()
@@ -260,6 +292,7 @@ def test_a_folder_that_a_killed_conversion_left_is_removed(cache: Path, tmp_path
     assert not [name for name in names(folder) if name.startswith(".converting-")]
 
 
+@pytest.mark.usefixtures("in_a_fork")
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_a_file_that_needs_full_unpickling_is_refused_in_one_line(cache: Path, tmp_path: Path, kind: str) -> None:
     folder, marker = pickled(cache, tmp_path), tmp_path / "ran"
@@ -303,7 +336,7 @@ print(open("old").read())
 
 def test_the_process_that_unpickles_can_read_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "old").write_text("content")
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", CONTAINED], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.stdout.splitlines() == ["content"], done.stderr
     assert names(tmp_path) == {"old"}
@@ -323,7 +356,7 @@ def test_the_process_that_unpickles_has_no_network_device(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("network", [True, False])
 def test_a_note_says_where_the_kernel_leaves_the_network(
-    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: bool
+    in_a_fork: None, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: bool
 ) -> None:
     real = subprocess.run
 

@@ -24,7 +24,7 @@ suite: published
 question: What did it cost them?
 large: {{use: random}}
 compact: {{decoder_layers: 1}}
-tasks: {{own: {{use: files, with: {{train: none.csv, source: a, target: b}}}}}}
+tasks: {{own: {{use: files, with: {{train: none.csv, source: a, target: b, max_source_tokens: 8, max_target_tokens: 2}}}}}}
 strategies:
   annotate: {{use: annotate, with: {{label_share: 1.0}}}}
   distill: {{use: distill, with: {{label_share: 0.0, pseudo_share: 1.0, gold: false}}}}

@@ -84,6 +84,12 @@ class Place:
         return sorted(self.folder.glob("*/*.unfinished"))
 
 
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory, cache):
+    """Where nothing interrupts a training. Each is made once for all tests."""
+    return Place(tmp_path_factory.mktemp("whole"), cache)
+
+
 @pytest.fixture
 def place(tmp_path, cache):
     """Function: name of a folder -> an empty place."""
@@ -102,8 +108,8 @@ def recipe(pretrained, examples):
 
 
 @one_family
-def test_after_a_kill_at_any_step_nothing_differs(recipe, place):
-    trained, whole = recipe(dropout=0.1), place("whole")
+def test_after_a_kill_at_any_step_nothing_differs(recipe, place, whole):
+    trained = recipe(dropout=0.1)
     bill = whole.make(trained, minutes=NEVER)
     for step in range(1, STEPS + 1):
         killed, progress = place(f"killed after {step}"), Progress()
@@ -129,9 +135,9 @@ def test_after_a_kill_at_any_step_nothing_differs(recipe, place):
     indirect=["family"],
 )
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_nothing_differs_whatever_is_trained_and_how(recipe, place, settings, precision):
+def test_nothing_differs_whatever_is_trained_and_how(recipe, place, whole, settings, precision):
     trained = replace(recipe(**settings), precision=precision)
-    whole, killed, progress = place("whole"), place(), Progress()
+    killed, progress = place(), Progress()
     bill = whole.make(trained, minutes=NEVER)
     killed.kill(trained, 2)
     killed.kill(trained, 4)
@@ -142,13 +148,13 @@ def test_nothing_differs_whatever_is_trained_and_how(recipe, place, settings, pr
 
 @one_family
 @pytest.mark.parametrize("cached", [True, False])
-def test_a_student_continues_beside_its_teacher(recipe, place, examples, cached):
+def test_a_student_continues_beside_its_teacher(recipe, place, whole, examples, cached):
     teacher, own = Pretrained(Random(family="t5_v1_1", seed=1)), recipe(dropout=0.1)
     labels = SoftLabels(teacher=teacher, examples=examples, temperature=2.0, top_k=32, precision="fp32", **TEXT)
     kd = Distillation() if cached else Distillation(teacher_outputs="every_step", hidden_weight=3.0)
     fields = {name: getattr(own, name) for name in ("base", "tuning", "precision", "seed", "examples")}
     student = Distilled(**fields, **TEXT, taught_by=(labels,) if cached else teacher, distillation=kd)
-    whole, killed = place("whole"), place()
+    killed = place()
     whole.make(student, minutes=NEVER)
     killed.kill(student, 3)
     killed.make(student)
@@ -156,8 +162,8 @@ def test_a_student_continues_beside_its_teacher(recipe, place, examples, cached)
 
 
 @one_family
-def test_a_budget_ends_a_continued_training_at_the_same_step(recipe, place):
-    whole, killed = place("whole"), place()
+def test_a_budget_ends_a_continued_training_at_the_same_step(recipe, place, whole):
+    killed = place()
     amount = 0.7 * whole.make(recipe()).flops
     limited = replace(recipe(), limit=Limit(meter=FLOPS, amount=amount))
     bill = whole.make(limited, minutes=NEVER)
@@ -172,10 +178,10 @@ def die_in_process(place: Place, recipe: Recipe) -> None:
 
 
 @one_family
-def test_a_process_that_is_killed_by_a_signal_leaves_what_the_next_one_needs(recipe, place):
-    trained, whole, killed, progress = recipe(freeze="encoder"), place("whole"), place(), Progress()
+def test_a_process_that_is_killed_by_a_signal_leaves_what_the_next_one_needs(recipe, place, whole):
+    trained, killed, progress = recipe(freeze="encoder"), place(), Progress()
     whole.make(trained, minutes=NEVER)
-    process = multiprocessing.get_context("spawn").Process(target=die_in_process, args=(killed, trained))
+    process = multiprocessing.get_context("fork").Process(target=die_in_process, args=(killed, trained))
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL
@@ -231,8 +237,8 @@ def without_what_was_used(path: Path) -> None:
         ("encoder_states.bin", flip_the_first),
     ],
 )
-def test_a_checkpoint_that_does_not_fit_is_ignored_with_one_line(recipe, place, capsys, name, damage):
-    trained, whole, killed, progress = recipe(freeze="encoder"), place("whole"), place(), Progress()
+def test_a_checkpoint_that_does_not_fit_is_ignored_with_one_line(recipe, place, whole, capsys, name, damage):
+    trained, killed, progress = recipe(freeze="encoder"), place(), Progress()
     whole.make(trained, minutes=NEVER)
     killed.kill(trained, 3)
     damage(killed.unfinished()[0] / name)
@@ -283,11 +289,11 @@ def test_a_checkpoint_knows_the_version_of_bench(recipe, place):
 
 
 @one_family
-def test_a_full_disk_ends_no_training(recipe, place, capsys, monkeypatch):
+def test_a_full_disk_ends_no_training(recipe, place, whole, capsys, monkeypatch):
     def full(state: TrainingState, folder: Path) -> None:
         raise OSError("disk full")
 
-    whole, full_disk = place("whole"), place()
+    full_disk = place()
     whole.make(recipe(), minutes=NEVER)
     monkeypatch.setattr(TrainingState, "write", full)
     full_disk.make(recipe())
@@ -296,9 +302,9 @@ def test_a_full_disk_ends_no_training(recipe, place, capsys, monkeypatch):
 
 
 @one_family
-def test_a_folder_that_cannot_be_written_ends_no_training(recipe, place, monkeypatch):
+def test_a_folder_that_cannot_be_written_ends_no_training(recipe, place, whole, monkeypatch):
     monkeypatch.setattr(training_checkpoints, "NOTED_S", 0.0)
-    whole, here = place("whole"), place()
+    here = place()
     whole.make(recipe(), minutes=NEVER)
     store = here.store(Progress())
     store.folder.mkdir(parents=True)

@@ -1,5 +1,6 @@
 """Simulated peaks are those that torch's own allocator counts in real steps."""
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -180,6 +181,7 @@ def test_the_largest_batch_fits_and_one_more_does_not() -> None:
 def test_freezing_checkpointing_lora_and_small_states_take_less() -> None:
     built = architecture("pegasus")
 
+    @functools.cache
     def total(freeze: str = "none", checkpointing: bool = False, **settings: object) -> int:
         tuning = Tuning(freeze=freeze, checkpointing=checkpointing, **settings)
         return training_peak(built, tuning, "bf16", SequenceLengths(256, 32)).total(8)
