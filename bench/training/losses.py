@@ -31,7 +31,7 @@ class _CrossEntropy(torch.autograd.Function):
         return loss / len(labels)
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         (labels,), smoothing, probs = ctx.saved_tensors, ctx.smoothing, ctx.log_probs.exp_()
         del ctx.log_probs
         if smoothing:
