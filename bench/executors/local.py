@@ -72,6 +72,6 @@ class Local(Executor):
 
     def _at_most(self, gpus: int) -> int:
         """Return the number of processes at a time, where the user did not set it."""
-        if self.per_device == "auto":
-            return max(gpus, processes.cores()) if gpus else 1
-        return gpus * self.per_device or processes.concurrency()
+        if not gpus:
+            return processes.concurrency()
+        return max(gpus, processes.cores()) if self.per_device == "auto" else gpus * self.per_device

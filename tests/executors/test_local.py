@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import psutil
 import pytest
@@ -164,6 +165,12 @@ def test_a_process_has_a_gpu_of_its_own_where_there_is_no_room_or_memory_is_unkn
     assert run({name: python(ALONE) for name in small}, small, per_device="auto", workers=1) == dict.fromkeys(small, 0)
     monkeypatch.setattr(local, "free_bytes", lambda gpus: {})
     assert run({name: python(ALONE) for name in small}, small, per_device="auto") == dict.fromkeys(small, 0)
+
+
+@pytest.mark.parametrize("per_device", [1, 3, "auto"])
+def test_without_a_gpu_there_is_a_process_for_each_core(per_device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "cores", lambda: 5)
+    assert Local(per_device=per_device)._at_most(0) == 5
 
 
 def test_a_gpu_whose_process_has_ended_takes_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
