@@ -15,7 +15,7 @@ from bench.engines._weights import stacks_of
 from bench.engines.torch import Torch, TorchModel
 from bench.models.random import Random
 from bench.models.shape import Shaped
-from bench.training.batches import pad
+from bench.training.batches import Encoded, collate, pad
 from bench.training.checkpoints import load, save
 from bench.training.forward import forward
 from bench.training.shrinking import shrink
@@ -76,13 +76,9 @@ def test_the_log_probability_is_that_of_a_forward_pass_over_the_output(folder, b
 
 def teacher_forced(model: Any, source: list[int], tokens: list[int], forced: bool) -> float:
     """Return the log-probability of an output. A forced first token has probability 1."""
-    labels = torch.tensor([tokens])
-    ids = torch.tensor([source])
-    if not model.config.is_encoder_decoder:
-        ids, labels = torch.cat([ids, labels], 1), torch.cat([torch.full_like(ids, -100), labels], 1)
     with torch.no_grad():
-        out = forward(model, {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": labels})
-    log_probs = torch.log_softmax(out.logits, -1)[0, -len(tokens) :].gather(-1, torch.tensor(tokens)[:, None])[:, 0]
+        out = forward(model, collate([Encoded(tuple(source), tuple(tokens))], model.config, "cpu"))
+    log_probs = torch.log_softmax(out.logits, -1).gather(-1, out.labels[:, None])[:, 0]
     return float(log_probs[1 if forced else 0 :].sum())
 
 

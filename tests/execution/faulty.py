@@ -193,7 +193,7 @@ class Place:
             patch.setattr(arms, "prepared_or_error", at_once)
         patch.setattr(processes, "has_one_thread", lambda: False)
         patch.setattr(processes, "cores", lambda: 1)
-        patch.setattr(Local, "run", lambda self, commands, logs, ended: one_after_the_other(commands, logs, ended))
+        patch.setattr(Local, "run", lambda self, commands, logs, ended, gpu_bytes: one_after_the_other(commands, logs, ended))
         patch.setattr(Annotate, "run", self.strategy)
         patch.setattr(worker, "Evaluation", TrivialEvaluation)
         patch.setattr(machine, "facts", dict)
