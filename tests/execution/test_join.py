@@ -20,12 +20,11 @@ from bench.errors import BenchError
 from bench.execution import prepare, runner, shared_folder, worker
 from bench.execution.ledger import Ledger, rows
 from bench.execution.prepared_suite import PreparedSuite
-from bench.execution.record import Ending, Record, read_record, write_record
-from bench.system import files, leases
+from bench.execution.record import Ending, Record
+from bench.system import leases
 from bench.system.files import write_json
 from tests.execution.fake_worker import SUITE, arms_of, bench, done
 from tests.forecast.both import Silent
-from tests.records import record
 from tests.system.test_leases import Hours, write_elsewhere
 
 
@@ -105,22 +104,6 @@ def test_two_runs_share_the_arms_and_both_return_all_records(prepared: PreparedS
         assert not list((prepared.results / arm).glob("*.attempt-*"))
         assert not (prepared.results / arm / shared_folder.ARM).exists()
     assert not (prepared.results / shared_folder.RUN).exists()
-
-
-def test_two_runs_may_write_the_record_of_an_arm_at_the_same_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sync, others = files._sync, [record(arm="other")]
-
-    def meanwhile(part: Path) -> None:
-        if others:
-            write_record(tmp_path, others.pop())
-        sync(part)
-
-    monkeypatch.setattr(files, "_sync", meanwhile)
-    write_record(tmp_path, record(arm="first"))
-    found = read_record(tmp_path)
-    assert found
-    assert found.arm == "first"
-    assert [path.name for path in tmp_path.iterdir()] == ["record.json"]
 
 
 def test_a_second_run_is_refused_unless_it_joins(prepared: PreparedSuite) -> None:

@@ -290,7 +290,7 @@ def test_a_batch_that_never_fits_names_the_least_it_takes_and_the_smallest_card(
     said = str(refused.value)
     assert "large (10.0 GiB" in said
     assert "larger" not in said
-    assert "checkpointing" in said
+    assert "frozen" in said
     assert "\n" not in said
 
 
