@@ -152,7 +152,7 @@ def collate(batch: Sequence[Encoded], config: Any, device: str) -> dict[str, tor
         "input_ids": pad(inputs, config.pad_token_id),
         "attention_mask": pad([[1] * len(row) for row in inputs], 0),
         "labels": pad(labels, IGNORED),
-        "predicting": torch.tensor(predicting),
-        "predicted": torch.tensor(predicted),
+        "predicting": torch.tensor(predicting, dtype=torch.int64),
+        "predicted": torch.tensor(predicted, dtype=torch.int64),
     }
     return {name: tensor.to(device) for name, tensor in tensors.items()}

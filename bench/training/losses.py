@@ -17,8 +17,7 @@ def label_loss(logits: torch.Tensor, labels: torch.Tensor, smoothing: float = 0.
 
 
 class _CrossEntropy(torch.autograd.Function):
-    """`cross_entropy` of torch, in the memory of its logits. Torch makes three more tensors of their size, and on a CPU most of the time
-    goes into fetching their pages."""
+    """`cross_entropy` of torch, in the memory of its logits. Torch makes three more tensors of their size."""
 
     @staticmethod
     def forward(ctx: Any, logits: torch.Tensor, labels: torch.Tensor, smoothing: float) -> torch.Tensor:

@@ -62,6 +62,12 @@ def test_nothing_predicts_the_first_token_of_a_text_alone(qwen2):
     assert out.rows.tolist() == [2, 2]
 
 
+def test_without_any_label_the_loss_is_no_number(qwen2):
+    out = forward(qwen2, collate([Encoded((), (5,))], qwen2.config, "cpu"))
+    assert out.rows.tolist() == [0]
+    assert label_loss(out.logits, out.labels).isnan()
+
+
 def test_the_output_layer_is_as_before(model, batch):
     forward(model, batch)
     assert not model.get_output_embeddings()._forward_pre_hooks
