@@ -11,7 +11,7 @@ BIN := .venv/bin
 PYTHONS := 3.11 3.12 3.13 3.14
 PLATFORMS := $(foreach glibc,17 24 27 28,manylinux_2_$(glibc)_x86_64) manylinux2014_x86_64 manylinux1_x86_64
 
-.PHONY: run bench test test-llm test-long test-slurm test-ray test-trackers soak test-install browser check fix lock resolve clean
+.PHONY: run bench test test-llm test-long test-slurm test-ray test-trackers soak soak-faults soak-hour test-install browser check fix lock resolve clean
 
 run: .venv/run
 	$(BIN)/bench run suites/pegasus.yaml
@@ -29,17 +29,22 @@ test-long: .venv/test
 	BENCH_DRAWS=$(DRAWS) $(BIN)/pytest -n logical --hypothesis-seed=$(SEED) \
 		tests/forecast/test_plan_and_run_agree.py tests/execution/test_interrupted_runs.py
 
-# A hundred thousand hostile inputs, a thousand races for one artifact, each fault at every write of a run, then an hour of small suites whose
-# process must not grow.
-soak: SEED := $(or $(SEED),$(shell date +%s))
-soak: DRAWS ?= 100000
-soak: MINUTES ?= 60
-soak: RACES ?= 1000
+# A hundred thousand hostile inputs, a thousand races for one artifact and each fault at every write of a run; beside that, an hour of small
+# suites whose process must not grow.
 soak: .venv/test
-	@echo "$(DRAWS) inputs of seed $(SEED): make soak SEED=$(SEED) DRAWS=$(DRAWS) MINUTES=0 draws them again"
+	$(MAKE) --jobs=2 --output-sync=line soak-faults soak-hour
+
+soak-faults: SEED := $(or $(SEED),$(shell date +%s))
+soak-faults: DRAWS ?= 100000
+soak-faults: RACES ?= 1000
+soak-faults: .venv/test
+	@echo "$(DRAWS) inputs of seed $(SEED): make soak-faults SEED=$(SEED) DRAWS=$(DRAWS) draws them again"
 	BENCH_DRAWS=$(DRAWS) $(BIN)/pytest -n logical --hypothesis-seed=$(SEED) tests/fuzz
 	BENCH_RACES=$(RACES) $(BIN)/pytest tests/execution/test_shared_store.py
 	BENCH_FAULTS=all $(BIN)/pytest -n logical -rP tests/execution/test_faults.py
+
+soak-hour: MINUTES ?= 60
+soak-hour: .venv/test
 	SOAK_MINUTES=$(MINUTES) $(BIN)/pytest --capture=no tests/soak
 
 test-llm: .venv/test .venv/llm/done

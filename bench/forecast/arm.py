@@ -55,8 +55,14 @@ class Forecast:
 
     @property
     def limited(self) -> bool:
-        """Whether the budget ended some of the work. Then shorter outputs lead to more work for the same money."""
+        """Whether the budget ended some of the work. Then shorter outputs may lead to more work for the same money."""
         return bool(self.facts.get(LIMITED))
+
+    @property
+    def writes_more(self) -> bool:
+        """Whether the budget ended work that generates text. Then shorter outputs lead to more of them for the same money, and to more
+        training on them."""
+        return any(_generates(work) and work.recipe.limit is not None for work in self.works)
 
     @property
     def begun(self) -> bool:

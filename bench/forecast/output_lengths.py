@@ -17,10 +17,10 @@ LABELS = 1000
 
 def expected_length_ratios(planned: Iterable[Forecast], context: BuildContext) -> dict[str, float]:
     """Return recipe key -> ratio of its FLOPs at the expected output length to those at the maximum output length. Ratios of 1 are left
-    out. Arms whose budget ends their work are left out too: with shorter outputs they do more work."""
+    out. Arms whose budget ends their writing are left out too: they write more where outputs are shorter."""
     found: dict[str, float] = {}
     for forecast in planned:
-        works = [] if forecast.limited else [work for work in forecast.works if not work.shared]
+        works = [] if forecast.writes_more else [work for work in forecast.works if not work.shared]
         lengths = OutputLengths(
             labels=forecast.labels[:LABELS],
             generated_ids=frozenset(example.id for work in works for example in work.recipe.documents_labelled),

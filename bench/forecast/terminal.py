@@ -28,7 +28,7 @@ def blocks(plan: SuiteForecast, too_large: TooLarge | None = None) -> Iterator[R
         meter = plan.suite.spec.prices.meter
         yield f"The meter `{meter}` counts compute only while it runs. No arm spends more than its budget."
     if any(not forecast.exact for forecast in plan.planned.values()):
-        bounded = [total for arm, total in plan.standalone.items() if not plan.planned[arm].limited]
+        bounded = [total for arm, total in plan.standalone.items() if not plan.planned[arm].writes_more]
         shorter = plan.suite.spec.prices.paying is FLOPS and any(_usd(one.expected_usd) != _usd(one.at_most_usd) for one in bounded)
         expected = "; expected dollars assume outputs as long as your labels" if shorter else ""
         yield f"Columns by purpose assume outputs of the maximum length{expected}."

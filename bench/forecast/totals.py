@@ -48,8 +48,7 @@ def standalone(suite: Suite, planned: Planned, device: Device, ratios: Ratios) -
     expected: float | None
     for arm, forecast in planned.items():
         if suite.spec.prices.paying.known_in_advance:
-            # a limited arm spends the same on shorter outputs: it makes more of them
-            saved = 0.0 if forecast.limited else math.fsum(_saved_usd(suite, arm, work, ratios) for work in forecast.works)
+            saved = 0.0 if forecast.writes_more else math.fsum(_saved_usd(suite, arm, work, ratios) for work in forecast.works)
             expected, most = forecast.usd - saved, forecast.usd + _more(arm, forecast)
         else:
             usd = added([forecast.usd, *(_metered_usd(suite, arm, work, device) for work in forecast.works)])

@@ -44,12 +44,7 @@ class Finetuned(Trained):
         longest, order = self.plan(context)
         expected = with_expected_labels(longest, self.examples, lengths, self.tokenizer_folder(context.cache, 0), self.max_target_tokens)
         flops, objective = self.flop_model(context.cache), self.objective(context, ready=False)
-        room = self.room_for_states(context)
-
-        def whole(data: Sequence[Encoded]) -> float:
-            return math.fsum(forecast_steps(data, order, self.tuning, flops, objective, None, room))
-
-        return self.forecast_flops(context) * whole(expected) / whole(longest)
+        return math.fsum(forecast_steps(expected, order, self.tuning, flops, objective, None, self.room_for_states(context)))
 
     def ceiling_flops(self, context: BuildContext) -> float:
         """Return the most FLOPs where some examples are shorter or missing: `min_steps` then repeats the others."""

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.contracts import BuildContext, Example, OutputLengths, Recipe, no_progress
+from bench.contracts import FLOPS, Bill, BuildContext, Example, Limit, OutputLengths, Recipe, no_progress
 from bench.execution.ledger import LIMITED
 from bench.execution.store import DryStore
+from bench.forecast.arm import Forecast
 from bench.forecast.device import CatalogGpu
 from bench.forecast.gpus import GIB, Card
 from bench.forecast.output_lengths import expected_length_ratios
@@ -112,9 +113,34 @@ def test_time_is_reckoned_by_the_share_and_dollars_by_all_of_it(arms: Planned, c
     assert paid == pytest.approx(sum(c.quantity for c in forecast.charges if c.phase == "pseudo_labelling" and c.unit == "FLOP"))
 
 
-def test_work_that_money_ends_is_reckoned_in_full_since_of_shorter_outputs_more_are_made(arms: Planned, cache: Path) -> None:
-    limited = [replace(forecast, facts={**forecast.facts, LIMITED: 1}) for forecast in arms.values()]
-    assert expected_length_ratios(limited, DryStore(cache, no_progress).context) == {}
+def limited(forecast: Forecast, phase: str, flops: float) -> Forecast:
+    """The forecast of an arm whose money ends the work of a phase after so many FLOPs."""
+    limit = Limit(meter=FLOPS, amount=flops)
+    works = [
+        replace(work, recipe=work.recipe.limited_to(limit), bill=Bill(flops=flops)) if work.phase == phase else work
+        for work in forecast.works
+    ]
+    return replace(forecast, works=tuple(works), facts={**forecast.facts, LIMITED: 1})
+
+
+def test_where_money_ends_the_writing_all_of_it_is_reckoned_since_of_shorter_outputs_more_are_made(arms: Planned, cache: Path) -> None:
+    ended = [limited(forecast, "pseudo_labelling", 1e6) for forecast in arms.values()]
+    assert all(forecast.writes_more for forecast in ended)
+    assert expected_length_ratios(ended, DryStore(cache, no_progress).context) == {}
+
+
+@pytest.mark.parametrize("share", [0.5, 2.0])
+def test_a_training_that_money_ends_takes_its_limit_or_the_whole_of_it_where_outputs_are_short(
+    share: float, arms: Planned, cache: Path
+) -> None:
+    context = DryStore(cache, no_progress).context
+    (forecast,) = arms.values()
+    (student,) = (work for work in forecast.works if work.phase == "student_training")
+    whole = expected_length_ratios([forecast], context)[student.recipe.key] * student.bill.flops
+    ended = limited(forecast, "student_training", share * whole)
+    (student,) = (work for work in ended.works if work.phase == "student_training")
+    assert not ended.writes_more
+    assert expected_length_ratios([ended], context).get(student.recipe.key, 1.0) == pytest.approx(min(1.0, 1 / share))
 
 
 def test_what_is_made_and_what_a_model_says_that_learnt_from_no_labels_is_left_alone(arms: Planned, cache: Path) -> None:
