@@ -129,8 +129,8 @@ def test_where_money_ends_the_writing_all_of_it_is_reckoned_since_of_shorter_out
     assert expected_length_ratios(ended, DryStore(cache, no_progress).context) == {}
 
 
-@pytest.mark.parametrize("share", [0.5, 2.0])
-def test_a_training_that_money_ends_takes_its_limit_or_the_whole_of_it_where_outputs_are_short(
+@pytest.mark.parametrize("share", [0.1, 0.9, 2.0])
+def test_a_training_that_money_ends_takes_what_writing_left_and_no_more_than_the_whole_of_it(
     share: float, arms: Planned, cache: Path
 ) -> None:
     context = DryStore(cache, no_progress).context
@@ -140,7 +140,10 @@ def test_a_training_that_money_ends_takes_its_limit_or_the_whole_of_it_where_out
     ended = limited(forecast, "student_training", share * whole)
     (student,) = (work for work in ended.works if work.phase == "student_training")
     assert not ended.writes_more
-    assert expected_length_ratios([ended], context).get(student.recipe.key, 1.0) == pytest.approx(min(1.0, 1 / share))
+    ratios = expected_length_ratios([ended], context)
+    saved = sum((1 - ratios.get(work.recipe.key, 1.0)) * work.bill.flops for work in ended.works if work.phase == "pseudo_labelling")
+    assert saved > 0
+    assert ratios.get(student.recipe.key, 1.0) == pytest.approx(min(1 / share, 1 + saved / (share * whole)))
 
 
 def test_what_is_made_and_what_a_model_says_that_learnt_from_no_labels_is_left_alone(arms: Planned, cache: Path) -> None:
