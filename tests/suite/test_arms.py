@@ -59,7 +59,7 @@ def test_an_id_changes_with_the_models_it_names_and_not_with_those_of_others(tmp
     ("suite", "arm"),
     [
         ("smoke", "stories.annotate.4usd.seed1-461dc0ef"),
-        ("pegasus", "news.annotate.3usd.seed1-5bc0a809"),
+        ("pegasus", "news.annotate.3usd.seed1-bcccc53c"),
         ("distillation", "names.sft.40usd.seed1-6fb62ad7"),
         ("shapes", "names.t5.12usd.seed1.compact.model=deep-dm64-ed9d3885"),
     ],
