@@ -207,7 +207,6 @@ def test_where_seeds_could_decide_it_names_their_number_the_time_and_the_command
     assert prose(made(tmp_path)["answer"]).endswith(f"bench run 'my suites/one.yaml' --until-decided{limit}")
 
 
-
 def test_a_setting_is_recommended_also_where_its_dollars_are_not_known() -> None:
     assert words(advice.recommended("sft", "buy 5 labels", "guess")).endswith(" sft: buy 5 labels.")
     assert words(advice.recommended("sft", "", "guess")).endswith(" sft.")

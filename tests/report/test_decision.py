@@ -108,7 +108,9 @@ def test_an_interval_that_reaches_the_end_of_what_was_run_is_open(tmp_path: Path
 def test_of_several_crossings_the_nearest_counts_with_its_own_direction(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, budget: float, cheaper: str, dearer: str
 ) -> None:
-    monkeypatch.setattr(study, "annotated", {180: 20.0, 720: 40.0, 2880: 20.0}.__getitem__)  # above the 30 points of distill at 40 USD alone
+    monkeypatch.setattr(
+        study, "annotated", {180: 20.0, 720: 40.0, 2880: 20.0}.__getitem__
+    )  # above the 30 points of distill at 40 USD alone
     found = study.write(tmp_path)
     (field,) = budget_curves.fields(found, leaderboard.boards(found, leaderboard.metrics(found)))
     known = _break_even(field, budget)

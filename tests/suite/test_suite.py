@@ -164,7 +164,9 @@ def test_the_leaderboard_is_ranked_by_a_score_that_some_metric_gives(tmp_path: P
 
 
 def test_a_score_of_which_neither_direction_is_better_cannot_rank(tmp_path: Path) -> None:
-    has_faults(faults(tmp_path, GOOD + "rank_by: self_bleu\nmetrics: {p: {use: bert_ibleu}}\n"), ("15: rank_by", "'self_bleu'", "bert_score"))
+    has_faults(
+        faults(tmp_path, GOOD + "rank_by: self_bleu\nmetrics: {p: {use: bert_ibleu}}\n"), ("15: rank_by", "'self_bleu'", "bert_score")
+    )
     own = "metrics: {own: {use: evaluate, with: {path: ./length, direction: none}}}\n"
     has_faults(faults(tmp_path, GOOD + "rank_by: length\n" + own), ("15: rank_by", "'length'"))
 

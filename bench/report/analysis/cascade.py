@@ -30,7 +30,6 @@ OLD_NOT_MEANS = frozenset({"chrf", "entity_type_f1", "entity_type_macro_f1", "ma
 """Scores that are no mean over documents, for results before 2026-12, which do not name them."""
 
 
-
 @dataclass(frozen=True, kw_only=True)
 class Point:
     """A cascade at one threshold."""

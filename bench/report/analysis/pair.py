@@ -64,7 +64,7 @@ class Pair:
 
     @cached_property
     def further_examples(self) -> int | None:
-        """Number of further test examples that would make a tested difference significant with the present seeds; None where it is not known.
+        """Number of further test examples that would make a tested difference significant with the present seeds; None where not known.
 
         It is for one test at 5 % too.
         """
