@@ -34,7 +34,7 @@ class Behind(NamedTuple):
 
     mean: float
     low: float
-    """Interval of this look; NaN where nothing can be tested."""
+    """Interval of this look; -inf and inf where nothing can be tested."""
     high: float
 
 

@@ -14,6 +14,7 @@ from bench.report.analysis.budget_curves import Field, Mixture
 from bench.report.analysis.merge import Together
 from bench.report.analysis.report_input import ReportInput, brief
 from bench.report.analysis.significance import Estimate
+from bench.report.analysis.standing import standing
 from bench.report.blocks import Block, Paragraph, Section, unmarked
 from bench.report.render import terminal
 from bench.report.sections import card, merged, recommendation
@@ -42,7 +43,8 @@ class Answer(Shown):
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row for each task and budget. `winner` is missing where no setting is significantly better than all others."""
+        """One row for each task and budget. `winner` is missing where no setting is significantly better than all others that have a score
+        for every seed."""
         import pandas as pd
 
         return pd.json_normalize([self._board(board) for board in self.given.boards], sep="_").drop(columns="text", errors="ignore")
@@ -51,8 +53,8 @@ class Answer(Shown):
         return {"boards": [self._board(board) for board in self.given.boards]}
 
     def _board(self, board: Board) -> dict[str, Any]:
-        leads, metric, rule = card.standing(board, self.given), board.primary, board.baseline
         run = self.given.until_decided
+        leads, metric, rule = standing(board, run), board.primary, board.baseline
         decided = run.at(board.task, board.budget_usd) if run else None
         best = leads.best
         return {
@@ -67,7 +69,7 @@ class Answer(Shown):
             "score": self._reached(best, metric.name),
             "labels_bought": best.facts.get(arm_columns.LABELS_BOUGHT) if best else None,
             "spent_usd": best.facts.get(arm_columns.SPENT_USD) if best else None,
-            "best_strategy": board.best_strategy or None,
+            "best_strategy": leads.strategy or None,
             "next": leads.pair.second if leads.pair else None,
             "ahead_of_next": _difference(leads.pair.gap if leads.pair else None),
             "baseline": rule.name if rule else None,

@@ -95,6 +95,17 @@ class Metric(Part, ABC):
     def score_names(self) -> tuple[str, ...]:
         """Names of the scores that `score` returns."""
 
+    @property
+    def unranked(self) -> tuple[str, ...]:
+        """Those of `score_names` by which no suite can rank, because neither a higher nor a lower one is better."""
+        return ()
+
+    @property
+    def not_means(self) -> tuple[str, ...]:
+        """Those of `score_names` that are no mean over documents. Their values by example, such as linearised ones, depend on all outputs
+        together. Values of two models therefore cannot be mixed."""
+        return ()
+
     def prepare(self) -> None:
         """Prepare to score. Called once before anything is spent. Raises BenchError where `score` could not
         work."""

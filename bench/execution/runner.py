@@ -197,6 +197,7 @@ def _question(prepared: PreparedSuite, fetched: Fetched) -> dict[str, Any]:
             if getattr(spec.prices, field) == value
         },
         "primary_metric": spec.rank_by,
+        "not_means": [name for metric in suite.metrics.values() for name in metric.not_means],
         "meter": spec.prices.meter,
         "large": suite.large.title,
         "models": {label: model.title for label, model in suite.models.items()},

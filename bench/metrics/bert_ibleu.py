@@ -59,6 +59,7 @@ class BertIbleu(Metric):
     uses_gpu: ClassVar[bool] = True
 
     score_names: ClassVar[tuple[str, ...]] = ("bert_ibleu", "bert_score", "self_bleu")
+    unranked: ClassVar[tuple[str, ...]] = ("self_bleu",)
 
     def folder(self) -> Path:
         """Return the encoder's folder, whether or not it exists."""

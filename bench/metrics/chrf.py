@@ -44,6 +44,7 @@ class Chrf(Metric):
     copy then scores below 100."""
 
     score_names: ClassVar[tuple[str, ...]] = ("chrf", "chrf_sentence")
+    not_means: ClassVar[tuple[str, ...]] = ("chrf",)
 
     def score(self, predictions: Sequence[str], references: Sequence[str]) -> list[Score]:
         from sacrebleu.metrics.chrf import CHRF

@@ -50,6 +50,7 @@ class Classification(Metric):
         return self
 
     score_names: ClassVar[tuple[str, ...]] = ("accuracy", "micro_f1", "macro_f1", "invalid_rate")
+    not_means: ClassVar[tuple[str, ...]] = ("micro_f1", "macro_f1")
 
     def in_form(self, form: Form) -> Self:
         return self.model_copy(update={"classes": tuple(map(form, self.classes))})

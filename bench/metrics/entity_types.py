@@ -55,6 +55,7 @@ class EntityTypes(Metric):
     """Names of the entity types. A label '[NAME]' ends an entity."""
 
     score_names: ClassVar[tuple[str, ...]] = ("entity_type_f1", "entity_type_macro_f1", "span_f1", "unparsed_rate")
+    not_means: ClassVar[tuple[str, ...]] = ("entity_type_f1", "entity_type_macro_f1", "span_f1")
 
     def in_form(self, form: Form) -> Self:
         return self.model_copy(update={"labels": tuple(map(form, self.labels))})

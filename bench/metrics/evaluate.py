@@ -53,6 +53,10 @@ class Evaluate(Metric):
         name = Path(self.path).stem
         return (name if self.key in (None, name) else f"{name}.{self.key}",)
 
+    @property
+    def unranked(self) -> tuple[str, ...]:
+        return self.score_names if self.direction == "none" else ()
+
     def folder(self) -> Path | None:
         return folder if (folder := expanded(self.path)).is_dir() else None
 

@@ -148,7 +148,8 @@ def _which(found: Results, chosen: Chosen) -> Text:
         return sentences([setting, "The user named this arm; it need not be the best one."])
     best = "No other setting has a score."
     if len(board.scored) > 1:
-        best = "It is significantly better than every other setting." if chosen.wins else "It is the best guess: no setting wins."
+        others = "every other setting" + ("" if chosen.leads.all_compared else " with a score for every seed")
+        best = f"It is significantly better than {others}." if chosen.leads.wins else "It is the best guess: no setting wins."
     median = f"Among {count(chosen.line.seeds, 'seed')} this one has the median {ranks} on test documents."
     why = f"The best {ranks} of any seed would flatter the model, and dev scores of compact models are not recorded."
     return sentences([setting, best, median, why])

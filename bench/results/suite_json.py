@@ -49,6 +49,7 @@ class _SuiteJson(_Facts):
     meter: str = ""
     start_labels: int = 0
     primary_metric: str = ""
+    not_means: list[str] = []
     lead: dict[str, str] = {}
     large: str = ""
     compact: dict[str, Any] = {}

@@ -208,7 +208,8 @@ def readings(table: pd.DataFrame) -> pd.DataFrame:
 
 def _dollars(table: pd.DataFrame) -> pd.DataFrame:
     """Return arm x purpose in dollars, rounded to a billionth as the purse does it. pandas sums groups with compensation, so rounding
-    errors do not add up."""
+    errors do not add up. Where an arm's dollars are unknown, they are missing for each phase in which the meter may have left work out.
+    """
     charges = rows(table, "charge", "arm", "phase", "quantity", "usd", "paid_by")
     purse = charges[charges["paid_by"] == "purse"]
     purpose = purse["phase"].where(purse["quantity"] != "labels", "labels").map(columns.paid_usd)
@@ -216,9 +217,12 @@ def _dollars(table: pd.DataFrame) -> pd.DataFrame:
     by_purpose[columns.SPENT_USD] = purse.groupby("arm")["usd"].sum().round(9)
     by_purpose = by_purpose.reindex(table["arm"].unique()).fillna(0.0)
     spent = rows(table, "record", "arm", "value", "status")
-    unknown = spent[spent["value"].isna() & spent["status"].isin(["done", "infeasible", "skipped"])]
-    by_purpose.loc[unknown["arm"], columns.SPENT_USD] = math.nan
-    free = charges[charges["paid_by"] == "free"].groupby("arm")["usd"].sum().round(9)
+    unknown = spent.loc[spent["value"].isna() & spent["status"].isin(["done", "infeasible", "skipped"]), "arm"]
+    work = charges[charges["arm"].isin(unknown) & charges["paid_by"].eq("other meter")]
+    partial = work.groupby([work["arm"], work["phase"].map(columns.paid_usd)]).size().unstack()
+    by_purpose = by_purpose.mask(partial.reindex_like(by_purpose).notna())
+    by_purpose.loc[unknown, columns.SPENT_USD] = math.nan
+    free = charges[charges["paid_by"].eq("free") & ~charges["arm"].isin(unknown)].groupby("arm")["usd"].sum().round(9)
     return by_purpose.join(free.rename(columns.FREE_USD))
 
 

@@ -218,7 +218,12 @@ def _check_metrics(builder: Builder, spec: SuiteText, metrics: dict[str, Metric]
         for name in metric.score_names:
             if givers.setdefault(name, label) != label:
                 builder.fault(("metrics", label), f"gives '{name}', as '{givers[name]}' does already")
-    if metrics and spec.rank_by not in givers:
+    unranked = {name for metric in metrics.values() for name in metric.unranked}
+    if spec.rank_by in unranked:
+        others = ", ".join(name for name in givers if name not in unranked)
+        hint = f"name one of: {others}" if others else "add another metric"
+        builder.fault(("rank_by",), f"neither a higher nor a lower '{spec.rank_by}' is better; {hint}")
+    elif metrics and spec.rank_by not in givers:
         builder.unknown(("rank_by",), f"no metric gives '{spec.rank_by}'", spec.rank_by, tuple(givers))
 
 

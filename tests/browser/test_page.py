@@ -130,6 +130,22 @@ def test_the_policy_stops_a_request_that_a_script_would_make(studied: Path, kept
     assert shown.page.evaluate(stopped) == "connect-src"
 
 
+def test_dollars_that_the_meter_did_not_count_are_missing_at_any_price(tmp_path: Path, opened: Any) -> None:
+    write_suite(tmp_path, prices=study.PRICES)
+    known = study.compute(2.0, "student_training")
+    for strategy, charges in (("annotate", known), ("sft", [charge for charge in known if charge.unit != "kWh"])):
+        write_arm(tmp_path, strategy, equal(3.0), strategy=strategy, charges=charges)
+    quotes = repricing.asked(table.read(tmp_path)).changed({}, meter="energy", kwh_usd=0.5)
+    report.write(tmp_path, quotes, out=tmp_path / "priced")
+    with opened(tmp_path / "priced" / "report.html") as shown:
+        found = dict(zip(shown.column("leaderboard-table", "strategy"), shown.column("leaderboard-table", "spent"), strict=True))
+        assert {name: found[name] for name in ("annotate", "sft")} == {"annotate": "0.10", "sft": "–"}
+        shown.number("price-kwh", 1.0)
+        found = dict(zip(shown.column("leaderboard-table", "strategy"), shown.column("leaderboard-table", "spent"), strict=True))
+        assert {name: found[name] for name in ("annotate", "sft")} == {"annotate": "0.20", "sft": "–"}
+        assert shown.said == []
+
+
 @pytest.mark.parametrize(("label", "device"), PRICES)
 def test_sliders_move_the_dollars_of_every_line_to_what_the_leaderboard_says_at_these_prices(
     studied: Path, kept_open: Any, label: float, device: float

@@ -136,6 +136,7 @@ def test_suite_json_tells_the_report_all_it_needs(run: Run, folder: Path) -> Non
     assert (asked["suite"], asked["primary_metric"], asked["meter"], asked["start_labels"]) == ("smoke", "rouge2", "flops", 20)
     assert asked["arms"] == list(ARMS)
     assert asked["pays"]["evaluation"] == "free"
+    assert asked["not_means"] == []
     assert asked["label_usd"] == {"stories": 0.2}
     assert len(asked["layers"]) == 1
     assert asked["path"] == SUITE

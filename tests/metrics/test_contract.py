@@ -91,10 +91,24 @@ def test_every_score_has_a_name_a_unit_a_direction_and_a_value_for_each_example_
         assert score.unit
         assert (score.value is None) == bool(score.reason)
         assert score.direction in ("higher", "lower", "none")
+        assert (score.direction == "none") == (score.name in metric.unranked)
         if score.per_example is not None:
             assert len(score.per_example) == len(PREDICTIONS)
             there = [value for value in score.per_example if value is not None]
             assert score.value == pytest.approx(sum(there) / len(there))
+
+
+@every_metric_of_texts
+def test_the_values_of_two_models_can_be_mixed_unless_the_metric_says_that_it_is_no_mean(metric):
+    if isinstance(metric, find("metrics", "evaluate")):
+        pytest.skip("it has no values by example")
+    others = [*REFERENCES[:2], "a cat", "no overlap here", REFERENCES[4]]
+    first, second = (metric.score(texts, REFERENCES) for texts in (PREDICTIONS, others))
+    mixed = metric.score([pair[i % 2] for i, pair in enumerate(zip(PREDICTIONS, others, strict=True))], REFERENCES)
+    for one, other, both in zip(first, second, mixed, strict=True):
+        values = [pair[i % 2] for i, pair in enumerate(zip(one.per_example, other.per_example, strict=True))]
+        is_mean = both.value == pytest.approx(sum(values) / len(values))
+        assert is_mean == (both.name not in metric.not_means), both.name
 
 
 @every_metric

@@ -1,4 +1,3 @@
-import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +9,6 @@ from rich.console import Console
 
 from bench import report
 from bench.contracts import Charge, Reading
-from bench.report.analysis.significance import Estimate
 from bench.report.blocks import Mark, Paragraph, Points
 from bench.report.sections import advice
 from bench.results import repricing, table
@@ -146,7 +144,34 @@ def test_a_rule_that_beats_every_model_comes_first(tmp_path: Path) -> None:
     for strategy, score in (("annotate", 0.1), ("sft", 0.2)):
         two_seeds(tmp_path, strategy, equal(score), strategy=strategy)
     ((first, *_),) = cards(tmp_path)
-    assert missing(first, "10 USD", "use a rule", "0.50 rouge2", "lead") == []
+    assert missing(first, "10 USD", "use a rule", "0.50 rouge2", "lead", "every model") == []
+
+
+def test_a_rule_is_better_than_the_best_model_alone_where_it_is_not_significantly_better_than_another_one(tmp_path: Path) -> None:
+    generator = np.random.default_rng(3)
+    for seed in (0, 1):
+        write_arm(tmp_path, f"a{seed}", equal(0.2), seed=seed)
+        noisy = {"student": {"rouge2": list(generator.normal(0.0, 5.0, 12))}}
+        write_arm(tmp_path, f"b{seed}", noisy, strategy="sft", seed=seed)
+    ((first, *_),) = cards(tmp_path)
+    assert missing(first, "use a rule", "the best model") == []
+    assert "every model" not in first
+
+
+def test_a_rule_that_scores_the_same_has_no_lead_over_it(tmp_path: Path) -> None:
+    for strategy, score in (("annotate", 0.1), ("sft", 0.5)):
+        two_seeds(tmp_path, strategy, equal(score), strategy=strategy)
+    (answer,) = answers(tmp_path)
+    assert missing(answer, "sft is best", "the same") == []
+    assert "chance" not in answer
+
+
+@pytest.mark.parametrize(("examples", "found"), [(2, True), (3, True), (4, False)])
+def test_too_few_test_examples_are_counted(tmp_path: Path, examples: int, found: bool) -> None:
+    for strategy in ("annotate", "sft"):
+        two_seeds(tmp_path, strategy, equal(3.0, examples), strategy=strategy)
+    assert ("fewer than 4" in certainty(tmp_path)) == found
+    assert "only one test" not in certainty(tmp_path)
 
 
 def test_labels_dollars_and_unspent_money_are_named(tmp_path: Path) -> None:
@@ -180,33 +205,6 @@ def test_where_seeds_could_decide_it_names_their_number_the_time_and_the_command
     assert minutes == round(seeds * 2 * 90 / 60)
     limit = f" --max-seeds {3 + seeds}" if seeds > 17 else ""
     assert prose(made(tmp_path)["answer"]).endswith(f"bench run 'my suites/one.yaml' --until-decided{limit}")
-
-
-@pytest.mark.parametrize(
-    ("gap", "seeds"),
-    [
-        (Estimate(mean=1.0, low=-1.0, high=3.0, seeds=2, examples=9, p=0.3), 8),
-        (Estimate(mean=1.0, low=-2.0, high=4.0, seeds=3, examples=9, p=0.51), 27),
-        (Estimate(mean=0.1, low=-3.0, high=3.2, seeds=3, examples=9, p=0.9), 0),
-        (Estimate(mean=0.0, low=-3.0, high=3.0, seeds=3, examples=9, p=1.0), 0),
-        (Estimate(mean=2.0, low=1.0, high=3.0, seeds=3, examples=9, p=0.01), 0),
-        (Estimate(mean=2.0, low=1.0, high=3.0, seeds=1, examples=9), 2),
-        (Estimate(mean=2.0, low=math.nan, high=math.nan, seeds=1, examples=1), 0),
-    ],
-)
-def test_seeds_are_added_where_they_may_decide(gap: Estimate, seeds: int) -> None:
-    pair = advice.Pair(best="a", second="b", gap=gap, settings=2, spent_usd=(1.0, 2.0))
-    assert pair.seeds == seeds
-    command = words(advice.add_seeds([pair], "x.yaml"))
-    assert command.endswith("--max-seeds 27" if seeds == 27 else "bench run x.yaml --until-decided" if seeds else "")
-    assert bool(command) == bool(seeds)
-
-
-def test_of_two_settings_that_seeds_cannot_separate_the_cheaper_one_is_named() -> None:
-    gap = Estimate(mean=0.1, low=-3.0, high=3.2, seeds=3, examples=9, p=0.9)
-    ends = {(1.0, 2.0): "one, a.", (2.0, 1.0): "one, b.", (1.0, 1.0): "either.", (math.nan, 1.0): "either."}
-    for usd, end in ends.items():
-        assert advice.next_one(advice.Pair(best="a", second="b", gap=gap, settings=2, spent_usd=usd)).endswith(end)
 
 
 def test_a_setting_is_recommended_also_where_its_dollars_are_not_known() -> None:
@@ -355,4 +353,4 @@ def test_at_other_prices_the_answer_is_that_of_the_run_and_the_terminal_has_none
     assert "Answer" in shown_then.get()
     assert "Answer" not in shown_now.get()
     written = report.write(folder, repricing.asked(other), out=tmp_path).read_text(encoding="utf-8")
-    assert re.search(r"## Answer\n\n[^\n]*prices of the run", written)
+    assert re.search(r"## Answer\n\n[^\n]*budgets of the run[^\n]*these prices", written)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import report
+from bench import registry, report
 from bench.cli import main
 from bench.report.analysis import cascade
 from bench.report.analysis.cascade import Seed, points
@@ -36,11 +37,13 @@ def seed(student: list[float] = STUDENT, teacher: list[float] = TEACHER, log_pro
     return Seed(student=np.array(student), teacher=np.array(teacher), log_probs=np.array(log_probs))
 
 
-def write(root: Path, log_probs: list[float] | None = LOG_PROBS, teacher: bool = True) -> Path:
-    """Write two seeds that are worked by hand: an answer of the student costs 0.001 USD, one of the teacher 0.01 USD."""
-    write_suite(root, meter="wall", prices={"label_usd": 0.05, "device_hour_usd": 1.0, "meter": "wall"}, label_usd={"docstrings": 0.05})
+def write(root: Path, log_probs: list[float] | None = LOG_PROBS, teacher: bool = True, metric: str = "rouge2", **suite: Any) -> Path:
+    """Write two seeds that are worked by hand: an answer of the student costs 0.001 USD, one of the teacher 0.01 USD. suite: entries of
+    suite.json."""
+    prices = {"label_usd": 0.05, "device_hour_usd": 1.0, "meter": "wall"}
+    write_suite(root, meter="wall", prices=prices, label_usd={"docstrings": 0.05}, primary_metric=metric, **suite)
     for place in (1, 2):
-        scores = {"student": {"rouge2": STUDENT}} | ({"teacher": {"rouge2": TEACHER}} if teacher else {})
+        scores = {"student": {metric: STUDENT}} | ({"teacher": {metric: TEACHER}} if teacher else {})
         held = None if log_probs is None else dict.fromkeys(scores, log_probs)
         facts = {"student_ms": MS, "large_ms": 10 * MS}
         write_arm(root, f"distill-{place}", scores, strategy="distill", seed=place, facts=facts, log_probs=held, settings={"teacher": {}})
@@ -95,6 +98,26 @@ def test_older_results_are_not_measured(tmp_path: Path) -> None:
 
 def test_without_a_teacher_there_is_no_cascade(tmp_path: Path) -> None:
     assert "## Cascades" not in report.write(write(tmp_path, teacher=False)).read_text()
+
+
+@pytest.mark.parametrize(
+    ("metric", "suite", "cascades"),
+    [("macro_f1", {}, 0), ("macro_f1", {"not_means": ["macro_f1"]}, 0), ("other", {"not_means": ["other"]}, 0), ("other", {}, 1)],
+)
+def test_scores_that_are_no_mean_over_documents_have_no_cascade(tmp_path: Path, metric: str, suite: dict[str, Any], cascades: int) -> None:
+    found = table.read(write(tmp_path, metric=metric, **suite))
+    (board,) = boards(found)[1]
+    assert len(cascade.cascades(found, board, None)) == cascades
+    text = section(report.write(tmp_path).read_text(), "Cascades")
+    assert ("|" in text, f"{metric} is no mean" in text) == (bool(cascades), not cascades)
+    shown = CliRunner().invoke(main, ["recommend", str(tmp_path), "--target", "30", "--serving"])
+    assert (shown.exit_code, "is no mean" in shown.stdout) == (0, not cascades)
+
+
+def test_scores_that_older_results_do_not_name_are_those_of_the_metrics() -> None:
+    made = [registry.find("metrics", name) for name in registry.names("metrics") if name != "evaluate"]
+    named = {score for metric in made for score in (metric.not_means if isinstance(metric.not_means, tuple) else ())}
+    assert named == cascade.OLD_NOT_MEANS
 
 
 @pytest.mark.parametrize(

@@ -102,3 +102,21 @@ def test_an_interval_that_reaches_the_end_of_what_was_run_is_open(tmp_path: Path
     known = _break_even(field, 40.0)
     assert known
     assert (known.low, known.high) == (-math.inf, math.inf)
+
+
+@pytest.mark.parametrize(("budget", "cheaper", "dearer"), [(25.0, "annotate", "distill"), (60.0, "distill", "annotate")])
+def test_of_several_crossings_the_nearest_counts_with_its_own_direction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, budget: float, cheaper: str, dearer: str
+) -> None:
+    monkeypatch.setattr(
+        study, "annotated", {180: 20.0, 720: 40.0, 2880: 20.0}.__getitem__
+    )  # above the 30 points of distill at 40 USD alone
+    found = study.write(tmp_path)
+    (field,) = budget_curves.fields(found, leaderboard.boards(found, leaderboard.metrics(found)))
+    known = _break_even(field, budget)
+    assert known
+    assert known.usd
+    assert (known.below, known.above) == (cheaper, dearer)
+    for name, usd in ((known.below, known.usd / 1.05), (known.above, known.usd * 1.05)):
+        assert field.at(budget, field.offers(field.asked.at("label", usd)))[0].name == name
+    assert field.at(budget, field.offers(field.asked))[0].name == "annotate"

@@ -9,8 +9,9 @@ from bench.report.analysis.active_arms import current
 from bench.report.analysis.metric import Metric
 from bench.report.sections import leaderboard as shown_board
 from bench.results import table
+from tests.facts import missing
 from tests.report.arms import Scores, write_arm, write_suite
-from tests.report.reading import made, row, rows
+from tests.report.reading import made, prose, row, rows
 
 
 def constant(student: float, teacher: float | None = None, baseline: float = 1.0, metric: str = "rouge2", examples: int = 12) -> Scores:
@@ -46,6 +47,24 @@ def test_a_score_of_which_less_is_better_is_ranked_the_other_way_round(tmp_path:
     ahead = found.difference(*found.scored)
     assert ahead is not None
     assert ahead.mean == pytest.approx(2.0)
+
+
+def test_a_score_of_which_neither_direction_is_better_ranks_nothing_in_older_results(tmp_path: Path) -> None:
+    write_suite(tmp_path, primary_metric="self_bleu")
+    for seed in (0, 1):
+        write_arm(tmp_path, f"b{seed}", constant(3.0, metric="self_bleu"), strategy="sft", seed=seed)
+        write_arm(tmp_path, f"a{seed}", constant(5.0, metric="self_bleu"), strategy="distill", seed=seed)
+    for path in tmp_path.glob("*/ledger.jsonl"):
+        path.write_text(path.read_text().replace('"higher"', '"none"'))
+    (found,) = boards(tmp_path)
+    assert found.scored == found.compared == ()
+    assert [line.name for line in found.settings] == ["distill", "sft"]
+    shown = made(tmp_path)
+    assert missing(prose(shown["answer"]), "nothing is ranked", "self_bleu") == []
+    assert row(shown["leaderboard"], "sft")["rank"] == "–"
+    for path in tmp_path.glob("*/ledger.jsonl"):
+        path.write_text(path.read_text().replace('"none"', '"lower"'))
+    assert [line.name for line in boards(tmp_path)[0].scored] == ["sft", "distill"]
 
 
 def test_each_setting_has_its_own_teacher_and_equal_teachers_share_a_line(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 import json
 import re
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +11,16 @@ from rich.console import Console
 from bench import report
 from bench.contracts import Charge, Reading
 from bench.report import sections as registered
-from bench.report.analysis.report_input import ReportInput
+from bench.report.analysis.report_input import ReportInput, boards
 from bench.report.blocks import Paragraph, Section
-from bench.results import table
+from bench.report.html import leaderboard as page_leaderboard
+from bench.report.html import quantities
+from bench.report.sections import tables
+from bench.results import repricing, table
 from tests.facts import missing
 from tests.report import study
 from tests.report.arms import FLOP_USD, Scores, write_arm, write_suite
-from tests.report.reading import equal, headings, made, prose, row, rows, section, shown
+from tests.report.reading import equal, given, headings, made, prose, row, rows, section, shown
 
 HOSTILE = "a|b <img src=x onerror=alert(1)> `c`\n# title\n$x_1$ [red]z[/red] \x1b[31m"
 
@@ -135,6 +139,25 @@ def test_dollars_stand_by_kind_and_what_was_never_measured_has_a_reason_and_no_c
     assert [*row(found["dollars"], "sft").values()] == ["sft", "5.00", "1.00", "2.25", "3.25"]
     assert row(found["measured"], "sft") == {"strategy (setting)": "sft", "budget (USD)": "5.00", "wall (s) ↓": "12.00"}
     assert "gpu_peak: no GPU here" in prose(found["measured"])
+
+
+def test_dollars_that_are_not_known_are_missing_in_the_report_and_on_the_page(tmp_path: Path) -> None:
+    write_suite(tmp_path, prices=study.PRICES)
+    known = study.compute(2.0, "student_training")
+    write_arm(tmp_path, "a", equal(3.0), charges=known)
+    write_arm(tmp_path, "b", equal(3.0), strategy="sft", charges=[charge for charge in known if charge.unit != "kWh"])
+    about = given(tmp_path)
+    priced = repricing.reprice(about.found, repricing.asked(about.found).changed({}, meter="energy", kwh_usd=0.5))
+    metrics, drawn = boards(priced)
+    dollars = tables.spending(replace(about, found=priced, metrics=metrics, boards=drawn))
+    assert dollars
+    shown = {name: [*row(dollars, name).values()][2:] for name in ("annotate", "sft")}
+    assert shown == {"annotate": ["0.10", "0.10"], "sft": ["–", "–"]}
+    lines = page_leaderboard.boards(drawn, metrics, quantities.by_line(priced), {"docstrings": ["annotate", "sft"]})[0]["lines"]
+    assert {line["name"]: line["bought"] for line in lines if line["kind"] == "setting"} == {
+        "annotate": {"student_training": {"kwh": pytest.approx(0.2)}},
+        "sft": None,
+    }
 
 
 def test_continued_pretraining_and_an_endpoints_tokens_are_dollars_like_any_other(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from bench.contracts import Charge
 from bench.errors import BenchError
+from bench.report.html import quantities
 from bench.results import repricing
 from bench.results import table as results
 from bench.results.table import Results
@@ -79,6 +80,24 @@ def test_what_the_meter_did_not_count_is_unknown_and_not_free(tmp_path: Path) ->
     spent = table[table["row"] == "record"].set_index("arm")["value"]
     assert spent["known"] == pytest.approx(0.1)
     assert pd.isna(spent["unknown"])
+
+
+def test_dollars_of_a_phase_that_the_meter_left_out_are_missing_and_no_part_of_a_sum(tmp_path: Path) -> None:
+    write_suite(tmp_path, prices=study.PRICES)
+    labels = Charge(kind="labels", quantity=20, unit="label", unit_price_usd=0.05, paid_by="purse", phase="labels")
+    tuned, trained = study.compute(2.0, "teacher_tuning"), study.compute(2.0, "student_training")
+    unmeasured = [charge for charge in trained if charge.unit != "kWh"]
+    for seed, of_training in enumerate((trained, unmeasured)):
+        write_arm(tmp_path, f"partly-{seed}", seed=seed, charges=[labels, *tuned, *of_training])
+        write_arm(tmp_path, f"never-{seed}", strategy="sft", seed=seed, charges=[labels, *unmeasured])
+    found = results.read(tmp_path)
+    priced = repricing.reprice(found, repricing.asked(found).changed({}, meter="energy", kwh_usd=0.5))
+    usd = priced.by_arm[["usd labels", "usd teacher_tuning", "usd student_training", "usd spent"]]
+    assert usd.loc["partly-0"].tolist() == pytest.approx([1.0, 0.1, 0.1, 1.2])
+    assert usd.loc["partly-1"].isna().tolist() == [False, True, True, True]
+    assert usd.loc["never-0"].isna().tolist() == [False, False, True, True]
+    bought = quantities.by_line(priced)
+    assert bought["docstrings", 10.0, "annotate"]["student_training"] == pytest.approx({"kwh": 0.2})
 
 
 def test_work_that_was_cut_off_is_known_in_its_own_unit_alone(tmp_path: Path) -> None:

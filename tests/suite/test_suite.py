@@ -163,6 +163,14 @@ def test_the_leaderboard_is_ranked_by_a_score_that_some_metric_gives(tmp_path: P
     has_faults(faults(tmp_path, GOOD + "metrics: {exact: {use: exact_match}}\n"), ("2: rank_by", "'rouge2'", "exact_match"))
 
 
+def test_a_score_of_which_neither_direction_is_better_cannot_rank(tmp_path: Path) -> None:
+    has_faults(
+        faults(tmp_path, GOOD + "rank_by: self_bleu\nmetrics: {p: {use: bert_ibleu}}\n"), ("15: rank_by", "'self_bleu'", "bert_score")
+    )
+    own = "metrics: {own: {use: evaluate, with: {path: ./length, direction: none}}}\n"
+    has_faults(faults(tmp_path, GOOD + "rank_by: length\n" + own), ("15: rank_by", "'length'"))
+
+
 def test_two_metrics_cannot_give_a_score_of_one_name(tmp_path: Path) -> None:
     text = GOOD + "metrics:\n  one: {use: rouge}\n  two: {use: rouge, with: {stemmer: false}}\n"
     assert any(fault.startswith("17: metrics.two: ") and not missing(fault, "'rouge2'", "'one'") for fault in faults(tmp_path, text))

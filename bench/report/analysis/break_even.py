@@ -37,11 +37,12 @@ class BreakEven:
     budget_usd: float
     moved: Moved
     below: str
-    """The better setting at lower prices."""
+    """The better setting just below `usd`, or at every price where that is None."""
     above: str
-    """The other setting. It is better at higher prices, or at none where `usd` is None."""
+    """The other setting. It is better just above `usd`, or at no price where that is None."""
     usd: float | None
-    """The price at which both means are equal. None: there is none between `least` and `most`."""
+    """The price at which both means are equal. Among several, the nearest to the present price counts. None: there is none between
+    `least` and `most`."""
     low: float
     """Lower end of the 95 % interval of the price; -inf where it is open. NaN where the difference is
     significant at every price, or there is no interval."""
@@ -71,10 +72,11 @@ def break_evens(field: Field, budgets_usd: Sequence[float], quotes: Quotes) -> l
 
 
 class _Moving:
-    """One price that changes, while the others stay. `usd` holds its values, with that of the run in the middle."""
+    """One price that changes, while the others stay. `usd` holds its values, with the present one, `now`, in the middle."""
 
     def __init__(self, task: str, quotes: Quotes, moved: Moved) -> None:
         self.usd: Floats = quotes.price(moved, task) * SPAN ** np.linspace(-1, 1, STEPS)
+        self.now = float(self.usd[STEPS // 2])
         self._quotes = [quotes.at(moved, float(usd)) for usd in self.usd]
         self._offers: dict[str, list[Offer]] = {}
 
@@ -105,13 +107,14 @@ def _break_even(field: Field, budget_usd: float, moved: Moved, moving: _Moving, 
     low, high = significance.interval(gaps, significance.spread_of_sums(weights[: len(ones)] - weights[len(ones) :], effects))
     tied = np.flatnonzero((low <= 0) & (high >= 0))
     ends = [-math.inf, *np.sqrt(prices[:-1] * prices[1:]), math.inf]  # between two prices; open where the range that was run ends
-    below, above = pair if gaps[0] >= 0 else pair[::-1]
+    crossing = _crossing(prices, gaps, moving.now)
+    below, above = pair if (crossing[1] if crossing else gaps[0]) >= 0 else pair[::-1]
     return BreakEven(
         budget_usd=budget_usd,
         moved=moved,
         below=below.name,
         above=above.name,
-        usd=_crossing(prices, gaps),
+        usd=crossing and crossing[0],
         low=float(ends[tied[0]]) if len(tied) else math.nan,
         high=float(ends[tied[-1] + 1]) if len(tied) else math.nan,
         least=float(prices[0]),
@@ -119,12 +122,14 @@ def _break_even(field: Field, budget_usd: float, moved: Moved, moving: _Moving, 
     )
 
 
-def _crossing(prices: Floats, gaps: Floats) -> float | None:
-    """Return the price at which the gap changes its sign, interpolated. None where it never does. Among several, the nearest to the middle
-    counts."""
+def _crossing(prices: Floats, gaps: Floats, now: float) -> tuple[float, float] | None:
+    """Return the price at which the gap changes its sign, interpolated, and the gap before it. None where it never does. Among several
+    prices, the nearest to `now` counts."""
     changes = np.flatnonzero(np.sign(gaps[:-1]) != np.sign(gaps[1:]))
     if not len(changes):
         return None
-    at = changes[np.argmin(np.abs(changes - len(prices) / 2))]
-    share = gaps[at] / (gaps[at] - gaps[at + 1])
-    return float(prices[at] * (prices[at + 1] / prices[at]) ** share)
+    shares = gaps[changes] / (gaps[changes] - gaps[changes + 1])
+    found = prices[changes] * (prices[changes + 1] / prices[changes]) ** shares
+    at = np.argmin(np.abs(np.log(found / now)))
+    before = gaps[changes[at]] or -gaps[changes[at] + 1]
+    return float(found[at]), float(before)

@@ -26,6 +26,8 @@ from bench.results.table import Results, rows
 
 STEPS = 10
 """Number of steps from no document passed on to all of them."""
+OLD_NOT_MEANS = frozenset({"chrf", "entity_type_f1", "entity_type_macro_f1", "macro_f1", "micro_f1", "span_f1"})
+"""Scores that are no mean over documents, for results before 2026-12, which do not name them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,11 +69,18 @@ class Seed:
 
 
 def cascades(found: Results, board: Board, quotes: Quotes | None) -> list[Cascade]:
-    """Return a cascade for each setting that has a teacher and log-probabilities, best setting first.
+    """Return a cascade for each setting that has a teacher and log-probabilities, best setting first. There is none where scores of two
+    models cannot be mixed.
 
     `found` and `board` are at the prices of `quotes`. Where these are None no cascade has dollars.
     """
-    return [made for line in board.scored if line.teacher and (made := _cascade(found, board, line, quotes))]
+    taught = [line for line in board.scored if line.teacher] if can_mix(found, board) else []
+    return [made for line in taught if (made := _cascade(found, board, line, quotes))]
+
+
+def can_mix(found: Results, board: Board) -> bool:
+    """Return whether the score of a cascade is the mean of the scores of its answers. F1 over all documents, for example, is none."""
+    return board.primary.name not in found.suite.get("not_means", OLD_NOT_MEANS)
 
 
 def _cascade(found: Results, board: Board, line: Line, quotes: Quotes | None) -> Cascade | None:

@@ -10,7 +10,9 @@ from bench.errors import BenchError
 from bench.report.analysis import leaderboard
 from bench.report.analysis.leaderboard import Board
 from bench.report.analysis.line import Line
+from bench.report.analysis.looks import until_decided
 from bench.report.analysis.metric import Metric
+from bench.report.analysis.standing import Standing, standing
 from bench.results import arm_columns
 from bench.results.table import Results
 
@@ -21,17 +23,14 @@ class Chosen:
 
     arm: str
     board: Board
+    leads: Standing
+    """Who leads on the board."""
     line: Line
-    """Its setting."""
+    """The arm's setting."""
     metrics: Sequence[Metric]
     """The first one ranks."""
     named: bool
     """Whether the user named the arm. Otherwise it is the median arm of the best setting."""
-
-    @property
-    def wins(self) -> bool:
-        """Whether its setting is significantly better than every other one of the board."""
-        return len(self.board.compared) > 1 and self.board.ranking.may_be_best == (self.line.name,)
 
 
 def choose(found: Results, *, arm: str | None = None, task: str | None = None, budget_usd: float | None = None) -> Chosen:
@@ -54,10 +53,11 @@ def choose(found: Results, *, arm: str | None = None, task: str | None = None, b
     if len(tasks) > 1:
         raise BenchError(f"these results hold several tasks; name one with --task: {', '.join(tasks)}")
     board = max(boards, key=lambda one: one.budget_usd)
-    line = board.scored[0]
+    leads = standing(board, until_decided(found))
+    line = leads.best or board.scored[0]
     scores = _scores(found, board, line, metrics[0])
     ordered = sorted(scores, key=lambda one: scores[one], reverse=metrics[0].direction == "lower")
-    return Chosen(arm=ordered[(len(ordered) - 1) // 2], board=board, line=line, metrics=metrics, named=False)
+    return Chosen(arm=ordered[(len(ordered) - 1) // 2], board=board, leads=leads, line=line, metrics=metrics, named=False)
 
 
 def _named(found: Results, boards: Sequence[Board], metrics: Sequence[Metric], arm: str) -> Chosen:
@@ -67,7 +67,7 @@ def _named(found: Results, boards: Sequence[Board], metrics: Sequence[Metric], a
         shown = ", ".join(one for one, _, _ in (matching or held)[:5])
         raise BenchError(f"--arm {arm} matches {len(matching)} arms with a score; name one, such as: {shown}")
     ((one, board, line),) = matching
-    return Chosen(arm=one, board=board, line=line, metrics=metrics, named=True)
+    return Chosen(arm=one, board=board, leads=standing(board, until_decided(found)), line=line, metrics=metrics, named=True)
 
 
 def _scores(found: Results, board: Board, line: Line, metric: Metric) -> dict[str, float]:

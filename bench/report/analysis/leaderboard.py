@@ -18,7 +18,7 @@ from bench.report.analysis.looks import Stop, until_decided
 from bench.report.analysis.metric import Metric
 from bench.report.analysis.ranking import Ranking
 from bench.report.analysis.samples import WHOLE, Scores, by_line, scores
-from bench.report.analysis.significance import Estimate
+from bench.report.analysis.significance import Estimate, Spread
 from bench.results.table import Results, rows
 
 BASELINE, ON_DEV = "floor: ", "baseline on dev: "
@@ -47,7 +47,8 @@ class Board:
 
     @cached_property
     def scored(self) -> tuple[Line, ...]:
-        return tuple(line for line in self.settings if self.primary.name in line.scores)
+        """The settings with a score that ranks them."""
+        return tuple(line for line in self.settings if self.primary.sign and self.primary.name in line.scores)
 
     @cached_property
     def compared(self) -> tuple[Line, ...]:
@@ -78,7 +79,7 @@ class Board:
     @cached_property
     def best_strategy(self) -> str:
         """The strategy of all settings that may be best; see `only_strategy`. '' where nothing was tested."""
-        untested = [line.name for line in self.scored if line not in self.compared]
+        untested = [line.name for line in self.scored if line.name not in self.ranking.places]
         return self.only_strategy([*self.ranking.may_be_best, *untested]) if self.ranking.tested else ""
 
     def only_strategy(self, names: Collection[str]) -> str:
@@ -110,6 +111,13 @@ class Board:
         found = found and metric.cut_difference(found)
         self._differences[key] = found
         return found
+
+    def spread(self, one: Line, other: Line) -> Spread | None:
+        """Return the variances behind the difference of two settings in the primary metric. None: nothing can be paired."""
+        if self._ranked(one) and self._ranked(other):
+            return self.ranking.spread(one.name, other.name)
+        gaps = significance.paired(one.samples[self.primary.name], other.samples[self.primary.name])
+        return None if gaps is None else significance.spread(significance.effects(gaps.to_numpy()))
 
     def _corrected(self, p: float, better: Line, worse: Line, metric: Metric) -> float:
         """Return the corrected p-value of a pair that is not one of two ranked settings."""
@@ -197,9 +205,9 @@ def _best_on_dev(scored: pd.DataFrame, names: Sequence[str], metric: Metric) -> 
     """Return the one of `names` with the best mean over the arms in a metric on dev; '' where none has a score."""
     on_dev = scored[scored["quantity"].eq(metric.name) & scored["subject"].str.startswith(ON_DEV)]
     means = on_dev.groupby(on_dev["subject"].str.removeprefix(ON_DEV))["value"].mean().reindex(pd.Index(names)).dropna()
-    if means.empty:
+    if means.empty or not metric.sign:
         return ""
-    return str(means.idxmin() if metric.direction == "lower" else means.idxmax())
+    return str((metric.sign * means).idxmax())
 
 
 def _scores(found: Results) -> pd.DataFrame:
@@ -233,8 +241,8 @@ class _Scorer:
     def rank(self, line: Line) -> tuple[bool, bool, int, float, str]:
         """Return the sort key: best first. Lines that stopped or lack seeds come last, because their means are over other seeds."""
         score = line.scores.get(self.metrics[0].name)
-        lower = self.metrics[0].direction == "lower"
-        return score is None, not line.complete, line.stopped, (score.mean if lower else -score.mean) if score else 0.0, line.name
+        reached = -self.metrics[0].sign * score.mean if score else 0.0
+        return score is None, not line.complete, line.stopped, reached, line.name
 
 
 def estimate(sample: pd.DataFrame) -> Estimate:

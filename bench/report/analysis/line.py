@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -41,6 +42,10 @@ class Line:
     """The settings that a teacher taught."""
     who: str = ""
     """The model of a teacher."""
+
+    def fact(self, name: str) -> float:
+        """Return one of `facts`; NaN where it is not known."""
+        return self.facts.get(name, math.nan)
 
     @property
     def complete(self) -> bool:

@@ -126,7 +126,7 @@ def _group(task: str, metric: Metric, data: tuple[str, ...], entries: Iterable[E
 
 def _best_first(entry: Entry) -> tuple[float, bool, bool, float, str, str]:
     reached = entry.line.scores.get(entry.board.primary.name)
-    mean = reached.mean * (1 if entry.board.primary.direction == "lower" else -1) if reached else 0.0
+    mean = -entry.board.primary.sign * reached.mean if reached else 0.0
     return entry.board.budget_usd, reached is None, not entry.line.complete, mean, entry.folder, entry.line.name
 
 

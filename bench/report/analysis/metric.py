@@ -21,6 +21,11 @@ class Metric:
     direction: str
 
     @property
+    def sign(self) -> int:
+        """1 where a higher score is better, -1 where a lower one is, 0 where neither is. Nothing is ranked by such a metric."""
+        return {"lower": -1, "none": 0}.get(self.direction, 1)
+
+    @property
     def title(self) -> str:
         """Name with unit and direction, for the head of a column: 'rouge2 (points) ↑'."""
         return f"{self.name} ({self.unit}){ARROWS.get(self.direction, '')}"

@@ -123,16 +123,21 @@ class Ranking:
         """The same for comparisons with the best, with the degrees of freedom of at most `POOLED` pairs."""
         return self.pooled._replace(freedom=min(self.pooled.freedom, POOLED * max(self.effects.shape[0] - 1, 1)))
 
+    def spread(self, one: str, other: str) -> Spread:
+        """Return the spread of the difference of two settings, with a variance between seeds that is at least that of the average pair."""
+        first, second = self.places[one], self.places[other]
+        own = significance.spread(self.effects.map(lambda part: part[first] - part[second]))
+        return at_least(own, self.pooled if min(first, second) else self.cautious)
+
     def difference(self, better: str, worse: str) -> Estimate:
         """Return `better` - `worse`, with the 95 % interval of this one comparison and the corrected p-value.
 
         A pair with the observed best has that of `behind`, any other that of all pairs.
         """
         first, second = self.places[better], self.places[worse]
-        own = significance.spread(self.effects.map(lambda part: part[first] - part[second]))
         mean = float(self.means[first] - self.means[second])
         (seeds, examples), upper, lower, p = self.effects.shape, min(first, second), max(first, second), 1.0
-        low, high = significance.interval(mean, at_least(own, self.pooled if upper else self.cautious))
+        low, high = significance.interval(mean, self.spread(better, worse))
         if not self.tested:
             p = math.nan
         elif upper == 0:

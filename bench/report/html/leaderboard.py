@@ -78,7 +78,7 @@ def _line(board: Board, line: Line, metrics: Sequence[Metric], amounts: Amounts)
         "behind_teacher": estimate(board.difference(line.teacher, line)) if line.teacher else None,
         "seeds": line.seeds,
         "arms": statuses(line),
-        "bought": amounts.get((board.task, board.budget_usd, line.name), {}),
+        "bought": amounts.get((board.task, board.budget_usd, line.name), {}) if arm_columns.SPENT_USD in line.facts else None,
     }
 
 

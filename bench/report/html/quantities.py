@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bench.report.analysis.leaderboard import label
-from bench.results import repricing
+from bench.results import arm_columns, repricing
 from bench.results.table import Results, rows
 
 Key = tuple[str, float, str]
@@ -19,7 +19,8 @@ Amounts = Mapping[Key, Mapping[str, Mapping[str, float]]]
 
 
 def by_line(found: Results) -> Amounts:
-    """Return means over the arms that are done, or over all arms of a line where none is. `Line.facts` are means of the same.
+    """Return means over the arms that are done, or over all arms of a line where none is. `Line.facts` are means of the same. Arms whose
+    dollars are unknown do not count.
 
     Raises BenchError where the results do not hold the prices at which they were run.
     """
@@ -27,7 +28,7 @@ def by_line(found: Results) -> Amounts:
     records = records[records["task"].ne("")]
     names = [label(s, t) for s, t in zip(records["strategy"], records["setting"], strict=True)]
     keys = [records["task"], records["budget_usd"], pd.Series(names, index=records.index, name="name")]
-    done = records["status"] == "done"
+    done = records["status"].eq("done") & found.by_arm[arm_columns.SPENT_USD].reindex(records.index).notna()
     counted = records.index[done | ~done.groupby(keys).transform("any")]
     lines: dict[Key, dict[str, dict[str, float]]] = {}
     paid = rows(found.table, "charge", "row", "task", "paid_by", "arm", "phase", "quantity", "unit", "value", "usd")

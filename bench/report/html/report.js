@@ -119,7 +119,8 @@
   /* ---- the leaderboard ----------------------------------------------------------------------------------------------------- */
 
   let board = null;
-  const spent = (row) => (row.kind !== "setting" ? null : PRICED ? pricing.dollars(row.bought, prices()) : row.facts["usd spent"]);
+  /* Only a setting whose dollars are known has `bought`. */
+  const spent = (row) => (!row.bought ? null : PRICED ? pricing.dollars(row.bought, prices()) : row.facts["usd spent"]);
   const fact = (title, name, by = 1, digits = 0) => column(title, (r) => r.facts[name] ?? null, (r) => fixed(r.facts[name] / by, digits));
 
   function leaderboard() {

@@ -16,6 +16,7 @@ from bench.report.analysis.pareto import TradeOff
 from bench.report.analysis.significance import Estimate
 from bench.report.plots import pareto, style
 from bench.report.plots.style import COLOURS, Plot
+from bench.results import arm_columns
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -107,8 +108,10 @@ def dollars(boards: Sequence[Board], path: Path) -> None:
             axes.barh(range(len(names)), widths, left=left, color=colour, edgecolor="white", label=label, height=0.7)
             left = [a + b for a, b in zip(left, widths, strict=True)]
         for place, name in enumerate(names):
-            if name in lines and lines[name] not in board.scored:
-                axes.annotate("no score", (left[place], place), xytext=(4, 0), textcoords="offset points", va="center", color="0.35")
+            unknown = name in lines and arm_columns.SPENT_USD not in lines[name].facts
+            unscored = name in lines and lines[name] not in board.scored
+            if about := ", ".join(["dollars not known"] * unknown + ["no score"] * unscored):
+                axes.annotate(about, (left[place], place), xytext=(4, 0), textcoords="offset points", va="center", color="0.35")
         axes.axvline(board.budget_usd, color="black", linestyle=(0, (5, 2)), linewidth=1.2)
         axes.set_xlim(0, board.budget_usd * 1.04)
         axes.set_yticks(range(len(names)), [style.text(name) for name in names])

@@ -5,17 +5,14 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Iterable
-from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Literal
 
 from bench.report.analysis.format import score
-from bench.report.analysis.significance import FEWEST_EXAMPLES, LEVEL, Estimate
+from bench.report.analysis.pair import SEEDS_AT_MOST, Pair
+from bench.report.analysis.significance import FEWEST_EXAMPLES, Estimate
 from bench.report.blocks import Text, code, strong
 from bench.report.text import cheaper, count
 
-SEEDS_AT_MOST = 30
-"""A larger number of further seeds is not recommended."""
 SEEDS_BY_DEFAULT = 20
 """Largest number of seeds of a run with --until-decided and without --max-seeds."""
 
@@ -29,37 +26,6 @@ HEADS: dict[Advice, str] = {
     "only": "For ",
     "only model": "If you want a model, the only one is ",
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pair:
-    """The best setting and the next one."""
-
-    best: str
-    second: str
-    gap: Estimate | None
-    """How much better the best one is; None where nothing can be paired."""
-    settings: int
-    """Number of settings that are compared."""
-    spent_usd: tuple[float, float]
-    """Dollars of both; NaN where they are not known."""
-    seconds: float = math.nan
-    """Time of one further seed of both; NaN where it is not known."""
-
-    @property
-    def only_by_itself(self) -> bool:
-        """Whether the interval of this one comparison leaves out 0, and the corrected p-value is not significant."""
-        return self.gap is not None and self.gap.tested and not self.gap.significant and self.gap.low > 0
-
-    @property
-    def seeds(self) -> int:
-        """Number of seeds that may separate the two. 0: they are separate, or more than SEEDS_AT_MOST further ones would be needed."""
-        if self.gap is None or not self.gap.has_interval or self.gap.significant:
-            return 0
-        if not self.gap.tested:
-            return 2
-        further = further_seeds(self.gap)
-        return 0 if further > SEEDS_AT_MOST else self.gap.seeds + int(further)
 
 
 def recommended(name: str, what: str, advice: Advice) -> Text:
@@ -85,14 +51,23 @@ def _what_decides(pair: Pair, gap: Estimate) -> str:
         return "a test needs two seeds"
     if gap.significant:
         return ""
-    further = further_seeds(gap)
-    if further > SEEDS_AT_MOST:
-        cheap = cheaper((pair.best, pair.second), pair.spent_usd)
-        choice = f"the cheaper one, {cheap}" if cheap else "either"
-        return f"more than {SEEDS_AT_MOST} more seeds would be needed to separate them, so you may take {choice}"
-    minutes = further * pair.seconds / 60
+    if pair.further_seeds > SEEDS_AT_MOST:
+        return _no_seeds(pair)
+    minutes = pair.further_seeds * pair.seconds / 60
     time = f" ({count(max(1, round(minutes)), 'minute')})" if minutes == minutes else ""
-    return f"about {count(int(further), 'more seed')}{time} would separate them"
+    return f"about {count(int(pair.further_seeds), 'more seed')}{time} would separate them"
+
+
+def _no_seeds(pair: Pair) -> str:
+    """Return a clause for settings that more seeds separate at too high a price, or not at all."""
+    cheap = cheaper((pair.best, pair.second), pair.spent_usd)
+    choice = f"so you may take {f'the cheaper one, {cheap}' if cheap else 'either'}"
+    if math.isfinite(pair.further_seeds):
+        return f"more than {SEEDS_AT_MOST} more seeds would be needed to separate them, {choice}"
+    if pair.further_examples is None:
+        return f"more seeds cannot separate them, {choice}"
+    examples = int(float(f"{pair.further_examples:.2g}"))
+    return f"more seeds cannot separate them, but about {count(examples, 'more test example')} would"
 
 
 def add_seeds(pairs: Iterable[Pair], suite: str) -> Text:
@@ -100,13 +75,3 @@ def add_seeds(pairs: Iterable[Pair], suite: str) -> Text:
     seeds = max((pair.seeds for pair in pairs), default=0)
     limit = f" --max-seeds {seeds}" if seeds > SEEDS_BY_DEFAULT else ""
     return ("This adds seeds: ", code(f"bench run {shlex.quote(suite)} --until-decided{limit}")) if seeds else ""
-
-
-def further_seeds(gap: Estimate) -> float:
-    """Return how many further seeds would make a tested difference significant, if it is the true one. At least 1; infinity where it is 0.
-
-    A difference in standard errors grows with the square root of the number of seeds. It is read from the corrected p-value, which decides.
-    """
-    normal = NormalDist()
-    errors, needed = (-normal.inv_cdf(p / 2) for p in (gap.p, LEVEL))
-    return max(math.ceil(gap.seeds * (needed / errors) ** 2) - gap.seeds, 1) if errors > 0 else math.inf

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from bench.report.analysis.cascade import Cascade, Point, cascades, cheapest
+from bench.report.analysis.cascade import Cascade, Point, can_mix, cascades, cheapest
 from bench.report.analysis.format import score
 from bench.report.analysis.leaderboard import Board
 from bench.report.analysis.report_input import ReportInput
@@ -36,11 +36,14 @@ def section(given: ReportInput) -> Section | None:
         if found := cascades(given.found, board, quotes):
             blocks += [Heading(f"{board_title(board)}: {found[0].line.name}, then {found[0].teacher}"), _table(found[0])]
     if not blocks:
-        return Section(id="cascade", title="Cascades", blocks=(Paragraph(_not_measured()),))
+        return Section(id="cascade", title="Cascades", blocks=(Paragraph(_why_none(given.found, taught[0])),))
     return Section(id="cascade", title="Cascades", blocks=(*blocks, Paragraph(HOW_TO_READ)))
 
 
-def _not_measured() -> str:
+def _why_none(found: Results, board: Board) -> str:
+    """Return why there is no cascade."""
+    if not can_mix(found, board):
+        return f"Not known: {board.primary.name} is no mean over documents, so the scores of two models cannot be mixed."
     return f"{MISSING.capitalize()}: these results lack the scores of both models, or the log-probability of the outputs, by document."
 
 
@@ -67,7 +70,7 @@ def recommend(found: Results, boards: Sequence[Board], quotes: Quotes, target: f
         asked = strong(f"{task}, {metric} {target:g}:")
         best = cheapest(known, target)
         if not known:
-            blocks.append(Paragraph(sentences([asked, _not_measured()])))
+            blocks.append(Paragraph(sentences([asked, _why_none(found, boards[0])])))
         elif best is None:
             blocks.append(Paragraph(sentences([asked, "no cascade with a known price reaches it.", _highest(known)])))
         else:

@@ -61,7 +61,7 @@ def _details(board: Board, metrics: Sequence[Metric]) -> Iterator[str]:
     if found.seeds == 1:
         yield "There is one seed only. Another seed may change the order, so no setting is called the best."
     if not found.has_interval:
-        none = "is only one test example" if found.examples else "are no values by example"
+        none = f"are fewer than {significance.FEWEST_EXAMPLES} test examples" if found.examples else "are no values by example"
         yield f"There {none}, so there is no interval: chance may explain any difference."
     if not best.complete:
         yield f"No setting has a score for all {best.wanted_seeds} seeds yet, so this may be the luck of a seed."

@@ -10,6 +10,8 @@ from bench.report.analysis.break_even import MOVED, break_evens
 from bench.report.analysis.budget_curves import Field
 from bench.report.analysis.decision import Verdict, covered, verdict
 from bench.report.analysis.format import score
+from bench.report.analysis.pair import Pair
+from bench.report.analysis.ranking import LOOKED_AT
 from bench.report.blocks import Text, code, sentences, strong
 from bench.report.sections import advice
 from bench.report.text import conjoined, dollars, interval, named
@@ -21,14 +23,23 @@ def recommend(field: Field, budget_usd: float, quotes: Quotes, suite: str) -> Te
     found = verdict(field, budget_usd, quotes)
     asked = (strong(f"{field.task}, {budget_usd:g} USD, a label at {quotes.price('label', field.task):.3g} USD"), ":")
     if found.best is None:
-        why = "every setting was run with less money" if covered(field, budget_usd, quotes) else "every run cost more than this budget"
         ranges = [(offer.name, *offer.range) for offer in field.offers(quotes)]
         ends = [f"{name} from {low:.3g}" + (f" to {high:.3g}" if math.isfinite(high) else "") + " USD" for name, low, high in ranges]
         known = f"Scores are known for {conjoined(ends)}." if ends else ""
-        return sentences([asked, f"{why}.", known, *_as_it_was_run(found, field), _more(found)])
-    details = [*_next_ones(found), *_as_it_was_run(found, field), *_what_would_change_it(found, field), _more(found)]
-    pairs = [_pair(found)] if len(found.candidates) > 1 else []
+        return sentences([asked, f"{_why_nothing(field, found)}.", known, *_as_it_was_run(found, field), _more(found)])
+    pairs = [_pair(found, field)] if len(found.candidates) > 1 else []
+    next_ones = [text for pair in pairs for text in _next_ones(found, pair)]
+    details = [*next_ones, *_as_it_was_run(found, field), *_what_would_change_it(found, field), _more(found)]
     return sentences([asked, *_what_to_do(found, field), *details, advice.add_seeds(pairs, suite)])
+
+
+def _why_nothing(field: Field, found: Verdict) -> str:
+    """Return why no setting has a score at this budget."""
+    if not covered(field, found.budget_usd, found.quotes):
+        return "every run cost more than this budget"
+    if all(offer.range[1] < found.budget_usd for offer in field.offers(found.quotes)):
+        return "every setting was run with less money"
+    return "no setting was run near this budget"
 
 
 def _what_to_do(found: Verdict, field: Field) -> Iterator[Text]:
@@ -52,20 +63,25 @@ def _what_to_do(found: Verdict, field: Field) -> Iterator[Text]:
     yield f"Expected {field.metric.name}: {score(field.reached(best))} ({how})."
 
 
-def _pair(found: Verdict) -> advice.Pair:
-    """Return the best setting and the next one."""
-    best, second = found.candidates[:2]
-    usd = (best.dollars, second.dollars)
-    return advice.Pair(best=best.name, second=second.name, gap=found.ahead[0], settings=len(found.candidates), spent_usd=usd)
+def _pair(found: Verdict, field: Field) -> Pair:
+    """Return the best setting and the first one that ties with it, or the next one."""
+    best, second = found.candidates[0], next(iter(found.tied), found.candidates[1])
+    gap = found.ahead[found.candidates.index(second) - 1]
+    return Pair(
+        best=best.name,
+        second=second.name,
+        gap=gap,
+        spread=field.ranking(found.candidates[:LOOKED_AT]).spread(best.name, second.name),
+        settings=len(found.candidates),
+        spent_usd=(best.dollars, second.dollars),
+    )
 
 
-def _next_ones(found: Verdict) -> Iterator[Text]:
+def _next_ones(found: Verdict, pair: Pair) -> Iterator[Text]:
     """Yield the next setting, and those that are not significantly worse either."""
-    if len(found.candidates) < 2:
-        return
-    yield advice.next_one(_pair(found))
-    others = [mixture.name for mixture in found.tied if mixture is not found.candidates[1]]
-    if others and found.ahead[0].tested:
+    yield advice.next_one(pair)
+    others = [mixture.name for mixture in found.tied if mixture.name != pair.second]
+    if others and pair.gap and pair.gap.tested:
         yield f"Also not significantly worse: {named(others)}."
 
 

@@ -36,18 +36,22 @@ SHOWN = frozenset(
 
 MEANS = Paragraph("Means over the arms that are done, or over all arms where none is.")
 
-WHOLE_WORK = Paragraph(
-    "Means over the arms that are done. Time, energy and FLOPs are sums over all phases, evaluation included. They count all work that the "
-    "arm needs, also where another arm has done it before. Memory is the peak."
+WHOLE_WORK = (
+    "Time, energy and FLOPs are sums over all phases, evaluation included. They count all work that the arm needs, also where another arm "
+    "has done it before. Memory is the peak."
 )
 
 
 def spending(given: ReportInput) -> Section | None:
-    """Return a table of what the purse paid for."""
+    """Return a table of what the purse paid for. Where a setting spent nothing for a purpose, it has 0, if its dollars are known."""
     purposes = [*PURPOSES, "spent", "not from the purse"]
     keys = [key for purpose in purposes if any((key := f"usd {purpose}") in line.facts for line in _lines(given.boards))]
     heads = [f"{key[4:].replace('_', ' ')} (USD)" for key in keys]
-    table = _table(given.boards, heads, lambda line: [dollars(line.facts.get(key, 0.0)) for key in keys])
+
+    def cell(line: Line, key: str) -> str:
+        return dollars(line.facts.get(key, 0.0 if arm_columns.SPENT_USD in line.facts else None))
+
+    table = _table(given.boards, heads, lambda line: [cell(line, key) for key in keys])
     return Section(id="dollars", title="Where the dollars went", blocks=(table, MEANS)) if keys else None
 
 
@@ -67,7 +71,10 @@ def measured(given: ReportInput) -> Section | None:
         return DASH if value is None else number(shown, 0 if abs(shown) >= 100 else 2)
 
     table = _table(given.boards, heads, lambda line: [cell(line, q, u) for q, u, _ in kinds])
-    blocks: list[Block] = [table, WHOLE_WORK] if kinds else []
+    undone = [line for line in _lines(given.boards) if not line.statuses.get("done")]
+    shown = any(f"{q} ({u})" in line.facts for line in undone for q, u, _ in kinds)
+    means = f"Means over the arms that are done{', or over all arms where none is' if shown else ''}. {WHOLE_WORK}"
+    blocks: list[Block] = [table, Paragraph(means)] if kinds else []
     missing = readings[readings["value"].isna()].drop_duplicates(["quantity", "reason"])
     reasons = {f"{quantity}: {why or 'no reason given'}" for quantity, why in zip(missing["quantity"], missing["reason"], strict=True)}
     if reasons:

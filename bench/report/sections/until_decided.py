@@ -7,39 +7,34 @@ from collections.abc import Iterator
 
 from bench.report.analysis.format import score
 from bench.report.analysis.leaderboard import Board
-from bench.report.analysis.line import Line
 from bench.report.analysis.looks import Decision, UntilDecided
 from bench.report.analysis.report_input import ReportInput
 from bench.report.analysis.significance import LEVEL, Estimate
+from bench.report.analysis.standing import Standing, decision_at
 from bench.report.blocks import Block, Column, Heading, Paragraph, Section, Table, code, sentences
 from bench.report.text import DASH, cheaper, count, named
 from bench.results import arm_columns as columns
 
-OTHERS_ARE_WORSE = "every setting of the other strategies is significantly worse"
-"""Where all settings that may be best have one strategy."""
+
+def winner(leads: Standing) -> str:
+    """Return a clause with the setting or the strategy that is best; '' where there is none."""
+    if not leads.best or not (leads.wins or leads.strategy):
+        return ""
+    among = "" if leads.best.complete else " so far"
+    if not leads.all_compared:
+        among += f" of the settings with a score{' for every seed' if leads.best.complete else ''}"
+    if leads.wins:
+        return f"{leads.best.name} is best{among}, and its lead is significant"
+    others = "every setting of the other strategies is" if leads.all_compared else "those of the other strategies are"
+    return f"{leads.strategy} is best{among}: {others} significantly worse"
 
 
-def decision_at(board: Board, given: ReportInput) -> tuple[UntilDecided, Decision] | None:
-    """Return the decision at a task and budget; None where the run was not adaptive, or no look has been made."""
-    run = given.until_decided
-    found = run and run.at(board.task, board.budget_usd)
-    return (run, found) if run and found and found.looks else None
-
-
-def leader(board: Board, decision: Decision) -> Line:
-    """Return the best setting in play, or the best setting of the board where that one has no score there."""
-    return next((line for line in board.scored if line.name in decision.playing[:1]), board.scored[0])
-
-
-def outcome(board: Board, run: UntilDecided, decision: Decision) -> str:
+def outcome(board: Board, leads: Standing, run: UntilDecided, decision: Decision) -> str:
     """Return a clause with the decision."""
-    if decision.winner:
-        return f"{decision.winner} is best, and its lead is significant"
     if decision.equal:
         return f"{named(decision.playing)} are equal within {run.margin} {board.primary.unit}".strip()
-    if strategy := board.only_strategy(decision.playing):
-        return f"{strategy} is best: {OTHERS_ARE_WORSE}"
-    return f"there is no winner after {count(decision.looks, 'look')} and {count(_seeds(run, decision), 'seed')}"
+    none = f"there is no winner after {count(decision.looks, 'look')} and {count(_seeds(run, decision), 'seed')}"
+    return winner(leads) or none
 
 
 def closing(board: Board, run: UntilDecided, decision: Decision) -> str:
@@ -48,7 +43,7 @@ def closing(board: Board, run: UntilDecided, decision: Decision) -> str:
         stopped = f"; no further look was made, because {decision.open}" if decision.open else ""
         in_play = f"{named(decision.playing)} may be the best" if decision.playing else "No setting is in play"
         return f"{in_play}{stopped}."
-    spent = {line.name: line.facts.get(columns.SPENT_USD, math.nan) for line in board.scored}
+    spent = {line.name: line.fact(columns.SPENT_USD) for line in board.scored}
     cheapest = cheaper(decision.playing, [spent.get(name, math.nan) for name in decision.playing]) if decision.equal else ""
     choice = f"; the cheapest of them is {cheapest}" if cheapest else ""
     level = f"at a significance level of {decision.level:.2g}"
@@ -65,10 +60,11 @@ def section(given: ReportInput) -> Section | None:
     run = given.until_decided
     if not run or not run.looks:
         return None
+    ended = " or no further look could be made" if any(one.open for one in run.decisions) else ""
     seeds = [count(sum(map(len, run.looks[:number])), "seed") for number in (1, len(run.looks))]
     about = sentences(
         [
-            ("Seeds were added until each budget was decided (", code("--until-decided"), ")."),
+            (f"Seeds were added until each budget was decided{ended} (", code("--until-decided"), ")."),
             f"{'There was 1 look' if len(run.looks) == 1 else f'There were {len(run.looks)} looks'}: the first with {seeds[0]}, "
             f"the last with {seeds[1]}.",
             f"The last one tested at a level of {run.levels[-1]:.2g}.",
@@ -79,8 +75,8 @@ def section(given: ReportInput) -> Section | None:
     )
     blocks: list[Block] = [Paragraph(about)]
     for board in given.boards:
-        if found := decision_at(board, given):
-            blocks += [Heading(f"{board.task}, {board.budget_usd:g} USD added"), _table(*found)]
+        if found := decision_at(board, run):
+            blocks += [Heading(f"{board.task}, {board.budget_usd:g} USD added"), _table(run, found)]
     return Section(id="looks", title="Looks", blocks=tuple(blocks))
 
 
