@@ -49,8 +49,7 @@ class Setting:
         cost = model.training(source, target, freeze, rank)
         if not self.tuning.checkpointing:
             return float(cost)
-        again = model.forward(source, target) - model.head * (target + source * model.causal)
-        again += model.adapters(source, target, freeze, rank)
+        again = model.layers(source, target) + model.adapters(source, target, freeze, rank)
         frozen = model.encoding(source) if freeze == "encoder" else 0
         return float(cost + again - frozen)
 
