@@ -81,15 +81,15 @@ class Stacks:
     """Output of the decoder -> logits."""
 
 
-def stacks_of(model: Any, dtype: torch.dtype, *, packed: bool = False) -> Stacks | None:
-    """Return the weights of a model of a known family, else None.
+def stacks_of(model: Any, dtype: torch.dtype, *, packed: bool = False) -> Stacks:
+    """Return the weights of an encoder-decoder.
 
     In fp32 none is copied: the layers of `model` become views of those that are returned. packed: whether the output layer may take its
     weights from `model`, which cannot run after that.
     """
-    build = {"t5": _t5, "mt5": _t5, "bart": _bart, "pegasus": _bart}.get(model.config.model_type)
+    build = {"t5": _t5, "mt5": _t5, "bart": _bart, "pegasus": _bart}[model.config.model_type]
     with torch.no_grad():
-        return build(model, dtype, packed=packed) if build else None
+        return build(model, dtype, packed=packed)
 
 
 def _joined(layers: Sequence[Any], dtype: torch.dtype) -> Linear:

@@ -59,15 +59,14 @@ class TorchModel(LoadedModel):
     def _decoder_of(self, model: Any, packed: bool) -> Decoder:
         import torch
 
-        from bench.engines._decoders import DecoderOnly, EncoderDecoder
+        from bench.engines._decoder_only import DecoderOnly
         from bench.engines._stacks import StackDecoder
         from bench.engines._weights import stacks_of
 
         if not model.config.is_encoder_decoder:
             return DecoderOnly(model)
-        start = model.generation_config.decoder_start_token_id
         stacks = stacks_of(model, torch.bfloat16 if self._precision == "bf16" else torch.float32, packed=packed)
-        return StackDecoder(stacks, start) if stacks else EncoderDecoder(model, start)
+        return StackDecoder(stacks, model.generation_config.decoder_start_token_id)
 
     def generate(
         self, sources: Sequence[Sequence[int]], max_tokens: int, min_tokens: int = 0, each_token: EachToken = lambda: None
