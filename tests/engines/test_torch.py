@@ -98,20 +98,33 @@ def test_the_code_for_a_family_and_that_of_transformers_agree(family, beams, cac
     ids, mask = pad(SOURCES, model.config.pad_token_id), pad([[1] * len(source) for source in SOURCES], 0)
     with torch.inference_mode():
         one = search(EncoderDecoder(model, start), ids, mask, limits, beams, 1.0)
-        stacks = stacks_of(model, torch.float32, packed=True)
+        stacks = stacks_of(model, torch.float32, "cpu", packed=True)
         other = search(StackDecoder(stacks, start), ids, mask, limits, beams, 1.0)
     assert [found.tokens for found in one] == [found.tokens for found in other]
     assert [found.log_prob for found in one] == pytest.approx([found.log_prob for found in other], abs=1e-3)
 
 
-def test_preparing_a_model_copies_no_weight_and_keeps_its_outputs(cache):
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_preparing_a_model_keeps_no_weight_twice_and_changes_none(dtype, cache):
     model, _ = load(Random(family="t5_v1_1").folder(cache))
     attention = model.get_decoder().block[0].layer[0].SelfAttention
     before = attention.k.weight.clone()
-    stacks = stacks_of(model, torch.float32)
-    assert torch.equal(attention.k.weight, before)
+    stacks = stacks_of(model, dtype, "cpu")
+    assert torch.equal(attention.k.weight, before.to(dtype))
     fused = stacks.decoder.blocks[0].queries_keys_values.weight
     assert attention.k.weight.untyped_storage().data_ptr() == fused.untyped_storage().data_ptr()
+
+
+@pytest.mark.parametrize(("family", "tied"), [("t5", True), ("t5_v1_1", False), ("bart", True), ("pegasus", True)])
+def test_in_bf16_no_weight_of_a_linear_layer_is_kept_in_fp32(family, tied, cache):
+    folder = Random(family=family).folder(cache)
+    model, tokenizer = load(folder)
+    head, embedding = model.get_output_embeddings(), model.get_input_embeddings()
+    assert (head.weight is embedding.weight) == tied
+    TorchModel(model, tokenizer, decoding=Decoding(), precision="bf16", device="cpu")
+    layers = [layer for layer in model.modules() if isinstance(layer, torch.nn.Linear) and not (tied and layer is head)]
+    assert {layer.weight.dtype for layer in layers} == {torch.bfloat16}
+    assert embedding.weight.dtype == torch.float32
 
 
 def test_in_bf16_outputs_are_complete_and_close_in_probability(folder):

@@ -100,16 +100,19 @@ def test_remembered_calls_do_not_change_the_peak(name: str, monkeypatch: pytest.
     assert training_peak(built, case.tuning, case.precision, case.lengths, "cuda") == remembered
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize(
     ("built", "beams", "tokens", "batch"),
     [(architecture("t5_v1_1"), 1, 16, 3), (architecture("t5_v1_1"), 1, 3, 3), (architecture("pegasus"), 4, 40, 5), (llama(), 1, 16, 5)],
     ids=["greedy", "few tokens", "beams", "a decoder alone"],
 )
-def test_the_peak_of_generation_is_within_a_tenth_of_what_is_measured(built: Architecture, beams: int, tokens: int, batch: int) -> None:
-    case = Case("", SequenceLengths(48, tokens), batch, "fp32", beams=beams)
+def test_the_peak_of_generation_is_within_a_tenth_of_what_is_measured(
+    built: Architecture, beams: int, tokens: int, batch: int, precision: Precision
+) -> None:
+    case = Case("", SequenceLengths(48, tokens), batch, precision, beams=beams)
     measured = measured_on_cpu(lambda mark: generate(built, case, "cpu", mark))
     predicted = peak(
-        Generation(architecture=built, decoding=Decoding(beams=beams), precision="fp32", lengths=case.lengths, kernels="cpu")
+        Generation(architecture=built, decoding=Decoding(beams=beams), precision=precision, lengths=case.lengths, kernels="cpu")
     ).total(batch)
     assert predicted == pytest.approx(measured, rel=0.1)
 
