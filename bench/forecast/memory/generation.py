@@ -32,7 +32,7 @@ def loaded_bytes(architecture: Architecture, precision: Precision) -> int:
 def simulate_generation(generation: Generation) -> Peak:
     """Simulate the first tokens of a batch, and extrapolate to its last token."""
     config = with_dropout(generation.architecture.config, 0.0)
-    lengths, batch = generation.lengths, prime_batch(config, generation.lengths)
+    lengths, batch = generation.lengths, prime_batch([config], generation.lengths)
     tokens: list[Sequence[MemorySnapshot]] = []  # the moments before the first token, then those of each token
     with simulate(generation.kernels, batch, config.vocab_size) as tracker:
         network = build(config, generation.architecture.tied, tracker).eval()
