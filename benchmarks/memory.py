@@ -106,10 +106,8 @@ def real_model(architecture: Architecture, dropout: float | None) -> Any:
 def train_two_steps(
     architecture: Architecture, case: Case, device: str, mark: Callable[[], None], objective: Objective | None = None
 ) -> None:
-    """Run two steps of the training loop. Without an `objective` the loss is that of the labels.
-
-    In each micro-batch one document has the maximum length, and the others are one token shorter.
-    """
+    """Run two steps of training, without an `objective` on labels. In each micro-batch one document has the maximum length, and the others
+    are one token shorter."""
     model = with_one_gelu(real_model(architecture, case.tuning.dropout))
     data = [Encoded((5,) * (case.lengths.source - (i % case.at_once > 0)), (5,) * case.lengths.target) for i in range(case.batch)]
 

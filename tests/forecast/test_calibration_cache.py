@@ -1,5 +1,6 @@
 """What was found out once is not found out again."""
 
+import itertools
 import os
 import shutil
 from collections.abc import Mapping
@@ -166,8 +167,8 @@ def test_peaks_are_remembered_and_of_work_without_one_nothing_is_told(tmp_path: 
 def test_a_peak_is_found_anew_with_another_version_of_a_package(
     tmp_path: Path, cache: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, package: str
 ) -> None:
-    calls: list[object] = []
-    monkeypatch.setattr(calibration_cache, "batches_peak_bytes", lambda *given: calls.append(given) or len(calls))
+    simulated = itertools.count(1)
+    monkeypatch.setattr(calibration_cache, "batches_peak_bytes", lambda *_: next(simulated))
     context, version = DryStore(cache, no_progress).context, machine.version
     (forecast,) = planned(read(folder), cache, "*annotate*4usd.seed1*").values()
     recipe = next(work.recipe for work in forecast.works if isinstance(work.recipe, Finetuned))
