@@ -59,7 +59,7 @@ class EncoderDecoder:
     def __init__(self, model: Any, start_token: int) -> None:
         self._model, self._start_token = model, start_token
 
-    def start(self, ids: Tensor, mask: Tensor, beams: int, max_tokens: int) -> Tensor:  # noqa: ARG002
+    def start(self, ids: Tensor, mask: Tensor, beams: int, max_tokens: int) -> Tensor:
         from transformers import DynamicCache, EncoderDecoderCache
 
         states = self._model.get_encoder()(input_ids=ids, attention_mask=mask)[0]

@@ -19,12 +19,12 @@ from bench.forecast.calibration_cache import CalibrationCache
 from bench.forecast.memory import batches_peak_bytes
 from bench.models.folder import Folder
 from bench.models.random import Random
+from bench.system import machine
 from bench.training.finetuned import Finetuned
 from bench.training.generated import Predictions
 from bench.training.recipes import Pretrained, Shrunk
 from bench.training.soft_labels import Distilled
 from bench.training.speed import InferenceSpeed
-from bench.system import machine
 from tests.execution.test_store import Steps
 from tests.forecast.conftest import planned, read
 

@@ -92,9 +92,7 @@ TAUGHT = {
     "cached": Taught(distillation=Distillation(), teacher=None),
     "cached, and no labels": Taught(distillation=Distillation(label_weight=0.0, logit_weight=1.0), teacher=None),
     "a teacher": Taught(distillation=Distillation(teacher_outputs="every_step"), teacher=architecture("t5_v1_1")),
-    "hidden states": Taught(
-        distillation=Distillation(teacher_outputs="every_step", hidden_weight=3.0), teacher=architecture("t5_v1_1")
-    ),
+    "hidden states": Taught(distillation=Distillation(teacher_outputs="every_step", hidden_weight=3.0), teacher=architecture("t5_v1_1")),
 }
 
 
