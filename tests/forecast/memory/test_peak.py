@@ -113,7 +113,7 @@ def test_the_peak_of_distillation_is_within_a_tenth_of_what_the_allocator_counts
     built, taught, case = architecture("t5_v1_1"), TAUGHT[name], Case("", TEXTS, 16, precision, Tuning(freeze="none"))
     measured = measured_on_cpu(lambda mark: train_two_steps(built, case, "cpu", mark, objective_of(taught, case)))
     step = TrainingStep(architecture=built, settings=case.tuning, precision=precision, lengths=TEXTS, kernels="cpu", taught=taught)
-    assert peak(step).total(case.batch) == pytest.approx(measured, rel=0.1)
+    assert peak(step).total(case.batch) == pytest.approx(measured, rel=0.02)  # 0.1 is promised
 
 
 class Forgetful(dict[Any, Any]):
