@@ -139,7 +139,7 @@ class Recipe(ABC):
         return None
 
     def expected_flops(self, lengths: OutputLengths, context: BuildContext) -> float | None:  # noqa: ARG002
-        """Return the FLOPs where generated texts have the expected lengths and nothing limits the work.
+        """Return the FLOPs where generated texts have the expected lengths. The limit of a training is left out.
 
         None: those of `forecast_flops`, because the cost does not depend on such lengths or they are unknown.
         """

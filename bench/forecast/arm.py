@@ -60,9 +60,10 @@ class Forecast:
 
     @property
     def writes_more(self) -> bool:
-        """Whether the budget ended work that generates text. Then shorter outputs lead to more of them for the same money, and to more
-        training on them."""
-        return any(_generates(work) and work.recipe.limit is not None for work in self.works)
+        """Whether the budget ended work that generates text, within it or before its next part. Then shorter outputs lead to more of them
+        for the same money, and to more training on them."""
+        cut = [work for work in self.works if work.recipe.limit is not None]
+        return self.limited and (not cut or any(map(_generates, cut)))
 
     @property
     def begun(self) -> bool:

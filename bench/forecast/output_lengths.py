@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bench.contracts import BuildContext, OutputLengths
+from bench.execution.job import Work
 from bench.forecast.arm import Forecast
 
 LABELS = 1000
@@ -25,8 +26,16 @@ def expected_length_ratios(planned: Iterable[Forecast], context: BuildContext) -
             labels=forecast.labels[:LABELS],
             generated_ids=frozenset(example.id for work in works for example in work.recipe.documents_labelled),
         )
+        saved = 0.0
         for work in works:
             if work.recipe.key not in found:
-                expected = work.recipe.expected_flops(lengths, context)
-                found[work.recipe.key] = 1.0 if expected is None else min(1.0, expected / work.bill.flops)
+                found[work.recipe.key] = _ratio(work, lengths, context, saved)
+            saved += (1 - found[work.recipe.key]) * work.bill.flops
     return {key: ratio for key, ratio in found.items() if ratio != 1}
+
+
+def _ratio(work: Work, lengths: OutputLengths, context: BuildContext, saved: float) -> float:
+    """Return the ratio of one piece of work. Where the budget limits it, it may use the FLOPs that earlier work saved."""
+    expected = work.recipe.expected_flops(lengths, context)
+    most = work.bill.flops + (saved if work.recipe.limit else 0.0)
+    return 1.0 if expected is None else min(expected, most) / work.bill.flops

@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import psutil
 from pydantic import Field
 
 from bench.contracts import Direction, Instrument, Profiler, Reading
 from bench.errors import MeasureError
-from bench.system import machine, processes
+from bench.system import allocator, machine, processes
 from bench.system.gpu import Gpu
+
+_LIBRARY = re.compile(r"\.so(\.\d+)*$")
+"""Paths of shared libraries."""
 
 
 class Memory(Profiler):
     """Peaks within the window, in bytes, of this process alone unless stated otherwise.
 
     peak_rss: resident set without `inherited_rss`, polled, with a sample at the start and the end. A short
-    spike between two samples is missed.
+    spike between two samples is missed. What earlier work freed goes back to the system before the window.
 
     inherited_rss: pages that this process shares with the one of which it is a fork, because neither has
-    written to them since: mostly imported libraries. They are counted at the end of the window, and taken
-    off the peak. Pages that the process copies after its peak still count there. VmHWM cannot be used: Linux
-    starts it at the resident set of the moment of the fork.
+    written to them since: mostly imported modules. Code of shared libraries counts too, which the system
+    holds once for all processes. They are counted at the end of the window, and taken off the peak. Pages
+    that the process copies after its peak still count there. VmHWM cannot be used: Linux starts it at the
+    resident set of the moment of the fork.
 
     gpu_peak_allocated, gpu_peak_reserved: torch's allocator on its current GPU, without the CUDA context and
     library workspaces. The allocator has one peak, which the start of a window resets. Therefore windows must
@@ -96,6 +100,7 @@ class _Watch:
         )
 
     def start(self) -> None:
+        allocator.give_back_freed()
         machine.synchronise("cuda")
         self._allocator = _reset_allocator()
         try:
@@ -151,16 +156,17 @@ def _own(resident: Reading) -> tuple[Reading, Reading]:
 
 
 def _inherited() -> Reading:
-    """Read how many resident bytes are pages without a file that other processes hold too."""
+    """Read how many resident bytes this process has not made: pages without a file that other processes hold too, and shared libraries."""
     none = Reading("inherited_rss", 0.0, "bytes", "counter", "none")
     if not processes.can_fork():
         return none
     try:
-        lines = Path("/proc/self/smaps_rollup").read_text(encoding="ascii").splitlines()
-    except OSError as error:
-        return replace(none, value=None, reason=f"{error.filename}: {error.strerror}")
-    kib = next(line.split()[1] for line in lines if line.startswith("Shared_Dirty:"))
-    return replace(none, value=1024.0 * int(kib))
+        mapped = psutil.Process().memory_maps()
+    except (OSError, psutil.Error) as error:
+        return replace(none, value=None, reason=str(error))
+    libraries = [one for one in mapped if _LIBRARY.search(one.path)]
+    written = sum(one.shared_dirty for one in [*libraries, *(one for one in mapped if one.path.startswith("["))])
+    return replace(none, value=float(written + sum(one.rss - one.anonymous for one in libraries)))
 
 
 def _reset_allocator() -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.contracts import FLOPS, Bill, BuildContext, Example, Limit, OutputLengths, Recipe, no_progress
+from bench.contracts import FLOPS, BuildContext, Example, Limit, OutputLengths, Recipe, no_progress
 from bench.execution.ledger import LIMITED
 from bench.execution.store import DryStore
 from bench.forecast.arm import Forecast
@@ -117,7 +117,9 @@ def limited(forecast: Forecast, phase: str, flops: float) -> Forecast:
     """The forecast of an arm whose money ends the work of a phase after so many FLOPs."""
     limit = Limit(meter=FLOPS, amount=flops)
     works = [
-        replace(work, recipe=work.recipe.limited_to(limit), bill=Bill(flops=flops)) if work.phase == phase else work
+        replace(work, recipe=work.recipe.limited_to(limit), bill=replace(work.bill, flops=flops))
+        if work.phase == phase and work.bill.flops
+        else work
         for work in forecast.works
     ]
     return replace(forecast, works=tuple(works), facts={**forecast.facts, LIMITED: 1})
@@ -129,18 +131,21 @@ def test_where_money_ends_the_writing_all_of_it_is_reckoned_since_of_shorter_out
     assert expected_length_ratios(ended, DryStore(cache, no_progress).context) == {}
 
 
-@pytest.mark.parametrize("share", [0.5, 2.0])
-def test_a_training_that_money_ends_takes_its_limit_or_the_whole_of_it_where_outputs_are_short(
+@pytest.mark.parametrize("share", [0.1, 0.9, 2.0])
+def test_a_training_that_money_ends_takes_what_writing_left_and_no_more_than_the_whole_of_it(
     share: float, arms: Planned, cache: Path
 ) -> None:
     context = DryStore(cache, no_progress).context
     (forecast,) = arms.values()
-    (student,) = (work for work in forecast.works if work.phase == "student_training")
+    (student,) = (work for work in forecast.works if work.phase == "student_training" and work.bill.flops)
     whole = expected_length_ratios([forecast], context)[student.recipe.key] * student.bill.flops
     ended = limited(forecast, "student_training", share * whole)
-    (student,) = (work for work in ended.works if work.phase == "student_training")
+    (student,) = (work for work in ended.works if work.phase == "student_training" and work.bill.flops)
     assert not ended.writes_more
-    assert expected_length_ratios([ended], context).get(student.recipe.key, 1.0) == pytest.approx(min(1.0, 1 / share))
+    ratios = expected_length_ratios([ended], context)
+    saved = sum((1 - ratios.get(work.recipe.key, 1.0)) * work.bill.flops for work in ended.works if work.phase == "pseudo_labelling")
+    assert saved > 0
+    assert ratios.get(student.recipe.key, 1.0) == pytest.approx(min(1 / share, 1 + saved / (share * whole)))
 
 
 def test_what_is_made_and_what_a_model_says_that_learnt_from_no_labels_is_left_alone(arms: Planned, cache: Path) -> None:

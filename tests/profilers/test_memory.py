@@ -2,6 +2,7 @@ import gc
 import json
 import mmap
 import os
+import platform
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ import pynvml
 import pytest
 
 from bench.profilers.memory import Memory
+from bench.system.allocator import give_back_freed
 
 MIB = 2**20
 
@@ -23,12 +25,23 @@ def new_pages():
     return pages
 
 
+def resident():
+    """Resident bytes of this process, once it has given back what it freed."""
+    gc.collect()
+    give_back_freed()
+    return psutil.Process().memory_info().rss
+
+
+def peak(readings):
+    """The peak of the resident set, with what a fork would inherit."""
+    return readings["peak_rss"].value + readings["inherited_rss"].value
+
+
 def test_an_array_of_known_bytes_raises_the_peak_by_as_many(measure):
     held = []
-    gc.collect()
-    before = psutil.Process().memory_info().rss
+    before = resident()
     readings = measure(Memory(), lambda: held.append(new_pages()))
-    assert readings["peak_rss"].value - before == pytest.approx(held[0].nbytes, abs=8 * MIB)
+    assert peak(readings) - before == pytest.approx(held[0].nbytes, abs=8 * MIB)
 
 
 def test_a_peak_that_is_over_before_the_end_is_still_seen(measure):
@@ -37,10 +50,9 @@ def test_a_peak_that_is_over_before_the_end_is_still_seen(measure):
         time.sleep(0.5)
         del pages
 
-    gc.collect()
-    before = psutil.Process().memory_info().rss
+    before = resident()
     readings = measure(Memory(polling_s=0.01), spike)
-    assert readings["peak_rss"].value - before == pytest.approx(128 * MIB, abs=8 * MIB)
+    assert peak(readings) - before == pytest.approx(128 * MIB, abs=8 * MIB)
 
 
 FORKED = """
@@ -70,6 +82,46 @@ def test_pages_of_the_parent_count_in_a_fork_once_it_has_written_to_them():
     assert idle + shared == resident
     assert shared - left == pytest.approx(64 * MIB, abs=8 * MIB)
     assert writing - idle == pytest.approx(64 * MIB, abs=8 * MIB)
+
+
+MAPPED = """
+import json, mmap, sys
+from bench.profilers.memory import _inherited
+
+found = [_inherited().value]
+for name in sys.argv[1:]:
+    with open(name, "rb") as file:
+        pages = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+    sum(pages[at] for at in range(0, len(pages), 4096))
+    found.append(_inherited().value)
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are forks on Linux alone")
+def test_libraries_are_inherited_and_files_of_weights_are_not(tmp_path):
+    for name in ("weights.bin", "library.so.3"):
+        (tmp_path / name).write_bytes(bytes(64 * MIB))
+    command = [sys.executable, "-c", MAPPED, tmp_path / "weights.bin", tmp_path / "library.so.3"]
+    before, weights, library = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert weights - before == pytest.approx(0, abs=8 * MIB)
+    assert library - weights == pytest.approx(64 * MIB, abs=8 * MIB)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc alone keeps what is freed in this way")
+def test_what_earlier_work_freed_does_not_count(measure):
+    def fragments():
+        """128 MiB in blocks that come from the heap, and a block above them that stays."""
+        held = [bytes(2**16) for _ in range(2**11)]
+        above = bytes(2**16)
+        del held
+        return above
+
+    before = resident()
+    above = fragments()
+    readings = measure(Memory(polling_s=0.01))
+    assert len(above) == 2**16
+    assert peak(readings) - before < 64 * MIB
 
 
 def test_without_a_gpu_its_readings_are_missing_with_a_reason(no_gpu, measure):
