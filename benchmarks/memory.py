@@ -35,7 +35,7 @@ from bench.training.batches import Encoded
 from bench.training.checkpoints import head_is_tied, model_class, untie, with_one_gelu
 from bench.training.flops import flop_model
 from bench.training.loop import Planned, train
-from bench.training.objectives import LabelObjective
+from bench.training.objectives import LabelObjective, Objective
 from bench.training.settings import Lora, Tuning
 
 MIB = 2**20
@@ -103,11 +103,11 @@ def real_model(architecture: Architecture, dropout: float | None) -> Any:
     return model
 
 
-def train_two_steps(architecture: Architecture, case: Case, device: str, mark: Callable[[], None]) -> None:
-    """Run two steps of the training loop.
-
-    In each micro-batch one document has the maximum length, and the others are one token shorter.
-    """
+def train_two_steps(
+    architecture: Architecture, case: Case, device: str, mark: Callable[[], None], objective: Objective | None = None
+) -> None:
+    """Run two steps of training, without an `objective` on labels. In each micro-batch one document has the maximum length, and the others
+    are one token shorter."""
     model = with_one_gelu(real_model(architecture, case.tuning.dropout))
     data = [Encoded((5,) * (case.lengths.source - (i % case.at_once > 0)), (5,) * case.lengths.target) for i in range(case.batch)]
 
@@ -121,7 +121,7 @@ def train_two_steps(architecture: Architecture, case: Case, device: str, mark: C
         Planned([range(case.batch)] * 2),
         case.tuning,
         flop_model(model.config),
-        LabelObjective(case.tuning.label_smoothing),
+        objective or LabelObjective(case.tuning.label_smoothing),
         precision=case.precision,
         device=device,
         seed=0,

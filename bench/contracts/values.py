@@ -144,6 +144,8 @@ class Bill:
     items: float = 0
     prompt_tokens: int = 0
     output_tokens: int = 0
+    cut_short: bool = False
+    """Whether a limit ended the work before it was complete. A forecast does not know it."""
 
     def measured(self, quantity: str) -> float | None:
         """Return the amount that an instrument measured, in the unit of its reading. None: not measured."""

@@ -43,6 +43,9 @@ class Batch:
     """Examples in memory at a time."""
     beside: tuple[Network, ...] = ()
     """Other models that are loaded at the same time, for training or generation as this one is."""
+    distillation: Part | None = None
+    """`Distillation` where a training step also learns from a teacher: the model in `beside`, or distributions that are kept. None: it
+    learns from labels alone."""
 
     @property
     def size(self) -> tuple[int, int, int]:

@@ -81,34 +81,37 @@ class Stacks:
     """Output of the decoder -> logits."""
 
 
-def stacks_of(model: Any, dtype: torch.dtype, *, packed: bool = False) -> Stacks | None:
-    """Return the weights of a model of a known family, else None.
+def stacks_of(model: Any, dtype: torch.dtype, device: str, *, packed: bool = False) -> Stacks:
+    """Return the weights of an encoder-decoder, on the device.
 
-    In fp32 none is copied: the layers of `model` become views of those that are returned. packed: whether the output layer may take its
-    weights from `model`, which cannot run after that.
+    None is kept twice: the linear layers of `model` get the type `dtype`, and become views of those that are returned. Only an output layer
+    that is also the embedding stays as it is, and is copied. packed: whether the output layer may take its weights from `model`, which
+    cannot run after that.
     """
-    build = {"t5": _t5, "mt5": _t5, "bart": _bart, "pegasus": _bart}.get(model.config.model_type)
+    build = {"t5": _t5, "mt5": _t5, "bart": _bart, "pegasus": _bart}[model.config.model_type]
     with torch.no_grad():
-        return build(model, dtype, packed=packed) if build else None
+        for layer in model.modules():
+            if isinstance(layer, torch.nn.Linear) and layer.weight is not model.get_input_embeddings().weight:
+                layer.to(dtype)  # before it goes to a GPU, which never holds it in fp32
+        return build(model.to(device), dtype, packed=packed)
 
 
 def _joined(layers: Sequence[Any], dtype: torch.dtype) -> Linear:
-    """Return linear layers as one. Where their type is `dtype`, they become views of it."""
+    """Return linear layers as one. They become views of it."""
     weight, bias = (_concatenated([getattr(layer, name) for layer in layers], dtype) for name in ("weight", "bias"))
     assert weight is not None
     return Linear(weight, bias)
 
 
 def _concatenated(parameters: Sequence[Tensor | None], dtype: torch.dtype) -> Tensor | None:
-    """Return parameters as one tensor, along their first dimension; None where the layers have none."""
+    """Return parameters as one tensor, along their first dimension; None where the layers have none. A single one may have another type."""
     present = [parameter for parameter in parameters if parameter is not None]
     if len(present) <= 1:
         return present[0].detach().to(dtype) if present else None
-    whole = torch.cat([parameter.detach().to(dtype) for parameter in present])
+    whole = torch.cat([parameter.detach() for parameter in present])
     start = 0
     for parameter in present:
-        if parameter.dtype == dtype:
-            parameter.data = whole[start : start + len(parameter)]
+        parameter.data = whole[start : start + len(parameter)]
         start += len(parameter)
     return whole
 

@@ -40,17 +40,17 @@ class Torch(Engine):
 
         model, tokenizer = load(folder)
         model.generation_config.eos_token_id = list(dict.fromkeys([*model.generation_config.eos_token_id, *ends]))
-        return TorchModel(model.to(device), tokenizer, decoding=decoding, precision=precision, device=device, packed=True)
+        return TorchModel(model, tokenizer, decoding=decoding, precision=precision, device=device, packed=True)
 
 
 class TorchModel(LoadedModel):
-    """A transformers model on its device."""
+    """A transformers model that generates on a device."""
 
     def __init__(self, model: Any, tokenizer: Any, *, decoding: Decoding, precision: Precision, device: str, packed: bool = False) -> None:
-        """Prepare the weights.
+        """Prepare the weights, and move them to the device.
 
-        In fp32 some layers of `model` become views of larger ones. Its outputs stay the same, unless `packed` lets the output layer take
-        its weights into a faster layout.
+        Layers of an encoder-decoder become views of larger ones, in the precision. In fp32 the outputs of `model` stay the same, unless
+        `packed` lets the output layer take its weights into a faster layout.
         """
         self._model, self._tokenizer, self._decoding = model, tokenizer, decoding
         self._precision, self._device = precision, device
@@ -59,15 +59,15 @@ class TorchModel(LoadedModel):
     def _decoder_of(self, model: Any, packed: bool) -> Decoder:
         import torch
 
-        from bench.engines._decoders import DecoderOnly, EncoderDecoder
+        from bench.engines._decoder_only import DecoderOnly
         from bench.engines._stacks import StackDecoder
         from bench.engines._weights import stacks_of
 
         if not model.config.is_encoder_decoder:
-            return DecoderOnly(model)
-        start = model.generation_config.decoder_start_token_id
-        stacks = stacks_of(model, torch.bfloat16 if self._precision == "bf16" else torch.float32, packed=packed)
-        return StackDecoder(stacks, start) if stacks else EncoderDecoder(model, start)
+            return DecoderOnly(model.to(self._device))
+        dtype = torch.bfloat16 if self._precision == "bf16" else torch.float32
+        stacks = stacks_of(model, dtype, self._device, packed=packed)
+        return StackDecoder(stacks, model.generation_config.decoder_start_token_id)
 
     def generate(
         self, sources: Sequence[Sequence[int]], max_tokens: int, min_tokens: int = 0, each_token: EachToken = lambda: None

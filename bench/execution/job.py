@@ -48,8 +48,7 @@ from bench.suite.suite_file import Suite
 from bench.system.fingerprints import of_folder
 
 ROUNDING = 1e-9
-"""Share by which work may exceed its forecast, because it adds up steps one by one and the forecast all at
-once."""
+"""Share by which work may exceed its forecast, because it adds up steps one by one and the forecast all at once."""
 
 REPEATED = "repeated_s"
 """Name of a fact: machine time of training steps that a kill made this arm repeat. No charge holds it."""
@@ -154,6 +153,9 @@ class ArmJob(Job):
     def _note(self, fact: Fact) -> None:
         self._facts[fact.name] = fact
 
+    def _note_limited(self) -> None:
+        self._note(Fact(name=LIMITED, value=1))
+
     @property
     def works(self) -> tuple[Work, ...]:
         """All work that this arm had made, in order."""
@@ -174,13 +176,13 @@ class ArmJob(Job):
             self.make(needed, phase)
         if self.has_made(recipe):
             return recipe
-        if self._suite.pays.who(phase) == "free":
-            bill, shared = self._builder.bill_for(recipe, Limit(meter=self._suite.prices.paying))
-        else:
-            left_of_max = None if max_usd is None else max_usd - (before_usd - self.left_usd())
-            recipe, limit = self._fitted(recipe, phase, allow_partial, left_of_max)
-            bill, shared = self._metered(recipe, limit, phase)
-        self._pay(recipe, bill, phase)
+        left_of_max = None if max_usd is None else max_usd - (before_usd - self.left_usd())
+        try:
+            recipe, bill, shared = self._made(recipe, phase, allow_partial, left_of_max)
+            self._pay(recipe, bill, phase)
+        except OverBudget:
+            self._note_limited()
+            raise
         self._works[recipe.key] = Work(phase=phase, recipe=recipe, bill=bill, shared=shared)
         if self._ledger:
             for reading in bill.readings:
@@ -192,14 +194,21 @@ class ArmJob(Job):
             self._note(Fact(name=REPEATED, value=before + seconds, unit="s"))
         return recipe
 
-    def _metered(self, recipe: Recipe, limit: Limit, phase: Phase) -> tuple[Bill, bool]:
-        """Make a recipe under a limit. Work that a limit in seconds or kWh cuts off midway is charged the whole limit."""
+    def _made(self, recipe: R, phase: Phase, allow_partial: bool, max_usd: float | None) -> tuple[R, Bill, bool]:
+        """Return the recipe, shortened where money is short, its bill, and whether the work had been done before. Work that a limit in
+        seconds or kWh cuts off midway is charged the whole limit."""
+        if self._suite.pays.who(phase) == "free":
+            return recipe, *self._builder.bill_for(recipe, Limit(meter=self._suite.prices.paying))
+        recipe, limit = self._fitted(recipe, phase, allow_partial, max_usd)
         try:
-            return self._builder.bill_for(recipe, limit)
+            bill, shared = self._builder.bill_for(recipe, limit)
         except OverBudget:
             if not limit.meter.known_in_advance and 0 < limit.amount < math.inf:
                 self._cut_off("compute", limit.amount, limit.meter.unit, self._unit_price_usd(phase), phase)
             raise
+        if bill.cut_short:
+            self._note_limited()
+        return recipe, bill, shared
 
     def _unit_price_usd(self, phase: Phase) -> float:
         return self._suite.prices.paying.unit_price_usd(self._suite.prices, self._task_label, phase)
@@ -230,12 +239,13 @@ class ArmJob(Job):
         return (self._shortened(recipe, phase, limit, money) if allow_partial else recipe), limit
 
     def _shortened(self, recipe: R, phase: Phase, limit: Limit, money: float) -> R:
-        """Limit a recipe to an amount of the meter. Raises OverBudget where not even its first step fits."""
-        self._note(Fact(name=LIMITED, value=1))
+        """Limit a recipe to an amount of the meter. Raises OverBudget where it is known that not even its first step fits."""
         shortened = recipe.limited_to(limit)
+        if limit.meter.forecast is None:  # whether the limit cuts the work short is known afterwards
+            return shortened
+        self._note_limited()
         try:
-            if limit.meter.forecast is not None:
-                limit.meter.forecast(shortened, self.context)
+            limit.meter.forecast(shortened, self.context)
         except OverBudget:
             raise OverBudget(
                 f"the first step of {phase.words} costs more than the ${money:.2f} that are left of ${self.budget_usd:.2f}"
@@ -248,7 +258,6 @@ class ArmJob(Job):
         return math.fsum(charge.usd for charge in charges)
 
     def _refuse(self, usd: float, money: float, phase: Phase) -> NoReturn:
-        self._note(Fact(name=LIMITED, value=1))
         raise OverBudget(f"{phase.words} costs ${usd:.2f}, ${money:.2f} of ${self.budget_usd:.2f} are left")
 
     def _pay(self, recipe: Recipe, bill: Bill, phase: Phase) -> None:
@@ -275,8 +284,7 @@ def inputs_fingerprint(suite: Suite, arm: Arm, cache: Path, progress: Progress) 
 
 
 def metrics_fingerprint(suite: Suite, cache: Path, progress: Progress) -> str:
-    """Return the fingerprint of the folders that the metrics read; '' where they read none, or one is
-    missing."""
+    """Return the fingerprint of the folders that the metrics read; '' where they read none, or one is missing."""
     contents = [content(folder, cache, progress) for metric in suite.metrics.values() if (folder := metric.folder())]
     return hashlib.sha256(" ".join(contents).encode()).hexdigest()[:16] if contents and all(contents) else ""
 

@@ -31,6 +31,8 @@ class StepMeter:
     output_tokens: int = 0
     set_up_s: float | None = None
     """Seconds before the first step; None where there was no step."""
+    cut_short: bool = False
+    """Whether the last step that was asked about does not fit. Work that ends with it is not complete."""
     started: float = field(default_factory=time.monotonic)
     _set_up: float = 0.0
     _last: float = 0.0
@@ -54,7 +56,8 @@ class StepMeter:
         if math.isinf(self.limit.amount):
             return True
         step = self.limit.meter.of_step(flops, items) if self.limit.meter.known_in_advance else self._longest + self._set_up
-        return self.used() + step <= self.limit.amount
+        self.cut_short = self.used() + step > self.limit.amount
+        return not self.cut_short
 
     def fraction_used(self) -> float:
         if self.limit.meter.whole or self.limit.amount in (0.0, math.inf):

@@ -1,5 +1,4 @@
-"""The store of artifacts: each is made once and kept with its bill, so that every arm can pay what it would
-have paid alone.
+"""The store of artifacts: each is made once and kept with its bill, so that every arm can pay what it would have paid alone.
 
     store/<where>/<key>/artifact/...    the artifact
     store/<where>/<key>/bill.json       what making it took, the recipe, and checksums; see artifacts.py
@@ -7,9 +6,9 @@ have paid alone.
     store/<where>/<key>.<owner>.part    the artifact, while the owner of the lease makes it
     store/<where>/<key>.unfinished/...  the checkpoints of a training that is not finished; see training_checkpoints.py
 
-<where> is the device and a hash of the profilers and checkpoints. Bills and readings hold for that device and
-those profilers only, and a checkpoint's name does not show what its folder holds. An artifact is complete or
-absent: it is made in a separate folder and then moved into place.
+<where> is the device and a hash of the profilers and checkpoints. Bills and readings hold for that device and those profilers only, and a
+checkpoint's name does not show what its folder holds. An artifact is complete or absent: it is made in a separate folder and then moved
+into place.
 
 Several machines may share a store. If a lease expires while its holder is only slow, two processes make the same artifact. The
 first complete copy stays, and both charge its bill.
@@ -189,6 +188,7 @@ class Store:
     def _bill(self, recipe: Recipe, kept: Mapping[str, Any] | None) -> Bill | None:
         if kept is None:
             return None
+        kept = {"cut_short": recipe.limit is not None, **kept}  # a bill before 2026-12 does not say it
         try:
             readings = tuple(Reading(**reading) for reading in kept["readings"])
             return Bill(**{f.name: kept[f.name] for f in fields(Bill)} | {"readings": readings})
@@ -241,6 +241,7 @@ class Store:
             items=meter.items,
             prompt_tokens=meter.prompt_tokens,
             output_tokens=meter.output_tokens,
+            cut_short=meter.cut_short,
         )
         about = {"schema": SCHEMA, "recipe": recipe.identity(), "arm": self._arm, "machine": artifacts.machine()}
         write_json(making / BILL, {**about, "files": artifacts.files(artifact), **asdict(bill)})
@@ -255,8 +256,8 @@ class Store:
 class DryStore:
     """A store that forecasts and makes nothing, for `bench plan`.
 
-    It knows the amounts of meters that are known in advance. All others count as 0. Over a real store, bills
-    and artifacts that already exist are used instead of forecasts.
+    It knows the amounts of meters that are known in advance. All others count as 0. Over a real store, bills and artifacts that already
+    exist are used instead of forecasts.
     """
 
     def __init__(self, cache: Path, progress: Progress, made: Store | None = None, bills: dict[str, Bill] | None = None) -> None:

@@ -28,7 +28,7 @@ from bench.system import machine
 from bench.system.files import atomic_write, sha256, write_json
 from bench.system.one_line import first_line
 
-SCHEMA = 1
+SCHEMA = 2
 
 NOTED_S = 1.0
 """Seconds after which the last step is noted again."""

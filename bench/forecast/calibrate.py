@@ -28,9 +28,10 @@ from bench.execution.store import DryStore
 SECONDS = 10.0
 """Seconds after which a calibration starts no further step."""
 
-VERSION = 3
+VERSION = 4
 """Raised whenever a calibration or a simulation finds something else. 2: steps that read kept encoder states have a speed of their
-own; the engine's copies of weights count in models that are loaded beside another. 3: no logits where no label is."""
+own; the engine's copies of weights count in models that are loaded beside another. 3: no logits where no label is. 4: no weights in fp32
+beside copies in bf16; the loss of distillation."""
 
 STEP_FLOPS = {"cpu": 4e11, "cuda": 1e15}
 """FLOPs of a step, by device. Larger steps are calibrated with smaller batches. A CPU core needs some four seconds for this many."""

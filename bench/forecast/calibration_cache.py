@@ -1,7 +1,7 @@
 """Calibrations, peaks and start times that are cached. Missing ones are measured in fresh processes.
 
     <kind>.json                   the Throughput on this machine, with this number of processes and these versions
-    <kind>-<kernels>-peak.json    bytes
+    <kind>-<kernels>-peak.json    bytes, with these versions
     start-<hash>.json             seconds in which the process of an arm starts
 
 The number of processes equals that of the later run, each with one thread, because parallel processes slow
@@ -21,8 +21,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bench import __version__
 from bench.contracts import Batch, BuildContext, Profiler, Progress, Recipe, identify
 from bench.errors import BenchError
+from bench.execution.training_checkpoints import PACKAGES
 from bench.forecast import start_up
 from bench.forecast.calibrate import Throughput, calibrate, checkpoints, kind
 from bench.forecast.memory import Kernels, batches_peak_bytes
@@ -66,7 +68,9 @@ class CalibrationCache:
     def peaks(self, recipes: Sequence[Recipe], kernels: Kernels, context: BuildContext, progress: Progress) -> dict[str, int | None]:
         """Return recipe key -> peak bytes of tensors, or None where no peak is forecast."""
         batches = {recipe.key: longest for recipe in recipes if (longest := recipe.batches(context))}
-        kinds = {r.key: f"{self._kind(r, str([b.size for b in batches[r.key]]))}-{kernels}-peak" for r in recipes if r.key in batches}
+        versions = _versions()
+        conditions = {key: json.dumps([[batch.size for batch in found], versions]) for key, found in batches.items()}
+        kinds = {r.key: f"{self._kind(r, conditions[r.key])}-{kernels}-peak" for r in recipes if r.key in batches}
         work = {kind: partial(_peak, batches[key], self.cache, kernels) for key, kind in kinds.items()}
         found = self._found(work, "simulating memory", progress)
         return {recipe.key: (found[kinds[recipe.key]] or {}).get("bytes") if recipe.key in kinds else None for recipe in recipes}
@@ -164,8 +168,13 @@ def _hash(text: str) -> str:
 
 def _conditions(device: str, workers: int) -> str:
     facts = machine.facts()
-    known = {name: facts[name] for name in ("cpu", "logical_cores", "gpus", "packages")}
-    return json.dumps([known, device, workers], sort_keys=True)
+    known = {name: facts[name] for name in ("cpu", "logical_cores", "gpus")}
+    return json.dumps([known, facts["packages"] | _versions(), device, workers], sort_keys=True)
+
+
+def _versions() -> dict[str, str | None]:
+    """Return the versions of the packages on which time and memory of all work depend."""
+    return {"bench": __version__, **{name: machine.version(name) for name in PACKAGES}}
 
 
 def _write(answer: dict[str, Any], path: Path) -> None:

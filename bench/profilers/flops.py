@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import math
+from collections.abc import Sequence
 from typing import Any
 
 from bench.contracts import Instrument, Profiler, Reading
@@ -54,10 +56,18 @@ def _counter() -> Any:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    # torch 2.13 has no formula for the fused attention of CPUs, and would silently count it as 0.
+    # torch 2.13 has no formula for these operators of CPUs, and would silently count them as 0.
     attention = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
     backward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
-    return FlopCounterMode(display=False, custom_mapping={attention: _attention, backward: _attention_backward})
+    formulas: dict[Any, Any] = {attention: _attention, backward: _attention_backward}
+    if hasattr(torch.ops.mkldnn, "_linear_pointwise"):  # only where torch was built with oneDNN
+        formulas[torch.ops.mkldnn._linear_pointwise] = _linear
+    return FlopCounterMode(display=False, custom_mapping=formulas)
+
+
+def _linear(states: Sequence[int], weight: Sequence[int], *_: Any, **__: Any) -> int:
+    """Return the FLOPs of a linear layer whose weights oneDNN has laid out. states: (..., inputs). weight: (outputs, inputs)."""
+    return 2 * math.prod(states) * weight[0]
 
 
 def _attention(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:

@@ -197,6 +197,7 @@ def set_by_money(found: Results) -> dict[str, str]:
 
     At other prices such an arm would have done more or less. It bought labels for a share of its budget, or its training, labelling or
     distillation was cut short. The second is known from the fact LIMITED, which arms have since 2026-11. For older arms it is unknown.
+    Until 2026-12 arms that pay by seconds or kWh had it wherever work might have been cut short.
     """
     facts = rows(found.table, "fact", "arm", "quantity", "value")
     facts = facts[facts["value"] > 0]

@@ -110,8 +110,13 @@ class FlopModel:
 
     def forward(self, source: int, target: int) -> int:
         """Return the FLOPs of one forward pass over one example, with all target positions at once."""
-        source, target, labels = self._lengths(source, target)
-        return self.encoding(source) + self.cross * source + self._decode(source, target) + self.head * labels
+        _, _, labels = self._lengths(source, target)
+        return self.layers(source, target) + self.head * labels
+
+    def layers(self, source: int, target: int) -> int:
+        """Return the part of `forward` that is not the output layer."""
+        source, target, _ = self._lengths(source, target)
+        return self.encoding(source) + self.cross * source + self._decode(source, target)
 
     def adapters(self, source: int, target: int, freeze: Freeze, rank: int) -> int:
         """Return the FLOPs of the LoRA adapters in one forward pass over one example. `forward` does not include them."""

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 import sys
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -149,7 +150,7 @@ def train(
     number of labels that this training uses, for a meter that counts labels. They count as used with the first step. `room` is the number
     of source tokens whose encoder states are kept until training ends, in `folder` or in that of the checkpoints; 0 keeps none. Raises
     OverBudget where the first step does not fit, or where a later one does not and the training may not stop early. Raises BenchError
-    where the loss is not finite, or the optimiser is not installed.
+    where the loss or a gradient is not finite, or the optimiser is not installed.
     """
     model.to(device).train()
     at_once = tuning.at_once
@@ -157,10 +158,11 @@ def train(
     place = checkpoints.folder if checkpoints else folder
     with _seeded(seed, device), learning(model, tuning), kept_on_disk(model, place, kept, lasting=checkpoints is not None) as encoder:
         optimizer = optimizer_of(model, tuning)
-        state = TrainingState(model=model, optimizer=optimizer, device=device, encoder=encoder)
+        state = TrainingState(model=model, optimizer=optimizer, device=device, encoder=encoder, micro_batch_size=tuning.micro_batch_size)
         if checkpoints:
             kept_after = functools.partial(_kept_after, data, order, tuning, causal, room)
             checkpoints.restore(functools.partial(state.read, kept_after=kept_after))
+            tuning = tuning.model_copy(update={"micro_batch_size": state.micro_batch_size})
         for step in range(len(state.losses), order.steps):
             # without a limit the remaining money must not influence the result: the recipe's key does not hold it
             done = max(step / order.steps, usage.fraction_used() if may_stop_early else 0.0)
@@ -173,15 +175,14 @@ def train(
                 if not may_stop_early:
                     raise OverBudget(f"the remaining budget does not pay for training step {step + 1} of {order.steps}")
                 break
-            loss, tuning = _gradients_in_memory(model, positions, batch, tuning, objective, precision, device)
-            if not math.isfinite(loss):
-                raise BenchError(f"training step {step + 1}: the loss is {loss}; a lower learning_rate or precision fp32 may help")
-            torch.nn.utils.clip_grad_norm_(model.parameters(), tuning.clip_norm)
+            losses, tuning = _gradients_in_memory(model, positions, batch, tuning, objective, precision, device)
+            norm = torch.nn.utils.clip_grad_norm_(model.parameters(), tuning.clip_norm)
+            state.losses.append(_loss(losses, norm, step))
+            state.micro_batch_size = tuning.micro_batch_size
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(tuning, done, 1 / order.steps)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-            state.losses.append(loss)
             state.seen += len(batch)
             usage.record_step(cost, new)
             if checkpoints:
@@ -217,9 +218,9 @@ def learning_rate(tuning: Tuning, done: float, step: float = 0.0) -> float:
 
 def _gradients_in_memory(
     model: Any, positions: Sequence[int], batch: Sequence[Encoded], tuning: Tuning, objective: Objective, precision: Precision, device: str
-) -> tuple[float, Tuning]:
-    """Add up the gradients of one step, and return its loss and the settings. Where the GPU's memory does not suffice, the micro-batch is
-    halved until it does; the step is the same. Raises torch.OutOfMemoryError where one example does not fit."""
+) -> tuple[list[torch.Tensor], Tuning]:
+    """Add up the gradients of one step, and return the losses of its parts and the settings. Where the GPU's memory does not suffice, the
+    micro-batch is halved until it does; the step is the same. Raises torch.OutOfMemoryError where one example does not fit."""
     while True:
         try:
             return _gradients(model, positions, batch, tuning, objective, precision, device), tuning
@@ -235,15 +236,26 @@ def _gradients_in_memory(
 
 def _gradients(
     model: Any, positions: Sequence[int], batch: Sequence[Encoded], tuning: Tuning, objective: Objective, precision: Precision, device: str
-) -> float:
-    """Add up the gradients of one step, part by part of its batch, and return its loss."""
-    total = 0.0
+) -> list[torch.Tensor]:
+    """Add up the gradients of one step, part by part of its batch, and return the loss of each part: scalars on the device."""
+    losses = []
     for start, part, of in _parts(batch, tuning, causal=not model.config.is_encoder_decoder):
         with torch.autocast(device.partition(":")[0], dtype=torch.bfloat16, enabled=precision == "bf16"):
             loss = objective.loss(model, positions[start : start + len(part)], collate(part, model.config, device), of)
-        total += loss.item()
         loss.backward()  # type: ignore[no-untyped-call]
-    return total
+        losses.append(loss.detach())
+    return losses
+
+
+def _loss(losses: Sequence[torch.Tensor], norm: torch.Tensor, step: int) -> float:
+    """Return the loss of a step, the sum over its parts. `norm` is that of its gradient. Both are read at once, because a GPU has to finish
+    its work first. Raises BenchError where one of them is not finite."""
+    *parts, length = torch.stack([*losses, norm]).tolist()
+    loss = functools.reduce(operator.add, parts, 0.0)
+    for what, value in (("loss", loss), ("norm of the gradient", length)):
+        if not math.isfinite(value):
+            raise BenchError(f"training step {step + 1}: the {what} is {value}; a lower learning_rate or precision fp32 may help")
+    return loss
 
 
 def _parts(batch: Sequence[Encoded], tuning: Tuning, causal: bool) -> Iterator[tuple[int, Sequence[Encoded], Share]]:

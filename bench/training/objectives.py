@@ -96,10 +96,10 @@ class TeacherObjective(Objective):
         learnt = forward(model, batch, hidden_states=settings.hidden_weight > 0)
         with torch.no_grad():
             taught = forward(self.teacher, batch, hidden_states=settings.hidden_weight > 0)
-        loss = _labels_and(settings, learnt, self.smoothing)
+        soft: torch.Tensor | float = 0.0
         if settings.logit_weight:
-            loss = loss + settings.logit_weight * distillation_loss(learnt.logits, taught.logits, settings.temperature)
-        loss = of.labels * loss
+            soft = distillation_loss(learnt.logits, taught.logits, settings.temperature)
+        loss = of.labels * (_weighted_label_loss(settings, learnt, self.smoothing) + settings.logit_weight * soft)
         if settings.hidden_weight:
             stacks = [(learnt.decoder_states, taught.decoder_states, of.labels)]
             if learnt.encoder_states:  # a causal model has the decoder only
@@ -149,10 +149,11 @@ class CachedObjective(Objective):
         rows = self.targets.rows(positions)
         tokens, log_probs = (kept[rows].to(learnt.logits.device) for kept in self.targets[:2])
         soft = cached_distillation_loss(learnt.logits, tokens.long(), log_probs, self.settings.temperature)
-        return of.labels * (_labels_and(self.settings, learnt, self.smoothing) + self.settings.logit_weight * soft)
+        return of.labels * (_weighted_label_loss(self.settings, learnt, self.smoothing) + self.settings.logit_weight * soft)
 
 
-def _labels_and(settings: Distillation, learnt: Forward, smoothing: float) -> torch.Tensor:
+def _weighted_label_loss(settings: Distillation, learnt: Forward, smoothing: float) -> torch.Tensor:
+    """Return the label term of a loss. Call it after all other terms of the logits, because it overwrites them."""
     if not settings.label_weight:
         return learnt.logits.new_zeros((), dtype=torch.float32)
-    return settings.label_weight * label_loss(learnt.logits.clone(), learnt.labels, smoothing)
+    return settings.label_weight * label_loss(learnt.logits, learnt.labels, smoothing)

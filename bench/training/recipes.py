@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from bench.contracts import Activity, Batch, BuildContext, Checkpoint, Compact, Fact, Job, Network, Precision, Recipe
+from bench.contracts import Activity, Batch, BuildContext, Checkpoint, Compact, Fact, Job, Precision, Recipe
 from bench.training.calibration import UNLIMITED, smaller_batch
 from bench.training.checkpoints import load, read_config, save
 from bench.training.flops import FlopModel, flop_model
@@ -186,7 +186,6 @@ class Trained(ModelRecipe):
                 source_tokens=max(len(one.source) for one in seen),
                 target_tokens=max(len(one.target) for one in seen),
                 examples=self.examples_at_once,
-                beside=self.networks_beside,
             ),
         )
 
@@ -194,11 +193,6 @@ class Trained(ModelRecipe):
     def examples_at_once(self) -> int:
         """Examples in memory at a time: a batch or a micro-batch, or all examples where they are fewer."""
         return self.tuning.at_once
-
-    @property
-    def networks_beside(self) -> tuple[Network, ...]:
-        """Other models that run in every step. Their activations are freed before the peak of a step."""
-        return ()
 
     def _costs(self, context: BuildContext) -> list[float]:
         """Return the FLOPs of each step. The result is cached, because a purse, a store and a plan all ask for it, and computing it may

@@ -10,7 +10,7 @@ from typing import ClassVar, Self
 import torch
 from safetensors.torch import load_file, save_file
 
-from bench.contracts import Activity, BuildContext, Example, Network, OutputLengths, Precision, Recipe
+from bench.contracts import Activity, Batch, BuildContext, Example, OutputLengths, Precision, Recipe
 from bench.errors import BenchError
 from bench.training.batches import Encoded, encode
 from bench.training.checkpoints import load, load_tokenizer
@@ -92,9 +92,9 @@ class Distilled(Finetuned):
     same order."""
     distillation: Distillation
 
-    @property
-    def networks_beside(self) -> tuple[Network, ...]:
-        return () if isinstance(self.taught_by, tuple) else (self.taught_by,)
+    def batches(self, context: BuildContext) -> tuple[Batch, ...]:
+        beside = () if isinstance(self.taught_by, tuple) else (self.taught_by,)
+        return tuple(replace(batch, beside=beside, distillation=self.distillation) for batch in super().batches(context))
 
     def calibration_run(self, step_flops: float, context: BuildContext) -> Self:
         short = super().calibration_run(step_flops, context)

@@ -1,7 +1,7 @@
 """The state of an unfinished training in files: tensors as safetensors, everything else as JSON.
 
     tensors-<n>.safetensors    NAME: trained weights; NAME/KEY: what the optimiser keeps of them; generator/DEVICE: torch's generators
-    state.json                 losses, numbers of the optimiser, other generators, the file of kept encoder states
+    state.json                 losses, micro-batch, numbers of the optimiser, other generators, the file of kept encoder states
 
 The examples of a step follow from its number, and the learning rate from the share used, so neither is kept. A model is in fp32 and its
 gradients are zero between two steps. Frozen weights are those of the model that the training began with.
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from bench.system.one_line import first_line
 from bench.training.encoder_states import EncoderStates, Kept
 
 SHARD_BYTES = 2**28
-"""Bytes of tensors after which another file begins. Writing takes about as much memory."""
+"""Bytes of tensors after which another file begins. Copies from a GPU take about as much memory."""
 
 GENERATOR = "generator"
 
@@ -37,6 +37,8 @@ class TrainingState:
     optimizer: torch.optim.Optimizer
     device: str
     encoder: EncoderStates
+    micro_batch_size: int | None
+    """Examples in memory at a time, which a training reduces where the GPU's memory does not suffice. None: the whole batch."""
     losses: list[float] = field(default_factory=list)
     """Loss of each step that is done."""
     seen: int = 0
@@ -55,6 +57,7 @@ class TrainingState:
         state = {
             "losses": self.losses,
             "seen": self.seen,
+            "micro_batch_size": self.micro_batch_size,
             "optimizer": {name: value for name, value in self._optimizer_values() if not isinstance(value, torch.Tensor)},
             "python": random.getstate(),
             "numpy": _numpy_generator(),
@@ -87,7 +90,7 @@ class TrainingState:
         for name, value in found["optimizer"].items():
             owner, _, key = name.rpartition("/")
             self.optimizer.state[weights[owner]][key] = value
-        self.losses, self.seen = found["losses"], found["seen"]
+        self.losses, self.seen, self.micro_batch_size = found["losses"], found["seen"], found["micro_batch_size"]
         version, words, gauss = found["python"]
         random.setstate((version, tuple(words), gauss))
         algorithm, words, *rest = found["numpy"]
@@ -119,7 +122,7 @@ class TrainingState:
         if {name: shape for name, shape in shapes.items() if "/" not in name} != trained:
             raise ValueError("it has other weights than this model trains")
         owners = {name.rpartition("/")[0] for name in (*shapes, *found["optimizer"]) if "/" in name} - {GENERATOR}
-        if owners - trained.keys() or {"losses", "seen", "encoder", "python", "numpy"} - found.keys():
+        if owners - trained.keys() or {"losses", "seen", "micro_batch_size", "encoder", "python", "numpy"} - found.keys():
             raise ValueError("its optimiser or generators are those of another training")
 
     def _set(self, name: str, tensor: torch.Tensor, weights: dict[str, torch.nn.Parameter]) -> None:
@@ -136,16 +139,29 @@ class TrainingState:
 
 
 def _shards(tensors: Iterator[tuple[str, torch.Tensor]]) -> Iterator[dict[str, torch.Tensor]]:
-    """Yield copies of the tensors on the CPU, as many at a time as a file holds. A copy shares memory with no other tensor."""
-    shard, size = dict[str, torch.Tensor](), 0
+    """Yield the tensors on the CPU, as many at a time as a file holds. A shard is emptied before the next one is filled."""
+    shard, storages, size = dict[str, torch.Tensor](), set[int](), 0
     for name, tensor in tensors:
-        shard[name] = tensor.to("cpu", copy=True).contiguous()
+        shard[name] = _on_cpu(tensor, storages)
+        storages.add(_storage(shard[name]))
         size += tensor.nbytes
         if size >= SHARD_BYTES:
             yield shard
-            shard, size = {}, 0
+            shard.clear()
+            storages, size = set(), 0
     if shard:
         yield shard
+
+
+def _on_cpu(tensor: torch.Tensor, storages: Collection[int]) -> torch.Tensor:
+    """Return a tensor that is contiguous, on the CPU, and in none of these storages: safetensors refuses tensors that share memory. A
+    tensor that is already so is not copied."""
+    plain = tensor.to("cpu").contiguous()
+    return plain.clone() if _storage(plain) in storages else plain
+
+
+def _storage(tensor: torch.Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
 
 
 def _numpy_generator() -> list[Any]:

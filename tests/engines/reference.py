@@ -1,12 +1,14 @@
-"""Tiny random models whose outputs have different lengths, and what transformers' `generate` returns for them."""
+"""Tiny random models whose outputs have different lengths, and what transformers returns for them, by `generate` or token by token."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from bench.contracts import Decoding
+from bench.engines._decoder_only import moved_rows
 from bench.training.batches import pad
 from bench.training.checkpoints import load
 
@@ -49,3 +51,41 @@ def by_transformers(model: Any, decoding: Decoding, tokens: int = TOKENS, least:
     rows = rows[:, ids.shape[1] if left else 1 :].tolist()
     ends = model.generation_config.eos_token_id
     return [row[: next((i + 1 for i, token in enumerate(row) if token in ends), len(row))] for row in rows]
+
+
+class EncoderDecoder:
+    """A Decoder that runs the code of transformers. It keeps a copy of the encoder's states for each beam."""
+
+    def __init__(self, model: Any, start_token: int) -> None:
+        self._model, self._start_token = model, start_token
+
+    def start(self, ids: Tensor, mask: Tensor, beams: int, max_tokens: int) -> Tensor:
+        from transformers import DynamicCache, EncoderDecoderCache
+
+        states = self._model.get_encoder()(input_ids=ids, attention_mask=mask)[0]
+        self._states, self._mask, self._beams = states.repeat_interleave(beams, 0), mask.repeat_interleave(beams, 0), beams
+        config = self._model.get_decoder().config  # the model would make a layer of cache for each layer of the encoder
+        self._cache = EncoderDecoderCache(DynamicCache(config=config), DynamicCache(config=config))
+        return self.step(ids.new_full((len(self._states),), self._start_token))
+
+    def step(self, tokens: Tensor) -> Tensor:
+        out = self._model(
+            encoder_outputs=(self._states,),
+            attention_mask=self._mask,
+            decoder_input_ids=tokens[:, None],
+            past_key_values=self._cache,
+            use_cache=True,
+        )
+        logits: Tensor = out.logits[:, -1].float()
+        return logits
+
+    def reorder(self, origin: Tensor) -> None:
+        self._cache.self_attention_cache.reorder_cache(origin)
+
+    def forget(self) -> None:
+        del self._states, self._mask, self._cache
+
+    def move(self, to: Tensor, origin: Tensor, left: int) -> None:
+        rows = moved_rows(to, origin, left, self._beams)
+        self._states, self._mask = self._states[rows], self._mask[rows]
+        self._cache.batch_select_indices(rows)

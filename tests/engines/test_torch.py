@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from bench.contracts import Compact, Decoding
-from bench.engines._decoders import EncoderDecoder
 from bench.engines._search import CHUNK, Limits, closed_up, search, top
 from bench.engines._stacks import StackDecoder
 from bench.engines._weights import stacks_of
@@ -19,7 +18,7 @@ from bench.training.batches import Encoded, collate, pad
 from bench.training.checkpoints import load, save
 from bench.training.forward import forward
 from bench.training.shrinking import shrink
-from tests.engines.reference import SOURCES, TOKENS, by_transformers, model_that_ends
+from tests.engines.reference import SOURCES, TOKENS, EncoderDecoder, by_transformers, model_that_ends
 
 FAMILIES = ("t5", "t5_v1_1", "mt5", "bart", "pegasus", "llama")
 
@@ -92,29 +91,40 @@ def test_outputs_have_at_least_and_at_most_as_many_tokens_as_asked(folder, beams
 
 @pytest.mark.parametrize("family", ["t5_v1_1", "bart", "pegasus"])
 @pytest.mark.parametrize("beams", [1, 3])
-def test_the_code_for_a_family_and_the_one_for_all_families_agree(family, beams, cache):
+def test_the_code_for_a_family_and_that_of_transformers_agree(family, beams, cache):
     model, _ = model_that_ends(Random(family=family).folder(cache))
     start = model.generation_config.decoder_start_token_id
     limits = Limits(max_tokens=TOKENS, min_tokens=0, ends=torch.tensor(model.generation_config.eos_token_id), forced_first=None)
     ids, mask = pad(SOURCES, model.config.pad_token_id), pad([[1] * len(source) for source in SOURCES], 0)
     with torch.inference_mode():
         one = search(EncoderDecoder(model, start), ids, mask, limits, beams, 1.0)
-        stacks = stacks_of(model, torch.float32, packed=True)
-        assert stacks is not None
+        stacks = stacks_of(model, torch.float32, "cpu", packed=True)
         other = search(StackDecoder(stacks, start), ids, mask, limits, beams, 1.0)
     assert [found.tokens for found in one] == [found.tokens for found in other]
     assert [found.log_prob for found in one] == pytest.approx([found.log_prob for found in other], abs=1e-3)
 
 
-def test_preparing_a_model_copies_no_weight_and_keeps_its_outputs(cache):
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_preparing_a_model_keeps_no_weight_twice_and_changes_none(dtype, cache):
     model, _ = load(Random(family="t5_v1_1").folder(cache))
     attention = model.get_decoder().block[0].layer[0].SelfAttention
     before = attention.k.weight.clone()
-    stacks = stacks_of(model, torch.float32)
-    assert stacks is not None
-    assert torch.equal(attention.k.weight, before)
+    stacks = stacks_of(model, dtype, "cpu")
+    assert torch.equal(attention.k.weight, before.to(dtype))
     fused = stacks.decoder.blocks[0].queries_keys_values.weight
     assert attention.k.weight.untyped_storage().data_ptr() == fused.untyped_storage().data_ptr()
+
+
+@pytest.mark.parametrize(("family", "tied"), [("t5", True), ("t5_v1_1", False), ("bart", True), ("pegasus", True)])
+def test_in_bf16_no_weight_of_a_linear_layer_is_kept_in_fp32(family, tied, cache):
+    folder = Random(family=family).folder(cache)
+    model, tokenizer = load(folder)
+    head, embedding = model.get_output_embeddings(), model.get_input_embeddings()
+    assert (head.weight is embedding.weight) == tied
+    TorchModel(model, tokenizer, decoding=Decoding(), precision="bf16", device="cpu")
+    layers = [layer for layer in model.modules() if isinstance(layer, torch.nn.Linear) and not (tied and layer is head)]
+    assert {layer.weight.dtype for layer in layers} == {torch.bfloat16}
+    assert embedding.weight.dtype == torch.float32
 
 
 def test_in_bf16_outputs_are_complete_and_close_in_probability(folder):

@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.contracts import (
+    Bill,
     BuildContext,
     Example,
+    Limit,
     Outcome,
     Phase,
     Progress,
@@ -24,7 +26,7 @@ from bench.contracts import (
 from bench.errors import BenchError, NotEnough, OverBudget
 from bench.execution.evaluation import Evaluation
 from bench.execution.job import ArmJob
-from bench.execution.ledger import Ledger, rows
+from bench.execution.ledger import LIMITED, Ledger, rows
 from bench.execution.purse import Purse
 from bench.execution.store import DryStore, Store
 from bench.execution.training_checkpoints import StoredCheckpoints
@@ -233,8 +235,33 @@ def test_work_that_the_clock_cuts_off_has_used_up_its_money(tmp_path: Path) -> N
     with pytest.raises(OverBudget):
         arm.make(Steps(100, seconds_a_step=0.05), Phase.TEACHER_TUNING)
     assert arm.left_usd() == 0.0
+    assert numbers(arm.facts) == {LIMITED: 1}
     (row,) = [row for row in rows(tmp_path / "arm-0.0002-1") if row.get("paid_by") == "purse"]
     assert (row["kind"], row["unit"], row["quantity"]) == ("compute cut off", "s", pytest.approx(0.2))
+
+
+@pytest.mark.parametrize("cut_short", [False, True])
+def test_by_the_clock_the_budget_limits_an_arm_only_where_its_work_was_cut_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut_short: bool
+) -> None:
+    bill_for = Store.bill_for
+
+    def cut(store: Store, recipe: Recipe, limit: Limit) -> tuple[Bill, bool]:
+        bill, shared = bill_for(store, recipe, limit)
+        assert not bill.cut_short
+        return replace(bill, cut_short=cut_short), shared
+
+    monkeypatch.setattr(Store, "bill_for", cut)
+    arm = job(metered(tmp_path), tmp_path)
+    arm.make(Steps(3), Phase.STUDENT_TRAINING, allow_partial=True)
+    assert numbers(arm.facts) == ({LIMITED: 1} if cut_short else {})
+
+
+def test_a_plan_by_the_clock_does_not_know_what_the_budget_limits(tmp_path: Path) -> None:
+    suite = metered(tmp_path)
+    arm = ArmJob(suite, arms.arms(suite)[0], SPLITS, Purse(1.0), DryStore(tmp_path, no_progress))
+    arm.make(Steps(3), Phase.STUDENT_TRAINING, allow_partial=True)
+    assert numbers(arm.facts) == {}
 
 
 def test_a_bill_that_overruns_the_purse_at_the_very_end_empties_it(tmp_path: Path) -> None:
@@ -242,6 +269,7 @@ def test_a_bill_that_overruns_the_purse_at_the_very_end_empties_it(tmp_path: Pat
     with pytest.raises(OverBudget):
         arm.make(Steps(1, seconds_a_step=0.05, tail_s=0.3), Phase.TEACHER_TUNING)
     assert arm.left_usd() == 0.0
+    assert numbers(arm.facts) == {LIMITED: 1}
 
 
 @dataclass(frozen=True)

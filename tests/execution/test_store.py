@@ -251,6 +251,29 @@ def test_the_bill_keeps_what_the_instruments_saw(tmp_path: Path) -> None:
     assert kept["recipe"]["steps"] == 1
 
 
+@pytest.mark.parametrize(("amount", "cut_short"), [(30.0, False), (25.0, True)])
+def test_a_bill_says_whether_a_limit_cut_the_work_short(tmp_path: Path, amount: float, cut_short: bool) -> None:
+    limit = Limit(meter=FLOPS, amount=amount)
+    for shared in (False, True):
+        bill, found = store(tmp_path).bill_for(Steps(3, limit=limit), limit)
+        assert (bill.cut_short, found) == (cut_short, shared)
+
+
+def test_work_that_goes_on_in_smaller_steps_is_not_cut_short() -> None:
+    meter = StepMeter(limit=Limit(meter=FLOPS, amount=40))
+    assert [(meter.can_afford(flops), meter.cut_short) for flops in (50, 25)] == [(False, True), (True, False)]
+
+
+@pytest.mark.parametrize("limit", [None, Limit(meter=WALL, amount=9.0)])
+def test_a_bill_of_an_earlier_version_is_read_and_work_with_a_limit_counts_as_cut_short(tmp_path: Path, limit: Limit | None) -> None:
+    made, recipe = store(tmp_path), Steps(1, limit=limit)
+    made.bill_for(recipe, limit or FREE)
+    path = made.folder / recipe.key / "bill.json"
+    path.write_text(json.dumps({name: value for name, value in json.loads(path.read_text()).items() if name != "cut_short"}))
+    bill, found = store(tmp_path).bill_for(recipe, limit or FREE)
+    assert (bill.cut_short, found) == (limit is not None, True)
+
+
 def test_a_dry_store_forecasts_and_makes_nothing(tmp_path: Path) -> None:
     dry = DryStore(tmp_path, no_progress)
     assert dry.bill_for(Steps(7), FREE)[0].flops == 70

@@ -1,5 +1,6 @@
 """What was found out once is not found out again."""
 
+import itertools
 import os
 import shutil
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from bench.forecast.calibration_cache import CalibrationCache
 from bench.forecast.memory import batches_peak_bytes
 from bench.models.folder import Folder
 from bench.models.random import Random
+from bench.system import machine
 from bench.training.finetuned import Finetuned
 from bench.training.generated import Predictions
 from bench.training.recipes import Pretrained, Shrunk
@@ -159,6 +161,25 @@ def test_peaks_are_remembered_and_of_work_without_one_nothing_is_told(tmp_path: 
     first = kept.peaks(recipes, "cpu", context, no_progress)
     assert first == kept.peaks(recipes, "cpu", context, no_progress)
     assert {type(r).__name__ for r in recipes if first[r.key] is None} == {"Pretrained", "Shrunk"}
+
+
+@pytest.mark.parametrize("package", ["torch", "transformers", "peft"])
+def test_a_peak_is_found_anew_with_another_version_of_a_package(
+    tmp_path: Path, cache: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, package: str
+) -> None:
+    simulated = itertools.count(1)
+    monkeypatch.setattr(calibration_cache, "batches_peak_bytes", lambda *_: next(simulated))
+    context, version = DryStore(cache, no_progress).context, machine.version
+    (forecast,) = planned(read(folder), cache, "*annotate*4usd.seed1*").values()
+    recipe = next(work.recipe for work in forecast.works if isinstance(work.recipe, Finetuned))
+    kept = CalibrationCache(cache=cache, device="cpu", workers=0, profilers={}, data=str(tmp_path))
+
+    def found() -> int | None:
+        return kept.peaks([recipe], "cpu", context, no_progress)[recipe.key]
+
+    assert [found(), found()] == [1, 1]
+    monkeypatch.setattr(machine, "version", lambda name: "0" if name == package else version(name))
+    assert found() == 2
 
 
 def test_arms_with_fewer_examples_than_a_batch_have_a_peak_of_their_own(tmp_path: Path, cache: Path, folder: Path) -> None:

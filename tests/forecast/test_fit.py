@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from transformers import LlamaConfig
 
 from bench import published
 from bench.cli import main
@@ -18,7 +19,7 @@ from bench.forecast.fit.options import Setting
 from bench.forecast.fit.search import Answer, FitQuery, refuse_what_never_fits, what_fits
 from bench.forecast.fit.terminal import blocks
 from bench.forecast.gpus import GIB, Card
-from bench.forecast.memory import SequenceLengths, find, parameters
+from bench.forecast.memory import Architecture, SequenceLengths, find, parameters
 from bench.models.random import Random
 from bench.training.settings import Freeze, Lora, Tuning
 
@@ -235,6 +236,16 @@ def test_checkpointing_costs_about_a_third_more_flops_and_nothing_for_what_is_fr
 
     assert 1.3 < again("none") < 4 / 3  # the output layer is not computed again
     assert 1.1 < again("encoder") < 1.2
+
+
+def test_checkpointing_computes_no_output_layer_of_a_decoder_alone_again() -> None:
+    def again(vocabulary: int) -> float:
+        sizes = {"hidden_size": 64, "intermediate_size": 192, "num_hidden_layers": 3, "num_attention_heads": 4}
+        built = Architecture(LlamaConfig(vocab_size=vocabulary, **sizes), tied=False)
+        plain, recomputed = (Setting(tuning=Tuning(checkpointing=on)).flops(built, SequenceLengths(512, 64)) for on in (False, True))
+        return recomputed - plain
+
+    assert again(1_000) == again(50_000) > 0
 
 
 def test_the_page_names_every_part_the_largest_batches_and_the_students(answer: Answer) -> None:

@@ -1,7 +1,12 @@
 import pytest
 import torch
 
+from bench.contracts import Decoding
+from bench.engines.torch import Torch, TorchModel
+from bench.models.random import Random
 from bench.profilers.flops import Flops
+from bench.training.checkpoints import load
+from tests.engines.reference import SOURCES
 
 
 def executed(measure, work):
@@ -50,3 +55,11 @@ def test_failed_work_leaves_no_counter_behind(measure):
     with pytest.raises(RuntimeError):
         measure(Flops(), lambda: torch.ones(2, 3) @ torch.ones(2, 3))
     assert executed(measure, lambda: torch.ones(2, 3) @ torch.ones(3, 5)) == 2 * 2 * 3 * 5
+
+
+def test_an_engine_executes_the_same_operations_whichever_layout_its_output_layer_has(measure, new_cache):
+    folder = Random(family="t5_v1_1").folder(new_cache())
+    packed = Torch().load(folder, SOURCES, decoding=Decoding(), precision="fp32", device="cpu", cache=folder)
+    plain = TorchModel(*load(folder), decoding=Decoding(), precision="fp32", device="cpu")
+    generated = [executed(measure, lambda model=model: model.generate(SOURCES, 4, 4)) for model in (packed, plain)]
+    assert generated[0] == generated[1] > 0

@@ -9,7 +9,7 @@ from bench.training.batches import encode, plan_batches
 from bench.training.checkpoints import load
 from bench.training.flops import flop_model
 from bench.training.loop import Planned, forecast_steps, learning_rate, step_flops
-from bench.training.objectives import LabelObjective, TeacherObjective
+from bench.training.objectives import WHOLE, LabelObjective, TeacherObjective
 from bench.training.settings import Distillation, Tuning
 
 one_family = pytest.mark.parametrize("family", ["t5_v1_1"], indirect=True)
@@ -129,6 +129,38 @@ def test_a_loss_that_is_no_number_is_a_clear_fault(run):
 
     with pytest.raises(BenchError, match=r"step 1: .*nan"):
         run(change=ruin)
+
+
+class Steep(LabelObjective):
+    """Adds 0 to the loss, by a root whose slope is infinite there."""
+
+    def loss(self, model, positions, batch, of=WHOLE):
+        weight = next(weight for weight in model.parameters() if weight.requires_grad)
+        return super().loss(model, positions, batch, of) + (0 * weight.sum()).sqrt()
+
+
+@one_family
+def test_a_gradient_that_is_no_number_is_a_clear_fault_also_in_the_last_step(run):
+    with pytest.raises(BenchError, match=r"step 1: .*gradient.*nan"):
+        run(Tuning(epochs=1, batch_size=12), objective=Steep())
+
+
+@one_family
+def test_a_step_in_many_parts_reads_its_loss_once(run, monkeypatch):
+    """On a GPU each reading waits for all work that was sent to it."""
+    readings = []
+
+    def counting(read):
+        return lambda tensor: readings.append(tensor) or read(tensor)
+
+    for name in ("item", "tolist"):
+        monkeypatch.setattr(torch.Tensor, name, counting(getattr(torch.Tensor, name)))
+    counts = []
+    for size in (None, 1):
+        readings.clear()
+        run(Tuning(epochs=1, batch_size=12, micro_batch_size=size))
+        counts.append(len(readings))
+    assert counts[0] == counts[1]
 
 
 @one_family

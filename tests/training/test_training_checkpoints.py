@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from bench import __version__
 from bench.contracts import FLOPS, Bill, Instrument, Limit, Profiler, Reading, Recipe
@@ -173,6 +174,26 @@ def test_a_budget_ends_a_continued_training_at_the_same_step(recipe, place, whol
     assert json.loads(killed.files(limited)["training.json"])["steps_made"] < STEPS
 
 
+@one_family
+def test_a_continued_training_keeps_the_micro_batch_that_fitted(recipe, place, monkeypatch, capsys):
+    loss = LabelObjective.loss
+
+    def has_memory_for_two(objective, model, positions, *others):
+        if len(positions) > 2:
+            raise torch.OutOfMemoryError
+        return loss(objective, model, positions, *others)
+
+    monkeypatch.setattr(LabelObjective, "loss", has_memory_for_two)
+    trained, undisturbed, killed = recipe(dropout=0.1), place("undisturbed"), place()
+    undisturbed.make(trained, minutes=NEVER)
+    killed.kill(trained, 3)
+    capsys.readouterr()
+    killed.make(trained)
+    assert capsys.readouterr().err == ""
+    assert killed.files(trained) == undisturbed.files(trained)
+    assert json.loads(killed.files(trained)["training.json"])["reduced_micro_batch"] == 2
+
+
 def die_in_process(place: Place, recipe: Recipe) -> None:
     place.make(recipe, Progress(dies_after=3, by_signal=True))
 
@@ -215,6 +236,10 @@ def of_another_version(package: str) -> Callable[[Path], None]:
     return change
 
 
+def of_the_schema_before(path: Path) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), "schema": training_checkpoints.SCHEMA - 1}))
+
+
 def without_what_was_used(path: Path) -> None:
     found = json.loads(path.read_text())
     path.write_text(json.dumps({name: value for name, value in found.items() if name != "writing_s"}))
@@ -227,6 +252,7 @@ def without_what_was_used(path: Path) -> None:
         ("step-000000003/checkpoint.json", truncate),
         *(("step-000000003/checkpoint.json", of_another_version(name)) for name in ("bench", *training_checkpoints.PACKAGES)),
         ("step-000000003/checkpoint.json", lambda path: path.write_text("[]")),
+        ("step-000000003/checkpoint.json", of_the_schema_before),
         ("step-000000003/checkpoint.json", without_what_was_used),
         ("step-000000003/state.json", Path.unlink),
         ("step-000000003/state.json", flip),

@@ -62,6 +62,7 @@ def too_large(
     query = FitQuery(
         lengths=step.lengths,
         setting=Setting(precision=step.precision, tuning=step.settings),
+        taught=step.taught,
         batch=batch.examples,
         card=device.card,
         context_bytes=CONTEXT_BYTES + beside,

@@ -9,7 +9,7 @@ from typing import get_args
 from bench.contracts import Precision
 from bench.errors import BenchError
 from bench.forecast.gpus import Card
-from bench.forecast.memory import Architecture, SequenceLengths, TrainingStep
+from bench.forecast.memory import Architecture, SequenceLengths
 from bench.training.flops import flop_model
 from bench.training.settings import Freeze, Lora, Optimizer, Tuning, check_optimizer, is_installed
 
@@ -38,10 +38,6 @@ class Setting:
         """Return the words in which this setting differs from another."""
         return [mine for mine, its in zip(self.words, other.words, strict=True) if mine != its]
 
-    def step(self, architecture: Architecture, lengths: SequenceLengths) -> TrainingStep:
-        """Return the training step of a model on a GPU, as a workload of the memory simulation."""
-        return TrainingStep(architecture=architecture, settings=self.tuning, precision=self.precision, lengths=lengths)
-
     def flops(self, architecture: Architecture, lengths: SequenceLengths) -> float:
         """Return the model FLOPs of an example. With checkpointing, layers that a gradient passes run their forward pass twice."""
         model, source, target = flop_model(architecture.config), lengths.source, lengths.target
@@ -49,8 +45,7 @@ class Setting:
         cost = model.training(source, target, freeze, rank)
         if not self.tuning.checkpointing:
             return float(cost)
-        again = model.forward(source, target) - model.head * (target + source * model.causal)
-        again += model.adapters(source, target, freeze, rank)
+        again = model.layers(source, target) + model.adapters(source, target, freeze, rank)
         frozen = model.encoding(source) if freeze == "encoder" else 0
         return float(cost + again - frozen)
 

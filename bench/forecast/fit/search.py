@@ -9,7 +9,7 @@ from bench.errors import BenchError
 from bench.forecast.fit import options
 from bench.forecast.fit.options import Setting
 from bench.forecast.gpus import CONTEXT_BYTES, GIB, KEPT_FREE, Card, room_bytes
-from bench.forecast.memory import Architecture, Generation, NamedModel, Peak, SequenceLengths, parameters, peaks
+from bench.forecast.memory import Architecture, Generation, NamedModel, Peak, SequenceLengths, Taught, TrainingStep, parameters, peaks
 from bench.training.positions import needed, positions
 from bench.training.shrinking import Kept, kept_layers, layer_counts, shrunk_config
 
@@ -23,6 +23,8 @@ class FitQuery:
 
     lengths: SequenceLengths
     setting: Setting = field(default_factory=Setting)
+    taught: Taught | None = None
+    """What training learns beside labels. None: nothing."""
     batch: int = 1
     """Fewest examples that have to fit."""
     beams: int = 1
@@ -33,6 +35,11 @@ class FitQuery:
     """Fraction of the rest that is lost to fragmentation."""
     table: tuple[Card, ...] = ()
     """GPUs to choose a larger one from, in order of memory."""
+
+    def step(self, setting: Setting, architecture: Architecture) -> TrainingStep:
+        """Return the training step of a model on a GPU, as a workload of the memory simulation."""
+        tuning, precision = setting.tuning, setting.precision
+        return TrainingStep(architecture=architecture, settings=tuning, precision=precision, lengths=self.lengths, taught=self.taught)
 
     @property
     def room(self) -> float | None:
@@ -120,13 +127,13 @@ def what_fits(model: NamedModel, query: FitQuery, progress: Progress, workers: i
         raise BenchError(f"{model.title} has {limit} positions, but the query needs {needs} tokens")
     count = parameters(architecture)  # imports the code of the model before processes are forked
     settings = options.candidate_settings(setting, architecture, query.card is None or query.card.computes_bf16)
-    steps = {one: one.step(architecture, lengths) for one in settings}
+    steps = {one: query.step(one, architecture) for one in settings}
     encoder, decoder = layer_counts(config)
     compacts = [Compact(decoder_layers=layers) for layers in dict.fromkeys(decoder // part for part in PARTS_OF_A_DECODER) if layers]
     smaller = [Architecture(shrunk_config(config, compact), architecture.tied) for compact in compacts]
-    student_steps = [setting.step(student, lengths) for student in smaller]
+    student_steps = [query.step(setting, student) for student in smaller]
     in_parts = replace(setting, tuning=setting.tuning.model_copy(update={"micro_batch_size": 1}))
-    micro_batches = in_parts.step(architecture, lengths)
+    micro_batches = query.step(in_parts, architecture)
     generation = Generation(architecture=architecture, decoding=Decoding(beams=query.beams), precision=setting.precision, lengths=lengths)
     found = peaks([*steps.values(), *student_steps, micro_batches, generation], progress, workers)
     return Answer(

@@ -20,7 +20,7 @@ from bench.forecast.memory.architectures import NamedModel, find
 from bench.forecast.memory.model import parameters
 from bench.forecast.memory.predict import batches_peak_bytes, peak, peaks, workload_of
 from bench.forecast.memory.snapshots import CATEGORIES, Category, Peak
-from bench.forecast.memory.workload import Architecture, Generation, Kernels, SequenceLengths, TrainingStep, Workload
+from bench.forecast.memory.workload import Architecture, Generation, Kernels, SequenceLengths, Taught, TrainingStep, Workload
 
-__all__ = ["CATEGORIES", "Architecture", "Category", "Generation", "Kernels", "NamedModel", "Peak", "SequenceLengths", "TrainingStep"]
-__all__ += ["Workload", "batches_peak_bytes", "find", "parameters", "peak", "peaks", "workload_of"]
+__all__ = ["CATEGORIES", "Architecture", "Category", "Generation", "Kernels", "NamedModel", "Peak", "SequenceLengths", "Taught"]
+__all__ += ["TrainingStep", "Workload", "batches_peak_bytes", "find", "parameters", "peak", "peaks", "workload_of"]

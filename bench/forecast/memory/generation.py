@@ -20,7 +20,7 @@ SIMULATED_TOKENS = 4
 
 
 def loaded_bytes(architecture: Architecture, precision: Precision) -> int:
-    """Return the bytes that a model holds while another one generates: its weights, and copies of them that the engine makes."""
+    """Return the bytes that a model holds while another one generates: its weights, as the engine keeps them."""
     with simulate("cpu") as tracker:
         network = build(architecture.config, architecture.tied, tracker).eval()
         model = TorchModel(network, None, decoding=Decoding(), precision=precision, device="cpu")
@@ -32,12 +32,13 @@ def loaded_bytes(architecture: Architecture, precision: Precision) -> int:
 def simulate_generation(generation: Generation) -> Peak:
     """Simulate the first tokens of a batch, and extrapolate to its last token."""
     config = with_dropout(generation.architecture.config, 0.0)
-    lengths, batch = generation.lengths, prime_batch(config, generation.lengths)
+    lengths, batch = generation.lengths, prime_batch([config], generation.lengths)
     tokens: list[Sequence[MemorySnapshot]] = []  # the moments before the first token, then those of each token
     with simulate(generation.kernels, batch, config.vocab_size) as tracker:
         network = build(config, generation.architecture.tied, tracker).eval()
         network.generation_config.eos_token_id = [network.config.eos_token_id]
         model = TorchModel(network, None, decoding=generation.decoding, precision=generation.precision, device="cpu")
+        tracker.take_snapshots()  # discards those before: a GPU gets the weights in the types in which it keeps them
 
         def next_token() -> None:
             tokens.append(tracker.take_snapshots())

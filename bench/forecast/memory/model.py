@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from itertools import chain
 from typing import Any
 
@@ -39,10 +40,10 @@ def with_dropout(config: Any, dropout: float | None) -> Any:
     return copied
 
 
-def prime_batch(config: Any, lengths: SequenceLengths) -> int:
-    """Return a batch size that divides neither a dimension of the model nor a length. Any dimension that is a multiple of it therefore
+def prime_batch(configs: Iterable[Any], lengths: SequenceLengths) -> int:
+    """Return a batch size that divides neither a dimension of the models nor a length. Any dimension that is a multiple of it therefore
     grows with the batch."""
-    numbers = {value for value in config.to_dict().values() if isinstance(value, int) and value > 1}
+    numbers = {value for config in configs for value in config.to_dict().values() if isinstance(value, int) and value > 1}
     numbers |= {lengths.source, lengths.target, lengths.source + lengths.target}
     return next(prime for prime in PRIMES if all(number % prime for number in numbers))
 

@@ -14,9 +14,9 @@ from bench.forecast.memory.model import parameter_shapes, parameters
 from bench.forecast.memory.optimizer_state import optimizer_memory
 from bench.forecast.memory.snapshots import Category, Peak
 from bench.forecast.memory.training_step import StepMemory, simulate_step
-from bench.forecast.memory.workload import Architecture, Generation, Kernels, SequenceLengths, TrainingStep, Workload
+from bench.forecast.memory.workload import Architecture, Generation, Kernels, SequenceLengths, Taught, TrainingStep, Workload
 from bench.system import processes
-from bench.training.settings import Tuning
+from bench.training.settings import Distillation, Tuning
 
 BYTES_A_PARAMETER = 4
 """Weights are kept in fp32, whatever the precision of the computation."""
@@ -99,14 +99,18 @@ def batches_peak_bytes(batches: Sequence[Batch], cache: Path, kernels: Kernels) 
 
 
 def workload_of(batch: Batch, cache: Path, kernels: Kernels) -> tuple[Workload, int]:
-    """Return the work of a batch, and the bytes of the models that are loaded beside it. `cache` is the folder of the cache, which holds
-    the checkpoints. Raises BenchError where the family of a model is not known."""
+    """Return the work of a batch, and the bytes of models that are loaded beside it and are no part of that work. `cache` is the folder of
+    the cache, which holds the checkpoints. Raises BenchError where the family of a model is not known."""
     architecture, lengths = _architecture(batch.network, cache), SequenceLengths(batch.source_tokens, batch.target_tokens)
     precision, settings = batch.precision, batch.settings
     beside = [_architecture(network, cache) for network in batch.beside]
     if isinstance(settings, Tuning):
         step = TrainingStep(architecture=architecture, settings=settings, precision=precision, lengths=lengths, kernels=kernels)
-        return step, sum(BYTES_A_PARAMETER * parameters(one) for one in beside)
+        if batch.distillation is None:
+            return step, sum(BYTES_A_PARAMETER * parameters(one) for one in beside)
+        assert isinstance(batch.distillation, Distillation)
+        (teacher,) = beside or (None,)
+        return replace(step, taught=Taught(distillation=batch.distillation, teacher=teacher)), 0
     assert isinstance(settings, Decoding)
     generation = Generation(architecture=architecture, decoding=settings, precision=precision, lengths=lengths, kernels=kernels)
     return generation, sum(loaded_bytes(one, precision) for one in beside)

@@ -4,7 +4,7 @@ Everything runs as in a real step, operation by operation; `fake_ops` supplies t
 all tensors are the real ones, and no number is stored. Where code asks for a number, the answer is fixed here:
 
     a loss                              1.0
-    which tokens of labels count        all that a label has in each example: no label is padded
+    which elements a mask selects       all of them: no text is padded
     whether a search for beams goes on  yes
 
 Attention masks are made as for documents of different lengths; transformers leaves out the mask of a batch without padding. A GPU is
@@ -32,18 +32,16 @@ aten = torch.ops.aten
 
 
 @contextmanager
-def simulate(
-    kernels: Kernels, batch: int = 0, vocabulary: int = 0, label_tokens: int = 0, imports: Sequence[str] = ()
-) -> Iterator[AllocationTracker]:
+def simulate(kernels: Kernels, batch: int = 0, vocabulary: int = 0, imports: Sequence[str] = ()) -> Iterator[AllocationTracker]:
     """Run the block without computing anything, and count what its tensors hold.
 
-    `batch` and `vocabulary` are those of `AllocationTracker`, and every label has `label_tokens` tokens. `imports` are modules that the
-    block would import. They are imported first, because the tensors that they make have to be real.
+    `batch` and `vocabulary` are those of `AllocationTracker`. `imports` are modules that the block would import. They are imported first,
+    because the tensors that they make have to be real.
     """
     with patch.object(torch, "compile", _uncompiled):  # bitsandbytes compiles when it is imported, which takes seconds
         for name in imports:
             import_module(name)
-    simulation = MemorySimulation(kernels, batch, vocabulary, label_tokens)
+    simulation = MemorySimulation(kernels, batch, vocabulary)
     with ExitStack() as modes:
         modes.enter_context(gc_disabled())
         modes.enter_context(patch.object(torch.Tensor, "tolist", _to_list))  # torch reads the numbers from memory
@@ -75,15 +73,15 @@ def _to_list(tensor: torch.Tensor) -> Any:
 class MemorySimulation(AllocationTracker):  # type: ignore[no-untyped-call]
     """Counts what tensors hold, while operations return tensors without numbers."""
 
-    def __init__(self, kernels: Kernels, batch: int, vocabulary: int, label_tokens: int) -> None:
+    def __init__(self, kernels: Kernels, batch: int, vocabulary: int) -> None:
         super().__init__(batch, vocabulary)
-        self._kernels, self._label_tokens = kernels, label_tokens
+        self._kernels = kernels
 
     def run(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if func is _AS_NUMBER:
             return 1.0 if args[0].is_floating_point() else not getattr(args[0], "is_simulated_false", False)
         if id(func) in _INDEXING:
-            func, args = _INDEXING[id(func)], (args[0], self._without_masks(args[1]), *args[2:])
+            func, args = _INDEXING[id(func)], (args[0], _without_masks(args[1]), *args[2:])
         out = fake_outputs(func, args, kwargs)
         if id(func) in _FALSE:
             out.is_simulated_false = True
@@ -97,17 +95,6 @@ class MemorySimulation(AllocationTracker):  # type: ignore[no-untyped-call]
         copies = [fake_outputs(aten._to_copy.default, (one,), {"dtype": out.dtype}) for one in others]
         for one in (out, *copies) if copies else ():
             self._hold(one, self._category(one))
-
-    def _without_masks(self, indices: Sequence[torch.Tensor | None]) -> list[torch.Tensor | None]:
-        """Replace each mask of labels, (batch, tokens), by the positions that it selects. The positions are two tensors of shape (batch *
-        label tokens)."""
-        positions: list[torch.Tensor | None] = []
-        for index in indices:
-            if index is None or index.dtype != torch.bool:
-                positions.append(index)
-            else:
-                positions += [index.new_empty(len(index) * self._label_tokens, dtype=torch.int64) for _ in range(index.ndim)]
-        return positions
 
 
 _AS_NUMBER = aten._local_scalar_dense.default
@@ -124,6 +111,17 @@ _INDEXING: Mapping[int, Any] = {
     id(aten._index_put_impl_.default): aten._index_put_impl_.default,
     id(aten.index_put.default): aten.index_put_.default,  # autograd puts in place, except under a dispatch mode
 }
+
+
+def _without_masks(indices: Sequence[torch.Tensor | None]) -> list[torch.Tensor | None]:
+    """Replace each mask by the positions of all its elements: one tensor for each of its dimensions."""
+    positions: list[torch.Tensor | None] = []
+    for index in indices:
+        if index is None or index.dtype != torch.bool:
+            positions.append(index)
+        else:
+            positions += [index.new_empty(index.numel(), dtype=torch.int64) for _ in range(index.ndim)]
+    return positions
 
 
 def _attention(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from bench.contracts import Decoding, Precision
-from bench.training.settings import Tuning
+from bench.training.settings import Distillation, Tuning
 
 Kernels = Literal["cuda", "cpu"]
 """Device whose kernels are simulated."""
@@ -34,6 +34,15 @@ class SequenceLengths:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Taught:
+    """What a training step learns beside labels."""
+
+    distillation: Distillation
+    teacher: Architecture | None
+    """The teacher that runs in every step. None: its distributions are kept."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainingStep:
     """A training step after the first, with every sequence at its maximum length."""
 
@@ -44,6 +53,8 @@ class TrainingStep:
     precision: Precision
     lengths: SequenceLengths
     kernels: Kernels = "cuda"
+    taught: Taught | None = None
+    """None: it learns from labels alone."""
 
 
 @dataclass(frozen=True, kw_only=True)

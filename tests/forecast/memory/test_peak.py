@@ -17,6 +17,7 @@ from bench.forecast.memory import (
     Kernels,
     Peak,
     SequenceLengths,
+    Taught,
     TrainingStep,
     batches_peak_bytes,
     fake_ops,
@@ -28,8 +29,10 @@ from bench.forecast.memory.optimizer_state import optimizer_memory
 from bench.forecast.memory.tracker import BLOCK, AllocationTracker
 from bench.models.random import Random
 from bench.training.checkpoints import with_one_gelu
+from bench.training.flops import flop_model
+from bench.training.objectives import CachedObjective, Objective, SoftTargets, TeacherObjective
 from bench.training.recipes import Pretrained
-from bench.training.settings import Lora, Optimizer, Tuning
+from bench.training.settings import Distillation, Lora, Optimizer, Tuning
 from bench.training.shapes import UNTIED, Shape, config, shape_of
 from bench.training.speed import InferenceSpeed
 from benchmarks.memory import Case, NoTokenizer, generate, measured_on_cpu, real_model, train_two_steps
@@ -85,6 +88,34 @@ def test_the_peak_of_a_training_step_is_within_a_tenth_of_what_the_allocator_cou
     assert predicted == pytest.approx(measured, rel=0.02)  # 0.1 is promised
 
 
+TAUGHT = {
+    "cached": Taught(distillation=Distillation(), teacher=None),
+    "cached, and no labels": Taught(distillation=Distillation(label_weight=0.0, logit_weight=1.0), teacher=None),
+    "a teacher": Taught(distillation=Distillation(teacher_outputs="every_step"), teacher=architecture("t5_v1_1")),
+    "hidden states": Taught(distillation=Distillation(teacher_outputs="every_step", hidden_weight=3.0), teacher=architecture("t5_v1_1")),
+}
+
+
+def objective_of(taught: Taught, case: Case) -> Objective:
+    """The loss of a real step, with a teacher of random weights or random distributions of every example."""
+    settings, smoothing = taught.distillation, case.tuning.label_smoothing
+    if taught.teacher:
+        teacher = real_model(taught.teacher, 0.0).eval()
+        return TeacherObjective(settings=settings, smoothing=smoothing, teacher_flops=flop_model(teacher.config), teacher=teacher)
+    rows, starts = case.batch * case.lengths.target, torch.arange(case.batch + 1) * case.lengths.target
+    tokens, log_probs = torch.zeros(rows, settings.top_k, dtype=torch.int32), torch.zeros(rows, settings.top_k + 1)
+    return CachedObjective(settings, smoothing, SoftTargets(tokens, log_probs, starts))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("name", TAUGHT)
+def test_the_peak_of_distillation_is_within_a_tenth_of_what_the_allocator_counts(name: str, precision: Precision) -> None:
+    built, taught, case = architecture("t5_v1_1"), TAUGHT[name], Case("", TEXTS, 16, precision, Tuning(freeze="none"))
+    measured = measured_on_cpu(lambda mark: train_two_steps(built, case, "cpu", mark, objective_of(taught, case)))
+    step = TrainingStep(architecture=built, settings=case.tuning, precision=precision, lengths=TEXTS, kernels="cpu", taught=taught)
+    assert peak(step).total(case.batch) == pytest.approx(measured, rel=0.02)  # 0.1 is promised
+
+
 class Forgetful(dict[Any, Any]):
     """A dictionary that keeps nothing."""
 
@@ -100,16 +131,19 @@ def test_remembered_calls_do_not_change_the_peak(name: str, monkeypatch: pytest.
     assert training_peak(built, case.tuning, case.precision, case.lengths, "cuda") == remembered
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize(
     ("built", "beams", "tokens", "batch"),
     [(architecture("t5_v1_1"), 1, 16, 3), (architecture("t5_v1_1"), 1, 3, 3), (architecture("pegasus"), 4, 40, 5), (llama(), 1, 16, 5)],
     ids=["greedy", "few tokens", "beams", "a decoder alone"],
 )
-def test_the_peak_of_generation_is_within_a_tenth_of_what_is_measured(built: Architecture, beams: int, tokens: int, batch: int) -> None:
-    case = Case("", SequenceLengths(48, tokens), batch, "fp32", beams=beams)
+def test_the_peak_of_generation_is_within_a_tenth_of_what_is_measured(
+    built: Architecture, beams: int, tokens: int, batch: int, precision: Precision
+) -> None:
+    case = Case("", SequenceLengths(48, tokens), batch, precision, beams=beams)
     measured = measured_on_cpu(lambda mark: generate(built, case, "cpu", mark))
     predicted = peak(
-        Generation(architecture=built, decoding=Decoding(beams=beams), precision="fp32", lengths=case.lengths, kernels="cpu")
+        Generation(architecture=built, decoding=Decoding(beams=beams), precision=precision, lengths=case.lengths, kernels="cpu")
     ).total(batch)
     assert predicted == pytest.approx(measured, rel=0.1)
 
