@@ -110,7 +110,7 @@ def build_once(path: Path, build: Callable[[Path], object]) -> Path:
                 if not path.exists():
                     with atomic_write(path, path.with_name(f"{path.name}.{lease.owner}.part")) as part:
                         build(part)
-                for left in path.parent.glob(f"{glob.escape(path.name)}.{'?' * len(lease.owner)}.part"):  # by a process that was killed
+                for left in path.parent.glob(f"{glob.escape(path.name)}.{'?' * len(lease.owner)}.part*"):  # by a process that was killed
                     _remove(left)
             except OSError:
                 if not path.exists():

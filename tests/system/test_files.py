@@ -116,6 +116,7 @@ def test_a_builder_that_was_suspended_leaves_what_the_next_has_built(tmp_path: P
         files.build_once(path, build)
 
     (tmp_path / "built.0123456789abcdef.part").mkdir()  # of one that was killed
+    (tmp_path / "built.0123456789abcdef.part.txt").touch()
     files.build_once(path, suspended)
     assert (path / "who").read_text() == "next"
     assert [*tmp_path.iterdir()] == [path]
