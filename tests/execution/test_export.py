@@ -68,9 +68,10 @@ def test_a_model_that_was_exported_before_is_there_until_the_new_one_is(
             raise KeyboardInterrupt
         return replace_(self, target)
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Path, "replace", killed)
+    monkeypatch.setattr(Path, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
         export(tmp_path, record, to, ("transformers",), cache, no_progress)
+    monkeypatch.setattr(Path, "replace", replace_)
     assert [path.read_text() for path in tmp_path.glob(f"out*/{answer.SETTINGS}")] == ["before"]
     export(tmp_path, record, to, ("transformers",), cache, no_progress)
     assert [path.name for path in tmp_path.glob("out*")] == ["out"]

@@ -224,9 +224,9 @@ def test_an_outcome_that_is_written_while_another_run_looks_at_the_arm_stays(
         return found
 
     monkeypatch.setattr(runner, "_outcome", ends_meanwhile)
-    with leases.hold(folder / shared_folder.ARM) as lease:
-        with working(lambda arm: lease.release() if arm == prepared.arms[-1].id else None) as ran:
-            found = run(prepared)
+    hold = leases.hold(folder / shared_folder.ARM)
+    with hold as lease, working(lambda arm: lease.release() if arm == prepared.arms[-1].id else None) as ran:
+        found = run(prepared)
     assert looks[:2] == [None, None]
     assert ran == ids(prepared)[1:]
     assert [record.status for record in found] == ["done"] * len(prepared.arms)

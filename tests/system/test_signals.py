@@ -57,7 +57,8 @@ def started(code: str, folder: Path, ignored: bool = False, group: int | None = 
     before = signal.signal(signal.SIGINT, signal.SIG_IGN if ignored else signal.default_int_handler)
     try:
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-        process = subprocess.Popen([sys.executable, "-c", code], cwd=folder, env=environment, stderr=subprocess.PIPE, text=True, process_group=group)
+        command = [sys.executable, "-c", code]
+        process = subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True, process_group=group)
     finally:
         signal.signal(signal.SIGINT, before)
     written(folder / "child", process)
