@@ -111,6 +111,13 @@ def remove_progress(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def remove_lease(folder: Path) -> None:
+    """Remove the lease of an arm that has its record, if a process left it that was killed."""
+    path = folder / shared_folder.ARM
+    if path.exists() and (lease := leases.Lease(path, renewed=False)).take():
+        lease.release()
+
+
 def write_record(folder: Path, record: Record) -> None:
     """Write record.json alone."""
     write_json(folder / RECORD, asdict(record))

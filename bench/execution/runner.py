@@ -26,7 +26,7 @@ from bench.execution import artifacts, known_paths, ledger, shared_folder
 from bench.execution.job import inputs_fingerprint, metrics_fingerprint
 from bench.execution.prepare import Fetched, fetched_before
 from bench.execution.prepared_suite import PreparedSuite
-from bench.execution.record import Ending, Record, read_record, remove_progress, seal_arm
+from bench.execution.record import Ending, Record, read_record, remove_lease, remove_progress, seal_arm
 from bench.suite import arms as planning
 from bench.suite.arms import Arm
 from bench.system.files import write_json, write_text
@@ -90,7 +90,9 @@ def _run(prepared: PreparedSuite, executor: Executor, screen: Screen, retry: boo
     judged = _judged(prepared, retry, no_progress)
     sealed = {arm_id: found for arm_id, (found, counts) in judged.items() if found and counts}
     for arm_id, ended in sealed.items():
-        if not (results / arm_id / RECORD).exists():
+        if (results / arm_id / RECORD).exists():
+            remove_lease(results / arm_id)
+        else:
             seal_arm(results / arm_id, ended)
     screen.planned(results, prepared.arms, sealed)
     open_ = [arm for arm in prepared.arms if arm.id not in sealed]

@@ -25,7 +25,7 @@ from bench.system import files, leases
 from bench.system.files import write_json
 from tests.execution.fake_worker import SUITE, arms_of, bench, done
 from tests.forecast.both import Silent
-from tests.system.test_leases import Hours, write_elsewhere
+from tests.system.test_leases import Hours, held, write_elsewhere
 
 
 class Queue(Executor):
@@ -253,6 +253,19 @@ def test_a_waiter_that_is_killed_does_not_decide_how_the_arm_of_another_run_ends
 
     monkeypatch.setattr(Queue, "run", end)
     assert [(record.arm, record.status) for record in run(prepared)] == [(first.id, "done")]
+
+
+def test_a_lease_that_a_killed_process_left_beside_a_record_is_removed(prepared: PreparedSuite) -> None:
+    with working(lambda arm: None) as ran:
+        run(prepared)
+        path = prepared.results / prepared.arms[0].id / shared_folder.ARM
+        with held(path) as process:
+            process.kill()
+            process.wait()
+        assert path.exists()
+        run(prepared)
+    assert ran == ids(prepared)
+    assert not path.exists()
 
 
 def test_a_failed_arm_is_run_again_by_retry_alone(prepared: PreparedSuite) -> None:
