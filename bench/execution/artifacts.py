@@ -14,6 +14,7 @@ import json
 import platform
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def read_bill(folder: Path, clock: Clock | None = None) -> dict[str, Any] | None
     clock: waits for a bill that is missing in a folder that is there; None does not wait.
     """
     path = folder / BILL
-    if not (_visible(path, None) or (folder.is_dir() and _visible(path, clock))):
+    if not (visible(path, clock=None) or (folder.is_dir() and visible(path, clock=clock))):
         if folder.is_dir():
             raise DamagedError(f"{path}: is missing")
         return None
@@ -73,7 +74,7 @@ def check(folder: Path, bill: Mapping[str, Any], *, contents: bool, clock: Clock
     """
     for name, expected in bill.get("files", {}).items():
         path = folder / ARTIFACT / name
-        if not _visible(path, clock):
+        if not visible(path, clock=clock):
             raise DamagedError(f"{path}: is missing")
         if path.stat().st_size != expected["bytes"]:
             raise DamagedError(f"{path}: is damaged: it has {path.stat().st_size} bytes, expected {expected['bytes']}")
@@ -86,14 +87,17 @@ def put_aside(folder: Path) -> None:
     folder.rename(folder.with_name(f"{folder.name}{DAMAGED}-{secrets.token_hex(4)}"))
 
 
-def _visible(path: Path, clock: Clock | None) -> bool:
-    """Return whether a file is there. It is opened, because a file system asks its server only then."""
+def visible(*paths: Path, clock: Clock | None) -> bool:
+    """Return whether one of these files is there. They are opened, because a file system asks its server only then.
+
+    clock: waits up to `VISIBLE_S` for a file that another machine has written; None does not wait.
+    """
     until = clock.now() + VISIBLE_S if clock else 0.0
     while True:
-        try:
-            path.open("rb").close()
-            return True
-        except (FileNotFoundError, NotADirectoryError):
-            if clock is None or clock.now() >= until:
-                return False
+        for path in paths:
+            with suppress(FileNotFoundError, NotADirectoryError):
+                path.open("rb").close()
+                return True
+        if clock is None or clock.now() >= until:
+            return False
         clock.sleep(LOOK_S)

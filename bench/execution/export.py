@@ -23,7 +23,7 @@ from bench.execution.record import Record
 from bench.suite import suite_file
 from bench.suite.arms import trained_models
 from bench.suite.suite_file import Cell, Suite
-from bench.system.files import atomic_write, write_json
+from bench.system.files import atomic_write, sync, write_json
 from bench.system.results_folder import BILL, PREDICTIONS, SUITE_YAML
 from bench.training import answer
 from bench.training.checkpoints import load_tokenizer, quiet, read_config, read_generation_config
@@ -37,8 +37,9 @@ COMPARED = 50
 def export(results: Path, record: Record, to: Path, formats: Sequence[Format], cache: Path, progress: Progress) -> Exported:
     """Write the model of an arm to the folder `to`. `formats` holds 'transformers', and 'ctranslate2' where that is wanted too.
 
-    A model that was exported to `to` before is replaced. Raises BenchError where `to` is another folder, the arm has no model, or the suite
-    in the results folder does not hold the arm.
+    A model that was exported to `to` before is replaced. If this process is killed meanwhile, it is in `to`, or beside it as NAME.old.part.
+
+    Raises BenchError where `to` is another folder, the arm has no model, or the suite in the results folder does not hold the arm.
     """
     if to.exists() and not (to / answer.SETTINGS).exists():
         raise BenchError(f"{to}: exists and is no exported model; name another folder with --out")
@@ -50,6 +51,7 @@ def export(results: Path, record: Record, to: Path, formats: Sequence[Format], c
         if wanted == "ctranslate2":
             engine.check(student, "cpu")
     to.parent.mkdir(parents=True, exist_ok=True)
+    replaced = to.with_name(f"{to.name}.old.part")
     with atomic_write(to) as part:
         progress("writing the model", 0, 0)
         part.mkdir(parents=True)
@@ -59,8 +61,11 @@ def export(results: Path, record: Record, to: Path, formats: Sequence[Format], c
             engine.convert(student, part / answer.CONVERTED)
         shown = _documents(results / record.arm)
         parities = tuple(_parity(part, one, shown, suite, progress) for one in formats)
+        sync(part)  # now, so that nothing takes long between the next move and that of the new model
         if to.exists():
-            shutil.rmtree(to)
+            shutil.rmtree(replaced, ignore_errors=True)
+            to.replace(replaced)
+    shutil.rmtree(replaced, ignore_errors=True)
     origin = trained_models(suite, cell.strategy)[-1]
     return Exported(
         folder=to,

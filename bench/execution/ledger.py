@@ -41,7 +41,7 @@ class Ledger:
     """Appends rows to `folder/ledger.jsonl`. The ledger of an interrupted attempt is kept beside the new one."""
 
     def __init__(self, folder: Path, check: Callable[[], object] = lambda: None) -> None:
-        """check: called before each row. It raises where the row may not be written."""
+        """check: called before each change of the rows. It raises where they may not be changed."""
         self._check = check
         folder.mkdir(parents=True, exist_ok=True)
         keep_aside(folder)
@@ -49,6 +49,7 @@ class Ledger:
 
     def discard(self) -> None:
         """Remove all rows: the arm starts again and writes them again."""
+        self._check()
         self.path.unlink(missing_ok=True)
 
     def _append(self, row: Mapping[str, Any]) -> None:

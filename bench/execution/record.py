@@ -91,7 +91,7 @@ _RECORD = TypeAdapter(Record)
 def seal_arm(folder: Path, record: Record) -> None:
     """Write record.json, the last file of an arm, after what the folder holds only while the arm runs is removed.
 
-    Runs that share the arms do so one at a time.
+    Runs that share the arms do so one at a time. Where another run has the arm at work, what shows its progress stays.
     """
 
     def refuse(_: leases.Lease) -> None:
@@ -101,14 +101,21 @@ def seal_arm(folder: Path, record: Record) -> None:
     with ExitStack() as held:
         with suppress(shared_folder.AtWorkError):
             held.enter_context(leases.hold(folder / shared_folder.ARM, refuse, renewed=False))
-        remove_progress(folder)
+            remove_progress(folder)
         write_record(folder, record)
 
 
 def remove_progress(folder: Path) -> None:
     """Remove what shows the progress of an arm."""
-    for name in (PROGRESS, POSTPONED):
-        (folder / name).unlink(missing_ok=True)
+    for path in (folder / PROGRESS, folder / POSTPONED, *folder.glob(f"{PROGRESS}.*part")):  # a killed process leaves a part
+        path.unlink(missing_ok=True)
+
+
+def remove_lease(folder: Path) -> None:
+    """Remove the lease of an arm that has its record, if a process left it that was killed."""
+    path = folder / shared_folder.ARM
+    if path.exists() and (lease := leases.Lease(path, renewed=False)).take():
+        lease.release()
 
 
 def write_record(folder: Path, record: Record) -> None:

@@ -22,15 +22,15 @@ from typing import Any, Protocol
 from bench import registry
 from bench.contracts import Executor, Part, Progress, no_progress
 from bench.errors import BenchError
-from bench.execution import known_paths, ledger, shared_folder
+from bench.execution import artifacts, known_paths, ledger, shared_folder
 from bench.execution.job import inputs_fingerprint, metrics_fingerprint
 from bench.execution.prepare import Fetched, fetched_before
 from bench.execution.prepared_suite import PreparedSuite
-from bench.execution.record import Ending, Record, read_record, remove_progress, seal_arm
+from bench.execution.record import Ending, Record, read_record, remove_lease, remove_progress, seal_arm
 from bench.suite import arms as planning
 from bench.suite.arms import Arm
 from bench.system.files import write_json, write_text
-from bench.system.leases import Lease
+from bench.system.leases import Clock, Lease
 from bench.system.results_folder import LOG, OUTCOME, RECORD, SUITE_JSON, SUITE_YAML
 from bench.system.watchdog import STALLED
 
@@ -90,7 +90,9 @@ def _run(prepared: PreparedSuite, executor: Executor, screen: Screen, retry: boo
     judged = _judged(prepared, retry, no_progress)
     sealed = {arm_id: found for arm_id, (found, counts) in judged.items() if found and counts}
     for arm_id, ended in sealed.items():
-        if not (results / arm_id / RECORD).exists():
+        if (results / arm_id / RECORD).exists():
+            remove_lease(results / arm_id)
+        else:
             seal_arm(results / arm_id, ended)
     screen.planned(results, prepared.arms, sealed)
     open_ = [arm for arm in prepared.arms if arm.id not in sealed]
@@ -172,7 +174,7 @@ def _clear(prepared: PreparedSuite, arm: Arm, found: Record | None) -> None:
     is_free = lease.take()
     try:
         before = _record_or_outcome(prepared, arm)
-        if before is None or (found and replace(before, ended=found.ended) == found):
+        if (before and _is_same(before, found)) or (is_free and not before):  # otherwise the arm may have ended meanwhile
             for name in (RECORD, OUTCOME):
                 (folder / name).unlink(missing_ok=True)
         if is_free:
@@ -180,6 +182,11 @@ def _clear(prepared: PreparedSuite, arm: Arm, found: Record | None) -> None:
             remove_progress(folder)
     finally:
         lease.release()
+
+
+def _is_same(record: Record, other: Record | None) -> bool:
+    """Return whether two records differ at most in the time at which they were written."""
+    return other is not None and replace(record, ended=other.ended) == other
 
 
 def _question(prepared: PreparedSuite, fetched: Fetched) -> dict[str, Any]:
@@ -231,9 +238,12 @@ class _Sealer:
 
     def __call__(self, arm_id: str, exit_status: int) -> None:
         folder = self.prepared.results / arm_id
+        if not exit_status:
+            artifacts.visible(folder / RECORD, folder / OUTCOME, clock=Clock())
+        ended = _record(self.prepared, self._arms[arm_id], _ending(folder, exit_status), self._began)
         found = None if exit_status else read_record(folder)  # one that another run has written
-        ended = found or _record(self.prepared, self._arms[arm_id], _ending(folder, exit_status), self._began)
-        if found:
+        if found and (_is_same(ended, found) or not _outcome(folder)):
+            ended = found
             remove_progress(folder)
         else:
             seal_arm(folder, ended)

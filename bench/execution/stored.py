@@ -6,17 +6,20 @@ later makes again what was removed.
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from pydantic_core import from_json
 
 from bench.contracts import Progress
 from bench.errors import BenchError, DamagedError
 from bench.execution import artifacts, shared_folder
 from bench.execution.record import read_record
-from bench.system.results_folder import SUITE_JSON
+from bench.system.one_line import first_line
+from bench.system.results_folder import RECORD, SUITE_JSON
 
 USED = "artifacts.json"
 """File of an arm that lists the artifacts it had made or found, relative to the results folder."""
@@ -101,15 +104,25 @@ def _uses(results: Path) -> tuple[set[str], Mapping[str, set[str]]]:
     students: set[str] = set()
     used: dict[str, set[str]] = {}
     for folder in results.iterdir():
-        path = folder / USED
-        mine = json.loads(path.read_text(encoding="utf-8"))["artifacts"] if path.is_file() else []
-        record = read_record(folder)
+        path, record = folder / USED, read_record(folder)
+        with _named(path, "remove this file"):
+            mine = [_name(artifact) for artifact in from_json(path.read_bytes())["artifacts"]] if path.is_file() else []
         if record and record.student:
-            students.add(_name(record.student))
-            mine = [*mine, record.student]
-        for artifact in mine:
-            used.setdefault(_name(artifact), set()).add(folder.name)
+            with _named(folder / RECORD, "remove its folder to run the arm again"):
+                mine.append(_name(record.student))
+            students.add(mine[-1])
+        for name in mine:
+            used.setdefault(name, set()).add(folder.name)
     return students, used
+
+
+@contextmanager
+def _named(path: Path, advice: str) -> Iterator[None]:
+    """Let an error of the content of a file be a BenchError that names the file."""
+    try:
+        yield
+    except (ValueError, LookupError, TypeError) as error:
+        raise BenchError(f"{path}: names no artifacts of the store ({first_line(error)}); {advice}") from None
 
 
 def _name(artifact: str) -> str:

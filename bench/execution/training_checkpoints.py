@@ -122,8 +122,9 @@ class StoredCheckpoints:
         return tuple(reading for reading in found if reading.value)
 
     def remove(self) -> None:
-        """Remove all checkpoints: the artifact is made, or will never be."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Remove all checkpoints, because the artifact will not be made. If another process has taken over, its checkpoints stay."""
+        if self.may_write():
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def _save(self, steps: int, write: Callable[[Path], None]) -> None:
         """Write a checkpoint, and remove those before it. What cannot be written is reported in one line."""

@@ -51,13 +51,15 @@ class ProgressFile:
 
     def __init__(self, folder: Path) -> None:
         self._path, self._what, self._at = folder / PROGRESS, "", 0.0
+        self._part = folder / f"{PROGRESS}.{os.urandom(4).hex()}.part"  # not that of a process that lost this arm
 
     def __call__(self, what: str, done: float, total: float) -> None:
         now = time.monotonic()
         if what == self._what and done < total and now - self._at < 0.5:
             return
         self._what, self._at = what, now
-        write_json(self._path, {"what": what, "done": done, "total": total})
+        with atomic_write(self._path, self._part) as part:
+            part.write_text(json.dumps({"what": what, "done": done, "total": total}), encoding="utf-8")
 
 
 def run(
@@ -70,8 +72,12 @@ def run(
     checkpoint_minutes: float = CHECKPOINT_MINUTES,
     check: Callable[[], object] = lambda: None,
 ) -> Ending:
-    """Run one arm. Its seed need not be one of the suite's. Every way in which it can end is an Ending, except that the process is
-    killed. `check` is called before each row of the ledger. It may end the process."""
+    """Run one arm, and return how it ended, also where that is an error. Its seed need not be one of the suite's.
+
+    check: called before anything is written that the next process of the arm writes too. It may end the process.
+
+    Raises BenchError where the suite cannot be read.
+    """
     folder = results / arm_id
     loaded = known_paths.known(suite_file.read(suite_path), results, cache)
     arm = next(a for a in arms.arms(loaded, (seed,)) if a.id == arm_id)
@@ -98,6 +104,7 @@ def run(
         evaluation = Evaluation(suite=loaded, arm=arm, splits=splits, job=job, outcome=outcome)
         predictions = evaluation.predictions()
         scores = evaluation.scores(predictions, evaluation.log_probs())
+        check()
         _write_predictions(folder / PREDICTIONS, splits.test, predictions, scores, evaluation.output_log_probs())
         facts: tuple[Fact, ...] = (*job.facts, *outcome.facts, *evaluation.facts(store.context))
         for subject, found in scores.items():
@@ -117,6 +124,7 @@ def run(
         return ending(status_of(error), facts, reason=" ".join(reason.split()))
     finally:
         if job:
+            check()
             used = [job.context.artifact(work.recipe) for work in job.works]
             write_json(folder / USED, {"artifacts": [path.relative_to(results).as_posix() for path in used]})
 

@@ -5,17 +5,12 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from bench.contracts import PARENT_PIPE
 from bench.system import processes
-from bench.system.watchdog import Watchdog
-
-POLL_S = 1.0
-"""Seconds between two looks of the watchdog."""
+from bench.system.watchdog import watched
 
 
 def run_command(
@@ -37,12 +32,8 @@ def run_command(
             )
     except OSError as error:
         return f"{platform.node()}: {error}"
-    watchdog = Watchdog(process.pid, Path(log), stalled_minutes)
     with process:
         try:
-            while True:
-                with suppress(subprocess.TimeoutExpired):
-                    return watchdog.status(process.wait(POLL_S))
-                watchdog.look(time.monotonic())
+            return watched(process, Path(log), stalled_minutes)
         finally:
             process.kill()  # where the task is cancelled

@@ -75,6 +75,8 @@ class Arrays:
     poll_s: float
     visible_s: float
     """Seconds after which a file that another machine wrote is visible."""
+    stalled_minutes: float
+    """Minutes without progress after which a command is stopped; see `watchdog.Watchdog`."""
     run: str = field(default_factory=lambda: secrets.token_hex(4))
     """Random name of this run."""
     tasks: dict[str, Task] = field(default_factory=dict)
@@ -128,7 +130,7 @@ class Arrays:
         folder.mkdir(parents=True)
         self._folders.append(folder)
         slurm_task.write_commands(folder, ((name, self.commands[name], self.logs[name]) for name in names))
-        run = shlex.join([sys.executable, "-P", "-m", slurm_task.__name__, str(folder)])
+        run = shlex.join([sys.executable, "-P", "-m", slurm_task.__name__, str(folder), str(self.stalled_minutes)])
         write_text(folder / "job.sh", "\n".join(["#!/bin/bash", *self.set_up, f"exec {run}", ""]))
         return folder
 

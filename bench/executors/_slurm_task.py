@@ -1,6 +1,6 @@
 """Runs the command of one task of a SLURM array, and writes how it ended.
 
-    python -P -m bench.executors._slurm_task FOLDER
+    python -P -m bench.executors._slurm_task FOLDER STALLED_MINUTES
 
     FOLDER/commands.jsonl      a line for each task: {"name": ..., "argv": [...], "log": ...}
     FOLDER/<index>.status      exit status of the command, negative for a signal; written last, atomically
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.system.files import write_text
+from bench.system.watchdog import watched
 
 COMMANDS = "commands.jsonl"
 
@@ -50,8 +51,8 @@ def read_status(folder: Path, index: int) -> int | None:
         return None
 
 
-def main(folder: Path, index: int) -> int:
-    """Run a task, unless it has ended before. Return the exit status of this process."""
+def main(folder: Path, index: int, stalled_minutes: float) -> int:
+    """Run a task, unless it has ended before. Return the exit status of this process. stalled_minutes: see `Watchdog`."""
     if read_status(folder, index) is not None:  # SLURM started it again after its end
         return 0
     task = read_commands(folder)[index]
@@ -71,7 +72,7 @@ def main(folder: Path, index: int) -> int:
         child = subprocess.Popen(task["argv"], stdin=subprocess.DEVNULL, stdout=output, stderr=output)  # noqa: S603
     if stopped:
         child.terminate()
-    status = child.wait()
+    status = watched(child, log, stalled_minutes)
     if stopped or status == -signal.SIGTERM:  # SLURM signals the child too, perhaps before this process
         return 128 + signal.SIGTERM
     write_text(status_path(folder, index), str(status))
@@ -79,4 +80,4 @@ def main(folder: Path, index: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), int(os.environ["SLURM_ARRAY_TASK_ID"])))
+    sys.exit(main(Path(sys.argv[1]), int(os.environ["SLURM_ARRAY_TASK_ID"]), float(sys.argv[2])))

@@ -52,6 +52,8 @@ class Slurm(Executor):
     """Seconds between two looks at the queue and the results folder."""
     visible_s: float = Field(default=60.0, ge=0, le=3600)
     """Seconds after which this machine sees a file that another one has written to the results folder."""
+    stalled_minutes: float = Field(default=60.0, ge=0)
+    """Minutes without a change in a process's log, ledger and progress.json after which it is stopped. 0 stops none."""
 
     @property
     def device(self) -> Literal["cpu", "cuda"]:
@@ -77,6 +79,7 @@ class Slurm(Executor):
             at_a_time=self.at_a_time,
             poll_s=self.poll_s,
             visible_s=self.visible_s,
+            stalled_minutes=self.stalled_minutes,
         )
         with arrays.at_work():
             arrays.cancel_earlier()

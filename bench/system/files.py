@@ -4,6 +4,7 @@ atomic_write     yield a temporary path, then move it to its final place; `write
 build_once       build a file or folder unless it is there
 names_file       let an error of the disk name the file
 OpenFile         hold a file open as long as something needs it
+sync             wait until what was written is on the disk
 sha256           hash the content of a file
 state            tell whether a file may have changed, without reading it
 """
@@ -11,6 +12,7 @@ state            tell whether a file may have changed, without reading it
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
 import json
 import os
@@ -63,7 +65,7 @@ def atomic_write(path: Path, part: Path | None = None) -> Iterator[Path]:
     try:
         with names_file(path):
             yield part
-            _sync(part)
+            sync(part)
             part.replace(path)
     except BaseException:
         _remove(part)
@@ -99,17 +101,25 @@ def sha256(path: Path) -> str:
 def build_once(path: Path, build: Callable[[Path], object]) -> Path:
     """Return `path` after `build` has written it by `atomic_write`, unless it was there before.
 
-    If two processes want it, one builds it and the other waits.
+    If two processes want it, one builds it and the other waits. If the builder is suspended for so long that both build it, the first
+    complete copy of a folder stays.
     """
     if not path.exists():
-        with leases.hold(path.with_name(f"{path.name}.lease")):
-            if not path.exists():
-                with atomic_write(path) as part:
-                    build(part)
+        with leases.hold(path.with_name(f"{path.name}.lease")) as lease:
+            try:
+                if not path.exists():
+                    with atomic_write(path, path.with_name(f"{path.name}.{lease.owner}.part")) as part:
+                        build(part)
+                for left in path.parent.glob(f"{glob.escape(path.name)}.{'?' * len(lease.owner)}.part*"):  # by a process that was killed
+                    _remove(left)
+            except OSError:
+                if not path.exists():
+                    raise
     return path
 
 
-def _sync(written: Path) -> None:
+def sync(written: Path) -> None:
+    """Wait until a file, or every file in a folder, is on the disk."""
     for path in written.rglob("*") if written.is_dir() else (written,):
         if path.is_file():
             with path.open("rb") as file:

@@ -33,7 +33,7 @@ from types import MappingProxyType
 from typing import Any, Self
 
 from bench.system.garbage import gc_disabled
-from bench.system.processes import can_fork
+from bench.system.processes import can_fork, has_one_thread
 from bench.system.watchdog import Watchdog
 
 POLL_S = 0.05
@@ -121,6 +121,7 @@ def main(file_descriptor: int, stalled_minutes: float) -> None:
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches all processes
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTSTP, signal.SIG_IGN)  # Ctrl-Z stops the command alone: processes that measure their time go on
     os.environ.setdefault(*NO_THREAD_OF_ARROW)
     if command := _serve(Connection(file_descriptor), stalled_minutes):
         for number, handler in handlers.items():
@@ -140,7 +141,13 @@ def _serve(connection: Connection[Any, Any], stalled_minutes: float) -> tuple[Se
             if connection.poll(POLL_S):
                 name, command, log, more = connection.recv()
                 here = _is_forked(command, imported)
-                pid = _fork()
+                try:
+                    pid = _fork()
+                except OSError as error:  # too many processes, or too little memory
+                    with suppress(OSError), Path(log).open("a", encoding="utf-8") as file:
+                        file.write(f"cannot start a process: {error.strerror}\n")
+                    connection.send((name, 1))
+                    continue
                 if not pid:
                     running.clear()
                     connection.close()
@@ -180,7 +187,7 @@ def _is_forked(command: Sequence[str], imported: dict[str, bool]) -> bool:
     module, arguments = command[3], command[4:]
     if module not in imported:
         imported[module] = _import(module, arguments)
-    return imported[module] and _threads() == 1
+    return imported[module] and has_one_thread()
 
 
 def _import(module: str, arguments: Sequence[str]) -> bool:
@@ -195,10 +202,6 @@ def _import(module: str, arguments: Sequence[str]) -> bool:
     gc.collect()
     gc.freeze()  # a collection in a fork would write to every page, and so copy it
     return True
-
-
-def _threads() -> int:
-    return len(os.listdir("/proc/self/task"))
 
 
 def _redirect_output(log: str) -> None:

@@ -6,6 +6,7 @@ Lease    take a lease without waiting, and watch the holder of one that is not f
 A lease is a file. The process that creates it exclusively holds it, and a thread of that process renews it: it writes the file anew
 every `BEAT_S` seconds. A lease is free again when its file is gone, when its holder was a process of this machine that has ended, or when
 the file has not changed for `EXPIRY_S` seconds on the monotonic clock of the process that watches. Clocks of machines are not compared.
+A holder of this machine that lives keeps its lease, also where nothing renews it.
 
 A holder that was suspended for longer than `EXPIRY_S` may no longer hold its lease when it wakes up. A lease therefore saves double
 work. It does not protect data: what is written under it must be complete or absent, whoever writes it.
@@ -33,7 +34,7 @@ BEAT_S = 10.0
 """Seconds after which a holder renews its lease. A network file system may show this to other machines up to a minute later."""
 
 EXPIRY_S = 120.0
-"""Seconds without a change after which a lease is free."""
+"""Seconds without a change after which a lease is free. The time between two looks counts for `BEAT_S` at most."""
 
 FIRST_LOOK_S, LAST_LOOK_S = 0.02, 1.0
 """Seconds between the first two looks at a lease that is not free, and between later ones."""
@@ -57,16 +58,19 @@ class Holder:
     """Name of the host, its boot, and the name space of its process ids. A process id means the same only where all three are equal."""
     host: str
     pid: int
+    started: str = ""
+    """When the process began, in ticks since the boot; empty where that is unknown, as in leases of earlier versions. Another process
+    may have the same id later, and in a container that starts again it often has."""
 
     @property
     def is_dead(self) -> bool:
         """Whether the holder is known to have ended. False where it cannot be known, as for a process of another machine."""
-        return self.machine == _machine() and not _runs(self.pid)
+        return self.machine == _machine() and not _runs(self.pid, self.started)
 
     @property
     def is_here(self) -> bool:
         """Whether the holder runs on this machine."""
-        return self.machine == _machine() and _runs(self.pid)
+        return self.machine == _machine() and _runs(self.pid, self.started)
 
 
 class Lease:
@@ -91,7 +95,7 @@ class Lease:
         self._released = threading.Event()
         self._thread = threading.Thread(target=self._renew, daemon=True)
         self._seen: bytes | None = None
-        self._seen_at = 0.0
+        self._looked_at, self._unchanged_s = 0.0, 0.0
         self._changed = False
 
     def take(self) -> bool:
@@ -104,13 +108,15 @@ class Lease:
         now = self._clock.now()
         if content != self._seen:
             self._changed = self._seen is not None
-            self._seen, self._seen_at = content, now
+            self._seen, self._unchanged_s = content, 0.0
+        else:  # this process may have been suspended together with the holder
+            self._unchanged_s += min(now - self._looked_at, BEAT_S)
+        self._looked_at = now
         holder = _holder(content)
-        dead = holder is not None and holder.is_dead
-        if not dead and now - self._seen_at < EXPIRY_S:
-            return False
-        if holder and dead:
+        if holder and holder.is_dead:
             self._clean_up(holder.owner)
+        elif self._unchanged_s < EXPIRY_S or (holder and holder.started and holder.is_here):
+            return False
         return self._remove(content) and self._create()
 
     @property
@@ -160,7 +166,8 @@ class Lease:
     def _write(self, beat: int) -> None:
         """Write the holder into the open file. If another process has taken over, the file is no longer that of the lease."""
         assert self._file is not None
-        holder = Holder(owner=self.owner, machine=_machine(), host=platform.node(), pid=os.getpid())
+        pid = os.getpid()
+        holder = Holder(owner=self.owner, machine=_machine(), host=platform.node(), pid=pid, started=_started(pid))
         content = json.dumps({**asdict(holder), "beat": f"{beat:09}"})  # always as long, because it may be read while it is written
         os.pwrite(self._file.fileno(), content.encode(), 0)
 
@@ -238,7 +245,8 @@ def _holder(content: bytes | None) -> Holder | None:
     """Return the holder of a lease; None where the file is being written, or is none of a lease."""
     try:
         found = json.loads(content or b"")
-        return Holder(owner=str(found["owner"]), machine=str(found["machine"]), host=str(found["host"]), pid=int(found["pid"]))
+        kept = {name: str(found[name]) for name in ("owner", "machine", "host")}
+        return Holder(**kept, pid=int(found["pid"]), started=str(found.get("started", "")))
     except (ValueError, KeyError, TypeError):
         return None
 
@@ -250,13 +258,23 @@ def _machine() -> str:
     return " ".join([platform.node(), *([boot.read_text(encoding="utf-8").strip(), os.readlink(name_space)] if known else [])])
 
 
-def _runs(pid: int) -> bool:
+def _runs(pid: int, started: str) -> bool:
     """Return whether a process of this machine runs. One that has ended may still be listed, as a zombie."""
     import psutil
 
+    if started and _started(pid) not in ("", started):  # another process has its id now
+        return False
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
     except psutil.AccessDenied:
         return True
+
+
+def _started(pid: int) -> str:
+    """Return when a process of this machine began, in ticks since the boot, which no clock changes; '' where the system does not say it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]
+    except OSError:
+        return ""

@@ -61,8 +61,7 @@ def _graphics() -> dict[str, Any]:
     except MeasureError as none:
         return {"gpus": [], "driver": None, "no_gpu": str(none)}
     try:
-        handles = [nvml.ask("nvmlDeviceGetHandleByIndex", i) for i in range(nvml.ask("nvmlDeviceGetCount"))]
-        gpus = [{"name": nvml.ask("nvmlDeviceGetName", h), "memory_bytes": _memory_bytes(nvml, h)} for h in handles]
+        gpus = [{"name": nvml.ask("nvmlDeviceGetName", h), "memory_bytes": _memory_bytes(nvml, h)} for h in nvml.handles()]
         return {"gpus": gpus, "driver": nvml.ask("nvmlSystemGetDriverVersion")}
     except MeasureError as silent:
         return {"gpus": [], "driver": None, "no_gpu": str(silent)}

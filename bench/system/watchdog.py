@@ -13,6 +13,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,9 @@ STALLED = 124
 
 LOOKS = 20
 """Looks in a row at unchanged files after which a process is stopped. A suspended machine counts as one look, however long it slept."""
+
+POLL_S = 1.0
+"""Seconds between two calls of `Watchdog.look` by `watched`."""
 
 
 class Watchdog:
@@ -48,7 +54,10 @@ class Watchdog:
             os.kill(self._pid, signal.SIGKILL)
             return
         step = _step(self._log.parent)
-        seen = [files.state(path) for path in (self._log, *(self._log.parent / name for name in (PROGRESS, LEDGER)))]
+        try:
+            seen = [files.state(path) for path in (self._log, *(self._log.parent / name for name in (PROGRESS, LEDGER)))]
+        except OSError:  # the file system gives no answer: this look does not count
+            return
         if seen != self._seen or str(step.get("what")).startswith("waiting"):
             self._seen, self._unchanged = seen, 0
             return
@@ -61,9 +70,18 @@ class Watchdog:
         """Return the exit status of the process, which has ended, or STALLED if it was stopped here. Its log then gets a last line."""
         if not self._reason:
             return exit_status
-        with self._log.open("a", encoding="utf-8") as log:
+        with suppress(OSError), self._log.open("a", encoding="utf-8") as log:  # the disk may be full
             log.write(f"\n{self._reason}\n")
         return STALLED
+
+
+def watched(process: subprocess.Popen[bytes], log: Path, minutes: float) -> int:
+    """Wait for the end of a process that a watchdog watches, and return its exit status. log, minutes: see `Watchdog`."""
+    watchdog = Watchdog(process.pid, log, minutes)
+    while True:
+        with suppress(subprocess.TimeoutExpired):
+            return watchdog.status(process.wait(POLL_S))
+        watchdog.look(time.monotonic())
 
 
 def _step(folder: Path) -> dict[str, Any]:

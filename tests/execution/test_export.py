@@ -56,6 +56,28 @@ def test_other_answers_are_counted_and_scored(cache: Path, tmp_path: Path) -> No
     assert parity.score_difference == pytest.approx(-50)
 
 
+def test_a_model_that_was_exported_before_is_there_until_the_new_one_is(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record, to, replace_ = exportable.write(tmp_path, cache), tmp_path / "out", Path.replace
+    to.mkdir()
+    (to / answer.SETTINGS).write_text("before")
+
+    def killed(self: Path, target: Path) -> Path:
+        if self.name == "out.part":
+            raise KeyboardInterrupt
+        return replace_(self, target)
+
+    monkeypatch.setattr(Path, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        export(tmp_path, record, to, ("transformers",), cache, no_progress)
+    monkeypatch.setattr(Path, "replace", replace_)
+    assert [path.read_text() for path in tmp_path.glob(f"out*/{answer.SETTINGS}")] == ["before"]
+    export(tmp_path, record, to, ("transformers",), cache, no_progress)
+    assert [path.name for path in tmp_path.glob("out*")] == ["out"]
+    assert (to / "model.safetensors").is_file()
+
+
 def test_a_conversion_is_compared_too(cache: Path, tmp_path: Path) -> None:
     pytest.importorskip("ctranslate2")
     record = exportable.write(tmp_path, cache, "t5_v1_1", beams=2)

@@ -21,11 +21,11 @@ from bench.execution import prepare, runner, shared_folder, worker
 from bench.execution.ledger import Ledger, rows
 from bench.execution.prepared_suite import PreparedSuite
 from bench.execution.record import Ending, Record
-from bench.system import leases
+from bench.system import files, leases
 from bench.system.files import write_json
 from tests.execution.fake_worker import SUITE, arms_of, bench, done
 from tests.forecast.both import Silent
-from tests.system.test_leases import Hours, write_elsewhere
+from tests.system.test_leases import Hours, held, write_elsewhere
 
 
 class Queue(Executor):
@@ -192,6 +192,82 @@ def test_an_arm_that_ended_while_its_run_was_killed_gets_its_record(prepared: Pr
     assert found[0].arm == first.id
 
 
+def test_an_outcome_that_is_not_visible_yet_is_waited_for(prepared: PreparedSuite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process of the arm ran on another machine."""
+    hours, opened = Hours(), Path.open
+
+    def late(self: Path, *given: Any, **named: Any) -> Any:
+        if self.name == "outcome.json" and hours.passed < 30:
+            raise FileNotFoundError(2, "not visible yet", str(self))
+        return opened(self, *given, **named)
+
+    monkeypatch.setattr(runner, "Clock", lambda: hours.clock)
+    monkeypatch.setattr(Path, "open", late)
+    with working(lambda arm: None):
+        found = run(prepared)
+    assert [record.status for record in found] == ["done"] * len(prepared.arms)
+    assert 30 <= hours.passed < 31
+
+
+def test_an_outcome_that_is_written_while_another_run_looks_at_the_arm_stays(
+    prepared: PreparedSuite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, looks, outcome = prepared.arms[0], list[object](), runner._outcome
+    folder = prepared.results / first.id
+
+    def ends_meanwhile(one: Path) -> Ending | None:
+        found = outcome(one)
+        if one == folder:
+            looks.append(found)
+            if len(looks) == 2:
+                write_json(folder / "outcome.json", asdict(done(first, prepared.results)))
+        return found
+
+    monkeypatch.setattr(runner, "_outcome", ends_meanwhile)
+    hold = leases.hold(folder / shared_folder.ARM)
+    with hold as lease, working(lambda arm: lease.release() if arm == prepared.arms[-1].id else None) as ran:
+        found = run(prepared)
+    assert looks[:2] == [None, None]
+    assert ran == ids(prepared)[1:]
+    assert [record.status for record in found] == ["done"] * len(prepared.arms)
+
+
+def test_a_waiter_that_is_killed_does_not_decide_how_the_arm_of_another_run_ends(
+    prepared: PreparedSuite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = prepared.arms[0]
+    folder = prepared.results / first.id
+
+    def end(self: Queue, commands: object, logs: object, ended: Callable[[str, int], None], gpu_bytes: object) -> None:
+        with leases.hold(folder / shared_folder.ARM):
+            for name in ("progress.json", "progress.json.0a.part"):
+                (folder / name).touch()
+            ended(first.id, -9)
+            assert (folder / "progress.json").exists()
+            write_json(folder / "outcome.json", asdict(done(first, prepared.results)))
+        ended(first.id, 0)
+        assert not list(folder.glob("progress*"))
+        before = (folder / "record.json").stat()
+        ended(first.id, 0)
+        assert (folder / "record.json").stat() == before
+
+    monkeypatch.setattr(Queue, "run", end)
+    assert [(record.arm, record.status) for record in run(prepared)] == [(first.id, "done")]
+
+
+def test_a_lease_that_a_killed_process_left_beside_a_record_is_removed(prepared: PreparedSuite) -> None:
+    with working(lambda arm: None) as ran:
+        run(prepared)
+        path = prepared.results / prepared.arms[0].id / shared_folder.ARM
+        with held(path) as process:
+            process.kill()
+            process.wait()
+        assert path.exists()
+        run(prepared)
+    assert ran == ids(prepared)
+    assert not path.exists()
+
+
 def test_a_failed_arm_is_run_again_by_retry_alone(prepared: PreparedSuite) -> None:
     def fail(arm: str) -> None:
         folder = prepared.results / arm
@@ -222,7 +298,26 @@ def test_a_process_that_was_suspended_writes_no_more_rows_into_the_ledger_of_the
     quick.fact(Fact(name="labels_owned", value=2))
     with pytest.raises(SystemExit):
         slow.fact(Fact(name="labels_owned", value=3))
+    with pytest.raises(SystemExit):
+        slow.discard()
     assert [row["value"] for row in rows(tmp_path)] == [2]
+
+
+def test_a_process_that_was_suspended_while_it_wrote_its_progress_does_not_disturb_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, quick, sync = worker.ProgressFile(tmp_path), worker.ProgressFile(tmp_path), files.sync
+
+    def meanwhile(part: Path) -> None:
+        monkeypatch.setattr(files, "sync", sync)
+        quick("training", 2, 3)
+        sync(part)
+
+    monkeypatch.setattr(files, "sync", meanwhile)
+    slow("training", 1, 3)
+    quick("training", 3, 3)
+    assert json.loads((tmp_path / "progress.json").read_text())["done"] == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["progress.json"]
 
 
 def test_join_is_not_for_runs_that_choose_their_arms(tmp_path: Path) -> None:

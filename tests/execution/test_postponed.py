@@ -7,14 +7,18 @@ import threading
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from bench.contracts import AGAIN
-from bench.execution import worker
+from bench.contracts import AGAIN, Job, Outcome
+from bench.execution import shared_folder, worker
 from bench.execution.ledger import rows
+from bench.strategies.annotate import Annotate
 from bench.system import leases
 from tests.execution.fake_worker import SUITE, arms_of
+from tests.execution.faulty import TrivialEvaluation, trivial
+from tests.system.test_leases import write_elsewhere
 
 ARM = next(name for name in arms_of(Path(SUITE)) if ".annotate.4usd" in name)
 
@@ -68,3 +72,30 @@ def test_it_leaves_nothing_behind_the_first_time_and_ends_as_if_undisturbed(undi
     assert json.loads((tmp_path / ARM / "outcome.json").read_text())["status"] == "done"
     assert charges(tmp_path) == charges(undisturbed)
     assert not list((tmp_path / ARM).glob("ledger.attempt-*"))
+
+
+@pytest.mark.parametrize("is_scored", [False, True])
+def test_a_process_that_lost_its_arm_writes_nothing_into_its_folder(
+    is_scored: bool, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / ARM
+
+    def lose() -> None:
+        write_elsewhere(folder / shared_folder.ARM)
+
+    def spend(self: Annotate, job: Job) -> Outcome:
+        if not is_scored:
+            lose()
+        return trivial(self, job)
+
+    class Evaluation(TrivialEvaluation):
+        def log_probs(self) -> dict[str, Any]:
+            lose()
+            return {}
+
+    monkeypatch.setattr(Annotate, "run", spend)
+    monkeypatch.setattr(worker, "Evaluation", Evaluation)
+    with pytest.raises(SystemExit) as asked:
+        run(tmp_path, cache)
+    assert asked.value.code == AGAIN
+    assert not [name for name in ("artifacts.json", "predictions.jsonl", "outcome.json") if (folder / name).exists()]

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from click.testing import Result
 
-from bench.execution import ledger
+from bench.execution import artifacts, ledger, runner
 from bench.execution.ledger import Ledger
 from bench.execution.record import Ending
 from bench.suite.arms import Arm
@@ -18,6 +18,7 @@ from bench.system import leases
 from bench.system.watchdog import STALLED
 from tests.execution.fake_worker import STARTED, SUITE, FakeWorker, Killed, arms_of, bench, done, instead, records, spend, spent_usd
 from tests.facts import missing
+from tests.system.test_leases import Hours
 
 ARMS = arms_of(Path(SUITE))
 TWO, FOUR = ("--only", "*annotate*"), ("--only", "*4usd*")
@@ -198,6 +199,14 @@ def test_an_arm_that_ends_without_a_word_fails_with_the_last_line_of_its_log(run
     assert {(record.status, record.spent_usd) for record in records(folder).values()} == {("failed", 0.0)}
     assert all(record.reason.endswith(end) for record in records(folder).values())
     assert not any(record.started == STARTED for record in records(folder).values())
+
+
+def test_an_arm_that_leaves_no_outcome_has_failed_after_a_while(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hours = Hours()
+    monkeypatch.setattr(runner, "Clock", lambda: hours.clock)
+    run(lambda arm, results: Killed(0), *TWO)
+    assert [record.status for record in records(folder).values()] == ["failed"] * 2
+    assert hours.passed == 2 * artifacts.VISIBLE_S
 
 
 def test_an_arm_that_was_stopped_fails_with_the_line_of_its_watchdog_alone(run: Run, folder: Path) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from bench.contracts import FLOPS, Bill, BuildContext, Limit, Recipe, no_progress
+from bench.errors import OverBudget
 from bench.execution import artifacts
 from bench.execution.store import Store
 from bench.system.leases import EXPIRY_S, Clock
@@ -147,6 +148,29 @@ def test_the_first_complete_copy_stays_and_both_makers_charge_its_bill(tmp_path:
     assert [shared for _, shared in bills] == [False, True]
     assert bills[0][0] == bills[1][0] == store(tmp_path).bill(Numbers(1))
     assert left(tmp_path) == {Numbers(1).key}
+
+
+@dataclass(frozen=True)
+class TooDear(Numbers):
+    """The budget ends its making."""
+
+    def make(self, folder: Path, context: BuildContext) -> None:
+        HOOKS.pop()()
+        raise OverBudget
+
+
+def test_a_maker_that_was_suspended_leaves_the_checkpoints_of_the_next(tmp_path: Path) -> None:
+    mine = store(tmp_path)
+    kept = mine.folder / f"{TooDear(1).key}.unfinished" / "step-000000001"
+
+    def meanwhile() -> None:
+        write_elsewhere(mine.folder / f"{TooDear(1).key}.lease")
+        kept.mkdir(parents=True)
+
+    HOOKS.append(meanwhile)
+    with pytest.raises(OverBudget):
+        mine.bill_for(TooDear(1), FREE)
+    assert kept.exists()
 
 
 def elsewhere(folder: Path) -> None:

@@ -96,3 +96,19 @@ def test_a_folder_without_results_is_refused(command: str, tmp_path: Path) -> No
     result = bench("store", command, tmp_path)
     assert result.exit_code == 2
     assert str(tmp_path) in result.stderr
+
+
+@pytest.mark.parametrize("command", ["ls", "gc"])
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"artifacts": 3}', '{"artifacts": ["elsewhere/model"]}'])
+def test_a_damaged_list_of_artifacts_is_named(content: str, command: str, results: Path) -> None:
+    (results / "a" / stored.USED).write_text(content)
+    result = bench("store", command, results)
+    assert result.exit_code == 2
+    assert str(results / "a" / stored.USED) in result.stderr
+
+
+def test_a_record_whose_model_is_not_in_the_store_is_named(results: Path) -> None:
+    write_record(results / "b", record(arm="b", student="elsewhere/model"))
+    result = bench("store", "ls", results)
+    assert result.exit_code == 2
+    assert str(results / "b" / "record.json") in result.stderr

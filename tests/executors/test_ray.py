@@ -18,9 +18,9 @@ from pydantic import ValidationError
 from bench import registry
 from bench.contracts import AGAIN, PARENT_PIPE
 from bench.errors import BenchError
-from bench.executors import _ray_task
 from bench.executors._ray_task import run_command
 from bench.executors.ray import Ray
+from bench.system import watchdog
 from bench.system.watchdog import STALLED
 
 
@@ -223,7 +223,7 @@ def test_a_log_that_a_node_does_not_see_is_not_made_there(tmp_path: Path) -> Non
 
 
 def test_a_process_killed_by_a_signal_and_one_without_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_ray_task, "POLL_S", 0.02)
+    monkeypatch.setattr(watchdog, "POLL_S", 0.02)
     (tmp_path / "log").touch()
     killed = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
     assert run_command(python(killed), str(tmp_path / "log"), **TASK) == -9

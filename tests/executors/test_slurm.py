@@ -18,6 +18,7 @@ from bench.executors import _slurm_commands as commands
 from bench.executors import _slurm_task as task
 from bench.executors._slurm_arrays import REFUSALS
 from bench.executors.slurm import Slurm
+from bench.system import watchdog
 from tests.executors.fake_slurm import FakeSlurm
 from tests.facts import missing
 
@@ -198,11 +199,30 @@ def test_a_task_that_is_requeued_after_its_end_does_not_run_again(tmp_path: Path
     task.write_commands(tmp_path, [("arm", python(f"open({str(tmp_path / 'ran')!r}, 'a').write('x')"), tmp_path / "arm" / "worker.log")])
     before = signal.getsignal(signal.SIGTERM)
     try:
-        assert [task.main(tmp_path, 0), task.main(tmp_path, 0)] == [0, 0]
+        assert [task.main(tmp_path, 0, 0.0), task.main(tmp_path, 0, 0.0)] == [0, 0]
     finally:
         signal.signal(signal.SIGTERM, before)
     assert (tmp_path / "ran").read_text() == "x"
     assert task.read_status(tmp_path, 0) == 0
+
+
+def test_a_task_that_makes_no_progress_is_stopped_and_its_status_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watchdog, "POLL_S", 0.01)
+    log = tmp_path / "arm" / "worker.log"
+    task.write_commands(tmp_path, [("arm", python("import time; time.sleep(600)"), log)])
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        task.main(tmp_path, 0, 0.001)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert task.read_status(tmp_path, 0) == watchdog.STALLED
+    assert log.read_text().strip().startswith("stopped")
+
+
+def test_the_task_of_a_command_gets_the_minutes_without_progress(slurm: FakeSlurm) -> None:
+    shown = python("import os; print(open(f'/proc/{os.getppid()}/cmdline').read().split(chr(0))[-2])")
+    assert run({"shown": shown}, stalled_minutes=7.5) == {"shown": 0}
+    assert last_line("shown") == "7.5"
 
 
 def test_a_machine_without_slurm_and_a_refusal_are_one_line_each(slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch) -> None:

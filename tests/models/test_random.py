@@ -71,7 +71,7 @@ def test_what_stands_for_gaps_in_pretraining_is_one_token_each(family, gaps, cac
 
 def test_a_folder_left_by_a_killed_process_is_made_anew(tmp_path):
     folder = Random().folder(tmp_path)
-    part = folder.with_name(folder.name + ".part")
+    part = folder.with_name(folder.name + ".0123456789abcdef.part")
     folder.rename(part)
     (part / "model.safetensors").write_bytes(b"cut off")
     load(Random().folder(tmp_path))

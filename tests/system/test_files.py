@@ -101,3 +101,28 @@ def test_what_is_there_is_not_built_again(tmp_path: Path) -> None:
     assert files.build_once(path, lambda part: part.write_text("first")) == path
     files.build_once(path, lambda part: part.write_text("second"))
     assert path.read_text() == "first"
+
+
+def test_a_builder_that_was_suspended_leaves_what_the_next_has_built(tmp_path: Path) -> None:
+    path = tmp_path / "built"
+
+    def build(part: Path, who: str = "next") -> None:
+        part.mkdir()
+        (part / "who").write_text(who)
+
+    def suspended(part: Path) -> None:
+        build(part, "first")
+        (tmp_path / "built.lease").unlink()  # it has expired
+        files.build_once(path, build)
+
+    (tmp_path / "built.0123456789abcdef.part").mkdir()  # of one that was killed
+    (tmp_path / "built.0123456789abcdef.part.txt").touch()
+    files.build_once(path, suspended)
+    assert (path / "who").read_text() == "next"
+    assert [*tmp_path.iterdir()] == [path]
+
+
+def test_an_error_of_a_builder_is_raised_where_nobody_has_built(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        files.build_once(tmp_path / "built", lambda part: (part / "no" / "folder").touch())
+    assert [*tmp_path.iterdir()] == []

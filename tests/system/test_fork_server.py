@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -164,6 +165,23 @@ def test_where_a_fork_would_not_be_safe_the_process_starts_from_nothing(run: Run
     """
     assert run(source, ("a",), ("b",)) == {"0": 4, "1": 4}
     assert [log("0"), log("1")] == ["False ['a']\n", "False ['b']\n"]
+
+
+def test_a_process_that_cannot_be_forked_fails_alone_and_its_log_says_why(run: Run) -> None:
+    source = """
+    import errno, os
+    fork = os.fork
+
+    def refuse():
+        os.fork = fork
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    def before_fork(arguments):
+        os.fork = refuse
+    """
+    assert run(source, (), ()) == {"0": 1, "1": 0}
+    assert log("0").strip().endswith(os.strerror(errno.EAGAIN))
+    assert log("1") == ""
 
 
 def test_a_module_that_cannot_be_imported_says_so_in_the_log(run: Run) -> None:

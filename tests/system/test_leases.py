@@ -18,6 +18,8 @@ import pytest
 from bench.system import leases
 from bench.system.leases import BEAT_S, EXPIRY_S, Clock, Lease
 
+linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux says when a process began")
+
 HOLDS = """
 import sys
 from pathlib import Path
@@ -122,6 +124,57 @@ def test_a_zombie_is_dead(path: Path) -> None:
         os.waitid(os.P_PID, holder.pid, os.WEXITED | os.WNOWAIT)
         with leases.hold(path, clock=AT_ONCE):
             pass
+
+
+def written_here(path: Path) -> dict[str, object]:
+    """Return what a lease of this process holds."""
+    with leases.hold(path):
+        content: dict[str, object] = json.loads(path.read_text())
+    return content
+
+
+@linux
+def test_a_process_that_has_the_id_of_a_dead_holder_delays_nobody(path: Path) -> None:
+    path.write_text(json.dumps({**written_here(path), "started": "1"}))
+    with leases.hold(path, clock=AT_ONCE):
+        pass
+
+
+def test_a_lease_of_an_earlier_version_is_that_of_a_process_that_lives_until_it_expires(path: Path) -> None:
+    content = written_here(path)
+    del content["started"]
+    path.write_text(json.dumps(content))
+    hours, alive = Hours(), list[bool]()
+    with leases.hold(path, lambda lease: alive.append(lease.holder_is_alive), clock=hours.clock):
+        assert EXPIRY_S <= hours.passed < EXPIRY_S + 2
+    assert set(alive) == {True}
+
+
+@linux
+def test_a_process_of_this_machine_that_lives_keeps_its_lease_without_renewing_it(path: Path) -> None:
+    hours = Hours()
+
+    def look(lease: Lease) -> None:
+        if hours.passed > 3 * EXPIRY_S:
+            raise BlockingIOError
+
+    with leases.hold(path, renewed=False) as kept:
+        with pytest.raises(BlockingIOError), leases.hold(path, look, clock=hours.clock):
+            pytest.fail("two hold the lease")
+        assert kept.is_held
+
+
+def test_time_in_which_the_process_that_watches_was_suspended_does_not_count(path: Path) -> None:
+    path.parent.mkdir()
+    write_elsewhere(path)
+    hours = Hours()
+    lease = Lease(path, clock=hours.clock)
+    assert not lease.take()
+    hours.passed += 100 * EXPIRY_S
+    while not lease.take():
+        hours.passed += BEAT_S
+    assert hours.passed - 100 * EXPIRY_S >= EXPIRY_S - BEAT_S
+    lease.release()
 
 
 @pytest.mark.parametrize("left", [write_elsewhere, Path.touch], ids=["whole", "empty"])

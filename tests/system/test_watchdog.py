@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.system import files
 from bench.system.watchdog import LOOKS, STALLED, Watchdog
 
 MINUTES = 10.0
@@ -100,6 +102,23 @@ def test_time_in_which_nobody_looks_does_not_count(process: Process, log: Path) 
     for _ in range(5 * LOOKS):
         watchdog.look((LOOKS - 1) * 86400.0)
     assert process.poll() is None
+
+
+def test_a_file_system_that_gives_no_answer_stops_nothing(process: Process, log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: object) -> str:
+        raise OSError(errno.EIO, "broken")
+
+    monkeypatch.setattr(files, "state", broken)
+    look(Watchdog(process.pid, log, MINUTES), 0, 5 * LOOKS)
+    assert process.poll() is None
+
+
+def test_a_log_that_cannot_be_written_does_not_hide_that_a_process_was_stopped(process: Process, log: Path) -> None:
+    watchdog = Watchdog(process.pid, log, MINUTES)
+    look(watchdog, 0, LOOKS)
+    log.unlink()
+    log.mkdir()
+    assert watchdog.status(process.wait()) == STALLED
 
 
 def test_0_minutes_stop_nothing(process: Process, log: Path) -> None:
