@@ -20,8 +20,7 @@ CHUNK = 250
 OUTPUTS_SHARE = 0.4
 """Part of the remaining money for a chunk's outputs where soft labels of them follow, so that both fit.
 
-Soft labels cost about as much as the outputs. In a decoder-only model they cost up to 1.4 times as much,
-because it computes logits for the document as well. The share only matters where the money runs out.
+Soft labels cost about as much as the outputs; the rest is a margin. The share only matters where the money runs out.
 """
 
 
