@@ -136,14 +136,22 @@ class Lease:
         return holder is not None and holder.owner == self.owner
 
     def release(self) -> None:
-        """Make the lease free, unless another process has taken it over."""
+        """Make the lease free, unless another process has taken it over. Where its file cannot be removed, it names no holder any more, and
+        expires."""
         self._released.set()
         if self._thread.is_alive():
             self._thread.join()
-        if self.is_held:
-            self.path.unlink(missing_ok=True)
-        if self._file:
-            self._file.close()
+        try:
+            if self.is_held:
+                self.path.unlink(missing_ok=True)
+        except OSError:
+            if self._file:
+                with suppress(OSError):
+                    self._file.truncate(0)
+            raise
+        finally:
+            if self._file:
+                self._file.close()
 
     def _create(self) -> bool:
         self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -162,6 +163,20 @@ def test_a_process_of_this_machine_that_lives_keeps_its_lease_without_renewing_i
         with pytest.raises(BlockingIOError), leases.hold(path, look, clock=hours.clock):
             pytest.fail("two hold the lease")
         assert kept.is_held
+
+
+def test_a_lease_that_cannot_be_removed_expires_although_its_process_lives(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_: Path, missing_ok: bool = False) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    lease, hours = Lease(path, renewed=False), Hours()
+    assert lease.take()
+    with monkeypatch.context() as disk:
+        disk.setattr(Path, "unlink", fails)
+        with pytest.raises(OSError, match="Input/output"):
+            lease.release()
+    with leases.hold(path, clock=hours.clock):
+        assert EXPIRY_S <= hours.passed < EXPIRY_S + 2
 
 
 def test_time_in_which_the_process_that_watches_was_suspended_does_not_count(path: Path) -> None:
