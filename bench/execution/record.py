@@ -113,9 +113,7 @@ def remove_progress(folder: Path) -> None:
 
 def remove_lease(folder: Path) -> None:
     """Remove the lease of an arm that has its record, if a process left it that was killed."""
-    path = folder / shared_folder.ARM
-    if path.exists() and (lease := leases.Lease(path, renewed=False)).take():
-        lease.release()
+    leases.remove_left(folder / shared_folder.ARM)
 
 
 def write_record(folder: Path, record: Record) -> None:

@@ -18,7 +18,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -104,8 +104,12 @@ def build_once(path: Path, build: Callable[[Path], object]) -> Path:
     If two processes want it, one builds it and the other waits. If the builder is suspended for so long that both build it, the first
     complete copy of a folder stays.
     """
-    if not path.exists():
-        with leases.hold(path.with_name(f"{path.name}.lease")) as lease:
+    guard = path.with_name(f"{path.name}.lease")
+    if path.exists():
+        with suppress(OSError):  # the folder may be read-only
+            leases.remove_left(guard)
+    else:
+        with leases.hold(guard) as lease:
             try:
                 if not path.exists():
                     with atomic_write(path, path.with_name(f"{path.name}.{lease.owner}.part")) as part:

@@ -233,6 +233,12 @@ def hold(
         lease.release()
 
 
+def remove_left(path: Path) -> None:
+    """Remove a lease that guards nothing any more, if a process left it that was killed."""
+    if path.exists() and (lease := Lease(path, renewed=False)).take():
+        lease.release()
+
+
 def _remove_asides(path: Path) -> None:
     """Remove what processes left that were killed while they took a lease over."""
     for aside in path.parent.glob(f"{glob.escape(path.name)}.*"):

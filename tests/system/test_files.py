@@ -89,6 +89,16 @@ def test_json_has_no_nan(tmp_path: Path) -> None:
     assert (tmp_path / "a.json").read_text().startswith("{")
 
 
+def test_the_lease_of_a_builder_that_was_killed_at_its_end_is_removed(tmp_path: Path) -> None:
+    path, left = tmp_path / "built", tmp_path / "built.lease"
+    path.write_text("whole")
+    killed = f"import os, pathlib; from bench.system.leases import Lease; Lease(pathlib.Path({str(left)!r})).take(); os._exit(9)"
+    assert subprocess.run([sys.executable, "-c", killed], check=False).returncode == 9
+    assert left.exists()
+    files.build_once(path, lambda part: pytest.fail("it is there"))
+    assert not left.exists()
+
+
 def test_two_processes_build_once(tmp_path: Path) -> None:
     with python(BUILDS_ONCE, tmp_path, "a", "b") as a, python(BUILDS_ONCE, tmp_path, "b", "a") as b:
         told = [process.communicate()[0] for process in (a, b)]
