@@ -157,10 +157,8 @@ class Store:
 
     def _remove_left(self, recipe: Recipe) -> None:
         """Remove what a process left beside an artifact if it was killed after the artifact was complete."""
-        path = self._beside(recipe, "lease")
-        if path.exists() and (lease := Lease(path, clock=self._clock, renewed=False)).take():
-            shutil.rmtree(self._beside(recipe, "unfinished"), ignore_errors=True)
-            lease.release()
+        unfinished = self._beside(recipe, "unfinished")
+        leases.remove_left(self._beside(recipe, "lease"), lambda: shutil.rmtree(unfinished, ignore_errors=True))
 
     def _part(self, recipe: Recipe, owner: str) -> Path:
         return self._beside(recipe, f"{owner}.part")

@@ -233,9 +233,10 @@ def hold(
         lease.release()
 
 
-def remove_left(path: Path) -> None:
-    """Remove a lease that guards nothing any more, if a process left it that was killed."""
+def remove_left(path: Path, clean_up: Callable[[], object] = lambda: None) -> None:
+    """Remove a lease that guards nothing any more, if a process left it that was killed. `clean_up` is called while this one holds it."""
     if path.exists() and (lease := Lease(path, renewed=False)).take():
+        clean_up()
         lease.release()
 
 
