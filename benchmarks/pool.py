@@ -105,7 +105,13 @@ def run_with_stand_in(arguments: Sequence[str]) -> None:
 
         worker.main(command[-7:])
 
-    def run(_: Local, commands: Mapping[str, Sequence[str]], logs: Mapping[str, Path], ended: Callable[[str, int], None]) -> None:
+    def run(
+        _: Local,
+        commands: Mapping[str, Sequence[str]],
+        logs: Mapping[str, Path],
+        ended: Callable[[str, int], None],
+        gpu_bytes: Mapping[str, float],  # noqa: ARG001
+    ) -> None:
         for name, command in commands.items():
             logs[name].parent.mkdir(parents=True, exist_ok=True)
             processes.in_child(partial(arm, command))
