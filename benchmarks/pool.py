@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import psutil
@@ -95,30 +96,31 @@ class SameText(LoadedModel):
         return [Output(text=" ".join(VOCABULARY[:3]), tokens=4, ended=True, log_prob=0.0)] * len(sources)
 
 
-def run_with_stand_in(arguments: Sequence[str]) -> None:
-    """Do what `bench run` does, with the engine replaced. Each arm is a fork of this process."""
-    from bench.cli import main as bench
-    from bench.engines.torch import Torch
-
-    def arm(command: Sequence[str]) -> None:
-        from bench.execution import worker
-
-        worker.main(command[-7:])
+class Forks(Local):
+    """Runs one arm after the other, each as a fork of this process."""
 
     def run(
-        _: Local,
+        self,
         commands: Mapping[str, Sequence[str]],
         logs: Mapping[str, Path],
         ended: Callable[[str, int], None],
-        gpu_bytes: Mapping[str, float],  # noqa: ARG001
+        gpu_bytes: Mapping[str, float] = MappingProxyType({}),  # noqa: ARG002
     ) -> None:
+        from bench.execution import worker
+
         for name, command in commands.items():
             logs[name].parent.mkdir(parents=True, exist_ok=True)
-            processes.in_child(partial(arm, command))
+            processes.in_child(partial(worker.main, command[-7:]))
             ended(name, 0)
 
+
+def run_with_stand_in(arguments: Sequence[str]) -> None:
+    """Do what `bench run` does, with the engine replaced."""
+    from bench.cli import main as bench
+    from bench.engines.torch import Torch
+
     Torch.load = lambda *_, **__: SameText()  # type: ignore[method-assign]
-    Local.run = run  # type: ignore[method-assign]
+    Local.run = Forks.run  # type: ignore[method-assign]
     bench(["run", *arguments])
 
 

@@ -12,7 +12,6 @@ import json
 import math
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -72,7 +71,7 @@ def write(
     ends = np.cumsum([0, *map(len, scores)])
     values = pyarrow.ListArray.from_arrays(ends.astype(np.int32), np.concatenate([np.zeros(0), *scores]))
     columns = [arms, subjects, metrics, known.take(pyarrow.array([places[of_arm] for of_arm in ids], pyarrow.int32())), values]
-    metadata = {"records": json.dumps([asdict(record) for record in records.values()]), NOTE: json.dumps(dict(note))}
+    metadata = {"records": json.dumps([vars(record) for record in records.values()]), NOTE: json.dumps(dict(note))}
     table = pyarrow.table(columns, schema=ROWS.with_metadata(metadata))
     with atomic_write(folder / FILE) as part:
         pyarrow.parquet.write_table(table, part, compression="zstd")

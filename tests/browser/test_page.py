@@ -318,7 +318,7 @@ def test_axe_finds_no_fault_in_light_or_in_the_dark(studied: Path, opened: Any, 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_no_fault_in_the_cascade_of_each_budget(reference: Path, opened: Any, scheme: str) -> None:
     found = table.read(REFERENCE)
-    known = [one for board in leaderboard.boards(found, leaderboard.metrics(found)) if (one := cascade.cascades(found, board, None))]
+    known = [one for board in leaderboard.boards(found, leaderboard.metrics(found)) if (one := list(cascade.cascades(found, board, None)))]
     with opened(reference, color_scheme=scheme, reduced_motion="reduce") as shown:
         folded = shown.page.locator("details", has=shown.page.locator(":scope > summary", has_text="Cascades"))
         folded.evaluate("(one) => (one.open = true)")  # axe leaves out what is folded

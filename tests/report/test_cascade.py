@@ -107,7 +107,7 @@ def test_without_a_teacher_there_is_no_cascade(tmp_path: Path) -> None:
 def test_scores_that_are_no_mean_over_documents_have_no_cascade(tmp_path: Path, metric: str, suite: dict[str, Any], cascades: int) -> None:
     found = table.read(write(tmp_path, metric=metric, **suite))
     (board,) = boards(found)[1]
-    assert len(cascade.cascades(found, board, None)) == cascades
+    assert len(list(cascade.cascades(found, board, None))) == cascades
     text = section(report.write(tmp_path).read_text(), "Cascades")
     assert ("|" in text, f"{metric} is no mean" in text) == (bool(cascades), not cascades)
     shown = CliRunner().invoke(main, ["recommend", str(tmp_path), "--target", "30", "--serving"])

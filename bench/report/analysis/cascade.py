@@ -9,8 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from bench.contracts import Phase
@@ -68,14 +70,18 @@ class Seed:
     """Logarithms of the probabilities of the compact model's answers, (documents,)."""
 
 
-def cascades(found: Results, board: Board, quotes: Quotes | None) -> list[Cascade]:
-    """Return a cascade for each setting that has a teacher and log-probabilities, best setting first. There is none where scores of two
+def cascades(found: Results, board: Board, quotes: Quotes | None) -> Iterator[Cascade]:
+    """Yield a cascade for each setting that has a teacher and log-probabilities, best setting first. There is none where scores of two
     models cannot be mixed.
 
     `found` and `board` are at the prices of `quotes`. Where these are None no cascade has dollars.
     """
-    taught = [line for line in board.scored if line.teacher] if can_mix(found, board) else []
-    return [made for line in taught if (made := _cascade(found, board, line, quotes))]
+    if not can_mix(found, board):
+        return
+    seeds = leaderboard.column_by_line(found, board, "seed")
+    for line in board.scored:
+        if line.teacher and (made := _cascade(found, board, line, _one_for_each_seed(seeds[line.name]), quotes)):
+            yield made
 
 
 def can_mix(found: Results, board: Board) -> bool:
@@ -83,8 +89,14 @@ def can_mix(found: Results, board: Board) -> bool:
     return board.primary.name not in found.suite.get("not_means", OLD_NOT_MEANS)
 
 
-def _cascade(found: Results, board: Board, line: Line, quotes: Quotes | None) -> Cascade | None:
-    arms = {arm: held for arm in _arms(found, board, line) if (held := found.examples.get(arm)) and _measured(held, board.primary.name)}
+def _one_for_each_seed(seeds: pd.Series[Any]) -> list[str]:
+    """Return the first arm of each seed. seeds: arm -> seed."""
+    first = dict(zip(reversed(seeds.tolist()), reversed(seeds.index.tolist()), strict=True))
+    return [str(first[seed]) for seed in dict.fromkeys(seeds.tolist())]
+
+
+def _cascade(found: Results, board: Board, line: Line, names: Sequence[str], quotes: Quotes | None) -> Cascade | None:
+    arms = {arm: held for arm in names if (held := found.examples.get(arm)) and _measured(held, board.primary.name)}
     if not arms:
         return None
     who, is_large = taught_by(found, next(iter(arms)))
@@ -95,12 +107,6 @@ def _cascade(found: Results, board: Board, line: Line, quotes: Quotes | None) ->
     cut = board.primary.cut
     shown = tuple(Point(threshold=p.threshold, passed_on=p.passed_on, usd=p.usd, quality=cut(p.quality)) for p in made)
     return Cascade(board=board, line=line, teacher=who, points=shown) if shown else None
-
-
-def _arms(found: Results, board: Board, line: Line) -> Iterator[str]:
-    """Yield the arms of a line that are done, one for each seed."""
-    seeds = leaderboard.arms_of(found, board, line)["seed"]
-    yield from map(str, seeds[~seeds.duplicated()].index)
 
 
 def _measured(held: Examples, metric: str) -> bool:
@@ -144,7 +150,7 @@ def points(seeds: Sequence[Seed], student_usd: float | None, teacher_usd: float 
         share = float(np.mean(passed))
         usd = None if student_usd is None or teacher_usd is None else share * teacher_usd + (0.0 if whole else student_usd)
         threshold = math.inf if whole else float(np.exp(limits).mean()) if step else 0.0
-        yield Point(threshold=threshold, passed_on=share, usd=usd, quality=significance.estimate(scores))
+        yield Point(threshold=threshold, passed_on=share, usd=usd, quality=significance.score(scores))
 
 
 def cheapest(found: Sequence[Cascade], target: float) -> tuple[Cascade, Point] | None:

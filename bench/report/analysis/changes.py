@@ -100,7 +100,7 @@ def independent(before: Estimate, after: Estimate) -> Estimate:
     high = mean + math.hypot(after.high - after.mean, before.mean - before.low)
     half = mean - low if mean > 0 else high - mean
     p = math.erfc(TWO_SIDED * abs(mean) / half / math.sqrt(2)) if half > 0 else float(mean == 0)
-    p = p if before.tested and after.tested else math.nan
+    p = p if min(before.seeds, after.seeds) > 1 and not math.isnan(half) else math.nan
     seeds, examples = min(before.seeds, after.seeds), min(before.examples, after.examples)
     return Estimate(mean=mean, low=low, high=high, seeds=seeds, examples=examples, p=p)
 

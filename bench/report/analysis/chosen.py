@@ -55,13 +55,14 @@ def choose(found: Results, *, arm: str | None = None, task: str | None = None, b
     board = max(boards, key=lambda one: one.budget_usd)
     leads = standing(board, until_decided(found))
     line = leads.best or board.scored[0]
-    scores = _scores(found, board, line, metrics[0])
+    scores = _scores(found, board, metrics[0])[line.name]
     ordered = sorted(scores, key=lambda one: scores[one], reverse=metrics[0].direction == "lower")
     return Chosen(arm=ordered[(len(ordered) - 1) // 2], board=board, leads=leads, line=line, metrics=metrics, named=False)
 
 
 def _named(found: Results, boards: Sequence[Board], metrics: Sequence[Metric], arm: str) -> Chosen:
-    held = [(one, board, line) for board in boards for line in board.scored for one in _scores(found, board, line, metrics[0])]
+    scores = [_scores(found, board, metrics[0]) for board in boards]
+    held = [(one, board, line) for board, of in zip(boards, scores, strict=True) for line in board.scored for one in of[line.name]]
     matching = [place for place in held if place[0] == arm or fnmatchcase(place[0], arm)]
     if len(matching) != 1:
         shown = ", ".join(one for one, _, _ in (matching or held)[:5])
@@ -70,7 +71,7 @@ def _named(found: Results, boards: Sequence[Board], metrics: Sequence[Metric], a
     return Chosen(arm=one, board=board, leads=standing(board, until_decided(found)), line=line, metrics=metrics, named=True)
 
 
-def _scores(found: Results, board: Board, line: Line, metric: Metric) -> dict[str, float]:
-    """Return arm -> score, for the arms of a line that are done."""
-    scores = leaderboard.arms_of(found, board, line)[arm_columns.score("student", metric.name)]
-    return {str(arm): float(value) for arm, value in scores.dropna().items()}
+def _scores(found: Results, board: Board, metric: Metric) -> dict[str, dict[str, float]]:
+    """Return line -> arm -> score, for the arms that are done."""
+    scores = leaderboard.column_by_line(found, board, arm_columns.score("student", metric.name))
+    return {name: {str(arm): float(value) for arm, value in of.dropna().items()} for name, of in scores.items()}

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -159,12 +160,12 @@ def label(strategy: str, setting: str) -> str:
     return f"{strategy} ({setting})" if setting else strategy
 
 
-def arms_of(found: Results, board: Board, line: Line) -> pd.DataFrame:
-    """Return the rows of `found.by_arm` that a line of a board stands for: its arms that are done."""
+def column_by_line(found: Results, board: Board, column: str) -> dict[str, pd.Series[Any]]:
+    """Return a column of `found.by_arm` for each line of settings of a board: arm -> value, over its arms that are done."""
     arms = found.by_arm
-    held = arms[arms["task"].eq(board.task) & arms["budget_usd"].eq(board.budget_usd) & arms["status"].eq("done")]
-    names = [label(strategy, setting) for strategy, setting in zip(held["strategy"], held["setting"], strict=True)]
-    return held.loc[[name == line.name for name in names]]
+    held = arms.loc[arms["task"].eq(board.task) & arms["budget_usd"].eq(board.budget_usd) & arms["status"].eq("done")]
+    names = [label(strategy, setting) for strategy, setting in zip(held["strategy"].tolist(), held["setting"].tolist(), strict=True)]
+    return {str(name): of for name, of in held[column].groupby(np.array(names, dtype=object))}
 
 
 def boards(found: Results, shown: Sequence[Metric]) -> list[Board]:
@@ -246,8 +247,8 @@ class _Scorer:
 
 
 def estimate(sample: pd.DataFrame) -> Estimate:
-    """Return the estimate, not cut to possible scores. A metric of the whole test set has a mean over seeds and no interval."""
-    found = significance.estimate(sample.to_numpy())
+    """Return the score, not cut to possible scores. A metric of the whole test set has a mean over seeds and no interval."""
+    found = significance.score(sample.to_numpy())
     return replace(found, examples=0) if sample.shape[1] == 1 and sample.columns[0] == WHOLE else found
 
 

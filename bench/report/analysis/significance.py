@@ -112,7 +112,7 @@ class Estimate:
     examples: int
     p: float = math.nan
     """Two-sided p-value for the hypothesis that the true mean is 0. A board corrects it for multiple
-    comparisons. NaN with one seed, or without an interval."""
+    comparisons. NaN for a score, with one seed, or without an interval."""
 
     @property
     def significant(self) -> bool:
@@ -138,6 +138,16 @@ class Estimate:
         return not math.isnan(self.p)
 
 
+def score(scores: Floats) -> Estimate:
+    """Return the mean of scores and its interval, without a p-value: no hypothesis says that a score is 0. `scores` as in `estimate`."""
+    return score_of(float(scores.mean()), effects(scores))
+
+
+def score_of(mean: float, found: Effects) -> Estimate:
+    """Return a mean score and its interval from the effects behind it."""
+    return _with_interval(mean, found.shape, spread(found))
+
+
 def estimate(scores: Floats) -> Estimate:
     """Return mean, interval and p-value of scores, (seeds, examples), with at least one of each and none missing."""
     return estimate_of(float(scores.mean()), effects(scores))
@@ -145,10 +155,14 @@ def estimate(scores: Floats) -> Estimate:
 
 def estimate_of(mean: float, found: Effects) -> Estimate:
     """Return the interval and the p-value of a mean from the effects behind it."""
-    (seeds, examples), variance = found.shape, spread(found)
-    low, high = interval(mean, variance)
+    variance, seeds = spread(found), found.shape[0]
     p = float(p_value(np.array(mean), variance)) if seeds > 1 else math.nan
-    return Estimate(mean=mean, low=float(low), high=float(high), seeds=seeds, examples=examples, p=p)
+    return replace(_with_interval(mean, found.shape, variance), p=p)
+
+
+def _with_interval(mean: float, shape: tuple[int, int], variance: Spread) -> Estimate:
+    (seeds, examples), (low, high) = shape, interval(mean, variance)
+    return Estimate(mean=mean, low=float(low), high=float(high), seeds=seeds, examples=examples)
 
 
 def difference(better: pd.DataFrame, worse: pd.DataFrame) -> Estimate | None:

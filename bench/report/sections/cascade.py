@@ -33,8 +33,8 @@ def section(given: ReportInput) -> Section | None:
     quotes = given.priced.quotes if given.priced else None
     blocks: list[Block] = []
     for board in taught:
-        if found := cascades(given.found, board, quotes):
-            blocks += [Heading(f"{board_title(board)}: {found[0].line.name}, then {found[0].teacher}"), _table(found[0])]
+        if found := next(cascades(given.found, board, quotes), None):
+            blocks += [Heading(f"{board_title(board)}: {found.line.name}, then {found.teacher}"), _table(found)]
     if not blocks:
         return Section(id="cascade", title="Cascades", blocks=(Paragraph(_why_none(given.found, taught[0])),))
     return Section(id="cascade", title="Cascades", blocks=(*blocks, Paragraph(HOW_TO_READ)))
