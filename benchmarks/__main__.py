@@ -27,7 +27,14 @@ from benchmarks.pages import between, table
 from benchmarks.pairs import Ratio
 from benchmarks.quick import Timing
 
-KINDS = {"start": Ratio, "training": Ratio, "generation": Ratio, "quick": Timing, "growth": Growth, "pool": Ratio}
+KINDS: dict[str, type[Ratio] | type[Timing] | type[Growth]] = {
+    "start": Ratio,
+    "training": Ratio,
+    "generation": Ratio,
+    "quick": Timing,
+    "growth": Growth,
+    "pool": Ratio,
+}
 """Script -> the kind of its rows."""
 LONG = ("pool",)
 """Scripts that take hours, and run only where they are named."""
@@ -51,7 +58,7 @@ def lines(script: str, found: dict[str, Any]) -> list[str]:
     rows = [kind(**row) for row in found[kind.PLACE]]
     head = [f"`python -m benchmarks.{script}`, {found['date']}, {found['cpu']}, torch {found['torch']},"]
     head += [f"transformers {found['transformers']}:", ""]
-    plots = curves.draw(rows, PAGE.parent) if kind is Growth else []
+    plots = curves.draw([row for row in rows if isinstance(row, Growth)], PAGE.parent) if kind is Growth else []
     return [*head, *table(kind.HEAD, [row.cells for row in rows]), "", *plots]
 
 

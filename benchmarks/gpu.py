@@ -241,8 +241,8 @@ def main() -> None:
         publish(json.loads(asked.publish.read_text(encoding="utf-8")), docs / "performance.md", docs / "memory.md")
     elif asked.predict:
         shapes, lengths, most = (TINY, SequenceLengths(16, 8), 2) if asked.tiny else (SHAPES, LENGTHS, MOST)
-        found = [asdict(one) for one in predict(shapes, lengths, most)]
-        asked.predict.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        predicted = [asdict(one) for one in predict(shapes, lengths, most)]
+        asked.predict.write_text(json.dumps(predicted, indent=1) + "\n", encoding="utf-8")
     else:
         if not asked.predictions:
             parser.error("first make predictions with --predict FILE")

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -31,12 +32,13 @@ from bench.errors import MeasureError
 from bench.forecast.memory import Architecture, Generation, Kernels, SequenceLengths, TrainingStep, Workload, find, peak
 from bench.forecast.memory.model import with_dropout
 from bench.system import machine
+from bench.system.gpu import Gpu
 from bench.training.batches import Encoded
 from bench.training.checkpoints import head_is_tied, model_class, untie, with_one_gelu
 from bench.training.flops import flop_model
 from bench.training.loop import Planned, train
 from bench.training.objectives import LabelObjective, Objective
-from bench.training.settings import Lora, Tuning
+from bench.training.settings import Lora, Optimizer, Tuning
 
 MIB = 2**20
 
@@ -187,10 +189,8 @@ def measured_on_gpu(work: Callable[[Callable[[], None]], None]) -> OnGpu | None:
 
 
 def _driver() -> int | None:
-    import os
-
     try:
-        gpu = machine.Gpu()
+        gpu = Gpu()
         try:
             return gpu.bytes_by_process().get(os.getpid())
         finally:
@@ -201,6 +201,9 @@ def _driver() -> int | None:
 
 PEGASUS_100M = "pegasus:large-el6-dl6-dm512-ff2048-nh8"
 """Pegasus-large's vocabulary, a third of its layers, half of its width: 93 M parameters."""
+
+OPTIMIZERS: tuple[Optimizer, ...] = ("adamw", "adafactor")
+PRECISIONS: tuple[Precision, ...] = ("bf16", "fp32")
 
 ON_CPU = (
     Case("google/flan-t5-small", SequenceLengths(128, 32), 8, "fp32"),
@@ -229,10 +232,9 @@ ON_CPU = (
 
 def on_gpu() -> Iterator[Case]:
     """Yield pegasus-large with all combinations of five settings, then its generation."""
-    texts, precisions = (SequenceLengths(512, 64), SequenceLengths(1024, 128)), ("bf16", "fp32")
-    ways = itertools.product(texts, precisions, ("adamw", "adafactor"), (False, True), (1, 2, 4, 8, 16, 32))
-    for length, precision, optimizer, checkpointing, batch in ways:
-        tuning = Tuning(optimizer=optimizer, freeze="none", checkpointing=checkpointing)
+    texts = (SequenceLengths(512, 64), SequenceLengths(1024, 128))
+    tunings = [Tuning(optimizer=name, freeze="none", checkpointing=on) for name in OPTIMIZERS for on in (False, True)]
+    for length, precision, tuning, batch in itertools.product(texts, PRECISIONS, tunings, (1, 2, 4, 8, 16, 32)):
         yield Case("google/pegasus-large", length, batch, precision, tuning)
     for beams in (1, 8):
         yield Case("google/pegasus-large", SequenceLengths(512, 64), 8, "bf16", beams=beams)

@@ -120,7 +120,7 @@ def run_with_stand_in(arguments: Sequence[str]) -> None:
     from bench.engines.torch import Torch
 
     Torch.load = lambda *_, **__: SameText()  # type: ignore[method-assign]
-    Local.run = Forks.run  # type: ignore[method-assign]
+    Local.run = Forks.run  # type: ignore[assignment, method-assign]
     bench(["run", *arguments])
 
 

@@ -114,8 +114,8 @@ def _scores(scores: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _readings() -> list[dict[str, Any]]:
-    seen = [Reading("wall", 12.0, "s", "lower", "counter"), Reading("energy", 1e-4, "kWh", "lower", "modelled")]
-    seen += [Reading("peak_rss", 2e9, "bytes", "lower", "polled"), Reading("gpu_energy", None, "kWh", "lower", "counter", "no GPU here")]
+    seen = [Reading("wall", 12.0, "s", "counter"), Reading("energy", 1e-4, "kWh", "modelled")]
+    seen += [Reading("peak_rss", 2e9, "bytes", "polled"), Reading("gpu_energy", None, "kWh", "counter", reason="no GPU here")]
     phases = ("teacher_tuning", "student_training", "evaluation")
     return [{"row": "reading", "phase": phase, "shared": False, **asdict(reading)} for phase in phases for reading in seen]
 

@@ -67,10 +67,11 @@ def measured(suite: Path, times: int, cache: Path, device: str) -> dict[str, lis
 
 def ratio(suite: Path, seconds: dict[str, list[float]]) -> Ratio:
     """Return how much faster a fork starts. The mark is one second."""
-    median, own = (statistics.median(seconds[way]) for way in PYTHON)
-    work = f"start of an arm of {suite.stem}: {median:.2f} s, {max(seconds['fork']):.2f} s at most, against {own:.1f} s"
+    fork, own_process = PYTHON
+    median, own = statistics.median(seconds[fork]), statistics.median(seconds[own_process])
+    work = f"start of an arm of {suite.stem}: {median:.2f} s, {max(seconds[fork]):.2f} s at most, against {own:.1f} s"
     same = f"{seconds[IMPORTS][0]:.1f} s before the first one of a run"
-    return compared(seconds, work, *PYTHON, mark=own / MOST_S, same=same)
+    return compared(seconds, work, fork, own_process, mark=own / MOST_S, same=same)
 
 
 def main() -> None:

@@ -11,16 +11,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.report.analysis import significance
 from bench.report.analysis.ranking import Ranking
 from bench.report.analysis.significance import Floats
 
 Kind = Literal["normal", "many zeros", "right or wrong"]
+Drawn = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -47,16 +48,21 @@ class World:
 
     def suites(self, generator: np.random.Generator, number: int, settings: int, seeds: int, examples: int) -> Floats:
         """Return scores, (number, settings, seeds, examples). No setting is better than another."""
-        normal = partial(generator.standard_normal, dtype=np.float32)
+
+        def normal(shape: tuple[int, int, int, int]) -> Drawn:
+            return generator.standard_normal(shape, dtype=np.float32)
+
         luck = normal((number, settings, seeds, 1))
         luck[:, 1:] = math.sqrt(1 - self.shared) * luck[:, 1:] + math.sqrt(self.shared) * normal((number, 1, seeds, 1))
         luck[:, 0] *= self.unlike
-        scores = 25 + self.examples * normal((number, 1, 1, examples)) + self.own_seeds * luck
-        scores = scores + self.own_examples * normal((number, settings, 1, examples))
-        scores = (scores + self.cells * normal((number, settings, seeds, examples))).astype(np.float64)
+        drawn = 25 + self.examples * normal((number, 1, 1, examples)) + self.own_seeds * luck
+        drawn = drawn + self.own_examples * normal((number, settings, 1, examples))
+        scores: Floats = (drawn + self.cells * normal((number, settings, seeds, examples))).astype(np.float64)
         if self.kind == "many zeros":
-            return np.maximum(scores, 0)
-        return np.where(scores > 25, 100.0, 0.0) if self.kind == "right or wrong" else scores
+            scores = np.maximum(scores, 0)
+        elif self.kind == "right or wrong":
+            scores = np.where(scores > 25, 100.0, 0.0)
+        return scores
 
 
 WORLDS = (

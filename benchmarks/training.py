@@ -106,9 +106,10 @@ def theirs(
     freeze(student, tuning.freeze)
     losses: list[float] = []
 
-    class Trainer(Seq2SeqTrainer):
+    class Trainer(Seq2SeqTrainer):  # type: ignore[misc]
         def get_train_dataloader(self) -> Any:
-            return DataLoader(list(data), batch_sampler=batches, collate_fn=lambda batch: collate(batch, student.config, "cpu"))
+            examples: Any = list(data)  # DataLoader needs an index and a length only
+            return DataLoader(examples, batch_sampler=batches, collate_fn=lambda batch: collate(batch, student.config, "cpu"))
 
     class Keep(TrainerCallback):  # type: ignore[misc]
         def on_log(self, *_: Any, logs: dict[str, float], **__: Any) -> None:

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bench.contracts import Phase
 from bench.report.analysis.leaderboard import Board
@@ -137,7 +137,7 @@ def _curves(axes: Axes, boards: Sequence[Board], metric: Metric, names: Sequence
         found = _scores(boards, metric, "teacher", name)
         if of_first is not None and found:
             budgets, means = [budget for budget, _ in found], [score.mean for _, score in found]
-            look: dict[str, Any] = {**style.look(of_first), "markerfacecolor": "white", "linestyle": (0, (5, 3)), "linewidth": 1.2}
+            look = {**style.look(of_first), "markerfacecolor": "white", "linestyle": (0, (5, 3)), "linewidth": 1.2}
             axes.plot(budgets, means, label=style.text(name), **look)
 
 

@@ -60,7 +60,7 @@ def baselines(axes: Axes, board: Board, metric: Metric) -> None:
             axes.axhline(baseline.scores[metric.name].mean, color="0.45", linestyle=dashes, linewidth=1.4, label=name)
 
 
-def look(place: int) -> dict[str, str]:
+def look(place: int) -> dict[str, Any]:
     """Return the colour and the marker of a setting."""
     return {"color": COLOURS[place % len(COLOURS)], "marker": MARKERS[place % len(MARKERS)]}
 
