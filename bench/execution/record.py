@@ -62,7 +62,8 @@ class Record:
     """What distinguishes this arm from others of its strategy, such as 'label_share=0.5'. Empty where there
     is one setting."""
     settings: dict[str, Any]
-    budget_usd: float
+    budget_usd: Annotated[float, Field(ge=0)]
+    """0 for published results without dollars."""
     seed: Annotated[int, Field(ge=0, lt=2**31)]
     status: Status
     reason: str

@@ -130,16 +130,16 @@ def _ids(column: pyarrow.ChunkedArray) -> list[tuple[str, ...]]:
 
 
 def records(table: pd.DataFrame) -> dict[str, Record]:
-    """Return records made from the table alone. They lack machines and data."""
+    """Return records made from the table alone. They lack machines and data. Raises ValueError where a number cannot be."""
     facts = table[table["row"] == "fact"]
     by_arm: dict[str, dict[str, float]] = {}
     for arm, name, value in zip(facts["arm"], facts["quantity"], facts["value"], strict=True):
         by_arm.setdefault(arm, {})[name] = float(value)
     ended = table[(table["row"] == "record") & table["status"].isin(["done", "infeasible", "skipped", "failed"]) & table["task"].ne("")]
-    found = {}
+    found = []
     for row in ended.to_dict("records"):
         kept = {name: row[name] for name in ("arm", "suite", "task", "strategy", "use", "setting", "status", "reason")}
         kept |= {"settings": dict(from_json(row["settings"] or "{}")), "budget_usd": float(row["budget_usd"]), "seed": int(row["seed"])}
         kept |= {"spent_usd": None if math.isnan(row["value"]) else float(row["value"]), "facts": by_arm.get(row["arm"], {})}
-        found[str(row["arm"])] = Record(**kept, data_fingerprint="", machine={}, started="", ended="", student="")
-    return found
+        found.append({**kept, "data_fingerprint": "", "machine": {}, "started": "", "ended": "", "student": ""})
+    return {record.arm: record for record in RECORDS.validate_python(found)}

@@ -1,6 +1,7 @@
 """What to buy, and at which price the answer flips."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,13 @@ def test_the_map_holds_every_budget_that_was_run_and_the_price_that_was_asked(fi
 
 def test_free_labels_have_no_map(field: Field) -> None:
     assert decision.decision_map(field, field.asked.at("label", 0.0)) is None
+
+
+def test_budgets_of_0_have_no_map_and_are_left_out_beside_others(field: Field) -> None:
+    assert decision.decision_map(replace(field, budgets_usd=(0.0,)), field.asked) is None
+    drawn = decision.decision_map(replace(field, budgets_usd=(0.0, 40.0)), field.asked)
+    assert drawn
+    assert min(drawn.budgets_usd) > 0
 
 
 def test_the_break_even_price_of_a_label_is_the_true_one_and_its_interval_holds_it(field: Field) -> None:

@@ -144,6 +144,7 @@ def test_examples_hold_each_score_of_each_example_of_arms_that_are_done(tmp_path
         lambda folder: (folder / "record.json").write_bytes(b"\xff\xfe"),
         lambda folder: (folder / "record.json").write_text(json.dumps({"arm": "a"})),
         lambda folder: edit(folder, budget_usd="much"),
+        lambda folder: edit(folder, budget_usd=-1),
         lambda folder: edit(folder, schema=99),
         lambda folder: edit(folder, task=None),
         lambda folder: edit(folder, machine=[]),

@@ -99,20 +99,20 @@ class DecisionMap:
 def decision_map(field: Field, quotes: Quotes) -> DecisionMap | None:
     """Return the decision map. Prices and budgets at which no cell has two settings with a score are left out.
 
-    None where labels cost nothing, or no cell is left.
+    None where labels cost nothing, no budget is above 0, or no cell is left.
     """
-    price = quotes.price("label", field.task)
-    if price <= 0:
+    price, paid = quotes.price("label", field.task), [usd for usd in field.budgets_usd if usd > 0]
+    if price <= 0 or not paid:
         return None
     prices = {price * factor: quotes.at("label", price * factor) for factor in FACTORS}
     offers = {usd: field.offers(at) for usd, at in prices.items()}
     ranges = [sorted(offer.range for offer in at_price) for at_price in offers.values()]
     lows = [found[1][0] for found in ranges if len(found) > 1]  # from here on two settings have a score
     highs = [high for found in ranges for _, high in found if math.isfinite(high)]
-    least = max(min([*lows, *field.budgets_usd]), 1e-2 * min(field.budgets_usd))
-    steps = max(2, BUDGETS - len(field.budgets_usd))
-    spread = [float(f"{usd:.2g}") for usd in np.geomspace(least, max([*highs, *field.budgets_usd]), steps)]
-    budgets = sorted({*spread, *field.budgets_usd})
+    least = max(min([*lows, *paid]), 1e-2 * min(paid))
+    steps = max(2, BUDGETS - len(paid))
+    spread = [float(f"{usd:.2g}") for usd in np.geomspace(least, max([*highs, *paid]), steps)]
+    budgets = sorted({*spread, *paid})
     rows = {usd: [verdict(field, budget, at, offers[usd], ON_A_MAP) for budget in budgets] for usd, at in prices.items()}
     kept = {usd: row for usd, row in rows.items() if any(len(cell.candidates) > 1 for cell in row)}
     columns = [place for place in range(len(budgets)) if any(len(row[place].candidates) > 1 for row in kept.values())]
