@@ -31,8 +31,8 @@ from bench.forecast import gpus
 from bench.forecast.memory import Generation, SequenceLengths, TrainingStep, find, peak
 from bench.profilers.energy import Energy
 from bench.system import machine
-from bench.training.checkpoints import with_one_gelu
 from bench.training.flops import flop_model
+from bench.training.lean_operators import with_lean_operators
 from bench.training.loop import step_flops
 from bench.training.objectives import LabelObjective
 from bench.training.settings import Tuning
@@ -151,7 +151,7 @@ def generation(prediction: Prediction, lengths: SequenceLengths, device: str) ->
     plain.generation_config.eos_token_id = [plain.config.eos_token_id]  # as `load` leaves it
     sources = [one.source for one in examples(prediction.batch, lengths.source, 2, plain.config.vocab_size)]
     model = TorchModel(
-        with_one_gelu(copy.deepcopy(plain)).to(device),
+        with_lean_operators(copy.deepcopy(plain)).to(device),
         NoTokenizer(),
         decoding=Decoding(batch_size=len(sources)),
         precision="bf16",

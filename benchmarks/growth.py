@@ -27,8 +27,9 @@ from bench.engines.torch import TorchModel
 from bench.forecast.memory import find
 from bench.models import _tokenizers
 from bench.training.batches import Encoded, encode_sources
-from bench.training.checkpoints import load_tokenizer, save, with_one_gelu
+from bench.training.checkpoints import load_tokenizer, save
 from bench.training.flops import FlopModel, flop_model
+from bench.training.lean_operators import with_lean_operators
 from bench.training.loop import step_flops
 from bench.training.objectives import LabelObjective
 from bench.training.settings import Tuning
@@ -127,7 +128,7 @@ def bytes_per_second(numbers: int) -> float:
 def model_of(shape: str) -> Any:
     """Return a model with random weights."""
     torch.manual_seed(0)
-    return with_one_gelu(real_model(find(shape).architecture, 0.0))
+    return with_lean_operators(real_model(find(shape).architecture, 0.0))
 
 
 def weights(flops: FlopModel) -> float:

@@ -24,8 +24,8 @@ from bench.profilers.energy import Energy
 from bench.profilers.memory import Memory
 from bench.profilers.wall import Wall
 from bench.training.batches import Encoded, plan_batches
-from bench.training.checkpoints import with_one_gelu
 from bench.training.flops import flop_model
+from bench.training.lean_operators import with_lean_operators
 from bench.training.loop import Planned, train
 from bench.training.objectives import LabelObjective
 from bench.training.settings import Tuning
@@ -107,6 +107,6 @@ def shares(tiny: bool, rounds: int) -> dict[str, list[float]]:
     torch.manual_seed(0)
     for profiler in PROFILERS.values():
         profiler.prepare()
-    model = with_one_gelu(real_model(find(TINY if tiny else SHAPE).architecture, 0.0))
+    model = with_lean_operators(real_model(find(TINY if tiny else SHAPE).architecture, 0.0))
     data = examples(BATCH * STEPS, SOURCE, TARGET, model.config.vocab_size)
     return {meter.name: [share(model, data, meter) for _ in range(rounds + 1)][1:] for meter in (FLOPS, ENERGY)}

@@ -34,8 +34,9 @@ from bench.forecast.memory.model import with_dropout
 from bench.system import machine
 from bench.system.gpu import Gpu
 from bench.training.batches import Encoded
-from bench.training.checkpoints import head_is_tied, model_class, untie, with_one_gelu
+from bench.training.checkpoints import head_is_tied, model_class, untie
 from bench.training.flops import flop_model
+from bench.training.lean_operators import with_lean_operators
 from bench.training.loop import Planned, train
 from bench.training.objectives import LabelObjective, Objective
 from bench.training.settings import Lora, Optimizer, Tuning
@@ -110,7 +111,7 @@ def train_two_steps(
 ) -> None:
     """Run two steps of training, without an `objective` on labels. In each micro-batch one document has the maximum length, and the others
     are one token shorter."""
-    model = with_one_gelu(real_model(architecture, case.tuning.dropout))
+    model = with_lean_operators(real_model(architecture, case.tuning.dropout))
     data = [Encoded((5,) * (case.lengths.source - (i % case.at_once > 0)), (5,) * case.lengths.target) for i in range(case.batch)]
 
     def progress(what: str, done: float, total: float) -> None:  # noqa: ARG001
@@ -135,7 +136,7 @@ def train_two_steps(
 
 def generate(architecture: Architecture, case: Case, device: str, mark: Callable[[], None]) -> None:
     """Generate as in a suite, until the maximum length."""
-    model = with_one_gelu(real_model(architecture, 0.0)).to(device).eval()
+    model = with_lean_operators(real_model(architecture, 0.0)).to(device).eval()
     sources = [(5,) * (case.lengths.source - (i > 0)) for i in range(case.batch)]
     model.generation_config.eos_token_id = [model.config.eos_token_id]  # as `models.load` leaves it
     engine = TorchModel(model, NoTokenizer(), decoding=Decoding(beams=case.beams), precision=case.precision, device=device)

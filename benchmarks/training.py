@@ -22,9 +22,9 @@ import torch
 from bench.contracts import Precision, Unmetered
 from bench.forecast.memory import find
 from bench.training.batches import Encoded, collate, plan_batches
-from bench.training.checkpoints import with_one_gelu
 from bench.training.encoder_states import room_for
 from bench.training.flops import flop_model
+from bench.training.lean_operators import with_lean_operators
 from bench.training.loop import Planned, forecast_steps, train
 from bench.training.objectives import LabelObjective
 from bench.training.settings import Tuning
@@ -69,7 +69,7 @@ def ours(
 
     keep: whether the states of a frozen encoder are kept. tick: called after each step.
     """
-    student = with_one_gelu(copy.deepcopy(model))
+    student = with_lean_operators(copy.deepcopy(model))
     batches = plan_batches(data, tuning.batch_size, tuning.epochs, 0, seed=0)
     with tempfile.TemporaryDirectory() as folder:
         return train(

@@ -22,6 +22,7 @@ import torch
 
 from bench.errors import CheckpointError
 from bench.system.one_line import first_line
+from bench.training.lean_operators import with_lean_operators
 from bench.training.model_folder import check_folder
 
 DROPOUTS = ("dropout_rate", "dropout", "attention_dropout", "activation_dropout")
@@ -67,19 +68,6 @@ def model_class(config: Any) -> Any:
     return AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
 
 
-def with_one_gelu(model: Any) -> Any:
-    """Return the model with torch's own operator for the tanh form of GELU. transformers takes eight operations for it.
-
-    T5 v1.1, Flan-T5 and mT5 have it in every layer. The numbers are the same except for rounding.
-    """
-    from transformers.activations import NewGELUActivation
-
-    for name, module in list(model.named_modules()):
-        if isinstance(module, NewGELUActivation):
-            model.set_submodule(name, torch.nn.GELU(approximate="tanh"))
-    return model
-
-
 def load(folder: Path, dropout: float | None = None) -> tuple[Any, Any]:
     """Return (model, tokenizer) from a checked folder: fp32, in eval mode, on the CPU. `dropout` replaces all dropout rates of the
     checkpoint; None keeps them. Raises CheckpointError where weights are missing, of the wrong shape, or damaged."""
@@ -111,7 +99,7 @@ def load(folder: Path, dropout: float | None = None) -> tuple[Any, Any]:
     tokenizer = load_tokenizer(folder)
     _write_down(model, tokenizer)
     model.generation_config = _starts_and_ends(model.generation_config, model.config, tokenizer)
-    return with_one_gelu(model).eval(), tokenizer
+    return with_lean_operators(model).eval(), tokenizer
 
 
 def read_generation_config(folder: Path) -> Any:

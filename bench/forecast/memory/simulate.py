@@ -26,7 +26,8 @@ from bench.forecast.memory.fake_ops import fake_outputs
 from bench.forecast.memory.tracker import AllocationTracker
 from bench.forecast.memory.workload import Kernels
 from bench.system.garbage import gc_disabled
-from bench.training.checkpoints import head_is_tied, model_class, untie, with_one_gelu
+from bench.training.checkpoints import head_is_tied, model_class, untie
+from bench.training.lean_operators import with_lean_operators
 
 aten = torch.ops.aten
 
@@ -59,7 +60,7 @@ def weightless_model(config: Any, tied: bool) -> Any:
     model.tie_weights()
     if head_is_tied(model) and not tied:
         untie(model)
-    return with_one_gelu(model)
+    return with_lean_operators(model)
 
 
 def _uncompiled(code: Any = None, **_: Any) -> Any:

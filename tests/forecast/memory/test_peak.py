@@ -28,8 +28,8 @@ from bench.forecast.memory import (
 from bench.forecast.memory.optimizer_state import optimizer_memory
 from bench.forecast.memory.tracker import BLOCK, AllocationTracker
 from bench.models.random import Random
-from bench.training.checkpoints import with_one_gelu
 from bench.training.flops import flop_model
+from bench.training.lean_operators import with_lean_operators
 from bench.training.objectives import CachedObjective, Objective, SoftTargets, TeacherObjective
 from bench.training.recipes import Pretrained
 from bench.training.settings import Distillation, Lora, Optimizer, Tuning
@@ -170,7 +170,7 @@ def test_two_models_that_generate_in_turn_are_both_loaded_with_the_copies_of_the
 
 def generator(built: Architecture, precision: Precision) -> TorchModel:
     """A model with random weights, ready to generate. Weights that are read from a file would be mapped, and not allocated."""
-    model = with_one_gelu(real_model(built, 0.0)).eval()
+    model = with_lean_operators(real_model(built, 0.0)).eval()
     model.generation_config.eos_token_id = [model.config.eos_token_id]
     return TorchModel(model, NoTokenizer(), decoding=Decoding(), precision=precision, device="cpu")
 
