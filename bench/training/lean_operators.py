@@ -108,9 +108,9 @@ def _gated(kind: Any, activation: _Activation) -> Any:
                 plain: torch.Tensor = super().forward(states)
                 return plain
             hidden = _Gate.apply(getattr(self, gate)(states), getattr(self, up)(states), activation)  # type: ignore[no-untyped-call]
-            if hasattr(self, "dropout"):
-                hidden = self.dropout(hidden)
-            return getattr(self, down)(hidden.to(getattr(self, down).weight.dtype))  # type: ignore[no-any-return]
+            if hasattr(self, "dropout"):  # T5, whose last projection may be of another type
+                hidden = self.dropout(hidden).to(getattr(self, down).weight.dtype)
+            return getattr(self, down)(hidden)  # type: ignore[no-any-return]
 
     return Gated
 
