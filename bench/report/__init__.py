@@ -54,13 +54,17 @@ def write(folder: Path, quotes: Quotes | None = None, use: Use | None = None, ou
     read, out = read or table.read(folder), out or folder
     out.mkdir(parents=True, exist_ok=True)
     everything = repricing.reprice(read, quotes) if quotes else read
+
+    def save() -> None:
+        table.save(everything, out)
+        if out == folder and not read.kept:
+            archive.write(folder, read.records, read.examples, {} if quotes else unchanged_arms.note(folder, read.read_from))
+
     with ThreadPoolExecutor(1) as aside:  # pyarrow writes while the rest continues
-        saved = aside.submit(table.save, everything, out)
+        saved = aside.submit(save)
         asked, found = current(read), current(everything)
         metrics, at_prices = boards(found)
         saved.result()
-    if out == folder and not read.kept:
-        archive.write(folder, read.records, read.examples, {} if quotes else unchanged_arms.note(folder, read.read_from))
     given = ReportInput(folder=folder, found=found, everything=everything, metrics=metrics, boards=at_prices, use=use)
     with processes.run_in_background(partial(budget.draw, budget.plots(given.boards, metrics, given.trade_offs, out))):
         given = replace(given, priced=priced(asked, boards(asked)[1] if quotes else at_prices, quotes))

@@ -1,5 +1,6 @@
 import itertools
 import math
+from dataclasses import astuple
 
 import numpy as np
 import pandas as pd
@@ -88,6 +89,20 @@ def test_effects_of_what_lies_between_two_samples_lie_between_their_effects() ->
 def test_the_effects_behind_a_mean_are_all_that_its_interval_needs() -> None:
     scores = crossed(3, 50)
     assert significance.estimate_of(float(scores.mean()), significance.effects(scores)) == significance.estimate(scores)
+
+
+@pytest.mark.parametrize("at_once", [1, 400, significance.AT_ONCE])
+def test_many_estimates_are_those_of_each_alone_and_a_score_has_no_p_value(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(4)
+    many = [generator.normal(size=shape) for shape in [(3, 40), (1, 40), (3, 40), (2, 7), (3, 40), (2, 2)]]
+    monkeypatch.setattr(significance, "AT_ONCE", at_once)
+    alone, together = [significance.estimate_of(float(one.mean()), significance.effects(one)) for one in many], significance.estimates(many)
+    np.testing.assert_array_equal([astuple(one) for one in together], [astuple(one) for one in alone])
+    assert [one.tested for one in together] == [True, False, True, True, True, False]
+    scores = significance.estimates(many, tested=False)
+    assert not any(one.tested for one in scores)
+    np.testing.assert_array_equal([(one.mean, one.low, one.high) for one in scores], [(one.mean, one.low, one.high) for one in alone])
+    assert significance.estimates([]) == []
 
 
 @pytest.mark.parametrize("seeds", [1, 3])

@@ -72,7 +72,7 @@ def change(cell: Cell, metric: Metric, before: Line, after: Line, unpaired: str)
     first, second = before.samples[metric.name], after.samples[metric.name]
     paired = None if unpaired else significance.difference(second, first)
     if paired is None:
-        one, other = leaderboard.estimate(first), leaderboard.estimate(second)
+        one, other = leaderboard.estimates([first, second])
         return Change(
             cell=cell,
             metric=metric,

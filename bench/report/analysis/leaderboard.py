@@ -19,7 +19,7 @@ from bench.report.analysis.looks import Stop, until_decided
 from bench.report.analysis.metric import Metric
 from bench.report.analysis.ranking import Ranking
 from bench.report.analysis.samples import WHOLE, Scores, by_line, scores
-from bench.report.analysis.significance import Estimate, Spread
+from bench.report.analysis.significance import Estimate, Floats, Spread
 from bench.results.table import Results, rows
 
 BASELINE, ON_DEV = "floor: ", "baseline on dev: "
@@ -45,6 +45,7 @@ class Board:
     """Name of the baseline with the best score on dev, '' where none has one there. Results before 2026-12 have none."""
     _differences: dict[tuple[str, ...], Estimate | None] = field(default_factory=dict, init=False, repr=False, compare=False)
     _against_baseline: dict[str, dict[str, float]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _behind_teachers: dict[str, dict[str, Estimate | None]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
     def scored(self) -> tuple[Line, ...]:
@@ -107,7 +108,7 @@ class Board:
         if metric == self.primary and self._ranked(better) and self._ranked(worse):
             found: Estimate | None = self.ranking.difference(better.name, worse.name)
         else:
-            found = _difference(better, worse, metric)
+            found = self._behind_teacher(worse, metric) if worse.teacher is better else _differences([(better, worse)], metric)[0]
             found = found and replace(found, p=self._corrected(found.p, better, worse, metric))
         found = found and metric.cut_difference(found)
         self._differences[key] = found
@@ -125,8 +126,8 @@ class Board:
         settings, baseline = len(self.scored), self.baseline
         if baseline and baseline.name == self.best_on_dev and baseline in (better, worse):
             if metric.name not in self._against_baseline:
-                others = {line.name: _difference(line, baseline, metric) for line in self.scored}
-                found = {name: other.p for name, other in others.items() if other}
+                others = _differences([(line, baseline) for line in self.scored], metric)
+                found = {line.name: other.p for line, other in zip(self.scored, others, strict=True) if other}
                 corrected = significance.holm(np.array([*found.values()])).tolist()
                 self._against_baseline[metric.name] = dict(zip(found, corrected, strict=True))
             setting = better if worse is baseline else worse
@@ -135,16 +136,27 @@ class Board:
         comparisons = math.comb(settings, 2) if better.kind == worse.kind else settings * (len(self.baselines) + 1)
         return float(np.minimum(p * (comparisons or 1), 1))
 
+    def _behind_teacher(self, line: Line, metric: Metric) -> Estimate | None:
+        """Return how much better the teacher of a setting is, not corrected. Those of all settings are computed together."""
+        if metric.name not in self._behind_teachers:
+            pairs = {one.name: (one.teacher, one) for one in self.settings if one.teacher}
+            self._behind_teachers[metric.name] = dict(zip(pairs, _differences([*pairs.values()], metric), strict=True))
+        return self._behind_teachers[metric.name][line.name]
+
     def _ranked(self, line: Line) -> bool:
         return line.kind == "setting" and line.name in self.ranking.places
 
 
-def _difference(better: Line, worse: Line, metric: Metric) -> Estimate | None:
-    """Return how much better `better` is, not corrected. None: nothing can be paired."""
-    if metric.name not in better.samples or metric.name not in worse.samples:
-        return None
-    first, second = (better, worse) if metric.direction != "lower" else (worse, better)
-    return significance.difference(first.samples[metric.name], second.samples[metric.name])
+def _differences(pairs: Sequence[tuple[Line, Line]], metric: Metric) -> list[Estimate | None]:
+    """Return how much better the first of each pair is, not corrected. None: nothing can be paired."""
+    gaps: dict[int, Floats] = {}
+    for place, pair in enumerate(pairs):
+        first, second = pair if metric.direction != "lower" else pair[::-1]
+        if metric.name in first.samples and metric.name in second.samples:
+            gap = significance.paired(first.samples[metric.name], second.samples[metric.name])
+            gaps |= {} if gap is None else {place: gap.to_numpy()}
+    found = dict(zip(gaps, significance.estimates([*gaps.values()]), strict=True))
+    return [found.get(place) for place in range(len(pairs))]
 
 
 def metrics(found: Results) -> list[Metric]:
@@ -231,12 +243,15 @@ class _Scorer:
         statuses: dict[str, Counter[str]] = {name: Counter() for name in names.unique()}
         for name, status in zip(names.tolist(), arms["status"].tolist(), strict=True):  # faster than iterating over the columns
             statuses[name][status] += 1
+        scored = {
+            metric.name: dict(zip(found[metric.name], estimates([*found[metric.name].values()]), strict=True)) for metric in self.metrics
+        }
         lines = []
         for name, ended in statuses.items():
             samples = {metric: of[name] for metric, of in found.items() if name in of}
-            estimates = {metric.name: metric.cut(estimate(samples[metric.name])) for metric in self.metrics if metric.name in samples}
+            shown = {metric.name: metric.cut(scored[metric.name][name]) for metric in self.metrics if metric.name in samples}
             seeds = len(samples.get(primary, ()))
-            lines.append(Line(name=name, kind=kind, scores=estimates, samples=samples, statuses=ended, facts={}, seeds=seeds))
+            lines.append(Line(name=name, kind=kind, scores=shown, samples=samples, statuses=ended, facts={}, seeds=seeds))
         return lines
 
     def rank(self, line: Line) -> tuple[bool, bool, int, float, str]:
@@ -246,10 +261,11 @@ class _Scorer:
         return score is None, not line.complete, line.stopped, reached, line.name
 
 
-def estimate(sample: pd.DataFrame) -> Estimate:
-    """Return the score, not cut to possible scores. A metric of the whole test set has a mean over seeds and no interval."""
-    found = significance.score(sample.to_numpy())
-    return replace(found, examples=0) if sample.shape[1] == 1 and sample.columns[0] == WHOLE else found
+def estimates(samples: Sequence[pd.DataFrame]) -> list[Estimate]:
+    """Return scores, not cut to possible ones. A metric of the whole test set has a mean over seeds and no interval."""
+    found = significance.estimates([sample.to_numpy() for sample in samples], tested=False)
+    whole = [sample.shape[1] == 1 and sample.columns[0] == WHOLE for sample in samples]
+    return [replace(one, examples=0) if of_whole else one for one, of_whole in zip(found, whole, strict=True)]
 
 
 def _settings(arms: pd.DataFrame, scorer: _Scorer, stops: Mapping[str, Stop]) -> tuple[Line, ...]:
