@@ -178,7 +178,7 @@ def plan(
     # No finished arm ran on that other GPU.
     kept = {} if card else runner.kept(prepared, retry=False, progress=progress)
     planned = forecast.forecasts(prepared, store, progress, reuse=not card)
-    ratios = expected_length_ratios(planned.values(), store.context)
+    ratios = expected_length_ratios(planned.values(), prepared.suite.spec.pays, store.context)
     finder = CalibrationCache(
         cache=prepared.cache,
         device=prepared.device,

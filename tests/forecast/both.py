@@ -138,7 +138,7 @@ class Ground:
         self, prepared: PreparedSuite, planned: Mapping[Arm, Forecast], records: Mapping[str, Record | None] | None = None
     ) -> SuiteForecast:
         """What `bench plan --no-calibrate` says of it, shown on a screen that nobody sees."""
-        ratios = expected_length_ratios(planned.values(), DryStore(prepared.cache, no_progress).context)
+        ratios = expected_length_ratios(planned.values(), prepared.suite.spec.pays, DryStore(prepared.cache, no_progress).context)
         ahead = forecasting.suite_forecast(prepared.suite, planned, None, 1, records or {}, ratios)
         screen = Console(file=io.StringIO(), width=200)
         for block in terminal.blocks(ahead):

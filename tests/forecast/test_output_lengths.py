@@ -14,6 +14,7 @@ from bench.forecast.device import CatalogGpu
 from bench.forecast.gpus import GIB, Card
 from bench.forecast.output_lengths import expected_length_ratios
 from bench.forecast.totals import Planned
+from bench.suite.prices import Pays
 from bench.training.finetuned import Finetuned
 from bench.training.generated import Outputs
 from bench.training.output_lengths import expected_longest
@@ -72,7 +73,7 @@ def test_a_larger_batch_waits_for_a_longer_output(arms: Planned, cache: Path) ->
 def test_what_is_learnt_from_a_model_is_as_long_as_labels_are_and_bought_labels_are_what_they_are(arms: Planned, cache: Path) -> None:
     context = DryStore(cache, no_progress).context
     (forecast,) = arms.values()
-    shares = expected_length_ratios(arms.values(), context)
+    shares = expected_length_ratios(arms.values(), Pays(), context)
     teacher, student = (work.recipe for work in forecast.works if isinstance(work.recipe, Finetuned))
     assert teacher.key not in shares
     assert shares[student.key] < 1
@@ -95,7 +96,7 @@ def test_soft_labels_of_outputs_take_as_much_as_outputs_of_the_expected_length(a
 
 def test_time_is_reckoned_by_the_share_and_dollars_by_all_of_it(arms: Planned, cache: Path) -> None:
     (forecast,) = arms.values()
-    shares = expected_length_ratios(arms.values(), DryStore(cache, no_progress).context)
+    shares = expected_length_ratios(arms.values(), Pays(), DryStore(cache, no_progress).context)
     writing = [work for work in forecast.works if isinstance(work.recipe, Outputs)]
     assert writing
     assert all(0 < shares[work.recipe.key] < 1 for work in writing)
@@ -128,7 +129,7 @@ def limited(forecast: Forecast, phase: str, flops: float) -> Forecast:
 def test_where_money_ends_the_writing_all_of_it_is_reckoned_since_of_shorter_outputs_more_are_made(arms: Planned, cache: Path) -> None:
     ended = [limited(forecast, "pseudo_labelling", 1e6) for forecast in arms.values()]
     assert all(forecast.writes_more for forecast in ended)
-    assert expected_length_ratios(ended, DryStore(cache, no_progress).context) == {}
+    assert expected_length_ratios(ended, Pays(), DryStore(cache, no_progress).context) == {}
 
 
 @pytest.mark.parametrize("share", [0.1, 0.9, 2.0])
@@ -138,19 +139,21 @@ def test_a_training_that_money_ends_takes_what_writing_left_and_no_more_than_the
     context = DryStore(cache, no_progress).context
     (forecast,) = arms.values()
     (student,) = (work for work in forecast.works if work.phase == "student_training" and work.bill.flops)
-    whole = expected_length_ratios([forecast], context)[student.recipe.key] * student.bill.flops
+    whole = expected_length_ratios([forecast], Pays(), context)[student.recipe.key] * student.bill.flops
     ended = limited(forecast, "student_training", share * whole)
     (student,) = (work for work in ended.works if work.phase == "student_training" and work.bill.flops)
     assert not ended.writes_more
-    ratios = expected_length_ratios([ended], context)
+    ratios = expected_length_ratios([ended], Pays(), context)
     saved = sum((1 - ratios.get(work.recipe.key, 1.0)) * work.bill.flops for work in ended.works if work.phase == "pseudo_labelling")
     assert saved > 0
     assert ratios.get(student.recipe.key, 1.0) == pytest.approx(min(1 / share, 1 + saved / (share * whole)))
+    nobody_pays = expected_length_ratios([ended], Pays.model_validate({"pseudo_labelling": "free"}), context)
+    assert nobody_pays.get(student.recipe.key, 1.0) == pytest.approx(min(1 / share, 1))
 
 
 def test_what_is_made_and_what_a_model_says_that_learnt_from_no_labels_is_left_alone(arms: Planned, cache: Path) -> None:
     context = DryStore(cache, no_progress).context
     made = [replace(forecast, works=tuple(replace(work, shared=True) for work in forecast.works)) for forecast in arms.values()]
-    assert expected_length_ratios(made, context) == {}
+    assert expected_length_ratios(made, Pays(), context) == {}
     recipe = outputs(arms)
     assert ratio(replace(recipe, model=recipe.model.origin, max_target_tokens=30), labels(2), context) == 1
