@@ -30,6 +30,9 @@ from bench.system.results_folder import LEDGER
 
 SCHEMA = 1
 
+LARGEST = 1e100
+"""Larger numbers in results are refused: their squares and sums could be infinite."""
+
 LIMITED = "limited_by_budget"
 """Name of a fact. It is 1 where the budget limited how much the arm trained, labelled or distilled.
 

@@ -11,13 +11,14 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from bench.errors import BenchError, OverBudget, Stop
 from bench.execution import shared_folder
-from bench.execution.ledger import SCHEMA
+from bench.execution.ledger import LARGEST, SCHEMA
 from bench.system import leases
 from bench.system.files import write_json
 from bench.system.one_line import first_fault
 from bench.system.results_folder import OUTCOME, POSTPONED, PROGRESS, RECORD
 
 Status = Literal["done", "infeasible", "skipped", "failed"]
+Number = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 
 
 def status_of(error: Exception) -> Status:
@@ -62,14 +63,14 @@ class Record:
     """What distinguishes this arm from others of its strategy, such as 'label_share=0.5'. Empty where there
     is one setting."""
     settings: dict[str, Any]
-    budget_usd: Annotated[float, Field(ge=0)]
+    budget_usd: Annotated[float, Field(ge=0, le=LARGEST)]
     """0 for published results without dollars."""
     seed: Annotated[int, Field(ge=0, lt=2**31)]
     status: Status
     reason: str
-    spent_usd: float | None
+    spent_usd: Number | None
     """None where it is unknown, for example where only scores were published."""
-    facts: dict[str, float]
+    facts: dict[str, Number]
     data_fingerprint: str
     """Fingerprint of the task's splits."""
     machine: dict[str, Any]

@@ -24,6 +24,7 @@ from pydantic import TypeAdapter
 from pydantic_core import from_json
 
 from bench.errors import BenchError
+from bench.execution.ledger import LARGEST
 from bench.execution.record import Record
 from bench.results.examples import Examples, once
 from bench.system.files import atomic_write
@@ -101,6 +102,8 @@ def _read(path: Path) -> tuple[dict[str, Record], dict[str, Examples]]:
     arms, lists = table["arm"].to_pylist(), table["scores"].combine_chunks()
     keys = zip(*([sys.intern(text) for text in table[name].to_pylist()] for name in ("subject", "metric")), strict=True)
     ends, values = lists.offsets.to_pylist(), lists.values.to_numpy(zero_copy_only=False)
+    if (np.abs(values) > LARGEST).any():
+        raise ValueError(f"a score above {LARGEST:g}")
     scores: dict[str, dict[tuple[str, str], Any]] = {}
     log_probs: dict[str, dict[str, Any]] = {}
     for arm, (subject, metric), (start, end) in zip(arms, keys, itertools.pairwise(ends), strict=True):

@@ -143,11 +143,12 @@ def _cells(
 
 
 def number_or_nan(value: float | None) -> float:
-    """Return the number, or NaN where nothing was measured. Raises TypeError, ValueError or OverflowError where it is no number."""
+    """Return the number, or NaN where nothing was measured. Raises TypeError, ValueError or OverflowError where it is no number, or
+    is too large."""
     return math.nan if value is None else _number(value)
 
 
 def _number(value: float) -> float:
-    if math.isinf(number := float(value)):
-        raise ValueError("an infinite number")
+    if abs(number := float(value)) > ledger.LARGEST:
+        raise ValueError(f"a number above {ledger.LARGEST:g}")
     return number

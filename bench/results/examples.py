@@ -15,6 +15,8 @@ import pyarrow.json
 from numpy.typing import NDArray
 from pydantic_core import from_json
 
+from bench.execution.ledger import LARGEST
+
 Key = tuple[str, str]
 """Subject and metric."""
 
@@ -110,15 +112,15 @@ def _parsed(path: Path) -> Examples:
         raise ValueError(f"{path.name} holds examples with unlike log-probabilities")
     return Examples(
         ids=once(ids),
-        scores={(who, m): _finite(np.array([one[who][m] for one in scores], dtype=np.float64)) for who, m in keys},
-        log_probs={who: np.array([line["log_probs"][who] for line in lines], dtype=np.float64) for who in subjects},
+        scores={(who, m): _checked(np.array([one[who][m] for one in scores], dtype=np.float64)) for who, m in keys},
+        log_probs={who: _checked(np.array([line["log_probs"][who] for line in lines], dtype=np.float64)) for who in subjects},
     )
 
 
-def _finite(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return scores. NaN stands for a missing one. Raises ValueError where one is infinite, or is a list."""
-    if values.ndim != 1 or np.isinf(values).any():
-        raise ValueError("a score is no finite number")
+def _checked(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return scores. NaN stands for a missing one. Raises ValueError where one is too large, or is a list."""
+    if values.ndim != 1 or (np.abs(values) > LARGEST).any():
+        raise ValueError(f"a score is no number up to {LARGEST:g}")
     return values
 
 
@@ -168,4 +170,4 @@ def _numbers(*path: pyarrow.Array) -> NDArray[np.float64]:
     """Return the last of nested arrays as numbers. Raises ValueError where any of them lacks a value."""
     if any(one.null_count for one in path):
         raise ValueError("a number is missing")
-    return _finite(path[-1].cast(pyarrow.float64()).to_numpy())
+    return _checked(path[-1].cast(pyarrow.float64()).to_numpy())

@@ -23,6 +23,7 @@ import pyarrow.csv
 
 from bench.contracts import ADDED_UNITS
 from bench.errors import BenchError
+from bench.execution.ledger import LARGEST
 from bench.execution.record import Record
 from bench.forecast import saved
 from bench.forecast.saved import SavedForecast
@@ -144,12 +145,12 @@ def _kept(folder: Path, suite: Mapping[str, Any]) -> Results | None:
 
 
 def _checked(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table that was read. Raises ValueError where a text is missing, or a number is infinite."""
+    """Return a table that was read. Raises ValueError where a text is missing, or a number is too large."""
     numbers = [name for name, column in COLUMNS.items() if column.dtype == "float64"]
     if table[[name for name, column in COLUMNS.items() if column.dtype == "str"]].isna().any(axis=None):
         raise ValueError("a text is missing")
-    if np.isinf(table[numbers].to_numpy()).any():
-        raise ValueError("an infinite number")
+    if (np.abs(table[numbers].to_numpy()) > LARGEST).any():
+        raise ValueError(f"a number above {LARGEST:g}")
     return table
 
 

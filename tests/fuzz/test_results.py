@@ -109,7 +109,18 @@ def write(folder: Path, columns: dict[str, pyarrow.Array]) -> None:
     pyarrow.parquet.write_table(there, folder / "table.parquet")
 
 
-@pytest.mark.parametrize("column", [{"arm": None}, {"settings": "[1]"}, {"settings": "{"}, {"value": float("inf")}, {"seed": "one"}])
+@pytest.mark.parametrize(
+    "column",
+    [
+        {"arm": None},
+        {"settings": "[1]"},
+        {"settings": "{"},
+        {"value": float("inf")},
+        {"value": 1e308},
+        {"budget_usd": -1.0},
+        {"seed": "one"},
+    ],
+)
 def test_a_table_of_other_values_is_refused(column: dict[str, object], kept: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(kept, tmp_path / "kept")
     count = pyarrow.parquet.read_metadata(folder / "table.parquet").num_rows

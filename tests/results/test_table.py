@@ -145,6 +145,10 @@ def test_examples_hold_each_score_of_each_example_of_arms_that_are_done(tmp_path
         lambda folder: (folder / "record.json").write_text(json.dumps({"arm": "a"})),
         lambda folder: edit(folder, budget_usd="much"),
         lambda folder: edit(folder, budget_usd=-1),
+        lambda folder: edit(folder, spent_usd=1e308),
+        lambda folder: edit(folder, facts={"labels_bought": -1e308}),
+        lambda folder: append(folder / "ledger.jsonl", json.dumps({"row": "fact", "name": "a", "value": 1e308})),
+        lambda folder: change_score(folder, 1e308),
         lambda folder: edit(folder, schema=99),
         lambda folder: edit(folder, task=None),
         lambda folder: edit(folder, machine=[]),
@@ -168,6 +172,14 @@ def test_an_arm_that_cannot_be_read_is_a_failed_row_and_leaves_the_others_alone(
     assert arms["status"].to_dict() == {"a": "failed", "b": "done"}
     assert arms.loc["a", "reason"].startswith("cannot be read: ")
     assert set(found.examples) == {"b"}
+
+
+def change_score(folder: Path, value: float) -> None:
+    path = folder / "predictions.jsonl"
+    first, *others = path.read_text().splitlines(keepends=True)
+    line = json.loads(first)
+    line["scores"]["student"]["rouge2"] = value
+    path.write_text("".join([json.dumps(line) + "\n", *others]))
 
 
 def edit(folder: Path, **changes: object) -> None:
