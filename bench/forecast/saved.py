@@ -13,6 +13,7 @@ from typing import ClassVar
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
+from bench.execution.record import Number
 from bench.system.files import write_json
 from bench.system.one_line import first_fault
 
@@ -26,19 +27,19 @@ class ArmForecast:
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    usd: float | None
+    usd: Number | None
     """Dollars from the purse; an upper bound unless `exact`."""
     exact: bool
     """Whether no cost depends on text that a model has yet to generate."""
     steps: int
     """Training steps, over all models."""
-    seconds: float | None
+    seconds: Number | None
     """Seconds of its work, without the start of its process."""
-    kwh: float | None
-    peak_bytes: float | None
-    expected_usd: float | None = None
+    kwh: Number | None
+    peak_bytes: Number | None
+    expected_usd: Number | None = None
     """Dollars if generated texts are as long as the labels at hand. Files of earlier versions lack it."""
-    start_s: float | None = None
+    start_s: Number | None = None
     """Seconds in which its process starts. Files of earlier versions lack it."""
 
 

@@ -20,7 +20,7 @@ from bench.errors import BenchError
 from bench.execution.ledger import LIMITED
 from bench.results import arm_columns
 from bench.results.table import Results, rows
-from bench.suite.prices import Pays, PriceBook
+from bench.suite.prices import MOST_USD, Pays, PriceBook
 from bench.system.one_line import first_fault
 from bench.system.results_folder import SUITE_JSON
 
@@ -84,8 +84,8 @@ class Quotes:
         found = self.at("label", label_usd[""]) if "" in label_usd else self
         by_task = {**found.label_usd, **{task: usd for task, usd in label_usd.items() if task}}
         for usd in by_task.values():
-            if not (usd >= 0 and math.isfinite(usd)):
-                raise BenchError(f"a label cannot cost {usd:g} USD")
+            if not 0 <= usd <= MOST_USD:
+                raise BenchError(f"a label cannot cost {usd:g} USD, only 0 to {MOST_USD:g}")
         return Quotes(book=_book({**found.book.model_dump(), **given}, "these prices"), label_usd=by_task)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
 from bench.errors import BenchError
+from bench.suite.prices import MOST_USD
 from bench.system.one_line import first_fault
 from bench.system.results_folder import SUITE_JSON
 
@@ -44,7 +45,7 @@ class _SuiteJson(_Facts):
     arms: list[str] = []
     prices: _Prices = _Prices()
     price_sources: dict[str, _Source] = {}
-    label_usd: dict[str, float] = {}
+    label_usd: dict[str, Annotated[float, Field(ge=0, le=MOST_USD)]] = {}
     pays: dict[str, str] = {}
     meter: str = ""
     start_labels: int = 0

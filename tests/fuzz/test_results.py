@@ -130,7 +130,16 @@ def test_a_table_of_other_values_is_refused(column: dict[str, object], kept: Pat
 
 
 @pytest.mark.parametrize(
-    "change", [{"arms": [1]}, {"arms": 5}, {"notes": ["a"]}, {"label_usd": {"docstrings": "much"}}, {"prices": [1]}, {"lead": None}]
+    "change",
+    [
+        {"arms": [1]},
+        {"arms": 5},
+        {"notes": ["a"]},
+        {"label_usd": {"docstrings": "much"}},
+        {"label_usd": {"docstrings": 1e308}},
+        {"prices": [1]},
+        {"lead": None},
+    ],
 )
 def test_a_wrong_entry_of_suite_json_is_named(change: dict[str, object], tmp_path: Path) -> None:
     write_suite(tmp_path, **change)

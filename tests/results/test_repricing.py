@@ -118,6 +118,7 @@ def test_a_meter_that_no_arm_has_is_refused_in_one_line(found: Results) -> None:
     [
         ({"": -1.0}, {}, "label .* -1 USD"),
         ({"": float("nan")}, {}, "label .* nan USD"),
+        ({"": 1e10}, {}, r"label .* 1e\+10 USD"),
         ({"nothing": 1.0}, {}, "'nothing' .*docstrings"),
         ({}, {"device_hour_usd": -2.0}, "device_hour_usd"),
         ({}, {"meter": "steps"}, "meter"),
