@@ -30,8 +30,8 @@ from bench.system.results_folder import LEDGER
 
 SCHEMA = 1
 
-LARGEST = 1e100
-"""Larger numbers in results are refused: their squares and sums could be infinite."""
+LARGEST = 1e30
+"""Larger numbers in results are refused: their squares could be infinite, and the page holds some in single precision."""
 
 LIMITED = "limited_by_budget"
 """Name of a fact. It is 1 where the budget limited how much the arm trained, labelled or distilled.
