@@ -184,7 +184,7 @@ def _own(found: Results, chosen: Chosen, subject: str, metric: Metric) -> str:
     values = None if examples is None else examples.scores.get((subject, metric.name))
     known = np.empty(0) if values is None else values[~np.isnan(values)]
     if len(known):
-        return score(metric.cut(significance.score(known[None, :])))
+        return score(metric.cut(significance.estimate(known[None, :], tested=False)))
     value = _score(found, chosen, subject, metric)
     return MISSING if math.isnan(value) else f"{value:.2f}"
 

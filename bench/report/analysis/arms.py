@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
-from bench.report.analysis.leaderboard import label
+import numpy as np
+import pandas as pd
+
+from bench.report.analysis.leaderboard import Board, label
 from bench.report.analysis.metric import Metric
 from bench.results import arm_columns
 from bench.results.table import Results, rows
@@ -91,3 +95,11 @@ def missing(found: Results) -> list[Missing]:
         )
         for (metric, reason), of_reason in lacking.groupby(["quantity", "reason"])
     ]
+
+
+def column_by_line(found: Results, board: Board, column: str) -> dict[str, pd.Series[Any]]:
+    """Return a column of `found.by_arm` for each line of settings of a board: arm -> value, over its arms that are done."""
+    arms = found.by_arm
+    held = arms.loc[arms["task"].eq(board.task) & arms["budget_usd"].eq(board.budget_usd) & arms["status"].eq("done")]
+    names = [label(strategy, setting) for strategy, setting in zip(held["strategy"].tolist(), held["setting"].tolist(), strict=True)]
+    return {str(name): of for name, of in held[column].groupby(np.array(names, dtype=object))}

@@ -207,11 +207,11 @@ class Field:
     def reached(self, mixture: Mixture) -> Estimate:
         """Return the score of a mixture, with its interval."""
         weights, effects = self.weighted([mixture])
-        return self.metric.cut(significance.score_of(mixture.mean, effects.map(lambda part: weights[0] @ part)))
+        return self.metric.cut(significance.estimate_of(mixture.mean, effects.map(lambda part: weights[0] @ part), tested=False))
 
     def measured(self, point: Point) -> Estimate:
         """Return the score of a point, with its interval."""
-        return self.metric.cut(significance.score_of(point.mean, self.effects.map(lambda part: part[point.place])))
+        return self.metric.cut(significance.estimate_of(point.mean, self.effects.map(lambda part: part[point.place]), tested=False))
 
     @property
     def sign(self) -> int:

@@ -16,8 +16,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench.contracts import Phase
-from bench.report.analysis import leaderboard, significance
+from bench.report.analysis import significance
 from bench.report.analysis.arm_facts import taught_by
+from bench.report.analysis.arms import column_by_line
 from bench.report.analysis.leaderboard import Board
 from bench.report.analysis.line import Line
 from bench.report.analysis.serving_cost import LARGE, STUDENT, answer_usd
@@ -78,7 +79,7 @@ def cascades(found: Results, board: Board, quotes: Quotes | None) -> Iterator[Ca
     """
     if not can_mix(found, board):
         return
-    seeds = leaderboard.column_by_line(found, board, "seed")
+    seeds = column_by_line(found, board, "seed")
     for line in board.scored:
         if line.teacher and (made := _cascade(found, board, line, _one_for_each_seed(seeds[line.name]), quotes)):
             yield made
@@ -150,7 +151,7 @@ def points(seeds: Sequence[Seed], student_usd: float | None, teacher_usd: float 
         share = float(np.mean(passed))
         usd = None if student_usd is None or teacher_usd is None else share * teacher_usd + (0.0 if whole else student_usd)
         threshold = math.inf if whole else float(np.exp(limits).mean()) if step else 0.0
-        yield Point(threshold=threshold, passed_on=share, usd=usd, quality=significance.score(scores))
+        yield Point(threshold=threshold, passed_on=share, usd=usd, quality=significance.estimate(scores, tested=False))
 
 
 def cheapest(found: Sequence[Cascade], target: float) -> tuple[Cascade, Point] | None:

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 
 from bench.errors import BenchError
 from bench.report.analysis import leaderboard
+from bench.report.analysis.arms import column_by_line
 from bench.report.analysis.leaderboard import Board
 from bench.report.analysis.line import Line
 from bench.report.analysis.looks import until_decided
@@ -73,5 +74,5 @@ def _named(found: Results, boards: Sequence[Board], metrics: Sequence[Metric], a
 
 def _scores(found: Results, board: Board, metric: Metric) -> dict[str, dict[str, float]]:
     """Return line -> arm -> score, for the arms that are done."""
-    scores = leaderboard.column_by_line(found, board, arm_columns.score("student", metric.name))
+    scores = column_by_line(found, board, arm_columns.score("student", metric.name))
     return {name: {str(arm): float(value) for arm, value in of.dropna().items()} for name, of in scores.items()}

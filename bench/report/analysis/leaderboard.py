@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -172,14 +171,6 @@ def label(strategy: str, setting: str) -> str:
     return f"{strategy} ({setting})" if setting else strategy
 
 
-def column_by_line(found: Results, board: Board, column: str) -> dict[str, pd.Series[Any]]:
-    """Return a column of `found.by_arm` for each line of settings of a board: arm -> value, over its arms that are done."""
-    arms = found.by_arm
-    held = arms.loc[arms["task"].eq(board.task) & arms["budget_usd"].eq(board.budget_usd) & arms["status"].eq("done")]
-    names = [label(strategy, setting) for strategy, setting in zip(held["strategy"].tolist(), held["setting"].tolist(), strict=True)]
-    return {str(name): of for name, of in held[column].groupby(np.array(names, dtype=object))}
-
-
 def boards(found: Results, shown: Sequence[Metric]) -> list[Board]:
     """Return one board for each task and budget, in the metrics `shown`. The first of these ranks."""
     arms = found.by_arm
@@ -263,9 +254,8 @@ class _Scorer:
 
 def estimates(samples: Sequence[pd.DataFrame]) -> list[Estimate]:
     """Return scores, not cut to possible ones. A metric of the whole test set has a mean over seeds and no interval."""
-    found = significance.estimates([sample.to_numpy() for sample in samples], tested=False)
-    whole = [sample.shape[1] == 1 and sample.columns[0] == WHOLE for sample in samples]
-    return [replace(one, examples=0) if of_whole else one for one, of_whole in zip(found, whole, strict=True)]
+    found = zip(significance.estimates([sample.to_numpy() for sample in samples], tested=False), samples, strict=True)
+    return [replace(one, examples=0) if sample.shape[1] == 1 and sample.columns[0] == WHOLE else one for one, sample in found]
 
 
 def _settings(arms: pd.DataFrame, scorer: _Scorer, stops: Mapping[str, Stop]) -> tuple[Line, ...]:

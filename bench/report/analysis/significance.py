@@ -140,49 +140,33 @@ class Estimate:
         return not math.isnan(self.p)
 
 
-def score(scores: Floats) -> Estimate:
-    """Return the mean of scores and its interval, without a p-value: no hypothesis says that a score is 0. `scores` as in `estimate`."""
-    return estimates([scores], tested=False)[0]
-
-
-def score_of(mean: float, found: Effects) -> Estimate:
-    """Return a mean score and its interval from the effects behind it."""
-    return _with_interval(mean, found.shape, spread(found))
-
-
-def estimate(scores: Floats) -> Estimate:
-    """Return mean, interval and p-value of scores, (seeds, examples), with at least one of each and none missing."""
-    return estimates([scores])[0]
+def estimate(scores: Floats, tested: bool = True) -> Estimate:
+    """Return mean, interval and, if `tested` against 0, p-value of scores, (seeds, examples), at least one of each and none missing."""
+    return estimates([scores], tested)[0]
 
 
 def estimates(many: Sequence[Floats], tested: bool = True) -> list[Estimate]:
-    """Return what `estimate` returns for each, or what `score` returns where nothing is `tested`. Those of one shape are made together."""
-    by_shape: dict[tuple[int, ...], list[int]] = {}
+    """Return what `estimate` returns for each. Those of one shape are made together."""
+    by_shape, found = dict[tuple[int, ...], list[int]](), dict[int, Estimate]()
     for place, one in enumerate(many):
         by_shape.setdefault(one.shape, []).append(place)
-    found: dict[int, Estimate] = {}
     for (seeds, examples), places in by_shape.items():
         step = max(1, AT_ONCE // (seeds * examples))
         for some in (places[start : start + step] for start in range(0, len(places), step)):
             stacked = np.stack([many[place] for place in some])
             means, variance = stacked.mean(axis=(-2, -1)), spread(effects(stacked))
             p = p_value(means, variance) if tested and seeds > 1 else np.full(len(some), math.nan)
-            rows = zip(some, *(column.tolist() for column in (means, *interval(means, variance), p)), strict=True)
-            for place, mean, low, high, chance in rows:
+            for place, mean, low, high, chance in zip(some, *map(np.ndarray.tolist, (means, *interval(means, variance), p)), strict=True):
                 found[place] = Estimate(mean=mean, low=low, high=high, seeds=seeds, examples=examples, p=chance)
     return [found[place] for place in range(len(many))]
 
 
-def estimate_of(mean: float, found: Effects) -> Estimate:
-    """Return the interval and the p-value of a mean from the effects behind it."""
-    variance, seeds = spread(found), found.shape[0]
-    p = float(p_value(np.array(mean), variance)) if seeds > 1 else math.nan
-    return replace(_with_interval(mean, found.shape, variance), p=p)
-
-
-def _with_interval(mean: float, shape: tuple[int, int], variance: Spread) -> Estimate:
-    (seeds, examples), (low, high) = shape, interval(mean, variance)
-    return Estimate(mean=mean, low=float(low), high=float(high), seeds=seeds, examples=examples)
+def estimate_of(mean: float, found: Effects, tested: bool = True) -> Estimate:
+    """Return what `estimate` returns, from a mean and the effects behind it."""
+    (seeds, examples), variance = found.shape, spread(found)
+    low, high = interval(mean, variance)
+    p = float(p_value(np.array(mean), variance)) if tested and seeds > 1 else math.nan
+    return Estimate(mean=mean, low=float(low), high=float(high), seeds=seeds, examples=examples, p=p)
 
 
 def difference(better: pd.DataFrame, worse: pd.DataFrame) -> Estimate | None:
