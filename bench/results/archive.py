@@ -103,7 +103,7 @@ def _read(path: Path) -> tuple[dict[str, Record], dict[str, Examples]]:
     keys = zip(*([sys.intern(text) for text in table[name].to_pylist()] for name in ("subject", "metric")), strict=True)
     ends, values = lists.offsets.to_pylist(), lists.values.to_numpy(zero_copy_only=False)
     if (np.abs(values) > LARGEST).any():
-        raise ValueError(f"a score above {LARGEST:g}")
+        raise ValueError(f"a score beyond {LARGEST:g}")
     scores: dict[str, dict[tuple[str, str], Any]] = {}
     log_probs: dict[str, dict[str, Any]] = {}
     for arm, (subject, metric), (start, end) in zip(arms, keys, itertools.pairwise(ends), strict=True):

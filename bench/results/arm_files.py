@@ -150,5 +150,5 @@ def number_or_nan(value: float | None) -> float:
 
 def _number(value: float) -> float:
     if abs(number := float(value)) > ledger.LARGEST:
-        raise ValueError(f"a number above {ledger.LARGEST:g}")
+        raise ValueError(f"a number beyond {ledger.LARGEST:g}")
     return number

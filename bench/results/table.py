@@ -150,7 +150,7 @@ def _checked(table: pd.DataFrame) -> pd.DataFrame:
     if table[[name for name, column in COLUMNS.items() if column.dtype == "str"]].isna().any(axis=None):
         raise ValueError("a text is missing")
     if (np.abs(table[numbers].to_numpy()) > LARGEST).any():
-        raise ValueError(f"a number above {LARGEST:g}")
+        raise ValueError(f"a number beyond {LARGEST:g}")
     return table
 
 
