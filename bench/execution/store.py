@@ -156,9 +156,11 @@ class Store:
             return self._made(recipe, limit, lease)
 
     def _remove_left(self, recipe: Recipe) -> None:
-        """Remove what a process left beside an artifact if it was killed after the artifact was complete."""
-        unfinished = self._beside(recipe, "unfinished")
-        leases.remove_left(self._beside(recipe, "lease"), lambda: shutil.rmtree(unfinished, ignore_errors=True))
+        """Remove what a process left beside an artifact if it was stopped after the artifact was complete."""
+        left = self._beside(recipe, "lease"), self._beside(recipe, "unfinished")
+        if any(path.exists() for path in left) and (lease := Lease(left[0], renewed=False)).take():
+            shutil.rmtree(left[1], ignore_errors=True)
+            lease.release()
 
     def _part(self, recipe: Recipe, owner: str) -> Path:
         return self._beside(recipe, f"{owner}.part")

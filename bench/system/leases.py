@@ -61,16 +61,18 @@ class Holder:
     started: str = ""
     """When the process began, in ticks since the boot; empty where that is unknown, as in leases of earlier versions. Another process
     may have the same id later, and in a container that starts again it often has."""
+    released: bool = False
+    """Whether the holder gave the lease up and could not remove its file."""
 
     @property
-    def is_dead(self) -> bool:
+    def has_ended(self) -> bool:
         """Whether the holder is known to have ended. False where it cannot be known, as for a process of another machine."""
-        return self.machine == _machine() and not _runs(self.pid, self.started)
+        return self.released or (self.machine == _machine() and not _runs(self.pid, self.started))
 
     @property
     def is_here(self) -> bool:
-        """Whether the holder runs on this machine."""
-        return self.machine == _machine() and _runs(self.pid, self.started)
+        """Whether the holder runs on this machine and has not given the lease up."""
+        return not self.released and self.machine == _machine() and _runs(self.pid, self.started)
 
 
 class Lease:
@@ -113,7 +115,7 @@ class Lease:
             self._unchanged_s += min(now - self._looked_at, BEAT_S)
         self._looked_at = now
         holder = _holder(content)
-        if holder and holder.is_dead:
+        if holder and holder.has_ended:
             self._clean_up(holder.owner)
         elif self._unchanged_s < EXPIRY_S or (holder and holder.started and holder.is_here):
             return False
@@ -136,8 +138,7 @@ class Lease:
         return holder is not None and holder.owner == self.owner
 
     def release(self) -> None:
-        """Make the lease free, unless another process has taken it over. Where its file cannot be removed, it names no holder any more, and
-        expires."""
+        """Make the lease free, unless another process has taken it over. Where its file cannot be removed, it says that it is free."""
         self._released.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -145,9 +146,8 @@ class Lease:
             if self.is_held:
                 self.path.unlink(missing_ok=True)
         except OSError:
-            if self._file:
-                with suppress(OSError):
-                    self._file.truncate(0)
+            with suppress(OSError):
+                self._write(0, released=True)
             raise
         finally:
             if self._file:
@@ -171,12 +171,13 @@ class Lease:
             self._thread.start()
         return True
 
-    def _write(self, beat: int) -> None:
+    def _write(self, beat: int, released: bool = False) -> None:
         """Write the holder into the open file. If another process has taken over, the file is no longer that of the lease."""
         assert self._file is not None
         pid = os.getpid()
-        holder = Holder(owner=self.owner, machine=_machine(), host=platform.node(), pid=pid, started=_started(pid))
-        content = json.dumps({**asdict(holder), "beat": f"{beat:09}"})  # always as long, because it may be read while it is written
+        holder = Holder(owner=self.owner, machine=_machine(), host=platform.node(), pid=pid, started=_started(pid), released=released)
+        # always as long, because it may be read while it is written
+        content = json.dumps({**asdict(holder), "released": int(released), "beat": f"{beat:09}"})
         os.pwrite(self._file.fileno(), content.encode(), 0)
 
     def _renew(self) -> None:
@@ -233,10 +234,9 @@ def hold(
         lease.release()
 
 
-def remove_left(path: Path, clean_up: Callable[[], object] = lambda: None) -> None:
-    """Remove a lease that guards nothing any more, if a process left it that was killed. `clean_up` is called while this one holds it."""
+def remove_left(path: Path) -> None:
+    """Remove a lease that guards nothing any more, if a process left it that was killed."""
     if path.exists() and (lease := Lease(path, renewed=False)).take():
-        clean_up()
         lease.release()
 
 
@@ -261,7 +261,7 @@ def _holder(content: bytes | None) -> Holder | None:
     try:
         found = json.loads(content or b"")
         kept = {name: str(found[name]) for name in ("owner", "machine", "host")}
-        return Holder(**kept, pid=int(found["pid"]), started=str(found.get("started", "")))
+        return Holder(**kept, pid=int(found["pid"]), started=str(found.get("started", "")), released=bool(found.get("released")))
     except (ValueError, KeyError, TypeError):
         return None
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import copy
 import functools
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,7 +50,17 @@ def _parsed_config(folder: Path, *version: int) -> Any:  # noqa: ARG001 - a file
 
 
 def load_tokenizer(folder: Path) -> Any:
-    """Return the tokenizer of a folder. Raises CheckpointError where its files cannot be read, or it has no end token."""
+    """Return the tokenizer of a folder. Raises CheckpointError where its files cannot be read, or it has no end token.
+
+    It is shared: all who ask for the folder get the same one while the files stay. A call sets all its options anew.
+    """
+    files = sorted((entry.name, entry.stat()) for entry in os.scandir(folder) if entry.is_file()) if folder.is_dir() else []
+    return _read_tokenizer(folder, *((name, seen.st_ino, seen.st_mtime_ns, seen.st_size) for name, seen in files))
+
+
+# The library keeps the pieces of words for each tokenizer and thread, and never lets them go (tokenizers #2028).
+@functools.lru_cache(maxsize=4)
+def _read_tokenizer(folder: Path, *version: tuple[str, int, int, int]) -> Any:  # noqa: ARG001 - files that change are read again
     from transformers import AutoTokenizer
 
     try:

@@ -173,6 +173,14 @@ def test_a_maker_that_was_suspended_leaves_the_checkpoints_of_the_next(tmp_path:
     assert kept.exists()
 
 
+def test_checkpoints_beside_a_complete_artifact_are_removed_although_no_lease_is_left(tmp_path: Path) -> None:
+    made = store(tmp_path)
+    made.bill_for(Numbers(1), FREE)
+    (made.folder / f"{Numbers(1).key}.unfinished" / "step-000000001").mkdir(parents=True)
+    store(tmp_path).bill_for(Numbers(1), FREE)
+    assert left(tmp_path) == {Numbers(1).key}
+
+
 def elsewhere(folder: Path) -> None:
     """Let the bill say that another machine made the artifact."""
     path = folder / "bill.json"

@@ -165,18 +165,19 @@ def test_a_process_of_this_machine_that_lives_keeps_its_lease_without_renewing_i
         assert kept.is_held
 
 
-def test_a_lease_that_cannot_be_removed_expires_although_its_process_lives(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lease_whose_file_cannot_be_removed_is_free_and_names_its_holder(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(_: Path, missing_ok: bool = False) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    lease, hours = Lease(path, renewed=False), Hours()
+    lease = Lease(path, renewed=False)
     assert lease.take()
     with monkeypatch.context() as disk:
         disk.setattr(Path, "unlink", fails)
         with pytest.raises(OSError, match="Input/output"):
             lease.release()
-    with leases.hold(path, clock=hours.clock):
-        assert EXPIRY_S <= hours.passed < EXPIRY_S + 2
+    ended = list[str]()
+    with leases.hold(path, clock=AT_ONCE, clean_up=ended.append):
+        assert ended == [lease.owner]
 
 
 def test_time_in_which_the_process_that_watches_was_suspended_does_not_count(path: Path) -> None:

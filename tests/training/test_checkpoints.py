@@ -7,7 +7,7 @@ from safetensors.torch import load_file, save_file
 
 from bench.errors import CheckpointError
 from bench.models.random import Random
-from bench.training.checkpoints import count_parameters, head_is_tied, load, save, sinusoids
+from bench.training.checkpoints import count_parameters, head_is_tied, load, load_tokenizer, save, sinusoids
 from bench.training.model_folder import check_folder
 from bench.training.shapes import UNTIED
 from tests.training.conftest import ENCODER_DECODERS, smollm2_135m
@@ -19,6 +19,14 @@ def test_logits_are_the_same_after_a_save_and_a_reload(model_and_tokenizer, tmp_
     reloaded, its_tokenizer = load(tmp_path)
     assert torch.equal(logits(reloaded), logits(model))
     assert its_tokenizer.get_vocab() == tokenizer.get_vocab()
+
+
+def test_a_tokenizer_is_read_once_while_its_files_stay(model_and_tokenizer, tmp_path):
+    save(*model_and_tokenizer, tmp_path)
+    first = load_tokenizer(tmp_path)
+    assert load_tokenizer(tmp_path) is first
+    first.save_pretrained(tmp_path)
+    assert load_tokenizer(tmp_path) is not first
 
 
 def test_tying_survives_a_save_and_a_reload(model_and_tokenizer, family, tmp_path):
