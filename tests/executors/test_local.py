@@ -9,7 +9,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import psutil
 import pytest
 
 from bench.contracts import AGAIN, PARENT_PIPE
@@ -18,6 +17,7 @@ from bench.executors.local import Local
 from bench.system import processes
 from bench.system.processes import ONE_THREAD
 from bench.system.watchdog import STALLED
+from tests.ended import has_ended
 
 ALONE = "import os, time; os.mkdir('busy'); time.sleep(0.05); os.rmdir('busy')"
 """Fails where another one runs at the same time."""
@@ -62,8 +62,7 @@ def run(commands: dict[str, Sequence[str]], gpu_bytes: Mapping[str, float] = Map
 
 def gone(*pids: Path) -> bool:
     """Whether the processes that wrote these files have ended."""
-    processes = [psutil.Process(pid) for path in pids if psutil.pid_exists(pid := int(path.read_text()))]
-    return not psutil.wait_procs(processes, timeout=60)[1]
+    return all(has_ended(int(path.read_text())) for path in pids)
 
 
 def test_how_each_command_ended_is_reported_under_its_name() -> None:

@@ -19,6 +19,7 @@ from bench.execution.ledger import rows
 from bench.execution.record import Record
 from bench.executors.local import Local
 from bench.executors.ray import Ray
+from tests.ended import has_ended
 from tests.execution.fake_worker import SUITE, bench, instead, records
 
 pytestmark = [
@@ -117,11 +118,6 @@ def wait_for(*paths: str) -> None:
         time.sleep(0.01)
 
 
-def gone(pid: int) -> bool:
-    """Whether a process has ended, or ends soon."""
-    return not psutil.pid_exists(pid) or not psutil.wait_procs([psutil.Process(pid)], timeout=60)[1]
-
-
 def arms_at_work() -> list[psutil.Process]:
     """The processes of arms, the youngest first."""
     found = []
@@ -175,7 +171,7 @@ def test_what_a_dead_node_did_starts_again_on_another_one_and_no_two_processes_a
             wait_for(*names)
             pid, node = Path("b").read_text().split()
             nodes.kill(node)
-            assert gone(int(pid))
+            assert has_ended(int(pid))
             Path("go").touch()
 
     statuses: dict[str, int] = {}
@@ -232,7 +228,7 @@ def test_where_the_work_is_broken_off_no_process_is_left(nodes: Nodes) -> None:
     commands = {"short": python(""), "waits": python(WAITS, "waits"), "later": python(WAITS, "later")}
     with pytest.raises(KeyboardInterrupt):
         Ray(address=nodes.address).run(commands, {name: Path(name + ".log") for name in commands}, stop)
-    assert all(gone(int(path.read_text().split()[0])) for path in (Path("waits"), Path("later")) if path.exists())
+    assert all(has_ended(int(path.read_text().split()[0])) for path in (Path("waits"), Path("later")) if path.exists())
 
 
 def test_a_program_that_is_not_there_ends_the_run_with_one_line(nodes: Nodes) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import psutil
 import pytest
 
 from bench.contracts import AGAIN, PARENT_PIPE
@@ -19,6 +18,7 @@ from bench.executors import _slurm_task as task
 from bench.executors._slurm_arrays import REFUSALS
 from bench.executors.slurm import Slurm
 from bench.system import watchdog
+from tests.ended import has_ended
 from tests.executors.fake_slurm import FakeSlurm
 from tests.facts import missing
 
@@ -258,4 +258,4 @@ def test_stopped_commands_are_submitted_again_until_slurm_has_refused_them_too_o
 def _wait_for_end(pid: Path) -> None:
     """Wait until the process that wrote this file has ended."""
     number = int(pid.read_text())
-    assert not psutil.pid_exists(number) or not psutil.wait_procs([psutil.Process(number)], timeout=60)[1]
+    assert has_ended(number)
