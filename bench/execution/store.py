@@ -157,10 +157,7 @@ class Store:
 
     def _remove_left(self, recipe: Recipe) -> None:
         """Remove what a process left beside an artifact if it was stopped after the artifact was complete."""
-        left = self._beside(recipe, "lease"), self._beside(recipe, "unfinished")
-        if any(path.exists() for path in left) and (lease := Lease(left[0], renewed=False)).take():
-            shutil.rmtree(left[1], ignore_errors=True)
-            lease.release()
+        leases.remove_left(self._beside(recipe, "lease"), self._beside(recipe, "unfinished"))
 
     def _part(self, recipe: Recipe, owner: str) -> Path:
         return self._beside(recipe, f"{owner}.part")

@@ -21,6 +21,7 @@ import json
 import os
 import platform
 import secrets
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -234,9 +235,11 @@ def hold(
         lease.release()
 
 
-def remove_left(path: Path) -> None:
-    """Remove a lease that guards nothing any more, if a process left it that was killed."""
-    if path.exists() and (lease := Lease(path, renewed=False)).take():
+def remove_left(path: Path, *folders: Path) -> None:
+    """Remove a lease that guards nothing any more, and folders that it guarded, if a stopped process left one of them."""
+    if any(left.exists() for left in (path, *folders)) and (lease := Lease(path, renewed=False)).take():
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
         lease.release()
 
 
