@@ -21,9 +21,10 @@ def test_label_loss_is_the_mean_over_label_tokens():
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("smoothing", [0.0, 0.3])
-def test_loss_and_gradient_are_those_of_torch(smoothing, dtype):
+@pytest.mark.parametrize("scale", [5, 100])
+def test_loss_and_gradient_are_those_of_torch(scale, smoothing, dtype):
     draw = torch.Generator().manual_seed(0)
-    logits = (5 * torch.randn(6, 11, generator=draw)).to(dtype).requires_grad_()
+    logits = (scale * torch.randn(6, 11, generator=draw)).to(dtype).requires_grad_()
     labels = torch.randint(11, (6,), generator=draw)
     expected = torch.nn.functional.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
     (gradient,) = torch.autograd.grad(0.4 * expected, logits)
