@@ -154,7 +154,7 @@ class _Tasks:
 @contextmanager
 def _connected(address: str) -> Iterator[Any]:
     """Connect to a Ray cluster, and yield the package. Raises BenchError where it is missing, or no cluster answers."""
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # read by the import, like the next one
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # the import reads both variables
     os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "1")  # one try is 40 s; by default Ray tries 20 times
     try:
         import ray
